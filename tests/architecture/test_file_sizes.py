@@ -1,0 +1,129 @@
+"""A module fits in one reading, a function on one screen, and a name says what goes on inside."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.architecture.source_tree import PRODUCT, ROOT, SURROUNDINGS, modules, parse, write_tree
+
+LONGEST_MODULE = 300
+LONGEST_FUNCTION = 60
+LONG_FUNCTION = 25
+MOST_LONG_FUNCTIONS = 0.10
+
+# Words that name no room: whatever has no place of its own ends up behind them.
+EMPTY_NAMES = frozenset(
+    {"util", "utils", "helper", "helpers", "common", "misc", "manager", "service"}
+    | {"core", "base", "handler", "processor", "data", "info"}
+)
+
+
+class Function(NamedTuple):
+    where: str
+    lines: int
+
+
+def too_long_modules(root: Path) -> list[str]:
+    counted = ((path, len(path.read_text(encoding="utf-8").splitlines())) for path in _all_modules(root))
+    return [f"{path.relative_to(root)}: {lines} lines" for path, lines in counted if lines > LONGEST_MODULE]
+
+
+def functions(root: Path, folders: tuple[str, ...]) -> Iterator[Function]:
+    """Each function with its length from `def` to its end, its docstring not counted."""
+    for path in modules(root, folders):
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                where = f"{path.relative_to(root)}:{node.lineno} {node.name}"
+                yield Function(where, _span(node) - _docstring_span(node))
+
+
+def empty_names(root: Path) -> list[str]:
+    found = []
+    for path in _all_modules(root):
+        place = path.relative_to(root)
+        found += [f"{place}: {part}" for part in place.with_suffix("").parts if part.strip("_") in EMPTY_NAMES]
+        found += [
+            f"{place}:{node.lineno} class {node.name}"
+            for node in ast.walk(parse(path))
+            if isinstance(node, ast.ClassDef) and _last_word(node.name) in EMPTY_NAMES
+        ]
+    return found
+
+
+def _all_modules(root: Path) -> Iterator[Path]:
+    return modules(root, PRODUCT + SURROUNDINGS)
+
+
+def _span(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def _docstring_span(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return _span(function.body[0]) if ast.get_docstring(function, clean=False) is not None else 0
+
+
+def _last_word(class_name: str) -> str:
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", class_name)
+    return words[-1].lower() if words else class_name.lower()
+
+
+def _function_of(lines: int, docstring: int = 0) -> str:
+    text = ['    """' + "\n" * (docstring - 1) + '"""'] if docstring else []
+    return "\n".join(["def f():", *text, *["    pass"] * (lines - 1)]) + "\n"
+
+
+def test_no_module_is_longer_than_300_lines() -> None:
+    assert too_long_modules(ROOT) == []
+
+
+def test_a_module_of_301_lines_is_found(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"gateway/fits.py": "x = 1\n" * 300, "tests/unit/long.py": "x = 1\n" * 301})
+    assert too_long_modules(tmp_path) == ["tests/unit/long.py: 301 lines"]
+
+
+def test_no_function_is_longer_than_60_lines() -> None:
+    assert [f for f in functions(ROOT, PRODUCT + SURROUNDINGS) if f.lines > LONGEST_FUNCTION] == []
+
+
+def test_the_length_of_a_function_leaves_out_its_docstring_and_counts_the_rest(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"gateway/a.py": _function_of(30, docstring=7)})
+    assert list(functions(tmp_path, PRODUCT)) == [Function("gateway/a.py:1 f", 30)]
+
+
+@pytest.mark.parametrize("folders", [PRODUCT, SURROUNDINGS], ids=["product", "surroundings"])
+def test_at_most_one_function_in_ten_is_longer_than_25_lines(folders: tuple[str, ...]) -> None:
+    found = list(functions(ROOT, folders))
+    long = [function for function in found if function.lines > LONG_FUNCTION]
+    assert len(long) <= MOST_LONG_FUNCTIONS * len(found), f"{len(long)} of {len(found)}: {long}"
+
+
+def test_no_file_package_or_class_has_a_name_that_says_nothing() -> None:
+    assert empty_names(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "named"),
+    [
+        ("gateway/utils.py", "", "gateway/utils.py: utils"),
+        ("gateway/_common.py", "", "gateway/_common.py: _common"),
+        ("workers/core/claim.py", "", "workers/core/claim.py: core"),
+        ("ringback/jobs.py", "class JobManager: ...", "ringback/jobs.py:1 class JobManager"),
+        ("ringback/tables.py", "class Base: ...", "ringback/tables.py:1 class Base"),
+    ],
+)
+def test_an_empty_name_is_found(tmp_path: Path, path: str, text: str, named: str) -> None:
+    assert named in empty_names(write_tree(tmp_path, {path: text}))
+
+
+def test_a_name_that_only_contains_an_empty_word_is_left_alone(tmp_path: Path) -> None:
+    write_tree(
+        tmp_path,
+        {"gateway/database.py": "class ServiceWindow: ...\nclass DataBaseUrl: ...\nclass TTS: ...\n"},
+    )
+    assert empty_names(tmp_path) == []
