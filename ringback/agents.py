@@ -1,0 +1,94 @@
+"""Agents: who the model is in a conversation. One TOML file each, in `agents/`.
+
+    instructions = "You help callers of a bakery."
+    tools = ["weather", "order_status"]
+
+A client may name an agent; what the agent says, may and costs is the server's.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ringback.errors import ConfigurationError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Agent(BaseModel):
+    """One agent. Field names are the Realtime API's own (session object) wherever it has one.
+
+    `tools` names the tools the model may call; "*" stands for all that workers serve.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    instructions: str = Field(min_length=1)
+    model: str = "gpt-realtime-2.1"
+    voice: str | None = None
+    output_modalities: tuple[Literal["audio", "text"]] = ("audio",)
+    tools: tuple[str, ...] = ()
+    tool_choice: Literal["auto", "none", "required"] = "auto"
+    transcription_model: str | None = None
+    """Transcribe what the user says, with this model; None: no transcription."""
+    turn_detection: dict[str, Any] | None = Field(default_factory=lambda: {"type": "server_vad"})
+    """As in `session.audio.input.turn_detection`; an empty table turns it off (push to talk)."""
+    max_calls_at_once: int = Field(default=16, ge=1, le=128)
+    """Calls of one session that may run at the same time; one more is refused, and the model hears why."""
+    gather_seconds: float = Field(default=0.25, ge=0, le=10)
+    """How long a result waits for its siblings before the model is asked to speak."""
+
+    def allows(self, tool: str) -> bool:
+        """True where the model may be offered `tool`."""
+        return "*" in self.tools or tool in self.tools
+
+    def session(self, tools: list[dict[str, Any]]) -> dict[str, Any]:
+        """The `session` of our `session.update` (Realtime API), `tools` being the ones to offer."""
+        audio_input: dict[str, Any] = {"turn_detection": self.turn_detection or None}
+        if self.transcription_model:
+            audio_input["transcription"] = {"model": self.transcription_model}
+        audio: dict[str, Any] = {"input": audio_input}
+        if self.voice:
+            audio["output"] = {"voice": self.voice}
+        return {
+            "type": "realtime",
+            "instructions": self.instructions,
+            "output_modalities": list(self.output_modalities),
+            "audio": audio,
+            "tools": tools,
+            "tool_choice": self.tool_choice if tools else "auto",
+        }
+
+
+def load_agents(folder: Path) -> dict[str, Agent]:
+    """Every agent in `folder`, by name.
+
+    Raises:
+        ConfigurationError: the folder holds no agent, or a file is wrong; the text names file and field.
+    """
+    agents = {path.stem: load_agent(path) for path in sorted(folder.glob("*.toml"))}
+    if not agents:
+        raise ConfigurationError(f"{folder} holds no agent: write one, such as {folder / 'demo.toml'}")
+    return agents
+
+
+def load_agent(path: Path) -> Agent:
+    """The agent in one file, named like the file."""
+    if not _NAME.fullmatch(path.stem):
+        raise ConfigurationError(f"{path}: an agent's file is named with a-z, 0-9, - and _, such as demo.toml")
+    try:
+        return Agent(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigurationError(f"{path}: not TOML: {problem}") from None
+    except TypeError:
+        raise ConfigurationError(f"{path}: leave out `name`: an agent is named like its file") from None
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from None

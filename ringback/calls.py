@@ -1,0 +1,52 @@
+"""What a running tool knows about the call it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Event
+from typing import Any
+
+
+def _nobody_listens(_note: str) -> None:
+    """Progress of a call that was made by hand, in a test for example."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who asked, and under which key: a tool gets it by declaring a parameter of this type.
+
+    Args:
+        job_id: the job, a UUID as text.
+        session_id: the conversation that asked, a UUID as text.
+        call_id: the model's own id of this call (Realtime API, `function_call` item).
+        user: who is talking, as the gateway authenticated them; never what the model says.
+        attempt: 1 for the first run, 2 after one retry, and so on.
+        deadline: when the caller stops waiting (UTC).
+        arguments: the arguments as the model gave them, already checked against the schema.
+    """
+
+    job_id: str = "00000000-0000-0000-0000-000000000000"
+    session_id: str = "00000000-0000-0000-0000-000000000000"
+    call_id: str = "call_by_hand"
+    user: str = "somebody"
+    attempt: int = 1
+    deadline: datetime | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    _report: Callable[[str], None] = _nobody_listens
+    _cancelled: Event = field(default_factory=Event)
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of one call, and different for every other: hand it to what you call."""
+        return self.job_id
+
+    @property
+    def cancelled(self) -> bool:
+        """True once nobody waits for this call any more; a long tool looks at it between steps."""
+        return self._cancelled.is_set()
+
+    def progress(self, note: str) -> None:
+        """Say how far it is, in a few words such as "asked the warehouse". It stands in the job's history."""
+        self._report(note)

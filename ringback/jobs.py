@@ -1,0 +1,97 @@
+"""What a job is, and the moves it may make.
+
+A *job* is one function call that a model asked for: `(session, call_id)` names it, Postgres keeps it. Its `state`
+says how far the work is; its `delivery`, apart from that, says how far the answer is on its way back into the
+conversation. Both are drawn, edge by edge, in docs/job-states.md.
+
+Pure data: the statements in `ringback.statements` make these moves, each as one conditional UPDATE, and the
+database refuses every other (migrations/versions/0001_the_line.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+from enum import StrEnum
+from uuid import UUID
+
+ITEM_ID_LENGTH = 28  # The Realtime API refuses item ids over 32 characters.
+
+
+class JobState(StrEnum):
+    """How far the work is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    DEAD = "dead"
+    """Every attempt is used up, and none reported an outcome."""
+    UNKNOWN = "unknown"
+    """An at_most_once tool whose effect may have happened; it is never run again."""
+
+
+class Delivery(StrEnum):
+    """How far the answer is on its way back into the conversation that asked."""
+
+    NONE = "none"
+    READY = "ready"
+    SENT = "sent"
+    ACKED = "acked"
+    REPLAYED = "replayed"
+    """A rebuilt conversation took it in."""
+    HISTORY_ONLY = "history_only"
+    """The session ended first; the answer is kept, and nobody hears it."""
+
+
+class Effect(StrEnum):
+    """What running a tool twice would mean."""
+
+    PURE = "pure"
+    """It changes nothing: run it as often as needed."""
+    IDEMPOTENT = "idempotent"
+    """Running it again with the same idempotency key changes nothing more."""
+    AT_MOST_ONCE = "at_most_once"
+    """It must not run twice, not even after a crash."""
+
+
+LIVE = frozenset({JobState.PENDING, JobState.RUNNING})
+TERMINAL = frozenset(JobState) - LIVE
+
+# job-states.md letters these edges in the same order.
+MOVES: dict[JobState, frozenset[JobState]] = {
+    JobState.PENDING: frozenset({JobState.RUNNING, JobState.TIMED_OUT, JobState.CANCELLED}),
+    JobState.RUNNING: TERMINAL | {JobState.PENDING},
+    **{state: frozenset() for state in TERMINAL},
+}
+
+DELIVERY_MOVES: dict[Delivery, frozenset[Delivery]] = {
+    Delivery.NONE: frozenset({Delivery.READY, Delivery.HISTORY_ONLY}),
+    Delivery.READY: frozenset({Delivery.SENT, Delivery.REPLAYED, Delivery.HISTORY_ONLY}),
+    Delivery.SENT: frozenset({Delivery.ACKED, Delivery.REPLAYED, Delivery.HISTORY_ONLY}),
+    Delivery.ACKED: frozenset({Delivery.REPLAYED}),
+    Delivery.REPLAYED: frozenset({Delivery.REPLAYED}),
+    Delivery.HISTORY_ONLY: frozenset(),
+}
+
+
+def may_move(old: JobState, new: JobState) -> bool:
+    """True where a job may go from `old` to `new` in one step."""
+    return new in MOVES[old]
+
+
+def may_be_delivered(old: Delivery, new: Delivery) -> bool:
+    """True where an answer may go from `old` to `new` in one step."""
+    return new in DELIVERY_MOVES[old]
+
+
+def output_item_id(job_id: UUID) -> str:
+    """The id of the conversation item that carries this job's answer: the same each time it is worked out.
+
+    A second `conversation.item.create` for one job would bear an id the conversation already has. 28 characters,
+    because the Realtime API refuses item ids over 32.
+    """
+    digest = hashlib.sha256(job_id.bytes).digest()
+    return ("fco_" + b32encode(digest).decode().lower())[:ITEM_ID_LENGTH]

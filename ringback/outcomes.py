@@ -1,0 +1,101 @@
+"""How a job can end, and what the model is told about it.
+
+An Outcome is data that both sides share: a worker (or the sweeper) writes it into the job's row, the gateway reads
+it from there and renders it as the `output` string of a `function_call_output` item. The Realtime API takes free
+text there; ours is JSON in every case but that of a tool which returned plain text, so that a model can tell a
+result from an error: an error is always `{"error": {"code", "message"}}`, and the message says what to do next.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ringback.jobs import TERMINAL, JobState
+
+MAX_OUTPUT_CHARS = 16_000
+"""About 4,000 tokens: a larger answer pushes the conversation itself out of the model's window."""
+MAX_MESSAGE_CHARS = 1_000
+"""An error's sentence; a stack trace helps no listener."""
+
+MESSAGES: dict[str, str] = {
+    "timed_out": "The function did not finish in time. Say so, and offer to try again.",
+    "cancelled": "The call was cancelled before it finished. Do not report a result.",
+    "worker_lost": "The function could not be completed after several attempts. Say so, and offer to try later.",
+    "outcome_unknown": (
+        "It is not known whether the action took effect. Do not repeat it; tell the user that it must be checked."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a job.
+
+    Args:
+        state: one of the terminal job states.
+        result: what the tool returned, as JSON data; only where it succeeded.
+        code: a short name for what went wrong; empty where it succeeded.
+        message: what the model is told about it.
+    """
+
+    state: JobState
+    result: Any = None
+    code: str = ""
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        if self.state not in TERMINAL:
+            raise ValueError(f"a job in state {self.state} has no outcome yet")
+
+    @property
+    def error(self) -> dict[str, str] | None:
+        """`{"code", "message"}`, or None where the tool succeeded: what the row and the API show."""
+        return None if self.state is JobState.SUCCEEDED else {"code": self.code, "message": self.message}
+
+    def output(self) -> str:
+        """The `output` string of the `function_call_output` item (Realtime API, conversation.item.create)."""
+        if self.error is not None:
+            return _json({"error": self.error})
+        text = self.result if isinstance(self.result, str) else _json(self.result)
+        return _cut(text, MAX_OUTPUT_CHARS)
+
+
+def succeeded(result: Any) -> Outcome:
+    """The tool returned `result`, which must be JSON data."""
+    return Outcome(JobState.SUCCEEDED, result=result)
+
+
+def failed(code: str, message: str) -> Outcome:
+    """The tool, or a check before it, said no."""
+    return Outcome(JobState.FAILED, code=code, message=_cut(message, MAX_MESSAGE_CHARS))
+
+
+def timed_out() -> Outcome:
+    """The deadline passed."""
+    return _known(JobState.TIMED_OUT, "timed_out")
+
+
+def from_row(state: str, result: Any, error: dict[str, str] | None) -> Outcome:
+    """The outcome that a finished job's row holds; a sweeper's rows carry a code alone."""
+    code = (error or {}).get("code", "")
+    message = (error or {}).get("message") or MESSAGES.get(code, "The function could not be completed.")
+    if JobState(state) is JobState.SUCCEEDED:
+        return succeeded(result)
+    return Outcome(JobState(state), code=code, message=message)
+
+
+def _known(state: JobState, code: str) -> Outcome:
+    return Outcome(state, code=code, message=MESSAGES[code])
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    note = f" … [cut: {len(text) - limit} more characters]"
+    return text[: limit - len(note)] + note
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))

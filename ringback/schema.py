@@ -1,0 +1,137 @@
+"""From a Python signature to the JSON schema that a model reads.
+
+Types, defaults and constraints come from the annotations (pydantic), descriptions from the docstring (Google,
+NumPy or reST style, read by docstring-parser). The schema is flat, as the Realtime API wants it: no `$ref` to
+follow, no titles, and `additionalProperties: false`, so that an invented argument is an error the model hears.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+import docstring_parser
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+
+from ringback.calls import Call
+from ringback.errors import DeclarationError
+
+MAX_DESCRIPTION_CHARS = 1_024
+"""Every tool's text is in every prompt: instructions and tools share 16,384 tokens on gpt-realtime."""
+
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.VAR_POSITIONAL,
+    inspect.Parameter.VAR_KEYWORD,
+)
+
+
+def describe(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """What the docstring says: `(description, {parameter: description})`."""
+    parsed = docstring_parser.parse(inspect.getdoc(function) or "")
+    text = "\n".join(part for part in (parsed.short_description, parsed.long_description) if part)
+    return text[:MAX_DESCRIPTION_CHARS], {
+        param.arg_name: (param.description or "").strip() for param in parsed.params if param.description
+    }
+
+
+def call_parameter(function: Callable[..., Any]) -> str | None:
+    """The name of the parameter that wants the Call, or None where the function wants none."""
+    hints = _hints(function)
+    wanting = [name for name in inspect.signature(function).parameters if hints.get(name) is Call]
+    if len(wanting) > 1:
+        raise DeclarationError(f"{_name(function)}: one parameter may be a Call, not {len(wanting)}; keep one.")
+    return wanting[0] if wanting else None
+
+
+def arguments_model(function: Callable[..., Any]) -> type[BaseModel]:
+    """A pydantic model of the arguments; raises DeclarationError where a parameter cannot be described."""
+    hints = _hints(function)
+    _, descriptions = describe(function)
+    call = call_parameter(function)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name == call:
+            continue
+        fields[name] = _field(function, parameter, hints, descriptions.get(name))
+    stale = set(descriptions) - set(fields) - {call}
+    if stale:
+        raise DeclarationError(
+            f"{_name(function)}: the docstring describes {', '.join(sorted(stale))}, which the signature lacks."
+        )
+    return _model(function, fields)
+
+
+def parameters_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of the arguments, as `session.tools[].parameters` wants it (Realtime API)."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    flat = _flatten(schema, definitions, ())
+    flat.setdefault("properties", {})
+    flat["additionalProperties"] = False
+    return dict(flat)
+
+
+def _field(
+    function: Callable[..., Any],
+    parameter: inspect.Parameter,
+    hints: dict[str, Any],
+    description: str | None,
+) -> tuple[Any, Any]:
+    if parameter.kind in _POSITIONAL:
+        raise DeclarationError(f"{_name(function)}: a model names its arguments; replace {parameter} by named ones.")
+    if parameter.name not in hints:
+        raise DeclarationError(f"{_name(function)}: give the parameter {parameter.name} a type, such as `: str`.")
+    default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+    return hints[parameter.name], Field(default, description=description)
+
+
+def _model(function: Callable[..., Any], fields: dict[str, Any]) -> type[BaseModel]:
+    try:
+        model: type[BaseModel] = create_model(
+            f"{_name(function)}_arguments", __config__=ConfigDict(extra="forbid"), **fields
+        )
+        model.model_json_schema()
+    except (PydanticSchemaGenerationError, PydanticUserError) as problem:
+        first = str(problem).splitlines()[0]
+        raise DeclarationError(f"{_name(function)}: a parameter's type cannot be told to a model: {first}") from problem
+    return model
+
+
+def _flatten(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
+    if isinstance(node, list):
+        return [_flatten(part, definitions, path) for part in node]
+    if not isinstance(node, dict):
+        return node
+    reference = node.get("$ref")
+    if isinstance(reference, str):
+        name = reference.removeprefix("#/$defs/")
+        if name in path:
+            raise DeclarationError(f"the type {name} contains itself; a model needs a schema that ends.")
+        rest = {key: value for key, value in node.items() if key != "$ref"}
+        return _flatten({**definitions[name], **rest}, definitions, (*path, name))
+    return {
+        key: _properties(value, definitions, path) if key == "properties" else _flatten(value, definitions, path)
+        for key, value in node.items()
+        if not (key == "title" and isinstance(value, str))
+    }
+
+
+def _properties(properties: dict[str, Any], definitions: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """A parameter may be called "title"; only pydantic's own titles go."""
+    return {name: _flatten(schema, definitions, path) for name, schema in properties.items()}
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError as problem:
+        raise DeclarationError(
+            f"{_name(function)}: {problem}; types of parameters must be importable where the tool is declared."
+        ) from problem
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", "tool")

@@ -1,0 +1,81 @@
+"""Settings that both sides need, and how every side reads its own: environment first, then `.env`.
+
+A missing or bad value is named in one sentence at start: which variable, what was wrong with it, what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ringback.errors import ConfigurationError
+
+LEASE_SECONDS = 3.0
+"""How long a process may be silent before what it held is taken back: a caller waits seconds, not minutes."""
+RENEW_SECONDS = 1.0
+"""A lease is renewed this often: two renewals may be lost before it runs out."""
+STOP_BEFORE_SECONDS = 2.0
+"""A process that could not renew for so long stops by itself, before others take over what it held."""
+SWEEP_SECONDS = 0.5
+"""How often each process looks for what nobody claimed: the most that a lost message costs, and a little."""
+
+
+def postgres_url(url: str) -> str:
+    """The URL with the driver that Ringback uses; `postgres://` and `postgresql://` are taken as well."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise ValueError("must look like postgresql://user:password@host:5432/name")
+    return f"postgresql+psycopg://{rest}"
+
+
+def redis_url(url: str) -> str:
+    """The URL as it came, where it is one of Redis."""
+    if not url.startswith(("redis://", "rediss://")):
+        raise ValueError("must look like redis://host:6379/0 (or rediss://…)")
+    return url
+
+
+PostgresUrl = Annotated[str, AfterValidator(postgres_url)]
+RedisUrl = Annotated[str, AfterValidator(redis_url)]
+
+
+class Stores(BaseSettings):
+    """Where the rows and the messages are. Neither URL is ever shown: they hold passwords."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    database_url: PostgresUrl = Field(alias="DATABASE_URL", repr=False)
+    redis_url: RedisUrl = Field(alias="REDIS_URL", repr=False)
+
+
+class Database(BaseSettings):
+    """Where the rows are, for those who only read or migrate them."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    database_url: PostgresUrl = Field(alias="DATABASE_URL", repr=False)
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(settings: type[S], **given: Any) -> S:
+    """Read `settings` from the environment; `given` values win.
+
+    Raises:
+        ConfigurationError: a value is missing or bad; the text names each variable and what it must be.
+    """
+    try:
+        return settings(**given)
+    except ValidationError as problem:
+        raise ConfigurationError("; ".join(_sentence(error) for error in problem.errors())) from None
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"]) or "the settings"
+    if error["type"] == "missing":
+        return f"{name} is not set: set it in the environment or in .env (see .env.example)"
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name} is not usable: {reason[:1].lower()}{reason[1:]}"

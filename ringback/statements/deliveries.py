@@ -1,0 +1,74 @@
+"""The way back: ready → sent → acked, each step by the gateway that owns the session in its present epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, Update, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from ringback.jobs import Delivery
+from ringback.statements.clock import now
+from ringback.statements.sessions import OWNED
+from ringback.tables import jobs, processes, sessions
+
+TAKE_AT_ONCE = 32
+"""Answers taken in one statement; a session has few, and the rest come with the next look."""
+
+
+def waiting_sessions(gateway_id: str) -> Select[Any]:
+    """Sessions of this gateway that have an answer ready: the look that makes every doorbell a hint."""
+    return (
+        select(sessions.c.id)
+        .join(jobs, jobs.c.session_id == sessions.c.id)
+        .where(
+            sessions.c.gateway_id == gateway_id,
+            sessions.c.state.in_(OWNED),
+            jobs.c.delivery == Delivery.READY,
+        )
+        .distinct()
+    )
+
+
+def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
+    """Mark what is ready as sent into this epoch, and get it. Commit, and only then write to the socket.
+
+    0 rows: nothing is ready, or this gateway no longer owns the session.
+    """
+    ready = (
+        select(jobs.c.id)
+        .where(jobs.c.session_id == session_id, jobs.c.delivery == Delivery.READY)
+        .order_by(jobs.c.id)
+        .limit(TAKE_AT_ONCE)
+        .with_for_update()
+    )
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id.in_(ready.scalar_subquery()),
+            jobs.c.delivery == Delivery.READY,
+            jobs.c.session_id == sessions.c.id,
+            sessions.c.gateway_id == gateway_id,
+            sessions.c.epoch == epoch,
+            sessions.c.state.in_(OWNED),
+            processes.c.id == sessions.c.gateway_id,
+            processes.c.lease_until > now(),
+        )
+        .values(delivery=Delivery.SENT, delivered_epoch=sessions.c.epoch)
+        .returning(jobs.c.id, jobs.c.call_id, jobs.c.tool, jobs.c.state, jobs.c.result, jobs.c.error)
+    )
+
+
+def acknowledge(job_ids: Iterable[UUID], epoch: int) -> Update:
+    """The server echoed these items: the conversation has them."""
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id.in_(sorted(job_ids)),
+            jobs.c.delivery == Delivery.SENT,
+            jobs.c.delivered_epoch == epoch,
+        )
+        .values(delivery=Delivery.ACKED)
+    )

@@ -1,0 +1,126 @@
+"""What the API and the command line read. Every statement is about one tenant, and nothing else is ever seen.
+
+A job comes with its steps, a session with its counts, in one statement each: as they stood at one moment.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+
+from ringback.jobs import JobState
+from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery
+from ringback.statements.clock import now
+from ringback.statements.processes import live_tools
+from ringback.tables import job_events, jobs, processes, sessions, worker_tools
+
+MAX_ALIKE = 5
+"""Rows found for the beginning of an id: one is the answer, more are shown for the user to choose."""
+MAX_PROCESSES = 1_000
+"""Gateways and workers in one list, the living first: a worker that crashes in a loop leaves many dead ones."""
+
+# What a list shows; what was asked and answered may be large, and is one lookup away.
+_LISTED = (
+    *(jobs.c.id, jobs.c.session_id, jobs.c.call_id, jobs.c.tool, jobs.c.queue, jobs.c.state, jobs.c.delivery),
+    *(jobs.c.attempt, jobs.c.max_attempts, jobs.c.worker_id, jobs.c.error),
+    *(jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at),
+)
+_STEP = ("at", "state", "delivery", "attempt", "worker_id", "epoch", "error")
+
+
+def page_of_jobs(tenant: str, query: JobQuery) -> Select[Any]:
+    """Jobs, newest first: one more than the page holds, which tells whether there is a next."""
+    filters = [
+        jobs.c.session_id == query.session if query.session else None,
+        jobs.c.tool == query.tool if query.tool else None,
+        jobs.c.state.in_(query.state) if query.state else None,
+        jobs.c.queue == query.queue if query.queue else None,
+    ]
+    return _page(select(*_LISTED), jobs, tenant, query, filters)
+
+
+def page_of_sessions(tenant: str, query: SessionQuery) -> Select[Any]:
+    """Sessions, newest first, each with its `counts`; one more than the page holds."""
+    filters = [
+        sessions.c.state.in_(query.state) if query.state else None,
+        sessions.c.agent == query.agent if query.agent else None,
+    ]
+    return _page(select(sessions, _counts()), sessions, tenant, query, filters)
+
+
+def jobs_with_steps(tenant: str, ids: IdRange) -> Select[Any]:
+    """The jobs with these ids, each with its `steps`: a JSON array of its events, oldest first."""
+    pairs = [part for name in _STEP for part in (name, job_events.c[name])]
+    steps = (
+        select(func.jsonb_agg(aggregate_order_by(func.jsonb_build_object(*pairs), job_events.c.id)))
+        .where(job_events.c.job_id == jobs.c.id)
+        .scalar_subquery()
+    )
+    # The token is whoever runs the job's own: it is read by no one else.
+    columns = [column for column in jobs.c if column.name != "token"]
+    return _named(select(*columns, steps.label("steps")), jobs, tenant, ids)
+
+
+def sessions_with_counts(tenant: str, ids: IdRange) -> Select[Any]:
+    """The sessions with these ids, each with its `counts`: a JSON object, job state → number of jobs."""
+    return _named(select(sessions, _counts()), sessions, tenant, ids)
+
+
+def served_tools(tenant: str) -> Select[Any]:
+    """Each tool that some live worker serves, with the number of such `workers`."""
+    workers = func.count().over(partition_by=worker_tools.c.name).label("workers")
+    return live_tools().add_columns(workers).where(worker_tools.c.tenant == tenant)
+
+
+def all_processes(tenant: str) -> Select[Any]:
+    """Gateways and workers, the living first, each with `alive` and its number of `running` jobs."""
+    alive = and_(processes.c.ended_at.is_(None), processes.c.lease_until > now()).label("alive")
+    running = (
+        select(func.count())
+        .where(jobs.c.worker_id == processes.c.id, jobs.c.state == JobState.RUNNING)
+        .scalar_subquery()
+        .label("running")
+    )
+    return (
+        select(processes, alive, running)
+        .where(processes.c.tenant == tenant)
+        .order_by(alive.desc(), processes.c.started_at.desc(), processes.c.id)
+        .limit(MAX_PROCESSES)
+    )
+
+
+def _page(
+    rows: Select[Any], table: FromClause, tenant: str, query: PageQuery, filters: list[ColumnElement[bool] | None]
+) -> Select[Any]:
+    place = tuple_(table.c.created_at, table.c.id)
+    wanted = [table.c.tenant == tenant, *(each for each in filters if each is not None)]
+    if query.since is not None:
+        wanted.append(table.c.created_at >= _moment(query.since))
+    if query.after is not None:
+        wanted.append(place < tuple(query.after))
+    return rows.where(*wanted).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(query.limit + 1)
+
+
+def _moment(since: Any) -> Any:
+    # The statement's time and not `now()`: an index is not searched for a value that may change from row to row.
+    return since if isinstance(since, datetime) else func.statement_timestamp() - since
+
+
+def _named(rows: Select[Any], table: FromClause, tenant: str, ids: IdRange) -> Select[Any]:
+    named = table.c.id.between(ids.first, ids.last)
+    return rows.where(table.c.tenant == tenant, named).order_by(table.c.id).limit(MAX_ALIKE)
+
+
+def _counts() -> ColumnElement[Any]:
+    each = (
+        select(jobs.c.state, func.count().label("number"))
+        .where(jobs.c.session_id == sessions.c.id)
+        .group_by(jobs.c.state)
+        .correlate(sessions)
+        .subquery()
+    )
+    found = select(func.jsonb_object_agg(each.c.state, each.c.number)).scalar_subquery()
+    return func.coalesce(found, literal({}, JSONB)).label("counts")

@@ -1,0 +1,185 @@
+"""The life of one call: admitted by a gateway, claimed by a worker, finished by whoever holds the token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Update, bindparam, case, func, literal, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from ringback.jobs import Delivery, JobState
+from ringback.outcomes import Outcome
+from ringback.statements.clock import now, seconds, seconds_until
+from ringback.statements.sessions import OWNED
+from ringback.tables import jobs, sessions
+from ringback.tools import Announcement
+
+PUBLISH_GRACE_SECONDS = 2.0
+"""How long the gateway's own publish may take before a sweeper publishes as well."""
+QUEUE_WAIT_SECONDS = 30.0
+"""How long a call may wait for a free worker, on top of the time its attempts may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A call to be recorded. `tool` is None where the model asked for one that nobody serves."""
+
+    id: UUID
+    session_id: UUID
+    call_id: str
+    response_id: str | None
+    name: str
+    arguments: Any
+    tool: Announcement | None = None
+
+
+def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = None) -> ReturningInsert[Any]:
+    """Record a call, once, for a session that this gateway owns in this epoch.
+
+    0 rows: the call is recorded already, or the session has moved on. With an `outcome` the job is born finished
+    (a call that was refused before any worker saw it), and its answer is ready.
+    """
+    timeout = job.tool.timeout if job.tool else 0.0
+    attempts = (job.tool.retries if job.tool else 0) + 1
+    values: dict[str, Any] = {
+        "id": literal(job.id),
+        "tenant": sessions.c.tenant,
+        "session_id": sessions.c.id,
+        "call_id": literal(job.call_id),
+        "response_id": literal(job.response_id),
+        "epoch": sessions.c.epoch,
+        "tool": literal(job.name),
+        "queue": literal(job.tool.queue if job.tool else ""),
+        "arguments": literal(job.arguments, JSONB),
+        "effect": literal(str(job.tool.effect) if job.tool else "pure"),
+        "timeout": literal(timeout),
+        "max_attempts": literal(attempts),
+        "publish_after": now() + seconds(PUBLISH_GRACE_SECONDS),
+        "deadline_at": now() + seconds(QUEUE_WAIT_SECONDS + timeout * attempts),
+        **(_born_finished(outcome) if outcome else {}),
+    }
+    source = select(*values.values()).where(
+        sessions.c.id == job.session_id,
+        sessions.c.gateway_id == gateway_id,
+        sessions.c.epoch == epoch,
+        sessions.c.state.in_(OWNED),
+    )
+    return (
+        insert(jobs)
+        .from_select(list(values), source)
+        .on_conflict_do_nothing(index_elements=["session_id", "call_id"])
+        .returning(jobs.c.id)
+    )
+
+
+def claim(job_id: UUID, worker_id: str) -> ReturningUpdate[Any]:
+    """Take a pending job and get its token. 0 rows: a stale, repeated or forged message; drop it.
+
+    Everything the run needs comes from the row: the message is not believed.
+    """
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.session_id == sessions.c.id,
+            jobs.c.state == JobState.PENDING,
+            jobs.c.attempt < jobs.c.max_attempts,
+            jobs.c.cancel_requested.is_(False),
+            jobs.c.deadline_at > now(),
+        )
+        .values(
+            state=JobState.RUNNING,
+            attempt=jobs.c.attempt + 1,
+            token=func.gen_random_uuid(),
+            worker_id=worker_id,
+            started_at=now(),
+            progress=None,
+        )
+        .returning(
+            jobs.c.id,
+            jobs.c.token,
+            jobs.c.tool,
+            jobs.c.arguments,
+            jobs.c.attempt,
+            jobs.c.max_attempts,
+            jobs.c.call_id,
+            jobs.c.session_id,
+            jobs.c.effect,
+            jobs.c.timeout,
+            jobs.c.deadline_at,
+            seconds_until(jobs.c.deadline_at).label("seconds_left"),
+            sessions.c.user_id,
+        )
+    )
+
+
+def finish(job_id: UUID, token: UUID, outcome: Outcome) -> ReturningUpdate[Any]:
+    """Write the outcome, once. 0 rows: the token is stale, the job is somebody else's or over."""
+    return (
+        update(jobs)
+        .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
+        .values(**_finished(outcome), delivery=_deliverable())
+        .returning(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
+    )
+
+
+def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> Update:
+    """Give the job back for another attempt in `backoff` seconds. 0 rows: none is left, or no time."""
+    return (
+        update(jobs)
+        .where(
+            _held(job_id, token),
+            jobs.c.attempt < jobs.c.max_attempts,
+            jobs.c.cancel_requested.is_(False),
+            jobs.c.deadline_at > now() + seconds(backoff),
+        )
+        .values(state=JobState.PENDING, token=None, error=error, publish_after=now() + seconds(backoff))
+    )
+
+
+def note_progress(job_id: UUID, token: UUID, note: str) -> Update:
+    """What a running tool says of how far it is."""
+    return update(jobs).where(_held(job_id, token)).values(progress=note)
+
+
+def cancelled_on(worker_id: str) -> Select[Any]:
+    """The running jobs of a worker that nobody waits for any more."""
+    return select(jobs.c.id).where(
+        jobs.c.worker_id == worker_id, jobs.c.state == JobState.RUNNING, jobs.c.cancel_requested
+    )
+
+
+def outcome_of(row: Any) -> dict[str, Any]:
+    """The arguments of `ringback.outcomes.from_row` out of a job's row."""
+    return {"state": row.state, "result": row.result, "error": row.error}
+
+
+def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
+    return (jobs.c.id == job_id) & (jobs.c.state == JobState.RUNNING) & (jobs.c.token == token)
+
+
+def _deliverable() -> ColumnElement[Any]:
+    """Ready for a conversation that may still hear it; kept for the history of one that is over."""
+    return case((sessions.c.state == "ended", Delivery.HISTORY_ONLY), else_=Delivery.READY)
+
+
+def _finished(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "state": outcome.state,
+        "result": bindparam("result", outcome.result, JSONB),
+        "error": outcome.error,
+        "finished_at": now(),
+        "token": None,
+    }
+
+
+def _born_finished(outcome: Outcome) -> dict[str, ColumnElement[Any]]:
+    return {
+        "state": literal(str(outcome.state)),
+        "error": literal(outcome.error, JSONB) if outcome.error else null(),
+        "finished_at": now(),
+        "delivery": literal(str(Delivery.READY)),
+    }

@@ -1,0 +1,110 @@
+"""Processes and their leases: one row each, renewed once a second, and all they hold hangs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, delete, exists, insert, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from ringback.jobs import Effect
+from ringback.settings import LEASE_SECONDS
+from ringback.statements.clock import now, seconds
+from ringback.tables import processes, worker_tools
+from ringback.tools import Announcement
+
+FORGET_AFTER_SECONDS = 3_600
+"""How long a process that is gone stays in `GET /v1/workers`."""
+
+
+def register(process_id: str, kind: str, host: str, pid: int, queues: Iterable[str] = ()) -> Insert:
+    """A process begins: `kind` is "gateway" or "worker"."""
+    return insert(processes).values(
+        id=process_id,
+        kind=kind,
+        host=host,
+        pid=pid,
+        queues=sorted(queues),
+        lease_until=now() + seconds(LEASE_SECONDS),
+    )
+
+
+def renew(process_id: str) -> Update:
+    """One row, or the process has been retired and must stop.
+
+    A lease that ran out may be renewed: while Postgres is away nobody can renew and nobody can take over either, and
+    what was taken from a slow process is guarded by its own token or epoch.
+    """
+    return (
+        update(processes)
+        .where(processes.c.id == process_id, processes.c.ended_at.is_(None))
+        .values(lease_until=now() + seconds(LEASE_SECONDS))
+    )
+
+
+def retire(process_id: str) -> Update:
+    """A process ends in order: what it still holds may be taken at once."""
+    return (
+        update(processes)
+        .where(processes.c.id == process_id, processes.c.ended_at.is_(None))
+        .values(lease_until=now(), ended_at=now())
+    )
+
+
+def forget_old() -> Delete:
+    """Rows of processes that are long gone; their jobs keep the name in `worker_id`."""
+    return delete(processes).where(processes.c.lease_until < now() - seconds(FORGET_AFTER_SECONDS))
+
+
+def announce(worker_id: str, tools: Iterable[Announcement]) -> list[Insert]:
+    """What a worker serves; it says so once, when it starts."""
+    return [
+        insert(worker_tools).values(
+            worker_id=worker_id,
+            name=tool.name,
+            description=tool.description,
+            parameters=tool.parameters,
+            queue=tool.queue,
+            timeout=tool.timeout,
+            retries=tool.retries,
+            effect=tool.effect,
+            say_after=tool.say_after,
+            version=tool.version,
+        )
+        for tool in tools
+    ]
+
+
+def lives(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """True where the process of that id holds its lease."""
+    return exists(
+        select(processes.c.id).where(
+            processes.c.id == process_id, processes.c.ended_at.is_(None), processes.c.lease_until > now()
+        )
+    )
+
+
+def live_tools() -> Select[Any]:
+    """Each tool that some live worker serves; of two declarations, the one of the worker that started last."""
+    return (
+        select(worker_tools)
+        .join(processes, processes.c.id == worker_tools.c.worker_id)
+        .where(processes.c.ended_at.is_(None), processes.c.lease_until > now())
+        .ext(distinct_on(worker_tools.c.name))
+        .order_by(worker_tools.c.name, processes.c.started_at.desc(), processes.c.id)
+    )
+
+
+def announcement(row: Any) -> Announcement:
+    """A row of `worker_tools` as the declaration it was."""
+    return Announcement(
+        name=row.name,
+        description=row.description,
+        parameters=row.parameters,
+        queue=row.queue,
+        timeout=row.timeout,
+        retries=row.retries,
+        effect=Effect(row.effect),
+        say_after=row.say_after,
+    )

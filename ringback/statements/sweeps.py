@@ -1,0 +1,111 @@
+"""What any process does for all of them: publish again, take back, time out. Any number may sweep at once.
+
+Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`) and takes a bounded number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Update, and_, case, cast, func, null, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from ringback.jobs import Delivery, Effect, JobState
+from ringback.statements.clock import now, seconds
+from ringback.statements.processes import lives
+from ringback.statements.sessions import OWNED
+from ringback.tables import jobs, sessions
+
+AT_ONCE = 200
+"""Rows of one sweep; a backlog is worked off in steps, so that no sweep holds locks for long."""
+REPUBLISH_SECONDS = 2.0
+"""The first pause before a job that nobody claimed is published again; doubled up to 32 s."""
+FENCE_GRACE_SECONDS = 1.0
+"""A worker reports its own time-out first; the sweeper's is for one that cannot."""
+
+
+def publish_due() -> ReturningUpdate[Any]:
+    """Pending jobs whose message is due: publish each, after the commit."""
+    due = _some(select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_after <= now()))
+    pause = REPUBLISH_SECONDS * func.power(2.0, func.least(jobs.c.publish_count, 4))
+    return (
+        update(jobs)
+        .where(jobs.c.id.in_(due.scalar_subquery()))
+        .values(publish_count=jobs.c.publish_count + 1, publish_after=now() + seconds(pause))
+        .returning(jobs.c.id, jobs.c.queue)
+    )
+
+
+def take_back_lost() -> ReturningUpdate[Any]:
+    """Running jobs of a worker whose lease is gone: another attempt, or the end that fits."""
+    lost = _some(select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~lives(jobs.c.worker_id)))
+    once = jobs.c.effect == Effect.AT_MOST_ONCE
+    over = or_(once, jobs.c.cancel_requested, jobs.c.attempt >= jobs.c.max_attempts)
+    state = case(
+        (once, JobState.UNKNOWN),
+        (jobs.c.cancel_requested, JobState.CANCELLED),
+        (jobs.c.attempt >= jobs.c.max_attempts, JobState.DEAD),
+        else_=JobState.PENDING,
+    )
+    code = case((once, "outcome_unknown"), (jobs.c.cancel_requested, "cancelled"), else_="worker_lost")
+    return _end(lost, state, code, over).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
+
+
+def time_out_overdue() -> ReturningUpdate[Any]:
+    """Jobs past their deadline, running or not: the model is answered, and a late worker is fenced."""
+    overdue = _some(
+        select(jobs.c.id).where(
+            jobs.c.state.in_((JobState.PENDING, JobState.RUNNING)),
+            jobs.c.deadline_at < now() - seconds(FENCE_GRACE_SECONDS),
+        )
+    )
+    once = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.state == JobState.RUNNING)
+    state = case((once, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
+    code = case((once, "outcome_unknown"), else_="timed_out")
+    return _end(overdue, state, code, once | ~once).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
+
+
+def end_lost_sessions() -> ReturningUpdate[Any]:
+    """Sessions of a gateway whose lease is gone."""
+    lost = _some(select(sessions.c.id).where(sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id)), sessions)
+    return (
+        update(sessions)
+        .where(sessions.c.id.in_(lost.scalar_subquery()))
+        .values(state="ended", ended_at=now(), end_reason="gateway_lost")
+        .returning(sessions.c.id)
+    )
+
+
+def keep_late_answers() -> Update:
+    """Answers that became ready while their session ended."""
+    late = (
+        select(jobs.c.id)
+        .join(sessions, sessions.c.id == jobs.c.session_id)
+        .where(jobs.c.delivery == Delivery.READY, sessions.c.state == "ended")
+        .order_by(jobs.c.id)
+        .limit(AT_ONCE)
+        .with_for_update(of=jobs, skip_locked=True)
+    )
+    return update(jobs).where(jobs.c.id.in_(late.scalar_subquery())).values(delivery=Delivery.HISTORY_ONLY)
+
+
+def _end(rows: Select[Any], state: ColumnElement[Any], code: ColumnElement[Any], over: ColumnElement[bool]) -> Update:
+    """Every row gets its state; where that is the end, the error, the time and the delivery with it."""
+    error = func.jsonb_build_object("code", code)
+    return (
+        update(jobs)
+        .where(jobs.c.id.in_(rows.scalar_subquery()))
+        .values(
+            state=state,
+            token=None,
+            error=cast(error, JSONB),
+            publish_after=now(),
+            finished_at=case((over, now()), else_=null()),
+            delivery=case((over, Delivery.READY), else_=Delivery.NONE),
+        )
+    )
+
+
+def _some(rows: Select[Any], table: Any = jobs) -> Select[Any]:
+    return rows.order_by(table.c.id).limit(AT_ONCE).with_for_update(of=table, skip_locked=True)

@@ -1,0 +1,183 @@
+"""The tables, as migrations/ makes them and `ringback.statements` uses them.
+
+    tenants own everything: each row of each table says whose it is, from the first migration on.
+
+    processes ──< worker_tools        a gateway or a worker, its lease, and what it serves
+    sessions ──< jobs ──< job_events  a conversation, its calls, and each step each call took
+
+The rules that a CHECK can say are CHECKs. Two triggers in the first migration say the rest: one refuses a move that
+`ringback.jobs` does not list, the other writes every move into `job_events`, so that no statement can forget to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ringback.jobs import Delivery, Effect, JobState
+
+DEFAULT_TENANT = "default"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: Iterable[str]) -> str:
+    names = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({names})"
+
+
+def _tenant() -> Column[str]:
+    return Column("tenant", Text, nullable=False, server_default=DEFAULT_TENANT)
+
+
+def _time(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
+    default = text("clock_timestamp()") if now else None
+    return Column(name, DateTime(timezone=True), nullable=nullable and not now, server_default=default)
+
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _tenant(),
+    Column("kind", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("queues", JSONB, nullable=False, server_default="[]"),
+    _time("started_at", now=True),
+    # Renewed every second; what a process held is taken back when this has passed.
+    _time("lease_until", nullable=False),
+    _time("ended_at"),
+    CheckConstraint("kind IN ('gateway', 'worker')", name="kind"),
+)
+
+worker_tools = Table(
+    "worker_tools",
+    metadata,
+    Column("worker_id", Text, ForeignKey("processes.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    _tenant(),
+    Column("description", Text, nullable=False),
+    Column("parameters", JSONB, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("timeout", Float, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("say_after", Float),
+    Column("version", Text, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _tenant(),
+    Column("user_id", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("model", Text),
+    Column("state", Text, nullable=False, server_default="open"),
+    # One upstream conversation; a rebuilt one is the next epoch.
+    Column("epoch", BigInteger, nullable=False, server_default="1"),
+    Column("gateway_id", Text),
+    Column("upstream_id", Text),
+    _time("created_at", now=True),
+    _time("ended_at"),
+    Column("end_reason", Text),
+    CheckConstraint(_one_of("state", ("open", "draining", "detached", "ended")), name="state"),
+    CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
+    Index(None, "gateway_id", postgresql_where=text("state IN ('open', 'draining')")),
+    Index(None, "tenant", "created_at", "id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _tenant(),
+    Column("session_id", Uuid, ForeignKey("sessions.id"), nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("response_id", Text),
+    Column("epoch", BigInteger, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    # The model's own text where it is no JSON object: the history keeps what was really asked.
+    Column("arguments", JSONB, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("timeout", Float, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("state", Text, nullable=False, server_default=JobState.PENDING),
+    Column("delivery", Text, nullable=False, server_default=Delivery.NONE),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    # Whoever writes an outcome must hold it: random, so that it can never be handed out twice.
+    Column("token", Uuid),
+    Column("worker_id", Text),
+    Column("progress", Text),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("result", JSONB),
+    Column("error", JSONB),
+    Column("delivered_epoch", BigInteger),
+    # The row is the outbox: a pending job past this time is published again.
+    _time("publish_after", nullable=False),
+    Column("publish_count", Integer, nullable=False, server_default="0"),
+    _time("deadline_at", nullable=False),
+    _time("created_at", now=True),
+    _time("started_at"),
+    _time("finished_at"),
+    UniqueConstraint("session_id", "call_id"),
+    CheckConstraint(_one_of("state", JobState), name="state"),
+    CheckConstraint(_one_of("delivery", Delivery), name="delivery"),
+    CheckConstraint(_one_of("effect", Effect), name="effect"),
+    CheckConstraint("(state = 'running') = (token IS NOT NULL)", name="token_while_running"),
+    CheckConstraint("(state IN ('pending', 'running')) = (finished_at IS NULL)", name="finished"),
+    CheckConstraint("state NOT IN ('pending', 'running') OR delivery = 'none'", name="delivery_after_work"),
+    CheckConstraint(
+        "(delivery IN ('sent', 'acked', 'replayed')) = (delivered_epoch IS NOT NULL)", name="delivered_epoch"
+    ),
+    CheckConstraint("attempt <= max_attempts", name="attempts"),
+    Index("ix_jobs_to_publish", "publish_after", postgresql_where=text("state = 'pending'")),
+    Index("ix_jobs_running", "worker_id", postgresql_where=text("state = 'running'")),
+    Index("ix_jobs_to_deliver", "session_id", postgresql_where=text("delivery = 'ready'")),
+    Index(None, "tenant", "created_at", "id"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _tenant(),
+    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    _time("at", now=True),
+    Column("state", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker_id", Text),
+    Column("epoch", BigInteger),
+    Column("error", JSONB),
+)
