@@ -104,13 +104,10 @@ def since(text: str) -> datetime | timedelta:
     Raises:
         ValueError: neither of the two, or out of reach.
     """
-    if ago := _AGO.fullmatch(text):
-        length = timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        if length > MAX_AGO:
-            raise ValueError("too long ago")
-        return length
-    moment = datetime.fromisoformat(text)
     try:
+        if ago := _AGO.fullmatch(text):
+            return _reachable(timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
+        moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except OverflowError:
         raise ValueError("no such time") from None
@@ -155,9 +152,20 @@ class IdRange(NamedTuple):
         return cls(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f")))
 
 
+def _reachable(ago: timedelta) -> timedelta:
+    if ago > MAX_AGO:
+        raise ValueError("too long ago")
+    return ago
+
+
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("Postgres takes no NUL, and no name has a line break")
+    return text
+
+
+def _cursor(text: str) -> str:
+    position(text)
     return text
 
 
@@ -169,7 +177,7 @@ def _split(given: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
 Since = Annotated[datetime | timedelta, PlainValidator(since), WithJsonSchema({"type": "string"})]
-After = Annotated[Position, PlainValidator(position), WithJsonSchema({"type": "string"})]
+After = Annotated[str, AfterValidator(_cursor)]
 
 
 class PageQuery(BaseModel):

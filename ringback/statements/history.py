@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, s
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from ringback.jobs import JobState
-from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery
+from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery, position
 from ringback.statements.clock import now
 from ringback.statements.processes import live_tools
 from ringback.tables import job_events, jobs, processes, sessions, worker_tools
@@ -100,7 +100,7 @@ def _page(
     if query.since is not None:
         wanted.append(table.c.created_at >= _moment(query.since))
     if query.after is not None:
-        wanted.append(place < tuple(query.after))
+        wanted.append(place < tuple(position(query.after)))
     return rows.where(*wanted).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(query.limit + 1)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Update, insert, update
+from sqlalchemy import Insert, Select, Update, insert, select, update
 
 from ringback.jobs import Delivery
 from ringback.statements.clock import now
@@ -45,4 +47,11 @@ def keep_for_history(session_id: UUID) -> Update:
         update(jobs)
         .where(jobs.c.session_id == session_id, jobs.c.delivery == Delivery.READY)
         .values(delivery=Delivery.HISTORY_ONLY)
+    )
+
+
+def owners(session_ids: Iterable[UUID]) -> Select[Any]:
+    """Of these sessions, those that a gateway holds: `(id, gateway_id)`, for whoever rings its doorbell."""
+    return select(sessions.c.id, sessions.c.gateway_id).where(
+        sessions.c.id.in_(sorted(session_ids)), sessions.c.state.in_(OWNED), sessions.c.gateway_id.is_not(None)
     )

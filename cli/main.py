@@ -1,0 +1,138 @@
+"""The `ringback` command. Wrong input is answered by one sentence on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from cli import jobs, sessions
+from ringback.errors import ConfigurationError
+
+app = typer.Typer(
+    name="ringback",
+    help="Run functions for voice models: a gateway holds the conversations, workers run the tools.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(jobs.app, name="jobs", help="What was asked for, and what became of it.")
+app.add_typer(sessions.app, name="sessions", help="The conversations.")
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Where the spoken answer goes, as WAV.")] = Path("demo-answer.wav"),
+) -> None:
+    """Show one call going all the way round, on this machine, with nothing installed and no key."""
+    from cli.demo import run
+
+    raise SystemExit(run(output))
+
+
+@app.command()
+def up(
+    folder: Annotated[Path | None, typer.Option(help="Where the data is kept between runs.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The gateway's port; 0 takes a free one.")] = 8080,
+) -> None:
+    """Keep the whole stack running on this machine: Postgres, Valkey, simulator, gateway, worker."""
+    from cli.up import run
+
+    raise SystemExit(run(folder, port))
+
+
+@app.command()
+def gateway() -> None:
+    """Run a gateway. Settings come from the environment and .env; see .env.example."""
+    from gateway.app import serve
+    from gateway.settings import GatewaySettings
+    from ringback.settings import load
+
+    serve(load(GatewaySettings))
+
+
+@app.command()
+def worker(
+    queues: Annotated[
+        str | None, typer.Option(help="The queues to serve, such as default,slow; all its tools' unless given.")
+    ] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=1_000, help="Calls it runs at once.")] = None,
+) -> None:
+    """Run a worker: the same as `celery -A workers.app worker -Q …`."""
+    from workers.command import run
+
+    names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
+    if names == []:
+        raise ConfigurationError("--queues names no queue: give one or more, such as --queues default,slow")
+    raise SystemExit(run(queues=names, concurrency=concurrency))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def simulator(context: typer.Context) -> None:
+    """Run a Realtime API that needs no key. `ringback simulator --help` lists its options."""
+    from simulator.__main__ import main as simulate
+
+    raise SystemExit(simulate(context.args))
+
+
+@app.command()
+def migrate(
+    revision: Annotated[str, typer.Argument(help="An Alembic revision.")] = "head",
+    down: Annotated[bool, typer.Option("--down", help="Go down to the revision; base drops every table.")] = False,
+) -> None:
+    """Bring the database at DATABASE_URL to the newest schema."""
+    from alembic.util import CommandError
+    from sqlalchemy.exc import OperationalError
+
+    from ringback.migrating import downgrade, upgrade
+    from ringback.settings import Database, load
+
+    url = load(Database).database_url
+    try:
+        (downgrade if down else upgrade)(url, revision)
+    except CommandError as problem:
+        raise ConfigurationError(f"{revision} is no revision that can be migrated to: {problem}") from None
+    except OperationalError as problem:
+        _fail(1, f"the database at DATABASE_URL cannot be used: {str(problem.orig).strip().splitlines()[0]}")
+    typer.echo(f"The database is at {revision}.")
+
+
+@app.command()
+def token(user: Annotated[str, typer.Argument(help="Who it is for; the name stands in the history.")]) -> None:
+    """Make a client token. Put what it prints into RINGBACK_TOKENS."""
+    if not user or set(user) & set(":, "):
+        raise ConfigurationError("a user's name may not be empty or hold a colon, a comma or a space")
+    typer.echo(f"{user}:rb_{secrets.token_urlsafe(24)}")
+
+
+def main() -> None:
+    """The entry point: every expected error is one sentence."""
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        app()
+    except ConfigurationError as problem:
+        _fail(2, str(problem))
+
+
+def end_on_sigterm() -> None:
+    """SIGTERM unwinds the stack like Ctrl-C does, so that every context manager gets to clean up."""
+
+    def end(_number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def _fail(code: int, sentence: str) -> NoReturn:
+    print(f"ringback: {sentence}", file=sys.stderr)
+    raise SystemExit(code)

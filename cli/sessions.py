@@ -1,0 +1,59 @@
+"""`ringback sessions`: look up conversations, straight from Postgres."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.jobs import After, AsJson, Limit, Since, ask, beginning, only, print_json, reading, show_page
+
+app = typer.Typer(name="sessions", help="Look up conversations, and the calls in them.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_sessions(
+    state: Annotated[list[str] | None, typer.Option(help="In this state; repeat it for more.")] = None,
+    agent: Annotated[str | None, typer.Option(help="With this agent.")] = None,
+    since: Since = None,
+    limit: Limit = "50",
+    after: After = None,
+    as_json: AsJson = False,
+) -> None:
+    """List conversations, newest first."""
+    from cli import tables
+    from ringback import history
+    from ringback.pages import SessionQuery
+    from ringback.statements import history as statements
+    from ringback.tables import DEFAULT_TENANT
+
+    given = {"state": state, "agent": agent, "since": since, "limit": limit, "after": after}
+    query = ask(SessionQuery, given)
+    with reading() as read:
+        page = history.page_of_sessions(read(statements.page_of_sessions(DEFAULT_TENANT, query)), query.limit)
+    if as_json:
+        return print_json(page)
+    return show_page(page, "session", tables.print_sessions)
+
+
+@app.command("show")
+def show_session(
+    id: Annotated[str, typer.Argument(help="The session's id, or at least its first 6 characters.")],  # noqa: A002
+    as_json: AsJson = False,
+) -> None:
+    """Show one conversation with its newest calls."""
+    from cli import tables
+    from ringback import history
+    from ringback.pages import JobQuery
+    from ringback.statements import history as statements
+    from ringback.tables import DEFAULT_TENANT
+
+    ids = beginning("ID", id)
+    with reading() as read:
+        row = only("session", read(statements.sessions_with_counts(DEFAULT_TENANT, ids)), id)
+        query = JobQuery(session=row.id)
+        page = history.page_of_jobs(read(statements.page_of_jobs(DEFAULT_TENANT, query)), query.limit)
+    session = history.session(row, page)
+    if as_json:
+        return print_json(session)
+    return tables.print_session(tables.console(), session)

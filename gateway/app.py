@@ -1,0 +1,147 @@
+"""Wires the gateway: opens what is shared, in order, and closes it in reverse. The only wiring there is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from starlette.responses import JSONResponse
+
+from gateway.callers import Callers
+from gateway.dispatch import Dispatch
+from gateway.history import history_router
+from gateway.inbox import Inbox
+from gateway.keeper import Keeper
+from gateway.presence import Presence
+from gateway.reception import Reception
+from gateway.routes import authenticated, router
+from gateway.session import Line
+from gateway.settings import GatewaySettings
+from gateway.store import Store, open_engine
+from ringback.agents import load_agents
+from ringback.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 15.0
+PONG_SECONDS = 10.0
+"""A client that is gone without a goodbye is noticed within 25 s."""
+SHUTDOWN_SECONDS = 10
+"""What uvicorn gives sessions to end in."""
+BACKLOG = 1_024
+"""Connections that may wait to be accepted: a whole gateway's clients may come back at once."""
+SEND_BUFFER_BYTES = 256 * 1_024
+"""What the kernel may hold for one client: four seconds of audio."""
+GIVE_UP_MS = 15_000
+"""A client that acknowledges nothing for so long is gone."""
+
+
+def create_app(settings: GatewaySettings) -> FastAPI:
+    """The gateway as an ASGI application; raises ConfigurationError where the agents are wrong."""
+    agents = load_agents(settings.agents_folder)
+    if settings.default_agent not in agents:
+        known = ", ".join(agents)
+        raise ConfigurationError(f"RINGBACK_DEFAULT_AGENT={settings.default_agent} is none of the agents: {known}")
+    gateway_id = f"gateway-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            store = Store(open_engine(settings.database_url, settings.database_pool))
+            stack.push_async_callback(store.close)
+            app.state.store = store
+            dispatch = Dispatch(store, settings.redis_url, gateway_id)
+            stack.callback(dispatch.close)
+            presence = Presence(settings.max_sessions)
+            keeper = Keeper(gateway_id, store, dispatch)
+            await keeper.register()
+            stack.push_async_callback(keeper.retire)
+            inbox = Inbox(settings.redis_url, store, presence, gateway_id)
+            stack.push_async_callback(inbox.close)
+            line = Line(gateway_id, settings.realtime_provider, store, dispatch)
+            app.state.reception = Reception(settings, agents, line, presence, keeper)
+            await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
+            log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
+            yield
+
+    app = FastAPI(title="Ringback", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.callers = Callers(settings.tokens)
+    app.include_router(router)
+    app.include_router(history_router(lambda statement: app.state.store.rows(statement), authenticated))
+    app.add_exception_handler(HTTPException, _as_error)
+    return app
+
+
+def serve(settings: GatewaySettings) -> None:
+    """Run the gateway until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_max_size=settings.max_frame_bytes,
+        ws_per_message_deflate=False,  # It costs twice the CPU, and is a bomb's fuse.
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+    )
+    with listening_socket(settings.host, settings.port) as listener:
+        log.info("listening on http://%s:%s", *listener.getsockname()[:2])
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket whose connections are given up when their client stops reading, however politely it is asked.
+
+    The kernel would otherwise hold megabytes for each such client, and the connection for ever.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as problem:
+        raise ConfigurationError(f"RINGBACK_HOST={host} RINGBACK_PORT={port} cannot be used: {problem}") from None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GIVE_UP_MS)
+    return listener
+
+
+@asynccontextmanager
+async def _running(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Tasks that run while the block does; one that fails takes the process down instead of vanishing."""
+    tasks = [asyncio.create_task(loop()) for loop in loops]
+    for task in tasks:
+        task.add_done_callback(_must_not_end)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _must_not_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("a task of the gateway has failed; the process ends", exc_info=task.exception())
+        os._exit(70)  # A gateway without its inbox would look alive and answer nobody.
+
+
+async def _as_error(_request: Request, problem: Exception) -> JSONResponse:
+    """Errors in the shape that clients of the Realtime API know."""
+    assert isinstance(problem, HTTPException)  # noqa: S101 — registered for nothing else
+    detail: object = problem.detail
+    if isinstance(detail, dict):
+        return JSONResponse(detail, problem.status_code, problem.headers)
+    kind = "authentication_error" if problem.status_code == 401 else "invalid_request_error"
+    error = {"message": str(detail), "type": kind, "code": None, "param": None}
+    return JSONResponse({"error": error}, problem.status_code, problem.headers)

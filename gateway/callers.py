@@ -1,0 +1,58 @@
+"""Who is calling. Decided before the upgrade, from headers alone; a token never stands in a URL or a log."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from ringback.tables import DEFAULT_TENANT
+
+SUBPROTOCOL = "realtime"
+TOKEN_SUBPROTOCOL = "openai-insecure-api-key."  # noqa: S105 — the official SDKs' own prefix, for browsers.
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated client: `user` within `tenant`."""
+
+    user: str
+    tenant: str = DEFAULT_TENANT
+
+
+class Callers:
+    """The tokens that are good here, kept as hashes and compared in constant time."""
+
+    def __init__(self, tokens: Mapping[str, SecretStr]) -> None:
+        self._users = {_digest(token.get_secret_value()): user for user, token in tokens.items()}
+
+    def by_token(self, token: str | None) -> Caller | None:
+        """The caller with this token, or None."""
+        digest = _digest(token or "")
+        found = [user for known, user in self._users.items() if hmac.compare_digest(known, digest)]
+        return Caller(found[0]) if found else None
+
+    def by_headers(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> Caller | None:
+        """The caller of a request: `Authorization: Bearer …`, or a browser's WebSocket subprotocol."""
+        return self.by_token(bearer(authorization) or offered(subprotocols))
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token in an Authorization header."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def offered(subprotocols: Iterable[str]) -> str | None:
+    """The token among the subprotocols a browser offers (it cannot set headers)."""
+    for protocol in subprotocols:
+        if protocol.startswith(TOKEN_SUBPROTOCOL):
+            return protocol.removeprefix(TOKEN_SUBPROTOCOL) or None
+    return None
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,49 @@
+"""The client's side of a session: a WebSocket that FastAPI accepted, behind the same narrow interface."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+SEND_SECONDS = 5.0
+"""A client that takes no event for so long has stopped reading; everybody else must not wait for it."""
+
+
+class ClientGone(Exception):
+    """The client closed, or stopped reading."""
+
+
+class Client:
+    """One connected client. Its frames are JSON text, both ways."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def receive(self) -> str | bytes:
+        """The next frame, as it came; raises ClientGone when there will be none."""
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise ClientGone(f"client_closed_{message.get('code', 1005)}")
+        text: str | None = message.get("text")
+        return text if text is not None else message.get("bytes", b"")
+
+    async def send(self, event: str) -> None:
+        """Write one event; raises ClientGone."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._socket.send_text(event)
+        except TimeoutError:
+            raise ClientGone("client_too_slow") from None
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            raise ClientGone("client_closed") from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Say goodbye, if anybody is still there to hear it."""
+        if self._socket.application_state is not WebSocketState.CONNECTED:
+            return
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._socket.close(code, reason)
+        except (TimeoutError, WebSocketDisconnect, RuntimeError, OSError):
+            return

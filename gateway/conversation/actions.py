@@ -1,0 +1,67 @@
+"""What the brain can ask for. The session loop performs actions in the order they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from ringback.outcomes import Outcome
+from ringback.statements.jobs import NewJob
+
+Event: TypeAlias = dict[str, Any]
+"""An event of the Realtime API, as JSON data."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendToModel:
+    """Write a client event to the Realtime API; it always bears an `event_id`."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class SendToClient:
+    """Write a server event to the client."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class LetClientIn:
+    """The model confirmed our instructions and tools: from now on the client's frames may be read."""
+
+    upstream_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCall:
+    """Commit the job's row, then publish it; with an `outcome` the call was refused and is over already."""
+
+    job: NewJob
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The conversation has this job's answer: the server echoed its item."""
+
+    job_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Something an operator should see in the log."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the session: a WebSocket close code, a reason for the client, and one for the history."""
+
+    code: int
+    reason: str
+
+
+Action: TypeAlias = SendToModel | SendToClient | LetClientIn | RecordCall | Acknowledge | Warn | Close

@@ -1,0 +1,84 @@
+"""Hears when a job of one of our sessions is finished, and wakes that session.
+
+The doorbell (a Redis Stream of this gateway's own) makes it quick; the look into the table, once a second, makes it
+certain. Neither carries an answer: the session takes that from its row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.presence import Presence
+from gateway.store import Store
+from ringback.doorbell import heard, stream_of
+from ringback.statements import deliveries
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""A lost doorbell costs a caller at most this."""
+LISTEN_MS = 5_000
+"""How long one XREAD waits; a dead connection is noticed by then."""
+SOCKET_SECONDS = LISTEN_MS / 1_000 + 2
+"""Longer than the XREAD that it carries."""
+CONNECTIONS = 2
+"""One listens. redis-py's default of 100 and then an error is nothing that anybody chose."""
+PAUSE_SECONDS = 0.5
+"""Between attempts while Redis is away."""
+
+
+class Inbox:
+    """Two tasks: `listen` and `look`. Both run until they are cancelled, whatever Redis and Postgres do."""
+
+    def __init__(self, redis_url: str, store: Store, presence: Presence, gateway_id: str) -> None:
+        pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=CONNECTIONS,
+            decode_responses=True,
+            protocol=2,  # Redis and Valkey answer XREAD in another shape in RESP3.
+            socket_connect_timeout=1,
+            socket_timeout=SOCKET_SECONDS,
+        )
+        self._redis = Redis(connection_pool=pool)
+        self._pool = pool
+        self._store = store
+        self._presence = presence
+        self._gateway_id = gateway_id
+
+    async def listen(self) -> None:
+        """Wake the sessions that the doorbell names."""
+        stream, last = stream_of(self._gateway_id), "0"
+        while True:
+            try:
+                entries: Any = await self._redis.xread({stream: last}, block=LISTEN_MS, count=100)
+            except (RedisError, OSError) as problem:
+                log.warning("the doorbell is silent (%s); the table is asked instead", type(problem).__name__)
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            for _, rings in entries:
+                last = rings[-1][0]
+                named = (heard(fields) for _, fields in rings)
+                self._presence.ring(session_id for session_id in named if session_id)
+
+    async def look(self) -> None:
+        """Wake the sessions that the table says have an answer ready."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not len(self._presence):
+                continue
+            try:
+                rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
+            except (SQLAlchemyError, OSError) as problem:
+                log.warning("the table cannot be asked (%s)", type(problem).__name__)
+                continue
+            self._presence.ring(row.id for row in rows)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+        await self._pool.aclose()

@@ -1,0 +1,221 @@
+"""One live session: it moves things, and decides nothing.
+
+Its inputs are four, one task each:
+
+    the Realtime API   every event goes to the brain; audio deltas go straight to the client
+    the client         from the moment the model confirmed our instructions: each frame through the policy
+    the doorbell       a job of this session is finished: take what is ready, hand it to the brain
+    the clock          when the brain asked to be woken
+
+What the brain answers is performed in order. Calls are recorded in tasks of their own: the read loop never waits
+for Postgres, let alone for a tool. The session ends when either side goes, or when the brain says so; every task
+ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway import policy
+from gateway.client import Client, ClientGone
+from gateway.conversation import Conversation
+from gateway.conversation.actions import (
+    Acknowledge,
+    Action,
+    Close,
+    Event,
+    LetClientIn,
+    RecordCall,
+    SendToClient,
+    SendToModel,
+    Warn,
+)
+from gateway.dispatch import Dispatch
+from gateway.providers import adapt_session
+from gateway.store import Store
+from gateway.upstream import Upstream, UpstreamClosed
+from ringback.outcomes import from_row
+from ringback.statements import deliveries
+from ringback.statements.jobs import outcome_of
+
+log = logging.getLogger(__name__)
+
+EPOCH = 1
+AUDIO_DELTA = '"response.output_audio.delta"'
+HEAD = 64
+"""The type stands near the front of an event; where it does not, the event takes the longer way."""
+IDLE_LOOK_SECONDS = 1.0
+"""After a failed look into the table, when to try again."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict).decode
+
+
+class Over(Exception):
+    """The session is over: a close code and reason for the client, and the reason for the history."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Line:
+    """What all sessions of this process share."""
+
+    gateway_id: str
+    provider: str
+    store: Store
+    dispatch: Dispatch
+
+
+class Session:
+    """Runs one conversation between a client and the Realtime API until one of them goes."""
+
+    def __init__(
+        self, line: Line, conversation: Conversation, client: Client, upstream: Upstream, bell: asyncio.Event
+    ) -> None:
+        self._line = line
+        self._brain = conversation
+        self._client = client
+        self._upstream = upstream
+        self._bell = bell
+        self._let_in = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._tasks: asyncio.TaskGroup
+
+    async def run(self) -> Over:
+        """Until the end, and why it came."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for loop in (self._from_model, self._from_client, self._from_doorbell, self._from_clock):
+                    self._tasks.create_task(loop())
+        except BaseExceptionGroup as group:
+            expected, fault = group.split((Over, ClientGone, UpstreamClosed))
+            if fault is not None:
+                raise fault from None
+            return _why(expected)
+        raise AssertionError("a session ends by an exception only")
+
+    async def _from_model(self) -> None:
+        while True:
+            event = await self._upstream.receive()
+            if AUDIO_DELTA in event[:HEAD] and self._brain.is_open:
+                await self._client.send(event)
+                continue
+            try:
+                decoded = _decode(event)
+            except msgspec.DecodeError:
+                log.warning("session %s: an event of the Realtime API is not JSON; dropped", self._brain.session_id)
+                continue
+            await self._perform(self._brain.receive_model(decoded, time.monotonic()))
+
+    async def _from_client(self) -> None:
+        await self._let_in.wait()
+        while True:
+            frame = policy.read(await self._client.receive())
+            if isinstance(frame, policy.Refusal):
+                await self._client.send(_text(frame.as_event("rb_refused")))
+                continue
+            await self._perform(self._brain.receive_client(frame, time.monotonic()))
+
+    async def _from_doorbell(self) -> None:
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            taking = deliveries.take_ready(self._brain.session_id, self._line.gateway_id, EPOCH)
+            try:
+                rows = await self._line.store.rows(taking)
+            except (SQLAlchemyError, OSError) as problem:
+                log.warning("session %s: answers must wait (%s)", self._brain.session_id, type(problem).__name__)
+                await asyncio.sleep(IDLE_LOOK_SECONDS)
+                self._bell.set()
+                continue
+            for row in rows:
+                outcome = from_row(**outcome_of(row))
+                await self._perform(self._brain.deliver(row.id, row.call_id, row.tool, outcome, time.monotonic()))
+
+    async def _from_clock(self) -> None:
+        while True:
+            now = time.monotonic()
+            wake_at = self._brain.wake_at(now)
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(None if wake_at is None else max(0.0, wake_at - now)):
+                    await self._changed.wait()
+            except TimeoutError:
+                await self._perform(self._brain.tick(time.monotonic()))
+
+    async def _perform(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            await self._do(action)
+        self._changed.set()
+
+    async def _do(self, action: Action) -> None:
+        match action:
+            case SendToModel(event):
+                await self._upstream.send(_text(self._adapted(event)))
+            case SendToClient(event):
+                await self._client.send(_text(event))
+            case RecordCall():
+                self._tasks.create_task(self._record(action))
+            case Acknowledge(job_id):
+                self._tasks.create_task(self._acknowledge(job_id))
+            case LetClientIn():
+                self._let_in.set()
+            case Warn(text):
+                log.warning("session %s: %s", self._brain.session_id, text)
+            case Close(code, reason):
+                raise Over(code, reason)
+
+    async def _record(self, record: RecordCall) -> None:
+        """The row first, the message second; and an answer at once where there can be no row."""
+        try:
+            is_new = await self._line.dispatch.record(record, EPOCH)
+        except (SQLAlchemyError, OSError) as problem:
+            log.error("job %s cannot be recorded (%s)", record.job.id, type(problem).__name__)
+            await self._perform(self._brain.not_recorded(record, time.monotonic()))
+            return
+        if not is_new:
+            log.warning("job %s is recorded already, or this session is no longer ours", record.job.id)
+            return
+        log.info("job %s recorded: %s", record.job.id, record.job.name)
+        await self._perform(self._brain.recorded(record))
+        if record.outcome is not None:
+            self._bell.set()
+        elif record.job.tool is not None:
+            await self._line.dispatch.publish(record.job.id, record.job.tool.queue)
+
+    async def _acknowledge(self, job_id: UUID) -> None:
+        try:
+            await self._line.store.count(deliveries.acknowledge([job_id], EPOCH))
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning("job %s stays at sent (%s)", job_id, type(problem).__name__)
+
+    def _adapted(self, event: Event) -> Event:
+        if event["type"] != "session.update":
+            return event
+        return {**event, "session": adapt_session(self._line.provider, event["session"])}
+
+
+def _text(event: Event) -> str:
+    return _encode(event).decode()
+
+
+def _why(group: BaseExceptionGroup | None) -> Over:
+    """The first of the reasons: what ends a session often takes the other side with it."""
+    problem: BaseException | None = group
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    if isinstance(problem, UpstreamClosed):
+        return Over(1011, "session_expired" if problem.code == 1001 else "upstream_closed")
+    return problem if isinstance(problem, Over) else Over(1000, str(problem))

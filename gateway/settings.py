@@ -1,0 +1,77 @@
+"""The gateway's settings. Each bound has one line that says why it is what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from ringback.settings import Stores
+
+SIMULATOR_URL = "ws://127.0.0.1:8090/v1/realtime"
+
+
+class GatewaySettings(Stores):
+    """Read with `ringback.settings.load`; see .env.example for each variable."""
+
+    realtime_provider: Literal["openai", "azure", "xai", "simulator", "custom"] = Field(
+        "simulator", alias="REALTIME_PROVIDER"
+    )
+    """How the Realtime API wants to be called; "custom" takes REALTIME_URL and REALTIME_HEADERS as they are."""
+    realtime_url: str | None = Field(None, alias="REALTIME_URL")
+    """The WebSocket URL, where the provider's own is not meant: `wss://…/v1/realtime`."""
+    realtime_api_key: SecretStr = Field(SecretStr(""), alias="REALTIME_API_KEY")
+    """The key. It goes into one header of the upstream connection and nowhere else."""
+    realtime_headers: dict[str, str] = Field(default_factory=dict, alias="REALTIME_HEADERS", repr=False)
+    """More headers for the upstream connection, as a JSON object."""
+    realtime_model: str | None = Field(None, alias="REALTIME_MODEL")
+    """The model (on Azure: the deployment) for every agent, whatever its file says."""
+
+    tokens: Annotated[dict[str, SecretStr], NoDecode] = Field(alias="RINGBACK_TOKENS")
+    """Who may call, as `user:token,user:token`: the user's name stands in the history."""
+    agents_folder: Path = Field(Path("agents"), alias="RINGBACK_AGENTS")
+    """The agents' TOML files."""
+    default_agent: str = Field("demo", alias="RINGBACK_DEFAULT_AGENT")
+    """The agent of a client that names none."""
+
+    host: str = Field("127.0.0.1", alias="RINGBACK_HOST")
+    """Loopback unless somebody decides otherwise: a public bind is a decision."""
+    port: int = Field(8080, ge=0, le=65_535, alias="RINGBACK_PORT")
+    max_sessions: int = Field(400, ge=1, le=100_000, alias="RINGBACK_MAX_SESSIONS")
+    """One core carries about 400 talking sessions; one more would be heard by all of them."""
+    max_frame_bytes: int = Field(2 * 1024 * 1024, ge=65_536, alias="RINGBACK_MAX_FRAME_BYTES")
+    """Of one client frame: 30 s of audio in one piece; the Realtime API itself would take 15 MiB."""
+    upstream_connect_seconds: float = Field(10.0, gt=0, le=60, alias="RINGBACK_UPSTREAM_CONNECT_SECONDS")
+    """A caller who hears nothing for longer hangs up."""
+    database_pool: int = Field(10, ge=1, le=200, alias="RINGBACK_DATABASE_POOL")
+    """Connections of this process: a statement takes a millisecond, so ten carry thousands a second."""
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _split_tokens(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.strip().partition(":") for pair in value.split(",") if pair.strip()]
+        if not pairs or not all(user and separator and token for user, separator, token in pairs):
+            raise ValueError("must look like user:token,user:token")
+        return {user: token for user, _, token in pairs}
+
+    @field_validator("tokens")
+    @classmethod
+    def _long_enough(cls, tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if any(len(token.get_secret_value()) < 12 for token in tokens.values()):
+            raise ValueError("a token needs 12 characters or more; make one with `ringback token`")
+        return tokens
+
+    @model_validator(mode="after")
+    def _provider_has_what_it_needs(self) -> GatewaySettings:
+        provider, key = self.realtime_provider, self.realtime_api_key.get_secret_value()
+        if provider in ("openai", "azure", "xai") and not key:
+            raise ValueError(f"REALTIME_API_KEY is not set, and REALTIME_PROVIDER={provider} needs one")
+        if provider in ("azure", "custom") and not self.realtime_url:
+            raise ValueError(f"REALTIME_URL is not set, and REALTIME_PROVIDER={provider} has none of its own")
+        if self.realtime_url and not self.realtime_url.startswith(("ws://", "wss://")):
+            raise ValueError("REALTIME_URL must begin with wss:// (or ws:// on loopback)")
+        return self

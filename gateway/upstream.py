@@ -1,0 +1,101 @@
+"""The connection to the Realtime API, behind one narrow interface: connect, receive, send, close, abort."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from gateway.providers import Target
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""The largest event that is read: a long audio item is 4 MB, and somebody must say stop."""
+PING_SECONDS = 15.0
+PONG_SECONDS = 10.0
+"""A half-open connection is noticed within 25 s."""
+CLOSE_SECONDS = 2.0
+"""How long a polite goodbye may take."""
+
+
+class UpstreamRefused(Exception):
+    """The Realtime API did not take the connection. `status` is its HTTP status, or None where it did not answer."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class UpstreamClosed(Exception):
+    """The Realtime API closed the connection; `code` is the WebSocket close code (1006: without a goodbye)."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}".strip())
+        self.code = code
+
+
+class Upstream(Protocol):
+    """One open connection. Its events are JSON text, both ways."""
+
+    async def receive(self) -> str:
+        """The next event; raises UpstreamClosed when there will be none."""
+        ...
+
+    async def send(self, event: str) -> None:
+        """Write one event; raises UpstreamClosed."""
+        ...
+
+    async def close(self) -> None:
+        """End the connection, politely and within a bound."""
+        ...
+
+
+class WebSocketUpstream:
+    """The `websockets` client. Deflate is off: it costs twice the CPU, and audio hardly shrinks."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, target: Target, within: float) -> WebSocketUpstream:
+        """Connect within so many seconds, or raise UpstreamRefused."""
+        try:
+            connection = await connect(
+                target.url,
+                additional_headers=target.headers,
+                compression=None,
+                max_size=MAX_EVENT_BYTES,
+                open_timeout=within,
+                close_timeout=CLOSE_SECONDS,
+                ping_interval=PING_SECONDS,
+                ping_timeout=PONG_SECONDS,
+                user_agent_header=None,
+            )
+        except InvalidStatus as problem:
+            status = problem.response.status_code
+            raise UpstreamRefused(f"HTTP {status}", status) from None
+        except (OSError, TimeoutError, InvalidHandshake) as problem:
+            raise UpstreamRefused(type(problem).__name__) from None
+        return cls(connection)
+
+    async def receive(self) -> str:
+        try:
+            event = await self._connection.recv()
+        except ConnectionClosed as problem:
+            raise _closed(problem) from None
+        return event if isinstance(event, str) else event.decode("utf-8", "replace")
+
+    async def send(self, event: str) -> None:
+        try:
+            await self._connection.send(event)
+        except ConnectionClosed as problem:
+            raise _closed(problem) from None
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+
+def _closed(problem: ConnectionClosed) -> UpstreamClosed:
+    if problem.rcvd is None:
+        return UpstreamClosed(1006, "")
+    return UpstreamClosed(problem.rcvd.code, problem.rcvd.reason)
