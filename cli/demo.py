@@ -38,8 +38,10 @@ def run(output: Path) -> int:
     if not output.parent.is_dir():
         raise ConfigurationError(f"{output.parent} is no folder: give --output a file in one that exists")
     try:
-        with tempfile.TemporaryDirectory(prefix="ringback-demo-") as logs:
-            return _run(console, output, Path(logs))
+        # The event loop is made before anybody can be tempted to interrupt: half a loop cannot be closed.
+        with asyncio.Runner() as runner, tempfile.TemporaryDirectory(prefix="ringback-demo-") as logs:
+            runner.get_loop()
+            return _run(console, output, Path(logs), runner)
     except ProcessError as problem:
         console.print(f"[red]{problem}[/red]")
         return 1
@@ -48,13 +50,13 @@ def run(output: Path) -> int:
         return 130
 
 
-def _run(console: Console, output: Path, logs: Path) -> int:
+def _run(console: Console, output: Path, logs: Path, runner: asyncio.Runner) -> int:
     began = time.monotonic()
     console.print("Starting Postgres, Valkey, the simulated Realtime API, a gateway and a worker …")
     settings = {"RINGBACK_ORDER_DELAY": ORDER_SECONDS}
     with running_stack(durable=False, logs=logs, settings=settings) as stack:
         console.print(f"Ready after {time.monotonic() - began:.1f} s: {stack.url}\n")
-        answers = asyncio.run(_converse(console, stack))
+        answers = runner.run(_converse(console, stack))
         _show_history(console, stack)
     audio = answers[1].audio if len(answers) > 1 else b""
     if audio:

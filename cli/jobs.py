@@ -27,23 +27,24 @@ CONNECT_TIMEOUT = 5
 """Seconds. Whoever waits at a prompt wants to hear by then that nobody answers."""
 MAX_REASON = 200
 """Characters of a driver's own words in a refusal."""
+UNUSABLE_URL = "DATABASE_URL is not usable: it must look like postgresql://user:password@host:5432/name."
 WRONG_INPUT = 2
 NO_DATABASE = 1
 
 app = typer.Typer(name="jobs", help="Look up calls: each one, and every step it took.", no_args_is_help=True)
 
-Since = Annotated[str | None, typer.Option(help="A time (2026-01-31T12:00:00Z), or how long ago: 15m, 2h, 1d.")]
+Since = Annotated[str | None, typer.Option(help="Since a time, 2026-01-31T12:00:00Z, or 15m, 2h, 1d.", metavar="WHEN")]
 Limit = Annotated[str, typer.Option(help="How many, 1 to 200.", metavar="NUMBER")]
-After = Annotated[str | None, typer.Option(help="Go on after a page: its `next`, which --json prints.")]
+After = Annotated[str | None, typer.Option(help="Go on after a page, with its `next`.", metavar="CURSOR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
 
 
 @app.command("list")
 def list_jobs(
-    session: Annotated[str | None, typer.Option(help="Of this session: its id, or how that begins.")] = None,
-    tool: Annotated[str | None, typer.Option(help="Of this tool.")] = None,
-    state: Annotated[list[str] | None, typer.Option(help="In this state; repeat it for more.")] = None,
-    queue: Annotated[str | None, typer.Option(help="On this queue.")] = None,
+    session: Annotated[str | None, typer.Option(help="Of the session whose id begins so.", metavar="ID")] = None,
+    tool: Annotated[str | None, typer.Option(help="Of this tool.", metavar="NAME")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="In this state; repeat it for more.", metavar="STATE")] = None,
+    queue: Annotated[str | None, typer.Option(help="On this queue.", metavar="NAME")] = None,
     since: Since = None,
     limit: Limit = "50",
     after: After = None,
@@ -98,6 +99,8 @@ def reading() -> Iterator[Read]:
         with engine.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield lambda statement: connection.execute(statement).all()
+    except UnicodeError:  # a host that cannot be a name, before the driver has a word in it
+        refuse(UNUSABLE_URL)
     except OperationalError as problem:
         refuse(f"The database in DATABASE_URL cannot be reached: {_reason(engine, problem)}", NO_DATABASE)
     except DBAPIError as problem:
@@ -176,7 +179,7 @@ def _engine() -> Engine:
     except ConfigurationError as problem:
         refuse(str(problem))
     except (ArgumentError, ValueError):
-        refuse("DATABASE_URL is not usable: it must look like postgresql://user:password@host:5432/name.")
+        refuse(UNUSABLE_URL)
 
 
 def _reason(engine: Engine, problem: Any) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from cli import jobs, sessions
 from ringback.errors import ConfigurationError
@@ -17,7 +18,6 @@ from ringback.errors import ConfigurationError
 app = typer.Typer(
     name="ringback",
     help="Run functions for voice models: a gateway holds the conversations, workers run the tools.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -32,7 +32,10 @@ LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 def demo(
     output: Annotated[Path, typer.Option(help="Where the spoken answer goes, as WAV.")] = Path("demo-answer.wav"),
 ) -> None:
-    """Show one call going all the way round, on this machine, with nothing installed and no key."""
+    """Show a call going all the way round.
+
+    On this machine, with nothing installed and no key: it starts the whole stack, talks to it, and ends it.
+    """
     from cli.demo import run
 
     raise SystemExit(run(output))
@@ -43,7 +46,10 @@ def up(
     folder: Annotated[Path | None, typer.Option(help="Where the data is kept between runs.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The gateway's port; 0 takes a free one.")] = 8080,
 ) -> None:
-    """Keep the whole stack running on this machine: Postgres, Valkey, simulator, gateway, worker."""
+    """Keep the whole stack running here.
+
+    Postgres, Valkey, the simulated Realtime API, a gateway and a worker, until Ctrl-C.
+    """
     from cli.up import run
 
     raise SystemExit(run(folder, port))
@@ -66,7 +72,10 @@ def worker(
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, max=1_000, help="Calls it runs at once.")] = None,
 ) -> None:
-    """Run a worker: the same as `celery -A workers.app worker -Q …`."""
+    """Run a worker.
+
+    The same as `celery -A workers.app worker -Q …`.
+    """
     from workers.command import run
 
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
@@ -88,7 +97,10 @@ def migrate(
     revision: Annotated[str, typer.Argument(help="An Alembic revision.")] = "head",
     down: Annotated[bool, typer.Option("--down", help="Go down to the revision; base drops every table.")] = False,
 ) -> None:
-    """Bring the database at DATABASE_URL to the newest schema."""
+    """Bring the database up to date.
+
+    It is the one at DATABASE_URL.
+    """
     from alembic.util import CommandError
     from sqlalchemy.exc import OperationalError
 
@@ -115,13 +127,18 @@ def token(user: Annotated[str, typer.Argument(help="Who it is for; the name stan
 
 def main() -> None:
     """The entry point: every expected error is one sentence."""
+    sys.argv[0] = "ringback"  # Whichever way we were started, usage and errors name the command that people type.
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        app()
+        raise SystemExit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except ConfigurationError as problem:
         _fail(2, str(problem))
+    except TyperException as problem:
+        context = getattr(problem, "ctx", None)
+        command = context.command_path if context else "ringback"
+        _fail(problem.exit_code, f"{problem.format_message()} See `{command} --help`.")
 
 
 def end_on_sigterm() -> None:

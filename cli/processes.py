@@ -37,7 +37,7 @@ from urllib.parse import urlsplit
 READY_SECONDS = 30.0  # a cold Celery takes 2 s on an idle machine; a busy CI machine ten times that
 STOP_SECONDS = 10.0  # a worker may finish what it holds; a person who pressed Ctrl-C will not wait longer
 KILL_SECONDS = 5.0  # SIGKILL works at once, unless the kernel is stuck in a disk's driver: then we say so
-LIFELINE_SECONDS = 5.0  # when we are dead nobody waits for good manners: shorter than STOP_SECONDS
+LIFELINE_SECONDS = 3.0  # when we are dead nobody waits for good manners: shorter than STOP_SECONDS
 DRAIN_SECONDS = 1.0  # a dead group's pipe closes at once; a daemon that left the group may hold it for ever
 POLL_SECONDS = 0.05  # how often a readiness probe looks
 PROBE_SECONDS = 2.0  # one HTTP probe: a server that accepts and never answers must not eat READY_SECONDS

@@ -13,8 +13,8 @@ app = typer.Typer(name="sessions", help="Look up conversations, and the calls in
 
 @app.command("list")
 def list_sessions(
-    state: Annotated[list[str] | None, typer.Option(help="In this state; repeat it for more.")] = None,
-    agent: Annotated[str | None, typer.Option(help="With this agent.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="In this state; repeat it for more.", metavar="STATE")] = None,
+    agent: Annotated[str | None, typer.Option(help="With this agent.", metavar="NAME")] = None,
     since: Since = None,
     limit: Limit = "50",
     after: After = None,

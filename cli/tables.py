@@ -101,7 +101,7 @@ def print_job(out: Console, job: Job) -> None:
         },
     )
     out.print()
-    _print_rows(out, [_step(step) for step in job.transitions])
+    _print_rows(out, [_step(step, is_end=step.state == job.state) for step in job.transitions])
     out.print()
     out.print(Text(_durations(job.timeline), style="dim"), soft_wrap=True)
     _print_value(out, "arguments", job.arguments)
@@ -165,11 +165,12 @@ def _print_value(out: Console, name: str, value: Any) -> None:
     out.print(Text(indent(printable(text), "  ")), soft_wrap=True)
 
 
-def _step(step: Transition) -> dict[str, Text]:
+def _step(step: Transition, *, is_end: bool) -> dict[str, Text]:
+    """A line of the story; the error that it ends with stands below the story, in full."""
     notes = [
         f"attempt {step.attempt}" if step.state == "running" else "",
         f"epoch {step.epoch}" if step.epoch is not None else "",
-        _sentence(step.error) if step.error else "",
+        "" if step.error is None else step.error.code if is_end else _sentence(step.error),
     ]
     return {
         "+MS": Text(f"+{step.ms:.1f}", no_wrap=True),
