@@ -1,0 +1,53 @@
+"""``python -m simulator``: serve a scenario until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from simulator.scenario import ScenarioError, load, shipped
+from simulator.server import NO_SENSES, REAL_SENSES, Simulator, serve_until_told
+
+# Wrong input: the convention of command lines.
+_USAGE_ERROR = 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="simulator",
+        description="A Realtime API without a key: it hears, talks and calls functions from a script.",
+        epilog=f"Scenarios that come with it: {', '.join(shipped())}.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--scenario", default="demo", metavar="NAME|FILE", help="what happens (default: %(default)s)")
+    parser.add_argument("--key", help="refuse connections that do not carry this key with 401")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write every frame as a line of JSON")
+    parser.add_argument("--no-voice", action="store_true", help="neither hear nor speak: numbered turns, a chime")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the simulator and return the exit code: 0 after a signal, 2 for wrong input."""
+    options = _parser().parse_args(argv)
+    try:
+        simulator = Simulator(
+            scenario=load(options.scenario),
+            host=options.host,
+            port=options.port,
+            key=options.key,
+            record=options.record,
+            senses=NO_SENSES if options.no_voice else REAL_SENSES,
+        )
+        asyncio.run(serve_until_told(simulator))
+    except (ScenarioError, OSError) as error:
+        sys.stderr.write(f"simulator: {error}\n")
+        return _USAGE_ERROR
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

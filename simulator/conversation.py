@@ -1,0 +1,247 @@
+"""The Realtime server's brain: each client event leads to a list of effects, without any I/O.
+
+The session's loop calls :meth:`Conversation.receive` for each frame, and reports back what it was asked to do:
+``heard`` (recognised speech), ``voiced`` (synthesised speech) and ``advance`` (one more step of a track).
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+from simulator.config import default_session, updated
+from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Track
+from simulator.items import Item, checked_item
+from simulator.listening import InputBuffer
+from simulator.responses import Performance
+from simulator.scenario import Scenario
+from simulator.script import Script
+from simulator.stage import Stage
+from simulator.transcription import Transcription
+from simulator.vad import BYTES_PER_MS, SpeechStarted, SpeechStopped
+from simulator.wire import Event, Refused, invalid, mapping, missing, server_event
+
+_EXPIRED = "Your session hit the maximum duration of 60 minutes."
+
+
+class Conversation:
+    """One session, from ``session.created`` on."""
+
+    def __init__(self, scenario: Scenario, model: str = "gpt-realtime") -> None:
+        session = default_session(scenario.model or model)
+        if scenario.session:
+            session = updated(session, {"type": "realtime", **scenario.session}, voice_locked=False)
+        self.knobs = scenario.knobs
+        self.stage = Stage(Script(scenario), session)
+        self.items = self.stage.items
+        self.input = InputBuffer(self.knobs.speech_level)
+        self.input.configure(session["audio"]["input"]["turn_detection"])
+        self._answered_calls: set[str] = set()
+        self._handlers: dict[str, Callable[[Event], list[Effect]]] = {
+            "session.update": self._session_update,
+            "input_audio_buffer.append": self._append,
+            "input_audio_buffer.commit": self._commit,
+            "input_audio_buffer.clear": self._clear,
+            "conversation.item.create": self._create_item,
+            "conversation.item.retrieve": self._retrieve_item,
+            "conversation.item.truncate": self._truncate_item,
+            "conversation.item.delete": self._delete_item,
+            "response.create": lambda event: self.stage.create(event.get("response")),
+            "response.cancel": lambda event: self.stage.cancel(event.get("response_id")),
+        }
+
+    def open(self) -> list[Effect]:
+        """Return what a new connection is greeted with."""
+        greetings = [server_event("session.created", session=copy.deepcopy(self.stage.session))]
+        if self.knobs.conversation_created:
+            conversation = {"id": self.stage.conversation_id, "object": "realtime.conversation"}
+            greetings.append(server_event("conversation.created", conversation=conversation))
+        return [Send(greeting) for greeting in greetings]
+
+    def receive(self, frame: str | bytes) -> list[Effect]:
+        """Take one frame of the client; anything wrong with it is answered with an ``error`` event."""
+        event: Any = {}
+        try:
+            event = _parsed(frame)
+            return self._dispatch(event)
+        except Refused as refused:
+            echoed = event.get("event_id") if self.knobs.error_event_id == "echo" else None
+            return [Send(refused.event(echoed))]
+
+    def _dispatch(self, event: Event) -> list[Effect]:
+        kind = event.get("type")
+        if kind is None:
+            raise Refused("invalid_event", "The 'type' field is missing.", "type")
+        handler = self._handlers.get(str(kind))
+        if handler is None:
+            known = ", ".join(f"'{name}'" for name in self._handlers)
+            raise invalid("type", f"Invalid value: '{kind}'. Supported values are: {known}.")
+        return handler(event)
+
+    def advance(self, track: Track) -> list[Effect]:
+        """Play one step of a track."""
+        effects: list[Effect] = [Send(event) for event in track.advance()]
+        if isinstance(track, Performance) and track.finished:
+            effects += self.stage.settle(track)
+        return effects
+
+    def heard(self, item_id: str, text: str) -> list[Effect]:
+        """Take the recognised words of a spoken item; empty when nothing could hear it."""
+        effects: list[Effect] = []
+        if self.stage.session["audio"]["input"]["transcription"] is not None:
+            seconds = len(self.items.audio.get(item_id, b"")) / BYTES_PER_MS / 1000
+            effects.append(Play(Transcription(item_id, text, seconds)))
+        return effects + self.stage.hears(item_id, text)
+
+    def voiced(self, response_id: str, voices: dict[str, bytes]) -> list[Effect]:
+        """Take the sound of what a response says: PCM16 mono 24 kHz by text."""
+        return self.stage.voiced(response_id, voices)
+
+    def expire(self) -> list[Effect]:
+        """End the session as the server does after its longest time."""
+        return [Send(Refused("session_expired", _EXPIRED).event(None)), HangUp(1001, _EXPIRED)]
+
+    def _session_update(self, event: Event) -> list[Effect]:
+        if event.get("session") is None:
+            raise missing("session")
+        update = mapping(event["session"], "session")
+        session = updated(self.stage.session, update, voice_locked=bool(self.items.sounded))
+        self.stage.session = session
+        self.input.configure(session["audio"]["input"]["turn_detection"])
+        return [Send(server_event("session.updated", session=copy.deepcopy(session)))]
+
+    def _append(self, event: Event) -> list[Effect]:
+        if "audio" not in event:
+            raise missing("audio")
+        effects: list[Effect] = []
+        for edge in self.input.append(event["audio"]):
+            effects += self._speech_started(edge) if isinstance(edge, SpeechStarted) else self._speech_stopped(edge)
+        return effects
+
+    def _speech_started(self, edge: SpeechStarted) -> list[Effect]:
+        started = server_event(
+            "input_audio_buffer.speech_started", audio_start_ms=edge.at_ms, item_id=self.input.item_id
+        )
+        interrupts = self._turn_detection["interrupt_response"]
+        return [Send(started), *(self.stage.interrupt() if interrupts else [])]
+
+    def _speech_stopped(self, edge: SpeechStopped) -> list[Effect]:
+        item_id, pcm = self.input.take_turn(edge.at_ms)
+        stopped = server_event("input_audio_buffer.speech_stopped", audio_end_ms=edge.at_ms, item_id=item_id)
+        effects = [Send(stopped), *self._committed(item_id, pcm)]
+        if not self._turn_detection["create_response"]:
+            return effects
+        try:
+            return effects + self.stage.create(None)
+        except Refused as refused:
+            return [*effects, Send(refused.event(None))]
+
+    @property
+    def _turn_detection(self) -> dict[str, Any]:
+        settings: dict[str, Any] = self.stage.session["audio"]["input"]["turn_detection"]
+        return settings
+
+    def _commit(self, _event: Event) -> list[Effect]:
+        return self._committed(*self.input.take_all())
+
+    def _clear(self, _event: Event) -> list[Effect]:
+        self.input.clear()
+        return [Send(server_event("input_audio_buffer.cleared"))]
+
+    def _committed(self, item_id: str, pcm: bytes) -> list[Effect]:
+        """Turn committed audio into a user message, as recorded: its transcript comes later, in other events."""
+        previous = self.items.last_id
+        content = [{"type": "input_audio", "transcript": None}]
+        item: Item = {"id": item_id, "type": "message", "status": "completed", "role": "user", "content": content}
+        self.items.append(item)
+        committed = server_event("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
+        return [Send(committed), *self._announced(item), self._hear(item_id, pcm)]
+
+    def _hear(self, item_id: str, pcm: bytes) -> Effect:
+        self.items.audio[item_id] = pcm
+        self.stage.hearing.add(item_id)
+        return Hear(item_id, pcm)
+
+    def _announced(self, item: Item) -> list[Effect]:
+        previous = self.items.previous_id(item["id"])
+        at_end = None if self.knobs.done_previous_item_id == "null" else previous
+        shown = {"item": copy.deepcopy(item)}
+        return [
+            Send(server_event("conversation.item.added", previous_item_id=previous, **shown)),
+            Send(server_event("conversation.item.done", previous_item_id=at_end, **shown)),
+        ]
+
+    def _create_item(self, event: Event) -> list[Effect]:
+        item, audio = checked_item(event.get("item"))
+        previous = event.get("previous_item_id")
+        self.items.check_position(previous)
+        if self.items.find(item["id"]) is not None:
+            raise invalid("item.id", f"An item with the ID '{item['id']}' exists already.")
+        if item["type"] == "function_call_output":
+            self._check_output(item["call_id"])
+        return self.stage.when_free(lambda: self._insert(item, audio, previous))
+
+    def _check_output(self, call_id: str) -> None:
+        if self.items.call(call_id) is None:
+            message = f"Tool call ID '{call_id}' not found in conversation."
+            raise Refused("invalid_tool_call_id", message, "item.call_id")
+        if call_id in self._answered_calls and self.knobs.second_output == "error":
+            raise invalid("item.call_id", f"Tool call ID '{call_id}' has an output already.")
+        self._answered_calls.add(call_id)
+
+    def _insert(self, item: Item, audio: bytes | None, previous: str | None) -> list[Effect]:
+        try:
+            self.items.insert(item, previous)
+        except Refused as refused:
+            return [Send(refused.event(None))]
+        effects = self._announced(item)
+        if self.knobs.ack_delay_ms:
+            delayed = effects
+            effects = [Later(self.knobs.ack_delay_ms, lambda: delayed)]
+        return [*effects, self._hear(item["id"], audio)] if audio else effects
+
+    def _retrieve_item(self, event: Event) -> list[Effect]:
+        item = copy.deepcopy(self.items.require(_item_id(event), "retrieve"))
+        pcm = self.items.audio.get(item["id"])
+        if pcm is not None:
+            item["content"][0]["audio"] = base64.b64encode(pcm).decode()
+        return [Send(server_event("conversation.item.retrieved", item=item))]
+
+    def _truncate_item(self, event: Event) -> list[Effect]:
+        item = self.items.require(_item_id(event), "truncate")
+        if item.get("role") != "assistant":
+            raise invalid("item_id", "Only model output audio messages can be truncated.")
+        end_ms, sounded = event.get("audio_end_ms"), self.items.sounded[item["id"]]
+        if not isinstance(end_ms, int):
+            raise missing("audio_end_ms")
+        if end_ms > sounded:
+            raise invalid("audio_end_ms", f"Audio content of {sounded}ms is already shorter than {end_ms}ms")
+        for part in item["content"]:
+            part.pop("transcript", None)
+        fields = {"item_id": item["id"], "content_index": event.get("content_index", 0), "audio_end_ms": end_ms}
+        return [Send(server_event("conversation.item.truncated", **fields))]
+
+    def _delete_item(self, event: Event) -> list[Effect]:
+        item_id = _item_id(event)
+        self.items.remove(item_id)
+        return [Send(server_event("conversation.item.deleted", item_id=item_id))]
+
+
+def _item_id(event: Event) -> str:
+    item_id = event.get("item_id")
+    if not isinstance(item_id, str):
+        raise missing("item_id")
+    return item_id
+
+
+def _parsed(frame: str | bytes) -> Event:
+    try:
+        event = json.loads(frame)
+    except ValueError as error:
+        raise Refused("invalid_json", f"The frame is not valid JSON: {error}") from error
+    if not isinstance(event, dict):
+        raise Refused("invalid_event", "An event is a JSON object.")
+    return event
