@@ -9,5 +9,7 @@ reads history loads neither Celery nor FastAPI.
     stack      which processes there are, with which settings
     embedded   a real PostgreSQL and a real Valkey out of their wheels
     processes  children that live no longer than we do
-    jobs, sessions, tables   the history, read and printed
+    jobs, sessions           the history: what to look up
+    reading, tables          … how it is read, and how it is printed
+    talk                     the demo's client
 """

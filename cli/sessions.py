@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.jobs import After, AsJson, Limit, Since, ask, beginning, only, print_json, reading, show_page
+from cli.reading import After, AsJson, Limit, Since, ask, beginning, only, print_json, reading, show_page
 
 app = typer.Typer(name="sessions", help="Look up conversations, and the calls in them.", no_args_is_help=True)
 

@@ -1,0 +1,137 @@
+"""What the commands that look things up share: one read-only connection, and refusals of one sentence.
+
+Everything but typer is imported inside functions: `ringback --help` waits for no driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+    from sqlalchemy import Engine, Executable, Row
+
+    from ringback.pages import IdRange, Page, PageQuery
+
+    Read = Callable[[Executable], Sequence[Row[Any]]]
+    Q = TypeVar("Q", bound=PageQuery)
+    T = TypeVar("T")
+
+CONNECT_TIMEOUT = 5
+"""Seconds. Whoever waits at a prompt wants to hear by then that nobody answers."""
+MAX_REASON = 200
+"""Characters of a driver's own words in a refusal."""
+UNUSABLE_URL = "DATABASE_URL is not usable: it must look like postgresql://user:password@host:5432/name."
+WRONG_INPUT = 2
+NO_DATABASE = 1
+
+Since = Annotated[str | None, typer.Option(help="Since a time, 2026-01-31T12:00:00Z, or 15m, 2h, 1d.", metavar="WHEN")]
+Limit = Annotated[str, typer.Option(help="How many, 1 to 200.", metavar="NUMBER")]
+After = Annotated[str | None, typer.Option(help="Go on after a page, with its `next`.", metavar="CURSOR")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
+
+
+@contextmanager
+def reading() -> Iterator[Read]:
+    """A connection that only reads and sees one moment. What goes wrong with it ends the command, in one sentence."""
+    from sqlalchemy.exc import DBAPIError, OperationalError
+
+    engine = _engine()
+    try:
+        with engine.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield lambda statement: connection.execute(statement).all()
+    except UnicodeError:  # a host that cannot be a name, before the driver has a word in it
+        refuse(UNUSABLE_URL)
+    except OperationalError as problem:
+        refuse(f"The database in DATABASE_URL cannot be reached: {_reason(engine, problem)}", NO_DATABASE)
+    except DBAPIError as problem:
+        if getattr(problem.orig, "sqlstate", None) == "42P01":  # undefined_table
+            refuse("The database in DATABASE_URL has no tables of ringback's yet: run `ringback migrate`.", NO_DATABASE)
+        refuse(f"The database in DATABASE_URL refuses to answer: {_reason(engine, problem)}", NO_DATABASE)
+
+
+def ask(query: type[Q], given: dict[str, Any]) -> Q:
+    """The query with what was given on the command line; wrong input ends the command."""
+    from pydantic import ValidationError
+
+    from ringback.pages import refusal
+
+    try:
+        return query(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as problem:
+        refuse(f"--{refusal(problem.errors()).message}")
+
+
+def beginning(name: str, prefix: str) -> IdRange:
+    """All ids that begin like that."""
+    from ringback.pages import IdRange
+
+    try:
+        return IdRange.beginning(prefix)
+    except ValueError as problem:
+        refuse(f"{name} must be {problem}, not {prefix!r}.")
+
+
+def only(what: str, rows: Sequence[Row[Any]], prefix: str | None) -> Row[Any]:
+    """The one row that was found; none or several end the command."""
+    if not rows:
+        refuse(f"There is no {what} {prefix!r}.")
+    if len(rows) > 1:
+        refuse(f"{prefix!r} begins the id of more than one {what}: {', '.join(str(row.id) for row in rows)}.")
+    return rows[0]
+
+
+def show_page(page: Page[T], what: str, print_rows: Callable[[Console, Sequence[T]], None]) -> None:
+    """A list on standard output; what is to be said about it goes to standard error."""
+    from cli import tables
+
+    if not page.data:
+        typer.echo(f"No {what} fits.", err=True)
+        return
+    print_rows(tables.console(), page.data)
+    if page.has_more:
+        typer.echo(f"There are more: narrow it down, raise --limit, or go on with --after {page.next}", err=True)
+
+
+def print_json(document: BaseModel) -> None:
+    """What the API answers, byte for byte; on a terminal with indentation."""
+    import sys
+
+    typer.echo(document.model_dump_json(indent=2 if sys.stdout.isatty() else None))
+
+
+def refuse(sentence: str, code: int = WRONG_INPUT) -> NoReturn:
+    """End the command with one sentence on standard error."""
+    typer.echo(f"ringback: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def _engine() -> Engine:
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.pool import NullPool
+
+    from ringback.errors import ConfigurationError
+    from ringback.settings import Database, load
+
+    try:
+        url = load(Database).database_url
+        return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT})
+    except ConfigurationError as problem:
+        refuse(str(problem))
+    except (ArgumentError, ValueError):
+        refuse(UNUSABLE_URL)
+
+
+def _reason(engine: Engine, problem: Any) -> str:
+    """The driver's words on one line. It never quotes a password, but it does quote a host."""
+    if "@" in (engine.url.host or ""):
+        return "its host holds an @: write the one in the password as %40."
+    words = " ".join(str(problem.orig).split())
+    return words if len(words) <= MAX_REASON else f"{words[:MAX_REASON]}…"
