@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.dispatch import Dispatch
 from gateway.store import Store
-from ringback.lease import Lease
+from ringback.lease import LeaseClock
 from ringback.settings import RENEW_SECONDS, SWEEP_SECONDS
 from ringback.statements import processes, sweeps
 
@@ -30,7 +30,7 @@ class Keeper:
         self._gateway_id = gateway_id
         self._store = store
         self._dispatch = dispatch
-        self._lease = Lease.begun(time.monotonic())
+        self._lease = LeaseClock.begun(time.monotonic())
 
     @property
     def is_current(self) -> bool:
@@ -41,7 +41,7 @@ class Keeper:
         """The gateway begins."""
         began = time.monotonic()
         await self._store.count(processes.register(self._gateway_id, "gateway", socket.gethostname(), os.getpid()))
-        self._lease = Lease.begun(began)
+        self._lease = LeaseClock.begun(began)
 
     async def renew(self) -> None:
         """Renew the lease, once a second."""

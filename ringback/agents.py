@@ -84,7 +84,7 @@ def load_agent(path: Path) -> Agent:
         raise ConfigurationError(f"{path}: an agent's file is named with a-z, 0-9, - and _, such as demo.toml")
     try:
         return Agent(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
-    except tomllib.TOMLDecodeError as problem:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ConfigurationError(f"{path}: not TOML: {problem}") from None
     except TypeError:
         raise ConfigurationError(f"{path}: leave out `name`: an agent is named like its file") from None

@@ -12,14 +12,14 @@ from ringback.settings import LEASE_SECONDS, STOP_BEFORE_SECONDS
 
 
 @dataclass(slots=True)
-class Lease:
+class LeaseClock:
     """A process's view of its own lease; times are seconds of a monotonic clock, read before each renewal is sent."""
 
     renewed_at: float
     steady_since: float
 
     @classmethod
-    def begun(cls, now: float) -> Lease:
+    def begun(cls, now: float) -> LeaseClock:
         """The process has just registered."""
         return cls(renewed_at=now, steady_since=now)
 

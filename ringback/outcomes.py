@@ -16,6 +16,8 @@ from ringback.jobs import TERMINAL, JobState
 
 MAX_OUTPUT_CHARS = 16_000
 """About 4,000 tokens: a larger answer pushes the conversation itself out of the model's window."""
+CUT_NOTE_CHARS = 48
+"""Room for the words that say that something was cut, and how much."""
 MAX_MESSAGE_CHARS = 1_000
 """An error's sentence; a stack trace helps no listener."""
 
@@ -93,8 +95,8 @@ def _known(state: JobState, code: str) -> Outcome:
 def _cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
-    note = f" … [cut: {len(text) - limit} more characters]"
-    return text[: limit - len(note)] + note
+    kept = limit - CUT_NOTE_CHARS
+    return f"{text[:kept]} … [cut: {len(text) - kept} more characters]"
 
 
 def _json(value: Any) -> str:

@@ -8,12 +8,17 @@ follow, no titles, and `additionalProperties: false`, so that an invented argume
 from __future__ import annotations
 
 import inspect
+import re
+import warnings
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
 import docstring_parser
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import PydanticJsonSchemaWarning
+from pydantic_core import SchemaError
 
 from ringback.calls import Call
 from ringback.errors import DeclarationError
@@ -21,6 +26,8 @@ from ringback.errors import DeclarationError
 MAX_DESCRIPTION_CHARS = 1_024
 """Every tool's text is in every prompt: instructions and tools share 16,384 tokens on gpt-realtime."""
 
+_LITERAL = frozenset({"default", "const", "enum", "examples"})
+"""What stands under these is a value of the author's, not a schema."""
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.VAR_POSITIONAL,
@@ -82,10 +89,16 @@ def _field(
 ) -> tuple[Any, Any]:
     if parameter.kind in _POSITIONAL:
         raise DeclarationError(f"{_name(function)}: a model names its arguments; replace {parameter} by named ones.")
-    if parameter.name not in hints:
-        raise DeclarationError(f"{_name(function)}: give the parameter {parameter.name} a type, such as `: str`.")
+    name = parameter.name
+    if name not in hints:
+        raise DeclarationError(f"{_name(function)}: give the parameter {name} a type, such as `: str`.")
+    if name.startswith("_") or hasattr(BaseModel, name):
+        raise DeclarationError(f"{_name(function)}: rename the parameter {name}: pydantic keeps that name for itself.")
+    if isinstance(parameter.default, FieldInfo):
+        raise DeclarationError(f"{_name(function)}: write {name}: Annotated[…, Field(…)], and the default after it.")
     default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-    return hints[parameter.name], Field(default, description=description)
+    # Without a word in the docstring, a description in the annotation stands.
+    return hints[name], Field(default, description=description) if description else default
 
 
 def _model(function: Callable[..., Any], fields: dict[str, Any]) -> type[BaseModel]:
@@ -93,8 +106,10 @@ def _model(function: Callable[..., Any], fields: dict[str, Any]) -> type[BaseMod
         model: type[BaseModel] = create_model(
             f"{_name(function)}_arguments", __config__=ConfigDict(extra="forbid"), **fields
         )
-        model.model_json_schema()
-    except (PydanticSchemaGenerationError, PydanticUserError) as problem:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PydanticJsonSchemaWarning)
+            model.model_json_schema()
+    except (PydanticSchemaGenerationError, PydanticUserError, PydanticJsonSchemaWarning, SchemaError) as problem:
         first = str(problem).splitlines()[0]
         raise DeclarationError(f"{_name(function)}: a parameter's type cannot be told to a model: {first}") from problem
     return model
@@ -112,16 +127,30 @@ def _flatten(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> A
             raise DeclarationError(f"the type {name} contains itself; a model needs a schema that ends.")
         rest = {key: value for key, value in node.items() if key != "$ref"}
         return _flatten({**definitions[name], **rest}, definitions, (*path, name))
+    # A discriminator points into $defs, and the `const` of each member says the same.
     return {
-        key: _properties(value, definitions, path) if key == "properties" else _flatten(value, definitions, path)
+        key: _part(key, value, definitions, path)
         for key, value in node.items()
-        if not (key == "title" and isinstance(value, str))
+        if key not in ("title", "discriminator")
     }
 
 
-def _properties(properties: dict[str, Any], definitions: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """A parameter may be called "title"; only pydantic's own titles go."""
-    return {name: _flatten(schema, definitions, path) for name, schema in properties.items()}
+def _part(key: str, value: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
+    if key in _LITERAL:
+        return value
+    if key == "properties":  # A parameter may be called "title"; only pydantic's own titles go.
+        return {name: _flatten(schema, definitions, path) for name, schema in value.items()}
+    if key == "pattern":
+        _check_pattern(value)
+    return _flatten(value, definitions, path)
+
+
+def _check_pattern(pattern: str) -> None:
+    """Pydantic reads patterns in another dialect than the gateway, which checks the arguments first."""
+    try:
+        re.compile(pattern)
+    except re.error as problem:
+        raise DeclarationError(f"the pattern {pattern!r} is not one that Python's re reads: {problem}.") from None
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

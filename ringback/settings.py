@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ringback.errors import ConfigurationError
 
@@ -69,13 +69,18 @@ def load(settings: type[S], **given: Any) -> S:
     """
     try:
         return settings(**given)
+    except SettingsError as problem:  # raised before any check, and its text names the field only
+        field = str(problem).partition('"')[2].partition('"')[0]
+        name = settings.model_fields[field].alias or field
+        raise ConfigurationError(f"{name} is not usable: it must be JSON") from None
     except ValidationError as problem:
         raise ConfigurationError("; ".join(_sentence(error) for error in problem.errors())) from None
 
 
 def _sentence(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"]) or "the settings"
+    name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "missing":
         return f"{name} is not set: set it in the environment or in .env (see .env.example)"
     reason = str(error["msg"]).removeprefix("Value error, ")
-    return f"{name} is not usable: {reason[:1].lower()}{reason[1:]}"
+    # A rule about several variables names them itself.
+    return f"{name} is not usable: {reason[:1].lower()}{reason[1:]}" if name else reason

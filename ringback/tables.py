@@ -140,8 +140,8 @@ jobs = Table(
     Column("worker_id", Text),
     Column("progress", Text),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
-    Column("result", JSONB),
-    Column("error", JSONB),
+    Column("result", JSONB(none_as_null=True)),
+    Column("error", JSONB(none_as_null=True)),
     Column("delivered_epoch", BigInteger),
     # The row is the outbox: a pending job past this time is published again.
     _time("publish_after", nullable=False),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Update, bindparam, case, func, literal, null, select, update
+from sqlalchemy import ColumnElement, Select, Update, case, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -169,7 +169,7 @@ def _deliverable() -> ColumnElement[Any]:
 def _finished(outcome: Outcome) -> dict[str, Any]:
     return {
         "state": outcome.state,
-        "result": bindparam("result", outcome.result, JSONB),
+        "result": outcome.result,
         "error": outcome.error,
         "finished_at": now(),
         "token": None,

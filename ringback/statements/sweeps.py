@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, and_, case, cast, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, case, cast, func, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -63,7 +63,7 @@ def time_out_overdue() -> ReturningUpdate[Any]:
     once = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.state == JobState.RUNNING)
     state = case((once, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
     code = case((once, "outcome_unknown"), else_="timed_out")
-    return _end(overdue, state, code, once | ~once).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
+    return _end(overdue, state, code, true()).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
 def end_lost_sessions() -> ReturningUpdate[Any]:

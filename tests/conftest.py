@@ -1,0 +1,92 @@
+"""What every test can ask for: real servers, and a database of its own.
+
+Where the servers come from, first match:
+  1. the environment: `DATABASE_URL`, `REDIS_URL` (each for itself);
+  2. `--containers`: testcontainers; images by `RINGBACK_TEST_POSTGRES_IMAGE` (postgres:17) and
+     `RINGBACK_TEST_REDIS_IMAGE` (redis:7); where testcontainers' own Ryuk image cannot be pulled, set
+     `TESTCONTAINERS_RYUK_DISABLED=true` (the containers are removed all the same, unless pytest is killed);
+  3. the embedded PostgreSQL and Valkey, not durable, once per session: nothing to set up. With `-n 4` each of the
+     four has its own.
+
+Fixtures, of the session:
+  database_url   a PostgreSQL server, as `postgresql+psycopg://…`; do not write into its database
+  redis_url      a Redis or Valkey server; do not write into its database 0
+Fixtures, of one test:
+  database       the URL of a fresh, migrated database, dropped afterwards
+  redis_db       the URL of an empty logical database, flushed afterwards
+
+Markers:
+  loopback       this unit test may open sockets on this machine; without it a unit test that connects fails
+  long           the long tier, seconds to minutes each (registered in pyproject.toml)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from cli.embedded import Servers, embedded_servers
+from tests.servers import in_dialect, own_database, own_redis_db, postgres_container, redis_container
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--containers", action="store_true", help="PostgreSQL and Redis in containers, not embedded")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "loopback: this unit test may open sockets on this machine")
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Servers]:
+    """Asked for only by the two fixtures below: a test that pulls plugs starts its own `embedded_servers`."""
+    with embedded_servers(durable=False) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if given := os.environ.get("DATABASE_URL"):
+        yield in_dialect(given)
+    elif request.config.getoption("--containers"):
+        with postgres_container() as url:
+            yield url
+    else:
+        yield request.getfixturevalue("embedded").database_url
+
+
+@pytest.fixture(scope="session")
+def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if given := os.environ.get("REDIS_URL"):
+        yield given
+    elif request.config.getoption("--containers"):
+        with redis_container() as url:
+            yield url
+    else:
+        yield request.getfixturevalue("embedded").redis_url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(database_url: str) -> Iterator[str]:
+    """The name of a database that is migrated once, for `database` to copy."""
+    from ringback.migrating import upgrade
+
+    with own_database(database_url, "ringback_template") as url:
+        upgrade(url)
+        yield url.rpartition("/")[2].partition("?")[0]
+
+
+@pytest.fixture
+def database(database_url: str, migrated_template: str) -> Iterator[str]:
+    with own_database(database_url, "ringback_test", migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_db(redis_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """One number per test worker, so that workers which share a server do not flush each other's."""
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
+    with own_redis_db(redis_url, 1 + int(worker.removeprefix("gw"))) as url:
+        yield url

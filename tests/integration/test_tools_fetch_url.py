@@ -1,0 +1,231 @@
+"""`fetch_url` against a real TLS server on this machine, which is let in by name: never by a switch in the tool."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringback import Call, ToolError
+from workers.tools import fetch_url as module
+from workers.tools.public_web import MAX_REDIRECTS, Address, Fetched, Fetcher, is_public
+
+PEM = Path(__file__).parent / "toolbox" / "tls" / "site.pem"
+HERE = ip_address("127.0.0.1")
+BOMB = gzip.compress(b"0" * 50_000_000)
+
+Respond = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+class Site:
+    """A server for the names in its certificate, site.test and other.test. `heard` holds the heads of requests."""
+
+    def __init__(self, pages: dict[str, bytes | Respond]) -> None:
+        self.pages = pages
+        self.heard: list[str] = []
+        self.port = 0
+        self.asked: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            self.heard.append(head)
+            page = self.pages[head.split()[1]]
+            if isinstance(page, bytes):
+                writer.write(page)
+                await writer.drain()
+            else:
+                await page(writer)
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            pass  # a client may leave in the middle
+        finally:
+            writer.close()
+
+    def fetcher(self, resolve: Any = None, **limits: Any) -> Fetcher:
+        async def here(host: str, port: int) -> Sequence[Address]:
+            self.asked.append(host)
+            return [HERE]
+
+        trusting = ssl.create_default_context(cafile=str(PEM))
+        return Fetcher(
+            resolve=resolve or here,
+            permits=lambda address: address == HERE or is_public(address),
+            ports=frozenset({self.port}),
+            tls=trusting,
+            **limits,
+        )
+
+
+@asynccontextmanager
+async def serving(pages: dict[str, bytes | Respond]) -> AsyncIterator[Site]:
+    site = Site(pages)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(PEM)
+    server = await asyncio.start_server(site.serve, "127.0.0.1", 0, ssl=tls)
+    site.port = server.sockets[0].getsockname()[1]
+    try:
+        yield site
+    finally:
+        server.close()
+
+
+def page(body: bytes, content_type: str = "text/plain; charset=utf-8", *, status: str = "200 OK", **more: str) -> bytes:
+    head = [f"HTTP/1.1 {status}", f"Content-Type: {content_type}", f"Content-Length: {len(body)}", "Connection: close"]
+    head += [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def redirect(location: str) -> bytes:
+    return page(b"", status="302 Found", Location=location)
+
+
+def fetch(pages: dict[str, bytes | Respond], url: str, **options: Any) -> tuple[Fetched, Site]:
+    """Fetch `url`, in which {port} stands for the site's."""
+
+    async def run() -> tuple[Fetched, Site]:
+        async with serving(pages) as site:
+            return await site.fetcher(**options).fetch(url.format(port=site.port)), site
+
+    return asyncio.run(run())
+
+
+def test_a_page_is_read_from_the_checked_address_under_the_sites_own_name() -> None:
+    fetched, site = fetch({"/a?b=c": page("grüße".encode())}, "https://site.test:{port}/a?b=c#d")
+    assert (fetched.status, fetched.content_type, fetched.body.decode()) == (200, "text/plain", "grüße")
+    assert not fetched.truncated
+    assert f"Host: site.test:{site.port}\r\n" in site.heard[0]
+    assert site.asked == ["site.test"]
+
+
+def test_the_certificate_is_checked_against_the_name() -> None:
+    with pytest.raises(ToolError, match=r"could not be read \(ConnectError\)"):
+        fetch({"/": page(b"")}, "https://stranger.test:{port}/")
+
+
+def test_a_redirect_is_followed_and_each_hop_is_checked_anew() -> None:
+    pages: dict[str, bytes | Respond] = {"/": redirect("/next"), "/next": page(b"there", status="404 Not Found")}
+    fetched, site = fetch(pages, "https://site.test:{port}/")
+    assert (fetched.status, fetched.body, fetched.url) == (404, b"there", f"https://site.test:{site.port}/next")
+    assert site.asked == ["site.test", "site.test"]
+
+
+@pytest.mark.parametrize(
+    ("location", "sentence"),
+    [
+        ("http://site.test/", "begin with https://"),
+        ("https://site.test:22/", "Port 22"),
+        ("https://me:secret@site.test/", "user name or password"),
+        ("file:///etc/passwd", "begin with https://"),
+    ],
+)
+def test_a_redirect_to_what_may_not_be_fetched_is_refused(location: str, sentence: str) -> None:
+    with pytest.raises(ToolError, match=sentence):
+        fetch({"/": redirect(location)}, "https://site.test:{port}/")
+
+
+@pytest.mark.parametrize("inside", ["169.254.169.254", "10.0.0.1", "::1", "::ffff:10.0.0.1"])
+def test_a_redirect_to_a_private_address_is_refused(inside: str) -> None:
+    async def by_name(host: str, port: int) -> Sequence[Address]:
+        return [HERE if host == "site.test" else ip_address(inside)]
+
+    async def run() -> None:
+        async with serving({}) as site:
+            site.pages["/"] = redirect(f"https://inside.test:{site.port}/")
+            await site.fetcher(by_name).fetch(f"https://site.test:{site.port}/")
+
+    with pytest.raises(ToolError, match=r"inside\.test is not on the public internet"):
+        asyncio.run(run())
+
+
+def test_redirects_without_end_are_given_up() -> None:
+    with pytest.raises(ToolError, match=f"more than {MAX_REDIRECTS} times"):
+        fetch({"/": redirect("/")}, "https://site.test:{port}/")
+
+
+def test_a_name_that_points_elsewhere_a_moment_later_is_not_asked_again() -> None:
+    answers = [[HERE], [ip_address("10.0.0.1")]]
+
+    async def rebinding(host: str, port: int) -> Sequence[Address]:
+        return answers.pop(0)
+
+    fetched, _ = fetch({"/": page(b"pinned")}, "https://site.test:{port}/", resolve=rebinding)
+    assert fetched.body == b"pinned"
+    assert len(answers) == 1, "asked once, and connected to that answer"
+
+
+def test_a_large_page_is_cut() -> None:
+    fetched, _ = fetch({"/": page(b"x" * 300_000)}, "https://site.test:{port}/", max_bytes=1_000)
+    assert (len(fetched.body), fetched.truncated) == (1_000, True)
+
+
+def test_a_gzip_page_is_unpacked_and_a_bomb_is_not() -> None:
+    packed = page(gzip.compress(b"hello"), Content_Encoding="gzip")
+    assert fetch({"/": packed}, "https://site.test:{port}/")[0].body == b"hello"
+
+    bomb, _ = fetch({"/": page(BOMB, Content_Encoding="gzip")}, "https://site.test:{port}/", max_bytes=1_000)
+    assert (len(bomb.body), bomb.truncated) == (1_000, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (page(b"\x89PNG", "image/png"), "There is no text at .*, but image/png"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "something without a type"),
+        (page(b"x", Content_Encoding="br"), r"packs its pages in a way \(br\)"),
+        (page(b"no gzip", Content_Encoding="gzip"), "The page is damaged"),
+        (b"nonsense\r\n\r\n", r"could not be read \(RemoteProtocolError\)"),
+        (b"", r"could not be read \(RemoteProtocolError\)"),
+    ],
+)
+def test_what_is_no_text_is_refused_in_a_sentence(answer: bytes, sentence: str) -> None:
+    with pytest.raises(ToolError, match=sentence):
+        fetch({"/": answer}, "https://site.test:{port}/")
+
+
+def test_a_site_that_drips_is_given_up_when_the_time_is_up() -> None:
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b".")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    with pytest.raises(ToolError, match=r"The site took more than 0\.3 seconds"):
+        fetch({"/": drip}, "https://site.test:{port}/", total_seconds=0.3)
+
+
+def test_a_site_that_is_down_is_worth_another_attempt() -> None:
+    async def run() -> None:
+        async with serving({}) as site:
+            fetcher = site.fetcher()
+        await fetcher.fetch(f"https://site.test:{site.port}/")
+
+    with pytest.raises(ToolError, match="could not be read") as caught:
+        asyncio.run(run())
+    assert caught.value.retryable
+
+
+def test_the_tool_reads_the_words_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> Any:
+        async with serving({"/": page(b"<p>hello<p>" + b"word " * 4_000, "text/html")}) as site:
+            monkeypatch.setattr(module, "fetcher", site.fetcher())
+            return await module.fetch_url(f"https://site.test:{site.port}/", Call())
+
+    answer = asyncio.run(run())
+    assert answer["text"].startswith("hello\nword word")
+    assert (answer["status"], answer["content_type"], answer["truncated"]) == (200, "text/html", True)
+    assert len(answer["text"]) == 12_000
+
+
+def test_the_tool_as_it_ships_opens_no_door() -> None:
+    shipped = module.fetcher
+    assert (shipped.permits, sorted(shipped.ports)) == (is_public, [443, 8443])
+    with pytest.raises(ToolError, match="not on the public internet"):
+        asyncio.run(module.fetch_url("https://127.0.0.1/", Call()))

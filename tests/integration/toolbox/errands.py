@@ -1,0 +1,127 @@
+"""Tools with every way to end. A worker finds them by RINGBACK_TOOL_MODULES=tests.integration.toolbox.errands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ringback import Call, ToolError, tool
+
+AGES = 3_000
+"""Seconds that no test waits for."""
+
+
+@tool(queue="errands")
+def echo(text: str, call: Call) -> dict[str, Any]:
+    """Say the same, and who asked."""
+    return {"text": text, "user": call.user, "attempt": call.attempt, "pid": os.getpid()}
+
+
+@tool(queue="errands")
+async def echo_async(text: str) -> str:
+    """Say the same, on the loop."""
+    return text
+
+
+@tool(queue="errands", timeout=30)
+async def nap(seconds: float) -> float:
+    """Wait a while."""
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+@tool(queue="errands", timeout=0.3, retries=2)
+async def oversleep_async() -> None:
+    """Wait for ages, on the loop."""
+    await asyncio.sleep(AGES)
+
+
+@tool(queue="errands", timeout=0.3, retries=2)
+def oversleep() -> None:
+    """Wait for ages, in a thread."""
+    threading.Event().wait(AGES)
+
+
+@tool(queue="errands", timeout=0.3, effect="at_most_once")
+async def pay_for_ages() -> None:
+    """Pay, and never say so."""
+    await asyncio.sleep(AGES)
+
+
+@tool(queue="errands", timeout=60, retries=2)
+def linger(path: str, call: Call) -> int:
+    """Note the attempt in a file; the first one then waits for ages."""
+    return _linger(path, call)
+
+
+@tool(queue="errands", timeout=60, effect="at_most_once")
+def linger_once(path: str, call: Call) -> int:
+    """The same, but it must not run twice."""
+    return _linger(path, call)
+
+
+def _linger(path: str, call: Call) -> int:
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(f"{call.attempt} {os.getpid()}\n")
+    if call.attempt == 1:
+        threading.Event().wait(AGES)
+    return call.attempt
+
+
+@tool(queue="errands", retries=2)
+def flaky(good_attempt: int, call: Call) -> int:
+    """Fail until that attempt."""
+    if call.attempt < good_attempt:
+        raise OSError("the secret is 1234")
+    return call.attempt
+
+
+@tool(queue="errands", retries=1)
+def refuse(retryable: bool) -> None:
+    """Say no on purpose."""
+    raise ToolError("Not today; ask tomorrow.", code="not_today", retryable=retryable)
+
+
+@tool(queue="errands")
+def quit_python() -> None:
+    """Try to end the worker."""
+    sys.exit(3)
+
+
+@tool(queue="errands")
+async def quit_python_async() -> None:
+    """Try to end the loop."""
+    sys.exit(3)
+
+
+@tool(queue="errands")
+def give(kind: str) -> Any:
+    """Return something odd."""
+    things: dict[str, Any] = {
+        "object": object(),
+        "nan": float("nan"),
+        "nul": {"a\0b": "c\0d\ud800"},
+        "large": "x" * 300_000,
+        "date": datetime(2026, 1, 2, tzinfo=UTC),
+        "none": None,
+    }
+    return things[kind]
+
+
+@tool(queue="errands", timeout=30)
+def report(note: str, call: Call) -> bool:
+    """Report progress, then wait until nobody waits any more."""
+    call.progress(f"{note}\0")  # Postgres takes no NUL
+    cancelled: threading.Event = call._cancelled
+    return cancelled.wait(20)
+
+
+@tool(queue="slow")
+def elsewhere() -> str:
+    """On another queue."""
+    return "slow"

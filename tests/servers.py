@@ -1,0 +1,76 @@
+"""Real servers for tests: where they come from, and how one test gets a database of its own in milliseconds."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+POSTGRES_IMAGE = os.environ.get("RINGBACK_TEST_POSTGRES_IMAGE", "postgres:17")
+REDIS_IMAGE = os.environ.get("RINGBACK_TEST_REDIS_IMAGE", "redis:7")
+LOGICAL_DATABASES = 16  # what Redis and Valkey have unless configured; 0 is left to the person who owns the server
+
+
+@contextmanager
+def postgres_container() -> Iterator[str]:
+    """A `postgresql+psycopg://` URL of a fresh PostgreSQL in a container."""
+    from testcontainers.community.postgres import PostgresContainer
+
+    with PostgresContainer(POSTGRES_IMAGE, driver="psycopg") as container:
+        yield container.get_connection_url()
+
+
+@contextmanager
+def redis_container() -> Iterator[str]:
+    """A `redis://` URL of a fresh Redis in a container."""
+    from testcontainers.community.redis import RedisContainer
+
+    with RedisContainer(REDIS_IMAGE) as container:
+        yield f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}/0"
+
+
+@contextmanager
+def own_database(server_url: str, prefix: str, template: str = "template1") -> Iterator[str]:
+    """The URL of a new database on that server, copied from `template`, dropped afterwards whoever is connected.
+
+    The template must have no connections while it is copied: PostgreSQL refuses otherwise.
+    """
+    name = f"{prefix}_{secrets.token_hex(6)}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    _administer(server_url, create)
+    try:
+        yield in_dialect(server_url, database=name)
+    finally:
+        _administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def own_redis_db(server_url: str, number: int) -> Iterator[str]:
+    """The URL of logical database `number` on that server, flushed before and after."""
+    if not 0 < number < LOGICAL_DATABASES:
+        raise ValueError(f"no logical database {number}: use less than {LOGICAL_DATABASES} test workers on one Redis")
+    url = urlsplit(server_url)._replace(path=f"/{number}").geturl()
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        try:
+            yield url
+        finally:
+            client.flushdb()
+
+
+def in_dialect(url: str, driver: str = "postgresql+psycopg", database: str | None = None) -> str:
+    """The same server for SQLAlchemy or, with driver "postgresql", for psycopg itself; another database of it."""
+    parsed = make_url(url).set(drivername=driver)
+    return (parsed.set(database=database) if database else parsed).render_as_string(hide_password=False)
+
+
+def _administer(server_url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(in_dialect(server_url, "postgresql"), autocommit=True) as connection:
+        connection.execute(statement)

@@ -1,0 +1,173 @@
+"""Tools within their deadlines: on the loop, and in threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from threading import Event, Thread, current_thread
+from threading import enumerate as enumerate_threads
+from typing import Any
+
+import pytest
+
+from ringback import Call, tool
+from workers.calling import Caller
+from workers.verdict import OutOfTime
+
+AGES = 3_000.0
+SOON = 0.05
+PATIENCE = 10.0
+
+
+@tool
+async def pause(length: float) -> float:
+    """Wait, on the loop."""
+    await asyncio.sleep(length)
+    return length
+
+
+@tool
+async def stubborn() -> None:
+    """Ignore being cancelled, once."""
+    try:
+        await asyncio.sleep(AGES)
+    except asyncio.CancelledError:
+        await asyncio.sleep(AGES)
+
+
+@tool
+async def own_timeout() -> None:
+    """Give up by itself."""
+    raise TimeoutError("the other side is slow")
+
+
+@tool
+async def own_cancellation() -> None:
+    """Cancel itself."""
+    raise asyncio.CancelledError
+
+
+@tool
+async def leave() -> None:
+    """Try to end Python."""
+    raise SystemExit(1)
+
+
+@tool
+def where(call: Call) -> tuple[str, str]:
+    """Say which thread runs this, and who asked."""
+    return current_thread().name, call.user
+
+
+@pytest.fixture
+def caller() -> Iterator[Caller]:
+    caller = Caller()
+    yield caller
+    caller.loop.stop()
+
+
+def ask(caller: Caller, what: Any, seconds: float = PATIENCE, **arguments: Any) -> Any:
+    return caller.call(what, arguments, Call(user="ada"), seconds)
+
+
+def test_a_plain_function_runs_in_a_thread_of_its_own_and_gets_the_call(caller: Caller) -> None:
+    assert ask(caller, where) == ("tool-where", "ada")
+
+
+def test_async_tools_share_one_loop_and_wait_side_by_side(caller: Caller) -> None:
+    meeting = asyncio.Barrier(20)
+
+    @tool
+    async def meet() -> str:
+        """Go on when all are here."""
+        await meeting.wait()
+        return current_thread().name
+
+    places: list[str] = []
+    threads = [Thread(target=lambda: places.append(ask(caller, meet))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert places == ["tool-loop"] * 20
+
+
+def test_an_async_tool_out_of_time_is_cancelled(caller: Caller) -> None:
+    cleaned = Event()
+
+    @tool
+    async def tidy() -> None:
+        """Tidy up when cancelled."""
+        try:
+            await asyncio.sleep(AGES)
+        finally:
+            cleaned.set()
+
+    with pytest.raises(OutOfTime):
+        ask(caller, tidy, SOON)
+    assert cleaned.is_set()
+
+
+def test_an_async_tool_that_ignores_being_cancelled_is_left_behind(caller: Caller) -> None:
+    with pytest.raises(OutOfTime):
+        ask(caller, stubborn, SOON)
+    assert ask(caller, pause, length=0) == 0
+
+
+def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_returns(caller: Caller) -> None:
+    release, left = Event(), Event()
+
+    @tool
+    def hang() -> None:
+        """Hang until released."""
+        release.wait(PATIENCE)
+        left.set()
+
+    with pytest.raises(OutOfTime):
+        ask(caller, hang, SOON)
+    assert caller.stuck == 1
+    threads = [thread for thread in enumerate_threads() if thread.name == "tool-hang"]
+    release.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert left.is_set()
+    assert caller.stuck == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "text"),
+    [
+        (own_timeout, TimeoutError, "the other side is slow"),
+        (own_cancellation, RuntimeError, "the tool cancelled itself"),
+        (leave, RuntimeError, "the tool raised SystemExit"),
+    ],
+)
+def test_what_a_tool_raises_is_its_own_and_not_a_deadline(
+    caller: Caller, what: Any, kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        ask(caller, what)
+    assert ask(caller, pause, length=0) == 0, "the loop goes on"
+
+
+def test_a_stopped_loop_cancels_what_runs(caller: Caller) -> None:
+    begun, problems = Event(), []
+
+    @tool
+    async def begin() -> None:
+        """Say that it began, and wait."""
+        begun.set()
+        await asyncio.sleep(AGES)
+
+    def run() -> None:
+        try:
+            ask(caller, begin)
+        except RuntimeError as problem:
+            problems.append(problem)
+
+    thread = Thread(target=run)
+    thread.start()
+    assert begun.wait(PATIENCE)
+    caller.loop.stop()
+    thread.join(PATIENCE)
+    assert [str(problem) for problem in problems] == ["the tool cancelled itself"]

@@ -1,0 +1,89 @@
+"""Tools are found where the setting says, or the setting is named."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ringback.errors import ConfigurationError, DeclarationError
+from workers.registry import load_tools, queues_of, served_on
+
+TOOL = '''
+from ringback import tool
+
+@tool(queue="{queue}")
+def {name}() -> int:
+    """A number."""
+    return 1
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to import from; what was imported from it is forgotten."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_the_tools_of_modules_and_of_all_that_is_in_packages_are_found(folder: Path) -> None:
+    write(folder / "single_mod.py", TOOL.format(name="one", queue="default"))
+    write(folder / "some_pack/__init__.py", TOOL.format(name="two", queue="fast"))
+    write(folder / "some_pack/inner/__init__.py", "")
+    write(folder / "some_pack/inner/deep.py", TOOL.format(name="three", queue="slow"))
+    tools = load_tools(["single_mod", "some_pack"])
+    assert sorted(tools) == ["one", "three", "two"]
+    assert queues_of(tools.values()) == ["default", "fast", "slow"]
+    assert [tool.name for tool in served_on(tools.values(), ["slow", "other"])] == ["three"]
+
+
+def test_a_tool_that_several_modules_import_is_one_tool(folder: Path) -> None:
+    write(folder / "origin_mod.py", TOOL.format(name="one", queue="default"))
+    write(folder / "importing_mod.py", "from origin_mod import one as first, one")
+    assert sorted(load_tools(["importing_mod", "origin_mod"])) == ["one"]
+
+
+def test_two_tools_of_one_name_are_refused_and_both_modules_named(folder: Path) -> None:
+    write(folder / "left_mod.py", TOOL.format(name="one", queue="default"))
+    write(folder / "right_mod.py", TOOL.format(name="one", queue="default"))
+    with pytest.raises(ConfigurationError, match=r"left_mod and right_mod both declare a tool named one: rename one"):
+        load_tools(["left_mod", "right_mod"])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "RINGBACK_TOOL_MODULES names broken_mod, which cannot be imported: ModuleNotFoundError"),
+        ("import no_such_thing", "names broken_mod, which cannot be imported: .* 'no_such_thing'"),
+        ("1 / 0", "names broken_mod, which cannot be imported: ZeroDivisionError"),
+        ("def f(:", "names broken_mod, which cannot be imported: SyntaxError"),
+        ("x = 1", r"RINGBACK_TOOL_MODULES \(broken_mod\) holds no tool: decorate a function with @tool"),
+    ],
+)
+def test_a_module_that_cannot_be_used_is_named_with_the_setting(folder: Path, text: str | None, sentence: str) -> None:
+    if text is not None:
+        write(folder / "broken_mod.py", text)
+    with pytest.raises(ConfigurationError, match=sentence):
+        load_tools(["broken_mod"])
+
+
+def test_a_declaration_that_no_model_could_call_speaks_for_itself(folder: Path) -> None:
+    write(folder / "mute_mod.py", "from ringback import tool\n\n@tool\ndef mute(): ...\n")
+    with pytest.raises(DeclarationError, match="mute: give it a docstring"):
+        load_tools(["mute_mod"])
+
+
+def test_the_tools_that_ship_are_these() -> None:
+    tools = load_tools(["workers.tools"])
+    assert sorted(tools) == ["fetch_url", "order_status", "quote_of_the_day", "random_number", "weather"]
+    assert queues_of(tools.values()) == ["default", "slow"]

@@ -1,0 +1,100 @@
+"""What goes into a tool, and what comes out of it, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from ringback import Call, ToolError, tool
+from workers.results import MAX_RESULT_BYTES, arguments_for, as_data
+
+
+class Model(BaseModel):
+    at: datetime
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@tool
+def book(guests: int, call: Call, name: str = "nobody") -> None:
+    """Book a table."""
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [
+        ({"guests": 2}, {"guests": 2, "name": "nobody"}),
+        ({"guests": "2", "name": "Ada"}, {"guests": 2, "name": "Ada"}),
+    ],
+)
+def test_arguments_are_typed_and_completed(given: Any, arguments: dict[str, Any]) -> None:
+    assert arguments_for(book, given) == arguments
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({}, "guests: Field required"),
+        ({"guests": "many"}, "guests: Input should be a valid integer"),
+        ({"guests": 2, "colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"guests": 2, "call": {}}, "call: Extra inputs are not permitted"),
+        ("text", "arguments: Input should be a valid dictionary"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(given: Any, complaint: str) -> None:
+    with pytest.raises(ToolError, match=complaint) as caught:
+        arguments_for(book, given)
+    assert caught.value.code == "invalid_arguments"
+
+
+@pytest.mark.parametrize(
+    ("result", "data"),
+    [
+        (None, None),
+        ("text", "text"),
+        (Model(at=datetime(2026, 1, 2, tzinfo=UTC)), {"at": "2026-01-02T00:00:00Z"}),
+        ([Point(1), Colour.RED], [{"x": 1}, "red"]),
+        ({1: Decimal("1.10"), "t": (1, 2)}, {"1": "1.10", "t": [1, 2]}),
+        ({"a\0": ["b\0", "\ud800c"]}, {"a": ["b", "c"]}),
+        ("x" * (MAX_RESULT_BYTES - 2), "x" * (MAX_RESULT_BYTES - 2)),
+    ],
+)
+def test_a_result_becomes_json_data(result: Any, data: Any) -> None:
+    assert as_data(result) == data
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (object(), "bad_result"),
+        (float("inf"), "bad_result"),
+        ({"a": [float("nan")]}, "bad_result"),
+        (b"\xff", "bad_result"),
+        ("x" * (MAX_RESULT_BYTES - 1), "result_too_large"),
+        ("ü" * (MAX_RESULT_BYTES // 2), "result_too_large"),
+    ],
+)
+def test_a_result_that_cannot_be_kept_is_refused(result: Any, code: str) -> None:
+    with pytest.raises(ToolError) as caught:
+        as_data(result)
+    assert caught.value.code == code
+
+
+def test_a_result_that_holds_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ToolError, match="is no data"):
+        as_data(endless)

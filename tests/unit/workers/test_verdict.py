@@ -1,0 +1,71 @@
+"""Which outcome, or which other attempt, follows an attempt that went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ringback import ToolError
+from ringback.jobs import Effect
+from workers.verdict import BACKOFF_MAX_SECONDS, Again, OutOfTime, backoff, not_served, on_problem
+
+NO = ToolError("No.", code="no")
+LATER = ToolError("Not now.", code="later", retryable=True)
+FAULT = KeyError("the secret is 1234")
+LATE = OutOfTime()
+PURE, IDEMPOTENT, ONCE = Effect.PURE, Effect.IDEMPOTENT, Effect.AT_MOST_ONCE
+
+
+@pytest.mark.parametrize(
+    ("problem", "attempt", "of", "effect", "state", "code"),
+    [
+        (NO, 1, 3, PURE, "failed", "no"),
+        (NO, 1, 1, ONCE, "failed", "no"),
+        (LATER, 1, 3, PURE, "again", "later"),
+        (LATER, 2, 3, IDEMPOTENT, "again", "later"),
+        (LATER, 3, 3, PURE, "failed", "later"),
+        (LATER, 1, 3, ONCE, "failed", "later"),
+        (FAULT, 1, 3, PURE, "again", "tool_failed"),
+        (FAULT, 2, 3, IDEMPOTENT, "again", "tool_failed"),
+        (FAULT, 3, 3, PURE, "failed", "tool_failed"),
+        (FAULT, 1, 1, IDEMPOTENT, "failed", "tool_failed"),
+        (FAULT, 1, 3, ONCE, "unknown", "outcome_unknown"),
+        (TimeoutError(), 1, 2, PURE, "again", "tool_failed"),
+        (asyncio.CancelledError(), 1, 1, PURE, "failed", "tool_failed"),
+        (LATE, 1, 3, PURE, "timed_out", "timed_out"),
+        (LATE, 1, 1, IDEMPOTENT, "timed_out", "timed_out"),
+        (LATE, 1, 1, ONCE, "unknown", "outcome_unknown"),
+    ],
+)
+def test_the_verdict(problem: BaseException, attempt: int, of: int, effect: Effect, state: str, code: str) -> None:
+    verdict = on_problem(problem, attempt=attempt, max_attempts=of, effect=effect)
+    if isinstance(verdict, Again):
+        assert (state, code) == ("again", verdict.error["code"])
+        assert verdict.reason.state == "failed", "the end, should there be no other attempt after all"
+    else:
+        assert (state, code) == (verdict.state, verdict.code)
+
+
+def test_the_model_hears_the_kind_of_a_fault_and_never_its_text() -> None:
+    verdict = on_problem(FAULT, attempt=1, max_attempts=1, effect=PURE)
+    assert not isinstance(verdict, Again)
+    assert "KeyError" in verdict.message
+    assert "1234" not in verdict.message
+
+
+def test_what_postgres_would_refuse_is_taken_out_of_a_message() -> None:
+    verdict = on_problem(ToolError("a\0b\ud800c"), attempt=1, max_attempts=1, effect=PURE)
+    assert not isinstance(verdict, Again)
+    assert verdict.message == "abc"
+
+
+def test_pauses_grow_differ_and_stay_bounded() -> None:
+    for attempt, longest in [(1, 0.5), (2, 1.0), (3, 2.0), (5, 8.0), (11, BACKOFF_MAX_SECONDS)]:
+        pauses = {backoff(attempt) for _ in range(50)}
+        assert len(pauses) > 1
+        assert all(longest / 2 <= pause <= longest for pause in pauses)
+
+
+def test_a_tool_that_nobody_has_is_named() -> None:
+    assert "weather" in not_served("weather").message

@@ -1,0 +1,135 @@
+"""The Celery app: `celery -A workers.app worker -Q default,slow`, or `ringback worker`, which starts the same.
+
+Celery carries ids and keeps the pool of threads (or processes). It has one task of ours, which believes nothing in a
+message but the id. Importing this module needs no setting, so that `celery --help` always works; a worker that starts
+without its settings says which one is missing and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, bootsteps, signals
+from celery.worker.components import Pool
+
+from ringback.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, make_app
+from ringback.errors import ConfigurationError
+from ringback.settings import load
+from workers import logs
+from workers.execute import run_job
+from workers.process import WorkerProcess
+from workers.settings import WorkerSettings
+
+USAGE_EXIT = 2
+"""What every command of ours exits with when it was told something that cannot work."""
+NO_BROKER = "redis://"
+"""Stands where no setting names one; a worker that lacks it ends before it connects."""
+
+logger = logging.getLogger(__name__)
+
+
+def make() -> Celery:
+    """The app as the settings want it, as far as there are any."""
+    settings = None
+    with suppress(ConfigurationError):
+        settings = load(WorkerSettings)
+    celery = make_app(settings.redis_url if settings else NO_BROKER, socket_timeout=WORKER_SOCKET_TIMEOUT)
+    # A message is fetched when a thread is free for it, and not before: an idle worker should have it instead.
+    celery.conf.worker_disable_prefetch = True
+    forks = asks_for_prefork(sys.argv)
+    if forks:
+        celery.conf.worker_pool = "prefork"
+    celery.conf.worker_concurrency = calls_at_once("prefork" if forks else "threads", settings)
+    celery.steps["worker"].add(Duties)
+    return celery
+
+
+def asks_for_prefork(argv: Sequence[str]) -> bool:
+    """True where the command line says so.
+
+    Celery takes `-P prefork` for its own default, and lets the configured pool win over what was really said.
+    """
+    said = " ".join(argv).replace("--pool", "-P").replace("-P=", "-P ").replace("-P ", "-P")
+    return "-Pprefork" in said.split() or "-Pprocesses" in said.split()
+
+
+def calls_at_once(pool: str, settings: WorkerSettings | None) -> int:
+    """How many threads or processes a pool has, unless the command line says."""
+    if settings and settings.concurrency:
+        return settings.concurrency
+    return (os.cpu_count() or 1) if pool == "prefork" else WORKER_THREADS
+
+
+def job_id_in(arguments: Sequence[object]) -> UUID | None:
+    """The id a message brings, or None: whoever reaches Redis can put anything there."""
+    try:
+        return UUID(str(arguments[0]))
+    except (IndexError, ValueError):
+        return None
+
+
+def take(*arguments: object, **_ignored: object) -> None:
+    """The task: run the job whose id came. Never raises, as Celery would log what the message held."""
+    job_id = job_id_in(arguments)
+    if job_id is None:
+        logger.warning("a message without the id of a job was dropped")
+        return
+    try:
+        run_job(process.station(), job_id)
+    except Exception:
+        logger.exception("job %s: a fault of this worker; the lease or the deadline ends it", job_id)
+
+
+class Duties(bootsteps.StartStopStep):  # type: ignore[misc]
+    """What a worker does beside consuming. Starts after the pool, which may fork, and before the first message."""
+
+    requires = (Pool,)
+
+    def start(self, parent: Any) -> None:
+        """Celery's own hook."""
+        process.begin(runs_jobs="prefork" not in parent.pool_cls.__module__)
+
+
+def _prepare(instance: Any, conf: Any, **_: Any) -> None:
+    """Before anything else: settings and tools, or one sentence and the end."""
+    try:
+        settings, queues = process.prepare()
+    except ConfigurationError as problem:
+        sys.stderr.write(f"{problem}\n")
+        raise SystemExit(USAGE_EXIT) from None
+    instance.quiet = True
+    conf.broker_url = settings.redis_url
+    conf.task_queues = {name: {} for name in queues}
+
+
+def _leave_out(sender: Any, **_: Any) -> None:
+    """Gossip, mingling and heartbeats tell other workers of this one; the row does that here."""
+    sender.options.update(without_gossip=True, without_mingle=True, without_heartbeat=True)
+    process.consume(list(sender.app.amqp.queues.consume_from))
+
+
+def _log(loglevel: int, **_: Any) -> None:
+    logs.configure(loglevel)
+
+
+def _publish(job_id: UUID, queue: str) -> None:
+    app.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
+
+
+app: Celery = make()
+process = WorkerProcess(_publish)
+app.task(name=TASK, ignore_result=True)(take)
+
+signals.setup_logging.connect(_log)
+signals.celeryd_init.connect(_prepare)
+signals.worker_init.connect(_leave_out)
+signals.worker_process_init.connect(process.open_station)
+signals.worker_shutting_down.connect(process.drain)
+signals.worker_process_shutdown.connect(process.end)
+signals.worker_shutdown.connect(process.end)

@@ -1,0 +1,38 @@
+"""Log lines: ours at INFO, everybody else's at WARNING, all to standard error. Never an argument, never a result."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+
+OURS = ("workers", "ringback")
+LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+SELDOM_SECONDS = 10.0
+"""A fault that repeats many times a second is told once in so many seconds: it says nothing new."""
+
+
+def configure(level: int) -> None:
+    """`level` is the one asked for; unless it is stricter than INFO, our own lines show from INFO on."""
+    logging.basicConfig(format=LINE, level=max(level, logging.WARNING) if level > logging.DEBUG else level)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level if level > logging.WARNING else min(level, logging.INFO))
+
+
+class Seldom:
+    """Warns, but not about the same fault all the time."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._last = -SELDOM_SECONDS
+        self._unsaid = 0
+
+    def warning(self, message: str, *args: object) -> None:
+        """As `logger.warning`; what is left out in between is counted."""
+        if monotonic() - self._last < SELDOM_SECONDS:
+            self._unsaid += 1
+            return
+        unsaid, self._unsaid, self._last = self._unsaid, 0, monotonic()
+        if unsaid:
+            self._logger.warning(message + " (and %d times before)", *args, unsaid)
+        else:
+            self._logger.warning(message, *args)

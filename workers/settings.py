@@ -1,0 +1,35 @@
+"""What a worker reads from its environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from ringback.settings import Stores
+
+SHIPPED_TOOLS = "workers.tools"
+
+
+def _names(value: object) -> object:
+    """`a, b` as `("a", "b")`; what is a sequence already stays one."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+
+
+class WorkerSettings(Stores):
+    """Everything but the two URLs has a default that fits one small machine."""
+
+    tool_modules: Names = Field((SHIPPED_TOOLS,), alias="RINGBACK_TOOL_MODULES", min_length=1)
+    """Modules or packages that declare tools, separated by commas."""
+    queues: Names = Field((), alias="RINGBACK_WORKER_QUEUES")
+    """Queues to serve; none means every queue that the tools name."""
+    concurrency: int | None = Field(None, alias="RINGBACK_WORKER_CONCURRENCY", ge=1, le=1_000)
+    """Calls at once: a waiting one costs a thread (0.1 MiB), a computing one a core. None: what fits the pool."""
+    database_connections: int = Field(4, alias="RINGBACK_WORKER_DB_CONNECTIONS", ge=1, le=100)
+    """For claims, and as many again for outcomes: each is held for a millisecond, and Postgres has about 100 in all."""
+    drain_seconds: float = Field(25.0, alias="RINGBACK_WORKER_DRAIN_SECONDS", ge=0, le=3_600)
+    """How long a stopping worker waits for its calls. What still runs then is taken back by others, in seconds."""

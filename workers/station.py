@@ -1,0 +1,56 @@
+"""All that one process needs to run jobs. A process that runs none (the parent of a prefork pool) has no station."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+
+from ringback.tools import Tool
+from workers.bell import Bell
+from workers.calling import Caller
+from workers.lease import FENCED_EXIT, Lease
+from workers.notes import Notes
+from workers.registry import served_on
+from workers.running import Running
+from workers.settings import WorkerSettings
+from workers.store import Store
+
+FENCE_SECONDS = 0.3
+"""For async tools to be cancelled in: well inside the second that is left before others take over."""
+
+logger = logging.getLogger(__name__)
+
+
+class Station:
+    """One process at work: its tools, its connections, its lease, and the calls under way.
+
+    Make it in the process that uses it: neither connections nor threads outlive a fork.
+    """
+
+    def __init__(self, settings: WorkerSettings, tools: Mapping[str, Tool], queues: Sequence[str]) -> None:
+        self.tools = tools
+        self.store = Store(settings.database_url, settings.database_connections)
+        self.bell = Bell(settings.redis_url)
+        self.running = Running()
+        self.caller = Caller()
+        self.notes = Notes(self.store)
+        announced = [tool.announcement for tool in served_on(tools.values(), queues)]
+        self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced)
+
+    def start(self) -> None:
+        """Register, and begin to renew."""
+        self.lease.start()
+
+    def stop(self) -> None:
+        """Sign off and close. Calls have ended, or are left to be taken back."""
+        self.lease.stop()
+        self.caller.loop.stop()
+        self.bell.close()
+        self.store.close()
+
+    def _end_fenced(self, reason: str) -> None:
+        """Stop being: what runs here is, or will be, somebody else's. Nothing may be written, so nothing is tidied."""
+        logger.error("%s: ending now, with %d calls under way, which others take over", reason, len(self.running))
+        self.caller.loop.stop(FENCE_SECONDS)
+        os._exit(FENCED_EXIT)
