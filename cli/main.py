@@ -25,6 +25,8 @@ app = typer.Typer(
 app.add_typer(jobs.app, name="jobs", help="What was asked for, and what became of it.")
 app.add_typer(sessions.app, name="sessions", help="The conversations.")
 
+# Libraries that tell of every request: a health check every few seconds is no news.
+TALKATIVE = ("alembic", "httpx", "websockets")
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -129,8 +131,8 @@ def main() -> None:
     """The entry point: every expected error is one sentence."""
     sys.argv[0] = "ringback"  # Whichever way we were started, usage and errors name the command that people type.
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         raise SystemExit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except ConfigurationError as problem:

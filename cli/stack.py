@@ -58,6 +58,7 @@ def running_stack(
     durable: bool = True,
     logs: Path | None = None,
     settings: Mapping[str, str] | None = None,
+    simulate: bool = True,
 ) -> Iterator[Stack]:
     """Run everything for as long as the context lasts.
 
@@ -67,6 +68,7 @@ def running_stack(
         durable: False lets the databases skip what only a crash of the machine would need.
         logs: a folder for a log of each process; None shows them on stderr.
         settings: more environment for every process.
+        simulate: False leaves the simulator's address to somebody else's Realtime API.
     """
     with embedded_servers(folder, durable=durable) as servers, ProcessGroup() as group:
         upgrade(servers.database_url)
@@ -81,10 +83,11 @@ def running_stack(
         )
         # Most of a start is Python importing things: two at a time, on the two cores that everybody has.
         with ThreadPoolExecutor(2) as threads:
-            simulator = threads.submit(_start_simulator, group, stack, logs)
+            simulator = threads.submit(_start_simulator, group, stack, logs) if simulate else None
             _start_gateway(group, stack, env, logs)
             _start_worker(group, stack, env, logs)
-            simulator.result()
+            if simulator:
+                simulator.result()
         yield stack
 
 

@@ -79,6 +79,7 @@ class Keeper:
             log.warning("job %s is overdue: %s", overdue.id, overdue.state)
         for lost in await self._store.rows(sweeps.end_lost_sessions()):
             log.warning("session %s has ended with its gateway", lost.id)
-        await self._store.count(sweeps.keep_late_answers(), processes.forget_old())
+        await self._store.count(sweeps.keep_late_answers())
+        await self._store.count(processes.forget_old())
         for due in await self._store.rows(sweeps.publish_due()):
             await self._dispatch.publish(due.id, due.queue)

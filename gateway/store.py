@@ -1,12 +1,13 @@
-"""Postgres, as the gateway uses it: one statement, one transaction, bounded in time."""
+"""Postgres, as the gateway uses it: one statement, one transaction, one round trip, bounded in time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, Executable, Row
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Executable, Row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 CONNECT_SECONDS = 2
 """A database that does not answer by then is away; the conversation goes on without it."""
@@ -15,15 +16,17 @@ STATEMENT_MS = 5_000
 POOL_WAIT_SECONDS = 5.0
 """How long a statement waits for a free connection before it is refused."""
 
+T = TypeVar("T")
+
 
 def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
-    """An engine on psycopg 3. A connection that died is noticed before it is used."""
+    """An engine on psycopg 3, in autocommit: BEGIN and COMMIT would be two round trips more for each statement."""
     return create_async_engine(
         database_url,
+        isolation_level="AUTOCOMMIT",
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "options": f"-c statement_timeout={STATEMENT_MS} -c application_name=ringback-gateway",
@@ -32,24 +35,40 @@ def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
 
 
 class Store:
-    """Runs statements of `ringback.statements`, each in a transaction of its own."""
+    """Runs statements of `ringback.statements`, each in a transaction of its own.
+
+    A connection that died meanwhile is not looked for in advance, which would cost a round trip each time: the
+    statement is run once more on a new one. Each is a conditional move, so a second run changes nothing more.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Run a statement that returns rows, commit, and give them."""
-        async with self._engine.begin() as connection:
-            result: CursorResult[Any] = await connection.execute(statement)
-            return result.all()
+        """Run a statement that returns rows, and give them."""
 
-    async def count(self, *statements: Executable) -> int:
-        """Run statements in one transaction, commit, and give the row count of the last."""
-        async with self._engine.begin() as connection:
-            touched = 0
-            for statement in statements:
-                touched = (await connection.execute(statement)).rowcount
-            return touched
+        async def run(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            return (await connection.execute(statement)).all()
+
+        return await self._once_more_if_cut(run)
+
+    async def count(self, statement: Executable) -> int:
+        """Run a statement; how many rows it changed."""
+
+        async def run(connection: AsyncConnection) -> int:
+            return (await connection.execute(statement)).rowcount
+
+        return await self._once_more_if_cut(run)
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+    async def _once_more_if_cut(self, run: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        try:
+            async with self._engine.connect() as connection:
+                return await run(connection)
+        except DBAPIError as problem:
+            if not problem.connection_invalidated:
+                raise
+        async with self._engine.connect() as connection:
+            return await run(connection)
