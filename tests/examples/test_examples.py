@@ -1,0 +1,86 @@
+"""Each example does what its docstring promises, on a real stack."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.stack import Stack, running_stack
+from ringback.tools import Tool
+from workers.registry import load_tools
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+SECONDS = 60
+"""For one example; those that start a stack of their own take ten."""
+
+
+def promised(example: str) -> list[str]:
+    """The lines that an example's docstring says it prints: the last block that stands indented."""
+    text = ast.get_docstring(ast.parse((EXAMPLES / example).read_text(encoding="utf-8"))) or ""
+    _, _, block = text.partition("It prints:\n")
+    return [line.removeprefix("    ") for line in block.splitlines() if line]
+
+
+def printed(*argv: str, **env: str) -> list[str]:
+    """What a program prints, run from the root of the checkout as its docstring says."""
+    ended = subprocess.run(
+        [sys.executable, *argv], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(durable=False, logs=tmp_path_factory.mktemp("logs")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("example", ["ask_in_text.py", "ask_aloud.py", "try_my_tools.py"])
+def test_an_example_that_prints_says_what(example: str) -> None:
+    assert promised(example)
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert [path.name for path in EXAMPLES.glob("*.py") if path.stem not in tests] == []
+
+
+def test_the_tools_of_the_examples_are_what_a_worker_takes() -> None:
+    tools = load_tools(["examples.my_tools"])
+    assert sorted(tools) == ["book_table", "opening_hours"]
+
+
+def test_a_tool_can_be_called_by_hand() -> None:
+    opening_hours: Tool = load_tools(["examples.my_tools"])["opening_hours"]
+    assert opening_hours(day="monday") == "closed"
+
+
+@pytest.mark.long  # a stack
+def test_a_question_asked_aloud_is_heard_and_answered_aloud(stack: Stack, tmp_path: Path) -> None:
+    answer = tmp_path / "answer.wav"
+    lines = printed("examples/ask_aloud.py", str(answer), RINGBACK_URL=stack.url, RINGBACK_TOKEN=stack.token)
+    assert lines == promised("ask_aloud.py")
+    with wave.open(str(answer)) as file:
+        assert file.getframerate() == 24_000
+        assert any(file.readframes(file.getnframes()))
+
+
+@pytest.mark.long  # a stack
+def test_a_question_asked_in_writing_is_answered(stack: Stack) -> None:
+    question = "What is the weather in London UK?"
+    lines = printed("examples/ask_in_text.py", question, RINGBACK_URL=stack.url, RINGBACK_TOKEN=stack.token)
+    assert lines == promised("ask_in_text.py")
+
+
+@pytest.mark.long  # a stack of its own
+def test_tools_of_ones_own_are_called_and_their_results_told() -> None:
+    assert printed("-m", "examples.try_my_tools") == promised("try_my_tools.py")

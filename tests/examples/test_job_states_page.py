@@ -1,0 +1,67 @@
+"""docs/job-states.md draws the moves that the code allows, explains each edge, and names statements that exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ringback.jobs import DELIVERY_MOVES, MOVES, Delivery, JobState
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "job-states.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```mermaid\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+EDGE = re.compile(r"^ +(\S+) --> (\S+): (\w+)$", re.MULTILINE)
+STATEMENT = re.compile(r"`(deliveries|jobs|processes|sessions|sweeps)\.(\w+)`")
+BORN = "[*]"
+
+
+class Edge(NamedTuple):
+    old: str
+    new: str
+    letter: str
+
+
+def edges(number: int) -> list[Edge]:
+    """The lettered edges of the n-th diagram, as they stand there."""
+    return [Edge(*found) for found in EDGE.findall(BLOCKS[number])]
+
+
+def in_order(moves: Mapping[StrEnum, frozenset[StrEnum]], states: type[StrEnum]) -> list[tuple[str, str]]:
+    """The moves by where they begin and then by where they lead, both in the order of the enum."""
+    return [(str(old), str(new)) for old in states for new in states if new in moves[old]]
+
+
+@pytest.mark.parametrize(
+    ("number", "moves", "states"), [(0, MOVES, JobState), (1, DELIVERY_MOVES, Delivery)], ids=["state", "delivery"]
+)
+def test_the_page_draws_each_move_that_the_code_allows_and_no_other(
+    number: int, moves: Mapping[StrEnum, frozenset[StrEnum]], states: type[StrEnum]
+) -> None:
+    drawn = [(edge.old, edge.new) for edge in edges(number) if edge.old != BORN]
+    assert drawn == in_order(moves, states)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_edges_are_lettered_in_order(number: int) -> None:
+    letters = [edge.letter for edge in edges(number)]
+    assert letters == [f"{number + 1}{chr(ord('a') + place)}" for place in range(len(letters))]
+
+
+def test_each_letter_is_explained_once_and_in_order() -> None:
+    explained = re.findall(r"^- \*\*(\w+)\*\* ", PAGE, re.MULTILINE)
+    assert explained == [edge.letter for number in range(len(BLOCKS)) for edge in edges(number)]
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_the_statements_that_a_page_names_exist(page: str) -> None:
+    named = set(STATEMENT.findall((DOCS / page).read_text(encoding="utf-8")))
+    missing = [
+        name for name in named if not hasattr(importlib.import_module(f"ringback.statements.{name[0]}"), name[1])
+    ]
+    assert missing == []

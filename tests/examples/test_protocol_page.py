@@ -1,0 +1,96 @@
+"""docs/protocol.md lists what the gateway lets through, refuses, hides and says at the end: exactly that."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from gateway import policy
+from gateway.conversation import brain, floor, view
+from gateway.providers import URLS
+from gateway.reception import SENTENCES
+from gateway.settings import GatewaySettings
+from ringback import broker, doorbell
+
+PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+CODE = re.compile(r"`([^`]+)`")
+
+
+def table(head: str) -> list[list[str]]:
+    """The rows of the table whose first heading is `head`, without backticks."""
+    found = re.search(rf"^\| {re.escape(head)} \|.*\n\|[ \-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    assert found, f"no table begins with {head}"
+    return [[cell.strip().replace("`", "") for cell in row.strip("|\n ").split("|")] for row in found[1].splitlines()]
+
+
+def test_the_events_of_a_client_are_those_of_the_allow_list() -> None:
+    allowed = [kind.__struct_config__.tag for kind in get_args(policy.Known)]
+    assert [row[0] for row in table("event")] == allowed
+
+
+def test_the_fields_of_an_update_are_those_that_its_struct_has() -> None:
+    [row] = [row for row in table("event") if row[0] == "session.update"]
+    fields = {*policy.SessionFields.__struct_fields__, *policy.AudioIn.__struct_fields__}
+    assert {name for name in fields if name not in row[1]} == set()
+
+
+def test_the_forbidden_events_are_those_of_the_policy() -> None:
+    assert [row[0] for row in table("forbidden")] == list(policy.FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("[]", "invalid_json"),
+        ("{}", "invalid_event"),
+        ('{"type": "response.create", "event_id": "rb_1"}', "invalid_value"),
+        ('{"type": "conversation.item.delete", "item_id": "a"}', "forbidden_event"),
+    ],
+)
+def test_a_refused_frame_has_one_of_the_codes(frame: str, code: str) -> None:
+    refusal = policy.read(frame)
+    assert isinstance(refusal, policy.Refusal)
+    assert refusal.code == code
+    assert code in [row[0] for row in table("code")] + CODE.findall(PAGE)
+
+
+def test_what_is_hidden_is_what_the_view_hides() -> None:
+    start = PAGE.index("### What a client does not get to see")
+    section = PAGE[start : PAGE.index("\n### ", start + 1)]
+    named = set(CODE.findall(section))
+    assert view.HIDDEN_ITEMS | set(view.HIDDEN_PREFIXES) | view.HIDDEN_FIELDS <= named
+
+
+def test_the_sentences_at_the_end_are_the_gateways_own() -> None:
+    start = PAGE.index("### The end")
+    said = re.findall(r"^\| `(\w+)` \| \d+ \| (.+) \|$", PAGE[start:], re.MULTILINE)
+    assert dict(said) == SENTENCES
+
+
+def test_the_providers_are_the_presets_with_their_urls() -> None:
+    presets = {row[0]: row[1] for row in table("preset")}
+    assert set(presets) == set(get_args(GatewaySettings.model_fields["realtime_provider"].annotation))
+    assert {name: presets[name] for name in URLS} == URLS
+
+
+def test_the_bounds_of_the_floor_are_its_own() -> None:
+    bounds = " ".join(row[1] for row in table("condition"))
+    for seconds in (
+        floor.RESERVED_SECONDS,
+        floor.SPEECH_HOLD_SECONDS,
+        floor.AUTO_RESPONSE_SECONDS,
+        floor.Floor().gather_seconds,
+        floor.BLOCKED_SECONDS,
+    ):
+        assert f"{seconds:g} s" in bounds
+
+
+def test_names_that_others_depend_on_are_the_codes() -> None:
+    names = (brain.OURS, brain.INVALID_CALL, floor.REFUSED, policy.SERVER_ITEMS, broker.TASK)
+    assert [name for name in names if name not in PAGE] == []
+    assert doorbell.stream_of("<gateway id>") in PAGE
+    assert f"MAXLEN ~ {doorbell.MAX_LENGTH} * {doorbell.FIELD} " in PAGE
+    assert f"EXPIRE {doorbell.stream_of('<gateway id>')} {doorbell.TIME_TO_LIVE}" in PAGE
