@@ -1,7 +1,6 @@
 """This process's lease, and its share of the sweeping that every process does for all.
 
 A gateway whose lease cannot be renewed keeps its conversations: while Postgres is away nobody can take them over.
-It stops sweeping, and begins again only when the others have had the time to renew as well.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Keeper:
         self._gateway_id = gateway_id
         self._store = store
         self._dispatch = dispatch
-        self._lease = LeaseClock.begun(time.monotonic())
+        self._lease = LeaseClock(time.monotonic())
 
     @property
     def is_current(self) -> bool:
@@ -41,7 +40,7 @@ class Keeper:
         """The gateway begins."""
         began = time.monotonic()
         await self._store.count(processes.register(self._gateway_id, "gateway", socket.gethostname(), os.getpid()))
-        self._lease = LeaseClock.begun(began)
+        self._lease = LeaseClock(began)
 
     async def renew(self) -> None:
         """Renew the lease, once a second."""
@@ -58,8 +57,6 @@ class Keeper:
         """Publish what nobody claimed, take back what the dead held, time out what is overdue."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            if not self._lease.may_sweep(time.monotonic()):
-                continue
             try:
                 await self._sweep_once()
             except (SQLAlchemyError, OSError) as problem:
@@ -73,11 +70,11 @@ class Keeper:
             log.warning("the lease runs out by itself (%s)", type(problem).__name__)
 
     async def _sweep_once(self) -> None:
-        for taken in await self._store.rows(sweeps.take_back_lost()):
+        for taken in await self._store.rows(sweeps.take_back_lost(self._gateway_id)):
             log.warning("job %s was taken back from a lost worker: %s", taken.id, taken.state)
         for overdue in await self._store.rows(sweeps.time_out_overdue()):
             log.warning("job %s is overdue: %s", overdue.id, overdue.state)
-        for lost in await self._store.rows(sweeps.end_lost_sessions()):
+        for lost in await self._store.rows(sweeps.end_lost_sessions(self._gateway_id)):
             log.warning("session %s has ended with its gateway", lost.id)
         await self._store.count(sweeps.keep_late_answers())
         await self._store.count(processes.forget_old())

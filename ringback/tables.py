@@ -74,6 +74,8 @@ processes = Table(
     _time("started_at", now=True),
     # Renewed every second; what a process held is taken back when this has passed.
     _time("lease_until", nullable=False),
+    # Since when it has been renewed without a gap: who has just come back may not declare others lost.
+    _time("steady_since", now=True),
     _time("ended_at"),
     CheckConstraint("kind IN ('gateway', 'worker')", name="kind"),
 )
@@ -135,6 +137,10 @@ jobs = Table(
     Column("state", Text, nullable=False, server_default=JobState.PENDING),
     Column("delivery", Text, nullable=False, server_default=Delivery.NONE),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    # Attempts that a lost worker took with it: they are not the tool's, and use none of its own up.
+    Column("rescues", Integer, nullable=False, server_default="0"),
+    # Of an at_most_once tool: from here on nobody can say that nothing happened.
+    Column("effect_started", Boolean, nullable=False, server_default=text("false")),
     # Whoever writes an outcome must hold it: random, so that it can never be handed out twice.
     Column("token", Uuid),
     Column("worker_id", Text),
@@ -160,7 +166,7 @@ jobs = Table(
     CheckConstraint(
         "(delivery IN ('sent', 'acked', 'replayed')) = (delivered_epoch IS NOT NULL)", name="delivered_epoch"
     ),
-    CheckConstraint("attempt <= max_attempts", name="attempts"),
+    CheckConstraint("attempt <= max_attempts + rescues", name="attempts"),
     Index("ix_jobs_to_publish", "publish_after", postgresql_where=text("state = 'pending'")),
     Index("ix_jobs_running", "worker_id", postgresql_where=text("state = 'running'")),
     Index("ix_jobs_to_deliver", "session_id", postgresql_where=text("delivery = 'ready'")),

@@ -54,7 +54,7 @@ class Job:
 def run_job(station: Station, job_id: UUID) -> None:
     """Run the job if it may be run; a repeated, stale or forged message ends at the claim."""
     job = claim(station, job_id)
-    if job is None:
+    if job is None or not may_begin(station, job):
         return
     began = monotonic()
     with station.running.started(job.id) as cancelled:
@@ -79,6 +79,17 @@ def claim(station: Station, job_id: UUID) -> Job | None:
         return None
     logger.info("job %s tool=%s attempt=%d: claimed", row.id, row.tool, row.attempt)
     return _job(row)
+
+
+def may_begin(station: Station, job: Job) -> bool:
+    """True where the tool may be called. An at_most_once tool is written down first, and durably."""
+    if job.effect is not Effect.AT_MOST_ONCE:
+        return True
+    try:
+        return count(station.store.outcomes, jobs.begin_effect(job.id, job.token)) > 0
+    except SQLAlchemyError as problem:
+        logger.warning("job %s is not begun, its deadline ends it: %s", job.id, problem)
+        return False
 
 
 def attempt(station: Station, job: Job, cancelled: Event) -> Verdict:

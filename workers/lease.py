@@ -63,7 +63,7 @@ class Lease:
         self._fenced = fenced
         self._registered = Event()
         self._ended = Event()
-        self._clock = LeaseClock.begun(monotonic())
+        self._clock = LeaseClock(monotonic())
         self.worker_id = ""
         """Whose claims ours are; empty until registered."""
 
@@ -114,7 +114,7 @@ class Lease:
         except SQLAlchemyError as problem:
             _seldom.warning("could not register, trying again (is the database migrated?): %s", problem)
             return False
-        self.worker_id, self._clock = worker_id, LeaseClock.begun(asked)
+        self.worker_id, self._clock = worker_id, LeaseClock(asked)
         self._registered.set()
         logger.info("%s serves %s: %s", worker_id, ", ".join(self._queues), ", ".join(t.name for t in self._tools))
         return True

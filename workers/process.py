@@ -1,7 +1,7 @@
 """The life of one worker process, from its settings to its end; `app` has Celery call these in turn.
 
-In a pool of threads the one process does everything. In a prefork pool the parent sweeps, and each child that runs
-jobs has a station, with a row and a lease of its own: so a child that is killed alone has its job taken back.
+In a pool of threads the one process does everything. In a prefork pool each child that runs jobs has a station, with
+a row and a lease of its own: so a child that is killed alone has its job taken back.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from typing import Any
 
 from ringback.settings import load
 from ringback.tools import Tool
-from workers.bell import Bell
 from workers.lease import FENCED_EXIT
 from workers.registry import load_tools, queues_of
 from workers.settings import WorkerSettings
 from workers.station import Station
-from workers.store import Store
-from workers.sweeper import Publish, Sweeper
+from workers.sweeper import Publish
 
 READY_SECONDS = 5.0
 """How long the first message waits for Postgres, so that a worker that says it is ready has announced its tools."""
@@ -32,14 +30,13 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerProcess:
-    """What this process has: settings and tools, a sweeper or a station or both."""
+    """What this process has: settings and tools, and a station where jobs run."""
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
         self._prepared: tuple[WorkerSettings, dict[str, Tool]] | None = None
         self._queues: Sequence[str] = ()
         self._station: Station | None = None
-        self._sweeper: Sweeper | None = None
         self._draining = Event()
 
     def prepare(self) -> tuple[WorkerSettings, list[str]]:
@@ -63,13 +60,10 @@ class WorkerProcess:
         os.environ[QUEUES] = ",".join(queues)
 
     def begin(self, *, runs_jobs: bool) -> None:
-        """Sweep; and where jobs run in this process, register and be ready for them."""
+        """Begin to work; and where jobs run in this process, register and be ready for them."""
         settings, tools = self._ready()
         for queue in sorted(set(self._queues) - set(queues_of(tools.values()))):
             logger.warning("no tool here has its jobs on the queue %s: is the name right?", queue)
-        store, bell = Store(settings.database_url), Bell(settings.redis_url)
-        self._sweeper = Sweeper(store.outcomes, self._publish, bell.ring)
-        self._sweeper.start()
         Thread(target=self._end_late, args=(settings.drain_seconds,), name="drain", daemon=True).start()
         if runs_jobs:
             self.open_station()
@@ -79,7 +73,7 @@ class WorkerProcess:
         """In a process that a pool has made; a solo pool says so of the only one."""
         if self._station is None:
             settings, tools = self._ready()
-            self._station = Station(settings, tools, self._queues)
+            self._station = Station(settings, tools, self._queues, self._publish)
             self._station.start()
 
     def station(self) -> Station:
@@ -94,8 +88,6 @@ class WorkerProcess:
 
     def end(self, **_: Any) -> None:
         """Sign off; calls have ended."""
-        if self._sweeper:
-            self._sweeper.stop()
         if self._station:
             self._station.stop()
 

@@ -15,6 +15,7 @@ from workers.registry import served_on
 from workers.running import Running
 from workers.settings import WorkerSettings
 from workers.store import Store
+from workers.sweeper import Publish, Sweeper
 
 FENCE_SECONDS = 0.3
 """For async tools to be cancelled in: well inside the second that is left before others take over."""
@@ -28,7 +29,9 @@ class Station:
     Make it in the process that uses it: neither connections nor threads outlive a fork.
     """
 
-    def __init__(self, settings: WorkerSettings, tools: Mapping[str, Tool], queues: Sequence[str]) -> None:
+    def __init__(
+        self, settings: WorkerSettings, tools: Mapping[str, Tool], queues: Sequence[str], publish: Publish
+    ) -> None:
         self.tools = tools
         self.store = Store(settings.database_url, settings.database_connections)
         self.bell = Bell(settings.redis_url)
@@ -37,13 +40,16 @@ class Station:
         self.notes = Notes(self.store)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
         self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced)
+        self.sweeper = Sweeper(self.store.outcomes, self.lease, publish, self.bell.ring)
 
     def start(self) -> None:
-        """Register, and begin to renew."""
+        """Register, begin to renew, and take part in the sweeping."""
         self.lease.start()
+        self.sweeper.start()
 
     def stop(self) -> None:
         """Sign off and close. Calls have ended, or are left to be taken back."""
+        self.sweeper.stop()
         self.lease.stop()
         self.caller.loop.stop()
         self.bell.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from threading import Event, Thread
-from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -13,10 +12,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ringback.jobs import LIVE, JobState
-from ringback.lease import LeaseClock
 from ringback.settings import SWEEP_SECONDS
 from ringback.statements import processes, sweeps
 from ringback.statements.sessions import owners
+from workers.lease import Lease
 from workers.logs import Seldom
 from workers.store import count, rows
 
@@ -32,16 +31,13 @@ logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
 
 
-def sweep(engine: Engine, publish: Publish, ring: Ring, *, take_back: bool = True) -> int:
-    """One round; returns how many jobs were published.
+def sweep(engine: Engine, sweeper_id: str, publish: Publish, ring: Ring) -> int:
+    """One round; returns how many jobs were published. `sweeper_id` is the process that declares others lost.
 
-    Jobs that are taken back come before the publishing, so that the same round sends them out again. With
-    `take_back=False` nobody is declared lost: see `ringback.lease`.
+    Jobs that are taken back come before the publishing, so that the same round sends them out again.
     """
-    lost = []
-    if take_back:
-        rows(engine, sweeps.end_lost_sessions())
-        lost = rows(engine, sweeps.take_back_lost())
+    rows(engine, sweeps.end_lost_sessions(sweeper_id))
+    lost = rows(engine, sweeps.take_back_lost(sweeper_id))
     overdue = rows(engine, sweeps.time_out_overdue())
     count(engine, sweeps.keep_late_answers())
     for row in [*lost, *overdue]:
@@ -72,8 +68,9 @@ def _publish_due(engine: Engine, publish: Publish) -> int:
 class Sweeper:
     """Sweeps twice a second, in a thread, until it is stopped."""
 
-    def __init__(self, engine: Engine, publish: Publish, ring: Ring) -> None:
+    def __init__(self, engine: Engine, lease: Lease, publish: Publish, ring: Ring) -> None:
         self._engine = engine
+        self._lease = lease
         self._publish = publish
         self._ring = ring
         self._ended = Event()
@@ -88,13 +85,10 @@ class Sweeper:
 
     def _sweep_until_ended(self) -> None:
         done = 0
-        clock = LeaseClock.begun(monotonic())
         while not self._ended.is_set():
-            asked = monotonic()
             try:
-                # Back from an outage of Postgres, the others get their turn to renew before any is declared lost.
-                sweep(self._engine, self._publish, self._ring, take_back=clock.may_sweep(asked))
-                clock.renewed(asked)
+                if self._lease.held:
+                    sweep(self._engine, self._lease.worker_id, self._publish, self._ring)
                 if done % FORGET_EVERY == 0:
                     count(self._engine, processes.forget_old())
             except SQLAlchemyError as problem:

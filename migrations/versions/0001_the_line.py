@@ -17,6 +17,7 @@ CREATE TABLE processes (
     queues jsonb NOT NULL DEFAULT '[]',
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz NOT NULL,
+    steady_since timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at timestamptz,
     CONSTRAINT pk_processes PRIMARY KEY (id),
     CONSTRAINT ck_processes_kind CHECK (kind IN ('gateway', 'worker'))
@@ -74,6 +75,8 @@ CREATE TABLE jobs (
     state text NOT NULL DEFAULT 'pending',
     delivery text NOT NULL DEFAULT 'none',
     attempt integer NOT NULL DEFAULT 0,
+    rescues integer NOT NULL DEFAULT 0,
+    effect_started boolean NOT NULL DEFAULT false,
     token uuid,
     worker_id text,
     progress text,
@@ -99,7 +102,7 @@ CREATE TABLE jobs (
     CONSTRAINT ck_jobs_delivery_after_work CHECK (state NOT IN ('pending', 'running') OR delivery = 'none'),
     CONSTRAINT ck_jobs_delivered_epoch
         CHECK ((delivery IN ('sent', 'acked', 'replayed')) = (delivered_epoch IS NOT NULL)),
-    CONSTRAINT ck_jobs_attempts CHECK (attempt <= max_attempts)
+    CONSTRAINT ck_jobs_attempts CHECK (attempt <= max_attempts + rescues)
 );
 CREATE INDEX ix_jobs_to_publish ON jobs (publish_after) WHERE state = 'pending';
 CREATE INDEX ix_jobs_running ON jobs (worker_id) WHERE state = 'running';

@@ -25,7 +25,7 @@ MAX_PROCESSES = 1_000
 # What a list shows; what was asked and answered may be large, and is one lookup away.
 _LISTED = (
     *(jobs.c.id, jobs.c.session_id, jobs.c.call_id, jobs.c.tool, jobs.c.queue, jobs.c.state, jobs.c.delivery),
-    *(jobs.c.attempt, jobs.c.max_attempts, jobs.c.worker_id, jobs.c.error),
+    *(jobs.c.attempt, (jobs.c.max_attempts + jobs.c.rescues).label("max_attempts"), jobs.c.worker_id, jobs.c.error),
     *(jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at),
 )
 _STEP = ("at", "state", "delivery", "attempt", "worker_id", "epoch", "error")

@@ -86,7 +86,7 @@ def claim(job_id: UUID, worker_id: str) -> ReturningUpdate[Any]:
             jobs.c.id == job_id,
             jobs.c.session_id == sessions.c.id,
             jobs.c.state == JobState.PENDING,
-            jobs.c.attempt < jobs.c.max_attempts,
+            jobs.c.attempt < _attempts(),
             jobs.c.cancel_requested.is_(False),
             jobs.c.deadline_at > now(),
         )
@@ -104,7 +104,7 @@ def claim(job_id: UUID, worker_id: str) -> ReturningUpdate[Any]:
             jobs.c.tool,
             jobs.c.arguments,
             jobs.c.attempt,
-            jobs.c.max_attempts,
+            _attempts().label("max_attempts"),
             jobs.c.call_id,
             jobs.c.session_id,
             jobs.c.effect,
@@ -113,6 +113,18 @@ def claim(job_id: UUID, worker_id: str) -> ReturningUpdate[Any]:
             seconds_until(jobs.c.deadline_at).label("seconds_left"),
             sessions.c.user_id,
         )
+    )
+
+
+def begin_effect(job_id: UUID, token: UUID) -> Update:
+    """An at_most_once tool is about to run: from here on its effect may have happened. A durable commit.
+
+    0 rows: the job is no longer ours, or nobody waits for it any more; the tool must not run.
+    """
+    return (
+        update(jobs)
+        .where(_held(job_id, token), jobs.c.effect_started.is_(False), jobs.c.cancel_requested.is_(False))
+        .values(effect_started=True)
     )
 
 
@@ -132,7 +144,7 @@ def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> U
         update(jobs)
         .where(
             _held(job_id, token),
-            jobs.c.attempt < jobs.c.max_attempts,
+            jobs.c.attempt < _attempts(),
             jobs.c.cancel_requested.is_(False),
             jobs.c.deadline_at > now() + seconds(backoff),
         )
@@ -155,6 +167,11 @@ def cancelled_on(worker_id: str) -> Select[Any]:
 def outcome_of(row: Any) -> dict[str, Any]:
     """The arguments of `ringback.outcomes.from_row` out of a job's row."""
     return {"state": row.state, "result": row.result, "error": row.error}
+
+
+def _attempts() -> ColumnElement[int]:
+    """How many attempts there may be: the tool's own, and one for each that a lost worker took with it."""
+    return jobs.c.max_attempts + jobs.c.rescues
 
 
 def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:

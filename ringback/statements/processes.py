@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, delete, exists, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from ringback.jobs import Effect
@@ -39,7 +39,10 @@ def renew(process_id: str) -> Update:
     return (
         update(processes)
         .where(processes.c.id == process_id, processes.c.ended_at.is_(None))
-        .values(lease_until=now() + seconds(LEASE_SECONDS))
+        .values(
+            lease_until=now() + seconds(LEASE_SECONDS),
+            steady_since=case((processes.c.lease_until < now(), now()), else_=processes.c.steady_since),
+        )
     )
 
 
@@ -81,6 +84,22 @@ def lives(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
     return exists(
         select(processes.c.id).where(
             processes.c.id == process_id, processes.c.ended_at.is_(None), processes.c.lease_until > now()
+        )
+    )
+
+
+def is_steady(process_id: str) -> ColumnElement[bool]:
+    """True where this process has held its lease for so long that every other has had the time to renew.
+
+    After an outage of Postgres all leases have run out at once, and nobody is lost. A condition of the statement and
+    not of the process: a statement may have been under way while Postgres stood still.
+    """
+    return exists(
+        select(processes.c.id).where(
+            processes.c.id == process_id,
+            processes.c.ended_at.is_(None),
+            processes.c.lease_until > now(),
+            processes.c.steady_since <= now() - seconds(LEASE_SECONDS),
         )
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Delivery, Effect, JobState
 from ringback.statements.clock import now, seconds
-from ringback.statements.processes import lives
+from ringback.statements.processes import is_steady, lives
 from ringback.statements.sessions import OWNED
 from ringback.tables import jobs, sessions
 
@@ -21,6 +21,8 @@ AT_ONCE = 200
 """Rows of one sweep; a backlog is worked off in steps, so that no sweep holds locks for long."""
 REPUBLISH_SECONDS = 2.0
 """The first pause before a job that nobody claimed is published again; doubled up to 32 s."""
+MAX_RESCUES = 2
+"""A job that has lost three workers is taken for what killed them."""
 FENCE_GRACE_SECONDS = 1.0
 """A worker reports its own time-out first; the sweeper's is for one that cannot."""
 
@@ -37,19 +39,22 @@ def publish_due() -> ReturningUpdate[Any]:
     )
 
 
-def take_back_lost() -> ReturningUpdate[Any]:
+def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     """Running jobs of a worker whose lease is gone: another attempt, or the end that fits."""
-    lost = _some(select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~lives(jobs.c.worker_id)))
-    once = jobs.c.effect == Effect.AT_MOST_ONCE
-    over = or_(once, jobs.c.cancel_requested, jobs.c.attempt >= jobs.c.max_attempts)
+    lost = _some(
+        select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~lives(jobs.c.worker_id), is_steady(sweeper_id))
+    )
+    begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
+    poisonous = jobs.c.rescues >= MAX_RESCUES
     state = case(
-        (once, JobState.UNKNOWN),
+        (begun, JobState.UNKNOWN),
         (jobs.c.cancel_requested, JobState.CANCELLED),
-        (jobs.c.attempt >= jobs.c.max_attempts, JobState.DEAD),
+        (poisonous, JobState.DEAD),
         else_=JobState.PENDING,
     )
-    code = case((once, "outcome_unknown"), (jobs.c.cancel_requested, "cancelled"), else_="worker_lost")
-    return _end(lost, state, code, over).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
+    code = case((begun, "outcome_unknown"), (jobs.c.cancel_requested, "cancelled"), else_="worker_lost")
+    ended = _end(lost, state, code, or_(begun, jobs.c.cancel_requested, poisonous))
+    return ended.values(rescues=jobs.c.rescues + 1).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
 def time_out_overdue() -> ReturningUpdate[Any]:
@@ -60,15 +65,18 @@ def time_out_overdue() -> ReturningUpdate[Any]:
             jobs.c.deadline_at < now() - seconds(FENCE_GRACE_SECONDS),
         )
     )
-    once = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.state == JobState.RUNNING)
-    state = case((once, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
-    code = case((once, "outcome_unknown"), else_="timed_out")
+    begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
+    state = case((begun, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
+    code = case((begun, "outcome_unknown"), else_="timed_out")
     return _end(overdue, state, code, true()).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
-def end_lost_sessions() -> ReturningUpdate[Any]:
+def end_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     """Sessions of a gateway whose lease is gone."""
-    lost = _some(select(sessions.c.id).where(sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id)), sessions)
+    gone = select(sessions.c.id).where(
+        sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id), is_steady(sweeper_id)
+    )
+    lost = _some(gone, sessions)
     return (
         update(sessions)
         .where(sessions.c.id.in_(lost.scalar_subquery()))

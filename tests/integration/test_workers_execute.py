@@ -32,9 +32,10 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 @pytest.fixture
 def station(line: Line) -> Iterator[Station]:
     settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
-    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"])
-    station.start()
+    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
+    station.lease.start()  # its sweeper rests: these tests sweep themselves
     assert station.lease.wait(PATIENCE)
+    line.run(text("UPDATE processes SET steady_since = clock_timestamp() - interval '1 minute'"))
     yield station
     station.stop()
 
@@ -52,7 +53,7 @@ def run_to_its_end(line: Line, station: Station, tool: str, **arguments: Any) ->
     run_job(station, job_id)
 
     def over() -> Any:
-        sweep(station.store.outcomes, lambda due, _: run_job(station, due), station.bell.ring)
+        sweep(station.store.outcomes, station.lease.worker_id, lambda due, _: run_job(station, due), station.bell.ring)
         row = line.job(job_id)
         return row if row.finished_at else None
 
@@ -171,7 +172,7 @@ def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhil
 def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more(line: Line) -> None:
     reasons: list[str] = []
     settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
-    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"])
+    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
     station.lease._fenced = reasons.append
     station.start()
     assert station.lease.wait(PATIENCE)
@@ -185,8 +186,14 @@ def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more
 def test_what_became_ready_in_a_sweep_rings_its_gateway(line: Line, station: Station) -> None:
     job_id = line.admit("pay_for_ages")
     assert line.run(statements.claim(job_id, "worker-that-is-gone")) == 1
+    line.run(text("UPDATE jobs SET effect_started = true"))
     rung: list[tuple[str, UUID]] = []
-    sweep(station.store.outcomes, lambda *_: None, lambda gateway, session: rung.append((gateway, session)))
+    sweep(
+        station.store.outcomes,
+        station.lease.worker_id,
+        lambda *_: None,
+        lambda gateway, session: rung.append((gateway, session)),
+    )
     assert line.job(job_id).state == "unknown"
     assert rung == [("gateway-of-the-test", line.session)]
 
@@ -198,5 +205,5 @@ def test_a_broker_that_refuses_stops_the_round_and_loses_nothing(line: Line, sta
     def refuse(*_: object) -> None:
         raise ConnectionError("no broker")
 
-    assert sweep(station.store.outcomes, refuse, station.bell.ring) == 0
+    assert sweep(station.store.outcomes, station.lease.worker_id, refuse, station.bell.ring) == 0
     assert (line.job(job_id).state, line.job(job_id).publish_count) == ("pending", 1)
