@@ -6,6 +6,7 @@ callers       who is calling: tokens, by header or by the SDKs' subprotocols
 policy        what a client may say, decoded once and written anew
 session       one live conversation: sockets, doorbell, clock; performs what the brain asks for
 conversation  the brain, without I/O
+events        what the Realtime API may say: a JSON object whose parts have the protocol's shape
 upstream      the connection to the Realtime API; providers says how each wants to be called
 dispatch      RecordCall made real: the row, then the Celery message
 presence      which sessions this process holds

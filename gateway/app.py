@@ -36,6 +36,8 @@ PONG_SECONDS = 10.0
 """A client that is gone without a goodbye is noticed within 25 s."""
 SHUTDOWN_SECONDS = 10
 """What uvicorn gives sessions to end in."""
+WIRE_LOGGERS = ("uvicorn.error", "websockets.client", "websockets.server")
+"""At DEBUG they write down every header, tokens and the key among them: they do not get that far."""
 BACKLOG = 1_024
 """Connections that may wait to be accepted: a whole gateway's clients may come back at once."""
 SEND_BUFFER_BYTES = 256 * 1_024
@@ -82,6 +84,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
 def serve(settings: GatewaySettings) -> None:
     """Run the gateway until SIGTERM or SIGINT."""
+    for name in WIRE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
     config = uvicorn.Config(
         create_app(settings),
         loop="uvloop",

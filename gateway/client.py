@@ -10,8 +10,18 @@ SEND_SECONDS = 5.0
 """A client that takes no event for so long has stopped reading; everybody else must not wait for it."""
 
 
+SLOW = 4008
+"""Our close code for a client that stopped reading; if it begins again, this is what it reads."""
+SERVICE_RESTART = 1012
+"""With this the server closes all sockets when it is told to stop: the client is not who went."""
+
+
 class ClientGone(Exception):
-    """The client closed, or stopped reading."""
+    """The client closed, or stopped reading. `code` is what a client that comes to itself should read."""
+
+    def __init__(self, reason: str, code: int = 1000) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class Client:
@@ -24,7 +34,8 @@ class Client:
         """The next frame, as it came; raises ClientGone when there will be none."""
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise ClientGone(f"client_closed_{message.get('code', 1005)}")
+            code = message.get("code", 1005)
+            raise ClientGone("gateway_stopped" if code == SERVICE_RESTART else f"client_closed_{code}")
         text: str | None = message.get("text")
         return text if text is not None else message.get("bytes", b"")
 
@@ -34,7 +45,7 @@ class Client:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.send_text(event)
         except TimeoutError:
-            raise ClientGone("client_too_slow") from None
+            raise ClientGone("client_too_slow", SLOW) from None
         except (WebSocketDisconnect, RuntimeError, OSError):
             raise ClientGone("client_closed") from None
 

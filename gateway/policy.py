@@ -8,17 +8,29 @@ from what the structs leave out. (Realtime API, client events.)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-EventId = Annotated[str, Meta(max_length=512)]
+MAX_EVENT_ID_CHARS = 512
+"""The Realtime API's own limit."""
+MAX_PROBLEM_CHARS = 300
+"""A decoder may quote what it refuses, and a client could send two megabytes of it."""
+
+EventId = Annotated[str, Meta(max_length=MAX_EVENT_ID_CHARS)]
 ItemId = Annotated[str, Meta(min_length=1, max_length=32)]  # The Realtime API refuses longer ones.
 Text = Annotated[str, Meta(max_length=65_536)]  # Far more than a person types, far less than a context window.
 Audio = Annotated[bytes, Meta(max_length=15 * 1024 * 1024)]  # The Realtime API's own limit for one event.
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]  # A session lasts an hour at most.
+Modalities = Annotated[list[Literal["audio", "text"]], Meta(min_length=1, max_length=2)]
 Metadata = dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]]
+
+T = TypeVar("T")
+Open: TypeAlias = T | UnsetType | None
+"""What a client may leave open: by leaving it out, or, as many serializers do, by null."""
+NULL_MEANS_OFF = frozenset({"turn_detection", "noise_reduction", "transcription", "idle_timeout_ms"})
+"""Where null is a value of its own; everywhere else it goes no further."""
 
 OURS = "rb_"
 SERVER_ITEMS = "fco_"
@@ -27,7 +39,7 @@ SERVER_ITEMS = "fco_"
 class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="type"):
     """A client event; `event_id` comes back in the error that it may cause."""
 
-    event_id: EventId | UnsetType = UNSET
+    event_id: Open[EventId] = UNSET
 
 
 class AppendAudio(Frame, tag="input_audio_buffer.append"):
@@ -48,18 +60,18 @@ class InputText(Struct, tag="input_text", tag_field="type"):
 
 class InputAudio(Struct, tag="input_audio", tag_field="type", omit_defaults=True):
     audio: Audio
-    transcript: Text | UnsetType = UNSET
+    transcript: Open[Text] = UNSET
 
 
 class InputImage(Struct, tag="input_image", tag_field="type", omit_defaults=True):
     image_url: Annotated[str, Meta(pattern=r"^data:image/(png|jpeg);base64,")]
-    detail: Literal["auto", "low", "high"] | UnsetType = UNSET
+    detail: Open[Literal["auto", "low", "high"]] = UNSET
 
 
 class UserMessage(Struct, tag="message", tag_field="type", omit_defaults=True):
     content: Annotated[list[InputText | InputAudio | InputImage], Meta(min_length=1, max_length=32)]
     role: Literal["user"]
-    id: ItemId | UnsetType = UNSET
+    id: Open[ItemId] = UNSET
 
 
 class CreateItem(Frame, tag="conversation.item.create"):
@@ -73,33 +85,33 @@ class TruncateItem(Frame, tag="conversation.item.truncate"):
 
 
 class ResponseFields(Struct, omit_defaults=True):
-    conversation: Literal["auto"] | UnsetType = UNSET
-    output_modalities: list[Literal["audio", "text"]] | UnsetType = UNSET
-    metadata: Metadata | UnsetType | None = UNSET
+    conversation: Open[Literal["auto"]] = UNSET
+    output_modalities: Open[Modalities] = UNSET
+    metadata: Open[Metadata] = UNSET
 
 
 class CreateResponse(Frame, tag="response.create"):
-    response: ResponseFields | UnsetType | None = UNSET
+    response: Open[ResponseFields] = UNSET
 
 
 class CancelResponse(Frame, tag="response.cancel"):
-    response_id: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    response_id: Open[Annotated[str, Meta(max_length=64)]] = UNSET
 
 
 class Format(Struct, omit_defaults=True):
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
-    rate: Literal[24000] | UnsetType = UNSET
+    rate: Open[Literal[24000]] = UNSET
 
 
 class TurnDetection(Struct, omit_defaults=True):
-    type: Literal["server_vad", "semantic_vad"] = "server_vad"
-    threshold: Annotated[float, Meta(ge=0, le=1)] | UnsetType = UNSET
-    prefix_padding_ms: Milliseconds | UnsetType = UNSET
-    silence_duration_ms: Milliseconds | UnsetType = UNSET
-    idle_timeout_ms: Milliseconds | UnsetType | None = UNSET
-    eagerness: Literal["low", "medium", "high", "auto"] | UnsetType = UNSET
-    create_response: bool | UnsetType = UNSET
-    interrupt_response: bool | UnsetType = UNSET
+    type: Literal["server_vad", "semantic_vad"]
+    threshold: Open[Annotated[float, Meta(ge=0, le=1)]] = UNSET
+    prefix_padding_ms: Open[Milliseconds] = UNSET
+    silence_duration_ms: Open[Milliseconds] = UNSET
+    idle_timeout_ms: Open[Milliseconds] = UNSET
+    eagerness: Open[Literal["low", "medium", "high", "auto"]] = UNSET
+    create_response: Open[bool] = UNSET
+    interrupt_response: Open[bool] = UNSET
 
 
 class NoiseReduction(Struct):
@@ -108,31 +120,31 @@ class NoiseReduction(Struct):
 
 class Transcription(Struct, omit_defaults=True):
     model: Annotated[str, Meta(max_length=64)]
-    language: Annotated[str, Meta(max_length=16)] | UnsetType = UNSET
+    language: Open[Annotated[str, Meta(max_length=16)]] = UNSET
 
 
 class AudioIn(Struct, omit_defaults=True):
-    format: Format | UnsetType = UNSET
-    transcription: Transcription | UnsetType | None = UNSET
-    noise_reduction: NoiseReduction | UnsetType | None = UNSET
-    turn_detection: TurnDetection | UnsetType | None = UNSET
+    format: Open[Format] = UNSET
+    transcription: Open[Transcription] = UNSET
+    noise_reduction: Open[NoiseReduction] = UNSET
+    turn_detection: Open[TurnDetection] = UNSET
 
 
 class AudioOut(Struct, omit_defaults=True):
-    format: Format | UnsetType = UNSET
-    speed: Annotated[float, Meta(ge=0.25, le=1.5)] | UnsetType = UNSET
+    format: Open[Format] = UNSET
+    speed: Open[Annotated[float, Meta(ge=0.25, le=1.5)]] = UNSET
 
 
 class AudioFields(Struct, omit_defaults=True):
-    input: AudioIn | UnsetType = UNSET
-    output: AudioOut | UnsetType = UNSET
+    input: Open[AudioIn] = UNSET
+    output: Open[AudioOut] = UNSET
 
 
 class SessionFields(Struct, omit_defaults=True):
     """How the client hears and is heard; who the model is stays with the server, whatever else is sent."""
 
-    output_modalities: list[Literal["audio", "text"]] | UnsetType = UNSET
-    audio: AudioFields | UnsetType = UNSET
+    output_modalities: Open[Modalities] = UNSET
+    audio: Open[AudioFields] = UNSET
 
 
 class UpdateSession(Frame, tag="session.update"):
@@ -194,13 +206,13 @@ def read(frame: str | bytes) -> ClientFrame | Refusal:
     try:
         known = _decoder.decode(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
-        return _refuse(frame, str(problem))
-    event_id = known.event_id if known.event_id is not UNSET else None
+        return _refuse(frame, str(problem)[:MAX_PROBLEM_CHARS])
+    event: dict[str, Any] = _without_nulls(msgspec.to_builtins(known))
+    event_id = event.get("event_id")
     if event_id is not None and event_id.startswith(OURS):
         return Refusal("invalid_value", f"event_id: choose one that does not begin with {OURS!r}.", event_id)
-    if isinstance(known, CreateItem) and known.item.id is not UNSET and known.item.id.startswith(SERVER_ITEMS):
+    if isinstance(known, CreateItem) and event["item"].get("id", "").startswith(SERVER_ITEMS):
         return Refusal("invalid_value", f"item.id: choose one that does not begin with {SERVER_ITEMS!r}.", event_id)
-    event = msgspec.to_builtins(known)
     if isinstance(known, UpdateSession):
         empty = not event["session"]
         event["session"]["type"] = "realtime"
@@ -208,18 +220,24 @@ def read(frame: str | bytes) -> ClientFrame | Refusal:
     return ClientFrame(event)
 
 
+def _without_nulls(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None or key in NULL_MEANS_OFF}
+
+
 def _refuse(frame: str | bytes, problem: str) -> Refusal:
     try:
         peeked = _peek.decode(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return Refusal("invalid_json", f"The frame is not a JSON object: {problem}.")
-    event_id = peeked.event_id if isinstance(peeked.event_id, str) else None
+    event_id = peeked.event_id[:MAX_EVENT_ID_CHARS] if isinstance(peeked.event_id, str) else None
     if peeked.type is None:
         return Refusal("invalid_event", "The 'type' field is missing.", event_id)
-    if peeked.type in FORBIDDEN:
-        reason = FORBIDDEN[peeked.type]
-        return Refusal("forbidden_event", f"A client may not send {peeked.type}: {reason}.", event_id)
-    if peeked.type == "conversation.item.create":
+    kind = str(peeked.type)[:64]
+    if kind in FORBIDDEN:
+        return Refusal("forbidden_event", f"A client may not send {kind}: {FORBIDDEN[kind]}.", event_id)
+    if kind == "conversation.item.create":
         sentence = f"A client may create messages of the role user only: {problem}."
         return Refusal("forbidden_event", sentence, event_id)
-    return Refusal("invalid_value", f"{str(peeked.type)[:64]}: {problem}.", event_id)
+    return Refusal("invalid_value", f"{kind}: {problem}.", event_id)

@@ -27,7 +27,7 @@ class Target:
     headers: dict[str, str]
 
     def __repr__(self) -> str:
-        return f"Target({urlsplit(self.url).netloc})"
+        return f"Target({urlsplit(self.url).hostname})"
 
 
 def target(settings: GatewaySettings, model: str, user: str) -> Target:
@@ -53,11 +53,9 @@ def adapt_session(provider: str, session: dict[str, Any]) -> dict[str, Any]:
     if provider != "xai":
         return session
     audio = session.get("audio") or {}
-    lifted = {
-        "turn_detection": (audio.get("input") or {}).get("turn_detection"),
-        "voice": (audio.get("output") or {}).get("voice"),
-    }
-    return {**session, **{key: value for key, value in lifted.items() if value is not None}}
+    given = {**(audio.get("input") or {}), **(audio.get("output") or {})}
+    # `turn_detection: null` turns it off: what is there is lifted, whatever it is.
+    return {**session, **{key: given[key] for key in ("turn_detection", "voice") if key in given}}
 
 
 def _with_model(url: str, model: str) -> str:

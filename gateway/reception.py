@@ -21,7 +21,7 @@ from gateway.conversation import Conversation
 from gateway.keeper import Keeper
 from gateway.presence import Presence
 from gateway.providers import target
-from gateway.session import Line, Over, Session
+from gateway.session import TRY_AGAIN_LATER, Line, Over, Session
 from gateway.settings import GatewaySettings
 from gateway.upstream import UpstreamClosed, UpstreamRefused, WebSocketUpstream
 from ringback.agents import Agent
@@ -30,14 +30,15 @@ from ringback.tools import Announcement
 
 log = logging.getLogger(__name__)
 
-TRY_AGAIN_LATER = 1013
-
 # Close reasons that a client is told about in words; every other end is its own doing.
 SENTENCES = {
     "upstream_unavailable": "The Realtime API cannot be reached. Try again in a moment.",
     "upstream_refused": "The Realtime API refused the session. The server's log says why.",
+    "upstream_silent": "The Realtime API took the connection and then said nothing. Try again in a moment.",
     "upstream_closed": "The Realtime API closed the session. Connect again.",
     "session_expired": "The session has reached its longest duration. Connect again.",
+    "session_lost": "The session was taken for lost. Connect again.",
+    "internal_error": "The session has failed here. Connect again.",
     "database_unavailable": "The session cannot be recorded right now. Try again in a moment.",
 }
 
@@ -81,7 +82,11 @@ class Reception:
             over = Over(TRY_AGAIN_LATER, "database_unavailable")
         except UpstreamRefused as problem:
             log.error("session %s: the Realtime API does not take it: %s", session_id, problem)
-            over = Over(TRY_AGAIN_LATER, "upstream_unavailable")
+            over = _not_taken(problem.status)
+        except Exception:
+            # Nobody may find out by a hung-up line and a session that never ended.
+            log.exception("session %s has failed", session_id)
+            over = Over(1011, "internal_error")
         finally:
             self.presence.leave(session_id)
             await asyncio.shield(self._end(session_id, over))
@@ -112,7 +117,8 @@ class Reception:
         upstream = await WebSocketUpstream.open(where, self.settings.upstream_connect_seconds)
         conversation = Conversation(session_id, agent, tools, job_events=job_events)
         try:
-            return await Session(self.line, conversation, client, upstream, bell).run()
+            session = Session(self.line, conversation, client, upstream, bell)
+            return await session.run(confirmed_within=self.settings.upstream_connect_seconds)
         finally:
             await upstream.close()
 
@@ -129,13 +135,18 @@ class Reception:
     async def _end(self, session_id: UUID, over: Over) -> None:
         log.info("session %s ends: %s", session_id, over.reason)
         try:
-            await self.line.store.count(
-                sessions.end_session(session_id, self.line.gateway_id, over.reason),
-                sessions.keep_for_history(session_id),
-            )
+            await self.line.store.count(sessions.end_session(session_id, self.line.gateway_id, over.reason))
+            await self.line.store.count(sessions.keep_for_history(session_id))
         except (SQLAlchemyError, OSError) as problem:
             # The sweeper ends it when this gateway's lease is gone.
             log.error("session %s: its end is not recorded (%s)", session_id, type(problem).__name__)
+
+
+def _not_taken(status: int | None) -> Over:
+    """A wrong key, model or URL stays wrong; a server that is busy or away may come back."""
+    if status is not None and 400 <= status < 500 and status not in (408, 425, 429):
+        return Over(1011, "upstream_refused")
+    return Over(TRY_AGAIN_LATER, "upstream_unavailable")
 
 
 async def _say_goodbye(client: Client, over: Over) -> None:

@@ -24,7 +24,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway import policy
+from gateway import events, policy
 from gateway.client import Client, ClientGone
 from gateway.conversation import Conversation
 from gateway.conversation.actions import (
@@ -43,12 +43,13 @@ from gateway.providers import adapt_session
 from gateway.store import Store
 from gateway.upstream import Upstream, UpstreamClosed
 from ringback.outcomes import from_row
-from ringback.statements import deliveries
+from ringback.statements import deliveries, sessions
 from ringback.statements.jobs import outcome_of
 
 log = logging.getLogger(__name__)
 
 EPOCH = 1
+TRY_AGAIN_LATER = 1013
 AUDIO_DELTA = '"response.output_audio.delta"'
 HEAD = 64
 """The type stands near the front of an event; where it does not, the event takes the longer way."""
@@ -56,7 +57,6 @@ IDLE_LOOK_SECONDS = 1.0
 """After a failed look into the table, when to try again."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict).decode
 
 
 class Over(Exception):
@@ -91,12 +91,25 @@ class Session:
         self._bell = bell
         self._let_in = asyncio.Event()
         self._changed = asyncio.Event()
+        self._echoed: set[UUID] = set()
+        """Jobs whose answer the conversation has, and whose row does not say so yet."""
         self._tasks: asyncio.TaskGroup
 
-    async def run(self) -> Over:
-        """Until the end, and why it came."""
+    async def run(self, confirmed_within: float) -> Over:
+        """Until the end, and why it came.
+
+        Args:
+            confirmed_within: seconds that the Realtime API may take to confirm our instructions and tools.
+        """
+        ended = await self._run(confirmed_within)
+        if self._echoed:  # A client that hangs up at the last word must not cost the row its last state.
+            await self._acknowledge()
+        return ended
+
+    async def _run(self, confirmed_within: float) -> Over:
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._hang_up_unless_confirmed(confirmed_within))
                 for loop in (self._from_model, self._from_client, self._from_doorbell, self._from_clock):
                     self._tasks.create_task(loop())
         except BaseExceptionGroup as group:
@@ -106,6 +119,14 @@ class Session:
             return _why(expected)
         raise AssertionError("a session ends by an exception only")
 
+    async def _hang_up_unless_confirmed(self, within: float) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await self._let_in.wait()
+        except TimeoutError:
+            log.error("session %s: the Realtime API confirms nothing within %g s", self._brain.session_id, within)
+            raise Over(1011, "upstream_silent") from None
+
     async def _from_model(self) -> None:
         while True:
             event = await self._upstream.receive()
@@ -113,11 +134,11 @@ class Session:
                 await self._client.send(event)
                 continue
             try:
-                decoded = _decode(event)
-            except msgspec.DecodeError:
-                log.warning("session %s: an event of the Realtime API is not JSON; dropped", self._brain.session_id)
+                understood = events.read(event)
+            except events.Malformed as problem:
+                log.warning("session %s: dropped what the Realtime API sent: %s", self._brain.session_id, problem)
                 continue
-            await self._perform(self._brain.receive_model(decoded, time.monotonic()))
+            await self._perform(self._brain.receive_model(understood, time.monotonic()))
 
     async def _from_client(self) -> None:
         await self._let_in.wait()
@@ -169,9 +190,11 @@ class Session:
             case RecordCall():
                 self._tasks.create_task(self._record(action))
             case Acknowledge(job_id):
-                self._tasks.create_task(self._acknowledge(job_id))
-            case LetClientIn():
+                self._echoed.add(job_id)
+                self._tasks.create_task(self._acknowledge())
+            case LetClientIn(upstream_id):
                 self._let_in.set()
+                self._tasks.create_task(self._note_upstream(upstream_id))
             case Warn(text):
                 log.warning("session %s: %s", self._brain.session_id, text)
             case Close(code, reason):
@@ -186,7 +209,8 @@ class Session:
             await self._perform(self._brain.not_recorded(record, time.monotonic()))
             return
         if not is_new:
-            log.warning("job %s is recorded already, or this session is no longer ours", record.job.id)
+            log.warning("job %s is not recorded: it is already, or this session is no longer ours", record.job.id)
+            await self._hang_up_unless_ours()
             return
         log.info("job %s recorded: %s", record.job.id, record.job.name)
         await self._perform(self._brain.recorded(record))
@@ -195,11 +219,29 @@ class Session:
         elif record.job.tool is not None:
             await self._line.dispatch.publish(record.job.id, record.job.tool.queue)
 
-    async def _acknowledge(self, job_id: UUID) -> None:
+    async def _hang_up_unless_ours(self) -> None:
+        """A session that others have taken for lost can record nothing: better no line than one that never answers."""
         try:
-            await self._line.store.count(deliveries.acknowledge([job_id], EPOCH))
+            ours = await self._line.store.rows(sessions.owned(self._brain.session_id, self._line.gateway_id, EPOCH))
+        except (SQLAlchemyError, OSError):
+            return
+        if not ours:
+            raise Over(TRY_AGAIN_LATER, "session_lost")
+
+    async def _note_upstream(self, upstream_id: str | None) -> None:
+        statement = sessions.connected(self._brain.session_id, self._line.gateway_id, upstream_id)
+        try:
+            await self._line.store.count(statement)
         except (SQLAlchemyError, OSError) as problem:
-            log.warning("job %s stays at sent (%s)", job_id, type(problem).__name__)
+            log.warning("session %s: its upstream id is not kept (%s)", self._brain.session_id, type(problem).__name__)
+
+    async def _acknowledge(self) -> None:
+        echoed = list(self._echoed)
+        try:
+            await self._line.store.count(deliveries.acknowledge(echoed, EPOCH))
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning("%d jobs stay at sent (%s)", len(echoed), type(problem).__name__)
+        self._echoed.difference_update(echoed)
 
     def _adapted(self, event: Event) -> Event:
         if event["type"] != "session.update":
@@ -218,4 +260,6 @@ def _why(group: BaseExceptionGroup | None) -> Over:
         problem = problem.exceptions[0]
     if isinstance(problem, UpstreamClosed):
         return Over(1011, "session_expired" if problem.code == 1001 else "upstream_closed")
+    if isinstance(problem, ClientGone):
+        return Over(problem.code, str(problem))
     return problem if isinstance(problem, Over) else Over(1000, str(problem))

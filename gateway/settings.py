@@ -44,7 +44,8 @@ class GatewaySettings(Stores):
     max_frame_bytes: int = Field(2 * 1024 * 1024, ge=65_536, alias="RINGBACK_MAX_FRAME_BYTES")
     """Of one client frame: 30 s of audio in one piece; the Realtime API itself would take 15 MiB."""
     upstream_connect_seconds: float = Field(10.0, gt=0, le=60, alias="RINGBACK_UPSTREAM_CONNECT_SECONDS")
-    """A caller who hears nothing for longer hangs up."""
+    """Until the Realtime API takes the connection, and once more until it confirms the session: a caller who hears
+    nothing for longer hangs up."""
     database_pool: int = Field(10, ge=1, le=200, alias="RINGBACK_DATABASE_POOL")
     """Connections of this process: a statement takes a millisecond, so ten carry thousands a second."""
 
@@ -56,6 +57,8 @@ class GatewaySettings(Stores):
         pairs = [pair.strip().partition(":") for pair in value.split(",") if pair.strip()]
         if not pairs or not all(user and separator and token for user, separator, token in pairs):
             raise ValueError("must look like user:token,user:token")
+        if len({user for user, _, _ in pairs}) < len(pairs) or len({token for _, _, token in pairs}) < len(pairs):
+            raise ValueError("each user and each token may stand there once")
         return {user: token for user, _, token in pairs}
 
     @field_validator("tokens")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ CONNECT_SECONDS = 2
 """A database that does not answer by then is away; the conversation goes on without it."""
 STATEMENT_MS = 5_000
 """Every statement here takes about a millisecond; one that takes seconds waits for something broken."""
+ANSWER_SECONDS = 6.0
+"""A server that stands still answers nothing, not even that it is late; this clock is ours."""
 POOL_WAIT_SECONDS = 5.0
 """How long a statement waits for a free connection before it is refused."""
 
@@ -65,10 +68,10 @@ class Store:
 
     async def _once_more_if_cut(self, run: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
-            async with self._engine.connect() as connection:
+            async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
                 return await run(connection)
         except DBAPIError as problem:
             if not problem.connection_invalidated:
                 raise
-        async with self._engine.connect() as connection:
+        async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
             return await run(connection)

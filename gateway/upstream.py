@@ -74,7 +74,7 @@ class WebSocketUpstream:
         except InvalidStatus as problem:
             status = problem.response.status_code
             raise UpstreamRefused(f"HTTP {status}", status) from None
-        except (OSError, TimeoutError, InvalidHandshake) as problem:
+        except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as problem:
             raise UpstreamRefused(type(problem).__name__) from None
         return cls(connection)
 

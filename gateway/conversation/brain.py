@@ -109,7 +109,7 @@ class Conversation:
         item_id = output_item_id(job_id)
         if item_id in self._sent:
             return []
-        self._sent[item_id] = (job_id, call_id, tool)
+        self._sent[item_id] = self._sent[call_id] = (job_id, call_id, tool)
         self._calls.closed(call_id)
         self._floor.result_landed(call_id, now)
         item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": outcome.output()}
@@ -145,12 +145,11 @@ class Conversation:
     def _confirm(self, event: Event) -> list[Action]:
         """No audio is let in before the server says that our instructions and tools are in force."""
         session = event.get("session") or {}
-        offered = {str(tool.get("name")) for tool in session.get("tools", []) if isinstance(tool, dict)}
-        # A server that does not echo a field (xAI: the tools) is believed.
-        wrong = ("instructions" in session and session["instructions"] != self.agent.instructions) or (
-            "tools" in session and offered != set(self.tools)
-        )
-        if wrong:
+        offered = {str(tool.get("name")) for tool in session.get("tools") or [] if isinstance(tool, dict)}
+        # A server that does not echo a field (xAI: the tools) is believed; one may trim what it was told.
+        instructions = session.get("instructions", self.agent.instructions) or ""
+        others = instructions.split() != self.agent.instructions.split()
+        if others or ("tools" in session and offered != set(self.tools)):
             return [Warn("the session runs on other instructions or tools"), Close(CLOSE_UPSTREAM, "upstream_refused")]
         self.is_open = True
         self._note_session(session)
@@ -194,6 +193,8 @@ class Conversation:
 
     def _echo(self, item: Event) -> list[Action]:
         sent = self._sent.get(str(item.get("id")))
+        if sent is None and item.get("type") == "function_call_output":
+            sent = self._sent.get(str(item.get("call_id")))  # Not every server keeps the ids that a client gives.
         if sent is None:
             return []
         job_id, call_id, tool = sent
@@ -216,7 +217,7 @@ class Conversation:
             return []
         item_id = self._errands.pop(str(event_id), None)
         if item_id is not None:
-            job_id, call_id = self._sent[item_id]
+            job_id, call_id, _ = self._sent[item_id]
             self._floor.call_closed(call_id)
             return [Warn(f"the conversation did not take the answer of job {job_id}: {code}")]
         return [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -24,6 +25,10 @@ from ringback.tools import Announcement
 
 MAX_ARGUMENTS_CHARS = 65_536
 """A model writes a few hundred; more is a fault of its own, and would fill the history."""
+MAX_ARGUMENTS_DEPTH = 64
+"""Nobody means more, and each of those who read the row would have to climb as deep."""
+LARGEST_INTEGER = 2**64
+"""As much as any database or language takes for a number; JSON itself knows no end."""
 
 
 @dataclass(slots=True)
@@ -59,7 +64,8 @@ class Calls:
         records = [
             record
             for item in (response.get("output") or [] if completed else [])
-            if isinstance(item, dict) and (record := self.item_done(item, response_id))
+            # An item that says nothing of itself is as complete as its response.
+            if isinstance(item, dict) and (record := self.item_done({"status": "completed", **item}, response_id))
         ]
         for item in self._waiting.pop(str(response_id), []):
             tool = self.tools[str(item["name"])]
@@ -114,11 +120,11 @@ def _parse(text: Any) -> tuple[Any, Outcome | None]:
     if not isinstance(text, str):
         return {}, failed("invalid_arguments", "The call has no arguments. Call again with a JSON object.")
     if len(text) > MAX_ARGUMENTS_CHARS:
-        return text[:MAX_ARGUMENTS_CHARS], failed(
+        return _storable(text[:MAX_ARGUMENTS_CHARS]), failed(
             "invalid_arguments", f"The arguments have {len(text)} characters; {MAX_ARGUMENTS_CHARS} is the limit."
         )
     try:
-        arguments = json.loads(text.replace("\\u0000", "") or "{}", parse_constant=_no_constant)
+        arguments = _storable(_decode(text or "{}"))
     except (ValueError, RecursionError) as problem:
         return _storable(text), failed("invalid_arguments", f"The arguments are not JSON: {problem}. Call again.")
     if not isinstance(arguments, dict):
@@ -126,13 +132,34 @@ def _parse(text: Any) -> tuple[Any, Outcome | None]:
     return arguments, None
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) >= LARGEST_INTEGER:
+        raise ValueError(f"{text[:24]}… is too large a number")
+    return number
 
 
-def _storable(text: str) -> str:
+def _float(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:24]} is no number that JSON can keep")
+    return number
+
+
+_decode = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_float).decode
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
     """Postgres keeps no NUL in JSON, and no half of a surrogate pair in any text."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    if depth > MAX_ARGUMENTS_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_ARGUMENTS_DEPTH}")
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_storable(part, depth + 1) for part in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(part, depth + 1) for key, part in value.items()}
+    return value
 
 
 def _interrupted(name: str) -> Outcome:

@@ -52,8 +52,8 @@ class Floor:
 
     active: str | None = None
     _creates: list[Create] = field(default_factory=list)
-    _begun: Create | None = None
-    """The create that the active response is taken for; a refusal of it tells otherwise."""
+    _begun: list[Create] = field(default_factory=list)
+    """Creates that a response was taken for, the latest last; a refusal of one tells otherwise."""
     _blocked_until: float = 0.0
     _speaking_since: float | None = None
     _auto_until: float = 0.0
@@ -61,6 +61,7 @@ class Floor:
     _unseen: dict[str, Landed] = field(default_factory=dict)
     _echoed: set[str] = field(default_factory=set)
     _assumed_seen: dict[str, Landed] = field(default_factory=dict)
+    """Told by one of those, and not echoed before its response began."""
 
     def call_began(self, call_id: str, response_id: str | None) -> None:
         """An answer to this call of this response will come: a sibling's may wait for it a moment."""
@@ -85,13 +86,14 @@ class Floor:
     def create_sent(self, event_id: str, now: float) -> None:
         """A response.create went out, ours or the client's: the slot is taken from now on."""
         self._creates = [create for create in self._creates if create.sent_at + RESERVED_SECONDS > now]
+        self._begun = [create for create in self._begun if create.sent_at + RESERVED_SECONDS > now]
         self._creates.append(Create(event_id, now, frozenset(self._unseen)))
 
     def create_refused(self, event_id: str | None, now: float) -> str | None:
         """The server has an active response already. Returns the event id of the create that it refused.
 
-        Some servers leave out the event id: then it is the oldest create under way, or else the one that the active
-        response was taken for. None: no create is known to have been meant.
+        Some servers leave out the event id: then it is the oldest create under way, or else the last that a response
+        was taken for. None: no create is known to have been meant.
         """
         refused = self._withdraw(event_id)
         if self.active is None:
@@ -101,22 +103,21 @@ class Floor:
     def response_created(self, response_id: str) -> None:
         """A response began, whoever asked for it."""
         self.active = response_id
-        # Most likely it is the oldest create's, and saw all that was written before that one.
-        self._begun = self._creates.pop(0) if self._creates else None
-        told = self._begun.tells if self._begun else frozenset()
-        self._assumed_seen = {
-            call: landed for call, landed in self._unseen.items() if call in told and call not in self._echoed
-        }
-        seen = self._echoed | self._assumed_seen.keys()
-        self._unseen = {call: landed for call, landed in self._unseen.items() if call not in seen}
+        for call in self._echoed:
+            self._unseen.pop(call, None)
+            self._assumed_seen.pop(call, None)
+        if self._creates:
+            # Most likely it is the oldest create's, and saw all that was written before that one.
+            self._begun.append(self._creates.pop(0))
+            told = self._begun[-1].tells & self._unseen.keys()
+            self._assumed_seen |= {call: self._unseen.pop(call) for call in told}
         self._auto_until = self._blocked_until = 0.0
 
     def response_done(self, response_id: str) -> None:
         """A response ended. That of an older one, which may come late, frees nothing."""
         self._blocked_until = 0.0
         if self.active == response_id:
-            self.active = self._begun = None
-            self._assumed_seen = {}
+            self.active = None
 
     def speech_started(self, now: float) -> None:
         """The user began to speak."""
@@ -139,18 +140,19 @@ class Floor:
         return max(now, self._held_until())
 
     def _withdraw(self, event_id: str | None) -> Create | None:
-        for create in self._creates:
+        for create in (*self._creates, *reversed(self._begun)):
             if event_id in (None, create.event_id):
-                self._creates.remove(create)
-                return create
-        refused = self._begun
-        if refused is None or event_id not in (None, refused.event_id):
+                break
+        else:
             return None
-        # The active response is somebody else's, then, and may not have seen what this create was to tell.
-        self._begun = None
-        self._unseen = self._assumed_seen | self._unseen
-        self._assumed_seen = {}
-        return refused
+        if create in self._creates:
+            self._creates.remove(create)
+            return create
+        # The response was somebody else's, then, and may not have seen what this create was to tell.
+        self._begun.remove(create)
+        for call in create.tells & self._assumed_seen.keys():
+            self._unseen[call] = self._assumed_seen.pop(call)
+        return create
 
     def _held_until(self) -> float:
         holds = [self._blocked_until, self._auto_until, self._gathered_at()]

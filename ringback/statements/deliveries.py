@@ -43,11 +43,12 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
         .order_by(jobs.c.id)
         .limit(TAKE_AT_ONCE)
         .with_for_update()
+        .cte("ready")  # worked out once, where a subquery may be run for each row, and forget its limit
     )
     return (
         update(jobs)
         .where(
-            jobs.c.id.in_(ready.scalar_subquery()),
+            jobs.c.id == ready.c.id,
             jobs.c.delivery == Delivery.READY,
             jobs.c.session_id == sessions.c.id,
             sessions.c.gateway_id == gateway_id,

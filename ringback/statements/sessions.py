@@ -32,6 +32,16 @@ def connected(session_id: UUID, gateway_id: str, upstream_id: str | None) -> Upd
     )
 
 
+def owned(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
+    """One row while this gateway holds the conversation in this epoch."""
+    return select(sessions.c.id).where(
+        sessions.c.id == session_id,
+        sessions.c.gateway_id == gateway_id,
+        sessions.c.epoch == epoch,
+        sessions.c.state.in_(OWNED),
+    )
+
+
 def end_session(session_id: UUID, gateway_id: str, reason: str) -> Update:
     """The conversation is over; only its owner may say so."""
     return (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, and_, case, cast, func, null, or_, select, true, update
+from sqlalchemy import CTE, ColumnElement, Select, Update, and_, case, cast, func, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -33,7 +33,7 @@ def publish_due() -> ReturningUpdate[Any]:
     pause = REPUBLISH_SECONDS * func.power(2.0, func.least(jobs.c.publish_count, 4))
     return (
         update(jobs)
-        .where(jobs.c.id.in_(due.scalar_subquery()))
+        .where(jobs.c.id == due.c.id)
         .values(publish_count=jobs.c.publish_count + 1, publish_after=now() + seconds(pause))
         .returning(jobs.c.id, jobs.c.queue)
     )
@@ -79,7 +79,7 @@ def end_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     lost = _some(gone, sessions)
     return (
         update(sessions)
-        .where(sessions.c.id.in_(lost.scalar_subquery()))
+        .where(sessions.c.id == lost.c.id)
         .values(state="ended", ended_at=now(), end_reason="gateway_lost")
         .returning(sessions.c.id)
     )
@@ -87,23 +87,20 @@ def end_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
 
 def keep_late_answers() -> Update:
     """Answers that became ready while their session ended."""
-    late = (
+    late = _some(
         select(jobs.c.id)
         .join(sessions, sessions.c.id == jobs.c.session_id)
         .where(jobs.c.delivery == Delivery.READY, sessions.c.state == "ended")
-        .order_by(jobs.c.id)
-        .limit(AT_ONCE)
-        .with_for_update(of=jobs, skip_locked=True)
     )
-    return update(jobs).where(jobs.c.id.in_(late.scalar_subquery())).values(delivery=Delivery.HISTORY_ONLY)
+    return update(jobs).where(jobs.c.id == late.c.id).values(delivery=Delivery.HISTORY_ONLY)
 
 
-def _end(rows: Select[Any], state: ColumnElement[Any], code: ColumnElement[Any], over: ColumnElement[bool]) -> Update:
+def _end(rows: CTE, state: ColumnElement[Any], code: ColumnElement[Any], over: ColumnElement[bool]) -> Update:
     """Every row gets its state; where that is the end, the error, the time and the delivery with it."""
     error = func.jsonb_build_object("code", code)
     return (
         update(jobs)
-        .where(jobs.c.id.in_(rows.scalar_subquery()))
+        .where(jobs.c.id == rows.c.id)
         .values(
             state=state,
             token=None,
@@ -115,5 +112,10 @@ def _end(rows: Select[Any], state: ColumnElement[Any], code: ColumnElement[Any],
     )
 
 
-def _some(rows: Select[Any], table: Any = jobs) -> Select[Any]:
-    return rows.order_by(table.c.id).limit(AT_ONCE).with_for_update(of=table, skip_locked=True)
+def _some(rows: Select[Any], table: Any = jobs) -> CTE:
+    """A bounded number of the rows that nobody else holds.
+
+    A CTE that locks is worked out once. A subquery is not: a plan that runs it for each row finds the next so many
+    each time, and the bound is none.
+    """
+    return rows.order_by(table.c.id).limit(AT_ONCE).with_for_update(of=table, skip_locked=True).cte("some")

@@ -1,0 +1,65 @@
+"""A whole stack, and a page that talks to it from a real browser."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.line import Line, redis_number, running_line
+from tests.servers import own_database, own_redis_db
+
+FIRST_REDIS = 10
+PAGES = Path(__file__).parent / "pages"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# As root in a container a browser has no sandbox to begin with, and no display or graphics card.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+
+class QuietFiles(SimpleHTTPRequestHandler):
+    """Serves files without a line on stderr for each."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def line(
+    database_url: str, redis_url: str, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Line]:
+    with (
+        own_database(database_url, "ringback_browser", migrated_template) as database,
+        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        running_line(database, redis, tmp_path_factory.mktemp("browser")) as line,
+    ):
+        yield line
+
+
+@pytest.fixture(scope="session")
+def pages() -> Iterator[str]:
+    """The address where the test's own pages are served."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=str(PAGES)))
+    serving = threading.Thread(target=server.serve_forever, name="pages", daemon=True)
+    serving.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    serving.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's own Chromium: none is downloaded."""
+    found = [path for name in BROWSERS if (path := shutil.which(name))]
+    if not found:
+        pytest.skip(f"no real browser is tried: none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found[0], args=ARGUMENTS)
+        yield browser
+        browser.close()

@@ -1,0 +1,63 @@
+"""A gateway whose upstream is whatever the test plays, with a worker behind it; one for the whole test session."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.player.wire import Script, Upstream
+from tests.line import Line, redis_number, running_line
+from tests.servers import own_database, own_redis_db
+
+TOOLBOX = Path(__file__).parent / "toolbox"
+FIRST_REDIS = 4
+BOUND_SECONDS = "4"
+"""For an upstream that says nothing: long for a loopback, short for a test."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A line, and the address of its upstream: each test brings the server that listens there."""
+
+    line: Line
+    listener: socket.socket
+
+    def upstream(self, script: Script, *, refusal: int | None = None) -> Upstream:
+        """The Realtime API, for as long as the context lasts."""
+        return Upstream(self.listener, script, refusal=refusal)
+
+
+@pytest.fixture(scope="session")
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def stage(
+    database_url: str,
+    redis_url: str,
+    migrated_template: str,
+    listener: socket.socket,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage]:
+    """The gateway's every logger is at its most talkative: what must not be in its log, is not there even then."""
+    with (
+        own_database(database_url, "ringback_conformance", migrated_template) as database,
+        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        running_line(
+            database,
+            redis,
+            tmp_path_factory.mktemp("conformance"),
+            upstream=f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/realtime",
+            tools="tests.conformance.toolbox.functions",
+            agents=TOOLBOX / "agents",
+            debug=True,
+            settings={"RINGBACK_DEFAULT_AGENT": "recorded", "RINGBACK_UPSTREAM_CONNECT_SECONDS": BOUND_SECONDS},
+        ) as line,
+    ):
+        yield Stage(line, listener)

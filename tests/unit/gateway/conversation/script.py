@@ -1,0 +1,208 @@
+"""A script for the brain: each line is something that happens, and exactly what the brain has done about it.
+
+    script = Script().opened()
+    script.model(call("weather", "call_1")) == [Recorded]
+    script.deliver("call_1") == [OUTPUT("call_1")]
+
+Actions are told in short, one string each, so that a whole turn can be read at a glance; see `told`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID, uuid5
+
+from gateway.conversation import Conversation
+from gateway.conversation.actions import (
+    Acknowledge,
+    Action,
+    Close,
+    LetClientIn,
+    RecordCall,
+    SendToClient,
+    SendToModel,
+    Warn,
+)
+from gateway.policy import ClientFrame, Refusal, read
+from ringback.agents import Agent
+from ringback.jobs import Effect, output_item_id
+from ringback.outcomes import Outcome, succeeded
+from ringback.tools import Announcement
+
+Event = dict[str, Any]
+
+SESSION = UUID("6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11")
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+WEATHER = Announcement("weather", "The weather in a city.", CITY)
+ORDER = Announcement("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE)
+GATHER = 0.25
+SERVER_VAD = {"type": "server_vad", "create_response": True}
+
+
+def agent(**fields: Any) -> Agent:
+    return Agent(**({"name": "demo", "instructions": "Be kind.", "tools": ("*",), "gather_seconds": GATHER} | fields))
+
+
+def job_of(call_id: str) -> UUID:
+    return uuid5(SESSION, call_id)
+
+
+def item_of(call_id: str) -> str:
+    """The id of the item that answers this call."""
+    return output_item_id(job_of(call_id))
+
+
+class Script:
+    """One conversation. `now` stands still unless `wait` moves it."""
+
+    def __init__(self, *tools: Announcement, job_events: bool = False, **fields: Any) -> None:
+        offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
+        self.brain = Conversation(SESSION, agent(**fields), offered, job_events=job_events)
+        self.now = 1_000.0
+        self.actions: list[Action] = []
+        """What the last line made the brain do, whole."""
+
+    def opened(self, **session: Any) -> Script:
+        """Past the handshake: the model has confirmed our instructions and tools."""
+        self.model({"type": "session.created", "session": {}})
+        self.model(updated(self, **session))
+        assert self.brain.is_open
+        return self
+
+    def model(self, *events: Event) -> list[str]:
+        return self._do([action for event in events for action in self.brain.receive_model(event, self.now)])
+
+    def client(self, **event: Any) -> list[str]:
+        frame = read(json.dumps(event))
+        assert isinstance(frame, ClientFrame), frame.message if isinstance(frame, Refusal) else frame
+        return self._do(self.brain.receive_client(frame, self.now))
+
+    def deliver(self, call_id: str, outcome: Outcome | None = None, tool: str = "weather") -> list[str]:
+        outcome = outcome or succeeded({"sky": "clear"})
+        return self._do(self.brain.deliver(job_of(call_id), call_id, tool, outcome, self.now))
+
+    def wait(self, seconds: float) -> list[str]:
+        """Time passes; the clock of the session ticks when the brain asked to be woken, and only then."""
+        until, told_meanwhile = self.now + seconds, []
+        while (wake_at := self.brain.wake_at(self.now)) is not None and wake_at <= until:
+            self.now = wake_at
+            actions = self.brain.tick(self.now)
+            assert actions, "it asked to be woken, and then had nothing to do"
+            told_meanwhile += self._do(actions)
+        self.now = until
+        return told_meanwhile
+
+    @property
+    def records(self) -> list[RecordCall]:
+        return [action for action in self.actions if isinstance(action, RecordCall)]
+
+    @property
+    def to_model(self) -> list[Event]:
+        return [action.event for action in self.actions if isinstance(action, SendToModel)]
+
+    @property
+    def to_client(self) -> list[Event]:
+        return [action.event for action in self.actions if isinstance(action, SendToClient)]
+
+    @property
+    def last_create(self) -> str:
+        """The event id of the response.create that was just sent."""
+        (create,) = [event for event in self.to_model if event["type"] == "response.create"]
+        return str(create["event_id"])
+
+    def _do(self, actions: list[Action]) -> list[str]:
+        for action in actions:
+            if isinstance(action, SendToModel):
+                assert action.event.get("event_id"), "everything we send bears an event_id"
+        self.actions = actions
+        return [told(action) for action in actions]
+
+
+def told(action: Action) -> str:
+    """An action in short: `model: response.create`, `client: error`, `record call_1`, `acknowledge` …"""
+    match action:
+        case SendToModel(event):
+            return f"model: {_event_told(event)}"
+        case SendToClient(event):
+            return f"client: {_event_told(event)}"
+        case RecordCall(job, outcome):
+            return f"refuse {job.call_id}: {outcome.code}" if outcome else f"record {job.call_id}"
+        case Close(code, reason):
+            return f"close {code} {reason}"
+        case Acknowledge() | LetClientIn() | Warn():
+            return {Acknowledge: "acknowledge", LetClientIn: "let the client in", Warn: "warn"}[type(action)]
+
+
+def _event_told(event: Event) -> str:
+    match event:
+        case {"type": "conversation.item.create", "item": {"call_id": call_id}}:
+            return f"output {call_id}"
+        case {"type": "ringback.job", "job": job}:
+            return f"job {job['call_id']} {job['tool']} {job['state']}"
+    return str(event["type"])
+
+
+SPEAK = "model: response.create"
+
+
+# — what the model says —
+
+
+def updated(script: Script, **session: Any) -> Event:
+    """The server's confirmation, as OpenAI sends it, unless told otherwise."""
+    echoed = {
+        "type": "realtime",
+        "id": "sess_1",
+        "model": "gpt-realtime-2.1",
+        "instructions": script.brain.agent.instructions,
+        "tools": [tool.for_model() for tool in script.brain.tools.values()],
+        "tool_choice": "auto",
+        "audio": {"input": {"turn_detection": SERVER_VAD}},
+    }
+    return {"type": "session.updated", "event_id": "event_1", "session": echoed | session}
+
+
+def created(response_id: str, conversation_id: str | None = "conv_1") -> Event:
+    return {"type": "response.created", "response": {"id": response_id, "conversation_id": conversation_id}}
+
+
+def done(response_id: str, status: str = "completed", *output: Event) -> Event:
+    response = {"id": response_id, "conversation_id": "conv_1", "status": status, "output": list(output)}
+    return {"type": "response.done", "response": response}
+
+
+def function_call(call_id: str, arguments: Any = None, *, name: str = "weather", status: str = "completed") -> Event:
+    text = arguments if isinstance(arguments, str) else json.dumps({"city": "Rome"} if arguments is None else arguments)
+    item = {"id": f"item_{call_id}", "type": "function_call", "name": name, "call_id": call_id}
+    return item | {"status": status, "arguments": text}
+
+
+def finished(item: Event, response_id: str = "R1") -> Event:
+    return {"type": "response.output_item.done", "response_id": response_id, "output_index": 0, "item": item}
+
+
+def call(call_id: str, response_id: str = "R1", **item: Any) -> Event:
+    """A finished function_call item."""
+    return finished(function_call(call_id, **item), response_id)
+
+
+def echo(call_id: str, kind: str = "added") -> Event:
+    """The server shows the answer to this call as an item of the conversation."""
+    item = {"id": item_of(call_id), "type": "function_call_output", "call_id": call_id, "output": "…"}
+    return {"type": f"conversation.item.{kind}", "item": item, "previous_item_id": f"item_{call_id}"}
+
+
+def refused(event_id: str | None, code: str = "conversation_already_has_active_response") -> Event:
+    error = {"type": "invalid_request_error", "code": code, "message": "No.", "param": None, "event_id": event_id}
+    return {"type": "error", "event_id": "event_9", "error": error}
+
+
+STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "item_u", "audio_start_ms": 0}
+STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "item_u", "audio_end_ms": 900}
+HEARD_STARTED, HEARD_STOPPED = f"client: {STARTED['type']}", f"client: {STOPPED['type']}"

@@ -1,0 +1,75 @@
+"""Who is calling: a good token by either of the two ways a client can carry it, and nobody otherwise."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.callers import Caller, Callers, bearer, offered
+
+ADA, BOB = "ada-token-000001", "bob-token-000002"
+
+
+@pytest.fixture
+def callers() -> Callers:
+    return Callers({"ada": SecretStr(ADA), "bob": SecretStr(BOB)})
+
+
+@pytest.mark.parametrize(
+    ("authorization", "subprotocols", "user"),
+    [
+        (f"Bearer {ADA}", [], "ada"),
+        (f"bearer {BOB}", [], "bob"),
+        (f"Bearer   {ADA}  ", [], "ada"),
+        (None, ["realtime", f"openai-insecure-api-key.{ADA}"], "ada"),
+        (None, [f"openai-insecure-api-key.{BOB}", "realtime", "openai-beta.realtime-v1"], "bob"),
+        ("", ["realtime", f"openai-insecure-api-key.{ADA}"], "ada"),
+        ("Basic YTpi", [f"openai-insecure-api-key.{ADA}"], "ada"),
+        # A header speaks first: a page cannot set one, so it is the more deliberate of the two.
+        (f"Bearer {BOB}", [f"openai-insecure-api-key.{ADA}"], "bob"),
+    ],
+)
+def test_a_good_token_names_its_user(
+    callers: Callers, authorization: str | None, subprotocols: list[str], user: str
+) -> None:
+    assert callers.by_headers(authorization, subprotocols) == Caller(user)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "subprotocols"),
+    [
+        (None, []),
+        ("", []),
+        ("Bearer", []),
+        ("Bearer ", []),
+        (f"Bearer {ADA}x", []),
+        (f"Bearer {ADA[:-1]}", []),
+        (f"Bearer {ADA.upper()}", []),
+        (f"Basic {ADA}", []),
+        (ADA, []),
+        ("Bearer ümläut-and-more", []),
+        (None, ["realtime"]),
+        (None, [ADA]),
+        (None, ["openai-insecure-api-key."]),
+        (f"Bearer {ADA}x", [f"openai-insecure-api-key.{ADA}"]),
+    ],
+)
+def test_anything_else_names_nobody(callers: Callers, authorization: str | None, subprotocols: list[str]) -> None:
+    assert callers.by_headers(authorization, subprotocols) is None
+
+
+@pytest.mark.parametrize("token", [None, "", "nobody's"])
+def test_where_nobody_may_call_nobody_is_known(token: str | None) -> None:
+    assert Callers({}).by_token(token) is None
+
+
+def test_no_token_is_kept_or_shown(callers: Callers) -> None:
+    assert ADA not in repr(callers)
+    assert ADA not in repr(vars(callers))
+
+
+def test_a_token_is_read_out_of_either_place() -> None:
+    assert bearer("Bearer abc") == "abc"
+    assert bearer("Token abc") is None
+    assert offered(["realtime", "openai-insecure-api-key.abc"]) == "abc"
+    assert offered([]) is None

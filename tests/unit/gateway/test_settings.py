@@ -1,0 +1,126 @@
+"""What is missing or wrong in the gateway's settings is named in one sentence, and no secret is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import GatewaySettings
+from ringback.errors import ConfigurationError
+from ringback.settings import load
+
+GOOD = {
+    "DATABASE_URL": "postgresql://u:hunter2@h/d",
+    "REDIS_URL": "redis://:hunter2@h",
+    "RINGBACK_TOKENS": "ada:hunter2-hunter2",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of this machine's own: only what a test sets."""
+    monkeypatch.chdir(tmp_path)  # no .env there
+    for field in GatewaySettings.model_fields.values():
+        monkeypatch.delenv(str(field.alias), raising=False)
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> GatewaySettings:
+    for name, value in {**GOOD, **variables}.items():
+        monkeypatch.setenv(name, value)
+    return load(GatewaySettings)
+
+
+def test_three_variables_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch)
+    assert settings.realtime_provider == "simulator"
+    assert settings.host == "127.0.0.1"
+    assert settings.database_url == "postgresql+psycopg://u:hunter2@h/d"
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(GatewaySettings)
+    for name in GOOD:
+        assert f"{name} is not set" in str(raised.value)
+    assert ".env.example" in str(raised.value)
+
+
+WRONG: dict[str, tuple[dict[str, str], str]] = {
+    "a database of another kind": (
+        {"DATABASE_URL": "mysql://u:hunter2@h/d"},
+        "DATABASE_URL is not usable: must look like postgresql://user:password@host:5432/name",
+    ),
+    "no URL at all": ({"REDIS_URL": "hunter2"}, "REDIS_URL is not usable: must look like redis://host:6379/0"),
+    "an unknown provider": ({"REALTIME_PROVIDER": "acme"}, "REALTIME_PROVIDER is not usable: input should be 'openai'"),
+    "OpenAI without a key": (
+        {"REALTIME_PROVIDER": "openai"},
+        "REALTIME_API_KEY is not set, and REALTIME_PROVIDER=openai needs one",
+    ),
+    "Azure without a URL": (
+        {"REALTIME_PROVIDER": "azure", "REALTIME_API_KEY": "hunter2"},
+        "REALTIME_URL is not set, and REALTIME_PROVIDER=azure has none of its own",
+    ),
+    "custom without a URL": (
+        {"REALTIME_PROVIDER": "custom"},
+        "REALTIME_URL is not set, and REALTIME_PROVIDER=custom has none of its own",
+    ),
+    "a URL that is no WebSocket's": (
+        {"REALTIME_URL": "https://h/v1/realtime"},
+        "REALTIME_URL must begin with wss://",
+    ),
+    "headers that are not JSON": ({"REALTIME_HEADERS": '{"X-Key": "hunter2'}, "REALTIME_HEADERS is not usable"),
+    "headers that are a list": ({"REALTIME_HEADERS": '["hunter2"]'}, "REALTIME_HEADERS is not usable"),
+    "a header that is no text": ({"REALTIME_HEADERS": '{"X-Key": 7}'}, "REALTIME_HEADERS.X-Key is not usable"),
+    "no tokens": ({"RINGBACK_TOKENS": ""}, "RINGBACK_TOKENS is not usable: must look like user:token,user:token"),
+    "a token without a user": (
+        {"RINGBACK_TOKENS": "hunter2-hunter2"},
+        "RINGBACK_TOKENS is not usable: must look like user:token,user:token",
+    ),
+    "a short token": (
+        {"RINGBACK_TOKENS": "ada:hunter2"},
+        "RINGBACK_TOKENS is not usable: a token needs 12 characters or more; make one with `ringback token`",
+    ),
+    "one token for two": (
+        {"RINGBACK_TOKENS": "ada:hunter2-hunter2,bob:hunter2-hunter2"},
+        "RINGBACK_TOKENS is not usable: each user and each token may stand there once",
+    ),
+    "one user twice": (
+        {"RINGBACK_TOKENS": "ada:hunter2-hunter2,ada:hunter2-hunter3"},
+        "RINGBACK_TOKENS is not usable: each user and each token may stand there once",
+    ),
+    "a port that is none": ({"RINGBACK_PORT": "99999"}, "RINGBACK_PORT is not usable"),
+    "a port that is no number": ({"RINGBACK_PORT": "http"}, "RINGBACK_PORT is not usable"),
+    "no sessions": ({"RINGBACK_MAX_SESSIONS": "0"}, "RINGBACK_MAX_SESSIONS is not usable"),
+    "tiny frames": ({"RINGBACK_MAX_FRAME_BYTES": "1"}, "RINGBACK_MAX_FRAME_BYTES is not usable"),
+}
+
+
+@pytest.mark.parametrize(("variables", "sentence"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_named_in_one_sentence_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        read(monkeypatch, **variables)
+    assert str(raised.value).startswith(sentence)
+    assert "hunter2" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert raised.value.__cause__ is None, "a traceback would show the value after all"
+
+
+def test_tokens_and_headers_are_read_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(
+        monkeypatch,
+        RINGBACK_TOKENS=" ada:token:with:colons , bob:another-token,",
+        REALTIME_HEADERS='{"X-Key": "1"}',
+    )
+    assert {user: token.get_secret_value() for user, token in settings.tokens.items()} == {
+        "ada": "token:with:colons",
+        "bob": "another-token",
+    }
+    assert settings.realtime_headers == {"X-Key": "1"}
+
+
+def test_no_secret_is_shown_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, REALTIME_API_KEY="hunter2", REALTIME_HEADERS='{"X-Key": "hunter2"}')
+    assert "hunter2" not in f"{settings!r} {settings}"
