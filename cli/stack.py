@@ -105,11 +105,17 @@ def _start_gateway(group: ProcessGroup, stack: Stack, env: Mapping[str, str], lo
         "RINGBACK_TOKENS": f"demo:{stack.token}",
         "RINGBACK_PORT": stack.url.rpartition(":")[2],
         "RINGBACK_AGENTS": str(agents_folder()),
-        "REALTIME_PROVIDER": "simulator",
-        "REALTIME_URL": stack.simulator_url,
+        **_upstream(stack, env),
         **env,
     }
     group.start(Process("gateway", our("gateway"), env=gateway, ready=f"{stack.url}/readyz", log=_log(logs, "gateway")))
+
+
+def _upstream(stack: Stack, env: Mapping[str, str]) -> dict[str, str]:
+    """The simulator, unless somebody chose a provider: that one keeps its own address."""
+    if env.get("REALTIME_PROVIDER", "simulator") != "simulator":
+        return {}
+    return {"REALTIME_PROVIDER": "simulator", "REALTIME_URL": stack.simulator_url}
 
 
 def _start_worker(group: ProcessGroup, stack: Stack, env: Mapping[str, str], logs: Path | None) -> None:

@@ -21,7 +21,7 @@ from ringback.errors import ConfigurationError
 RATE = 24_000
 """Samples a second, the protocol's own; 16 bits each, one channel."""
 CHUNK_MS = 100
-FASTER = 5
+FASTER = 10
 """How many times faster than a person the question is sent: the model hears by the sample, not by the clock."""
 PAUSE_MS = 900
 """The silence after a question by which the model knows that it has ended."""
