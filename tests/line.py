@@ -52,9 +52,10 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Line:
-    """A running gateway with a worker behind it. `logs` holds a log of each process."""
+    """A running gateway with a worker behind it. `logs` holds a log of each process, `database` is the rows' URL."""
 
     url: str
+    database: str
     logs: Path
     processes: ProcessGroup
 
@@ -185,7 +186,7 @@ def running_line(
         settings: more environment for all of them.
     """
     with ProcessGroup() as group:
-        line = Line(f"http://127.0.0.1:{free_port()}", logs, group)
+        line = Line(f"http://127.0.0.1:{free_port()}", database, logs, group)
         env = {"DATABASE_URL": database, "REDIS_URL": redis, "PYTHONPATH": str(ROOT), **(settings or {})}
         env["RINGBACK_TOOL_MODULES"] = tools or "workers.tools"
         start_gateway(line, upstream or _start_simulator(group, logs), env, agents=agents, debug=debug)

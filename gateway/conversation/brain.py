@@ -25,6 +25,7 @@ from gateway.conversation.actions import (
     Warn,
 )
 from gateway.conversation.calls import Calls
+from gateway.conversation.confirmation import Confirmation, confirmation
 from gateway.conversation.floor import REFUSED, Floor
 from gateway.conversation.view import ClientView
 from gateway.policy import ClientFrame
@@ -67,6 +68,8 @@ class Conversation:
         self._sent: dict[str, tuple[UUID, str, str]] = {}
         self._errands: dict[str, str] = {}
         self._count = 0
+        self._before: Event = {}
+        self._configured = agent.session([tool.for_model() for tool in tools.values()])
 
     def receive_model(self, event: Event, now: float) -> list[Action]:
         """An event of the Realtime API; audio deltas may be relayed without asking."""
@@ -130,8 +133,8 @@ class Conversation:
     def _configure(self, event: Event) -> list[Action]:
         kind = event.get("type")
         if kind == "session.created":
-            session = self.agent.session([tool.for_model() for tool in self.tools.values()])
-            return [SendToModel(self._ours("configure", {"type": "session.update", "session": session}))]
+            self._before = event.get("session") or {}
+            return [SendToModel(self._ours("configure", {"type": "session.update", "session": self._configured}))]
         if kind == "session.updated":
             return self._confirm(event)
         if kind == "error":
@@ -145,16 +148,16 @@ class Conversation:
     def _confirm(self, event: Event) -> list[Action]:
         """No audio is let in before the server says that our instructions and tools are in force."""
         session = event.get("session") or {}
-        offered = {str(tool.get("name")) for tool in session.get("tools") or [] if isinstance(tool, dict)}
-        # A server that does not echo a field (xAI: the tools) is believed; one may trim what it was told.
-        instructions = session.get("instructions", self.agent.instructions) or ""
-        others = instructions.split() != self.agent.instructions.split()
-        if others or ("tools" in session and offered != set(self.tools)):
-            return [Warn("the session runs on other instructions or tools"), Close(CLOSE_UPSTREAM, "upstream_refused")]
+        verdict = confirmation(self._before, session, self._configured)
+        if verdict is Confirmation.NOT_APPLIED:
+            refused = "the Realtime API did not take our instructions or tools"
+            return [Warn(refused), Close(CLOSE_UPSTREAM, "upstream_refused")]
+        reworded = "the Realtime API shows our instructions or tools in words of its own"
+        warnings: list[Action] = [Warn(reworded)] if verdict is Confirmation.REWORDED else []
         self.is_open = True
         self._note_session(session)
         created = {**event, "type": "session.created", "session": self._view.session(session)}
-        return [LetClientIn(session.get("id")), SendToClient(created)]
+        return [*warnings, LetClientIn(session.get("id")), SendToClient(created)]
 
     def _note_session(self, session: Event) -> None:
         heard = (session.get("audio") or {}).get("input") or {}

@@ -79,9 +79,9 @@ def test_an_upstream_that_confirms_nothing_is_given_up_within_a_bound(stage: Sta
 
 
 @pytest.mark.parametrize("changes", [{"instructions": "Be rude."}, {"tools": []}, {"tools": None}])
-def test_a_session_on_other_instructions_or_tools_is_not_begun(changes: Event, stage: Stage) -> None:
+def test_a_session_that_did_not_take_our_instructions_or_tools_is_not_begun(changes: Event, stage: Stage) -> None:
     async def script(wire: Wire) -> None:
-        await wire.send({"type": "session.created", "session": {"id": "sess_1"}})
+        await wire.send({"type": "session.created", "session": {"id": "sess_1", "instructions": "Be rude."}})
         session = (await wire.receive("session.update"))["session"]
         await wire.send({"type": "session.updated", "session": {**session, **changes}})
 

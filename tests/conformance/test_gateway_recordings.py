@@ -21,9 +21,9 @@ ROUNDS = ("openai-tool-call-round", "openai-reasoning-model-tool-round", "azure-
 TURNS = ("openai-text-in-audio-out", "xai-text-in-audio-out", "azure-audio-in-server-vad")
 
 
-async def replay(stage: Stage, recording: Recording) -> tuple[Wire, Caller, Player]:
+async def replay(stage: Stage, recording: Recording, *, to_the_letter: bool = False) -> tuple[Wire, Caller, Player]:
     """The whole recording: the upstream plays it, a client says what the recorded person's client said."""
-    player = Player(recording)
+    player = Player(recording, to_the_letter)
     async with stage.upstream(player.play) as upstream, stage.line.call() as caller:
         await caller.hear_kind("session.created")
         for frame in recording.client_frames():
@@ -63,6 +63,15 @@ def test_the_model_is_asked_to_speak_once_and_only_after_the_response_with_the_c
 def answers_before(story: list[Told], place: int) -> int:
     said = [told.event for told in story[:place] if told.by == "gateway"]
     return sum(event.get("item", {}).get("type") == "function_call_output" for event in said)
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_a_recording_played_to_the_letter_gets_the_same_answers(name: str, stage: Stage) -> None:
+    wire, caller, player = asyncio.run(replay(stage, load(name), to_the_letter=True))
+    calls = player.recording.calls()
+    assert [item["call_id"] for item in wire.outputs()] == [call["call_id"] for call in calls]
+    assert len(wire.by_gateway("response.create")) == 1 + len(calls)
+    eventually(lambda: [job["delivery"] for job in stage.line.jobs(caller.session_id)] == ["acked"], "the echo counts")
 
 
 def test_what_the_gateway_sends_is_named_and_fits_the_protocol(round_trip: Round) -> None:

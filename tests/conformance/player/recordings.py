@@ -66,9 +66,13 @@ def load(name: str) -> Recording:
 
 @dataclass
 class Player:
-    """Plays one recording on one wire. `played` is what it really sent, after what was put in."""
+    """Plays one recording on one wire. `played` is what it really sent, after what was put in.
+
+    With `to_the_letter` nothing is put in: a server that shows other words than it was told, and keeps no ids.
+    """
 
     recording: Recording
+    to_the_letter: bool = False
     played: list[Event] = field(default_factory=list)
     _session: Event = field(default_factory=dict)
     _owed: list[str] = field(default_factory=list)
@@ -99,6 +103,8 @@ class Player:
             self._session = frame["session"]
 
     def _put_in(self, event: Event) -> Event:
+        if self.to_the_letter:
+            return event
         if event["type"] == "session.updated" and "session" in event:
             ours = {key: self._session[key] for key in ("instructions", "tools")}
             return {**event, "session": {**event["session"], **ours}}

@@ -63,19 +63,33 @@ def test_nothing_happens_before_the_confirmation(event: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "session",
     [
-        {"instructions": "Be rude."},
+        {"instructions": "theirs"},
+        {"instructions": "  theirs\n"},
         {"instructions": None},
+        {"instructions": ""},
         {"tools": []},
         {"tools": None},
+    ],
+)
+def test_a_session_that_did_not_take_our_instructions_or_tools_is_closed(session: dict[str, Any]) -> None:
+    script = Script()
+    script.model({"type": "session.created", "session": {"instructions": "theirs", "tools": []}})
+    assert script.model(updated(script, **session)) == ["warn", "close 1011 upstream_refused"]
+    assert not script.brain.is_open
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        {"instructions": "Be kind, said the caller."},
         {"tools": [WEATHER.for_model()]},
         {"tools": [WEATHER.for_model(), {"type": "function", "name": "another"}]},
     ],
 )
-def test_a_session_on_other_instructions_or_tools_is_closed(session: dict[str, Any]) -> None:
+def test_a_server_may_show_what_it_took_in_words_of_its_own(session: dict[str, Any]) -> None:
     script = Script()
-    script.model({"type": "session.created", "session": {}})
-    assert script.model(updated(script, **session)) == ["warn", "close 1011 upstream_refused"]
-    assert not script.brain.is_open
+    script.model({"type": "session.created", "session": {"instructions": "theirs", "tools": []}})
+    assert script.model(updated(script, **session)) == ["warn", "let the client in", "client: session.created"]
 
 
 def test_a_refused_configuration_closes_the_session_and_the_log_says_why() -> None:

@@ -1,0 +1,50 @@
+"""Does a `session.updated` say that our instructions and tools are in force?
+
+A `session.update` is applied or rejected as a whole (Realtime API, session.updated), so its echo is the confirmation.
+An echo that still shows what the session had before ours is none: it belongs to something else, or the update had no
+effect. One that shows neither is the server's own wording of what it was told; it is accepted, and said in the log.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from gateway.conversation.actions import Event
+
+
+class Confirmation(Enum):
+    """What an echo says of what we sent."""
+
+    CONFIRMED = "confirmed"
+    REWORDED = "reworded"
+    NOT_APPLIED = "not applied"
+
+
+def confirmation(before: Event, echoed: Event, sent: Event) -> Confirmation:
+    """Compare the session as it was created, as it was echoed and as we sent it; the worst of its parts counts."""
+    parts = [Confirmation.CONFIRMED]
+    # A part that is not echoed at all is believed: xAI shows no tools.
+    if "instructions" in echoed:
+        ours, theirs = _words(sent["instructions"]), _words(echoed["instructions"])
+        parts.append(_compare(_words(before.get("instructions")), theirs, ours))
+    if "tools" in echoed:
+        parts.append(_compare(_names(before.get("tools")), _names(echoed["tools"]), _names(sent["tools"])))
+    return max(parts, key=list(Confirmation).index)
+
+
+def _compare(before: object, echoed: object, sent: object) -> Confirmation:
+    if echoed == sent:
+        return Confirmation.CONFIRMED
+    if not echoed or echoed == before:
+        return Confirmation.NOT_APPLIED
+    return Confirmation.REWORDED
+
+
+def _words(instructions: Any) -> list[str]:
+    """Servers trim and fold white space."""
+    return str(instructions or "").split()
+
+
+def _names(tools: Any) -> frozenset[str]:
+    return frozenset(str(tool.get("name")) for tool in tools or [] if isinstance(tool, dict))
