@@ -12,6 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from cli import jobs, sessions
+from cli.reading import reading
 from ringback import migrating, outcomes
 from tests.integration.test_history_api import Api
 from tests.integration.test_history_rows import LONG_AGO, Line, line_on
@@ -165,7 +166,7 @@ def test_an_id_that_begins_two_jobs_is_told_with_both(line: Line, run: Run) -> N
 def test_a_command_sees_one_moment(database: str, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
     count = text("SELECT count(*) FROM sessions")
-    with jobs.reading() as read:
+    with reading() as read:
         before = read(count)
         line.open()
         assert read(count) == before != line.run(count)
@@ -175,7 +176,7 @@ def test_a_command_cannot_write(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def write() -> None:
-        with jobs.reading() as read:
+        with reading() as read:
             read(text("DELETE FROM sessions"))
 
     monkeypatch.setenv("DATABASE_URL", database)
