@@ -212,9 +212,11 @@ class Conversation:
         if code == REFUSED:
             event_id = self._floor.create_refused(event_id, now)
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):
+            self._floor.create_failed(event_id)
             return [SendToClient({**event, "error": {**error, "event_id": None}})]
         # A client cannot answer a call, so what is wrong with an answer is never the client's fault.
         if code != INVALID_CALL and not (isinstance(event_id, str) and event_id.startswith(OURS)):
+            self._floor.create_failed(event_id)
             return [SendToClient(event)]
         if code == REFUSED:
             return []

@@ -100,6 +100,14 @@ class Floor:
             self._blocked_until = now + BLOCKED_SECONDS
         return refused.event_id if refused else event_id
 
+    def create_failed(self, event_id: str | None) -> None:
+        """A create of the client's was refused for another reason: it takes no slot.
+
+        One of ours keeps it until it is taken for lost, or it would be sent, and refused, again and again.
+        """
+        if event_id is not None:
+            self._withdraw(event_id)
+
     def response_created(self, response_id: str) -> None:
         """A response began, whoever asked for it."""
         self.active = response_id

@@ -53,9 +53,12 @@ def pages() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """The system's own Chromium: none is downloaded."""
+    """The system's own Chromium: none is downloaded.
+
+    One for each test: while Playwright lives its event loop runs in this thread, and no other test could run one.
+    """
     found = [path for name in BROWSERS if (path := shutil.which(name))]
     if not found:
         pytest.skip(f"no real browser is tried: none of {', '.join(BROWSERS)} is installed")

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.conversation.floor import (
     BLOCKED_SECONDS,
+    RESERVED_SECONDS,
 )
 from tests.unit.gateway.conversation.script import (
     SPEAK,
@@ -88,6 +89,23 @@ def test_a_clients_create_takes_the_slot() -> None:
     script.client(type="response.create")
     assert script.deliver("a") == ["model: output a"]
     assert script.model(created("R2"), echo("a"), done("R2"))[-1] == SPEAK, "R2 began before the result"
+
+
+@pytest.mark.parametrize("event_id", ["mine", None], ids=["its own event id", "one of ours"])
+def test_a_clients_create_that_was_wrong_gives_the_slot_back(event_id: str | None) -> None:
+    script = asking("a")
+    script.model(done("R1"))
+    script.client(type="response.create", **({"event_id": event_id} if event_id else {}))
+    sent = script.to_model[0]["event_id"]
+    assert script.deliver("a") == ["model: output a"]
+    assert script.model(refused(sent, "invalid_value")) == ["client: error", SPEAK]
+
+
+def test_a_create_of_ours_that_was_wrong_is_not_sent_again_at_once() -> None:
+    script, create = speaking()
+    assert script.model(refused(create, "server_error")) == ["warn"]
+    assert script.wait(RESERVED_SECONDS - A_MOMENT) == []
+    assert script.wait(A_MOMENT) == [SPEAK]
 
 
 def test_a_clients_create_that_was_sent_after_the_result_tells_it() -> None:
