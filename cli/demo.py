@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from rich.console import Console
 
-from cli.main import end_on_sigterm
+from cli.interrupts import Interrupts
 from cli.processes import ProcessError
 from cli.stack import Stack, running_stack
 from cli.talk import Answer, Talk, save_wav
@@ -31,9 +33,13 @@ ORDER_SECONDS = "2"
 """order_status is slow on purpose; in a demo two seconds make the point."""
 
 
+Conversation: TypeAlias = Coroutine[Any, Any, list[Answer]]
+
+
 def run(output: Path) -> int:
     """The whole demo; returns the exit code."""
-    end_on_sigterm()
+    interrupts = Interrupts()
+    interrupts.install()
     console = Console(highlight=False, soft_wrap=True)
     if not output.parent.is_dir():
         raise ConfigurationError(f"{output.parent} is no folder: give --output a file in one that exists")
@@ -41,7 +47,7 @@ def run(output: Path) -> int:
         # The event loop is made before anybody can be tempted to interrupt: half a loop cannot be closed.
         with asyncio.Runner() as runner, tempfile.TemporaryDirectory(prefix="ringback-demo-") as logs:
             runner.get_loop()
-            return _run(console, output, Path(logs), runner)
+            return _run(console, output, Path(logs), lambda work: interrupts.run(runner, work))
     except ProcessError as problem:
         console.print(f"[red]{problem}[/red]")
         return 1
@@ -50,13 +56,13 @@ def run(output: Path) -> int:
         return 130
 
 
-def _run(console: Console, output: Path, logs: Path, runner: asyncio.Runner) -> int:
+def _run(console: Console, output: Path, logs: Path, talk: Callable[[Conversation], list[Answer]]) -> int:
     began = time.monotonic()
     console.print("Starting Postgres, Valkey, the simulated Realtime API, a gateway and a worker …")
     settings = {"RINGBACK_ORDER_DELAY": ORDER_SECONDS}
     with running_stack(durable=False, logs=logs, settings=settings) as stack:
         console.print(f"Ready after {time.monotonic() - began:.1f} s: {stack.url}\n")
-        answers = runner.run(_converse(console, stack))
+        answers = talk(_converse(console, stack))
         _show_history(console, stack)
     audio = answers[1].audio if len(answers) > 1 else b""
     if audio:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -50,7 +49,8 @@ def up(
 ) -> None:
     """Keep the whole stack running here.
 
-    Postgres, Valkey, the simulated Realtime API, a gateway and a worker, until Ctrl-C.
+    Postgres, Valkey, a gateway and a worker, until Ctrl-C; with the simulated Realtime API, or with the provider that
+    REALTIME_PROVIDER and REALTIME_API_KEY name.
     """
     from cli.up import run
 
@@ -96,8 +96,9 @@ def simulator(context: typer.Context) -> None:
 
 @app.command()
 def migrate(
-    revision: Annotated[str, typer.Argument(help="An Alembic revision.")] = "head",
-    down: Annotated[bool, typer.Option("--down", help="Go down to the revision; base drops every table.")] = False,
+    down_to: Annotated[
+        str | None, typer.Option(help="Go down to this revision instead; base drops every table.", metavar="REVISION")
+    ] = None,
 ) -> None:
     """Bring the database up to date.
 
@@ -106,17 +107,21 @@ def migrate(
     from alembic.util import CommandError
     from sqlalchemy.exc import OperationalError
 
-    from ringback.migrating import downgrade, upgrade
+    from ringback import migrating
     from ringback.settings import Database, load
 
     url = load(Database).database_url
     try:
-        (downgrade if down else upgrade)(url, revision)
+        if down_to is None:
+            migrating.upgrade(url)
+        else:
+            migrating.downgrade(url, down_to)
+        revision = migrating.revision(url)
     except CommandError as problem:
-        raise ConfigurationError(f"{revision} is no revision that can be migrated to: {problem}") from None
+        raise ConfigurationError(f"--down-to {down_to} is no revision below the database's: {problem}") from None
     except OperationalError as problem:
         _fail(1, f"the database at DATABASE_URL cannot be used: {str(problem.orig).strip().splitlines()[0]}")
-    typer.echo(f"The database is at {revision}.")
+    typer.echo(f"The database is at {revision}." if revision else "The database holds no table of ringback's.")
 
 
 @app.command()
@@ -140,16 +145,7 @@ def main() -> None:
     except TyperException as problem:
         context = getattr(problem, "ctx", None)
         command = context.command_path if context else "ringback"
-        _fail(problem.exit_code, f"{problem.format_message()} See `{command} --help`.")
-
-
-def end_on_sigterm() -> None:
-    """SIGTERM unwinds the stack like Ctrl-C does, so that every context manager gets to clean up."""
-
-    def end(_number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, end)
+        _fail(problem.exit_code, f"{problem.format_message().rstrip('.')}. See `{command} --help`.")
 
 
 def _fail(code: int, sentence: str) -> NoReturn:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from rich.console import Console
 
 from cli.embedded import default_folder
-from cli.main import end_on_sigterm
+from cli.interrupts import Interrupts
 from cli.processes import ProcessError
 from cli.stack import Stack, running_stack
 
@@ -18,18 +19,17 @@ CHOICES = ("RINGBACK_AGENTS", "REALTIME_PROVIDER", "REALTIME_URL")
 WELCOME = """
 [bold]Ringback is up.[/bold] Talk to it as to the Realtime API:
 
-  base URL   {url}/v1
-  token      {token}
+  export RINGBACK_URL={url} RINGBACK_TOKEN={token}
 
-Look at what it did, from another terminal:
+Its base URL for an SDK is {url}/v1. Look at what it did, from another terminal:
 
   export DATABASE_URL='{database_url}'
-  ringback jobs list
+  {ringback} jobs list
 
-Add a worker of your own, with your tools:
+Add a worker with your own tools, and allow them in the agent's file (docs/how-to/add-a-tool.md):
 
   export REDIS_URL='{redis_url}' RINGBACK_TOOL_MODULES=my_tools
-  ringback worker
+  {ringback} worker
 
 Ctrl-C ends everything. The data stays in {folder}.
 """
@@ -37,7 +37,7 @@ Ctrl-C ends everything. The data stays in {folder}.
 
 def run(folder: Path | None, port: int) -> int:
     """Run until a signal comes or a process ends unasked; returns the exit code."""
-    end_on_sigterm()
+    Interrupts().install()
     console = Console()
     home = folder or default_folder()
     provider = os.environ.get("REALTIME_PROVIDER", "simulator")
@@ -48,7 +48,7 @@ def run(folder: Path | None, port: int) -> int:
             console.print(f"[red]{ended}[/red]; everything else ends with it.")
             return 1
     except ProcessError as problem:
-        console.print(f"[red]{problem}[/red]", highlight=False)
+        console.print(f"[red]{problem}[/red]", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 0
@@ -56,7 +56,12 @@ def run(folder: Path | None, port: int) -> int:
 
 def _welcome(stack: Stack, home: Path) -> str:
     return WELCOME.format(
-        url=stack.url, token=stack.token, database_url=stack.database_url, redis_url=stack.redis_url, folder=home
+        url=stack.url,
+        token=stack.token,
+        database_url=stack.database_url,
+        redis_url=stack.redis_url,
+        ringback=Path(sys.executable).with_name("ringback"),
+        folder=home,
     )
 
 

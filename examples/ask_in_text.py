@@ -1,6 +1,6 @@
 """Ask a question in writing, with the official SDK and nothing of ours.
 
-`ringback up` prints the two values that it needs:
+`ringback up` prints the line that it needs first:
 
     export RINGBACK_URL=http://127.0.0.1:8080 RINGBACK_TOKEN=rb_...
     python examples/ask_in_text.py "What is the weather in London UK?"
@@ -44,4 +44,4 @@ def has_answered(response: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(" ".join(sys.argv[1:]) or "What is the weather in London UK?")

@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from gateway.callers import Callers
@@ -146,6 +147,6 @@ async def _as_error(_request: Request, problem: Exception) -> JSONResponse:
     detail: object = problem.detail
     if isinstance(detail, dict):
         return JSONResponse(detail, problem.status_code, problem.headers)
-    kind = "authentication_error" if problem.status_code == 401 else "invalid_request_error"
-    error = {"message": str(detail), "type": kind, "code": None, "param": None}
+    code = "invalid_api_key" if problem.status_code == 401 else None
+    error = {"message": str(detail), "type": "invalid_request_error", "code": code, "param": None}
     return JSONResponse({"error": error}, problem.status_code, problem.headers)

@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 
 EPOCH = 1
 TRY_AGAIN_LATER = 1013
+EXPIRED_WORDS = "maximum duration"
+"""In the close reason of a session that lasted as long as it may; close code 1001 alone means any going away."""
 AUDIO_DELTA = '"response.output_audio.delta"'
 HEAD = 64
 """The type stands near the front of an event; where it does not, the event takes the longer way."""
@@ -116,7 +118,7 @@ class Session:
             expected, fault = group.split((Over, ClientGone, UpstreamClosed))
             if fault is not None:
                 raise fault from None
-            return _why(expected)
+            return _why(expected, is_expired=self._brain.is_expired)
         raise AssertionError("a session ends by an exception only")
 
     async def _hang_up_unless_confirmed(self, within: float) -> None:
@@ -240,7 +242,9 @@ class Session:
         try:
             await self._line.store.count(deliveries.acknowledge(echoed, EPOCH))
         except (SQLAlchemyError, OSError) as problem:
-            log.warning("%d jobs stay at sent (%s)", len(echoed), type(problem).__name__)
+            # The next echo, or the end of the session, tells of these as well.
+            log.warning("%d jobs stay at sent for now (%s)", len(echoed), type(problem).__name__)
+            return
         self._echoed.difference_update(echoed)
 
     def _adapted(self, event: Event) -> Event:
@@ -253,13 +257,14 @@ def _text(event: Event) -> str:
     return _encode(event).decode()
 
 
-def _why(group: BaseExceptionGroup | None) -> Over:
+def _why(group: BaseExceptionGroup | None, *, is_expired: bool) -> Over:
     """The first of the reasons: what ends a session often takes the other side with it."""
     problem: BaseException | None = group
     while isinstance(problem, BaseExceptionGroup):
         problem = problem.exceptions[0]
     if isinstance(problem, UpstreamClosed):
-        return Over(1011, "session_expired" if problem.code == 1001 else "upstream_closed")
+        expired = is_expired or EXPIRED_WORDS in str(problem)
+        return Over(1011, "session_expired" if expired else "upstream_closed")
     if isinstance(problem, ClientGone):
         return Over(problem.code, str(problem))
     return problem if isinstance(problem, Over) else Over(1000, str(problem))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.pool import NullPool
@@ -34,6 +35,17 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 def downgrade(database_url: str, revision: str = "base") -> None:
     """Downgrade to `revision`; "base" takes every table away, with all that is in them."""
     _run(database_url, lambda config: command.downgrade(config, revision))
+
+
+def revision(database_url: str) -> str | None:
+    """The revision that the database is at; None where it was never migrated, or all the way down."""
+    found: list[str | None] = []
+    _run(database_url, lambda config: found.append(_revision(config.attributes["connection"])))
+    return found[0]
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def config_for(connection: Connection) -> Config:

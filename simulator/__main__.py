@@ -17,7 +17,7 @@ _USAGE_ERROR = 2
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="simulator",
+        prog="ringback simulator",
         description="A Realtime API without a key: it hears, talks and calls functions from a script.",
         epilog=f"Scenarios that come with it: {', '.join(shipped())}.",
     )

@@ -36,7 +36,7 @@ def run(
     try:
         settings = load(WorkerSettings)
     except ConfigurationError as problem:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"ringback: {problem}\n")
         return USAGE_EXIT
     worker = app.Worker(
         queues=list(queues) if queues else None,

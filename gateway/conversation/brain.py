@@ -41,6 +41,7 @@ CLIENTS = OURS + "client_"
 
 INVALID_CALL = "invalid_tool_call_id"
 """The conversation has no call that this answer belongs to (Realtime API, error codes)."""
+EXPIRED = "session_expired"
 CLOSE_UPSTREAM = 1011
 
 
@@ -61,6 +62,8 @@ class Conversation:
         self.agent = agent
         self.tools = tools
         self.is_open = False
+        self.is_expired = False
+        """The Realtime API said that the session has lasted as long as it may; it closes next."""
         self._job_events = job_events
         self._calls = Calls(session_id, agent, tools)
         self._floor = Floor(gather_seconds=agent.gather_seconds)
@@ -209,6 +212,9 @@ class Conversation:
         """Our own errors stay with us; `already has an active response` is routine and only means later."""
         error = event.get("error") or {}
         code, event_id = error.get("code"), error.get("event_id")
+        if code == EXPIRED:
+            self.is_expired = True
+            return []  # The client is told when the connection ends, and once.
         if code == REFUSED:
             event_id = self._floor.create_refused(event_id, now)
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):

@@ -197,6 +197,7 @@ def _born_finished(outcome: Outcome) -> dict[str, ColumnElement[Any]]:
     return {
         "state": literal(str(outcome.state)),
         "error": literal(outcome.error, JSONB) if outcome.error else null(),
-        "finished_at": now(),
+        "created_at": func.statement_timestamp(),
+        "finished_at": func.statement_timestamp(),
         "delivery": literal(str(Delivery.READY)),
     }

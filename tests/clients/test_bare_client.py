@@ -71,7 +71,7 @@ def test_an_unknown_agent_is_not_found_and_the_known_ones_are_told(line: Line) -
 def test_the_history_wants_a_token_as_well(path: str, line: Line) -> None:
     answer = httpx.get(f"{line.url}{path}")
     assert answer.status_code == 401
-    assert answer.json()["error"]["type"] == "authentication_error"
+    assert answer.json()["error"]["code"] == "invalid_api_key"
 
 
 def test_a_browsers_subprotocols_let_it_in_and_only_the_first_is_spoken(line: Line) -> None:

@@ -185,7 +185,13 @@ def test_an_error_about_a_clients_nameless_event_names_none_either() -> None:
 
 def test_an_error_that_names_no_event_goes_to_the_client() -> None:
     script = Script().opened()
-    assert script.model(refused(None, "session_expired")) == ["client: error"]
+    assert script.model(refused(None, "rate_limit_exceeded")) == ["client: error"]
+
+
+def test_the_end_of_the_longest_duration_is_left_to_the_goodbye() -> None:
+    script = Script().opened()
+    assert script.model(refused(None, "session_expired")) == []
+    assert script.brain.is_expired
 
 
 @pytest.mark.parametrize("code", ["invalid_value", "conversation_already_has_active_response", "server_error"])
