@@ -81,11 +81,7 @@ def announce(worker_id: str, tools: Iterable[Announcement]) -> list[Insert]:
 
 def lives(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """True where the process of that id holds its lease."""
-    return exists(
-        select(processes.c.id).where(
-            processes.c.id == process_id, processes.c.ended_at.is_(None), processes.c.lease_until > now()
-        )
-    )
+    return exists(select(processes.c.id).where(processes.c.id == process_id, _holds_its_lease()))
 
 
 def is_steady(process_id: str) -> ColumnElement[bool]:
@@ -97,8 +93,7 @@ def is_steady(process_id: str) -> ColumnElement[bool]:
     return exists(
         select(processes.c.id).where(
             processes.c.id == process_id,
-            processes.c.ended_at.is_(None),
-            processes.c.lease_until > now(),
+            _holds_its_lease(),
             processes.c.steady_since <= now() - seconds(LEASE_SECONDS),
         )
     )
@@ -109,7 +104,7 @@ def live_tools() -> Select[Any]:
     return (
         select(worker_tools)
         .join(processes, processes.c.id == worker_tools.c.worker_id)
-        .where(processes.c.ended_at.is_(None), processes.c.lease_until > now())
+        .where(_holds_its_lease())
         .ext(distinct_on(worker_tools.c.name))
         .order_by(worker_tools.c.name, processes.c.started_at.desc(), processes.c.id)
     )
@@ -127,3 +122,7 @@ def announcement(row: Any) -> Announcement:
         effect=Effect(row.effect),
         say_after=row.say_after,
     )
+
+
+def _holds_its_lease() -> ColumnElement[bool]:
+    return processes.c.ended_at.is_(None) & (processes.c.lease_until > now())

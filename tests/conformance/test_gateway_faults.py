@@ -101,11 +101,21 @@ def test_a_session_that_the_upstream_refuses_is_not_begun(stage: Stage) -> None:
     assert "voice" not in json.dumps(heard), "how the session is configured is between the two servers"
 
 
-CLOSED = {1000: "upstream_closed", 1001: "upstream_closed", 1011: "upstream_closed", 1006: "upstream_closed"}
+AWAY = "the server's own reason"
+EXPIRED = "Your session hit the maximum duration of 60 minutes."
+CLOSED = [
+    (1000, AWAY, "upstream_closed"),
+    (1001, AWAY, "upstream_closed"),
+    (1001, EXPIRED, "session_expired"),
+    (1011, AWAY, "upstream_closed"),
+    (1006, AWAY, "upstream_closed"),
+]
 
 
-@pytest.mark.parametrize("code", CLOSED)
-def test_an_upstream_that_hangs_up_in_mid_call_is_told_and_the_call_is_kept(code: int, stage: Stage) -> None:
+@pytest.mark.parametrize(("code", "words", "reason"), CLOSED)
+def test_an_upstream_that_hangs_up_in_mid_call_is_told_and_the_call_is_kept(
+    code: int, words: str, reason: str, stage: Stage
+) -> None:
     async def script(wire: Wire) -> None:
         model = Model(wire)
         await model.open()
@@ -115,7 +125,7 @@ def test_an_upstream_that_hangs_up_in_mid_call_is_told_and_the_call_is_kept(code
         if code == 1006:
             wire.connection.transport.abort()
         else:
-            await wire.connection.close(code, "the server's own reason")
+            await wire.connection.close(code, words)
 
     async def go() -> tuple[str, int, str]:
         async with stage.upstream(script), stage.line.call() as caller:
@@ -124,7 +134,7 @@ def test_an_upstream_that_hangs_up_in_mid_call_is_told_and_the_call_is_kept(code
         return caller.session_id, *code_and_reason
 
     session_id, *told = asyncio.run(go())
-    assert told == [1011, CLOSED[code]]
+    assert told == [1011, reason]
     assert [job["state"] for job in stage.line.jobs(session_id)] == ["succeeded"]
     ended = eventually(lambda: stage.line.get(f"/v1/sessions/{session_id}")["ended_at"], "the session to have ended")
     assert ended
