@@ -26,7 +26,7 @@ from ringback.statements import jobs, processes
 from ringback.tools import Announcement
 from workers.logs import Seldom
 from workers.running import Running
-from workers.store import Store, count, rows, together
+from workers.store import LEASE_STATEMENT_SECONDS, Store, count, rows, together
 
 WATCH_SECONDS = 0.1
 """How often the clock is looked at: small beside the second between our end and the end of the lease."""
@@ -63,6 +63,7 @@ class Lease:
         self._fenced = fenced
         self._registered = Event()
         self._ended = Event()
+        self._thread = Thread(target=self._renew_until_ended, name="lease", daemon=True)
         self._clock = LeaseClock(monotonic())
         self.worker_id = ""
         """Whose claims ours are; empty until registered."""
@@ -74,7 +75,7 @@ class Lease:
 
     def start(self) -> None:
         """Begin to register, and keep trying until Postgres answers."""
-        Thread(target=self._renew_until_ended, name="lease", daemon=True).start()
+        self._thread.start()
 
     def wait(self, seconds: float) -> bool:
         """Wait until registered; False where that took longer."""
@@ -82,10 +83,12 @@ class Lease:
 
     def stop(self) -> None:
         """End in order: what is still held may be taken at once."""
-        if self._ended.is_set() or not self._registered.is_set():
-            self._ended.set()
-            return
+        over = self._ended.is_set()
         self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(LEASE_STATEMENT_SECONDS)  # or its connection would be closed under it
+        if over or not self._registered.is_set():
+            return
         try:
             count(self._store.lease, processes.retire(self.worker_id))
         except SQLAlchemyError as problem:

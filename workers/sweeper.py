@@ -19,6 +19,8 @@ from workers.lease import Lease
 from workers.logs import Seldom
 from workers.store import count, rows
 
+STOP_SECONDS = 2.0
+"""How long the end of a round is waited for; it takes milliseconds."""
 FORGET_EVERY = 120
 """Sweeps: about once a minute, rows of processes that are long gone are removed."""
 
@@ -74,14 +76,17 @@ class Sweeper:
         self._publish = publish
         self._ring = ring
         self._ended = Event()
+        self._thread = Thread(target=self._sweep_until_ended, name="sweeper", daemon=True)
 
     def start(self) -> None:
         """Begin, with a first round at once."""
-        Thread(target=self._sweep_until_ended, name="sweeper", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """No further round begins."""
+        """No further round begins, and the one under way is over, unless Postgres stands still."""
         self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
 
     def _sweep_until_ended(self) -> None:
         done = 0

@@ -174,7 +174,7 @@ def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more
     settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
     station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
     station.lease._fenced = reasons.append
-    station.start()
+    station.lease.start()
     assert station.lease.wait(PATIENCE)
     line.run(processes.retire(station.lease.worker_id))
     eventually(lambda: reasons, "the process to notice")
