@@ -33,6 +33,7 @@ NULL_MEANS_OFF = frozenset({"turn_detection", "noise_reduction", "transcription"
 """Where null is a value of its own; everywhere else it goes no further."""
 
 OURS = "rb_"
+"""How the event_id of everything we send on our own account begins; a client's may not."""
 SERVER_ITEMS = "fco_"
 
 

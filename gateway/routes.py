@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, HTTPException, Request, Response, WebSocket
+from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
 from starlette.responses import JSONResponse
 
 from gateway.callers import SUBPROTOCOL, Caller, Callers
@@ -26,9 +24,6 @@ def authenticated(request: Request) -> Caller:
     if caller is None:
         raise HTTPException(401, "This token is not known here. Send `Authorization: Bearer <token>`.")
     return caller
-
-
-Authenticated = Annotated[Caller, Depends(authenticated)]
 
 
 @router.get("/healthz", tags=["operation"])

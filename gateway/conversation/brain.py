@@ -28,14 +28,12 @@ from gateway.conversation.calls import Calls
 from gateway.conversation.confirmation import Confirmation, confirmation
 from gateway.conversation.floor import REFUSED, Floor
 from gateway.conversation.view import ClientView
-from gateway.policy import ClientFrame
+from gateway.policy import OURS, ClientFrame
 from ringback.agents import Agent
 from ringback.jobs import output_item_id
 from ringback.outcomes import Outcome, failed
 from ringback.tools import Announcement
 
-OURS = "rb_"
-"""How the event_id of everything that we name begins; a client's may not."""
 CLIENTS = OURS + "client_"
 """The event_id of a client's event that came without one, so that an error about it can be told from ours."""
 

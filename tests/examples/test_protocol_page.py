@@ -89,7 +89,7 @@ def test_the_bounds_of_the_floor_are_its_own() -> None:
 
 
 def test_names_that_others_depend_on_are_the_codes() -> None:
-    names = (brain.OURS, brain.INVALID_CALL, floor.REFUSED, policy.SERVER_ITEMS, broker.TASK)
+    names = (policy.OURS, brain.INVALID_CALL, floor.REFUSED, policy.SERVER_ITEMS, broker.TASK)
     assert [name for name in names if name not in PAGE] == []
     assert doorbell.stream_of("<gateway id>") in PAGE
     assert f"MAXLEN ~ {doorbell.MAX_LENGTH} * {doorbell.FIELD} " in PAGE
