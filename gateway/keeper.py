@@ -74,7 +74,7 @@ class Keeper:
             log.warning("job %s was taken back from a lost worker: %s", taken.id, taken.state)
         for overdue in await self._store.rows(sweeps.time_out_overdue()):
             log.warning("job %s is overdue: %s", overdue.id, overdue.state)
-        for lost in await self._store.rows(sweeps.end_lost_sessions(self._gateway_id)):
+        for lost in await self._store.rows(sweeps.let_go_lost_sessions(self._gateway_id)):
             log.warning("session %s has ended with its gateway", lost.id)
         await self._store.count(sweeps.keep_late_answers())
         await self._store.count(processes.forget_old())

@@ -135,7 +135,7 @@ class Reception:
     async def _end(self, session_id: UUID, over: Over) -> None:
         log.info("session %s ends: %s", session_id, over.reason)
         try:
-            await self.line.store.count(sessions.end_session(session_id, self.line.gateway_id, over.reason))
+            await self.line.store.count(sessions.end_session(session_id, self.line.gateway_id, 1, over.reason))
             await self.line.store.count(sessions.keep_for_history(session_id))
         except (SQLAlchemyError, OSError) as problem:
             # The sweeper ends it when this gateway's lease is gone.

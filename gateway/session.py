@@ -231,7 +231,7 @@ class Session:
             raise Over(TRY_AGAIN_LATER, "session_lost")
 
     async def _note_upstream(self, upstream_id: str | None) -> None:
-        statement = sessions.connected(self._brain.session_id, self._line.gateway_id, upstream_id)
+        statement = sessions.connected(self._brain.session_id, self._line.gateway_id, EPOCH, upstream_id)
         try:
             await self._line.store.count(statement)
         except (SQLAlchemyError, OSError) as problem:

@@ -4,6 +4,7 @@
 
     processes ──< worker_tools        a gateway or a worker, its lease, and what it serves
     sessions ──< jobs ──< job_events  a conversation, its calls, and each step each call took
+    sessions ──< items                what was said, in order; a call's place in that order is `jobs.position`
 
 The rules that a CHECK can say are CHECKs. Two triggers in the first migration say the rest: one refuses a move that
 `ringback.jobs` does not list, the other writes every move into `job_events`, so that no statement can forget to.
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -112,10 +114,38 @@ sessions = Table(
     _time("created_at", now=True),
     _time("ended_at"),
     Column("end_reason", Text),
+    # SHA-256 of the one token that resumes it; the token itself is the client's alone.
+    Column("resume_hash", LargeBinary),
+    # How long it may stay detached; none: it ends with its client.
+    Column("resume_seconds", Float),
+    _time("resume_until"),
+    # What the client set of the session (audio formats, turn detection): each epoch begins with it.
+    Column("client_session", JSONB(none_as_null=True)),
     CheckConstraint(_one_of("state", ("open", "draining", "detached", "ended")), name="state"),
     CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
+    CheckConstraint("state <> 'detached' OR resume_until IS NOT NULL", name="detached"),
     Index(None, "gateway_id", postgresql_where=text("state IN ('open', 'draining')")),
     Index(None, "tenant", "created_at", "id"),
+    Index(None, "resume_hash", unique=True, postgresql_where=text("resume_hash IS NOT NULL")),
+    Index("ix_sessions_detached", "resume_until", postgresql_where=text("state = 'detached'")),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    # One order for all that a conversation holds: a call's place in it is `jobs.position`.
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    _tenant(),
+    Column("item_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    # The parts as the user heard or said them: `[{"type", "text"}]`, never audio.
+    Column("content", JSONB, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    _time("created_at", now=True),
+    _time("changed_at"),
+    UniqueConstraint("session_id", "item_id"),
+    CheckConstraint(_one_of("role", ("user", "assistant", "system")), name="role"),
 )
 
 jobs = Table(
@@ -126,6 +156,9 @@ jobs = Table(
     Column("session_id", Uuid, ForeignKey("sessions.id"), nullable=False),
     Column("call_id", Text, nullable=False),
     Column("response_id", Text),
+    # The function_call item, and where it stands in the conversation.
+    Column("item_id", Text),
+    Column("position", BigInteger),
     Column("epoch", BigInteger, nullable=False),
     Column("tool", Text, nullable=False),
     Column("queue", Text, nullable=False),
@@ -151,6 +184,8 @@ jobs = Table(
     Column("delivered_epoch", BigInteger),
     # The row is the outbox: a pending job past this time is published again.
     _time("publish_after", nullable=False),
+    # Of a job that is to be tried again: a message that comes earlier claims nothing.
+    _time("not_before"),
     Column("publish_count", Integer, nullable=False, server_default="0"),
     _time("deadline_at", nullable=False),
     _time("created_at", now=True),

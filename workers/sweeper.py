@@ -38,7 +38,7 @@ def sweep(engine: Engine, sweeper_id: str, publish: Publish, ring: Ring) -> int:
 
     Jobs that are taken back come before the publishing, so that the same round sends them out again.
     """
-    rows(engine, sweeps.end_lost_sessions(sweeper_id))
+    rows(engine, sweeps.let_go_lost_sessions(sweeper_id))
     lost = rows(engine, sweeps.take_back_lost(sweeper_id))
     overdue = rows(engine, sweeps.time_out_overdue())
     count(engine, sweeps.keep_late_answers())

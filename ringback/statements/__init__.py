@@ -5,8 +5,9 @@ or that the world has moved on. All times are the database's (`clock_timestamp()
 only. Statements that lock several rows take them in id order.
 
     processes   a gateway or a worker, its lease, the tools it serves
-    sessions    open, end
-    jobs        admit, claim, finish, retry: the life of one call
+    sessions    open, detach, resume, end; the epoch that fences
+    items       what was said, and all that a rebuilt conversation takes in
+    jobs        admit, claim, finish, retry, hand back, cancel: the life of one call
     deliveries  ready → sent → acked: the way back
     sweeps      what any process does for all of them, any number at once
     history     what the API and the command line read

@@ -64,12 +64,15 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
 
 def acknowledge(job_ids: Iterable[UUID], epoch: int) -> Update:
     """The server echoed these items: the conversation has them."""
-    return (
-        update(jobs)
+    echoed = (
+        select(jobs.c.id)
         .where(
             jobs.c.id.in_(sorted(job_ids)),
             jobs.c.delivery == Delivery.SENT,
             jobs.c.delivered_epoch == epoch,
         )
-        .values(delivery=Delivery.ACKED)
+        .order_by(jobs.c.id)
+        .with_for_update()
+        .cte("echoed")
     )
+    return update(jobs).where(jobs.c.id == echoed.c.id).values(delivery=Delivery.ACKED)

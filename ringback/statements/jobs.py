@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Update, case, func, literal, null, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, Update, case, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
-from ringback.jobs import Delivery, JobState
+from ringback.jobs import LIVE, Delivery, Effect, JobState
 from ringback.outcomes import Outcome
 from ringback.statements.clock import now, seconds, seconds_until
-from ringback.statements.sessions import OWNED
+from ringback.statements.sessions import is_ours
 from ringback.tables import jobs, sessions
 from ringback.tools import Announcement
 
@@ -34,6 +34,10 @@ class NewJob:
     name: str
     arguments: Any
     tool: Announcement | None = None
+    item_id: str | None = None
+    """The `function_call` item."""
+    position: int | None = None
+    """Where that item stands in the conversation (`items.position`)."""
 
 
 def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = None) -> ReturningInsert[Any]:
@@ -50,6 +54,8 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
         "session_id": sessions.c.id,
         "call_id": literal(job.call_id),
         "response_id": literal(job.response_id),
+        "item_id": literal(job.item_id),
+        "position": literal(job.position, BigInteger),
         "epoch": sessions.c.epoch,
         "tool": literal(job.name),
         "queue": literal(job.tool.queue if job.tool else ""),
@@ -61,11 +67,11 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
         "deadline_at": now() + seconds(QUEUE_WAIT_SECONDS + timeout * attempts),
         **(_born_finished(outcome) if outcome else {}),
     }
-    source = select(*values.values()).where(
-        sessions.c.id == job.session_id,
-        sessions.c.gateway_id == gateway_id,
-        sessions.c.epoch == epoch,
-        sessions.c.state.in_(OWNED),
+    source = (
+        select(*values.values())
+        .where(is_ours(job.session_id, gateway_id, epoch))
+        # An epoch that begins meanwhile waits for this and takes the call in, or this waits and records nothing.
+        .with_for_update(read=True, of=sessions)
     )
     return (
         insert(jobs)
@@ -89,6 +95,7 @@ def claim(job_id: UUID, worker_id: str) -> ReturningUpdate[Any]:
             jobs.c.attempt < _attempts(),
             jobs.c.cancel_requested.is_(False),
             jobs.c.deadline_at > now(),
+            jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()),
         )
         .values(
             state=JobState.RUNNING,
@@ -148,7 +155,73 @@ def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> U
             jobs.c.cancel_requested.is_(False),
             jobs.c.deadline_at > now() + seconds(backoff),
         )
-        .values(state=JobState.PENDING, token=None, error=error, publish_after=now() + seconds(backoff))
+        .values(
+            state=JobState.PENDING,
+            token=None,
+            error=error,
+            publish_after=now() + seconds(backoff),
+            not_before=now() + seconds(backoff),
+            publish_count=0,
+        )
+    )
+
+
+def hand_back(worker_id: str) -> ReturningUpdate[Any]:
+    """A worker that stops gives back what it still runs, for others to take at once.
+
+    It costs the tool no attempt of its own: one more is granted. What may have had its effect is `unknown`, and what
+    nobody waits for is over.
+    """
+    mine = (
+        select(jobs.c.id)
+        .where(jobs.c.worker_id == worker_id, jobs.c.state == JobState.RUNNING)
+        .order_by(jobs.c.id)
+        .with_for_update()
+        .cte("mine")
+    )
+    begun = (jobs.c.effect == Effect.AT_MOST_ONCE) & jobs.c.effect_started
+    over = begun | jobs.c.cancel_requested
+    state = case((begun, JobState.UNKNOWN), (jobs.c.cancel_requested, JobState.CANCELLED), else_=JobState.PENDING)
+    code = case((begun, "outcome_unknown"), (jobs.c.cancel_requested, "cancelled"), else_="handed_back")
+    return (
+        update(jobs)
+        .where(jobs.c.id == mine.c.id, jobs.c.session_id == sessions.c.id)
+        .values(
+            state=state,
+            token=None,
+            error=func.jsonb_build_object("code", code),
+            max_attempts=jobs.c.max_attempts + 1,
+            publish_after=now(),
+            publish_count=0,
+            finished_at=case((over, now())),
+            delivery=case((over, _deliverable()), else_=Delivery.NONE),
+        )
+        .returning(jobs.c.id, jobs.c.session_id, jobs.c.queue, jobs.c.state, sessions.c.gateway_id)
+    )
+
+
+def cancel(job_id: UUID, tenant: str) -> ReturningUpdate[Any]:
+    """Nobody waits for this call any more: a pending one is over, a running one's worker is told.
+
+    0 rows: there is no such job, or it is over.
+    """
+    waiting = jobs.c.state == JobState.PENDING
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.tenant == tenant,
+            jobs.c.state.in_(sorted(LIVE)),
+            jobs.c.session_id == sessions.c.id,
+        )
+        .values(
+            cancel_requested=True,
+            state=case((waiting, JobState.CANCELLED), else_=jobs.c.state),
+            error=case((waiting, func.jsonb_build_object("code", "cancelled")), else_=jobs.c.error),
+            finished_at=case((waiting, now())),
+            delivery=case((waiting, _deliverable()), else_=jobs.c.delivery),
+        )
+        .returning(jobs.c.id, jobs.c.state, jobs.c.session_id, sessions.c.gateway_id)
     )
 
 

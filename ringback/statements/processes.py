@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, delete, exists, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Effect
 from ringback.settings import LEASE_SECONDS
@@ -14,6 +15,8 @@ from ringback.statements.clock import now, seconds
 from ringback.tables import processes, worker_tools
 from ringback.tools import Announcement
 
+STEADY_SECONDS = 2.0
+"""How long a lease must have been held without a gap before its holder may declare others lost: two renewals."""
 FORGET_AFTER_SECONDS = 3_600
 """How long a process that is gone stays in `GET /v1/workers`."""
 
@@ -94,8 +97,33 @@ def is_steady(process_id: str) -> ColumnElement[bool]:
         select(processes.c.id).where(
             processes.c.id == process_id,
             _holds_its_lease(),
-            processes.c.steady_since <= now() - seconds(LEASE_SECONDS),
+            processes.c.steady_since <= now() - seconds(STEADY_SECONDS),
         )
+    )
+
+
+def lose_workers(sweeper_id: str) -> ReturningUpdate[Any]:
+    """Workers whose lease is gone are over, whether they know it or not. Each is returned once, with its queues.
+
+    A gateway is not declared over: it may hold conversations that nobody has taken, and goes on when it can renew.
+    """
+    gone = (
+        select(processes.c.id)
+        .where(
+            processes.c.kind == "worker",
+            processes.c.ended_at.is_(None),
+            processes.c.lease_until <= now(),
+            is_steady(sweeper_id),
+        )
+        .order_by(processes.c.id)
+        .with_for_update(skip_locked=True)
+        .cte("gone")
+    )
+    return (
+        update(processes)
+        .where(processes.c.id == gone.c.id)
+        .values(ended_at=now())
+        .returning(processes.c.id, processes.c.queues)
     )
 
 

@@ -1,4 +1,8 @@
-"""Sessions: one live conversation each, owned by one gateway, in one epoch."""
+"""Sessions: one live conversation each, owned by one gateway, in one epoch.
+
+An epoch is one upstream conversation. Whoever owns the session bumps it before a rebuilt conversation is told
+anything; whatever an older epoch still tries to write finds another number in the row, and changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,62 +10,176 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Select, Update, insert, select, update
+from sqlalchemy import ColumnElement, Insert, Select, Update, case, insert, literal, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Delivery
-from ringback.statements.clock import now
-from ringback.tables import jobs, sessions
+from ringback.statements.clock import now, seconds
+from ringback.statements.processes import lives
+from ringback.tables import DEFAULT_TENANT, jobs, sessions
 
 OWNED = ("open", "draining")
 """States in which a gateway holds the conversation."""
 
 
-def open_session(session_id: UUID, *, user_id: str, agent: str, model: str, gateway_id: str) -> Insert:
-    """A conversation begins, in epoch 1."""
+def open_session(
+    session_id: UUID,
+    *,
+    user_id: str,
+    agent: str,
+    model: str,
+    gateway_id: str,
+    resume_hash: bytes | None = None,
+    resume_seconds: float | None = None,
+) -> Insert:
+    """A conversation begins, in epoch 1.
+
+    Args:
+        resume_hash: SHA-256 of the token that resumes it; None where it ends with its client.
+        resume_seconds: how long it may stay without a client; goes with `resume_hash`.
+    """
     return insert(sessions).values(
-        id=session_id, user_id=user_id, agent=agent, model=model, gateway_id=gateway_id, epoch=1
+        id=session_id,
+        user_id=user_id,
+        agent=agent,
+        model=model,
+        gateway_id=gateway_id,
+        epoch=1,
+        resume_hash=resume_hash,
+        resume_seconds=resume_seconds,
     )
 
 
-def connected(session_id: UUID, gateway_id: str, upstream_id: str | None) -> Update:
+def connected(session_id: UUID, gateway_id: str, epoch: int, upstream_id: str | None) -> Update:
     """The Realtime API's own id of the conversation, for who looks it up there."""
-    return (
-        update(sessions)
-        .where(sessions.c.id == session_id, sessions.c.gateway_id == gateway_id)
-        .values(upstream_id=upstream_id)
-    )
+    return update(sessions).where(is_ours(session_id, gateway_id, epoch)).values(upstream_id=upstream_id)
+
+
+def set_by_client(session_id: UUID, gateway_id: str, epoch: int, session: dict[str, Any]) -> Update:
+    """What the client has set of its session so far, all of it: the next epoch begins with it."""
+    return update(sessions).where(is_ours(session_id, gateway_id, epoch)).values(client_session=literal(session, JSONB))
 
 
 def owned(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
     """One row while this gateway holds the conversation in this epoch."""
-    return select(sessions.c.id).where(
-        sessions.c.id == session_id,
-        sessions.c.gateway_id == gateway_id,
-        sessions.c.epoch == epoch,
-        sessions.c.state.in_(OWNED),
+    return select(sessions.c.id).where(is_ours(session_id, gateway_id, epoch))
+
+
+def held(gateway_id: str) -> Select[Any]:
+    """Every conversation that this gateway holds, with its epoch: what is not among them is no longer its own."""
+    return select(sessions.c.id, sessions.c.epoch).where(
+        sessions.c.gateway_id == gateway_id, sessions.c.state.in_(OWNED)
     )
 
 
-def end_session(session_id: UUID, gateway_id: str, reason: str) -> Update:
+def next_epoch(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
+    """A rebuilt upstream conversation is about to begin: fence the old one. Returns the new epoch.
+
+    0 rows: the session is no longer this gateway's.
+    """
+    return (
+        update(sessions)
+        .where(is_ours(session_id, gateway_id, epoch), lives(literal(gateway_id)))
+        .values(epoch=sessions.c.epoch + 1, upstream_id=None)
+        .returning(sessions.c.epoch)
+    )
+
+
+def resume(
+    resume_hash: bytes, new_hash: bytes, *, user_id: str, gateway_id: str, tenant: str = DEFAULT_TENANT
+) -> ReturningUpdate[Any]:
+    """A client comes back with its token, here: the session is this gateway's from now on, in its next epoch.
+
+    The token is used up and `new_hash` takes its place; of two that come at once, one gets the row. 0 rows: the token
+    is unknown, used, expired or somebody else's. `old_gateway_id` is who held it before, and is fenced now.
+    """
+    found = (
+        select(sessions.c.id, sessions.c.gateway_id, sessions.c.state)
+        .where(
+            sessions.c.resume_hash == resume_hash,
+            sessions.c.user_id == user_id,
+            sessions.c.tenant == tenant,
+            sessions.c.state != "ended",
+            (sessions.c.state != "detached") | (sessions.c.resume_until > now()),
+        )
+        .with_for_update()
+        .cte("found")
+    )
+    return (
+        update(sessions)
+        .where(sessions.c.id == found.c.id, lives(literal(gateway_id)))
+        .values(
+            epoch=sessions.c.epoch + 1,
+            gateway_id=gateway_id,
+            state="open",
+            resume_hash=new_hash,
+            resume_until=null(),
+            upstream_id=None,
+        )
+        .returning(
+            sessions.c.id,
+            sessions.c.epoch,
+            sessions.c.agent,
+            sessions.c.client_session,
+            case((found.c.state.in_(OWNED), found.c.gateway_id)).label("old_gateway_id"),
+        )
+    )
+
+
+def drain(gateway_id: str) -> Update:
+    """This gateway is about to end: its sessions take part in everything, and begin nothing new."""
+    return (
+        update(sessions).where(sessions.c.gateway_id == gateway_id, sessions.c.state == "open").values(state="draining")
+    )
+
+
+def detach(session_id: UUID, gateway_id: str, epoch: int) -> Update:
+    """The client went without a goodbye, or has been asked to come back: it may resume for `resume_seconds`.
+
+    0 rows: the session cannot be resumed, or is no longer this gateway's.
+    """
+    return (
+        update(sessions)
+        .where(is_ours(session_id, gateway_id, epoch), sessions.c.resume_seconds.is_not(None))
+        .values(state="detached", resume_until=now() + seconds(sessions.c.resume_seconds))
+    )
+
+
+def end_session(session_id: UUID, gateway_id: str, epoch: int, reason: str) -> Update:
     """The conversation is over; only its owner may say so."""
     return (
         update(sessions)
-        .where(sessions.c.id == session_id, sessions.c.gateway_id == gateway_id, sessions.c.state.in_(OWNED))
-        .values(state="ended", ended_at=now(), end_reason=reason)
+        .where(is_ours(session_id, gateway_id, epoch))
+        .values(state="ended", ended_at=now(), end_reason=reason, resume_hash=None)
     )
 
 
 def keep_for_history(session_id: UUID) -> Update:
     """Answers that came too late for their conversation; run after `end_session`."""
-    return (
-        update(jobs)
-        .where(jobs.c.session_id == session_id, jobs.c.delivery == Delivery.READY)
-        .values(delivery=Delivery.HISTORY_ONLY)
+    late = (
+        select(jobs.c.id)
+        .join(sessions, sessions.c.id == jobs.c.session_id)
+        .where(jobs.c.session_id == session_id, jobs.c.delivery == Delivery.READY, sessions.c.state == "ended")
+        .order_by(jobs.c.id)
+        .with_for_update(of=jobs)
+        .cte("late")
     )
+    return update(jobs).where(jobs.c.id == late.c.id).values(delivery=Delivery.HISTORY_ONLY)
 
 
 def owners(session_ids: Iterable[UUID]) -> Select[Any]:
     """Of these sessions, those that a gateway holds: `(id, gateway_id)`, for whoever rings its doorbell."""
     return select(sessions.c.id, sessions.c.gateway_id).where(
         sessions.c.id.in_(sorted(session_ids)), sessions.c.state.in_(OWNED), sessions.c.gateway_id.is_not(None)
+    )
+
+
+def is_ours(session_id: UUID, gateway_id: str, epoch: int) -> ColumnElement[bool]:
+    """True where this gateway holds the conversation in this epoch."""
+    return (
+        (sessions.c.id == session_id)
+        & (sessions.c.gateway_id == gateway_id)
+        & (sessions.c.epoch == epoch)
+        & sessions.c.state.in_(OWNED)
     )

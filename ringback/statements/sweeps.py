@@ -5,6 +5,7 @@ Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`) 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Select, Update, and_, case, cast, func, null, or_, select, true, update
@@ -71,18 +72,52 @@ def time_out_overdue() -> ReturningUpdate[Any]:
     return _end(overdue, state, code, true()).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
-def end_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
-    """Sessions of a gateway whose lease is gone."""
+def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
+    """Sessions of a gateway whose lease is gone: a client may resume those it can, and the others are over."""
     gone = select(sessions.c.id).where(
         sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id), is_steady(sweeper_id)
     )
     lost = _some(gone, sessions)
+    over = sessions.c.resume_seconds.is_(None)
     return (
         update(sessions)
         .where(sessions.c.id == lost.c.id)
-        .values(state="ended", ended_at=now(), end_reason="gateway_lost")
+        .values(
+            state=case((over, "ended"), else_="detached"),
+            ended_at=case((over, now())),
+            end_reason=case((over, "gateway_lost")),
+            resume_until=now() + seconds(sessions.c.resume_seconds),
+        )
+        .returning(sessions.c.id, sessions.c.state)
+    )
+
+
+def end_unresumed() -> ReturningUpdate[Any]:
+    """Detached sessions whose client did not come back in time."""
+    waiting = _some(
+        select(sessions.c.id).where(sessions.c.state == "detached", sessions.c.resume_until <= now()), sessions
+    )
+    return (
+        update(sessions)
+        .where(sessions.c.id == waiting.c.id)
+        .values(state="ended", ended_at=now(), end_reason="not_resumed", resume_hash=None)
         .returning(sessions.c.id)
     )
+
+
+def publish_again(queues: Iterable[str] | None = None) -> Update:
+    """Messages may be gone: make what was published due once more, the oldest first.
+
+    Args:
+        queues: those of a worker that was lost, and may have taken a message from the front of one along; None: all
+            queues, of a Redis that may have forgotten everything.
+    """
+    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_count > 0)
+    if queues is not None:
+        published = published.where(jobs.c.queue.in_(sorted(queues)))
+        published = published.order_by(jobs.c.created_at).limit(AT_ONCE)
+    gone = published.with_for_update(skip_locked=True).cte("gone")
+    return update(jobs).where(jobs.c.id == gone.c.id).values(publish_after=now(), publish_count=1)
 
 
 def keep_late_answers() -> Update:

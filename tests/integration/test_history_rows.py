@@ -49,7 +49,7 @@ class Line:
         return session
 
     def end(self, session: UUID) -> None:
-        self.run(session_statements.end_session(session, "gw", "client_left"))
+        self.run(session_statements.end_session(session, "gw", 1, "client_left"))
 
     def ask(self, session: UUID, tool: str = "weather", arguments: Any = None, outcome: Outcome | None = None) -> UUID:
         """A call, as the gateway records it; with an outcome it was refused at the door."""

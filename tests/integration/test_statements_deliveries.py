@@ -155,19 +155,19 @@ def test_the_look_finds_the_sessions_of_its_own_gateway_once_each(rows: Rows) ->
 
 @pytest.mark.parametrize(("gateway", "ended"), [("gw", 1), ("gw2", 0)])
 def test_only_its_owner_ends_a_session(rows: Rows, gateway: str, ended: int) -> None:
-    assert rows.count(sessions.end_session(rows.session, gateway, "client_left")) == ended
+    assert rows.count(sessions.end_session(rows.session, gateway, 1, "client_left")) == ended
     assert (rows.session_row().ended_at is not None) is bool(ended)
 
 
 def test_a_session_ends_once_and_keeps_its_first_reason(rows: Rows) -> None:
-    rows.count(sessions.end_session(rows.session, "gw", "client_left"))
-    assert rows.count(sessions.end_session(rows.session, "gw", "other")) == 0
+    rows.count(sessions.end_session(rows.session, "gw", 1, "client_left"))
+    assert rows.count(sessions.end_session(rows.session, "gw", 1, "other")) == 0
     assert rows.session_row().end_reason == "client_left"
 
 
 def test_the_upstreams_own_id_is_kept_by_the_owner(rows: Rows) -> None:
-    assert rows.count(sessions.connected(rows.session, "gw2", "sess_2")) == 0
-    assert rows.count(sessions.connected(rows.session, "gw", "sess_1")) == 1
+    assert rows.count(sessions.connected(rows.session, "gw2", 1, "sess_2")) == 0
+    assert rows.count(sessions.connected(rows.session, "gw", 1, "sess_1")) == 1
     assert rows.session_row().upstream_id == "sess_1"
 
 
@@ -181,7 +181,7 @@ def test_what_was_ready_when_a_session_ended_is_kept_for_the_history(rows: Rows,
         rows.count(deliveries.take_ready(rows.session, "gw", 1))
     if before == "acked":
         rows.count(deliveries.acknowledge([job], 1))
-    rows.count(sessions.end_session(rows.session, "gw", "client_left"))
+    rows.count(sessions.end_session(rows.session, "gw", 1, "client_left"))
     assert rows.count(sessions.keep_for_history(rows.session)) == int(kept)
     assert rows.job(job).delivery == ("history_only" if kept else before)
 
@@ -189,6 +189,6 @@ def test_what_was_ready_when_a_session_ended_is_kept_for_the_history(rows: Rows,
 def test_the_owners_of_sessions_are_found_for_their_doorbells(rows: Rows) -> None:
     ended: Any = uuid4()
     rows.count(sessions.open_session(ended, user_id="bob", agent="demo", model="m", gateway_id="gw2"))
-    rows.count(sessions.end_session(ended, "gw2", "client_left"))
+    rows.count(sessions.end_session(ended, "gw2", 1, "client_left"))
     found = rows.run(sessions.owners([ended, rows.session, uuid4()]))
     assert [(row.id, row.gateway_id) for row in found] == [(rows.session, "gw")]
