@@ -91,6 +91,14 @@ class Rows:
     def set(self, job: UUID, **columns: Any) -> None:
         assert self.count(update(jobs).where(jobs.c.id == job).values(**columns)) == 1
 
+    def set_state(self, state: str, **columns: Any) -> None:
+        """The session is in that state, with what the CHECKs of the table want beside it."""
+        beside: dict[str, dict[str, Any]] = {
+            "ended": {"ended_at": seconds_from_now(0)},
+            "detached": {"resume_until": seconds_from_now(60)},
+        }
+        self.set_session(state=state, **beside.get(state, {}), **columns)
+
     def set_session(self, **columns: Any) -> None:
         changed = update(sessions_table).where(sessions_table.c.id == self.session).values(**columns)
         assert self.count(changed) == 1
@@ -130,8 +138,7 @@ def world(database: str) -> Iterator[Rows]:
             rows.count(processes.register(process, kind, "here", 1))
         hour = {"lease_until": seconds_from_now(3_600), "steady_since": seconds_from_now(-LEASE_SECONDS - 1)}
         rows.count(update(processes_table).values(**hour))
-        opened = {"user_id": "ada", "agent": "demo", "model": "m", "gateway_id": "gw"}
-        rows.count(sessions.open_session(rows.session, **opened))
+        rows.count(sessions.open_session(rows.session, user_id="ada", agent="demo", model="m", gateway_id="gw"))
         yield rows
 
 

@@ -44,8 +44,9 @@ class Line:
     def open(self, agent: str = "demo") -> UUID:
         """A session of the gateway `gw`."""
         session = uuid4()
-        opening = {"user_id": "ada", "agent": agent, "model": "simulator", "gateway_id": "gw"}
-        self.run(session_statements.open_session(session, **opening))
+        self.run(
+            session_statements.open_session(session, user_id="ada", agent=agent, model="simulator", gateway_id="gw")
+        )
         return session
 
     def end(self, session: UUID) -> None:

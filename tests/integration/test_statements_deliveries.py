@@ -12,7 +12,7 @@ from ringback.outcomes import failed, from_row, succeeded
 from ringback.statements import deliveries, jobs, sessions
 from ringback.statements.deliveries import TAKE_AT_ONCE
 from ringback.statements.jobs import outcome_of
-from tests.integration.statement_rows import Rows, connected, new_job, seconds_from_now, world
+from tests.integration.statement_rows import Rows, connected, new_job, world
 
 SUNNY = succeeded({"sky": "clear"})
 
@@ -62,7 +62,7 @@ def test_a_gateway_that_lost_its_lease_takes_nothing(rows: Rows) -> None:
 @pytest.mark.parametrize(("state", "taken"), [("open", 1), ("draining", 1), ("detached", 0), ("ended", 0)], ids=str)
 def test_an_answer_is_taken_into_a_session_that_is_held(rows: Rows, state: str, taken: int) -> None:
     rows.answered(SUNNY)
-    rows.set_session(state=state, ended_at=seconds_from_now(0) if state == "ended" else None)
+    rows.set_state(state)
     assert rows.count(deliveries.waiting_sessions("gw")) == taken
     assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == taken
 
