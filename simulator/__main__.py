@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.scenario import ScenarioError, load, shipped
-from simulator.server import NO_SENSES, REAL_SENSES, Simulator, serve_until_told
+from simulator.server import NO_SENSES, REAL_SENSES, Control, Simulator, serve_until_told
 
 # Wrong input: the convention of command lines.
 _USAGE_ERROR = 2
@@ -26,6 +26,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", default="demo", metavar="NAME|FILE", help="what happens (default: %(default)s)")
     parser.add_argument("--key", help="refuse connections that do not carry this key with 401")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write every frame as a line of JSON")
+    parser.add_argument(
+        "--control", action="store_true", help="for tests: faults on demand at /control, from here only"
+    )
     parser.add_argument("--no-voice", action="store_true", help="neither hear nor speak: numbered turns, a chime")
     return parser
 
@@ -41,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             key=options.key,
             record=options.record,
             senses=NO_SENSES if options.no_voice else REAL_SENSES,
+            control=Control() if options.control else None,
         )
         asyncio.run(serve_until_told(simulator))
     except (ScenarioError, OSError) as error:

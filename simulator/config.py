@@ -7,6 +7,7 @@ An update is applied or refused as a whole. Fields that it leaves out stay as th
 from __future__ import annotations
 
 import copy
+import math
 import time
 from typing import Any
 
@@ -50,8 +51,8 @@ def is_reasoning(model: str) -> bool:
     return model.startswith("gpt-realtime-2.") or model.split("-2025", 1)[0] == "gpt-realtime-2"
 
 
-def default_session(model: str) -> Session:
-    """Return the session of a new connection, as recorded in ``session.created``."""
+def default_session(model: str, lifetime_s: float = SESSION_LIFETIME_S) -> Session:
+    """Return the session of a new connection, as recorded in ``session.created``; it expires in so many seconds."""
     reasoning = is_reasoning(model)
     turn_detection = {**_SERVER_VAD, "silence_duration_ms": 500 if reasoning else 200}
     return {
@@ -67,7 +68,7 @@ def default_session(model: str) -> Session:
         "tracing": None,
         "truncation": "auto",
         "prompt": None,
-        "expires_at": int(time.time()) + SESSION_LIFETIME_S,
+        "expires_at": math.ceil(time.time() + lifetime_s),
         "audio": {
             "input": {
                 "format": {"type": "audio/pcm", "rate": 24000},

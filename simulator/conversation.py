@@ -12,9 +12,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from simulator.config import default_session, updated
+from simulator.config import SESSION_LIFETIME_S, default_session, updated
 from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Track
 from simulator.items import Item, checked_item
+from simulator.knobs import Knobs
 from simulator.listening import InputBuffer
 from simulator.responses import Performance
 from simulator.scenario import Scenario
@@ -31,7 +32,7 @@ class Conversation:
     """One session, from ``session.created`` on."""
 
     def __init__(self, scenario: Scenario, model: str = "gpt-realtime") -> None:
-        session = default_session(scenario.model or model)
+        session = default_session(scenario.model or model, _lifetime_s(scenario.knobs))
         if scenario.session:
             session = updated(session, {"type": "realtime", **scenario.session}, voice_locked=False)
         self.knobs = scenario.knobs
@@ -178,8 +179,7 @@ class Conversation:
         item, audio = checked_item(event.get("item"))
         previous = event.get("previous_item_id")
         self.items.check_position(previous)
-        if self.items.find(item["id"]) is not None:
-            raise invalid("item.id", f"An item with the ID '{item['id']}' exists already.")
+        self.items.check_new(item["id"])
         if item["type"] == "function_call_output":
             self._check_output(item["call_id"])
         return self.stage.when_free(lambda: self._insert(item, audio, previous))
@@ -212,7 +212,7 @@ class Conversation:
 
     def _truncate_item(self, event: Event) -> list[Effect]:
         item = self.items.require(_item_id(event), "truncate")
-        if item.get("role") != "assistant":
+        if item.get("role") != "assistant" or _is_text(item):
             raise invalid("item_id", "Only model output audio messages can be truncated.")
         end_ms, sounded = event.get("audio_end_ms"), self.items.sounded[item["id"]]
         if not isinstance(end_ms, int):
@@ -228,6 +228,15 @@ class Conversation:
         item_id = _item_id(event)
         self.items.remove(item_id)
         return [Send(server_event("conversation.item.deleted", item_id=item_id))]
+
+
+def _lifetime_s(knobs: Knobs) -> float:
+    shown_ms = knobs.expire_after_ms if knobs.lifetime_ms is None else knobs.lifetime_ms
+    return SESSION_LIFETIME_S if shown_ms is None else shown_ms / 1000
+
+
+def _is_text(item: Item) -> bool:
+    return any(part["type"] == "output_text" for part in item["content"])
 
 
 def _item_id(event: Event) -> str:

@@ -33,6 +33,8 @@ _REQUIRED = {
     "function_call_output": ("call_id", "output"),
     "mcp_approval_response": ("approval_request_id", "approve"),
 }
+# Documented: what the assistant said aloud can only be told as text.
+_NO_ASSISTANT_AUDIO = "A client cannot populate assistant audio; give its transcript as 'output_text'."
 # The order of keys in recorded items; `status` is absent from outputs.
 _KEYS = ("id", "type", "status", "role", "content", "name", "call_id", "arguments", "output")
 
@@ -77,8 +79,9 @@ class Items:
         """Insert a checked item after another one, at the start ("root"), or at the end (None).
 
         Raises:
-            Refused: there is no such previous item.
+            Refused: there is no such previous item, or the id was taken meanwhile.
         """
+        self.check_new(item["id"])
         self.items.insert(self._position(previous_item_id), item)
         self.seeded.add(item["id"])
 
@@ -96,6 +99,11 @@ class Items:
     def check_position(self, previous_item_id: str | None) -> None:
         """Raise Refused unless :meth:`insert` would find the previous item."""
         self._position(previous_item_id)
+
+    def check_new(self, item_id: str) -> None:
+        """Raise Refused when there is an item with this id already."""
+        if self.find(item_id) is not None:
+            raise invalid("item.id", f"An item with the ID '{item_id}' exists already.")
 
     def remove(self, item_id: str) -> None:
         """Delete an item, or raise Refused when there is none with this id."""
@@ -174,6 +182,8 @@ def _content(role: Any, parts: Any) -> tuple[list[dict[str, Any]], bytes | None]
     echoed = []
     for index, part in enumerate(listed(parts, "item.content")):
         kind = str(part.get("type"))
+        if role == "assistant" and kind == "output_audio":
+            raise invalid(f"item.content[{index}].type", "Invalid value: 'output_audio'. " + _NO_ASSISTANT_AUDIO)
         if kind not in allowed:
             message = f"Invalid value: '{kind}'. Supported values are: {_quoted(allowed)}."
             raise invalid(f"item.content[{index}].type", message)

@@ -43,6 +43,9 @@ class Knobs(_Strict):
     expire_after_ms: int | None = Field(
         default=None, ge=0, description="Send `session_expired` and close with 1001 after this time."
     )
+    lifetime_ms: int | None = Field(
+        default=None, ge=0, description="How long `session.expires_at` promises; null: `expire_after_ms`, or an hour."
+    )
     think_ms: int = Field(default=0, ge=0, description="Pause between `response.created` and the first output.")
     text_delta_ms: int = Field(default=0, ge=0, description="Pause before each delta of text or arguments.")
     audio_speed: float = Field(

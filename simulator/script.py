@@ -22,6 +22,8 @@ from simulator.template import fill, render
 _SAY_EXACTLY = re.compile(r"\bsay\b[^\"“]*[\"“](?P<text>[^\"”]+)", re.IGNORECASE)
 # A raw output is quoted when no template fits it; the ear gives up before this.
 _MAX_QUOTED_CHARACTERS = 300
+# An answer that was broken off counts as told from here on: two or three words.
+_TELLING_CHARACTERS = 12
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,15 @@ class Script:
         return Plan(outputs, self._cut(reply), tells, user["id"])
 
     def _news(self, items: Items) -> list[Item]:
-        """Return the outputs that no answer has told yet; a seeded answer has told all before it."""
-        start = 1 + max((i for i, item in enumerate(items.items) if _is_seeded_answer(item, items)), default=-1)
-        outputs = (item for item in items.items[start:] if item["type"] == "function_call_output")
-        return [output for output in outputs if output["call_id"] not in self.told]
+        """Return the outputs that no answer has told yet, neither one of this connection nor a seeded one."""
+        outputs = ((i, item) for i, item in enumerate(items.items) if item["type"] == "function_call_output")
+        untold = ((i, output) for i, output in outputs if output["call_id"] not in self.told)
+        return [output for i, output in untold if not self._told_before(items, output, items.items[i + 1 :])]
+
+    def _told_before(self, items: Items, output: Item, later: list[Item]) -> bool:
+        """Say whether a seeded answer tells what this output would be told as: a rebuilt conversation is read."""
+        words = self._answer(items, output)
+        return any(_tells(text_of(item), words) for item in later if _is_seeded_answer(item, items))
 
     def _unanswered(self, items: Items) -> Item | None:
         """Return what the user said last, unless the model or a seeded item reacted to it already."""
@@ -208,6 +215,14 @@ class _Reply:
 
 def _is_seeded_answer(item: Item, items: Items) -> bool:
     return item.get("role") == "assistant" and item["id"] in items.seeded
+
+
+def _tells(said: str, words: str) -> bool:
+    """Say whether these words were said, to their end or up to where the user broke in."""
+    if words in said:
+        return True
+    start = said.rfind(words[:_TELLING_CHARACTERS])
+    return start >= 0 and words.startswith(said[start:])
 
 
 def _first(templates: list[str] | None, values: dict[str, Any]) -> str | None:

@@ -16,6 +16,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from simulator.control import CONTROL_PATH, Control, may_control
 from simulator.conversation import Conversation
 from simulator.door import HEALTH_PATH, PATHS, SUBPROTOCOL, Wish, key_of, refusal_body
 from simulator.faults import Fuse, Ledger
@@ -36,6 +37,7 @@ class Simulator:
     """A Realtime API on a local address.
 
     ``key``: when set, connections with another one are refused with 401. ``port`` 0 takes a free one.
+    ``control``: faults on demand at ``/control``; None leaves that door away.
     """
 
     scenario: Scenario = field(default_factory=lambda: load("demo"))
@@ -44,6 +46,7 @@ class Simulator:
     key: str | None = None
     record: Path | None = None
     senses: Senses = REAL_SENSES
+    control: Control | None = None
     _ledger: Ledger = field(default_factory=Ledger)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -66,7 +69,7 @@ class Simulator:
                 await self._talk(connection, recorder)
 
             def decide(connection: ServerConnection, request: Request) -> Response | None:
-                return self._decide(request, recorder)
+                return self._controlled(connection, request) or self._decide(request, recorder)
 
             async with serve(
                 talk,
@@ -81,6 +84,15 @@ class Simulator:
             ) as server:
                 self.port = next(iter(server.sockets)).getsockname()[1]
                 yield self
+
+    def _controlled(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer a request at the control door, or return None where there is none."""
+        if self.control is None or Wish.of(request.path).path != CONTROL_PATH:
+            return None
+        if not may_control(connection.remote_address[0], request.headers):
+            return _response(HTTPStatus.FORBIDDEN, refusal_body(HTTPStatus.FORBIDDEN), "application/json")
+        status, body = self.control.answer(request.method, request.path)
+        return _response(HTTPStatus(status), body, "application/json")
 
     def _decide(self, request: Request, recorder: Recorder) -> Response | None:
         """Refuse a request, or return None to let it in."""
@@ -103,12 +115,15 @@ class Simulator:
             return 400, f"There is no scenario {wish.scenario!r}; there are {', '.join(shipped())}."
         scenario = self._scenario_of(wish)
         refused = self._ledger.refusal(scenario.name, scenario.knobs)
+        if refused is None and self.control is not None:
+            refused = self.control.refusal()
         if refused is not None:
             return refused.status, None
         return (404, None) if wish.call_id is not None else None
 
     def _scenario_of(self, wish: Wish) -> Scenario:
-        return load(wish.scenario) if wish.scenario else self.scenario
+        scenario = load(wish.scenario) if wish.scenario else self.scenario
+        return self.control.turned(scenario) if self.control else scenario
 
     async def _talk(self, connection: ServerConnection, recorder: Recorder) -> None:
         assert connection.request is not None  # noqa: S101 - set since the handshake
@@ -118,7 +133,13 @@ class Simulator:
         recorder.note(number, "open", connection.request.path)
         conversation = Conversation(scenario, wish.model or _DEFAULT_MODEL)
         fuse = Fuse(scenario.name, scenario.knobs.drop, self._ledger)
-        await Session(connection, number, conversation, self.senses, fuse, recorder).run()
+        session = Session(connection, number, conversation, self.senses, fuse, recorder)
+        open_connections = self.control.connections if self.control else {}
+        open_connections[number] = session
+        try:
+            await session.run()
+        finally:
+            del open_connections[number]
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -144,4 +165,4 @@ async def serve_until_told(simulator: Simulator) -> None:
         await told.wait()
 
 
-__all__ = ["NO_SENSES", "REAL_SENSES", "ScenarioError", "Senses", "Simulator", "serve_until_told"]
+__all__ = ["NO_SENSES", "REAL_SENSES", "Control", "ScenarioError", "Senses", "Simulator", "serve_until_told"]

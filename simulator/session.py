@@ -26,6 +26,8 @@ from simulator.wire import Event, server_event
 
 # The close code of a connection that ended without a close frame.
 _ABNORMAL = 1006
+# The first bytes of a text frame of 4 KiB that never comes.
+_HALF_A_FRAME = b'\x81\x7e\x10\x00{"type":"response.out'
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Session:
         self._outbox: asyncio.Queue[Event | HangUp] = asyncio.Queue()
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._hung = False
 
     async def run(self) -> None:
         """Serve the connection until either side ends it."""
@@ -76,9 +79,41 @@ class Session:
                 task.cancel()
         self._recorder.note(self._number, "close", self._connection.close_code)
 
+    def drop(self, code: int) -> None:
+        """End the connection; what is in the outbox still goes out first, unless it is cut (1006)."""
+        if code == _ABNORMAL:
+            self._connection.transport.abort()
+        else:
+            self._perform([HangUp(code)])
+
+    def cut(self) -> None:
+        """End the connection in the middle of a frame."""
+        self._connection.transport.write(_HALF_A_FRAME)
+        self._connection.transport.close()
+
+    def hang(self) -> None:
+        """Answer pings, and say nothing more."""
+        self._hung = True
+
+    def blackhole(self) -> None:
+        """Read nothing more either."""
+        self._hung = True
+        self._connection.transport.pause_reading()
+
+    def expire(self) -> None:
+        """End the session as after its longest time."""
+        self._perform(self._conversation.expire())
+
+    def shown(self) -> dict[str, Any]:
+        """Tell the session's id and when it expires."""
+        session = self._conversation.stage.session
+        return {"session": session["id"], "expires_at": session["expires_at"]}
+
     def _take(self, frame: str | bytes) -> None:
         event = _readable(frame)
         self._recorder.event(self._number, "in", event)
+        if self._hung:
+            return
         code = self._fuse.blows(str(event.get("type")) if isinstance(event, dict) else "")
         self._perform([HangUp(code)] if code else self._conversation.receive(frame))
 
@@ -149,6 +184,8 @@ class Session:
                     return
 
     async def _send(self, event: Event) -> int | None:
+        if self._hung:
+            return None
         await self._connection.send(json.dumps(event))
         self._recorder.event(self._number, "out", event)
         return self._fuse.blows(event["type"])
