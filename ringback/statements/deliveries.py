@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Update, select, update
+from sqlalchemy import Select, Update, literal, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Delivery
-from ringback.statements.clock import now
-from ringback.statements.sessions import OWNED
-from ringback.tables import jobs, processes, sessions
+from ringback.statements.processes import lives
+from ringback.statements.sessions import OWNED, is_ours
+from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
 """Answers taken in one statement; a session has few, and the rest come with the next look."""
@@ -37,27 +37,26 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
 
     0 rows: nothing is ready, or this gateway no longer owns the session.
     """
+    mine = (
+        select(sessions.c.id, sessions.c.epoch)
+        .where(is_ours(session_id, gateway_id, epoch), lives(literal(gateway_id)))
+        # An epoch that begins meanwhile waits for this and replays what it took, or this waits and takes nothing. An
+        # answer that came after that epoch's replay would else be sent into a conversation that is over.
+        .with_for_update(read=True, of=sessions)
+        .cte("mine")
+    )
     ready = (
-        select(jobs.c.id)
-        .where(jobs.c.session_id == session_id, jobs.c.delivery == Delivery.READY)
+        select(jobs.c.id, mine.c.epoch)
+        .where(jobs.c.session_id == mine.c.id, jobs.c.delivery == Delivery.READY)
         .order_by(jobs.c.id)
         .limit(TAKE_AT_ONCE)
-        .with_for_update()
+        .with_for_update(of=jobs)
         .cte("ready")  # worked out once, where a subquery may be run for each row, and forget its limit
     )
     return (
         update(jobs)
-        .where(
-            jobs.c.id == ready.c.id,
-            jobs.c.delivery == Delivery.READY,
-            jobs.c.session_id == sessions.c.id,
-            sessions.c.gateway_id == gateway_id,
-            sessions.c.epoch == epoch,
-            sessions.c.state.in_(OWNED),
-            processes.c.id == sessions.c.gateway_id,
-            processes.c.lease_until > now(),
-        )
-        .values(delivery=Delivery.SENT, delivered_epoch=sessions.c.epoch)
+        .where(jobs.c.id == ready.c.id, jobs.c.delivery == Delivery.READY)
+        .values(delivery=Delivery.SENT, delivered_epoch=ready.c.epoch)
         .returning(jobs.c.id, jobs.c.call_id, jobs.c.tool, jobs.c.state, jobs.c.result, jobs.c.error)
     )
 
