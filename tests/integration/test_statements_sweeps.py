@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Executable, Row, select, update
+from sqlalchemy import Executable, select, update
 
 from ringback.outcomes import MESSAGES, from_row, succeeded
 from ringback.statements import clock, deliveries, jobs, processes, sweeps
@@ -15,6 +15,7 @@ from ringback.statements.sweeps import AT_ONCE, FENCE_GRACE_SECONDS, MAX_RESCUES
 from ringback.tables import jobs as jobs_table
 from ringback.tables import processes as processes_table
 from tests.integration.statement_rows import ORDER, WEATHER, Rows, connected, new_job, seconds_from_now, world
+from tests.integration.two_connections import both_sweep
 
 SUNNY = succeeded({"sky": "clear"})
 PAST = seconds_from_now(-FENCE_GRACE_SECONDS - 0.1)
@@ -234,16 +235,6 @@ def test_the_sessions_of_a_gateway_that_lives_go_on(rows: Rows) -> None:
 
 
 # — many at once —
-
-
-def both_sweep(database: str, rows: Rows, sweep: Executable) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
-    """What two sweepers take, the first of which has not committed when the second comes."""
-    with connected(database) as other:
-        first = other.execute(sweep).all()
-        rows.connection.exec_driver_sql("SET lock_timeout = '5s'")  # A sweeper that waits for another fails.
-        second = rows.run(sweep)
-        other.commit()
-    return first, second
 
 
 def many_asked(rows: Rows, number: int, **columns: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Row, select, text
 
 from ringback.tables import jobs
-from tests.integration.statement_rows import connected
+from tests.integration.statement_rows import Rows, connected
 
 PATIENCE = 20.0
 """Seconds until a test says that something will not happen."""
@@ -73,3 +73,13 @@ def another(database: str) -> Iterator[Other]:
 def held(job: object) -> Executable:
     """A lock on that job's row, until the transaction ends."""
     return select(jobs.c.id).where(jobs.c.id == job).with_for_update()
+
+
+def both_sweep(database: str, rows: Rows, sweep: Executable) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+    """What two sweepers take, the first of which has not committed when the second comes."""
+    with connected(database) as other:
+        first = other.execute(sweep).all()
+        rows.connection.exec_driver_sql("SET lock_timeout = '5s'")  # A sweeper that waits for another fails.
+        second = rows.run(sweep)
+        other.commit()
+    return first, second
