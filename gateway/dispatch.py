@@ -11,6 +11,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+from gateway.bell import Bell
 from gateway.conversation.actions import RecordCall
 from gateway.store import Store
 from ringback.broker import TASK, make_app
@@ -29,6 +30,7 @@ class Dispatch:
         self._store = store
         self._gateway_id = gateway_id
         self._celery = make_app(redis_url)
+        self.bell = Bell(redis_url)
         self._threads = ThreadPoolExecutor(PUBLISHERS, thread_name_prefix="publish")
 
     async def record(self, record: RecordCall, epoch: int) -> bool:
@@ -36,13 +38,15 @@ class Dispatch:
         statement = jobs.admit(record.job, self._gateway_id, epoch, record.outcome)
         return bool(await self._store.rows(statement))
 
-    async def publish(self, job_id: UUID, queue: str) -> None:
-        """Hand the job's id to its queue; a failure is only lateness."""
+    async def publish(self, job_id: UUID, queue: str) -> bool:
+        """Hand the job's id to its queue. False: it was not taken, which is only lateness."""
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._threads, self._send, str(job_id), queue)
         except Exception as problem:  # kombu and redis raise a family of errors with no common parent but this
             log.warning("job %s is not published yet (%s); a sweeper will", job_id, type(problem).__name__)
+            return False
+        return True
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

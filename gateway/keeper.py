@@ -10,14 +10,19 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Executable
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.dispatch import Dispatch
 from gateway.store import Store
 from ringback.lease import LeaseClock
 from ringback.settings import RENEW_SECONDS, SWEEP_SECONDS
-from ringback.statements import processes, sweeps
+from ringback.statements import processes
+from ringback.sweeping import PASSING, Ask, Publish, Ring, Round, Run, Step, Sweeping, Tell
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +35,7 @@ class Keeper:
         self._store = store
         self._dispatch = dispatch
         self._lease = LeaseClock(time.monotonic())
+        self._sweeping = Sweeping(gateway_id)
 
     @property
     def is_current(self) -> bool:
@@ -55,10 +61,12 @@ class Keeper:
 
     async def sweep(self) -> None:
         """Publish what nobody claimed, take back what the dead held, time out what is overdue."""
+        more = False
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(0 if more else SWEEP_SECONDS)
+            more = False
             try:
-                await self._sweep_once()
+                more = await self._carry_out(self._sweeping.round())
             except (SQLAlchemyError, OSError) as problem:
                 log.warning("the sweep is put off (%s)", type(problem).__name__)
 
@@ -68,15 +76,47 @@ class Keeper:
             await self._store.count(processes.retire(self._gateway_id))
         except (SQLAlchemyError, OSError) as problem:
             log.warning("the lease runs out by itself (%s)", type(problem).__name__)
+        await self._dispatch.bell.close()
 
-    async def _sweep_once(self) -> None:
-        for taken in await self._store.rows(sweeps.take_back_lost(self._gateway_id)):
-            log.warning("job %s was taken back from a lost worker: %s", taken.id, taken.state)
-        for overdue in await self._store.rows(sweeps.time_out_overdue()):
-            log.warning("job %s is overdue: %s", overdue.id, overdue.state)
-        for lost in await self._store.rows(sweeps.let_go_lost_sessions(self._gateway_id)):
-            log.warning("session %s has ended with its gateway", lost.id)
-        await self._store.count(sweeps.keep_late_answers())
-        await self._store.count(processes.forget_old())
-        for due in await self._store.rows(sweeps.publish_due()):
-            await self._dispatch.publish(due.id, due.queue)
+    async def _carry_out(self, sweeping: Round) -> bool:
+        """One round; returns what it does: True where the next one should follow at once."""
+        answer: Any = None
+        try:
+            while True:
+                answer = await self._do(sweeping.send(answer))
+        except StopIteration as over:
+            return bool(over.value)
+
+    async def _do(self, step: Step) -> Any:
+        match step:
+            case Run(statement, returns):
+                return await self._run(statement, returns)
+            case Ask(commands):
+                return await self._dispatch.bell.ask(commands)
+            case Publish(jobs):
+                return await self._publish(jobs)
+            case Ring(gateway_id, session_id):
+                await self._dispatch.bell.ring(gateway_id, session_id)
+            case Tell(text):
+                log.info("%s", text)
+        return None
+
+    async def _run(self, statement: Executable, returns: bool) -> Sequence[Any] | None:
+        try:
+            if returns:
+                return await self._store.rows(statement)
+            await self._store.count(statement)
+        except DBAPIError as problem:
+            if getattr(problem.orig, "sqlstate", None) not in PASSING:
+                raise
+            return None
+        return []
+
+    async def _publish(self, jobs: Iterable[tuple[UUID, str]]) -> int:
+        """A broker that refuses one message refuses them all. Once more, as a connection may have gone stale."""
+        published = 0
+        for job in jobs:
+            if not (await self._dispatch.publish(*job) or await self._dispatch.publish(*job)):
+                break
+            published += 1
+        return published

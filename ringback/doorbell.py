@@ -22,9 +22,11 @@ def stream_of(gateway_id: str) -> str:
     return f"ringback:doorbell:{gateway_id}"
 
 
-def ring(session_id: UUID) -> dict[str, str]:
-    """The fields of an entry: XADD takes them as they are."""
-    return {FIELD: str(session_id)}
+def commands(gateway_id: str, session_id: UUID) -> tuple[tuple[str | int, ...], ...]:
+    """What rings a gateway about a session, as commands of Redis; the entry expires with the stream."""
+    stream = stream_of(gateway_id)
+    entry = ("XADD", stream, "MAXLEN", "~", MAX_LENGTH, "*", FIELD, str(session_id))
+    return entry, ("EXPIRE", stream, TIME_TO_LIVE)
 
 
 def heard(fields: dict[str, str]) -> UUID | None:

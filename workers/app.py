@@ -104,7 +104,7 @@ def _prepare(instance: Any, conf: Any, **_: Any) -> None:
         sys.stderr.write(f"{problem}\n")
         raise SystemExit(USAGE_EXIT) from None
     instance.quiet = True
-    conf.broker_url = settings.redis_url
+    conf.broker_url = publisher.conf.broker_url = settings.redis_url
     conf.task_queues = {name: {} for name in queues}
 
 
@@ -119,10 +119,12 @@ def _log(loglevel: int, **_: Any) -> None:
 
 
 def _publish(job_id: UUID, queue: str) -> None:
-    app.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
+    publisher.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
 
 
 app: Celery = make()
+publisher: Celery = make_app(NO_BROKER)
+"""Its round trips are short, where the consumer's wait for a message."""
 process = WorkerProcess(_publish)
 app.task(name=TASK, ignore_result=True)(take)
 

@@ -1,8 +1,12 @@
-"""Ring the gateway that holds a session: its answer is ready. The table is the guarantee, this is the speed."""
+"""Redis beside the broker: ring the gateway that holds a session, and ask whether Redis is there and remembers.
+
+The table is the guarantee, this is the speed.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ringback import doorbell
+from ringback.sweeping import Command
 from workers.logs import Seldom
 
 CONNECTIONS = 4
@@ -18,11 +23,12 @@ CONNECTIONS = 4
 SECONDS = 0.5
 """For anything Redis does here: the gateway looks into the table before a second has passed."""
 
-_seldom = Seldom(logging.getLogger(__name__))
+logger = logging.getLogger(__name__)
+_seldom = Seldom(logger)
 
 
 class Bell:
-    """A client of Redis that rings and never raises."""
+    """A client of Redis that rings and asks, and never raises."""
 
     def __init__(self, redis_url: str) -> None:
         pool = BlockingConnectionPool.from_url(
@@ -37,15 +43,19 @@ class Bell:
 
     def ring(self, gateway_id: str, session_id: UUID) -> None:
         """Put an entry into the gateway's stream; a failure is logged, and forgotten."""
-        stream = doorbell.stream_of(gateway_id)
-        fields: dict[Any, Any] = {**doorbell.ring(session_id)}  # redis-py's type for it is invariant
+        if self.ask(doorbell.commands(gateway_id, session_id)) is None:
+            _seldom.warning("could not ring a gateway, it will look by itself")
+
+    def ask(self, commands: Sequence[Command]) -> list[Any] | None:
+        """Send the commands at once: their answers, or None where Redis does not answer or refuses one."""
         try:
             with self._redis.pipeline(transaction=False) as pipe:
-                pipe.xadd(stream, fields, maxlen=doorbell.MAX_LENGTH, approximate=True)
-                pipe.expire(stream, doorbell.TIME_TO_LIVE)
-                pipe.execute()
+                for command in commands:
+                    pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+                return list(pipe.execute())
         except (RedisError, OSError) as problem:
-            _seldom.warning("could not ring a gateway, it will look by itself: %s", problem)
+            logger.debug("Redis: %s", problem)
+            return None
 
     def close(self) -> None:
         """Close the connections."""

@@ -20,7 +20,7 @@ from workers.lease import FENCED_EXIT
 from workers.registry import load_tools, queues_of
 from workers.settings import WorkerSettings
 from workers.station import Station
-from workers.sweeper import Publish
+from workers.sweeper import Publisher
 
 READY_SECONDS = 5.0
 """How long the first message waits for Postgres, so that a worker that says it is ready has announced its tools."""
@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 class WorkerProcess:
     """What this process has: settings and tools, and a station where jobs run."""
 
-    def __init__(self, publish: Publish) -> None:
-        self._publish = publish
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
         self._prepared: tuple[WorkerSettings, dict[str, Tool]] | None = None
         self._queues: Sequence[str] = ()
         self._station: Station | None = None
@@ -73,7 +73,7 @@ class WorkerProcess:
         """In a process that a pool has made; a solo pool says so of the only one."""
         if self._station is None:
             settings, tools = self._ready()
-            self._station = Station(settings, tools, self._queues, self._publish)
+            self._station = Station(settings, tools, self._queues, self._publisher)
             self._station.start()
 
     def station(self) -> Station:

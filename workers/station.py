@@ -15,7 +15,7 @@ from workers.registry import served_on
 from workers.running import Running
 from workers.settings import WorkerSettings
 from workers.store import Store
-from workers.sweeper import Publish, Sweeper
+from workers.sweeper import Hands, Publisher, Sweeper
 
 FENCE_SECONDS = 0.3
 """For async tools to be cancelled in: well inside the second that is left before others take over."""
@@ -30,7 +30,7 @@ class Station:
     """
 
     def __init__(
-        self, settings: WorkerSettings, tools: Mapping[str, Tool], queues: Sequence[str], publish: Publish
+        self, settings: WorkerSettings, tools: Mapping[str, Tool], queues: Sequence[str], publisher: Publisher
     ) -> None:
         self.tools = tools
         self.store = Store(settings.database_url, settings.database_connections)
@@ -40,7 +40,8 @@ class Station:
         self.notes = Notes(self.store)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
         self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced)
-        self.sweeper = Sweeper(self.store.outcomes, self.lease, publish, self.bell.ring)
+        self.hands = Hands(self.store.outcomes, publisher, self.bell)
+        self.sweeper = Sweeper(self.hands, self.lease)
 
     def start(self) -> None:
         """Register, begin to renew, and take part in the sweeping."""

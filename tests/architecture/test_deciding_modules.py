@@ -23,6 +23,7 @@ DECIDING = (
     "ringback/outcomes",
     "ringback/schema",
     "ringback/statements",
+    "ringback/sweeping",
     "ringback/tools",
     "simulator/conversation",
     "simulator/responses",

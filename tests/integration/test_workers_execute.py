@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import Thread
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -14,12 +14,13 @@ from ringback.outcomes import succeeded
 from ringback.settings import load
 from ringback.statements import jobs as statements
 from ringback.statements import processes
+from ringback.sweeping import Sweeping
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
 from workers.execute import claim, run_job, settle
 from workers.registry import load_tools
 from workers.settings import WorkerSettings
 from workers.station import Station
-from workers.sweeper import sweep
+from workers.sweeper import Hands, Publisher
 
 
 @pytest.fixture
@@ -40,6 +41,12 @@ def station(line: Line) -> Iterator[Station]:
     station.stop()
 
 
+def sweep(station: Station, publisher: Publisher) -> bool:
+    """One round, with the first look at Redis that a process takes."""
+    hands = Hands(station.store.outcomes, publisher, station.bell)
+    return hands.carry_out(Sweeping(station.lease.worker_id).round())
+
+
 def run(line: Line, station: Station, tool: str, **arguments: Any) -> Any:
     """One attempt; the job's row after it."""
     job_id = line.admit(tool, **arguments)
@@ -53,7 +60,7 @@ def run_to_its_end(line: Line, station: Station, tool: str, **arguments: Any) ->
     run_job(station, job_id)
 
     def over() -> Any:
-        sweep(station.store.outcomes, station.lease.worker_id, lambda due, _: run_job(station, due), station.bell.ring)
+        sweep(station, lambda due, _: run_job(station, due))
         row = line.job(job_id)
         return row if row.finished_at else None
 
@@ -187,15 +194,9 @@ def test_what_became_ready_in_a_sweep_rings_its_gateway(line: Line, station: Sta
     job_id = line.admit("pay_for_ages")
     assert line.run(statements.claim(job_id, "worker-that-is-gone")) == 1
     line.run(text("UPDATE jobs SET effect_started = true"))
-    rung: list[tuple[str, UUID]] = []
-    sweep(
-        station.store.outcomes,
-        station.lease.worker_id,
-        lambda *_: None,
-        lambda gateway, session: rung.append((gateway, session)),
-    )
+    sweep(station, lambda *_: None)
     assert line.job(job_id).state == "unknown"
-    assert rung == [("gateway-of-the-test", line.session)]
+    assert line.rung() == [str(line.session)]
 
 
 def test_a_broker_that_refuses_stops_the_round_and_loses_nothing(line: Line, station: Station) -> None:
@@ -205,5 +206,5 @@ def test_a_broker_that_refuses_stops_the_round_and_loses_nothing(line: Line, sta
     def refuse(*_: object) -> None:
         raise ConnectionError("no broker")
 
-    assert sweep(station.store.outcomes, station.lease.worker_id, refuse, station.bell.ring) == 0
+    assert sweep(station, refuse) is False
     assert (line.job(job_id).state, line.job(job_id).publish_count) == ("pending", 1)

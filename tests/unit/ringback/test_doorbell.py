@@ -6,13 +6,15 @@ from uuid import uuid4
 
 import pytest
 
-from ringback.doorbell import heard, ring, stream_of
+from ringback.doorbell import MAX_LENGTH, TIME_TO_LIVE, commands, heard, stream_of
 
 
 def test_an_entry_names_a_session_and_nothing_else() -> None:
     session_id = uuid4()
-    assert ring(session_id) == {"session": str(session_id)}
-    assert heard(ring(session_id)) == session_id
+    entry, expiry = commands("gw_1", session_id)
+    assert entry == ("XADD", "ringback:doorbell:gw_1", "MAXLEN", "~", MAX_LENGTH, "*", "session", str(session_id))
+    assert expiry == ("EXPIRE", "ringback:doorbell:gw_1", TIME_TO_LIVE)
+    assert heard({"session": str(session_id)}) == session_id
 
 
 def test_each_gateway_has_a_stream_of_its_own() -> None:

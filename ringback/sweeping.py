@@ -1,0 +1,166 @@
+"""What any process does for all of them: let go, take back, time out, publish again. Decides, and does nothing.
+
+A round is a generator. It yields one step after the other, is sent what came of each, and decides from that; gateways
+(`gateway/keeper.py`) and workers (`workers/sweeper.py`) only carry the steps out, each in its own way. Any number of
+processes may sweep at once.
+
+Redis is looked at before anything is published. Where it does not answer, nothing is published, or the pauses of
+`sweeps.publish_due` would grow while nobody can hear. Where it has forgotten (flushed, restarted without its data, a
+replica that took over), or was out of reach and is back, whatever is pending is published again at once. It has
+forgotten where our marker is gone; one process of all wins the right to set it again, and does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Executable
+
+from ringback.jobs import LIVE, JobState
+from ringback.statements import processes, sweeps
+from ringback.statements.sessions import owners
+
+MARKER = "ringback:remembers"
+"""A key without expiry: while it is there, Redis has forgotten nothing."""
+BACK = "ringback:back"
+"""Who publishes again after Redis was out of reach: the first of those that noticed."""
+CLAIM_MS = 2_000
+"""How long the one that publishes everything again is waited for; if it dies meanwhile, the next one does it."""
+FORGET_EVERY = 120
+"""Rounds: about once a minute, rows of processes that are long gone are removed."""
+PASSING = frozenset({"40001", "40P01"})
+"""SQLSTATEs of a serialization failure and of a deadlock: the statement is tried again in the next round."""
+
+Command = tuple[str | int, ...]
+"""A command of Redis, word by word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run the statement in a transaction of its own; wants its rows ([] where it has none), or None where it failed in
+    a way that passes (`PASSING`).
+    """
+
+    statement: Executable
+    returns: bool = True
+    """False: it is known to return no rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send Redis the commands at once; wants the answers, or None where it does not answer or refuses one."""
+
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Hand each job's id to its queue, in order; wants how many were taken before the first that was not."""
+
+    jobs: tuple[tuple[UUID, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Tell the gateway that its session has something ready; a failure is only lateness."""
+
+    gateway_id: str
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A line for the log."""
+
+    text: str
+
+
+Step = Run | Ask | Publish | Ring | Tell
+Round = Generator[Step, Any, bool]
+"""Returns True where there was more than one round takes: the next one should follow at once."""
+
+
+class Sweeping:
+    """One process's sweeping: what it must know from one round to the next.
+
+    Args:
+        sweeper_id: the process that declares others lost.
+    """
+
+    def __init__(self, sweeper_id: str) -> None:
+        self._sweeper_id = sweeper_id
+        self._rounds = 0
+        self._away = False
+        self._suspect: set[str] = set()
+
+    def suspect(self, queues: Iterable[str]) -> None:
+        """Messages of these queues may be gone with whoever had taken them: the next round sees to it."""
+        self._suspect |= set(queues)
+
+    def round(self) -> Round:
+        """Jobs are taken back before the publishing, so that the same round sends them out again."""
+        more = yield from self._lost_ones()
+        more |= yield from self._finish_and_take_back()
+        more |= len((yield Run(sweeps.end_unresumed())) or ()) >= sweeps.AT_ONCE
+        yield Run(sweeps.keep_late_answers(), returns=False)
+        if self._rounds % FORGET_EVERY == 0:
+            yield Run(processes.forget_old(), returns=False)
+        self._rounds += 1
+        return (yield from self._publish()) or more
+
+    def _lost_ones(self) -> Round:
+        sessions = (yield Run(sweeps.let_go_lost_sessions(self._sweeper_id))) or ()
+        for session in sessions:
+            yield Tell(f"session {session.id} has lost its gateway: {session.state}")
+        for worker in (yield Run(processes.lose_workers(self._sweeper_id))) or ():
+            yield Tell(f"{worker.id} is lost")
+            self.suspect(worker.queues)
+        return len(sessions) >= sweeps.AT_ONCE
+
+    def _finish_and_take_back(self) -> Round:
+        lost = (yield Run(sweeps.take_back_lost(self._sweeper_id))) or ()
+        overdue = (yield Run(sweeps.time_out_overdue())) or ()
+        for job in lost:
+            yield Tell(f"job {job.id} was taken back from a lost worker: {job.state}")
+        for job in overdue:
+            yield Tell(f"job {job.id} is overdue: {job.state}")
+        finished = {job.session_id for job in (*lost, *overdue) if JobState(job.state) not in LIVE}
+        if finished:
+            for session in (yield Run(owners(finished))) or ():
+                yield Ring(session.gateway_id, session.id)
+        return max(len(lost), len(overdue)) >= sweeps.AT_ONCE
+
+    def _publish(self) -> Round:
+        if not (yield from self._redis_is_there()):
+            return False
+        if self._suspect and (yield Run(sweeps.publish_again(self._suspect), returns=False)) is not None:
+            self._suspect = set()
+        due = (yield Run(sweeps.publish_due())) or ()
+        if not due:
+            return False
+        published = yield Publish(tuple((job.id, job.queue) for job in due))
+        if published < len(due):
+            yield Tell(f"{len(due) - published} jobs could not be published; they will be once the broker takes them")
+            self._away = True
+            return False
+        return len(due) >= sweeps.AT_ONCE
+
+    def _redis_is_there(self) -> Round:
+        """True where jobs can be published; what Redis may have forgotten is due again by then."""
+        keys = (MARKER, BACK) if self._away else (MARKER,)
+        won = yield Ask(tuple(("SET", key, self._sweeper_id, "NX", "PX", CLAIM_MS) for key in keys))
+        if won is None:
+            if not self._away:
+                yield Tell("Redis cannot be reached; nothing is published until it is back")
+            self._away = True
+            return False
+        if any(won):
+            if (yield Run(sweeps.publish_again(), returns=False)) is None:
+                return False
+            yield Ask((("PERSIST", MARKER),))
+            yield Tell("Redis is back, or has forgotten: everything pending is published again")
+        self._away = False
+        return True
