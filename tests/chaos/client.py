@@ -1,0 +1,268 @@
+"""One virtual client: it asks for calls, and comes back with its token whenever the line ends.
+
+`Story` is what it remembers, and knows no I/O; the checker reads it when the run is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+
+from tests.chaos.ledger import CANARY, canary
+
+TOOLS = ("look_up", "reckon", "book", "charge", "dispense", "stumble", "ponder", "deliver")
+WEIGHTS = (6, 4, 4, 4, 3, 2, 1, 1)
+MOST_CALLS = 8
+"""Calls of one question; more than one response of the model's makes."""
+ASKS_IN_A_LIFE = (8, 60)
+"""After so many questions a client says goodbye and begins anew: sessions end in a run as well."""
+IMPATIENT = 0.08
+"""The share of questions that come while the last one is not answered."""
+PATIENCE_SECONDS = 8.0
+"""How long an answer is awaited before the next question is asked; a dead epoch never answers."""
+FIRST_BACKOFF_SECONDS = 0.1
+LAST_BACKOFF_SECONDS = 2.0
+NOT_FOUND = 404
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Story:
+    """What one client did and heard. `number` stands in everything that it asks for."""
+
+    number: int
+    sessions: list[str] = field(default_factory=list)
+    """Ids of its sessions, in order."""
+    token: str | None = None
+    epoch: int = 0
+    begun: int = 0
+    resumed: int = 0
+    refused: int = 0
+    """Tokens that were not taken."""
+    rebuilt: int = 0
+    asked: int = 0
+    answered: int = 0
+    waiting: set[str] = field(default_factory=set)
+    """Canaries of the last question that nobody spoke of yet."""
+    foreign: set[str] = field(default_factory=set)
+    """Canaries of others: none may ever be heard."""
+    double: list[str] = field(default_factory=list)
+    """Sessions that two gateways gave to us for one token."""
+    closes: dict[int, int] = field(default_factory=dict)
+    last_words: bool | None = None
+    """Whether the question that was asked in the calm was answered."""
+
+    def hear(self, frame: str) -> Event:
+        """One frame, as it came."""
+        self.foreign |= {match.group() for match in CANARY.finditer(frame) if int(match[1]) != self.number}
+        event: Event = json.loads(frame)
+        kind = event["type"]
+        if kind == "session.created" and (named := event["session"]["id"]) not in self.sessions[-1:]:
+            self.sessions.append(named)
+        elif kind == "ringback.session.resumable":
+            self.token, self.epoch = event["token"], event["epoch"]
+        elif kind == "ringback.session.rebuilt":
+            self.rebuilt += 1
+            self.epoch = event["epoch"]
+        elif kind == "response.done":
+            self._listen(event)
+        return event
+
+    def ask(self, chance: random.Random) -> Event:
+        """The next question, as a typed message."""
+        self.asked += 1
+        count = chance.choice((1, 1, 2, 2, 3, 4, MOST_CALLS))
+        tools = chance.choices(TOOLS, WEIGHTS, k=count)
+        calls = [(tool, canary(self.number, self.asked, place)) for place, tool in enumerate(tools)]
+        self.waiting = {asked for _, asked in calls}
+        return self.words(ask=self.asked, calls=calls)
+
+    def words(self, **said: Any) -> Event:
+        """A typed message that the fake model understands."""
+        content = [{"type": "input_text", "text": json.dumps({"client": self.number, **said})}]
+        return {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
+
+    def closed(self, code: int) -> None:
+        self.closes[code] = self.closes.get(code, 0) + 1
+
+    def _listen(self, event: Event) -> None:
+        spoken = {match.group() for match in CANARY.finditer(json.dumps(event["response"].get("output")))}
+        was, self.waiting = self.waiting, self.waiting - spoken
+        if was and not self.waiting:
+            self.answered += 1
+
+
+class VirtualClient:
+    """Keeps one conversation going.
+
+    Args:
+        addresses: `ws://…/v1/realtime` of each gateway.
+        pause: mean seconds between an answer and the next question.
+    """
+
+    def __init__(self, story: Story, token: str, addresses: list[str], seed: int, pause: float) -> None:
+        self.story = story
+        self._token = token
+        self._addresses = addresses
+        self._chance = random.Random(seed)
+        self._pause = pause
+        self._socket: ClientConnection | None = None
+        self._news = asyncio.Event()
+        self._calm = asyncio.Event()
+        self._asks_left = 0
+        self._over = False
+        self.twice = False
+        """The next resumption is tried at two gateways at once."""
+
+    async def run(self) -> None:
+        """Until `end`."""
+        while not self._over:
+            socket = await self._come_in()
+            if socket is not None:
+                await self._converse(socket)
+
+    def hang_up(self, *, twice: bool = False) -> None:
+        """Lose the connection without a goodbye."""
+        self.twice = twice
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    async def last_question(self, within: float) -> None:
+        """In the calm: ask once more, and see whether it is answered; no other question follows."""
+        self._calm.set()
+        self._news.set()
+        self.story.last_words = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not self.story.last_words:
+                    await self._ask_and_wait()
+
+    async def say_goodbye(self) -> None:
+        """Name the session in its last conversation, for the checker, and end it."""
+        if self._socket is not None:
+            with suppress(ConnectionClosed):
+                await self._socket.send(json.dumps(self.story.words(goodbye=self.story.sessions[-1])))
+        await asyncio.sleep(1.0)
+
+    async def end(self) -> None:
+        """A goodbye for good."""
+        self._over = True
+        if self._socket is not None:
+            await self._leave(self._socket)
+
+    async def _leave(self, socket: ClientConnection) -> None:
+        """A close code of 1000 ends the session, and its token with it."""
+        self.story.token = None
+        with suppress(ConnectionClosed):
+            await socket.close(1000)
+
+    async def _ask_and_wait(self) -> None:
+        socket = self._socket
+        if socket is None:
+            await asyncio.sleep(0.1)
+            return
+        with suppress(ConnectionClosed, TimeoutError):
+            await self._ask(socket)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._answered(socket)
+            self.story.last_words = True
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        asking = asyncio.create_task(self._ask_on(socket))
+        try:
+            while True:
+                frame = await socket.recv(decode=True)
+                self.story.hear(frame)
+                self._news.set()
+        except ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd else 1006
+            self.story.closed(code)
+        finally:
+            self._socket = None
+            self._news.set()
+            asking.cancel()
+
+    async def _ask_on(self, socket: ClientConnection) -> None:
+        with suppress(ConnectionClosed):
+            while not self._calm.is_set():
+                if self._asks_left <= 0:
+                    await self._leave(socket)
+                    return
+                self._asks_left -= 1
+                await self._ask(socket)
+                if self._chance.random() >= IMPATIENT:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(PATIENCE_SECONDS):
+                            await self._answered(socket)
+                await asyncio.sleep(self._chance.expovariate(1 / self._pause))
+
+    async def _ask(self, socket: ClientConnection) -> None:
+        await socket.send(json.dumps(self.story.ask(self._chance)))
+        await socket.send(json.dumps({"type": "response.create"}))
+
+    async def _answered(self, socket: ClientConnection) -> None:
+        while self.story.waiting and self._socket is socket:
+            self._news.clear()
+            await self._news.wait()
+
+    async def _come_in(self) -> ClientConnection | None:
+        """Come back with the token, or begin anew; None where nobody took us, after a pause."""
+        token, twice, self.twice = self.story.token, self.twice, False
+        tries = [self._open(address, token) for address in self._chance.sample(self._addresses, 2 if twice else 1)]
+        results = await asyncio.gather(*tries, return_exceptions=True)
+        sockets = [result for result in results if isinstance(result, ClientConnection)]
+        for other in sockets[1:]:
+            await self._compare(other)
+        if sockets:
+            self._came_in(token)
+            return sockets[0]
+        if any(isinstance(result, InvalidStatus) and result.response.status_code == NOT_FOUND for result in results):
+            self.story.refused += 1
+            self.story.token = None
+        await asyncio.sleep(self._chance.uniform(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS))
+        return None
+
+    async def _compare(self, other: ClientConnection) -> None:
+        """A second gateway took us in for the one token: as somebody new, or is it the same session twice?"""
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                first = json.loads(await other.recv())
+            if first.get("session", {}).get("id") in self.story.sessions[-1:]:
+                self.story.double.append(self.story.sessions[-1])
+        other.transport.abort()
+
+    def _came_in(self, token: str | None) -> None:
+        if token is None:
+            self.story.begun += 1
+            self._asks_left = self._chance.randint(*ASKS_IN_A_LIFE)
+        else:
+            self.story.resumed += 1
+
+    async def _open(self, address: str, resume: str | None) -> ClientConnection:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        if resume is not None:
+            headers["Ringback-Resume"] = resume
+        try:
+            return await connect(
+                f"{address}?ringback=jobs,resume",
+                additional_headers=headers,
+                max_size=None,
+                open_timeout=5,
+                close_timeout=1,
+                ping_interval=2,
+                ping_timeout=4,
+                compression=None,
+            )
+        except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed) as problem:
+            if isinstance(problem, InvalidStatus):
+                raise
+            raise ConnectionError(str(problem)) from None

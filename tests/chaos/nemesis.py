@@ -1,0 +1,128 @@
+"""Carries out the schedule: each fault at its time, in a thread or in the loop, logged and counted."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import psycopg
+import redis
+
+from ringback.broker import TASK, make_app
+from tests.chaos.client import VirtualClient
+from tests.chaos.crew import Crew
+from tests.chaos.faults import AT_ONCE, Fault
+from tests.servers import in_dialect
+
+RECENT = "SELECT id, queue FROM jobs ORDER BY created_at DESC LIMIT 60"
+"""Jobs whose messages come once more, whatever has become of them."""
+QUEUES = ("quick", "slow")
+LOCK_SECONDS = 60
+"""Longer than any fault takes."""
+
+
+@dataclass
+class Nemesis:
+    """What goes wrong in a run, from its first fault to its last."""
+
+    crew: Crew
+    clients: Sequence[VirtualClient]
+    seed: int
+    say: Callable[[str], None]
+    counted: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    """Faults that could not be carried out: a run with many proves less than it says."""
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)
+        self._threads = ThreadPoolExecutor(4 * AT_ONCE, thread_name_prefix="nemesis")
+
+    async def run(self, faults: Sequence[Fault]) -> None:
+        """Every fault at its time; returns when all of them are over."""
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as under_way:
+            for fault in faults:
+                await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
+                self.counted[fault.kind] += 1
+                self.say(f"fault {fault.number}: {fault}")
+                under_way.create_task(self._carry_out(fault))
+
+    async def _carry_out(self, fault: Fault) -> None:
+        if fault.kind in ("lose clients", "resume twice"):
+            self._lose_clients(fault)
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._threads, self._do, fault)
+        except (psycopg.Error, redis.RedisError, OSError) as problem:  # its target is away already
+            self.failed.append(f"{fault}: {type(problem).__name__}")
+
+    def _lose_clients(self, fault: Fault) -> None:
+        twice = fault.kind == "resume twice"
+        for client in self.clients:
+            if self._chance.random() < fault.args["share"] / (2 if twice else 1):
+                client.hang_up(twice=twice)
+
+    def _do(self, fault: Fault) -> None:
+        crew, args, seconds = self.crew, fault.args, fault.seconds
+        match fault.kind:
+            case "kill worker" | "kill gateway":
+                crew.kill(args["name"])
+            case "pause worker" | "pause gateway":
+                crew.pause(args["name"], seconds)
+            case "end worker" | "end gateway":
+                crew.ask_to_end(args["name"])
+            case "restart redis":
+                crew.restart_server("valkey", seconds)
+            case "restart postgres":
+                crew.restart_server("postgres", seconds)
+            case "freeze postgres":
+                crew.freeze_postgres(seconds)
+            case "drop upstream" | "expire upstream":
+                crew.command_upstream("drop", **args)
+            case "refuse upstream":
+                crew.command_upstream("refuse", seconds=seconds, **args)
+            case "hang upstream":
+                crew.command_upstream("hang", seconds=seconds)
+            case _:
+                self._trouble_servers(fault.kind)
+
+    def _trouble_servers(self, kind: str) -> None:
+        match kind:
+            case "flush redis":
+                with self.crew.redis() as server:
+                    server.flushall()
+            case "kick redis clients":
+                with self.crew.redis() as server, suppress(redis.ConnectionError):
+                    server.client_kill_filter(_type="normal", skipme=True)
+            case "kick postgres clients":
+                self._rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            case "repeat messages":
+                recent = self._rows(RECENT)
+                self._publish([(str(job), queue) for job, queue in recent if queue])
+            case "forge messages":
+                forged = [(str(uuid4()), queue) for queue in QUEUES]
+                forged += [(word, queue) for word in ("", "no id at all", "../../x") for queue in QUEUES]
+                self._publish(forged)
+
+    def _rows(self, statement: str) -> list[tuple[object, str]]:
+        url = in_dialect(self.crew.servers.database_url, "postgresql")
+        with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
+            return connection.execute(statement.encode()).fetchall()
+
+    def _publish(self, messages: Sequence[tuple[str, str]]) -> None:
+        app = make_app(self.crew.servers.redis_url)
+        try:
+            for job, queue in messages:
+                app.send_task(TASK, args=[job], queue=queue, ignore_result=True, retry=False)
+        except Exception as problem:  # kombu's errors have no common parent
+            raise ConnectionError(type(problem).__name__) from problem
+        finally:
+            app.close()
