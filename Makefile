@@ -60,7 +60,7 @@ laws: $(DEV) ## The architecture as tests: imports, sizes, names, what the docs 
 
 ##### Test it
 
-.PHONY: test unit integration guarantees conformance browser
+.PHONY: test unit integration guarantees chaos conformance browser
 test: $(DEV) ## The whole suite: the fast tiers side by side, then the long tier
 	@$(PYTEST) -m "not long" -n $(JOBS) $(ARGS)
 	@$(PYTEST) -m "long" $(ARGS)
@@ -73,6 +73,9 @@ integration: $(DEV) ## Real Postgres and Redis: DATABASE_URL and REDIS_URL, or e
 
 guarantees: $(DEV) ## Real processes, killed and paused, against docs/guarantees.md
 	@$(PYTEST) tests/guarantees $(ARGS)
+
+chaos: $(DEV) ## Random faults and a checker, at any length: make chaos SECONDS=120 SEED=7
+	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 conformance: $(DEV) ## The simulator against recordings, the official SDKs against the gateway
 	@$(PYTEST) tests/conformance $(ARGS)
