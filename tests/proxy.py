@@ -36,6 +36,7 @@ class _Pair:
     client: asyncio.StreamWriter
     target: asyncio.StreamWriter
     loses_the_answer: bool = False
+    is_stranded: bool = False
 
     def end(self, *, reset: bool) -> None:
         for writer in (self.client, self.target):
@@ -77,6 +78,10 @@ class Proxy:
     def blackhole(self) -> None:
         """Nothing passes any more, not even an end; what is open stays open, and new connections are taken."""
         self._do(self._flows.clear)
+
+    def strand(self) -> None:
+        """What is open stays open and says nothing ever again, as behind a router that forgot it; new ones work."""
+        self._do(self._strand_all)
 
     def heal(self) -> None:
         """Everything passes again, also what was held up."""
@@ -130,6 +135,10 @@ class Proxy:
         for pair in self._pairs:
             pair.end(reset=reset)
 
+    def _strand_all(self) -> None:
+        for pair in self._pairs:
+            pair.is_stranded = True
+
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -143,8 +152,9 @@ class Proxy:
         pair = _Pair(client, target)
         self._pairs.add(pair)
         try:
-            if not self._refuses:
-                await self._pass_both_ways(pair, reader, answers)
+            with suppress(asyncio.CancelledError):  # asyncio's streams complain about a task that was cancelled
+                if not self._refuses:
+                    await self._pass_both_ways(pair, reader, answers)
         finally:
             self._pairs.discard(pair)
             pair.end(reset=self._refuses)
@@ -168,21 +178,21 @@ class Proxy:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _upward(self, pair: _Pair, questions: asyncio.StreamReader) -> None:
-        while piece := await self._next(questions):
+        while piece := await self._next(pair, questions):
             if self._pattern and self._pattern in piece:
                 self._pattern, pair.loses_the_answer = b"", True
             pair.target.write(piece)
             await pair.target.drain()
 
     async def _downward(self, pair: _Pair, answers: asyncio.StreamReader) -> None:
-        while piece := await self._next(answers):
+        while piece := await self._next(pair, answers):
             if pair.loses_the_answer:
                 self.lost.set()
                 return
             pair.client.write(piece)
             await pair.client.drain()
 
-    async def _next(self, reader: asyncio.StreamReader) -> bytes:
+    async def _next(self, pair: _Pair, reader: asyncio.StreamReader) -> bytes:
         """The next piece, when it may pass; an end counts as one."""
         try:
             piece = await reader.read(READ_BYTES)
@@ -190,6 +200,8 @@ class Proxy:
             piece = b""
         await asyncio.sleep(self.latency)
         await self._flows.wait()
+        if pair.is_stranded:
+            await asyncio.get_running_loop().create_future()
         return piece
 
 

@@ -1,4 +1,4 @@
-"""One line per test, because each test here kills something in it."""
+"""What the guarantees are tried on: a line per test where it is broken for good, and servers to pull the plugs of."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.embedded import Servers, embedded_servers
+from ringback.migrating import upgrade
 from tests.guarantees.toolbox import FOLDER, GO
+from tests.guarantees.toolbox.yard import Yard, open_yard
 from tests.line import Line, eventually, running_line
+from tests.servers import own_database
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,27 @@ def bakery(database: str, redis_db: str, tmp_path: Path) -> Iterator[Bakery]:
         database, redis_db, tmp_path, tools="tests.guarantees.toolbox", settings={FOLDER: str(ledger)}
     ) as line:
         yield Bakery(line, ledger)
+
+
+@pytest.fixture
+def yard(database: str, redis_db: str, tmp_path: Path) -> Iterator[Yard]:
+    """Workers to be started, and no gateway."""
+    with open_yard(database, redis_db, tmp_path) as yard:
+        yield yard
+
+
+@pytest.fixture(scope="session")
+def plugs() -> Iterator[Servers]:
+    """A Postgres and a Redis of our own, to be killed, stopped and started again; in order between two tests."""
+    with embedded_servers(durable=False) as servers:
+        yield servers
+
+
+@pytest.fixture
+def pulled(plugs: Servers, tmp_path: Path) -> Iterator[Yard]:
+    """A yard on servers whose plugs may be pulled."""
+    with own_database(plugs.database_url, "ringback_pulled") as database:
+        upgrade(database)
+        with open_yard(database, plugs.redis_url, tmp_path) as yard:
+            yard.redis.flushdb()
+            yield yard

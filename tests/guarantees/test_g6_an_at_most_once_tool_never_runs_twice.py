@@ -7,11 +7,14 @@ import asyncio
 import pytest
 
 from tests.guarantees.conftest import Bakery
+from tests.guarantees.toolbox.yard import Yard
+from tests.proxy import before_postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
 
 
 async def test_a_worker_killed_in_the_middle_of_it_leaves_an_unknown_outcome(bakery: Bakery) -> None:
+    """F1."""
     async with bakery.line.call(ringback="jobs") as caller:
         await caller.ask("What is the weather in London UK?")
         await asyncio.to_thread(bakery.begun)
@@ -22,3 +25,44 @@ async def test_a_worker_killed_in_the_middle_of_it_leaves_an_unknown_outcome(bak
         assert "not known" in await caller.hear_answer()
         (job,) = bakery.line.jobs(caller.session_id)
     assert (job["state"], bakery.attempts()) == ("unknown", 1)
+
+
+@pytest.mark.parametrize(("place", "effects"), [("claimed", 0), ("begun", 0), ("done", 1)])
+def test_a_worker_killed_behind_the_barrier_leaves_an_unknown_outcome_wherever_it_was(
+    yard: Yard, place: str, effects: int
+) -> None:
+    """F3: the barrier is committed before the arguments are read; from there on nobody can say what happened."""
+    yard.start_workers("first", "second")
+    job_id = yard.ask("pay", n=1, dies=f"{place}:pay")
+    job = yard.finished(job_id)
+    yard.publish(job_id, "trade")
+    assert yard.finished(yard.ask("reckon", n=2)).state == "succeeded", "a repeated message does nothing"
+    assert (job.state, job.error, job.attempt) == ("unknown", {"code": "outcome_unknown"}, 1)
+    assert yard.done()[job_id] == effects
+
+
+def test_a_worker_that_does_not_hear_that_the_barrier_stands_does_not_run_the_tool(yard: Yard) -> None:
+    """F3: the line breaks after the barrier's COMMIT: it may stand, so the tool may not run, nor be tried again."""
+    with before_postgres(yard.database) as (proxy, through):
+        yard.start_worker("deaf", DATABASE_URL=through)
+        proxy.lose_answer_to(b"effect_started=")
+        job_id = yard.ask("pay", n=3)
+        assert proxy.lost.wait(20), "the barrier was sent"
+        yard.processes.kill("deaf")
+        yard.start_worker("other")
+        job = yard.finished(job_id)
+    assert (job.state, yard.done()[job_id]) == ("unknown", 0)
+
+
+def test_a_worker_that_was_paused_before_its_effect_does_not_have_it_beside_another(yard: Yard) -> None:
+    """F4: the outcome is unknown once its lease is gone, and no other worker begins."""
+    yard.start_worker("sleeper")
+    job_id = yard.ask("pay", n=4, waits=True)
+    yard.begun(job_id)
+    yard.processes.pause("sleeper")
+    yard.start_worker("other")
+    job = yard.finished(job_id)
+    yard.let_go()
+    yard.processes.resume("sleeper")
+    assert yard.finished(yard.ask("reckon", n=5)).state == "succeeded"
+    assert (job.state, yard.done()[job_id], yard.job(job_id).state) == ("unknown", 1, "unknown")

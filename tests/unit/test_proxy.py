@@ -109,6 +109,17 @@ def test_a_half_open_line_says_nothing_and_what_was_held_up_comes_when_it_heals(
         assert line.recv(1024) == b"two"
 
 
+def test_a_stranded_line_is_dead_and_a_new_one_works(proxy: Proxy, heard: list[bytes]) -> None:
+    with closing(connected(proxy)) as line, closing(connected(proxy)) as other:
+        assert said_again(line, b"one")
+        assert said_again(other, b"two")
+        proxy.strand()
+        line.sendall(b"three")
+        with closing(connected(proxy)) as fresh:
+            assert said_again(fresh, b"four")
+        assert heard == [b"one", b"two", b"four"]
+
+
 def test_an_answer_is_lost_and_what_was_asked_has_happened(proxy: Proxy, heard: list[bytes]) -> None:
     with closing(connected(proxy)) as line, closing(connected(proxy)) as other:
         proxy.lose_answer_to(b"COMMIT")
