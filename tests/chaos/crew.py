@@ -111,6 +111,12 @@ class Crew:
             self._start_server(name)
             self.away.append(Away(name, since, time.time()))
 
+    def freeze_redis(self, seconds: float) -> None:
+        with self._locks.setdefault("valkey", threading.Lock()):
+            self.servers.processes.pause("valkey")
+            self._over.wait(seconds)
+            self.servers.processes.resume("valkey")
+
     def freeze_postgres(self, seconds: float) -> None:
         """Every process of it: each backend leads a session of its own."""
         with self._locks.setdefault("postgres", threading.Lock()):

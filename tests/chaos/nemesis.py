@@ -23,9 +23,9 @@ from tests.servers import in_dialect
 
 RECENT = "SELECT id, queue FROM jobs ORDER BY created_at DESC LIMIT 60"
 """Jobs whose messages come once more, whatever has become of them."""
+KICK = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+SERVERS = {"redis": "valkey", "postgres": "postgres"}
 QUEUES = ("quick", "slow")
-LOCK_SECONDS = 60
-"""Longer than any fault takes."""
 
 
 @dataclass
@@ -72,50 +72,57 @@ class Nemesis:
 
     def _do(self, fault: Fault) -> None:
         crew, args, seconds = self.crew, fault.args, fault.seconds
-        match fault.kind:
-            case "kill worker" | "kill gateway":
+        what, _, whom = fault.kind.partition(" ")
+        match what, whom:
+            case "kill", _:
                 crew.kill(args["name"])
-            case "pause worker" | "pause gateway":
+            case "pause", _:
                 crew.pause(args["name"], seconds)
-            case "end worker" | "end gateway":
+            case "end", _:
                 crew.ask_to_end(args["name"])
-            case "restart redis":
-                crew.restart_server("valkey", seconds)
-            case "restart postgres":
-                crew.restart_server("postgres", seconds)
-            case "freeze postgres":
-                crew.freeze_postgres(seconds)
-            case "drop upstream" | "expire upstream":
+            case "restart", _:
+                crew.restart_server(SERVERS[whom], seconds)
+            case "drop" | "expire", "upstream":
                 crew.command_upstream("drop", **args)
-            case "refuse upstream":
-                crew.command_upstream("refuse", seconds=seconds, **args)
-            case "hang upstream":
-                crew.command_upstream("hang", seconds=seconds)
+            case "refuse" | "hang", "upstream":
+                crew.command_upstream(what, seconds=seconds, **args)
             case _:
-                self._trouble_servers(fault.kind)
+                self._trouble(fault)
 
-    def _trouble_servers(self, kind: str) -> None:
-        match kind:
-            case "flush redis":
-                with self.crew.redis() as server:
-                    server.flushall()
-            case "kick redis clients":
-                with self.crew.redis() as server, suppress(redis.ConnectionError):
-                    server.client_kill_filter(_type="normal", skipme=True)
-            case "kick postgres clients":
-                self._rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-            case "repeat messages":
-                recent = self._rows(RECENT)
-                self._publish([(str(job), queue) for job, queue in recent if queue])
-            case "forge messages":
-                forged = [(str(uuid4()), queue) for queue in QUEUES]
-                forged += [(word, queue) for word in ("", "no id at all", "../../x") for queue in QUEUES]
-                self._publish(forged)
+    def _trouble(self, fault: Fault) -> None:
+        """What befalls the two servers, and what stands in them."""
+        do: dict[str, Callable[[], object]] = {
+            "freeze redis": lambda: self.crew.freeze_redis(fault.seconds),
+            "freeze postgres": lambda: self.crew.freeze_postgres(fault.seconds),
+            "flush redis": self._flush_redis,
+            "kick redis clients": self._kick_redis_clients,
+            "kick postgres clients": lambda: self._execute(KICK),
+            "lock the jobs": lambda: self._execute(f"LOCK TABLE jobs; SELECT pg_sleep({fault.seconds:.1f})"),
+            "repeat messages": self._repeat_messages,
+            "forge messages": self._forge_messages,
+        }
+        do[fault.kind]()
 
-    def _rows(self, statement: str) -> list[tuple[object, str]]:
+    def _flush_redis(self) -> None:
+        with self.crew.redis() as server:
+            server.flushall()
+
+    def _kick_redis_clients(self) -> None:
+        with self.crew.redis() as server, suppress(redis.ConnectionError):
+            server.client_kill_filter(_type="normal", skipme=True)
+
+    def _repeat_messages(self) -> None:
+        self._publish([(str(job), queue) for job, queue in self._execute(RECENT) if queue])
+
+    def _forge_messages(self) -> None:
+        unknown = [(str(uuid4()), queue) for queue in QUEUES]
+        self._publish(unknown + [(word, queue) for word in ("", "no id at all", "../../x") for queue in QUEUES])
+
+    def _execute(self, statements: str) -> list[tuple[object, str]]:
+        """All of it in one transaction; the rows of the last statement."""
         url = in_dialect(self.crew.servers.database_url, "postgresql")
-        with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
-            return connection.execute(statement.encode()).fetchall()
+        with psycopg.connect(url, connect_timeout=2, options="-c lock_timeout=2s") as connection:
+            return connection.execute(statements.encode()).fetchall()
 
     def _publish(self, messages: Sequence[tuple[str, str]]) -> None:
         app = make_app(self.crew.servers.redis_url)
