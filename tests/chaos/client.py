@@ -41,6 +41,8 @@ class Story:
     number: int
     sessions: list[str] = field(default_factory=list)
     """Ids of its sessions, in order."""
+    is_in: bool = False
+    """The gateway has let us in, on the connection that there is now."""
     token: str | None = None
     epoch: int = 0
     begun: int = 0
@@ -67,6 +69,8 @@ class Story:
         kind = event["type"]
         if kind == "session.created" and (named := event["session"]["id"]) not in self.sessions[-1:]:
             self.sessions.append(named)
+        if kind == "session.created":
+            self.is_in = True
         elif kind == "ringback.session.resumable":
             self.token, self.epoch = event["token"], event["epoch"]
         elif kind == "ringback.session.rebuilt":
@@ -91,6 +95,7 @@ class Story:
         return {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
 
     def closed(self, code: int) -> None:
+        self.is_in = False
         self.closes[code] = self.closes.get(code, 0) + 1
 
     def _listen(self, event: Event) -> None:
@@ -147,7 +152,7 @@ class VirtualClient:
 
     async def say_goodbye(self) -> None:
         """Name the session in its last conversation, for the checker, and end it."""
-        if self._socket is not None:
+        if self._socket is not None and self.story.is_in:
             with suppress(ConnectionClosed):
                 await self._socket.send(json.dumps(self.story.words(goodbye=self.story.sessions[-1])))
         await asyncio.sleep(1.0)

@@ -30,6 +30,8 @@ ENDED_SECONDS = RESUME_SECONDS + 15.0
 ANSWERED_SECONDS = 30.0
 """How long the question that is asked in the calm may take: a restarted worker needs seconds, a busy machine more."""
 LOOK_SECONDS = 0.25
+SHOWN = 60
+"""Violations that a summary shows; one cause makes many, and all of them stand in `violations.txt`."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,13 @@ class _Run:
             task.cancel()
         await asyncio.gather(*living, return_exceptions=True)
         evidence = await asyncio.to_thread(self._evidence)
+        violations = checker.check(evidence)
+        listed = "\n".join(map(str, violations))
+        (self._folder / "violations.txt").write_text(listed, encoding="utf-8")
         return Report(
             plan=plan,
             evidence=evidence,
-            violations=checker.check(evidence),
+            violations=violations,
             faults=nemesis.counted,
             failed_faults=nemesis.failed,
             clients=[client.story for client in self._clients],
@@ -200,7 +205,8 @@ def summary(report: Report) -> Sequence[str]:
         *(f"  {what}: {count}" for what, count in told.items()),
         *(f"still left: {left}" for left in report.left),
         f"violations: {len(report.violations)}",
-        *(f"  {violation}" for violation in report.violations),
+        f"  by invariant: {_listed(Counter(violation.invariant for violation in report.violations))}",
+        *(f"  {violation}" for violation in report.violations[:SHOWN]),
     ]
 
 
