@@ -18,13 +18,14 @@ from starlette.responses import JSONResponse
 
 from gateway.callers import Callers
 from gateway.dispatch import Dispatch
+from gateway.draining import Draining, DrainingServer
 from gateway.history import history_router
 from gateway.inbox import Inbox
 from gateway.keeper import Keeper
+from gateway.line import Line
 from gateway.presence import Presence
 from gateway.reception import Reception
 from gateway.routes import authenticated, router
-from gateway.session import Line
 from gateway.settings import GatewaySettings
 from gateway.store import Store, open_engine
 from ringback.agents import load_agents
@@ -69,8 +70,9 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             stack.push_async_callback(keeper.retire)
             inbox = Inbox(settings.redis_url, store, presence, gateway_id)
             stack.push_async_callback(inbox.close)
-            line = Line(gateway_id, settings.realtime_provider, store, dispatch)
-            app.state.reception = Reception(settings, agents, line, presence, keeper)
+            line = Line(gateway_id, settings, store, dispatch)
+            app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
+            app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
             await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
@@ -84,11 +86,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
 
 def serve(settings: GatewaySettings) -> None:
-    """Run the gateway until SIGTERM or SIGINT."""
+    """Run the gateway until SIGTERM or SIGINT, and until its sessions have left; a second signal ends it at once."""
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         loop="uvloop",
         ws="websockets-sansio",
         ws_max_size=settings.max_frame_bytes,
@@ -102,7 +105,7 @@ def serve(settings: GatewaySettings) -> None:
     )
     with listening_socket(settings.host, settings.port) as listener:
         log.info("listening on http://%s:%s", *listener.getsockname()[:2])
-        uvicorn.Server(config).run(sockets=[listener])
+        DrainingServer(config, lambda: app.state.draining.drain()).run(sockets=[listener])
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -16,6 +16,12 @@ SERVICE_RESTART = 1012
 """With this the server closes all sockets when it is told to stop: the client is not who went."""
 
 
+NO_STATUS = 1005
+"""A close frame without a code: `socket.close()` in a browser."""
+LOST = 1006
+"""No close frame came: the network, or the process, is gone."""
+
+
 class ClientGone(Exception):
     """The client closed, or stopped reading. `code` is what a client that comes to itself should read."""
 
@@ -35,6 +41,8 @@ class Client:
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
             code = message.get("code", 1005)
+            if code == NO_STATUS and "reason" not in message:
+                code = LOST  # uvicorn says 1005 of a connection that broke, too: the reason comes with a close frame
             raise ClientGone("gateway_stopped" if code == SERVICE_RESTART else f"client_closed_{code}")
         text: str | None = message.get("text")
         return text if text is not None else message.get("bytes", b"")

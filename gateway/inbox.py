@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.presence import Presence
 from gateway.store import Store
 from ringback.doorbell import heard, stream_of
-from ringback.statements import deliveries
+from ringback.statements import deliveries, sessions
 
 log = logging.getLogger(__name__)
 
@@ -67,16 +67,20 @@ class Inbox:
                 self._presence.ring(session_id for session_id in named if session_id)
 
     async def look(self) -> None:
-        """Wake the sessions that the table says have an answer ready."""
+        """Wake the sessions that the table says have an answer ready, and send away those that others hold now."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if not len(self._presence):
                 continue
+            places = self._presence.places()
             try:
+                held = {row.id for row in await self._store.rows(sessions.held(self._gateway_id))}
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
             except (SQLAlchemyError, OSError) as problem:
                 log.warning("the table cannot be asked (%s)", type(problem).__name__)
                 continue
+            for lost in self._presence.send_away_all_but(held, places):
+                log.warning("session %s is held by others now", lost)
             self._presence.ring(row.id for row in rows)
 
     async def close(self) -> None:

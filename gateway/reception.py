@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
+from sqlalchemy import Insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.callers import Caller
 from gateway.client import Client, ClientGone
-from gateway.conversation import Conversation
+from gateway.draining import Draining
+from gateway.epochs import PERMANENT
 from gateway.keeper import Keeper
-from gateway.presence import Presence
+from gateway.line import TRY_AGAIN_LATER, Beginning, Line, Over
+from gateway.presence import Place, Presence
 from gateway.providers import target
-from gateway.session import TRY_AGAIN_LATER, Line, Over, Session
-from gateway.settings import GatewaySettings
-from gateway.upstream import UpstreamClosed, UpstreamRefused, WebSocketUpstream
+from gateway.resuming import digest, new_token
+from gateway.session import Session
+from gateway.upstream import UpstreamClosed, UpstreamRefused, UpstreamSilent
 from ringback.agents import Agent
 from ringback.statements import processes, sessions
 from ringback.tools import Announcement
@@ -37,7 +40,8 @@ SENTENCES = {
     "upstream_silent": "The Realtime API took the connection and then said nothing. Try again in a moment.",
     "upstream_closed": "The Realtime API closed the session. Connect again.",
     "session_expired": "The session has reached its longest duration. Connect again.",
-    "session_lost": "The session was taken for lost. Connect again.",
+    "upstream_hung": "The Realtime API did not answer any more. Connect again.",
+    "session_superseded": "The session is held by another connection now.",
     "internal_error": "The session has failed here. Connect again.",
     "database_unavailable": "The session cannot be recorded right now. Try again in a moment.",
 }
@@ -47,11 +51,11 @@ SENTENCES = {
 class Reception:
     """How a session begins and ends here."""
 
-    settings: GatewaySettings
     agents: dict[str, Agent]
     line: Line
     presence: Presence
     keeper: Keeper
+    draining: Draining
 
     def agent_for(self, agent: str | None, model: str | None) -> Agent | None:
         """The agent a client names: by `agent`, or by a `model` that is one's name; else the default.
@@ -60,67 +64,110 @@ class Reception:
         """
         if agent is not None:
             return self.agents.get(agent)
-        return self.agents.get(model or "") or self.agents[self.settings.default_agent]
+        return self.agents.get(model or "") or self.agents[self.line.settings.default_agent]
 
     def why_not(self) -> str | None:
         """Why no session can begin right now; None where one can."""
+        if self.draining.has_begun:
+            return "this gateway is ending"
         if self.presence.is_full:
-            return f"all {self.settings.max_sessions} places are taken"
+            return f"all {self.line.settings.max_sessions} places are taken"
         if not self.keeper.is_current:
             return "Postgres does not answer"
         return None
 
-    async def converse(self, client: Client, caller: Caller, agent: Agent, *, job_events: bool) -> None:
-        """Run one session, from its row's first state to its last."""
-        session_id = uuid4()
-        bell = self.presence.enter(session_id)
+    def begin(self, caller: Caller, agent: Agent, wants: Container[str]) -> Beginning:
+        """A new session, of which no row knows yet."""
+        return Beginning(
+            session_id=uuid4(),
+            user=caller.user,
+            epoch=1,
+            agent=agent,
+            target=target(self.line.settings, agent.model, caller.user),
+            job_events="jobs" in wants,
+            resume_token=new_token() if "resume" in wants else None,
+        )
+
+    async def resume(self, caller: Caller, token: str, wants: Container[str]) -> Beginning | None:
+        """Take over the session that this token resumes; None where there is none, for this caller.
+
+        Raises:
+            SQLAlchemyError, OSError: Postgres does not answer; nothing was taken over, as far as anybody can know.
+        """
+        gateway_id, following = self.line.gateway_id, new_token()
+        statement = sessions.resume(
+            digest(token), digest(following), user_id=caller.user, gateway_id=gateway_id, tenant=caller.tenant
+        )
+        rows = await self.line.store.rows(statement)
+        if not rows:
+            return None
+        row = rows[0]
+        if row.old_gateway_id not in (None, gateway_id):  # so that it lets go at once, and not at its next look
+            await self.line.dispatch.bell.ring(row.old_gateway_id, row.id)
+        agent = self.agents.get(row.agent)
+        if agent is None:
+            log.error("session %s cannot be resumed: there is no agent %s any more", row.id, row.agent)
+            await self.line.store.count(sessions.detach(row.id, gateway_id, row.epoch))
+            return None
+        log.info("session %s is resumed, as epoch %d", row.id, row.epoch)
+        return Beginning(
+            session_id=row.id,
+            user=caller.user,
+            epoch=row.epoch,
+            agent=agent,
+            target=target(self.line.settings, agent.model, caller.user),
+            client_session=row.client_session or {},
+            is_resumed=True,
+            job_events="jobs" in wants,
+            resume_token=following,
+        )
+
+    async def converse(self, client: Client, beginning: Beginning) -> None:
+        """Run one session, until it is over or lives on elsewhere."""
+        session_id = beginning.session_id
+        place = self.presence.enter(session_id)
+        place.is_recorded = beginning.is_resumed
+        session = Session(self.line, beginning, client, place)
         over = Over(1011, "gateway_stopped")
         try:
-            over = await self._converse(session_id, client, caller, agent, bell, job_events=job_events)
+            over = await self._converse(session, place)
         except (SQLAlchemyError, OSError) as problem:
             log.error("session %s cannot be recorded (%s)", session_id, type(problem).__name__)
             over = Over(TRY_AGAIN_LATER, "database_unavailable")
         except UpstreamRefused as problem:
             log.error("session %s: the Realtime API does not take it: %s", session_id, problem)
-            over = _not_taken(problem.status)
+            over = _not_taken(problem)
+        except Over as known:
+            over = known
         except Exception:
             # Nobody may find out by a hung-up line and a session that never ended.
             log.exception("session %s has failed", session_id)
             over = Over(1011, "internal_error")
         finally:
-            self.presence.leave(session_id)
-            await asyncio.shield(self._end(session_id, over))
+            await asyncio.shield(self._leave(session, place, over))
         await _say_goodbye(client, over)
 
-    async def _converse(
-        self,
-        session_id: UUID,
-        client: Client,
-        caller: Caller,
-        agent: Agent,
-        bell: asyncio.Event,
-        *,
-        job_events: bool,
-    ) -> Over:
-        where = target(self.settings, agent.model, caller.user)
-        tools = await self._tools(agent)
-        await self.line.store.count(
-            sessions.open_session(
-                session_id,
-                user_id=caller.user,
-                agent=agent.name,
-                model=self.settings.realtime_model or agent.model,
-                gateway_id=self.line.gateway_id,
-            )
+    async def _converse(self, session: Session, place: Place) -> Over:
+        beginning = session.beginning
+        beginning.tools.update(await self._tools(beginning.agent))
+        if not beginning.is_resumed:
+            await self.line.store.count(self._row_of(beginning))
+            place.is_recorded = True
+        agent, tools = beginning.agent.name, len(beginning.tools)
+        log.info("session %s begins: agent %s, %d tools", beginning.session_id, agent, tools)
+        return await session.run()
+
+    def _row_of(self, beginning: Beginning) -> Insert:
+        token, settings = beginning.resume_token, self.line.settings
+        return sessions.open_session(
+            beginning.session_id,
+            user_id=beginning.user,
+            agent=beginning.agent.name,
+            model=settings.realtime_model or beginning.agent.model,
+            gateway_id=self.line.gateway_id,
+            resume_hash=digest(token) if token else None,
+            resume_seconds=settings.resume_seconds if token else None,
         )
-        log.info("session %s begins: agent %s, %d tools", session_id, agent.name, len(tools))
-        upstream = await WebSocketUpstream.open(where, self.settings.upstream_connect_seconds)
-        conversation = Conversation(session_id, agent, tools, job_events=job_events)
-        try:
-            session = Session(self.line, conversation, client, upstream, bell)
-            return await session.run(confirmed_within=self.settings.upstream_connect_seconds)
-        finally:
-            await upstream.close()
 
     async def _tools(self, agent: Agent) -> dict[str, Announcement]:
         """What the agent allows and some live worker serves."""
@@ -132,19 +179,28 @@ class Reception:
             log.warning("agent %s: no live worker serves %s", agent.name, ", ".join(sorted(missing)))
         return {tool.name: tool for tool in live if agent.allows(tool.name)}
 
-    async def _end(self, session_id: UUID, over: Over) -> None:
-        log.info("session %s ends: %s", session_id, over.reason)
+    async def _leave(self, session: Session, place: Place, over: Over) -> None:
+        """The row's last word from here: over, or detached, for its client to resume."""
+        session_id, gateway_id, store = session.beginning.session_id, self.line.gateway_id, self.line.store
+        log.info("session %s ends here: %s", session_id, over.reason)
         try:
-            await self.line.store.count(sessions.end_session(session_id, self.line.gateway_id, 1, over.reason))
-            await self.line.store.count(sessions.keep_for_history(session_id))
+            may_resume = session.beginning.resume_token is not None and not over.is_final
+            if may_resume and await store.count(sessions.detach(session_id, gateway_id, session.epoch)):
+                return
+            await store.count(sessions.end_session(session_id, gateway_id, session.epoch, over.reason))
+            await store.count(sessions.keep_for_history(session_id))
         except (SQLAlchemyError, OSError) as problem:
-            # The sweeper ends it when this gateway's lease is gone.
+            # The sweeper lets it go when this gateway's lease is gone.
             log.error("session %s: its end is not recorded (%s)", session_id, type(problem).__name__)
+        finally:
+            self.presence.leave(session_id, place)
 
 
-def _not_taken(status: int | None) -> Over:
+def _not_taken(problem: UpstreamRefused) -> Over:
     """A wrong key, model or URL stays wrong; a server that is busy or away may come back."""
-    if status is not None and 400 <= status < 500 and status not in (408, 425, 429):
+    if isinstance(problem, UpstreamSilent):
+        return Over(1011, "upstream_silent")
+    if problem.status in PERMANENT:
         return Over(1011, "upstream_refused")
     return Over(TRY_AGAIN_LATER, "upstream_unavailable")
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse
 
+from gateway import resuming
 from gateway.callers import SUBPROTOCOL, Caller, Callers
 from gateway.client import Client
+from gateway.line import Beginning
 from gateway.reception import Reception
 
 router = APIRouter()
+
+EXTRAS = frozenset({"", "jobs", "resume"})
+"""What a client may ask for beyond the Realtime API."""
+NOTHING_TO_RESUME = (
+    "There is no session to resume with this token: it is unknown, was used, has expired, or is another user's. "
+    "Connect without it to begin a new session."
+)
 
 HOW_TO_AUTHENTICATE = (
     "Send `Authorization: Bearer <token>`, or from a browser the subprotocols "
@@ -47,7 +57,9 @@ async def realtime(socket: WebSocket) -> None:
     """The Realtime API, minus the key, plus your tools.
 
     Query: `agent` (a file in agents/), `model` (as the SDKs send it; an agent's name, or ignored),
-    `ringback=jobs` (adds `ringback.job` events). 401, 404 and 503 come before the upgrade, as HTTP.
+    `ringback` (`jobs` adds `ringback.job` events, `resume` makes the session resumable; with a comma, both).
+    Header `Ringback-Resume`, or a subprotocol `ringback-resume.<token>`: the session to come back to.
+    400, 401, 404 and 503 come before the upgrade, as HTTP.
     """
     reception: Reception = socket.app.state.reception
     callers: Callers = socket.app.state.callers
@@ -55,19 +67,53 @@ async def realtime(socket: WebSocket) -> None:
     caller = callers.by_headers(socket.headers.get("authorization"), offered)
     if caller is None:
         return await _refuse(socket, 401, "invalid_api_key", HOW_TO_AUTHENTICATE)
-    agent = reception.agent_for(socket.query_params.get("agent"), socket.query_params.get("model"))
-    if agent is None:
-        known = ", ".join(sorted(reception.agents))
-        return await _refuse(socket, 404, "agent_not_found", f"There is no such agent. The agents are: {known}.")
     reason = reception.why_not()
     if reason is not None:
         return await _refuse(socket, 503, "unavailable", f"No session can begin right now: {reason}.")
+    wants = frozenset(socket.query_params.get("ringback", "").split(","))
+    unknown = sorted(wants - EXTRAS)
+    if unknown:
+        known = ", ".join(sorted(EXTRAS - {""}))
+        return await _refuse(socket, 400, "invalid_value", f"ringback={unknown[0]}: there are {known}.")
+    token = resuming.presented(socket.headers.get(resuming.HEADER), offered)
+    begin = _new(socket, reception, caller, wants) if token is None else _resumed(reception, caller, token, wants)
+    try:
+        beginning = await begin
+    except Refused as refused:
+        return await _refuse(socket, refused.status, refused.code, str(refused))
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    job_events = socket.query_params.get("ringback") == "jobs"
-    return await reception.converse(Client(socket), caller, agent, job_events=job_events)
+    return await reception.converse(Client(socket), beginning)
+
+
+class Refused(Exception):
+    """No session begins; told before the upgrade, as HTTP."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+async def _new(socket: WebSocket, reception: Reception, caller: Caller, wants: frozenset[str]) -> Beginning:
+    agent = reception.agent_for(socket.query_params.get("agent"), socket.query_params.get("model"))
+    if agent is None:
+        known = ", ".join(sorted(reception.agents))
+        raise Refused(404, "agent_not_found", f"There is no such agent. The agents are: {known}.")
+    return reception.begin(caller, agent, wants)
+
+
+async def _resumed(reception: Reception, caller: Caller, token: str, wants: frozenset[str]) -> Beginning:
+    try:
+        beginning = await reception.resume(caller, token, wants)
+    except (SQLAlchemyError, OSError):
+        raise Refused(503, "unavailable", "The session cannot be looked up right now. Try again.") from None
+    if beginning is None:
+        raise Refused(404, "session_not_found", NOTHING_TO_RESUME)
+    return beginning
 
 
 async def _refuse(socket: WebSocket, status: int, code: str, message: str) -> None:
+    """Before the upgrade, as HTTP."""
     error = {"message": message, "type": "invalid_request_error", "code": code, "param": None}
     headers = {"Retry-After": "5"} if status == 503 else None
     await socket.send_denial_response(JSONResponse({"error": error}, status, headers))

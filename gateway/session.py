@@ -1,15 +1,18 @@
 """One live session: it moves things, and decides nothing.
 
-Its inputs are four, one task each:
+Its inputs are six, one task each:
 
     the Realtime API   every event goes to the brain; audio deltas go straight to the client
-    the client         from the moment the model confirmed our instructions: each frame through the policy
+    the client         each frame through the policy; held while no conversation is open to take it
     the doorbell       a job of this session is finished: take what is ready, hand it to the brain
     the clock          when the brain asked to be woken
+    the gateway        it is about to end, or has heard that the session is somebody else's now
+    the calendar       the Realtime API will end this conversation: move to a new one in time
 
-What the brain answers is performed in order. Calls are recorded in tasks of their own: the read loop never waits
-for Postgres, let alone for a tool. The session ends when either side goes, or when the brain says so; every task
-ends with it.
+What the brain answers is performed in order. Calls are recorded in tasks of their own, and what is said is written
+down by another: the read loop never waits for Postgres, let alone for a tool. A connection to the Realtime API that
+ends takes an epoch with it and not the session (`gateway.epochs`). The session ends when the client goes or the brain
+says so; every task ends with it (docs/task-lifetimes.md).
 """
 
 from __future__ import annotations
@@ -17,254 +20,255 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from uuid import UUID
+from typing import Any
 
-import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import events, policy
 from gateway.client import Client, ClientGone
-from gateway.conversation import Conversation
-from gateway.conversation.actions import (
-    Acknowledge,
-    Action,
-    Close,
-    Event,
-    LetClientIn,
-    RecordCall,
-    SendToClient,
-    SendToModel,
-    Warn,
-)
-from gateway.dispatch import Dispatch
-from gateway.providers import adapt_session
-from gateway.store import Store
-from gateway.upstream import Upstream, UpstreamClosed
+from gateway.conversation.actions import Action, Event
+from gateway.deeds import Deeds, as_text
+from gateway.epochs import Epochs, why_closed
+from gateway.line import DRAINING, SUPERSEDED, Beginning, Line, Link, Over
+from gateway.presence import Place
+from gateway.upstream import UpstreamClosed
 from ringback.outcomes import from_row
-from ringback.statements import deliveries, sessions
+from ringback.statements import deliveries
 from ringback.statements.jobs import outcome_of
 
 log = logging.getLogger(__name__)
 
-EPOCH = 1
-TRY_AGAIN_LATER = 1013
-EXPIRED_WORDS = "maximum duration"
-"""In the close reason of a session that lasted as long as it may; close code 1001 alone means any going away."""
 AUDIO_DELTA = '"response.output_audio.delta"'
 HEAD = 64
 """The type stands near the front of an event; where it does not, the event takes the longer way."""
 IDLE_LOOK_SECONDS = 1.0
 """After a failed look into the table, when to try again."""
-
-_encode = msgspec.json.Encoder().encode
-
-
-class Over(Exception):
-    """The session is over: a close code and reason for the client, and the reason for the history."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-
-
-@dataclass(slots=True)
-class Line:
-    """What all sessions of this process share."""
-
-    gateway_id: str
-    provider: str
-    store: Store
-    dispatch: Dispatch
+HELD_CHARS = 4 * 1024 * 1024
+"""Of a client's frames while no conversation is open: a minute of audio. Beyond it the client's own buffer fills."""
+LAST_WORDS_SECONDS = 2.0
+"""What a session that ends may take to bring into its rows what it has heard."""
+QUIET_LOOK_SECONDS = 0.1
+"""How often a session that is to leave is asked whether somebody speaks."""
 
 
 class Session:
-    """Runs one conversation between a client and the Realtime API until one of them goes."""
+    """Runs one session between a client and the Realtime API until it is over here."""
 
-    def __init__(
-        self, line: Line, conversation: Conversation, client: Client, upstream: Upstream, bell: asyncio.Event
-    ) -> None:
+    def __init__(self, line: Line, beginning: Beginning, client: Client, place: Place) -> None:
+        self.beginning = beginning
+        self.link: Link | None = None
         self._line = line
-        self._brain = conversation
         self._client = client
-        self._upstream = upstream
-        self._bell = bell
-        self._let_in = asyncio.Event()
+        self._place = place
+        self._open = asyncio.Event()
         self._changed = asyncio.Event()
-        self._echoed: set[UUID] = set()
-        """Jobs whose answer the conversation has, and whose row does not say so yet."""
-        self._tasks: asyncio.TaskGroup
+        self._held: deque[str | bytes] = deque()
+        self._held_chars = 0
+        self._epochs = Epochs(line, self)
+        self._deeds = Deeds(line, beginning, client, place, self._epochs)
 
-    async def run(self, confirmed_within: float) -> Over:
-        """Until the end, and why it came.
+    @property
+    def epoch(self) -> int:
+        """In which the session is now, as its row has it."""
+        return self._epochs.epoch
 
-        Args:
-            confirmed_within: seconds that the Realtime API may take to confirm our instructions and tools.
-        """
-        ended = await self._run(confirmed_within)
-        if self._echoed:  # A client that hangs up at the last word must not cost the row its last state.
-            await self._acknowledge()
-        return ended
-
-    async def _run(self, confirmed_within: float) -> Over:
+    async def run(self) -> Over:
+        """Until it is over here, and why."""
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._tasks.create_task(self._hang_up_unless_confirmed(confirmed_within))
-                for loop in (self._from_model, self._from_client, self._from_doorbell, self._from_clock):
-                    self._tasks.create_task(loop())
+            return await self._run()
+        finally:
+            await self._last_words()
+
+    async def _run(self) -> Over:
+        loops = (self._from_model, self._from_client, self._from_doorbell, self._from_clock, self._from_gateway)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._deeds.tasks = tasks
+                for loop in (*loops, self._epochs.rotate_in_time, self._deeds.journal.write):
+                    tasks.create_task(loop())
         except BaseExceptionGroup as group:
-            expected, fault = group.split((Over, ClientGone, UpstreamClosed))
+            expected, fault = group.split((Over, ClientGone))
             if fault is not None:
-                raise fault from None
-            return _why(expected, is_expired=self._brain.is_expired)
+                raise _first(fault) from None
+            return _why(expected)
         raise AssertionError("a session ends by an exception only")
 
-    async def _hang_up_unless_confirmed(self, within: float) -> None:
+    async def _last_words(self) -> None:
+        """A client that hangs up at the last word must not cost the rows their last state."""
+        if self.link is None:
+            return
         try:
-            async with asyncio.timeout(within):
-                await self._let_in.wait()
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self.settle()
+                await self._deeds.acknowledge(self.link)
         except TimeoutError:
-            log.error("session %s: the Realtime API confirms nothing within %g s", self._brain.session_id, within)
-            raise Over(1011, "upstream_silent") from None
+            log.warning("session %s: not all that was said could be kept", self.beginning.session_id)
+        await self.link.upstream.close()
+
+    # — the holder of its links (gateway.line.Holder) —
+
+    def understood(self, frame: str) -> dict[str, Any] | None:
+        """An event of the Realtime API, or None where it is none."""
+        try:
+            return events.read(frame)
+        except events.Malformed as problem:
+            log.warning("session %s: dropped what the Realtime API sent: %s", self.beginning.session_id, problem)
+            return None
+
+    async def settle(self) -> None:
+        """Bring into the rows what this session has heard so far."""
+        await self._deeds.recording.settled()
+        await self._deeds.journal.flush()
+
+    def hold(self) -> None:
+        """From now on nothing of the client's is passed on."""
+        self._open.clear()
+
+    async def let_go(self, link: Link, reason: str | None) -> None:
+        """This link is the one: what was held is passed on to it. `reason` is for a client that was there before."""
+        self.link = link
+        await self._tell_of(link, reason)
+        while self._held:
+            frame = self._held.popleft()
+            self._held_chars -= len(frame)
+            await self._hear(frame)
+        self._open.set()
+        self._place.bell.set()
+        self._changed.set()
+
+    async def perform(self, link: Link, actions: Sequence[Action]) -> None:
+        """Carry out what the link's brain wants done."""
+        for action in actions:
+            await self._deeds.do(link, action)
+        self._changed.set()
+
+    # — its inputs —
 
     async def _from_model(self) -> None:
+        await self._epochs.begin()
         while True:
-            event = await self._upstream.receive()
-            if AUDIO_DELTA in event[:HEAD] and self._brain.is_open:
-                await self._client.send(event)
-                continue
+            link = self._current()
             try:
-                understood = events.read(event)
-            except events.Malformed as problem:
-                log.warning("session %s: dropped what the Realtime API sent: %s", self._brain.session_id, problem)
+                await self._relay(link)
+            except UpstreamClosed as problem:
+                reason = link.why_closed or why_closed(problem, is_expired=link.brain.is_expired)
+                await self._epochs.begin_again(link, reason)
+
+    async def _relay(self, link: Link) -> None:
+        while True:
+            frame = await link.upstream.receive()
+            if AUDIO_DELTA in frame[:HEAD]:
+                link.brain.audio_passed(frame)
+                await self._client.send(frame)
                 continue
-            await self._perform(self._brain.receive_model(understood, time.monotonic()))
+            event = self.understood(frame)
+            if event is not None:
+                await self.perform(link, link.brain.receive_model(event, time.monotonic()))
 
     async def _from_client(self) -> None:
-        await self._let_in.wait()
         while True:
-            frame = policy.read(await self._client.receive())
-            if isinstance(frame, policy.Refusal):
-                await self._client.send(_text(frame.as_event("rb_refused")))
+            frame = await self._client.receive()
+            if self._open.is_set():
+                await self._hear(frame)
                 continue
-            await self._perform(self._brain.receive_client(frame, time.monotonic()))
+            self._held.append(frame)
+            self._held_chars += len(frame)
+            if self._held_chars > HELD_CHARS:
+                await self._open.wait()
+
+    async def _hear(self, frame: str | bytes) -> None:
+        link, said = self._current(), policy.read(frame)
+        if isinstance(said, policy.Refusal):
+            await self._client.send(as_text(said.as_event("rb_refused")))
+            return
+        await self.perform(link, link.brain.receive_client(said, time.monotonic()))
 
     async def _from_doorbell(self) -> None:
         while True:
-            await self._bell.wait()
-            self._bell.clear()
-            taking = deliveries.take_ready(self._brain.session_id, self._line.gateway_id, EPOCH)
+            await self._place.bell.wait()
+            await self._open.wait()
+            self._place.bell.clear()
+            link = self._current()
+            taking = deliveries.take_ready(self.beginning.session_id, self._line.gateway_id, link.epoch)
             try:
                 rows = await self._line.store.rows(taking)
             except (SQLAlchemyError, OSError) as problem:
-                log.warning("session %s: answers must wait (%s)", self._brain.session_id, type(problem).__name__)
+                log.warning("session %s: answers must wait (%s)", self.beginning.session_id, type(problem).__name__)
                 await asyncio.sleep(IDLE_LOOK_SECONDS)
-                self._bell.set()
+                self._place.bell.set()
                 continue
-            for row in rows:
+            for row in rows:  # to the brain of the epoch that took them: a later one has them among its past
                 outcome = from_row(**outcome_of(row))
-                await self._perform(self._brain.deliver(row.id, row.call_id, row.tool, outcome, time.monotonic()))
+                told = link.brain.deliver(row.id, row.call_id, row.tool, outcome, time.monotonic())
+                await self.perform(link, told)
+            if not rows:
+                await self._deeds.hang_up_unless_ours()
 
     async def _from_clock(self) -> None:
         while True:
-            now = time.monotonic()
-            wake_at = self._brain.wake_at(now)
+            await self._open.wait()
+            link, now = self._current(), time.monotonic()
+            wake_at = link.brain.wake_at(now)
             self._changed.clear()
             try:
                 async with asyncio.timeout(None if wake_at is None else max(0.0, wake_at - now)):
                     await self._changed.wait()
             except TimeoutError:
-                await self._perform(self._brain.tick(time.monotonic()))
+                await self.perform(link, link.brain.tick(time.monotonic()))
 
-    async def _perform(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            await self._do(action)
-        self._changed.set()
+    async def _from_gateway(self) -> None:
+        """Others have it: end at once. The gateway ends: leave at the next pause, or when its time is up."""
+        seconds = await self._place.told_to_leave()
+        if seconds is None:
+            raise Over(SUPERSEDED, "session_superseded")
+        if self.beginning.resume_token is not None:
+            await self._client.send(as_text({**_ours("draining"), "seconds": seconds}))
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up and not self._may_leave():
+            await asyncio.sleep(QUIET_LOOK_SECONDS)
+            if self._place.is_superseded:
+                raise Over(SUPERSEDED, "session_superseded")
+        raise Over(DRAINING, "gateway_draining")
 
-    async def _do(self, action: Action) -> None:
-        match action:
-            case SendToModel(event):
-                await self._upstream.send(_text(self._adapted(event)))
-            case SendToClient(event):
-                await self._client.send(_text(event))
-            case RecordCall():
-                self._tasks.create_task(self._record(action))
-            case Acknowledge(job_id):
-                self._echoed.add(job_id)
-                self._tasks.create_task(self._acknowledge())
-            case LetClientIn(upstream_id):
-                self._let_in.set()
-                self._tasks.create_task(self._note_upstream(upstream_id))
-            case Warn(text):
-                log.warning("session %s: %s", self._brain.session_id, text)
-            case Close(code, reason):
-                raise Over(code, reason)
+    def _may_leave(self) -> bool:
+        """A client that comes back finds the results of its calls there; any other would lose them."""
+        if self.link is None or not self._open.is_set() or not self.link.brain.is_quiet(time.monotonic()):
+            return False
+        return self.beginning.resume_token is not None or self.link.brain.is_idle
 
-    async def _record(self, record: RecordCall) -> None:
-        """The row first, the message second; and an answer at once where there can be no row."""
-        try:
-            is_new = await self._line.dispatch.record(record, EPOCH)
-        except (SQLAlchemyError, OSError) as problem:
-            log.error("job %s cannot be recorded (%s)", record.job.id, type(problem).__name__)
-            await self._perform(self._brain.not_recorded(record, time.monotonic()))
+    async def _tell_of(self, link: Link, reason: str | None) -> None:
+        """For a client that can resume: its token, once, and each time its conversation was built anew."""
+        beginning = self.beginning
+        if beginning.resume_token is None:
             return
-        if not is_new:
-            log.warning("job %s is not recorded: it is already, or this session is no longer ours", record.job.id)
-            await self._hang_up_unless_ours()
+        if reason is not None:
+            await self._client.send(as_text({**_ours("rebuilt"), "epoch": link.epoch, "reason": reason}))
             return
-        log.info("job %s recorded: %s", record.job.id, record.job.name)
-        await self._perform(self._brain.recorded(record))
-        if record.outcome is not None:
-            self._bell.set()
-        elif record.job.tool is not None:
-            await self._line.dispatch.publish(record.job.id, record.job.tool.queue)
+        told = {"session_id": str(beginning.session_id), "epoch": link.epoch, "token": beginning.resume_token}
+        seconds = self._line.settings.resume_seconds
+        await self._client.send(as_text({**_ours("resumable"), **told, "seconds": seconds}))
 
-    async def _hang_up_unless_ours(self) -> None:
-        """A session that others have taken for lost can record nothing: better no line than one that never answers."""
-        try:
-            ours = await self._line.store.rows(sessions.owned(self._brain.session_id, self._line.gateway_id, EPOCH))
-        except (SQLAlchemyError, OSError):
-            return
-        if not ours:
-            raise Over(TRY_AGAIN_LATER, "session_lost")
-
-    async def _note_upstream(self, upstream_id: str | None) -> None:
-        statement = sessions.connected(self._brain.session_id, self._line.gateway_id, EPOCH, upstream_id)
-        try:
-            await self._line.store.count(statement)
-        except (SQLAlchemyError, OSError) as problem:
-            log.warning("session %s: its upstream id is not kept (%s)", self._brain.session_id, type(problem).__name__)
-
-    async def _acknowledge(self) -> None:
-        echoed = list(self._echoed)
-        try:
-            await self._line.store.count(deliveries.acknowledge(echoed, EPOCH))
-        except (SQLAlchemyError, OSError) as problem:
-            # The next echo, or the end of the session, tells of these as well.
-            log.warning("%d jobs stay at sent for now (%s)", len(echoed), type(problem).__name__)
-            return
-        self._echoed.difference_update(echoed)
-
-    def _adapted(self, event: Event) -> Event:
-        if event["type"] != "session.update":
-            return event
-        return {**event, "session": adapt_session(self._line.provider, event["session"])}
+    def _current(self) -> Link:
+        assert self.link is not None, "nothing is passed on before there is a link"  # noqa: S101
+        return self.link
 
 
-def _text(event: Event) -> str:
-    return _encode(event).decode()
+def _ours(what: str) -> Event:
+    return {"type": f"ringback.session.{what}", "event_id": f"rb_{what}"}
 
 
-def _why(group: BaseExceptionGroup | None, *, is_expired: bool) -> Over:
+def _first(group: BaseException) -> BaseException:
     """The first of the reasons: what ends a session often takes the other side with it."""
-    problem: BaseException | None = group
-    while isinstance(problem, BaseExceptionGroup):
-        problem = problem.exceptions[0]
-    if isinstance(problem, UpstreamClosed):
-        expired = is_expired or EXPIRED_WORDS in str(problem)
-        return Over(1011, "session_expired" if expired else "upstream_closed")
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _why(group: BaseExceptionGroup | None) -> Over:
+    assert group is not None  # noqa: S101
+    problem = _first(group)
     if isinstance(problem, ClientGone):
         return Over(problem.code, str(problem))
     return problem if isinstance(problem, Over) else Over(1000, str(problem))

@@ -46,6 +46,17 @@ class GatewaySettings(Stores):
     upstream_connect_seconds: float = Field(10.0, gt=0, le=60, alias="RINGBACK_UPSTREAM_CONNECT_SECONDS")
     """Until the Realtime API takes the connection, and once more until it confirms the session: a caller who hears
     nothing for longer hangs up."""
+    upstream_retry_seconds: float = Field(30.0, ge=0, le=600, alias="RINGBACK_UPSTREAM_RETRY_SECONDS")
+    """How long a Realtime API that dropped a session is called again before the session ends: nobody listens to
+    silence for longer."""
+    rotate_before_seconds: float = Field(300.0, gt=0, le=3_000, alias="RINGBACK_ROTATE_BEFORE_SECONDS")
+    """How long before its `expires_at` a conversation moves to a new connection: time to find a pause in the talk."""
+    call_wait_seconds: float = Field(10.0, ge=0, le=120, alias="RINGBACK_CALL_WAIT_SECONDS")
+    """How long a call waits for a Postgres that is away; then the model is told that it cannot be run now."""
+    resume_seconds: float = Field(120.0, ge=1, le=86_400, alias="RINGBACK_RESUME_SECONDS")
+    """How long a client that asked for it may come back to its session: a lift, a tunnel, a page that is reloaded."""
+    drain_seconds: float = Field(25.0, ge=0, le=3_600, alias="RINGBACK_DRAIN_SECONDS")
+    """How long a gateway that is told to stop lets its responses end. Orchestrators kill after 30 s, as a rule."""
     database_pool: int = Field(10, ge=1, le=200, alias="RINGBACK_DATABASE_POOL")
     """Connections of this process: a statement takes a millisecond, so ten carry thousands a second."""
 

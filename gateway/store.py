@@ -19,6 +19,9 @@ ANSWER_SECONDS = 6.0
 POOL_WAIT_SECONDS = 5.0
 """How long a statement waits for a free connection before it is refused."""
 
+GIVE_WAY = frozenset({"40001", "40P01"})
+"""serialization_failure, deadlock_detected (PostgreSQL, Appendix A)."""
+
 T = TypeVar("T")
 
 
@@ -63,6 +66,16 @@ class Store:
 
         return await self._once_more_if_cut(run)
 
+    async def together(self, *statements: Executable) -> list[Sequence[Row[Any]]]:
+        """Run them in one transaction, each after the one before; the rows of each."""
+
+        async def run(connection: AsyncConnection) -> list[Sequence[Row[Any]]]:
+            connection = await connection.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                return [(await connection.execute(statement)).all() for statement in statements]
+
+        return await self._once_more_if_cut(run)
+
     async def close(self) -> None:
         await self._engine.dispose()
 
@@ -71,7 +84,12 @@ class Store:
             async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
                 return await run(connection)
         except DBAPIError as problem:
-            if not problem.connection_invalidated:
+            if not (problem.connection_invalidated or _was_in_the_way(problem)):
                 raise
         async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
             return await run(connection)
+
+
+def _was_in_the_way(problem: DBAPIError) -> bool:
+    """Postgres chose this one to give way to another: it may simply be run again."""
+    return getattr(problem.orig, "sqlstate", None) in GIVE_WAY

@@ -26,6 +26,10 @@ class UpstreamRefused(Exception):
         self.status = status
 
 
+class UpstreamSilent(UpstreamRefused):
+    """The Realtime API took the connection, and did not confirm our instructions and tools in time."""
+
+
 class UpstreamClosed(Exception):
     """The Realtime API closed the connection; `code` is the WebSocket close code (1006: without a goodbye)."""
 
@@ -47,6 +51,10 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """End the connection, politely and within a bound."""
+        ...
+
+    def abort(self) -> None:
+        """End it at once, without a word; whoever waits in `receive` gets UpstreamClosed."""
         ...
 
 
@@ -93,6 +101,9 @@ class WebSocketUpstream:
 
     async def close(self) -> None:
         await self._connection.close()
+
+    def abort(self) -> None:
+        self._connection.transport.abort()
 
 
 def _closed(problem: ConnectionClosed) -> UpstreamClosed:

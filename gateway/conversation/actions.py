@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from ringback.outcomes import Outcome
+from ringback.statements.items import Message
 from ringback.statements.jobs import NewJob
 
 Event: TypeAlias = dict[str, Any]
@@ -29,9 +31,13 @@ class SendToClient:
 
 @dataclass(frozen=True, slots=True)
 class LetClientIn:
-    """The model confirmed our instructions and tools: from now on the client's frames may be read."""
+    """The conversation is whole: from now on the client's frames may be passed on.
+
+    `expires_at` is when the Realtime API ends it (Unix seconds; None where it does not say).
+    """
 
     upstream_id: str | None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,27 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepMessages:
+    """Write down what was said, or what has become of it."""
+
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSettings:
+    """Write down what the client has set of its session, all of it."""
+
+    session: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """This connection is no good any more: go on with a new one."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warn:
     """Something an operator should see in the log."""
 
@@ -64,4 +91,15 @@ class Close:
     reason: str
 
 
-Action: TypeAlias = SendToModel | SendToClient | LetClientIn | RecordCall | Acknowledge | Warn | Close
+Action: TypeAlias = (
+    SendToModel
+    | SendToClient
+    | LetClientIn
+    | RecordCall
+    | Acknowledge
+    | KeepMessages
+    | KeepSettings
+    | Reopen
+    | Warn
+    | Close
+)

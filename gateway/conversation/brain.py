@@ -1,46 +1,47 @@
 """The session brain: it hears every event of one conversation and says what is to be done.
 
-Four doors, each a plain function that returns a list of actions:
+Its doors are plain functions, each of which returns a list of actions:
 
     receive_model(event, now)    an event of the Realtime API
     receive_client(frame, now)   a frame of the client that passed the policy
+    remember(past, now)          what earlier epochs hold, once `wants_past` is true
     deliver(job_id, …, now)      the outcome of a job, marked as sent
     tick(now)                    time has passed; `wake_at(now)` says when it matters
+    cut(reason, now)             the connection is gone; `carry(now)` is for the brain of the next epoch
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from gateway.conversation.actions import (
-    Acknowledge,
     Action,
-    Close,
     Event,
+    KeepMessages,
     LetClientIn,
     RecordCall,
+    Reopen,
     SendToClient,
     SendToModel,
-    Warn,
 )
+from gateway.conversation.answers import Answers
 from gateway.conversation.calls import Calls
-from gateway.conversation.confirmation import Confirmation, confirmation
-from gateway.conversation.floor import REFUSED, Floor
-from gateway.conversation.view import ClientView
+from gateway.conversation.carried import Carried, Settings, merged
+from gateway.conversation.clientside import ClientSide
+from gateway.conversation.errors import Errors
+from gateway.conversation.floor import RESERVED_SECONDS, Floor
+from gateway.conversation.log import ItemLog
+from gateway.conversation.opening import Opening
+from gateway.conversation.rebuild import Past
+from gateway.conversation.view import ClientView, response_cut
 from gateway.policy import OURS, ClientFrame
 from ringback.agents import Agent
-from ringback.jobs import output_item_id
 from ringback.outcomes import Outcome, failed
 from ringback.tools import Announcement
 
-CLIENTS = OURS + "client_"
-"""The event_id of a client's event that came without one, so that an error about it can be told from ours."""
-
-INVALID_CALL = "invalid_tool_call_id"
-"""The conversation has no call that this answer belongs to (Realtime API, error codes)."""
-EXPIRED = "session_expired"
-CLOSE_UPSTREAM = 1011
+UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later.")
 
 
 class Conversation:
@@ -50,126 +51,206 @@ class Conversation:
         session_id: ours, which names the rows.
         agent: who the model is to be.
         tools: what it may call, by name.
+        epoch: which of the session's conversations this is.
+        carried: what earlier epochs left.
         job_events: True where the client asked for `ringback.job` events.
+        greets: True where the client waits for its `session.created`; False where it has had one.
     """
 
     def __init__(
-        self, session_id: UUID, agent: Agent, tools: dict[str, Announcement], *, job_events: bool = False
+        self,
+        session_id: UUID,
+        agent: Agent,
+        tools: dict[str, Announcement],
+        *,
+        epoch: int = 1,
+        carried: Carried | None = None,
+        job_events: bool = False,
+        greets: bool = True,
     ) -> None:
         self.session_id = session_id
         self.agent = agent
         self.tools = tools
-        self.is_open = False
-        self.is_expired = False
-        """The Realtime API said that the session has lasted as long as it may; it closes next."""
-        self._job_events = job_events
+        self._epoch = epoch
+        self._greets = greets
+        self._carried = carried = carried or Carried()
+        self._log = carried.log or ItemLog()
         self._calls = Calls(session_id, agent, tools)
         self._floor = Floor(gather_seconds=agent.gather_seconds)
         self._view = ClientView(str(session_id))
-        self._sent: dict[str, tuple[UUID, str, str]] = {}
-        self._errands: dict[str, str] = {}
+        self._answers = Answers(self._floor, self._ours, job_events)
+        self._client = ClientSide(self._floor, carried.unheard, Settings(carried.client_session), self._id)
+        self._errors = Errors(self._floor, self._client, self._answers)
         self._count = 0
-        self._before: Event = {}
-        self._configured = agent.session([tool.for_model() for tool in tools.values()])
+        self._heard_at = 0.0
+        self._is_outdated = self._is_given_up = False
+        configured = merged(agent.session([tool.for_model() for tool in tools.values()]), carried.client_session)
+        self._opening = Opening(configured, self._ours, has_past=carried.has_past)
+
+    @property
+    def is_open(self) -> bool:
+        """True from the moment when the client's frames may be passed on."""
+        return self._opening.is_open
+
+    @property
+    def is_expired(self) -> bool:
+        """The Realtime API said that the session has lasted as long as it may; it closes next."""
+        return self._errors.said_expired
+
+    @property
+    def wants_past(self) -> bool:
+        """True while nothing but the past is missing (`remember`)."""
+        return self._opening.wants_past
+
+    @property
+    def untold(self) -> frozenset[str]:
+        """The calls of earlier epochs whose results are known not to have been told."""
+        return self._carried.untold
 
     def receive_model(self, event: Event, now: float) -> list[Action]:
-        """An event of the Realtime API; audio deltas may be relayed without asking."""
+        """An event of the Realtime API; audio deltas may be relayed without asking (`audio_passed`)."""
+        self._heard_at = now
         if not self.is_open:
-            return self._configure(event)
-        actions = self._listen(event, now)
+            return self._open(event, now)
+        actions = [*self._client.heard(event), *self._listen(event, now)]
         if event.get("type") == "error":
-            return [*actions, *self._error(event, now), *self._speak(now)]
-        if event.get("type") == "session.updated":
-            self._note_session(event.get("session") or {})
+            return [*actions, *self._errors.hear(event, now), *self._speak(now)]
         visible = self._view.show(event)
-        if visible is not None:
+        if visible is not None and (event.get("item") or {}).get("id") not in self._opening.seeded:
             actions.append(SendToClient(visible))
         return [*actions, *self._speak(now)]
+
+    def audio_passed(self, frame: str) -> None:
+        """A `response.output_audio.delta` went straight to the client."""
+        self._log.audio_passed(frame)
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.policy`: what goes to the model is written anew from it."""
         if frame.is_empty_update:
             shown = {"type": "session.updated", "event_id": self._id("updated"), "session": self._view.last_session()}
             return [SendToClient(shown)]
-        event = frame.event if "event_id" in frame.event else {**frame.event, "event_id": self._id("client")}
-        if event["type"] == "response.create":
-            self._floor.create_sent(event["event_id"], now)
-        return [SendToModel(event)]
+        return self._client.says(frame.event, self._log, self._opening.seeded, now)
+
+    def remember(self, past: Past, now: float) -> list[Action]:
+        """Build the conversation anew: what was said and called before, and the answers that are there by now."""
+        if self._carried.log is None:
+            self._log = ItemLog(past.messages, past.places)
+        actions = self._opening.tell(past.items())
+        for call in past.calls:
+            self._calls.remember(call.call_id, is_running=call.outcome is None)
+            actions += self._answers.remember(call, now)
+        waits = self._carried.user_waits
+        if past.user_waits if waits is None else waits:
+            self._floor.owe(now)
+        return [*actions, *self._opened(now)] if self.is_open else actions
+
+    def cut(self, reason: str, now: float) -> list[Action]:
+        """The connection is gone, and what ran on it with it: keep what was said of it, and tell the client."""
+        said = self._log.unfinished()
+        actions: list[Action] = [KeepMessages(said)] if said else []
+        if self._floor.active is not None:
+            actions.append(SendToClient(response_cut(self._floor.active, self._id("cut"), reason)))
+        return actions
+
+    def carry(self, now: float) -> Carried:
+        """What the next epoch begins with."""
+        if not self.is_open:
+            return replace(self._carried, has_past=True)
+        return Carried(
+            has_past=True,
+            log=self._log,
+            unheard=self._client.unheard,
+            client_session=self._client.settings.session,
+            untold=self._floor.unheard(),
+            user_waits=self._floor.is_owed(now),
+        )
+
+    def take_over(self, carried: Carried) -> None:
+        """What it began with has changed since: an earlier epoch went on while this one was being opened."""
+        self._is_outdated = carried.client_session != self._client.settings.session
+        self._carried, self._client.settings.session = carried, carried.client_session
+
+    def is_quiet(self, now: float) -> bool:
+        """Nobody speaks, and nobody is about to."""
+        return self.is_open and self._floor.is_quiet(now)
+
+    @property
+    def is_idle(self) -> bool:
+        """No call is running."""
+        return self._floor.is_idle
 
     def recorded(self, record: RecordCall) -> list[Action]:
         """The call's row is committed."""
         state = record.outcome.state if record.outcome else "pending"
-        return self._tell(record.job.id, record.job.call_id, record.job.name, state)
+        return self._answers.tell(record.job.id, record.job.call_id, record.job.name, state)
 
     def not_recorded(self, record: RecordCall, now: float) -> list[Action]:
-        """The row could not be committed: the model is answered all the same, at once."""
-        sorry = failed(
-            "temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later."
-        )
-        return self.deliver(record.job.id, record.job.call_id, record.job.name, record.outcome or sorry, now)
+        """The row could not be committed in time: the model is answered all the same."""
+        job = record.job
+        return self.deliver(job.id, job.call_id, job.name, record.outcome or UNAVAILABLE, now)
+
+    def as_answered(self, record: RecordCall) -> RecordCall:
+        """The record of a call that could not be recorded, with what the model was told."""
+        return record if record.outcome else replace(record, outcome=UNAVAILABLE)
 
     def deliver(self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float) -> list[Action]:
         """A job's answer enters the conversation, even while a response runs; speaking of it is another matter."""
-        item_id = output_item_id(job_id)
-        if item_id in self._sent:
-            return []
-        self._sent[item_id] = self._sent[call_id] = (job_id, call_id, tool)
         self._calls.closed(call_id)
-        self._floor.result_landed(call_id, now)
-        item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": outcome.output()}
-        create = self._ours("output", {"type": "conversation.item.create", "item": item})
-        self._errands[create["event_id"]] = item_id
-        return [SendToModel(create), *self._tell(job_id, call_id, tool, outcome.state), *self._speak(now)]
+        return [*self._answers.give(job_id, call_id, tool, outcome, now), *self._speak(now)]
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
-        return self._speak(now)
+        hangs_at = self._hangs_at()
+        if hangs_at is None or hangs_at > now:
+            return self._speak(now)
+        self._is_given_up = True
+        return [Reopen("upstream_hung")]
 
     def wake_at(self, now: float) -> float | None:
         """When `tick` should be called, if no event comes first."""
-        return self._floor.wake_at(now)
+        moments = [moment for moment in (self._floor.wake_at(now), self._hangs_at()) if moment is not None]
+        return min(moments, default=None)
+
+    def _hangs_at(self) -> float | None:
+        """A server that was asked to speak and has not said a word since, about anything, is not there any more."""
+        asked = self._floor.asked_at
+        if asked is None or self._heard_at > asked or self._is_given_up:
+            return None
+        return asked + RESERVED_SECONDS
 
     # — before the client is let in —
 
-    def _configure(self, event: Event) -> list[Action]:
-        kind = event.get("type")
-        if kind == "session.created":
-            self._before = event.get("session") or {}
-            return [SendToModel(self._ours("configure", {"type": "session.update", "session": self._configured}))]
-        if kind == "session.updated":
-            return self._confirm(event)
-        if kind == "error":
-            error = event.get("error") or {}
-            return [
-                Warn(f"the Realtime API refused the session: {error.get('code')}: {error.get('message')}"),
-                Close(CLOSE_UPSTREAM, "upstream_refused"),
-            ]
-        return []
+    def _open(self, event: Event, now: float) -> list[Action]:
+        actions = self._opening.receive(event)
+        item = event.get("item")
+        if isinstance(item, dict):
+            self._view.show(event)  # It tells what stands before what, for events that point at a hidden item.
+            self._answers.past_echoed(item)
+        return [*actions, *self._opened(now)] if self.is_open else actions
 
-    def _confirm(self, event: Event) -> list[Action]:
-        """No audio is let in before the server says that our instructions and tools are in force."""
-        session = event.get("session") or {}
-        verdict = confirmation(self._before, session, self._configured)
-        if verdict is Confirmation.NOT_APPLIED:
-            refused = "the Realtime API did not take our instructions or tools"
-            return [Warn(refused), Close(CLOSE_UPSTREAM, "upstream_refused")]
-        reworded = "the Realtime API shows our instructions or tools in words of its own"
-        warnings: list[Action] = [Warn(reworded)] if verdict is Confirmation.REWORDED else []
-        self.is_open = True
-        self._note_session(session)
-        created = {**event, "type": "session.created", "session": self._view.session(session)}
-        return [*warnings, LetClientIn(session.get("id")), SendToClient(created)]
-
-    def _note_session(self, session: Event) -> None:
-        heard = (session.get("audio") or {}).get("input") or {}
-        if "turn_detection" not in {**session, **heard}:
-            return  # A server that does not echo it has not changed it.
-        detection = {**session, **heard}["turn_detection"] or {}
-        self._floor.auto_response = bool(detection) and detection.get("create_response", True) is not False
+    def _opened(self, now: float) -> list[Action]:
+        session = self._opening.session
+        self._client.note_session(session)
+        self._log.hear({"type": "session.updated", "session": session})
+        created = {"type": "session.created", "event_id": self._id("created"), "session": self._view.session(session)}
+        expires_at = session.get("expires_at")
+        update = {"type": "session.update", "session": {"type": "realtime", **self._carried.client_session}}
+        return [
+            LetClientIn(session.get("id"), expires_at if isinstance(expires_at, int) and expires_at > 0 else None),
+            *([SendToClient(created)] if self._greets else []),
+            *([SendToModel(self._ours("update", update))] if self._is_outdated else []),
+            *(SendToModel(event) for event in self._client.unheard.again()),
+            *self._speak(now),
+        ]
 
     # — what an event means to us —
 
     def _listen(self, event: Event, now: float) -> list[Action]:
+        said = self._log.hear(event)
+        kept: list[Action] = [KeepMessages(said)] if said else []
+        return [*kept, *self._react(event, now)]
+
+    def _react(self, event: Event, now: float) -> list[Action]:
         kind = event.get("type")
         if kind == "response.created" and _in_conversation(event):
             self._floor.response_created(str((event.get("response") or {}).get("id")))
@@ -178,7 +259,8 @@ class Conversation:
         elif kind == "response.output_item.done":
             return self._record(self._calls.item_done(event.get("item") or {}, event.get("response_id")))
         elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
-            return self._echo(event.get("item") or {})
+            self._answers.past_echoed(event.get("item") or {})
+            return self._answers.echoed(event.get("item") or {})
         elif kind == "input_audio_buffer.speech_started":
             self._floor.speech_started(now)
         elif kind in ("input_audio_buffer.speech_stopped", "input_audio_buffer.timeout_triggered"):
@@ -193,43 +275,8 @@ class Conversation:
         if record is None:
             return []
         self._floor.call_began(record.job.call_id, record.job.response_id)
-        return [record]
-
-    def _echo(self, item: Event) -> list[Action]:
-        sent = self._sent.get(str(item.get("id")))
-        if sent is None and item.get("type") == "function_call_output":
-            sent = self._sent.get(str(item.get("call_id")))  # Not every server keeps the ids that a client gives.
-        if sent is None:
-            return []
-        job_id, call_id, tool = sent
-        if not self._floor.result_echoed(call_id):
-            return []
-        return [Acknowledge(job_id), *self._tell(job_id, call_id, tool, "acked")]
-
-    def _error(self, event: Event, now: float) -> list[Action]:
-        """Our own errors stay with us; `already has an active response` is routine and only means later."""
-        error = event.get("error") or {}
-        code, event_id = error.get("code"), error.get("event_id")
-        if code == EXPIRED:
-            self.is_expired = True
-            return []  # The client is told when the connection ends, and once.
-        if code == REFUSED:
-            event_id = self._floor.create_refused(event_id, now)
-        if isinstance(event_id, str) and event_id.startswith(CLIENTS):
-            self._floor.create_failed(event_id)
-            return [SendToClient({**event, "error": {**error, "event_id": None}})]
-        # A client cannot answer a call, so what is wrong with an answer is never the client's fault.
-        if code != INVALID_CALL and not (isinstance(event_id, str) and event_id.startswith(OURS)):
-            self._floor.create_failed(event_id)
-            return [SendToClient(event)]
-        if code == REFUSED:
-            return []
-        item_id = self._errands.pop(str(event_id), None)
-        if item_id is not None:
-            job_id, call_id, _ = self._sent[item_id]
-            self._floor.call_closed(call_id)
-            return [Warn(f"the conversation did not take the answer of job {job_id}: {code}")]
-        return [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]
+        placed = replace(record.job, position=self._log.place_of_call(record.job.item_id))
+        return [replace(record, job=placed)]
 
     # — speaking —
 
@@ -240,18 +287,12 @@ class Conversation:
         self._floor.create_sent(create["event_id"], now)
         return [SendToModel(create)]
 
-    def _tell(self, job_id: UUID, call_id: str, tool: str, state: str) -> list[Action]:
-        if not self._job_events:
-            return []
-        job = {"id": str(job_id), "call_id": call_id, "tool": tool, "state": str(state)}
-        return [SendToClient({"type": "ringback.job", "event_id": self._id("job"), "job": job})]
-
     def _ours(self, what: str, event: dict[str, Any]) -> Event:
         return {**event, "event_id": self._id(what)}
 
     def _id(self, what: str) -> str:
         self._count += 1
-        return f"{OURS}{what}_{self._count}"
+        return f"{OURS}{what}_{self._epoch}_{self._count}"
 
 
 def _in_conversation(event: Event) -> bool:

@@ -73,6 +73,12 @@ class Calls:
             records.append(self._decide(item, response_id, tool, refusal))
         return records
 
+    def remember(self, call_id: str, *, is_running: bool) -> None:
+        """A call of an earlier epoch: it is no news, and counts while it runs."""
+        self._known.add(call_id)
+        if is_running:
+            self._running.add(call_id)
+
     def closed(self, call_id: str) -> None:
         """Its answer is on its way: it no longer counts as running."""
         self._running.discard(call_id)
@@ -94,6 +100,7 @@ class Calls:
             name=str(item.get("name") or ""),
             arguments=arguments,
             tool=tool,
+            item_id=item["id"] if isinstance(item.get("id"), str) else None,
         )
         return RecordCall(job, outcome)
 

@@ -21,6 +21,8 @@ BLOCKED_SECONDS = 5.0
 """After a refusal without a response in sight, when to try again."""
 
 REFUSED = "conversation_already_has_active_response"
+OWED = ""
+"""Stands among the results that are to be told for an answer that is no result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,36 @@ class Floor:
     _assumed_seen: dict[str, Landed] = field(default_factory=dict)
     """Told by one of those, and not echoed before its response began."""
 
+    def owe(self, now: float) -> None:
+        """The user waits for an answer that an earlier epoch did not come to give."""
+        self._unseen[OWED] = Landed(None, now)
+        self._echoed.add(OWED)
+
+    def unheard(self) -> frozenset[str]:
+        """The calls whose results are in the conversation, or on their way, and untold."""
+        return (frozenset(self._unseen) | frozenset(self._assumed_seen)) - {OWED}
+
+    def is_owed(self, now: float) -> bool:
+        """Somebody waits for a response: one runs, is asked for, or is about to begin by itself."""
+        return bool(self.active or self._creates or self._auto_until > now or OWED in self._unseen)
+
+    @property
+    def asked_at(self) -> float | None:
+        """When the oldest response.create went out that has neither begun a response nor been refused."""
+        return self._creates[0].sent_at if self._creates else None
+
+    def is_quiet(self, now: float) -> bool:
+        """Nobody speaks, and nobody is about to."""
+        if self._speaking_since is not None and self._speaking_since + SPEECH_HOLD_SECONDS > now:
+            return False
+        creates = any(create.sent_at + RESERVED_SECONDS > now for create in self._creates)
+        return not (self.active or creates or self._unseen or self._auto_until > now)
+
+    @property
+    def is_idle(self) -> bool:
+        """No call is running whose answer this conversation waits for."""
+        return not self._running
+
     def call_began(self, call_id: str, response_id: str | None) -> None:
         """An answer to this call of this response will come: a sibling's may wait for it a moment."""
         self._running[call_id] = response_id
@@ -76,6 +108,10 @@ class Floor:
         self._running.pop(call_id, None)
         self._unseen.pop(call_id, None)
         self._assumed_seen.pop(call_id, None)
+
+    def has_echoed(self, call_id: str) -> bool:
+        """The server has shown that it has this result."""
+        return call_id in self._echoed
 
     def result_echoed(self, call_id: str) -> bool:
         """The server has the result: responses that begin from now on see it. False where that is no news."""
@@ -114,6 +150,7 @@ class Floor:
         for call in self._echoed:
             self._unseen.pop(call, None)
             self._assumed_seen.pop(call, None)
+        self._echoed.discard(OWED)
         if self._creates:
             # Most likely it is the oldest create's, and saw all that was written before that one.
             self._begun.append(self._creates.pop(0))

@@ -88,3 +88,11 @@ class ClientView:
                 item for item in response["output"] if not (isinstance(item, dict) and item.get("type") in HIDDEN_ITEMS)
             ]
         return visible
+
+
+def response_cut(response_id: str, event_id: str, code: str) -> Event:
+    """The `response.done` of a response whose connection is gone: the real one will never come."""
+    error = {"type": "server_error", "code": code}
+    details = {"type": "failed", "error": error}
+    response = {"id": response_id, "object": "realtime.response", "status": "failed", "status_details": details}
+    return {"type": "response.done", "event_id": event_id, "response": {**response, "output": [], "usage": None}}

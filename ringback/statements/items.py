@@ -75,10 +75,10 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
     """Every answer there is enters the conversation that is being rebuilt as this epoch, here and only here.
 
     In one transaction with the bump of the epoch and before `log_of_calls`: whatever finishes later is `ready`, and is
-    delivered live.
+    delivered live. Returns each `id` and what its delivery `was`.
     """
     finished = (
-        select(jobs.c.id)
+        select(jobs.c.id, jobs.c.delivery)
         .where(
             jobs.c.session_id == session_id,
             jobs.c.state.in_(sorted(TERMINAL)),
@@ -92,7 +92,7 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
         update(jobs)
         .where(jobs.c.id == finished.c.id, jobs.c.session_id == sessions.c.id, is_ours(session_id, gateway_id, epoch))
         .values(delivery=Delivery.REPLAYED, delivered_epoch=epoch)
-        .returning(jobs.c.id)
+        .returning(jobs.c.id, finished.c.delivery.label("was"))
     )
 
 

@@ -18,8 +18,11 @@ from gateway.conversation.actions import (
     Acknowledge,
     Action,
     Close,
+    KeepMessages,
+    KeepSettings,
     LetClientIn,
     RecordCall,
+    Reopen,
     SendToClient,
     SendToModel,
     Warn,
@@ -103,6 +106,14 @@ class Script:
         return [action for action in self.actions if isinstance(action, RecordCall)]
 
     @property
+    def kept(self) -> dict[str, str]:
+        """The words of each message that is to be written down, by item."""
+        messages = [
+            message for action in self.actions if isinstance(action, KeepMessages) for message in action.messages
+        ]
+        return {message.item_id: " ".join(part.get("text", "") for part in message.content) for message in messages}
+
+    @property
     def to_model(self) -> list[Event]:
         return [action.event for action in self.actions if isinstance(action, SendToModel)]
 
@@ -121,7 +132,16 @@ class Script:
             if isinstance(action, SendToModel):
                 assert action.event.get("event_id"), "everything we send bears an event_id"
         self.actions = actions
-        return [told(action) for action in actions]
+        return [told(action) for action in actions if not isinstance(action, KeepMessages | KeepSettings)]
+
+
+IN_SHORT: dict[type[Action], str] = {
+    Acknowledge: "acknowledge",
+    LetClientIn: "let the client in",
+    Warn: "warn",
+    KeepMessages: "keep messages",
+    KeepSettings: "keep settings",
+}
 
 
 def told(action: Action) -> str:
@@ -135,8 +155,10 @@ def told(action: Action) -> str:
             return f"refuse {job.call_id}: {outcome.code}" if outcome else f"record {job.call_id}"
         case Close(code, reason):
             return f"close {code} {reason}"
-        case Acknowledge() | LetClientIn() | Warn():
-            return {Acknowledge: "acknowledge", LetClientIn: "let the client in", Warn: "warn"}[type(action)]
+        case Reopen(reason):
+            return f"reopen: {reason}"
+        case Acknowledge() | LetClientIn() | Warn() | KeepMessages() | KeepSettings():
+            return IN_SHORT[type(action)]
 
 
 def _event_told(event: Event) -> str:

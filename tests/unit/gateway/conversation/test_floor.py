@@ -168,8 +168,16 @@ def test_a_second_create_is_not_sent_before_the_first_has_begun() -> None:
 
 def test_a_create_that_neither_began_nor_was_refused_is_sent_again_in_the_end() -> None:
     script, first = speaking()
+    script.wait(A_MOMENT)
+    script.model({"type": "rate_limits.updated", "rate_limits": []})
     assert script.wait(RESERVED_SECONDS) == [SPEAK]
     assert script.last_create != first
+
+
+def test_a_server_that_says_nothing_at_all_after_it_was_asked_to_speak_is_left_once() -> None:
+    script, _ = speaking()
+    assert script.wait(RESERVED_SECONDS) == ["reopen: upstream_hung"]
+    assert script.brain.carry(script.now).user_waits, "the next conversation is asked to speak"
 
 
 # — the user speaks —

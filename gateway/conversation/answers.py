@@ -1,0 +1,90 @@
+"""The answers of jobs on their way into one conversation: each written once, and known by its echo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from gateway.conversation.actions import Acknowledge, Action, Event, SendToClient, SendToModel, Warn
+from gateway.conversation.floor import Floor
+from gateway.conversation.rebuild import PastCall
+from ringback.jobs import output_item_id
+from ringback.outcomes import Outcome
+
+
+@dataclass(slots=True)
+class Answers:
+    """What was answered in this conversation.
+
+    Args:
+        floor: told of each result, as somebody should speak of it.
+        ours: gives an event of ours its `event_id`.
+        tells: True where the client asked for `ringback.job` events.
+    """
+
+    floor: Floor
+    ours: Callable[[str, Event], Event]
+    tells: bool
+    _sent: dict[str, tuple[UUID, str, str]] = field(default_factory=dict)
+    """By item id, and by call_id: not every server keeps the ids that a client gives."""
+    _past: dict[str, str] = field(default_factory=dict)
+    _errands: dict[str, str] = field(default_factory=dict)
+
+    def give(self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float) -> list[Action]:
+        """The answer enters the conversation, even while a response runs; speaking of it is another matter."""
+        item_id = output_item_id(job_id)
+        if item_id in self._sent:
+            # It was answered without a row, and the row came after all.
+            return [Acknowledge(job_id)] if self.floor.has_echoed(call_id) else []
+        self._sent[item_id] = self._sent[call_id] = (job_id, call_id, tool)
+        self.floor.result_landed(call_id, now)
+        item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": outcome.output()}
+        create = self.ours("output", {"type": "conversation.item.create", "item": item})
+        self._errands[create["event_id"]] = item_id
+        return [SendToModel(create), *self.tell(job_id, call_id, tool, outcome.state)]
+
+    def remember(self, call: PastCall, now: float) -> list[Action]:
+        """A call of an earlier epoch: its answer is among the items of the past, or still to come."""
+        if call.outcome is None:
+            self.floor.call_began(call.call_id, call.response_id)
+            return []
+        self._past[output_item_id(call.job_id)] = call.call_id
+        if not call.is_news:
+            return []
+        self.floor.result_landed(call.call_id, now)
+        return self.tell(call.job_id, call.call_id, call.tool, "replayed")
+
+    def past_echoed(self, item: Event) -> None:
+        """The rebuilt conversation has an answer of the past: who speaks from now on knows of it."""
+        call_id = self._past.get(str(item.get("id")))
+        if call_id is not None:
+            self.floor.result_echoed(call_id)
+
+    def echoed(self, item: Event) -> list[Action]:
+        """The server shows an item that it has: one of ours is acknowledged, once."""
+        sent = self._sent.get(str(item.get("id")))
+        if sent is None and item.get("type") == "function_call_output":
+            sent = self._sent.get(str(item.get("call_id")))
+        if sent is None:
+            return []
+        job_id, call_id, tool = sent
+        if not self.floor.result_echoed(call_id):
+            return []
+        return [Acknowledge(job_id), *self.tell(job_id, call_id, tool, "acked")]
+
+    def refused(self, event_id: object, code: object) -> list[Action]:
+        """The conversation did not take an answer; [] where the event was none."""
+        item_id = self._errands.pop(str(event_id), None)
+        if item_id is None:
+            return []
+        job_id, call_id, _ = self._sent[item_id]
+        self.floor.call_closed(call_id)
+        return [Warn(f"the conversation did not take the answer of job {job_id}: {code}")]
+
+    def tell(self, job_id: UUID, call_id: str, tool: str, state: str) -> list[Action]:
+        """A `ringback.job` event, for a client that asked for them."""
+        if not self.tells:
+            return []
+        job = {"id": str(job_id), "call_id": call_id, "tool": tool, "state": str(state)}
+        return [SendToClient(self.ours("job", {"type": "ringback.job", "job": job}))]

@@ -1,0 +1,69 @@
+"""What a session takes along from one epoch to the next, in the process that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.conversation.actions import Event
+from gateway.conversation.log import ItemLog
+from gateway.conversation.unheard import Unheard
+
+DEEP = 3
+"""session → audio → input → a field, which is replaced as a whole (Realtime API, session.update)."""
+
+
+@dataclass(slots=True)
+class Carried:
+    """Everything that outlives an upstream connection.
+
+    Args:
+        has_past: earlier epochs hold something that the next conversation must be told.
+        log: what was said; None where this process has heard nothing yet, and the rows have to tell.
+        unheard: what the client has said and no server has confirmed.
+        client_session: what the client has set of its session.
+        untold: the calls whose results nobody has told the user yet.
+        user_waits: True where a response was under way, asked for or due; None where only the rows can tell.
+    """
+
+    has_past: bool = False
+    log: ItemLog | None = None
+    unheard: Unheard = field(default_factory=Unheard)
+    client_session: Event = field(default_factory=dict)
+    untold: frozenset[str] = frozenset()
+    user_waits: bool | None = None
+
+
+def merged(session: Event, update: Event, depth: int = DEEP) -> dict[str, Any]:
+    """The session after an update: what the update leaves out stays as it is."""
+    result = dict(session)
+    for key, value in update.items():
+        before = result.get(key)
+        if depth > 1 and isinstance(before, dict) and isinstance(value, dict):
+            value = merged(before, value, depth - 1)
+        result[key] = value
+    return result
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the client sets of its session: it counts once the server has taken it."""
+
+    session: Event
+    _asked: dict[str, Event] = field(default_factory=dict)
+
+    def asked(self, event: Event) -> None:
+        """The client's session.update goes out."""
+        self._asked[event["event_id"]] = event["session"]
+
+    def refused(self, event_id: object) -> None:
+        """The server did not take it, not even in part."""
+        self._asked.pop(str(event_id), None)
+
+    def taken(self) -> Event | None:
+        """A session.updated came: what is set now, or None where the client had asked for nothing."""
+        if not self._asked:
+            return None
+        update = self._asked.pop(next(iter(self._asked)))
+        self.session = merged(self.session, {key: value for key, value in update.items() if key != "type"})
+        return self.session

@@ -1,0 +1,72 @@
+"""What a client asks for, on its way to the model: under ids of its own, and remembered until it has arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettings, SendToClient, SendToModel
+from gateway.conversation.carried import Settings
+from gateway.conversation.floor import Floor
+from gateway.conversation.log import ItemLog
+from gateway.conversation.unheard import Unheard
+from gateway.policy import OURS
+
+CLIENTS = OURS + "client_"
+"""The event_id of a client's event that came without one, so that an error about it can be told from ours."""
+
+
+@dataclass(slots=True)
+class ClientSide:
+    """The client's part in one conversation; `new_id` makes an id of ours, told what for."""
+
+    floor: Floor
+    unheard: Unheard
+    settings: Settings
+    new_id: Callable[[str], str]
+
+    def says(self, event: Event, log: ItemLog, seeded: frozenset[str], now: float) -> list[Action]:
+        """A checked event of the client; `seeded` are the items that a rebuilt conversation was told."""
+        event = {"event_id": self.new_id("client"), **event}
+        kind = event["type"]
+        if kind == "response.create":
+            self.floor.create_sent(event["event_id"], now)
+        elif kind == "session.update":
+            self.settings.asked(event)
+        elif kind == "conversation.item.create" and "id" not in event["item"]:
+            # Under an id of its own it is known again, should it have to be said once more.
+            event = {**event, "item": {"id": f"item_{self.new_id('said')}", **event["item"]}}
+        elif kind == "conversation.item.truncate" and event["item_id"] in seeded:
+            return self._cut_short(event, log)
+        self.unheard.said(event)
+        return [SendToModel(event)]
+
+    def heard(self, event: Event) -> list[Action]:
+        """An event of the server, which may say that something of the client's has arrived."""
+        self.unheard.heard(event)
+        if event.get("type") != "session.updated":
+            return []
+        self.note_session(event.get("session") or {})
+        settings = self.settings.taken()
+        return [KeepSettings(settings)] if settings is not None else []
+
+    def note_session(self, session: Event) -> None:
+        """Who notices that the user's turn is over, by what the server says of the session."""
+        heard = (session.get("audio") or {}).get("input") or {}
+        if "turn_detection" not in {**session, **heard}:
+            return  # A server that does not echo it has not changed it.
+        detection = {**session, **heard}["turn_detection"] or {}
+        self.unheard.detects_turns = bool(detection)
+        self.floor.auto_response = bool(detection) and detection.get("create_response", True) is not False
+
+    def refused(self, event_id: object) -> None:
+        """The server did not take this event of the client."""
+        self.settings.refused(event_id)
+        self.floor.create_failed(event_id if isinstance(event_id, str) else None)
+
+    def _cut_short(self, event: Event, log: ItemLog) -> list[Action]:
+        """Of a rebuilt conversation's items there is no audio to truncate: what was heard stands in the log alone."""
+        kept = log.truncate(event["item_id"], event["audio_end_ms"])
+        fields = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
+        told = {"type": "conversation.item.truncated", "event_id": self.new_id("cut"), **fields}
+        return [*([KeepMessages(kept)] if kept else []), SendToClient(told)]

@@ -1,0 +1,46 @@
+"""What the Realtime API's `error` events mean: whose they are, and whether anybody must hear of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.conversation.actions import Action, Event, SendToClient, Warn
+from gateway.conversation.answers import Answers
+from gateway.conversation.clientside import CLIENTS, ClientSide
+from gateway.conversation.floor import REFUSED, Floor
+from gateway.policy import OURS
+
+INVALID_CALL = "invalid_tool_call_id"
+"""The conversation has no call that this answer belongs to (Realtime API, error codes)."""
+EXPIRED = "session_expired"
+
+
+@dataclass(slots=True)
+class Errors:
+    """Hears the errors of one open conversation."""
+
+    floor: Floor
+    client: ClientSide
+    answers: Answers
+    said_expired: bool = False
+
+    def hear(self, event: Event, now: float) -> list[Action]:
+        """Our own errors stay with us; `already has an active response` is routine and only means later."""
+        error = event.get("error") or {}
+        code, event_id = error.get("code"), error.get("event_id")
+        if code == EXPIRED:
+            self.said_expired = True
+            return []  # What comes of it shows when the connection ends.
+        if code == REFUSED:
+            event_id = self.floor.create_refused(event_id, now)
+        if isinstance(event_id, str) and event_id.startswith(CLIENTS):
+            self.client.refused(event_id)
+            return [SendToClient({**event, "error": {**error, "event_id": None}})]
+        # A client cannot answer a call, so what is wrong with an answer is never the client's fault.
+        if code != INVALID_CALL and not (isinstance(event_id, str) and event_id.startswith(OURS)):
+            self.client.refused(event_id)
+            return [SendToClient(event)]
+        if code == REFUSED:
+            return []
+        told = self.answers.refused(event_id, code)
+        return told or [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]

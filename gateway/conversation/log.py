@@ -1,0 +1,182 @@
+"""What was said so far, in order: the log from which a conversation can be built anew.
+
+The Realtime API keeps the items of a conversation and gives none of them back. So each message is noted as its events
+pass: where it stands, who said it, and its words as the user said or heard them. What a client cut off
+(`conversation.item.truncate`) was not heard, and is cut here as well. Calls stand in the same order; their words and
+answers are their jobs'. Outputs have no place of their own: they follow their call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.conversation.actions import Event
+from ringback.statements.items import Message
+
+MAX_TEXT_CHARS = 16_000
+"""Of one message: longer ones are pasted documents, and a rebuilt conversation must fit its window."""
+MAX_IMAGE_CHARS = 262_144
+"""Of one image's data URI; a larger one is remembered as having been there."""
+MAX_MESSAGES = 2_000
+"""Kept in memory: an hour of talk has some hundreds."""
+BYTES_PER_MS = {"audio/pcm": 48.0, "audio/pcmu": 8.0, "audio/pcma": 8.0}
+"""PCM16 at 24 kHz; G.711."""
+NOT_TRANSCRIBED = "(The user said something here that was not transcribed.)"
+IMAGE_LEFT_OUT = "(The user showed a picture here.)"
+
+_ITEM = re.compile(r'"item_id":\s*"([^"]{1,64})"')
+_DELTA = re.compile(r'"delta":\s*"')
+_SHOWN = ("conversation.item.added", "conversation.item.created", "conversation.item.done", "response.output_item.done")
+_WORDS = ("response.output_audio_transcript.delta", "response.output_text.delta")
+
+
+@dataclass(slots=True)
+class _Said:
+    position: int
+    item_id: str
+    role: str
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    is_spoken: bool = False
+    words: str = ""
+    """Deltas of what is being said right now."""
+    sounded_ms: float = 0.0
+    is_cut: bool = False
+    """The user has heard no more of it, whatever the server still says."""
+
+    def message(self) -> Message:
+        parts = self.parts or ([{"type": "output_text", "text": self.words}] if self.words else [])
+        return Message(self.position, self.item_id, self.role, parts)
+
+
+class ItemLog:
+    """The log of one session's conversation, through all its epochs."""
+
+    def __init__(self, messages: Iterable[Message] = (), places: Iterable[tuple[str, int]] = ()) -> None:
+        """`messages` were said in earlier epochs; `places` are the calls' item ids and positions."""
+        self._said = {m.item_id: _Said(m.position, m.item_id, m.role, m.content, is_cut=True) for m in messages}
+        self._calls = dict(places)
+        taken = [said.position for said in self._said.values()] + list(self._calls.values())
+        self._next = max(taken, default=0) + 1
+        self._bytes_per_ms = BYTES_PER_MS["audio/pcm"]
+
+    def hear(self, event: Event) -> list[Message]:
+        """The messages that this event of the Realtime API makes known, or changes."""
+        kind = event.get("type")
+        if kind in _SHOWN:
+            return self._shown(event.get("item") or {})
+        if kind in _WORDS:
+            self._words(str(event.get("item_id")), event.get("delta"))
+        elif kind == "conversation.item.input_audio_transcription.completed":
+            return self._transcribed(str(event.get("item_id")), event.get("transcript"))
+        elif kind == "conversation.item.truncated":
+            return self.truncate(str(event.get("item_id")), event.get("audio_end_ms"))
+        elif kind == "session.updated":
+            self._note_format(event.get("session") or {})
+        return []
+
+    def audio_passed(self, frame: str) -> None:
+        """A `response.output_audio.delta`, as it came: how long its item sounds, without decoding it."""
+        item, delta = _ITEM.search(frame, 0, 600), _DELTA.search(frame, 0, 600)
+        said = self._said.get(item[1]) if item else None
+        if said is None or delta is None:
+            return
+        end = frame.find('"', delta.end())
+        said.sounded_ms += (end - delta.end()) * 0.75 / self._bytes_per_ms
+
+    def place_of_call(self, item_id: object) -> int:
+        """Where a `function_call` item stands."""
+        return self._place(item_id if isinstance(item_id, str) else "")
+
+    def unfinished(self) -> list[Message]:
+        """What was being said when the line went: as far as it came, the client has it."""
+        return [said.message() for said in self._said.values() if said.words and not said.parts]
+
+    def truncate(self, item_id: str, audio_end_ms: object) -> list[Message]:
+        """The user has heard only so much of it."""
+        said = self._said.get(item_id)
+        if said is None or said.role != "assistant" or not isinstance(audio_end_ms, int | float):
+            return []
+        whole = " ".join(part.get("text", "") for part in said.parts) or said.words
+        share = 1.0 if not said.sounded_ms else min(1.0, audio_end_ms / said.sounded_ms)
+        heard = _cut_at_a_word(whole, share)
+        said.parts, said.words, said.is_cut = [{"type": "output_text", "text": heard}], "", True
+        return [said.message()]
+
+    def _shown(self, item: Event) -> list[Message]:
+        item_id, role = item.get("id"), item.get("role")
+        if not isinstance(item_id, str):
+            return []
+        if item.get("type") == "function_call":
+            self._place(item_id)
+        if item.get("type") != "message" or role not in ("user", "assistant", "system"):
+            return []
+        said = self._said.get(item_id)
+        if said is None:
+            said = self._said[item_id] = _Said(self._take_position(), item_id, role)
+            self._forget_oldest()
+        if said.is_cut:
+            return []
+        parts, said.is_spoken = _parts(item.get("content") or [])
+        if not parts or parts == said.parts:
+            return []
+        said.parts, said.words = parts, ""
+        return [said.message()]
+
+    def _words(self, item_id: str, delta: object) -> None:
+        said = self._said.get(item_id)
+        if said is not None and isinstance(delta, str) and not said.is_cut and len(said.words) < MAX_TEXT_CHARS:
+            said.words += delta
+
+    def _transcribed(self, item_id: str, transcript: object) -> list[Message]:
+        said = self._said.get(item_id)
+        if said is None or said.is_cut or not isinstance(transcript, str) or not transcript.strip():
+            return []
+        said.parts = [{"type": "input_audio", "text": transcript.strip()[:MAX_TEXT_CHARS]}]
+        return [said.message()]
+
+    def _note_format(self, session: Event) -> None:
+        shape = ((session.get("audio") or {}).get("output") or {}).get("format")
+        if isinstance(shape, dict):
+            self._bytes_per_ms = BYTES_PER_MS.get(str(shape.get("type")), self._bytes_per_ms)
+
+    def _place(self, item_id: str) -> int:
+        if item_id not in self._calls:
+            self._calls[item_id] = self._take_position()
+        return self._calls[item_id]
+
+    def _take_position(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _forget_oldest(self) -> None:
+        if len(self._said) > MAX_MESSAGES:
+            del self._said[next(iter(self._said))]
+
+
+def _parts(content: list[Any]) -> tuple[list[dict[str, Any]], bool]:
+    """The parts of an item in one shape, and whether it was spoken. Speech without words yet has an empty text."""
+    parts: list[dict[str, Any]] = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        words = part.get("transcript") or part.get("text") or "" if kind else ""
+        text = words[:MAX_TEXT_CHARS] if isinstance(words, str) else ""
+        if kind == "input_image":
+            url = part.get("image_url")
+            fits = isinstance(url, str) and len(url) <= MAX_IMAGE_CHARS
+            parts.append({"type": kind, "image_url": url} if fits else {"type": "input_text", "text": IMAGE_LEFT_OUT})
+        elif kind == "input_audio" or (kind == "input_text" and text):
+            parts.append({"type": kind, "text": text})
+        elif kind in ("output_text", "output_audio", "text", "audio") and text:
+            parts.append({"type": "output_text", "text": text})
+    return parts, any(part["type"] == "input_audio" for part in parts)
+
+
+def _cut_at_a_word(text: str, share: float) -> str:
+    """So much of it as was heard; a word that was begun does not count."""
+    if share >= 1.0:
+        return text
+    kept = text[: int(len(text) * share)]
+    return kept if text[len(kept) : len(kept) + 1].isspace() else kept.rpartition(" ")[0]

@@ -1,0 +1,95 @@
+"""What a client has said and the model may not have: it is said again to the conversation that comes next.
+
+Audio is on its way until the server has committed it to an item, a typed message until its item is echoed. Whatever
+is still on its way when a connection ends is lost with it, so it is kept here until then, within a bound.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from gateway.conversation.actions import Event
+
+MAX_SPEECH_CHARS = 2_000_000
+"""Thirty seconds of PCM16 in base64: longer than anybody talks without a pause."""
+MAX_SILENCE_CHARS = 64_000
+"""A second before the user is heard to speak: the beginning of the first word."""
+MAX_TYPED = 32
+"""Messages; a server echoes each within a round trip."""
+
+
+@dataclass(slots=True)
+class Unheard:
+    """The client's events that nothing has confirmed, in their order."""
+
+    detects_turns: bool = True
+    """The server listens for turns by itself: what it does not take for speech it throws away."""
+    _sent: deque[Event] = field(default_factory=deque)
+    _chars: int = 0
+    _speaking: bool = False
+    _turn_ends: int | None = None
+    """How many of the events belong to the turn that the server is about to commit."""
+
+    def said(self, event: Event) -> None:
+        """The client's event goes out."""
+        kind = event["type"]
+        if kind == "input_audio_buffer.append":
+            self._keep(event, len(event["audio"]))
+        elif kind in ("input_audio_buffer.commit", "conversation.item.create"):
+            self._keep(event, 0)
+        elif kind == "input_audio_buffer.clear":
+            self._drop_audio(len(self._sent))
+
+    def heard(self, event: Event) -> None:
+        """The server's event may confirm what was said."""
+        kind = event.get("type")
+        if kind == "input_audio_buffer.speech_started":
+            self._speaking = True
+        elif kind == "input_audio_buffer.speech_stopped":
+            self._speaking, self._turn_ends = False, len(self._sent)
+        elif kind == "input_audio_buffer.committed":
+            self._committed()
+        elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
+            self._echoed((event.get("item") or {}).get("id"))
+
+    def again(self) -> list[Event]:
+        """What to say once more, in order."""
+        return list(self._sent)
+
+    def _keep(self, event: Event, chars: int) -> None:
+        self._sent.append(event)
+        self._chars += chars
+        bound = MAX_SPEECH_CHARS if self._speaking or not self.detects_turns else MAX_SILENCE_CHARS
+        while self._chars > bound:
+            self._drop(next(at for at, sent in enumerate(self._sent) if "audio" in sent))
+        if not chars and len(self._sent) > MAX_TYPED:
+            typed = [at for at, sent in enumerate(self._sent) if "audio" not in sent]
+            if len(typed) > MAX_TYPED:
+                self._drop(typed[0])
+
+    def _committed(self) -> None:
+        """All audio up to the end of the turn, or up to the client's own commit, is an item now."""
+        ends = self._turn_ends
+        if ends is None:
+            commits = (at + 1 for at, sent in enumerate(self._sent) if sent["type"] == "input_audio_buffer.commit")
+            ends = next(commits, len(self._sent))
+        self._drop_audio(ends)
+
+    def _echoed(self, item_id: object) -> None:
+        for at, sent in enumerate(self._sent):
+            if "item" in sent and sent["item"].get("id") == item_id:
+                self._drop(at)
+                return
+
+    def _drop_audio(self, before: int) -> None:
+        for at in reversed(range(before)):
+            if self._sent[at]["type"].startswith("input_audio_buffer."):
+                self._drop(at)
+        self._turn_ends = None
+
+    def _drop(self, at: int) -> None:
+        self._chars -= len(self._sent[at].get("audio", ""))
+        del self._sent[at]
+        if self._turn_ends is not None and at < self._turn_ends:
+            self._turn_ends -= 1

@@ -1,0 +1,154 @@
+"""What a session's brain wants done, done: events written, calls recorded, messages kept. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.client import Client
+from gateway.conversation.actions import (
+    Acknowledge,
+    Action,
+    Close,
+    Event,
+    KeepMessages,
+    KeepSettings,
+    LetClientIn,
+    RecordCall,
+    Reopen,
+    SendToClient,
+    SendToModel,
+    Warn,
+)
+from gateway.epochs import Epochs
+from gateway.journal import Journal
+from gateway.line import SUPERSEDED, Beginning, Line, Link, Over
+from gateway.presence import Place
+from gateway.providers import adapt_session
+from gateway.recording import Recording
+from gateway.upstream import UpstreamClosed
+from ringback.statements import deliveries, sessions
+
+log = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Deeds:
+    """The hands of one session. What takes time is done in tasks of `tasks`, which end with the session."""
+
+    tasks: asyncio.TaskGroup
+
+    def __init__(self, line: Line, beginning: Beginning, client: Client, place: Place, epochs: Epochs) -> None:
+        self._line = line
+        self._beginning = beginning
+        self._client = client
+        self._place = place
+        self._epochs = epochs
+        wait, session_id = line.settings.call_wait_seconds, beginning.session_id
+        self.recording = Recording(line.store, line.dispatch, lambda: epochs.epoch, wait)
+        self.journal = Journal(line.store, session_id, line.gateway_id, lambda: epochs.epoch)
+
+    async def do(self, link: Link, action: Action) -> None:
+        """Carry out one action of the link's brain."""
+        match action:
+            case SendToModel(event):
+                await self._send_to_model(link, event)
+            case SendToClient(event):
+                await self._client.send(as_text(event))
+            case RecordCall():
+                self.tasks.create_task(self._record(link, action))
+            case Acknowledge(job_id):
+                link.echoed.add(job_id)
+                self.tasks.create_task(self.acknowledge(link))
+            case KeepMessages(messages):
+                self.journal.keep(messages)
+            case KeepSettings(session):
+                self.journal.keep_settings(session)
+            case Warn(text):
+                log.warning("session %s: %s", self._beginning.session_id, text)
+            case _:
+                self._turn(link, action)
+
+    def _turn(self, link: Link, action: Action) -> None:
+        """The turns that the life of a link takes."""
+        match action:
+            case LetClientIn(upstream_id):
+                self._epochs.note_expiry(link, action)
+                self.tasks.create_task(self._note_upstream(link, upstream_id))
+            case Reopen(reason):
+                link.why_closed = reason
+                link.upstream.abort()
+            case Close(code, reason):
+                raise Over(code, reason)
+
+    async def _send_to_model(self, link: Link, event: Event) -> None:
+        if event["type"] == "session.update":
+            provider = self._line.settings.realtime_provider
+            event = {**event, "session": adapt_session(provider, event["session"])}
+        try:
+            await link.upstream.send(as_text(event))
+        except UpstreamClosed:
+            return  # whoever reads from it notices as well, and what matters is said again in the next epoch
+
+    async def _record(self, link: Link, record: RecordCall) -> None:
+        """The row first, the message second; and an answer where there can be no row."""
+        is_new = await self.recording.record(record)
+        if is_new is None:
+            await self._perform(link, link.brain.not_recorded(record, time.monotonic()))
+            await self.recording.remember(link.brain.as_answered(record))
+            self._place.bell.set()
+        elif not is_new:
+            log.warning("job %s is not recorded: it is already, or this session is no longer ours", record.job.id)
+            await self.hang_up_unless_ours()
+        else:
+            log.info("job %s recorded: %s", record.job.id, record.job.name)
+            await self._perform(link, link.brain.recorded(record))
+            if record.outcome is not None:
+                self._place.bell.set()
+            elif record.job.tool is not None:
+                await self._line.dispatch.publish(record.job.id, record.job.tool.queue)
+
+    async def hang_up_unless_ours(self) -> None:
+        """A session that others hold can record nothing: better no line than one that never answers."""
+        statement = sessions.owned(self._beginning.session_id, self._line.gateway_id, self._epochs.epoch)
+        try:
+            ours = await self._line.store.rows(statement)
+        except (SQLAlchemyError, OSError):
+            return
+        if not ours:
+            raise Over(SUPERSEDED, "session_superseded")
+
+    async def _note_upstream(self, link: Link, upstream_id: str | None) -> None:
+        session_id = self._beginning.session_id
+        statement = sessions.connected(session_id, self._line.gateway_id, link.epoch, upstream_id)
+        try:
+            await self._line.store.count(statement)
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning("session %s: its upstream id is not kept (%s)", session_id, type(problem).__name__)
+
+    async def acknowledge(self, link: Link) -> None:
+        echoed = list(link.echoed)
+        if not echoed:
+            return
+        try:
+            await self._line.store.count(deliveries.acknowledge(echoed, link.epoch))
+        except (SQLAlchemyError, OSError) as problem:
+            # The next echo, or the end of the session, tells of these as well.
+            log.warning("%d jobs stay at sent for now (%s)", len(echoed), type(problem).__name__)
+            return
+        link.echoed.difference_update(echoed)
+
+    async def _perform(self, link: Link, actions: Sequence[Action]) -> None:
+        for action in actions:
+            await self.do(link, action)
+
+
+def as_text(event: Event) -> str:
+    """An event as it goes over the wire."""
+    return _encode(event).decode()

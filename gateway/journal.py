@@ -1,0 +1,88 @@
+"""Writes down what is said in a session, behind the conversation and never in its way.
+
+A message that changes before it was written (a transcript that comes late, an answer that is cut short) is written
+once, as it is by then. While Postgres is away what is said waits here, within a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.conversation.actions import Event
+from gateway.store import Store
+from ringback.statements import items, sessions
+from ringback.statements.items import Message
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 50
+"""Messages of one statement: after an outage what has gathered is written in steps."""
+MAX_WAITING = 500
+"""Messages that wait for Postgres: hours of talk; beyond it the oldest is given up."""
+AGAIN_SECONDS = 0.5
+"""After a failed attempt: a Postgres that restarts is back within seconds."""
+
+
+class Journal:
+    """What one session has said and the rows do not show yet.
+
+    Args:
+        epoch: tells the epoch in which the session is now.
+    """
+
+    def __init__(self, store: Store, session_id: UUID, gateway_id: str, epoch: Callable[[], int]) -> None:
+        self._store = store
+        self._session_id = session_id
+        self._gateway_id = gateway_id
+        self._epoch = epoch
+        self._waiting: dict[str, Message] = {}
+        self._settings: Event | None = None
+        self._news = asyncio.Event()
+
+    def keep(self, messages: Iterable[Message]) -> None:
+        """Have these written soon; returns at once."""
+        for message in messages:
+            self._waiting.pop(message.item_id, None)
+            self._waiting[message.item_id] = message
+        while len(self._waiting) > MAX_WAITING:
+            given_up = self._waiting.pop(next(iter(self._waiting)))
+            log.error("session %s: %s is not kept, Postgres was away for too long", self._session_id, given_up.item_id)
+        self._news.set()
+
+    def keep_settings(self, session: Event) -> None:
+        """Have this written soon as what the client has set of its session."""
+        self._settings = session
+        self._news.set()
+
+    async def write(self) -> None:
+        """Write whatever comes, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if not await self.flush():
+                await asyncio.sleep(AGAIN_SECONDS)
+                self._news.set()
+
+    async def flush(self) -> bool:
+        """Write all that waits; False where Postgres does not take it now."""
+        try:
+            while self._waiting:
+                batch = list(self._waiting.values())[:AT_ONCE]
+                await self._store.rows(items.keep(self._session_id, self._gateway_id, self._epoch(), batch))
+                for message in batch:  # unless it has changed meanwhile
+                    if self._waiting.get(message.item_id) is message:
+                        del self._waiting[message.item_id]
+            if self._settings is not None:
+                settings = self._settings
+                statement = sessions.set_by_client(self._session_id, self._gateway_id, self._epoch(), settings)
+                await self._store.count(statement)
+                self._settings = None if self._settings is settings else self._settings
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning("session %s: what is said must wait (%s)", self._session_id, type(problem).__name__)
+            return False
+        return True

@@ -1,0 +1,112 @@
+"""What all sessions of this process share, and how one of them ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from gateway.conversation import Conversation
+from gateway.conversation.actions import Action, Event
+from gateway.dispatch import Dispatch
+from gateway.providers import Target
+from gateway.settings import GatewaySettings
+from gateway.store import Store
+from gateway.upstream import Upstream
+from ringback.agents import Agent
+from ringback.tools import Announcement
+
+TRY_AGAIN_LATER = 1013
+SUPERSEDED = 4409
+"""Our close code: another connection, or another gateway, has the session now."""
+DRAINING = 4012
+"""Our close code: this gateway ends; the session goes on elsewhere."""
+
+FINAL = frozenset({"client_closed_1000", "client_closed_1005", "upstream_refused", "session_superseded"})
+"""Ends after which there is nothing to come back to."""
+
+
+class Over(Exception):
+    """The session is over here: a close code and reason for the client, and the reason for the history."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+    @property
+    def is_final(self) -> bool:
+        """True where a client that can resume has nothing to resume."""
+        return self.reason in FINAL
+
+
+@dataclass(slots=True)
+class Line:
+    """What all sessions of this process share."""
+
+    gateway_id: str
+    settings: GatewaySettings
+    store: Store
+    dispatch: Dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a session begins in this process: a new one in epoch 1, a resumed one in a later epoch.
+
+    `resume_token` is for the client, where it asked for one.
+    """
+
+    session_id: UUID
+    user: str
+    epoch: int
+    agent: Agent
+    target: Target
+    tools: dict[str, Announcement] = field(default_factory=dict)
+    client_session: Event = field(default_factory=dict)
+    is_resumed: bool = False
+    job_events: bool = False
+    resume_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One epoch at work: its connection to the Realtime API, and the brain that listens to it."""
+
+    epoch: int
+    upstream: Upstream
+    brain: Conversation
+    opened_at: float = 0.0
+    rotates_at: float | None = None
+    why_closed: str | None = None
+    """Why we gave it up, where it was us."""
+    echoed: set[UUID] = field(default_factory=set)
+    """Jobs whose answer the conversation has, and whose row does not say so yet."""
+
+
+class Holder(Protocol):
+    """The session, as those see it who look after its links."""
+
+    beginning: Beginning
+    link: Link | None
+
+    async def perform(self, link: Link, actions: Sequence[Action]) -> None:
+        """Carry out what the link's brain wants done."""
+        ...
+
+    async def settle(self) -> None:
+        """Bring into the rows what this session has heard so far."""
+        ...
+
+    def hold(self) -> None:
+        """From now on nothing of the client's is passed on."""
+        ...
+
+    async def let_go(self, link: Link, reason: str | None) -> None:
+        """This link is the one: what was held is passed on to it. `reason` is for a client that was there before."""
+        ...
+
+    def understood(self, frame: str) -> dict[str, Any] | None:
+        """An event of the Realtime API, or None where it is none."""
+        ...
