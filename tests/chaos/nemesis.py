@@ -122,7 +122,10 @@ class Nemesis:
         """All of it in one transaction; the rows of the last statement."""
         url = in_dialect(self.crew.servers.database_url, "postgresql")
         with psycopg.connect(url, connect_timeout=2, options="-c lock_timeout=2s") as connection:
-            return connection.execute(statements.encode()).fetchall()
+            cursor = connection.execute(statements.encode())
+            while cursor.nextset():
+                pass
+            return cursor.fetchall()
 
     def _publish(self, messages: Sequence[tuple[str, str]]) -> None:
         app = make_app(self.crew.servers.redis_url)
