@@ -11,9 +11,10 @@ from uuid import UUID
 import psutil
 import pytest
 import redis
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from cli.embedded import Servers
+from ringback.tables import jobs
 from tests.guarantees.conftest import Bakery
 from tests.guarantees.toolbox.yard import Yard
 from tests.integration.toolbox.line import eventually as soon
@@ -129,9 +130,9 @@ def test_a_worker_that_is_told_to_stop_finishes_what_is_short_and_hands_on_what_
         yard.begun(job_id)
     yard.start_worker("staying")
     yard.signal("leaving", signal.SIGTERM)
-    jobs = [yard.finished(job_id) for job_id in (short, minute, long)]
+    ended = [yard.finished(job_id) for job_id in (short, minute, long)]
     soon(lambda: yard.has_ended("leaving"), "the worker that was told to stop to end")
-    assert [(job.state, job.attempt) for job in jobs] == [("succeeded", 1), ("succeeded", 2), ("succeeded", 2)]
+    assert [(job.state, job.attempt) for job in ended] == [("succeeded", 1), ("succeeded", 2), ("succeeded", 2)]
 
 
 def test_redis_that_forgets_again_and_again_loses_nothing(yard: Yard) -> None:
@@ -180,10 +181,11 @@ def test_a_redis_that_hangs_is_left_and_found_again(yard: Yard) -> None:
     with before_redis(yard.redis_url) as (proxy, through):
         yard.start_worker("first", REDIS_URL=through)
         proxy.blackhole()
-        recorded = [yard.admit("book", n=n) for n in range(6)]
-        soon(lambda: yard.has_ended("first") or "could not publish" in yard.log("first"), "the worker to notice")
+        overdue, *waiting = [yard.admit("book", n=n) for n in range(6)]
+        yard.run(update(jobs).where(jobs.c.id == overdue).values(deadline_at=jobs.c.created_at))
+        assert yard.finished(overdue).state == "timed_out", "deadlines do not wait for Redis"
         proxy.heal()
-        assert none_is_lost(yard, recorded) == {"succeeded": 6}
+        assert yard.all_finished() == {"timed_out": 1, "succeeded": len(waiting)}
 
 
 def test_postgres_that_ends_every_connection_again_and_again_loses_nothing(yard: Yard) -> None:

@@ -1,0 +1,87 @@
+"""The simulator of a line as tests see it: what each conversation was told, and what it is made to do."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from cli.processes import free_port
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A simulator that records into this folder, and has a control door (docs/scenarios.md)."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "wire.jsonl"
+
+    def choose_port(self) -> int:
+        """A free one, noted so that `order` finds it."""
+        port = free_port()
+        self._port_file.write_text(str(port), encoding="utf-8")
+        return port
+
+    def order(self, do: str, **rest: str | int) -> list[int]:
+        """Have something done to connections; returns the numbers of those that it was for."""
+        answer = httpx.post(self._door, params={"do": do, **rest}, trust_env=False)
+        assert answer.is_success, answer.text
+        numbers: list[int] = answer.json()["connections"]
+        return numbers
+
+    def calm(self) -> None:
+        """Take back what further connections would meet."""
+        self.order("refuse", times=0)
+        self.order("knobs")
+
+    def connections(self) -> dict[int, Event]:
+        """The open ones: `session`, `expires_at`."""
+        found = httpx.get(self._door, trust_env=False).json()["connections"]
+        return {int(number): shown for number, shown in found.items()}
+
+    def heard(self) -> dict[int, list[Event]]:
+        """What each connection's client has sent so far, by the connection's number, oldest first."""
+        return self._events("in")
+
+    def said(self) -> dict[int, list[Event]]:
+        """What each connection's client was sent so far."""
+        return self._events("out")
+
+    def about(self, words: str) -> list[int]:
+        """The connections whose client has spoken of this, oldest first."""
+        return [number for number, events in self.heard().items() if words in json.dumps(events)]
+
+    def outputs(self, number: int) -> list[Event]:
+        """The results that a connection was given, as items."""
+        items = (event["item"] for event in self.heard()[number] if event["type"] == "conversation.item.create")
+        return [item for item in items if item["type"] == "function_call_output"]
+
+    def refusals(self, number: int) -> list[Event]:
+        """The errors that a connection was answered."""
+        return [event["error"] for event in self.said()[number] if event["type"] == "error"]
+
+    @property
+    def _door(self) -> str:
+        return f"http://127.0.0.1:{self._port_file.read_text(encoding='utf-8')}/control"
+
+    @property
+    def _port_file(self) -> Path:
+        return self.folder / "simulator.port"
+
+    def _events(self, direction: str) -> dict[int, list[Event]]:
+        events: dict[int, list[Event]] = defaultdict(list)
+        for line in self.record.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):  # the last one may be half written
+                entry = json.loads(line)
+                if entry["direction"] == direction:
+                    events[entry["connection"]].append(entry["event"])
+        return events
