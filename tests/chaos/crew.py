@@ -21,6 +21,7 @@ import redis
 from cli.embedded import Servers
 from cli.processes import Process, ProcessError, ProcessGroup, free_port
 from cli.stack import our
+from tests.chaos import rows
 from tests.chaos.ledger import EFFECTS
 from tests.line import KEY, ROOT, eventually
 
@@ -188,6 +189,7 @@ def crew_at_work(
             crew.hire(_gateway(name, crew, stores, tokens))
         for port in (crew.upstream_port, *ports.values()):
             eventually(partial(_answers, port), f"port {port} answers")
+        eventually(lambda: rows.live_workers(servers.database_url) == workers, "every worker has signed on")
         crew.supervise()
         try:
             yield crew

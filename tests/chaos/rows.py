@@ -43,6 +43,10 @@ SELECT (SELECT count(*) FROM jobs WHERE state IN ('pending', 'running')) AS live
        (SELECT count(*) FROM jobs JOIN sessions ON sessions.id = session_id
          WHERE delivery IN ('ready', 'sent') AND sessions.state IN ('open', 'draining')) AS undelivered
 """
+LIVE_WORKERS = """
+SELECT count(DISTINCT worker_id) AS workers FROM worker_tools JOIN processes ON processes.id = worker_id
+WHERE lease_until > clock_timestamp() AND ended_at IS NULL
+"""
 UNENDED = "SELECT count(*) AS sessions FROM sessions WHERE state <> 'ended'"
 
 
@@ -71,6 +75,11 @@ def what_is_left(database_url: str, *, sessions: bool) -> str:
     except psycopg.OperationalError as problem:
         return f"Postgres ({problem})"
     return ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in row.items() if count)
+
+
+def live_workers(database_url: str) -> int:
+    """Workers that have announced their tools, and are there."""
+    return int(_rows(database_url, LIVE_WORKERS)[0]["workers"])
 
 
 def _rows(database_url: str, statement: str) -> list[dict[str, Any]]:
