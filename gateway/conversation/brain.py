@@ -208,15 +208,13 @@ class Conversation:
 
     def wake_at(self, now: float) -> float | None:
         """When `tick` should be called, if no event comes first."""
-        moments = [moment for moment in (self._floor.wake_at(now), self._hangs_at()) if moment is not None]
-        return min(moments, default=None)
+        moments = (None,) if self._is_given_up else (self._floor.wake_at(now), self._hangs_at())
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _hangs_at(self) -> float | None:
         """A server that was asked to speak and has not said a word since, about anything, is not there any more."""
         asked = self._floor.asked_at
-        if asked is None or self._heard_at > asked or self._is_given_up:
-            return None
-        return asked + RESERVED_SECONDS
+        return None if asked is None or self._heard_at > asked else asked + RESERVED_SECONDS
 
     # — before the client is let in —
 
@@ -281,7 +279,7 @@ class Conversation:
     # — speaking —
 
     def _speak(self, now: float) -> list[Action]:
-        if not self.is_open or not self._floor.may_speak(now):
+        if not self.is_open or self._is_given_up or not self._floor.may_speak(now):
             return []
         create = self._ours("speak", {"type": "response.create"})
         self._floor.create_sent(create["event_id"], now)
