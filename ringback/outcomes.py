@@ -79,6 +79,11 @@ def timed_out() -> Outcome:
     return _known(JobState.TIMED_OUT, "timed_out")
 
 
+def cancelled() -> Outcome:
+    """Nobody waits for it any more."""
+    return _known(JobState.CANCELLED, "cancelled")
+
+
 def from_row(state: str, result: Any, error: dict[str, str] | None) -> Outcome:
     """The outcome that a finished job's row holds; a sweeper's rows carry a code alone."""
     code = (error or {}).get("code", "")

@@ -16,12 +16,14 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery, bootsteps, signals
+from celery.worker import state
 from celery.worker.components import Pool
 
 from ringback.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, make_app
 from ringback.errors import ConfigurationError
 from ringback.settings import load
 from workers import logs
+from workers.consuming import CANARY, Consumer, canary_queue, sing
 from workers.execute import run_job
 from workers.process import WorkerProcess
 from workers.settings import WorkerSettings
@@ -46,6 +48,7 @@ def make() -> Celery:
     if forks:
         celery.conf.worker_pool = "prefork"
     celery.conf.worker_concurrency = calls_at_once("prefork" if forks else "threads", settings)
+    celery.conf.worker_consumer = "workers.consuming:Consumer"
     celery.steps["worker"].add(Duties)
     return celery
 
@@ -93,7 +96,13 @@ class Duties(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, parent: Any) -> None:
         """Celery's own hook."""
-        process.begin(runs_jobs="prefork" not in parent.pool_cls.__module__)
+        runs_jobs = "prefork" not in parent.pool_cls.__module__
+        process.begin(runs_jobs=runs_jobs, is_busy=lambda: len(state.reserved_requests) > 0)
+        process.canary.start(parent.app.conf.broker_url, lambda: parent.consumer.is_free())
+
+    def close(self, parent: Any) -> None:
+        """Celery's own hook: it shuts down, after a signal or a fault."""
+        process.drain(parent.exitcode or 0)
 
 
 def _prepare(instance: Any, conf: Any, **_: Any) -> None:
@@ -112,6 +121,7 @@ def _leave_out(sender: Any, **_: Any) -> None:
     """Gossip, mingling and heartbeats tell other workers of this one; the row does that here."""
     sender.options.update(without_gossip=True, without_mingle=True, without_heartbeat=True)
     process.consume(list(sender.app.amqp.queues.consume_from))
+    sender.app.amqp.queues.select_add(canary_queue(process.canary.queue))
 
 
 def _log(loglevel: int, **_: Any) -> None:
@@ -127,11 +137,13 @@ publisher: Celery = make_app(NO_BROKER)
 """Its round trips are short, where the consumer's wait for a message."""
 process = WorkerProcess(_publish)
 app.task(name=TASK, ignore_result=True)(take)
+app.task(name=CANARY, ignore_result=True, Strategy="workers.consuming:hear")(sing)
+Consumer.on_canary = process.canary.heard
+Consumer.on_cut = process.suspect_messages
 
 signals.setup_logging.connect(_log)
 signals.celeryd_init.connect(_prepare)
 signals.worker_init.connect(_leave_out)
 signals.worker_process_init.connect(process.open_station)
-signals.worker_shutting_down.connect(process.drain)
 signals.worker_process_shutdown.connect(process.end)
 signals.worker_shutdown.connect(process.end)

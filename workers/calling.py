@@ -1,22 +1,23 @@
 """Run a tool within its deadline.
 
-An `async def` tool is cancelled when its time is up. A plain function cannot be stopped: it runs in a thread of its
-own, and when its time is up the caller goes on without it. Such a thread is *stuck* until the function returns; many
-of them mean that a tool waits for something without a time-out of its own.
+An `async def` tool is cancelled when its time is up, or nobody waits for it any more. A plain function cannot be
+stopped: it runs in a thread of its own, and the caller goes on without it. Such a thread is *stuck* until the
+function returns; many of them mean that a tool waits for something without a time-out of its own.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, wait
-from threading import Lock, Thread
+from concurrent.futures import Future
+from threading import Event, Lock, Thread
 from typing import Any
 
 from ringback.calls import Call
 from ringback.tools import Tool
 from workers.loop import ToolLoop
-from workers.verdict import OutOfTime
+from workers.running import Cancellation
+from workers.verdict import NobodyWaits, OutOfTime
 
 MAX_STUCK_THREADS = 20
 """More of them and the log asks for a new process: each holds memory, and often a connection."""
@@ -34,36 +35,44 @@ class Caller:
 
     @property
     def stuck(self) -> int:
-        """Threads that still run although their deadline has passed."""
+        """Threads that still run although nobody waits for them."""
         return self._stuck
 
-    def call(self, tool: Tool, arguments: dict[str, Any], call: Call, seconds: float) -> Any:
+    def call(
+        self, tool: Tool, arguments: dict[str, Any], call: Call, seconds: float, cancellation: Cancellation
+    ) -> Any:
         """What the tool returns.
 
         Raises:
             OutOfTime: it did not return within `seconds`.
+            NobodyWaits: it was cancelled meanwhile.
             Exception: whatever the tool raised.
         """
         given = arguments | ({tool.call_parameter: call} if tool.call_parameter else {})
         if tool.is_async:
-            return self.loop.run(tool.function(**given), seconds)
-        return self._in_a_thread(tool.name, lambda: tool.function(**given), seconds)
+            return self.loop.run(tool.function(**given), seconds, cancellation)
+        return self._in_a_thread(tool.name, lambda: tool.function(**given), seconds, cancellation)
 
-    def _in_a_thread(self, name: str, function: Callable[[], Any], seconds: float) -> Any:
+    def _in_a_thread(self, name: str, function: Callable[[], Any], seconds: float, cancellation: Cancellation) -> Any:
         outcome: Future[Any] = Future()
+        woken = Event()
+        outcome.add_done_callback(lambda _: woken.set())
+        cancellation.then(woken.set)
         Thread(target=_settle, args=(outcome, function), name=f"tool-{name}", daemon=True).start()
-        wait([outcome], seconds)
-        if not outcome.done():
-            self._count_stuck(name, outcome)
-            raise OutOfTime
-        return outcome.result()
+        in_time = woken.wait(seconds)
+        if outcome.done():
+            return outcome.result()
+        self._count_stuck(name, outcome)
+        raise NobodyWaits if in_time else OutOfTime
 
     def _count_stuck(self, name: str, outcome: Future[Any]) -> None:
         with self._lock:
             self._stuck += 1
             stuck = self._stuck
         outcome.add_done_callback(lambda _: self._count_freed())
-        logger.warning("tool %s did not return in time; its thread cannot be stopped (%d such threads)", name, stuck)
+        logger.warning(
+            "tool %s runs on though nobody waits for it; its thread cannot be stopped (%d such threads)", name, stuck
+        )
         if stuck > MAX_STUCK_THREADS:
             logger.error("%d threads are stuck in tools: replace this worker, and give the tools time-outs", stuck)
 

@@ -16,12 +16,13 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from ringback.calls import Call
 from ringback.errors import ToolError
 from ringback.jobs import Delivery, Effect, JobState
-from ringback.outcomes import Outcome, failed, succeeded
+from ringback.outcomes import Outcome, cancelled, failed, succeeded
 from ringback.statements import jobs
 from workers.results import arguments_for, as_data
+from workers.running import Cancellation
 from workers.station import Station
 from workers.store import count, first
-from workers.verdict import Again, OutOfTime, Verdict, not_served, on_problem
+from workers.verdict import Again, NobodyWaits, OutOfTime, Verdict, not_served, on_problem
 
 REGISTER_SECONDS = 1.0
 """How long a message waits for this process to be registered; then it is dropped, and published again soon."""
@@ -53,12 +54,12 @@ class Job:
 
 def run_job(station: Station, job_id: UUID) -> None:
     """Run the job if it may be run; a repeated, stale or forged message ends at the claim."""
-    job = claim(station, job_id)
+    job = None if station.leaving.is_set() else claim(station, job_id)
     if job is None or not may_begin(station, job):
         return
     began = monotonic()
-    with station.running.started(job.id) as cancelled:
-        verdict = attempt(station, job, cancelled)
+    with station.running.started(job.id) as cancellation:
+        verdict = attempt(station, job, cancellation)
         state = settle(station, job, verdict)
     ms = (monotonic() - began) * 1000
     logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
@@ -86,22 +87,28 @@ def may_begin(station: Station, job: Job) -> bool:
     if job.effect is not Effect.AT_MOST_ONCE:
         return True
     try:
-        return count(station.store.outcomes, jobs.begin_effect(job.id, job.token)) > 0
+        if count(station.store.outcomes, jobs.begin_effect(job.id, job.token)):
+            return True
     except SQLAlchemyError as problem:
         logger.warning("job %s is not begun, its deadline ends it: %s", job.id, problem)
         return False
+    logger.info("job %s is not begun: %s", job.id, settle(station, job, cancelled()))
+    return False
 
 
-def attempt(station: Station, job: Job, cancelled: Event) -> Verdict:
-    """Run the tool, and say what is to become of the job."""
+def attempt(station: Station, job: Job, cancellation: Cancellation) -> Verdict:
+    """Run the tool, and say what is to become of the job. One whose effect has begun is not left before its end."""
     tool = station.tools.get(job.tool)
     if tool is None:
         return not_served(job.tool)
     try:
         arguments = arguments_for(tool, job.arguments)
-        return succeeded(as_data(station.caller.call(tool, arguments, _call(station, job, cancelled), job.seconds)))
+        leave = cancellation if job.effect is not Effect.AT_MOST_ONCE else Cancellation()
+        call = _call(station, job, cancellation.asked)
+        return succeeded(as_data(station.caller.call(tool, arguments, call, job.seconds, leave)))
     except Exception as problem:
-        _log(job, problem)
+        if not station.leaving.is_set():
+            _log(job, problem)
         return on_problem(problem, attempt=job.attempt, max_attempts=job.max_attempts, effect=job.effect)
 
 
@@ -109,6 +116,8 @@ def settle(station: Station, job: Job, verdict: Verdict) -> str:
     """Write the verdict down; returns the state the job is in now, or "fenced"."""
     if not station.lease.held:
         return "fenced"  # the process is ending, and its tokens are void
+    if station.leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
+        return "handed back"  # the tool was stopped, and what it said to that is no outcome
     if isinstance(verdict, Again):
         if _give_back(station, job, verdict):
             return JobState.PENDING
@@ -190,7 +199,7 @@ def _call(station: Station, job: Job, cancelled: Event) -> Call:
 
 def _log(job: Job, problem: Exception) -> None:
     """What a tool says on purpose is for the model; anything else is for whoever wrote the tool."""
-    if not isinstance(problem, ToolError | OutOfTime):
+    if not isinstance(problem, ToolError | OutOfTime | NobodyWaits):
         logger.warning("job %s: tool %s raised %s", job.id, job.tool, type(problem).__name__, exc_info=problem)
     elif problem.__cause__ is not None:
         logger.warning("job %s: tool %s: %s", job.id, job.tool, problem.__cause__)

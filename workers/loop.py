@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from concurrent.futures import Future, wait
-from threading import Lock, Thread
+from concurrent.futures import Future
+from threading import Event, Lock, Thread
 from typing import Any
 
-from workers.verdict import OutOfTime
+from workers.running import Cancellation
+from workers.verdict import NobodyWaits, OutOfTime
 
 CANCEL_SECONDS = 1.0
 """How long a cancelled tool may take to clean up; one that takes longer is left behind, and its caller answered."""
@@ -29,18 +30,27 @@ class ToolLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
 
-    def run(self, coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
+    def run(self, coroutine: Coroutine[Any, Any, Any], seconds: float, cancellation: Cancellation) -> Any:
         """The coroutine's result, waited for in the caller's thread.
 
         Raises:
             OutOfTime: it was cancelled after `seconds`.
+            NobodyWaits: it was cancelled because that was asked for.
         """
-        future = asyncio.run_coroutine_threadsafe(_within(coroutine, seconds), self._started())
-        wait([future], seconds + CANCEL_SECONDS)
-        if not future.done():
-            logger.error("an async tool did not stop in time: it holds up the loop, or ignores being cancelled")
-            raise OutOfTime
-        return _result(future)
+        ended, woken = Event(), Event()
+        future = asyncio.run_coroutine_threadsafe(_within(coroutine, seconds, ended), self._started())
+        future.add_done_callback(lambda _: woken.set())
+        cancellation.then(woken.set)
+        woken.wait(seconds + CANCEL_SECONDS)
+        if future.done():
+            return _result(future)
+        if cancellation.asked.is_set():
+            future.cancel()
+            if not ended.wait(CANCEL_SECONDS):
+                logger.error("a cancelled async tool did not stop: it holds up the loop, or ignores being cancelled")
+            raise NobodyWaits
+        logger.error("an async tool did not stop in time: it holds up the loop, or ignores being cancelled")
+        raise OutOfTime
 
     def stop(self, seconds: float = CANCEL_SECONDS) -> None:
         """Cancel what runs, and wait so long for it to end."""
@@ -70,7 +80,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
+async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float, ended: Event) -> Any:
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -82,6 +92,8 @@ async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
     except (SystemExit, KeyboardInterrupt) as problem:
         # Either would end the loop, and every other tool with it.
         raise RuntimeError(f"the tool raised {type(problem).__name__}") from problem
+    finally:
+        ended.set()
 
 
 def _result(future: Future[Any]) -> Any:

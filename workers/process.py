@@ -1,22 +1,28 @@
 """The life of one worker process, from its settings to its end; `app` has Celery call these in turn.
 
 In a pool of threads the one process does everything. In a prefork pool each child that runs jobs has a station, with
-a row and a lease of its own: so a child that is killed alone has its job taken back.
+a row and a lease of its own: so a child that is killed alone has its job taken back. The parent consumes, and has the
+canary; its children hear of its end through the pipe of `EndAsked`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Event, Thread
+from threading import current_thread, main_thread
+from time import sleep
 from typing import Any
 
 from ringback.settings import load
 from ringback.tools import Tool
+from workers.asked import EndAsked
+from workers.canary import Canary
 from workers.lease import FENCED_EXIT
+from workers.leaving import LOOK_SECONDS, Leaving
 from workers.registry import load_tools, queues_of
 from workers.settings import WorkerSettings
 from workers.station import Station
@@ -25,6 +31,8 @@ from workers.sweeper import Publisher
 READY_SECONDS = 5.0
 """How long the first message waits for Postgres, so that a worker that says it is ready has announced its tools."""
 QUEUES = "RINGBACK_WORKER_QUEUES"
+STOP_SIGNALS = {signal.SIGTERM: 1, signal.SIGINT: 1, signal.SIGQUIT: 2}
+"""What each counts for: once is a request, twice an order."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +40,16 @@ logger = logging.getLogger(__name__)
 class WorkerProcess:
     """What this process has: settings and tools, and a station where jobs run."""
 
+    _asked: EndAsked
+
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._prepared: tuple[WorkerSettings, dict[str, Tool]] | None = None
         self._queues: Sequence[str] = ()
         self._station: Station | None = None
-        self._draining = Event()
+        self._leaving: Leaving | None = None
+        self._is_child = False
+        self.canary = Canary(self._end_deaf)
 
     def prepare(self) -> tuple[WorkerSettings, list[str]]:
         """Read the settings and import the tools; return the settings and the queues to serve.
@@ -51,6 +63,7 @@ class WorkerProcess:
             sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`
         tools = load_tools(settings.tool_modules)
         self._prepared = settings, tools
+        self._asked = EndAsked()
         self.consume(settings.queues or queues_of(tools.values()))
         return settings, list(self._queues)
 
@@ -59,32 +72,53 @@ class WorkerProcess:
         self._queues = queues
         os.environ[QUEUES] = ",".join(queues)
 
-    def begin(self, *, runs_jobs: bool) -> None:
-        """Begin to work; and where jobs run in this process, register and be ready for them."""
-        settings, tools = self._ready()
+    def begin(self, *, runs_jobs: bool, is_busy: Callable[[], bool]) -> None:
+        """Begin to work; and where jobs run in this process, register and be ready for them.
+
+        Args:
+            is_busy: whether the pool has anything to do, for a process that runs no jobs itself.
+        """
+        _, tools = self._ready()
         for queue in sorted(set(self._queues) - set(queues_of(tools.values()))):
             logger.warning("no tool here has its jobs on the queue %s: is the name right?", queue)
-        Thread(target=self._end_late, args=(settings.drain_seconds,), name="drain", daemon=True).start()
+        self._listen_to_signals()
         if runs_jobs:
             self.open_station()
             self.station().lease.wait(READY_SECONDS)
+        else:
+            wait = self._wait_for_children
+            self._leave_with(lambda: is_busy() and not self._asked.children_are_gone(), wait, wait)
 
     def open_station(self, **_: Any) -> None:
         """In a process that a pool has made; a solo pool says so of the only one."""
-        if self._station is None:
-            settings, tools = self._ready()
-            self._station = Station(settings, tools, self._queues, self._publisher)
-            self._station.start()
+        if self._station is not None:
+            return
+        settings, tools = self._ready()
+        self._is_child = self._asked.adopt()
+        station = self._station = Station(settings, tools, self._queues, self._publisher)
+        station.start()
+        self._leave_with(lambda: len(station.running) > 0, station.hand_back, self.end)
 
     def station(self) -> Station:
-        """What runs jobs here."""
+        """What runs jobs here; in a child, called in its main thread."""
         if self._station is None:
             raise RuntimeError("this process was not begun as one that runs jobs")
+        if self._is_child:  # only now: the pool sets its own handler, which exits, once the station is open
+            signal.signal(signal.SIGTERM, lambda *_: self._asked.ask())
+            self._is_child = False
         return self._station
 
-    def drain(self, **_: Any) -> None:
-        """The end was asked for: from now on it is a matter of seconds. Called in a signal handler."""
-        self._draining.set()
+    def suspect_messages(self) -> None:
+        """The consumer's connection broke, and may have taken messages with it."""
+        if self._station:
+            self._station.sweeper.suspect(self._queues)
+
+    def drain(self, code: int = 0) -> None:
+        """Celery shuts down, for whatever reason: from now on it is a matter of seconds."""
+        self.canary.stop()
+        if self._leaving and not self._asked.times:
+            self._leaving.code = code
+            self._asked.ask()
 
     def end(self, **_: Any) -> None:
         """Sign off; calls have ended."""
@@ -97,11 +131,38 @@ class WorkerProcess:
         assert self._prepared  # noqa: S101 (for the type checker: `prepare` sets it or raises)
         return self._prepared
 
-    def _end_late(self, seconds: float) -> None:
-        """A pool of threads waits for its calls for ever; a stopping worker may not."""
-        self._draining.wait()
-        Event().wait(seconds)
-        logger.error("calls still run %.0f s after the end was asked for: leaving them to others", seconds)
-        if self._station:
-            self._station.lease.stop()
-        os._exit(FENCED_EXIT)
+    def _leave_with(
+        self, is_busy: Callable[[], bool], hand_back: Callable[[], None], sign_off: Callable[[], None]
+    ) -> None:
+        seconds = self._ready()[0].drain_seconds
+        self._leaving = Leaving(self._asked, seconds, is_busy, hand_back, sign_off)
+        self._leaving.start()
+
+    def _listen_to_signals(self) -> None:
+        """Ours count, and Celery's begins its warm shutdown. A second one of Celery's own would do nothing, or wait."""
+        if current_thread() is not main_thread():
+            return
+        celerys: Any = signal.getsignal(signal.SIGTERM)
+
+        def stop(number: int, frame: Any) -> None:
+            first = not self._asked.times
+            for _ in range(STOP_SIGNALS[signal.Signals(number)]):
+                self._asked.ask()
+            if first and callable(celerys):
+                celerys(signal.SIGTERM, frame)
+
+        for number in STOP_SIGNALS:
+            signal.signal(number, stop)
+
+    def _wait_for_children(self) -> None:
+        """They hand back and sign off by themselves, and would be killed with their parent."""
+        while not self._asked.children_are_gone():
+            sleep(LOOK_SECONDS)
+
+    def _end_deaf(self, reason: str) -> None:
+        """A supervisor starts it again; nothing that runs here waits for that."""
+        logger.error("%s: handing back what runs here, and ending", reason)
+        if self._leaving:
+            self._leaving.code = FENCED_EXIT
+            for _ in range(2):
+                self._asked.ask()

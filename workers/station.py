@@ -5,7 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from threading import Event, Lock
+from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringback.jobs import LIVE, JobState
+from ringback.statements import jobs
 from ringback.tools import Tool
 from workers.bell import Bell
 from workers.calling import Caller
@@ -14,7 +20,7 @@ from workers.notes import Notes
 from workers.registry import served_on
 from workers.running import Running
 from workers.settings import WorkerSettings
-from workers.store import Store
+from workers.store import Store, rows
 from workers.sweeper import Hands, Publisher, Sweeper
 
 FENCE_SECONDS = 0.3
@@ -36,6 +42,10 @@ class Station:
         self.store = Store(settings.database_url, settings.database_connections)
         self.bell = Bell(settings.redis_url)
         self.running = Running()
+        self.leaving = Event()
+        """Set once what runs here is given to others: nothing is claimed any more."""
+        self._stopping = Lock()
+        self._stopped = False
         self.caller = Caller()
         self.notes = Notes(self.store)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
@@ -49,12 +59,38 @@ class Station:
         self.sweeper.start()
 
     def stop(self) -> None:
-        """Sign off and close. Calls have ended, or are left to be taken back."""
-        self.sweeper.stop()
-        self.lease.stop()
-        self.caller.loop.stop()
-        self.bell.close()
-        self.store.close()
+        """Sign off and close, once. Calls have ended, or are left to be taken back."""
+        with self._stopping:
+            if self._stopped:
+                return
+            self._stopped = True
+            self.sweeper.stop()
+            self.lease.stop()
+            self.caller.loop.stop()
+            self.bell.close()
+            self.store.close()
+
+    def hand_back(self) -> None:
+        """Give what runs here to others. No call of ours may run beside theirs, so async tools are stopped first; those
+        in threads end with the process, which must follow at once.
+        """
+        self.leaving.set()
+        self.caller.loop.stop(FENCE_SECONDS)
+        handed = self._handed_back()
+        for job in handed:
+            logger.info("job %s is handed back: %s", job.id, job.state)
+        over = [job for job in handed if JobState(job.state) not in LIVE]
+        for job in over:
+            if job.gateway_id:
+                self.bell.ring(job.gateway_id, job.session_id)
+        self.hands.publish((job.id, job.queue) for job in handed if job not in over)
+
+    def _handed_back(self) -> list[Any]:
+        statement = jobs.hand_back(self.lease.worker_id)
+        try:
+            return rows(self.store.outcomes, statement)
+        except SQLAlchemyError:  # a connection that had gone stale, or a deadlock: once more
+            return rows(self.store.outcomes, statement)
 
     def _end_fenced(self, reason: str) -> None:
         """Stop being: what runs here is, or will be, somebody else's. Nothing may be written, so nothing is tidied."""

@@ -6,6 +6,7 @@
     it raised anything else            again                failed: tool_failed
     its time was up                    timed_out            timed_out
     … an at_most_once tool, the last two: unknown, because its effect may have happened
+    nobody waited any more             cancelled            cancelled
 
 A time-out ends the job at once: a caller has waited that long already, and a sync tool that ran out of time may
 still be running in its thread.
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from ringback.errors import ToolError
 from ringback.jobs import Effect, JobState
-from ringback.outcomes import MESSAGES, Outcome, failed, timed_out
+from ringback.outcomes import MESSAGES, Outcome, cancelled, failed, timed_out
 from workers.results import clean_text
 
 BACKOFF_FIRST_SECONDS = 0.5
@@ -31,6 +32,10 @@ BACKOFF_JITTER = 0.5
 
 class OutOfTime(Exception):
     """The attempt used up its time. Not TimeoutError, which a tool may raise itself."""
+
+
+class NobodyWaits(Exception):
+    """The call was cancelled, and left. Not CancelledError, which a tool may raise itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ def on_problem(problem: BaseException, *, attempt: int, max_attempts: int, effec
     if isinstance(problem, ToolError):
         reason = failed(problem.code, clean_text(problem.message))
         again = problem.retryable
+    elif isinstance(problem, NobodyWaits):
+        return cancelled()
     elif isinstance(problem, OutOfTime):
         return unknown() if once else timed_out()
     else:

@@ -29,6 +29,9 @@ DECIDING = (
     "simulator/responses",
     "simulator/scenario",
     "simulator/vad",
+    "workers/hearing",
+    "workers/stopping",
+    "workers/verdict",
 )
 IO_LIBRARIES = (
     *("asyncio", "socket", "psycopg", "redis", "celery", "kombu"),

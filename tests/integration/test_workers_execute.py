@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -15,8 +16,9 @@ from ringback.settings import load
 from ringback.statements import jobs as statements
 from ringback.statements import processes
 from ringback.sweeping import Sweeping
+from ringback.tables import DEFAULT_TENANT
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
-from workers.execute import claim, run_job, settle
+from workers.execute import claim, may_begin, run_job, settle
 from workers.registry import load_tools
 from workers.settings import WorkerSettings
 from workers.station import Station
@@ -158,14 +160,69 @@ def test_a_stale_token_changes_nothing_and_is_counted(line: Line, station: Stati
     assert station.running.fenced == 1
 
 
-def test_a_progress_note_stands_in_the_row_and_a_cancellation_reaches_the_tool(line: Line, station: Station) -> None:
+def test_a_progress_note_stands_in_the_row(line: Line, station: Station) -> None:
     job_id = line.admit("report", note="halfway")
     thread = Thread(target=run_job, args=(station, job_id))
     thread.start()
     eventually(lambda: line.job(job_id).progress == "halfway", "the note")
-    line.run(text("UPDATE jobs SET cancel_requested = true"))
-    thread.join()
-    assert (line.job(job_id).state, line.job(job_id).result) == ("succeeded", True)
+    assert line.run(statements.cancel(job_id, DEFAULT_TENANT)) == 1
+    thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("tool", ["linger", "linger_async"])
+def test_a_cancelled_call_is_left_at_once_and_ends_as_cancelled(
+    line: Line, station: Station, tmp_path: Path, tool: str
+) -> None:
+    path = tmp_path / "notes"
+    job_id = line.admit(tool, path=str(path))
+    thread = Thread(target=run_job, args=(station, job_id))
+    thread.start()
+    eventually(path.exists, "the tool to begin")
+    assert line.run(statements.cancel(job_id, DEFAULT_TENANT)) == 1
+    thread.join(PATIENCE)
+    job = line.job(job_id)
+    assert (job.state, job.error["code"], job.delivery) == ("cancelled", "cancelled", "ready")
+    assert line.rung() == [str(line.session)]
+    assert station.caller.stuck == (1 if tool == "linger" else 0)
+    assert ("cancelled" in path.read_text()) is (tool == "linger_async")
+
+
+def test_a_sync_tool_that_asks_is_told_that_nobody_waits(line: Line, station: Station) -> None:
+    job_id = line.admit("report", note="")
+    thread = Thread(target=run_job, args=(station, job_id))
+    thread.start()
+    line.running(job_id)
+    line.run(statements.cancel(job_id, DEFAULT_TENANT))
+    thread.join(PATIENCE)
+    assert line.job(job_id).state == "cancelled"
+    eventually(lambda: station.caller.stuck == 0, "the tool to return by itself")
+
+
+def test_an_effect_that_has_begun_runs_on_and_its_outcome_is_kept(line: Line, station: Station, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    job_id = line.admit("pay_until_told", path=str(path))
+    thread = Thread(target=run_job, args=(station, job_id))
+    thread.start()
+    eventually(path.exists, "the effect to begin")
+    line.run(statements.cancel(job_id, DEFAULT_TENANT))
+    told = station.running
+    eventually(lambda: told.cancelled(job_id), "the worker to hear of it")
+    with path.open("a") as file:
+        file.write("enough")
+    thread.join(PATIENCE)
+    assert (line.job(job_id).state, line.job(job_id).result) == ("succeeded", "paid")
+
+
+def test_an_effect_that_has_not_begun_never_does_once_nobody_waits(
+    line: Line, station: Station, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes"
+    job = claim(station, line.admit("pay_until_told", path=str(path)))
+    assert job is not None
+    line.run(statements.cancel(job.id, DEFAULT_TENANT))
+    assert not may_begin(station, job)
+    assert line.job(job.id).state == "cancelled"
+    assert not path.exists()
 
 
 def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhile(line: Line, station: Station) -> None:

@@ -87,21 +87,6 @@ def test_a_process_that_lost_its_lease_ends_itself_with_the_code_for_start_me_ag
     assert (job.state, job.error) in [("running", None), ("dead", {"code": "worker_lost"})], "it wrote an outcome"
 
 
-def test_a_stopping_worker_waits_for_its_calls_and_not_for_ever(line: Line) -> None:
-    with line.worker() as worker:
-        job_id = line.ask("nap", seconds=2)
-        line.running(job_id)
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(PATIENCE) == 0
-        assert line.job(job_id).state == "succeeded"
-    with line.worker(RINGBACK_WORKER_DRAIN_SECONDS="0.5") as worker:
-        job_id = line.ask("nap", seconds=25)
-        line.running(job_id)
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(PATIENCE) == 75
-    assert line.workers() == [], "what it held may be taken at once"
-
-
 GARBAGE: dict[str, dict[str, Any]] = {
     "no arguments": {"args": []},
     "no id": {"args": ["'; DROP TABLE jobs"]},

@@ -35,6 +35,13 @@ async def nap(seconds: float) -> float:
     return seconds
 
 
+@tool(queue="errands", timeout=30)
+def doze(seconds: float) -> float:
+    """Wait a while, in a thread."""
+    threading.Event().wait(seconds)
+    return seconds
+
+
 @tool(queue="errands", timeout=0.3, retries=2)
 async def oversleep_async() -> None:
     """Wait for ages, on the loop."""
@@ -65,9 +72,36 @@ def linger_once(path: str, call: Call) -> int:
     return _linger(path, call)
 
 
-def _linger(path: str, call: Call) -> int:
+@tool(queue="errands", timeout=60)
+async def linger_async(path: str, call: Call) -> int:
+    """The same on the loop, with a note of being cancelled."""
+    _note(path, f"{call.attempt} {os.getpid()}")
+    if call.attempt > 1:
+        return call.attempt
+    try:
+        await asyncio.sleep(AGES)
+    except asyncio.CancelledError:
+        _note(path, "cancelled")
+        raise
+    return 0
+
+
+@tool(queue="errands", timeout=60, effect="at_most_once")
+def pay_until_told(path: str) -> str:
+    """Pay until a file says that it is enough."""
+    _note(path, "paying")
+    while "enough" not in Path(path).read_text():
+        threading.Event().wait(0.05)
+    return "paid"
+
+
+def _note(path: str, line: str) -> None:
     with Path(path).open("a", encoding="utf-8") as file:
-        file.write(f"{call.attempt} {os.getpid()}\n")
+        file.write(f"{line}\n")
+
+
+def _linger(path: str, call: Call) -> int:
+    _note(path, f"{call.attempt} {os.getpid()}")
     if call.attempt == 1:
         threading.Event().wait(AGES)
     return call.attempt
@@ -117,8 +151,9 @@ def give(kind: str) -> Any:
 def report(note: str, call: Call) -> bool:
     """Report progress, then wait until nobody waits any more."""
     call.progress(f"{note}\0")  # Postgres takes no NUL
-    cancelled: threading.Event = call._cancelled
-    return cancelled.wait(20)
+    while not call.cancelled:
+        threading.Event().wait(0.05)
+    return True
 
 
 @tool(queue="slow")

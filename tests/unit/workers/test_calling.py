@@ -12,7 +12,8 @@ import pytest
 
 from ringback import Call, tool
 from workers.calling import Caller
-from workers.verdict import OutOfTime
+from workers.running import Cancellation
+from workers.verdict import NobodyWaits, OutOfTime
 
 AGES = 3_000.0
 SOON = 0.05
@@ -66,8 +67,10 @@ def caller() -> Iterator[Caller]:
     caller.loop.stop()
 
 
-def ask(caller: Caller, what: Any, seconds: float = PATIENCE, **arguments: Any) -> Any:
-    return caller.call(what, arguments, Call(user="ada"), seconds)
+def ask(
+    caller: Caller, what: Any, seconds: float = PATIENCE, cancellation: Cancellation | None = None, **arguments: Any
+) -> Any:
+    return caller.call(what, arguments, Call(user="ada"), seconds, cancellation or Cancellation())
 
 
 def test_a_plain_function_runs_in_a_thread_of_its_own_and_gets_the_call(caller: Caller) -> None:
@@ -132,6 +135,50 @@ def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_retu
         thread.join(PATIENCE)
     assert left.is_set()
     assert caller.stuck == 0
+
+
+def cancel_soon(cancellation: Cancellation, begun: Event) -> None:
+    """Once the tool has begun."""
+
+    def ask_then() -> None:
+        assert begun.wait(PATIENCE)
+        cancellation.ask()
+
+    Thread(target=ask_then).start()
+
+
+def test_an_async_tool_that_nobody_waits_for_is_cancelled_and_may_tidy_up(caller: Caller) -> None:
+    begun, cleaned, cancellation = Event(), Event(), Cancellation()
+
+    @tool
+    async def tidy() -> None:
+        """Tidy up when cancelled."""
+        begun.set()
+        try:
+            await asyncio.sleep(AGES)
+        finally:
+            cleaned.set()
+
+    cancel_soon(cancellation, begun)
+    with pytest.raises(NobodyWaits):
+        ask(caller, tidy, cancellation=cancellation)
+    assert cleaned.is_set()
+
+
+def test_a_sync_tool_that_nobody_waits_for_is_left_in_its_thread(caller: Caller) -> None:
+    begun, release, cancellation = Event(), Event(), Cancellation()
+
+    @tool
+    def hang() -> None:
+        """Hang until released."""
+        begun.set()
+        release.wait(PATIENCE)
+
+    cancel_soon(cancellation, begun)
+    with pytest.raises(NobodyWaits):
+        ask(caller, hang, cancellation=cancellation)
+    assert caller.stuck == 1
+    release.set()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from ringback import ToolError
 from ringback.jobs import Effect
-from workers.verdict import BACKOFF_MAX_SECONDS, Again, OutOfTime, backoff, not_served, on_problem
+from workers.verdict import BACKOFF_MAX_SECONDS, Again, NobodyWaits, OutOfTime, backoff, not_served, on_problem
 
 NO = ToolError("No.", code="no")
 LATER = ToolError("Not now.", code="later", retryable=True)
@@ -36,6 +36,7 @@ PURE, IDEMPOTENT, ONCE = Effect.PURE, Effect.IDEMPOTENT, Effect.AT_MOST_ONCE
         (LATE, 1, 3, PURE, "timed_out", "timed_out"),
         (LATE, 1, 1, IDEMPOTENT, "timed_out", "timed_out"),
         (LATE, 1, 1, ONCE, "unknown", "outcome_unknown"),
+        (NobodyWaits(), 1, 3, PURE, "cancelled", "cancelled"),
     ],
 )
 def test_the_verdict(problem: BaseException, attempt: int, of: int, effect: Effect, state: str, code: str) -> None:
