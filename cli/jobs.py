@@ -1,4 +1,4 @@
-"""`ringback jobs`: look up calls, straight from Postgres."""
+"""`ringback jobs`: look up calls, and cancel one, straight in Postgres."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ from typing import Annotated
 
 import typer
 
-from cli.reading import After, AsJson, Limit, Since, ask, beginning, only, print_json, reading, show_page
+from cli.reading import (
+    After,
+    AsJson,
+    Limit,
+    Since,
+    ask,
+    beginning,
+    only,
+    print_json,
+    reading,
+    refuse,
+    show_page,
+    writing,
+)
 
-app = typer.Typer(name="jobs", help="Look up calls: each one, and every step it took.", no_args_is_help=True)
+app = typer.Typer(name="jobs", help="Look up calls, each with every step it took; cancel one.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -62,3 +75,27 @@ def show_job(
     if as_json:
         return print_json(job)
     return tables.print_job(tables.console(), job)
+
+
+@app.command("cancel")
+def cancel_job(
+    id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+) -> None:
+    """Cancel one call: nobody waits for it any more.
+
+    One that no worker has begun is over at once. A running one's worker hears of it within a second.
+    """
+    from ringback.jobs import JobState
+    from ringback.statements import history as statements
+    from ringback.statements import jobs
+    from ringback.tables import DEFAULT_TENANT
+
+    ids = beginning("ID", id)
+    with reading() as read:
+        job = only("job", read(statements.jobs_with_steps(DEFAULT_TENANT, ids)), id)
+    with writing() as write:
+        cancelled = write(jobs.cancel(job.id, DEFAULT_TENANT))
+    if not cancelled:
+        refuse(f"The job {job.id} is over already: see `ringback jobs show {id}`.")
+    over = cancelled[0].state == JobState.CANCELLED
+    typer.echo(f"The job {job.id} is {'cancelled' if over else 'running; its worker is told'}.")

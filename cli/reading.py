@@ -1,4 +1,4 @@
-"""What the commands that look things up share: one read-only connection, and refusals of one sentence.
+"""What the commands on the history share: a connection, mostly read-only, and refusals of one sentence.
 
 Everything but typer is imported inside functions: `ringback --help` waits for no driver.
 """
@@ -39,12 +39,25 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers
 @contextmanager
 def reading() -> Iterator[Read]:
     """A connection that only reads and sees one moment. What goes wrong with it ends the command, in one sentence."""
+    with _connection(isolation_level="REPEATABLE READ", postgresql_readonly=True) as read:
+        yield read
+
+
+@contextmanager
+def writing() -> Iterator[Read]:
+    """A connection whose every statement is a transaction of its own."""
+    with _connection(isolation_level="AUTOCOMMIT") as write:
+        yield write
+
+
+@contextmanager
+def _connection(**options: Any) -> Iterator[Read]:
     from sqlalchemy.exc import DBAPIError, OperationalError
 
     engine = _engine()
     try:
         with engine.connect() as connection:
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            connection.execution_options(**options)
             yield lambda statement: connection.execute(statement).all()
     except UnicodeError:  # a host that cannot be a name, before the driver has a word in it
         refuse(UNUSABLE_URL)

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from gateway.callers import Callers
+from gateway.cancelling import cancel_router
 from gateway.dispatch import Dispatch
 from gateway.draining import Draining, DrainingServer
 from gateway.history import history_router
@@ -64,6 +65,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             app.state.store = store
             dispatch = Dispatch(store, settings.redis_url, gateway_id)
             stack.callback(dispatch.close)
+            app.state.dispatch = dispatch
             presence = Presence(settings.max_sessions)
             keeper = Keeper(gateway_id, store, dispatch)
             await keeper.register()
@@ -81,6 +83,13 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.state.callers = Callers(settings.tokens)
     app.include_router(router)
     app.include_router(history_router(lambda statement: app.state.store.rows(statement), authenticated))
+    app.include_router(
+        cancel_router(
+            lambda statement: app.state.store.rows(statement),
+            lambda gateway, session: app.state.dispatch.bell.ring(gateway, session),
+            authenticated,
+        )
+    )
     app.add_exception_handler(HTTPException, _as_error)
     return app
 

@@ -71,9 +71,9 @@ class HistoryRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as problem:
-                return _refused(400, refusal(problem.errors()))
+                return refused(400, refusal(problem.errors()))
             except NotThere as problem:
-                return _refused(404, Refusal("id", "not_found", str(problem)))
+                return refused(404, Refusal("id", "not_found", str(problem)))
 
         return handle_or_refuse
 
@@ -103,8 +103,8 @@ def _add_jobs(router: APIRouter, read: Read, asker: Any) -> None:
     @router.get("/jobs/{id}")
     async def get_job(id: str, who: Principal = asker) -> Job:  # noqa: A002 - the API's name of it
         """One call with its whole life."""
-        rows = await read(statements.jobs_with_steps(who.tenant, _named("job", id)))
-        return history.job(_only("job", id, rows))
+        rows = await read(statements.jobs_with_steps(who.tenant, named("job", id)))
+        return history.job(only("job", id, rows))
 
 
 def _add_sessions(router: APIRouter, read: Read, asker: Any) -> None:
@@ -116,8 +116,8 @@ def _add_sessions(router: APIRouter, read: Read, asker: Any) -> None:
     @router.get("/sessions/{id}")
     async def get_session(id: str, who: Principal = asker) -> Session:  # noqa: A002 - the API's name of it
         """One conversation with its newest calls."""
-        rows = await read(statements.sessions_with_counts(who.tenant, _named("session", id)))
-        row = _only("session", id, rows)
+        rows = await read(statements.sessions_with_counts(who.tenant, named("session", id)))
+        row = only("session", id, rows)
         query = JobQuery(session=row.id)
         jobs = await read(statements.page_of_jobs(who.tenant, query))
         return history.session(row, history.page_of_jobs(jobs, query.limit))
@@ -135,19 +135,22 @@ def _add_processes(router: APIRouter, read: Read, asker: Any) -> None:
         return history.processes(await read(statements.all_processes(who.tenant)))
 
 
-def _named(what: str, given: str) -> IdRange:
+def named(what: str, given: str) -> IdRange:
+    """The id that a path names; what is no id is nobody's."""
     try:
         return IdRange.only(UUID(given))
     except ValueError:
         raise NotThere(what, given) from None
 
 
-def _only(what: str, given: str, rows: Sequence[Row[Any]]) -> Row[Any]:
+def only(what: str, given: str, rows: Sequence[Row[Any]]) -> Row[Any]:
+    """The one row that was found, if any was."""
     if not rows:
         raise NotThere(what, given)
     return rows[0]
 
 
-def _refused(status: int, reason: Refusal) -> JSONResponse:
+def refused(status: int, reason: Refusal) -> JSONResponse:
+    """An answer in the shape of every error here."""
     body = ErrorBody(message=reason.message, type="invalid_request_error", code=reason.code, param=reason.param)
     return JSONResponse(ErrorAnswer(error=body).model_dump(), status_code=status)

@@ -1,0 +1,74 @@
+"""Cancel a call over HTTP: nobody waits for it any more.
+
+A call that no worker has begun is over at once, and the model is told. A running one's worker hears of it within a
+second; what becomes of it then is the tool's: see docs/how-to/cancel-a-call.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from gateway.history import ErrorAnswer, HistoryRoute, Principal, Read, named, only, refused
+from ringback import history
+from ringback.history import Job
+from ringback.jobs import JobState
+from ringback.pages import Refusal
+from ringback.statements import history as histories
+from ringback.statements import jobs
+
+Ring = Callable[[str, UUID], Awaitable[None]]
+"""Tells a gateway that a session has something ready; never raises."""
+
+
+class JobOver(Exception):
+    """The call has ended already."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The job is over: {state}.")
+
+
+class CancelRoute(HistoryRoute):
+    """As the history's, and 409 for what is over."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_or_refuse(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except JobOver as problem:
+                return refused(409, Refusal("id", "job_over", str(problem)))
+
+        return handle_or_refuse
+
+
+def cancel_router(run: Read, ring: Ring, principal: Callable[..., Any]) -> APIRouter:
+    """The route under /v1.
+
+    Args:
+        run: runs one statement and returns its rows.
+        ring: how the gateway that holds the session hears that a call is over.
+        principal: as the history's.
+    """
+    described: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer, "description": "Refused"}}
+    router = APIRouter(prefix="/v1", route_class=CancelRoute, responses=described, tags=["control"])
+    asker = Depends(principal)
+
+    @router.post("/jobs/{id}/cancel", status_code=202)
+    async def cancel_job(id: str, who: Principal = asker) -> Job:  # noqa: A002 - the API's name of it
+        """Ask for one call to be cancelled; the answer is the call as it is now."""
+        ids = named("job", id)
+        cancelled = await run(jobs.cancel(ids.first, who.tenant))
+        row = only("job", id, await run(histories.jobs_with_steps(who.tenant, ids)))
+        if not cancelled:
+            raise JobOver(row.state)
+        (now,) = cancelled
+        if now.state == JobState.CANCELLED and now.gateway_id:
+            await ring(now.gateway_id, now.session_id)
+        return history.job(row)
+
+    return router
