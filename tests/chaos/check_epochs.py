@@ -3,6 +3,7 @@
 I8   what a row calls acked or replayed in an epoch, the conversation of that epoch was told
 I8c  what was finished in time for an epoch, its conversation was told
 I10  a rebuilt conversation keeps the order of what was said
+G10  a token that is good is taken
 I11  one gateway and one conversation at a time; after an epoch has begun, the one before it is told nothing more
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ringback.jobs import TERMINAL, Delivery
-from tests.chaos.evidence import Connection, Evidence, JobRow, SessionStep, Violation, maker_of
+from tests.chaos.evidence import Connection, Evidence, JobRow, Refusal, SessionStep, Violation, maker_of
 from tests.chaos.ledger import CANARY
 
 FENCED_SECONDS = 3.0
@@ -34,8 +35,28 @@ def check_epochs(run: Evidence) -> Iterator[Violation]:
     for told in run.clients:
         for session in told.double:
             yield Violation("I11", f"two gateways took client {told.number} into session {session} for one token")
+        for refusal in told.refusals:
+            yield from _good_token_refused(told.number, refusal, run)
         if told.last_words is False:
             yield Violation("L1", f"client {told.number} asked in the calm, and was not answered")
+
+
+def why_refused(refusal: Refusal, run: Evidence) -> str:
+    """What the session was when its token was not taken; "good" where it should have been."""
+    before = [step for step in run.sessions_of.get(refusal.session_id, []) if step.at <= refusal.at]
+    if not before or before[-1].state == "ended":
+        return "ended"
+    if before[-1].epoch != refusal.epoch:
+        return "used"  # the answer to the one who used it was lost on the way
+    went = next(step.at for step in before if (step.state, step.epoch) == (before[-1].state, before[-1].epoch))
+    is_late = before[-1].state == "detached" and refusal.at - went > run.resume_seconds - 1
+    return "late" if is_late else "good"
+
+
+def _good_token_refused(client: int, refusal: Refusal, run: Evidence) -> Iterator[Violation]:
+    if why_refused(refusal, run) == "good":
+        where = f"session {refusal.session_id} in epoch {refusal.epoch}"
+        yield Violation("G10", f"client {client} came back with its token for {where}, and was refused")
 
 
 def _was_told(job: JobRow, run: Evidence) -> Iterator[Violation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ringback.jobs import JobState
-from tests.chaos.check_epochs import check_epochs
+from tests.chaos.check_epochs import check_epochs, why_refused
 from tests.chaos.check_jobs import check_jobs
 from tests.chaos.check_wire import check_wire, collisions
 from tests.chaos.evidence import Evidence, Violation
@@ -25,6 +25,11 @@ def outcomes(run: Evidence) -> Counter[str]:
 def deliveries(run: Evidence) -> Counter[str]:
     """How far the answers came."""
     return Counter(job.delivery for job in run.jobs)
+
+
+def refusals(run: Evidence) -> Counter[str]:
+    """Why tokens were not taken."""
+    return Counter(why_refused(refusal, run) for told in run.clients for refusal in told.refusals)
 
 
 def counts(run: Evidence) -> dict[str, int]:

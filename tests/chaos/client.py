@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 
+from tests.chaos.evidence import Refusal
 from tests.chaos.ledger import CANARY, canary
 
 TOOLS = ("look_up", "reckon", "book", "charge", "dispense", "stumble", "ponder", "deliver")
@@ -43,12 +45,15 @@ class Story:
     """Ids of its sessions, in order."""
     is_in: bool = False
     """The gateway has let us in, on the connection that there is now."""
+    lost_at: float | None = None
     token: str | None = None
     epoch: int = 0
     begun: int = 0
     resumed: int = 0
-    refused: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
     """Tokens that were not taken."""
+    back_after: list[float] = field(default_factory=list)
+    """Seconds from the end of a connection until a resumed session was heard of."""
     rebuilt: int = 0
     asked: int = 0
     answered: int = 0
@@ -67,10 +72,8 @@ class Story:
         self.foreign |= {match.group() for match in CANARY.finditer(frame) if int(match[1]) != self.number}
         event: Event = json.loads(frame)
         kind = event["type"]
-        if kind == "session.created" and (named := event["session"]["id"]) not in self.sessions[-1:]:
-            self.sessions.append(named)
         if kind == "session.created":
-            self.is_in = True
+            self._came_in(event["session"]["id"])
         elif kind == "ringback.session.resumable":
             self.token, self.epoch = event["token"], event["epoch"]
         elif kind == "ringback.session.rebuilt":
@@ -79,6 +82,14 @@ class Story:
         elif kind == "response.done":
             self._listen(event)
         return event
+
+    def _came_in(self, session: str) -> None:
+        self.is_in = True
+        if session in self.sessions[-1:] and self.lost_at is not None:
+            self.back_after.append(time.time() - self.lost_at)
+        elif session not in self.sessions[-1:]:
+            self.sessions.append(session)
+        self.lost_at = None
 
     def ask(self, chance: random.Random) -> Event:
         """The next question, as a typed message."""
@@ -94,8 +105,13 @@ class Story:
         content = [{"type": "input_text", "text": json.dumps({"client": self.number, **said})}]
         return {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
 
+    def token_refused(self) -> None:
+        self.refusals.append(Refusal(time.time(), self.sessions[-1], self.epoch))
+        self.token = self.lost_at = None
+
     def closed(self, code: int) -> None:
         self.is_in = False
+        self.lost_at = self.lost_at or time.time()
         self.closes[code] = self.closes.get(code, 0) + 1
 
     def _listen(self, event: Event) -> None:
@@ -231,8 +247,7 @@ class VirtualClient:
             self._came_in(token)
             return sockets[0]
         if any(isinstance(result, InvalidStatus) and result.response.status_code == NOT_FOUND for result in results):
-            self.story.refused += 1
-            self.story.token = None
+            self.story.token_refused()
         await asyncio.sleep(self._chance.uniform(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS))
         return None
 

@@ -61,12 +61,22 @@ class SessionStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A gateway did not take a client's token, when the client last knew its session in this epoch."""
+
+    at: float
+    session_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What a client says of the run."""
 
     number: int
     foreign: tuple[str, ...] = ()
     double: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     last_words: bool | None = True
 
 
@@ -148,6 +158,8 @@ class Evidence:
     wire: Sequence[Entry] = ()
     clients: Sequence[Told] = ()
     away: Sequence[tuple[float, float]] = ()
+    resume_seconds: float = 20.0
+    """How long a detached session waits for its client."""
 
     @cached_property
     def connections(self) -> dict[int, Connection]:

@@ -155,6 +155,7 @@ class _Run:
             wire=read_wire(self._folder / "wire.jsonl"),
             clients=[_told(client.story) for client in self._clients],
             away=[(away.since, away.until) for away in self._crew.away],
+            resume_seconds=RESUME_SECONDS,
         )
 
     def _count_in_logs(self, words: str) -> int:
@@ -163,7 +164,13 @@ class _Run:
 
 
 def _told(story: Story) -> Told:
-    return Told(story.number, tuple(sorted(story.foreign)), tuple(story.double), story.last_words)
+    return Told(
+        number=story.number,
+        foreign=tuple(sorted(story.foreign)),
+        double=tuple(story.double),
+        refusals=tuple(story.refusals),
+        last_words=story.last_words,
+    )
 
 
 @contextmanager
@@ -183,7 +190,6 @@ def summary(report: Report) -> Sequence[str]:
     told = {
         "resumptions": sum(story.resumed for story in stories),
         "sessions begun": sum(story.begun for story in stories),
-        "tokens refused": sum(story.refused for story in stories),
         "rebuilt under a client": sum(story.rebuilt for story in stories),
         "questions": sum(story.asked for story in stories),
         "answered": sum(story.answered for story in stories),
@@ -201,13 +207,22 @@ def summary(report: Report) -> Sequence[str]:
         f"processes that ended: {_listed(report.ends)}",
         f"outcomes: {_listed(checker.outcomes(report.evidence))}",
         f"answers: {_listed(checker.deliveries(report.evidence))}",
+        f"tokens refused: {_listed(checker.refusals(report.evidence))}",
         f"closes: {_listed(Counter({str(code): times for code, times in closes.items()}))}",
         *(f"  {what}: {count}" for what, count in told.items()),
+        f"back after: {_spread([seconds for story in stories for seconds in story.back_after])}",
         *(f"still left: {left}" for left in report.left),
         f"violations: {len(report.violations)}",
         f"  by invariant: {_listed(Counter(violation.invariant for violation in report.violations))}",
         *(f"  {violation}" for violation in report.violations[:SHOWN]),
     ]
+
+
+def _spread(seconds: list[float]) -> str:
+    if not seconds:
+        return "nobody came back"
+    ordered = sorted(seconds)
+    return ", ".join(f"p{share} {ordered[len(ordered) * share // 101]:.2f} s" for share in (50, 90, 99, 100))
 
 
 def _listed(counted: Counter[str]) -> str:

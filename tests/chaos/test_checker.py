@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.checker import check
-from tests.chaos.evidence import Evidence, JobStep, Told
+from tests.chaos.checker import check, refusals
+from tests.chaos.evidence import Evidence, JobStep, Refusal, Told
 from tests.chaos.histories import (
     LATER,
     ONCE,
@@ -172,6 +172,10 @@ def line_is_dead(run: Evidence) -> Evidence:
     return replace(run, clients=[Told(1, last_words=False)])
 
 
+def good_token_refused(run: Evidence) -> Evidence:
+    return replace(run, clients=[Told(1, refusals=(Refusal(1012.0, SESSION, 2),))])
+
+
 WRONG: list[tuple[str, Callable[[Evidence], Evidence]]] = [
     ("I1", lost_job),
     ("I2", second_row),
@@ -203,6 +207,7 @@ WRONG: list[tuple[str, Callable[[Evidence], Evidence]]] = [
     ("I13", ready_for_nobody),
     ("G1", call_never_answered),
     ("G1", call_not_rebuilt),
+    ("G10", good_token_refused),
     ("L1", line_is_dead),
 ]
 
@@ -220,6 +225,18 @@ def test_what_an_old_gateway_could_not_know_while_it_was_paused_is_no_violation(
 def test_a_rebuild_that_was_cut_short_need_not_have_told_everything() -> None:
     cut = without(sound(), lambda entry: entry.on == 2 and entry.at > 1011.05)
     assert f"job-of-{ONCE} is replayed" not in str([violation.what for violation in check(cut)])
+
+
+@pytest.mark.parametrize(
+    ("refusal", "why"),
+    [
+        (Refusal(RESUMED + 1, SESSION, 1), "used"),
+        (Refusal(RESUMED + 1, SESSION, 2), "good"),
+        (Refusal(1040.5, SESSION, 2), "ended"),
+    ],
+)
+def test_why_a_token_was_refused_is_read_off_the_session(refusal: Refusal, why: str) -> None:
+    assert refusals(replace(sound(), clients=[Told(1, refusals=(refusal,))])) == {why: 1}
 
 
 def test_quiet_leaves_out_each_moment_in_which_somebody_was_away_once() -> None:
