@@ -1,0 +1,184 @@
+"""What the rows of jobs must be: one call's life, and what the sweepers do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from ringback.statements.jobs import PUBLISH_GRACE_SECONDS, QUEUE_WAIT_SECONDS
+from ringback.statements.sweeps import FENCE_GRACE_SECONDS, MAX_RESCUES, REPUBLISH_SECONDS
+from ringback.tools import Announcement
+from tests.integration.model.expected import OWNED, Expected, Job
+
+
+class ExpectedJobs(Expected):
+    """The world with its jobs."""
+
+    def admit(
+        self, job: UUID, session: UUID, gateway: str, epoch: int, call: str, tool: Announcement, position: int
+    ) -> set[UUID]:
+        known = any(each.session == session and each.call_id == call for each in self.jobs.values())
+        if known or not self.is_ours(session, gateway, epoch):
+            return set()
+        attempts = tool.retries + 1
+        publish = self.now + int(PUBLISH_GRACE_SECONDS * 1000)
+        deadline = self.now + int((QUEUE_WAIT_SECONDS + tool.timeout * attempts) * 1000)
+        self.jobs[job] = Job(session, call, str(tool.effect), attempts, publish, deadline, position)
+        return {job}
+
+    def refuse(self, job: UUID) -> None:
+        """It was born finished."""
+        self._over(job, "failed", "invalid_arguments", "ready")
+
+    def claim(self, job: UUID, worker: str) -> bool:
+        row = self.jobs[job]
+        early = row.not_before is not None and row.not_before > self.now
+        spent = row.attempt >= row.max_attempts + row.rescues
+        if row.state != "pending" or spent or row.cancel or row.deadline <= self.now or early:
+            return False
+        row.state, row.worker = "running", worker
+        row.attempt += 1
+        return True
+
+    def holds(self, job: UUID, token: UUID) -> bool:
+        return self.jobs[job].state == "running" and self.jobs[job].token == token
+
+    def begin_effect(self, job: UUID, token: UUID) -> int:
+        row = self.jobs[job]
+        if not self.holds(job, token) or row.effect_started or row.cancel:
+            return 0
+        row.effect_started = True
+        return 1
+
+    def finish(self, job: UUID, token: UUID, state: str, error: str | None) -> bool:
+        if not self.holds(job, token):
+            return False
+        self._over(job, state, error)
+        return True
+
+    def retry(self, job: UUID, token: UUID, backoff: int) -> int:
+        row = self.jobs[job]
+        spent = row.attempt >= row.max_attempts + row.rescues
+        if not self.holds(job, token) or spent or row.cancel or row.deadline <= self.now + backoff:
+            return 0
+        self._again(job, "busy", self.now + backoff)
+        row.not_before, row.publish_count = self.now + backoff, 0
+        return 1
+
+    def hand_back(self, worker: str) -> set[Any]:
+        mine = {name for name, row in self.jobs.items() if row.worker == worker and row.state == "running"}
+        for name in mine:
+            row = self.jobs[name]
+            row.max_attempts, row.publish_count, row.publish_after = row.max_attempts + 1, 0, self.now
+            if row.has_begun:
+                self._over(name, "unknown", "outcome_unknown")
+            elif row.cancel:
+                self._over(name, "cancelled", "cancelled")
+            else:
+                self._again(name, "handed_back", self.now)
+        return mine
+
+    def cancel(self, job: UUID) -> set[UUID]:
+        row = self.jobs[job]
+        if row.is_over:
+            return set()
+        row.cancel = True
+        if row.state == "pending":
+            self._over(job, "cancelled", "cancelled")
+        return {job}
+
+    def take_ready(self, session: UUID, gateway: str, epoch: int) -> set[UUID]:
+        if not (self.is_ours(session, gateway, epoch) and self.lives(gateway)):
+            return set()
+        ready = {name for name, row in self.jobs.items() if row.session == session and row.delivery == "ready"}
+        for name in ready:
+            self.jobs[name].delivery, self.jobs[name].delivered_epoch = "sent", epoch
+        return ready
+
+    def acknowledge(self, jobs: Iterable[UUID], epoch: int) -> int:
+        sent = [self.jobs[name] for name in jobs]
+        sent = [row for row in sent if row.delivery == "sent" and row.delivered_epoch == epoch]
+        for row in sent:
+            row.delivery = "acked"
+        return len(sent)
+
+    # — sweeps —
+
+    def publish_due(self) -> set[UUID]:
+        due = {name for name, row in self.jobs.items() if row.state == "pending" and row.publish_after <= self.now}
+        for name in due:
+            row = self.jobs[name]
+            row.publish_after = self.now + int(REPUBLISH_SECONDS * 1000) * 2 ** min(row.publish_count, 4)
+            row.publish_count += 1
+        return due
+
+    def publish_again(self) -> int:
+        published = [row for row in self.jobs.values() if row.state == "pending" and row.publish_count > 0]
+        for row in published:
+            row.publish_after, row.publish_count = self.now, 1
+        return len(published)
+
+    def take_back_lost(self, sweeper: str) -> set[UUID]:
+        if not self.is_steady(sweeper):
+            return set()
+        lost = {name for name, row in self.jobs.items() if row.state == "running" and not self.lives(row.worker)}
+        for name in lost:
+            row = self.jobs[name]
+            row.publish_after = self.now
+            if row.has_begun:
+                self._over(name, "unknown", "outcome_unknown", "ready")
+            elif row.cancel:
+                self._over(name, "cancelled", "cancelled", "ready")
+            elif row.rescues >= MAX_RESCUES:
+                self._over(name, "dead", "worker_lost", "ready")
+            else:
+                self._again(name, "worker_lost", self.now)
+            row.rescues += 1
+        return lost
+
+    def time_out_overdue(self) -> set[UUID]:
+        limit = self.now - int(FENCE_GRACE_SECONDS * 1000)
+        overdue = {name for name, row in self.jobs.items() if not row.is_over and row.deadline < limit}
+        for name in overdue:
+            begun = self.jobs[name].has_begun
+            self.jobs[name].publish_after = self.now
+            self._over(name, *(("unknown", "outcome_unknown") if begun else ("timed_out", "timed_out")), "ready")
+        return overdue
+
+    def let_go_lost_sessions(self, sweeper: str) -> set[UUID]:
+        if not self.is_steady(sweeper):
+            return set()
+        lost = {name for name, row in self.sessions.items() if row.state in OWNED and not self.lives(row.gateway)}
+        for name in lost:
+            row = self.sessions[name]
+            row.state = "ended" if row.resume_ms is None else "detached"
+            row.resume_until = None if row.resume_ms is None else self.now + row.resume_ms
+        return lost
+
+    def end_unresumed(self) -> set[UUID]:
+        late = {
+            name
+            for name, row in self.sessions.items()
+            if row.state == "detached" and row.resume_until is not None and row.resume_until <= self.now
+        }
+        for name in late:
+            row = self.sessions[name]
+            row.state, row.resume_hash, row.resume_until = "ended", None, None
+        return late
+
+    def keep_late_answers(self) -> int:
+        ended = {name for name, row in self.sessions.items() if row.state == "ended"}
+        late = [row for row in self.jobs.values() if row.session in ended and row.delivery == "ready"]
+        for row in late:
+            row.delivery = "history_only"
+        return len(late)
+
+    def _again(self, job: UUID, error: str, publish: int) -> None:
+        row = self.jobs[job]
+        row.state, row.token, row.error, row.publish_after = "pending", None, error, publish
+
+    def _over(self, job: UUID, state: str, error: str | None, delivery: str | None = None) -> None:
+        row = self.jobs[job]
+        heard = "history_only" if self.sessions[row.session].state == "ended" else "ready"
+        row.state, row.token, row.error, row.delivery = state, None, error, delivery or heard

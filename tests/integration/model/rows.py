@@ -1,0 +1,114 @@
+"""The real rows, read as the model writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Executable, Row, select, text
+
+from ringback.tables import items, jobs, processes, sessions
+from tests.integration.model.clock import milliseconds, set_clock
+from tests.integration.model.expected import Job, Process, Session
+
+PROCESSES, SESSIONS, JOBS = select(processes), select(sessions), select(jobs)
+
+
+class RealRows:
+    """One connection. Each `run` is one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def clear(self) -> None:
+        for table in ("jobs", "items", "sessions", "processes"):  # A TRUNCATE takes twenty times as long.
+            self.connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608
+        set_clock(self.connection, 0)
+
+    def at(self, now: int) -> None:
+        set_clock(self.connection, now)
+
+    def run(self, *statements: Executable) -> list[Sequence[Row[Any]]]:
+        """The rows of each; committed together."""
+        if len(statements) == 1:
+            return [self._rows(statements[0])]
+        self.connection.exec_driver_sql("BEGIN")
+        found = [self._rows(statement) for statement in statements]
+        self.connection.exec_driver_sql("COMMIT")
+        return found
+
+    def ids(self, statement: Executable) -> set[Any]:
+        return {row.id for row in self.run(statement)[0]}
+
+    def count(self, statement: Executable) -> int:
+        return len(self.run(statement)[0])
+
+    def undone(self, statement: Executable) -> None:
+        """Run, and lost before its commit."""
+        self.connection.exec_driver_sql("BEGIN")
+        self._rows(statement)
+        self.connection.exec_driver_sql("ROLLBACK")
+
+    def processes(self) -> dict[str, Process]:
+        return {
+            row.id: Process(row.kind, _sure(row.lease_until), _sure(row.steady_since), row.ended_at is not None)
+            for row in self.run(PROCESSES)[0]
+        }
+
+    def sessions(self) -> dict[UUID, Session]:
+        return {
+            row.id: Session(
+                gateway=row.gateway_id,
+                resume_hash=None if row.resume_hash is None else bytes(row.resume_hash),
+                resume_ms=None if row.resume_seconds is None else int(row.resume_seconds * 1000),
+                epoch=row.epoch,
+                state=row.state,
+                # Of one that is over it says nothing any more.
+                resume_until=milliseconds(row.resume_until) if row.state == "detached" else None,
+            )
+            for row in self.run(SESSIONS)[0]
+        }
+
+    def jobs(self) -> dict[UUID, Job]:
+        return {row.id: _job(row) for row in self.run(JOBS)[0]}
+
+    def said(self) -> dict[UUID, list[tuple[int, str]]]:
+        found: dict[UUID, list[tuple[int, str]]] = {}
+        for row in self.run(select(items).order_by(items.c.position))[0]:
+            found.setdefault(row.session_id, []).append((row.position, row.item_id))
+        return found
+
+    def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        result = self.connection.execute(statement)
+        return result.all() if result.returns_rows else [()] * result.rowcount  # type: ignore[list-item]
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        session=row.session_id,
+        call_id=row.call_id,
+        effect=row.effect,
+        max_attempts=row.max_attempts,
+        publish_after=_sure(row.publish_after),
+        deadline=_sure(row.deadline_at),
+        position=row.position,
+        state=row.state,
+        delivery=row.delivery,
+        delivered_epoch=row.delivered_epoch,
+        attempt=row.attempt,
+        rescues=row.rescues,
+        effect_started=row.effect_started,
+        token=row.token,
+        worker=row.worker_id,
+        cancel=row.cancel_requested,
+        publish_count=row.publish_count,
+        not_before=milliseconds(row.not_before),
+        error=row.error["code"] if row.error else None,
+    )
+
+
+def _sure(moment: Any) -> int:
+    found = milliseconds(moment)
+    assert found is not None
+    return found

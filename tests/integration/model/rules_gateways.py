@@ -1,0 +1,159 @@
+"""What gateways do, and clients and the Realtime API to them; each acts on what it believes."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from ringback.outcomes import failed
+from ringback.statements import deliveries, items, jobs, sessions
+from ringback.statements.items import Message
+from ringback.statements.jobs import NewJob
+from tests.integration.model.story import GATEWAYS, TOOLS, Conversation, Story
+
+some = st.integers(0, 7)
+REFUSED = failed("invalid_arguments", "No.")
+
+
+def believes(machine: Any) -> bool:
+    return bool(machine.conversations)
+
+
+def has_jobs(machine: Any) -> bool:
+    return bool(machine.expected.jobs)
+
+
+class GatewayRules(Story):
+    """admit, deliver, acknowledge, rebuild, resume, end."""
+
+    @precondition(believes)
+    @rule(which=some, tool=some, what=st.sampled_from(["published", "published", "not published", "refused"]))
+    def admit(self, which: int, tool: int, what: str) -> None:
+        each, announced = self.pick(self.conversations, which), self.pick(TOOLS, tool)
+        job, call, position = UUID(int=self.number() << 64), f"call_{self.number()}", each.position + 1
+        new = NewJob(job, each.session, call, "resp_1", announced.name, {}, announced, f"item_{call}", position)
+        found = self.real.ids(jobs.admit(new, each.gateway, each.epoch, REFUSED if what == "refused" else None))
+        assert found == self.expected.admit(job, each.session, each.gateway, each.epoch, call, announced, position)
+        self.count("admit", found)
+        if found:
+            each.position = position
+            each.calls.add(job)
+            if what == "refused":
+                self.expected.refuse(job)
+            elif what == "published":  # else its gateway died in between
+                self.messages.append(job)
+
+    @precondition(lambda self: believes(self) and has_jobs(self))
+    @rule(which=some, job=some)
+    def the_event_of_a_call_comes_again(self, which: int, job: int) -> None:
+        each = self.pick(self.conversations, which)
+        known = self.pick(list(self.expected.jobs.values()), job)
+        again = NewJob(UUID(int=self.number() << 64), known.session, known.call_id, None, "look", {}, TOOLS[0])
+        assert self.real.ids(jobs.admit(again, each.gateway, each.epoch)) == set()
+        self.seen["refused: repeated call"] += 1
+
+    @precondition(believes)
+    @rule(which=some)
+    def keep_a_message(self, which: int) -> None:
+        each = self.pick(self.conversations, which)
+        position, item = each.position + 1, f"said_{self.number()}"
+        said = Message(position, item, "user", [{"type": "input_text", "text": "hello"}])
+        moved = self.real.count(items.keep(each.session, each.gateway, each.epoch, [said]))
+        assert moved == self.expected.keep(each.session, each.gateway, each.epoch, position, item)
+        each.position += moved
+
+    @precondition(believes)
+    @rule(which=some, then=st.sampled_from(["write", "write", "wait", "die"]))
+    def deliver(self, which: int, then: str) -> None:
+        """Take what is ready, commit, and write it; where the gateway dies between the two, nobody hears it yet."""
+        each = self.pick(self.conversations, which)
+        found = self.real.ids(deliveries.take_ready(each.session, each.gateway, each.epoch))
+        assert found == self.expected.take_ready(each.session, each.gateway, each.epoch)
+        is_old = self.expected.sessions[each.session].epoch != each.epoch
+        self.count("take of an old epoch" if is_old else "take", found)
+        each.unwritten += sorted(found)
+        if then == "write":
+            each.write()
+        elif then == "die":
+            self.cut_off(each)
+
+    @precondition(lambda self: any(each.unwritten for each in self.conversations))
+    @rule()
+    def write_late(self) -> None:
+        for each in self.conversations:
+            each.write()
+
+    @precondition(lambda self: any(each.unechoed for each in (*self.conversations, *self.over)))
+    @rule()
+    def acknowledge(self) -> None:
+        """The echoes come in, those of conversations that are over too."""
+        for each in (*self.conversations, *self.over):
+            moved = self.real.count(deliveries.acknowledge(each.unechoed, each.epoch))
+            assert moved == self.expected.acknowledge(each.unechoed, each.epoch)
+            if each.unechoed:
+                self.count("late echo", moved)
+            each.unechoed = []
+
+    @precondition(believes)
+    @rule(which=some)
+    def upstream_drop(self, which: int) -> None:
+        each = self.pick(self.conversations, which)
+        (bumped,) = self.real.run(sessions.next_epoch(each.session, each.gateway, each.epoch))
+        moved = self.expected.next_epoch(each.session, each.gateway, each.epoch)
+        assert [row.epoch for row in bumped] == [each.epoch + 1] * moved
+        self.count("next epoch", moved)
+        if moved:
+            self.cut_off(each)
+            self.rebuilt(each.session, each.gateway, each.epoch + 1)
+
+    @rule(gateway=st.sampled_from(GATEWAYS), is_used=st.sampled_from([False, False, True]))
+    def resume(self, gateway: str, is_used: bool) -> None:
+        """A client comes with its token: detached or taken over from a gateway that still believes to own it."""
+        good = [row.resume_hash for row in self.expected.sessions.values() if row.resume_hash is not None]
+        tokens = self.used_tokens if is_used else good
+        if not tokens:
+            return
+        token, new = tokens[-1], sha256(b"token %d" % self.number()).digest()
+        moving = sessions.resume(token, new, user_id="ada", gateway_id=gateway)
+        (found,) = self.real.run(moving)
+        session = self.expected.resume(token, new, gateway)
+        assert [row.id for row in found] == ([] if session is None else [session])
+        self.count("resume with a used token" if is_used else "resume", session)
+        if session is not None:
+            self.used_tokens.append(token)
+            epoch = self.expected.sessions[session].epoch
+            assert found[0].epoch == epoch
+            self.rebuilt(session, gateway, epoch)
+
+    @precondition(believes)
+    @rule(which=some, how=st.sampled_from(["end", "detach", "detach", "drain"]))
+    def part(self, which: int, how: str) -> None:
+        each = self.pick(self.conversations, which)
+        key = each.session, each.gateway, each.epoch
+        if how == "drain":
+            assert self.real.count(sessions.drain(each.gateway)) == self.expected.drain(each.gateway)
+            return
+        statement = sessions.end_session(*key, "client_left") if how == "end" else sessions.detach(*key)
+        moved = self.real.count(statement)
+        assert moved == (self.expected.end(*key) if how == "end" else self.expected.detach(*key))
+        self.count(how, moved)
+        if moved:
+            self.cut_off(each)
+
+    @precondition(has_jobs)
+    @rule(job=some)
+    def cancel(self, job: int) -> None:
+        name = self.pick(list(self.expected.jobs), job)
+        moved = self.real.ids(jobs.cancel(name, "default"))
+        assert moved == self.expected.cancel(name)
+        self.count("cancel", moved)
+
+    def cut_off(self, each: Conversation) -> None:
+        """Its upstream hears nothing more; what it has heard may still be echoed."""
+        each.unwritten = []
+        self.conversations.remove(each)
+        self.over.append(each)
