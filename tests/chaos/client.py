@@ -27,9 +27,9 @@ ASKS_IN_A_LIFE = (8, 60)
 """After so many questions a client says goodbye and begins anew: sessions end in a run as well."""
 IMPATIENT = 0.08
 """The share of questions that come while the last one is not answered."""
-PATIENCE_SECONDS = 8.0
-"""How long an answer is awaited before the next question is asked; a dead epoch never answers."""
-FIRST_BACKOFF_SECONDS = 0.1
+PATIENCE_SECONDS = 5.0
+"""How long an answer is awaited before the next question is asked; a slow tool alone takes two."""
+FIRST_BACKOFF_SECONDS = 0.2
 LAST_BACKOFF_SECONDS = 2.0
 NOT_FOUND = 404
 
@@ -94,7 +94,7 @@ class Story:
     def ask(self, chance: random.Random) -> Event:
         """The next question, as a typed message."""
         self.asked += 1
-        count = chance.choice((1, 1, 2, 2, 3, 4, MOST_CALLS))
+        count = chance.choice((1, 2, 3, 4, 6, MOST_CALLS))
         tools = chance.choices(TOOLS, WEIGHTS, k=count)
         calls = [(tool, canary(self.number, self.asked, place)) for place, tool in enumerate(tools)]
         self.waiting = {asked for _, asked in calls}
@@ -139,6 +139,8 @@ class VirtualClient:
         self._news = asyncio.Event()
         self._calm = asyncio.Event()
         self._asks_left = 0
+        self._in_vain = 0
+        """Tries to come in since the last that succeeded."""
         self._over = False
         self.twice = False
         """The next resumption is tried at two gateways at once."""
@@ -244,11 +246,15 @@ class VirtualClient:
         for other in sockets[1:]:
             await self._compare(other)
         if sockets:
+            self._in_vain = 0
             self._came_in(token)
             return sockets[0]
         if any(isinstance(result, InvalidStatus) and result.response.status_code == NOT_FOUND for result in results):
             self.story.token_refused()
-        await asyncio.sleep(self._chance.uniform(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS))
+        self._in_vain += 1
+        await asyncio.sleep(
+            self._chance.uniform(0, min(FIRST_BACKOFF_SECONDS * 2**self._in_vain, LAST_BACKOFF_SECONDS))
+        )
         return None
 
     async def _compare(self, other: ClientConnection) -> None:
@@ -278,8 +284,8 @@ class VirtualClient:
                 max_size=None,
                 open_timeout=5,
                 close_timeout=1,
-                ping_interval=2,
-                ping_timeout=4,
+                ping_interval=3,
+                ping_timeout=6,
                 compression=None,
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed) as problem:
