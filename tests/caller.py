@@ -32,7 +32,9 @@ class Caller:
     @property
     def session_id(self) -> str:
         """As the gateway names this session, in its first event."""
-        return str(self.heard[0]["session"]["id"])
+        first = self.heard[0]
+        assert first["type"] == "session.created", first
+        return str(first["session"]["id"])
 
     @property
     def resumable(self) -> Event:

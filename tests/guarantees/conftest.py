@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from cli.embedded import Servers, embedded_servers
 from ringback.migrating import upgrade
-from tests.guarantees.toolbox import FOLDER, GO
+from tests.guarantees.toolbox import FOLDER
+from tests.guarantees.toolbox.bakery import Bakery, Pair, open_pair
 from tests.guarantees.toolbox.yard import Yard, open_yard
-from tests.line import Line, eventually, running_line
-from tests.servers import own_database
+from tests.line import redis_number, running_line
+from tests.servers import own_database, own_redis_db
 
-
-@dataclass(frozen=True)
-class Bakery:
-    """A line whose orders begin when they are asked for, and end when the test says so."""
-
-    line: Line
-    folder: Path
-
-    def begun(self, attempt: int = 1) -> None:
-        """Wait until an order is being worked on for the n-th time."""
-        eventually(lambda: list(self.folder.glob(f"{attempt}-*")), f"attempt {attempt} of an order begins")
-
-    def attempts(self) -> int:
-        """How often any order was begun."""
-        return len(list(self.folder.glob("[0-9]*-*")))
-
-    def let_go(self) -> None:
-        """Every order may end."""
-        (self.folder / GO).touch()
+FIRST_REDIS = 10
 
 
 @pytest.fixture
@@ -74,3 +56,22 @@ def pulled(plugs: Servers, tmp_path: Path) -> Iterator[Yard]:
         with open_yard(database, plugs.redis_url, tmp_path) as yard:
             yard.redis.flushdb()
             yield yard
+
+
+@pytest.fixture(scope="session")
+def _pair(
+    database_url: str, redis_url: str, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    with (
+        own_database(database_url, "ringback_pair", migrated_template) as database,
+        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        open_pair(database, redis, tmp_path_factory.mktemp("pair")) as pair,
+    ):
+        yield pair
+
+
+@pytest.fixture
+def pair(_pair: Pair) -> Pair:
+    """Two gateways on one database, whole again whatever the test before has broken."""
+    _pair.mend()
+    return _pair

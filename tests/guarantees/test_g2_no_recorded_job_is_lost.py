@@ -15,7 +15,7 @@ from sqlalchemy import text, update
 
 from cli.embedded import Servers
 from ringback.tables import jobs
-from tests.guarantees.conftest import Bakery
+from tests.guarantees.toolbox.bakery import Bakery
 from tests.guarantees.toolbox.yard import Yard
 from tests.integration.toolbox.line import eventually as soon
 from tests.line import eventually

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.guarantees.conftest import Bakery
+from tests.guarantees.toolbox.bakery import Bakery
 from tests.guarantees.toolbox.yard import Yard
 from tests.proxy import before_postgres
 

@@ -28,7 +28,7 @@ async def weather(city: str, call: Call) -> dict[str, str]:
 
 async def _wait_to_be_let_go(name: str, call: Call) -> dict[str, str]:
     folder = Path(os.environ[FOLDER])
-    (folder / f"{call.attempt}-{os.getpid()}-{call.job_id}").touch()
-    while not (folder / GO).exists():  # noqa: ASYNC110 — another process says so, with a file
+    (folder / f"{call.attempt}-{name}-{call.job_id}").touch()
+    while not any((folder / gate).exists() for gate in (GO, f"{GO}{name}")):  # noqa: ASYNC110 — another process says so, with a file
         await asyncio.sleep(LOOK_SECONDS)
     return {"order_id": name, "status": "baked", "eta": "today", "summary": f"attempt {call.attempt}"}

@@ -1,0 +1,139 @@
+"""G5: a result enters each upstream conversation once at most, and the living one has it, wherever the fault struck.
+
+The evidence is what the simulator was sent, conversation by conversation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.guarantees.toolbox.bakery import FIRST, SECOND, Pair, baked, given_once_each, heard_times, order
+from tests.line import eventually
+
+pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(120)]
+
+WISHES = "jobs,resume"
+
+
+async def test_a_gateway_killed_after_it_took_a_result_and_before_it_wrote_it(pair: Pair) -> None:
+    """F10: the row says "sent", and no conversation has it, for the gateway never heard that it was committed."""
+    name = order()
+    async with AsyncExitStack() as stack:
+        old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
+        call_id = await pair.ask(old, name)
+        await asyncio.to_thread(pair.begun, 1, name)
+        pair.postgres.lose_answer_to(b"SET delivery=")
+        pair.let_go(name)
+        eventually(lambda: pair.delivery(call_id) == "sent", "the result to be taken")
+        pair.line.processes.kill(FIRST)
+        assert pair.outputs(call_id) == []
+        new = await stack.enter_async_context(pair.line.call(on=SECOND, resume=old.token, ringback=WISHES))
+        await new.hear_words(baked(name))
+    given_once_each(pair, [call_id])
+    assert pair.delivery(call_id) == "replayed"
+
+
+async def test_a_gateway_that_does_not_hear_that_it_took_a_result_writes_it_all_the_same(pair: Pair) -> None:
+    """F10, without the kill: the caller is still there, and waits."""
+    name = order()
+    async with pair.line.call(on=FIRST, ringback=WISHES) as caller:
+        call_id = await pair.ask(caller, name)
+        await asyncio.to_thread(pair.begun, 1, name)
+        pair.postgres.lose_answer_to(b"SET delivery=")
+        pair.let_go(name)
+        assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the result was taken"
+        await caller.hear_words(baked(name))
+    given_once_each(pair, [call_id])
+
+
+async def test_a_gateway_killed_after_it_wrote_a_result_and_before_it_was_echoed(pair: Pair) -> None:
+    """F11: the conversation that was given it is over, and the next one is given it as well."""
+    name = order()
+    async with AsyncExitStack() as stack:
+        old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
+        call_id = await pair.ask(old, name)
+        await asyncio.to_thread(pair.begun, 1, name)
+        pair.line.processes.pause("simulator")
+        try:
+            pair.let_go(name)
+            await asyncio.to_thread(eventually, lambda: pair.delivery(call_id) == "sent", "the result to be written")
+            await old.hear_job("succeeded")
+            pair.line.processes.kill(FIRST)
+        finally:
+            pair.line.processes.resume("simulator")
+        new = await stack.enter_async_context(pair.line.call(on=SECOND, resume=old.token, ringback=WISHES))
+        await new.hear_words(baked(name))
+        assert heard_times([old, new], baked(name)) == 1
+    assert len(pair.outputs(call_id)) == 2, "once in each"
+    given_once_each(pair, [call_id])
+
+
+@pytest.mark.parametrize(
+    ("fault", "refusals"),
+    [
+        ({"do": "drop", "code": 1000}, {}),
+        ({"do": "drop", "code": 1001}, {"status": 429, "times": 2}),
+        ({"do": "drop", "code": 1006}, {"status": 500, "times": 3}),
+        ({"do": "drop", "code": 1011}, {}),
+        ({"do": "cut"}, {"status": 503, "times": 1}),
+    ],
+    ids=["1000", "1001-429", "1006-500", "1011", "in-mid-frame"],
+)
+async def test_an_upstream_that_goes_away_is_called_again_and_told_everything_once(
+    pair: Pair, fault: dict[str, str | int], refusals: dict[str, int]
+) -> None:
+    """F28: with one result told, one that comes while nobody is connected, and one that comes later."""
+    told, missed, late = order(), order(), order()
+    async with pair.line.call(on=FIRST, ringback=WISHES) as caller:
+        calls = {name: await pair.ask(caller, name) for name in (told, missed, late)}
+        pair.let_go(told)
+        await caller.hear_words(baked(told))
+        if refusals:
+            pair.line.simulator.order("refuse", **refusals)
+        pair.line.simulator.order(**fault)  # type: ignore[arg-type]
+        pair.let_go(missed)
+        rebuilt = await caller.hear_kind("ringback.session.rebuilt")
+        assert rebuilt["reason"] == "upstream_closed"
+        await caller.hear_words(baked(missed))
+        pair.let_go(late)
+        await caller.hear_words(baked(late))
+        assert [heard_times([caller], baked(name)) for name in calls] == [1, 1, 1]
+    given_once_each(pair, calls.values())
+
+
+async def test_an_upstream_that_drops_again_and_again_while_results_come(pair: Pair) -> None:
+    """F28."""
+    names = [order() for _ in range(5)]
+    async with pair.line.call(on=FIRST, ringback=WISHES) as caller:
+        calls = [await pair.ask(caller, name) for name in names]
+        for name in names:
+            pair.let_go(name)
+            pair.line.simulator.order("drop", code=1006)
+            await caller.hear_kind("ringback.session.rebuilt")
+        for name in names:
+            if not heard_times([caller], baked(name)):
+                await caller.hear_words(baked(name))
+        await caller.ask("hello")
+        await caller.hear_words("Good day.")
+    given_once_each(pair, calls)
+
+
+async def test_a_gateway_told_to_stop_twice_leaves_nothing_half_done(pair: Pair) -> None:
+    """A second SIGTERM ends the draining: what was on its way is in the next conversation."""
+    name = order()
+    async with AsyncExitStack() as stack:
+        old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
+        call_id = await pair.ask(old, name)
+        pair.let_go(name)
+        pair.signal(FIRST, signal.SIGTERM)
+        pair.signal(FIRST, signal.SIGTERM)
+        await old.hear_goodbye()
+        new = await stack.enter_async_context(pair.line.call(on=SECOND, resume=old.token, ringback=WISHES))
+        await new.hear_kind("ringback.session.resumable")
+        if not heard_times([old], baked(name)):
+            await new.hear_words(baked(name))
+    given_once_each(pair, [call_id])
