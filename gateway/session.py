@@ -191,9 +191,8 @@ class Session:
             await self._open.wait()
             self._place.bell.clear()
             link = self._current()
-            taking = deliveries.take_ready(self.beginning.session_id, self._line.gateway_id, link.epoch)
             try:
-                rows = await self._line.store.rows(taking)
+                rows = await self._take_ready(link)
             except (SQLAlchemyError, OSError) as problem:
                 log.warning("session %s: answers must wait (%s)", self.beginning.session_id, type(problem).__name__)
                 await asyncio.sleep(IDLE_LOOK_SECONDS)
@@ -205,6 +204,13 @@ class Session:
                 await self.perform(link, told)
             if not rows:
                 await self._deeds.hang_up_unless_ours()
+
+    async def _take_ready(self, link: Link) -> Sequence[Any]:
+        """What is ready; and where there is nothing, what was taken without our hearing of it. The brain knows."""
+        whose = self.beginning.session_id, self._line.gateway_id, link.epoch
+        return await self._line.store.rows(deliveries.take_ready(*whose)) or await self._line.store.rows(
+            deliveries.taken(*whose)
+        )
 
     async def _from_clock(self) -> None:
         while True:

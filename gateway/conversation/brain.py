@@ -84,6 +84,8 @@ class Conversation:
         self._count = 0
         self._heard_at = 0.0
         self._is_outdated = self._is_given_up = False
+        self._news: list[Action] = []
+        """Of calls of the past, for a client that has not been greeted yet."""
         configured = merged(agent.session([tool.for_model() for tool in tools.values()]), carried.client_session)
         self._opening = Opening(configured, self._ours, has_past=carried.has_past)
 
@@ -138,7 +140,7 @@ class Conversation:
         actions = self._opening.tell(past.items())
         for call in past.calls:
             self._calls.remember(call.call_id, is_running=call.outcome is None)
-            actions += self._answers.remember(call, now)
+            self._news += self._answers.remember(call, now)
         waits = self._carried.user_waits
         if past.user_waits if waits is None else waits:
             self._floor.owe(now)
@@ -236,6 +238,7 @@ class Conversation:
         return [
             LetClientIn(session.get("id"), expires_at if isinstance(expires_at, int) and expires_at > 0 else None),
             *([SendToClient(created)] if self._greets else []),
+            *self._news,
             *([SendToModel(self._ours("update", update))] if self._is_outdated else []),
             *(SendToModel(event) for event in self._client.unheard.again()),
             *self._speak(now),

@@ -61,6 +61,20 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
     )
 
 
+def taken(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
+    """What was taken into this epoch and has not been echoed: for a gateway that did not hear what it took."""
+    return (
+        select(jobs.c.id, jobs.c.call_id, jobs.c.tool, jobs.c.state, jobs.c.result, jobs.c.error)
+        .join(sessions, sessions.c.id == jobs.c.session_id)
+        .where(
+            is_ours(session_id, gateway_id, epoch),
+            jobs.c.delivery == Delivery.SENT,
+            jobs.c.delivered_epoch == epoch,
+        )
+        .order_by(jobs.c.id)
+    )
+
+
 def acknowledge(job_ids: Iterable[UUID], epoch: int) -> Update:
     """The server echoed these items: the conversation has them."""
     echoed = (

@@ -113,9 +113,9 @@ def test_a_result_that_was_told_is_not_told_again() -> None:
 
 
 def test_a_client_that_asked_for_job_events_hears_of_results_that_came_meanwhile() -> None:
-    script = NextEpoch(Carried(has_past=True), job_events=True).confirmed()
-    told = script.told(Past([HELLO], [past_call("a", result="sunny", is_news=True)]))
-    assert told[-1] == "client: job a weather replayed"
+    script = resumed(Past([HELLO], [past_call("a", result="sunny", is_news=True)]), job_events=True)
+    heard = script.echoed("item_u1", "item_a", item_of("a"))
+    assert heard[:3] == ["let the client in", "client: session.created", "client: job a weather replayed"]
 
 
 def test_a_call_that_still_runs_is_answered_live_and_once() -> None:
