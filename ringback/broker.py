@@ -64,5 +64,7 @@ def make_app(redis_url: str, *, socket_timeout: float = PUBLISH_TIMEOUT) -> Cele
         "socket_connect_timeout": min(socket_timeout, 2.0),
         "socket_keepalive": True,
         "health_check_interval": 10,
+        # A channel that cannot be had at once is not waited for: kombu would try again after 2 s.
+        "max_retries": 0,
     }
     return app

@@ -97,7 +97,7 @@ class WorkerProcess:
         self._is_child = self._asked.adopt()
         station = self._station = Station(settings, tools, self._queues, self._publisher)
         station.start()
-        self._leave_with(lambda: len(station.running) > 0, station.hand_back, self.end)
+        self._leave_with(lambda: len(station.running) > 0, station.hand_back, station.sign_off)
 
     def station(self) -> Station:
         """What runs jobs here; in a child, called in its main thread."""

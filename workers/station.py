@@ -58,17 +58,21 @@ class Station:
         self.lease.start()
         self.sweeper.start()
 
+    def sign_off(self) -> None:
+        """What is left here may be taken at once; the process ends."""
+        with self._stopping:
+            self.lease.stop()
+
     def stop(self) -> None:
         """Sign off and close, once. Calls have ended, or are left to be taken back."""
+        self.sweeper.stop()
+        self.sign_off()
         with self._stopping:
-            if self._stopped:
-                return
-            self._stopped = True
-            self.sweeper.stop()
-            self.lease.stop()
-            self.caller.loop.stop()
-            self.bell.close()
-            self.store.close()
+            if not self._stopped:
+                self._stopped = True
+                self.caller.loop.stop()
+                self.bell.close()
+                self.store.close()
 
     def hand_back(self) -> None:
         """Give what runs here to others. No call of ours may run beside theirs, so async tools are stopped first; those
@@ -79,6 +83,8 @@ class Station:
         handed = self._handed_back()
         for job in handed:
             logger.info("job %s is handed back: %s", job.id, job.state)
+        if not handed or self.bell.ask((("PING",),)) is None:
+            return  # any sweeper publishes them, as soon as Redis is back
         over = [job for job in handed if JobState(job.state) not in LIVE]
         for job in over:
             if job.gateway_id:
