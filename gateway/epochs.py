@@ -84,6 +84,8 @@ class Epochs:
                 self._trouble_since = now
             self._holder.hold()
             await self._holder.perform(lost, lost.brain.cut(reason, now))
+            if not self._line.settings.upstream_retry_seconds:
+                raise Over(1011, reason)
             link = await self._insist(lost.brain.carry(now), reason, greets=False)
             await self._hand_over(link, reason)
 

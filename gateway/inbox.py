@@ -72,14 +72,14 @@ class Inbox:
             await asyncio.sleep(LOOK_SECONDS)
             if not len(self._presence):
                 continue
-            places = self._presence.places()
+            recorded = self._presence.recorded()
             try:
                 held = {row.id for row in await self._store.rows(sessions.held(self._gateway_id))}
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
             except (SQLAlchemyError, OSError) as problem:
                 log.warning("the table cannot be asked (%s)", type(problem).__name__)
                 continue
-            for lost in self._presence.send_away_all_but(held, places):
+            for lost in self._presence.send_away_all_but(held, recorded):
                 log.warning("session %s is held by others now", lost)
             self._presence.ring(row.id for row in rows)
 

@@ -88,9 +88,9 @@ class Presence:
 
         Args:
             held: those that the rows show.
-            before: the places as they were before the rows were asked: of a session that began since they say nothing.
+            before: `recorded` as it was before the rows were asked: of a session that began since they say nothing.
         """
-        lost = [session_id for session_id, place in before.items() if place.is_recorded and session_id not in held]
+        lost = [session_id for session_id in before if session_id not in held]
         for session_id in lost:
             before[session_id].send_away()
         return lost
@@ -101,9 +101,9 @@ class Presence:
         for place in self._places.values():
             place.ask_to_leave(seconds)
 
-    def places(self) -> dict[UUID, Place]:
-        """Every place there is now."""
-        return dict(self._places)
+    def recorded(self) -> dict[UUID, Place]:
+        """The places of those sessions whose rows say, by now, that they are here."""
+        return {session_id: place for session_id, place in self._places.items() if place.is_recorded}
 
     async def emptied(self) -> None:
         """Wait until no session is here."""
