@@ -11,10 +11,9 @@ from uuid import UUID
 import psutil
 import pytest
 import redis
-from sqlalchemy import text, update
+from sqlalchemy import text
 
 from cli.embedded import Servers
-from ringback.tables import jobs
 from tests.guarantees.toolbox.bakery import Bakery
 from tests.guarantees.toolbox.yard import Yard
 from tests.integration.toolbox.line import eventually as soon
@@ -182,7 +181,7 @@ def test_a_redis_that_hangs_is_left_and_found_again(yard: Yard) -> None:
         yard.start_worker("first", REDIS_URL=through)
         proxy.blackhole()
         overdue, *waiting = [yard.admit("book", n=n) for n in range(6)]
-        yard.run(update(jobs).where(jobs.c.id == overdue).values(deadline_at=jobs.c.created_at))
+        yard.overdue(overdue)
         assert yard.finished(overdue).state == "timed_out", "deadlines do not wait for Redis"
         proxy.heal()
         assert yard.all_finished() == {"timed_out": 1, "succeeded": len(waiting)}

@@ -75,6 +75,13 @@ def drudge(call: Call, seconds: float = 0.0) -> dict[str, Any]:
     return _work(call, 0, seconds if call.attempt == 1 else 0.0, "", False)
 
 
+@tool(queue="trade", timeout=60, retries=0, effect="pure")
+def poison(call: Call) -> None:
+    """Kill the worker, each time."""
+    note(Path(os.environ[FOLDER]), call.job_id, call.attempt, os.getpid(), "begun")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _work(call: Call, n: int, seconds: float, dies: str, waits: bool) -> dict[str, Any]:
     folder = Path(os.environ[FOLDER])
     place, _, name = dies.partition(":")

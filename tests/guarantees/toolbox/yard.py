@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import psutil
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from cli.processes import Process, ProcessGroup
 from cli.stack import our
@@ -100,6 +101,10 @@ class Yard(Line):
         )
         assert self.run(statements.admit(job, GATEWAY, 1)) == 1
         return job.id
+
+    def overdue(self, job_id: UUID) -> None:
+        """Its deadline has passed."""
+        self.run(update(jobs).where(jobs.c.id == job_id).values(deadline_at=jobs.c.created_at - timedelta(minutes=1)))
 
     def let_go(self) -> None:
         """Every job that waits may end."""
