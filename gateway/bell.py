@@ -19,6 +19,8 @@ CONNECTIONS = 4
 """Each is held for a fraction of a millisecond; redis-py's own pool would raise above 100."""
 SECONDS = 0.5
 """For anything Redis does here: whoever waits for the doorbell looks into the table before a second has passed."""
+REDIS_TROUBLE = (RedisError, OSError, RuntimeError)
+"""What a Redis that is away is told by; the last is uvloop's word for a connection that was reset a moment ago."""
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class Bell:
                 for command in commands:
                     pipe.execute_command(*command)
                 return list(await pipe.execute())
-        except (RedisError, OSError) as problem:
+        except REDIS_TROUBLE as problem:
             log.debug("Redis: %s", problem)
             return None
 

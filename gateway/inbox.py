@@ -11,9 +11,9 @@ import logging
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.bell import REDIS_TROUBLE
 from gateway.presence import Presence
 from gateway.store import Store
 from ringback.doorbell import heard, stream_of
@@ -57,7 +57,7 @@ class Inbox:
         while True:
             try:
                 entries: Any = await self._redis.xread({stream: last}, block=LISTEN_MS, count=100)
-            except (RedisError, OSError) as problem:
+            except REDIS_TROUBLE as problem:
                 log.warning("the doorbell is silent (%s); the table is asked instead", type(problem).__name__)
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
