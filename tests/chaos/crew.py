@@ -53,6 +53,8 @@ class Crew:
     ports: dict[str, int]
     upstream_port: int
     away: list[Away] = field(default_factory=list)
+    crashes: list[float] = field(default_factory=list)
+    """When Postgres was killed."""
     ends: Counter[str] = field(default_factory=Counter)
     """How often a process ended, by kind and exit code."""
     _pids: dict[str, int] = field(default_factory=dict)
@@ -108,6 +110,8 @@ class Crew:
         with self._locks.setdefault(name, threading.Lock()):
             since = time.time()
             self.servers.processes.kill(name)
+            if name == "postgres":
+                self.crashes.append(time.time())
             self._over.wait(down)
             self._start_server(name)
             self.away.append(Away(name, since, time.time()))

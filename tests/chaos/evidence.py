@@ -158,6 +158,8 @@ class Evidence:
     wire: Sequence[Entry] = ()
     clients: Sequence[Told] = ()
     away: Sequence[tuple[float, float]] = ()
+    crashes: Sequence[float] = ()
+    """When Postgres was killed: what it had committed lazily just before is gone."""
     resume_seconds: float = 20.0
     """How long a detached session waits for its client."""
 

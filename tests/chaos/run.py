@@ -155,6 +155,7 @@ class _Run:
             wire=read_wire(self._folder / "wire.jsonl"),
             clients=[_told(client.story) for client in self._clients],
             away=[(away.since, away.until) for away in self._crew.away],
+            crashes=self._crew.crashes,
             resume_seconds=RESUME_SECONDS,
         )
 

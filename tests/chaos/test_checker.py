@@ -217,6 +217,13 @@ def test_a_violation_is_found_and_named(invariant: str, broken: Callable[[Eviden
     assert invariant in {violation.invariant for violation in check(broken(sound()))}
 
 
+def test_a_claim_that_postgres_forgot_in_a_crash_is_handed_out_again() -> None:
+    again = replace(effect_of(sound().jobs[0]), at=1003.0)
+    run = replace(sound(), effects=[*sound().effects, again])
+    assert [violation.invariant for violation in check(run)] == ["I5"]
+    assert check(replace(run, crashes=[1002.0])) == []
+
+
 def test_what_an_old_gateway_could_not_know_while_it_was_paused_is_no_violation() -> None:
     run = old_gateway_goes_on(sound())
     assert check(replace(run, away=[(RESUMED - 1, RESUMED + 4)])) == []
