@@ -1,0 +1,54 @@
+"""The row first, the message second: when a call's message leaves the gateway, everybody can see its row."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import select
+
+from gateway.conversation.actions import RecordCall
+from gateway.deeds import Deeds
+from gateway.dispatch import Dispatch
+from gateway.store import Store, open_engine
+from ringback.tables import jobs
+from tests.integration.statement_rows import Rows, connected, new_job, world
+
+
+class Watched(Dispatch):
+    """Looks, on a connection of its own, whether the row is there when the message goes out."""
+
+    database: str
+    seen: list[bool]
+
+    def _send(self, job_id: str, queue: str) -> None:
+        with connected(self.database) as connection:
+            self.seen.append(bool(connection.execute(select(jobs.c.id).where(jobs.c.id == UUID(job_id))).all()))
+        super()._send(job_id, queue)
+
+
+async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
+    engine = open_engine(database, 1)
+    store = Store(engine)
+    dispatch = Watched(store, redis_db, "gw")
+    dispatch.database, dispatch.seen = database, []
+    line = SimpleNamespace(
+        store=store, dispatch=dispatch, gateway_id="gw", settings=SimpleNamespace(call_wait_seconds=5.0)
+    )
+    beginning, epochs = SimpleNamespace(session_id=rows.session), SimpleNamespace(epoch=1)
+    nobody: Any = None
+    deeds = Deeds(cast(Any, line), cast(Any, beginning), nobody, nobody, cast(Any, epochs))
+    link = SimpleNamespace(brain=SimpleNamespace(recorded=lambda call: []), epoch=1)
+    try:
+        await deeds._record(cast(Any, link), RecordCall(new_job(rows.session)))
+    finally:
+        dispatch.close()
+        await engine.dispose()
+    return dispatch.seen
+
+
+def test_a_call_is_published_after_its_row_is_committed(database: str, redis_db: str) -> None:
+    with world(database) as rows:
+        assert asyncio.run(record(database, redis_db, rows)) == [True]
