@@ -94,11 +94,11 @@ class Sweeping:
         self._sweeper_id = sweeper_id
         self._rounds = 0
         self._away = False
-        self._suspect: set[str] = set()
+        self._suspect: frozenset[str] = frozenset()
 
     def suspect(self, queues: Iterable[str]) -> None:
         """Messages of these queues may be gone with whoever had taken them: the next round sees to it."""
-        self._suspect |= set(queues)
+        self._suspect = self._suspect | frozenset(queues)
 
     def round(self) -> Round:
         """Jobs are taken back before the publishing, so that the same round sends them out again."""
@@ -136,8 +136,9 @@ class Sweeping:
     def _publish(self) -> Round:
         if not (yield from self._redis_is_there()):
             return False
-        if self._suspect and (yield Run(sweeps.publish_again(self._suspect), returns=False)) is not None:
-            self._suspect = set()
+        suspect = self._suspect
+        if suspect and (yield Run(sweeps.publish_again(suspect), returns=False)) is not None:
+            self._suspect -= suspect
         due = (yield Run(sweeps.publish_due())) or ()
         if not due:
             return False

@@ -59,11 +59,13 @@ class Caller:
         outcome.add_done_callback(lambda _: woken.set())
         cancellation.then(woken.set)
         Thread(target=_settle, args=(outcome, function), name=f"tool-{name}", daemon=True).start()
-        in_time = woken.wait(seconds)
-        if outcome.done():
+        woken.wait(seconds)
+        cancelled = cancellation.asked.is_set()
+        if outcome.done() and not cancelled:
             return outcome.result()
-        self._count_stuck(name, outcome)
-        raise NobodyWaits if in_time else OutOfTime
+        if not outcome.done():
+            self._count_stuck(name, outcome)
+        raise NobodyWaits if cancelled else OutOfTime
 
     def _count_stuck(self, name: str, outcome: Future[Any]) -> None:
         with self._lock:

@@ -69,11 +69,13 @@ def claim(station: Station, job_id: UUID) -> Job | None:
     """Take the job, or None where it is not to be had."""
     if not station.lease.wait(REGISTER_SECONDS):
         logger.warning("job %s dropped: this process is not registered; it will be published again", job_id)
+        station.suspect_messages()
         return None
     try:
         row = first(station.store.claims, jobs.claim(job_id, station.lease.worker_id))
     except SQLAlchemyError as problem:
         logger.warning("job %s not claimed, it will be published again: %s", job_id, problem)
+        station.suspect_messages()
         return None
     if row is None:
         logger.info("job %s is not to be had: a repeated or stale message", job_id)

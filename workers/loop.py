@@ -42,13 +42,13 @@ class ToolLoop:
         future.add_done_callback(lambda _: woken.set())
         cancellation.then(woken.set)
         woken.wait(seconds + CANCEL_SECONDS)
-        if future.done():
-            return _result(future)
-        if cancellation.asked.is_set():
+        if cancellation.asked.is_set():  # what it returns after that says nothing
             future.cancel()
             if not ended.wait(CANCEL_SECONDS):
                 logger.error("a cancelled async tool did not stop: it holds up the loop, or ignores being cancelled")
             raise NobodyWaits
+        if future.done():
+            return _result(future)
         logger.error("an async tool did not stop in time: it holds up the loop, or ignores being cancelled")
         raise OutOfTime
 

@@ -111,7 +111,7 @@ class WorkerProcess:
     def suspect_messages(self) -> None:
         """The consumer's connection broke, and may have taken messages with it."""
         if self._station:
-            self._station.sweeper.suspect(self._queues)
+            self._station.suspect_messages()
 
     def drain(self, code: int = 0) -> None:
         """Celery shuts down, for whatever reason: from now on it is a matter of seconds."""
@@ -160,7 +160,9 @@ class WorkerProcess:
             sleep(LOOK_SECONDS)
 
     def _end_deaf(self, reason: str) -> None:
-        """A supervisor starts it again; nothing that runs here waits for that."""
+        """A supervisor starts it again; nothing that runs here waits for that. One that stops has no need to hear."""
+        if self._asked.times:
+            return
         logger.error("%s: handing back what runs here, and ending", reason)
         if self._leaving:
             self._leaving.code = FENCED_EXIT

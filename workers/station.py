@@ -39,6 +39,7 @@ class Station:
         self, settings: WorkerSettings, tools: Mapping[str, Tool], queues: Sequence[str], publisher: Publisher
     ) -> None:
         self.tools = tools
+        self._queues = tuple(queues)
         self.store = Store(settings.database_url, settings.database_connections)
         self.bell = Bell(settings.redis_url)
         self.running = Running()
@@ -57,6 +58,10 @@ class Station:
         """Register, begin to renew, and take part in the sweeping."""
         self.lease.start()
         self.sweeper.start()
+
+    def suspect_messages(self) -> None:
+        """A message was taken and not served, or may have been: what waits on these queues is published again."""
+        self.sweeper.suspect(self._queues)
 
     def sign_off(self) -> None:
         """What is left here may be taken at once; the process ends."""

@@ -100,6 +100,7 @@ class Sweeper:
         self._hands = hands
         self._lease = lease
         self._sweeping: Sweeping | None = None
+        self._suspect: frozenset[str] = frozenset()
         self._ended = Event()
         self._thread = Thread(target=self._sweep_until_ended, name="sweeper", daemon=True)
 
@@ -108,9 +109,8 @@ class Sweeper:
         self._thread.start()
 
     def suspect(self, queues: Iterable[str]) -> None:
-        """Messages of these queues may be gone; without a round to come, another process finds out."""
-        if self._sweeping:
-            self._sweeping.suspect(queues)
+        """Messages of these queues may be gone: the next round publishes again what was in them the longest."""
+        self._suspect = self._suspect | frozenset(queues)
 
     def stop(self) -> None:
         """No further round begins, and the one under way is over, unless Postgres stands still."""
@@ -124,8 +124,15 @@ class Sweeper:
             more = False
             if not self._lease.held:
                 continue
-            self._sweeping = self._sweeping or Sweeping(self._lease.worker_id)
             try:
-                more = self._hands.carry_out(self._sweeping.round())
+                more = self._sweep()
             except SQLAlchemyError as problem:
                 _seldom.warning("could not sweep: %s", problem)
+            except Exception:
+                logger.exception("a fault of the sweep; the next round tries again")
+
+    def _sweep(self) -> bool:
+        self._sweeping = self._sweeping or Sweeping(self._lease.worker_id)
+        suspect, self._suspect = self._suspect, frozenset()
+        self._sweeping.suspect(suspect)
+        return self._hands.carry_out(self._sweeping.round())
