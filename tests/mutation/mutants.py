@@ -1,0 +1,251 @@
+"""The guards, how each is taken away, and which tests must notice. A change is a text that stands once in its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
+PROCESSES, SESSIONS = "ringback/statements/processes.py", "ringback/statements/sessions.py"
+ITEMS, DELIVERIES = "ringback/statements/items.py", "ringback/statements/deliveries.py"
+MIGRATION, DEEDS = "migrations/versions/0001_the_line.py", "gateway/deeds.py"
+
+T_JOBS, T_SWEEPS = "tests/integration/test_statements_jobs.py", "tests/integration/test_statements_sweeps.py"
+T_EPOCHS, T_ONCE = "tests/integration/test_statements_epochs.py", "tests/integration/test_statements_at_once.py"
+T_LOST, T_BACK = "tests/integration/test_statements_lost.py", "tests/integration/test_statements_deliveries.py"
+T_ORDER = "tests/integration/test_publish_order.py"
+
+
+@dataclass(frozen=True)
+class Change:
+    """`old` stands once behind `after`, in that file, and becomes `new`."""
+
+    path: str
+    old: str
+    new: str
+    after: str = ""
+
+    def applied(self, text: str) -> str:
+        """The text with the change; ValueError where it cannot be made."""
+        head, found, rest = text.partition(self.after) if self.after else ("", "", text)
+        if self.after and not found:
+            raise ValueError(f"{self.path}: nothing reads {self.after!r}")
+        if self.old not in rest or (not self.after and rest.count(self.old) > 1):
+            raise ValueError(f"{self.path}: not once {self.old!r}")
+        return head + found + rest.replace(self.old, self.new, 1)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A guard that is gone."""
+
+    guard: str
+    tests: str
+    changes: tuple[Change, ...]
+
+
+def gone(guard: str, tests: str, path: str, old: str, new: str = "", after: str = "") -> Mutant:
+    return Mutant(guard, tests, (Change(path, old, new, after),))
+
+
+OURS = "is_ours(session_id, gateway_id, epoch)"
+ANY_EPOCH = "is_ours(session_id, gateway_id, sessions.c.epoch)"
+SHARE = ".with_for_update(read=True, of=sessions)"
+
+MUTANTS = [
+    gone("the token, in all that the holder writes", T_JOBS, JOBS, " & (jobs.c.token == token)"),
+    Mutant(
+        "the token, in finish alone",
+        T_JOBS,
+        (
+            Change(
+                JOBS,
+                "_held(job_id, token)",
+                "(jobs.c.id == job_id) & (jobs.c.state == JobState.RUNNING)",
+                "def finish(",
+            ),
+        ),
+    ),
+    Mutant(
+        "the token, in retry alone",
+        T_JOBS,
+        (
+            Change(
+                JOBS, "_held(job_id, token)", "(jobs.c.id == job_id) & (jobs.c.state == JobState.RUNNING)", "def retry("
+            ),
+        ),
+    ),
+    gone(
+        "the epoch, in admit",
+        T_EPOCHS,
+        JOBS,
+        "is_ours(job.session_id, gateway_id, epoch)",
+        "is_ours(job.session_id, gateway_id, sessions.c.epoch)",
+    ),
+    gone("the epoch, in take_ready", T_EPOCHS, DELIVERIES, OURS, ANY_EPOCH, "def take_ready("),
+    gone("the epoch, in keep", T_EPOCHS, ITEMS, OURS, ANY_EPOCH, "def keep("),
+    gone("the epoch, in replay", T_EPOCHS, ITEMS, OURS, ANY_EPOCH, "def replay("),
+    gone("the epoch, in acknowledge", T_BACK, DELIVERIES, "jobs.c.delivered_epoch == epoch,", "", "def acknowledge("),
+    gone("the epoch, in next_epoch", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def next_epoch("),
+    gone("the epoch, in end_session", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def end_session("),
+    gone("admit waits for an epoch that begins", T_ONCE, JOBS, SHARE),
+    gone("take_ready waits for an epoch that begins", T_ONCE, DELIVERIES, SHARE),
+    gone("keep waits for an epoch that begins", T_ONCE, ITEMS, SHARE),
+    gone("the lease, in take_ready", T_BACK, DELIVERIES, ", lives(literal(gateway_id))"),
+    Mutant(
+        "one job for one call",
+        T_JOBS,
+        (
+            Change(MIGRATION, "    CONSTRAINT uq_jobs_session_id_call_id UNIQUE (session_id, call_id),\n", ""),
+            Change(JOBS, '(index_elements=["session_id", "call_id"])', "()"),
+        ),
+    ),
+    gone(
+        "replay or live: what is replayed is marked",
+        T_EPOCHS,
+        ITEMS,
+        "            delivery=Delivery.REPLAYED,\n            delivered_epoch=epoch,\n",
+        "",
+        "def replay(",
+    ),
+    gone(
+        "replay or live: nothing is replayed that is not over",
+        T_EPOCHS,
+        ITEMS,
+        "jobs.c.state.in_(sorted(TERMINAL)),",
+        "",
+        "def replay(",
+    ),
+    gone(
+        "replay or live: what is live is only what is ready",
+        T_BACK,
+        DELIVERIES,
+        "jobs.c.delivery == Delivery.READY)\n        .order_by",
+        "jobs.c.state == 'succeeded')\n        .order_by",
+        "def take_ready(",
+    ),
+    gone(
+        "the row first, the message second",
+        T_ORDER,
+        DEEDS,
+        "        is_new = await self.recording.record(record)\n",
+        "        await self._line.dispatch.publish(record.job.id, 'default')\n"
+        "        is_new = await self.recording.record(record)\n",
+    ),
+    gone("the effect barrier begins once", T_JOBS, JOBS, "jobs.c.effect_started.is_(False), ", "", "def begin_effect("),
+    gone(
+        "the effect barrier stops for a cancellation",
+        T_JOBS,
+        JOBS,
+        "jobs.c.cancel_requested.is_(False))",
+        "jobs.c.id.is_not(None))",
+        "def begin_effect(",
+    ),
+    gone(
+        "an effect that may have happened is unknown, in a rescue",
+        T_SWEEPS,
+        SWEEPS,
+        "(begun, JobState.UNKNOWN),",
+        "",
+        "def take_back_lost(",
+    ),
+    gone(
+        "an effect that may have happened is unknown, handed back",
+        T_EPOCHS,
+        JOBS,
+        "(begun, JobState.UNKNOWN), ",
+        "",
+        "def hand_back(",
+    ),
+    gone("sweepers skip what others hold", T_SWEEPS, SWEEPS, "of=table, skip_locked=True", "of=table"),
+    gone(
+        "lose_workers skips what others hold",
+        T_LOST,
+        PROCESSES,
+        ".with_for_update(skip_locked=True)",
+        ".with_for_update()",
+    ),
+    gone(
+        "publish_again skips what others hold", T_LOST, SWEEPS, "with_for_update(skip_locked=True)", "with_for_update()"
+    ),
+    gone("rows are locked in id order, in replay", T_ONCE, ITEMS, "        .order_by(jobs.c.id)\n", "", "def replay("),
+    gone(
+        "rows are locked in id order, in acknowledge",
+        T_ONCE,
+        DELIVERIES,
+        "        .order_by(jobs.c.id)\n",
+        "        .order_by(jobs.c.id.desc())\n",
+        "def acknowledge(",
+    ),
+    gone("only who is steady takes jobs back", T_LOST, SWEEPS, ", is_steady(sweeper_id)", "", "def take_back_lost("),
+    gone(
+        "only who is steady lets sessions go",
+        T_LOST,
+        SWEEPS,
+        ", is_steady(sweeper_id)",
+        "",
+        "def let_go_lost_sessions(",
+    ),
+    gone(
+        "only who is steady loses workers",
+        T_LOST,
+        PROCESSES,
+        "            is_steady(sweeper_id),\n",
+        "",
+        "def lose_workers(",
+    ),
+    gone("a resume token is used up", T_EPOCHS, SESSIONS, "            resume_hash=new_hash,\n", ""),
+    gone("a resume token is its user's", T_EPOCHS, SESSIONS, "            sessions.c.user_id == user_id,\n", ""),
+    gone(
+        "a resume token runs out",
+        T_EPOCHS,
+        SESSIONS,
+        '            (sessions.c.state != "detached") | (sessions.c.resume_until > now()),\n',
+        "",
+    ),
+    gone(
+        "a resumption begins an epoch",
+        T_EPOCHS,
+        SESSIONS,
+        "epoch=sessions.c.epoch + 1,",
+        "epoch=sessions.c.epoch,",
+        "def resume(",
+    ),
+    gone(
+        "a retry waits its backoff",
+        T_JOBS,
+        JOBS,
+        "            jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()),\n",
+        "",
+    ),
+    gone(
+        "a call that is cancelled is not claimed",
+        T_JOBS,
+        JOBS,
+        "            jobs.c.cancel_requested.is_(False),\n",
+        "",
+        "def claim(",
+    ),
+    gone(
+        "a call past its deadline is not claimed",
+        T_JOBS,
+        JOBS,
+        "            jobs.c.deadline_at > now(),\n",
+        "",
+        "def claim(",
+    ),
+    gone(
+        "a pending job is claimed once",
+        T_JOBS,
+        JOBS,
+        "            jobs.c.state == JobState.PENDING,\n",
+        "",
+        "def claim(",
+    ),
+    gone(
+        "no answer is ready in a session that is over",
+        T_JOBS,
+        JOBS,
+        '(sessions.c.state == "ended", Delivery.HISTORY_ONLY)',
+        '(sessions.c.state == "nowhere", Delivery.HISTORY_ONLY)',
+    ),
+]
