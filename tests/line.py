@@ -62,6 +62,7 @@ class Line:
     processes: ProcessGroup
     second_url: str = ""
     pids: dict[str, int] = field(default_factory=dict)
+    simulators: list[Simulated] = field(default_factory=list)
 
     def start(self, process: Process) -> None:
         self.pids[process.name] = self.processes.start(process)
@@ -81,7 +82,8 @@ class Line:
     @property
     def simulator(self) -> Simulated:
         """What the gateways talk to, unless the test brought another upstream."""
-        return Simulated(self.logs)
+        (simulator,) = self.simulators
+        return simulator
 
     def url_of(self, gateway: str) -> str:
         return self.url if gateway == GATEWAYS[0] else self.second_url
@@ -189,6 +191,7 @@ def start_gateway(
 
 
 def _start_simulator(line: Line, scenario: str) -> str:
+    line.simulators.append(Simulated(line.logs))
     port = line.simulator.choose_port()
     argv = our("simulator", "--port", str(port), "--key", KEY, "--control", "--scenario", scenario)
     argv += ["--record", str(line.simulator.record)]

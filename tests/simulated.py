@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import httpx
@@ -15,11 +15,21 @@ from cli.processes import free_port
 Event = dict[str, Any]
 
 
-@dataclass(frozen=True)
+AUDIO = '"type": "response.output_audio.delta"'
+"""Most of what is recorded, and nothing that a test looks at."""
+
+
+@dataclass
 class Simulated:
-    """A simulator that records into this folder, and has a control door (docs/scenarios.md)."""
+    """A simulator that records into this folder, and has a control door (docs/scenarios.md).
+
+    What was read of the record is kept: it grows long in a session of tests. Any thread may ask.
+    """
 
     folder: Path
+    _read: int = 0
+    _events: dict[str, dict[int, list[Event]]] = field(default_factory=lambda: {"in": {}, "out": {}})
+    _lock: Lock = field(default_factory=Lock)
 
     @property
     def record(self) -> Path:
@@ -50,11 +60,11 @@ class Simulated:
 
     def heard(self) -> dict[int, list[Event]]:
         """What each connection's client has sent so far, by the connection's number, oldest first."""
-        return self._events("in")
+        return self._recorded("in")
 
     def said(self) -> dict[int, list[Event]]:
-        """What each connection's client was sent so far."""
-        return self._events("out")
+        """What each connection's client was sent so far, but for sound."""
+        return self._recorded("out")
 
     def about(self, words: str) -> list[int]:
         """The connections whose client has spoken of this, oldest first."""
@@ -77,11 +87,20 @@ class Simulated:
     def _port_file(self) -> Path:
         return self.folder / "simulator.port"
 
-    def _events(self, direction: str) -> dict[int, list[Event]]:
-        events: dict[int, list[Event]] = defaultdict(list)
-        for line in self.record.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):  # the last one may be half written
-                entry = json.loads(line)
-                if entry["direction"] == direction:
-                    events[entry["connection"]].append(entry["event"])
-        return events
+    def _recorded(self, direction: str) -> dict[int, list[Event]]:
+        with self._lock, self.record.open("rb") as record:
+            record.seek(self._read)
+            for line in record:
+                if not line.endswith(b"\n"):  # half written
+                    break
+                self._read += len(line)
+                self._take(line.decode())
+            return {number: list(events) for number, events in self._events[direction].items()}
+
+    def _take(self, line: str) -> None:
+        if AUDIO in line:
+            return
+        entry = json.loads(line)
+        events = self._events.get(entry["direction"])
+        if events is not None:
+            events.setdefault(entry["connection"], []).append(entry["event"])

@@ -44,6 +44,11 @@ class Bakery:
         what = f"attempt {attempt} of order {name} begins"
         eventually(lambda: list(self.folder.glob(f"{attempt}-{name}-*")), what)
 
+    def all_begun(self, names: Iterable[str]) -> None:
+        """Wait until each of these is being worked on."""
+        for name in names:
+            self.begun(1, name)
+
     def attempts(self, name: str = "*") -> int:
         """How often it, or any order, was begun."""
         return len(list(self.folder.glob(f"[0-9]*-{name}-*")))
