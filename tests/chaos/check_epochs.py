@@ -3,6 +3,7 @@
 I8   what a row calls acked or replayed in an epoch, the conversation of that epoch was told
 I8c  what was finished in time for an epoch, its conversation was told
 I10  a rebuilt conversation keeps the order of what was said
+I19  when all clients have gone, every session comes to its end
 G10  a token that is good is taken
 I11  one gateway and one conversation at a time; after an epoch has begun, the one before it is told nothing more
 """
@@ -33,6 +34,9 @@ def check_epochs(run: Evidence) -> Iterator[Violation]:
         yield from _fenced(session, steps, run)
         yield from _told_in_time(session, steps, run)
         yield from _in_order(session, run)
+        if steps[-1].state != "ended":
+            last = f"{steps[-1].state} in epoch {steps[-1].epoch}, held by {steps[-1].gateway_id}"
+            yield Violation("I19", f"session {session} is left behind, {last}")
     for told in run.clients:
         for session in told.double:
             yield Violation("I11", f"two gateways took client {told.number} into session {session} for one token")

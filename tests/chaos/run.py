@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cli.embedded import embedded_servers
@@ -107,8 +108,7 @@ class _Run:
         await asyncio.gather(*living, return_exceptions=True)
         evidence = await asyncio.to_thread(self._evidence)
         violations = checker.check(evidence)
-        listed = "\n".join(map(str, violations))
-        (self._folder / "violations.txt").write_text(listed, encoding="utf-8")
+        (self._folder / "violations.txt").write_text("\n".join(map(str, violations)), encoding="utf-8")
         return Report(
             plan=plan,
             evidence=evidence,
@@ -147,6 +147,8 @@ class _Run:
 
     def _evidence(self) -> Evidence:
         jobs, steps, sessions = rows.read(self._crew.servers.database_url)
+        with (self._folder / "rows.jsonl").open("w", encoding="utf-8") as kept:  # for whoever looks for the cause
+            kept.writelines(json.dumps(asdict(row)) + "\n" for row in (*sessions, *jobs, *steps))
         return Evidence(
             jobs=jobs,
             steps=steps,

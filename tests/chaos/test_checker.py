@@ -172,6 +172,10 @@ def line_is_dead(run: Evidence) -> Evidence:
     return replace(run, clients=[Told(1, last_words=False)])
 
 
+def session_left_behind(run: Evidence) -> Evidence:
+    return replace(run, sessions=run.sessions[:-1])
+
+
 def good_token_refused(run: Evidence) -> Evidence:
     return replace(run, clients=[Told(1, refusals=(Refusal(1012.0, SESSION, 2),))])
 
@@ -207,6 +211,7 @@ WRONG: list[tuple[str, Callable[[Evidence], Evidence]]] = [
     ("I13", ready_for_nobody),
     ("G1", call_never_answered),
     ("G1", call_not_rebuilt),
+    ("I19", session_left_behind),
     ("G10", good_token_refused),
     ("L1", line_is_dead),
 ]
