@@ -60,7 +60,7 @@ laws: $(DEV) ## The architecture as tests: imports, sizes, names, what the docs 
 
 ##### Test it
 
-.PHONY: test unit integration guarantees chaos conformance browser
+.PHONY: test unit integration guarantees chaos conformance browser mutants
 test: $(DEV) ## The whole suite: the fast tiers side by side, then the long tier
 	@$(PYTEST) -m "not long" -n $(JOBS) $(ARGS)
 	@$(PYTEST) -m "long" $(ARGS)
@@ -70,6 +70,9 @@ unit: $(DEV) ## Decisions and single modules; no servers
 
 integration: $(DEV) ## Real Postgres and Redis: DATABASE_URL and REDIS_URL, or embedded ones
 	@$(PYTEST) tests/integration $(ARGS)
+
+mutants: $(DEV) ## Each guard taken away in turn: which test notices (ten minutes; docs/mutants.md)
+	@$(BIN)/python -m tests.mutation.run $(ARGS)
 
 guarantees: $(DEV) ## Real processes, killed and paused, against docs/guarantees.md
 	@$(PYTEST) tests/guarantees $(ARGS)

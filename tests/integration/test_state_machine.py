@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
@@ -69,6 +69,8 @@ def test_whatever_happens_the_rows_are_as_the_model_says(database: str) -> None:
             database=None,
             deadline=None,
             print_blob=True,
+            # To shorten a story takes minutes, and is for whoever asks for many.
+            phases=[Phase.generate, *([Phase.shrink] if STORIES else [])],
             suppress_health_check=list(HealthCheck),
         )
         run_state_machine_as_test(Line, settings=profile)

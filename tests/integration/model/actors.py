@@ -1,0 +1,154 @@
+"""Short programs on one job: each step is one statement, and what it returned decides what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from ringback.outcomes import succeeded
+from ringback.statements import deliveries, items, jobs, sessions, sweeps
+from tests.integration.model.clock import set_clock
+from tests.integration.model.rows import RealRows
+
+SESSION, JOB = UUID(int=1), UUID(int=2)
+TOKEN = sha256(b"the token").digest()
+LOST, OVERDUE = 4_000, 60_000
+"""When the first worker's lease has run out, and when the job is past its deadline; milliseconds."""
+DONE = 99
+
+
+@dataclass(frozen=True)
+class Local:
+    """What one actor knows: where it is in its program, and what it was handed."""
+
+    at: int = 0
+    token: UUID | None = None
+    epoch: int = 0
+    has_taken: bool = False
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that is not a row: what the actors know, what tools did, what each epoch's conversation heard."""
+
+    locals: dict[str, Local]
+    now: int = 0
+    effects: int = 0
+    heard: dict[tuple[int, str], int] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
+
+    def told(self, actor: str, **known: Any) -> World:
+        return replace(self, locals={**self.locals, actor: replace(self.locals[actor], **known)})
+
+    def hears(self, epoch: int, gateway: str) -> World:
+        key = epoch, gateway
+        return replace(self, heard={**self.heard, key: self.heard.get(key, 0) + 1})
+
+    def is_refused(self, what: str) -> World:
+        return replace(self, refused=self.refused | {what})
+
+
+Step = Callable[[RealRows, World], World]
+Program = list[Step]
+
+
+def worker(name: str, *, gives_back: bool = False) -> Program:
+    """Claim, the barrier, the tool, then the outcome; or once more, where it `gives_back`."""
+
+    def claim(rows: RealRows, world: World) -> World:
+        (found,) = rows.run(jobs.claim(JOB, name))
+        return world.told(name, at=1, token=found[0].token) if found else world.told(name, at=DONE)
+
+    def act(rows: RealRows, world: World) -> World:
+        token = world.locals[name].token
+        assert token is not None
+        if not rows.count(jobs.begin_effect(JOB, token)):
+            return world.is_refused("effect").told(name, at=DONE)
+        return replace(world, effects=world.effects + 1).told(name, at=2)
+
+    def end(rows: RealRows, world: World) -> World:
+        token = world.locals[name].token
+        assert token is not None
+        again = jobs.retry(JOB, token, {"code": "busy", "message": ""}, 0)
+        moved = rows.count(again if gives_back else jobs.finish(JOB, token, succeeded(name)))
+        return world.told(name, at=DONE) if moved else world.is_refused("outcome").told(name, at=DONE)
+
+    return [claim, act, end]
+
+
+def sweeper(name: str, *, times_out: bool) -> Program:
+    def take_back(rows: RealRows, world: World) -> World:
+        rows.run(sweeps.take_back_lost(name))
+        return world.told(name, at=1 if times_out else DONE)
+
+    def time_out(rows: RealRows, world: World) -> World:
+        rows.run(sweeps.time_out_overdue())
+        return world.told(name, at=DONE)
+
+    return [take_back, time_out]
+
+
+def time(*, to_the_deadline: bool) -> Program:
+    def to(moment: int, at: int) -> Step:
+        def passes(rows: RealRows, world: World) -> World:
+            set_clock(rows.connection, moment)
+            return replace(world, now=moment).told("time", at=at)
+
+        return passes
+
+    return [to(LOST, 1), to(OVERDUE, DONE)] if to_the_deadline else [to(LOST, DONE)]
+
+
+def taking(name: str, then: int) -> Step:
+    """Take what is ready, and write it into the socket."""
+
+    def take(rows: RealRows, world: World) -> World:
+        epoch = world.locals[name].epoch
+        if not rows.ids(deliveries.take_ready(SESSION, name, epoch)):
+            return world.is_refused(f"take of {name}").told(name, at=then)
+        return world.hears(epoch, name).told(name, at=then, has_taken=True)
+
+    return take
+
+
+def owner(name: str) -> Program:
+    """Delivers in epoch 1, hears the echo, loses its upstream and builds it anew."""
+
+    def acknowledge(rows: RealRows, world: World) -> World:
+        if world.locals[name].has_taken and not rows.count(deliveries.acknowledge([JOB], world.locals[name].epoch)):
+            world = world.is_refused("echo")
+        return world.told(name, at=2)
+
+    def rebuild(rows: RealRows, world: World) -> World:
+        epoch = world.locals[name].epoch
+        if not rows.count(sessions.next_epoch(SESSION, name, epoch)):
+            return world.is_refused("next epoch").told(name, at=DONE)
+        return taken_in(rows, world.told(name, at=DONE, epoch=epoch + 1), name)
+
+    return [taking(name, 1), acknowledge, rebuild]
+
+
+def newcomer(name: str) -> Program:
+    """The client comes back here; then it delivers."""
+
+    def resume(rows: RealRows, world: World) -> World:
+        return resumed(rows, world, name)
+
+    return [resume, taking(name, DONE)]
+
+
+def resumed(rows: RealRows, world: World, name: str, token: bytes = TOKEN) -> World:
+    new = sha256(name.encode()).digest()
+    (found,) = rows.run(sessions.resume(token, new, user_id="ada", gateway_id=name))
+    if not found:
+        return world.is_refused("resume").told(name, at=DONE)
+    return taken_in(rows, world.told(name, at=1, epoch=found[0].epoch), name)
+
+
+def taken_in(rows: RealRows, world: World, name: str) -> World:
+    """The rest of the transaction that began the epoch."""
+    epoch = world.locals[name].epoch
+    return world.hears(epoch, name) if rows.ids(items.replay(SESSION, name, epoch)) else world

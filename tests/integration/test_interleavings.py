@@ -1,0 +1,68 @@
+"""Two workers, a sweeper, two gateways and the time on one job: every order of their statements, and every death.
+
+Each statement is one step, and Postgres makes one after the other of them: what holds in every order holds. In each
+state that is reached all who act also die, and whoever is well must bring the job to its end. Run with -s for the
+counts, and with RINGBACK_STORIES=1 for the whole of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import update
+
+from ringback.jobs import Effect
+from ringback.statements import jobs, processes, sessions
+from ringback.statements.jobs import NewJob
+from ringback.tables import processes as processes_table
+from ringback.tools import Announcement
+from tests.integration.model.actors import JOB, SESSION, TOKEN, newcomer, owner, sweeper, time, worker
+from tests.integration.model.clock import stopped_clock
+from tests.integration.model.explorer import HEALER, Explorer
+from tests.integration.model.rows import RealRows
+from tests.integration.statement_rows import seconds_from_now
+
+WHOLE = bool(os.environ.get("RINGBACK_STORIES"))
+"""With the deadline as well, and what the sweeper does then: three times as many states."""
+TOOL = Announcement("look", "Look.", {"type": "object"}, timeout=10.0, retries=1)
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[RealRows]:
+    with stopped_clock(database) as connection:
+        rows = RealRows(connection)
+        for name in ("gw-1", "gw-2", "w-1", "w-2", HEALER):
+            rows.run(processes.register(name, "gateway" if name.startswith("gw") else "worker", "here", 1))
+        # All but the first worker hold their leases to the end; the sweeper is steady from the beginning.
+        held = {"lease_until": seconds_from_now(3_600), "steady_since": seconds_from_now(-60)}
+        rows.run(update(processes_table).where(processes_table.c.id != "w-1").values(**held))
+        opened = {"user_id": "ada", "agent": "demo", "model": "m", "gateway_id": "gw-1"}
+        rows.run(sessions.open_session(SESSION, resume_hash=TOKEN, resume_seconds=3_600.0, **opened))
+        yield rows
+
+
+def admit(rows: RealRows, tool: Announcement) -> None:
+    new = NewJob(JOB, SESSION, "call_1", "resp_1", tool.name, {}, tool, "item_1", 1)
+    assert rows.ids(jobs.admit(new, "gw-1", 1)) == {JOB}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("effect", "gives_back"), [(Effect.PURE, True), (Effect.AT_MOST_ONCE, False)], ids=str)
+def test_every_order_of_steps_leaves_the_invariants_whole(rows: RealRows, effect: Effect, gives_back: bool) -> None:
+    admit(rows, replace(TOOL, effect=effect))
+    programs = {
+        "w-1": worker("w-1", gives_back=gives_back),
+        "w-2": worker("w-2"),
+        "gw-1": owner("gw-1"),
+        "gw-2": newcomer("gw-2"),
+        HEALER: sweeper(HEALER, times_out=WHOLE),
+        "time": time(to_the_deadline=WHOLE),
+    }
+    explorer = Explorer(rows, programs)
+    orders = explorer.explore()
+    print(f"{effect}: {orders:,} orders, {len(explorer.orders):,} states, {explorer.steps:,} steps")  # noqa: T201
+    assert {"outcome", "next epoch", "take of gw-1"} <= set(explorer.refused)
