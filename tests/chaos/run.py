@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.embedded import embedded_servers
 from ringback.migrating import upgrade
@@ -147,8 +148,9 @@ class _Run:
 
     def _evidence(self) -> Evidence:
         jobs, steps, sessions = rows.read(self._crew.servers.database_url)
-        with (self._folder / "rows.jsonl").open("w", encoding="utf-8") as kept:  # for whoever looks for the cause
-            kept.writelines(json.dumps(asdict(row)) + "\n" for row in (*sessions, *jobs, *steps))
+        all_rows: list[Any] = [*sessions, *jobs, *steps]
+        with (self._folder / "rows.jsonl").open("w", encoding="utf-8") as kept:  # for whoever looks for a cause
+            kept.writelines(json.dumps(asdict(row)) + "\n" for row in all_rows)
         return Evidence(
             jobs=jobs,
             steps=steps,
