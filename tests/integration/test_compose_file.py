@@ -15,11 +15,14 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from gateway.app import SHUTDOWN_SECONDS
+from gateway.draining import GOODBYE_SECONDS
 from gateway.providers import target
 from gateway.settings import GatewaySettings
 from ringback.errors import ConfigurationError
 from ringback.settings import load
 from workers.settings import WorkerSettings
+from workers.stopping import HAND_BACK_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -57,6 +60,10 @@ def filled_in() -> dict[str, str | None]:
     """.env.example after its reader has done as it says."""
     token = "me:a-token-of-my-own"
     return {**dotenv_values(ROOT / ".env.example"), "REALTIME_API_KEY": "sk-mine", "RINGBACK_TOKENS": token}
+
+
+def grace_of(service: str) -> int:
+    return int(SERVICES[service]["stop_grace_period"].removesuffix("s"))
 
 
 SERVICES = services()
@@ -126,8 +133,12 @@ def test_each_image_is_built_once() -> None:
 
 @pytest.mark.parametrize("name", ["worker", "worker-slow"])
 def test_docker_lets_a_worker_finish_draining(name: str) -> None:
-    grace = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
-    assert grace > WorkerSettings.model_fields["drain_seconds"].default
+    assert grace_of(name) > WorkerSettings.model_fields["drain_seconds"].default + HAND_BACK_SECONDS
+
+
+def test_docker_lets_a_gateway_finish_draining() -> None:
+    drain = GatewaySettings.model_fields["drain_seconds"].default
+    assert grace_of("gateway") > drain + GOODBYE_SECONDS + SHUTDOWN_SECONDS
 
 
 def test_each_setting_of_the_gateway_reaches_it() -> None:
