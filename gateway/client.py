@@ -36,6 +36,13 @@ class Client:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
 
+    async def accept(self, subprotocol: str | None) -> None:
+        """Complete the upgrade; raises ClientGone."""
+        try:
+            await self._socket.accept(subprotocol)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            raise ClientGone("client_closed_1006") from None
+
     async def receive(self) -> str | bytes:
         """The next frame, as it came; raises ClientGone when there will be none."""
         message = await self._socket.receive()

@@ -28,7 +28,6 @@ from gateway.conversation.actions import (
 from gateway.epochs import Epochs
 from gateway.journal import Journal
 from gateway.line import SUPERSEDED, Beginning, Line, Link, Over
-from gateway.presence import Place
 from gateway.providers import adapt_session
 from gateway.recording import Recording
 from gateway.upstream import UpstreamClosed
@@ -44,11 +43,11 @@ class Deeds:
 
     tasks: asyncio.TaskGroup
 
-    def __init__(self, line: Line, beginning: Beginning, client: Client, place: Place, epochs: Epochs) -> None:
+    def __init__(self, line: Line, beginning: Beginning, client: Client, epochs: Epochs) -> None:
         self._line = line
         self._beginning = beginning
         self._client = client
-        self._place = place
+        self._place = beginning.place
         self._epochs = epochs
         wait, session_id = line.settings.call_wait_seconds, beginning.session_id
         self.recording = Recording(line.store, line.dispatch, lambda: epochs.epoch, wait)
@@ -63,8 +62,8 @@ class Deeds:
                 await self._client.send(as_text(event))
             case RecordCall():
                 self.tasks.create_task(self._record(link, action))
-            case Acknowledge(job_id):
-                link.echoed.add(job_id)
+            case Acknowledge(job_id, position):
+                link.echoed[job_id] = position
                 self.tasks.create_task(self.acknowledge(link))
             case KeepMessages(messages):
                 self.journal.keep(messages)
@@ -133,16 +132,17 @@ class Deeds:
             log.warning("session %s: its upstream id is not kept (%s)", session_id, type(problem).__name__)
 
     async def acknowledge(self, link: Link) -> None:
-        echoed = list(link.echoed)
+        echoed = dict(link.echoed)
         if not echoed:
             return
         try:
-            await self._line.store.count(deliveries.acknowledge(echoed, link.epoch))
+            await self._line.store.count(deliveries.acknowledge(echoed, link.epoch, max(echoed.values())))
         except (SQLAlchemyError, OSError) as problem:
             # The next echo, or the end of the session, tells of these as well.
             log.warning("%d jobs stay at sent for now (%s)", len(echoed), type(problem).__name__)
             return
-        link.echoed.difference_update(echoed)
+        for job_id in echoed:
+            link.echoed.pop(job_id, None)
 
     async def _perform(self, link: Link, actions: Sequence[Action]) -> None:
         for action in actions:

@@ -202,7 +202,7 @@ class Epochs:
         else:
             first = sessions.next_epoch(session_id, gateway_id, self.epoch)
             epoch = self.epoch + 1
-        ours, taken, messages, calls = await self._line.store.together(
+        ours, _, messages, calls = await self._line.store.together(
             first,
             items.replay(session_id, gateway_id, epoch),
             items.log_of_messages(session_id),
@@ -211,7 +211,7 @@ class Epochs:
         if not ours:
             raise Over(SUPERSEDED, "session_superseded")
         self.epoch, link.epoch, self._is_fresh = epoch, epoch, False
-        return Replayed(messages, calls, taken)
+        return Replayed(messages, calls)
 
     async def _hear_one(self, link: Link) -> None:
         event = self._holder.understood(await link.upstream.receive())

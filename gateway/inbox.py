@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from sqlalchemy.exc import SQLAlchemyError
@@ -68,13 +70,12 @@ class Inbox:
 
     async def look(self) -> None:
         """Wake the sessions that the table says have an answer ready, and send away those that others hold now."""
+        strangers: set[UUID] = set()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if not len(self._presence):
-                continue
             recorded = self._presence.recorded()
             try:
-                held = {row.id for row in await self._store.rows(sessions.held(self._gateway_id))}
+                held = {row.id: row.epoch for row in await self._store.rows(sessions.held(self._gateway_id))}
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
             except (SQLAlchemyError, OSError) as problem:
                 log.warning("the table cannot be asked (%s)", type(problem).__name__)
@@ -82,6 +83,19 @@ class Inbox:
             for lost in self._presence.send_away_all_but(held, recorded):
                 log.warning("session %s is held by others now", lost)
             self._presence.ring(row.id for row in rows)
+            # Twice in a row: a session that begins or ends just now is no stranger.
+            await self._let_go({each: held[each] for each in strangers & self._presence.strangers(held)})
+            strangers = self._presence.strangers(held)
+
+    async def _let_go(self, strangers: Mapping[UUID, int]) -> None:
+        """Sessions whose end, or whose beginning, went wrong: nobody would ever answer in them."""
+        for session_id, epoch in strangers.items():
+            log.warning("session %s is held here and nobody knows it: it is let go", session_id)
+            try:
+                if not await self._store.count(sessions.detach(session_id, self._gateway_id, epoch)):
+                    await self._store.count(sessions.end_session(session_id, self._gateway_id, epoch, "gateway_lost"))
+            except (SQLAlchemyError, OSError):
+                return  # the next look finds them again
 
     async def close(self) -> None:
         await self._redis.aclose()

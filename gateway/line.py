@@ -10,6 +10,7 @@ from uuid import UUID
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, Event
 from gateway.dispatch import Dispatch
+from gateway.presence import Place
 from gateway.providers import Target
 from gateway.settings import GatewaySettings
 from gateway.store import Store
@@ -63,6 +64,7 @@ class Beginning:
     epoch: int
     agent: Agent
     target: Target
+    place: Place
     tools: dict[str, Announcement] = field(default_factory=dict)
     client_session: Event = field(default_factory=dict)
     is_resumed: bool = False
@@ -81,8 +83,8 @@ class Link:
     rotates_at: float | None = None
     why_closed: str | None = None
     """Why we gave it up, where it was us."""
-    echoed: set[UUID] = field(default_factory=set)
-    """Jobs whose answer the conversation has, and whose row does not say so yet."""
+    echoed: dict[UUID, int] = field(default_factory=dict)
+    """Jobs whose answer the conversation has, and whose row does not say so yet; with how far it had come by then."""
 
 
 class Holder(Protocol):

@@ -95,6 +95,10 @@ class Presence:
             before[session_id].send_away()
         return lost
 
+    def strangers(self, held: Iterable[UUID]) -> set[UUID]:
+        """Of these sessions, which the rows show as this gateway's, those that nobody here knows."""
+        return {session_id for session_id in held if session_id not in self._places}
+
     def ask_all_to_leave(self, seconds: float) -> None:
         """The gateway is about to end: whoever is here, or still comes in, has so long to leave."""
         self._leaving_within = seconds

@@ -22,7 +22,7 @@ from gateway.draining import Draining
 from gateway.epochs import PERMANENT
 from gateway.keeper import Keeper
 from gateway.line import TRY_AGAIN_LATER, Beginning, Line, Over
-from gateway.presence import Place, Presence
+from gateway.presence import Presence
 from gateway.providers import target
 from gateway.resuming import digest, new_token
 from gateway.session import Session
@@ -78,8 +78,10 @@ class Reception:
 
     def begin(self, caller: Caller, agent: Agent, wants: Container[str]) -> Beginning:
         """A new session, of which no row knows yet."""
+        session_id = uuid4()
         return Beginning(
-            session_id=uuid4(),
+            session_id=session_id,
+            place=self.presence.enter(session_id),
             user=caller.user,
             epoch=1,
             agent=agent,
@@ -102,16 +104,20 @@ class Reception:
         if not rows:
             return None
         row = rows[0]
+        place = self.presence.enter(row.id)  # before anything else is waited for: the rows say that it is here
+        place.is_recorded = True
         if row.old_gateway_id not in (None, gateway_id):  # so that it lets go at once, and not at its next look
             await self.line.dispatch.bell.ring(row.old_gateway_id, row.id)
         agent = self.agents.get(row.agent)
         if agent is None:
             log.error("session %s cannot be resumed: there is no agent %s any more", row.id, row.agent)
+            self.presence.leave(row.id, place)
             await self.line.store.count(sessions.detach(row.id, gateway_id, row.epoch))
             return None
         log.info("session %s is resumed, as epoch %d", row.id, row.epoch)
         return Beginning(
             session_id=row.id,
+            place=place,
             user=caller.user,
             epoch=row.epoch,
             agent=agent,
@@ -122,37 +128,36 @@ class Reception:
             resume_token=following,
         )
 
-    async def converse(self, client: Client, beginning: Beginning) -> None:
-        """Run one session, until it is over or lives on elsewhere."""
+    async def converse(self, client: Client, beginning: Beginning, subprotocol: str | None) -> None:
+        """Run one session, from the upgrade on, until it is over or lives on elsewhere."""
         session_id = beginning.session_id
-        place = self.presence.enter(session_id)
-        place.is_recorded = beginning.is_resumed
-        session = Session(self.line, beginning, client, place)
+        session = Session(self.line, beginning, client)
         over = Over(1011, "gateway_stopped")
         try:
-            over = await self._converse(session, place)
+            await client.accept(subprotocol)
+            over = await self._converse(session)
         except (SQLAlchemyError, OSError) as problem:
             log.error("session %s cannot be recorded (%s)", session_id, type(problem).__name__)
             over = Over(TRY_AGAIN_LATER, "database_unavailable")
         except UpstreamRefused as problem:
             log.error("session %s: the Realtime API does not take it: %s", session_id, problem)
             over = _not_taken(problem)
-        except Over as known:
-            over = known
+        except ClientGone as gone:
+            over = Over(gone.code, str(gone))
         except Exception:
             # Nobody may find out by a hung-up line and a session that never ended.
             log.exception("session %s has failed", session_id)
             over = Over(1011, "internal_error")
         finally:
-            await asyncio.shield(self._leave(session, place, over))
+            await asyncio.shield(self._leave(session, over))
         await _say_goodbye(client, over)
 
-    async def _converse(self, session: Session, place: Place) -> Over:
+    async def _converse(self, session: Session) -> Over:
         beginning = session.beginning
         beginning.tools.update(await self._tools(beginning.agent))
         if not beginning.is_resumed:
             await self.line.store.count(self._row_of(beginning))
-            place.is_recorded = True
+            beginning.place.is_recorded = True
         agent, tools = beginning.agent.name, len(beginning.tools)
         log.info("session %s begins: agent %s, %d tools", beginning.session_id, agent, tools)
         return await session.run()
@@ -179,7 +184,7 @@ class Reception:
             log.warning("agent %s: no live worker serves %s", agent.name, ", ".join(sorted(missing)))
         return {tool.name: tool for tool in live if agent.allows(tool.name)}
 
-    async def _leave(self, session: Session, place: Place, over: Over) -> None:
+    async def _leave(self, session: Session, over: Over) -> None:
         """The row's last word from here: over, or detached, for its client to resume."""
         session_id, gateway_id, store = session.beginning.session_id, self.line.gateway_id, self.line.store
         log.info("session %s ends here: %s", session_id, over.reason)
@@ -193,7 +198,7 @@ class Reception:
             # The sweeper lets it go when this gateway's lease is gone.
             log.error("session %s: its end is not recorded (%s)", session_id, type(problem).__name__)
         finally:
-            self.presence.leave(session_id, place)
+            self.presence.leave(session_id, session.beginning.place)
 
 
 def _not_taken(problem: UpstreamRefused) -> Over:

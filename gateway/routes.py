@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse
@@ -11,6 +13,8 @@ from gateway.callers import SUBPROTOCOL, Caller, Callers
 from gateway.client import Client
 from gateway.line import Beginning
 from gateway.reception import Reception
+
+log = logging.getLogger(__name__)
 
 router = APIRouter()
 
@@ -81,8 +85,7 @@ async def realtime(socket: WebSocket) -> None:
         beginning = await begin
     except Refused as refused:
         return await _refuse(socket, refused.status, refused.code, str(refused))
-    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    return await reception.converse(Client(socket), beginning)
+    return await reception.converse(Client(socket), beginning, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
 
 class Refused(Exception):
@@ -108,6 +111,7 @@ async def _resumed(reception: Reception, caller: Caller, token: str, wants: froz
     except (SQLAlchemyError, OSError):
         raise Refused(503, "unavailable", "The session cannot be looked up right now. Try again.") from None
     if beginning is None:
+        log.warning("a resume token of user %s is good for nothing: unknown, used or expired", caller.user)
         raise Refused(404, "session_not_found", NOTHING_TO_RESUME)
     return beginning
 

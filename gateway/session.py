@@ -32,7 +32,6 @@ from gateway.conversation.actions import Action, Event
 from gateway.deeds import Deeds, as_text
 from gateway.epochs import Epochs, why_closed
 from gateway.line import DRAINING, SUPERSEDED, Beginning, Line, Link, Over
-from gateway.presence import Place
 from gateway.upstream import UpstreamClosed
 from ringback.outcomes import from_row
 from ringback.statements import deliveries
@@ -56,18 +55,18 @@ QUIET_LOOK_SECONDS = 0.1
 class Session:
     """Runs one session between a client and the Realtime API until it is over here."""
 
-    def __init__(self, line: Line, beginning: Beginning, client: Client, place: Place) -> None:
+    def __init__(self, line: Line, beginning: Beginning, client: Client) -> None:
         self.beginning = beginning
         self.link: Link | None = None
         self._line = line
         self._client = client
-        self._place = place
+        self._place = beginning.place
         self._open = asyncio.Event()
         self._changed = asyncio.Event()
         self._held: deque[str | bytes] = deque()
         self._held_chars = 0
         self._epochs = Epochs(line, self)
-        self._deeds = Deeds(line, beginning, client, place, self._epochs)
+        self._deeds = Deeds(line, beginning, client, self._epochs)
 
     @property
     def epoch(self) -> int:

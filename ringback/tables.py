@@ -159,6 +159,8 @@ jobs = Table(
     # The function_call item, and where it stands in the conversation.
     Column("item_id", Text),
     Column("position", BigInteger),
+    # How far the conversation had come when it had the answer: who speaks after that has told it.
+    Column("answer_position", BigInteger),
     Column("epoch", BigInteger, nullable=False),
     Column("tool", Text, nullable=False),
     Column("queue", Text, nullable=False),

@@ -50,9 +50,13 @@ class RecordCall:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """The conversation has this job's answer: the server echoed its item."""
+    """The conversation has this job's answer: the server echoed its item.
+
+    `position` is how far the conversation had come by then.
+    """
 
     job_id: UUID
+    position: int
 
 
 @dataclass(frozen=True, slots=True)

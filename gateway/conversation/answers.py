@@ -21,11 +21,13 @@ class Answers:
         floor: told of each result, as somebody should speak of it.
         ours: gives an event of ours its `event_id`.
         tells: True where the client asked for `ringback.job` events.
+        come_to: how far the conversation has come, as a position in its log.
     """
 
     floor: Floor
     ours: Callable[[str, Event], Event]
     tells: bool
+    come_to: Callable[[], int]
     _sent: dict[str, tuple[UUID, str, str]] = field(default_factory=dict)
     """By item id, and by call_id: not every server keeps the ids that a client gives."""
     _past: dict[str, str] = field(default_factory=dict)
@@ -36,7 +38,7 @@ class Answers:
         item_id = output_item_id(job_id)
         if item_id in self._sent:
             # It was answered without a row, and the row came after all.
-            return [Acknowledge(job_id)] if self.floor.has_echoed(call_id) else []
+            return [Acknowledge(job_id, self.come_to())] if self.floor.has_echoed(call_id) else []
         self._sent[item_id] = self._sent[call_id] = (job_id, call_id, tool)
         self.floor.result_landed(call_id, now)
         item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": outcome.output()}
@@ -71,7 +73,7 @@ class Answers:
         job_id, call_id, tool = sent
         if not self.floor.result_echoed(call_id):
             return []
-        return [Acknowledge(job_id), *self.tell(job_id, call_id, tool, "acked")]
+        return [Acknowledge(job_id, self.come_to()), *self.tell(job_id, call_id, tool, "acked")]
 
     def refused(self, event_id: object, code: object) -> list[Action]:
         """The conversation did not take an answer; [] where the event was none."""

@@ -31,7 +31,7 @@ from gateway.conversation.calls import Calls
 from gateway.conversation.carried import Carried, Settings, merged
 from gateway.conversation.clientside import ClientSide
 from gateway.conversation.errors import Errors
-from gateway.conversation.floor import RESERVED_SECONDS, Floor
+from gateway.conversation.floor import RESERVED_SECONDS, Floor, in_conversation
 from gateway.conversation.log import ItemLog
 from gateway.conversation.opening import Opening
 from gateway.conversation.rebuild import Past
@@ -78,7 +78,7 @@ class Conversation:
         self._calls = Calls(session_id, agent, tools)
         self._floor = Floor(gather_seconds=agent.gather_seconds)
         self._view = ClientView(str(session_id))
-        self._answers = Answers(self._floor, self._ours, job_events)
+        self._answers = Answers(self._floor, self._ours, job_events, lambda: self._log.last)
         self._client = ClientSide(self._floor, carried.unheard, Settings(carried.client_session), self._id)
         self._errors = Errors(self._floor, self._client, self._answers)
         self._count = 0
@@ -157,7 +157,8 @@ class Conversation:
     def carry(self, now: float) -> Carried:
         """What the next epoch begins with."""
         if not self.is_open:
-            return replace(self._carried, has_past=True)
+            # What it was told of and never came to say is news for the next one.
+            return replace(self._carried, has_past=True, untold=self._carried.untold | self._floor.unheard())
         return Carried(
             has_past=True,
             log=self._log,
@@ -168,7 +169,7 @@ class Conversation:
         )
 
     def take_over(self, carried: Carried) -> None:
-        """What it began with has changed since: an earlier epoch went on while this one was being opened."""
+        """What it began with has changed: an earlier epoch went on while this one was being opened."""
         self._is_outdated = carried.client_session != self._client.settings.session
         self._carried, self._client.settings.session = carried, carried.client_session
 
@@ -233,10 +234,9 @@ class Conversation:
         self._client.note_session(session)
         self._log.hear({"type": "session.updated", "session": session})
         created = {"type": "session.created", "event_id": self._id("created"), "session": self._view.session(session)}
-        expires_at = session.get("expires_at")
         update = {"type": "session.update", "session": {"type": "realtime", **self._carried.client_session}}
         return [
-            LetClientIn(session.get("id"), expires_at if isinstance(expires_at, int) and expires_at > 0 else None),
+            LetClientIn(session.get("id"), self._opening.expires_at),
             *([SendToClient(created)] if self._greets else []),
             *self._news,
             *([SendToModel(self._ours("update", update))] if self._is_outdated else []),
@@ -253,7 +253,7 @@ class Conversation:
 
     def _react(self, event: Event, now: float) -> list[Action]:
         kind = event.get("type")
-        if kind == "response.created" and _in_conversation(event):
+        if kind == "response.created" and in_conversation(event):
             self._floor.response_created(str((event.get("response") or {}).get("id")))
         elif kind == "response.done":
             return self._response_done(event.get("response") or {})
@@ -294,9 +294,3 @@ class Conversation:
     def _id(self, what: str) -> str:
         self._count += 1
         return f"{OURS}{what}_{self._epoch}_{self._count}"
-
-
-def _in_conversation(event: Event) -> bool:
-    """An out-of-band response takes no slot; a server that names no conversation has only the one."""
-    response = event.get("response") or {}
-    return response.get("conversation_id", "") is not None

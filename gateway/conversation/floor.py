@@ -10,6 +10,7 @@ A response that began after the server echoed the result has seen it, and nothin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 SPEECH_HOLD_SECONDS = 30.0
 """Longer than anybody talks without a pause: after it a lost speech_stopped no longer silences the model."""
@@ -76,7 +77,9 @@ class Floor:
 
     def is_owed(self, now: float) -> bool:
         """Somebody waits for a response: one runs, is asked for, or is about to begin by itself."""
-        return bool(self.active or self._creates or self._auto_until > now or OWED in self._unseen)
+        # A response that has called a function is answered by that function's result.
+        speaks = self.active is not None and self.active not in self._running.values()
+        return bool(speaks or self._creates or self._auto_until > now or OWED in self._unseen)
 
     @property
     def asked_at(self) -> float | None:
@@ -214,3 +217,9 @@ class Floor:
             for landed in self._unseen.values()
         )
         return min(waits, default=0.0)
+
+
+def in_conversation(event: dict[str, Any]) -> bool:
+    """An out-of-band response takes no slot; a server that names no conversation has only the one."""
+    response = event.get("response") or {}
+    return response.get("conversation_id", "") is not None

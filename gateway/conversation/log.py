@@ -62,6 +62,11 @@ class ItemLog:
         self._next = max(taken, default=0) + 1
         self._bytes_per_ms = BYTES_PER_MS["audio/pcm"]
 
+    @property
+    def last(self) -> int:
+        """The position of what came last."""
+        return self._next - 1
+
     def hear(self, event: Event) -> list[Message]:
         """The messages that this event of the Realtime API makes known, or changes."""
         kind = event.get("type")

@@ -49,6 +49,12 @@ class Opening:
         """The items of the past: the client has heard of them in an earlier epoch."""
         return frozenset(self._seeds.values())
 
+    @property
+    def expires_at(self) -> int | None:
+        """When the server will end the session (Unix seconds), where it says so."""
+        moment = self.session.get("expires_at")
+        return moment if isinstance(moment, int) and moment > 0 else None
+
     def receive(self, event: Event) -> list[Action]:
         """What to do about an event that comes before the conversation is open."""
         kind = event.get("type")

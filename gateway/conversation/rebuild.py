@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -77,9 +77,11 @@ class Past:
 
     @property
     def user_waits(self) -> bool:
-        """The last word is the user's, spoken, and nobody has answered it."""
+        """The last word is the user's, spoken, and it has led to nothing, not even to a call."""
         last = max(self.messages, key=lambda message: message.position, default=None)
-        return last is not None and last.role == "user" and last.content[0].get("type") == "input_audio"
+        if last is None or last.role != "user" or any(call.position > last.position for call in self.calls):
+            return False
+        return last.content[0].get("type") == "input_audio"
 
     def items(self) -> list[Event]:
         """What to create, the oldest first, as far as it fits."""
@@ -93,25 +95,21 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a transaction brought: rows of `items.log_of_messages`, of `items.log_of_calls` and of `items.replay`."""
+    """What a transaction brought: rows of `items.log_of_messages` and of `items.log_of_calls`."""
 
     messages: Sequence[Any] = ()
     calls: Sequence[Any] = ()
-    taken: Iterable[Any] = field(default=())
 
     def past(self, epoch: int, unheard: Iterable[str] = ()) -> Past:
         """`unheard`: call_ids whose result is known not to have been told."""
         messages = [Message(row.position, row.item_id, row.role, row.content) for row in self.messages]
         spoken = max((message.position for message in messages if message.role == "assistant"), default=0)
-        was = {row.id: row.was for row in self.taken}
-        news = set(unheard)
-        return Past(messages, [_call(row, epoch, was, spoken, news) for row in self.calls])
+        return Past(messages, [_call(row, epoch, spoken, frozenset(unheard)) for row in self.calls])
 
 
-def _call(row: Any, epoch: int, was: dict[UUID, str], spoken: int, unheard: set[str]) -> PastCall:
+def _call(row: Any, epoch: int, spoken: int, unheard: frozenset[str]) -> PastCall:
     enters = row.delivery == Delivery.REPLAYED and row.delivered_epoch == epoch
     position = AT_THE_END if row.position is None else row.position
-    fresh = was.get(row.id) in (Delivery.READY, Delivery.SENT) or row.call_id in unheard
     return PastCall(
         job_id=row.id,
         position=position,
@@ -121,8 +119,8 @@ def _call(row: Any, epoch: int, was: dict[UUID, str], spoken: int, unheard: set[
         tool=row.tool,
         arguments=row.arguments,
         outcome=from_row(**outcome_of(row)) if enters else None,
-        # Nothing was said after it: whoever was to tell of it did not come to speak.
-        is_news=enters and (fresh or spoken < position),
+        # Nothing was said since: whoever was to tell of it did not come to speak.
+        is_news=enters and (row.call_id in unheard or spoken <= (row.answer_position or 0)),
     )
 
 

@@ -36,6 +36,7 @@ CREATE TABLE items (
 ALTER TABLE jobs
     ADD COLUMN position bigint,
     ADD COLUMN item_id text,
+    ADD COLUMN answer_position bigint,
     ADD COLUMN not_before timestamptz;
 """
 
@@ -63,7 +64,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(OLD_CHRONICLE)
-    op.execute("ALTER TABLE jobs DROP COLUMN position, DROP COLUMN item_id, DROP COLUMN not_before")
+    op.execute(
+        "ALTER TABLE jobs DROP COLUMN position, DROP COLUMN item_id, DROP COLUMN answer_position, "
+        "DROP COLUMN not_before"
+    )
     op.execute("DROP TABLE items")
     op.execute("UPDATE sessions SET state = 'ended', ended_at = clock_timestamp() WHERE state = 'detached'")
     op.execute(

@@ -75,8 +75,12 @@ def taken(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
     )
 
 
-def acknowledge(job_ids: Iterable[UUID], epoch: int) -> Update:
-    """The server echoed these items: the conversation has them."""
+def acknowledge(job_ids: Iterable[UUID], epoch: int, position: int | None = None) -> Update:
+    """The server echoed these items: the conversation has them.
+
+    Args:
+        position: how far the conversation had come by then (`items.position`).
+    """
     echoed = (
         select(jobs.c.id)
         .where(
@@ -88,4 +92,4 @@ def acknowledge(job_ids: Iterable[UUID], epoch: int) -> Update:
         .with_for_update()
         .cte("echoed")
     )
-    return update(jobs).where(jobs.c.id == echoed.c.id).values(delivery=Delivery.ACKED)
+    return update(jobs).where(jobs.c.id == echoed.c.id).values(delivery=Delivery.ACKED, answer_position=position)

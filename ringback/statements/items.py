@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, Text, column, func, literal, select, true, update
+from sqlalchemy import BigInteger, Select, Text, case, column, func, literal, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -75,7 +75,7 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
     """Every answer there is enters the conversation that is being rebuilt as this epoch, here and only here.
 
     In one transaction with the bump of the epoch and before `log_of_calls`: whatever finishes later is `ready`, and is
-    delivered live. Returns each `id` and what its delivery `was`.
+    delivered live. Returns each `id`.
     """
     finished = (
         select(jobs.c.id, jobs.c.delivery)
@@ -88,11 +88,18 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
         .with_for_update()
         .cte("finished")
     )
+    # Where the conversation stands now: what enters it only here was told by nobody so far.
+    come_to = select(func.max(items.c.position)).where(items.c.session_id == session_id).scalar_subquery()
+    entered = finished.c.delivery.in_((Delivery.READY, Delivery.SENT))
     return (
         update(jobs)
         .where(jobs.c.id == finished.c.id, jobs.c.session_id == sessions.c.id, is_ours(session_id, gateway_id, epoch))
-        .values(delivery=Delivery.REPLAYED, delivered_epoch=epoch)
-        .returning(jobs.c.id, finished.c.delivery.label("was"))
+        .values(
+            delivery=Delivery.REPLAYED,
+            delivered_epoch=epoch,
+            answer_position=case((entered, func.coalesce(come_to, 0)), else_=jobs.c.answer_position),
+        )
+        .returning(jobs.c.id)
     )
 
 
@@ -112,6 +119,7 @@ def log_of_calls(session_id: UUID) -> Select[Any]:
         select(
             jobs.c.id,
             jobs.c.position,
+            jobs.c.answer_position,
             jobs.c.item_id,
             jobs.c.call_id,
             jobs.c.response_id,

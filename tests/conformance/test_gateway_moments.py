@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.02
 OSLO = Call.of("get_weather", "call_1", city="Oslo")
 WAITING = """
     SELECT pid, query_start FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE 'update%jobs%'
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE '%update jobs set%'
 """
 
 

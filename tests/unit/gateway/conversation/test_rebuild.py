@@ -105,12 +105,18 @@ def test_the_oldest_goes_first_where_not_all_fits_but_nothing_that_is_still_want
 
 
 @pytest.mark.parametrize(
-    ("last", "waits"),
-    [(user(2, "hm", "input_audio"), True), (user(2, "typed"), False), (model(2), False)],
-    ids=["spoken", "typed", "answered"],
+    ("last", "calls", "waits"),
+    [
+        (user(2, "hm", "input_audio"), [], True),
+        (user(2, "hm", "input_audio"), [call(1)], True),
+        (user(2, "hm", "input_audio"), [call(3)], False),
+        (user(2, "typed"), [], False),
+        (model(2), [], False),
+    ],
+    ids=["spoken", "spoken after a call", "led to a call", "typed", "answered"],
 )
-def test_a_spoken_last_word_of_the_users_waits_for_an_answer(last: Message, waits: bool) -> None:
-    assert Past([model(1), last]).user_waits is waits
+def test_a_spoken_last_word_of_the_users_waits_for_an_answer(last: Message, calls: list[PastCall], waits: bool) -> None:
+    assert Past([model(0), last], calls).user_waits is waits
     assert not Past().user_waits, "nobody waits in an empty session"
 
 
@@ -121,6 +127,7 @@ def row(position: int | None, **columns: Any) -> SimpleNamespace:
     shown: dict[str, Any] = {
         "id": uuid5(SESSION, f"call_{position}"),
         "position": position,
+        "answer_position": 5,
         "item_id": f"item_{position}",
         "call_id": f"call_{position}",
         "response_id": "R1",
@@ -135,33 +142,31 @@ def row(position: int | None, **columns: Any) -> SimpleNamespace:
     return SimpleNamespace(**(shown | columns))
 
 
-def taken(row: SimpleNamespace, was: str) -> SimpleNamespace:
-    return SimpleNamespace(id=row.id, was=was)
+def spoken(position: int, role: str = "assistant") -> SimpleNamespace:
+    return SimpleNamespace(position=position, item_id=f"m{position}", role=role, content=[])
 
 
 @pytest.mark.parametrize(
-    ("was", "spoken_after", "is_news"),
+    ("had_at", "messages", "is_news"),
     [
-        ("ready", True, True),
-        ("sent", True, True),
-        ("acked", True, False),
-        ("acked", False, True),
-        ("replayed", True, False),
+        (5, [spoken(6)], False),
+        (5, [spoken(4)], True),
+        (5, [spoken(5)], True),
+        (5, [spoken(6, "user")], True),
+        (5, [], True),
+        (None, [], True),
     ],
+    ids=["told", "spoken before", "being spoken as it came", "the user spoke", "silence", "nothing at all"],
 )
 def test_a_result_is_news_unless_somebody_spoke_after_the_conversation_had_it(
-    was: str, spoken_after: bool, is_news: bool
+    had_at: int | None, messages: list[SimpleNamespace], is_news: bool
 ) -> None:
-    done = row(3)
-    messages = [SimpleNamespace(position=4 if spoken_after else 2, item_id="m", role="assistant", content=[])]
-    (call,) = Replayed(messages, [done], [taken(done, was)]).past(2).calls
+    (call,) = Replayed(messages, [row(3, answer_position=had_at)]).past(2).calls
     assert (call.outcome is not None, call.is_news) == (True, is_news)
 
 
 def test_a_result_that_this_gateway_knows_to_be_untold_is_news() -> None:
-    done = row(3)
-    spoken = [SimpleNamespace(position=4, item_id="m", role="assistant", content=[])]
-    (call,) = Replayed(spoken, [done], [taken(done, "acked")]).past(2, {"call_3"}).calls
+    (call,) = Replayed([spoken(9)], [row(3)]).past(2, {"call_3"}).calls
     assert call.is_news
 
 
@@ -171,11 +176,11 @@ def test_a_result_that_this_gateway_knows_to_be_untold_is_news() -> None:
     ids=["runs", "came after the replay", "an earlier epoch's"],
 )
 def test_only_what_the_replay_took_in_has_an_output(columns: dict[str, Any]) -> None:
-    (call,) = Replayed([], [row(3, **columns)], []).past(2).calls
+    (call,) = Replayed([], [row(3, **columns)]).past(2).calls
     assert (call.outcome, call.is_news) == (None, False)
 
 
 def test_a_call_without_a_place_comes_last() -> None:
-    past = Replayed([], [row(None), row(1)], []).past(2)
+    past = Replayed([], [row(None), row(1)]).past(2)
     assert [call.position for call in past.calls] == [AT_THE_END, 1]
     assert past.places == [("item_1", 1)]
