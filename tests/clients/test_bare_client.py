@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.line import KEY, TOKEN, Event, Line, message
@@ -174,7 +175,8 @@ def test_a_frame_beyond_the_bound_ends_the_session_and_not_the_gateway(line: Lin
     async def go() -> int:
         async with line.call() as caller:
             await caller.hear_kind("session.created")
-            await caller.socket.send("x" * (2 * 1024 * 1024 + 1))
+            with suppress(ConnectionClosed):  # the gateway may hang up before it has read the last of it
+                await caller.socket.send("x" * (2 * 1024 * 1024 + 1))
             return (await caller.hear_goodbye())[0]
 
     assert asyncio.run(go()) == 1009
