@@ -28,7 +28,7 @@ def check_wire(run: Evidence) -> Iterator[Violation]:
     for connection in run.connections.values():
         yield from _answers(connection, rows)
         yield from _refusals(connection)
-        yield from _creates(connection)
+        yield from _creates(connection, run)
         if connection.farewell is not None:
             yield from _all_answered(connection, run.jobs_of.get(connection.farewell, []))
     for told in run.clients:
@@ -71,8 +71,11 @@ def _refusals(connection: Connection) -> Iterator[Violation]:
             yield Violation("I10", f"connection {connection.number} refused {about}: {code}")
 
 
-def _creates(connection: Connection) -> Iterator[Violation]:
-    """I12. The one before it must have had its time; and there must be something to speak of."""
+def _creates(connection: Connection, run: Evidence) -> Iterator[Violation]:
+    """I12. The one before it must have had its time; and there must be something to speak of.
+
+    A gateway that was paused for longer than that finds, before it reads anything, that its create had no answer.
+    """
     news, last = False, 0.0
     refused = {
         entry.rest.get("about"): entry.at
@@ -87,12 +90,16 @@ def _creates(connection: Connection) -> Iterator[Violation]:
             news = news or entry.item.get("type") == OUTPUT or entry.item.get("role") == "user"
         elif is_create and is_ours and about in refused and refused[about] - last < RESERVED_SECONDS:
             yield Violation("I12", f"connection {connection.number}: {about} while a response was active")
-        elif is_create and is_ours and not news:
+        elif is_create and is_ours and not news and _was_awake(run, last, entry.at):
             yield Violation("I12", f"connection {connection.number}: {about} with nothing to speak of")
         if is_create:
             last = entry.at
         if (entry.by, entry.kind) == ("model", "response.created"):
             news = False
+
+
+def _was_awake(run: Evidence, since: float, until: float) -> bool:
+    return run.quiet(since, until) > min(RESERVED_SECONDS, until - since) / 2
 
 
 def _all_answered(connection: Connection, jobs: list[JobRow]) -> Iterator[Violation]:

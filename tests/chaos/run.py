@@ -18,12 +18,13 @@ from typing import Any
 from cli.embedded import embedded_servers
 from ringback.migrating import upgrade
 from tests.chaos import checker, rows
-from tests.chaos.client import Story, VirtualClient
+from tests.chaos.client import VirtualClient
 from tests.chaos.crew import RESUME_SECONDS, Crew, crew_at_work
 from tests.chaos.evidence import Evidence, Told, Violation
 from tests.chaos.faults import schedule
 from tests.chaos.ledger import read_effects, read_wire
 from tests.chaos.nemesis import Nemesis
+from tests.chaos.story import Story
 
 SETTLE_SECONDS = 75.0
 """After the last fault, until every job must be over: 30 s in the queue, three attempts of 8 s, and a margin."""
