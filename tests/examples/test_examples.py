@@ -44,7 +44,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-@pytest.mark.parametrize("example", ["ask_in_text.py", "ask_aloud.py", "try_my_tools.py"])
+@pytest.mark.parametrize("example", ["ask_in_text.py", "ask_aloud.py", "resume_a_session.py", "try_my_tools.py"])
 def test_an_example_that_prints_says_what(example: str) -> None:
     assert promised(example)
 
@@ -79,6 +79,12 @@ def test_a_question_asked_in_writing_is_answered(stack: Stack) -> None:
     question = "What is the weather in London UK?"
     lines = printed("examples/ask_in_text.py", question, RINGBACK_URL=stack.url, RINGBACK_TOKEN=stack.token)
     assert lines == promised("ask_in_text.py")
+
+
+@pytest.mark.long  # a stack
+def test_a_client_that_was_cut_off_comes_back_and_hears_what_came_meanwhile(stack: Stack) -> None:
+    lines = printed("examples/resume_a_session.py", RINGBACK_URL=stack.url, RINGBACK_TOKEN=stack.token)
+    assert lines == promised("resume_a_session.py")
 
 
 @pytest.mark.long  # a stack of its own

@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from gateway import policy
-from gateway.conversation import brain, floor, view
+from gateway import client, line, policy, resuming, routes, session
+from gateway.conversation import errors, floor, log, rebuild, view
 from gateway.providers import URLS
 from gateway.reception import SENTENCES
 from gateway.settings import GatewaySettings
@@ -70,6 +70,30 @@ def test_the_sentences_at_the_end_are_the_gateways_own() -> None:
     assert dict(said) == SENTENCES
 
 
+def test_what_a_client_may_ask_for_besides_stands_there() -> None:
+    asked = {row[0].removeprefix("ringback=") for row in table("query") if row[0].startswith("ringback=")}
+    assert asked == routes.EXTRAS - {""}
+
+
+def test_the_events_of_a_session_that_can_be_resumed_are_the_gateways_own() -> None:
+    source = Path(session.__file__).read_text(encoding="utf-8")
+    told = {f"ringback.session.{name}" for name in re.findall(r'_ours\("(\w+)"\)', source)}
+    rows = re.findall(r"^\| `(ringback\.session\.\w+)` \|", PAGE, re.MULTILINE)
+    assert set(rows) == told
+    assert len(rows) == len(told)
+
+
+def test_the_codes_and_bounds_of_coming_back_are_the_gateways_own() -> None:
+    codes = {row[0] for row in table("close code")}
+    assert {str(line.DRAINING), str(client.SLOW), str(client.SERVICE_RESTART)} <= codes
+    assert f"closes with {line.SUPERSEDED} " in PAGE
+    assert f"\n{resuming.HEADER.title()}: {resuming.PREFIX}" in PAGE
+    assert f'"{resuming.TOKEN_SUBPROTOCOL}{resuming.PREFIX}' in PAGE
+    assert f"{session.HELD_CHARS // 1024**2} Mi characters" in PAGE
+    assert f"{rebuild.MAX_CHARS:,} characters" in PAGE
+    assert f"{log.MAX_IMAGE_CHARS:,} characters" in PAGE
+
+
 def test_the_providers_are_the_presets_with_their_urls() -> None:
     presets = {row[0]: row[1] for row in table("preset")}
     assert set(presets) == set(get_args(GatewaySettings.model_fields["realtime_provider"].annotation))
@@ -89,7 +113,7 @@ def test_the_bounds_of_the_floor_are_its_own() -> None:
 
 
 def test_names_that_others_depend_on_are_the_codes() -> None:
-    names = (policy.OURS, brain.INVALID_CALL, floor.REFUSED, policy.SERVER_ITEMS, broker.TASK)
+    names = (policy.OURS, errors.INVALID_CALL, floor.REFUSED, policy.SERVER_ITEMS, broker.TASK)
     assert [name for name in names if name not in PAGE] == []
     assert doorbell.stream_of("<gateway id>") in PAGE
     assert f"MAXLEN ~ {doorbell.MAX_LENGTH} * {doorbell.FIELD} " in PAGE
