@@ -1,8 +1,8 @@
 """Take each guard away in a copy of the tree, run the tests named for it, and say which of them noticed.
 
     python -m tests.mutation.run                 all of them; writes docs/mutants.md
-    python -m tests.mutation.run token epoch     those whose names hold one of these words; writes nothing
-    python -m tests.mutation.run --stories       with the state machine and the explorer instead of the named tests
+    python -m tests.mutation.run "the token"     those whose names hold one of these texts; the page keeps the others
+    python -m tests.mutation.run --stories       by the state machine and the explorer alone; writes nothing
 
 Servers: DATABASE_URL and REDIS_URL, or embedded ones. Exits with 1 where a mutant was not caught.
 """
@@ -32,7 +32,7 @@ HEAD = """# Mutants: what the tests notice
 Each guard that a promise of [guarantees.md](guarantees.md) stands on was taken away in turn, in a copy of the tree, and
 the tests named for it were run: `make mutants`. A guard whose loss no test notices is a promise that nobody checks.
 
-Run on {date}: {caught} of {all} caught.
+Last run on {date}: {caught} of {all} caught.
 
 | the guard that was taken away | caught by |
 | --- | --- |
@@ -54,8 +54,8 @@ def main(words: list[str]) -> int:
             found[mutant.guard] = noticed(tree, mutant, environment, STORIES if with_stories else mutant.tests)
             said = f"caught by {found[mutant.guard]}" if found[mutant.guard] else "NOT CAUGHT"
             print(f"{mutant.guard}: {said}", flush=True)  # noqa: T201
-    if not words and not with_stories:
-        PAGE.write_text(page(found), encoding="utf-8")
+    if not with_stories:
+        PAGE.write_text(page({**written(), **found}), encoding="utf-8")
     return 0 if all(found.values()) else 1
 
 
@@ -84,6 +84,13 @@ def first_failure(tree: Path, environment: dict[str, str], tests: str) -> str:
     if run.returncode not in (0, 1) or bool(run.returncode) != bool(failed):
         raise RuntimeError(f"the tests could not be run:\n{run.stdout[-3_000:]}\n{run.stderr[-3_000:]}")
     return failed[1] if failed else ""
+
+
+def written() -> dict[str, str]:
+    """What the page says of mutants that there still are."""
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    rows = dict(re.findall(r"^\| (.+?) \| (?:`(.+?)`|\*\*nothing\*\*) \|$", text, re.MULTILINE))
+    return {mutant.guard: rows[mutant.guard] for mutant in MUTANTS if mutant.guard in rows}
 
 
 def page(found: dict[str, str]) -> str:
