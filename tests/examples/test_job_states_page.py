@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sqlalchemy import CheckConstraint
 
+from gateway.reception import SENTENCES
 from ringback.jobs import DELIVERY_MOVES, MOVES, Delivery, JobState
+from ringback.tables import metadata, sessions
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 PAGE = (DOCS / "job-states.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```mermaid\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 EDGE = re.compile(r"^ +(\S+) --> (\S+): (\w+)$", re.MULTILINE)
-STATEMENT = re.compile(r"`(deliveries|jobs|processes|sessions|sweeps)\.(\w+)`")
+STATEMENT = re.compile(r"`(deliveries|items|jobs|processes|sessions|sweeps)\.(\w+)`")
 BORN = "[*]"
+# Where a session's end gets its reason: who says so, or what failed on the way to a next conversation.
+REASON = re.compile(r'(?:Over|Close|ClientGone|Reopen)\((?:\w+, )?"(\w+)"|end_reason=.*?"(\w+)"|why_closed = "(\w+)"')
 
 
 class Edge(NamedTuple):
@@ -58,7 +64,28 @@ def test_each_letter_is_explained_once_and_in_order() -> None:
     assert explained == [edge.letter for number in range(len(BLOCKS)) for edge in edges(number)]
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_the_page_draws_each_state_of_a_session() -> None:
+    drawn = {state for edge in edges(2) for state in (edge.old, edge.new)} - {BORN}
+    rules = (str(rule.sqltext) for rule in sessions.constraints if isinstance(rule, CheckConstraint))
+    assert drawn == set(re.findall(r"'(\w+)'", next(rule for rule in rules if rule.startswith("state IN"))))
+
+
+def test_each_reason_of_an_end_is_told_and_no_other() -> None:
+    sources = [*(ROOT / "gateway").rglob("*.py"), ROOT / "ringback/statements/sweeps.py"]
+    found = {name for path in sources for names in REASON.findall(path.read_text(encoding="utf-8")) for name in names}
+    told = re.findall(
+        r"^\| `(\w+)` \|", PAGE[PAGE.index("| `client_closed_") : PAGE.index("## The tables")], re.MULTILINE
+    )
+    assert set(told) == {name for name in found | set(SENTENCES) if name and not name.startswith("client_closed_")}
+    assert len(told) == len(set(told))
+
+
+def test_each_table_is_told_of() -> None:
+    told = re.findall(r"^\| `(\w+)` \|", PAGE[PAGE.index("## The tables") :], re.MULTILINE)
+    assert told == [table.name for table in metadata.tables.values()]
+
+
+@pytest.mark.parametrize("page", sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")))
 def test_the_statements_that_a_page_names_exist(page: str) -> None:
     named = set(STATEMENT.findall((DOCS / page).read_text(encoding="utf-8")))
     missing = [
