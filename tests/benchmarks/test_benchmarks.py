@@ -1,0 +1,39 @@
+"""The benchmarks run, and what they count is as it must be. What they time is not looked at."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 400
+PARTS = ("workers", "gateways", "restarts", "flush", "redis", "postgres", "control")
+
+
+def printed(script: str, *argv: str) -> list[str]:
+    ended = subprocess.run(
+        [sys.executable, f"benchmarks/{script}", *argv], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+@pytest.mark.long  # two stacks, and everything that befalls them
+@pytest.mark.timeout(SECONDS)
+def test_recovery_measures_each_part_and_loses_nothing() -> None:
+    lines = printed("recovery.py", "--quick")
+    assert [line.removeprefix("## ") for line in lines if line.startswith("## ")] == list(PARTS)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    counted = [row for row in rows if len(row) == 4 and row[3] in ("0", "all")]
+    assert len(counted) == 16, "all of them are told"
+    for what, times, of, goal in counted:
+        assert times == (of if goal == "all" else "0"), what
+
+
+@pytest.mark.long  # a stack
+def test_call_latency_measures_both_sides() -> None:
+    lines = printed("call_latency.py", "--calls", "5", "--rounds", "1")
+    assert [line.split(" | ")[0] for line in lines if line.endswith("|")][2:] == ["| ringback", "| in-process"]
