@@ -80,7 +80,7 @@ class Crew:
         threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
 
     def signal(self, name: str, which: signal.Signals) -> None:
-        """To the process that bears this name now; the supervisor sees it end as any other."""
+        """To the process that bears this name now, and its children; the supervisor sees it end as any other."""
         with suppress(ProcessLookupError, KeyError):
             os.killpg(self._pids[name], which)
 
@@ -100,9 +100,9 @@ class Crew:
     def pause(self, name: str, seconds: float) -> None:
         """It keeps its sockets and does nothing."""
         since = time.time()
-        self.group.pause(name)
+        self.signal(name, signal.SIGSTOP)
         self._over.wait(seconds)
-        self.group.resume(name)
+        self.signal(name, signal.SIGCONT)  # to its successor, where it was killed meanwhile; that is harmless
         self.away.append(Away(name, since, time.time()))
 
     def restart_server(self, name: str, down: float) -> None:
