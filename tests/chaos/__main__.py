@@ -34,6 +34,8 @@ def main() -> int:
     given = vars(parser.parse_args())
     folder = given.pop("folder") or Path(tempfile.mkdtemp(prefix="chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        parser.error(f"{folder} is not empty: ledgers are appended to, and two runs in one are full of violations")
     began = time.monotonic()
 
     def say(words: str) -> None:
