@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from time import monotonic, sleep
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
@@ -71,11 +71,13 @@ def claim(station: Station, job_id: UUID) -> Job | None:
         logger.warning("job %s dropped: this process is not registered; it will be published again", job_id)
         station.suspect_messages()
         return None
+    token = uuid4()
     try:
-        row = first(station.store.claims, jobs.claim(job_id, station.lease.worker_id))
+        row = first(station.store.claims, jobs.claim(job_id, station.lease.worker_id, token))
     except SQLAlchemyError as problem:
         logger.warning("job %s not claimed, it will be published again: %s", job_id, problem)
         station.suspect_messages()
+        _give_up(station, job_id, token)
         return None
     if row is None:
         logger.info("job %s is not to be had: a repeated or stale message", job_id)
@@ -92,7 +94,8 @@ def may_begin(station: Station, job: Job) -> bool:
         if count(station.store.outcomes, jobs.begin_effect(job.id, job.token)):
             return True
     except SQLAlchemyError as problem:
-        logger.warning("job %s is not begun, its deadline ends it: %s", job.id, problem)
+        logger.warning("job %s is not begun: %s", job.id, problem)
+        _give_up(station, job.id, job.token)
         return False
     logger.info("job %s is not begun: %s", job.id, settle(station, job, cancelled()))
     return False
@@ -153,6 +156,15 @@ def _give_back(station: Station, job: Job, again: Again) -> bool:
     except SQLAlchemyError as problem:
         logger.warning("job %s could not be given back: %s", job.id, problem)
         return False
+
+
+def _give_up(station: Station, job_id: UUID, token: UUID) -> None:
+    """It may have been written all the same: a living worker that does not know of its job would hold it for long."""
+    try:
+        if _insist(station, lambda: count(station.store.outcomes, jobs.give_up(job_id, token))):
+            logger.info("job %s is given back, not begun", job_id)
+    except SQLAlchemyError as problem:
+        logger.warning("job %s may be held by this process until its deadline: %s", job_id, problem)
 
 
 def _insist(station: Station, write: Callable[[], T]) -> T:

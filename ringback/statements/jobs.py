@@ -81,10 +81,11 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
     )
 
 
-def claim(job_id: UUID, worker_id: str) -> ReturningUpdate[Any]:
+def claim(job_id: UUID, worker_id: str, token: UUID | None = None) -> ReturningUpdate[Any]:
     """Take a pending job and get its token. 0 rows: a stale, repeated or forged message; drop it.
 
-    Everything the run needs comes from the row: the message is not believed.
+    Everything the run needs comes from the row: the message is not believed. A worker that brings a random token of
+    its own can `give_up` a claim whose answer it did not hear.
     """
     return (
         update(jobs)
@@ -100,7 +101,7 @@ def claim(job_id: UUID, worker_id: str) -> ReturningUpdate[Any]:
         .values(
             state=JobState.RUNNING,
             attempt=jobs.c.attempt + 1,
-            token=func.gen_random_uuid(),
+            token=func.gen_random_uuid() if token is None else literal(token),
             worker_id=worker_id,
             started_at=now(),
             progress=None,
@@ -119,6 +120,29 @@ def claim(job_id: UUID, worker_id: str) -> ReturningUpdate[Any]:
             jobs.c.deadline_at,
             seconds_until(jobs.c.deadline_at).label("seconds_left"),
             sessions.c.user_id,
+        )
+    )
+
+
+def give_up(job_id: UUID, token: UUID) -> Update:
+    """A worker gives a job back that it has not begun: it did not hear what came of its claim, or of the barrier.
+
+    It costs the tool no attempt. 0 rows: the claim was not written, or the job is somebody else's by now.
+    """
+    over = jobs.c.cancel_requested
+    return (
+        update(jobs)
+        .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
+        .values(
+            state=case((over, JobState.CANCELLED), else_=JobState.PENDING),
+            token=None,
+            effect_started=False,
+            error=func.jsonb_build_object("code", case((over, "cancelled"), else_="handed_back")),
+            max_attempts=jobs.c.max_attempts + 1,
+            publish_after=now(),
+            publish_count=0,
+            finished_at=case((over, now())),
+            delivery=case((over, _deliverable()), else_=Delivery.NONE),
         )
     )
 
