@@ -58,6 +58,7 @@ class Proxy:
         self._flows = asyncio.Event()
         self._refuses = False
         self._pattern = b""
+        self._silently = False
         self.latency = 0.0
         """Seconds that each piece is held up, both ways."""
         self.lost = threading.Event()
@@ -102,12 +103,14 @@ class Proxy:
         self._refuses = True
         self.reset()
 
-    def lose_answer_to(self, pattern: bytes) -> None:
+    def lose_answer_to(self, pattern: bytes, *, silently: bool = False) -> None:
         """The next client that sends this has its words passed on, and is cut off as the target answers.
 
         As if the line broke between the COMMIT and the word that it was done. `lost` tells that it happened.
+        `silently`: it is not cut off but left to wait.
         """
         self.lost.clear()
+        self._silently = silently
         self._pattern = pattern
 
     def _do(self, change: Callable[[], None]) -> None:
@@ -188,6 +191,8 @@ class Proxy:
         while piece := await self._next(pair, answers):
             if pair.loses_the_answer:
                 self.lost.set()
+                if self._silently:
+                    await asyncio.get_running_loop().create_future()
                 return
             pair.client.write(piece)
             await pair.client.drain()

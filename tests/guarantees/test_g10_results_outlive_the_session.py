@@ -44,6 +44,7 @@ async def test_sessions_of_a_killed_gateway_are_resumed_on_the_other_and_each_re
         pair.let_go(*told)
         for name, caller in zip(told, before, strict=False):
             await caller.hear_words(baked(name))
+            await asyncio.to_thread(eventually, partial(pair.is_kept, baked(name)), "what was said to be written down")
         await in_a_thread(pair, "kill", FIRST)
         for name in missed:
             await asyncio.to_thread(pair.finish, name, calls[name])

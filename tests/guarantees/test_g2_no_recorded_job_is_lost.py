@@ -167,7 +167,7 @@ def test_a_line_to_redis_that_breaks_again_and_again_leaves_no_worker_deaf(yard:
     with before_redis(yard.redis_url) as (proxy, through):
         yard.start_worker("first", REDIS_URL=through)
         recorded: list[UUID] = []
-        for _ in range(10 if fault == "reset" else 2):
+        for _ in range(10 if fault == "reset" else 1):
             before = len(yard.done())
             getattr(proxy, fault)()
             recorded += ask_all(yard, 3)

@@ -57,15 +57,14 @@ def test_a_worker_that_does_not_hear_that_its_outcome_was_written_writes_no_seco
     assert (ends_of(yard, job_id), yard.done()[job_id]) == (1, 1)
 
 
-def test_a_claim_that_nobody_heard_of_ends_with_an_outcome_and_not_with_its_deadline(
-    yard: Yard,
-) -> None:
-    """F3: the same for the claim: the row says that a living worker runs the job, and that worker does not know."""
+@pytest.mark.parametrize("lost", [b"started_at=", b"effect_started="], ids=["claim", "barrier"])
+def test_a_claim_or_barrier_that_nobody_heard_of_holds_no_job_up(yard: Yard, lost: bytes) -> None:
+    """F3: the row says that a living worker runs the job, and that worker does not know: it gives the job back."""
     with before_postgres(yard.database) as (proxy, through):
         yard.start_worker("deaf", DATABASE_URL=through)
-        proxy.lose_answer_to(b"gen_random_uuid")
+        proxy.lose_answer_to(lost)
         job_id = yard.ask("pay", n=4)
-        assert proxy.lost.wait(20), "the claim was sent"
+        assert proxy.lost.wait(20), "it was sent"
         job = yard.finished(job_id)
     assert (job.state, yard.done()[job_id]) == ("succeeded", 1)
 

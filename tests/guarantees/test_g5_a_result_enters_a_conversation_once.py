@@ -26,9 +26,10 @@ async def test_a_gateway_killed_after_it_took_a_result_and_before_it_wrote_it(pa
         old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
         call_id = await pair.ask(old, name)
         await asyncio.to_thread(pair.begun, 1, name)
-        pair.postgres.lose_answer_to(b"SET delivery=")
+        pair.postgres.lose_answer_to(b"SET delivery=", silently=True)
         pair.let_go(name)
-        eventually(lambda: pair.delivery(call_id) == "sent", "the result to be taken")
+        assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the result was taken"
+        assert pair.delivery(call_id) == "sent"
         pair.line.processes.kill(FIRST)
         assert pair.outputs(call_id) == []
         new = await stack.enter_async_context(pair.line.call(on=SECOND, resume=old.token, ringback=WISHES))
@@ -120,6 +121,20 @@ async def test_an_upstream_that_drops_again_and_again_while_results_come(pair: P
         await caller.ask("hello")
         await caller.hear_words("Good day.")
     given_once_each(pair, calls)
+
+
+async def test_an_epoch_whose_beginning_nobody_heard_of_is_followed_by_another(pair: Pair) -> None:
+    """F3 and F28: the line to Postgres breaks between the COMMIT of a new epoch and the word that it has begun."""
+    name = order()
+    async with pair.line.call(on=FIRST, ringback=WISHES) as caller:
+        call_id = await pair.ask(caller, name)
+        pair.postgres.lose_answer_to(b"COMMIT")
+        pair.line.simulator.order("drop", code=1006)
+        assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the epoch was begun"
+        await caller.hear_kind("ringback.session.rebuilt")
+        pair.let_go(name)
+        await caller.hear_words(baked(name))
+    given_once_each(pair, [call_id])
 
 
 async def test_a_gateway_told_to_stop_twice_leaves_nothing_half_done(pair: Pair) -> None:

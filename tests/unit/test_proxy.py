@@ -130,6 +130,17 @@ def test_an_answer_is_lost_and_what_was_asked_has_happened(proxy: Proxy, heard: 
         assert said_again(other, b"COMMIT;"), "once"
 
 
+def test_an_answer_is_lost_without_a_word(proxy: Proxy, heard: list[bytes]) -> None:
+    with closing(connected(proxy)) as line:
+        proxy.lose_answer_to(b"COMMIT", silently=True)
+        line.sendall(b"COMMIT;")
+        assert proxy.lost.wait(PATIENCE_S)
+        assert heard == [b"COMMIT;"]
+        line.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            line.recv(1024)
+
+
 @pytest.mark.parametrize(
     ("url", "through"),
     [

@@ -103,6 +103,11 @@ class Pair(Bakery):
     def is_finished(self, call_id: str) -> bool:
         return bool(self._row("SELECT finished_at IS NOT NULL FROM jobs WHERE call_id = %s", call_id)[0])
 
+    def is_kept(self, words: str) -> bool:
+        """Whether the log of some session has this said by the model: the moment before, a kill makes it unsaid."""
+        query = "SELECT count(*) > 0 FROM items WHERE role = 'assistant' AND strpos(content::text, %s) > 0"
+        return bool(self._row(query, words)[0])
+
     def finish(self, name: str, call_id: str) -> None:
         """Let an order end, and wait until its outcome is in its row."""
         self.let_go(name)
