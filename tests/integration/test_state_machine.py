@@ -20,7 +20,7 @@ from tests.integration.model.clock import stopped_clock
 from tests.integration.model.healing import Healing
 from tests.integration.model.rows import RealRows
 from tests.integration.model.rules_gateways import GatewayRules
-from tests.integration.model.rules_workers import SweepRules, WorkerRules
+from tests.integration.model.rules_workers import SweepRules
 from tests.integration.model.story import TOOLS
 
 STORIES = int(os.environ.get("RINGBACK_STORIES", "0"))
@@ -33,7 +33,7 @@ MET = [
 """What must have been refused in some story: a guard that was never tried proves nothing."""
 
 
-class Line(GatewayRules, WorkerRules, SweepRules, Healing):
+class Line(GatewayRules, SweepRules, Healing):
     """All rules, and a beginning with something of everything under way."""
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class Line(GatewayRules, WorkerRules, SweepRules, Healing):
 
     @rule(then=st.sampled_from(["write", "wait", "die"]))
     def answers_come_in(self, then: str) -> None:
-        """Everything that runs is finished, and every gateway that believes in a conversation takes what there is."""
+        """All that runs is finished, and who believes in a conversation takes what there is: the stale ones first."""
         while self.runs:
             self.finish(0, "goes well")
-        for each in range(len(self.conversations)):
-            self.deliver(-1 - each, then if each == 0 else "write")
+        for each in list(self.conversations):
+            self.deliver(self.conversations.index(each), then)
 
 
 @pytest.mark.long

@@ -65,15 +65,20 @@ def worker(name: str, *, gives_back: bool = False) -> Program:
     def act(rows: RealRows, world: World) -> World:
         token = world.locals[name].token
         assert token is not None
-        if not rows.count(jobs.begin_effect(JOB, token)):
+        is_held = rows.jobs()[JOB].token == token
+        moved = rows.count(jobs.begin_effect(JOB, token))
+        assert bool(moved) <= is_held, "a stale worker was let in"
+        if not moved:
             return world.is_refused("effect").told(name, at=DONE)
         return replace(world, effects=world.effects + 1).told(name, at=2)
 
     def end(rows: RealRows, world: World) -> World:
         token = world.locals[name].token
         assert token is not None
+        is_held = rows.jobs()[JOB].token == token
         again = jobs.retry(JOB, token, {"code": "busy", "message": ""}, 0)
         moved = rows.count(again if gives_back else jobs.finish(JOB, token, succeeded(name)))
+        assert bool(moved) <= is_held, "a stale write got through"
         return world.told(name, at=DONE) if moved else world.is_refused("outcome").told(name, at=DONE)
 
     return [claim, act, end]

@@ -124,7 +124,7 @@ class WorkerRules(Story):
         self.begin(f"w-{self.number() + 2}")
 
 
-class SweepRules(Story):
+class SweepRules(WorkerRules):
     """The sweeps, by any process; and time."""
 
     @rule(
@@ -189,6 +189,8 @@ class SweepRules(Story):
         for what in ("take back", "workers", "sessions") if steady else ():
             self.sweep(list(self.expected.processes).index(steady[0]), what)
         self.paused.discard(stopped)
+        self.publish_due()
+        self.the_line_runs(which)
 
     @rule(which=some)
     def pause_or_come_back_stale(self, which: int) -> None:
