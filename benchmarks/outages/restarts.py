@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 
 from benchmarks.outages.figures import Counted, Figure, Timed
@@ -35,10 +36,13 @@ def measure(site: Site, rounds: int, sessions: int) -> list[Figure]:
     for _ in range(rounds):
         asyncio.run(_restart_both(site, sessions, seen))
     what = f"rolling restart ({rounds} x both gateways, {sessions} sessions): close -> session.created on the other"
-    unasked = sum(code != DRAINING for code in seen.codes)
+    others = Counter(code for code in seen.codes if code != DRAINING)
+    codes = f" ({', '.join(map(str, sorted(others)))})" if others else ""
     return [
         Timed(f"{what}; up to {JITTER_SECONDS:g} s of it the client's jitter", seen.gaps),
-        Counted(f"connections that ended without the code {DRAINING}", unasked, len(seen.codes), "0"),
+        Counted(
+            f"connections that ended with another code than {DRAINING}{codes}", others.total(), len(seen.codes), "0"
+        ),
         Counted("sessions lost in a restart", seen.sessions_lost, seen.sessions, "0"),
         Counted("items lost in a restart", seen.items_lost, seen.items, "0"),
         Counted("jobs without exactly one outcome", sum(n != 1 for n in seen.outcomes), len(seen.outcomes), "0"),
