@@ -72,7 +72,7 @@ def _was_told(job: JobRow, run: Evidence) -> Iterator[Violation]:
         if job.call_id in connection.answered:
             continue
         # A rebuild that was cut short has told nothing of what stands behind the cut.
-        if step.delivery == Delivery.ACKED or _is_rebuilt(connection):
+        if step.delivery == Delivery.ACKED or (_is_rebuilt(connection) and not connection.may_be_cut):
             where = f"epoch {step.epoch} of session {job.session_id} (connection {connection.number})"
             yield Violation("I8", f"job {job.id} is {step.delivery} in {where}, which was never told its answer")
 
@@ -112,7 +112,7 @@ def _told_in_time(session: str, steps: list[SessionStep], run: Evidence) -> Iter
     """Finished, and then the same epoch for long enough with everybody there."""
     for epoch, begin, end in _epochs(steps):
         connection = _connection(session, epoch, run)
-        if connection is None or not _is_rebuilt(connection):
+        if connection is None or not _is_rebuilt(connection) or connection.may_be_cut:
             continue
         end = min(end, connection.closed or end)
         for job in run.jobs_of.get(session, []):

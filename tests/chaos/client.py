@@ -12,8 +12,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 
 from tests.chaos.story import Story
 
-ASKS_IN_A_LIFE = (8, 60)
-"""After so many questions a client says goodbye and begins anew: sessions end in a run as well."""
+ASKS_IN_A_LIFE = (3, 16)
+"""After so many questions a client says goodbye and begins anew: sessions end in a run as well, and their past stays
+short enough for a rebuilt conversation to hold all of it."""
 IMPATIENT = 0.08
 """The share of questions that come while the last one is not answered."""
 PATIENCE_SECONDS = 5.0

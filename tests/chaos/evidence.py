@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,10 @@ from typing import Any
 
 from tests.chaos.ledger import Effect, Entry
 from tests.chaos.model import OUTPUT, question
+
+
+WHOLE_CHARS = 40_000
+"""Of items: a rebuilt conversation holds its past, unless that is longer than `gateway.conversation.rebuild` allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,12 @@ class Connection:
         """The session whose client said goodbye in it: its last conversation."""
         named = (question(item).get("goodbye") for item in self.added if item.get("role") == "user")
         return next((session for session in named if session), None)
+
+    @cached_property
+    def may_be_cut(self) -> bool:
+        """So much was told that a rebuild may have left out what is oldest."""
+        told = self.by("gateway", "conversation.item.create")
+        return sum(len(json.dumps(entry.item)) for entry in told) > WHOLE_CHARS
 
     def by(self, who: str, kind: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.by == who and entry.kind == kind]
