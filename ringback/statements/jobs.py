@@ -127,7 +127,7 @@ def claim(job_id: UUID, worker_id: str, token: UUID | None = None) -> ReturningU
 def give_up(job_id: UUID, token: UUID) -> Update:
     """A worker gives a job back that it has not begun: it did not hear what came of its claim, or of the barrier.
 
-    It costs the tool no attempt. 0 rows: the claim was not written, or the job is somebody else's by now.
+    It costs the tool no attempt of its own. What may have had its effect is `unknown`, what nobody waits for is over.
     """
     over = jobs.c.cancel_requested
     return (
@@ -170,7 +170,7 @@ def finish(job_id: UUID, token: UUID, outcome: Outcome) -> ReturningUpdate[Any]:
 
 
 def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> Update:
-    """Give the job back for another attempt in `backoff` seconds. 0 rows: none is left, or no time."""
+    """Give the job back for another attempt in `backoff` seconds. 0 rows: none is left, no time, or its effect began."""
     return (
         update(jobs)
         .where(
@@ -178,6 +178,7 @@ def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> U
             jobs.c.attempt < _attempts(),
             jobs.c.cancel_requested.is_(False),
             jobs.c.deadline_at > now() + seconds(backoff),
+            (jobs.c.effect != Effect.AT_MOST_ONCE) | jobs.c.effect_started.is_(False),
         )
         .values(
             state=JobState.PENDING,

@@ -219,6 +219,15 @@ def test_where_there_is_no_other_attempt_nothing_is_given_back(rows: Rows, colum
     assert rows.count(jobs.finish(job, token, failed("busy", "Try later."))) == 1
 
 
+def test_what_must_not_run_twice_is_given_back_only_before_its_effect(rows: Rows) -> None:
+    """Pending with a begun effect it could not end: its time-out would be refused, and each sweep with it."""
+    job, token = rows.running(replace(ORDER, retries=3))
+    assert rows.count(jobs.retry(job, token, BUSY, 0)) == 1
+    (again,) = rows.run(jobs.claim(job, "w"))
+    assert rows.count(jobs.begin_effect(job, again.token)) == 1
+    assert rows.count(jobs.retry(job, again.token, BUSY, 0)) == 0
+
+
 @pytest.mark.parametrize("tool", [WEATHER, replace(WEATHER, retries=0), replace(WEATHER, retries=4)])
 def test_a_job_runs_as_often_as_its_tool_says(rows: Rows, tool: Announcement) -> None:
     job, runs = rows.asked(tool), 0

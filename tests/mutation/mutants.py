@@ -248,4 +248,12 @@ MUTANTS = [
         '(sessions.c.state == "ended", Delivery.HISTORY_ONLY)',
         '(sessions.c.state == "nowhere", Delivery.HISTORY_ONLY)',
     ),
+    gone(
+        "what must not run twice is not tried again",
+        T_JOBS,
+        JOBS,
+        "            (jobs.c.effect != Effect.AT_MOST_ONCE) | jobs.c.effect_started.is_(False),\n",
+        "",
+        "def retry(",
+    ),
 ]

@@ -60,7 +60,7 @@ class ExpectedJobs(Expected):
     def retry(self, job: UUID, token: UUID, backoff: int) -> int:
         row = self.jobs[job]
         spent = row.attempt >= row.max_attempts + row.rescues
-        if not self.holds(job, token) or spent or row.cancel or row.deadline <= self.now + backoff:
+        if not self.holds(job, token) or spent or row.cancel or row.has_begun or row.deadline <= self.now + backoff:
             return 0
         self._again(job, "busy", self.now + backoff)
         row.not_before, row.publish_count = self.now + backoff, 0
