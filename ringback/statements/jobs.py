@@ -127,7 +127,7 @@ def claim(job_id: UUID, worker_id: str, token: UUID | None = None) -> ReturningU
 def give_up(job_id: UUID, token: UUID) -> Update:
     """A worker gives a job back that it has not begun: it did not hear what came of its claim, or of the barrier.
 
-    It costs the tool no attempt of its own. What may have had its effect is `unknown`, what nobody waits for is over.
+    It costs the tool no attempt. 0 rows: the claim was not written, or the job is somebody else's by now.
     """
     over = jobs.c.cancel_requested
     return (
@@ -170,7 +170,7 @@ def finish(job_id: UUID, token: UUID, outcome: Outcome) -> ReturningUpdate[Any]:
 
 
 def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> Update:
-    """Give the job back for another attempt in `backoff` seconds. 0 rows: none is left, no time, or its effect began."""
+    """Give the job back for another attempt in `backoff` seconds. 0 rows: none left, no time, or its effect began."""
     return (
         update(jobs)
         .where(
@@ -194,8 +194,7 @@ def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> U
 def hand_back(worker_id: str) -> ReturningUpdate[Any]:
     """A worker that stops gives back what it still runs, for others to take at once.
 
-    It costs the tool no attempt of its own: one more is granted. What may have had its effect is `unknown`, and what
-    nobody waits for is over.
+    It costs the tool no attempt of its own. What may have had its effect is `unknown`, what nobody waits for is over.
     """
     mine = (
         select(jobs.c.id)
