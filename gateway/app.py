@@ -98,6 +98,7 @@ def serve(settings: GatewaySettings) -> None:
     """Run the gateway until SIGTERM or SIGINT, and until its sessions have left; a second signal ends it at once."""
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -115,6 +116,11 @@ def serve(settings: GatewaySettings) -> None:
     with listening_socket(settings.host, settings.port) as listener:
         log.info("listening on http://%s:%s", *listener.getsockname()[:2])
         DrainingServer(config, lambda: app.state.draining.drain()).run(sockets=[listener])
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn takes an upgrade that was refused in order for an error, once for each caller that is turned away."""
+    return not record.getMessage().startswith("ASGI callable returned without completing handshake")
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -64,7 +64,9 @@ class Deeds:
                 self.tasks.create_task(self._record(link, action))
             case Acknowledge(job_id, position):
                 link.echoed[job_id] = position
-                self.tasks.create_task(self.acknowledge(link))
+                if not link.is_acknowledging:  # whoever writes next takes these along: after an outage there are many
+                    link.is_acknowledging = True
+                    self.tasks.create_task(self._acknowledge_soon(link))
             case KeepMessages(messages):
                 self.journal.keep(messages)
             case KeepSettings(session):
@@ -131,18 +133,27 @@ class Deeds:
         except (SQLAlchemyError, OSError) as problem:
             log.warning("session %s: its upstream id is not kept (%s)", session_id, type(problem).__name__)
 
-    async def acknowledge(self, link: Link) -> None:
+    async def _acknowledge_soon(self, link: Link) -> None:
+        try:
+            while link.echoed and await self.acknowledge(link):
+                pass
+        finally:
+            link.is_acknowledging = False
+
+    async def acknowledge(self, link: Link) -> bool:
+        """Write down which answers the conversation has; False where Postgres does not take it now."""
         echoed = dict(link.echoed)
         if not echoed:
-            return
+            return True
         try:
             await self._line.store.count(deliveries.acknowledge(echoed, link.epoch, max(echoed.values())))
         except (SQLAlchemyError, OSError) as problem:
             # The next echo, or the end of the session, tells of these as well.
             log.warning("%d jobs stay at sent for now (%s)", len(echoed), type(problem).__name__)
-            return
+            return False
         for job_id in echoed:
             link.echoed.pop(job_id, None)
+        return True
 
     async def _perform(self, link: Link, actions: Sequence[Action]) -> None:
         for action in actions:

@@ -85,6 +85,8 @@ class Link:
     """Why we gave it up, where it was us."""
     echoed: dict[UUID, int] = field(default_factory=dict)
     """Jobs whose answer the conversation has, and whose row does not say so yet; with how far it had come by then."""
+    is_acknowledging: bool = False
+    """Somebody is about to write them all down."""
 
 
 class Holder(Protocol):

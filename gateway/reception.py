@@ -102,6 +102,8 @@ class Reception:
         )
         rows = await self.line.store.rows(statement)
         if not rows:
+            if not await self.line.store.rows(processes.alive(gateway_id)):
+                raise TimeoutError("this gateway's own lease has run out: of the token that says nothing")
             return None
         row = rows[0]
         place = self.presence.enter(row.id)  # before anything else is waited for: the rows say that it is here
@@ -160,6 +162,7 @@ class Reception:
             beginning.place.is_recorded = True
         agent, tools = beginning.agent.name, len(beginning.tools)
         log.info("session %s begins: agent %s, %d tools", beginning.session_id, agent, tools)
+        await session.hand_out_token()  # before anything that takes time: the one it came with is used up
         return await session.run()
 
     def _row_of(self, beginning: Beginning) -> Insert:

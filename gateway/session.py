@@ -73,6 +73,15 @@ class Session:
         """In which the session is now, as its row has it."""
         return self._epochs.epoch
 
+    async def hand_out_token(self) -> None:
+        """For a client that can resume: with what, and for how long after its connection has ended."""
+        beginning = self.beginning
+        if beginning.resume_token is None:
+            return
+        told = {"session_id": str(beginning.session_id), "epoch": self.epoch, "token": beginning.resume_token}
+        seconds = self._line.settings.resume_seconds
+        await self._client.send(as_text({**_ours("resumable"), **told, "seconds": seconds}))
+
     async def run(self) -> Over:
         """Until it is over here, and why."""
         try:
@@ -128,7 +137,8 @@ class Session:
     async def let_go(self, link: Link, reason: str | None) -> None:
         """This link is the one: what was held is passed on to it. `reason` is for a client that was there before."""
         self.link = link
-        await self._tell_of(link, reason)
+        if reason is not None and self.beginning.resume_token is not None:
+            await self._client.send(as_text({**_ours("rebuilt"), "epoch": link.epoch, "reason": reason}))
         while self._held:
             frame = self._held.popleft()
             self._held_chars -= len(frame)
@@ -242,18 +252,6 @@ class Session:
         if self.link is None or not self._open.is_set() or not self.link.brain.is_quiet(time.monotonic()):
             return False
         return self.beginning.resume_token is not None or self.link.brain.is_idle
-
-    async def _tell_of(self, link: Link, reason: str | None) -> None:
-        """For a client that can resume: its token, once, and each time its conversation was built anew."""
-        beginning = self.beginning
-        if beginning.resume_token is None:
-            return
-        if reason is not None:
-            await self._client.send(as_text({**_ours("rebuilt"), "epoch": link.epoch, "reason": reason}))
-            return
-        told = {"session_id": str(beginning.session_id), "epoch": link.epoch, "token": beginning.resume_token}
-        seconds = self._line.settings.resume_seconds
-        await self._client.send(as_text({**_ours("resumable"), **told, "seconds": seconds}))
 
     def _current(self) -> Link:
         assert self.link is not None, "nothing is passed on before there is a link"  # noqa: S101

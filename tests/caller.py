@@ -31,8 +31,8 @@ class Caller:
 
     @property
     def session_id(self) -> str:
-        """As the gateway names this session, in its first event."""
-        first = self.heard[0]
+        """As the gateway names this session when it greets."""
+        first = next(event for event in self.heard if not event["type"].startswith("ringback."))
         assert first["type"] == "session.created", first
         return str(first["session"]["id"])
 

@@ -127,9 +127,9 @@ class Guest:
         match event["type"]:
             case "session.created":
                 self.arrivals.append(time.time())
+                self.resumable += 1
             case "ringback.session.resumable":
                 self.resume = event["token"]
-                self.resumable += 1
             case "ringback.job":
                 self.recorded += event["job"]["state"] == "pending"
             case "response.done":

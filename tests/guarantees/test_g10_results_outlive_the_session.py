@@ -64,7 +64,7 @@ async def _resumed(stack: AsyncExitStack, pair: Pair, caller: Caller, on: str = 
     """The same session on another gateway."""
     caller.vanish()
     back = await stack.enter_async_context(pair.line.call(on=on, resume=caller.token, ringback=WISHES))
-    await back.hear_kind("ringback.session.resumable")
+    await back.hear_kind("session.created")
     assert back.session_id == caller.session_id
     assert back.token != caller.token
     return back
@@ -142,12 +142,12 @@ async def test_a_token_that_is_used_on_both_gateways_at_once_is_taken_by_one(pai
 
 async def test_a_token_is_good_once_for_its_own_user_and_while_the_session_lives(pair: Pair) -> None:
     async with pair.line.call(on=FIRST, ringback=WISHES) as first:
-        await first.hear_kind("ringback.session.resumable")
+        await first.hear_kind("session.created")
         assert await refused(pair, first.token, token=OTHER_TOKEN) == NOT_FOUND
         assert await refused(pair, "rb_resume_no-such-token") == NOT_FOUND
         first.vanish()
         async with pair.line.call(on=SECOND, resume=first.token, ringback=WISHES) as second:
-            await second.hear_kind("ringback.session.resumable")
+            await second.hear_kind("session.created")
             assert await refused(pair, first.token) == NOT_FOUND
     eventually(lambda: pair.session_state(second.session_id) == "ended", "a goodbye to end the session")
     assert await refused(pair, second.token) == NOT_FOUND
@@ -155,9 +155,9 @@ async def test_a_token_is_good_once_for_its_own_user_and_while_the_session_lives
 
 async def test_a_client_that_comes_back_while_it_is_still_connected_supersedes_itself(pair: Pair) -> None:
     async with pair.line.call(on=FIRST, ringback=WISHES) as first:
-        await first.hear_kind("ringback.session.resumable")
+        await first.hear_kind("session.created")
         async with pair.line.call(on=FIRST, resume=first.token, ringback=WISHES) as second:
-            await second.hear_kind("ringback.session.resumable")
+            await second.hear_kind("session.created")
             assert (await first.hear_goodbye())[0] == SUPERSEDED
             await second.ask("hello")
             await second.hear_words("Good day.")

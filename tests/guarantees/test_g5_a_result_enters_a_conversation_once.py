@@ -148,7 +148,7 @@ async def test_a_gateway_told_to_stop_twice_leaves_nothing_half_done(pair: Pair)
         pair.signal(FIRST, signal.SIGTERM)
         await old.hear_goodbye()
         new = await stack.enter_async_context(pair.line.call(on=SECOND, resume=old.token, ringback=WISHES))
-        await new.hear_kind("ringback.session.resumable")
+        await new.hear_kind("session.created")
         if not heard_times([old], baked(name)):
             await new.hear_words(baked(name))
     given_once_each(pair, [call_id])

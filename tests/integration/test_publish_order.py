@@ -12,6 +12,7 @@ from sqlalchemy import select
 from gateway.conversation.actions import RecordCall
 from gateway.deeds import Deeds
 from gateway.dispatch import Dispatch
+from gateway.presence import Place
 from gateway.store import Store, open_engine
 from ringback.tables import jobs
 from tests.integration.statement_rows import Rows, connected, new_job, world
@@ -37,9 +38,9 @@ async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
     line = SimpleNamespace(
         store=store, dispatch=dispatch, gateway_id="gw", settings=SimpleNamespace(call_wait_seconds=5.0)
     )
-    beginning, epochs = SimpleNamespace(session_id=rows.session), SimpleNamespace(epoch=1)
+    beginning, epochs = SimpleNamespace(session_id=rows.session, place=Place()), SimpleNamespace(epoch=1)
     nobody: Any = None
-    deeds = Deeds(cast(Any, line), cast(Any, beginning), nobody, nobody, cast(Any, epochs))
+    deeds = Deeds(cast(Any, line), cast(Any, beginning), nobody, cast(Any, epochs))
     link = SimpleNamespace(brain=SimpleNamespace(recorded=lambda call: []), epoch=1)
     try:
         await deeds._record(cast(Any, link), RecordCall(new_job(rows.session)))
