@@ -28,7 +28,7 @@ from tests.servers import own_database
 AT_ONCE = 4
 """Tasks that the worker of either side runs at once."""
 LOOK_SECONDS = 0.002
-NO_MORE_SECONDS = 10.0
+NO_MORE_SECONDS = plain.VISIBILITY_SECONDS + 1.0
 """A worker that has written nothing for so long has nothing to do: it is killed all the same."""
 SETTLED_SECONDS = 2.0 * plain.VISIBILITY_SECONDS
 """Nothing has run for so long, and Redis holds nothing: what has not run by then never will."""
@@ -111,9 +111,10 @@ def _work(side: Side, tasks: int, kills: int) -> Counter[int]:
         crew.start(side.process)
         for number in range(kills):
             crew.await_up(NAME)
-            before = side.lines()
-            side.send(range(tasks * number // kills, tasks * (number + 1) // kills))
-            _kill_amid(crew, side, before + random.randint(1, max(1, tasks // kills)))
+            before, sent = side.lines(), tasks * (number + 1) // kills
+            undone = sent - len(side.written())
+            side.send(range(tasks * number // kills, sent))
+            _kill_amid(crew, side, before + random.randint(1, max(1, undone)))
         crew.await_up(NAME)
         _let_finish(side)
     return side.written()
