@@ -88,8 +88,8 @@ async def ask_and_vanish(client: Client) -> tuple[str, str]:
     session_id = job_id = ""
     has_spoken = False
     async for event in client.listen(socket):
-        if event["type"] == "ringback.session.resumable":
-            session_id = event["session_id"]
+        if event["type"] == "session.created":
+            session_id = event["session"]["id"]
             await ask(socket)
         elif event["type"] == "ringback.job":
             job_id = event["job"]["id"]
