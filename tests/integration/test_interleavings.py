@@ -21,7 +21,7 @@ from ringback.tables import processes as processes_table
 from ringback.tools import Announcement
 from tests.integration.model.actors import JOB, SESSION, TOKEN, newcomer, owner, sweeper, time, worker
 from tests.integration.model.clock import stopped_clock
-from tests.integration.model.explorer import HEALER, Explorer
+from tests.integration.model.explorer import HEALER, NEWCOMER, Explorer
 from tests.integration.model.rows import RealRows
 from tests.integration.statement_rows import seconds_from_now
 
@@ -51,14 +51,21 @@ def admit(rows: RealRows, tool: Announcement) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("effect", "gives_back"), [(Effect.PURE, True), (Effect.AT_MOST_ONCE, False)], ids=str)
-def test_every_order_of_steps_leaves_the_invariants_whole(rows: RealRows, effect: Effect, gives_back: bool) -> None:
+@pytest.mark.parametrize(
+    ("effect", "gives_back", "comes_to"),
+    [(Effect.PURE, True, "gw-2"), (Effect.IDEMPOTENT, False, "gw-1"), (Effect.AT_MOST_ONCE, False, "gw-2")],
+    ids=str,
+)
+def test_every_order_of_steps_leaves_the_invariants_whole(
+    rows: RealRows, effect: Effect, gives_back: bool, comes_to: str
+) -> None:
     admit(rows, replace(TOOL, effect=effect))
+    has_barrier = effect is Effect.AT_MOST_ONCE
     programs = {
-        "w-1": worker("w-1", gives_back=gives_back),
-        "w-2": worker("w-2"),
+        "w-1": worker("w-1", has_barrier=has_barrier, gives_back=gives_back),
+        "w-2": worker("w-2", has_barrier=has_barrier),
         "gw-1": owner("gw-1"),
-        "gw-2": newcomer("gw-2"),
+        NEWCOMER: newcomer(NEWCOMER, comes_to),
         HEALER: sweeper(HEALER, times_out=WHOLE),
         "time": time(to_the_deadline=WHOLE),
     }

@@ -55,8 +55,8 @@ Step = Callable[[RealRows, World], World]
 Program = list[Step]
 
 
-def worker(name: str, *, gives_back: bool = False) -> Program:
-    """Claim, the barrier, the tool, then the outcome; or once more, where it `gives_back`."""
+def worker(name: str, *, has_barrier: bool, gives_back: bool = False) -> Program:
+    """Claim, the barrier where there is one, the tool, then the outcome; or once more, where it `gives_back`."""
 
     def claim(rows: RealRows, world: World) -> World:
         (found,) = rows.run(jobs.claim(JOB, name))
@@ -66,10 +66,9 @@ def worker(name: str, *, gives_back: bool = False) -> Program:
         token = world.locals[name].token
         assert token is not None
         is_held = rows.jobs()[JOB].token == token
-        moved = rows.count(jobs.begin_effect(JOB, token))
-        assert bool(moved) <= is_held, "a stale worker was let in"
-        if not moved:
+        if has_barrier and not rows.count(jobs.begin_effect(JOB, token)):
             return world.is_refused("effect").told(name, at=DONE)
+        assert is_held or not has_barrier, "a stale worker was let in"
         return replace(world, effects=world.effects + 1).told(name, at=2)
 
     def end(rows: RealRows, world: World) -> World:
@@ -107,13 +106,14 @@ def time(*, to_the_deadline: bool) -> Program:
     return [to(LOST, 1), to(OVERDUE, DONE)] if to_the_deadline else [to(LOST, DONE)]
 
 
-def taking(name: str, then: int) -> Step:
+def taking(name: str, gateway: str, then: int) -> Step:
     """Take what is ready, and write it into the socket."""
 
     def take(rows: RealRows, world: World) -> World:
         epoch = world.locals[name].epoch
-        if not rows.ids(deliveries.take_ready(SESSION, name, epoch)):
+        if not rows.ids(deliveries.take_ready(SESSION, gateway, epoch)):
             return world.is_refused(f"take of {name}").told(name, at=then)
+        assert rows.jobs()[JOB].delivered_epoch == epoch, "an answer was taken into another epoch"
         return world.hears(epoch, name).told(name, at=then, has_taken=True)
 
     return take
@@ -131,29 +131,29 @@ def owner(name: str) -> Program:
         epoch = world.locals[name].epoch
         if not rows.count(sessions.next_epoch(SESSION, name, epoch)):
             return world.is_refused("next epoch").told(name, at=DONE)
-        return taken_in(rows, world.told(name, at=DONE, epoch=epoch + 1), name)
+        return taken_in(rows, world.told(name, at=DONE, epoch=epoch + 1), name, name)
 
-    return [taking(name, 1), acknowledge, rebuild]
+    return [taking(name, name, 1), acknowledge, rebuild]
 
 
-def newcomer(name: str) -> Program:
-    """The client comes back here; then it delivers."""
+def newcomer(name: str, gateway: str) -> Program:
+    """The client comes back to this gateway, which may be the one that has it already; then it delivers."""
 
     def resume(rows: RealRows, world: World) -> World:
-        return resumed(rows, world, name)
+        return resumed(rows, world, name, gateway)
 
-    return [resume, taking(name, DONE)]
+    return [resume, taking(name, gateway, DONE)]
 
 
-def resumed(rows: RealRows, world: World, name: str, token: bytes = TOKEN) -> World:
+def resumed(rows: RealRows, world: World, name: str, gateway: str, token: bytes = TOKEN) -> World:
     new = sha256(name.encode()).digest()
-    (found,) = rows.run(sessions.resume(token, new, user_id="ada", gateway_id=name))
+    (found,) = rows.run(sessions.resume(token, new, user_id="ada", gateway_id=gateway))
     if not found:
         return world.is_refused("resume").told(name, at=DONE)
-    return taken_in(rows, world.told(name, at=1, epoch=found[0].epoch), name)
+    return taken_in(rows, world.told(name, at=1, epoch=found[0].epoch), name, gateway)
 
 
-def taken_in(rows: RealRows, world: World, name: str) -> World:
+def taken_in(rows: RealRows, world: World, name: str, gateway: str) -> World:
     """The rest of the transaction that began the epoch."""
     epoch = world.locals[name].epoch
-    return world.hears(epoch, name) if rows.ids(items.replay(SESSION, name, epoch)) else world
+    return world.hears(epoch, name) if rows.ids(items.replay(SESSION, gateway, epoch)) else world

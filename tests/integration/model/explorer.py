@@ -14,7 +14,7 @@ from tests.integration.model.clock import set_clock
 from tests.integration.model.expected import Job, Session
 from tests.integration.model.rows import RealRows
 
-HEALER = "well"
+HEALER, NEWCOMER = "well", "newcomer"
 
 
 @dataclass
@@ -83,14 +83,15 @@ class Explorer:
         set_clock(self.rows.connection, max(world.now, OVERDUE // 2))
         self.rows.run(sweeps.take_back_lost(HEALER))
         (claimed,) = self.rows.run(jobs.claim(JOB, HEALER))
-        if claimed and self.rows.count(jobs.begin_effect(JOB, claimed[0].token)):
+        has_barrier = self.rows.jobs()[JOB].effect == "at_most_once"
+        if claimed and (not has_barrier or self.rows.count(jobs.begin_effect(JOB, claimed[0].token))):
             world = replace(world, effects=world.effects + 1)
             assert self.rows.count(jobs.finish(JOB, claimed[0].token, succeeded(HEALER)))
         set_clock(self.rows.connection, OVERDUE)
         self.rows.run(sweeps.time_out_overdue())
-        token = TOKEN if self.rows.sessions()[SESSION].resume_hash == TOKEN else sha256(b"gw-2").digest()
+        token = TOKEN if self.rows.sessions()[SESSION].resume_hash == TOKEN else sha256(NEWCOMER.encode()).digest()
         world = replace(world, locals={**world.locals, HEALER: Local()})
-        world = resumed(self.rows, world, HEALER, token)
+        world = resumed(self.rows, world, HEALER, HEALER, token)
         job, session = self.rows.jobs()[JOB], self.rows.sessions()[SESSION]
         assert job.is_over, "the job is lost"
         assert world.heard.get((session.epoch, HEALER)) == 1, "nobody heard of it"
