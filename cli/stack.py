@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,10 @@ from ringback.migrating import upgrade
 
 WORKER_READY_SECONDS = 30.0
 PROBE_SECONDS = 2.0
+
+
+BRIEF = {"RINGBACK_DRAIN_SECONDS": "3", "RINGBACK_WORKER_DRAIN_SECONDS": "3"}
+"""A person who presses Ctrl-C waits for no conversation to end; well below what a process is given to end in."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ def running_stack(
     """
     with embedded_servers(folder, durable=durable) as servers, ProcessGroup() as group:
         upgrade(servers.database_url)
-        env = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, **(settings or {})}
+        brief = {name: seconds for name, seconds in BRIEF.items() if name not in os.environ}
+        env = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, **brief, **(settings or {})}
         stack = Stack(
             url=f"http://127.0.0.1:{port or free_port()}",
             token=f"rb_{secrets.token_urlsafe(24)}",

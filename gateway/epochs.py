@@ -209,9 +209,17 @@ class Epochs:
             items.log_of_calls(session_id),
         )
         if not ours:
-            raise Over(SUPERSEDED, "session_superseded")
+            await self._find_epoch(epoch)
         self.epoch, link.epoch, self._is_fresh = epoch, epoch, False
         return Replayed(messages, calls)
+
+    async def _find_epoch(self, epoch: int) -> None:
+        """The epoch did not begin: others have the session, or it had begun without our hearing of it."""
+        statement = sessions.owned(self._holder.beginning.session_id, self._line.gateway_id, epoch)
+        if not await self._line.store.rows(statement):
+            raise Over(SUPERSEDED, "session_superseded")
+        self.epoch = epoch
+        raise TimeoutError("nobody heard that the epoch began: another one follows it")
 
     async def _hear_one(self, link: Link) -> None:
         event = self._holder.understood(await link.upstream.receive())

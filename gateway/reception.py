@@ -41,6 +41,7 @@ SENTENCES = {
     "upstream_closed": "The Realtime API closed the session. Connect again.",
     "session_expired": "The session has reached its longest duration. Connect again.",
     "upstream_hung": "The Realtime API did not answer any more. Connect again.",
+    "rotated": "The session could not be moved to a new connection in time. Connect again.",
     "session_superseded": "The session is held by another connection now, or was taken for lost.",
     "internal_error": "The session has failed here. Connect again.",
     "database_unavailable": "The session cannot be recorded right now. Try again in a moment.",

@@ -92,12 +92,13 @@ def resume(
     """A client comes back with its token, here: the session is this gateway's from now on, in its next epoch.
 
     The token is used up and `new_hash` takes its place; of two that come at once, one gets the row. 0 rows: the token
-    is unknown, used, expired or somebody else's. `old_gateway_id` is who held it before, and is fenced now.
+    is unknown, used, expired or somebody else's. `old_gateway_id` is who held it before, and is fenced now. Run once
+    more, because nobody heard what came of it, it finds its own `new_hash`, which nobody else can have.
     """
     found = (
         select(sessions.c.id, sessions.c.gateway_id, sessions.c.state)
         .where(
-            sessions.c.resume_hash == resume_hash,
+            sessions.c.resume_hash.in_((resume_hash, new_hash)),
             sessions.c.user_id == user_id,
             sessions.c.tenant == tenant,
             sessions.c.state != "ended",

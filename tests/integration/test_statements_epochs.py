@@ -33,9 +33,15 @@ def resume(rows: Rows, token: bytes = OLD, new: bytes = NEW, user: str = "ada", 
 def test_a_token_moves_the_session_to_another_gateway_once(rows: Rows) -> None:
     (row,) = rows.run(sessions.resume(OLD, NEW, user_id="ada", gateway_id="gw2"))
     assert (row.id, row.epoch, row.old_gateway_id) == (rows.session, 2, "gw")
-    assert resume(rows) == [], "it is used up"
+    assert resume(rows, OLD, NEWER) == [], "it is used up"
     assert len(resume(rows, NEW, NEWER)) == 1
     assert rows.session_row().epoch == 3
+
+
+def test_a_resumption_that_nobody_heard_of_is_found_again_by_who_made_it(rows: Rows) -> None:
+    assert len(resume(rows, OLD, NEW)) == 1
+    (row,) = rows.run(sessions.resume(OLD, NEW, user_id="ada", gateway_id="gw2"))
+    assert (row.epoch, row.old_gateway_id) == (3, "gw2")
 
 
 @pytest.mark.parametrize("wrong", [{"user": "eve"}, {"token": NEWER}, {"gateway": "gw-unheard-of"}])
