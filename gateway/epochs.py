@@ -26,6 +26,7 @@ from gateway.conversation.actions import LetClientIn
 from gateway.conversation.carried import Carried
 from gateway.conversation.rebuild import Replayed
 from gateway.line import SUPERSEDED, Holder, Line, Link, Over
+from gateway.resuming import digest
 from gateway.upstream import UpstreamClosed, UpstreamRefused, UpstreamSilent, WebSocketUpstream
 from ringback.statements import items, sessions
 
@@ -202,21 +203,25 @@ class Epochs:
         else:
             first = sessions.next_epoch(session_id, gateway_id, self.epoch)
             epoch = self.epoch + 1
-        ours, _, messages, calls = await self._line.store.together(
+        rows = await self._line.store.together(
             first,
             items.replay(session_id, gateway_id, epoch),
             items.log_of_messages(session_id),
             items.log_of_calls(session_id),
         )
-        if not ours:
+        if not rows[0]:
             await self._find_epoch(epoch)
+        _, _, messages, calls = rows
         self.epoch, link.epoch, self._is_fresh = epoch, epoch, False
         return Replayed(messages, calls)
 
     async def _find_epoch(self, epoch: int) -> None:
         """The epoch did not begin: others have the session, or it had begun without our hearing of it."""
-        statement = sessions.owned(self._holder.beginning.session_id, self._line.gateway_id, epoch)
-        if not await self._line.store.rows(statement):
+        beginning, token = self._holder.beginning, self._holder.beginning.resume_token
+        statement = sessions.owned(beginning.session_id, self._line.gateway_id, epoch)
+        # Its client may have come back to this very gateway: then the epoch is that connection's, and so is the token.
+        mine = sessions.opens_with(digest(token)) if token else None
+        if not await self._line.store.rows(statement if mine is None else statement.where(mine)):
             raise Over(SUPERSEDED, "session_superseded")
         self.epoch = epoch
         raise TimeoutError("nobody heard that the epoch began: another one follows it")

@@ -66,13 +66,18 @@ class Store:
 
         return await self._once_more_if_cut(run)
 
-    async def together(self, *statements: Executable) -> list[Sequence[Row[Any]]]:
-        """Run them in one transaction, each after the one before; the rows of each."""
+    async def together(self, first: Executable, *others: Executable) -> list[Sequence[Row[Any]]]:
+        """Run them in one transaction, each after the one before; the rows of each.
+
+        Where the first one moves nothing, the others are not run, and all that comes back is its no rows.
+        """
 
         async def run(connection: AsyncConnection) -> list[Sequence[Row[Any]]]:
             connection = await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
-                return [(await connection.execute(statement)).all() for statement in statements]
+                moved = (await connection.execute(first)).all()
+                following = others if moved else ()
+                return [moved, *[(await connection.execute(statement)).all() for statement in following]]
 
         return await self._once_more_if_cut(run)
 

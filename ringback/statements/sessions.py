@@ -66,6 +66,11 @@ def owned(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
     return select(sessions.c.id).where(is_ours(session_id, gateway_id, epoch))
 
 
+def opens_with(resume_hash: bytes) -> ColumnElement[bool]:
+    """True where this is the token that was handed out last: each connection of a client has had one of its own."""
+    return sessions.c.resume_hash == resume_hash
+
+
 def held(gateway_id: str) -> Select[Any]:
     """Every conversation that this gateway holds, with its epoch: what is not among them is no longer its own."""
     return select(sessions.c.id, sessions.c.epoch).where(
