@@ -153,7 +153,10 @@ class Reception:
             over = Over(1011, "internal_error")
         finally:
             await asyncio.shield(self._leave(session, over))
-        await _say_goodbye(client, over)
+            try:
+                await _say_goodbye(client, over)
+            finally:  # last of all: a gateway that ends closes every socket when nobody is here any more
+                self.presence.leave(session_id, beginning.place)
 
     async def _converse(self, session: Session) -> Over:
         beginning = session.beginning
@@ -201,8 +204,6 @@ class Reception:
         except (SQLAlchemyError, OSError) as problem:
             # The sweeper lets it go when this gateway's lease is gone.
             log.error("session %s: its end is not recorded (%s)", session_id, type(problem).__name__)
-        finally:
-            self.presence.leave(session_id, session.beginning.place)
 
 
 def _not_taken(problem: UpstreamRefused) -> Over:

@@ -20,6 +20,9 @@ from ringback.tables import jobs, sessions
 
 AT_ONCE = 200
 """Rows of one sweep; a backlog is worked off in steps, so that no sweep holds locks for long."""
+TAKEN_ALONG = 50
+"""Messages that a lost worker may have taken and not claimed. Each is in its queue twice if it had not: the longer the
+queue, the longer a new call waits behind messages that nobody needs."""
 REPUBLISH_SECONDS = 2.0
 """The first pause before a job that nobody claimed is published again; doubled up to 32 s."""
 MAX_RESCUES = 2
@@ -106,18 +109,20 @@ def end_unresumed() -> ReturningUpdate[Any]:
 
 
 def publish_again(queues: Iterable[str] | None = None) -> Update:
-    """Messages may be gone: make what was published due once more, the oldest first.
+    """Messages may be gone: make what was published due once more, and no more often than it would be.
 
     Args:
-        queues: those of a worker that was lost, and may have taken a message from the front of one along; None: all
-            queues, of a Redis that may have forgotten everything.
+        queues: those of a worker that was lost, and may have taken messages from the front of one along; None: all
+            queues, of a Redis that may have forgotten everything, also what a gateway has published just now.
     """
-    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_count > 0)
-    if queues is not None:
-        published = published.where(jobs.c.queue.in_(sorted(queues)))
-        published = published.order_by(jobs.c.created_at).limit(AT_ONCE)
+    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING)
+    if queues is None:
+        published = published.where(jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()))
+    else:
+        published = published.where(jobs.c.publish_count > 0, jobs.c.queue.in_(sorted(queues)))
+        published = published.order_by(jobs.c.created_at).limit(TAKEN_ALONG)
     gone = published.with_for_update(skip_locked=True).cte("gone")
-    return update(jobs).where(jobs.c.id == gone.c.id).values(publish_after=now(), publish_count=1)
+    return update(jobs).where(jobs.c.id == gone.c.id).values(publish_after=now())
 
 
 def keep_late_answers() -> Update:

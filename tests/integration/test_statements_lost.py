@@ -10,7 +10,7 @@ from sqlalchemy import Executable, select, update
 
 from ringback.outcomes import succeeded
 from ringback.statements import clock, jobs, processes, sessions, sweeps
-from ringback.statements.sweeps import AT_ONCE
+from ringback.statements.sweeps import TAKEN_ALONG
 from ringback.tables import jobs as jobs_table
 from ringback.tables import processes as processes_table
 from tests.integration.statement_rows import ORDER, Rows, new_job, seconds_from_now, world
@@ -147,6 +147,22 @@ def test_everything_published_is_published_again_when_redis_forgot(rows: Rows) -
     assert due(rows) == asked
 
 
+def test_what_a_gateway_has_published_just_now_may_be_gone_as_well(rows: Rows) -> None:
+    fresh = rows.asked()
+    assert due(rows) == set()
+    rows.count(sweeps.publish_again(["default"]))
+    assert due(rows) == set(), "a lost worker's queue is suspected of what a sweeper has published"
+    rows.count(sweeps.publish_again())
+    assert due(rows) == {fresh}
+
+
+def test_the_pause_of_what_is_published_again_goes_on_growing(rows: Rows) -> None:
+    job = rows.asked(publish_count=3)
+    rows.count(sweeps.publish_again(["default"]))
+    assert due(rows) == {job}
+    assert rows.job(job).publish_count == 4
+
+
 def test_a_retry_waits_its_backoff_whatever_was_lost(rows: Rows) -> None:
     job, token = rows.running(publish_count=2)
     assert rows.count(jobs.retry(job, token, {"code": "busy", "message": ""}, 5)) == 1
@@ -155,12 +171,12 @@ def test_a_retry_waits_its_backoff_whatever_was_lost(rows: Rows) -> None:
 
 
 def test_the_oldest_of_a_long_queue_are_published_first(rows: Rows) -> None:
-    for _ in range(AT_ONCE + 1):
+    for _ in range(TAKEN_ALONG + 1):
         rows.connection.execute(jobs.admit(new_job(rows.session), "gw", 1))
     rows.connection.execute(update(jobs_table).values(publish_count=1, publish_after=seconds_from_now(30)))
     rows.connection.commit()
     youngest = rows.asked(publish_count=1, publish_after=seconds_from_now(30))
-    assert rows.count(sweeps.publish_again(["default"])) == AT_ONCE
+    assert rows.count(sweeps.publish_again(["default"])) == TAKEN_ALONG
     assert youngest not in due(rows)
 
 

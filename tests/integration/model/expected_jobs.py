@@ -114,9 +114,10 @@ class ExpectedJobs(Expected):
         return due
 
     def publish_again(self) -> int:
-        published = [row for row in self.jobs.values() if row.state == "pending" and row.publish_count > 0]
+        pending = [row for row in self.jobs.values() if row.state == "pending"]
+        published = [row for row in pending if row.not_before is None or row.not_before <= self.now]
         for row in published:
-            row.publish_after, row.publish_count = self.now, 1
+            row.publish_after = self.now
         return len(published)
 
     def take_back_lost(self, sweeper: str) -> set[UUID]:

@@ -21,7 +21,7 @@ SIGNS = {
     "end unresumed": "end_reason=",
     "keep late": "SET delivery=",
     "forget": "DELETE FROM processes",
-    "again": "publish_count=%(publish_count)s",
+    "again": "UPDATE jobs SET publish_after=clock_timestamp() FROM gone",
     "due": "publish_count=(jobs.publish_count +",
 }
 """What gives each statement away."""
@@ -31,7 +31,7 @@ Answers = Mapping[str, Any]
 
 
 def name_of(statement: Any) -> str:
-    text = str(statement.compile(dialect=None)).replace(":publish_count", "%(publish_count)s")
+    text = str(statement.compile(dialect=None))
     return next(name for name, sign in SIGNS.items() if sign in text)
 
 
