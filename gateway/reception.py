@@ -103,8 +103,9 @@ class Reception:
         )
         rows = await self.line.store.rows(statement)
         if not rows:
-            if not await self.line.store.rows(processes.alive(gateway_id)):
-                raise TimeoutError("this gateway's own lease has run out: of the token that says nothing")
+            asked = sessions.resumable(digest(token), user_id=caller.user, tenant=caller.tenant)
+            if await self.line.store.rows(asked):
+                raise TimeoutError("the token is good, and this gateway's own lease has run out")
             return None
         row = rows[0]
         place = self.presence.enter(row.id)  # before anything else is waited for: the rows say that it is here

@@ -87,11 +87,6 @@ def lives(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
     return exists(select(processes.c.id).where(processes.c.id == process_id, _holds_its_lease()))
 
 
-def alive(process_id: str) -> Select[Any]:
-    """One row while this process holds its lease."""
-    return select(processes.c.id).where(processes.c.id == process_id, _holds_its_lease())
-
-
 def is_steady(process_id: str) -> ColumnElement[bool]:
     """True where this process has held its lease for so long that every other has had the time to renew.
 

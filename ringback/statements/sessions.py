@@ -102,13 +102,7 @@ def resume(
     """
     found = (
         select(sessions.c.id, sessions.c.gateway_id, sessions.c.state)
-        .where(
-            sessions.c.resume_hash.in_((resume_hash, new_hash)),
-            sessions.c.user_id == user_id,
-            sessions.c.tenant == tenant,
-            sessions.c.state != "ended",
-            (sessions.c.state != "detached") | (sessions.c.resume_until > now()),
-        )
+        .where(_may_resume((resume_hash, new_hash), user_id, tenant))
         .with_for_update()
         .cte("found")
     )
@@ -131,6 +125,11 @@ def resume(
             case((found.c.state.in_(OWNED), found.c.gateway_id)).label("old_gateway_id"),
         )
     )
+
+
+def resumable(resume_hash: bytes, *, user_id: str, tenant: str = DEFAULT_TENANT) -> Select[Any]:
+    """One row where this token is good: if it was not taken, something else was in the way."""
+    return select(sessions.c.id).where(_may_resume((resume_hash,), user_id, tenant))
 
 
 def drain(gateway_id: str) -> Update:
@@ -178,6 +177,16 @@ def owners(session_ids: Iterable[UUID]) -> Select[Any]:
     """Of these sessions, those that a gateway holds: `(id, gateway_id)`, for whoever rings its doorbell."""
     return select(sessions.c.id, sessions.c.gateway_id).where(
         sessions.c.id.in_(sorted(session_ids)), sessions.c.state.in_(OWNED), sessions.c.gateway_id.is_not(None)
+    )
+
+
+def _may_resume(hashes: Iterable[bytes], user_id: str, tenant: str) -> ColumnElement[bool]:
+    return (
+        sessions.c.resume_hash.in_(tuple(hashes))
+        & (sessions.c.user_id == user_id)
+        & (sessions.c.tenant == tenant)
+        & (sessions.c.state != "ended")
+        & ((sessions.c.state != "detached") | (sessions.c.resume_until > now()))
     )
 
 

@@ -31,6 +31,8 @@ class Story:
     """The gateway has let us in, on the connection that there is now."""
     lost_at: float | None = None
     token: str | None = None
+    resumes: str = ""
+    """The session that the token is for: it comes first, before that session greets."""
     epoch: int = 0
     begun: int = 0
     resumed: int = 0
@@ -61,7 +63,7 @@ class Story:
         if kind == "session.created":
             self._came_in(event["session"]["id"])
         elif kind == "ringback.session.resumable":
-            self.token, self.epoch = event["token"], event["epoch"]
+            self.token, self.epoch, self.resumes = event["token"], event["epoch"], event["session_id"]
         elif kind == "ringback.session.rebuilt":
             self.rebuilt += 1
             self.epoch = event["epoch"]
@@ -94,7 +96,7 @@ class Story:
         return {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
 
     def token_refused(self) -> None:
-        self.refusals.append(Refusal(time.time(), self.sessions[-1], self.epoch))
+        self.refusals.append(Refusal(time.time(), self.resumes, self.epoch))
         self.token = self.lost_at = None
 
     def closed(self, code: int) -> None:

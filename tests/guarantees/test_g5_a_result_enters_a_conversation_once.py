@@ -17,6 +17,8 @@ from tests.line import eventually
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(120)]
 
 WISHES = "jobs,resume"
+TAKING = b"delivered_epoch=ready.epoch"
+"""Of `deliveries.take_ready`, and of nothing else: sweepers move deliveries as well."""
 
 
 async def test_a_gateway_killed_after_it_took_a_result_and_before_it_wrote_it(pair: Pair) -> None:
@@ -26,7 +28,7 @@ async def test_a_gateway_killed_after_it_took_a_result_and_before_it_wrote_it(pa
         old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
         call_id = await pair.ask(old, name)
         await asyncio.to_thread(pair.begun, 1, name)
-        pair.postgres.lose_answer_to(b"SET delivery=", silently=True)
+        pair.postgres.lose_answer_to(TAKING, silently=True)
         pair.let_go(name)
         assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the result was taken"
         assert pair.delivery(call_id) == "sent"
@@ -44,7 +46,7 @@ async def test_a_gateway_that_does_not_hear_that_it_took_a_result_writes_it_all_
     async with pair.line.call(on=FIRST, ringback=WISHES) as caller:
         call_id = await pair.ask(caller, name)
         await asyncio.to_thread(pair.begun, 1, name)
-        pair.postgres.lose_answer_to(b"SET delivery=")
+        pair.postgres.lose_answer_to(TAKING)
         pair.let_go(name)
         assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the result was taken"
         await caller.hear_words(baked(name))

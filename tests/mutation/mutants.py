@@ -194,12 +194,12 @@ MUTANTS = [
         "def lose_workers(",
     ),
     gone("a resume token is used up", T_EPOCHS, SESSIONS, "            resume_hash=new_hash,\n", ""),
-    gone("a resume token is its user's", T_EPOCHS, SESSIONS, "            sessions.c.user_id == user_id,\n", ""),
+    gone("a resume token is its user's", T_EPOCHS, SESSIONS, "        & (sessions.c.user_id == user_id)\n", ""),
     gone(
         "a resume token runs out",
         T_EPOCHS,
         SESSIONS,
-        '            (sessions.c.state != "detached") | (sessions.c.resume_until > now()),\n',
+        '        & ((sessions.c.state != "detached") | (sessions.c.resume_until > now()))\n',
         "",
     ),
     gone(
