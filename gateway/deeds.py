@@ -99,13 +99,13 @@ class Deeds:
 
     async def _record(self, link: Link, record: RecordCall) -> None:
         """The row first, the message second; and an answer where there can be no row."""
-        is_new = await self.recording.record(record)
+        is_new = await self.recording.record(record, link.epoch)
         if is_new is None:
             await self._perform(link, link.brain.not_recorded(record, time.monotonic()))
             await self.recording.remember(link.brain.as_answered(record))
             self._place.bell.set()
         elif not is_new:
-            log.warning("job %s is not recorded: it is already, or this session is no longer ours", record.job.id)
+            log.warning("job %s is not recorded: it is already, or its conversation is over", record.job.id)
             await self.hang_up_unless_ours()
         else:
             log.info("job %s recorded: %s", record.job.id, record.job.name)
@@ -117,11 +117,12 @@ class Deeds:
 
     async def hang_up_unless_ours(self) -> None:
         """A session that others hold can record nothing: better no line than one that never answers."""
-        statement = sessions.owned(self._beginning.session_id, self._line.gateway_id, self._epochs.epoch)
-        try:
-            ours = await self._line.store.rows(statement)
-        except (SQLAlchemyError, OSError):
-            return
+        async with self._epochs.switching:  # an epoch that is about to begin is ours as well
+            statement = sessions.owned(self._beginning.session_id, self._line.gateway_id, self._epochs.epoch)
+            try:
+                ours = await self._line.store.rows(statement)
+            except (SQLAlchemyError, OSError):
+                return
         if not ours:
             raise Over(SUPERSEDED, "session_superseded")
 

@@ -53,7 +53,8 @@ class Epochs:
     def __init__(self, line: Line, holder: Holder) -> None:
         self._line = line
         self._holder = holder
-        self._switching = asyncio.Lock()
+        self.switching = asyncio.Lock()
+        """Held while one link follows another."""
         self._trouble_since: float | None = None
         self.epoch = holder.beginning.epoch
         """The session's own, as the row has it."""
@@ -77,7 +78,7 @@ class Epochs:
 
     async def begin_again(self, lost: Link, reason: str) -> None:
         """The link is gone: build its conversation anew, or end the session where that cannot be done in time."""
-        async with self._switching:
+        async with self.switching:
             if self._holder.link is not lost:
                 return  # somebody has seen to it
             now = time.monotonic()
@@ -112,7 +113,7 @@ class Epochs:
                 if self._holder.link is not old:
                     return
                 await asyncio.sleep(QUIET_LOOK_SECONDS)
-            async with self._switching:
+            async with self.switching:
                 if self._holder.link is not old:
                     return
                 await self._move(old, fresh)
@@ -148,6 +149,10 @@ class Epochs:
                     await link.upstream.close()
                 self._give_up_if(problem, give_up, reason)
                 continue
+            except BaseException:  # nobody else knows of this connection yet
+                if link is not None:
+                    link.upstream.abort()
+                raise
             return link
         raise AssertionError("pauses do not end")
 

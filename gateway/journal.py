@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from gateway.conversation.actions import Event
 from gateway.store import Store
@@ -69,20 +69,39 @@ class Journal:
                 self._news.set()
 
     async def flush(self) -> bool:
-        """Write all that waits; False where Postgres does not take it now."""
+        """Write all that waits; False where it cannot be written now."""
         try:
             while self._waiting:
-                batch = list(self._waiting.values())[:AT_ONCE]
-                await self._store.rows(items.keep(self._session_id, self._gateway_id, self._epoch(), batch))
-                for message in batch:  # unless it has changed meanwhile
-                    if self._waiting.get(message.item_id) is message:
-                        del self._waiting[message.item_id]
+                if not await self._write(list(self._waiting.values())[:AT_ONCE]):
+                    return False
             if self._settings is not None:
-                settings = self._settings
-                statement = sessions.set_by_client(self._session_id, self._gateway_id, self._epoch(), settings)
-                await self._store.count(statement)
-                self._settings = None if self._settings is settings else self._settings
+                await self._write_settings(self._settings)
         except (SQLAlchemyError, OSError) as problem:
             log.warning("session %s: what is said must wait (%s)", self._session_id, type(problem).__name__)
             return False
         return True
+
+    async def _write(self, batch: list[Message]) -> bool:
+        """False where nothing was written: the session is another's, or in another epoch, which the next try names."""
+        try:
+            rows = await self._store.rows(items.keep(self._session_id, self._gateway_id, self._epoch(), batch))
+        except DataError:
+            if len(batch) > 1:
+                return all([await self._write([message]) for message in batch])
+            log.exception("session %s: Postgres refuses %s", self._session_id, batch[0].item_id)
+            self._waiting.pop(batch[0].item_id, None)
+            return True
+        written = {row.item_id for row in rows}
+        for message in batch:  # unless it has changed meanwhile
+            if message.item_id in written and self._waiting.get(message.item_id) is message:
+                del self._waiting[message.item_id]
+        return bool(written)
+
+    async def _write_settings(self, settings: Event) -> None:
+        statement = sessions.set_by_client(self._session_id, self._gateway_id, self._epoch(), settings)
+        try:
+            await self._store.count(statement)
+        except DataError:
+            log.exception("session %s: Postgres refuses what the client has set", self._session_id)
+        if self._settings is settings:  # unless they have changed meanwhile
+            self._settings = None

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from gateway.conversation.actions import RecordCall
 from gateway.dispatch import Dispatch
@@ -46,14 +46,17 @@ class Recording:
         self._none_waits = asyncio.Event()
         self._none_waits.set()
 
-    async def record(self, record: RecordCall) -> bool | None:
-        """Commit the call's row. False: it is recorded already, or the session is not ours. None: Postgres is away."""
+    async def record(self, record: RecordCall, epoch: int) -> bool | None:
+        """Commit the row of a call that was made in this epoch.
+
+        False: it is recorded already, or the session is in another epoch, or another's. None: Postgres is away.
+        """
         if self._waiting >= MAX_WAITING:
             return None
         self._waiting += 1
         self._none_waits.clear()
         try:
-            return await self._insist(lambda: self._dispatch.record(record, self._epoch()), self._wait_seconds)
+            return await self._insist(lambda: self._dispatch.record(record, epoch), self._wait_seconds)
         finally:
             self._waiting -= 1
             if not self._waiting:
@@ -81,6 +84,9 @@ class Recording:
         while True:
             try:
                 return await write()
+            except DataError:
+                log.exception("Postgres refuses a call, and always will")
+                return None
             except (SQLAlchemyError, OSError) as problem:
                 if monotonic() > give_up:
                     log.error("a call cannot be recorded (%s)", type(problem).__name__)

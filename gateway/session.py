@@ -46,6 +46,8 @@ IDLE_LOOK_SECONDS = 1.0
 """After a failed look into the table, when to try again."""
 HELD_CHARS = 4 * 1024 * 1024
 """Of a client's frames while no conversation is open: a minute of audio. Beyond it the client's own buffer fills."""
+FRAME_CHARS = 64
+"""What each frame counts for beside its own length: many tiny ones have a bound as well."""
 LAST_WORDS_SECONDS = 2.0
 """What a session that ends may take to bring into its rows what it has heard."""
 QUIET_LOOK_SECONDS = 0.1
@@ -141,7 +143,7 @@ class Session:
             await self._client.send(as_text({**_ours("rebuilt"), "epoch": link.epoch, "reason": reason}))
         while self._held:
             frame = self._held.popleft()
-            self._held_chars -= len(frame)
+            self._held_chars -= len(frame) + FRAME_CHARS
             await self._hear(frame)
         self._open.set()
         self._place.bell.set()
@@ -183,7 +185,7 @@ class Session:
                 await self._hear(frame)
                 continue
             self._held.append(frame)
-            self._held_chars += len(frame)
+            self._held_chars += len(frame) + FRAME_CHARS
             if self._held_chars > HELD_CHARS:
                 await self._open.wait()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -14,6 +15,8 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 PING_SECONDS = 15.0
 PONG_SECONDS = 10.0
 """A half-open connection is noticed within 25 s."""
+SEND_SECONDS = 10.0
+"""A server that takes no event for so long is not there any more, and its pings wait behind the same full buffer."""
 CLOSE_SECONDS = 2.0
 """How long a polite goodbye may take."""
 
@@ -95,12 +98,22 @@ class WebSocketUpstream:
 
     async def send(self, event: str) -> None:
         try:
-            await self._connection.send(event)
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._connection.send(event)
         except ConnectionClosed as problem:
             raise _closed(problem) from None
+        except TimeoutError:
+            self.abort()
+            raise UpstreamClosed(1006, "it takes nothing any more") from None
 
     async def close(self) -> None:
-        await self._connection.close()
+        try:
+            async with asyncio.timeout(2 * CLOSE_SECONDS):  # its own bound begins when its buffer is empty
+                await self._connection.close()
+        except TimeoutError:
+            return
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         self._connection.transport.abort()

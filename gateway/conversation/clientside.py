@@ -62,6 +62,7 @@ class ClientSide:
     def refused(self, event_id: object) -> None:
         """The server did not take this event of the client."""
         self.settings.refused(event_id)
+        self.unheard.refused(event_id)
         self.floor.create_failed(event_id if isinstance(event_id, str) else None)
 
     def _cut_short(self, event: Event, log: ItemLog) -> list[Action]:

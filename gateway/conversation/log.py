@@ -133,13 +133,13 @@ class ItemLog:
     def _words(self, item_id: str, delta: object) -> None:
         said = self._said.get(item_id)
         if said is not None and isinstance(delta, str) and not said.is_cut and len(said.words) < MAX_TEXT_CHARS:
-            said.words += delta
+            said.words += _storable(delta)
 
     def _transcribed(self, item_id: str, transcript: object) -> list[Message]:
         said = self._said.get(item_id)
         if said is None or said.is_cut or not isinstance(transcript, str) or not transcript.strip():
             return []
-        said.parts = [{"type": "input_audio", "text": transcript.strip()[:MAX_TEXT_CHARS]}]
+        said.parts = [{"type": "input_audio", "text": _storable(transcript.strip())}]
         return [said.message()]
 
     def _note_format(self, session: Event) -> None:
@@ -167,7 +167,7 @@ def _parts(content: list[Any]) -> tuple[list[dict[str, Any]], bool]:
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         words = part.get("transcript") or part.get("text") or "" if kind else ""
-        text = words[:MAX_TEXT_CHARS] if isinstance(words, str) else ""
+        text = _storable(words) if isinstance(words, str) else ""
         if kind == "input_image":
             url = part.get("image_url")
             fits = isinstance(url, str) and len(url) <= MAX_IMAGE_CHARS
@@ -177,6 +177,11 @@ def _parts(content: list[Any]) -> tuple[list[dict[str, Any]], bool]:
         elif kind in ("output_text", "output_audio", "text", "audio") and text:
             parts.append({"type": "output_text", "text": text})
     return parts, any(part["type"] == "input_audio" for part in parts)
+
+
+def _storable(text: str) -> str:
+    """Postgres keeps no NUL, and no half of a surrogate pair."""
+    return text[:MAX_TEXT_CHARS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _cut_at_a_word(text: str, share: float) -> str:

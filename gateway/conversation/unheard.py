@@ -15,6 +15,8 @@ MAX_SPEECH_CHARS = 2_000_000
 """Thirty seconds of PCM16 in base64: longer than anybody talks without a pause."""
 MAX_SILENCE_CHARS = 64_000
 """A second before the user is heard to speak: the beginning of the first word."""
+LEAST_CHARS = 640
+"""Ten milliseconds: what a frame counts for at least, so that many tiny ones have a bound as well."""
 MAX_TYPED = 32
 """Messages; a server echoes each within a round trip."""
 
@@ -35,7 +37,8 @@ class Unheard:
         """The client's event goes out."""
         kind = event["type"]
         if kind == "input_audio_buffer.append":
-            self._keep(event, len(event["audio"]))
+            if event["audio"]:
+                self._keep(event, _weight(event))
         elif kind in ("input_audio_buffer.commit", "conversation.item.create"):
             self._keep(event, 0)
         elif kind == "input_audio_buffer.clear":
@@ -52,6 +55,13 @@ class Unheard:
             self._committed()
         elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
             self._echoed((event.get("item") or {}).get("id"))
+
+    def refused(self, event_id: object) -> None:
+        """The server wants none of this event: it would not want it the next time either."""
+        for at, sent in enumerate(self._sent):
+            if event_id is not None and sent.get("event_id") == event_id:
+                self._drop(at)
+                return
 
     def again(self) -> list[Event]:
         """What to say once more, in order."""
@@ -89,7 +99,11 @@ class Unheard:
         self._turn_ends = None
 
     def _drop(self, at: int) -> None:
-        self._chars -= len(self._sent[at].get("audio", ""))
+        self._chars -= _weight(self._sent[at])
         del self._sent[at]
         if self._turn_ends is not None and at < self._turn_ends:
             self._turn_ends -= 1
+
+
+def _weight(event: Event) -> int:
+    return max(LEAST_CHARS, len(event["audio"])) if "audio" in event else 0

@@ -128,3 +128,8 @@ def test_the_log_has_a_bound() -> None:
 )
 def test_nonsense_is_no_message(event: Event) -> None:
     assert ItemLog().hear(event) == []
+
+
+def test_what_postgres_could_not_keep_is_left_out() -> None:
+    log = ItemLog()
+    assert told(log.hear(shown("u1", typed("a\x00b\ud800")))) == [(1, "user", "ab?")]

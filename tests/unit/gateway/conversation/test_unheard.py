@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.conversation.unheard import MAX_SILENCE_CHARS, MAX_SPEECH_CHARS, MAX_TYPED, Unheard
+from gateway.conversation.unheard import LEAST_CHARS, MAX_SILENCE_CHARS, MAX_SPEECH_CHARS, MAX_TYPED, Unheard
 
 Event = dict[str, Any]
 COMMIT: Event = {"type": "input_audio_buffer.commit"}
@@ -72,3 +72,21 @@ def test_what_the_client_throws_away_is_not_said_again() -> None:
 
 def test_messages_that_no_server_echoes_have_a_bound() -> None:
     assert said(Unheard(), *(typed(f"{n}") for n in range(MAX_TYPED + 5)))[0] == "5"
+
+
+def test_what_the_server_refuses_is_not_said_again() -> None:
+    unheard = Unheard(detects_turns=False)
+    empty = {**COMMIT, "event_id": "empty"}
+    said(unheard, empty)
+    unheard.refused("empty")
+    assert said(unheard, audio("turn"), {**COMMIT, "event_id": "full"}) == ["turn", "full"]
+    unheard.heard(COMMITTED)
+    assert said(unheard) == [], "it would be one turn behind for ever"
+
+
+def test_many_tiny_frames_have_a_bound_and_empty_ones_are_not_kept() -> None:
+    unheard = Unheard()
+    for _ in range(1_000):
+        unheard.said(audio("tiny", 1))
+        unheard.said(audio("empty", 0))
+    assert len(unheard.again()) == MAX_SILENCE_CHARS // LEAST_CHARS
