@@ -35,6 +35,14 @@ async def nap(seconds: float) -> float:
     return seconds
 
 
+@tool(queue="errands", timeout=60)
+async def wait_for(path: str) -> bool:
+    """Wait until somebody makes this file."""
+    while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 — another process says so, with a file
+        await asyncio.sleep(0.2)
+    return True
+
+
 @tool(queue="errands", timeout=30)
 def doze(seconds: float) -> float:
     """Wait a while, in a thread."""

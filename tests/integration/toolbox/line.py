@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from redis import Redis
-from sqlalchemy import create_engine, select, update
+from sqlalchemy import create_engine, func, select, update
 
 from ringback.broker import TASK, make_app
 from ringback.doorbell import stream_of
@@ -96,6 +96,11 @@ class Line:
     def job(self, job_id: UUID) -> Any:
         with self.engine.connect() as connection:
             return connection.execute(select(jobs).where(jobs.c.id == job_id)).one()
+
+    def count(self, state: str) -> int:
+        """How many jobs are in this state."""
+        with self.engine.connect() as connection:
+            return int(connection.execute(select(func.count()).where(jobs.c.state == state)).scalar_one())
 
     def finished(self, job_id: UUID) -> Any:
         """The job's row, once it has an outcome."""
