@@ -21,9 +21,15 @@ TAKING = b"delivered_epoch=ready.epoch"
 """Of `deliveries.take_ready`, and of nothing else: sweepers move deliveries as well."""
 
 
+def anew(pair: Pair) -> None:
+    """A first gateway that has prepared no statement yet: a prepared one goes over its connection without its text."""
+    pair.line.processes.kill(FIRST)
+    pair.mend()
+
+
 async def test_a_gateway_killed_after_it_took_a_result_and_before_it_wrote_it(pair: Pair) -> None:
     """F10: the row says "sent", and no conversation has it, for the gateway never heard that it was committed."""
-    pair.postgres.reset()  # a statement that its connection has prepared goes over it without its text
+    await asyncio.to_thread(anew, pair)
     name = order()
     async with AsyncExitStack() as stack:
         old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
@@ -43,7 +49,7 @@ async def test_a_gateway_killed_after_it_took_a_result_and_before_it_wrote_it(pa
 
 async def test_a_gateway_that_does_not_hear_that_it_took_a_result_writes_it_all_the_same(pair: Pair) -> None:
     """F10, without the kill: the caller is still there, and waits."""
-    pair.postgres.reset()
+    await asyncio.to_thread(anew, pair)
     name = order()
     async with pair.line.call(on=FIRST, ringback=WISHES) as caller:
         call_id = await pair.ask(caller, name)
