@@ -39,7 +39,6 @@ class _Said:
     item_id: str
     role: str
     parts: list[dict[str, Any]] = field(default_factory=list)
-    is_spoken: bool = False
     words: str = ""
     """Deltas of what is being said right now."""
     sounded_ms: float = 0.0
@@ -124,7 +123,7 @@ class ItemLog:
             self._forget_oldest()
         if said.is_cut:
             return []
-        parts, said.is_spoken = _parts(item.get("content") or [])
+        parts = _parts(item.get("content") or [])
         if not parts or parts == said.parts:
             return []
         said.parts, said.words = parts, ""
@@ -161,8 +160,8 @@ class ItemLog:
             del self._said[next(iter(self._said))]
 
 
-def _parts(content: list[Any]) -> tuple[list[dict[str, Any]], bool]:
-    """The parts of an item in one shape, and whether it was spoken. Speech without words yet has an empty text."""
+def _parts(content: list[Any]) -> list[dict[str, Any]]:
+    """The parts of an item in one shape. Speech without words yet has an empty text."""
     parts: list[dict[str, Any]] = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
@@ -176,7 +175,7 @@ def _parts(content: list[Any]) -> tuple[list[dict[str, Any]], bool]:
             parts.append({"type": kind, "text": text})
         elif kind in ("output_text", "output_audio", "text", "audio") and text:
             parts.append({"type": "output_text", "text": text})
-    return parts, any(part["type"] == "input_audio" for part in parts)
+    return parts
 
 
 def _storable(text: str) -> str:

@@ -67,10 +67,6 @@ class Past:
     calls: Sequence[PastCall] = ()
 
     @property
-    def is_empty(self) -> bool:
-        return not self.messages and not self.calls
-
-    @property
     def places(self) -> list[tuple[str, int]]:
         """The calls' items, and where they stand."""
         return [(call.item_id or "", call.position) for call in self.calls if call.position != AT_THE_END]
