@@ -15,7 +15,7 @@ from gateway.bell import Bell
 from gateway.conversation.actions import RecordCall
 from gateway.store import Store
 from ringback.broker import TASK, make_app
-from ringback.statements import jobs
+from ringback.statements import admission
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Dispatch:
 
     async def record(self, record: RecordCall, epoch: int) -> bool:
         """Commit the call's row. False: it is recorded already, or the session is no longer ours."""
-        statement = jobs.admit(record.job, self._gateway_id, epoch, record.outcome)
+        statement = admission.admit(record.job, self._gateway_id, epoch, record.outcome)
         return bool(await self._store.rows(statement))
 
     async def publish(self, job_id: UUID, queue: str) -> bool:

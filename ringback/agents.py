@@ -20,6 +20,16 @@ from ringback.errors import ConfigurationError
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
+class Webhook(BaseModel):
+    """Where answers go that nobody heard: `[webhook]` in the agent's file. Signed as Standard Webhooks are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[^\s/]+")
+    secret_env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    """The gateway's environment variable that holds the secret: a file that is checked in holds none."""
+
+
 class Agent(BaseModel):
     """One agent. Field names are the Realtime API's own (session object) wherever it has one.
 
@@ -43,6 +53,20 @@ class Agent(BaseModel):
     """Calls of one session that may run at the same time; one more is refused, and the model hears why."""
     gather_seconds: float = Field(default=0.25, ge=0, le=10)
     """How long a result waits for its siblings before the model is asked to speak."""
+    quiet_seconds: float = Field(default=1.0, ge=0, le=30)
+    """For how long neither side must have spoken before a late result is brought up, or the user is told to wait."""
+    hold_seconds: float = Field(default=20.0, ge=0, le=600)
+    """How long a result waits for such a moment; then it is told as soon as the user is silent."""
+    busy_seconds: float = Field(default=10.0, ge=0, le=600)
+    """A call that is expected to wait for a worker for longer than this is announced as such, at once."""
+    max_calls_per_turn: int = Field(default=10, ge=1, le=1_000)
+    """Calls of one tool between two turns of the user; one more is refused: a model that goes round in circles."""
+    max_calls_unheard: int = Field(default=25, ge=1, le=10_000)
+    """Calls of all tools between two turns of the user, for the same reason."""
+    max_result_chars: int = Field(default=16_000, ge=500, le=200_000)
+    """Of one result as the model reads it; the rest is cut, and the model is told how much."""
+    webhook: Webhook | None = None
+    """Where answers go that come after the end of their session; None: into the history alone."""
 
     def allows(self, tool: str) -> bool:
         """True where the model may be offered `tool`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
@@ -22,6 +22,7 @@ class Call:
         session_id: the conversation that asked, a UUID as text.
         call_id: the model's own id of this call (Realtime API, `function_call` item).
         user: who is talking, as the gateway authenticated them; never what the model says.
+        claims: what else the gateway knows of them, such as a name or a role; never what the model says.
         attempt: 1 for the first run, 2 after one retry, and so on.
         deadline: when the caller stops waiting (UTC).
         arguments: the arguments as the model gave them, already checked against the schema.
@@ -31,6 +32,7 @@ class Call:
     session_id: str = "00000000-0000-0000-0000-000000000000"
     call_id: str = "call_by_hand"
     user: str = "somebody"
+    claims: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 1
     deadline: datetime | None = None
     arguments: dict[str, Any] = field(default_factory=dict)

@@ -5,7 +5,7 @@ says how far the work is; its `delivery`, apart from that, says how far the answ
 conversation. Both are drawn, edge by edge, in docs/job-states.md.
 
 Pure data: the statements in `ringback.statements` make these moves, each as one conditional UPDATE, and the
-database refuses every other (migrations/versions/0001_the_line.py).
+database refuses every other (migrations/versions/0001_the_line.py and 0003_manners.py).
 """
 
 from __future__ import annotations
@@ -57,6 +57,29 @@ class Effect(StrEnum):
     """It must not run twice, not even after a crash."""
 
 
+class CancelReason(StrEnum):
+    """Who wanted a call cancelled."""
+
+    OPERATOR = "operator"
+    CALLER = "caller"
+    """The user, by a function that the model called for them."""
+    BARGE_IN = "barge_in"
+    REPLACED = "replaced"
+    """The same call was made again, and the tool says that the newer one counts."""
+    DENIED = "denied"
+    """The user, or whoever was asked, did not approve of it."""
+    UNHEARD = "unheard"
+    """The model was answered without its row, while Postgres was away."""
+
+
+class Approval(StrEnum):
+    """Of a call that needs a yes before it may start."""
+
+    REQUESTED = "requested"
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
 LIVE = frozenset({JobState.PENDING, JobState.RUNNING})
 TERMINAL = frozenset(JobState) - LIVE
 
@@ -66,6 +89,9 @@ MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.RUNNING: TERMINAL | {JobState.PENDING},
     **{state: frozenset() for state in TERMINAL},
 }
+
+JOINED_MOVES = TERMINAL - MOVES[JobState.PENDING]
+"""Where a pending job that has joined another may go as well: it ends as that one does, and never runs."""
 
 DELIVERY_MOVES: dict[Delivery, frozenset[Delivery]] = {
     Delivery.NONE: frozenset({Delivery.READY, Delivery.HISTORY_ONLY}),
@@ -77,9 +103,9 @@ DELIVERY_MOVES: dict[Delivery, frozenset[Delivery]] = {
 }
 
 
-def may_move(old: JobState, new: JobState) -> bool:
-    """True where a job may go from `old` to `new` in one step."""
-    return new in MOVES[old]
+def may_move(old: JobState, new: JobState, *, joined: bool = False) -> bool:
+    """True where a job may go from `old` to `new` in one step; `joined`: it waits for the end of another."""
+    return new in MOVES[old] or (joined and old is JobState.PENDING and new in JOINED_MOVES)
 
 
 def may_be_delivered(old: Delivery, new: Delivery) -> bool:

@@ -5,9 +5,11 @@
     processes ──< worker_tools        a gateway or a worker, its lease, and what it serves
     sessions ──< jobs ──< job_events  a conversation, its calls, and each step each call took
     sessions ──< items                what was said, in order; a call's place in that order is `jobs.position`
+    tool_gates                        how much each limited tool bears right now, for all workers together
 
-The rules that a CHECK can say are CHECKs. Two triggers in the first migration say the rest: one refuses a move that
-`ringback.jobs` does not list, the other writes every move into `job_events`, so that no statement can forget to.
+The rules that a CHECK can say are CHECKs. Triggers say the rest: one refuses a move that `ringback.jobs`
+does not list, one writes every move into `job_events`, one ends a call that has joined another as that one ends, and
+one has an answer that nobody heard sent to a webhook, so that no statement can forget to.
 """
 
 from __future__ import annotations
@@ -59,6 +61,10 @@ def _tenant() -> Column[str]:
     return Column("tenant", Text, nullable=False, server_default=DEFAULT_TENANT)
 
 
+def _tenant_key() -> Column[str]:
+    return Column("tenant", Text, primary_key=True, server_default=DEFAULT_TENANT)
+
+
 def _time(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
     default = text("clock_timestamp()") if now else None
     return Column(name, DateTime(timezone=True), nullable=nullable and not now, server_default=default)
@@ -73,6 +79,8 @@ processes = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("queues", JSONB, nullable=False, server_default="[]"),
+    # How many calls it runs at once: what a queue's depth has to be divided by.
+    Column("slots", Integer, nullable=False, server_default="0"),
     _time("started_at", now=True),
     # Renewed every second; what a process held is taken back when this has passed.
     _time("lease_until", nullable=False),
@@ -94,7 +102,8 @@ worker_tools = Table(
     Column("timeout", Float, nullable=False),
     Column("retries", Integer, nullable=False),
     Column("effect", Text, nullable=False),
-    Column("say_after", Float),
+    Column("manners", JSONB, nullable=False, server_default="{}"),
+    Column("limits", JSONB, nullable=False, server_default="{}"),
     Column("version", Text, nullable=False),
 )
 
@@ -104,6 +113,10 @@ sessions = Table(
     Column("id", Uuid, primary_key=True),
     _tenant(),
     Column("user_id", Text, nullable=False),
+    # What is known of the user, as the gateway authenticated them: handed to tools.
+    Column("claims", JSONB, nullable=False, server_default="{}"),
+    # True where the agent names a webhook for answers that come after the end.
+    Column("has_webhook", Boolean, nullable=False, server_default=text("false")),
     Column("agent", Text, nullable=False),
     Column("model", Text),
     Column("state", Text, nullable=False, server_default="open"),
@@ -181,6 +194,12 @@ jobs = Table(
     Column("worker_id", Text),
     Column("progress", Text),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    # Who wanted that: see ringback.jobs.CancelReason.
+    Column("cancel_reason", Text),
+    # The same call that was running already: it is never run, and ends as that one does.
+    Column("joined_to", Uuid),
+    # Of a call that needs a yes: 'requested', then 'granted' or 'denied'. It is not published before it is granted.
+    Column("approval", Text),
     Column("result", JSONB(none_as_null=True)),
     Column("error", JSONB(none_as_null=True)),
     Column("delivered_epoch", BigInteger),
@@ -193,6 +212,10 @@ jobs = Table(
     _time("created_at", now=True),
     _time("started_at"),
     _time("finished_at"),
+    # An answer that nobody heard, for the agent's webhook: when it is due; nothing once it was taken.
+    _time("notify_after"),
+    Column("notify_count", Integer, nullable=False, server_default="0"),
+    _time("notified_at"),
     UniqueConstraint("session_id", "call_id"),
     CheckConstraint(_one_of("state", JobState), name="state"),
     CheckConstraint(_one_of("delivery", Delivery), name="delivery"),
@@ -204,9 +227,16 @@ jobs = Table(
         "(delivery IN ('sent', 'acked', 'replayed')) = (delivered_epoch IS NOT NULL)", name="delivered_epoch"
     ),
     CheckConstraint("attempt <= max_attempts + rescues", name="attempts"),
+    CheckConstraint(_one_of("approval", ("requested", "granted", "denied")), name="approval"),
+    CheckConstraint("approval IS DISTINCT FROM 'requested' OR state <> 'running'", name="not_before_approval"),
+    CheckConstraint("joined_to IS NULL OR state <> 'running'", name="joined_never_runs"),
     Index("ix_jobs_to_publish", "publish_after", postgresql_where=text("state = 'pending'")),
     Index("ix_jobs_running", "worker_id", postgresql_where=text("state = 'running'")),
     Index("ix_jobs_to_deliver", "session_id", postgresql_where=text("delivery = 'ready'")),
+    Index("ix_jobs_running_of_tool", "tool", postgresql_where=text("state = 'running'")),
+    Index("ix_jobs_waiting_in_queue", "queue", postgresql_where=text("state = 'pending'")),
+    Index("ix_jobs_joined", "joined_to", postgresql_where=text("joined_to IS NOT NULL")),
+    Index("ix_jobs_to_notify", "notify_after", postgresql_where=text("notify_after IS NOT NULL")),
     Index(None, "tenant", "created_at", "id"),
 )
 
@@ -223,4 +253,19 @@ job_events = Table(
     Column("worker_id", Text),
     Column("epoch", BigInteger),
     Column("error", JSONB),
+)
+
+tool_gates = Table(
+    "tool_gates",
+    metadata,
+    _tenant_key(),
+    # One row for each tool that has limits: what all workers know of it together.
+    Column("tool", Text, primary_key=True),
+    Column("tokens", Float, nullable=False, server_default="0"),
+    _time("refilled_at", now=True),
+    # In a row; and until when the tool is left alone because of them.
+    Column("failures", Integer, nullable=False, server_default="0"),
+    _time("open_until"),
+    # One call was let through, to see; nobody else is, until then.
+    _time("probe_until"),
 )

@@ -12,26 +12,17 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, overload
 
 from pydantic import BaseModel
 
-from ringback.errors import DeclarationError
+from ringback.declaring import DEFAULT_QUEUE, DEFAULT_TIMEOUT, check, chosen, per_second
 from ringback.jobs import Effect
+from ringback.manners import Audience, Late, Limits, Manners, OnBargeIn, OnDuplicate
 from ringback.schema import arguments_model, call_parameter, describe, parameters_schema
-
-DEFAULT_QUEUE = "default"
-DEFAULT_TIMEOUT = 15.0
-"""Seconds. A caller who hears nothing for longer hangs up."""
-MAX_TIMEOUT = 3_300.0
-"""Seconds. A Realtime session ends after 60 minutes; a job that outlives it answers nobody."""
-MAX_RETRIES = 10
-
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # What the Realtime API takes as a function's name.
-_QUEUE = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,8 @@ class Announcement:
         timeout: seconds that one attempt may run.
         retries: how many more attempts a failed one may be followed by.
         effect: what running it twice would mean.
-        say_after: seconds after which the model may be asked to say that it is still at it; None: never.
+        manners: how a conversation behaves around a call of it.
+        limits: how much it bears, over all workers.
     """
 
     name: str
@@ -56,7 +48,8 @@ class Announcement:
     timeout: float = DEFAULT_TIMEOUT
     retries: int = 0
     effect: Effect = Effect.PURE
-    say_after: float | None = None
+    manners: Manners = field(default_factory=Manners)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def version(self) -> str:
@@ -75,12 +68,24 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
+class Breaker:
+    """Leave a tool alone, on all workers, once it has failed `failures` times in a row.
+
+    After `seconds` one call is let through: if it succeeds, all is well again.
+    """
+
+    failures: int = 5
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """A declared tool: its announcement, and the function behind it. Calling it calls the function."""
 
     announcement: Announcement
     function: Callable[..., Any]
-    arguments: type[BaseModel]
+    arguments: type[BaseModel] | None
+    """None: the function takes the arguments as they fit the schema."""
     call_parameter: str | None = field(default=None)
 
     @property
@@ -106,8 +111,22 @@ def tool(
     queue: str = ...,
     timeout: float = ...,
     retries: int = ...,
-    effect: str = ...,
-    say_after: float | None = ...,
+    backoff: float = ...,
+    effect: str = Effect.PURE,
+    concurrency: int | None = None,
+    rate: str | None = None,
+    breaker: Breaker | None = None,
+    say_after: float | None = None,
+    say: str | None = None,
+    say_every: float | None = None,
+    on_barge_in: str = OnBargeIn.CONTINUE,
+    late: str = Late.WHEN_QUIET,
+    drop_after: float | None = None,
+    on_duplicate: str | None = None,
+    cancellable: bool | None = None,
+    requires_approval: bool = False,
+    approval_seconds: float = ...,
+    audience: str = Audience.MODEL,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -119,8 +138,22 @@ def tool(
     queue: str = DEFAULT_QUEUE,
     timeout: float = DEFAULT_TIMEOUT,
     retries: int = 0,
+    backoff: float = 0.5,
     effect: str = Effect.PURE,
+    concurrency: int | None = None,
+    rate: str | None = None,
+    breaker: Breaker | None = None,
     say_after: float | None = None,
+    say: str | None = None,
+    say_every: float | None = None,
+    on_barge_in: str = OnBargeIn.CONTINUE,
+    late: str = Late.WHEN_QUIET,
+    drop_after: float | None = None,
+    on_duplicate: str | None = None,
+    cancellable: bool | None = None,
+    requires_approval: bool = False,
+    approval_seconds: float = 60.0,
+    audience: str = Audience.MODEL,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Declare a function as a tool.
 
@@ -130,58 +163,93 @@ def tool(
         queue: the Celery queue its jobs go to; workers choose the queues they serve.
         timeout: seconds that one attempt may run.
         retries: how many more attempts may follow one that failed.
+        backoff: seconds before the second attempt; each further pause is twice as long.
         effect: "pure", "idempotent" or "at_most_once": what running it twice would mean.
-        say_after: seconds after which the model may be asked to say that it is still at it.
+        concurrency: calls that run at once, over all workers.
+        rate: calls that may begin, over all workers, such as "10/s", "30/m" or "500/h".
+        breaker: leave it alone for a while when it has failed some times in a row.
+        say_after: seconds after which the user is told that it is still running.
+        say: the words for that; the model finds its own unless given.
+        say_every: seconds from one such word to the next; once unless given.
+        on_barge_in: "continue" or "cancel", when the user begins to speak meanwhile.
+        late: "speak", "when_quiet" or "silent": how a result is brought up after the user has said something else.
+        drop_after: seconds after which a result is out of date, and not told any more.
+        on_duplicate: "join", "reject", "allow" or "replace", for the same call while one runs; "join" unless given, and
+            "reject" for an at_most_once tool.
+        cancellable: whether the caller may have it cancelled; yes unless given, and no for an at_most_once tool.
+        requires_approval: the user must say yes before it may start.
+        approval_seconds: how long that is waited for.
+        audience: "model", "client" or "both": who gets to see a result.
 
     Raises:
         DeclarationError: the declaration cannot be offered to a model; the text says what to change.
     """
 
-    def declare(function: Callable[..., Any]) -> Tool:
-        model = arguments_model(function)
-        announcement = Announcement(
-            name=name or function.__name__,
-            description=describe(function)[0],
-            parameters=parameters_schema(model),
-            queue=queue,
-            timeout=timeout,
-            retries=retries,
-            effect=_effect(function, effect),
-            say_after=say_after,
-        )
-        _check(announcement)
-        return Tool(announcement, function, model, call_parameter(function))
+    declared = partial(
+        _declare,
+        name=name,
+        queue=queue,
+        timeout=timeout,
+        retries=retries,
+        effect=effect,
+        limits={"concurrency": concurrency, "backoff": backoff, "rate": rate, "breaker": breaker},
+        manners={
+            "say_after": say_after,
+            "say": say,
+            "say_every": say_every,
+            "on_barge_in": on_barge_in,
+            "late": late,
+            "drop_after": drop_after,
+            "on_duplicate": on_duplicate,
+            "cancellable": cancellable,
+            "requires_approval": requires_approval,
+            "approval_seconds": approval_seconds,
+            "audience": audience,
+        },
+    )
+    return declared if function is None else declared(function)
 
-    return declare if function is None else declare(function)
+
+def _declare(
+    function: Callable[..., Any],
+    *,
+    name: str | None,
+    effect: str,
+    limits: dict[str, Any],
+    manners: dict[str, Any],
+    **fields: Any,
+) -> Tool:
+    label = name or function.__name__
+    kind = chosen(label, "effect", Effect, effect)
+    model = arguments_model(function)
+    announcement = Announcement(
+        name=label,
+        description=describe(function)[0],
+        parameters=parameters_schema(model),
+        effect=kind,
+        manners=_manners(label, kind, manners),
+        limits=_limits(label, **limits),
+        **fields,
+    )
+    check(announcement)
+    return Tool(announcement, function, model, call_parameter(function))
 
 
-def _effect(function: Callable[..., Any], effect: str) -> Effect:
-    try:
-        return Effect(effect)
-    except ValueError:
-        known = ", ".join(f'"{known}"' for known in Effect)
-        raise DeclarationError(f"{function.__name__}: effect={effect!r} is none of {known}.") from None
+def _manners(label: str, effect: Effect, said: dict[str, Any]) -> Manners:
+    """What is left open is decided by what running it twice would mean."""
+    once = effect is Effect.AT_MOST_ONCE
+    words: dict[str, Any] = {"on_barge_in": OnBargeIn, "late": Late, "on_duplicate": OnDuplicate, "audience": Audience}
+    open_ones = {"on_duplicate": OnDuplicate.REJECT if once else OnDuplicate.JOIN, "cancellable": not once}
+    said = {**said, **{name: value for name, value in open_ones.items() if said[name] is None}}
+    return Manners(
+        **{name: chosen(label, name, words[name], said[name]) if name in words else said[name] for name in said}
+    )
 
 
-def _check(tool: Announcement) -> None:
-    rules: list[tuple[bool, str]] = [
-        (bool(_NAME.fullmatch(tool.name)), "its name may have 1 to 64 letters, digits, _ and -; pass name=…"),
-        (bool(tool.description), "give it a docstring: the model chooses a tool by what it reads there."),
-        (bool(_QUEUE.fullmatch(tool.queue)), f"queue={tool.queue!r}: use 1 to 64 of a-z, 0-9, _, . and -."),
-        (
-            0 < tool.timeout <= MAX_TIMEOUT,
-            f"timeout={tool.timeout}: use seconds above 0, up to {MAX_TIMEOUT:.0f}.",
-        ),
-        (0 <= tool.retries <= MAX_RETRIES, f"retries={tool.retries}: use 0 to {MAX_RETRIES}."),
-        (
-            not (tool.effect is Effect.AT_MOST_ONCE and tool.retries),
-            "an at_most_once tool is never run again; leave out retries, or make it idempotent.",
-        ),
-        (
-            tool.say_after is None or tool.say_after > 0,
-            f"say_after={tool.say_after}: use seconds above 0, or None.",
-        ),
-    ]
-    for holds, sentence in rules:
-        if not holds:
-            raise DeclarationError(f"{tool.name}: {sentence}")
+def _limits(label: str, concurrency: int | None, backoff: float, rate: str | None, breaker: Breaker | None) -> Limits:
+    limits = Limits(concurrency=concurrency, backoff=backoff)
+    if rate is not None:
+        limits = replace(limits, rate=per_second(label, rate))
+    if breaker is not None:
+        limits = replace(limits, breaker_failures=breaker.failures, breaker_seconds=breaker.seconds)
+    return limits

@@ -30,6 +30,8 @@ def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
     Raises:
         ToolError: they do not fit; the text names each field and what is wrong with it.
     """
+    if tool.arguments is None:
+        return dict(arguments)
     try:
         model = tool.arguments.model_validate(arguments)
     except ValidationError as problem:

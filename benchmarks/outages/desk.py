@@ -17,8 +17,7 @@ from benchmarks.outages.crew import PATIENCE
 from ringback.broker import TASK, make_app
 from ringback.jobs import LIVE
 from ringback.settings import postgres_url
-from ringback.statements import jobs as statements
-from ringback.statements import processes
+from ringback.statements import admission, processes
 from ringback.statements.clock import now, seconds
 from ringback.statements.sessions import open_session
 from ringback.tables import job_events, jobs
@@ -56,7 +55,7 @@ class Desk:
         ids = [uuid4() for _ in range(count)]
         with self._engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
             for job_id in ids:
-                job = statements.NewJob(
+                job = admission.NewJob(
                     id=job_id,
                     session_id=self._session,
                     call_id=f"call_{job_id.hex[:24]}",
@@ -65,7 +64,7 @@ class Desk:
                     arguments=arguments,
                     tool=tool.announcement,
                 )
-                connection.execute(statements.admit(job, GATEWAY, 1))
+                connection.execute(admission.admit(job, GATEWAY, 1))
             connection.commit()
         return ids
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from ringback.jobs import CancelReason
 from ringback.outcomes import Outcome
+from ringback.statements.admission import NewJob
 from ringback.statements.items import Message
-from ringback.statements.jobs import NewJob
 
 Event: TypeAlias = dict[str, Any]
 """An event of the Realtime API, as JSON data."""
@@ -46,6 +47,22 @@ class RecordCall:
 
     job: NewJob
     outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Nobody waits for this call any more: tell its row, and through it whoever runs it."""
+
+    job_id: UUID
+    reason: CancelReason
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """The user has said yes or no to a call that waits for it."""
+
+    job_id: UUID
+    approved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,8 @@ Action: TypeAlias = (
     | SendToClient
     | LetClientIn
     | RecordCall
+    | Cancel
+    | Decide
     | Acknowledge
     | KeepMessages
     | KeepSettings

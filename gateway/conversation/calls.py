@@ -20,7 +20,7 @@ from gateway.conversation.actions import Event, RecordCall
 from ringback.agents import Agent
 from ringback.jobs import Effect
 from ringback.outcomes import Outcome, failed
-from ringback.statements.jobs import NewJob
+from ringback.statements.admission import NewJob
 from ringback.tools import Announcement
 
 MAX_ARGUMENTS_CHARS = 65_536

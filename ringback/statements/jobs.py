@@ -2,83 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Update, case, func, literal, null, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+from sqlalchemy import ColumnElement, Select, Update, case, func, literal, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from ringback.jobs import LIVE, Delivery, Effect, JobState
+from ringback.jobs import LIVE, Approval, CancelReason, Delivery, Effect, JobState
 from ringback.outcomes import Outcome
 from ringback.statements.clock import now, seconds, seconds_until
-from ringback.statements.sessions import is_ours
 from ringback.tables import jobs, sessions
-from ringback.tools import Announcement
-
-PUBLISH_GRACE_SECONDS = 2.0
-"""How long the gateway's own publish may take before a sweeper publishes as well."""
-QUEUE_WAIT_SECONDS = 30.0
-"""How long a call may wait for a free worker, on top of the time its attempts may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A call to be recorded. `tool` is None where the model asked for one that nobody serves."""
-
-    id: UUID
-    session_id: UUID
-    call_id: str
-    response_id: str | None
-    name: str
-    arguments: Any
-    tool: Announcement | None = None
-    item_id: str | None = None
-    """The `function_call` item."""
-    position: int | None = None
-    """Where that item stands in the conversation (`items.position`)."""
-
-
-def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = None) -> ReturningInsert[Any]:
-    """Record a call, once, for a session that this gateway owns in this epoch.
-
-    0 rows: the call is recorded already, or the session has moved on. With an `outcome` the job is born finished
-    (a call that was refused before any worker saw it), and its answer is ready.
-    """
-    timeout = job.tool.timeout if job.tool else 0.0
-    attempts = (job.tool.retries if job.tool else 0) + 1
-    values: dict[str, Any] = {
-        "id": literal(job.id),
-        "tenant": sessions.c.tenant,
-        "session_id": sessions.c.id,
-        "call_id": literal(job.call_id),
-        "response_id": literal(job.response_id),
-        "item_id": literal(job.item_id),
-        "position": literal(job.position, BigInteger),
-        "epoch": sessions.c.epoch,
-        "tool": literal(job.name),
-        "queue": literal(job.tool.queue if job.tool else ""),
-        "arguments": literal(job.arguments, JSONB),
-        "effect": literal(str(job.tool.effect) if job.tool else "pure"),
-        "timeout": literal(timeout),
-        "max_attempts": literal(attempts),
-        "publish_after": now() + seconds(PUBLISH_GRACE_SECONDS),
-        "deadline_at": now() + seconds(QUEUE_WAIT_SECONDS + timeout * attempts),
-        **(_born_finished(outcome) if outcome else {}),
-    }
-    source = (
-        select(*values.values())
-        .where(is_ours(job.session_id, gateway_id, epoch))
-        # An epoch that begins meanwhile waits for this and takes the call in, or this waits and records nothing.
-        .with_for_update(read=True, of=sessions)
-    )
-    return (
-        insert(jobs)
-        .from_select(list(values), source)
-        .on_conflict_do_nothing(index_elements=["session_id", "call_id"])
-        .returning(jobs.c.id)
-    )
 
 
 def claim(job_id: UUID, worker_id: str, token: UUID | None = None) -> ReturningUpdate[Any]:
@@ -97,6 +30,7 @@ def claim(job_id: UUID, worker_id: str, token: UUID | None = None) -> ReturningU
             jobs.c.cancel_requested.is_(False),
             jobs.c.deadline_at > now(),
             jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()),
+            may_be_published(),
         )
         .values(
             state=JobState.RUNNING,
@@ -120,6 +54,7 @@ def claim(job_id: UUID, worker_id: str, token: UUID | None = None) -> ReturningU
             jobs.c.deadline_at,
             seconds_until(jobs.c.deadline_at).label("seconds_left"),
             sessions.c.user_id,
+            sessions.c.claims,
         )
     )
 
@@ -224,7 +159,7 @@ def hand_back(worker_id: str) -> ReturningUpdate[Any]:
     )
 
 
-def cancel(job_id: UUID, tenant: str) -> ReturningUpdate[Any]:
+def cancel(job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERATOR) -> ReturningUpdate[Any]:
     """Nobody waits for this call any more: a pending one is over, a running one's worker is told.
 
     0 rows: there is no such job, or it is over.
@@ -240,6 +175,7 @@ def cancel(job_id: UUID, tenant: str) -> ReturningUpdate[Any]:
         )
         .values(
             cancel_requested=True,
+            cancel_reason=func.coalesce(jobs.c.cancel_reason, reason),
             state=case((waiting, JobState.CANCELLED), else_=jobs.c.state),
             error=case((waiting, func.jsonb_build_object("code", "cancelled")), else_=jobs.c.error),
             finished_at=case((waiting, now())),
@@ -249,9 +185,21 @@ def cancel(job_id: UUID, tenant: str) -> ReturningUpdate[Any]:
     )
 
 
-def note_progress(job_id: UUID, token: UUID, note: str) -> Update:
-    """What a running tool says of how far it is."""
-    return update(jobs).where(_held(job_id, token)).values(progress=note)
+def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
+    """What a running tool says of how far it is. Returns whom to ring: `session_id` and `gateway_id`."""
+    return (
+        update(jobs)
+        .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
+        .values(progress=note)
+        .returning(jobs.c.session_id, sessions.c.gateway_id)
+    )
+
+
+def progress_in(session_id: UUID) -> Select[Any]:
+    """What the running calls of a session last said of themselves: `id`, `progress`."""
+    return select(jobs.c.id, jobs.c.progress).where(
+        jobs.c.session_id == session_id, jobs.c.state == JobState.RUNNING, jobs.c.progress.is_not(None)
+    )
 
 
 def cancelled_on(worker_id: str) -> Select[Any]:
@@ -264,6 +212,11 @@ def cancelled_on(worker_id: str) -> Select[Any]:
 def outcome_of(row: Any) -> dict[str, Any]:
     """The arguments of `ringback.outcomes.from_row` out of a job's row."""
     return {"state": row.state, "result": row.result, "error": row.error}
+
+
+def may_be_published() -> ColumnElement[bool]:
+    """False for a pending call that waits for a yes, or for the end of the same call: no worker may have it."""
+    return jobs.c.joined_to.is_(None) & jobs.c.approval.is_distinct_from(Approval.REQUESTED)
 
 
 def _attempts() -> ColumnElement[int]:
@@ -287,14 +240,4 @@ def _finished(outcome: Outcome) -> dict[str, Any]:
         "error": outcome.error,
         "finished_at": now(),
         "token": None,
-    }
-
-
-def _born_finished(outcome: Outcome) -> dict[str, ColumnElement[Any]]:
-    return {
-        "state": literal(str(outcome.state)),
-        "error": literal(outcome.error, JSONB) if outcome.error else null(),
-        "created_at": func.statement_timestamp(),
-        "finished_at": func.statement_timestamp(),
-        "delivery": literal(str(Delivery.READY)),
     }

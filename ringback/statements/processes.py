@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Effect
+from ringback.manners import Limits, Manners
 from ringback.settings import LEASE_SECONDS
 from ringback.statements.clock import now, seconds
 from ringback.tables import processes, worker_tools
@@ -21,14 +22,15 @@ FORGET_AFTER_SECONDS = 3_600
 """How long a process that is gone stays in `GET /v1/workers`."""
 
 
-def register(process_id: str, kind: str, host: str, pid: int, queues: Iterable[str] = ()) -> Insert:
-    """A process begins: `kind` is "gateway" or "worker"."""
+def register(process_id: str, kind: str, host: str, pid: int, queues: Iterable[str] = (), slots: int = 0) -> Insert:
+    """A process begins: `kind` is "gateway" or "worker"; `slots` is how many calls it runs at once."""
     return insert(processes).values(
         id=process_id,
         kind=kind,
         host=host,
         pid=pid,
         queues=sorted(queues),
+        slots=slots,
         lease_until=now() + seconds(LEASE_SECONDS),
     )
 
@@ -75,7 +77,8 @@ def announce(worker_id: str, tools: Iterable[Announcement]) -> list[Insert]:
             timeout=tool.timeout,
             retries=tool.retries,
             effect=tool.effect,
-            say_after=tool.say_after,
+            manners=tool.manners.as_data(),
+            limits=tool.limits.as_data(),
             version=tool.version,
         )
         for tool in tools
@@ -148,7 +151,8 @@ def announcement(row: Any) -> Announcement:
         timeout=row.timeout,
         retries=row.retries,
         effect=Effect(row.effect),
-        say_after=row.say_after,
+        manners=Manners.from_data(row.manners),
+        limits=Limits.from_data(row.limits),
     )
 
 

@@ -12,8 +12,9 @@ from sqlalchemy import CTE, ColumnElement, Select, Update, and_, case, cast, fun
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from ringback.jobs import Delivery, Effect, JobState
+from ringback.jobs import Approval, Delivery, Effect, JobState
 from ringback.statements.clock import now, seconds
+from ringback.statements.jobs import may_be_published
 from ringback.statements.processes import is_steady, lives
 from ringback.statements.sessions import OWNED
 from ringback.tables import jobs, sessions
@@ -71,7 +72,8 @@ def time_out_overdue() -> ReturningUpdate[Any]:
     )
     begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
     state = case((begun, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
-    code = case((begun, "outcome_unknown"), else_="timed_out")
+    unapproved = jobs.c.approval == Approval.REQUESTED
+    code = case((begun, "outcome_unknown"), (unapproved, "approval_expired"), else_="timed_out")
     return _end(overdue, state, code, true()).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
@@ -115,7 +117,7 @@ def publish_again(queues: Iterable[str] | None = None) -> Update:
         queues: those of a worker that was lost, and may have taken messages from the front of one along; None: all
             queues, of a Redis that may have forgotten everything, also what a gateway has published just now.
     """
-    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING)
+    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, may_be_published())
     if queues is None:
         published = published.where(jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()))
     else:

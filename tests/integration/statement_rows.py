@@ -19,9 +19,9 @@ from sqlalchemy.pool import NullPool
 from ringback.jobs import Effect
 from ringback.outcomes import Outcome
 from ringback.settings import LEASE_SECONDS
+from ringback.statements import admission, processes, sessions
 from ringback.statements import jobs as statements
-from ringback.statements import processes, sessions
-from ringback.statements.jobs import NewJob
+from ringback.statements.admission import NewJob
 from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tables import sessions as sessions_table
@@ -69,7 +69,7 @@ class Rows:
     def asked(self, tool: Announcement | None = WEATHER, call_id: str | None = None, **columns: Any) -> UUID:
         """A job of the session, pending, and with these columns."""
         job = new_job(self.session, tool, call_id)
-        assert self.count(statements.admit(job, "gw", 1)) == 1
+        assert self.count(admission.admit(job, "gw", 1)) == 1
         if columns:
             self.set(job.id, **columns)
         return job.id

@@ -19,7 +19,7 @@ from ringback import history, outcomes
 from ringback.outcomes import Outcome
 from ringback.pages import IdRange, JobQuery, SessionQuery
 from ringback.settings import postgres_url
-from ringback.statements import deliveries, processes
+from ringback.statements import admission, deliveries, processes
 from ringback.statements import history as statements
 from ringback.statements import jobs as job_statements
 from ringback.statements import sessions as session_statements
@@ -57,8 +57,8 @@ class Line:
         job, call = uuid4(), f"call_{uuid4().hex[:8]}"
         queue = "slow" if tool == "order_status" else "default"
         announced = Announcement(tool, "d", {}, queue=queue, retries=1)
-        new = job_statements.NewJob(job, session, call, "resp_1", tool, arguments or {}, announced)
-        assert self.run(job_statements.admit(new, "gw", 1, outcome))
+        new = admission.NewJob(job, session, call, "resp_1", tool, arguments or {}, announced)
+        assert self.run(admission.admit(new, "gw", 1, outcome))
         return job
 
     def claim(self, job: UUID) -> UUID:

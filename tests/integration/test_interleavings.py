@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import update
 
 from ringback.jobs import Effect
-from ringback.statements import jobs, processes, sessions
-from ringback.statements.jobs import NewJob
+from ringback.statements import admission, processes, sessions
+from ringback.statements.admission import NewJob
 from ringback.tables import processes as processes_table
 from ringback.tools import Announcement
 from tests.integration.model.actors import JOB, SESSION, TOKEN, newcomer, owner, sweeper, time, worker
@@ -46,7 +46,7 @@ def rows(database: str) -> Iterator[RealRows]:
 
 def admit(rows: RealRows, tool: Announcement) -> None:
     new = NewJob(JOB, SESSION, "call_1", "resp_1", tool.name, {}, tool, "item_1", 1)
-    assert rows.ids(jobs.admit(new, "gw-1", 1)) == {JOB}
+    assert rows.ids(admission.admit(new, "gw-1", 1)) == {JOB}
 
 
 @pytest.mark.long

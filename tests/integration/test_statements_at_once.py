@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Executable
 
 from ringback.outcomes import failed, succeeded
-from ringback.statements import deliveries, items, jobs, sessions
+from ringback.statements import admission, deliveries, items, jobs, sessions
 from ringback.statements.items import Message
 from tests.integration.statement_rows import Rows, new_job, world
 from tests.integration.two_connections import PATIENCE, Other, another, held
@@ -75,7 +75,7 @@ def test_a_resumption_that_failed_leaves_the_token_to_the_other(rows: Rows, othe
 
 def test_a_call_that_was_first_is_in_the_log_of_the_new_epoch(rows: Rows, other: Other) -> None:
     job = new_job(rows.session)
-    assert rows.connection.execute(jobs.admit(job, "gw", 1)).all()
+    assert rows.connection.execute(admission.admit(job, "gw", 1)).all()
     rebuilt = other.waits(*rebuilding(rows))
     rows.connection.commit()
     _, _, calls, _ = rebuilt.result(PATIENCE)
@@ -84,7 +84,7 @@ def test_a_call_that_was_first_is_in_the_log_of_the_new_epoch(rows: Rows, other:
 
 def test_a_call_that_came_second_is_not_recorded(rows: Rows, other: Other) -> None:
     rows.connection.execute(sessions.next_epoch(rows.session, "gw", 1))
-    admitted = other.waits(jobs.admit(new_job(rows.session), "gw", 1))
+    admitted = other.waits(admission.admit(new_job(rows.session), "gw", 1))
     rows.connection.commit()
     assert admitted.result(PATIENCE) == [[]]
 
@@ -212,7 +212,7 @@ def in_wrong_order(rows: Rows) -> list[UUID]:
     """Four answers, in id order, written in the opposite one: whoever does not sort meets whoever does."""
     made = sorted((new_job(rows.session, None) for _ in range(4)), key=lambda job: job.id)
     for place, job in reversed(list(enumerate(made))):
-        admitted = jobs.admit(new_job(rows.session, None, f"call_{9 - place}", id=job.id), "gw", 1, NO)
+        admitted = admission.admit(new_job(rows.session, None, f"call_{9 - place}", id=job.id), "gw", 1, NO)
         assert rows.count(admitted) == 1
     return [job.id for job in made]
 

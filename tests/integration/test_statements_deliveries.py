@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from ringback.outcomes import failed, from_row, succeeded
-from ringback.statements import deliveries, jobs, sessions
+from ringback.statements import admission, deliveries, sessions
 from ringback.statements.deliveries import TAKE_AT_ONCE
 from ringback.statements.jobs import outcome_of
 from tests.integration.statement_rows import Rows, connected, new_job, world
@@ -34,7 +34,7 @@ def test_what_is_ready_is_taken_once_with_its_outcome(rows: Rows) -> None:
 
 def test_a_refusal_is_taken_like_a_result(rows: Rows) -> None:
     refusal = failed("unknown_tool", "There is none.")
-    rows.count(jobs.admit(new_job(rows.session, None), "gw", 1, refusal))
+    rows.count(admission.admit(new_job(rows.session, None), "gw", 1, refusal))
     (taken,) = rows.run(deliveries.take_ready(rows.session, "gw", 1))
     assert from_row(**outcome_of(taken)) == refusal
 
@@ -86,7 +86,7 @@ def test_a_session_takes_nothing_of_another(rows: Rows) -> None:
 def test_a_long_queue_of_answers_is_taken_in_steps(rows: Rows) -> None:
     refusal = failed("unknown_tool", "No.")
     for _ in range(TAKE_AT_ONCE + 1):
-        rows.connection.execute(jobs.admit(new_job(rows.session, None), "gw", 1, refusal))
+        rows.connection.execute(admission.admit(new_job(rows.session, None), "gw", 1, refusal))
     rows.connection.commit()
     assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == TAKE_AT_ONCE
     assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == 1

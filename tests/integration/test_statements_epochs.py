@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from ringback.outcomes import succeeded
-from ringback.statements import deliveries, items, jobs, sessions, sweeps
+from ringback.statements import admission, deliveries, items, jobs, sessions, sweeps
 from ringback.statements.items import Message
 from tests.integration.statement_rows import ORDER, Rows, new_job, seconds_from_now, world
 
@@ -75,7 +75,7 @@ def test_an_old_epoch_records_takes_keeps_and_ends_nothing(rows: Rows) -> None:
     rows.answered(succeeded("sunny"))
     (row,) = rows.run(sessions.next_epoch(rows.session, "gw", 1))
     assert row.epoch == 2
-    assert rows.run(jobs.admit(new_job(rows.session), "gw", 1)) == []
+    assert rows.run(admission.admit(new_job(rows.session), "gw", 1)) == []
     assert rows.run(deliveries.take_ready(rows.session, "gw", 1)) == []
     assert rows.run(items.keep(rows.session, "gw", 1, [said(1)])) == []
     assert rows.run(items.replay(rows.session, "gw", 1)) == []

@@ -11,8 +11,8 @@ import pytest
 
 from ringback.jobs import JobState
 from ringback.outcomes import Outcome, failed, succeeded, timed_out
-from ringback.statements import jobs
-from ringback.statements.jobs import QUEUE_WAIT_SECONDS
+from ringback.statements import admission, jobs
+from ringback.statements.admission import QUEUE_WAIT_SECONDS
 from ringback.tools import Announcement
 from tests.integration.statement_rows import ORDER, WEATHER, Rows, connected, new_job, seconds_from_now, world
 
@@ -43,29 +43,29 @@ def test_a_call_is_admitted_with_all_that_a_run_needs(rows: Rows) -> None:
 
 def test_a_repeated_call_is_admitted_once_whatever_its_id(rows: Rows) -> None:
     job = new_job(rows.session)
-    assert rows.count(jobs.admit(job, "gw", 1)) == 1
-    assert rows.count(jobs.admit(job, "gw", 1)) == 0
-    assert rows.count(jobs.admit(replace(job, id=uuid4()), "gw", 1)) == 0
+    assert rows.count(admission.admit(job, "gw", 1)) == 1
+    assert rows.count(admission.admit(job, "gw", 1)) == 0
+    assert rows.count(admission.admit(replace(job, id=uuid4()), "gw", 1)) == 0
 
 
 @pytest.mark.parametrize(("gateway", "epoch"), [("gw2", 1), ("nobody", 1), ("gw", 0), ("gw", 2)])
 def test_only_the_owner_in_its_epoch_admits(rows: Rows, gateway: str, epoch: int) -> None:
-    assert rows.count(jobs.admit(new_job(rows.session), gateway, epoch)) == 0
+    assert rows.count(admission.admit(new_job(rows.session), gateway, epoch)) == 0
 
 
 def test_a_session_that_nobody_opened_admits_nothing(rows: Rows) -> None:
-    assert rows.count(jobs.admit(new_job(uuid4()), "gw", 1)) == 0
+    assert rows.count(admission.admit(new_job(uuid4()), "gw", 1)) == 0
 
 
 @pytest.mark.parametrize(("state", "admitted"), [("open", 1), ("draining", 1), ("detached", 0), ("ended", 0)], ids=str)
 def test_a_session_that_is_not_held_admits_nothing(rows: Rows, state: str, admitted: int) -> None:
     rows.set_state(state)
-    assert rows.count(jobs.admit(new_job(rows.session), "gw", 1)) == admitted
+    assert rows.count(admission.admit(new_job(rows.session), "gw", 1)) == admitted
 
 
 def test_a_refused_call_is_born_finished_with_its_answer_ready(rows: Rows) -> None:
     refused = new_job(rows.session, None)
-    assert rows.count(jobs.admit(refused, "gw", 1, failed("unknown_tool", "No."))) == 1
+    assert rows.count(admission.admit(refused, "gw", 1, failed("unknown_tool", "No."))) == 1
     job = rows.job(refused.id)
     assert (job.state, job.delivery, job.queue) == ("failed", "ready", "")
     assert job.error == {"code": "unknown_tool", "message": "No."}
@@ -76,24 +76,24 @@ def test_a_refused_call_is_born_finished_with_its_answer_ready(rows: Rows) -> No
 @pytest.mark.parametrize("arguments", [{}, {"city": "Ro\nme ✓"}, [1], "not JSON {", None, 7, {"a": {"b": [None, 1.5]}}])
 def test_arguments_are_kept_as_they_came(rows: Rows, arguments: Any) -> None:
     asked = new_job(rows.session, None, arguments=arguments)
-    assert rows.count(jobs.admit(asked, "gw", 1, failed("invalid_arguments", "No."))) == 1
+    assert rows.count(admission.admit(asked, "gw", 1, failed("invalid_arguments", "No."))) == 1
     assert rows.job(asked.id).arguments == arguments
 
 
 def test_a_call_of_no_known_response_is_admitted(rows: Rows) -> None:
-    assert rows.count(jobs.admit(new_job(rows.session, response_id=None), "gw", 1)) == 1
+    assert rows.count(admission.admit(new_job(rows.session, response_id=None), "gw", 1)) == 1
 
 
 def test_two_gateways_that_admit_one_call_at_once_make_one_job(database: str, rows: Rows) -> None:
     job = new_job(rows.session)
     with connected(database) as other:
-        assert len(other.execute(jobs.admit(job, "gw", 1)).all()) == 1
+        assert len(other.execute(admission.admit(job, "gw", 1)).all()) == 1
         rows.connection.exec_driver_sql("SET lock_timeout = '100ms'")
         with pytest.raises(Exception, match="lock timeout"):  # It waits for the first to be decided.
-            rows.count(jobs.admit(job, "gw", 1))
+            rows.count(admission.admit(job, "gw", 1))
         rows.connection.rollback()
         other.commit()
-    assert rows.count(jobs.admit(job, "gw", 1)) == 0
+    assert rows.count(admission.admit(job, "gw", 1)) == 0
 
 
 # — claimed —

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Executable, select, update
 
 from ringback.outcomes import succeeded
-from ringback.statements import clock, jobs, processes, sessions, sweeps
+from ringback.statements import admission, clock, jobs, processes, sessions, sweeps
 from ringback.statements.sweeps import TAKEN_ALONG
 from ringback.tables import jobs as jobs_table
 from ringback.tables import processes as processes_table
@@ -95,7 +95,7 @@ def test_a_draining_gateway_holds_its_sessions_and_nobody_elses(rows: Rows) -> N
     assert rows.session_row().state == "draining"
     assert rows.count(sessions.drain("gw")) == 0
     assert [(row.id, row.epoch) for row in rows.run(sessions.held("gw"))] == [(rows.session, 1)]
-    assert rows.count(jobs.admit(new_job(rows.session), "gw", 1)) == 1, "what is under way goes on"
+    assert rows.count(admission.admit(new_job(rows.session), "gw", 1)) == 1, "what is under way goes on"
 
 
 @pytest.mark.parametrize("state", ["detached", "ended"])
@@ -172,7 +172,7 @@ def test_a_retry_waits_its_backoff_whatever_was_lost(rows: Rows) -> None:
 
 def test_the_oldest_of_a_long_queue_are_published_first(rows: Rows) -> None:
     for _ in range(TAKEN_ALONG + 1):
-        rows.connection.execute(jobs.admit(new_job(rows.session), "gw", 1))
+        rows.connection.execute(admission.admit(new_job(rows.session), "gw", 1))
     rows.connection.execute(update(jobs_table).values(publish_count=1, publish_after=seconds_from_now(30)))
     rows.connection.commit()
     youngest = rows.asked(publish_count=1, publish_after=seconds_from_now(30))

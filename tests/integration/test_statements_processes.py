@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import literal, select, update
 
+from ringback.manners import Manners
 from ringback.settings import LEASE_SECONDS
 from ringback.statements import processes
 from ringback.statements.processes import FORGET_AFTER_SECONDS, announcement, is_steady, lives
@@ -99,7 +100,9 @@ def test_the_job_of_a_forgotten_worker_keeps_its_name(rows: Rows) -> None:
 
 
 def test_a_tool_comes_back_as_it_was_announced(rows: Rows) -> None:
-    said = replace(WEATHER, parameters={"type": "object", "properties": {"ö": {"enum": [1, None]}}}, say_after=2.5)
+    said = replace(
+        WEATHER, parameters={"type": "object", "properties": {"ö": {"enum": [1, None]}}}, manners=Manners(say_after=2.5)
+    )
     announce(rows, "w", said, ORDER)
     served = {row.name: announcement(row) for row in rows.run(processes.live_tools())}
     assert {name: asdict(tool) for name, tool in served.items()} == {"weather": asdict(said), "order": asdict(ORDER)}

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Executable, select, update
 
 from ringback.outcomes import MESSAGES, from_row, succeeded
-from ringback.statements import clock, deliveries, jobs, processes, sweeps
+from ringback.statements import admission, clock, deliveries, jobs, processes, sweeps
 from ringback.statements.jobs import outcome_of
 from ringback.statements.sweeps import AT_ONCE, FENCE_GRACE_SECONDS, MAX_RESCUES
 from ringback.tables import jobs as jobs_table
@@ -239,7 +239,7 @@ def test_the_sessions_of_a_gateway_that_lives_go_on(rows: Rows) -> None:
 
 def many_asked(rows: Rows, number: int, **columns: Any) -> None:
     for _ in range(number):
-        rows.connection.execute(jobs.admit(new_job(rows.session), "gw", 1))
+        rows.connection.execute(admission.admit(new_job(rows.session), "gw", 1))
     rows.connection.execute(update(jobs_table).values(**columns))
     rows.connection.commit()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
+ADMISSION = "ringback/statements/admission.py"
 PROCESSES, SESSIONS = "ringback/statements/processes.py", "ringback/statements/sessions.py"
 ITEMS, DELIVERIES = "ringback/statements/items.py", "ringback/statements/deliveries.py"
 MIGRATION, DEEDS = "migrations/versions/0001_the_line.py", "gateway/deeds.py"
@@ -77,7 +78,7 @@ MUTANTS = [
     gone(
         "the epoch, in admit",
         T_EPOCHS,
-        JOBS,
+        ADMISSION,
         "is_ours(job.session_id, gateway_id, epoch)",
         "is_ours(job.session_id, gateway_id, sessions.c.epoch)",
     ),
@@ -87,7 +88,7 @@ MUTANTS = [
     gone("the epoch, in acknowledge", T_BACK, DELIVERIES, "jobs.c.delivered_epoch == epoch,", "", "def acknowledge("),
     gone("the epoch, in next_epoch", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def next_epoch("),
     gone("the epoch, in end_session", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def end_session("),
-    gone("admit waits for an epoch that begins", T_ONCE, JOBS, SHARE),
+    gone("admit waits for an epoch that begins", T_ONCE, ADMISSION, SHARE),
     gone("take_ready waits for an epoch that begins", T_ONCE, DELIVERIES, SHARE),
     gone("keep waits for an epoch that begins", T_ONCE, ITEMS, SHARE),
     gone("the lease, in take_ready", T_BACK, DELIVERIES, ", lives(literal(gateway_id))"),
@@ -96,7 +97,7 @@ MUTANTS = [
         T_JOBS,
         (
             Change(MIGRATION, "    CONSTRAINT uq_jobs_session_id_call_id UNIQUE (session_id, call_id),\n", ""),
-            Change(JOBS, '(index_elements=["session_id", "call_id"])', "()"),
+            Change(ADMISSION, '(index_elements=["session_id", "call_id"])', "()"),
         ),
     ),
     gone(

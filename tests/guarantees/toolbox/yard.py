@@ -22,7 +22,7 @@ from sqlalchemy import func, select, text, update
 
 from cli.processes import Process, ProcessGroup
 from cli.stack import our
-from ringback.statements import jobs as statements
+from ringback.statements import admission
 from ringback.tables import job_events, jobs
 from tests.guarantees.toolbox import FOLDER, GO, trade
 from tests.integration.toolbox.line import GATEWAY, Line, eventually
@@ -90,7 +90,7 @@ class Yard(Line):
 
     def admit(self, name: str, **arguments: Any) -> UUID:
         """Record a call, as a gateway does, and tell nobody."""
-        job = statements.NewJob(
+        job = admission.NewJob(
             id=uuid4(),
             session_id=self.session,
             call_id=f"call_{uuid4().hex[:16]}",
@@ -99,7 +99,7 @@ class Yard(Line):
             arguments=arguments,
             tool=getattr(trade, name).announcement,
         )
-        assert self.run(statements.admit(job, GATEWAY, 1)) == 1
+        assert self.run(admission.admit(job, GATEWAY, 1)) == 1
         return job.id
 
     def overdue(self, job_id: UUID) -> None:

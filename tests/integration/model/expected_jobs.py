@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from ringback.statements.jobs import PUBLISH_GRACE_SECONDS, QUEUE_WAIT_SECONDS
+from ringback.statements.admission import PUBLISH_GRACE_SECONDS, QUEUE_WAIT_SECONDS
 from ringback.statements.sweeps import FENCE_GRACE_SECONDS, MAX_RESCUES, REPUBLISH_SECONDS
 from ringback.tools import Announcement
 from tests.integration.model.expected import OWNED, Expected, Job

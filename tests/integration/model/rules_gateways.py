@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from ringback.outcomes import failed
-from ringback.statements import deliveries, items, jobs, sessions
+from ringback.statements import admission, deliveries, items, jobs, sessions
+from ringback.statements.admission import NewJob
 from ringback.statements.items import Message
-from ringback.statements.jobs import NewJob
 from tests.integration.model.story import GATEWAYS, TOOLS, Conversation, Story
 
 some = st.integers(0, 7)
@@ -36,7 +36,7 @@ class GatewayRules(Story):
         each, announced = self.pick(self.conversations, which), self.pick(TOOLS, tool)
         job, call, position = UUID(int=self.number() << 64), f"call_{self.number()}", each.position + 1
         new = NewJob(job, each.session, call, "resp_1", announced.name, {}, announced, f"item_{call}", position)
-        found = self.real.ids(jobs.admit(new, each.gateway, each.epoch, REFUSED if what == "refused" else None))
+        found = self.real.ids(admission.admit(new, each.gateway, each.epoch, REFUSED if what == "refused" else None))
         assert found == self.expected.admit(job, each.session, each.gateway, each.epoch, call, announced, position)
         self.count("admit", found)
         if found:
@@ -53,7 +53,7 @@ class GatewayRules(Story):
         each = self.pick(self.conversations, which)
         known = self.pick(list(self.expected.jobs.values()), job)
         again = NewJob(UUID(int=self.number() << 64), known.session, known.call_id, None, "look", {}, TOOLS[0])
-        assert self.real.ids(jobs.admit(again, each.gateway, each.epoch)) == set()
+        assert self.real.ids(admission.admit(again, each.gateway, each.epoch)) == set()
         self.seen["refused: repeated call"] += 1
 
     @precondition(believes)

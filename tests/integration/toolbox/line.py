@@ -20,8 +20,7 @@ from sqlalchemy import create_engine, func, select, update
 from ringback.broker import TASK, make_app
 from ringback.doorbell import stream_of
 from ringback.settings import postgres_url
-from ringback.statements import jobs as statements
-from ringback.statements import processes
+from ringback.statements import admission, processes
 from ringback.statements.clock import now, seconds
 from ringback.statements.sessions import open_session
 from ringback.tables import jobs
@@ -72,7 +71,7 @@ class Line:
     def admit(self, name: str, **arguments: Any) -> UUID:
         """Record a call, as a gateway does, and tell nobody."""
         tool = vars(errands).get(name)
-        job = statements.NewJob(
+        job = admission.NewJob(
             id=uuid4(),
             session_id=self.session,
             call_id=f"call_{uuid4().hex[:8]}",
@@ -81,7 +80,7 @@ class Line:
             arguments=arguments,
             tool=tool.announcement if isinstance(tool, Tool) else errands.echo.announcement,
         )
-        assert self.run(statements.admit(job, GATEWAY, 1)) == 1
+        assert self.run(admission.admit(job, GATEWAY, 1)) == 1
         return job.id
 
     def publish(self, job_id: object, queue: str = "errands") -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from ringback import Call, Tool, tool
 from ringback.errors import ConfigurationError, DeclarationError
 from ringback.jobs import Effect
+from ringback.manners import Limits, Manners
 from ringback.tools import Announcement
 
 
@@ -43,7 +44,8 @@ def test_a_bare_decorator_takes_the_defaults() -> None:
         "timeout": 15.0,
         "retries": 0,
         "effect": Effect.PURE,
-        "say_after": None,
+        "manners": asdict(Manners()),
+        "limits": asdict(Limits()),
     }
 
 
@@ -51,7 +53,7 @@ def test_everything_can_be_said() -> None:
     declared = tool(name="w-1", queue="slow.eu", timeout=0.5, retries=10, effect="idempotent", say_after=3)(weather)
     announced = declared.announcement
     assert (announced.name, announced.queue, announced.timeout) == ("w-1", "slow.eu", 0.5)
-    assert (announced.retries, announced.effect, announced.say_after) == (10, Effect.IDEMPOTENT, 3)
+    assert (announced.retries, announced.effect, announced.manners.say_after) == (10, Effect.IDEMPOTENT, 3)
 
 
 def test_a_declared_function_is_still_called_as_one() -> None:
@@ -89,7 +91,8 @@ def test_a_version_changes_with_the_declaration_and_with_nothing_else() -> None:
         replace(one, timeout=1.0),
         replace(one, retries=1),
         replace(one, effect=Effect.IDEMPOTENT),
-        replace(one, say_after=1.0),
+        replace(one, manners=Manners(say_after=1.0)),
+        replace(one, limits=Limits(concurrency=1)),
     ]
     assert len({one.version, *(announcement.version for announcement in changed)}) == len(changed) + 1
 

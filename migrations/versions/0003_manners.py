@@ -1,0 +1,162 @@
+"""How a conversation behaves around its calls: joined calls, approvals, limits over all workers, webhooks."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+TABLES = """
+ALTER TABLE processes ADD COLUMN slots integer NOT NULL DEFAULT 0;
+
+ALTER TABLE worker_tools
+    ADD COLUMN manners jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN limits jsonb NOT NULL DEFAULT '{}';
+UPDATE worker_tools SET manners = jsonb_build_object('say_after', say_after) WHERE say_after IS NOT NULL;
+ALTER TABLE worker_tools DROP COLUMN say_after;
+
+ALTER TABLE sessions
+    ADD COLUMN claims jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN has_webhook boolean NOT NULL DEFAULT false;
+
+ALTER TABLE jobs
+    ADD COLUMN cancel_reason text,
+    ADD COLUMN joined_to uuid,
+    ADD COLUMN approval text,
+    ADD COLUMN notify_after timestamptz,
+    ADD COLUMN notify_count integer NOT NULL DEFAULT 0,
+    ADD COLUMN notified_at timestamptz,
+    ADD CONSTRAINT ck_jobs_approval CHECK (approval IN ('requested', 'granted', 'denied')),
+    ADD CONSTRAINT ck_jobs_not_before_approval CHECK (approval IS DISTINCT FROM 'requested' OR state <> 'running'),
+    ADD CONSTRAINT ck_jobs_joined_never_runs CHECK (joined_to IS NULL OR state <> 'running');
+CREATE INDEX ix_jobs_running_of_tool ON jobs (tool) WHERE state = 'running';
+CREATE INDEX ix_jobs_waiting_in_queue ON jobs (queue) WHERE state = 'pending';
+CREATE INDEX ix_jobs_joined ON jobs (joined_to) WHERE joined_to IS NOT NULL;
+CREATE INDEX ix_jobs_to_notify ON jobs (notify_after) WHERE notify_after IS NOT NULL;
+
+CREATE TABLE tool_gates (
+    tenant text NOT NULL DEFAULT 'default',
+    tool text NOT NULL,
+    tokens double precision NOT NULL DEFAULT 0,
+    refilled_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    failures integer NOT NULL DEFAULT 0,
+    open_until timestamptz,
+    probe_until timestamptz,
+    CONSTRAINT pk_tool_gates PRIMARY KEY (tenant, tool)
+);
+"""
+
+# As in 0001, and: a call that has joined another may end without having run.
+GUARD = """
+CREATE OR REPLACE FUNCTION jobs_refuse_illegal_moves() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state <> OLD.state AND NOT (
+        (OLD.state = 'pending' AND NEW.state IN ('running', 'timed_out', 'cancelled'))
+        OR (OLD.state = 'pending' AND OLD.joined_to IS NOT NULL
+            AND NEW.state IN ('succeeded', 'failed', 'dead', 'unknown'))
+        OR (OLD.state = 'running' AND NEW.state IN ('pending', 'succeeded', 'failed', 'timed_out',
+                                                    'cancelled', 'dead', 'unknown'))
+    ) THEN
+        RAISE EXCEPTION 'job % may not go from % to %', OLD.id, OLD.state, NEW.state USING ERRCODE = 'check_violation';
+    END IF;
+{unchanged}"""
+
+OLD_GUARD = """
+CREATE OR REPLACE FUNCTION jobs_refuse_illegal_moves() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state <> OLD.state AND NOT (
+        (OLD.state = 'pending' AND NEW.state IN ('running', 'timed_out', 'cancelled'))
+        OR (OLD.state = 'running' AND NEW.state IN ('pending', 'succeeded', 'failed', 'timed_out',
+                                                    'cancelled', 'dead', 'unknown'))
+    ) THEN
+        RAISE EXCEPTION 'job % may not go from % to %', OLD.id, OLD.state, NEW.state USING ERRCODE = 'check_violation';
+    END IF;
+{unchanged}"""
+
+UNCHANGED = """    IF NEW.delivery <> OLD.delivery AND NOT (
+        (OLD.delivery = 'none' AND NEW.delivery IN ('ready', 'history_only'))
+        OR (OLD.delivery = 'ready' AND NEW.delivery IN ('sent', 'replayed', 'history_only'))
+        OR (OLD.delivery = 'sent' AND NEW.delivery IN ('acked', 'replayed', 'history_only'))
+        OR (OLD.delivery = 'acked' AND NEW.delivery = 'replayed')
+    ) THEN
+        RAISE EXCEPTION 'the answer of job % may not go from % to %', OLD.id, OLD.delivery, NEW.delivery
+            USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.finished_at IS NOT NULL AND (NEW.result, NEW.error, NEW.finished_at)
+                                       IS DISTINCT FROM (OLD.result, OLD.error, OLD.finished_at) THEN
+        RAISE EXCEPTION 'the outcome of job % is written', OLD.id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+"""
+
+# The lock on the call that is joined keeps the two orders apart: it ends after this is there, or before, and is copied.
+JOINING = """
+CREATE FUNCTION jobs_join() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    first jobs%ROWTYPE;
+BEGIN
+    SELECT * INTO first FROM jobs WHERE id = NEW.joined_to AND session_id = NEW.session_id FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'job % joins no job of its session', NEW.id USING ERRCODE = 'check_violation';
+    END IF;
+    NEW.deadline_at := first.deadline_at + interval '5 seconds';
+    IF first.finished_at IS NOT NULL THEN
+        NEW.state := first.state;
+        NEW.result := first.result;
+        NEW.error := first.error;
+        NEW.finished_at := clock_timestamp();
+        NEW.delivery := 'ready';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER jobs_join BEFORE INSERT ON jobs
+    FOR EACH ROW WHEN (NEW.joined_to IS NOT NULL) EXECUTE FUNCTION jobs_join();
+
+CREATE FUNCTION jobs_end_joined() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE jobs SET state = NEW.state, result = NEW.result, error = NEW.error, finished_at = NEW.finished_at,
+                    delivery = NEW.delivery
+    WHERE joined_to = NEW.id AND state = 'pending';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER jobs_end_joined AFTER UPDATE ON jobs
+    FOR EACH ROW WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL) EXECUTE FUNCTION jobs_end_joined();
+"""
+
+NOTIFYING = """
+CREATE FUNCTION jobs_notify_webhook() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM sessions WHERE id = NEW.session_id AND has_webhook) THEN
+        NEW.notify_after := clock_timestamp();
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER jobs_notify_webhook BEFORE UPDATE ON jobs
+    FOR EACH ROW WHEN (NEW.delivery = 'history_only' AND OLD.delivery <> 'history_only')
+    EXECUTE FUNCTION jobs_notify_webhook();
+"""
+
+
+def upgrade() -> None:
+    for statements in (TABLES, GUARD.format(unchanged=UNCHANGED), JOINING, NOTIFYING):
+        op.execute(statements)
+
+
+def downgrade() -> None:
+    op.execute("DROP TRIGGER jobs_notify_webhook ON jobs; DROP FUNCTION jobs_notify_webhook")
+    op.execute("DROP TRIGGER jobs_end_joined ON jobs; DROP TRIGGER jobs_join ON jobs")
+    op.execute("DROP FUNCTION jobs_end_joined, jobs_join")
+    op.execute(OLD_GUARD.format(unchanged=UNCHANGED))
+    op.execute("DROP TABLE tool_gates")
+    # What waits for a yes, or for another call, is answered by its deadline.
+    op.execute(
+        "ALTER TABLE jobs DROP COLUMN cancel_reason, DROP COLUMN joined_to, DROP COLUMN approval, "
+        "DROP COLUMN notify_after, DROP COLUMN notify_count, DROP COLUMN notified_at"
+    )
+    op.execute("ALTER TABLE sessions DROP COLUMN claims, DROP COLUMN has_webhook")
+    op.execute("ALTER TABLE worker_tools ADD COLUMN say_after double precision")
+    op.execute("UPDATE worker_tools SET say_after = (manners ->> 'say_after')::double precision")
+    op.execute("ALTER TABLE worker_tools DROP COLUMN manners, DROP COLUMN limits")
+    op.execute("ALTER TABLE processes DROP COLUMN slots")
