@@ -180,6 +180,8 @@ jobs = Table(
     # The model's own text where it is no JSON object: the history keeps what was really asked.
     Column("arguments", JSONB, nullable=False),
     Column("effect", Text, nullable=False),
+    # As the tool was declared when it was asked for: who may see its result, how late it may come.
+    Column("manners", JSONB, nullable=False, server_default="{}"),
     Column("timeout", Float, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("state", Text, nullable=False, server_default=JobState.PENDING),

@@ -21,6 +21,7 @@ ALTER TABLE sessions
     ADD COLUMN has_webhook boolean NOT NULL DEFAULT false;
 
 ALTER TABLE jobs
+    ADD COLUMN manners jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN cancel_reason text,
     ADD COLUMN joined_to uuid,
     ADD COLUMN approval text,
@@ -152,7 +153,7 @@ def downgrade() -> None:
     op.execute("DROP TABLE tool_gates")
     # What waits for a yes, or for another call, is answered by its deadline.
     op.execute(
-        "ALTER TABLE jobs DROP COLUMN cancel_reason, DROP COLUMN joined_to, DROP COLUMN approval, "
+        "ALTER TABLE jobs DROP COLUMN manners, DROP COLUMN cancel_reason, DROP COLUMN joined_to, DROP COLUMN approval, "
         "DROP COLUMN notify_after, DROP COLUMN notify_count, DROP COLUMN notified_at"
     )
     op.execute("ALTER TABLE sessions DROP COLUMN claims, DROP COLUMN has_webhook")

@@ -75,6 +75,7 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
         "tool": literal(job.name),
         "queue": literal(job.tool.queue if job.tool else ""),
         "arguments": literal(job.arguments, JSONB),
+        "manners": literal(job.tool.manners.as_data() if job.tool else {}, JSONB),
         "effect": literal(str(job.tool.effect) if job.tool else "pure"),
         "timeout": literal(timeout),
         "max_attempts": literal(attempts),

@@ -20,3 +20,8 @@ def seconds(number: float | ColumnElement[Any]) -> ColumnElement[Any]:
 def seconds_until(moment: ColumnElement[Any]) -> ColumnElement[Any]:
     """Seconds from now until `moment`; negative once it has passed."""
     return func.extract("epoch", moment - now())
+
+
+def seconds_since(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Seconds from `moment` until now."""
+    return func.extract("epoch", now() - moment)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.jobs import TERMINAL, Delivery
-from ringback.statements.clock import now
+from ringback.statements.clock import now, seconds_since
 from ringback.statements.sessions import is_ours
 from ringback.tables import items, jobs, sessions
 
@@ -130,6 +130,10 @@ def log_of_calls(session_id: UUID) -> Select[Any]:
             jobs.c.delivered_epoch,
             jobs.c.result,
             jobs.c.error,
+            jobs.c.manners,
+            jobs.c.approval,
+            jobs.c.joined_to,
+            seconds_since(jobs.c.created_at).label("age"),
         )
         .where(jobs.c.session_id == session_id)
         .order_by(jobs.c.position.desc().nulls_first(), jobs.c.created_at.desc())
