@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from math import isfinite
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ringback.errors import DeclarationError
 from ringback.jobs import Effect
-from ringback.manners import MAX_WORDS_CHARS
+from ringback.manners import MAX_WORDS_CHARS, OnDuplicate
 
 if TYPE_CHECKING:
     from ringback.tools import Announcement
@@ -23,6 +25,10 @@ MAX_RETRIES = 10
 MAX_APPROVAL_SECONDS = 3_300.0
 """As long as a conversation may last."""
 MAX_CONCURRENCY = 100_000
+MAX_BACKOFF = 60.0
+"""Seconds. Whoever waits on the line waits for every attempt."""
+MAX_BREAKER_SECONDS = 3_600.0
+"""A tool that is left alone for longer is as good as gone; take it out of service instead."""
 OURS = frozenset({"cancel_call", "answer_approval"})
 """Functions that the gateway offers by itself while there is something to cancel or to approve of."""
 
@@ -51,27 +57,63 @@ def per_second(tool: str, rate: str) -> float:
     return int(found[1]) / _SECONDS[found[2]]
 
 
+def check_function(function: Any) -> None:
+    """Raise DeclarationError unless it is a plain function, sync or async."""
+    if not inspect.isfunction(function):
+        what = getattr(function, "__name__", None) or type(function).__name__
+        raise DeclarationError(f"{what}: put @tool on a function, written with def or async def, and on nothing else.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise DeclarationError(
+            f"{function.__name__}: it yields; a tool returns one result, and tells how far it is by call.progress(…)."
+        )
+    if next(iter(inspect.signature(function).parameters), None) in ("self", "cls"):
+        raise DeclarationError(f"{function.__name__}: a tool belongs to no class; move the function out of it.")
+
+
 def check(tool: Announcement) -> None:
     """Raise DeclarationError, with the sentence that says what to change, unless all is well."""
-    for holds, sentence in (*_rules(tool), *_rules_of_manners(tool), *_rules_of_limits(tool)):
-        if not holds:
-            raise DeclarationError(f"{tool.name}: {sentence}")
+    # The kinds come first: what is no number cannot be compared with a bound.
+    for rules in (_rules_of_kinds, _rules, _rules_of_manners, _rules_of_limits):
+        for holds, sentence in rules(tool):
+            if not holds:
+                raise DeclarationError(f"{tool.name}: {sentence}")
+
+
+def _rules_of_kinds(tool: Announcement) -> Iterator[tuple[bool, str]]:
+    manners, limits = tool.manners, tool.limits
+    yield _kind("name", tool.name, _is_text, "a text")
+    yield _kind("queue", tool.queue, _is_text, "a text")
+    yield _kind("timeout", tool.timeout, _is_number, "a number of seconds")
+    yield _kind("retries", tool.retries, _is_whole, "a whole number")
+    for name in ("say_after", "say_every", "drop_after"):
+        yield _kind(name, getattr(manners, name), _is_number, "a number of seconds", "or None")
+    yield _kind("approval_seconds", manners.approval_seconds, _is_number, "a number of seconds")
+    yield _kind("say", manners.say, _is_text, "a text", "or None")
+    for name in ("cancellable", "requires_approval"):
+        yield _kind(name, getattr(manners, name), _is_switch, "True or False")
+    yield _kind("concurrency", limits.concurrency, _is_whole, "a whole number", "or None")
+    yield _kind("burst", limits.burst, _is_whole, "a whole number")
+    yield _kind("backoff", limits.backoff, _is_number, "a number of seconds")
+    yield _kind("Breaker.failures", limits.breaker_failures, _is_whole, "a whole number", "or None")
+    yield _kind("Breaker.seconds", limits.breaker_seconds, _is_number, "a number of seconds")
 
 
 def _rules(tool: Announcement) -> list[tuple[bool, str]]:
+    once = tool.effect is Effect.AT_MOST_ONCE
     return [
         (bool(_NAME.fullmatch(tool.name)), "its name may have 1 to 64 letters, digits, _ and -; pass name=…"),
         (tool.name not in OURS, "this name is a function of the gateway itself; pass another name=…"),
         (bool(tool.description), "give it a docstring: the model chooses a tool by what it reads there."),
         (bool(_QUEUE.fullmatch(tool.queue)), f"queue={tool.queue!r}: use 1 to 64 of a-z, 0-9, _, . and -."),
-        (
-            0 < tool.timeout <= MAX_TIMEOUT,
-            f"timeout={tool.timeout}: use seconds above 0, up to {MAX_TIMEOUT:.0f}.",
-        ),
+        _within("timeout", tool.timeout, MAX_TIMEOUT),
         (0 <= tool.retries <= MAX_RETRIES, f"retries={tool.retries}: use 0 to {MAX_RETRIES}."),
         (
-            not (tool.effect is Effect.AT_MOST_ONCE and tool.retries),
+            not (once and tool.retries),
             "an at_most_once tool is never run again; leave out retries, or make it idempotent.",
+        ),
+        (
+            not (once and tool.manners.on_duplicate is OnDuplicate.REPLACE),
+            'on_duplicate="replace" would do an at_most_once tool\'s work twice; use "reject", "join" or "allow".',
         ),
     ]
 
@@ -86,10 +128,7 @@ def _rules_of_manners(tool: Announcement) -> list[tuple[bool, str]]:
             said.say is None or 0 < len(said.say.strip()) <= MAX_WORDS_CHARS,
             f"say=…: use 1 to {MAX_WORDS_CHARS} characters.",
         ),
-        (
-            0 < said.approval_seconds <= MAX_APPROVAL_SECONDS,
-            f"approval_seconds={said.approval_seconds}: use seconds above 0, up to {MAX_APPROVAL_SECONDS:.0f}.",
-        ),
+        _within("approval_seconds", said.approval_seconds, MAX_APPROVAL_SECONDS),
     ]
 
 
@@ -100,16 +139,40 @@ def _rules_of_limits(tool: Announcement) -> list[tuple[bool, str]]:
             bears.concurrency is None or 1 <= bears.concurrency <= MAX_CONCURRENCY,
             f"concurrency={bears.concurrency}: use 1 to {MAX_CONCURRENCY}, or None.",
         ),
-        (0 < bears.backoff <= 60, f"backoff={bears.backoff}: use seconds above 0, up to 60."),
+        (1 <= bears.burst <= MAX_CONCURRENCY, f"burst={bears.burst}: use 1 to {MAX_CONCURRENCY}."),
+        (bears.rate is not None or bears.burst == 1, 'burst=… needs rate=…, such as "30/m".'),
+        _within("backoff", bears.backoff, MAX_BACKOFF),
         (
             bears.breaker_failures is None or bears.breaker_failures >= 1,
             f"Breaker(failures={bears.breaker_failures}): use 1 or more.",
         ),
-        (
-            0 < bears.breaker_seconds <= 3_600,
-            f"Breaker(seconds={bears.breaker_seconds}): use seconds above 0, up to 3600.",
-        ),
+        _within("Breaker.seconds", bears.breaker_seconds, MAX_BREAKER_SECONDS),
     ]
+
+
+def _kind(name: str, value: Any, fits: Callable[[Any], bool], kind: str, none: str = "") -> tuple[bool, str]:
+    holds = fits(value) or (bool(none) and value is None)
+    return holds, f"{name}={value!r}: use {f'{kind}, {none}' if none else kind}."
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_switch(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _within(name: str, value: float, most: float) -> tuple[bool, str]:
+    return 0 < value <= most, f"{name}={value}: use seconds above 0, up to {most:.0f}."
 
 
 def _seconds(name: str, value: float | None) -> tuple[bool, str]:

@@ -19,7 +19,8 @@ from typing import Any, overload
 
 from pydantic import BaseModel
 
-from ringback.declaring import DEFAULT_QUEUE, DEFAULT_TIMEOUT, check, chosen, per_second
+from ringback.declaring import DEFAULT_QUEUE, DEFAULT_TIMEOUT, check, check_function, chosen, per_second
+from ringback.errors import DeclarationError
 from ringback.jobs import Effect
 from ringback.manners import Audience, Late, Limits, Manners, OnBargeIn, OnDuplicate
 from ringback.schema import arguments_model, call_parameter, describe, parameters_schema
@@ -115,6 +116,7 @@ def tool(
     effect: str = Effect.PURE,
     concurrency: int | None = None,
     rate: str | None = None,
+    burst: int = 1,
     breaker: Breaker | None = None,
     say_after: float | None = None,
     say: str | None = None,
@@ -142,6 +144,7 @@ def tool(
     effect: str = Effect.PURE,
     concurrency: int | None = None,
     rate: str | None = None,
+    burst: int = 1,
     breaker: Breaker | None = None,
     say_after: float | None = None,
     say: str | None = None,
@@ -167,6 +170,7 @@ def tool(
         effect: "pure", "idempotent" or "at_most_once": what running it twice would mean.
         concurrency: calls that run at once, over all workers.
         rate: calls that may begin, over all workers, such as "10/s", "30/m" or "500/h".
+        burst: calls that may begin at once after a quiet time, where there is a rate; one by one unless given.
         breaker: leave it alone for a while when it has failed some times in a row.
         say_after: seconds after which the user is told that it is still running.
         say: the words for that; the model finds its own unless given.
@@ -192,7 +196,7 @@ def tool(
         timeout=timeout,
         retries=retries,
         effect=effect,
-        limits={"concurrency": concurrency, "backoff": backoff, "rate": rate, "breaker": breaker},
+        limits={"concurrency": concurrency, "backoff": backoff, "rate": rate, "burst": burst, "breaker": breaker},
         manners={
             "say_after": say_after,
             "say": say,
@@ -219,7 +223,8 @@ def _declare(
     manners: dict[str, Any],
     **fields: Any,
 ) -> Tool:
-    label = name or function.__name__
+    check_function(function)
+    label = function.__name__ if name is None else name
     kind = chosen(label, "effect", Effect, effect)
     model = arguments_model(function)
     announcement = Announcement(
@@ -246,10 +251,14 @@ def _manners(label: str, effect: Effect, said: dict[str, Any]) -> Manners:
     )
 
 
-def _limits(label: str, concurrency: int | None, backoff: float, rate: str | None, breaker: Breaker | None) -> Limits:
-    limits = Limits(concurrency=concurrency, backoff=backoff)
+def _limits(
+    label: str, concurrency: int | None, backoff: float, rate: str | None, burst: int, breaker: Breaker | None
+) -> Limits:
+    limits = Limits(concurrency=concurrency, backoff=backoff, burst=burst)
     if rate is not None:
         limits = replace(limits, rate=per_second(label, rate))
-    if breaker is not None:
-        limits = replace(limits, breaker_failures=breaker.failures, breaker_seconds=breaker.seconds)
-    return limits
+    if breaker is None:
+        return limits
+    if not isinstance(breaker, Breaker):
+        raise DeclarationError(f"{label}: breaker={breaker!r}: use Breaker(failures=…, seconds=…), or None.")
+    return replace(limits, breaker_failures=breaker.failures, breaker_seconds=breaker.seconds)
