@@ -40,6 +40,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from ringback.jobs import Delivery, Effect, JobState
 
 DEFAULT_TENANT = "default"
+RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
+"""Jobs that tell how long a call of their queue takes; word for word, for that is how an index is recognised."""
 
 metadata = MetaData(
     naming_convention={
@@ -205,10 +207,12 @@ jobs = Table(
     Column("result", JSONB(none_as_null=True)),
     Column("error", JSONB(none_as_null=True)),
     Column("delivered_epoch", BigInteger),
-    # The row is the outbox: a pending job past this time is published again.
-    _time("publish_after", nullable=False),
+    # The row is the outbox: a pending job past this time is published again; none: it may not be published.
+    _time("publish_after"),
     # Of a job that is to be tried again: a message that comes earlier claims nothing.
     _time("not_before"),
+    # Of a pending call whose tool bears no more at the moment: it waits in line, by age, with others of that tool.
+    Column("put_off", Boolean, nullable=False, server_default=text("false")),
     Column("publish_count", Integer, nullable=False, server_default="0"),
     _time("deadline_at", nullable=False),
     _time("created_at", now=True),
@@ -237,8 +241,10 @@ jobs = Table(
     Index("ix_jobs_to_deliver", "session_id", postgresql_where=text("delivery = 'ready'")),
     Index("ix_jobs_running_of_tool", "tool", postgresql_where=text("state = 'running'")),
     Index("ix_jobs_waiting_in_queue", "queue", postgresql_where=text("state = 'pending'")),
+    Index("ix_jobs_put_off", "tool", "created_at", "id", postgresql_where=text("state = 'pending' AND put_off")),
     Index("ix_jobs_joined", "joined_to", postgresql_where=text("joined_to IS NOT NULL")),
     Index("ix_jobs_to_notify", "notify_after", postgresql_where=text("notify_after IS NOT NULL")),
+    Index("ix_jobs_ran_in_queue", "queue", "finished_at", postgresql_where=text(RAN)),
     Index(None, "tenant", "created_at", "id"),
 )
 
@@ -255,6 +261,7 @@ job_events = Table(
     Column("worker_id", Text),
     Column("epoch", BigInteger),
     Column("error", JSONB),
+    Column("approval", Text),
 )
 
 tool_gates = Table(

@@ -28,13 +28,18 @@ ALTER TABLE jobs
     ADD COLUMN notify_after timestamptz,
     ADD COLUMN notify_count integer NOT NULL DEFAULT 0,
     ADD COLUMN notified_at timestamptz,
+    ADD COLUMN put_off boolean NOT NULL DEFAULT false,
     ADD CONSTRAINT ck_jobs_approval CHECK (approval IN ('requested', 'granted', 'denied')),
     ADD CONSTRAINT ck_jobs_not_before_approval CHECK (approval IS DISTINCT FROM 'requested' OR state <> 'running'),
     ADD CONSTRAINT ck_jobs_joined_never_runs CHECK (joined_to IS NULL OR state <> 'running');
 CREATE INDEX ix_jobs_running_of_tool ON jobs (tool) WHERE state = 'running';
 CREATE INDEX ix_jobs_waiting_in_queue ON jobs (queue) WHERE state = 'pending';
 CREATE INDEX ix_jobs_joined ON jobs (joined_to) WHERE joined_to IS NOT NULL;
+CREATE INDEX ix_jobs_put_off ON jobs (tool, created_at, id) WHERE state = 'pending' AND put_off;
 CREATE INDEX ix_jobs_to_notify ON jobs (notify_after) WHERE notify_after IS NOT NULL;
+CREATE INDEX ix_jobs_ran_in_queue ON jobs (queue, finished_at)
+    WHERE state IN ('succeeded', 'failed') AND started_at IS NOT NULL;
+ALTER TABLE job_events ADD COLUMN approval text;
 
 CREATE TABLE tool_gates (
     tenant text NOT NULL DEFAULT 'default',
@@ -93,12 +98,15 @@ END $$;
 """
 
 # The lock on the call that is joined keeps the two orders apart: it ends after this is there, or before, and is copied.
+# Who joins one that has joined joins the first: whoever cancels the one between them ends nobody else.
 JOINING = """
 CREATE FUNCTION jobs_join() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     first jobs%ROWTYPE;
 BEGIN
-    SELECT * INTO first FROM jobs WHERE id = NEW.joined_to AND session_id = NEW.session_id FOR SHARE;
+    SELECT coalesce(joined_to, id) INTO NEW.joined_to FROM jobs
+    WHERE id = NEW.joined_to AND session_id = NEW.session_id;
+    SELECT * INTO first FROM jobs WHERE id = NEW.joined_to FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'job % joins no job of its session', NEW.id USING ERRCODE = 'check_violation';
     END IF;
@@ -107,6 +115,7 @@ BEGIN
         NEW.state := first.state;
         NEW.result := first.result;
         NEW.error := first.error;
+        NEW.cancel_reason := first.cancel_reason;
         NEW.finished_at := clock_timestamp();
         NEW.delivery := 'ready';
     END IF;
@@ -117,13 +126,51 @@ CREATE TRIGGER jobs_join BEFORE INSERT ON jobs
 
 CREATE FUNCTION jobs_end_joined() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE jobs SET state = NEW.state, result = NEW.result, error = NEW.error, finished_at = NEW.finished_at,
-                    delivery = NEW.delivery
+    UPDATE jobs SET state = NEW.state, result = NEW.result, error = NEW.error, cancel_reason = NEW.cancel_reason,
+                    finished_at = NEW.finished_at, delivery = NEW.delivery
     WHERE joined_to = NEW.id AND state = 'pending';
     RETURN NULL;
 END $$;
 CREATE TRIGGER jobs_end_joined AFTER UPDATE ON jobs
     FOR EACH ROW WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL) EXECUTE FUNCTION jobs_end_joined();
+
+CREATE FUNCTION jobs_move_joined_deadline() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE jobs SET deadline_at = NEW.deadline_at + interval '5 seconds' WHERE joined_to = NEW.id AND state = 'pending';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER jobs_move_joined_deadline AFTER UPDATE OF deadline_at ON jobs
+    FOR EACH ROW WHEN (OLD.deadline_at <> NEW.deadline_at) EXECUTE FUNCTION jobs_move_joined_deadline();
+"""
+
+# A yes moves neither state nor answer, and is a step all the same.
+CHRONICLE = """
+CREATE OR REPLACE FUNCTION jobs_write_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO job_events (tenant, job_id, state, delivery, attempt, worker_id, epoch, error, approval)
+    VALUES (NEW.tenant, NEW.id, NEW.state, NEW.delivery, NEW.attempt, NEW.worker_id, NEW.delivered_epoch, NEW.error,
+            NEW.approval);
+    RETURN NULL;
+END $$;
+DROP TRIGGER jobs_write_event ON jobs;
+CREATE TRIGGER jobs_write_event AFTER UPDATE ON jobs
+    FOR EACH ROW WHEN ((OLD.state, OLD.delivery, OLD.delivered_epoch, OLD.approval)
+                       IS DISTINCT FROM (NEW.state, NEW.delivery, NEW.delivered_epoch, NEW.approval))
+    EXECUTE FUNCTION jobs_write_event();
+"""
+
+OLD_CHRONICLE = """
+CREATE OR REPLACE FUNCTION jobs_write_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO job_events (tenant, job_id, state, delivery, attempt, worker_id, epoch, error)
+    VALUES (NEW.tenant, NEW.id, NEW.state, NEW.delivery, NEW.attempt, NEW.worker_id, NEW.delivered_epoch, NEW.error);
+    RETURN NULL;
+END $$;
+DROP TRIGGER jobs_write_event ON jobs;
+CREATE TRIGGER jobs_write_event AFTER UPDATE ON jobs
+    FOR EACH ROW WHEN ((OLD.state, OLD.delivery, OLD.delivered_epoch)
+                       IS DISTINCT FROM (NEW.state, NEW.delivery, NEW.delivered_epoch))
+    EXECUTE FUNCTION jobs_write_event();
 """
 
 NOTIFYING = """
@@ -140,22 +187,34 @@ CREATE TRIGGER jobs_notify_webhook BEFORE UPDATE ON jobs
 """
 
 
+# The older code would run what waits for a yes, and what is answered by another call.
+LET_GO = """
+UPDATE jobs SET state = 'cancelled', error = '{"code": "cancelled"}', finished_at = clock_timestamp(), delivery = 'ready'
+WHERE state = 'pending' AND (joined_to IS NOT NULL OR approval = 'requested');
+UPDATE jobs SET publish_after = deadline_at WHERE publish_after IS NULL;
+"""
+
+
 def upgrade() -> None:
-    for statements in (TABLES, GUARD.format(unchanged=UNCHANGED), JOINING, NOTIFYING):
+    for statements in (TABLES, GUARD.format(unchanged=UNCHANGED), JOINING, CHRONICLE, NOTIFYING):
         op.execute(statements)
 
 
 def downgrade() -> None:
+    op.execute(LET_GO)
     op.execute("DROP TRIGGER jobs_notify_webhook ON jobs; DROP FUNCTION jobs_notify_webhook")
+    op.execute(OLD_CHRONICLE)
+    op.execute("DROP TRIGGER jobs_move_joined_deadline ON jobs")
     op.execute("DROP TRIGGER jobs_end_joined ON jobs; DROP TRIGGER jobs_join ON jobs")
-    op.execute("DROP FUNCTION jobs_end_joined, jobs_join")
+    op.execute("DROP FUNCTION jobs_move_joined_deadline, jobs_end_joined, jobs_join")
     op.execute(OLD_GUARD.format(unchanged=UNCHANGED))
     op.execute("DROP TABLE tool_gates")
-    # What waits for a yes, or for another call, is answered by its deadline.
     op.execute(
         "ALTER TABLE jobs DROP COLUMN manners, DROP COLUMN cancel_reason, DROP COLUMN joined_to, DROP COLUMN approval, "
-        "DROP COLUMN notify_after, DROP COLUMN notify_count, DROP COLUMN notified_at"
+        "DROP COLUMN notify_after, DROP COLUMN notify_count, DROP COLUMN notified_at, "
+        "ALTER COLUMN publish_after SET NOT NULL"
     )
+    op.execute("DROP INDEX ix_jobs_ran_in_queue; ALTER TABLE job_events DROP COLUMN approval")
     op.execute("ALTER TABLE sessions DROP COLUMN claims, DROP COLUMN has_webhook")
     op.execute("ALTER TABLE worker_tools ADD COLUMN say_after double precision")
     op.execute("UPDATE worker_tools SET say_after = (manners ->> 'say_after')::double precision")
