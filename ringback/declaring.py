@@ -60,7 +60,8 @@ def per_second(tool: str, rate: str) -> float:
 def check_function(function: Any) -> None:
     """Raise DeclarationError unless it is a plain function, sync or async."""
     if not inspect.isfunction(function):
-        what = getattr(function, "__name__", None) or type(function).__name__
+        names = (getattr(function, name, None) for name in ("__name__", "name"))
+        what = next((name for name in names if name), type(function).__name__)
         raise DeclarationError(f"{what}: put @tool on a function, written with def or async def, and on nothing else.")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise DeclarationError(

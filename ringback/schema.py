@@ -1,8 +1,9 @@
 """From a Python signature to the JSON schema that a model reads.
 
 Types, defaults and constraints come from the annotations (pydantic), descriptions from the docstring (Google,
-NumPy or reST style, read by docstring-parser). The schema is flat, as the Realtime API wants it: no `$ref` to
-follow, no titles, and `additionalProperties: false`, so that an invented argument is an error the model hears.
+NumPy or reST style, read by docstring-parser); a nested model's own docstring is read in the same way. The schema is
+flat, as the Realtime API wants it: no `$ref` to follow, no titles, and `additionalProperties: false`, so that an
+invented argument is an error the model hears.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, get_type_hints
 
 import docstring_parser
+from docstring_parser import Docstring
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic.fields import FieldInfo
@@ -38,8 +40,7 @@ _POSITIONAL = (
 def describe(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """What the docstring says: `(description, {parameter: description})`."""
     parsed = docstring_parser.parse(inspect.getdoc(function) or "")
-    text = "\n".join(part for part in (parsed.short_description, parsed.long_description) if part)
-    return text[:MAX_DESCRIPTION_CHARS], {
+    return _text(parsed)[:MAX_DESCRIPTION_CHARS], {
         param.arg_name: (param.description or "").strip() for param in parsed.params if param.description
     }
 
@@ -126,13 +127,32 @@ def _flatten(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> A
         if name in path:
             raise DeclarationError(f"the type {name} contains itself; a model needs a schema that ends.")
         rest = {key: value for key, value in node.items() if key != "$ref"}
-        return _flatten({**definitions[name], **rest}, definitions, (*path, name))
+        # One after the other: the words of the field take the place of those that its model has for itself.
+        return {**_flatten(definitions[name], definitions, (*path, name)), **_flatten(rest, definitions, path)}
     # A discriminator points into $defs, and the `const` of each member says the same.
-    return {
+    flat = {
         key: _part(key, value, definitions, path)
         for key, value in node.items()
         if key not in ("title", "discriminator")
     }
+    return _told(flat) if "properties" in flat and isinstance(flat.get("description"), str) else flat
+
+
+def _told(model: dict[str, Any]) -> dict[str, Any]:
+    """A nested model whose docstring tells of its fields: each field gets its own words, unless it has some."""
+    parsed = docstring_parser.parse(model["description"])
+    words = {param.arg_name: param.description.strip() for param in parsed.params if param.description}
+    if not words.keys() & model["properties"].keys():
+        return model
+    properties = {
+        name: {"description": words[name], **schema} if name in words and isinstance(schema, dict) else schema
+        for name, schema in model["properties"].items()
+    }
+    return {**model, "description": _text(parsed), "properties": properties}
+
+
+def _text(parsed: Docstring) -> str:
+    return "\n".join(part for part in (parsed.short_description, parsed.long_description) if part)
 
 
 def _part(key: str, value: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:

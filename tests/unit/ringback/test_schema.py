@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Optional
 from uuid import UUID
 
@@ -294,3 +295,76 @@ def test_the_docstring_speaks_before_the_annotation() -> None:
         """
 
     assert schema_of(both)["properties"]["city"]["description"] == "from the docstring"
+
+
+class Parcel(BaseModel):
+    """What is sent.
+
+    Attributes:
+        weight: in grams,
+            with the wrapping.
+        note: from the docstring
+        gone: a field of an older version
+    """
+
+    weight: int
+    note: Annotated[str, Field(description="from the field")] = ""
+
+
+class Sender(BaseModel):
+    """Who sends it.
+
+    Parameters
+    ----------
+    name : str
+        as on the door.
+    """
+
+    name: str
+
+
+@dataclass
+class Insured:
+    """How it is insured.
+
+    :param value: in euros.
+    """
+
+    value: int
+
+
+def test_the_docstring_of_a_nested_model_tells_of_its_fields() -> None:
+    def send(parcel: Parcel, sender: Sender, insured: Insured | None = None) -> None:
+        """Do.
+
+        Args:
+            parcel: what to send.
+        """
+
+    properties = schema_of(send)["properties"]
+    assert properties["parcel"]["description"] == "what to send.", "said of the argument before said of its kind"
+    told = {name: field["description"] for name, field in properties["parcel"]["properties"].items()}
+    assert {name: " ".join(text.split()) for name, text in told.items()} == {
+        "weight": "in grams, with the wrapping.",
+        "note": "from the field",
+    }
+    assert properties["sender"]["description"] == "Who sends it."
+    assert properties["sender"]["properties"]["name"]["description"] == "as on the door."
+    value = properties["insured"]["anyOf"][0]["properties"]["value"]
+    assert value["description"] == "in euros."
+
+
+def test_a_nested_docstring_that_tells_of_no_field_is_left_as_it_is() -> None:
+    class Note(BaseModel):
+        """First.
+
+        Second: with a colon.
+        """
+
+        text: str
+
+    def write(note: Note) -> None:
+        """Do."""
+
+    write.__annotations__["note"] = Note
+    assert schema_of(write)["properties"]["note"]["description"] == "First.\n\nSecond: with a colon."
