@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from agents import function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner
 
+from agents import function_tool
 from benchmarks.peers_side_by_side.drivers.orders import DESCRIPTION, INSTRUCTIONS, NAME, SILENCE_MS, Talk, obey, work
 
 _DETECTION = {

@@ -4,8 +4,8 @@ Nothing but the standard library: the Python that runs this is another one for e
 
     driver URL MODE        MODE is "default", or the name of an option of that framework
 
-`{"do": "connect"}`, `{"do": "ask", "words": …}`, `{"do": "speak", "seconds": …}` and `{"do": "leave"}` are answered by a
-line with `DONE` and the same word.
+`{"do": "connect"}`, `{"do": "ask", "words": …}`, `{"do": "speak", "seconds": …}` and `{"do": "leave"}` are answered by
+a line with `DONE` and the same word.
 """
 
 from __future__ import annotations

@@ -1,0 +1,107 @@
+"""The sides: Ringback with all that stands behind it, and each framework in its one process."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from benchmarks.peers_side_by_side.cases import SPEECH
+from benchmarks.peers_side_by_side.drivers.orders import INSTRUCTIONS, SILENCE_MS
+from benchmarks.peers_side_by_side.drivers.ringback import TOKEN
+from benchmarks.peers_side_by_side.driving import ROOT, Driver
+from cli.stack import Stack, running_stack
+
+SUPERVISOR_SECONDS = 0.1
+"""Until a supervisor starts again what has ended: systemd's own pause, for all sides."""
+AGENT = f"""
+model = "gpt-realtime"
+instructions = "{INSTRUCTIONS}"
+output_modalities = ["text"]
+turn_detection = {{type = "server_vad", silence_duration_ms = {SILENCE_MS}}}
+tools = ["work"]
+"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A framework: its driver, and the options that are not its defaults.
+
+    `options` is what a mode is called in the table, and in which cases it is tried beside the default.
+    """
+
+    name: str
+    module: str
+    options: dict[str, tuple[str, frozenset[str]]]
+
+
+OURS = "ringback"
+PEERS = {
+    kind.name: kind
+    for kind in (
+        Kind("openai-agents", "openai_agents", {}),
+        Kind("pipecat-ai", "pipecat_ai", {"async": ("cancel_on_interruption=False", SPEECH)}),
+        Kind("livekit-agents", "livekit_agents", {"uninterruptible": ("disallow_interruptions()", SPEECH)}),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """A side that runs. `kill_tools` and `kill_line` kill a process, and see to it that it is started again."""
+
+    name: str
+    driver: Callable[[str], Driver]
+    kill_tools: Callable[[Driver], None]
+    kill_line: Callable[[Driver], None]
+    is_one_process: bool
+
+
+def peer(kind: Kind, python: Path, url: str, logs: Path) -> Side:
+    """A framework runs its functions in the process that holds the connection: there is one to kill."""
+
+    def driver(mode: str) -> Driver:
+        return Driver(python, kind.module, (url, mode), {}, logs / f"{kind.name}.log")
+
+    def restart(driver: Driver) -> None:
+        driver.kill()
+        time.sleep(SUPERVISOR_SECONDS)
+        driver.start()
+        driver.order("connect")
+
+    return Side(kind.name, driver, restart, restart, is_one_process=True)
+
+
+@contextmanager
+def ringback(upstream: str, folder: Path, logs: Path) -> Iterator[Side]:
+    """A gateway, a worker, Postgres (durable) and Valkey."""
+    (folder / "demo.toml").write_text(AGENT)
+    settings = {
+        "REALTIME_URL": upstream,
+        "RINGBACK_AGENTS": str(folder),
+        "RINGBACK_TOOL_MODULES": "benchmarks.peers_side_by_side.tools",
+        "PYTHONPATH": str(ROOT),
+    }
+    with running_stack(logs=logs, settings=settings, simulate=False) as stack:
+
+        def driver(mode: str) -> Driver:
+            url = stack.url.replace("http", "ws", 1) + "/v1/realtime"
+            return Driver(Path(sys.executable), "ringback", (url, mode), {TOKEN: stack.token}, logs / "ringback.log")
+
+        yield Side(
+            OURS,
+            driver,
+            kill_tools=lambda _: _restart(stack, "worker"),
+            kill_line=lambda _: _restart(stack, "gateway"),
+            is_one_process=False,
+        )
+
+
+def _restart(stack: Stack, name: str) -> None:
+    stack.processes.kill(name)
+    time.sleep(SUPERVISOR_SECONDS)
+    Thread(target=stack.processes.restart, args=(name,), name=f"start of {name}", daemon=True).start()
