@@ -97,7 +97,8 @@ class Duties(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, parent: Any) -> None:
         """Celery's own hook."""
         runs_jobs = "prefork" not in parent.pool_cls.__module__
-        process.begin(runs_jobs=runs_jobs, is_busy=lambda: len(state.reserved_requests) > 0)
+        slots = int(parent.concurrency)
+        process.begin(runs_jobs=runs_jobs, is_busy=lambda: len(state.reserved_requests) > 0, slots=slots)
         process.canary.start(parent.app.conf.broker_url, lambda: parent.consumer.is_free())
 
     def close(self, parent: Any) -> None:

@@ -20,15 +20,20 @@ from workers.running import Cancellation
 from workers.verdict import NobodyWaits, OutOfTime
 
 MAX_STUCK_THREADS = 20
-"""More of them and the log asks for a new process: each holds memory, and often a connection."""
+"""More of them and the process replaces itself: each holds memory, and often a connection of what the tool calls."""
 
 logger = logging.getLogger(__name__)
 
 
 class Caller:
-    """Calls tools: async ones on the loop, the others each in a thread."""
+    """Calls tools: async ones on the loop, the others each in a thread.
 
-    def __init__(self) -> None:
+    Args:
+        replace: called with the reason, once for each thread too many, when this process should make room for another.
+    """
+
+    def __init__(self, replace: Callable[[str], None] | None = None) -> None:
+        self._replace = replace
         self.loop = ToolLoop()
         self._lock = Lock()
         self._stuck = 0
@@ -76,7 +81,10 @@ class Caller:
             "tool %s runs on though nobody waits for it; its thread cannot be stopped (%d such threads)", name, stuck
         )
         if stuck > MAX_STUCK_THREADS:
-            logger.error("%d threads are stuck in tools: replace this worker, and give the tools time-outs", stuck)
+            reason = f"{stuck} threads are stuck in tools that have no time-outs of their own"
+            logger.error("%s: this worker is to be replaced", reason)
+            if self._replace:
+                self._replace(reason)
 
     def _count_freed(self) -> None:
         with self._lock:

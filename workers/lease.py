@@ -45,6 +45,7 @@ class Lease:
         queues: what this process consumes.
         tools: what it announces: those of its tools whose jobs arrive on these queues.
         running: told which calls nobody waits for any more.
+        slots: how many calls this process runs at once.
         fenced: called with the reason when the lease is lost; must not return.
     """
 
@@ -55,12 +56,14 @@ class Lease:
         tools: Sequence[Announcement],
         running: Running,
         fenced: Callable[[str], None],
+        slots: int = 1,
     ) -> None:
         self._store = store
         self._queues = queues
         self._tools = tools
         self._running = running
         self._fenced = fenced
+        self._slots = slots
         self._registered = Event()
         self._ended = Event()
         self._thread = Thread(target=self._renew_until_ended, name="lease", daemon=True)
@@ -110,7 +113,7 @@ class Lease:
             together(
                 self._store.lease,
                 [
-                    processes.register(worker_id, "worker", host, pid, self._queues),
+                    processes.register(worker_id, "worker", host, pid, self._queues, self._slots),
                     *processes.announce(worker_id, self._tools),
                 ],
             )

@@ -49,7 +49,7 @@ class WorkerProcess:
         self._station: Station | None = None
         self._leaving: Leaving | None = None
         self._is_child = False
-        self.canary = Canary(self._end_deaf)
+        self.canary = Canary(self._end_itself)
 
     def prepare(self) -> tuple[WorkerSettings, list[str]]:
         """Read the settings and import the tools; return the settings and the queues to serve.
@@ -72,30 +72,31 @@ class WorkerProcess:
         self._queues = queues
         os.environ[QUEUES] = ",".join(queues)
 
-    def begin(self, *, runs_jobs: bool, is_busy: Callable[[], bool]) -> None:
+    def begin(self, *, runs_jobs: bool, is_busy: Callable[[], bool], slots: int = 1) -> None:
         """Begin to work; and where jobs run in this process, register and be ready for them.
 
         Args:
             is_busy: whether the pool has anything to do, for a process that runs no jobs itself.
+            slots: how many calls run at once in this process, where any do.
         """
         _, tools = self._ready()
         for queue in sorted(set(self._queues) - set(queues_of(tools.values()))):
             logger.warning("no tool here has its jobs on the queue %s: is the name right?", queue)
         self._listen_to_signals()
         if runs_jobs:
-            self.open_station()
+            self.open_station(slots)
             self.station().lease.wait(READY_SECONDS)
         else:
             wait = self._wait_for_children
             self._leave_with(lambda: is_busy() and not self._asked.children_are_gone(), wait, wait)
 
-    def open_station(self, **_: Any) -> None:
-        """In a process that a pool has made; a solo pool says so of the only one."""
+    def open_station(self, slots: int = 1, **_: Any) -> None:
+        """In a process that a pool has made, for one call at a time; a solo pool says so of the only one."""
         if self._station is not None:
             return
         settings, tools = self._ready()
         self._is_child = self._asked.adopt()
-        station = self._station = Station(settings, tools, self._queues, self._publisher)
+        station = self._station = Station(settings, tools, self._queues, self._publisher, slots, self._end_itself)
         station.start()
         self._leave_with(lambda: len(station.running) > 0, station.hand_back, station.sign_off)
 
@@ -159,8 +160,8 @@ class WorkerProcess:
         while not self._asked.children_are_gone():
             sleep(LOOK_SECONDS)
 
-    def _end_deaf(self, reason: str) -> None:
-        """A supervisor starts it again; nothing that runs here waits for that. One that stops has no need to hear."""
+    def _end_itself(self, reason: str) -> None:
+        """A supervisor starts it again; nothing that runs here waits for that. One that stops already ends anyway."""
         if self._asked.times:
             return
         logger.error("%s: handing back what runs here, and ending", reason)

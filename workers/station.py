@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock
 from typing import Any
 
@@ -15,6 +15,8 @@ from ringback.statements import jobs
 from ringback.tools import Tool
 from workers.bell import Bell
 from workers.calling import Caller
+from workers.gating import Gates
+from workers.later import Later
 from workers.lease import FENCED_EXIT, Lease
 from workers.notes import Notes
 from workers.registry import served_on
@@ -33,10 +35,20 @@ class Station:
     """One process at work: its tools, its connections, its lease, and the calls under way.
 
     Make it in the process that uses it: neither connections nor threads outlive a fork.
+
+    Args:
+        slots: how many calls this process runs at once.
+        stuck: called with the reason when tools hold so many threads that the process should be replaced.
     """
 
     def __init__(
-        self, settings: WorkerSettings, tools: Mapping[str, Tool], queues: Sequence[str], publisher: Publisher
+        self,
+        settings: WorkerSettings,
+        tools: Mapping[str, Tool],
+        queues: Sequence[str],
+        publisher: Publisher,
+        slots: int = 1,
+        stuck: Callable[[str], None] | None = None,
     ) -> None:
         self.tools = tools
         self._queues = tuple(queues)
@@ -47,12 +59,14 @@ class Station:
         """Set once what runs here is given to others: nothing is claimed any more."""
         self._stopping = Lock()
         self._stopped = False
-        self.caller = Caller()
-        self.notes = Notes(self.store)
+        self.caller = Caller(stuck)
+        self.notes = Notes(self.store, self.bell)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
-        self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced)
+        self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced, slots)
         self.hands = Hands(self.store.outcomes, publisher, self.bell)
         self.sweeper = Sweeper(self.hands, self.lease)
+        self.later = Later(self.hands.publish)
+        self.gates = Gates(self.store, tools, self.later)
 
     def start(self) -> None:
         """Register, begin to renew, and take part in the sweeping."""
@@ -71,6 +85,7 @@ class Station:
     def stop(self) -> None:
         """Sign off and close, once. Calls have ended, or are left to be taken back."""
         self.sweeper.stop()
+        self.later.stop()
         self.sign_off()
         with self._stopping:
             if not self._stopped:

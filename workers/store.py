@@ -1,15 +1,16 @@
 """The worker's way to Postgres: three small pools, one for each kind of promise.
 
-Each statement is a transaction of its own (autocommit): it is one conditional UPDATE, and BEGIN and COMMIT would be
-two more round trips.
+A statement is a transaction of its own (autocommit): it is one conditional UPDATE, and BEGIN and COMMIT would be two
+more round trips. The exceptions say so (`transaction`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, Executable, create_engine
+from sqlalchemy import Connection, Engine, Executable, create_engine
 from sqlalchemy.engine import make_url
 
 CONNECT_SECONDS = 3
@@ -18,6 +19,8 @@ STATEMENT_SECONDS = 5.0
 """Every statement touches a few rows by key: one that takes longer waits for a lock, and is better tried again."""
 LEASE_STATEMENT_SECONDS = 1.0
 """A renewal that takes longer has missed its turn."""
+IDLE_SECONDS = 2.0
+"""A process that stood still in the midst of a transaction holds a tool's gate for no longer."""
 POOL_WAIT_SECONDS = 5.0
 """How long a thread waits for a free connection before it gives up, and the sweeper has its job published again."""
 
@@ -61,9 +64,16 @@ def count(engine: Engine, statement: Executable) -> int:
         return connection.execute(statement).rowcount
 
 
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """All that is run in the context is committed at its end, or none of it."""
+    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
+        yield connection
+
+
 def together(engine: Engine, statements: Iterable[Executable]) -> None:
     """Run them all in one transaction, or none of them."""
-    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
+    with transaction(engine) as connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -71,7 +81,11 @@ def together(engine: Engine, statements: Iterable[Executable]) -> None:
 def _engine(url: str, connections: int, *, lazy: bool = False, statement_seconds: float = STATEMENT_SECONDS) -> Engine:
     milliseconds = int(statement_seconds * 1000)
     given = make_url(url).query.get("options", ())
-    options = [*((given,) if isinstance(given, str) else given), f"-c statement_timeout={milliseconds}"]
+    options = [
+        *((given,) if isinstance(given, str) else given),
+        f"-c statement_timeout={milliseconds}",
+        f"-c idle_in_transaction_session_timeout={int(IDLE_SECONDS * 1000)}",
+    ]
     if lazy:
         options.append("-c synchronous_commit=off")
     return create_engine(

@@ -18,14 +18,13 @@ import random
 from dataclasses import dataclass
 
 from ringback.errors import ToolError
+from ringback.gates import Ended
 from ringback.jobs import Effect, JobState
 from ringback.outcomes import MESSAGES, Outcome, cancelled, failed, timed_out
 from workers.results import clean_text
 
-BACKOFF_FIRST_SECONDS = 0.5
-"""The pause after a first failure: someone is on the line, and most hiccups pass within half a second."""
 BACKOFF_MAX_SECONDS = 8.0
-"""The longest pause: nobody stays on the line for a longer one."""
+"""The longest pause, unless the tool's first one is longer: nobody stays on the line for it."""
 BACKOFF_JITTER = 0.5
 """The share of a pause that is random, so that calls which failed together do not come back together."""
 
@@ -54,8 +53,10 @@ class Again:
 Verdict = Outcome | Again
 
 
-def on_problem(problem: BaseException, *, attempt: int, max_attempts: int, effect: Effect) -> Verdict:
-    """The verdict on an attempt that ended in `problem`; `attempt` is 1 for the first."""
+def on_problem(
+    problem: BaseException, *, attempt: int, max_attempts: int, effect: Effect, first_pause: float
+) -> Verdict:
+    """The verdict on an attempt that ended in `problem`; `attempt` is 1 for the first, `first_pause` follows it."""
     once = effect is Effect.AT_MOST_ONCE
     if isinstance(problem, ToolError):
         reason = failed(problem.code, clean_text(problem.message))
@@ -68,14 +69,23 @@ def on_problem(problem: BaseException, *, attempt: int, max_attempts: int, effec
         reason = unknown() if once else _fault(problem)
         again = True
     if again and not once and attempt < max_attempts:
-        return Again(reason, backoff(attempt))
+        return Again(reason, backoff(attempt, first_pause))
     return reason
 
 
-def backoff(attempt: int) -> float:
-    """Seconds until the attempt after this one: doubled each time, with a random part, and bounded."""
-    pause = min(BACKOFF_FIRST_SECONDS * 2.0 ** (attempt - 1), BACKOFF_MAX_SECONDS)
+def backoff(attempt: int, first: float) -> float:
+    """Seconds until the attempt after this one: `first`, doubled each time, with a random part, and bounded."""
+    pause = min(first * 2.0 ** (attempt - 1), max(first, BACKOFF_MAX_SECONDS))
     return pause * (1 - BACKOFF_JITTER * random.random())  # noqa: S311 (spreads load, guards nothing)
+
+
+def says_of_its_tool(problem: BaseException) -> Ended:
+    """What an attempt that ended in `problem` says of whether the tool works."""
+    if isinstance(problem, NobodyWaits):
+        return Ended.LEFT
+    if isinstance(problem, ToolError) and not problem.retryable:
+        return Ended.ANSWERED
+    return Ended.FAILED
 
 
 def unknown() -> Outcome:
@@ -87,6 +97,15 @@ def unknown() -> Outcome:
 def not_served(tool: str) -> Outcome:
     """The tool of this job is none of this worker's: it was announced by one of another version."""
     return failed("tool_not_served", f"The function {tool} is not available at the moment. Say so; do not retry.")
+
+
+def unavailable(tool: str, seconds: float) -> Outcome:
+    """The tool has failed so often that it is left alone, for so many seconds more."""
+    return failed(
+        "unavailable",
+        f"The function {tool} is failing at the moment and is left alone for about {max(1, round(seconds))} s. It was "
+        "not run. Say so, and offer to try again after that; do not call it before.",
+    )
 
 
 def _fault(problem: BaseException) -> Outcome:

@@ -7,8 +7,18 @@ import asyncio
 import pytest
 
 from ringback import ToolError
+from ringback.gates import Ended
 from ringback.jobs import Effect
-from workers.verdict import BACKOFF_MAX_SECONDS, Again, NobodyWaits, OutOfTime, backoff, not_served, on_problem
+from workers.verdict import (
+    Again,
+    NobodyWaits,
+    OutOfTime,
+    backoff,
+    not_served,
+    on_problem,
+    says_of_its_tool,
+    unavailable,
+)
 
 NO = ToolError("No.", code="no")
 LATER = ToolError("Not now.", code="later", retryable=True)
@@ -40,7 +50,7 @@ PURE, IDEMPOTENT, ONCE = Effect.PURE, Effect.IDEMPOTENT, Effect.AT_MOST_ONCE
     ],
 )
 def test_the_verdict(problem: BaseException, attempt: int, of: int, effect: Effect, state: str, code: str) -> None:
-    verdict = on_problem(problem, attempt=attempt, max_attempts=of, effect=effect)
+    verdict = on_problem(problem, attempt=attempt, max_attempts=of, effect=effect, first_pause=0.5)
     if isinstance(verdict, Again):
         assert (state, code) == ("again", verdict.error["code"])
         assert verdict.reason.state == "failed", "the end, should there be no other attempt after all"
@@ -49,23 +59,60 @@ def test_the_verdict(problem: BaseException, attempt: int, of: int, effect: Effe
 
 
 def test_the_model_hears_the_kind_of_a_fault_and_never_its_text() -> None:
-    verdict = on_problem(FAULT, attempt=1, max_attempts=1, effect=PURE)
+    verdict = on_problem(FAULT, attempt=1, max_attempts=1, effect=PURE, first_pause=0.5)
     assert not isinstance(verdict, Again)
     assert "KeyError" in verdict.message
     assert "1234" not in verdict.message
 
 
 def test_what_postgres_would_refuse_is_taken_out_of_a_message() -> None:
-    verdict = on_problem(ToolError("a\0b\ud800c"), attempt=1, max_attempts=1, effect=PURE)
+    verdict = on_problem(ToolError("a\0b\ud800c"), attempt=1, max_attempts=1, effect=PURE, first_pause=0.5)
     assert not isinstance(verdict, Again)
     assert verdict.message == "abc"
 
 
-def test_pauses_grow_differ_and_stay_bounded() -> None:
-    for attempt, longest in [(1, 0.5), (2, 1.0), (3, 2.0), (5, 8.0), (11, BACKOFF_MAX_SECONDS)]:
-        pauses = {backoff(attempt) for _ in range(50)}
-        assert len(pauses) > 1
-        assert all(longest / 2 <= pause <= longest for pause in pauses)
+@pytest.mark.parametrize(
+    ("first", "attempt", "longest"),
+    [
+        (0.5, 1, 0.5),
+        (0.5, 2, 1.0),
+        (0.5, 3, 2.0),
+        (0.5, 5, 8.0),
+        (0.5, 11, 8.0),
+        (2.0, 1, 2.0),
+        (2.0, 4, 8.0),
+        (20.0, 1, 20.0),
+        (20.0, 3, 20.0),
+    ],
+)
+def test_pauses_begin_where_the_tool_says_grow_differ_and_stay_bounded(
+    first: float, attempt: int, longest: float
+) -> None:
+    pauses = {backoff(attempt, first) for _ in range(50)}
+    assert len(pauses) > 1
+    assert all(longest / 2 <= pause <= longest for pause in pauses)
+
+
+@pytest.mark.parametrize(
+    ("problem", "says"),
+    [
+        (NO, Ended.ANSWERED),
+        (LATER, Ended.FAILED),
+        (FAULT, Ended.FAILED),
+        (TimeoutError(), Ended.FAILED),
+        (LATE, Ended.FAILED),
+        (NobodyWaits(), Ended.LEFT),
+    ],
+)
+def test_what_an_attempt_says_of_its_tool(problem: BaseException, says: Ended) -> None:
+    assert says_of_its_tool(problem) is says
+
+
+def test_a_tool_that_is_left_alone_is_named_with_how_long_and_with_what_to_do() -> None:
+    outcome = unavailable("weather", 19.6)
+    assert (outcome.state, outcome.code) == ("failed", "unavailable")
+    assert "weather is failing at the moment and is left alone for about 20 s" in outcome.message
+    assert "do not call it before" in outcome.message
 
 
 def test_a_tool_that_nobody_has_is_named() -> None:

@@ -1,0 +1,115 @@
+"""A job becomes this worker's: claimed, at the gate of its tool where that has one, and begun. Or given up again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import DataError, SQLAlchemyError
+
+from ringback.jobs import Effect
+from ringback.statements import jobs
+from workers.gating import Passed
+from workers.station import Station
+from workers.store import count, first
+
+REGISTER_SECONDS = 1.0
+"""How long a message waits for this process to be registered; then it is dropped, and published again soon."""
+INSIST_SECONDS = 30.0
+"""How long an outcome is offered to a Postgres that does not take it; the lease ends the process long before."""
+INSIST_PAUSE_SECONDS = 0.1
+"""Between two such offers: a Postgres that restarts is back within seconds."""
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the claim brought. `seconds` is what this attempt may take."""
+
+    id: UUID
+    token: UUID
+    session_id: UUID
+    call_id: str
+    user: str
+    claims: dict[str, Any]
+    tool: str
+    arguments: Any
+    effect: Effect
+    attempt: int
+    max_attempts: int
+    seconds: float
+    is_probe: bool = False
+    """Its end says whether a tool that was left alone works again."""
+    refused_seconds: float | None = None
+    """It is not to be run, but answered: the tool is left alone for so long."""
+
+
+def claim(station: Station, job_id: UUID) -> Job | None:
+    """Take the job, or None where it is not to be had, or not now."""
+    if not station.lease.wait(REGISTER_SECONDS):
+        logger.warning("job %s dropped: this process is not registered; it will be published again", job_id)
+        station.suspect_messages()
+        return None
+    token, worker_id, gates = uuid4(), station.lease.worker_id, station.gates
+    try:
+        row = first(station.store.claims, jobs.claim(job_id, worker_id, token, gates.names))
+        passed = Passed(row) if row is not None else gates.claim(job_id, worker_id, token)
+    except SQLAlchemyError as problem:
+        logger.warning("job %s not claimed, it will be published again: %s", job_id, problem)
+        station.suspect_messages()
+        give_up(station, job_id, token)
+        return None
+    if passed is None:
+        logger.info("job %s is not to be had: a repeated or stale message, or one that comes too early", job_id)
+        return None
+    logger.info("job %s tool=%s attempt=%d: claimed", passed.row.id, passed.row.tool, passed.row.attempt)
+    return _job(passed)
+
+
+def give_up(station: Station, job_id: UUID, token: UUID) -> None:
+    """It may have been written all the same: a living worker that does not know of its job would hold it for long."""
+    try:
+        if insist(station, lambda: count(station.store.outcomes, jobs.give_up(job_id, token))):
+            logger.info("job %s is given back, not begun", job_id)
+    except SQLAlchemyError as problem:
+        logger.warning("job %s may be held by this process until its deadline: %s", job_id, problem)
+
+
+def insist(station: Station, write: Callable[[], T]) -> T:
+    """Try until it is written: the token makes a repetition harmless, and a lost lease ends the process."""
+    end = monotonic() + INSIST_SECONDS
+    while True:
+        try:
+            return write()
+        except DataError:
+            raise
+        except SQLAlchemyError:
+            if monotonic() > end or not station.lease.held:
+                raise
+            sleep(INSIST_PAUSE_SECONDS)
+
+
+def _job(passed: Passed) -> Job:
+    row = passed.row
+    return Job(
+        id=row.id,
+        token=row.token,
+        session_id=row.session_id,
+        call_id=row.call_id,
+        user=row.user_id,
+        claims=row.claims,
+        tool=row.tool,
+        arguments=row.arguments,
+        effect=Effect(row.effect),
+        attempt=row.attempt,
+        max_attempts=row.max_attempts,
+        seconds=min(row.timeout, float(row.seconds_left)),
+        is_probe=passed.is_probe,
+        refused_seconds=passed.refused_seconds,
+    )

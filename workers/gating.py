@@ -1,0 +1,109 @@
+"""The gates of this worker's tools: asked before a call of such a tool is claimed, and told how it ended.
+
+`ringback.gates` decides. Here one transaction locks the tool's row, asks, and claims or puts off, so that no two
+workers take the same place. A worker that dies in the midst of it holds nothing: Postgres rolls back, and a place is a
+running row, which is taken back with its worker's lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringback.gates import Ended, Gate, Go, Refuse, Wait, after, decide
+from ringback.manners import Limits
+from ringback.statements import gates, jobs
+from ringback.tools import Tool
+from workers.later import Later
+from workers.logs import Seldom
+from workers.store import Store, first, transaction
+
+logger = logging.getLogger(__name__)
+_seldom = Seldom(logger)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A call that was claimed at a gate: the row of the claim, and what the gate said."""
+
+    row: Any
+    is_probe: bool = False
+    refused_seconds: float | None = None
+    """It is not to be run, but answered: the tool is left alone for so long."""
+
+
+class Gates:
+    """Those of the tools that have limits.
+
+    Args:
+        store: `claims` is used: what it loses in a crash of Postgres is lost together.
+        tools: this worker's.
+        later: publishes calls that were put off.
+    """
+
+    def __init__(self, store: Store, tools: Mapping[str, Tool], later: Later) -> None:
+        self._engine = store.claims
+        self._later = later
+        self._limits = {name: tool.announcement.limits for name, tool in tools.items()}
+        self.names = frozenset(name for name, limits in self._limits.items() if limits.is_gated)
+
+    def claim(self, job_id: UUID, worker_id: str, token: UUID) -> Passed | None:
+        """Claim a job of a tool that has a gate; None where it was put off, or is not to be had.
+
+        Raises:
+            SQLAlchemyError: nobody knows whether it was claimed; `jobs.give_up` says.
+        """
+        asked = first(self._engine, gates.asked_for(job_id)) if self.names else None
+        if asked is None or asked.tool not in self.names:
+            return None
+        limits = self._limits[asked.tool]
+        with transaction(self._engine) as connection:
+            gate, now = _locked(connection, asked.tool, limits)
+            load = gates.load_in(connection.execute(gates.load_around(job_id, asked.tool)).one())
+            match decide(gate, limits, load, now, asked.timeout):
+                case Wait(seconds):
+                    connection.execute(gates.put_off(job_id, seconds))
+                case Refuse(seconds):
+                    row = connection.execute(jobs.claim(job_id, worker_id, token)).first()
+                    return None if row is None else Passed(row, refused_seconds=seconds)
+                case Go(changed, is_probe):
+                    row = connection.execute(jobs.claim(job_id, worker_id, token)).first()
+                    if row is not None and changed != gate:
+                        connection.execute(gates.keep(asked.tool, changed))
+                    return None if row is None else Passed(row, is_probe)
+        logger.info("job %s tool=%s: put off for %.2f s, by the limits of the tool", job_id, asked.tool, seconds)
+        self._later.publish(job_id, asked.queue, seconds)
+        return None
+
+    def ended(self, tool: str, end: Ended, *, is_probe: bool = False) -> None:
+        """A call is over: what that says of the tool, and its place to the next in line. Never raises."""
+        if tool not in self.names:
+            return
+        limits = self._limits[tool]
+        try:
+            if limits.breaker_failures is not None and (end is not Ended.LEFT or is_probe):
+                self._note(tool, limits, end, is_probe)
+            if limits.concurrency is not None and (woken := first(self._engine, gates.wake_first(tool))):
+                self._later.publish(woken.id, woken.queue)
+        except SQLAlchemyError as problem:
+            _seldom.warning("the gate of %s did not hear of the end of a call: %s", tool, problem)
+
+    def _note(self, tool: str, limits: Limits, end: Ended, is_probe: bool) -> None:
+        with transaction(self._engine) as connection:
+            gate, now = _locked(connection, tool, limits)
+            changed = after(gate, limits, end, is_probe=is_probe, now=now)
+            if changed != gate:
+                connection.execute(gates.keep(tool, changed))
+        if (changed.open_until is None) != (gate.open_until is None):
+            logger.warning("tool %s %s", tool, "works again" if changed.open_until is None else "fails: left alone")
+
+
+def _locked(connection: Connection, tool: str, limits: Limits) -> tuple[Gate, float]:
+    row = connection.execute(gates.lock(tool, limits.burst)).one()
+    return gates.gate_in(row), row.now
