@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +15,17 @@ from ringback.statements.clock import now, seconds, seconds_until
 from ringback.tables import jobs, sessions
 
 
-def claim(job_id: UUID, worker_id: str, token: UUID | None = None) -> ReturningUpdate[Any]:
+def claim(job_id: UUID, worker_id: str, token: UUID | None = None, gated: Collection[str] = ()) -> ReturningUpdate[Any]:
     """Take a pending job and get its token. 0 rows: a stale, repeated or forged message; drop it.
 
     Everything the run needs comes from the row: the message is not believed. A worker that brings a random token of
-    its own can `give_up` a claim whose answer it did not hear.
+    its own can `give_up` a claim whose answer it did not hear. A job of a tool in `gated` is left where it is: whoever
+    claims that asks at its gate before.
     """
     return (
         update(jobs)
         .where(
+            *((jobs.c.tool.not_in(sorted(gated)),) if gated else ()),
             jobs.c.id == job_id,
             jobs.c.session_id == sessions.c.id,
             jobs.c.state == JobState.PENDING,
@@ -39,6 +42,7 @@ def claim(job_id: UUID, worker_id: str, token: UUID | None = None) -> ReturningU
             worker_id=worker_id,
             started_at=now(),
             progress=None,
+            put_off=False,
         )
         .returning(
             jobs.c.id,
