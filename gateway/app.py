@@ -25,6 +25,7 @@ from gateway.inbox import Inbox
 from gateway.keeper import Keeper
 from gateway.line import Line
 from gateway.presence import Presence
+from gateway.queues import Queues
 from gateway.reception import Reception
 from gateway.routes import authenticated, router
 from gateway.settings import GatewaySettings
@@ -72,10 +73,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             stack.push_async_callback(keeper.retire)
             inbox = Inbox(settings.redis_url, store, presence, gateway_id)
             stack.push_async_callback(inbox.close)
-            line = Line(gateway_id, settings, store, dispatch)
+            queues = Queues(store)
+            line = Line(gateway_id, settings, store, dispatch, queues)
             app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
             app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
-            await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
+            loops = (keeper.renew, keeper.sweep, inbox.listen, inbox.look, queues.watch)
+            await stack.enter_async_context(_running(*loops))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 

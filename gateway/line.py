@@ -12,6 +12,7 @@ from gateway.conversation.actions import Action, Event
 from gateway.dispatch import Dispatch
 from gateway.presence import Place
 from gateway.providers import Target
+from gateway.queues import Queues
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.upstream import Upstream
@@ -50,6 +51,7 @@ class Line:
     settings: GatewaySettings
     store: Store
     dispatch: Dispatch
+    queues: Queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Beginning:
 
     session_id: UUID
     user: str
+    tenant: str
     epoch: int
     agent: Agent
     target: Target
@@ -68,7 +71,8 @@ class Beginning:
     tools: dict[str, Announcement] = field(default_factory=dict)
     client_session: Event = field(default_factory=dict)
     is_resumed: bool = False
-    job_events: bool = False
+    wants: frozenset[str] = frozenset()
+    """What the client asked for beside the Realtime API (`?ringback=`)."""
     resume_token: str | None = field(default=None, repr=False)
 
 

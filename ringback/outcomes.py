@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ringback.jobs import TERMINAL, JobState
+from ringback.jobs import TERMINAL, CancelReason, JobState
 
 MAX_OUTPUT_CHARS = 16_000
 """About 4,000 tokens: a larger answer pushes the conversation itself out of the model's window."""
@@ -31,6 +31,17 @@ MESSAGES: dict[str, str] = {
         "It is not known whether the action took effect. Do not repeat it; tell the user that it must be checked."
     ),
 }
+
+CANCELLED_BY: dict[str, str] = {
+    CancelReason.OPERATOR: "An operator cancelled the call before it finished. Do not report a result.",
+    CancelReason.CALLER: "The call was cancelled, as the user wished. Do not report a result.",
+    CancelReason.BARGE_IN: (
+        "The call was cancelled because the user began to speak. Do not report a result; "
+        "call the function again only if the user still wants it."
+    ),
+    CancelReason.REPLACED: "The same call was made again and takes the place of this one. Wait for the newer one.",
+}
+"""What the model is told of a cancelled call where it is known who wanted that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +69,12 @@ class Outcome:
         """`{"code", "message"}`, or None where the tool succeeded: what the row and the API show."""
         return None if self.state is JobState.SUCCEEDED else {"code": self.code, "message": self.message}
 
-    def output(self) -> str:
+    def output(self, max_chars: int = MAX_OUTPUT_CHARS) -> str:
         """The `output` string of the `function_call_output` item (Realtime API, conversation.item.create)."""
         if self.error is not None:
             return _json({"error": self.error})
         text = self.result if isinstance(self.result, str) else _json(self.result)
-        return _cut(text, MAX_OUTPUT_CHARS)
+        return _cut(text, max_chars)
 
 
 def succeeded(result: Any) -> Outcome:
@@ -86,12 +97,14 @@ def cancelled() -> Outcome:
     return _known(JobState.CANCELLED, "cancelled")
 
 
-def from_row(state: str, result: Any, error: dict[str, str] | None) -> Outcome:
+def from_row(state: str, result: Any, error: dict[str, str] | None, cancel_reason: str | None = None) -> Outcome:
     """The outcome that a finished job's row holds; a sweeper's rows carry a code alone."""
-    code = (error or {}).get("code", "")
-    message = (error or {}).get("message") or MESSAGES.get(code, "The function could not be completed.")
     if JobState(state) is JobState.SUCCEEDED:
         return succeeded(result)
+    code = (error or {}).get("code", "")
+    message = (error or {}).get("message") or MESSAGES.get(code, "The function could not be completed.")
+    if code == "cancelled":
+        message = CANCELLED_BY.get(cancel_reason or "", message)
     return Outcome(JobState(state), code=code, message=message)
 
 

@@ -29,6 +29,7 @@ ALTER TABLE jobs
     ADD COLUMN notify_count integer NOT NULL DEFAULT 0,
     ADD COLUMN notified_at timestamptz,
     ADD COLUMN put_off boolean NOT NULL DEFAULT false,
+    ALTER COLUMN publish_after DROP NOT NULL,
     ADD CONSTRAINT ck_jobs_approval CHECK (approval IN ('requested', 'granted', 'denied')),
     ADD CONSTRAINT ck_jobs_not_before_approval CHECK (approval IS DISTINCT FROM 'requested' OR state <> 'running'),
     ADD CONSTRAINT ck_jobs_joined_never_runs CHECK (joined_to IS NULL OR state <> 'running');
@@ -189,7 +190,8 @@ CREATE TRIGGER jobs_notify_webhook BEFORE UPDATE ON jobs
 
 # The older code would run what waits for a yes, and what is answered by another call.
 LET_GO = """
-UPDATE jobs SET state = 'cancelled', error = '{"code": "cancelled"}', finished_at = clock_timestamp(), delivery = 'ready'
+UPDATE jobs SET state = 'cancelled', error = '{"code": "cancelled"}', finished_at = clock_timestamp(),
+                delivery = 'ready'
 WHERE state = 'pending' AND (joined_to IS NOT NULL OR approval = 'requested');
 UPDATE jobs SET publish_after = deadline_at WHERE publish_after IS NULL;
 """
@@ -211,7 +213,7 @@ def downgrade() -> None:
     op.execute("DROP TABLE tool_gates")
     op.execute(
         "ALTER TABLE jobs DROP COLUMN manners, DROP COLUMN cancel_reason, DROP COLUMN joined_to, DROP COLUMN approval, "
-        "DROP COLUMN notify_after, DROP COLUMN notify_count, DROP COLUMN notified_at, "
+        "DROP COLUMN notify_after, DROP COLUMN notify_count, DROP COLUMN notified_at, DROP COLUMN put_off, "
         "ALTER COLUMN publish_after SET NOT NULL"
     )
     op.execute("DROP INDEX ix_jobs_ran_in_queue; ALTER TABLE job_events DROP COLUMN approval")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Uuid, func, literal, null, select
+from sqlalchemy import BigInteger, ColumnElement, Uuid, func, literal, null, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -41,11 +41,14 @@ class NewJob:
     joined_to: UUID | None = None
     """The same call, which runs already: this one ends as that one does."""
     needs_approval: bool = False
-    """Not published before `approvals.decide` says yes; its deadline until then is the tool's `approval_seconds`."""
+    """Not published before `approvals.decide` says yes; its deadline until then is the tool's `approval_seconds`.
+
+    One that joins another asks nobody: the first one has.
+    """
 
 
-def time_for(timeout: float, attempts: int) -> float:
-    """Seconds from the moment when a job may run until its deadline."""
+def time_for(timeout: Any, attempts: Any) -> Any:
+    """Seconds from the moment when a job may run until its deadline; of numbers or of columns."""
     return QUEUE_WAIT_SECONDS + timeout * attempts
 
 
@@ -58,11 +61,9 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
     """
     timeout = job.tool.timeout if job.tool else 0.0
     attempts = (job.tool.retries if job.tool else 0) + 1
-    waits = job.needs_approval and job.tool is not None
+    waits = job.needs_approval and job.tool is not None and job.joined_to is None and outcome is None
     seconds_left = job.tool.manners.approval_seconds if job.tool and waits else time_for(timeout, attempts)
-    publish_after: ColumnElement[Any] = now() + seconds(PUBLISH_GRACE_SECONDS)
-    if waits or job.joined_to:
-        publish_after = literal("infinity").cast(DateTime(timezone=True))
+    is_published = not waits and job.joined_to is None
     values: dict[str, Any] = {
         "id": literal(job.id),
         "tenant": sessions.c.tenant,
@@ -79,7 +80,7 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
         "effect": literal(str(job.tool.effect) if job.tool else "pure"),
         "timeout": literal(timeout),
         "max_attempts": literal(attempts),
-        "publish_after": publish_after,
+        "publish_after": now() + seconds(PUBLISH_GRACE_SECONDS) if is_published else null(),
         "deadline_at": now() + seconds(seconds_left),
         "joined_to": literal(job.joined_to, Uuid),
         "approval": literal(str(Approval.REQUESTED)) if waits else null(),

@@ -16,6 +16,10 @@ from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
 """Answers taken in one statement; a session has few, and the rest come with the next look."""
+_ANSWER = (
+    *(jobs.c.id, jobs.c.call_id, jobs.c.tool),
+    *(jobs.c.state, jobs.c.result, jobs.c.error, jobs.c.cancel_reason),
+)
 
 
 def waiting_sessions(gateway_id: str) -> Select[Any]:
@@ -57,14 +61,14 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
         update(jobs)
         .where(jobs.c.id == ready.c.id, jobs.c.delivery == Delivery.READY)
         .values(delivery=Delivery.SENT, delivered_epoch=ready.c.epoch)
-        .returning(jobs.c.id, jobs.c.call_id, jobs.c.tool, jobs.c.state, jobs.c.result, jobs.c.error)
+        .returning(*_ANSWER)
     )
 
 
 def taken(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
     """What was taken into this epoch and has not been echoed: for a gateway that did not hear what it took."""
     return (
-        select(jobs.c.id, jobs.c.call_id, jobs.c.tool, jobs.c.state, jobs.c.result, jobs.c.error)
+        select(*_ANSWER)
         .join(sessions, sessions.c.id == jobs.c.session_id)
         .where(
             is_ours(session_id, gateway_id, epoch),

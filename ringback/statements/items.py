@@ -130,6 +130,7 @@ def log_of_calls(session_id: UUID) -> Select[Any]:
             jobs.c.delivered_epoch,
             jobs.c.result,
             jobs.c.error,
+            jobs.c.cancel_reason,
             jobs.c.manners,
             jobs.c.approval,
             jobs.c.joined_to,

@@ -81,7 +81,7 @@ def give_up(job_id: UUID, token: UUID) -> Update:
             publish_after=now(),
             publish_count=0,
             finished_at=case((over, now())),
-            delivery=case((over, _deliverable()), else_=Delivery.NONE),
+            delivery=case((over, deliverable()), else_=Delivery.NONE),
         )
     )
 
@@ -103,7 +103,7 @@ def finish(job_id: UUID, token: UUID, outcome: Outcome) -> ReturningUpdate[Any]:
     return (
         update(jobs)
         .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
-        .values(**_finished(outcome), delivery=_deliverable())
+        .values(**_finished(outcome), delivery=deliverable())
         .returning(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
     )
 
@@ -157,7 +157,7 @@ def hand_back(worker_id: str) -> ReturningUpdate[Any]:
             publish_after=now(),
             publish_count=0,
             finished_at=case((over, now())),
-            delivery=case((over, _deliverable()), else_=Delivery.NONE),
+            delivery=case((over, deliverable()), else_=Delivery.NONE),
         )
         .returning(jobs.c.id, jobs.c.session_id, jobs.c.queue, jobs.c.state, sessions.c.gateway_id)
     )
@@ -183,7 +183,7 @@ def cancel(job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERAT
             state=case((waiting, JobState.CANCELLED), else_=jobs.c.state),
             error=case((waiting, func.jsonb_build_object("code", "cancelled")), else_=jobs.c.error),
             finished_at=case((waiting, now())),
-            delivery=case((waiting, _deliverable()), else_=jobs.c.delivery),
+            delivery=case((waiting, deliverable()), else_=jobs.c.delivery),
         )
         .returning(jobs.c.id, jobs.c.state, jobs.c.session_id, sessions.c.gateway_id)
     )
@@ -215,12 +215,17 @@ def cancelled_on(worker_id: str) -> Select[Any]:
 
 def outcome_of(row: Any) -> dict[str, Any]:
     """The arguments of `ringback.outcomes.from_row` out of a job's row."""
-    return {"state": row.state, "result": row.result, "error": row.error}
+    return {"state": row.state, "result": row.result, "error": row.error, "cancel_reason": row.cancel_reason}
 
 
 def may_be_published() -> ColumnElement[bool]:
     """False for a pending call that waits for a yes, or for the end of the same call: no worker may have it."""
     return jobs.c.joined_to.is_(None) & jobs.c.approval.is_distinct_from(Approval.REQUESTED)
+
+
+def deliverable() -> ColumnElement[Any]:
+    """Ready for a conversation that may still hear it; kept for the history of one that is over."""
+    return case((sessions.c.state == "ended", Delivery.HISTORY_ONLY), else_=Delivery.READY)
 
 
 def _attempts() -> ColumnElement[int]:
@@ -230,11 +235,6 @@ def _attempts() -> ColumnElement[int]:
 
 def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
     return (jobs.c.id == job_id) & (jobs.c.state == JobState.RUNNING) & (jobs.c.token == token)
-
-
-def _deliverable() -> ColumnElement[Any]:
-    """Ready for a conversation that may still hear it; kept for the history of one that is over."""
-    return case((sessions.c.state == "ended", Delivery.HISTORY_ONLY), else_=Delivery.READY)
 
 
 def _finished(outcome: Outcome) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def announce(worker_id: str, tools: Iterable[Announcement]) -> list[Insert]:
 
 def lives(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """True where the process of that id holds its lease."""
-    return exists(select(processes.c.id).where(processes.c.id == process_id, _holds_its_lease()))
+    return exists(select(processes.c.id).where(processes.c.id == process_id, holds_its_lease()))
 
 
 def is_steady(process_id: str) -> ColumnElement[bool]:
@@ -99,7 +99,7 @@ def is_steady(process_id: str) -> ColumnElement[bool]:
     return exists(
         select(processes.c.id).where(
             processes.c.id == process_id,
-            _holds_its_lease(),
+            holds_its_lease(),
             processes.c.steady_since <= now() - seconds(STEADY_SECONDS),
         )
     )
@@ -135,7 +135,7 @@ def live_tools() -> Select[Any]:
     return (
         select(worker_tools)
         .join(processes, processes.c.id == worker_tools.c.worker_id)
-        .where(_holds_its_lease())
+        .where(holds_its_lease())
         .ext(distinct_on(worker_tools.c.name))
         .order_by(worker_tools.c.name, processes.c.started_at.desc(), processes.c.id)
     )
@@ -156,5 +156,6 @@ def announcement(row: Any) -> Announcement:
     )
 
 
-def _holds_its_lease() -> ColumnElement[bool]:
+def holds_its_lease() -> ColumnElement[bool]:
+    """True for a row of a process that lives."""
     return processes.c.ended_at.is_(None) & (processes.c.lease_until > now())

@@ -32,12 +32,16 @@ def open_session(
     gateway_id: str,
     resume_hash: bytes | None = None,
     resume_seconds: float | None = None,
+    has_webhook: bool = False,
+    claims: dict[str, Any] | None = None,
 ) -> Insert:
     """A conversation begins, in epoch 1.
 
     Args:
         resume_hash: SHA-256 of the token that resumes it; None where it ends with its client.
         resume_seconds: how long it may stay without a client; goes with `resume_hash`.
+        has_webhook: True where the agent names one: answers that come after the end are sent there.
+        claims: what is known of the user beside the name, as JSON data; tools get it.
     """
     return insert(sessions).values(
         id=session_id,
@@ -48,6 +52,8 @@ def open_session(
         epoch=1,
         resume_hash=resume_hash,
         resume_seconds=resume_seconds,
+        has_webhook=has_webhook,
+        claims=claims or {},
     )
 
 
