@@ -58,7 +58,7 @@ def _connection(**options: Any) -> Iterator[Read]:
     try:
         with engine.connect() as connection:
             connection.execution_options(**options)
-            yield lambda statement: connection.execute(statement).all()
+            yield lambda statement: _rows(connection.execute(statement))
     except UnicodeError:  # a host that cannot be a name, before the driver has a word in it
         refuse(UNUSABLE_URL)
     except OperationalError as problem:
@@ -123,6 +123,11 @@ def refuse(sentence: str, code: int = WRONG_INPUT) -> NoReturn:
     """End the command with one sentence on standard error."""
     typer.echo(f"ringback: {sentence}", err=True)
     raise typer.Exit(code)
+
+
+def _rows(result: Any) -> Sequence[Row[Any]]:
+    rows: Sequence[Row[Any]] = result.all() if result.returns_rows else []
+    return rows
 
 
 def _engine() -> Engine:

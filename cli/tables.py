@@ -61,7 +61,7 @@ def print_jobs(out: Console, jobs: Sequence[ListedJob], *, of_one_session: bool 
         }
         for job in jobs
     ]
-    _print_rows(out, [{name: cell for name, cell in row.items() if show.get(name, True)} for row in rows])
+    print_rows(out, [{name: cell for name, cell in row.items() if show.get(name, True)} for row in rows])
 
 
 def print_sessions(out: Console, sessions: Sequence[ListedSession]) -> None:
@@ -81,7 +81,7 @@ def print_sessions(out: Console, sessions: Sequence[ListedSession]) -> None:
         }
         for session in sessions
     ]
-    _print_rows(out, rows)
+    print_rows(out, rows)
 
 
 def print_job(out: Console, job: Job) -> None:
@@ -101,7 +101,7 @@ def print_job(out: Console, job: Job) -> None:
         },
     )
     out.print()
-    _print_rows(out, [_step(step, is_end=step.state == job.state) for step in job.transitions])
+    print_rows(out, [_step(step, is_end=step.state == job.state) for step in job.transitions])
     out.print()
     out.print(Text(_durations(job.timeline), style="dim"), soft_wrap=True)
     _print_value(out, "arguments", job.arguments)
@@ -139,7 +139,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def _print_rows(out: Console, rows: Sequence[dict[str, Text]]) -> None:
+def print_rows(out: Console, rows: Sequence[dict[str, Text]]) -> None:
+    """Aligned columns, named by the keys of the first row."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in rows[0] if rows else ():
         table.add_column(name, justify="right" if name in {"TOOK", "LASTED", "JOBS", "+MS"} else "left")

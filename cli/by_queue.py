@@ -1,0 +1,111 @@
+"""A call made by hand that goes the way of every call: a session's row, a job's row, a message, a worker.
+
+The statements are those that a gateway uses, and for as long as the call takes this process holds a lease as one: a
+session that nobody holds would be ended by a sweeper, and its answer kept from us.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+
+from cli.reading import writing
+from ringback.broker import TASK, make_app
+from ringback.outcomes import Outcome, from_row
+from ringback.settings import RENEW_SECONDS, Stores, load
+from ringback.statements import admission, jobs, processes, sessions
+from ringback.tables import DEFAULT_TENANT
+from ringback.tables import jobs as jobs_table
+from ringback.tools import Announcement
+
+if TYPE_CHECKING:
+    from cli.reading import Read
+
+LOOK_SECONDS = 0.05
+"""Between two looks at the job's row: a person waits, and a look takes a millisecond."""
+LATE_SECONDS = 10.0
+"""What a sweeper may take to see that the deadline has passed; then we wait no more."""
+END_REASON = "by_hand"
+
+log = logging.getLogger(__name__)
+
+
+def run_there(
+    tool: Announcement, arguments: dict[str, Any], *, user: str, claims: dict[str, Any], note: Callable[[str], None]
+) -> tuple[UUID, Outcome | None]:
+    """Have a worker call the tool: the job's id and its outcome, None where it did not come in time.
+
+    Args:
+        note: told each progress note that the tool reports.
+    """
+    stores = load(Stores)
+    with writing() as write, _session(write, user, claims) as (gateway_id, session_id):
+        job_id = uuid4()
+        call = admission.NewJob(job_id, session_id, "call_by_hand", None, tool.name, arguments, tool)
+        write(admission.admit(call, gateway_id, 1))
+        _publish(stores.redis_url, job_id, tool.queue)
+        try:
+            row = _finished(write, gateway_id, job_id, admission.time_for(tool.timeout, tool.retries + 1), note)
+        except KeyboardInterrupt:
+            write(jobs.cancel(job_id, DEFAULT_TENANT))
+            raise
+        if row is None:
+            write(jobs.cancel(job_id, DEFAULT_TENANT))
+            return job_id, None
+        return job_id, from_row(**jobs.outcome_of(row))
+
+
+@contextmanager
+def _session(write: Read, user: str, claims: dict[str, Any]) -> Iterator[tuple[str, UUID]]:
+    """A session of this process's own; its end, and what it leaves to the history, are written whatever happens."""
+    gateway_id = f"by-hand-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    session_id = uuid4()
+    write(processes.register(gateway_id, "gateway", socket.gethostname(), os.getpid()))
+    try:
+        opened = sessions.open_session(
+            session_id, user_id=user, agent="none", model="none", gateway_id=gateway_id, claims=claims
+        )
+        write(opened)
+        yield gateway_id, session_id
+    finally:
+        write(sessions.end_session(session_id, gateway_id, 1, END_REASON))
+        write(sessions.keep_for_history(session_id))
+        write(processes.retire(gateway_id))
+
+
+def _publish(redis_url: str, job_id: UUID, queue: str) -> None:
+    celery = make_app(redis_url)
+    try:
+        celery.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
+    except Exception as problem:  # kombu and redis raise a family of errors with no common parent but this
+        log.warning("job %s is not published yet (%s); a sweeper will", job_id, type(problem).__name__)
+    finally:
+        celery.close()
+
+
+def _finished(write: Read, gateway_id: str, job_id: UUID, seconds: float, note: Callable[[str], None]) -> Any:
+    """The job's row once it is over, or None; the lease is renewed meanwhile."""
+    look = select(*(jobs_table.c[name] for name in ("state", "result", "error", "progress", "finished_at")))
+    give_up = monotonic() + seconds + LATE_SECONDS
+    renewed, noted = monotonic(), None
+    while monotonic() < give_up:
+        (row,) = write(look.where(jobs_table.c.id == job_id))
+        if row.progress and row.progress != noted:
+            noted = row.progress
+            note(noted)
+        if row.finished_at is not None:
+            return row
+        if monotonic() - renewed > RENEW_SECONDS:
+            write(processes.renew(gateway_id))
+            renewed = monotonic()
+        sleep(LOOK_SECONDS)
+    return None
