@@ -23,7 +23,7 @@ from benchmarks.peers_side_by_side import sides
 from benchmarks.peers_side_by_side.cases import CASES, Befalls, Case
 from benchmarks.peers_side_by_side.driving import ROOT
 from benchmarks.peers_side_by_side.running import Stage, run
-from benchmarks.peers_side_by_side.sides import OURS, PEERS, Side
+from benchmarks.peers_side_by_side.sides import OURS, PEERS, Option, Side
 from benchmarks.peers_side_by_side.venvs import PINNED, default_folder, pythons
 from benchmarks.peers_side_by_side.verdicts import Run, cell, figures
 from cli.processes import Process, ProcessGroup
@@ -67,13 +67,14 @@ def _runs(stage: Stage, side: Side, asked: argparse.Namespace) -> Iterator[Run]:
     for case in (case for case in CASES if case.key in asked.cases):
         if side.is_one_process and case.befalls is Befalls.LINE_KILLED and "tools" in asked.cases:
             continue  # it was killed already
-        yield Run(case.key, side.name, run(stage, side, case, "default", _times(case, asked)))
-        for mode, (what, cases) in _options(side.name).items():
-            if case.key in cases:
-                yield Run(case.key, f"{side.name}, {what}", run(stage, side, case, mode, _times(case, asked)))
+        times = _times(case, asked)
+        yield Run(case.key, side.name, run(stage, side, case, "default", None, times))
+        for mode, option in _options(side.name).items():
+            if case.key in option.cases:
+                yield Run(case.key, f"{side.name}, {option.title}", run(stage, side, case, mode, option, times))
 
 
-def _options(side: str) -> dict[str, tuple[str, frozenset[str]]]:
+def _options(side: str) -> dict[str, Option]:
     return PEERS[side].options if side in PEERS else {}
 
 

@@ -9,7 +9,7 @@ from benchmarks.peers_side_by_side.cases import AT_SECONDS, Befalls, Case
 from benchmarks.peers_side_by_side.driving import Driver, running
 from benchmarks.peers_side_by_side.recording import Entry, Recording
 from benchmarks.peers_side_by_side.seen import CALL, Seen, is_over, read
-from benchmarks.peers_side_by_side.sides import Side
+from benchmarks.peers_side_by_side.sides import Option, Side
 from tests.simulated import Simulated
 
 LOOK_SECONDS = 0.005
@@ -51,8 +51,9 @@ class Stage:
         return True
 
 
-def run(stage: Stage, side: Side, case: Case, mode: str, times: int) -> tuple[Seen, ...]:
+def run(stage: Stage, side: Side, case: Case, mode: str, option: Option | None, times: int) -> tuple[Seen, ...]:
     """So many conversations in one process, after one that warms it up, as each does something for the first time."""
+    stage.simulated.order("knobs", **(option.knobs if option else {}))
     with running(side.driver(mode)) as driver:
         _converse(stage, side, driver, Case("warm-up", "", {"alpha": 0}))
         return tuple(_converse(stage, side, driver, case) for _ in range(times))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ class Task:
 
     Args:
         works_ms: how long its function takes.
-        delivered_ms: when its result was in the upstream conversation, as a function_call_output.
+        delivered_ms: when its result came in upstream: as a function_call_output, or written into a message.
         instead: what it was answered with before that, or in place of it.
         told_ms: when the response began that tells the result.
         told_in: the ids of the responses that tell it.
@@ -86,20 +87,18 @@ def _task(after: Sequence[Entry], name: str, works_ms: int, call: Entry | None) 
     if call is None:
         return Task(name, works_ms)
     phrase, call_id = f"{name} is done", call.event["call_id"]
-    delivered = next((entry.ms - call.ms for entry, _, output in _outputs(after) if phrase in output), None)
-    others = [output for _, answers, output in _outputs(after) if answers == call_id and phrase not in output]
+    items = [(entry.ms - call.ms, entry.event["item"]) for entry in after if _is_item(entry)]
+    delivered = next((ms for ms, item in items if phrase in json.dumps(item)), None)
+    outputs = [str(item.get("output")) for _, item in items if item.get("call_id") == call_id and "output" in item]
+    others = [output for output in outputs if phrase not in output]
     began = {entry.event["response"]["id"]: entry.ms for entry in after if entry.kind == "response.created"}
     told = [response for response, words in _said(after) if phrase in words]
     told_ms = began[told[0]] - call.ms if told and told[0] in began else None
     return Task(name, works_ms, delivered, others[0] if others else "", told_ms, tuple(told))
 
 
-def _outputs(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str, str]]:
-    """Each function_call_output of the client, with the call that it answers and what it says."""
-    for entry in entries:
-        item = entry.event.get("item") or {}
-        if entry.direction == "in" and item.get("type") == "function_call_output":
-            yield entry, str(item.get("call_id")), str(item.get("output"))
+def _is_item(entry: Entry) -> bool:
+    return entry.direction == "in" and entry.kind == "conversation.item.create"
 
 
 def _said(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:

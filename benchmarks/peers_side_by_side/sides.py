@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
-from benchmarks.peers_side_by_side.cases import SPEECH
+from benchmarks.peers_side_by_side.cases import SEVERAL, SPEECH
 from benchmarks.peers_side_by_side.drivers.orders import INSTRUCTIONS, SILENCE_MS
 from benchmarks.peers_side_by_side.drivers.ringback import TOKEN
 from benchmarks.peers_side_by_side.driving import ROOT, Driver
@@ -28,26 +28,52 @@ tools = ["work"]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A framework: its driver, and the options that are not its defaults.
+class Option:
+    """What a framework can be told beside its defaults.
 
-    `options` is what a mode is called in the table, and in which cases it is tried beside the default.
+    Args:
+        title: what it is called in the table.
+        cases: where it is tried.
+        knobs: how the simulator has to be for it.
     """
+
+    title: str
+    cases: frozenset[str]
+    knobs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A framework: its driver's module, and its options by the driver's mode."""
 
     name: str
     module: str
-    options: dict[str, tuple[str, frozenset[str]]]
+    options: dict[str, Option] = field(default_factory=dict)
 
 
+# The simulator refuses an item placed behind one that it holds back until a response is over; `update` does that.
+AT_ONCE = {"items_during_response": "at_once"}
 OURS = "ringback"
-PEERS = {
-    kind.name: kind
-    for kind in (
-        Kind("openai-agents", "openai_agents", {}),
-        Kind("pipecat-ai", "pipecat_ai", {"async": ("cancel_on_interruption=False", SPEECH)}),
-        Kind("livekit-agents", "livekit_agents", {"uninterruptible": ("disallow_interruptions()", SPEECH)}),
-    )
-}
+_KINDS = (
+    Kind("openai-agents", "openai_agents"),
+    Kind(
+        "pipecat-ai",
+        "pipecat_ai",
+        {
+            "async": Option("cancel_on_interruption=False", SPEECH | SEVERAL),
+            "reset": Option("reset_conversation() at its error", frozenset({"close"})),
+        },
+    ),
+    Kind(
+        "livekit-agents",
+        "livekit_agents",
+        {
+            "uninterruptible": Option("disallow_interruptions()", SPEECH),
+            "update": Option("ctx.update()", SPEECH | SEVERAL, AT_ONCE),
+        },
+    ),
+)
+PEERS = {kind.name: kind for kind in _KINDS}
 
 
 @dataclass(frozen=True)

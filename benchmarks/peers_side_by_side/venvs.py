@@ -36,7 +36,7 @@ def _python(place: Path, pinned: tuple[str, ...]) -> Path:
         return python
     print(f"installing {' '.join(pinned)} into {place}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pinned]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pinned]
     subprocess.run(pip, check=True)
     note.write_text(wanted, encoding="utf-8")
     return python

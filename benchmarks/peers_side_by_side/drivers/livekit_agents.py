@@ -21,7 +21,7 @@ from benchmarks.peers_side_by_side.drivers.orders import DESCRIPTION, INSTRUCTIO
 from benchmarks.peers_side_by_side.drivers.orders import work as same_work
 
 
-class Microphone(AudioInput):
+class Microphone(AudioInput):  # type: ignore[misc] # not installed where this is checked
     """What the driver puts in, the session takes out."""
 
     def __init__(self) -> None:

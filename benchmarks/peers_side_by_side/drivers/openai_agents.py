@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from agents.realtime import RealtimeAgent, RealtimeRunner
+from agents.tool import function_tool
 
-from agents import function_tool
 from benchmarks.peers_side_by_side.drivers.orders import DESCRIPTION, INSTRUCTIONS, NAME, SILENCE_MS, Talk, obey, work
 
 _DETECTION = {

@@ -1,6 +1,7 @@
 """pipecat-ai: a pipeline without a transport, its tool as a coroutine in this process.
 
-Mode "async": the tool is registered with `cancel_on_interruption=False`, which is off by default.
+Modes, all of them off by default: "async" registers the tool with `cancel_on_interruption=False`; "reset" calls
+`reset_conversation()` at the pipeline's first error, which connects anew, and then asks for a response.
 """
 
 from __future__ import annotations
@@ -72,7 +73,21 @@ async def _connect(url: str, mode: str) -> Talk:
     context = LLMContext(tools=ToolsSchema(standard_tools=[schema]))
     pair = LLMContextAggregatorPair(context)
     task = PipelineTask(Pipeline([pair.user(), llm, pair.assistant()]))
+    if mode == "reset":
+        _reset_at_first_error(task, llm)
     return Talking(task, context)
+
+
+def _reset_at_first_error(task: Any, llm: Any) -> None:
+    errors = []
+
+    async def on_error(_task: Any, frame: Any) -> None:
+        errors.append(frame)
+        if len(errors) == 1:
+            await llm.reset_conversation()
+            await task.queue_frame(LLMRunFrame())
+
+    task.add_event_handler("on_pipeline_error", on_error)
 
 
 if __name__ == "__main__":
