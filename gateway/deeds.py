@@ -14,7 +14,9 @@ from gateway.client import Client
 from gateway.conversation.actions import (
     Acknowledge,
     Action,
+    Cancel,
     Close,
+    Decide,
     Event,
     KeepMessages,
     KeepSettings,
@@ -25,13 +27,15 @@ from gateway.conversation.actions import (
     SendToModel,
     Warn,
 )
+from gateway.conversation.calls import as_answered
 from gateway.epochs import Epochs
 from gateway.journal import Journal
 from gateway.line import SUPERSEDED, Beginning, Line, Link, Over
 from gateway.providers import adapt_session
 from gateway.recording import Recording
 from gateway.upstream import UpstreamClosed
-from ringback.statements import deliveries, sessions
+from ringback.jobs import JobState
+from ringback.statements import approvals, deliveries, jobs, sessions
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +64,8 @@ class Deeds:
                 await self._send_to_model(link, event)
             case SendToClient(event):
                 await self._client.send(as_text(event))
-            case RecordCall():
-                self.tasks.create_task(self._record(link, action))
+            case RecordCall() | Cancel() | Decide():
+                self.tasks.create_task(self._move(link, action))
             case Acknowledge(job_id, position):
                 link.echoed[job_id] = position
                 if not link.is_acknowledging:  # whoever writes next takes these along: after an outage there are many
@@ -97,23 +101,50 @@ class Deeds:
         except UpstreamClosed:
             return  # whoever reads from it notices as well, and what matters is said again in the next epoch
 
+    async def _move(self, link: Link, action: RecordCall | Cancel | Decide) -> None:
+        """What a call's row has to be told."""
+        if isinstance(action, RecordCall):
+            return await self._record(link, action)
+        await self.recording.settled()  # the call in question may be on its way
+        if isinstance(action, Cancel):
+            return await self._cancel(action)
+        return await self._decide(action)
+
     async def _record(self, link: Link, record: RecordCall) -> None:
         """The row first, the message second; and an answer where there can be no row."""
         is_new = await self.recording.record(record, link.epoch)
         if is_new is None:
             await self._perform(link, link.brain.not_recorded(record, time.monotonic()))
-            await self.recording.remember(link.brain.as_answered(record))
+            await self.recording.remember(as_answered(record))
             self._place.bell.set()
         elif not is_new:
             log.warning("job %s is not recorded: it is already, or its conversation is over", record.job.id)
             await self.hang_up_unless_ours()
         else:
             log.info("job %s recorded: %s", record.job.id, record.job.name)
-            await self._perform(link, link.brain.recorded(record))
+            await self._perform(link, link.brain.recorded(record, time.monotonic()))
             if record.outcome is not None:
                 self._place.bell.set()
-            elif record.job.tool is not None:
+            elif record.job.tool is not None and not (record.job.joined_to or record.job.needs_approval):
                 await self._line.dispatch.publish(record.job.id, record.job.tool.queue)
+
+    async def _cancel(self, cancel: Cancel) -> None:
+        """Over at once where no worker has it; else its worker hears of it, and its answer comes as any other does."""
+        statement = jobs.cancel(cancel.job_id, self._beginning.tenant, cancel.reason)
+        rows = await self.recording.insist(lambda: self._line.store.rows(statement))
+        log.info("job %s: cancelled by %s", cancel.job_id, cancel.reason)
+        if rows and rows[0].state == JobState.CANCELLED:
+            self._place.bell.set()
+
+    async def _decide(self, decide: Decide) -> None:
+        """A yes has it published; after a no its answer is there."""
+        statement = approvals.decide(decide.job_id, self._beginning.tenant, decide.approved)
+        rows = await self.recording.insist(lambda: self._line.store.rows(statement))
+        log.info("job %s: %s", decide.job_id, "approved" if decide.approved else "denied")
+        if rows and decide.approved:
+            await self._line.dispatch.publish(decide.job_id, rows[0].queue)
+        else:
+            self._place.bell.set()
 
     async def hang_up_unless_ours(self) -> None:
         """A session that others hold can record nothing: better no line than one that never answers."""

@@ -174,7 +174,8 @@ class Epochs:
             beginning.tools,
             epoch=epoch,
             carried=carried,
-            job_events=beginning.job_events,
+            wants=beginning.wants,
+            waits=self._line.queues.wait_seconds,
             greets=greets,
         )
         link = Link(epoch, upstream, brain)

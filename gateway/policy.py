@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -152,8 +153,23 @@ class UpdateSession(Frame, tag="session.update"):
     session: SessionFields
 
 
+class AnswerApproval(Frame, tag="ringback.approval.respond"):
+    """Not of the Realtime API: the answer to a `ringback.approval.requested`."""
+
+    job_id: UUID
+    approved: bool
+
+
 Known = (
-    AppendAudio | CommitAudio | ClearAudio | CreateItem | TruncateItem | CreateResponse | CancelResponse | UpdateSession
+    AppendAudio
+    | CommitAudio
+    | ClearAudio
+    | CreateItem
+    | TruncateItem
+    | CreateResponse
+    | CancelResponse
+    | UpdateSession
+    | AnswerApproval
 )
 
 FORBIDDEN = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -77,21 +77,22 @@ class Reception:
             return "Postgres does not answer"
         return None
 
-    def begin(self, caller: Caller, agent: Agent, wants: Container[str]) -> Beginning:
+    def begin(self, caller: Caller, agent: Agent, wants: frozenset[str]) -> Beginning:
         """A new session, of which no row knows yet."""
         session_id = uuid4()
         return Beginning(
             session_id=session_id,
             place=self.presence.enter(session_id),
             user=caller.user,
+            tenant=caller.tenant,
             epoch=1,
             agent=agent,
             target=target(self.line.settings, agent.model, caller.user),
-            job_events="jobs" in wants,
+            wants=wants,
             resume_token=new_token() if "resume" in wants else None,
         )
 
-    async def resume(self, caller: Caller, token: str, wants: Container[str]) -> Beginning | None:
+    async def resume(self, caller: Caller, token: str, wants: frozenset[str]) -> Beginning | None:
         """Take over the session that this token resumes; None where there is none, for this caller.
 
         Raises:
@@ -123,12 +124,13 @@ class Reception:
             session_id=row.id,
             place=place,
             user=caller.user,
+            tenant=caller.tenant,
             epoch=row.epoch,
             agent=agent,
             target=target(self.line.settings, agent.model, caller.user),
             client_session=row.client_session or {},
             is_resumed=True,
-            job_events="jobs" in wants,
+            wants=wants,
             resume_token=following,
         )
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import TypeVar
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
@@ -20,6 +21,7 @@ from ringback.statements import jobs
 from ringback.tables import DEFAULT_TENANT
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_WAITING = 64
 """Calls of one session that wait for Postgres at once; one more is answered without waiting."""
@@ -79,7 +81,11 @@ class Recording:
 
         return bool(await self._insist(write, REMEMBER_SECONDS))
 
-    async def _insist(self, write: Callable[[], Awaitable[bool]], seconds: float) -> bool | None:
+    async def insist(self, write: Callable[[], Awaitable[T]]) -> T | None:
+        """Write it now, or as soon as Postgres is back; None where that takes too long."""
+        return await self._insist(write, self._wait_seconds)
+
+    async def _insist(self, write: Callable[[], Awaitable[T]], seconds: float) -> T | None:
         give_up = monotonic() + seconds
         while True:
             try:

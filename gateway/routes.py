@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 router = APIRouter()
 
-EXTRAS = frozenset({"", "jobs", "resume"})
+EXTRAS = frozenset({"", "approvals", "jobs", "results", "resume"})
 """What a client may ask for beyond the Realtime API."""
 NOTHING_TO_RESUME = (
     "There is no session to resume with this token: it is unknown, was used, has expired, or is another user's. "

@@ -34,7 +34,7 @@ from gateway.epochs import Epochs, why_closed
 from gateway.line import DRAINING, SUPERSEDED, Beginning, Line, Link, Over
 from gateway.upstream import UpstreamClosed
 from ringback.outcomes import from_row
-from ringback.statements import deliveries
+from ringback.statements import deliveries, jobs
 from ringback.statements.jobs import outcome_of
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ class Session:
         while True:
             frame = await link.upstream.receive()
             if AUDIO_DELTA in frame[:HEAD]:
-                link.brain.audio_passed(frame)
+                link.brain.audio_passed(frame, time.monotonic())
                 await self._client.send(frame)
                 continue
             event = self.understood(frame)
@@ -213,8 +213,20 @@ class Session:
                 outcome = from_row(**outcome_of(row))
                 told = link.brain.deliver(row.id, row.call_id, row.tool, outcome, time.monotonic())
                 await self.perform(link, told)
-            if not rows:
+            if not rows and not await self._heard_progress(link):
                 await self._deeds.hang_up_unless_ours()
+
+    async def _heard_progress(self, link: Link) -> bool:
+        """What running calls say of themselves; False where there is none, and the bell was about something else."""
+        if link.brain.is_idle:
+            return False
+        try:
+            rows = await self._line.store.rows(jobs.progress_in(self.beginning.session_id))
+        except (SQLAlchemyError, OSError):
+            return True  # it was a hint
+        for row in rows:
+            await self.perform(link, link.brain.progressed(row.id, row.progress))
+        return bool(rows)
 
     async def _take_ready(self, link: Link) -> Sequence[Any]:
         """What is ready; and where there is nothing, what was taken without our hearing of it. The brain knows."""

@@ -1,11 +1,16 @@
 """The session brain: doors in, actions out, no I/O.
 
     actions       what the brain can ask the session loop to do
-    brain         the doors: receive_model, receive_client, deliver, tick
-    confirmation  does the model say that our instructions and tools are in force?
-    calls         a finished function_call item becomes a job, or an answer at once
+    brain         the doors: receive_model, receive_client, deliver, progressed, tick
+    opening       from the connection to a conversation that a client may take part in; confirmation, rebuild, carried
+    hearing       what the model's events mean to calls and to the floor
+    calls         a finished function_call item becomes a job, or an answer at once; arguments, guard, own, approvals
+    board         the calls that are under way
+    renderings    how an outcome is told, and when; answers brings it in
     floor         who may speak next: one response at a time, and never over the user
-    view          what of the model's events a client gets to see
+    speaking      what is said by our asking for it: results first, then words about what is still running
+    view          what of the model's events a client gets to see; clientside, unheard: what the client says
+    log           what was said, in order
 
 Nothing here awaits, reads a clock or opens anything: the time comes in as an argument, so each subtle rule of the
 protocol is a line in a table of tests.

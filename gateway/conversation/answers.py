@@ -9,8 +9,8 @@ from uuid import UUID
 from gateway.conversation.actions import Acknowledge, Action, Event, SendToClient, SendToModel, Warn
 from gateway.conversation.floor import Floor
 from gateway.conversation.rebuild import PastCall
+from gateway.conversation.renderings import Circumstances, Moment, Rendering
 from ringback.jobs import output_item_id
-from ringback.outcomes import Outcome
 
 
 @dataclass(slots=True)
@@ -33,29 +33,32 @@ class Answers:
     _past: dict[str, str] = field(default_factory=dict)
     _errands: dict[str, str] = field(default_factory=dict)
 
-    def give(self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float) -> list[Action]:
+    def give(self, job_id: UUID, call_id: str, tool: str, state: str, rendering: Rendering, now: float) -> list[Action]:
         """The answer enters the conversation, even while a response runs; speaking of it is another matter."""
         item_id = output_item_id(job_id)
         if item_id in self._sent:
             # It was answered without a row, and the row came after all.
             return [Acknowledge(job_id, self.come_to())] if self.floor.has_echoed(call_id) else []
         self._sent[item_id] = self._sent[call_id] = (job_id, call_id, tool)
-        self.floor.result_landed(call_id, now)
-        item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": outcome.output()}
+        self._land(call_id, rendering, now)
+        item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": rendering.output}
         create = self.ours("output", {"type": "conversation.item.create", "item": item})
         self._errands[create["event_id"]] = item_id
-        return [SendToModel(create), *self.tell(job_id, call_id, tool, outcome.state)]
+        whose = job_id, call_id, tool
+        return [SendToModel(create), *self.tell(*whose, state), *self._show(*whose, rendering)]
 
-    def remember(self, call: PastCall, now: float) -> list[Action]:
+    def remember(self, call: PastCall, reading: Circumstances, now: float) -> list[Action]:
         """A call of an earlier epoch: its answer is among the items of the past, or still to come."""
-        if call.outcome is None:
+        rendering = call.rendering(reading)
+        if rendering is None:
             self.floor.call_began(call.call_id, call.response_id)
             return []
         self._past[output_item_id(call.job_id)] = call.call_id
         if not call.is_news:
             return []
-        self.floor.result_landed(call.call_id, now)
-        return self.tell(call.job_id, call.call_id, call.tool, "replayed")
+        self._land(call.call_id, rendering, now)
+        whose = call.job_id, call.call_id, call.tool
+        return [*self.tell(*whose, "replayed"), *self._show(*whose, rendering)]
 
     def past_echoed(self, item: Event) -> None:
         """The rebuilt conversation has an answer of the past: who speaks from now on knows of it."""
@@ -84,9 +87,26 @@ class Answers:
         self.floor.call_closed(call_id)
         return [Warn(f"the conversation did not take the answer of job {job_id}: {code}")]
 
-    def tell(self, job_id: UUID, call_id: str, tool: str, state: str) -> list[Action]:
+    def tell(self, job_id: UUID, call_id: str, tool: str, state: str, progress: str | None = None) -> list[Action]:
         """A `ringback.job` event, for a client that asked for them."""
         if not self.tells:
             return []
-        job = {"id": str(job_id), "call_id": call_id, "tool": tool, "state": str(state)}
+        job = {**_named(job_id, call_id, tool), "state": str(state), **({"progress": progress} if progress else {})}
         return [SendToClient(self.ours("job", {"type": "ringback.job", "job": job}))]
+
+    def _land(self, call_id: str, rendering: Rendering, now: float) -> None:
+        if rendering.moment is Moment.NEVER:
+            self.floor.call_closed(call_id)
+        else:
+            self.floor.result_landed(call_id, now, is_patient=rendering.moment is Moment.QUIET)
+
+    def _show(self, job_id: UUID, call_id: str, tool: str, rendering: Rendering) -> list[Action]:
+        """A `ringback.result` event, where the tool lets its client see the result, and the client wants to."""
+        if not rendering.is_shown:
+            return []
+        shown = {"type": "ringback.result", "job": _named(job_id, call_id, tool), "result": rendering.shown}
+        return [SendToClient(self.ours("result", shown))]
+
+
+def _named(job_id: UUID, call_id: str, tool: str) -> dict[str, str]:
+    return {"id": str(job_id), "call_id": call_id, "tool": tool}

@@ -6,12 +6,14 @@ Its doors are plain functions, each of which returns a list of actions:
     receive_client(frame, now)   a frame of the client that passed the policy
     remember(past, now)          what earlier epochs hold, once `wants_past` is true
     deliver(job_id, …, now)      the outcome of a job, marked as sent
+    progressed(job_id, note)     what a running job says of itself
     tick(now)                    time has passed; `wake_at(now)` says when it matters
     cut(reason, now)             the connection is gone; `carry(now)` is for the brain of the next epoch
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -27,21 +29,28 @@ from gateway.conversation.actions import (
     SendToModel,
 )
 from gateway.conversation.answers import Answers
-from gateway.conversation.calls import Calls
+from gateway.conversation.approvals import Approvals
+from gateway.conversation.board import Board
+from gateway.conversation.calls import UNAVAILABLE, Calls, Waits, nobody_knows
 from gateway.conversation.carried import Carried, Settings, merged
 from gateway.conversation.clientside import ClientSide
 from gateway.conversation.errors import Errors
-from gateway.conversation.floor import RESERVED_SECONDS, Floor, in_conversation
+from gateway.conversation.floor import Floor
+from gateway.conversation.guard import Guard
+from gateway.conversation.hearing import Hearing
 from gateway.conversation.log import ItemLog
 from gateway.conversation.opening import Opening
+from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import Past
+from gateway.conversation.renderings import Circumstances, render
+from gateway.conversation.speaking import Speaking
 from gateway.conversation.view import ClientView, response_cut
+from gateway.conversation.words import Words
 from gateway.policy import OURS, ClientFrame
 from ringback.agents import Agent
-from ringback.outcomes import Outcome, failed
+from ringback.manners import Manners
+from ringback.outcomes import Outcome
 from ringback.tools import Announcement
-
-UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later.")
 
 
 class Conversation:
@@ -53,7 +62,8 @@ class Conversation:
         tools: what it may call, by name.
         epoch: which of the session's conversations this is.
         carried: what earlier epochs left.
-        job_events: True where the client asked for `ringback.job` events.
+        wants: what the client asked for beside the Realtime API: "jobs", "results", "approvals".
+        waits: how long a call is expected to wait for a worker.
         greets: True where the client waits for its `session.created`; False where it has had one.
     """
 
@@ -65,7 +75,8 @@ class Conversation:
         *,
         epoch: int = 1,
         carried: Carried | None = None,
-        job_events: bool = False,
+        wants: Container[str] = (),
+        waits: Waits = nobody_knows,
         greets: bool = True,
     ) -> None:
         self.session_id = session_id
@@ -75,18 +86,26 @@ class Conversation:
         self._greets = greets
         self._carried = carried = carried or Carried()
         self._log = carried.log or ItemLog()
-        self._calls = Calls(session_id, agent, tools)
-        self._floor = Floor(gather_seconds=agent.gather_seconds)
         self._view = ClientView(str(session_id))
-        self._answers = Answers(self._floor, self._ours, job_events, lambda: self._log.last)
-        self._client = ClientSide(self._floor, carried.unheard, Settings(carried.client_session), self._id)
-        self._errors = Errors(self._floor, self._client, self._answers)
+        self._board = board = Board()
+        self._floor = floor = Floor(agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds)
+        offered = [tool.for_model() for tool in tools.values()]
+        guard, own = Guard(agent), OwnTools(board, asks_aloud="approvals" not in wants)
+        self._approvals = Approvals(board, own, self._ours)
+        self._calls = Calls(session_id, agent, tools, board, own, guard, waits)
+        self._answers = Answers(floor, self._ours, "jobs" in wants, lambda: self._log.last)
+        self._client = ClientSide(floor, carried.unheard, Settings(carried.client_session), self._id)
+        words = Words(floor, board, agent.instructions, self._ours, own.asks_aloud)
+        self._speaking = Speaking(floor, words, own, guard, self._client, offered, self._ours)
+        self._hearing = Hearing(floor, board, self._calls, self._answers)
+        self._errors = Errors(floor, self._client, self._answers, self._speaking.refused)
+        self._reading = Circumstances(client_shows="results" in wants, max_chars=agent.max_result_chars)
         self._count = 0
         self._heard_at = 0.0
         self._is_outdated = self._is_given_up = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
-        configured = merged(agent.session([tool.for_model() for tool in tools.values()]), carried.client_session)
+        configured = merged(agent.session(offered), carried.client_session)
         self._opening = Opening(configured, self._ours, has_past=carried.has_past)
 
     @property
@@ -114,33 +133,39 @@ class Conversation:
         self._heard_at = now
         if not self.is_open:
             return self._open(event, now)
+        is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
         actions = [*self._client.heard(event), *self._listen(event, now)]
         if event.get("type") == "error":
             return [*actions, *self._errors.hear(event, now), *self._speak(now)]
-        visible = self._view.show(event)
+        visible = None if is_ours else self._view.show(event)
         if visible is not None and (event.get("item") or {}).get("id") not in self._opening.seeded:
             actions.append(SendToClient(visible))
         return [*actions, *self._speak(now)]
 
-    def audio_passed(self, frame: str) -> None:
+    def audio_passed(self, frame: str, now: float) -> None:
         """A `response.output_audio.delta` went straight to the client."""
-        self._log.audio_passed(frame)
+        self._floor.audio_passed(self._log.audio_passed(frame), now)
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.policy`: what goes to the model is written anew from it."""
         if frame.is_empty_update:
             shown = {"type": "session.updated", "event_id": self._id("updated"), "session": self._view.last_session()}
             return [SendToClient(shown)]
+        if frame.event["type"] == "ringback.approval.respond":
+            return [*self._approvals.answered(frame.event, now), *self._speak(now)]
+        if frame.event["type"] == "conversation.item.create":
+            self._board.user_turn()
         return self._client.says(frame.event, self._log, self._opening.seeded, now)
 
     def remember(self, past: Past, now: float) -> list[Action]:
         """Build the conversation anew: what was said and called before, and the answers that are there by now."""
         if self._carried.log is None:
             self._log = ItemLog(past.messages, past.places)
-        actions = self._opening.tell(past.items())
+        actions = self._opening.tell(past.items(self._reading))
         for call in past.calls:
-            self._calls.remember(call.call_id, is_running=call.outcome is None)
-            self._news += self._answers.remember(call, now)
+            self._calls.remember(call, now)
+            self._news += self._answers.remember(call, self._reading, now)
+        self._news += self._approvals.still_wanted(now)
         waits = self._carried.user_waits
         if past.user_waits if waits is None else waits:
             self._floor.owe(now)
@@ -182,28 +207,37 @@ class Conversation:
         """No call is running."""
         return self._floor.is_idle
 
-    def recorded(self, record: RecordCall) -> list[Action]:
+    def recorded(self, record: RecordCall, now: float) -> list[Action]:
         """The call's row is committed."""
         state = record.outcome.state if record.outcome else "pending"
-        return self._answers.tell(record.job.id, record.job.call_id, record.job.name, state)
+        told = self._answers.tell(record.job.id, record.job.call_id, record.job.name, state)
+        return [*told, *self._approvals.wanted(record.job.call_id, now)]
 
     def not_recorded(self, record: RecordCall, now: float) -> list[Action]:
         """The row could not be committed in time: the model is answered all the same."""
         job = record.job
         return self.deliver(job.id, job.call_id, job.name, record.outcome or UNAVAILABLE, now)
 
-    def as_answered(self, record: RecordCall) -> RecordCall:
-        """The record of a call that could not be recorded, with what the model was told."""
-        return record if record.outcome else replace(record, outcome=UNAVAILABLE)
-
     def deliver(self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float) -> list[Action]:
         """A job's answer enters the conversation, even while a response runs; speaking of it is another matter."""
-        self._calls.closed(call_id)
-        return [*self._answers.give(job_id, call_id, tool, outcome, now), *self._speak(now)]
+        call, reading = self._board.ended(call_id), self._reading
+        if call is not None:
+            late, unwanted = self._board.is_late(call), call.is_unwanted
+            reading = replace(reading, age=call.age(now), is_late=late, is_unwanted=unwanted)
+        rendering = render(outcome, call.manners if call else Manners(), reading)
+        return [*self._answers.give(job_id, call_id, tool, outcome.state, rendering, now), *self._speak(now)]
+
+    def progressed(self, job_id: UUID, note: str) -> list[Action]:
+        """What a running job last said of itself: a client that wants to hears of it, and so does the next word."""
+        call = self._board.by_job(job_id)
+        if call is None or call.progress == note:
+            return []
+        call.progress = note
+        return self._answers.tell(job_id, call.call_id, call.name, "running", note)
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
-        hangs_at = self._hangs_at()
+        hangs_at = self._speaking.hangs_at(self._heard_at)
         if hangs_at is None or hangs_at > now:
             return self._speak(now)
         self._is_given_up = True
@@ -211,13 +245,10 @@ class Conversation:
 
     def wake_at(self, now: float) -> float | None:
         """When `tick` should be called, if no event comes first."""
-        moments = (None,) if self._is_given_up else (self._floor.wake_at(now), self._hangs_at())
+        if self._is_given_up or not self.is_open:
+            return None
+        moments = (self._speaking.wake_at(now), self._speaking.hangs_at(self._heard_at))
         return min((moment for moment in moments if moment is not None), default=None)
-
-    def _hangs_at(self) -> float | None:
-        """A server that was asked to speak and has not said a word since, about anything, is not there any more."""
-        asked = self._floor.asked_at
-        return None if asked is None or self._heard_at > asked else asked + RESERVED_SECONDS
 
     # — before the client is let in —
 
@@ -249,44 +280,12 @@ class Conversation:
     def _listen(self, event: Event, now: float) -> list[Action]:
         said = self._log.hear(event)
         kept: list[Action] = [KeepMessages(said)] if said else []
-        return [*kept, *self._react(event, now)]
-
-    def _react(self, event: Event, now: float) -> list[Action]:
-        kind = event.get("type")
-        if kind == "response.created" and in_conversation(event):
-            self._floor.response_created(str((event.get("response") or {}).get("id")))
-        elif kind == "response.done":
-            return self._response_done(event.get("response") or {})
-        elif kind == "response.output_item.done":
-            return self._record(self._calls.item_done(event.get("item") or {}, event.get("response_id")))
-        elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
-            self._answers.past_echoed(event.get("item") or {})
-            return self._answers.echoed(event.get("item") or {})
-        elif kind == "input_audio_buffer.speech_started":
-            self._floor.speech_started(now)
-        elif kind in ("input_audio_buffer.speech_stopped", "input_audio_buffer.timeout_triggered"):
-            self._floor.speech_stopped(now)
-        return []
-
-    def _response_done(self, response: Event) -> list[Action]:
-        self._floor.response_done(str(response.get("id")))
-        return [action for record in self._calls.response_done(response) for action in self._record(record)]
-
-    def _record(self, record: RecordCall | None) -> list[Action]:
-        if record is None:
-            return []
-        self._floor.call_began(record.job.call_id, record.job.response_id)
-        placed = replace(record.job, position=self._log.place_of_call(record.job.item_id))
-        return [replace(record, job=placed)]
+        return [*kept, *self._hearing.react(event, self._log, now)]
 
     # — speaking —
 
     def _speak(self, now: float) -> list[Action]:
-        if not self.is_open or self._is_given_up or not self._floor.may_speak(now):
-            return []
-        create = self._ours("speak", {"type": "response.create"})
-        self._floor.create_sent(create["event_id"], now)
-        return [SendToModel(create)]
+        return [] if self._is_given_up or not self.is_open else self._speaking.say(now)
 
     def _ours(self, what: str, event: dict[str, Any]) -> Event:
         return {**event, "event_id": self._id(what)}

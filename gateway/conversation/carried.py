@@ -50,7 +50,17 @@ class Settings:
     """What the client sets of its session: it counts once the server has taken it."""
 
     session: Event
-    _asked: dict[str, Event] = field(default_factory=dict)
+    _asked: dict[str, Event | None] = field(default_factory=dict)
+    """By event id, in the order in which they went out; None stands for one of ours."""
+
+    def asked_ours(self, event: Event) -> None:
+        """A session.update of the server's own account goes out."""
+        self._asked[event["event_id"]] = None
+
+    @property
+    def answers_ours(self) -> bool:
+        """True where the next session.updated is about one of ours: no news for the client."""
+        return bool(self._asked) and next(iter(self._asked.values())) is None
 
     def asked(self, event: Event) -> None:
         """The client's session.update goes out."""
@@ -65,5 +75,7 @@ class Settings:
         if not self._asked:
             return None
         update = self._asked.pop(next(iter(self._asked)))
+        if update is None:
+            return None
         self.session = merged(self.session, {key: value for key, value in update.items() if key != "type"})
         return self.session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.conversation.actions import Action, Event, SendToClient, Warn
@@ -22,6 +23,8 @@ class Errors:
     floor: Floor
     client: ClientSide
     answers: Answers
+    refused: Callable[[object], None]
+    """Told of each event of ours that the server did not take."""
     said_expired: bool = False
 
     def hear(self, event: Event, now: float) -> list[Action]:
@@ -41,6 +44,8 @@ class Errors:
             self.client.refused(event_id)
             return [SendToClient(event)]
         if code == REFUSED:
+            self.refused(event_id)
             return []
         told = self.answers.refused(event_id, code)
+        self.refused(event_id)
         return told or [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]

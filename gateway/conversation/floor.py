@@ -5,6 +5,10 @@ speaking, and refuses a second with `conversation_already_has_active_response`. 
 sent only while the slot is free, reserved from the moment it is sent, and freed by the *matching* `response.done`.
 It is owed as long as some result is *unseen*: sent into the conversation, and not yet there when a response began.
 A response that began after the server echoed the result has seen it, and nothing more is owed.
+
+A result that comes late, after the user has said something else, is *patient*: it waits until both sides have been
+quiet for a while, or until it has waited for long enough. A *word* is a response of ours that tells no result ("still
+looking"): it takes the slot like any other, and only when nothing else is to be said.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ class Create:
     sent_at: float
     tells: frozenset[str]
     """The results that were written before it."""
+    is_word: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Landed:
     response_id: str | None
     """The response whose call it answers."""
     at: float
+    is_patient: bool = False
 
 
 @dataclass(slots=True)
@@ -50,10 +56,20 @@ class Floor:
     """The response slot of one conversation. Times are seconds of any monotonic clock."""
 
     gather_seconds: float = 0.25
+    quiet_seconds: float = 1.0
+    hold_seconds: float = 20.0
     auto_response: bool = True
     """The server answers the user's turn by itself (`turn_detection.create_response`)."""
 
     active: str | None = None
+    _word: str | None = None
+    """The response that is a word of ours, while it runs."""
+    _tags_come_back: bool = False
+    """The server shows the metadata of a response.create in what it makes of it: then a word is known for one."""
+    _spoke_at: float = 0.0
+    """When either side last came to an end, by the server's word."""
+    _plays_until: float = 0.0
+    """When the user will have heard what the model has said: audio comes faster than it plays."""
     _creates: list[Create] = field(default_factory=list)
     _begun: list[Create] = field(default_factory=list)
     """Creates that a response was taken for, the latest last; a refusal of one tells otherwise."""
@@ -78,8 +94,9 @@ class Floor:
     def is_owed(self, now: float) -> bool:
         """Somebody waits for a response: one runs, is asked for, or is about to begin by itself."""
         # A response that has called a function is answered by that function's result.
-        speaks = self.active is not None and self.active not in self._running.values()
-        return bool(speaks or self._creates or self._auto_until > now or OWED in self._unseen)
+        speaks = self.active not in (None, self._word, *self._running.values())
+        asked = any(not create.is_word for create in self._creates)
+        return bool(speaks or asked or self._auto_until > now or OWED in self._unseen)
 
     @property
     def asked_at(self) -> float | None:
@@ -102,9 +119,9 @@ class Floor:
         """An answer to this call of this response will come: a sibling's may wait for it a moment."""
         self._running[call_id] = response_id
 
-    def result_landed(self, call_id: str, now: float) -> None:
+    def result_landed(self, call_id: str, now: float, *, is_patient: bool = False) -> None:
         """A result was written into the conversation; somebody should speak about it."""
-        self._unseen[call_id] = Landed(self._running.pop(call_id, None), now)
+        self._unseen[call_id] = Landed(self._running.pop(call_id, None), now, is_patient)
 
     def call_closed(self, call_id: str) -> None:
         """A call is over, and nothing is to be said about it."""
@@ -122,11 +139,11 @@ class Floor:
         self._echoed.add(call_id)
         return news
 
-    def create_sent(self, event_id: str, now: float) -> None:
+    def create_sent(self, event_id: str, now: float, *, is_word: bool = False) -> None:
         """A response.create went out, ours or the client's: the slot is taken from now on."""
         self._creates = [create for create in self._creates if create.sent_at + RESERVED_SECONDS > now]
         self._begun = [create for create in self._begun if create.sent_at + RESERVED_SECONDS > now]
-        self._creates.append(Create(event_id, now, frozenset(self._unseen)))
+        self._creates.append(Create(event_id, now, frozenset(self._unseen), is_word))
 
     def create_refused(self, event_id: str | None, now: float) -> str | None:
         """The server has an active response already. Returns the event id of the create that it refused.
@@ -140,46 +157,64 @@ class Floor:
         return refused.event_id if refused else event_id
 
     def create_failed(self, event_id: str | None) -> None:
-        """A create of the client's was refused for another reason: it takes no slot.
+        """A create of the client's, or a word, was refused for another reason: it takes no slot.
 
-        One of ours keeps it until it is taken for lost, or it would be sent, and refused, again and again.
+        Any other of ours keeps it until it is taken for lost, or it would be sent, and refused, again and again.
         """
         if event_id is not None:
             self._withdraw(event_id)
 
-    def response_created(self, response_id: str) -> None:
-        """A response began, whoever asked for it."""
+    def response_created(self, response_id: str, tag: str | None = None) -> None:
+        """A response began, whoever asked for it; `tag` is the event id of the word that it says it is."""
         self.active = response_id
+        self._auto_until = self._blocked_until = 0.0
+        if self._begins_word(tag):
+            self._word = response_id
+            return
         for call in self._echoed:
             self._unseen.pop(call, None)
             self._assumed_seen.pop(call, None)
         self._echoed.discard(OWED)
-        if self._creates:
+        creates = [create for create in self._creates if not create.is_word]
+        if creates:
             # Most likely it is the oldest create's, and saw all that was written before that one.
-            self._begun.append(self._creates.pop(0))
-            told = self._begun[-1].tells & self._unseen.keys()
+            self._creates.remove(creates[0])
+            self._begun.append(creates[0])
+            told = creates[0].tells & self._unseen.keys()
             self._assumed_seen |= {call: self._unseen.pop(call) for call in told}
-        self._auto_until = self._blocked_until = 0.0
 
-    def response_done(self, response_id: str) -> None:
+    def response_done(self, response_id: str, now: float) -> None:
         """A response ended. That of an older one, which may come late, frees nothing."""
         self._blocked_until = 0.0
         if self.active == response_id:
-            self.active = None
+            self.active = self._word = None
+            self._spoke_at = now
+
+    def audio_passed(self, seconds: float, now: float) -> None:
+        """So much more speech of the model's is on its way to the user's ears."""
+        self._plays_until = max(self._plays_until, now) + seconds
 
     def speech_started(self, now: float) -> None:
-        """The user began to speak."""
+        """The user began to speak; what the model was saying stops."""
         self._speaking_since = now
+        self._plays_until = min(self._plays_until, now)
 
     def speech_stopped(self, now: float) -> None:
         """The user stopped; the server's own response is about to begin, if it makes one."""
         self._speaking_since = None
+        self._spoke_at = now
         if self.auto_response:
             self._auto_until = now + AUTO_RESPONSE_SECONDS
 
     def may_speak(self, now: float) -> bool:
         """True where a response.create should be sent at once."""
         return bool(self._unseen) and self.active is None and self._held_until() <= now
+
+    def free_at(self, now: float) -> float | None:
+        """When a word may be said, if nothing else comes; None: only an event can tell."""
+        if self._unseen or self.active is not None:
+            return None
+        return max(now, self._taken_until(), self._quiet_from())
 
     def wake_at(self, now: float) -> float | None:
         """When to look again without an event having come; None: only an event can change anything."""
@@ -202,21 +237,40 @@ class Floor:
             self._unseen[call] = self._assumed_seen.pop(call)
         return create
 
+    def _begins_word(self, tag: str | None) -> bool:
+        """True where the response that begins is a word of ours; its create is over then."""
+        self._tags_come_back = self._tags_come_back or tag is not None
+        words = [create for create in self._creates if create.is_word]
+        if tag is not None:
+            self._creates = [create for create in self._creates if create.event_id != tag]
+            return True
+        # A server that keeps the metadata to itself: most likely it is the oldest create's.
+        if self._tags_come_back or not words or words[0] is not self._creates[0]:
+            return False
+        self._creates.remove(words[0])
+        return True
+
     def _held_until(self) -> float:
-        holds = [self._blocked_until, self._auto_until, self._gathered_at()]
+        return max(self._taken_until(), min(map(self._due_at, self._unseen.values()), default=0.0))
+
+    def _taken_until(self) -> float:
+        """Until when nobody of ours may speak: somebody does, is about to, or was refused just now."""
+        holds = [self._blocked_until, self._auto_until]
         holds += [create.sent_at + RESERVED_SECONDS for create in self._creates]
         if self._speaking_since is not None:
             holds.append(self._speaking_since + SPEECH_HOLD_SECONDS)
         return max(holds)
 
-    def _gathered_at(self) -> float:
-        """When the first result has waited long enough for its siblings: the others go with it."""
-        awaited = set(self._running.values())
-        waits = (
-            landed.at + (self.gather_seconds if landed.response_id in awaited else 0.0)
-            for landed in self._unseen.values()
-        )
-        return min(waits, default=0.0)
+    def _quiet_from(self) -> float:
+        """From when on both sides have been quiet for long enough, if neither begins again."""
+        return max(self._spoke_at, self._plays_until) + self.quiet_seconds
+
+    def _due_at(self, landed: Landed) -> float:
+        """When this result should be told: the others go with it."""
+        if landed.is_patient:
+            return min(landed.at + self.hold_seconds, max(landed.at, self._quiet_from()))
+        gathers = landed.response_id in self._running.values()
+        return landed.at + (self.gather_seconds if gathers else 0.0)
 
 
 def in_conversation(event: dict[str, Any]) -> bool:

@@ -81,14 +81,16 @@ class ItemLog:
             self._note_format(event.get("session") or {})
         return []
 
-    def audio_passed(self, frame: str) -> None:
-        """A `response.output_audio.delta`, as it came: how long its item sounds, without decoding it."""
+    def audio_passed(self, frame: str) -> float:
+        """A `response.output_audio.delta`, as it came: how many seconds it sounds, without decoding it."""
         item, delta = _ITEM.search(frame, 0, 600), _DELTA.search(frame, 0, 600)
         said = self._said.get(item[1]) if item else None
         if said is None or delta is None:
-            return
+            return 0.0
         end = frame.find('"', delta.end())
-        said.sounded_ms += (end - delta.end()) * 0.75 / self._bytes_per_ms
+        sounds_ms = (end - delta.end()) * 0.75 / self._bytes_per_ms
+        said.sounded_ms += sounds_ms
+        return sounds_ms / 1_000
 
     def place_of_call(self, item_id: object) -> int:
         """Where a `function_call` item stands."""

@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from gateway.conversation.actions import Event
+from gateway.conversation.board import Running
 from gateway.conversation.log import NOT_TRANSCRIBED
-from ringback.jobs import Delivery, output_item_id
+from gateway.conversation.renderings import Circumstances, Rendering, render
+from ringback.jobs import Approval, Delivery, JobState, output_item_id
+from ringback.manners import Manners
 from ringback.outcomes import Outcome, from_row
 from ringback.statements.items import Message
 from ringback.statements.jobs import outcome_of
@@ -47,14 +50,41 @@ class PastCall:
     outcome: Outcome | None = None
     is_news: bool = False
     """Nobody has told the user of its result."""
+    manners: Manners = field(default_factory=Manners)
+    age: float = 0.0
+    """Seconds since it was asked for."""
+    is_late: bool = False
+    """The user has said something since."""
+    waits_for_yes: bool = False
+    joined_to: UUID | None = None
 
-    def events(self) -> list[Event]:
+    def running(self, turn: int, now: float) -> Running:
+        """As it stands on the board of the conversation that waits for its answer."""
+        return Running(
+            job_id=self.job_id,
+            call_id=self.call_id,
+            name=self.tool,
+            arguments=self.arguments,
+            manners=self.manners,
+            began_at=now - self.age,
+            turn=turn,
+            joined_to=self.joined_to,
+            waits_for_yes=self.waits_for_yes,
+        )
+
+    def rendering(self, reading: Circumstances) -> Rendering | None:
+        """Its answer, as this conversation is told it; None while there is none."""
+        if self.outcome is None:
+            return None
+        return render(self.outcome, self.manners, replace(reading, age=self.age, is_late=self.is_late))
+
+    def events(self, reading: Circumstances) -> list[Event]:
         """The items to create: the call, and its output where there is one."""
         text = self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
         call = {"type": "function_call", "call_id": self.call_id, "name": self.tool, "arguments": text}
-        items = [_with_id(call, self.item_id)]
-        if self.outcome is not None:
-            output = {"type": "function_call_output", "call_id": self.call_id, "output": self.outcome.output()}
+        items, told = [_with_id(call, self.item_id)], self.rendering(reading)
+        if told is not None:
+            output = {"type": "function_call_output", "call_id": self.call_id, "output": told.output}
             items.append({"id": output_item_id(self.job_id), **output})
         return items
 
@@ -79,12 +109,13 @@ class Past:
             return False
         return last.content[0].get("type") == "input_audio"
 
-    def items(self) -> list[Event]:
-        """What to create, the oldest first, as far as it fits."""
+    def items(self, reading: Circumstances | None = None) -> list[Event]:
+        """What to create, the oldest first, as far as it fits; `reading`: what is true of all that is read here."""
+        reading = reading or Circumstances()
         entries: list[tuple[int, bool, list[Event]]] = [
             (message.position, False, [item]) for message in self.messages if (item := _message(message)) is not None
         ]
-        entries += [(call.position, call.is_news or call.outcome is None, call.events()) for call in self.calls]
+        entries += [(call.position, call.is_news or call.outcome is None, call.events(reading)) for call in self.calls]
         entries.sort(key=lambda entry: entry[0])
         return [item for entry in _newest_that_fit(entries) for item in entry]
 
@@ -99,11 +130,14 @@ class Replayed:
     def past(self, epoch: int, unheard: Iterable[str] = ()) -> Past:
         """`unheard`: call_ids whose result is known not to have been told."""
         messages = [Message(row.position, row.item_id, row.role, row.content) for row in self.messages]
-        spoken = max((message.position for message in messages if message.role == "assistant"), default=0)
+        spoken = {
+            role: max((message.position for message in messages if message.role == role), default=0)
+            for role in ("assistant", "user")
+        }
         return Past(messages, [_call(row, epoch, spoken, frozenset(unheard)) for row in self.calls])
 
 
-def _call(row: Any, epoch: int, spoken: int, unheard: frozenset[str]) -> PastCall:
+def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str]) -> PastCall:
     enters = row.delivery == Delivery.REPLAYED and row.delivered_epoch == epoch
     position = AT_THE_END if row.position is None else row.position
     return PastCall(
@@ -116,7 +150,12 @@ def _call(row: Any, epoch: int, spoken: int, unheard: frozenset[str]) -> PastCal
         arguments=row.arguments,
         outcome=from_row(**outcome_of(row)) if enters else None,
         # Nothing was said since: whoever was to tell of it did not come to speak.
-        is_news=enters and (row.call_id in unheard or spoken <= (row.answer_position or 0)),
+        is_news=enters and (row.call_id in unheard or spoken["assistant"] <= (row.answer_position or 0)),
+        manners=Manners.from_data(row.manners),
+        age=float(row.age),
+        is_late=position < spoken["user"],
+        waits_for_yes=row.state == JobState.PENDING and row.approval == Approval.REQUESTED,
+        joined_to=row.joined_to,
     )
 
 

@@ -44,7 +44,7 @@ CITY = {
 }
 WEATHER = Announcement("weather", "The weather in a city.", CITY)
 ORDER = Announcement("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE)
-GATHER = 0.25
+GATHER, QUIET, HOLD = 0.25, 1.0, 20.0
 SERVER_VAD = {"type": "server_vad", "create_response": True}
 
 
@@ -64,9 +64,9 @@ def item_of(call_id: str) -> str:
 class Script:
     """One conversation. `now` stands still unless `wait` moves it."""
 
-    def __init__(self, *tools: Announcement, job_events: bool = False, **fields: Any) -> None:
+    def __init__(self, *tools: Announcement, wants: tuple[str, ...] = (), **fields: Any) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
-        self.brain = Conversation(SESSION, agent(**fields), offered, job_events=job_events)
+        self.brain = Conversation(SESSION, agent(**fields), offered, wants=wants)
         self.now = 1_000.0
         self.actions: list[Action] = []
         """What the last line made the brain do, whole."""

@@ -133,10 +133,10 @@ def test_an_answer_that_the_conversation_refuses_is_not_spoken_about() -> None:
 
 
 def test_job_events_tell_the_life_of_a_call_to_a_client_that_asked() -> None:
-    script = Script(job_events=True).opened()
+    script = Script(wants=("jobs",)).opened()
     script.model(created("R1"), call("call_1"))
     (record,) = script.records
-    (pending,) = script.brain.recorded(record)
+    (pending,) = script.brain.recorded(record, script.now)
     assert pending.event["job"] == {  # type: ignore[union-attr]
         "id": str(job_of("call_1")),
         "call_id": "call_1",
@@ -150,7 +150,7 @@ def test_job_events_tell_the_life_of_a_call_to_a_client_that_asked() -> None:
 def test_job_events_go_to_nobody_who_did_not_ask() -> None:
     script = Script().opened()
     script.model(created("R1"), call("call_1"))
-    assert script.brain.recorded(script.records[0]) == []
+    assert script.brain.recorded(script.records[0], script.now) == []
     assert script.deliver("call_1") == ["model: output call_1"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.conversation.calls import MAX_ARGUMENTS_CHARS, MAX_ARGUMENTS_DEPTH
+from gateway.conversation.arguments import MAX_ARGUMENTS_CHARS, MAX_ARGUMENTS_DEPTH
 from ringback.jobs import JobState
 from ringback.tools import Announcement
 from tests.unit.gateway.conversation.script import (

@@ -37,10 +37,10 @@ SPOKEN = Message(1, "item_u1", "user", [{"type": "input_audio", "text": "hello"}
 class NextEpoch(Script):
     """The conversation that follows another one's end."""
 
-    def __init__(self, carried: Carried, *, greets: bool = False, job_events: bool = False) -> None:
-        super().__init__(job_events=job_events)
+    def __init__(self, carried: Carried, *, greets: bool = False, wants: tuple[str, ...] = ()) -> None:
+        super().__init__(wants=wants)
         self.brain = Conversation(
-            SESSION, agent(), self.brain.tools, epoch=2, carried=carried, greets=greets, job_events=job_events
+            SESSION, agent(), self.brain.tools, epoch=2, carried=carried, greets=greets, wants=wants
         )
 
     def confirmed(self) -> NextEpoch:
@@ -113,7 +113,7 @@ def test_a_result_that_was_told_is_not_told_again() -> None:
 
 
 def test_a_client_that_asked_for_job_events_hears_of_results_that_came_meanwhile() -> None:
-    script = resumed(Past([HELLO], [past_call("a", result="sunny", is_news=True)]), job_events=True)
+    script = resumed(Past([HELLO], [past_call("a", result="sunny", is_news=True)]), wants=("jobs",))
     heard = script.echoed("item_u1", "item_a", item_of("a"))
     assert heard[:3] == ["let the client in", "client: session.created", "client: job a weather replayed"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.conversation.floor import (
@@ -9,14 +11,17 @@ from gateway.conversation.floor import (
     RESERVED_SECONDS,
     SPEECH_HOLD_SECONDS,
 )
+from ringback.manners import Late, Manners
 from ringback.outcomes import failed
 from tests.unit.gateway.conversation.script import (
     GATHER,
     HEARD_STARTED,
     HEARD_STOPPED,
+    QUIET,
     SPEAK,
     STARTED,
     STOPPED,
+    WEATHER,
     Script,
     call,
     created,
@@ -225,7 +230,7 @@ def test_a_server_that_does_not_answer_the_user_after_all_is_asked() -> None:
     ids=["create_response is false", "turn detection is off", "off, as xAI says it"],
 )
 def test_where_the_server_makes_no_answer_of_its_own_none_is_waited_for(session: dict[str, object]) -> None:
-    script = Script().opened(**session)
+    script = Script(replace(WEATHER, manners=Manners(late=Late.SPEAK))).opened(**session)
     script.model(created("R1"), call("a"), done("R1"), STARTED)
     script.deliver("a")
     assert script.model(STOPPED) == [HEARD_STOPPED, SPEAK]
@@ -245,7 +250,8 @@ def test_a_barge_in_loses_no_result() -> None:
     script.model(call("b", "R2"), STARTED, done("R2", "cancelled"))
     assert script.deliver("b") == ["model: output b"], "the work went on, and its result is in the conversation"
     script.model(STOPPED)
-    assert script.model(created("R3"), echo("b"), done("R3"))[-1] == SPEAK
+    assert script.model(created("R3"), echo("b"), done("R3"))[-1] == ENDED, "the user has asked for something else"
+    assert script.wait(QUIET) == [SPEAK], "and now that nobody speaks, it is told"
 
 
 # — what takes no slot —

@@ -138,6 +138,11 @@ def row(position: int | None, **columns: Any) -> SimpleNamespace:
         "delivered_epoch": 2,
         "result": "sunny",
         "error": None,
+        "cancel_reason": None,
+        "manners": {},
+        "approval": None,
+        "joined_to": None,
+        "age": 3.5,
     }
     return SimpleNamespace(**(shown | columns))
 

@@ -1,0 +1,85 @@
+"""The arguments of a call, as a model wrote them: read, made storable, and held against the tool's schema."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from ringback.outcomes import Outcome, failed
+from ringback.tools import Announcement
+
+MAX_ARGUMENTS_CHARS = 65_536
+"""A model writes a few hundred; more is a fault of its own, and would fill the history."""
+MAX_ARGUMENTS_DEPTH = 64
+"""Nobody means more, and each of those who read the row would have to climb as deep."""
+LARGEST_INTEGER = 2**64
+"""As much as any database or language takes for a number; JSON itself knows no end."""
+
+
+@dataclass(slots=True)
+class Schemas:
+    """The schemas of one conversation's tools, each prepared once."""
+
+    _validators: dict[str, Draft202012Validator] = field(default_factory=dict)
+
+    def refuse(self, tool: Announcement, arguments: Any) -> Outcome | None:
+        """Why these arguments do not fit, in words that the model can act on; None where they do."""
+        validator = self._validators.setdefault(tool.name, Draft202012Validator(tool.parameters))
+        error = best_match(validator.iter_errors(arguments))
+        if error is None:
+            return None
+        where = ".".join(str(part) for part in error.absolute_path)
+        place = f"The argument {where}" if where else f"The arguments of {tool.name}"
+        return failed("invalid_arguments", f"{place}: {error.message}. Correct it and call again.")
+
+
+def parse(text: Any) -> tuple[Any, Outcome | None]:
+    """The arguments as a JSON object, or the text as it came and why it is none."""
+    if not isinstance(text, str):
+        return {}, failed("invalid_arguments", "The call has no arguments. Call again with a JSON object.")
+    if len(text) > MAX_ARGUMENTS_CHARS:
+        return _storable(text[:MAX_ARGUMENTS_CHARS]), failed(
+            "invalid_arguments", f"The arguments have {len(text)} characters; {MAX_ARGUMENTS_CHARS} is the limit."
+        )
+    try:
+        arguments = _storable(_decode(text or "{}"))
+    except (ValueError, RecursionError) as problem:
+        return _storable(text), failed("invalid_arguments", f"The arguments are not JSON: {problem}. Call again.")
+    if not isinstance(arguments, dict):
+        return arguments, failed("invalid_arguments", "The arguments must be one JSON object. Call again.")
+    return arguments, None
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) >= LARGEST_INTEGER:
+        raise ValueError(f"{text[:24]}… is too large a number")
+    return number
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:24]} is no number that JSON can keep")
+    return number
+
+
+_decode = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_float).decode
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """Postgres keeps no NUL in JSON, and no half of a surrogate pair in any text."""
+    if depth > MAX_ARGUMENTS_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_ARGUMENTS_DEPTH}")
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_storable(part, depth + 1) for part in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(part, depth + 1) for key, part in value.items()}
+    return value

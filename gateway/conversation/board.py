@@ -1,0 +1,108 @@
+"""The calls that are under way in one conversation, and what is known of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from ringback.manners import Manners
+
+
+@dataclass(slots=True)
+class Running:
+    """A call whose answer is still to come. Times are seconds of the session's own clock."""
+
+    job_id: UUID
+    call_id: str
+    name: str
+    arguments: Any
+    manners: Manners
+    began_at: float
+    turn: int
+    """The user's turn in which it was asked for: a result is late once there has been another."""
+    joined_to: UUID | None = None
+    waits_for_yes: bool = False
+    queue_seconds: float = 0.0
+    """How long it was expected to wait for a worker, where that is worth telling."""
+    is_unwanted: bool = False
+    """It was cancelled: whatever comes of it is not brought up."""
+    progress: str | None = None
+    told_at: float | None = None
+    """When the user was last told that it is still running."""
+    asked_at: float | None = None
+    asked_in_turn: int | None = None
+    """When, and in which turn, the user was asked whether it may start."""
+
+    @property
+    def is_own(self) -> bool:
+        """False where it only waits for the end of the same call."""
+        return self.joined_to is None
+
+    def age(self, now: float) -> float:
+        return now - self.began_at
+
+
+@dataclass(slots=True)
+class Board:
+    """Every call that is under way, the oldest first; and in which of the user's turns the conversation is."""
+
+    turn: int = 0
+    _speaks: bool = False
+    """The present turn is spoken, and goes on."""
+    _running: dict[str, Running] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __iter__(self) -> Iterator[Running]:
+        return iter(list(self._running.values()))
+
+    def user_turn(self, *, aloud: bool = False) -> None:
+        """The user has begun to say something, or has typed it."""
+        self.turn += 1
+        self._speaks = aloud
+
+    def committed(self) -> None:
+        """A turn of the user's was taken in: where nobody heard it begin, it counts from here (push to talk)."""
+        if not self._speaks:
+            self.turn += 1
+        self._speaks = False
+
+    def began(self, running: Running) -> None:
+        self._running[running.call_id] = running
+
+    def ended(self, call_id: str) -> Running | None:
+        """Its answer is there: what was known of it, or None where it was not under way."""
+        return self._running.pop(call_id, None)
+
+    def by_job(self, job_id: UUID) -> Running | None:
+        return next((each for each in self if each.job_id == job_id), None)
+
+    def same(self, name: str, arguments: Any) -> Running | None:
+        """The call of this name and with these arguments that really runs, and is still wanted."""
+        meant = _canonical(arguments)
+        alike = (each for each in self.wanted() if each.name == name and _canonical(each.arguments) == meant)
+        return next(alike, None)
+
+    def wanted(self) -> list[Running]:
+        """What runs, and was not cancelled."""
+        return [each for each in self if each.is_own and not each.is_unwanted]
+
+    def cancellable(self) -> list[Running]:
+        """What the caller may have cancelled."""
+        return [each for each in self.wanted() if each.manners.cancellable]
+
+    def waiting_for_yes(self) -> list[Running]:
+        """What may not start before the user has agreed."""
+        return [each for each in self.wanted() if each.waits_for_yes]
+
+    def is_late(self, running: Running) -> bool:
+        """True where the user has said something since it was asked for."""
+        return self.turn > running.turn
+
+
+def _canonical(arguments: Any) -> str:
+    return json.dumps(arguments, sort_keys=True)

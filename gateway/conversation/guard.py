@@ -1,0 +1,45 @@
+"""A model that goes round in circles is stopped: it calls, is answered, and calls again, and nobody has said a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ringback.agents import Agent
+from ringback.outcomes import Outcome, failed
+
+
+@dataclass(slots=True)
+class Guard:
+    """Counts calls from one turn of the user to the next."""
+
+    agent: Agent
+    is_tripped: bool = False
+    """It has refused a call in this turn: the next answer should be words."""
+    _turn: int = 0
+    _by_tool: Counter[str] = field(default_factory=Counter)
+
+    def new_turn(self, turn: int) -> None:
+        """The user has said something: counting begins anew."""
+        if turn != self._turn:
+            self._turn, self.is_tripped = turn, False
+            self._by_tool.clear()
+
+    def refuse(self, tool: str) -> Outcome | None:
+        """Count a call; why it may not be made, or None where it may."""
+        self._by_tool[tool] += 1
+        if self._by_tool[tool] > self.agent.max_calls_per_turn:
+            self.is_tripped = True
+            return _refusal(f"{tool} was called {self.agent.max_calls_per_turn} times")
+        if self._by_tool.total() > self.agent.max_calls_unheard:
+            self.is_tripped = True
+            return _refusal(f"Functions were called {self.agent.max_calls_unheard} times")
+        return None
+
+
+def _refusal(what: str) -> Outcome:
+    return failed(
+        "too_many_in_a_row",
+        f"{what} since the user last said something, which is the limit. "
+        "Call nothing more now: tell the user what you have found so far, and ask how to go on.",
+    )

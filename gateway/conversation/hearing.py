@@ -1,0 +1,66 @@
+"""What an event of the Realtime API means to the calls of a conversation, and to whoever has the floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.conversation.actions import Action, Cancel, Event, RecordCall
+from gateway.conversation.answers import Answers
+from gateway.conversation.board import Board
+from gateway.conversation.calls import Calls
+from gateway.conversation.floor import Floor, in_conversation
+from gateway.conversation.log import ItemLog
+from gateway.conversation.words import tag_of
+from ringback.jobs import CancelReason
+from ringback.manners import OnBargeIn
+
+
+@dataclass(slots=True)
+class Hearing:
+    """Listens for one conversation."""
+
+    floor: Floor
+    board: Board
+    calls: Calls
+    answers: Answers
+
+    def react(self, event: Event, log: ItemLog, now: float) -> list[Action]:
+        """What is to be done about an event; most are of no concern here."""
+        kind = event.get("type")
+        if kind == "response.created" and in_conversation(event):
+            self.floor.response_created(str((event.get("response") or {}).get("id")), tag_of(event))
+        elif kind == "response.done":
+            self.floor.response_done(str((event.get("response") or {}).get("id")), now)
+            return self._placed(self.calls.response_done(event.get("response") or {}, now), log)
+        elif kind == "response.output_item.done":
+            return self._placed(self.calls.item_done(event.get("item") or {}, event.get("response_id"), now), log)
+        elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
+            self.answers.past_echoed(event.get("item") or {})
+            return self.answers.echoed(event.get("item") or {})
+        return self._turn(str(kind), now)
+
+    def _turn(self, kind: str, now: float) -> list[Action]:
+        if kind == "input_audio_buffer.speech_started":
+            return self._barged_in(now)
+        if kind == "input_audio_buffer.committed":
+            self.board.committed()
+        elif kind in ("input_audio_buffer.speech_stopped", "input_audio_buffer.timeout_triggered"):
+            self.floor.speech_stopped(now)
+        return []
+
+    def _barged_in(self, now: float) -> list[Action]:
+        """The user begins to speak: work goes on, but for what is not wanted in that case."""
+        self.floor.speech_started(now)
+        self.board.user_turn(aloud=True)
+        unwanted = [each for each in self.board.wanted() if each.manners.on_barge_in is OnBargeIn.CANCEL]
+        for each in unwanted:
+            each.is_unwanted = True
+        return [Cancel(each.job_id, CancelReason.BARGE_IN) for each in unwanted]
+
+    def _placed(self, actions: list[Action], log: ItemLog) -> list[Action]:
+        """The same, each call with its place in the conversation; from now on an answer is awaited."""
+        return [self._place(action, log) if isinstance(action, RecordCall) else action for action in actions]
+
+    def _place(self, record: RecordCall, log: ItemLog) -> RecordCall:
+        self.floor.call_began(record.job.call_id, record.job.response_id)
+        return replace(record, job=replace(record.job, position=log.place_of_call(record.job.item_id)))

@@ -1,0 +1,140 @@
+"""What is said while something is still running: a word of ours, which tells no result.
+
+It is a response like any other: in the conversation, so that the user can talk over it, and with no function to call.
+It is asked for only while nobody speaks and nothing else is to be told. Times are seconds of the session's clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.conversation.actions import Event
+from gateway.conversation.board import Board, Running
+from gateway.conversation.floor import Floor
+from gateway.conversation.view import OURS
+
+SOON_SECONDS = 5
+"""An expected wait is told in steps of so many seconds: it is a guess."""
+
+
+@dataclass(slots=True)
+class Words:
+    """Says in one conversation what its running calls want said.
+
+    Args:
+        floor: when somebody may speak.
+        board: what is running.
+        instructions: the agent's own: those of a response replace the session's (Realtime API, response.create).
+        ours: gives an event of ours its `event_id`; the first argument says what it is for.
+        asks_aloud: True where a call that needs a yes is the user's to be asked about.
+    """
+
+    floor: Floor
+    board: Board
+    instructions: str
+    ours: Callable[[str, Event], Event]
+    asks_aloud: bool = True
+    _under_way: dict[str, list[tuple[Running, float | None, float | None]]] = field(default_factory=dict)
+    """What the last word was to tell, and what had been told of it before."""
+
+    def wake_at(self, now: float) -> float | None:
+        """When `due` has something, if nothing else comes; None: only an event can tell."""
+        free_at = self.floor.free_at(now)
+        if free_at is None:
+            return None
+        moments = [moment for each in self.board if (moment := self._due_at(each)) is not None]
+        return max(free_at, min(moments)) if moments else None
+
+    def due(self, now: float) -> Event | None:
+        """The `response.create` of the word that is to be said now; None where none is."""
+        free_at = self.floor.free_at(now)
+        if free_at is None or free_at > now:
+            return None
+        meant = [each for each in self.board if (moment := self._due_at(each)) is not None and moment <= now]
+        if not meant:
+            return None
+        asked = [each for each in meant if each.waits_for_yes]
+        text = _question(asked) if asked else _waiting(meant, now)
+        told = asked or meant
+        create = self.ours("word", {"type": "response.create"})
+        self._under_way = {create["event_id"]: [(each, each.told_at, each.asked_at) for each in told]}
+        for each in told:
+            each.told_at = now
+            if each.waits_for_yes:
+                each.asked_at, each.asked_in_turn = now, self.board.turn
+        response = {
+            "instructions": f"{self.instructions.strip()}\n\n{text}",
+            "tool_choice": "none",
+            "metadata": {OURS: create["event_id"]},
+        }
+        return {**create, "response": response}
+
+    def refused(self, event_id: object) -> bool:
+        """The server did not take it: it is due again. False where it was no word of ours."""
+        told = self._under_way.pop(str(event_id), None)
+        for each, told_at, asked_at in told or ():
+            each.told_at, each.asked_at = told_at, asked_at
+        return told is not None
+
+    def _due_at(self, running: Running) -> float | None:
+        if running.is_unwanted or not running.is_own:
+            return None
+        if running.waits_for_yes:
+            return running.began_at if self.asks_aloud and running.asked_at is None else None
+        if running.queue_seconds and running.told_at is None:
+            return running.began_at
+        manners = running.manners
+        if manners.say_after is None:
+            return None
+        first = running.began_at + manners.say_after
+        if running.told_at is None:
+            return first
+        if running.told_at < first:  # that was about its place in the queue
+            return first
+        return running.told_at + manners.say_every if manners.say_every is not None else None
+
+
+def tag_of(event: Event) -> str | None:
+    """The event id of the word of ours that this response is, where it says so."""
+    metadata = (event.get("response") or {}).get("metadata")
+    tag = metadata.get(OURS) if isinstance(metadata, dict) else None
+    return tag if isinstance(tag, str) else None
+
+
+def _waiting(meant: Iterable[Running], now: float) -> str:
+    said = dict.fromkeys(each.manners.say for each in meant if each.manners.say and not _is_queued(each))
+    how = "In one short sentence, tell the user that you are still at it."
+    if said:
+        how = f'Say exactly this, in the language of the conversation: "{" ".join(said)}"'
+    return (
+        f"{how} {' '.join(_state(each, now) for each in meant)} "
+        "There is no result yet: do not give one, do not guess one, and do not promise anything else."
+    )
+
+
+def _state(running: Running, now: float) -> str:
+    if _is_queued(running):
+        about = max(SOON_SECONDS, SOON_SECONDS * round(running.queue_seconds / SOON_SECONDS))
+        return f"Everybody who could do {running.name} is busy, so it will take about {about} seconds to begin: say so."
+    progress = f"; it reports: {running.progress}" if running.progress else ""
+    return f"{running.name} has been running for {round(running.age(now))} seconds{progress}."
+
+
+def _is_queued(running: Running) -> bool:
+    first = running.manners.say_after
+    return bool(running.queue_seconds) and (first is None or running.told_at is None)
+
+
+def _question(asked: Iterable[Running]) -> str:
+    listed = "; ".join(f"{each.name} with {_told(each.arguments)}" for each in asked)
+    return (
+        f"Before this is done, the user must agree to it: {listed}. In one short sentence, say what would be done, and "
+        "ask whether you may. It has not been done yet: do not say that it has. Then wait for the answer."
+    )
+
+
+def _told(arguments: Any) -> str:
+    return json.dumps(arguments, ensure_ascii=False)
