@@ -18,6 +18,7 @@ class Task:
 
     Args:
         works_ms: how long its function takes.
+        calls: how often the model called it, which it should once.
         delivered_ms: when its result came in upstream: as a function_call_output, or written into a message.
         instead: what it was answered with before that, or in place of it.
         told_ms: when the response began that tells the result.
@@ -26,6 +27,7 @@ class Task:
 
     name: str
     works_ms: int
+    calls: int = 0
     delivered_ms: float | None = None
     instead: str = ""
     told_ms: float | None = None
@@ -57,8 +59,8 @@ def read(entries: Sequence[Entry], works: Mapping[str, int]) -> Seen:
         entries: all of it, in order; nothing of another one.
         works: the milliseconds of each call's function, by what it is about.
     """
-    calls = {name: entry for entry in entries if entry.kind == CALL for name in works if _is_about(entry, name)}
-    first = min((entry.ms for entry in calls.values()), default=None)
+    calls = {name: [entry for entry in entries if _is_call(entry, name)] for name in works}
+    first = min((made[0].ms for made in calls.values() if made), default=None)
     after = [entry for entry in entries if first is not None and entry.ms >= first]
     created = sum(entry.direction == "in" and entry.kind == "response.create" for entry in after)
     errors = [entry.event["error"] for entry in after if entry.kind == "error" and entry.direction == "out"]
@@ -66,7 +68,7 @@ def read(entries: Sequence[Entry], works: Mapping[str, int]) -> Seen:
     # The simulator echoes the client's event_id; what it could not begin by itself has none.
     refused = sum(bool(error.get("event_id")) for error in collisions)
     return Seen(
-        tasks=tuple(_task(after, name, ms, calls.get(name)) for name, ms in works.items()),
+        tasks=tuple(_task(after, name, ms, calls[name]) for name, ms in works.items()),
         replies=created - refused,
         refused=refused,
         unanswered=len(collisions) - refused,
@@ -79,13 +81,14 @@ def is_over(entries: Sequence[Entry], works: Mapping[str, int]) -> bool:
     return all(task.told_ms is not None for task in read(entries, works).tasks) and not _active(entries)
 
 
-def _is_about(call: Entry, name: str) -> bool:
-    return f'"{name}"' in str(call.event.get("arguments"))
+def _is_call(entry: Entry, name: str) -> bool:
+    return entry.kind == CALL and f'"{name}"' in str(entry.event.get("arguments"))
 
 
-def _task(after: Sequence[Entry], name: str, works_ms: int, call: Entry | None) -> Task:
-    if call is None:
+def _task(after: Sequence[Entry], name: str, works_ms: int, calls: Sequence[Entry]) -> Task:
+    if not calls:
         return Task(name, works_ms)
+    call = calls[0]
     phrase, call_id = f"{name} is done", call.event["call_id"]
     items = [(entry.ms - call.ms, entry.event["item"]) for entry in after if _is_item(entry)]
     delivered = next((ms for ms, item in items if phrase in json.dumps(item)), None)
@@ -94,7 +97,7 @@ def _task(after: Sequence[Entry], name: str, works_ms: int, call: Entry | None) 
     began = {entry.event["response"]["id"]: entry.ms for entry in after if entry.kind == "response.created"}
     told = [response for response, words in _said(after) if phrase in words]
     told_ms = began[told[0]] - call.ms if told and told[0] in began else None
-    return Task(name, works_ms, delivered, others[0] if others else "", told_ms, tuple(told))
+    return Task(name, works_ms, len(calls), delivered, others[0] if others else "", told_ms, tuple(told))
 
 
 def _is_item(entry: Entry) -> bool:

@@ -71,6 +71,8 @@ def _untold(task: Task) -> str:
 def _remarks(seen: Seen) -> Iterable[str]:
     if is_held_up(seen):
         yield "the first held up by the second"
+    if any(task.calls > 1 for task in seen.tasks):
+        yield "called again"
     if any(len(task.told_in) > 1 for task in seen.tasks):
         yield "told twice"
     if seen.over_user:
