@@ -61,7 +61,7 @@ class WorkerProcess:
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`
-        tools = load_tools(settings.tool_modules)
+        tools = load_tools(settings.tool_modules, settings.tool_files)
         self._prepared = settings, tools
         self._asked = EndAsked()
         self.consume(settings.queues or queues_of(tools.values()))

@@ -1,4 +1,4 @@
-"""Which tools this worker has: what the modules named in RINGBACK_TOOL_MODULES declare."""
+"""Which tools this worker has: those that RINGBACK_TOOL_MODULES declare, and those that RINGBACK_TOOL_FILES name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from types import ModuleType
 
 from ringback.errors import ConfigurationError, DeclarationError
 from ringback.tools import Tool
+from workers.elsewhere.loading import load
 
 SETTING = "RINGBACK_TOOL_MODULES"
 
 
-def load_tools(names: Iterable[str]) -> dict[str, Tool]:
-    """Import the modules, and of a package all that is in it; return their tools by name.
+def load_tools(names: Iterable[str], files: Iterable[str] = ()) -> dict[str, Tool]:
+    """Import the modules, and of a package all that is in it; read the files; return their tools by name.
 
     Raises:
         ConfigurationError: a module cannot be imported, declares a name that another has, or none has any tool.
@@ -26,6 +27,8 @@ def load_tools(names: Iterable[str]) -> dict[str, Tool]:
         for module in _modules(name):
             for found in _declared(module):
                 _add(tools, found)
+    for found in load(files):
+        _add(tools, found)
     if not tools:
         raise ConfigurationError(f"{SETTING} ({', '.join(names)}) holds no tool: decorate a function with @tool.")
     return tools

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
@@ -31,6 +34,9 @@ def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
         ToolError: they do not fit; the text names each field and what is wrong with it.
     """
     if tool.arguments is None:
+        misfit = best_match(Draft202012Validator(tool.announcement.parameters).iter_errors(arguments))
+        if misfit is not None:
+            raise ToolError(_complain([(misfit.absolute_path, misfit.message)]), code="invalid_arguments")
         return dict(arguments)
     try:
         model = tool.arguments.model_validate(arguments)
@@ -63,10 +69,12 @@ def as_data(result: Any) -> Any:
 
 
 def _complaint(problem: ValidationError) -> str:
-    fields = "; ".join(
-        f"{'.'.join(map(str, error['loc'])) or 'arguments'}: {error['msg']}"
-        for error in problem.errors(include_url=False, include_context=False, include_input=False)
-    )
+    errors = problem.errors(include_url=False, include_context=False, include_input=False)
+    return _complain((error["loc"], error["msg"]) for error in errors)
+
+
+def _complain(misfits: Iterable[tuple[Iterable[str | int], str]]) -> str:
+    fields = "; ".join(f"{'.'.join(map(str, where)) or 'arguments'}: {what}" for where, what in misfits)
     return f"The arguments do not fit: {fields}. Correct them and call the function again."
 
 

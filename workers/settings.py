@@ -25,6 +25,8 @@ class WorkerSettings(Stores):
 
     tool_modules: Names = Field((SHIPPED_TOOLS,), alias="RINGBACK_TOOL_MODULES", min_length=1)
     """Modules or packages that declare tools, separated by commas."""
+    tool_files: Names = Field((), alias="RINGBACK_TOOL_FILES")
+    """TOML files that name tools which are elsewhere (`workers.elsewhere`), separated by commas."""
     queues: Names = Field((), alias="RINGBACK_WORKER_QUEUES")
     """Queues to serve; none means every queue that the tools name."""
     concurrency: int | None = Field(None, alias="RINGBACK_WORKER_CONCURRENCY", ge=1, le=1_000)

@@ -1,0 +1,33 @@
+"""`env:NAME` in a tool file: a secret is named there, and stands in the environment of the worker (or its `.env`)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from dotenv import dotenv_values
+
+from ringback.errors import ConfigurationError
+
+_NAMED = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
+
+
+def surroundings() -> dict[str, str]:
+    """The environment, and what `.env` adds to it: as every setting is read."""
+    return {**{name: value for name, value in dotenv_values(".env").items() if value is not None}, **os.environ}
+
+
+def filled(where: str, values: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """The values with each `env:NAME` replaced; the rest of a value stays, as in `Bearer env:TOKEN`.
+
+    Raises:
+        ConfigurationError: a variable is not set, or empty; `where` begins the sentence.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        if not environment.get(match[1]):
+            raise ConfigurationError(f"{where}: {match[1]} is not set; set it in the environment of the worker")
+        return environment[match[1]]
+
+    return {name: _NAMED.sub(value_of, value) for name, value in values.items()}

@@ -1,0 +1,152 @@
+"""The tools that the tool files name, ready to be served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringback.calls import Call
+from ringback.errors import ConfigurationError, DeclarationError
+from ringback.jobs import Effect
+from ringback.tools import Tool
+from workers.elsewhere.declared import announcement, as_tool, name_of, options_of
+from workers.elsewhere.environment import surroundings
+from workers.elsewhere.files import McpTable, OneOperation, OneTool, OpenApiTable, read
+from workers.elsewhere.holding import OPEN_SECONDS, first_of
+from workers.elsewhere.http_api import HttpApi
+from workers.elsewhere.openapi import Operation, document_in, operation
+from workers.elsewhere.schemas import SchemaRefused, as_told, parameters
+
+if TYPE_CHECKING:
+    from mcp.types import Tool as Offered
+
+    from workers.elsewhere.mcp_server import McpServer
+
+OF_THE_CALL = {"call:user": "user", "call:session": "session_id"}
+"""What a fixed argument may stand for."""
+
+
+def load(paths: Iterable[str]) -> list[Tool]:
+    """Read the files, and ask the MCP servers that they name for their tools.
+
+    Raises:
+        ConfigurationError: a file, or what it names, is wrong or not there; one sentence, which begins with the file.
+        DeclarationError: a tool cannot be offered to a model.
+    """
+    environment = surroundings()
+    tools: list[Tool] = []
+    servers: list[tuple[McpServer, McpTable]] = []
+    for path in map(Path, paths):
+        file = read(path)
+        for name, api in file.openapi.items():
+            tools += _operations(name, f"{path}: [openapi.{name}]", api, path.parent, environment)
+        for name, table in file.mcp.items():
+            servers.append((_server(name, f"{path}: [mcp.{name}]", table, path.parent, environment), table))
+    if servers:
+        offers = asyncio.run(_offers([server for server, _ in servers]))
+        for (server, table), offered in zip(servers, offers, strict=True):
+            tools += _offered(server, table, offered)
+    return tools
+
+
+def _operations(
+    name: str, where: str, table: OpenApiTable, folder: Path, environment: Mapping[str, str]
+) -> Iterator[Tool]:
+    api = HttpApi(name, where, table, environment)
+    document = document_in(folder / table.document)
+    headers = frozenset(header.lower() for header in table.headers)
+    for key, own in table.operation.items():
+        try:
+            described = operation(document, key, headers)
+            fixed = _fixed(described, own)
+            announced = announcement(
+                name_of(key, table.prefix, own),
+                own.description or described.description,
+                _without(described.schema, fixed),
+                options_of(table.defaults, own, described.effect),
+            )
+        except ConfigurationError as problem:
+            raise _named(problem, f"{where} {key}") from None
+        yield as_tool(announced, where, partial(_call_api, api, described, announced.effect, fixed))
+
+
+async def _call_api(
+    api: HttpApi, described: Operation, effect: Effect, fixed: dict[str, Any], arguments: dict[str, Any], call: Call
+) -> Any:
+    chosen = {
+        name: getattr(call, OF_THE_CALL[value]) if value in OF_THE_CALL else value for name, value in fixed.items()
+    }
+    return await api.call(described, effect, {**arguments, **chosen}, call)
+
+
+def _fixed(described: Operation, own: OneOperation) -> dict[str, Any]:
+    strangers = sorted(set(own.fixed) - set(described.schema["properties"]))
+    if strangers:
+        known = ", ".join(described.schema["properties"]) or "none"
+        raise SchemaRefused(f"fixed: there is no argument {strangers[0]}; there are {known}")
+    return own.fixed
+
+
+def _without(schema: dict[str, Any], fixed: Iterable[str]) -> dict[str, Any]:
+    """What the model may choose."""
+    properties = {name: part for name, part in schema["properties"].items() if name not in fixed}
+    required = [name for name in schema.get("required", ()) if name not in fixed]
+    rest = {key: value for key, value in schema.items() if key not in ("properties", "required")}
+    return {**rest, "properties": properties, **({"required": required} if required else {})}
+
+
+def _server(name: str, where: str, table: McpTable, folder: Path, environment: Mapping[str, str]) -> McpServer:
+    try:
+        from workers.elsewhere.mcp_server import McpServer
+    except ModuleNotFoundError as problem:
+        raise ConfigurationError(
+            f"{where}: the package {problem.name} is not there; install the extra: pip install 'ringback[mcp]'"
+        ) from problem
+    return McpServer(name, where, table, folder, environment)
+
+
+async def _offers(servers: list[McpServer]) -> list[list[Offered]]:
+    """What each offers; all are asked at once, as a program takes seconds to start."""
+    return list(await asyncio.gather(*map(_offer, servers)))
+
+
+async def _offer(server: McpServer) -> list[Offered]:
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            return await server.tools()
+    except Exception as problem:
+        cause = first_of(problem)
+        raise ConfigurationError(
+            f"{server.where}: the server does not tell its tools ({type(cause).__name__}: {cause}); is it there?"
+        ) from problem
+
+
+def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iterator[Tool]:
+    from workers.elsewhere.mcp_answers import effect_of
+
+    by_name = {one.name: one for one in offered}
+    wanted = list(by_name) if table.wants_all else table.tools
+    for remote in wanted:
+        own = table.tool.get(remote, OneTool())
+        if remote not in by_name:
+            known = ", ".join(by_name) or "none"
+            raise ConfigurationError(f"{server.where} tools: the server has no tool {remote}; it has {known}")
+        one = by_name[remote]
+        try:
+            announced = announcement(
+                name_of(remote, table.prefix, own),
+                own.description or one.description or one.title or remote,
+                parameters(as_told(one.input_schema, one.input_schema)),
+                options_of(table.defaults, own, effect_of(one)),
+            )
+        except ConfigurationError as problem:
+            raise _named(problem, f"{server.where} {remote}") from None
+        yield as_tool(announced, server.where, partial(server.call, remote, announced.effect))
+
+
+def _named(problem: ConfigurationError, whose: str) -> ConfigurationError:
+    kind = DeclarationError if isinstance(problem, DeclarationError) else ConfigurationError
+    return kind(f"{whose}: {problem}")

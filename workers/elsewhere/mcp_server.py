@@ -1,0 +1,191 @@
+"""One MCP server: its tools, and a session that the calls of one process share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from anyio.streams.memory import MemoryObjectReceiveStream
+from mcp import Client, MCPError, StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import Implementation, Tool
+from pydantic import ValidationError
+
+from ringback.calls import Call
+from ringback.errors import ConfigurationError
+from ringback.jobs import Effect
+from workers.elsewhere import leash
+from workers.elsewhere.environment import filled
+from workers.elsewhere.failing import not_reached, refused
+from workers.elsewhere.files import McpTable
+from workers.elsewhere.holding import OPEN_SECONDS, Held
+from workers.elsewhere.mcp_answers import CONNECTION_CLOSED, NOTHING_DONE, problem_of, progress_of, result_of
+from workers.elsewhere.mcp_http import http_client
+
+MAX_PAGES = 20
+"""Of a list of tools: a server with more of them is not read to its end."""
+META = "ringback/"
+"""What a server is told of a call beside its arguments stands under `_meta`, with this before its name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """A connection to the server. `incoming` is where a program's output arrives; None over HTTP."""
+
+    client: Client
+    incoming: MemoryObjectReceiveStream[Any] | None = None
+
+    def is_alive(self) -> bool:
+        """False once a program has ended, or closed its output."""
+        if self.incoming is None:
+            return True
+        ends = self.incoming.statistics()
+        return ends.open_send_streams > 0 and ends.open_receive_streams > 0
+
+
+class McpServer:
+    """The server of one table.
+
+    Args:
+        name: the table's.
+        where: the file and the table, for sentences.
+        table: what the file says.
+        folder: where the file lies; a program is started there unless the table says otherwise.
+        environment: where `env:NAME` is looked up.
+
+    Raises:
+        ConfigurationError: a variable is not set, or the program is not there.
+    """
+
+    def __init__(self, name: str, where: str, table: McpTable, folder: Path, environment: Mapping[str, str]) -> None:
+        self.name, self.where = name, where
+        self._table = table
+        self._headers = filled(f"{where} headers", table.headers, environment)
+        self._env = filled(f"{where} env", table.env, environment)
+        self._folder = folder / (table.cwd or ".")
+        self._held = Held(where, self._session, Session.is_alive)
+        self._check_program()
+
+    async def tools(self) -> list[Tool]:
+        """What the server offers now, over a connection of its own.
+
+        Raises:
+            Exception: it cannot be reached, or speaks something else.
+        """
+        async with self._session() as session:
+            return await _listed(session.client)
+
+    async def call(self, tool: str, effect: Effect, arguments: dict[str, Any], call: Call) -> Any:
+        """The tool's result.
+
+        Raises:
+            ToolError: it said no, or could not be reached.
+            LostElsewhere: the connection broke, and the tool must not run twice.
+            OutOfTime: the call's deadline passed.
+        """
+        for may_try_again in (True, False):
+            session = await self._open()
+            try:
+                return await self._ask(session.client, tool, arguments, call)
+            except MCPError as error:
+                nothing_done = error.code in NOTHING_DONE
+                if nothing_done or error.code == CONNECTION_CLOSED:
+                    self._held.drop(session)
+                # A server that forgot us, or has just been restarted, is asked again over a new session.
+                if not (nothing_done and may_try_again):
+                    raise problem_of(error.code, error.message, self.name, effect) from error
+        raise AssertionError("unreachable")
+
+    async def _open(self) -> Session:
+        try:
+            return await self._held.get()
+        except Exception as problem:
+            raise not_reached(self.name) from problem
+
+    async def _ask(self, client: Client, tool: str, arguments: dict[str, Any], call: Call) -> Any:
+        async def heard(progress: float, total: float | None, message: str | None) -> None:
+            call.progress(progress_of(progress, total, message))
+
+        try:
+            answer = await client.call_tool(
+                tool,
+                arguments,
+                read_timeout_seconds=_seconds_left(call),
+                progress_callback=heard,
+                meta=self._about(call),
+            )
+        except (ValidationError, RuntimeError) as problem:
+            sentence = f"The function finished, but {self.name} answered what its own description does not allow."
+            raise refused(f"{sentence} Do not repeat it.", "bad_result") from problem
+        return result_of(answer)
+
+    def _about(self, call: Call) -> Any:
+        """For `_meta`. Who is talking is told only to a server that is meant to know."""
+        about = {"idempotency_key": call.idempotency_key, "attempt": call.attempt}
+        if self._table.identify:
+            about |= {"session": call.session_id, "user": call.user}
+        return {f"{META}{name}": value for name, value in about.items()}
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Session]:
+        incoming: list[Any] = []
+        ourselves = Implementation(name="ringback", version=version("ringback"))
+        transport = self._transport(incoming)
+        async with Client(transport, read_timeout_seconds=OPEN_SECONDS, client_info=ourselves, cache=None) as client:
+            yield Session(client, *incoming)
+
+    @asynccontextmanager
+    async def _transport(self, incoming: list[Any]) -> AsyncIterator[Any]:
+        """The streams of a connection; where a program's output arrives is noted."""
+        if self._table.url is not None:
+            async with (
+                http_client(self._headers) as http,
+                streamable_http_client(self._table.url, http_client=http) as streams,
+            ):
+                yield streams
+            return
+        async with stdio_client(self._program(), errlog=sys.__stderr__ or sys.stderr) as streams:
+            incoming.append(streams[0])
+            yield streams
+
+    def _program(self) -> StdioServerParameters:
+        """The command on a leash, so that it ends with this process."""
+        args = ["-I", "-S", leash.__file__, str(os.getpid()), *(self._table.command or ())]
+        return StdioServerParameters(command=sys.executable, args=args, env=self._env, cwd=self._folder)
+
+    def _check_program(self) -> None:
+        if self._table.command is None:
+            return
+        path = self._env.get("PATH", os.environ.get("PATH"))
+        name = self._table.command[0]
+        found = (self._folder / name).exists() if "/" in name else shutil.which(name, path=path)
+        if not found:
+            raise ConfigurationError(f"{self.where} command: there is no program {name}")
+        if not self._folder.is_dir():
+            raise ConfigurationError(f"{self.where} cwd: there is no folder {self._folder}")
+
+
+def _seconds_left(call: Call) -> float | None:
+    if call.deadline is None:
+        return None
+    return max((call.deadline - datetime.now(UTC)).total_seconds(), 0.001)
+
+
+async def _listed(client: Client) -> list[Tool]:
+    found: list[Tool] = []
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        found += page.tools
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    return found
