@@ -1,7 +1,8 @@
 """What a tool bears, over all workers: its gate, locked; how much of it runs; the line of calls that were put off.
 
 `ringback.gates` decides. The lock comes first, and what runs is counted by a statement of its own: one that had waited
-for the lock would count what was there when it began to wait.
+for the lock would count what was there when it began to wait. A gate is that of whoever announces the tool, and counts
+its calls for all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ringback.jobs import JobState
 from ringback.statements.admission import PUBLISH_GRACE_SECONDS
 from ringback.statements.clock import now, seconds
 from ringback.statements.jobs import may_be_published
-from ringback.tables import jobs, tool_gates
+from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 
 
 def asked_for(job_id: UUID) -> Select[Any]:
@@ -31,7 +32,7 @@ def lock(tool: str, burst: int) -> ReturningInsert[Any]:
 
     Made where there is none, with as many tokens as there may ever be.
     """
-    new = insert(tool_gates).values(tool=tool, tokens=float(burst), refilled_at=now())
+    new = insert(tool_gates).values(tenant=DEFAULT_TENANT, tool=tool, tokens=float(burst), refilled_at=now())
     return new.on_conflict_do_update(
         index_elements=["tenant", "tool"],
         set_={"tool": new.excluded.tool},  # the lock, and the row as it is by then
@@ -76,7 +77,7 @@ def keep(tool: str, gate: Gate) -> Update:
     """Write the gate; whoever does has locked it."""
     return (
         update(tool_gates)
-        .where(tool_gates.c.tool == tool)
+        .where(tool_gates.c.tenant == DEFAULT_TENANT, tool_gates.c.tool == tool)
         .values(
             tokens=gate.tokens,
             refilled_at=func.to_timestamp(gate.refilled_at),

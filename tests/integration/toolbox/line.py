@@ -26,7 +26,7 @@ from ringback.statements.sessions import open_session
 from ringback.tables import jobs
 from ringback.tables import processes as processes_table
 from ringback.tools import Tool
-from tests.integration.toolbox import errands
+from tests.integration.toolbox import errands, limited
 
 ROOT = Path(__file__).parents[3]
 GATEWAY = "gateway-of-the-test"
@@ -70,7 +70,7 @@ class Line:
 
     def admit(self, name: str, **arguments: Any) -> UUID:
         """Record a call, as a gateway does, and tell nobody."""
-        tool = vars(errands).get(name)
+        tool = vars(errands).get(name) or vars(limited).get(name)
         job = admission.NewJob(
             id=uuid4(),
             session_id=self.session,
