@@ -105,7 +105,9 @@ DELIVERY_MOVES: dict[Delivery, frozenset[Delivery]] = {
 
 def may_move(old: JobState, new: JobState, *, joined: bool = False) -> bool:
     """True where a job may go from `old` to `new` in one step; `joined`: it waits for the end of another."""
-    return new in MOVES[old] or (joined and old is JobState.PENDING and new in JOINED_MOVES)
+    if joined and old is JobState.PENDING:
+        return new in TERMINAL
+    return new in MOVES[old]
 
 
 def may_be_delivered(old: Delivery, new: Delivery) -> bool:

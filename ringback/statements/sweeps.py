@@ -8,11 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, Update, and_, case, cast, func, null, or_, select, true, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Update,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from ringback.jobs import Approval, Delivery, Effect, JobState
+from ringback.jobs import LIVE, Approval, Delivery, Effect, JobState
 from ringback.statements.clock import now, seconds
 from ringback.statements.jobs import may_be_published
 from ringback.statements.processes import is_steady, lives
@@ -63,11 +78,15 @@ def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
 
 
 def time_out_overdue() -> ReturningUpdate[Any]:
-    """Jobs past their deadline, running or not: the model is answered, and a late worker is fenced."""
+    """Jobs past their deadline, running or not: the model is answered, and a late worker is fenced.
+
+    One that has joined another ends with that one, in the same statement, and is not counted here.
+    """
     overdue = _some(
         select(jobs.c.id).where(
             jobs.c.state.in_((JobState.PENDING, JobState.RUNNING)),
             jobs.c.deadline_at < now() - seconds(FENCE_GRACE_SECONDS),
+            ~_ends_with_another(),
         )
     )
     begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
@@ -152,6 +171,12 @@ def _end(rows: CTE, state: ColumnElement[Any], code: ColumnElement[Any], over: C
             delivery=case((over, Delivery.READY), else_=Delivery.NONE),
         )
     )
+
+
+def _ends_with_another() -> ColumnElement[bool]:
+    """True for a joined call while the other is not over: two sweepers that each held one of them would deadlock."""
+    first = jobs.alias("first")
+    return exists(select(first.c.id).where(first.c.id == jobs.c.joined_to, first.c.state.in_(sorted(LIVE))))
 
 
 def _some(rows: Select[Any], table: Any = jobs) -> CTE:

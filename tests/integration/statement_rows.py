@@ -74,6 +74,20 @@ class Rows:
             self.set(job.id, **columns)
         return job.id
 
+    def joining(self, first: UUID) -> UUID:
+        """A call that has joined that one."""
+        job = new_job(self.session, joined_to=first)
+        assert self.count(admission.admit(job, "gw", 1)) == 1
+        return job.id
+
+    def asking(self, tool: Announcement = ORDER, **columns: Any) -> UUID:
+        """A job that waits for a yes."""
+        job = new_job(self.session, tool, needs_approval=True)
+        assert self.count(admission.admit(job, "gw", 1)) == 1
+        if columns:
+            self.set(job.id, **columns)
+        return job.id
+
     def running(self, tool: Announcement | None = WEATHER, worker: str = "w", **columns: Any) -> tuple[UUID, UUID]:
         """A job that a worker has claimed, and its token."""
         job = self.asked(tool)

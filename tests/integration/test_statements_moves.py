@@ -61,18 +61,22 @@ def born(rows: Rows, state: JobState, delivery: Delivery = Delivery.NONE, **colu
     return job
 
 
-@pytest.mark.parametrize("old", JobState)
-def test_the_database_lets_a_job_make_exactly_the_listed_moves(rows: Rows, old: JobState) -> None:
+@pytest.mark.parametrize(
+    ("old", "joined"),
+    [(state, joined) for state in JobState for joined in (False, True) if (state, joined) != (JobState.RUNNING, True)],
+)
+def test_the_database_lets_a_job_make_exactly_the_listed_moves(rows: Rows, old: JobState, joined: bool) -> None:
     allowed = set()
+    first: dict[str, Any] = {"joined_to": rows.asked()} if joined else {}
     for new in set(JobState) - {old}:
         changed = columns_of(new)
         if old not in LIVE:
             del changed["finished_at"]  # Of a job that is over the time may not change either.
         if old not in LIVE and new in LIVE:
             changed["finished_at"] = None
-        if rows.move(born(rows, old), **changed):
+        if rows.move(born(rows, old, **first), **changed):
             allowed.add(new)
-    assert allowed == {new for new in JobState if may_move(old, new)}
+    assert allowed == {new for new in JobState if may_move(old, new, joined=joined)}
 
 
 @pytest.mark.parametrize("old", Delivery)
@@ -124,6 +128,8 @@ def test_a_result_may_not_take_the_place_of_no_result(rows: Rows) -> None:
         {"state": JobState.SUCCEEDED, "delivery": Delivery.READY, "delivered_epoch": 1},
         {"state": JobState.PENDING, "attempt": 10},
         {"state": JobState.PENDING, "effect": "maybe"},
+        {"state": JobState.PENDING, "approval": "perhaps"},
+        {"state": JobState.RUNNING, "approval": "requested"},
     ],
     ids=lambda columns: " ".join(columns),
 )

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ringback.jobs import LIVE, TERMINAL, Delivery, JobState, may_be_delivered, may_move, output_item_id
+from ringback.jobs import JOINED_MOVES, LIVE, TERMINAL, Delivery, JobState, may_be_delivered, may_move, output_item_id
 
 MOVES = {
     "pending": "running timed_out cancelled",
@@ -31,6 +31,13 @@ DELIVERY_MOVES = {
 @pytest.mark.parametrize("old", JobState)
 def test_a_job_makes_exactly_the_moves_of_the_table(old: JobState) -> None:
     assert {new for new in JobState if may_move(old, new)} == set(MOVES[old].split())
+
+
+def test_a_job_that_has_joined_another_may_end_in_any_way_and_never_runs() -> None:
+    allowed = {new for new in JobState if may_move(JobState.PENDING, new, joined=True)}
+    assert allowed == TERMINAL == {new for new in JobState if may_move(JobState.PENDING, new)} - LIVE | JOINED_MOVES
+    for old in TERMINAL:
+        assert not any(may_move(old, new, joined=True) for new in JobState)
 
 
 @pytest.mark.parametrize("old", Delivery)
