@@ -21,12 +21,12 @@ from pathlib import Path
 
 from benchmarks.peers_side_by_side import sides
 from benchmarks.peers_side_by_side.cases import CASES, Befalls, Case
-from benchmarks.peers_side_by_side.driving import ROOT
+from benchmarks.peers_side_by_side.driving import ROOT, DriverError
 from benchmarks.peers_side_by_side.running import Stage, run
 from benchmarks.peers_side_by_side.sides import OURS, PEERS, Option, Side
-from benchmarks.peers_side_by_side.venvs import PINNED, default_folder, pythons
-from benchmarks.peers_side_by_side.verdicts import Run, cell, figures
-from cli.processes import Process, ProcessGroup
+from benchmarks.peers_side_by_side.tables import Run, cell, figures, table
+from benchmarks.peers_side_by_side.venvs import default_folder, pythons, titles
+from cli.processes import Process, ProcessError, ProcessGroup
 from cli.stack import our
 from tests.simulated import Simulated
 
@@ -66,12 +66,23 @@ def measure(asked: argparse.Namespace, folder: Path) -> Iterator[Run]:
 def _runs(stage: Stage, side: Side, asked: argparse.Namespace) -> Iterator[Run]:
     for case in (case for case in CASES if case.key in asked.cases):
         if side.is_one_process and case.befalls is Befalls.LINE_KILLED and "tools" in asked.cases:
-            continue  # it was killed already
+            yield Run(case.key, side.name, note="the same process: as above")
+            continue
         times = _times(case, asked)
-        yield Run(case.key, side.name, run(stage, side, case, "default", None, times))
+        yield _run(stage, side, case, "default", None, times)
         for mode, option in _options(side.name).items():
             if case.key in option.cases:
-                yield Run(case.key, f"{side.name}, {option.title}", run(stage, side, case, mode, option, times))
+                yield _run(stage, side, case, mode, option, times)
+
+
+def _run(stage: Stage, side: Side, case: Case, mode: str, option: Option | None, times: int) -> Run:
+    """What cannot be measured is told, and ends nothing: the rest of the run took minutes."""
+    title = option.title if option else ""
+    try:
+        return Run(case.key, side.name, title, run(stage, side, case, mode, option, times))
+    except (DriverError, ProcessError, TimeoutError) as problem:
+        print(f"{side.name} {title}, {case.key}: {problem}", file=sys.stderr)
+        return Run(case.key, side.name, title, note="not measured")
 
 
 def _options(side: str) -> dict[str, Option]:
@@ -82,26 +93,6 @@ def _times(case: Case, asked: argparse.Namespace) -> int:
     if case.key == "floor":
         return int(asked.floor)
     return int(asked.kills if case.befalls in KILLED else asked.times)
-
-
-def table(runs: list[Run], names: list[str]) -> str:
-    """A row for each case, a column for each side; an option stands in its framework's column."""
-    heads = [name if name == OURS else PINNED[name][0].replace("[openai]", "").replace("==", " ") for name in names]
-    lines = [f"| | {' | '.join(heads)} |", f"|{' --- |' * (len(names) + 1)}"]
-    for case in CASES:
-        cells = [_cell(runs, case, name) for name in names]
-        if any(cells):
-            lines.append(f"| {case.title} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cell(runs: list[Run], case: Case, name: str) -> str:
-    found = [run for run in runs if run.case == case.key and run.side.split(", ")[0] == name]
-    if not found and case.befalls is Befalls.LINE_KILLED and name != OURS and any(r.case == "tools" for r in runs):
-        return "the same process: as above"
-    plain = [cell(run.conversations) for run in found if run.side == name]
-    options = [f"with {run.side.partition(', ')[2]}: {cell(run.conversations)}" for run in found if run.side != name]
-    return "<br>".join([*plain, *options])
 
 
 def options() -> argparse.Namespace:
@@ -129,8 +120,9 @@ def main() -> None:
         runs = []
         for run_of_one in measure(asked, folder):
             runs.append(run_of_one)
-            print(f"  {run_of_one.case}, {run_of_one.side}: {cell(run_of_one.conversations)}", file=sys.stderr)
-    print(f"{table(runs, asked.sides)}\n\n{figures(runs)}")
+            print(f"  {run_of_one.case}, {run_of_one.name}: {cell(run_of_one)}", file=sys.stderr)
+    heads = {OURS: OURS, **titles()}
+    print(f"{table(runs, {name: heads[name] for name in asked.sides})}\n\n{figures(runs)}")
 
 
 if __name__ == "__main__":

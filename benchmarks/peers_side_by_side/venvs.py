@@ -23,6 +23,11 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringback-peers"
 
 
+def titles() -> dict[str, str]:
+    """Each framework's name with its version."""
+    return {name: f"{name} {pinned[0].rpartition('==')[2]}" for name, pinned in PINNED.items()}
+
+
 def pythons(folder: Path, names: list[str]) -> dict[str, Path]:
     """The Python of each, installed where it is not there yet: minutes, and 0.1 to 0.5 GB each."""
     with ThreadPoolExecutor(1) as threads:  # one after the other: the network is the slow part

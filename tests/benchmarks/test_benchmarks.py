@@ -37,3 +37,10 @@ def test_recovery_measures_each_part_and_loses_nothing() -> None:
 def test_call_latency_measures_both_sides() -> None:
     lines = printed("call_latency.py", "--calls", "5", "--rounds", "1")
     assert [line.split(" | ")[0] for line in lines if line.endswith("|")][2:] == ["| ringback", "| in-process"]
+
+
+@pytest.mark.long  # a stack, and the simulator
+def test_peers_measures_our_side_and_every_result_of_it_is_told() -> None:
+    lines = printed("peers.py", "--quick", "--sides", "ringback", "--cases", "floor", "two", "close", "tools", "line")
+    told = [line.split(" | ")[1] for line in lines if line.startswith(("| the ", "| one ", "| two ", "| kill "))]
+    assert [cell.partition(" (")[0] for cell in told] == ["told", "both told in one reply", "told", "told", "told"]

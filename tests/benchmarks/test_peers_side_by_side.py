@@ -11,7 +11,8 @@ import pytest
 from benchmarks.peers_side_by_side.cases import CASES
 from benchmarks.peers_side_by_side.recording import Entry, Recording, entry_of
 from benchmarks.peers_side_by_side.seen import COLLISION, Seen, Task, is_over, read
-from benchmarks.peers_side_by_side.verdicts import Run, cell, figures, verdict
+from benchmarks.peers_side_by_side.tables import Run, cell, figures, table
+from benchmarks.peers_side_by_side.verdicts import verdict
 from simulator.items import Items
 from simulator.scenario import load
 from simulator.script import Call, Request, Script
@@ -124,19 +125,41 @@ def test_a_conversation_is_over_when_all_is_told_and_nothing_runs() -> None:
     assert is_over([*ASKED, *TOLD, running, at(1_950, "close", "", connection=1)], ONE)
 
 
-def test_a_cell_has_words_first_and_medians_second() -> None:
-    told = read([*ASKED, *TOLD], ONE)
-    lost = read(ASKED, ONE)
-    assert cell([told, told]) == "told (1,010 → 1,012)"
-    assert cell([told, told, lost]) == "2 of 3: told; 1 of 3: **lost** (1,010 → 1,012)"
-    assert cell([lost, lost]) == "**lost**"
+@pytest.mark.parametrize(
+    ("conversations", "said"),
+    [
+        ([[*ASKED, *TOLD]] * 2, "told (1,010 → 1,012)"),
+        ([[*ASKED, *TOLD], [*ASKED, *TOLD], ASKED], "2 of 3: told; 1 of 3: **lost** (1,010 → 1,012)"),
+        ([ASKED, ASKED], "**lost**"),
+    ],
+)
+def test_a_cell_has_words_first_and_medians_second(conversations: list[list[Entry]], said: str) -> None:
+    assert cell(Run("one", "ours", conversations=tuple(read(entries, ONE) for entries in conversations))) == said
+
+
+def test_an_option_stands_in_its_sides_column() -> None:
+    told, lost = read([*ASKED, *TOLD], ONE), read(ASKED, ONE)
+    runs = [
+        Run("one", "ours", conversations=(told,)),
+        Run("one", "theirs", conversations=(lost,)),
+        Run("one", "theirs", "better=True", (told,)),
+        Run("line", "theirs", note="as above"),
+    ]
+    assert table(runs, {"ours": "ours", "theirs": "theirs 1.0"}).splitlines() == [
+        "| | ours | theirs 1.0 |",
+        "| --- | --- | --- |",
+        "| one call of 1 s | told (1,010 → 1,012) | **lost**<br>with `better=True`: told (1,010 → 1,012) |",
+        "| kill -9, at 0.3 s, of the process that holds the socket |  | as above |",
+    ]
 
 
 def test_the_figures_of_a_run_are_one_line() -> None:
     told, lost = read([*ASKED, *TOLD], ONE), read(ASKED, ONE)
-    line = figures([Run("one", "ours", (told, lost))]).splitlines()[-1]
+    lines = figures(
+        [Run("one", "ours", "better=True", (told, lost)), Run("line", "ours", note="as above")]
+    ).splitlines()
     cells = "1,010 (1,010 to 1,010) | 1,012 (1,012 to 1,012) | 0 to 1 | 0 | 0 | 1 of 2 | 1 of 2"
-    assert line == f"| one | ours | 2 | {cells} |"
+    assert lines[2:] == [f"| one | ours, better=True | 2 | {cells} |"]
 
 
 def test_a_record_is_read_as_it_grows(tmp_path: Path) -> None:
