@@ -23,8 +23,8 @@ class Errors:
     floor: Floor
     client: ClientSide
     answers: Answers
-    refused: Callable[[object], None]
-    """Told of each event of ours that the server did not take."""
+    refused: Callable[[object, bool], None]
+    """Told of each event of ours that the server did not take, and whether it may take it later."""
     said_expired: bool = False
 
     def hear(self, event: Event, now: float) -> list[Action]:
@@ -44,8 +44,8 @@ class Errors:
             self.client.refused(event_id)
             return [SendToClient(event)]
         if code == REFUSED:
-            self.refused(event_id)
+            self.refused(event_id, True)
             return []
         told = self.answers.refused(event_id, code)
-        self.refused(event_id)
+        self.refused(event_id, False)
         return told or [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]

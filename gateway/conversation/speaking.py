@@ -48,10 +48,10 @@ class Speaking:
         asked = self.floor.asked_at
         return None if asked is None or heard_at > asked else asked + RESERVED_SECONDS
 
-    def refused(self, event_id: object) -> None:
-        """The server did not take something of ours: if it was a word, it takes no slot, and is due again."""
+    def refused(self, event_id: object, again: bool) -> None:
+        """The server did not take something of ours. A word takes no slot then, and is due again if it may be taken."""
         self.client.settings.refused(event_id)
-        if self.words.refused(event_id):
+        if self.words.refused(event_id, again=again):
             self.floor.create_failed(str(event_id))
 
     def _results(self, now: float) -> list[Action]:

@@ -72,10 +72,10 @@ class Words:
         }
         return {**create, "response": response}
 
-    def refused(self, event_id: object) -> bool:
-        """The server did not take it: it is due again. False where it was no word of ours."""
+    def refused(self, event_id: object, *, again: bool) -> bool:
+        """The server did not take it: it may be due again. False where it was no word of ours."""
         told = self._under_way.pop(str(event_id), None)
-        for each, told_at, asked_at in told or ():
+        for each, told_at, asked_at in told or () if again else ():
             each.told_at, each.asked_at = told_at, asked_at
         return told is not None
 

@@ -17,7 +17,9 @@ from gateway.conversation import Conversation
 from gateway.conversation.actions import (
     Acknowledge,
     Action,
+    Cancel,
     Close,
+    Decide,
     KeepMessages,
     KeepSettings,
     LetClientIn,
@@ -29,6 +31,7 @@ from gateway.conversation.actions import (
 )
 from gateway.policy import ClientFrame, Refusal, read
 from ringback.agents import Agent
+from ringback.declaring import OURS as OWN
 from ringback.jobs import Effect, output_item_id
 from ringback.outcomes import Outcome, succeeded
 from ringback.tools import Announcement
@@ -64,9 +67,11 @@ def item_of(call_id: str) -> str:
 class Script:
     """One conversation. `now` stands still unless `wait` moves it."""
 
-    def __init__(self, *tools: Announcement, wants: tuple[str, ...] = (), **fields: Any) -> None:
+    def __init__(
+        self, *tools: Announcement, wants: tuple[str, ...] = (), queues: dict[str, float] | None = None, **fields: Any
+    ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
-        self.brain = Conversation(SESSION, agent(**fields), offered, wants=wants)
+        self.brain = Conversation(SESSION, agent(**fields), offered, wants=wants, waits=(queues or {}).get)
         self.now = 1_000.0
         self.actions: list[Action] = []
         """What the last line made the brain do, whole."""
@@ -85,6 +90,9 @@ class Script:
         frame = read(json.dumps(event))
         assert isinstance(frame, ClientFrame), frame.message if isinstance(frame, Refusal) else frame
         return self._do(self.brain.receive_client(frame, self.now))
+
+    def progress(self, call_id: str, note: str) -> list[str]:
+        return self._do(self.brain.progressed(job_of(call_id), note))
 
     def deliver(self, call_id: str, outcome: Outcome | None = None, tool: str = "weather") -> list[str]:
         outcome = outcome or succeeded({"sky": "clear"})
@@ -122,6 +130,18 @@ class Script:
         return [action.event for action in self.actions if isinstance(action, SendToClient)]
 
     @property
+    def outputs(self) -> dict[str, Any]:
+        """What the model reads as the answer to each call, as JSON data."""
+        items = [event["item"] for event in self.to_model if event["type"] == "conversation.item.create"]
+        return {item["call_id"]: json.loads(item["output"]) for item in items}
+
+    @property
+    def asked(self) -> str:
+        """How the model was asked for the word that it is to say."""
+        (create,) = [event for event in self.to_model if event["type"] == "response.create"]
+        return str(create["response"]["instructions"])
+
+    @property
     def last_create(self) -> str:
         """The event id of the response.create that was just sent."""
         (create,) = [event for event in self.to_model if event["type"] == "response.create"]
@@ -152,11 +172,17 @@ def told(action: Action) -> str:
         case SendToClient(event):
             return f"client: {_event_told(event)}"
         case RecordCall(job, outcome):
-            return f"refuse {job.call_id}: {outcome.code}" if outcome else f"record {job.call_id}"
+            if outcome is None:
+                return f"record {job.call_id}"
+            return f"refuse {job.call_id}: {outcome.code}" if outcome.code else f"serve {job.call_id}"
         case Close(code, reason):
             return f"close {code} {reason}"
         case Reopen(reason):
             return f"reopen: {reason}"
+        case Cancel(job_id, reason):
+            return f"cancel {CALLS[job_id]}: {reason}"
+        case Decide(job_id, approved):
+            return f"{'approve' if approved else 'deny'} {CALLS[job_id]}"
         case Acknowledge() | LetClientIn() | Warn() | KeepMessages() | KeepSettings():
             return IN_SHORT[type(action)]
 
@@ -167,10 +193,17 @@ def _event_told(event: Event) -> str:
             return f"output {call_id}"
         case {"type": "ringback.job", "job": job}:
             return f"job {job['call_id']} {job['tool']} {job['state']}"
+        case {"type": "response.create", "response": {"metadata": {"ringback": _}}}:
+            return "a word"
+        case {"type": "session.update", "session": {"tools": tools}} if event["event_id"].startswith("rb_offer"):
+            ours = [tool["name"] for tool in tools if tool["name"] in OWN]
+            return f"offer {', '.join(ours) or 'nothing'}"
     return str(event["type"])
 
 
-SPEAK = "model: response.create"
+SPEAK, WORD = "model: response.create", "model: a word"
+CALLS = {job_of(name): name for name in ("a", "b", "c", "d", "e", "own")}
+"""The calls that a script may see cancelled, by job."""
 
 
 # — what the model says —
