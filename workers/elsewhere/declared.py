@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from inspect import cleandoc
 from typing import Any
 
 from ringback.calls import Call
@@ -46,7 +47,7 @@ def announcement(name: str, description: str, parameters: dict[str, Any], option
         DeclarationError: it cannot be offered to a model; the text says what to change.
     """
     taken = tool(name=name, **options)(_elsewhere).announcement
-    told = replace(taken, description=description.strip()[:MAX_DESCRIPTION_CHARS], parameters=parameters)
+    told = replace(taken, description=cleandoc(description).strip()[:MAX_DESCRIPTION_CHARS], parameters=parameters)
     check(told)
     return told
 

@@ -22,7 +22,6 @@ HTTP_STATUS = 1_400
 """1,400 to 1,599: an answer of HTTP, 1,000 more than its status."""
 NOTHING_DONE = frozenset({NOT_REACHED, SESSION_GONE})
 
-CONNECTION_CLOSED = -32_000
 REQUEST_TIMEOUT = -32_001
 WRONG_REQUESTS = frozenset({-32_600, -32_601, -32_602})
 """JSON-RPC: the request is at fault, so it would fail again."""

@@ -6,14 +6,13 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import Implementation, Tool
@@ -27,7 +26,7 @@ from workers.elsewhere.environment import filled
 from workers.elsewhere.failing import not_reached, refused
 from workers.elsewhere.files import McpTable
 from workers.elsewhere.holding import OPEN_SECONDS, Held
-from workers.elsewhere.mcp_answers import CONNECTION_CLOSED, NOTHING_DONE, problem_of, progress_of, result_of
+from workers.elsewhere.mcp_answers import SESSION_GONE, problem_of, progress_of, result_of
 from workers.elsewhere.mcp_http import http_client
 
 MAX_PAGES = 20
@@ -36,19 +35,50 @@ META = "ringback/"
 """What a server is told of a call beside its arguments stands under `_meta`, with this before its name."""
 
 
+class Incoming:
+    """The stream on which a server's messages arrive; knows when it has ended, which the session does not tell."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.ended = False
+
+    @property
+    def last_context(self) -> Any:
+        """What the `mcp` package asks its streams for."""
+        return getattr(self._stream, "last_context", None)
+
+    async def receive(self) -> Any:
+        return await self._stream.receive()
+
+    async def aclose(self) -> None:
+        self.ended = True
+        await self._stream.aclose()
+
+    def __aiter__(self) -> Incoming:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self._stream.__anext__()
+
+    async def __aenter__(self) -> Incoming:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *problem: Any) -> Any:
+        self.ended = True
+        return await self._stream.__aexit__(*problem)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
-    """A connection to the server. `incoming` is where a program's output arrives; None over HTTP."""
+    """A connection to the server."""
 
     client: Client
-    incoming: MemoryObjectReceiveStream[Any] | None = None
+    incoming: Incoming
 
     def is_alive(self) -> bool:
-        """False once a program has ended, or closed its output."""
-        if self.incoming is None:
-            return True
-        ends = self.incoming.statistics()
-        return ends.open_send_streams > 0 and ends.open_receive_streams > 0
+        """False once the server has ended it, or has ended itself."""
+        return not self.incoming.ended
 
 
 class McpServer:
@@ -96,11 +126,10 @@ class McpServer:
             try:
                 return await self._ask(session.client, tool, arguments, call)
             except MCPError as error:
-                nothing_done = error.code in NOTHING_DONE
-                if nothing_done or error.code == CONNECTION_CLOSED:
+                if error.code == SESSION_GONE:
                     self._held.drop(session)
-                # A server that forgot us, or has just been restarted, is asked again over a new session.
-                if not (nothing_done and may_try_again):
+                # A server that was restarted knows us no more: it is asked again over a new session.
+                if error.code != SESSION_GONE or not may_try_again:
                     raise problem_of(error.code, error.message, self.name, effect) from error
         raise AssertionError("unreachable")
 
@@ -136,25 +165,24 @@ class McpServer:
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
-        incoming: list[Any] = []
+        arriving: list[Incoming] = []
         ourselves = Implementation(name="ringback", version=version("ringback"))
-        transport = self._transport(incoming)
+        transport = self._transport(arriving)
         async with Client(transport, read_timeout_seconds=OPEN_SECONDS, client_info=ourselves, cache=None) as client:
-            yield Session(client, *incoming)
+            yield Session(client, arriving[0])
 
     @asynccontextmanager
-    async def _transport(self, incoming: list[Any]) -> AsyncIterator[Any]:
-        """The streams of a connection; where a program's output arrives is noted."""
-        if self._table.url is not None:
-            async with (
-                http_client(self._headers) as http,
-                streamable_http_client(self._table.url, http_client=http) as streams,
-            ):
-                yield streams
-            return
-        async with stdio_client(self._program(), errlog=sys.__stderr__ or sys.stderr) as streams:
-            incoming.append(streams[0])
-            yield streams
+    async def _transport(self, arriving: list[Incoming]) -> AsyncIterator[Any]:
+        """The streams of a connection; the one on which messages arrive is noted."""
+        async with AsyncExitStack() as stack:
+            if self._table.url is not None:
+                http = await stack.enter_async_context(http_client(self._headers))
+                opened = streamable_http_client(self._table.url, http_client=http)
+            else:
+                opened = stdio_client(self._program(), errlog=sys.__stderr__ or sys.stderr)
+            read, write = await stack.enter_async_context(opened)
+            arriving.append(Incoming(read))
+            yield arriving[0], write
 
     def _program(self) -> StdioServerParameters:
         """The command on a leash, so that it ends with this process."""
