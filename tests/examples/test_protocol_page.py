@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from gateway import client, line, policy, resuming, routes, session
-from gateway.conversation import errors, floor, log, rebuild, view
+from gateway.conversation import errors, floor, log, own, rebuild, view
 from gateway.providers import URLS
 from gateway.reception import SENTENCES
 from gateway.settings import GatewaySettings
@@ -108,8 +108,16 @@ def test_the_bounds_of_the_floor_are_its_own() -> None:
         floor.AUTO_RESPONSE_SECONDS,
         floor.Floor().gather_seconds,
         floor.BLOCKED_SECONDS,
+        floor.Floor().quiet_seconds,
+        floor.Floor().hold_seconds,
     ):
         assert f"{seconds:g} s" in bounds
+
+
+def test_the_gateways_own_functions_are_those_that_it_offers() -> None:
+    assert [row[0] for row in table("function")] == sorted(own.TOOLS, key=list(own.TOOLS).index)
+    assert f"{own.OFFER_SECONDS:g} s" in table("function")[0][1]
+    assert f"the key `{view.OURS}` in the `metadata`" in PAGE
 
 
 def test_names_that_others_depend_on_are_the_codes() -> None:
