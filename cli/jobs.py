@@ -1,4 +1,4 @@
-"""`ringback jobs`: look up calls, and cancel one, straight in Postgres."""
+"""`ringback jobs`: look up calls, cancel one, approve or deny one, straight in Postgres."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from cli.reading import (
     writing,
 )
 
-app = typer.Typer(name="jobs", help="Look up calls, each with every step it took; cancel one.", no_args_is_help=True)
+app = typer.Typer(
+    name="jobs", help="Look up calls, each with every step it took; cancel, approve or deny one.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -99,3 +101,35 @@ def cancel_job(
         refuse(f"The job {job.id} is over already: see `ringback jobs show {id}`.")
     over = cancelled[0].state == JobState.CANCELLED
     typer.echo(f"The job {job.id} is {'cancelled' if over else 'running; its worker is told'}.")
+
+
+@app.command("approve")
+def approve_job(
+    id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+) -> None:
+    """Say yes to a call that waits for it: a worker begins it within a second."""
+    _decide(id, approved=True)
+
+
+@app.command("deny")
+def deny_job(
+    id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+) -> None:
+    """Say no to a call that waits for a yes: it is over, and the model is told."""
+    _decide(id, approved=False)
+
+
+def _decide(prefix: str, *, approved: bool) -> None:
+    from ringback.deciding import why_undecidable
+    from ringback.statements import approvals
+    from ringback.statements import history as statements
+    from ringback.tables import DEFAULT_TENANT
+
+    ids = beginning("ID", prefix)
+    with reading() as read:
+        job = only("job", read(statements.jobs_with_steps(DEFAULT_TENANT, ids)), prefix)
+    with writing() as write:
+        decided = write(approvals.decide(job.id, DEFAULT_TENANT, approved))
+    if not decided:
+        refuse(f"{why_undecidable(job.state, job.approval)} See `ringback jobs show {prefix}`.")
+    typer.echo(f"The job {job.id} is {'approved' if approved else 'denied'}.")

@@ -97,6 +97,10 @@ def print_job(out: Console, job: Job) -> None:
             "queue": f"{job.queue or 'none'}, {job.effect}, at most {job.timeout:g} s an attempt",
             "attempts": f"{job.attempt} of {job.max_attempts}{worker}",
             "created": _exact(job.created_at),
+            "approval": job.approval,
+            "joined to": str(job.joined_to) if job.joined_to else None,
+            "cancelled": f"reason {job.cancel_reason}" if job.cancel_reason else None,
+            "notified": _exact(job.notified_at) if job.notified_at else None,
             "progress": job.progress,
         },
     )
@@ -171,6 +175,7 @@ def _step(step: Transition, *, is_end: bool) -> dict[str, Text]:
     notes = [
         f"attempt {step.attempt}" if step.state == "running" else "",
         f"epoch {step.epoch}" if step.epoch is not None else "",
+        f"approval {step.approval}" if step.approval else "",
         "" if step.error is None else step.error.code if is_end else _sentence(step.error),
     ]
     return {

@@ -7,15 +7,18 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import uvicorn
 from fastapi import FastAPI, Request
+from sqlalchemy import Executable, Row
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from gateway.approving import approve_router
 from gateway.callers import Callers
 from gateway.cancelling import cancel_router
 from gateway.dispatch import Dispatch
@@ -85,16 +88,24 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app = FastAPI(title="Ringback", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.callers = Callers(settings.tokens)
     app.include_router(router)
-    app.include_router(history_router(lambda statement: app.state.store.rows(statement), authenticated))
-    app.include_router(
-        cancel_router(
-            lambda statement: app.state.store.rows(statement),
-            lambda gateway, session: app.state.dispatch.bell.ring(gateway, session),
-            authenticated,
-        )
-    )
+    _add_history_and_control(app)
     app.add_exception_handler(HTTPException, _as_error)
     return app
+
+
+def _add_history_and_control(app: FastAPI) -> None:
+    async def run(statement: Executable) -> Sequence[Row[Any]]:
+        return await app.state.store.rows(statement)  # type: ignore[no-any-return]
+
+    async def ring(gateway_id: str, session_id: UUID) -> None:
+        await app.state.dispatch.bell.ring(gateway_id, session_id)
+
+    async def publish(job_id: UUID, queue: str) -> bool:
+        return await app.state.dispatch.publish(job_id, queue)  # type: ignore[no-any-return]
+
+    app.include_router(history_router(run, authenticated))
+    app.include_router(cancel_router(run, ring, authenticated))
+    app.include_router(approve_router(run, publish, ring, authenticated))
 
 
 def serve(settings: GatewaySettings) -> None:

@@ -24,15 +24,16 @@ Ring = Callable[[str, UUID], Awaitable[None]]
 """Tells a gateway that a session has something ready; never raises."""
 
 
-class JobOver(Exception):
-    """The call has ended already."""
+class Conflict(Exception):
+    """The call is not in a state in which that can be done: a code for programs, a sentence for people."""
 
-    def __init__(self, state: str) -> None:
-        super().__init__(f"The job is over: {state}.")
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
-class CancelRoute(HistoryRoute):
-    """As the history's, and 409 for what is over."""
+class ControlRoute(HistoryRoute):
+    """As the history's, and 409 for a conflict."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -40,8 +41,8 @@ class CancelRoute(HistoryRoute):
         async def handle_or_refuse(request: Request) -> Response:
             try:
                 return await handle(request)
-            except JobOver as problem:
-                return refused(409, Refusal("id", "job_over", str(problem)))
+            except Conflict as problem:
+                return refused(409, Refusal("id", problem.code, str(problem)))
 
         return handle_or_refuse
 
@@ -55,7 +56,7 @@ def cancel_router(run: Read, ring: Ring, principal: Callable[..., Any]) -> APIRo
         principal: as the history's.
     """
     described: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer, "description": "Refused"}}
-    router = APIRouter(prefix="/v1", route_class=CancelRoute, responses=described, tags=["control"])
+    router = APIRouter(prefix="/v1", route_class=ControlRoute, responses=described, tags=["control"])
     asker = Depends(principal)
 
     @router.post("/jobs/{id}/cancel", status_code=202)
@@ -65,7 +66,7 @@ def cancel_router(run: Read, ring: Ring, principal: Callable[..., Any]) -> APIRo
         cancelled = await run(jobs.cancel(ids.first, who.tenant))
         row = only("job", id, await run(histories.jobs_with_steps(who.tenant, ids)))
         if not cancelled:
-            raise JobOver(row.state)
+            raise Conflict("job_over", f"The job is over: {row.state}.")
         (now,) = cancelled
         if now.state == JobState.CANCELLED and now.gateway_id:
             await ring(now.gateway_id, now.session_id)

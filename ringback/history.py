@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from ringback import outcomes
-from ringback.jobs import TERMINAL, Delivery, Effect, JobState
+from ringback.jobs import TERMINAL, Approval, CancelReason, Delivery, Effect, JobState
 from ringback.pages import Listing, Page, SessionState, cut
 
 Ending = Literal["running", "retried", "lost", "succeeded", "failed", "timed_out", "cancelled", "dead", "unknown"]
@@ -45,6 +45,11 @@ class ListedJob(BaseModel):
     max_attempts: int
     worker_id: str | None
     error: Problem | None
+    cancel_reason: CancelReason | None = Field(description="who wanted it cancelled")
+    approval: Approval | None = Field(description="of a call that needs a yes: whether it was given")
+    joined_to: UUID | None = Field(
+        description="the same call, made before: this one was not run, and ended as that did"
+    )
     created_at: Utc
     started_at: Utc | None = Field(description="when the present or last attempt began")
     finished_at: Utc | None
@@ -72,6 +77,7 @@ class Step(BaseModel):
     worker_id: str | None = None
     epoch: int | None = Field(None, description="the epoch of the conversation that the answer went into")
     error: Problem | None = None
+    approval: Approval | None = None
 
 
 class Transition(Step):
@@ -103,6 +109,8 @@ class Job(ListedJob):
     delivered_epoch: int | None
     publish_count: int = Field(description="how often a sweeper published it again")
     deadline_at: Utc
+    notified_at: Utc | None = Field(description="when the agent's webhook took the answer, which nobody had heard")
+    notify_count: int = Field(description="how often that was tried")
     attempts: list[Attempt]
     transitions: list[Transition]
     timeline: Timeline
@@ -143,6 +151,8 @@ class ServedTool(BaseModel):
     timeout: float
     retries: int
     effect: Effect
+    manners: dict[str, Any] = Field(description="how a conversation behaves around a call of it")
+    limits: dict[str, Any] = Field(description="how much it bears, over all workers together")
     version: str
     workers: int
 
@@ -159,6 +169,7 @@ class Process(BaseModel):
     started_at: Utc
     alive: bool
     lease_until: Utc
+    slots: int = Field(description="jobs it runs at once")
     running: int = Field(description="jobs it runs now")
 
 
@@ -212,6 +223,7 @@ def transitions_of(steps: Sequence[Step], created_at: datetime) -> list[Transiti
         own = {
             "worker_id": step.worker_id if moved and runs else None,
             "error": step.error if moved and step.state is not JobState.RUNNING else None,
+            "approval": step.approval if before is None or before.approval is not step.approval else None,
         }
         found.append(Transition(**{**dict(step), **own}, ms=_ms(step.at - created_at)))
     return found
@@ -270,7 +282,9 @@ def _columns(model: type[BaseModel], row: Any) -> dict[str, Any]:
 
 def _outcome_error(row: Any) -> dict[str, str] | None:
     """The error as the model was told it: a sweeper's rows hold its code alone."""
-    return outcomes.from_row(row.state, None, row.error).error if JobState(row.state) in TERMINAL else None
+    if JobState(row.state) not in TERMINAL:
+        return None
+    return outcomes.from_row(row.state, None, row.error, row.cancel_reason).error
 
 
 def _first(moments: Iterable[datetime]) -> datetime | None:

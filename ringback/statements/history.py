@@ -27,8 +27,9 @@ _LISTED = (
     *(jobs.c.id, jobs.c.session_id, jobs.c.call_id, jobs.c.tool, jobs.c.queue, jobs.c.state, jobs.c.delivery),
     *(jobs.c.attempt, (jobs.c.max_attempts + jobs.c.rescues).label("max_attempts"), jobs.c.worker_id, jobs.c.error),
     *(jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at),
+    *(jobs.c.cancel_reason, jobs.c.approval, jobs.c.joined_to),
 )
-_STEP = ("at", "state", "delivery", "attempt", "worker_id", "epoch", "error")
+_STEP = ("at", "state", "delivery", "attempt", "worker_id", "epoch", "error", "approval")
 
 
 def page_of_jobs(tenant: str, query: JobQuery) -> Select[Any]:

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.history import history_router
 from ringback import outcomes
+from ringback.manners import Late, Limits, Manners
 from ringback.settings import postgres_url
 from ringback.statements import processes
 from ringback.tools import Announcement
@@ -157,16 +158,23 @@ def test_a_session_comes_with_the_first_page_of_its_jobs(line: Line, api: Api) -
 
 
 def test_tools_and_workers_are_told_while_they_live(line: Line, api: Api) -> None:
-    for announced in processes.announce("w", [Announcement("weather", "Look it up.", {"type": "object"}, retries=2)]):
+    manners, limits = Manners(say_after=3.0, late=Late.SPEAK), Limits(concurrency=4)
+    weather = Announcement("weather", "Look it up.", {"type": "object"}, retries=2, manners=manners, limits=limits)
+    for announced in processes.announce("w", [weather]):
         line.run(announced)
+    line.run(processes.register("w2", "worker", "there", 2, ["slow"], 8))
     (tool,) = api.get("/v1/tools")["data"]
     assert (tool["name"], tool["retries"], tool["effect"], tool["workers"]) == ("weather", 2, "pure", 1)
+    assert (tool["manners"]["say_after"], tool["manners"]["late"], tool["limits"]["concurrency"]) == (3.0, "speak", 4)
     told = {process["id"]: process for process in api.get("/v1/workers")["data"]}
+    assert (told["w2"]["slots"], told["gw"]["slots"]) == (8, 0)
+    line.run(processes.retire("w2"))
     assert (told["gw"]["kind"], told["w"]["kind"], told["w"]["queues"]) == ("gateway", "worker", ["default", "slow"])
     assert told["w"]["alive"] is True
     line.run(processes.retire("w"))
     assert api.get("/v1/tools") == {"object": "list", "data": []}
-    assert {process["id"]: process["alive"] for process in api.get("/v1/workers")["data"]} == {"gw": True, "w": False}
+    alive = {process["id"]: process["alive"] for process in api.get("/v1/workers")["data"]}
+    assert alive == {"gw": True, "w": False, "w2": False}
 
 
 @pytest.mark.parametrize("what", ["job", "session"])

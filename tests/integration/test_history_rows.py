@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Executable, Row, create_engine, insert, text
 from sqlalchemy.pool import NullPool
 
 from ringback import history, outcomes
+from ringback.jobs import CancelReason
 from ringback.outcomes import Outcome
 from ringback.pages import IdRange, JobQuery, SessionQuery
 from ringback.settings import postgres_url
-from ringback.statements import admission, deliveries, processes
+from ringback.statements import admission, approvals, deliveries, processes
 from ringback.statements import history as statements
 from ringback.statements import jobs as job_statements
 from ringback.statements import sessions as session_statements
@@ -52,12 +53,19 @@ class Line:
     def end(self, session: UUID) -> None:
         self.run(session_statements.end_session(session, "gw", 1, "client_left"))
 
-    def ask(self, session: UUID, tool: str = "weather", arguments: Any = None, outcome: Outcome | None = None) -> UUID:
-        """A call, as the gateway records it; with an outcome it was refused at the door."""
+    def ask(
+        self,
+        session: UUID,
+        tool: str = "weather",
+        arguments: Any = None,
+        outcome: Outcome | None = None,
+        **fields: Any,
+    ) -> UUID:
+        """A call, as the gateway records it; with an outcome it was refused at the door. `fields` of NewJob."""
         job, call = uuid4(), f"call_{uuid4().hex[:8]}"
         queue = "slow" if tool == "order_status" else "default"
         announced = Announcement(tool, "d", {}, queue=queue, retries=1)
-        new = admission.NewJob(job, session, call, "resp_1", tool, arguments or {}, announced)
+        new = admission.NewJob(job, session, call, "resp_1", tool, arguments or {}, announced, **fields)
         assert self.run(admission.admit(new, "gw", 1, outcome))
         return job
 
@@ -158,6 +166,34 @@ def test_a_call_that_was_refused_at_the_door_is_there_all_the_same(line: Line) -
     told = lookup(line, job)
     assert (told.state, told.delivery, told.attempts) == ("failed", "ready", [])
     assert told.error == history.Problem(code="unknown_tool", message="There is none.")
+
+
+def test_a_joined_call_says_which_one_it_joined_and_why_both_were_cancelled(line: Line) -> None:
+    session = line.open()
+    first = line.ask(session)
+    second = line.ask(session, joined_to=first)
+    assert lookup(line, second).joined_to == first
+    line.run(job_statements.cancel(first, DEFAULT_TENANT, CancelReason.BARGE_IN))
+    told, listed_ = lookup(line, second), line.run(statements.page_of_jobs(DEFAULT_TENANT, JobQuery()))
+    assert (told.state, told.cancel_reason, told.approval, told.notified_at) == ("cancelled", "barge_in", None, None)
+    assert told.error is not None
+    assert told.error.message == outcomes.CANCELLED_BY["barge_in"]
+    assert [job.joined_to for job in history.page_of_jobs(listed_, 9).data] == [first, None]
+    assert (told.attempts, told.timeline.waited_ms) == ([], None)
+
+
+def test_each_step_of_an_approval_is_told_once(line: Line) -> None:
+    job = line.ask(line.open(), needs_approval=True)
+    line.run(approvals.decide(job, DEFAULT_TENANT, True))
+    line.finish(job, line.claim(job), outcomes.succeeded(1))
+    told = lookup(line, job)
+    assert told.approval == "granted"
+    assert [(step.state, step.approval) for step in told.transitions] == [
+        ("pending", "requested"),
+        ("pending", "granted"),
+        ("running", None),
+        ("succeeded", None),
+    ]
 
 
 def test_arguments_that_were_no_json_are_kept_as_the_text_they_were(line: Line) -> None:

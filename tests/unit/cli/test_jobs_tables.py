@@ -27,6 +27,7 @@ def listed(number: int = 0, **given: Any) -> ListedJob:
     known: dict[str, Any] = {"id": IDS[number], "session_id": SESSION, "call_id": "call_1", "tool": "weather"}
     known |= {"queue": "default", "state": "succeeded", "delivery": "acked", "attempt": 1, "max_attempts": 3}
     known |= {"worker_id": "w1", "error": None, "created_at": CREATED, "started_at": CREATED}
+    known |= {"cancel_reason": None, "approval": None, "joined_to": None}
     return ListedJob(**{**known, "finished_at": CREATED + timedelta(seconds=8.04), **given})
 
 
@@ -45,6 +46,7 @@ def whole(**given: Any) -> Job:
     rest: dict[str, Any] = {"response_id": None, "epoch": 1, "effect": "pure", "timeout": 15.0, "result": None}
     rest |= {"arguments": {"city": "London"}, "progress": None, "cancel_requested": False, "delivered_epoch": None}
     rest |= {"publish_count": 0, "deadline_at": CREATED, "attempts": [], "timeline": TIMELINE}
+    rest |= {"notified_at": None, "notify_count": 0}
     ended = {"state": "failed", "delivery": "ready", "error": story[-1][-1]}
     return Job(**{**dict(listed()), **rest, **ended, "transitions": steps, **given})
 

@@ -74,8 +74,9 @@ def job_row(rows: list[Told], **given: Any) -> SimpleNamespace:
     bounds = {"effect": "pure", "timeout": 15.0, "max_attempts": 2, "deadline_at": CREATED, "publish_count": 0}
     times = {"created_at": CREATED, "started_at": None, "finished_at": None}
     rest = {"queue": "default", "epoch": 1, "result": None, "progress": None, "cancel_requested": False}
-    row = {"id": ID, "session_id": ID, **now, **asked, **bounds, **times, **rest, "delivered_epoch": None}
-    return SimpleNamespace(**row, steps=told(rows), **given)
+    since = {"cancel_reason": None, "approval": None, "joined_to": None, "notified_at": None, "notify_count": 0}
+    row = {"id": ID, "session_id": ID, **now, **asked, **bounds, **times, **rest, **since, "delivered_epoch": None}
+    return SimpleNamespace(**{**row, "steps": told(rows), **given})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,16 @@
+"""Why a call can be neither approved nor denied, in a sentence for whoever tries. Pure."""
+
+from __future__ import annotations
+
+from ringback.jobs import LIVE, Approval, JobState
+
+
+def why_undecidable(state: str, approval: str | None) -> str:
+    """For a job that `statements.approvals.decide` left alone, as its row stands."""
+    if JobState(state) not in LIVE:
+        return f"The job is over: {state}."
+    if approval is None:
+        return "Nobody is asked about the job: its tool needs no approval."
+    if approval == Approval.GRANTED:
+        return "The job has been approved already."
+    return "The time to decide about the job has passed."
