@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -17,10 +18,11 @@ TOKEN_SUBPROTOCOL = "openai-insecure-api-key."  # noqa: S105 — the official SD
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated client: `user` within `tenant`."""
+    """An authenticated client: `user` within `tenant`; `claims` is what else is known of them, handed to tools."""
 
     user: str
     tenant: str = DEFAULT_TENANT
+    claims: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 class Callers:

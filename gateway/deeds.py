@@ -130,7 +130,7 @@ class Deeds:
 
     async def _cancel(self, cancel: Cancel) -> None:
         """Over at once where no worker has it; else its worker hears of it, and its answer comes as any other does."""
-        statement = jobs.cancel(cancel.job_id, self._beginning.tenant, cancel.reason)
+        statement = jobs.cancel(cancel.job_id, self._beginning.caller.tenant, cancel.reason)
         rows = await self.recording.insist(lambda: self._line.store.rows(statement))
         log.info("job %s: cancelled by %s", cancel.job_id, cancel.reason)
         if rows and rows[0].state == JobState.CANCELLED:
@@ -138,7 +138,7 @@ class Deeds:
 
     async def _decide(self, decide: Decide) -> None:
         """A yes has it published; after a no its answer is there."""
-        statement = approvals.decide(decide.job_id, self._beginning.tenant, decide.approved)
+        statement = approvals.decide(decide.job_id, self._beginning.caller.tenant, decide.approved)
         rows = await self.recording.insist(lambda: self._line.store.rows(statement))
         log.info("job %s: %s", decide.job_id, "approved" if decide.approved else "denied")
         if rows and decide.approved:

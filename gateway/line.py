@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from gateway.callers import Caller
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, Event
 from gateway.dispatch import Dispatch
@@ -62,8 +63,7 @@ class Beginning:
     """
 
     session_id: UUID
-    user: str
-    tenant: str
+    caller: Caller
     epoch: int
     agent: Agent
     target: Target

@@ -83,8 +83,7 @@ class Reception:
         return Beginning(
             session_id=session_id,
             place=self.presence.enter(session_id),
-            user=caller.user,
-            tenant=caller.tenant,
+            caller=caller,
             epoch=1,
             agent=agent,
             target=target(self.line.settings, agent.model, caller.user),
@@ -123,8 +122,7 @@ class Reception:
         return Beginning(
             session_id=row.id,
             place=place,
-            user=caller.user,
-            tenant=caller.tenant,
+            caller=caller,
             epoch=row.epoch,
             agent=agent,
             target=target(self.line.settings, agent.model, caller.user),
@@ -176,7 +174,9 @@ class Reception:
         token, settings = beginning.resume_token, self.line.settings
         return sessions.open_session(
             beginning.session_id,
-            user_id=beginning.user,
+            user_id=beginning.caller.user,
+            claims=beginning.caller.claims,
+            has_webhook=beginning.agent.webhook is not None,
             agent=beginning.agent.name,
             model=settings.realtime_model or beginning.agent.model,
             gateway_id=self.line.gateway_id,
