@@ -16,8 +16,10 @@ PUBLISH_TIMEOUT = 0.5
 """Seconds. A publish that takes longer is given up: the sweeper publishes from the row."""
 WORKER_SOCKET_TIMEOUT = 5.0
 """Seconds. Longer than the one-second BRPOP a worker waits in, shorter than anybody's patience with a dead Redis."""
-WORKER_THREADS = 100
-"""Calls that one worker process runs at once; most of them wait for something else."""
+WORKER_THREADS = 500
+"""Calls that one worker process runs at once: most of them wait for something else. A thread that waits costs 57 KiB
+(docs/decisions/0014), and is made when a call needs it.
+"""
 
 SETTINGS: dict[str, Any] = {
     # JSON only: a message is an id, and unpickling one would run whatever Redis holds.
@@ -40,7 +42,7 @@ SETTINGS: dict[str, Any] = {
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     # Nobody who reaches Redis may tell our workers what to do.
     "worker_enable_remote_control": False,
-    # Threads: most tools wait for something, and 200 waiting ones cost 72 MiB in threads.
+    # Threads: most tools wait for something, and 500 waiting ones cost 28 MiB in threads.
     "worker_pool": "threads",
     "worker_concurrency": WORKER_THREADS,
     "task_default_queue": "default",

@@ -30,7 +30,7 @@ class WorkerSettings(Stores):
     queues: Names = Field((), alias="RINGBACK_WORKER_QUEUES")
     """Queues to serve; none means every queue that the tools name."""
     concurrency: int | None = Field(None, alias="RINGBACK_WORKER_CONCURRENCY", ge=1, le=1_000)
-    """Calls at once: a waiting one costs a thread (0.1 MiB), a computing one a core. None: what fits the pool."""
+    """Calls at once: a waiting one costs a thread (57 KiB), a computing one a core. None: what fits the pool."""
     database_connections: int = Field(4, alias="RINGBACK_WORKER_DB_CONNECTIONS", ge=1, le=100)
     """For claims, and as many again for outcomes: each is held for a millisecond, and Postgres has about 100 in all."""
     drain_seconds: float = Field(25.0, alias="RINGBACK_WORKER_DRAIN_SECONDS", ge=0, le=3_600)

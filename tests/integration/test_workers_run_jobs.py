@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -71,17 +70,6 @@ def test_a_worker_announces_the_tools_of_the_queues_it_serves_and_no_others(line
         other = line.ask("echo", text="")
         assert line.finished(slow).state == "succeeded"
         assert line.job(other).state == "pending"
-
-
-def test_two_hundred_async_tools_wait_side_by_side_in_one_process(line: Line, tmp_path: Path) -> None:
-    with line.worker(RINGBACK_WORKER_CONCURRENCY="200"):
-        job_ids = [line.admit("wait_for", path=str(tmp_path / "go")) for _ in range(200)]
-        for job_id in job_ids:
-            line.publish(job_id)
-        eventually(lambda: line.count("running") == len(job_ids), "all of them to run at once")
-        (tmp_path / "go").touch()
-        jobs = [line.finished(job_id) for job_id in job_ids]
-    assert {job.state for job in jobs} == {"succeeded"}
 
 
 @pytest.mark.parametrize(

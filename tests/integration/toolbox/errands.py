@@ -35,12 +35,19 @@ async def nap(seconds: float) -> float:
     return seconds
 
 
-@tool(queue="errands", timeout=60)
-async def wait_for(path: str) -> bool:
-    """Wait until somebody makes this file."""
-    while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 — another process says so, with a file
-        await asyncio.sleep(0.2)
-    return True
+_inside = 0
+
+
+@tool(queue="errands", timeout=120)
+async def gather(path: str, number: int) -> int:
+    """Wait on the loop until so many are inside at once, and one of them has said so in a file; how many there were."""
+    global _inside
+    _inside += 1
+    if _inside == number:
+        Path(path).touch()  # noqa: ASYNC240 — a file, because another process waits for it
+    while not Path(path).exists():  # noqa: ASYNC110, ASYNC240
+        await asyncio.sleep(0.5)
+    return _inside
 
 
 @tool(queue="errands", timeout=30)

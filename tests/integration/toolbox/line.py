@@ -35,12 +35,12 @@ PATIENCE = 30.0
 LOOK = 0.05
 
 
-def eventually(true: Callable[[], Any], what: str) -> Any:
+def eventually(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
     """Look again and again until it is true; returns what was found."""
-    give_up = monotonic() + PATIENCE
+    give_up = monotonic() + patience
     while not (found := true()):
         if monotonic() > give_up:
-            raise AssertionError(f"waited {PATIENCE:g} s in vain: {what}")
+            raise AssertionError(f"waited {patience:g} s in vain: {what}")
         Event().wait(LOOK)
     return found
 
@@ -82,6 +82,10 @@ class Line:
         )
         assert self.run(admission.admit(job, GATEWAY, 1)) == 1
         return job.id
+
+    def set_arguments(self, job_id: UUID, **arguments: Any) -> None:
+        """What its next attempt is given."""
+        assert self.run(update(jobs).where(jobs.c.id == job_id).values(arguments=arguments)) == 1
 
     def publish(self, job_id: object, queue: str = "errands") -> None:
         self.celery.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
