@@ -107,6 +107,12 @@ class Line:
         answer.raise_for_status()
         return answer.json()
 
+    def post(self, path: str, token: str = TOKEN, on: str = GATEWAYS[0]) -> Any:
+        """The JSON of a POST to the control routes."""
+        answer = httpx.post(f"{self.url_of(on)}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
+        answer.raise_for_status()
+        return answer.json()
+
     def jobs(self, session_id: str) -> list[Event]:
         """The calls of one session, as the history lists them."""
         listed: list[Event] = self.get(f"/v1/jobs?session={session_id}")["data"]

@@ -122,6 +122,18 @@ async def test_forget_it_and_the_work_is_stopped_and_told_once(counter: Counter,
         assert [text for text in said(caller) if "stopped" in text] == ["I have stopped parcel."]
 
 
+async def test_an_operator_stops_the_work_and_the_user_is_told(counter: Counter, name: str) -> None:
+    async with counter.line.call(ringback="jobs") as caller:
+        await caller.ask(f"Where is parcel {name}?")
+        await caller.hear_job("pending")
+        await asyncio.to_thread(counter.begun, name)
+        running = job(counter, caller, "parcel")
+        await asyncio.to_thread(counter.line.post, f"/v1/jobs/{running['id']}/cancel")
+        await caller.hear_words("No parcel: ")
+        await asyncio.to_thread(counter.cancelled, name)
+        assert job(counter, caller, "parcel")["state"] == "cancelled"
+
+
 async def test_the_same_question_twice_is_worked_on_once_and_both_are_answered(counter: Counter, name: str) -> None:
     async with counter.line.call(ringback="jobs") as caller:
         await caller.ask(f"Where is parcel {name}?")
