@@ -40,8 +40,24 @@ def _no_secrets(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def _program_first(command: list[str]) -> list[str]:
+    if not command or not command[0]:
+        raise ValueError('write the program, and then its arguments, such as ["python", "-m", "my_server"]')
+    return command
+
+
 def _listed(tools: Any) -> Any:
-    return [tools] if tools == ALL else tools
+    if tools == ALL:
+        return [ALL]
+    if not isinstance(tools, list) or not tools:
+        raise ValueError('write the names of the tools to serve, or "*" for all of them')
+    return tools
+
+
+def _some(operations: dict[str, OneOperation]) -> dict[str, OneOperation]:
+    if not operations:
+        raise ValueError("name the operations to serve, each in a table of its own")
+    return operations
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -114,12 +130,12 @@ class OneOperation(OneTool):
 class McpTable(Table):
     """`[mcp.NAME]`."""
 
-    command: Annotated[list[Filled], Field(min_length=1)] | None = None
+    command: Annotated[list[str], AfterValidator(_program_first)] | None = None
     cwd: Filled | None = None
     env: dict[str, str] = {}
     url: Address | None = None
     headers: Headers = {}
-    tools: Annotated[list[Filled], BeforeValidator(_listed), Field(min_length=1)]
+    tools: Annotated[list[Filled], BeforeValidator(_listed)]
     prefix: str = ""
     identify: bool = False
     """Whether the server is told the session and the user of each call."""
@@ -152,7 +168,7 @@ class OpenApiTable(Table):
     headers: Headers = {}
     prefix: str = ""
     defaults: Options = Options()
-    operation: Annotated[dict[str, OneOperation], Field(min_length=1)]
+    operation: Annotated[dict[str, OneOperation], AfterValidator(_some)]
 
 
 class ToolFile(Table):
@@ -188,7 +204,7 @@ def read(path: Path) -> ToolFile:
 
 def _complaint(problem: ValidationError) -> str:
     first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
-    *table, key = map(str, first["loc"])
+    *table, key = map(str, (part for part in first["loc"] if not isinstance(part, int)))
     place = f"[{'.'.join(table)}] {key}" if table else key
     match first["type"]:
         case "extra_forbidden":

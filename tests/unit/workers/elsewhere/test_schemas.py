@@ -1,0 +1,124 @@
+"""A schema from elsewhere is told whole, and is harmless to hold against arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workers.elsewhere.schemas import MAX_SCHEMA_CHARS, SchemaRefused, as_told, parameters, pointed_at
+
+TEXT = {"type": "string"}
+TREE = "#/components/schemas/Tree"
+DOCUMENT = {
+    "components": {
+        "schemas": {
+            "Text": TEXT,
+            "Both/Slash": {"type": "integer"},
+            "Tree": {
+                "type": "object",
+                "properties": {"leaf": {"$ref": "#/components/schemas/Text"}, "inner": {"$ref": TREE}},
+            },
+            "Loop": {"$ref": "#/components/schemas/Loop"},
+        }
+    },
+    "many": [TEXT],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ({"$ref": "#/components/schemas/Text"}, TEXT),
+        ({"$ref": "#/components/schemas/Both~1Slash"}, {"type": "integer"}),
+        ({"$ref": "#/many/0"}, TEXT),
+        ({"$ref": "#/components/schemas/Text", "description": "a word"}, {**TEXT, "description": "a word"}),
+        # What contains itself ends where it does.
+        ({"$ref": TREE}, {"type": "object", "properties": {"leaf": TEXT, "inner": {}}}),
+        ({"$ref": "#/components/schemas/Loop"}, {}),
+        # Names are not keywords, values are not schemas.
+        ({"properties": {"title": TEXT, "$ref": TEXT}}, {"properties": {"title": TEXT, "$ref": TEXT}}),
+        ({"enum": [{"$ref": "x"}], "default": {"title": 1}}, {"enum": [{"$ref": "x"}], "default": {"title": 1}}),
+        ({"title": "T", "$schema": "x", "x-y": 1, "$id": "z", "example": 1, "readOnly": True}, {}),
+        # Regular expressions are told, and not run.
+        ({**TEXT, "pattern": "^(a+)+$"}, {**TEXT, "description": "Must match ^(a+)+$"}),
+        (
+            {**TEXT, "pattern": "^a$", "description": "one\n  letter."},
+            {**TEXT, "description": "one letter. Must match ^a$"},
+        ),
+        ({"patternProperties": {"(a+)+": {}}, "additionalProperties": False}, {"additionalProperties": True}),
+        # Looser, never stricter.
+        ({"oneOf": [TEXT, {"type": "null"}]}, {"anyOf": [TEXT, {"type": "null"}]}),
+        ({"not": {"pattern": "x"}, "if": {"pattern": "x"}, "then": False}, {}),
+        ({"items": [TEXT], "additionalItems": False}, {"prefixItems": [TEXT]}),
+        # As OpenAPI 3.0 writes it.
+        ({**TEXT, "nullable": True}, {"type": ["string", "null"]}),
+        ({**TEXT, "nullable": True, "enum": ["a"]}, {"type": ["string", "null"], "enum": ["a", None]}),
+        ({"minimum": 0, "exclusiveMinimum": True}, {"exclusiveMinimum": 0}),
+        ({"maximum": 9, "exclusiveMaximum": False}, {"maximum": 9}),
+        ({"exclusiveMaximum": 9}, {"exclusiveMaximum": 9}),
+        ({"description": "x" * 400}, {"description": "x" * 300}),
+        (True, True),
+    ],
+)
+def test_a_schema_is_told_without_what_points_elsewhere_or_is_not_checked(schema: Any, told: Any) -> None:
+    assert as_told(schema, DOCUMENT) == told
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"$ref": "http://169.254.169.254/x"}, "outside of it"),
+        ({"$ref": "other.yaml#/a"}, "outside of it"),
+        ({"$ref": "#/components/schemas/None"}, "which is not there"),
+        ({"$ref": "#/many/1"}, "which is not there"),
+        ({"items": "text"}, "'text' stands where a schema should"),
+    ],
+)
+def test_a_schema_that_cannot_be_told_is_refused(schema: Any, why: str) -> None:
+    with pytest.raises(SchemaRefused, match=why):
+        as_told(schema, DOCUMENT)
+
+
+def test_references_that_stand_for_a_schema_without_end_are_refused() -> None:
+    """Each level is the one before, ten times."""
+    levels = {"0": TEXT} | {
+        str(n): {"properties": {str(i): {"$ref": f"#/{n - 1}"} for i in range(10)}} for n in range(1, 12)
+    }
+    with pytest.raises(SchemaRefused, match="more than 20000 parts"):
+        as_told({"$ref": "#/11"}, levels)
+
+
+@pytest.mark.parametrize(
+    ("schema", "whole"),
+    [
+        ({}, {"type": "object", "properties": {}, "additionalProperties": False}),
+        (
+            {"properties": {"a": TEXT}, "required": ["a"]},
+            {"type": "object", "properties": {"a": TEXT}, "required": ["a"], "additionalProperties": False},
+        ),
+        ({"additionalProperties": True}, {"type": "object", "properties": {}, "additionalProperties": True}),
+        ({"anyOf": [{}]}, {"type": "object", "properties": {}, "anyOf": [{}]}),
+    ],
+)
+def test_the_arguments_are_one_object_and_an_invented_one_does_not_fit(
+    schema: dict[str, Any], whole: dict[str, Any]
+) -> None:
+    assert parameters(schema) == whole
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"type": "array"}, "not an object"),
+        ({"properties": {"a": {"enum": ["x" * MAX_SCHEMA_CHARS]}}}, "can be offered to a model"),
+        ({"properties": {"a": {"type": "word"}}}, "no JSON schema: 'word'"),
+    ],
+)
+def test_arguments_that_cannot_be_offered_are_refused(schema: dict[str, Any], why: str) -> None:
+    with pytest.raises(SchemaRefused, match=why):
+        parameters(schema)
+
+
+def test_a_whole_document_is_pointed_at_by_its_root() -> None:
+    assert pointed_at("#", DOCUMENT) is DOCUMENT
