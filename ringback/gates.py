@@ -6,7 +6,7 @@ asks here, and begins within the same transaction.
     the breaker is open              Refuse: the call is answered at once
     … and its time is over           Go, as the one probe; others are refused until that has ended, or had its time
     as many run as may               Wait, and look again; a call that ends wakes the first in line before that
-    there is no token                Wait, until it is this call's turn
+    there is no token                Wait, until it is this call's turn; TooLong, where its deadline comes first
     others are in line before it     as if they were running, and had taken their tokens
 
 Moments are seconds on the database's clock.
@@ -78,6 +78,16 @@ class Refuse:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """Not at all: its turn would come in so many seconds, and nobody waits for that long."""
+
+    seconds: float
+
+
+Answer = Go | Wait | Refuse | TooLong
+
+
 class Ended(Enum):
     """What the end of a call says of its tool."""
 
@@ -89,8 +99,8 @@ class Ended(Enum):
     """Nothing: it was cancelled or handed back, or has not begun."""
 
 
-def decide(gate: Gate, limits: Limits, load: Load, now: float, seconds: float) -> Go | Wait | Refuse:
-    """Whether a call that may take `seconds` begins now."""
+def decide(gate: Gate, limits: Limits, load: Load, now: float, *, timeout: float, seconds_left: float) -> Answer:
+    """Whether a call begins now that may take `timeout` seconds, and is waited for for `seconds_left` more."""
     is_probe = False
     if limits.breaker_failures is not None and gate.open_until is not None:
         left_alone_until = max(gate.open_until, gate.probe_until or 0)
@@ -104,10 +114,11 @@ def decide(gate: Gate, limits: Limits, load: Load, now: float, seconds: float) -
         tokens = _tokens(gate, limits.rate, limits.burst, now)
         lacking = 1 + load.ahead - tokens
         if lacking > ROUNDING:
-            return Wait(lacking / limits.rate)
+            turn = lacking / limits.rate
+            return Wait(turn) if turn < seconds_left else TooLong(turn)
         gate = replace(gate, tokens=max(0.0, tokens - 1), refilled_at=now)
     if is_probe:
-        gate = replace(gate, probe_until=now + seconds + PROBE_GRACE_SECONDS)
+        gate = replace(gate, probe_until=now + timeout + PROBE_GRACE_SECONDS)
     return Go(gate, is_probe)
 
 

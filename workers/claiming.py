@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ringback.jobs import Effect
+from ringback.outcomes import Outcome
 from ringback.statements import jobs
 from workers.gating import Passed
 from workers.station import Station
@@ -46,8 +47,8 @@ class Job:
     seconds: float
     is_probe: bool = False
     """Its end says whether a tool that was left alone works again."""
-    refused_seconds: float | None = None
-    """It is not to be run, but answered: the tool is left alone for so long."""
+    answer: Outcome | None = None
+    """It is not to be run: this is its outcome, by the limits of the tool."""
 
 
 def claim(station: Station, job_id: UUID) -> Job | None:
@@ -111,5 +112,5 @@ def _job(passed: Passed) -> Job:
         max_attempts=row.max_attempts,
         seconds=min(row.timeout, float(row.seconds_left)),
         is_probe=passed.is_probe,
-        refused_seconds=passed.refused_seconds,
+        answer=passed.answer,
     )

@@ -29,7 +29,6 @@ from workers.verdict import (
     not_served,
     on_problem,
     says_of_its_tool,
-    unavailable,
 )
 
 logger = logging.getLogger(__name__)
@@ -40,9 +39,10 @@ def run_job(station: Station, job_id: UUID) -> None:
     job = None if station.leaving.is_set() else claim(station, job_id)
     if job is None:
         return
-    if job.refused_seconds is not None:
-        state = settle(station, job, unavailable(job.tool, job.refused_seconds))
-        logger.info("job %s tool=%s: not run, the tool is left alone: %s", job.id, job.tool, state)
+    if job.answer is not None:
+        logger.info(
+            "job %s tool=%s not run, %s: %s", job.id, job.tool, job.answer.code, settle(station, job, job.answer)
+        )
         return
     began, end = monotonic(), Ended.LEFT
     with station.running.started(job.id) as cancellation:

@@ -16,13 +16,15 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from ringback.gates import Ended, Gate, Go, Refuse, Wait, after, decide
+from ringback.gates import Ended, Gate, Go, Load, Refuse, TooLong, Wait, after, decide
 from ringback.manners import Limits
+from ringback.outcomes import Outcome
 from ringback.statements import gates, jobs
 from ringback.tools import Tool
 from workers.later import Later
 from workers.logs import Seldom
 from workers.store import Store, first, transaction
+from workers.verdict import busy, unavailable
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
@@ -34,8 +36,8 @@ class Passed:
 
     row: Any
     is_probe: bool = False
-    refused_seconds: float | None = None
-    """It is not to be run, but answered: the tool is left alone for so long."""
+    answer: Outcome | None = None
+    """It is not to be run: this is its outcome."""
 
 
 class Gates:
@@ -65,20 +67,16 @@ class Gates:
         limits = self._limits[asked.tool]
         with transaction(self._engine) as connection:
             gate, now = _locked(connection, asked.tool, limits)
-            load = gates.load_in(connection.execute(gates.load_around(job_id, asked.tool)).one())
-            match decide(gate, limits, load, now, asked.timeout):
-                case Wait(seconds):
-                    connection.execute(gates.put_off(job_id, seconds))
-                case Refuse(seconds):
-                    row = connection.execute(jobs.claim(job_id, worker_id, token)).first()
-                    return None if row is None else Passed(row, refused_seconds=seconds)
-                case Go(changed, is_probe):
-                    row = connection.execute(jobs.claim(job_id, worker_id, token)).first()
-                    if row is not None and changed != gate:
-                        connection.execute(gates.keep(asked.tool, changed))
-                    return None if row is None else Passed(row, is_probe)
-        logger.info("job %s tool=%s: put off for %.2f s, by the limits of the tool", job_id, asked.tool, seconds)
-        self._later.publish(job_id, asked.queue, seconds)
+            load = _load(connection, job_id, asked.tool, limits)
+            said = decide(gate, limits, load, now, timeout=asked.timeout, seconds_left=asked.seconds_left)
+            if not isinstance(said, Wait):
+                row = connection.execute(jobs.claim(job_id, worker_id, token)).first()
+                if row is not None and isinstance(said, Go) and said.gate != gate:
+                    connection.execute(gates.keep(asked.tool, said.gate))
+                return None if row is None else _passed(row, said)
+            connection.execute(gates.put_off(job_id, said.seconds))
+        logger.info("job %s tool=%s: put off for %.2f s, by the limits of the tool", job_id, asked.tool, said.seconds)
+        self._later.publish(job_id, asked.queue, said.seconds)
         return None
 
     def ended(self, tool: str, end: Ended, *, is_probe: bool = False) -> None:
@@ -107,3 +105,20 @@ class Gates:
 def _locked(connection: Connection, tool: str, limits: Limits) -> tuple[Gate, float]:
     row = connection.execute(gates.lock(tool, limits.burst)).one()
     return gates.gate_in(row), row.now
+
+
+def _load(connection: Connection, job_id: UUID, tool: str, limits: Limits) -> Load:
+    """What a breaker alone does not ask for."""
+    if limits.concurrency is None and limits.rate is None:
+        return Load()
+    return gates.load_in(connection.execute(gates.load_around(job_id, tool)).one())
+
+
+def _passed(row: Any, said: Go | Refuse | TooLong) -> Passed:
+    match said:
+        case Go(_, is_probe):
+            return Passed(row, is_probe)
+        case Refuse(seconds):
+            return Passed(row, answer=unavailable(row.tool, seconds))
+        case TooLong(seconds):
+            return Passed(row, answer=busy(row.tool, seconds))

@@ -18,6 +18,11 @@ MAX_RESULT_BYTES = 256 * 1024
 """As JSON. The model reads 16,000 characters of it; the history keeps the rest, and a row should stay a row."""
 MAX_NOTE_CHARS = 200
 """A progress note: a few words."""
+MAX_COMPLAINTS = 8
+"""Misfits that are named: with more of them, what to do would not fit into the message."""
+MAX_FIELD_CHARS = 40
+MAX_COMPLAINT_CHARS = 70
+"""A misfit that cites a long value says nothing more by it."""
 
 _SURROGATES = dict.fromkeys([0, *range(0xD800, 0xE000)])
 
@@ -56,7 +61,8 @@ def as_data(result: Any) -> Any:
         size = len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
     except Exception as problem:
         sentence = (
-            f"The function finished, but what it returned ({type(result).__name__}) is no data. Do not repeat it."
+            f"The function finished, but what it returned ({type(result).__name__}) is no data, so its result is not "
+            "known. Say so; do not call it again."
         )
         raise ToolError(sentence, code="bad_result") from problem
     if size > MAX_RESULT_BYTES:
@@ -74,8 +80,17 @@ def _complaint(problem: ValidationError) -> str:
 
 
 def _complain(misfits: Iterable[tuple[Iterable[str | int], str]]) -> str:
-    fields = "; ".join(f"{'.'.join(map(str, where)) or 'arguments'}: {what}" for where, what in misfits)
+    told = [
+        f"{_short('.'.join(map(str, where)) or 'arguments', MAX_FIELD_CHARS)}: {_short(what, MAX_COMPLAINT_CHARS)}"
+        for where, what in misfits
+    ]
+    more = [f"and {len(told) - MAX_COMPLAINTS} more"] if len(told) > MAX_COMPLAINTS else []
+    fields = "; ".join(told[:MAX_COMPLAINTS] + more)
     return f"The arguments do not fit: {fields}. Correct them and call the function again."
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _clean(data: Any) -> Any:

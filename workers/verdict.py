@@ -25,6 +25,8 @@ from workers.results import clean_text
 
 BACKOFF_MAX_SECONDS = 8.0
 """The longest pause, unless the tool's first one is longer: nobody stays on the line for it."""
+MAX_CODE_CHARS = 64
+"""Of the short name that a tool gives its error."""
 BACKOFF_JITTER = 0.5
 """The share of a pause that is random, so that calls which failed together do not come back together."""
 
@@ -59,7 +61,7 @@ def on_problem(
     """The verdict on an attempt that ended in `problem`; `attempt` is 1 for the first, `first_pause` follows it."""
     once = effect is Effect.AT_MOST_ONCE
     if isinstance(problem, ToolError):
-        reason = failed(problem.code, clean_text(problem.message))
+        reason = _said(problem)
         again = problem.retryable
     elif isinstance(problem, NobodyWaits):
         return cancelled()
@@ -106,6 +108,23 @@ def unavailable(tool: str, seconds: float) -> Outcome:
         f"The function {tool} is failing at the moment and is left alone for about {max(1, round(seconds))} s. It was "
         "not run. Say so, and offer to try again after that; do not call it before.",
     )
+
+
+def busy(tool: str, seconds: float) -> Outcome:
+    """So many calls of the tool wait that nobody would wait for this one's turn, in so many seconds."""
+    return failed(
+        "busy",
+        f"Too many calls of the function {tool} are waiting: it would be this one's turn in about {round(seconds)} s. "
+        "It was not run. Say so, and offer to try again later; do not call it again at once.",
+    )
+
+
+def _said(problem: ToolError) -> Outcome:
+    """Whatever a tool has put into its error: a verdict must not fail for it."""
+    message = (
+        clean_text(str(problem.message)).strip() or "The function could not do that, and does not say why. Say so."
+    )
+    return failed(clean_text(str(problem.code))[:MAX_CODE_CHARS] or "tool_error", message)
 
 
 def _fault(problem: BaseException) -> Outcome:

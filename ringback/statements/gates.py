@@ -17,14 +17,15 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from ringback.gates import Gate, Load
 from ringback.jobs import JobState
 from ringback.statements.admission import PUBLISH_GRACE_SECONDS
-from ringback.statements.clock import now, seconds
+from ringback.statements.clock import now, seconds, seconds_until
 from ringback.statements.jobs import may_be_published
 from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 
 
 def asked_for(job_id: UUID) -> Select[Any]:
-    """Which tool a call wants that might begin now: `tool`, `queue`, `timeout`."""
-    return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout).where(jobs.c.id == job_id, _is_due())
+    """Which tool a call wants that might begin now: `tool`, `queue`, `timeout`, `seconds_left`."""
+    left = cast(seconds_until(jobs.c.deadline_at), Float).label("seconds_left")
+    return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, left).where(jobs.c.id == job_id, _is_due())
 
 
 def lock(tool: str, burst: int) -> ReturningInsert[Any]:

@@ -182,20 +182,26 @@ def test_the_second_call_waits_for_its_turn_and_the_third_behind_it(two: Two) ->
     assert two.run("seldom").state == "succeeded"
     second, third = two.run("seldom"), two.run("seldom")
     assert [row.state for row in (second, third)] == ["pending", "pending"]
-    half_an_hour = 1_800
+    twenty_minutes = 1_200
     between = (third.not_before - second.not_before).total_seconds()
-    assert between == pytest.approx(half_an_hour, abs=PATIENCE)
-    assert (second.not_before - second.created_at).total_seconds() == pytest.approx(half_an_hour, abs=PATIENCE)
+    assert between == pytest.approx(twenty_minutes, abs=PATIENCE)
+    assert (second.not_before - second.created_at).total_seconds() == pytest.approx(twenty_minutes, abs=PATIENCE)
 
 
 def test_a_turn_that_has_come_is_taken_once(two: Two) -> None:
     two.run("seldom")
     second, third = two.run("seldom").id, two.run("seldom").id
-    two.set_gate("seldom", refilled_at=minutes(-31))
+    two.set_gate("seldom", refilled_at=minutes(-21))
     two.line.run(update(jobs).where(jobs.c.put_off).values(not_before=now()))
     for job_id in (third, second, third):
         two.run_again(job_id)
     assert [two.line.job(job_id).state for job_id in (second, third)] == ["succeeded", "pending"]
+
+
+def test_a_call_whose_turn_comes_after_its_deadline_is_answered_at_once(two: Two) -> None:
+    *_, job = (two.run("seldom") for _ in range(4))
+    assert (job.state, job.error["code"], job.delivery) == ("failed", "busy", "ready")
+    assert "it would be this one's turn in about 3" in job.error["message"]
 
 
 # — the breaker —

@@ -36,9 +36,9 @@ def alone(path: str, call: Call) -> str:
     return "served"
 
 
-@tool(queue="errands", rate="2/h")
+@tool(queue="errands", timeout=3_000, rate="3/h")
 def seldom() -> str:
-    """Half an hour has to lie between two of these."""
+    """Twenty minutes have to lie between two of these."""
     return "served"
 
 

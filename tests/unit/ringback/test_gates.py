@@ -14,6 +14,7 @@ from ringback.gates import (
     Go,
     Load,
     Refuse,
+    TooLong,
     Wait,
     after,
     decide,
@@ -31,6 +32,10 @@ OVER = replace(OPEN, open_until=NOW - 1)
 PROBED = replace(OVER, probe_until=NOW + 9)
 
 
+def ask(gate: Gate, limits: Limits, load: Load, now: float = NOW, seconds_left: float = 3_600.0) -> object:
+    return decide(gate, limits, load, now, timeout=TIMEOUT, seconds_left=seconds_left)
+
+
 @pytest.mark.parametrize(
     ("limits", "load", "answer"),
     [
@@ -46,7 +51,7 @@ PROBED = replace(OVER, probe_until=NOW + 9)
     ],
 )
 def test_as_many_run_as_may_and_who_came_first_goes_first(limits: Limits, load: Load, answer: object) -> None:
-    assert decide(CALM, limits, load, NOW, TIMEOUT) == answer
+    assert ask(CALM, limits, load) == answer
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_a_call_takes_a_token_and_they_come_back_with_time(
     tokens: float, seconds_ago: float, ahead: int, left: float
 ) -> None:
     gate = Gate(tokens, NOW - seconds_ago)
-    assert decide(gate, RATE, Load(ahead=ahead), NOW, TIMEOUT) == Go(Gate(left, NOW))
+    assert ask(gate, RATE, Load(ahead=ahead)) == Go(Gate(left, NOW))
 
 
 @pytest.mark.parametrize(
@@ -82,14 +87,19 @@ def test_without_a_token_it_waits_until_it_is_its_turn(
     tokens: float, seconds_ago: float, ahead: int, seconds: float
 ) -> None:
     gate = Gate(tokens, NOW - seconds_ago)
-    assert decide(gate, RATE, Load(ahead=ahead), NOW, TIMEOUT) == Wait(pytest.approx(seconds))
+    assert ask(gate, RATE, Load(ahead=ahead)) == Wait(seconds)
+
+
+@pytest.mark.parametrize(("seconds_left", "answer"), [(2.1, Wait(2.0)), (2.0, TooLong(2.0)), (-1.0, TooLong(2.0))])
+def test_a_turn_that_comes_after_the_deadline_is_not_waited_for(seconds_left: float, answer: object) -> None:
+    assert ask(Gate(0.0, NOW), RATE, Load(ahead=3), seconds_left=seconds_left) == answer
 
 
 def test_at_its_turn_it_goes_whatever_arithmetic_lacks_of_a_token() -> None:
     limits = Limits(rate=500 / 3_600)
-    wait = decide(Gate(0.1, NOW), limits, Load(), NOW, TIMEOUT)
+    wait = ask(Gate(0.1, NOW), limits, Load())
     assert isinstance(wait, Wait)
-    assert isinstance(decide(Gate(0.1, NOW), limits, Load(), NOW + wait.seconds, TIMEOUT), Go)
+    assert isinstance(ask(Gate(0.1, NOW), limits, Load(), NOW + wait.seconds), Go)
 
 
 @pytest.mark.parametrize(
@@ -107,16 +117,16 @@ def test_at_its_turn_it_goes_whatever_arithmetic_lacks_of_a_token() -> None:
     ids=["failing", "open", "its time is over", "a probe is under way", "the probe was never heard of again"],
 )
 def test_an_open_breaker_refuses_and_then_lets_one_probe_through(gate: Gate, answer: object) -> None:
-    assert decide(gate, BREAKER, Load(), NOW, TIMEOUT) == answer
+    assert ask(gate, BREAKER, Load()) == answer
 
 
 def test_a_tool_without_a_breaker_is_not_left_alone_for_what_another_version_had() -> None:
-    assert decide(OPEN, TWO, Load(), NOW, TIMEOUT) == Go(OPEN)
+    assert ask(OPEN, TWO, Load()) == Go(OPEN)
 
 
 def test_a_probe_waits_for_a_place_like_any_other_call_and_probes_nothing_meanwhile() -> None:
     both = replace(BREAKER, concurrency=1)
-    assert decide(OVER, both, Load(1), NOW, TIMEOUT) == Wait(LOOK_AGAIN_SECONDS)
+    assert ask(OVER, both, Load(1)) == Wait(LOOK_AGAIN_SECONDS)
 
 
 AGAIN = NOW + 20

@@ -63,7 +63,7 @@ def test_the_app_takes_threads_and_fetches_a_message_when_one_is_free() -> None:
 
 
 def test_calls_at_once_fit_the_pool_unless_the_setting_says() -> None:
-    assert calls_at_once("threads", None) == 100
+    assert calls_at_once("threads", None) == 500
     assert calls_at_once("prefork", load(WorkerSettings, **URLS)) == os.cpu_count()
     assert calls_at_once("prefork", load(WorkerSettings, **URLS, RINGBACK_WORKER_CONCURRENCY=3)) == 3
 

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from ringback import Call, ToolError, tool
+from ringback.outcomes import failed
 from workers.results import MAX_RESULT_BYTES, arguments_for, as_data
 
 
@@ -58,6 +59,13 @@ def test_arguments_that_do_not_fit_are_named(given: Any, complaint: str) -> None
     with pytest.raises(ToolError, match=complaint) as caught:
         arguments_for(book, given)
     assert caught.value.code == "invalid_arguments"
+
+
+def test_however_much_does_not_fit_the_model_hears_what_to_do() -> None:
+    given = {"guests": 2} | {f"{'x' * 500}{number}": "y" * 500 for number in range(50)}
+    with pytest.raises(ToolError, match=r"and 42 more\. Correct them and call the function again") as caught:
+        arguments_for(book, given)
+    assert failed("invalid_arguments", caught.value.message).message == caught.value.message, "it is not cut"
 
 
 @pytest.mark.parametrize(

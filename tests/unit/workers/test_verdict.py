@@ -14,6 +14,7 @@ from workers.verdict import (
     NobodyWaits,
     OutOfTime,
     backoff,
+    busy,
     not_served,
     on_problem,
     says_of_its_tool,
@@ -113,6 +114,29 @@ def test_a_tool_that_is_left_alone_is_named_with_how_long_and_with_what_to_do() 
     assert (outcome.state, outcome.code) == ("failed", "unavailable")
     assert "weather is failing at the moment and is left alone for about 20 s" in outcome.message
     assert "do not call it before" in outcome.message
+
+
+def test_a_turn_that_is_too_far_away_is_told_with_what_to_do() -> None:
+    outcome = busy("weather", 61.4)
+    assert (outcome.state, outcome.code) == ("failed", "busy")
+    assert "it would be this one's turn in about 61 s" in outcome.message
+    assert "do not call it again at once" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (ToolError(""), "tool_error", "The function could not do that, and does not say why. Say so."),
+        (ToolError("No.", code=""), "tool_error", "No."),
+        (ToolError(KeyError("A-1042")), "tool_error", "'A-1042'"),  # type: ignore[arg-type]
+        (ToolError("No.", code=404), "404", "No."),  # type: ignore[arg-type]
+        (ToolError("No.", code="x" * 1_000), "x" * 64, "No."),
+    ],
+)
+def test_whatever_a_tool_puts_into_its_error_there_is_a_verdict(error: ToolError, code: str, message: str) -> None:
+    verdict = on_problem(error, attempt=1, max_attempts=1, effect=PURE, first_pause=0.5)
+    assert not isinstance(verdict, Again)
+    assert (verdict.code, verdict.message) == (code, message)
 
 
 def test_a_tool_that_nobody_has_is_named() -> None:
