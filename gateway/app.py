@@ -33,6 +33,7 @@ from gateway.reception import Reception
 from gateway.routes import authenticated, router
 from gateway.settings import GatewaySettings
 from gateway.store import Store, open_engine
+from gateway.webhooks import Webhooks
 from ringback.agents import load_agents
 from ringback.errors import ConfigurationError
 
@@ -80,8 +81,10 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             line = Line(gateway_id, settings, store, dispatch, queues)
             app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
             app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
-            loops = (keeper.renew, keeper.sweep, inbox.listen, inbox.look, queues.watch)
-            await stack.enter_async_context(_running(*loops))
+            webhooks = Webhooks(store, lambda: agents)
+            await stack.enter_async_context(
+                _running(keeper.renew, keeper.sweep, inbox.listen, inbox.look, queues.watch, webhooks.send)
+            )
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 
