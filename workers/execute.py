@@ -40,9 +40,8 @@ def run_job(station: Station, job_id: UUID) -> None:
     if job is None:
         return
     if job.answer is not None:
-        logger.info(
-            "job %s tool=%s not run, %s: %s", job.id, job.tool, job.answer.code, settle(station, job, job.answer)
-        )
+        state = settle(station, job, job.answer)
+        logger.info("job %s tool=%s not run, %s: %s", job.id, job.tool, job.answer.code, state)
         return
     began, end = monotonic(), Ended.LEFT
     with station.running.started(job.id) as cancellation:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from ringback.outcomes import succeeded
 from ringback.settings import load
 from ringback.statements import jobs as statements
 from ringback.statements import processes
 from ringback.sweeping import Sweeping
-from ringback.tables import DEFAULT_TENANT
+from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
-from workers.execute import claim, may_begin, run_job, settle
+from workers.claiming import claim
+from workers.execute import _call, may_begin, run_job, settle
 from workers.registry import load_tools
 from workers.settings import WorkerSettings
 from workers.station import Station
@@ -160,11 +161,31 @@ def test_a_stale_token_changes_nothing_and_is_counted(line: Line, station: Stati
     assert station.running.fenced == 1
 
 
-def test_a_progress_note_stands_in_the_row(line: Line, station: Station) -> None:
+def test_of_many_progress_notes_the_last_one_stands_in_the_end(line: Line, station: Station) -> None:
+    job = claim(station, line.admit("echo", text="x"))
+    assert job is not None
+    for number in range(1_000):
+        station.notes.note(job.id, job.token, f"row {number}")
+    eventually(lambda: line.job(job.id).progress == "row 999", "the last note")
+    station.notes.note(job.id, uuid4(), "of an attempt that is not ours any more")
+    station.notes.note(uuid4(), job.token, "of no job")
+    station.notes.note(job.id, job.token, "done")
+    eventually(lambda: line.job(job.id).progress == "done", "a later note")
+
+
+def test_a_tool_hears_what_is_known_of_the_user(line: Line, station: Station) -> None:
+    line.run(update(sessions).values(claims={"role": "owner"}))
+    job = claim(station, line.admit("echo", text="x"))
+    assert job is not None
+    assert _call(station, job, Event()).claims == {"role": "owner"}
+
+
+def test_a_progress_note_stands_in_the_row_and_rings_the_gateway(line: Line, station: Station) -> None:
     job_id = line.admit("report", note="halfway")
     thread = Thread(target=run_job, args=(station, job_id))
     thread.start()
     eventually(lambda: line.job(job_id).progress == "halfway", "the note")
+    eventually(lambda: line.rung() == [str(line.session)], "the doorbell")
     assert line.run(statements.cancel(job_id, DEFAULT_TENANT)) == 1
     thread.join(PATIENCE)
 

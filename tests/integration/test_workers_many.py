@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ringback.jobs import CancelReason
+from ringback.statements import jobs
+from ringback.tables import DEFAULT_TENANT
 from tests.integration.toolbox.limited import PLACES
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
 from workers.calling import MAX_STUCK_THREADS
@@ -40,8 +43,8 @@ def test_five_hundred_async_tools_are_inside_their_function_at_once_in_one_worke
             line.publish(job_id)
         eventually((tmp_path / "all here").exists, "all of them to be inside", 4 * PATIENCE)
         assert line.finished(line.ask("echo", text="x")).result["pid"] == worker.pid, "and one more is served"
-        jobs = [line.finished(job_id) for job_id in job_ids]
-    assert {(job.state, job.result, job.attempt) for job in jobs} == {("succeeded", MANY, 1)}
+        rows = [line.finished(job_id) for job_id in job_ids]
+    assert {(job.state, job.result, job.attempt) for job in rows} == {("succeeded", MANY, 1)}
 
 
 def test_a_worker_says_how_many_calls_it_runs_at_once(line: Line) -> None:
@@ -59,9 +62,9 @@ def test_two_workers_together_run_no_more_of_a_tool_than_it_bears(line: Line, tm
     path = tmp_path / "doors"
     with line.worker(RINGBACK_TOOL_MODULES=LIMITED), line.worker(RINGBACK_TOOL_MODULES=LIMITED):
         job_ids = [line.ask("take_a_place", path=str(path), seconds=0.1) for _ in range(40)]
-        jobs = [line.finished(job_id) for job_id in job_ids]
-    assert {(job.state, job.attempt) for job in jobs} == {("succeeded", 1)}
-    assert len({job.worker_id for job in jobs}) == 2, "both have served"
+        rows = [line.finished(job_id) for job_id in job_ids]
+    assert {(job.state, job.attempt) for job in rows} == {("succeeded", 1)}
+    assert len({job.worker_id for job in rows}) == 2, "both have served"
     inside = list(accumulate(1 if note == "in" else -1 for note in notes(path)))
     assert max(inside) == PLACES
 
@@ -98,6 +101,22 @@ def test_a_child_whose_threads_hang_is_replaced_by_its_pool(line: Line) -> None:
             line.ask("oversleep")
         eventually(lambda: [row.pid for row in line.workers() if row.pid != before], "another child to register")
         assert line.finished(line.ask("echo", text="x")).result["pid"] != before
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("tool", ["linger", "linger_async"])
+def test_a_cancelled_call_is_left_by_its_worker_and_answered_once(
+    line: Line, tmp_path: Path, pool: str, tool: str
+) -> None:
+    with line.worker("celery", "-A", "workers.app", "worker", "-P", pool, "-c", "2"):
+        job_id = line.ask(tool, path=str(tmp_path / "attempts"))
+        eventually(lambda: notes(tmp_path / "attempts"), "the call to run")
+        line.run(jobs.cancel(job_id, DEFAULT_TENANT, CancelReason.CALLER))
+        job = line.finished(job_id)
+        assert line.finished(line.ask("echo", text="x")).state == "succeeded", "the worker goes on"
+    assert (job.state, job.error["code"], job.attempt, job.cancel_reason) == ("cancelled", "cancelled", 1, "caller")
+    assert line.steps(job_id) == ["pending/none", "running/none", "cancelled/ready"]
+    assert len(notes(tmp_path / "attempts")) == (2 if tool == "linger_async" else 1), "no second attempt"
 
 
 def test_a_progress_note_rings_the_gateway_while_the_call_runs(line: Line) -> None:

@@ -23,7 +23,7 @@ from ringback.settings import postgres_url
 from ringback.statements import admission, processes
 from ringback.statements.clock import now, seconds
 from ringback.statements.sessions import open_session
-from ringback.tables import jobs
+from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tools import Tool
 from tests.integration.toolbox import errands, limited
@@ -99,6 +99,12 @@ class Line:
     def job(self, job_id: UUID) -> Any:
         with self.engine.connect() as connection:
             return connection.execute(select(jobs).where(jobs.c.id == job_id)).one()
+
+    def steps(self, job_id: UUID) -> list[str]:
+        """Each step that the job took, as `state/delivery`."""
+        with self.engine.connect() as connection:
+            found = select(job_events).where(job_events.c.job_id == job_id).order_by(job_events.c.id)
+            return [f"{event.state}/{event.delivery}" for event in connection.execute(found)]
 
     def count(self, state: str) -> int:
         """How many jobs are in this state."""

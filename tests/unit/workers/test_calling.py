@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ringback import Call, tool
-from workers.calling import Caller
+from workers.calling import MAX_STUCK_THREADS, Caller
 from workers.running import Cancellation
 from workers.verdict import NobodyWaits, OutOfTime
 
@@ -135,6 +135,23 @@ def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_retu
         thread.join(PATIENCE)
     assert left.is_set()
     assert caller.stuck == 0
+
+
+def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced() -> None:
+    release, reasons = Event(), list[str]()
+
+    @tool
+    def hang() -> None:
+        """Hang until released."""
+        release.wait(PATIENCE)
+
+    caller = Caller(reasons.append)
+    for number in range(MAX_STUCK_THREADS + 1):
+        assert not reasons, f"{number} of them are borne"
+        with pytest.raises(OutOfTime):
+            ask(caller, hang, 0.001)
+    assert reasons == ["21 threads are stuck in tools that have no time-outs of their own"]
+    release.set()
 
 
 def cancel_soon(cancellation: Cancellation, begun: Event) -> None:
