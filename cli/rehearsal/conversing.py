@@ -1,0 +1,139 @@
+"""`converse`: a conversation from the first word to the last result, in the time that the machine needs for it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from cli.rehearsal.clock import PassingTime
+from cli.rehearsal.line import CHARACTER_MS, Line, RehearsalError
+from cli.rehearsal.parts import Actor, Calls, Turn, scenario
+from cli.rehearsal.talk import Talk
+from cli.rehearsal.work import Work
+from gateway.conversation import Conversation
+from ringback.agents import Agent
+from ringback.tools import Tool
+from simulator.conversation import Conversation as Model
+from simulator.vad import BYTES_PER_MS
+
+SESSION = UUID(int=0)
+LONGEST_SECONDS = 7_200.0
+"""Of a rehearsal, by its own clock: as long as a session and all that may follow it."""
+CHUNK_MS = 100
+"""Of the user's sound in one frame."""
+LEAST_SPEECH_MS = 400
+PAUSE_MS = 3_000
+"""How long the user is silent at most before the model has noticed."""
+LOUD = b"\x00\x20\x00\xe0"  # two samples far above what counts as speech
+
+
+def converse(
+    *turns: str | Turn,
+    tools: Sequence[Tool],
+    calls: Calls | Sequence[Calls] = (),
+    answers: Mapping[str, str] | None = None,
+    agent: Agent | None = None,
+    user: str = "somebody",
+    claims: Mapping[str, Any] | None = None,
+    approves: bool | None = None,
+    wants: Sequence[str] = (),
+    lasts: Mapping[str, float] | None = None,
+) -> Talk:
+    """Have a conversation in which the model calls tools, here and now.
+
+    The user speaks, the model calls what it is told to, the tools run, and the model tells what it has read. It is
+    the gateway's own part that decides when who speaks; time passes by itself, so that a tool may sleep for a minute.
+
+    Args:
+        turns: what the user says, one after the other; `Turn("…", after=2.0)` does not wait for an answer.
+        tools: what the model is offered.
+        calls: what the model calls, `{"weather": {"city": "Rome"}}`, in the first turn; or a list of such, one for
+            each turn. "cancel_call" and "answer_approval" can be called as well, while the gateway offers them.
+        answers: how the model tells a result, by the tool's name: "It is {degrees} degrees."; it is read out unless
+            given.
+        agent: who the model is; one that may call all of the tools unless given.
+        user: who speaks, as tools are told.
+        claims: what else the gateway knows of them.
+        approves: what the client answers when it is asked for a yes; unless given, the user is asked aloud.
+        wants: what the client asks for beside the Realtime API, "jobs" and "results".
+        lasts: seconds that a call takes longer, by the tool's name: for plain functions, whose time does not pass.
+
+    Raises:
+        ValueError: `calls` does not fit the turns or the tools.
+        RehearsalError: the conversation cannot go on.
+    """
+    said = [turn if isinstance(turn, Turn) else Turn(turn) for turn in turns]
+    part = scenario(said, tools, calls, answers)
+    who = agent or Agent(name="rehearsal", instructions="Help the caller.", tools=("*",))
+    offered = {tool.name: tool for tool in tools if who.allows(tool.name)}
+    asks = {*wants, *(() if approves is None else ("approvals",))}
+
+    async def rehearse() -> Talk:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, PassingTime)  # noqa: S101 (it is made below)
+        model = Model(part, who.model)
+        model.stage.script = Actor(part)
+        brain = Conversation(
+            SESSION, who, {name: tool.announcement for name, tool in offered.items()}, wants=frozenset(asks)
+        )
+        talk = Talk()
+        work = Work(offered, talk, user, claims or {}, lasts or {})
+        line = Line(brain, model, loop, talk, work, approves)
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await _hold(line, said)
+        except TimeoutError:
+            raise RehearsalError(f"the conversation is not over after {LONGEST_SECONDS:g} s\n{talk}") from None
+        finally:
+            line.end()
+        return talk
+
+    if _is_in_a_loop():
+        raise RuntimeError("converse runs a loop of its own: call it from a plain `def test_…`, not from an async one")
+    with asyncio.Runner(loop_factory=PassingTime) as runner:
+        return runner.run(rehearse())
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _hold(line: Line, turns: Sequence[Turn]) -> None:
+    line.begin()
+    await line.is_open.wait()
+    ended_at = line.loop.time()
+    for turn in turns:
+        if turn.after is None:
+            await line.until(lambda: line.is_quiet)
+        else:
+            await asyncio.sleep(max(0.0, ended_at + turn.after - line.loop.time()))
+        ended_at = await _speak(line, turn.words)
+    await line.until(lambda: line.is_quiet and line.work.is_done)
+
+
+async def _speak(line: Line, words: str) -> float:
+    """The user's turn, as sound, and the silence by which the model hears that it is over; when the last word fell."""
+    line.talk.note(line.loop.time(), "user", words)
+    for _ in range(max(len(words) * CHARACTER_MS, LEAST_SPEECH_MS) // CHUNK_MS):
+        await _sound(line, LOUD * (CHUNK_MS * BYTES_PER_MS // len(LOUD)))
+    ended_at = line.loop.time()
+    turns = len(line.model.stage.heard)
+    for _ in range(PAUSE_MS // CHUNK_MS):
+        if len(line.model.stage.heard) > turns:
+            return ended_at
+        await _sound(line, bytes(CHUNK_MS * BYTES_PER_MS))
+    line.client_says({"type": "input_audio_buffer.commit"})  # push to talk: nobody else notices
+    line.client_says({"type": "response.create"})
+    return ended_at
+
+
+async def _sound(line: Line, pcm: bytes) -> None:
+    line.client_says({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()})
+    await asyncio.sleep(CHUNK_MS / 1_000)

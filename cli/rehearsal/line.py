@@ -1,0 +1,262 @@
+"""The two brains and the tools, put together in one process: what a gateway's session does with sockets and rows.
+
+Whatever one side says waits in one queue until the other side has done with what came before, as on a wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from cli.rehearsal.clock import PassingTime
+from cli.rehearsal.talk import Talk
+from cli.rehearsal.work import Work
+from gateway import events, policy
+from gateway.conversation import Conversation
+from gateway.conversation.actions import (
+    Action,
+    Cancel,
+    Close,
+    Decide,
+    LetClientIn,
+    RecordCall,
+    Reopen,
+    SendToClient,
+    SendToModel,
+    Warn,
+)
+from ringback.outcomes import Outcome
+from simulator.conversation import Conversation as Model
+from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Speak, Track
+from simulator.vad import BYTES_PER_MS
+
+MOST_STEPS = 200_000
+"""A conversation that takes more goes round in circles."""
+A_HAIR = 1e-6
+"""Seconds. Sums of seconds are not exact: what is due at a moment is certainly due a hair after it."""
+SAID = ("response.output_audio_transcript.done", "response.output_text.done")
+SOUND = "response.output_audio.delta"
+CHARACTER_MS = 60
+"""Of speech: seventeen characters in a second."""
+
+
+class RehearsalError(AssertionError):
+    """The rehearsal cannot go on; the text says why, and what had happened by then."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One conversation on the wire that is none.
+
+    Args:
+        brain: the gateway's.
+        model: the simulator's.
+        loop: whose time passes by itself.
+        work: carries out the calls.
+        answers_for_user: what the client answers when it is asked for a yes; None where it is not asked.
+    """
+
+    brain: Conversation
+    model: Model
+    loop: PassingTime
+    talk: Talk
+    work: Work
+    answers_for_user: bool | None = None
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _queue: deque[Callable[[], None]] = field(default_factory=deque)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _alarm: asyncio.TimerHandle | None = None
+    _spoke_at: dict[str, float] = field(default_factory=dict)
+    """When the model began to say something, by the item."""
+    _steps: int = 0
+    _problem: BaseException | None = None
+
+    def begin(self) -> None:
+        """The model picks up."""
+        self.loop.set_exception_handler(lambda _, told: self._fail(told.get("exception") or RuntimeError(str(told))))
+        self.work.deliver, self.work.progressed, self.work.start = self._deliver, self._progressed, self._start
+        self._perform(self.model.open())
+        self._run()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing happens any more, unless the user says something or somebody's patience ends."""
+        return not self._tasks and not self._queue and self._wakes_at() is None
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for it."""
+        while not holds():
+            self._check()
+            self.changed.clear()
+            await self.changed.wait()
+        self._check()
+
+    def client_says(self, event: Mapping[str, Any]) -> None:
+        """A frame of the client, through the gateway's policy."""
+        said = policy.read(json.dumps(event))
+        if isinstance(said, policy.Refusal):
+            raise RehearsalError(f"the gateway refuses {event['type']}: {said.message}\n{self.talk}")
+        self._do(self.brain.receive_client(said, self.loop.time()))
+        self._run()
+
+    def end(self) -> None:
+        """Nobody listens any more."""
+        for task in self._tasks:
+            task.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    # — what the model's side wants done —
+
+    def _perform(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(event):
+                    self._queue.append(lambda event=event: self._model_says(event))  # type: ignore[misc]
+                case Play(track):
+                    self._start(self._play(track))
+                case Later(after_ms, then):
+                    self._start(self._later(after_ms / 1_000, then))
+                case Hear(item_id):  # each turn is known by its number: there is nothing to mishear
+                    self._perform(self.model.heard(item_id, ""))
+                case Speak(response_id, texts):
+                    self._perform(self.model.voiced(response_id, {text: silence(text) for text in texts}))
+                case HangUp(code, reason):
+                    raise RehearsalError(f"the model hung up: {code} {reason}\n{self.talk}")
+
+    async def _play(self, track: Track) -> None:
+        while (wait_ms := track.wait_ms) is not None:
+            await asyncio.sleep(wait_ms / 1_000)
+            if track.wait_ms is not None:
+                self._perform(self.model.advance(track))
+                self._run()
+
+    async def _later(self, seconds: float, then: Callable[[], list[Effect]]) -> None:
+        await asyncio.sleep(seconds)
+        self._perform(then())
+        self._run()
+
+    def _model_says(self, event: dict[str, Any]) -> None:
+        frame = json.dumps(event)
+        if event["type"] == SOUND:
+            return self.brain.audio_passed(frame, self.loop.time())
+        return self._do(self.brain.receive_model(events.read(frame), self.loop.time()))
+
+    # — what the gateway's side wants done —
+
+    def _do(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            match action:
+                case SendToModel(event):
+                    self.work.note_output(event)
+                    self._queue.append(lambda event=event: self._perform(self.model.receive(json.dumps(event))))  # type: ignore[misc]
+                case SendToClient(event):
+                    self._client_hears(event)
+                case RecordCall():
+                    self._queue.append(lambda action=action: self._record(action))  # type: ignore[misc]
+                case Cancel(job_id):
+                    self.work.cancel(job_id)
+                case Decide(job_id, approved):
+                    self.work.decide(job_id, approved=approved)
+                case LetClientIn():
+                    self.is_open.set()
+                case Warn(text):
+                    self.talk.warnings.append(text)
+                case Reopen(reason) | Close(_, reason):
+                    raise RehearsalError(f"the gateway gave the connection up: {reason}\n{self.talk}")
+                case _:
+                    pass  # what is written into rows, which there are none of here
+
+    def _record(self, record: RecordCall) -> None:
+        self.work.record(record)
+        self._do(self.brain.recorded(record, self.loop.time()))
+        self.work.begin(record)
+
+    def _deliver(self, job_id: UUID, call_id: str, name: str, outcome: Outcome) -> None:
+        self._do(self.brain.deliver(job_id, call_id, name, outcome, self.loop.time()))
+        self._run()
+
+    def _progressed(self, job_id: UUID, note: str) -> None:
+        self._do(self.brain.progressed(job_id, note))
+        self._run()
+
+    def _client_hears(self, event: Mapping[str, Any]) -> None:
+        self.talk.events.append(event)
+        now, kind = self.loop.time(), event["type"]
+        if kind == "response.content_part.added":
+            self._spoke_at[event["item_id"]] = now
+        elif kind in SAID:
+            text = event.get("transcript") or event.get("text") or ""
+            self.talk.said.append(text)
+            self.talk.note(self._spoke_at.get(event["item_id"], now), "model", text)
+        elif kind == "ringback.approval.requested" and self.answers_for_user is not None:
+            answer = {"type": "ringback.approval.respond", "job_id": event["job"]["id"]}
+            yes = self.answers_for_user
+            self.talk.note(now, "client", "yes" if yes else "no")
+            self._queue.append(lambda: self.client_says({**answer, "approved": yes}))
+        elif kind == "error":
+            self.talk.note(now, "error", event["error"]["message"])
+
+    # — the loop —
+
+    def _run(self) -> None:
+        """Carry on until nobody has anything to say just now."""
+        while self._queue:
+            self._count()
+            self._queue.popleft()()
+        self._set_the_alarm()
+        self.changed.set()
+
+    def _count(self) -> None:
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            raise RehearsalError(f"the conversation goes round in circles\n{self.talk}")
+
+    def _wakes_at(self) -> float | None:
+        return self.brain.wake_at(self.loop.time())
+
+    def _set_the_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        moment = self._wakes_at()
+        self._alarm = None if moment is None else self.loop.call_at(moment, self._ring, moment)
+
+    def _ring(self, moment: float) -> None:
+        self.loop.now = max(self.loop.now, moment + A_HAIR)
+        try:
+            self._count()
+            self._do(self.brain.tick(self.loop.time()))
+            self._run()
+        except Exception as problem:
+            self._fail(problem)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._fail(problem)
+        self.changed.set()
+
+    def _fail(self, problem: BaseException) -> None:
+        self._problem = self._problem or problem
+        self.changed.set()
+
+    def _check(self) -> None:
+        if self._problem is not None:
+            raise self._problem
+
+
+def silence(text: str) -> bytes:
+    """As long as it takes to say it."""
+    return bytes(len(text) * CHARACTER_MS * BYTES_PER_MS)

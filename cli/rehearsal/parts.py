@@ -1,0 +1,96 @@
+"""Who says what in a rehearsal: the user's turns, and a model that does what it was told to with each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ringback.declaring import OURS
+from ringback.tools import Tool
+from simulator.items import Items
+from simulator.scenario import Answer, Scenario, ToolCall
+from simulator.scenario import Turn as Cue
+from simulator.script import Heard, Plan, Request, Say, Script
+from simulator.template import fill
+
+Arguments: TypeAlias = Mapping[str, Any]
+Calls: TypeAlias = Mapping[str, Arguments | Sequence[Arguments]]
+"""What the model calls in one turn: the arguments by the tool's name; several for several calls of one tool."""
+
+NOTHING_TO_CALL = "All right."
+"""What the model says to a turn that leads to no call, unless it has a result to tell."""
+ANSWERS = {"answer_approval": "All right.", "cancel_call": "All right, I have stopped it."}
+_QUESTION = re.compile(r"the user must agree to it: (?P<what>.*?)\. In one short", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Something that the user says.
+
+    Args:
+        words: what.
+        after: seconds after their last words; None: once nothing happens any more that does not wait for them.
+    """
+
+    words: str
+    after: float | None = None
+
+
+class Actor(Script):
+    """Follows its scenario, and asks the user when it is asked to."""
+
+    def plan(self, items: Items, request: Request, heard: Mapping[str, Heard]) -> Plan:
+        question = _QUESTION.search(request.instructions or "")
+        if question:
+            return Plan((Say(f"May I do this: {question['what']}?"),))
+        return super().plan(items, request, heard)
+
+
+def scenario(
+    turns: Sequence[Turn],
+    tools: Sequence[Tool],
+    calls: Calls | Sequence[Calls],
+    answers: Mapping[str, str] | None,
+) -> Scenario:
+    """The model's part.
+
+    Raises:
+        ValueError: `calls` does not fit the turns or the tools.
+    """
+    each = [calls] if isinstance(calls, Mapping) else list(calls)
+    if len(each) > len(turns):
+        raise ValueError(f"calls has {len(each)} entries for {len(turns)} turns: give one for each turn at most")
+    each += [{}] * (len(turns) - len(each))
+    known = {tool.name for tool in tools} | OURS
+    unknown = sorted({name for turn in each for name in turn} - known)
+    if unknown:
+        raise ValueError(f"calls names {unknown[0]}, which is none of the tools: {', '.join(sorted(known - OURS))}")
+    return Scenario.model_validate(
+        {
+            "name": "rehearsal",
+            # A call that the test asks for is made, whatever else runs; nothing is said beside it; and what is said
+            # takes as long as it takes to say it.
+            "knobs": {"commentary": False, "repeat_pending_calls": True, "audio_speed": 1.0},
+            "turns": [_cue(number, turn) for number, turn in enumerate(each, 1)],
+            "answers": {name: Answer(says=[text]) for name, text in {**ANSWERS, **(answers or {})}.items()},
+        }
+    )
+
+
+def _cue(number: int, calls: Calls) -> Cue:
+    made = [ToolCall(tool=name, arguments=_plain(name, given)) for name in calls for given in _several(calls[name])]
+    return Cue(spoken=number, calls=made, says=None if made else [NOTHING_TO_CALL])
+
+
+def _several(given: Arguments | Sequence[Arguments]) -> Sequence[Arguments]:
+    return [given] if isinstance(given, Mapping) else given
+
+
+def _plain(name: str, arguments: Arguments) -> dict[str, Any]:
+    if fill(arguments, {}) != arguments:
+        raise ValueError(
+            f"an argument of {name} holds None, or a {{word}} in braces, which a scripted model cannot say"
+        )
+    return dict(arguments)

@@ -1,0 +1,57 @@
+"""For the tests of tools: a call made by hand, and a whole conversation around a tool, in one process.
+
+    from ringback.testing import Turn, converse, fake_call
+
+    def test_the_caller_hears_where_the_order_is():
+        talk = converse("Where is order 7?", tools=[order_status], calls={"order_status": {"order_id": "7"}})
+        assert talk.calls[0].result == {"state": "baked"}
+
+This is the one module of `ringback` that stands above everything else: nothing of ours imports it
+(docs/decisions/0015-the-testing-kit-stands-on-top.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cli.rehearsal import Talk, ToolCall, Turn, converse
+from ringback.calls import Call
+
+__all__ = ["FakeCall", "Talk", "ToolCall", "Turn", "converse", "fake_call"]
+
+
+@dataclass(frozen=True, slots=True)
+class FakeCall(Call):
+    """A Call that remembers what the tool reported, and can be cancelled."""
+
+    notes: list[str] = field(default_factory=list)
+
+    def progress(self, note: str) -> None:
+        self.notes.append(note)
+
+    def cancel(self) -> None:
+        """From now on nobody waits for it."""
+        self._cancelled.set()
+
+
+def fake_call(
+    *,
+    user: str = "somebody",
+    claims: Mapping[str, Any] | None = None,
+    attempt: int = 1,
+    key: str = "00000000-0000-0000-0000-000000000000",
+    deadline: datetime | None = None,
+) -> FakeCall:
+    """A call to hand to a tool: `order_status(order_id="7", call=fake_call(user="ada"))`.
+
+    Args:
+        user: who asks.
+        claims: what else is known of them.
+        attempt: 1 for the first.
+        key: the idempotency key.
+        deadline: when the caller stops waiting.
+    """
+    return FakeCall(user=user, claims=claims or {}, attempt=attempt, job_id=key, deadline=deadline)
