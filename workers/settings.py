@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ringback.settings import Stores
 
@@ -20,13 +20,20 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
-class WorkerSettings(Stores):
-    """Everything but the two URLs has a default that fits one small machine."""
+class ToolSettings(BaseSettings):
+    """Which tools there are: what needs no server, and a command line reads as well."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 
     tool_modules: Names = Field((SHIPPED_TOOLS,), alias="RINGBACK_TOOL_MODULES", min_length=1)
     """Modules or packages that declare tools, separated by commas."""
     tool_files: Names = Field((), alias="RINGBACK_TOOL_FILES")
     """TOML files that name tools which are elsewhere (`workers.elsewhere`), separated by commas."""
+
+
+class WorkerSettings(Stores, ToolSettings):
+    """Everything but the two URLs has a default that fits one small machine."""
+
     queues: Names = Field((), alias="RINGBACK_WORKER_QUEUES")
     """Queues to serve; none means every queue that the tools name."""
     concurrency: int | None = Field(None, alias="RINGBACK_WORKER_CONCURRENCY", ge=1, le=1_000)

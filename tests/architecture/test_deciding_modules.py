@@ -29,6 +29,8 @@ DECIDING = (
     "simulator/responses",
     "simulator/scenario",
     "simulator/vad",
+    *(f"workers/elsewhere/{name}" for name in ("declared", "failing", "files", "http_answers", "http_request")),
+    *(f"workers/elsewhere/{name}" for name in ("mcp_answers", "openapi", "schemas")),
     "workers/hearing",
     "workers/stopping",
     "workers/verdict",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dotenv import dotenv_values
 
 from ringback.errors import ConfigurationError
+from workers.elsewhere.files import address
 
 _NAMED = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -31,3 +32,16 @@ def filled(where: str, values: Mapping[str, str], environment: Mapping[str, str]
         return environment[match[1]]
 
     return {name: _NAMED.sub(value_of, value) for name, value in values.items()}
+
+
+def filled_address(where: str, text: str, environment: Mapping[str, str]) -> str:
+    """An address, which the environment may give as well: another one is another machine's, not another file's.
+
+    Raises:
+        ConfigurationError: it is not set, or is no address.
+    """
+    found = filled(where, {"": text}, environment)[""]
+    try:
+        return address(found)
+    except ValueError as problem:
+        raise ConfigurationError(f"{where}: {text} {problem}") from None

@@ -24,13 +24,18 @@ SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x
 """What stands in these lets in whoever has it: it has no place in a file."""
 
 
-def _address(text: str) -> str:
+def address(text: str) -> str:
+    """The address, where it is one that a file may give; ValueError says why it is none."""
     url = urlsplit(text)
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValueError("must look like https://host/path")
     if url.username or url.password or url.query or url.fragment:
         raise ValueError("must have no password, no ? and no #; a secret goes into headers, as env:NAME")
     return text
+
+
+def _address(text: str) -> str:
+    return text if text.startswith("env:") else address(text)
 
 
 def _no_secrets(headers: dict[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import httpx
 
 from ringback.calls import Call
 from ringback.jobs import Effect
-from workers.elsewhere.environment import filled
+from workers.elsewhere.environment import filled, filled_address
 from workers.elsewhere.failing import lost, not_reached, refused
 from workers.elsewhere.files import OpenApiTable
 from workers.elsewhere.holding import Held
@@ -48,7 +48,7 @@ class HttpApi:
 
     def __init__(self, name: str, where: str, table: OpenApiTable, environment: Mapping[str, str]) -> None:
         self.name = name
-        self._address = httpx.URL(table.base_url)
+        self._address = httpx.URL(filled_address(f"{where} base_url", table.base_url, environment))
         self._headers = filled(f"{where} headers", table.headers, environment)
         self._held = Held(where, _client)
 

@@ -22,7 +22,7 @@ from ringback.calls import Call
 from ringback.errors import ConfigurationError
 from ringback.jobs import Effect
 from workers.elsewhere import leash
-from workers.elsewhere.environment import filled
+from workers.elsewhere.environment import filled, filled_address
 from workers.elsewhere.failing import not_reached, refused
 from workers.elsewhere.files import McpTable
 from workers.elsewhere.holding import OPEN_SECONDS, Held
@@ -98,8 +98,11 @@ class McpServer:
     def __init__(self, name: str, where: str, table: McpTable, folder: Path, environment: Mapping[str, str]) -> None:
         self.name, self.where = name, where
         self._table = table
+        self._url = table.url and filled_address(f"{where} url", table.url, environment)
         self._headers = filled(f"{where} headers", table.headers, environment)
-        self._env = filled(f"{where} env", table.env, environment)
+        # A server that is installed beside the worker is found without its path.
+        beside = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+        self._env = {"PATH": beside, **filled(f"{where} env", table.env, environment)}
         self._folder = folder / (table.cwd or ".")
         self._held = Held(where, self._session, Session.is_alive)
         self._check_program()
@@ -175,9 +178,9 @@ class McpServer:
     async def _transport(self, arriving: list[Incoming]) -> AsyncIterator[Any]:
         """The streams of a connection; the one on which messages arrive is noted."""
         async with AsyncExitStack() as stack:
-            if self._table.url is not None:
+            if self._url is not None:
                 http = await stack.enter_async_context(http_client(self._headers))
-                opened = streamable_http_client(self._table.url, http_client=http)
+                opened = streamable_http_client(self._url, http_client=http)
             else:
                 opened = stdio_client(self._program(), errlog=sys.__stderr__ or sys.stderr)
             read, write = await stack.enter_async_context(opened)
@@ -192,10 +195,8 @@ class McpServer:
     def _check_program(self) -> None:
         if self._table.command is None:
             return
-        path = self._env.get("PATH", os.environ.get("PATH"))
         name = self._table.command[0]
-        found = (self._folder / name).exists() if "/" in name else shutil.which(name, path=path)
-        if not found:
+        if not ((self._folder / name).exists() if "/" in name else shutil.which(name, path=self._env["PATH"])):
             raise ConfigurationError(f"{self.where} command: there is no program {name}")
         if not self._folder.is_dir():
             raise ConfigurationError(f"{self.where} cwd: there is no folder {self._folder}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ringback.errors import ConfigurationError
-from workers.elsewhere.environment import filled, surroundings
+from workers.elsewhere.environment import filled, filled_address, surroundings
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,15 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("TOKEN_OF_A_TEST", "environment")
     found = surroundings()
     assert (found["TOKEN_OF_A_TEST"], found["OTHER_OF_A_TEST"]) == ("environment", "file")
+
+
+@pytest.mark.parametrize("text", ["https://shop.example/v2", "env:SHOP"])
+def test_an_address_stands_in_the_file_or_in_the_environment(text: str) -> None:
+    assert filled_address("f", text, {"SHOP": "https://shop.example/v2"}) == "https://shop.example/v2"
+
+
+def test_an_address_of_the_environment_that_is_none_is_named_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        filled_address("tools.toml: [mcp.x] url", "env:SHOP", {"SHOP": "https://me:s3cret@x/"})
+    assert str(wrong.value).startswith("tools.toml: [mcp.x] url: env:SHOP must have no password")
+    assert "s3cret" not in str(wrong.value)
