@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
+import socket
 import subprocess
 import sys
+import textwrap
 import wave
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from cli.processes import Process, free_port
 from cli.stack import Stack, running_stack
 from ringback.tools import Tool
+from tests.guarantees.toolbox import FOLDER, GO
+from tests.line import Line, eventually, running_line
 from workers.registry import load_tools
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +98,47 @@ def test_a_client_that_was_cut_off_comes_back_and_hears_what_came_meanwhile(stac
 @pytest.mark.long  # a stack of its own
 def test_tools_of_ones_own_are_called_and_their_results_told() -> None:
     assert printed("-m", "examples.try_my_tools") == promised("try_my_tools.py")
+
+
+@pytest.mark.long  # a stack of its own
+def test_a_caller_who_hung_up_before_the_result_has_it_sent_to_the_agents_webhook(
+    database: str, redis_db: str, tmp_path: Path
+) -> None:
+    """examples/receive_late_results.py, and the table that its docstring adds to an agent's file."""
+    receiver, log = urlsplit(f"http://127.0.0.1:{free_port()}/"), tmp_path / "receiver.log"
+    folder, ledger = tmp_path / "agents", tmp_path / "ledger"
+    for each in (folder, ledger):
+        each.mkdir()
+    text = ast.get_docstring(ast.parse((EXAMPLES / "receive_late_results.py").read_text(encoding="utf-8"))) or ""
+    table = textwrap.dedent("    [webhook]" + text.partition("    [webhook]")[2].partition("\n\n")[0])
+    demo = (ROOT / "agents" / "demo.toml").read_text(encoding="utf-8")
+    (folder / "demo.toml").write_text(f"{demo}\n{table.replace('http://127.0.0.1:8099/', receiver.geturl())}")
+    secret = {"LATE_RESULTS_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    settings = {**secret, FOLDER: str(ledger)}
+    scenario = str(ROOT / "tests/guarantees/toolbox/bakery.yaml")
+    given = {"tools": "tests.guarantees.toolbox", "agents": folder, "settings": settings, "scenario": scenario}
+    with running_line(database, redis_db, tmp_path, **given) as line:  # type: ignore[arg-type]
+        argv: list[str | Path] = [sys.executable, EXAMPLES / "receive_late_results.py", str(receiver.port)]
+        ready = partial(_listens, receiver.port or 0)
+        line.start(Process("receiver", argv, {**os.environ, **secret}, log, ready=ready))
+        session = asyncio.run(_asks_and_hangs_up(line, ledger))
+        eventually(lambda: line.get(f"/v1/sessions/{session}")["state"] == "ended", "the session is over")
+        (ledger / GO).touch()
+        printed = eventually(lambda: log.exists() and log.read_text(), "the result is posted")
+        (job,) = line.jobs(session)
+        eventually(lambda: line.get(f"/v1/jobs/{job['id']}")["notified_at"], "the history says so")
+    assert printed.startswith('order_status succeeded: {"eta": "today"')
+    assert '"order_id": "A-101"' in printed
+
+
+async def _asks_and_hangs_up(line: Line, ledger: Path) -> str:
+    async with line.call() as caller:
+        await caller.hear_kind("session.created")
+        await caller.ask("Where is my order A-101?")
+        await asyncio.to_thread(eventually, lambda: list(ledger.glob("1-A-101-*")), "the order is looked up")
+        return caller.session_id
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
