@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.architecture.source_tree import ROOT
-from tests.mutation.mutants import MUTANTS, Change, Mutant
+from tests.mutation.mutant import Change, Mutant
+from tests.mutation.mutants import MUTANTS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.guard)

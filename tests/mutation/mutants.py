@@ -1,8 +1,8 @@
-"""The guards, how each is taken away, and which tests must notice. A change is a text that stands once in its file."""
+"""The guards, each taken away by a change of a text that stands once in its file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.mutation.mutant import Change, Mutant, gone
 
 JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
 ADMISSION = "ringback/statements/admission.py"
@@ -14,39 +14,8 @@ T_JOBS, T_SWEEPS = "tests/integration/test_statements_jobs.py", "tests/integrati
 T_EPOCHS, T_ONCE = "tests/integration/test_statements_epochs.py", "tests/integration/test_statements_at_once.py"
 T_LOST, T_BACK = "tests/integration/test_statements_lost.py", "tests/integration/test_statements_deliveries.py"
 T_ORDER = "tests/integration/test_publish_order.py"
-
-
-@dataclass(frozen=True)
-class Change:
-    """`old` stands once behind `after`, in that file, and becomes `new`."""
-
-    path: str
-    old: str
-    new: str
-    after: str = ""
-
-    def applied(self, text: str) -> str:
-        """The text with the change; ValueError where it cannot be made."""
-        head, found, rest = text.partition(self.after) if self.after else ("", "", text)
-        if self.after and not found:
-            raise ValueError(f"{self.path}: nothing reads {self.after!r}")
-        if self.old not in rest or (not self.after and rest.count(self.old) > 1):
-            raise ValueError(f"{self.path}: not once {self.old!r}")
-        return head + found + rest.replace(self.old, self.new, 1)
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A guard that is gone."""
-
-    guard: str
-    tests: str
-    changes: tuple[Change, ...]
-
-
-def gone(guard: str, tests: str, path: str, old: str, new: str = "", after: str = "") -> Mutant:
-    return Mutant(guard, tests, (Change(path, old, new, after),))
-
+GATES, GATING = "ringback/statements/gates.py", "workers/gating.py"
+T_GATES, T_LIMITS = "tests/integration/test_statements_gates.py", "tests/integration/test_workers_gates.py"
 
 OURS = "is_ours(session_id, gateway_id, epoch)"
 ANY_EPOCH = "is_ours(session_id, gateway_id, sessions.c.epoch)"
@@ -256,5 +225,54 @@ MUTANTS = [
         "            (jobs.c.effect != Effect.AT_MOST_ONCE) | jobs.c.effect_started.is_(False),\n",
         "",
         "def retry(",
+    ),
+    gone(
+        "a limit counts what runs after it has its lock",
+        T_LIMITS,
+        GATING,
+        "            gate, now = _locked(connection, asked.tool, limits)\n"
+        "            load = _load(connection, job_id, asked.tool, limits)\n",
+        "            load = _load(connection, job_id, asked.tool, limits)\n"
+        "            gate, now = _locked(connection, asked.tool, limits)\n",
+    ),
+    gone(
+        "a limit lets nobody pass who came later",
+        T_LIMITS,
+        "ringback/gates.py",
+        "load.running + load.ahead",
+        "load.running",
+    ),
+    gone(
+        "a limit is asked before a claim",
+        T_GATES,
+        JOBS,
+        "            *((jobs.c.tool.not_in(sorted(gated)),) if gated else ()),\n",
+    ),
+    gone(
+        "a limit puts off only what might begin",
+        T_GATES,
+        GATES,
+        "jobs.c.id == job_id, _is_due())\n        .values",
+        "jobs.c.id == job_id)\n        .values",
+    ),
+    gone("a limit wakes no retry", T_GATES, GATES, "JobState.PENDING, jobs.c.put_off, ", "JobState.PENDING, "),
+    gone(
+        "a limit wakes one for each that ends",
+        T_GATES,
+        GATES,
+        ".with_for_update(skip_locked=True)",
+        ".with_for_update()",
+    ),
+    gone(
+        "a limit is waited for within the deadline",
+        T_LIMITS,
+        "ringback/gates.py",
+        " if turn < seconds_left else TooLong(turn)",
+    ),
+    gone(
+        "a limit: only the probe says how a tool is that is left alone",
+        "tests/unit/ringback/test_gates.py",
+        "ringback/gates.py",
+        " or (is_open and not is_probe)",
     ),
 ]
