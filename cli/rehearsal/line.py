@@ -6,6 +6,7 @@ Whatever one side says waits in one queue until the other side has done with wha
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -74,6 +75,8 @@ class Line:
     _alarm: asyncio.TimerHandle | None = None
     _spoke_at: dict[str, float] = field(default_factory=dict)
     """When the model began to say something, by the item."""
+    _sounded: dict[str, int] = field(default_factory=dict)
+    """How many bytes of it were heard."""
     _steps: int = 0
     _problem: BaseException | None = None
 
@@ -145,6 +148,8 @@ class Line:
     def _model_says(self, event: dict[str, Any]) -> None:
         frame = json.dumps(event)
         if event["type"] == SOUND:
+            item = event["item_id"]
+            self._sounded[item] = self._sounded.get(item, 0) + len(base64.b64decode(event["delta"]))
             return self.brain.audio_passed(frame, self.loop.time())
         return self._do(self.brain.receive_model(events.read(frame), self.loop.time()))
 
@@ -192,7 +197,7 @@ class Line:
         if kind == "response.content_part.added":
             self._spoke_at[event["item_id"]] = now
         elif kind in SAID:
-            text = event.get("transcript") or event.get("text") or ""
+            text = self._heard_of(event)
             self.talk.said.append(text)
             self.talk.note(self._spoke_at.get(event["item_id"], now), "model", text)
         elif kind == "ringback.approval.requested" and self.answers_for_user is not None:
@@ -202,6 +207,13 @@ class Line:
             self._queue.append(lambda: self.client_says({**answer, "approved": yes}))
         elif kind == "error":
             self.talk.note(now, "error", event["error"]["message"])
+
+    def _heard_of(self, event: Mapping[str, Any]) -> str:
+        """The words of a message, as far as they were heard: a transcript runs ahead of the sound."""
+        if "text" in event:
+            return str(event["text"])
+        sounded = self._sounded.get(event["item_id"], 0) // BYTES_PER_MS
+        return str(event["transcript"])[: sounded // CHARACTER_MS]
 
     # — the loop —
 
