@@ -25,6 +25,7 @@ from ringback.statements import history as histories
 from ringback.statements import jobs, sweeps, webhooks
 from ringback.tables import DEFAULT_TENANT
 from tests.integration.statement_rows import Rows, world
+from tests.integration.two_connections import both_sweep
 from tests.receiver import PATIENCE, Receiver, receiving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -115,7 +116,7 @@ def test_a_late_answer_is_posted_signed_and_as_the_history_shows_it(
 
 
 @pytest.mark.parametrize("status", [500, 404, 301])
-def test_an_answer_that_was_not_taken_is_posted_again_after_a_pause_and_then_no_more(
+def test_an_answer_after_the_end_is_posted_once_its_receiver_is_well_again(
     database: str, rows: Rows, receiver: Receiver, status: int
 ) -> None:
     receiver.location = receiver.url + "/elsewhere" if status == 301 else None
@@ -269,6 +270,12 @@ def test_the_pauses_double_and_are_about_an_hour_together(rows: Rows) -> None:
             due_again(rows)
     assert all(webhooks.FIRST_PAUSE_SECONDS * 0.7 < pause <= webhooks.FIRST_PAUSE_SECONDS * 1.25 for pause in pauses)
     assert rows.job(job).notify_after is None
+
+
+def test_two_gateways_take_different_answers_and_wait_for_nobody(database: str, rows: Rows) -> None:
+    wanted = {late(rows), late(rows)}
+    first, second = both_sweep(database, rows, webhooks.take_due(1))
+    assert {row.id for row in (*first, *second)} == wanted
 
 
 def test_an_answer_that_was_taken_once_is_noted_once(rows: Rows) -> None:

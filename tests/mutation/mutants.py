@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
 
 JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
@@ -275,4 +276,5 @@ MUTANTS = [
         "ringback/gates.py",
         " or (is_open and not is_probe)",
     ),
+    *JOINED_AND_LATE,
 ]

@@ -1,0 +1,56 @@
+"""The guards of what a conversation does around its calls: joined calls, approvals, answers that come too late."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import gone
+
+JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
+APPROVALS, WEBHOOKS = "ringback/statements/approvals.py", "ringback/statements/webhooks.py"
+MIGRATION = "migrations/versions/0003_manners.py"
+
+T_JOINS, T_AT_ONCE = "tests/integration/test_statements_joins.py", "tests/integration/test_statements_joins_at_once.py"
+T_APPROVALS, T_WEBHOOKS = "tests/integration/test_statements_approvals.py", "tests/integration/test_webhooks.py"
+
+JOINED_AND_LATE = [
+    gone(
+        "a call that waits for a yes is not claimed",
+        T_APPROVALS,
+        JOBS,
+        "            may_be_published(),\n",
+        "",
+        "def claim(",
+    ),
+    gone("a joined call is not claimed", T_JOINS, JOBS, "jobs.c.joined_to.is_(None) & ", "", "def may_be_published("),
+    gone(
+        "what may not run is not published again", T_APPROVALS, SWEEPS, ", may_be_published()", "", "def publish_again("
+    ),
+    gone("a decision is made once", T_APPROVALS, APPROVALS, "            jobs.c.approval == Approval.REQUESTED,\n"),
+    gone("a decision comes in time", T_APPROVALS, APPROVALS, "            jobs.c.deadline_at > now(),\n"),
+    gone(
+        "a decision is about what still waits",
+        T_APPROVALS,
+        APPROVALS,
+        "            jobs.c.state == JobState.PENDING,\n",
+    ),
+    gone("a decision is its tenant's", T_APPROVALS, APPROVALS, "            jobs.c.tenant == tenant,\n"),
+    gone("a joined call waits for an end that is under way", T_AT_ONCE, MIGRATION, " FOR SHARE"),
+    gone(
+        "a joined call keeps an end of its own", T_JOINS, MIGRATION, " AND state = 'pending'", "", "jobs_end_joined()"
+    ),
+    gone("a joined call is of the same session", T_JOINS, MIGRATION, " AND session_id = NEW.session_id"),
+    gone("a joined call joins the first", T_JOINS, MIGRATION, "coalesce(joined_to, id)", "id"),
+    gone(
+        "a joined call has as much time as the first",
+        T_APPROVALS,
+        MIGRATION,
+        "joined_to = NEW.id AND",
+        "false AND",
+        "deadline()",
+    ),
+    gone("a joined call is timed out with the first", T_AT_ONCE, SWEEPS, "            ~_ends_with_another(),\n"),
+    gone(
+        "a late answer is one gateway's at a time", T_WEBHOOKS, WEBHOOKS, "        .with_for_update(skip_locked=True)\n"
+    ),
+    gone("a late answer is posted where there is a webhook", T_WEBHOOKS, MIGRATION, " AND has_webhook"),
+    gone("a late answer is noted once", T_WEBHOOKS, WEBHOOKS, ", jobs.c.notified_at.is_(None)"),
+]
