@@ -13,6 +13,7 @@ looking"): it takes the slot like any other, and only when nothing else is to be
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,8 @@ class Floor:
     active: str | None = None
     _word: str | None = None
     """The response that is a word of ours, while it runs."""
+    _there_at_word: frozenset[str] = frozenset()
+    """The results that the server had when that response began: if it is no word after all, it tells them."""
     _tags_come_back: bool = False
     """The server shows the metadata of a response.create in what it makes of it: then a word is known for one."""
     _spoke_at: float = 0.0
@@ -169,11 +172,9 @@ class Floor:
         self.active = response_id
         self._auto_until = self._blocked_until = 0.0
         if self._begins_word(tag):
-            self._word = response_id
+            self._word, self._there_at_word = response_id, frozenset(self._echoed)
             return
-        for call in self._echoed:
-            self._unseen.pop(call, None)
-            self._assumed_seen.pop(call, None)
+        self._seen(self._echoed)
         self._echoed.discard(OWED)
         creates = [create for create in self._creates if not create.is_word]
         if creates:
@@ -233,6 +234,9 @@ class Floor:
             return create
         # The response was somebody else's, then, and may not have seen what this create was to tell.
         self._begun.remove(create)
+        if create.is_word:
+            self._word = None
+            self._seen(self._there_at_word)
         for call in create.tells & self._assumed_seen.keys():
             self._unseen[call] = self._assumed_seen.pop(call)
         return create
@@ -248,7 +252,14 @@ class Floor:
         if self._tags_come_back or not words or words[0] is not self._creates[0]:
             return False
         self._creates.remove(words[0])
+        self._begun.append(words[0])
         return True
+
+    def _seen(self, calls: Iterable[str]) -> None:
+        """A response that tells results began, and the server had these."""
+        for call in calls:
+            self._unseen.pop(call, None)
+            self._assumed_seen.pop(call, None)
 
     def _held_until(self) -> float:
         return max(self._taken_until(), min(map(self._due_at, self._unseen.values()), default=0.0))

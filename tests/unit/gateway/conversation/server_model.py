@@ -28,6 +28,7 @@ class Habits:
     answers_the_user: bool = True
     lets_the_user_interrupt: bool = True
     reports_ends_late: bool = False
+    shows_metadata: bool = True
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Response:
     """The call ids whose results stood in the conversation when it began."""
     asked_by: str | None
     """The event id of the response.create, or None where the server began it by itself."""
+    is_word: bool = False
+    """It was told to say something that tells no result."""
 
 
 @dataclass
@@ -67,7 +70,7 @@ class Server:
             if not (self.is_running and self.habits.defers_items):
                 self.take_in()
         elif event["type"] == "response.create":
-            self._asked(event["event_id"])
+            self._asked(event)
 
     def take_in(self) -> None:
         """What was put off while a response ran becomes part of the conversation."""
@@ -118,20 +121,23 @@ class Server:
         self.outbox.extend(self._unreported)
         self._unreported.clear()
 
-    def _asked(self, event_id: str) -> None:
+    def _asked(self, event: Event) -> None:
+        event_id, wanted = event["event_id"], event.get("response") or {}
         if self.is_running:
             self.refusals.append(event_id)
             self.outbox.append(refused(event_id if self.habits.names_refusals else None))
             return
         self.take_in()
-        self.begin(event_id)
+        self.begin(event_id, wanted.get("metadata"), is_word="instructions" in wanted)
 
-    def begin(self, asked_by: str | None) -> None:
-        response = Response(f"R{len(self.responses)}", frozenset(self._items), asked_by)
+    def begin(self, asked_by: str | None, metadata: Event | None = None, *, is_word: bool = False) -> None:
+        response = Response(f"R{len(self.responses)}", frozenset(self._items), asked_by, is_word)
         self.responses.append(response)
         self.is_running = True
         self.announce()
         self._unannounced = created(response.id)
+        if self.habits.shows_metadata:
+            self._unannounced["response"]["metadata"] = metadata
         if asked_by is not None or not self.habits.announces_late:
             self.announce()
 

@@ -149,6 +149,16 @@ def test_a_response_of_the_users_turn_is_not_taken_for_the_word() -> None:
     assert script.model(done("R2")) == ["client: response.done"], "R2 has seen the result and told it"
 
 
+@pytest.mark.parametrize("names_it", [True, False])
+def test_a_response_that_was_taken_for_the_word_has_told_what_it_saw(names_it: bool) -> None:
+    script = waiting()
+    word = script.last_create
+    script.deliver("a")
+    script.model(echo("a"), created("R2"), refused(word if names_it else None))
+    assert script.model(done("R2")) == ["client: response.done"], "the server's own response has told it"
+    assert script.wait(60) == []
+
+
 def test_the_user_may_talk_over_it_and_it_is_not_repeated() -> None:
     script = waiting()
     script.model(word_begins(script), STARTED, done("W1", "cancelled"), STOPPED, created("R2"), done("R2"))
