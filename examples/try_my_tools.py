@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from openai import AsyncOpenAI
@@ -50,11 +51,11 @@ async def main() -> None:
             await converse(stack)
 
 
-async def converse(stack: Stack) -> None:
+async def converse(stack: Stack, agent: str = "host", questions: Sequence[str] = QUESTIONS) -> None:
     """Ask one question after the other in one session."""
     client = AsyncOpenAI(base_url=f"{stack.url}/v1", api_key=stack.token)
-    async with client.realtime.connect(model="host") as connection:
-        for question in QUESTIONS:
+    async with client.realtime.connect(model=agent) as connection:
+        for question in questions:
             print(">", question)
             await connection.conversation.item.create(
                 item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": question}]}

@@ -22,6 +22,7 @@ from cli.stack import Stack, running_stack
 from ringback.tools import Tool
 from tests.guarantees.toolbox import FOLDER, GO
 from tests.line import Line, eventually, running_line
+from workers.elsewhere.loading import load
 from workers.registry import load_tools
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-@pytest.mark.parametrize("example", ["ask_in_text.py", "ask_aloud.py", "resume_a_session.py", "try_my_tools.py"])
+@pytest.mark.parametrize(
+    "example", ["ask_in_text.py", "ask_aloud.py", "resume_a_session.py", "try_my_tools.py", "try_my_elsewhere.py"]
+)
 def test_an_example_that_prints_says_what(example: str) -> None:
     assert promised(example)
 
@@ -142,3 +145,21 @@ async def _asks_and_hangs_up(line: Line, ledger: Path) -> str:
 def _listens(port: int) -> bool:
     with socket.socket() as asking:
         return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_tools_of_the_tool_file_are_those_of_my_mcp_server_and_of_my_shop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_URL", "http://127.0.0.1:8090")
+    tools = {tool.name: tool.announcement for tool in load([str(EXAMPLES / "my_elsewhere.toml")])}
+    assert sorted(tools) == ["cancel_order", "find_ticket", "open_ticket", "order_state"]
+    assert {name: (told.effect.value, told.retries, told.queue) for name, told in tools.items()} == {
+        "find_ticket": ("pure", 1, "tickets"),
+        "open_ticket": ("at_most_once", 0, "tickets"),
+        "order_state": ("pure", 0, "default"),
+        "cancel_order": ("idempotent", 2, "default"),
+    }
+    assert list(tools["cancel_order"].parameters["properties"]) == ["id"], "who is talking is not the model's to say"
+
+
+@pytest.mark.long  # a stack of its own
+def test_tools_that_are_elsewhere_are_called_and_their_results_told() -> None:
+    assert printed("-m", "examples.try_my_elsewhere") == promised("try_my_elsewhere.py")
