@@ -125,6 +125,20 @@ def migrate(
     typer.echo(f"The database is at {revision}." if revision else "The database holds no table of ringback's.")
 
 
+@app.command("new-tool")
+def new_tool(
+    name: Annotated[str, typer.Argument(help="The function's name, such as order_status.")],
+    folder: Annotated[Path, typer.Option(help="Where both files go; made if it is not there.")] = Path(),
+) -> None:
+    """Write a tool and its test.
+
+    Two files, NAME.py and test_NAME.py, which run as they are; nothing is overwritten.
+    """
+    from cli.new_tool import write
+
+    typer.echo(write(name, folder))
+
+
 @app.command()
 def token(user: Annotated[str, typer.Argument(help="Who it is for; the name stands in the history.")]) -> None:
     """Make a client token. Put what it prints into RINGBACK_TOKENS."""
