@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, replace
-from functools import partial
-from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field
 
 from ringback import Breaker, Call, Tool, tool
-from ringback.errors import ConfigurationError, DeclarationError
 from ringback.jobs import Effect
 from ringback.manners import Audience, Late, Limits, Manners, OnBargeIn, OnDuplicate
 from ringback.tools import Announcement
-
-
-class Desk:
-    def opens(self) -> None:
-        """Do."""
-
-
-class Node(BaseModel):
-    child: Node | None = None
 
 
 def weather(city: str) -> str:
@@ -165,131 +151,6 @@ def test_a_very_long_description_is_cut() -> None:
 
     long.__doc__ = "word " * 1_000
     assert len(tool(long).announcement.description) == 1_024
-
-
-# — declarations that cannot be —
-
-
-def no_type(city) -> None:  # type: ignore[no-untyped-def]
-    """Do."""
-
-
-def undocumented(city: str) -> None: ...
-
-
-def variadic(*cities: str) -> None:
-    """Do."""
-
-
-def variadic_keywords(**cities: str) -> None:
-    """Do."""
-
-
-def positional(city: str, /) -> None:
-    """Do."""
-
-
-def stale(city: str) -> None:
-    """Do.
-
-    Args:
-        town: the old name
-    """
-
-
-def two_calls(call: Call, other: Call) -> None:
-    """Do."""
-
-
-def underscored(_city: str) -> None:
-    """Do."""
-
-
-def pydantics_own(model_config: str) -> None:
-    """Do."""
-
-
-def pydantics_method(json: str) -> None:
-    """Do."""
-
-
-def unknown_type(city: Nowhere) -> None:  # type: ignore[name-defined]  # noqa: F821
-    """Do."""
-
-
-def a_function(back: Callable[[], int]) -> None:
-    """Do."""
-
-
-def no_data(default: object = object()) -> None:
-    """Do."""
-
-
-def field_as_default(number: int = Field(3, ge=1)) -> None:
-    """Do."""
-
-
-def endless(node: Node) -> None:
-    """Do."""
-
-
-def other_regex(name: Annotated[str, Field(pattern=r"^\p{L}+$")]) -> None:
-    """Do."""
-
-
-def looking_ahead(name: Annotated[str, Field(pattern=r"(?=a)a")]) -> None:
-    """Do."""
-
-
-def piecemeal() -> Iterator[str]:
-    """Do."""
-    yield "one"
-
-
-async def piecemeal_later() -> AsyncIterator[str]:
-    """Do."""
-    yield "one"
-
-
-BAD_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
-    (no_type, "no_type: give the parameter city a type, such as `: str`."),
-    (undocumented, "undocumented: give it a docstring: the model chooses a tool by what it reads there."),
-    (variadic, "variadic: a model names its arguments; replace *cities: 'str' by named ones."),
-    (variadic_keywords, "variadic_keywords: a model names its arguments; replace **cities: 'str' by named ones."),
-    (positional, "positional: a model names its arguments; replace city: 'str' by named ones."),
-    (stale, "stale: the docstring describes town, which the signature lacks."),
-    (two_calls, "two_calls: one parameter may be a Call, not 2; keep one."),
-    (underscored, "underscored: rename the parameter _city: pydantic keeps that name for itself."),
-    (pydantics_own, "pydantics_own: rename the parameter model_config"),
-    (pydantics_method, "pydantics_method: rename the parameter json"),
-    (unknown_type, "unknown_type: name 'Nowhere' is not defined; types of parameters must be importable"),
-    (a_function, "a_function: a parameter's type cannot be told to a model"),
-    (no_data, "no_data: a parameter's type cannot be told to a model: Default value"),
-    (field_as_default, "field_as_default: write number: Annotated[…, Field(…)], and the default after it."),
-    (endless, "the type Node contains itself; a model needs a schema that ends."),
-    (other_regex, "the pattern '^\\\\p{L}+$' is not one that Python's re reads"),
-    (looking_ahead, "looking_ahead: a parameter's type cannot be told to a model"),
-    (piecemeal, "piecemeal: it yields; a tool returns one result, and tells how far it is by call.progress(…)."),
-    (piecemeal_later, "piecemeal_later: it yields"),
-    (Desk.opens, "opens: a tool belongs to no class; move the function out of it."),
-    (Desk, "Desk: put @tool on a function, written with def or async def, and on nothing else."),
-    (tool(weather), "weather: put @tool on a function"),
-    (partial(weather, "Rome"), "partial: put @tool on a function"),
-    (lambda: None, "<lambda>: its name may have 1 to 64 letters, digits, _ and -; pass name=…"),
-]
-
-
-@pytest.mark.parametrize(
-    ("function", "sentence"), BAD_FUNCTIONS, ids=[each[1].partition(":")[0] for each in BAD_FUNCTIONS]
-)
-def test_a_function_that_no_model_could_call_is_refused_where_it_stands(
-    function: Callable[..., Any], sentence: str
-) -> None:
-    with pytest.raises(DeclarationError) as raised:
-        tool(function)
-    assert str(raised.value).startswith(sentence)
-    assert "\n" not in str(raised.value)
-    assert isinstance(raised.value, ConfigurationError)
 
 
 def test_types_are_found_where_annotations_are_text() -> None:

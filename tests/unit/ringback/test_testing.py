@@ -1,0 +1,300 @@
+"""The testing kit: a call made by hand, and what a caller hears around a tool."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from ringback import Call, ToolError, tool
+from ringback.agents import Agent
+from ringback.jobs import JobState
+from ringback.testing import Talk, Turn, converse, fake_call
+
+
+@tool(say_after=3, say="One moment, I am looking.", say_every=5)
+async def order_status(order_id: str, call: Call) -> dict[str, str]:
+    """Look up an order."""
+    await asyncio.sleep(2)
+    call.progress("asked the warehouse")
+    await asyncio.sleep(10)
+    return {"order": order_id, "state": "in the van"}
+
+
+@tool
+def opening_hours(day: str = "monday") -> str:
+    """Tell when the shop is open."""
+    return f"closed on {day}"
+
+
+@tool(requires_approval=True, effect="at_most_once")
+def pay(amount: int) -> str:
+    """Pay."""
+    return f"paid {amount}"
+
+
+@tool(retries=2, backoff=1)
+async def flaky(call: Call) -> str:
+    """Fail twice."""
+    if call.attempt < 3:
+        raise ConnectionError
+    return f"attempt {call.attempt}"
+
+
+@tool(timeout=4)
+async def endless() -> None:
+    """Never return."""
+    await asyncio.Event().wait()
+
+
+@tool
+def refuse() -> None:
+    """Say no."""
+    raise ToolError("There is no flour; offer bread.", code="no_flour")
+
+
+@tool
+async def in_a_thread() -> str:
+    """Leave the loop."""
+    await asyncio.to_thread(time.sleep, 0.01)
+    return "came back"
+
+
+@tool(on_barge_in="cancel")
+async def browse(call: Call) -> str:
+    """Look through all there is."""
+    await asyncio.sleep(60)
+    return "everything"
+
+
+STATUS: dict[str, Any] = {"order_status": {"order_id": "A-1042"}}
+ORDER = "Where is order A-1042?"
+
+
+# — a call made by hand —
+
+
+def test_a_fake_call_remembers_what_was_reported() -> None:
+    call = fake_call(user="ada", claims={"role": "baker"}, attempt=2, key="k")
+    call.progress("one")
+    call.progress("two")
+    assert (call.user, call.claims, call.attempt, call.idempotency_key) == ("ada", {"role": "baker"}, 2, "k")
+    assert call.notes == ["one", "two"]
+    assert not call.cancelled
+
+
+def test_a_fake_call_can_be_cancelled() -> None:
+    call = fake_call()
+    call.cancel()
+    assert call.cancelled
+    assert not fake_call().cancelled
+
+
+def test_a_tool_takes_a_fake_call_as_its_own() -> None:
+    assert asyncio.run(flaky(fake_call(attempt=3))) == "attempt 3"
+
+
+# — a conversation —
+
+
+def test_the_result_is_read_by_the_model_and_told() -> None:
+    talk = converse("Are you open?", tools=[opening_hours], calls={"opening_hours": {"day": "sunday"}})
+    (call,) = talk.calls
+    assert (call.name, call.arguments, call.output) == ("opening_hours", {"day": "sunday"}, "closed on sunday")
+    assert (call.result, call.state, call.attempts) == ("closed on sunday", JobState.SUCCEEDED, 1)
+    assert talk.said == ["The answer is: closed on sunday"]
+
+
+def test_the_answer_may_be_worded() -> None:
+    talk = converse(ORDER, tools=[order_status], calls=STATUS, answers={"order_status": "It is {state}."})
+    assert talk.said[-1] == "It is in the van."
+
+
+def test_a_minute_takes_no_time_and_is_heard() -> None:
+    began = time.monotonic()
+    talk = converse(ORDER, tools=[order_status], calls=STATUS, answers={"order_status": "It is {state}."})
+    assert talk.said == ["One moment, I am looking.", "One moment, I am looking.", "It is in the van."]
+    assert talk.progress == ["asked the warehouse"]
+    assert talk.moments[-1].at > 13
+    assert time.monotonic() - began < 10
+
+
+def test_the_same_conversation_goes_the_same_way_each_time() -> None:
+    def once() -> tuple[str, list[str]]:
+        talk = converse(ORDER, Turn("Hello?", after=6), tools=[order_status], calls=STATUS)
+        return str(talk), talk.said
+
+    assert once() == once()
+
+
+def test_a_turn_that_does_not_wait_breaks_in() -> None:
+    answer = {"opening_hours": "On mondays the shop stays closed, on all other days it is open from nine to six."}
+    turns = ("Are you open?", Turn("Never mind.", after=2))
+    talk = converse(*turns, tools=[opening_hours], calls={"opening_hours": {}}, answers=answer)
+    assert answer["opening_hours"].startswith(talk.said[0])
+    assert 0 < len(talk.said[0]) < len(answer["opening_hours"])
+    assert talk.said[1:] == ["All right."]
+
+
+def test_what_the_tool_wants_cancelled_by_a_barge_in_is() -> None:
+    talk = converse("Show me all.", Turn("Stop.", after=4), tools=[browse], calls={"browse": {}})
+    assert talk.calls[0].state == JobState.CANCELLED
+    assert talk.calls[0].cancelled.is_set()
+    assert '"cancelled"' in str(talk.calls[0].output)
+
+
+def test_the_caller_cancels_by_name() -> None:
+    calls = [STATUS, {"cancel_call": {"function": "order_status"}}]
+    talk = converse(ORDER, Turn("Stop it, please.", after=4), tools=[order_status], calls=calls)
+    assert [(call.name, call.state) for call in talk.calls] == [
+        ("order_status", JobState.CANCELLED),
+        ("cancel_call", JobState.SUCCEEDED),
+    ]
+    assert talk.said[-1].startswith("All right, I have stopped it.")
+
+
+def test_the_same_call_joins_the_one_that_runs_and_both_are_answered() -> None:
+    talk = converse(ORDER, Turn("Did you hear me?", after=1), tools=[order_status], calls=[STATUS, STATUS])
+    assert [call.attempts for call in talk.calls] == [1, 0]
+    assert talk.outputs[0] == talk.outputs[1] == '{"order": "A-1042", "state": "in the van"}'
+
+
+@pytest.mark.parametrize(
+    ("approved", "state", "words"),
+    [(True, JobState.SUCCEEDED, "paid 3"), (False, JobState.CANCELLED, "The user did not agree to this")],
+)
+def test_a_call_that_needs_a_yes_is_asked_about_aloud(approved: bool, state: JobState, words: str) -> None:
+    calls: list[dict[str, Any]] = [{"pay": {"amount": 3}}, {"answer_approval": {"approved": approved}}]
+    talk = converse("Pay three.", "Well …", tools=[pay], calls=calls)
+    assert talk.said[0].startswith("May I do this: pay with ")
+    assert talk.calls[0].state == state
+    assert words in str(talk.calls[0].output)
+
+
+@pytest.mark.parametrize(("approves", "state"), [(True, JobState.SUCCEEDED), (False, JobState.CANCELLED)])
+def test_or_the_client_is_asked(approves: bool, state: JobState) -> None:
+    talk = converse("Pay three.", tools=[pay], calls={"pay": {"amount": 3}}, approves=approves)
+    assert [event["job"]["tool"] for event in talk.of_type("ringback.approval.requested")] == ["pay"]
+    assert talk.calls[0].state == state
+
+
+def test_nobody_says_yes_in_time() -> None:
+    talk = converse("Pay three.", tools=[pay], calls={"pay": {"amount": 3}})
+    assert (talk.calls[0].state, talk.calls[0].attempts) == (JobState.TIMED_OUT, 0)
+    assert "Nobody agreed to this in time" in str(talk.calls[0].output)
+
+
+# — calls that go wrong —
+
+
+def test_a_failed_attempt_is_followed_by_the_next() -> None:
+    talk = converse("Go.", tools=[flaky], calls={"flaky": {}})
+    assert (talk.calls[0].attempts, talk.calls[0].output) == (3, "attempt 3")
+
+
+def test_a_tool_that_does_not_return_is_timed_out() -> None:
+    talk = converse("Go.", tools=[endless], calls={"endless": {}})
+    assert talk.calls[0].state == JobState.TIMED_OUT
+    assert "did not finish in time" in talk.said[-1]
+
+
+def test_an_error_on_purpose_is_told_and_is_no_fault() -> None:
+    talk = converse("Go.", tools=[refuse], calls={"refuse": {}})
+    assert talk.said == ["I am sorry, that did not work: There is no flour; offer bread."]
+    assert talk.calls[0].fault is None
+
+
+def test_an_error_by_mistake_is_kept_for_the_author() -> None:
+    @tool
+    def crash() -> None:
+        """Fail."""
+        raise KeyError("oven")
+
+    talk = converse("Go.", tools=[crash], calls={"crash": {}})
+    assert repr(talk.calls[0].fault) == "KeyError('oven')"
+    assert "KeyError('oven')" in str(talk), "the timeline tells of it"
+    assert "oven" not in str(talk.calls[0].output), "and the model does not"
+
+
+def test_arguments_that_do_not_fit_are_answered_at_once() -> None:
+    talk = converse(ORDER, tools=[order_status], calls={"order_status": {"order_id": 7}})
+    assert (talk.calls[0].state, talk.calls[0].attempts) == (JobState.FAILED, 0)
+    assert "The argument order_id" in str(talk.calls[0].output)
+
+
+def test_who_waits_for_a_thread_is_waited_for() -> None:
+    assert converse("Go.", tools=[in_a_thread], calls={"in_a_thread": {}}).outputs == ["came back"]
+
+
+# — circumstances —
+
+
+def test_the_tool_is_told_who_asks() -> None:
+    @tool
+    def who(call: Call) -> str:
+        """Tell who asks."""
+        return f"{call.user}, {call.claims['role']}"
+
+    talk = converse("Who am I?", tools=[who], calls={"who": {}}, user="ada", claims={"role": "baker"})
+    assert talk.outputs == ["ada, baker"]
+
+
+def test_a_plain_function_may_be_said_to_take_long() -> None:
+    patient = tool(say_after=2, say="Wait.")(opening_hours.function)
+    talk = converse("Open?", tools=[patient], calls={"opening_hours": {}}, lasts={"opening_hours": 5})
+    assert talk.said == ["Wait.", "The answer is: closed on monday"]
+
+
+def test_a_client_that_asks_for_it_hears_of_jobs_and_results() -> None:
+    shown = tool(audience="client")(opening_hours.function)
+    talk = converse("Open?", tools=[shown], calls={"opening_hours": {}}, wants=("jobs", "results"))
+    assert [event["job"]["state"] for event in talk.of_type("ringback.job")] == ["pending", "succeeded", "acked"]
+    assert [event["result"] for event in talk.of_type("ringback.result")] == ["closed on monday"]
+    assert "closed" not in str(talk.calls[0].output)
+
+
+def test_the_agent_decides_what_is_offered_and_how_one_talks() -> None:
+    agent = Agent(name="clerk", instructions="Be brief.", tools=(), output_modalities=("text",), turn_detection={})
+    talk = converse("Open?", tools=[opening_hours], calls={"opening_hours": {}}, agent=agent)
+    assert talk.calls == []
+    assert talk.said == ["I would use the tool opening_hours for that, but this session does not have it."]
+
+
+def test_several_calls_in_one_turn() -> None:
+    calls: dict[str, Any] = {"opening_hours": [{"day": "sunday"}, {"day": "friday"}], "refuse": {}}
+    talk = converse("Open?", tools=[opening_hours, refuse], calls=calls)
+    assert [call.name for call in talk.calls] == ["opening_hours", "opening_hours", "refuse"]
+    assert len(talk.said) == 1, "results that land together are told together"
+
+
+def test_a_printed_talk_is_a_timeline() -> None:
+    lines = str(converse("Open?", tools=[opening_hours], calls={"opening_hours": {}})).splitlines()
+    assert [line.split()[2] for line in lines] == ["user", "call", "result", "model"]
+    assert str(Talk()) == ""
+
+
+# — what cannot be —
+
+
+@pytest.mark.parametrize(
+    ("calls", "sentence"),
+    [
+        ([{}, {}], "calls has 2 entries for 1 turns: give one for each turn at most"),
+        ({"pay": {}}, "calls names pay, which is none of the tools: opening_hours"),
+        ({"opening_hours": {"day": None}}, "an argument of opening_hours holds None"),
+        ({"opening_hours": {"day": "{day}"}}, "an argument of opening_hours holds None, or a {word} in braces"),
+    ],
+)
+def test_calls_that_cannot_be_made_are_refused(calls: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence.replace("{", r"\{").replace("}", r"\}")):
+        converse("Open?", tools=[opening_hours], calls=calls)
+
+
+def test_a_loop_within_a_loop_is_refused_by_a_sentence() -> None:
+    async def inside() -> None:
+        converse("Open?", tools=[opening_hours])
+
+    with pytest.raises(RuntimeError, match="call it from a plain `def test_…`"):
+        asyncio.run(inside())
