@@ -27,8 +27,8 @@ CONNECT_SECONDS = 5.0
 """An API that takes longer is down; a caller waits on the line."""
 READ_SECONDS = 300.0
 """Between two pieces of an answer. A call has a deadline of its own, which ends it before."""
-MAX_CONNECTIONS = 100
-"""As many calls as a worker has threads."""
+MAX_CONNECTIONS = 1_000
+"""As many calls as a worker may have at once."""
 IDEMPOTENCY_KEY = "Idempotency-Key"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 
@@ -18,6 +19,10 @@ CONNECT_SECONDS = 5.0
 """A server that takes longer is down; a caller waits on the line."""
 READ_SECONDS = 300.0
 """Between two pieces of an answer. A call has a deadline of its own, which ends it before."""
+MAX_ANSWER_BYTES = 1024 * 1024
+"""Of an answer in one piece; as much as the `mcp` package takes of a stream at a time. A result is smaller still."""
+MAX_CONNECTIONS = 1_000
+"""As many calls as a worker may have at once."""
 SESSION = "mcp-session-id"
 
 
@@ -35,6 +40,8 @@ class CallByCall(httpx2.AsyncBaseTransport):
             return _error(request, 502, NOT_REACHED, problem)
         except httpx2.TransportError as problem:
             return _error(request, 502, BROKE_OFF, problem)
+        if response.status_code < 400 and _is_json(response):
+            response.stream = _Bounded(response.stream)
         if response.status_code < 400 or request.method != "POST":
             return response
         if response.status_code in (400, 404) and SESSION in request.headers and await _is_lost_session(response):
@@ -53,14 +60,36 @@ class CallByCall(httpx2.AsyncBaseTransport):
 async def http_client(headers: dict[str, str]) -> AsyncIterator[httpx2.AsyncClient]:
     """A client that sends these headers with every request; one server's connections."""
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-    transport = CallByCall(httpx2.AsyncHTTPTransport())
-    async with httpx2.AsyncClient(headers=headers, timeout=timeout, transport=transport) as client:
+    transport = CallByCall(httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=MAX_CONNECTIONS)))
+    plain = {"Accept-Encoding": "identity", **headers}  # a packed answer has no bound
+    async with httpx2.AsyncClient(headers=plain, timeout=timeout, transport=transport) as client:
         yield client
 
 
+class _Bounded(httpx2.AsyncByteStream):
+    """Raises what the `mcp` package takes for an answer that cannot be read."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._stream:
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise httpx2.StreamError(f"more than {MAX_ANSWER_BYTES} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _is_json(response: httpx2.Response) -> bool:
+    return bool(response.headers.get("content-type", "").lower().startswith("application/json"))
+
+
 def _is_of_the_protocol(response: httpx2.Response) -> bool:
-    kind = response.headers.get("content-type", "").lower()
-    return response.status_code not in (401, 403, 429) and kind.startswith("application/json")
+    return response.status_code not in (401, 403, 429) and _is_json(response)
 
 
 async def _is_lost_session(response: httpx2.Response) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ringback.errors import ConfigurationError
 from ringback.tools import Breaker, tool
 from workers.elsewhere.files import BreakerTable, OneOperation, Options, read
 
+ROOT = Path(__file__).parents[4]
 WHOLE = """
 [mcp.tickets]
 command = ["python", "-m", "my_server", ""]
@@ -63,6 +65,16 @@ def test_a_whole_file_is_read(path: Path) -> None:
         {"timeout": 10},
         {"customer": "call:user", "limit": 3},
     )
+
+
+@pytest.mark.parametrize("page", ["serve-an-mcp-server.md", "call-an-external-api.md"])
+def test_the_files_of_the_how_to_pages_are_read(path: Path, page: str) -> None:
+    text = (ROOT / "docs/how-to" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        path.write_text(block, encoding="utf-8")
+        read(path)
 
 
 def test_the_options_are_the_parameters_of_the_decorator() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
 from workers.elsewhere.mcp_answers import BROKE_OFF, NOT_REACHED, SESSION_GONE
-from workers.elsewhere.mcp_http import CallByCall
+from workers.elsewhere.mcp_http import MAX_ANSWER_BYTES, CallByCall
 
 JSON = {"content-type": "application/json"}
 OF_THE_PROTOCOL = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "no"}}
@@ -64,6 +65,20 @@ def test_whatever_happens_is_an_answer_with_a_code(answer: Any, code: int) -> No
 )
 def test_a_session_that_the_server_forgot_is_told_from_a_wrong_call(answer: Any, code: int) -> None:
     assert json.loads(send(answer, **{"mcp-session-id": "7"}).content)["error"]["code"] == code
+
+
+@pytest.mark.parametrize("size", [MAX_ANSWER_BYTES, MAX_ANSWER_BYTES + 1])
+def test_an_answer_without_end_is_not_read(size: int) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * (size - 1)
+        yield b"x"
+
+    answer = httpx2.Response(200, headers=JSON, content=pieces())
+    if size > MAX_ANSWER_BYTES:
+        with pytest.raises(httpx2.StreamError, match="more than 1048576 bytes"):
+            send(answer)
+    else:
+        assert len(send(answer).content) == size
 
 
 def test_a_stream_that_is_not_to_be_had_is_left_as_it_is() -> None:
