@@ -41,7 +41,7 @@ async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
     beginning, epochs = SimpleNamespace(session_id=rows.session, place=Place()), SimpleNamespace(epoch=1)
     nobody: Any = None
     deeds = Deeds(cast(Any, line), cast(Any, beginning), nobody, cast(Any, epochs))
-    link = SimpleNamespace(brain=SimpleNamespace(recorded=lambda call: []), epoch=1)
+    link = SimpleNamespace(brain=SimpleNamespace(recorded=lambda call, now: []), epoch=1)
     try:
         await deeds._record(cast(Any, link), RecordCall(new_job(rows.session)))
     finally:

@@ -13,7 +13,7 @@ def get_weather(city: str) -> str:
     return f"It is foggy and 12 degrees in {city}."
 
 
-@tool
+@tool(cancellable=False)
 async def deliver(parcel: str, seconds: float) -> dict[str, str]:
     """Bring a parcel to the door, after a while."""
     await asyncio.sleep(seconds)
