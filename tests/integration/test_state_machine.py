@@ -14,23 +14,28 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from tests.integration.model.clock import stopped_clock
 from tests.integration.model.healing import Healing
 from tests.integration.model.rows import RealRows
 from tests.integration.model.rules_gateways import GatewayRules
 from tests.integration.model.rules_workers import SweepRules
-from tests.integration.model.story import TOOLS
+from tests.integration.model.story import TOOLS, Run
 
 STORIES = int(os.environ.get("RINGBACK_STORIES", "0"))
-FEW = 60
+FEW = 80
 STEPS = 50
 MET = [
     *("outcome", "retry", "effect", "claim", "admit", "repeated call", "take", "take of an old epoch"),
     *("next epoch", "resume", "resume with a used token", "cancel"),
+    *("decide", "claim of what waits"),
 ]
 """What must have been refused in some story: a guard that was never tried proves nothing."""
+
+
+def is_before_its_effect(run: Run) -> bool:
+    return run.effect == "at_most_once" and not run.may_act
 
 
 class Line(GatewayRules, SweepRules, Healing):
@@ -41,11 +46,21 @@ class Line(GatewayRules, SweepRules, Healing):
         for tool in range(len(TOOLS)):
             for conversation in (0, 1):
                 self.admit(conversation, tool, "published")
-        for worker in range(6):
+        for conversation in (0, 1):
+            self.admit(conversation, 2, "published", "asks")
+            self.admit(conversation, 0, "published", "joins")
+        for worker in range(8):
             self.claim(worker, "goes well")
         for run, acts in ((0, True), (1, False), (2, True), (4, True), (5, False)):
             self.begin_effect(run, acts)
         self.finish(0, "goes well")
+
+    @precondition(lambda self: any(is_before_its_effect(run) for run in self.runs))
+    @rule()
+    def a_call_is_cancelled_as_its_effect_is_about_to_begin(self) -> None:
+        number = next(number for number, run in enumerate(self.runs) if is_before_its_effect(run))
+        self.cancel(list(self.expected.jobs).index(self.runs[number].job))
+        self.begin_effect(number, True)
 
     @rule(then=st.sampled_from(["write", "wait", "die"]))
     def answers_come_in(self, then: str) -> None:

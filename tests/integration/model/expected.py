@@ -37,9 +37,11 @@ class Job:
     call_id: str
     effect: str
     max_attempts: int
-    publish_after: int
+    publish_after: int | None
     deadline: int
     position: int
+    joined_to: UUID | None = None
+    approval: str | None = None
     state: str = "pending"
     delivery: str = "none"
     delivered_epoch: int | None = None
@@ -49,6 +51,7 @@ class Job:
     token: UUID | None = None
     worker: str | None = None
     cancel: bool = False
+    cancel_reason: str | None = None
     publish_count: int = 0
     not_before: int | None = None
     error: str | None = None
@@ -56,6 +59,11 @@ class Job:
     @property
     def is_over(self) -> bool:
         return self.state not in ("pending", "running")
+
+    @property
+    def may_run(self) -> bool:
+        """False while it waits for a yes; and for one that is answered by another."""
+        return self.joined_to is None and self.approval != "requested"
 
     @property
     def has_begun(self) -> bool:

@@ -11,21 +11,52 @@ from ringback.statements.sweeps import FENCE_GRACE_SECONDS, MAX_RESCUES, REPUBLI
 from ringback.tools import Announcement
 from tests.integration.model.expected import OWNED, Expected, Job
 
+JOINED_LATER = 5_000
+"""By so much is the deadline of a joined call behind that of the first."""
+MODEL_TIMEOUT = 4.0
+"""Of every tool of the model."""
+
 
 class ExpectedJobs(Expected):
     """The world with its jobs."""
 
     def admit(
-        self, job: UUID, session: UUID, gateway: str, epoch: int, call: str, tool: Announcement, position: int
+        self,
+        job: UUID,
+        session: UUID,
+        gateway: str,
+        epoch: int,
+        call: str,
+        tool: Announcement,
+        position: int,
+        *,
+        joined_to: UUID | None = None,
+        asks: bool = False,
     ) -> set[UUID]:
         known = any(each.session == session and each.call_id == call for each in self.jobs.values())
         if known or not self.is_ours(session, gateway, epoch):
             return set()
         attempts = tool.retries + 1
-        publish = self.now + int(PUBLISH_GRACE_SECONDS * 1000)
-        deadline = self.now + int((QUEUE_WAIT_SECONDS + tool.timeout * attempts) * 1000)
-        self.jobs[job] = Job(session, call, str(tool.effect), attempts, publish, deadline, position)
+        publish = None if asks or joined_to else self.now + int(PUBLISH_GRACE_SECONDS * 1000)
+        seconds = tool.manners.approval_seconds if asks else QUEUE_WAIT_SECONDS + tool.timeout * attempts
+        deadline = self.now + int(seconds * 1000)
+        row = self.jobs[job] = Job(session, call, str(tool.effect), attempts, publish, deadline, position)
+        row.approval = "requested" if asks else None
+        if joined_to is not None:
+            self._join(row, joined_to)
         return {job}
+
+    def _join(self, row: Job, joined_to: UUID) -> None:
+        row.joined_to = self.jobs[joined_to].joined_to or joined_to
+        first = self.jobs[row.joined_to]
+        row.deadline = first.deadline + JOINED_LATER
+        if first.is_over:
+            row.state, row.error, row.cancel_reason, row.delivery = (
+                first.state,
+                first.error,
+                first.cancel_reason,
+                "ready",
+            )
 
     def refuse(self, job: UUID) -> None:
         """It was born finished."""
@@ -35,7 +66,7 @@ class ExpectedJobs(Expected):
         row = self.jobs[job]
         early = row.not_before is not None and row.not_before > self.now
         spent = row.attempt >= row.max_attempts + row.rescues
-        if row.state != "pending" or spent or row.cancel or row.deadline <= self.now or early:
+        if row.state != "pending" or spent or row.cancel or row.deadline <= self.now or early or not row.may_run:
             return False
         row.state, row.worker = "running", worker
         row.attempt += 1
@@ -83,9 +114,23 @@ class ExpectedJobs(Expected):
         row = self.jobs[job]
         if row.is_over:
             return set()
-        row.cancel = True
+        row.cancel, row.cancel_reason = True, row.cancel_reason or "operator"
         if row.state == "pending":
             self._over(job, "cancelled", "cancelled")
+        return {job}
+
+    def decide(self, job: UUID, approved: bool) -> set[UUID]:
+        row = self.jobs[job]
+        if row.state != "pending" or row.approval != "requested" or row.deadline <= self.now:
+            return set()
+        if approved:
+            row.approval, row.publish_after = "granted", self.now
+            row.deadline = self.now + int((QUEUE_WAIT_SECONDS + MODEL_TIMEOUT * row.max_attempts) * 1000)
+            for other in self._joined(job):
+                other.deadline = row.deadline + JOINED_LATER
+        else:
+            row.approval, row.cancel_reason = "denied", "denied"
+            self._over(job, "cancelled", "approval_denied")
         return {job}
 
     def take_ready(self, session: UUID, gateway: str, epoch: int) -> set[UUID]:
@@ -106,7 +151,11 @@ class ExpectedJobs(Expected):
     # — sweeps —
 
     def publish_due(self) -> set[UUID]:
-        due = {name for name, row in self.jobs.items() if row.state == "pending" and row.publish_after <= self.now}
+        due = {
+            name
+            for name, row in self.jobs.items()
+            if row.state == "pending" and row.publish_after is not None and row.publish_after <= self.now
+        }
         for name in due:
             row = self.jobs[name]
             row.publish_after = self.now + int(REPUBLISH_SECONDS * 1000) * 2 ** min(row.publish_count, 4)
@@ -114,7 +163,7 @@ class ExpectedJobs(Expected):
         return due
 
     def publish_again(self) -> int:
-        pending = [row for row in self.jobs.values() if row.state == "pending"]
+        pending = [row for row in self.jobs.values() if row.state == "pending" and row.may_run]
         published = [row for row in pending if row.not_before is None or row.not_before <= self.now]
         for row in published:
             row.publish_after = self.now
@@ -140,11 +189,18 @@ class ExpectedJobs(Expected):
 
     def time_out_overdue(self) -> set[UUID]:
         limit = self.now - int(FENCE_GRACE_SECONDS * 1000)
-        overdue = {name for name, row in self.jobs.items() if not row.is_over and row.deadline < limit}
+        overdue = {
+            name
+            for name, row in self.jobs.items()
+            if not row.is_over
+            and row.deadline < limit
+            and (row.joined_to is None or self.jobs[row.joined_to].is_over)  # Else it ends with that one.
+        }
         for name in overdue:
-            begun = self.jobs[name].has_begun
-            self.jobs[name].publish_after = self.now
-            self._over(name, *(("unknown", "outcome_unknown") if begun else ("timed_out", "timed_out")), "ready")
+            row = self.jobs[name]
+            row.publish_after = self.now
+            code = "approval_expired" if row.approval == "requested" else "timed_out"
+            self._over(name, *(("unknown", "outcome_unknown") if row.has_begun else ("timed_out", code)), "ready")
         return overdue
 
     def let_go_lost_sessions(self, sweeper: str) -> set[UUID]:
@@ -183,3 +239,9 @@ class ExpectedJobs(Expected):
         row = self.jobs[job]
         heard = "history_only" if self.sessions[row.session].state == "ended" else "ready"
         row.state, row.token, row.error, row.delivery = state, None, error, delivery or heard
+        for other in self._joined(job):
+            other.state, other.error, other.delivery = row.state, row.error, row.delivery
+            other.cancel_reason = row.cancel_reason
+
+    def _joined(self, job: UUID) -> list[Job]:
+        return [row for row in self.jobs.values() if row.joined_to == job and row.state == "pending"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from ringback.outcomes import failed
-from ringback.statements import admission, deliveries, items, jobs, sessions
+from ringback.statements import admission, approvals, deliveries, items, jobs, sessions
 from ringback.statements.admission import NewJob
 from ringback.statements.items import Message
 from tests.integration.model.story import GATEWAYS, TOOLS, Conversation, Story
@@ -31,13 +31,24 @@ class GatewayRules(Story):
     """admit, deliver, acknowledge, rebuild, resume, end."""
 
     @precondition(believes)
-    @rule(which=some, tool=some, what=st.sampled_from(["published", "published", "not published", "refused"]))
-    def admit(self, which: int, tool: int, what: str) -> None:
+    @rule(
+        which=some,
+        tool=some,
+        what=st.sampled_from(["published", "published", "not published", "refused"]),
+        beside=st.sampled_from(["runs", "runs", "joins", "asks"]),
+    )
+    def admit(self, which: int, tool: int, what: str, beside: str = "runs") -> None:
+        """A call that joins another, or asks, is announced to workers all the same: they must leave it."""
         each, announced = self.pick(self.conversations, which), self.pick(TOOLS, tool)
         job, call, position = UUID(int=self.number() << 64), f"call_{self.number()}", each.position + 1
-        new = NewJob(job, each.session, call, "resp_1", announced.name, {}, announced, f"item_{call}", position)
+        waits = {} if what == "refused" else self.waiting(each, beside, tool)
+        new = NewJob(
+            job, each.session, call, "resp_1", announced.name, {}, announced, f"item_{call}", position, **waits
+        )
         found = self.real.ids(admission.admit(new, each.gateway, each.epoch, REFUSED if what == "refused" else None))
-        assert found == self.expected.admit(job, each.session, each.gateway, each.epoch, call, announced, position)
+        owner = each.session, each.gateway, each.epoch
+        asks, first = new.needs_approval, new.joined_to
+        assert found == self.expected.admit(job, *owner, call, announced, position, joined_to=first, asks=asks)
         self.count("admit", found)
         if found:
             each.position = position
@@ -46,6 +57,23 @@ class GatewayRules(Story):
                 self.expected.refuse(job)
             elif what == "published":  # else its gateway died in between
                 self.messages.append(job)
+
+    def waiting(self, each: Conversation, beside: str, which: int) -> dict[str, Any]:
+        """What a call waits for, as fields of NewJob."""
+        others = [name for name, row in self.expected.jobs.items() if row.session == each.session]
+        if beside == "joins" and others:
+            return {"joined_to": self.pick(others, which)}
+        return {"needs_approval": True} if beside == "asks" else {}
+
+    @precondition(has_jobs)
+    @rule(job=some, approved=st.booleans(), is_asked=st.sampled_from([True, True, False]))
+    def decide(self, job: int, approved: bool, is_asked: bool) -> None:
+        """By a user who is asked about it, or by somebody who meant another one."""
+        asking = [name for name, row in self.expected.jobs.items() if row.approval == "requested"]
+        name = self.pick(asking if asking and is_asked else list(self.expected.jobs), job)
+        moved = self.real.ids(approvals.decide(name, "default", approved))
+        assert moved == self.expected.decide(name, approved)
+        self.count("decide", moved)
 
     @precondition(lambda self: believes(self) and has_jobs(self))
     @rule(which=some, job=some)

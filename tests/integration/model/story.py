@@ -12,21 +12,23 @@ from uuid import UUID
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from ringback.jobs import Effect
+from ringback.manners import Manners
 from ringback.statements import items, processes, sessions
 from ringback.tools import Announcement
 from tests.integration.model.expected import Session
-from tests.integration.model.expected_jobs import ExpectedJobs
+from tests.integration.model.expected_jobs import MODEL_TIMEOUT, ExpectedJobs
 from tests.integration.model.rows import RealRows
 
 T = TypeVar("T")
 GATEWAYS, WORKERS = ("gw-1", "gw-2"), ("w-1", "w-2")
 RESUME_SECONDS = 20.0
 SCHEMA = {"type": "object"}
+ASKS = Manners(approval_seconds=10.0)
 TOOLS = [
-    Announcement("look", "Look.", SCHEMA, timeout=4.0, retries=1),
-    Announcement("note", "Note.", SCHEMA, timeout=4.0, retries=2, effect=Effect.IDEMPOTENT),
-    Announcement("pay", "Pay.", SCHEMA, timeout=4.0, effect=Effect.AT_MOST_ONCE),
-    Announcement("book", "Book.", SCHEMA, timeout=4.0, retries=1, effect=Effect.AT_MOST_ONCE),
+    Announcement("look", "Look.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, manners=ASKS),
+    Announcement("note", "Note.", SCHEMA, timeout=MODEL_TIMEOUT, retries=2, effect=Effect.IDEMPOTENT, manners=ASKS),
+    Announcement("pay", "Pay.", SCHEMA, timeout=MODEL_TIMEOUT, effect=Effect.AT_MOST_ONCE, manners=ASKS),
+    Announcement("book", "Book.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, effect=Effect.AT_MOST_ONCE, manners=ASKS),
 ]
 
 
@@ -170,6 +172,7 @@ class Story(RuleBasedStateMachine):
         self.an_outcome_is_written_once()
         self.every_attempt_was_a_claim_of_its_own()
         self.what_may_not_happen_twice_happened_at_most_once()
+        self.what_waits_for_a_yes_or_for_another_call_has_not_run()
         self.no_conversation_hears_an_answer_twice_or_another_ones()
         self.every_answer_is_ready_or_in_the_epoch_that_is_there()
 
@@ -189,6 +192,12 @@ class Story(RuleBasedStateMachine):
     def what_may_not_happen_twice_happened_at_most_once(self) -> None:
         for name, times in self.effects.items():
             assert times <= 1 or self.expected.jobs[name].effect != "at_most_once"
+
+    def what_waits_for_a_yes_or_for_another_call_has_not_run(self) -> None:
+        for name, job in self.expected.jobs.items():
+            assert job.may_run or (job.attempt, self.effects[name]) == (0, 0)
+            if job.joined_to is not None:
+                assert job.is_over or not self.expected.jobs[job.joined_to].is_over, "it was forgotten"
 
     def no_conversation_hears_an_answer_twice_or_another_ones(self) -> None:
         by_epoch: dict[tuple[UUID, int], set[str]] = {}
