@@ -30,11 +30,11 @@ from gateway.line import Line
 from gateway.presence import Presence
 from gateway.queues import Queues
 from gateway.reception import Reception
+from gateway.roster import Roster
 from gateway.routes import authenticated, router
 from gateway.settings import GatewaySettings
 from gateway.store import Store, open_engine
 from gateway.webhooks import Webhooks
-from ringback.agents import load_agents
 from ringback.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,7 @@ GIVE_UP_MS = 15_000
 
 def create_app(settings: GatewaySettings) -> FastAPI:
     """The gateway as an ASGI application; raises ConfigurationError where the agents are wrong."""
-    agents = load_agents(settings.agents_folder)
-    if settings.default_agent not in agents:
-        known = ", ".join(agents)
-        raise ConfigurationError(f"RINGBACK_DEFAULT_AGENT={settings.default_agent} is none of the agents: {known}")
+    agents = Roster(settings.agents_folder, settings.default_agent)
     gateway_id = f"gateway-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
     @asynccontextmanager
@@ -82,9 +79,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
             app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
             webhooks = Webhooks(store, lambda: agents)
-            await stack.enter_async_context(
-                _running(keeper.renew, keeper.sweep, inbox.listen, inbox.look, queues.watch, webhooks.send)
-            )
+            await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
+            await stack.enter_async_context(_running(queues.watch, webhooks.send, agents.keep_current))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -52,7 +52,8 @@ SENTENCES = {
 class Reception:
     """How a session begins and ends here."""
 
-    agents: dict[str, Agent]
+    agents: Mapping[str, Agent]
+    """Those of now: their files may be changed while the gateway runs (`gateway.roster`)."""
     line: Line
     presence: Presence
     keeper: Keeper
