@@ -23,7 +23,7 @@ from ringback.statements import gates, jobs
 from ringback.tools import Tool
 from workers.later import Later
 from workers.logs import Seldom
-from workers.store import Store, first, transaction
+from workers.store import Store, count, first, transaction
 from workers.verdict import busy, unavailable
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Gates:
             return
         limits = self._limits[tool]
         try:
-            if limits.breaker_failures is not None and (end is not Ended.LEFT or is_probe):
+            if limits.breaker_failures is not None:
                 self._note(tool, limits, end, is_probe)
             if limits.concurrency is not None and (woken := first(self._engine, gates.wake_first(tool))):
                 self._later.publish(woken.id, woken.queue)
@@ -93,6 +93,10 @@ class Gates:
             _seldom.warning("the gate of %s did not hear of the end of a call: %s", tool, problem)
 
     def _note(self, tool: str, limits: Limits, end: Ended, is_probe: bool) -> None:
+        if end is not Ended.FAILED and not is_probe:
+            if end is Ended.ANSWERED:
+                count(self._engine, gates.answered(tool))
+            return
         with transaction(self._engine) as connection:
             gate, now = _locked(connection, tool, limits)
             changed = after(gate, limits, end, is_probe=is_probe, now=now)

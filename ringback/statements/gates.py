@@ -89,6 +89,14 @@ def keep(tool: str, gate: Gate) -> Update:
     )
 
 
+def answered(tool: str) -> Update:
+    """What `gates.after` says of an answer to a call that is no probe, at once: nothing is locked in the usual case."""
+    mine = (tool_gates.c.tenant == DEFAULT_TENANT) & (tool_gates.c.tool == tool)
+    return (
+        update(tool_gates).where(mine, tool_gates.c.failures > 0, tool_gates.c.open_until.is_(None)).values(failures=0)
+    )
+
+
 def put_off(job_id: UUID, pause: float) -> Update:
     """A call gets in line, for so many seconds. It costs no attempt, and moves no deadline.
 

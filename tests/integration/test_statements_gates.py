@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, update
 
-from ringback.gates import Gate
+from ringback.gates import Ended, Gate, after
 from ringback.jobs import Approval
+from ringback.manners import Limits
 from ringback.statements import gates, jobs
 from ringback.tables import tool_gates
 from tests.integration.statement_rows import ORDER, WEATHER, Rows, seconds_from_now, world
@@ -18,6 +19,8 @@ from tests.integration.two_connections import PATIENCE, Other, another, both_swe
 
 TOOL = WEATHER.name
 BURST = 4
+NOW = 1_000.0
+PROBED = Gate(1.0, NOW, failures=3, open_until=NOW, probe_until=NOW + 1)
 
 
 @pytest.fixture
@@ -174,6 +177,21 @@ def test_a_woken_call_whose_message_is_lost_is_published_by_a_sweeper(rows: Rows
     rows.run(gates.wake_first(TOOL))
     row = rows.job(job)
     assert row.publish_after > row.not_before
+
+
+@pytest.mark.parametrize("row", [Gate(1.0, NOW, failures=2), Gate(1.0, NOW), Gate(1.0, NOW, 3, NOW), PROBED])
+def test_an_answer_does_to_the_row_what_was_decided(rows: Rows, row: Gate) -> None:
+    gate(rows)
+    rows.count(gates.keep(TOOL, row))
+    rows.count(gates.answered(TOOL))
+    assert gate(rows) == after(row, Limits(breaker_failures=3), Ended.ANSWERED, is_probe=False, now=NOW)
+
+
+def test_an_answer_waits_for_nobody_where_there_is_nothing_to_change(rows: Rows, other: Other) -> None:
+    gate(rows)
+    rows.connection.execute(gates.lock(TOOL, BURST))
+    other.begins(gates.answered(TOOL))
+    other.commits()
 
 
 def test_a_gate_of_another_tool_is_not_written(rows: Rows) -> None:
