@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import CheckConstraint
 
 from gateway.reception import SENTENCES
-from ringback.jobs import DELIVERY_MOVES, MOVES, Delivery, JobState
+from ringback.jobs import DELIVERY_MOVES, JOINED_MOVES, MOVES, TERMINAL, Delivery, JobState
 from ringback.tables import metadata, sessions
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +21,11 @@ DOCS = ROOT / "docs"
 PAGE = (DOCS / "job-states.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```mermaid\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 EDGE = re.compile(r"^ +(\S+) --> (\S+): (\w+)$", re.MULTILINE)
-STATEMENT = re.compile(r"`(deliveries|items|jobs|processes|sessions|sweeps)\.(\w+)`")
+STATEMENT = re.compile(
+    r"`(admission|approvals|deliveries|gates|items|jobs|processes|queues|sessions|sweeps|webhooks)\.(\w+)`"
+)
 BORN = "[*]"
+WORK_MOVES = {**MOVES, JobState.PENDING: MOVES[JobState.PENDING] | JOINED_MOVES}
 # Where a session's end gets its reason: who says so, or what failed on the way to a next conversation.
 REASON = re.compile(r'(?:Over|Close|ClientGone|Reopen)\((?:\w+, )?"(\w+)"|end_reason=.*?"(\w+)"|why_closed = "(\w+)"')
 
@@ -44,13 +47,17 @@ def in_order(moves: Mapping[StrEnum, frozenset[StrEnum]], states: type[StrEnum])
 
 
 @pytest.mark.parametrize(
-    ("number", "moves", "states"), [(0, MOVES, JobState), (1, DELIVERY_MOVES, Delivery)], ids=["state", "delivery"]
+    ("number", "moves", "states"), [(0, WORK_MOVES, JobState), (1, DELIVERY_MOVES, Delivery)], ids=["state", "delivery"]
 )
 def test_the_page_draws_each_move_that_the_code_allows_and_no_other(
     number: int, moves: Mapping[StrEnum, frozenset[StrEnum]], states: type[StrEnum]
 ) -> None:
     drawn = [(edge.old, edge.new) for edge in edges(number) if edge.old != BORN]
     assert drawn == in_order(moves, states)
+
+
+def test_a_job_is_born_waiting_or_over() -> None:
+    assert [edge.new for edge in edges(0) if edge.old == BORN] == ["pending", *(s for s in JobState if s in TERMINAL)]
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
