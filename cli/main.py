@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from cli import jobs, sessions, tools
+from cli import agents, jobs, sessions, tools
 from ringback.errors import ConfigurationError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(jobs.app, name="jobs", help="What was asked for, and what became of it.")
 app.add_typer(sessions.app, name="sessions", help="The conversations.")
+app.add_typer(agents.app, name="agents", help="Who the model is in a conversation.")
 app.add_typer(tools.app, name="tools", help="What can be called; one called by hand.")
 
 # Libraries that tell of every request: a health check every few seconds is no news.

@@ -9,7 +9,20 @@ import pytest
 
 from cli.main import main
 
-COMMANDS = ["demo", "up", "gateway", "worker", "simulator", "migrate", "jobs", "sessions", "token"]
+COMMANDS = [
+    "demo",
+    "up",
+    "gateway",
+    "worker",
+    "simulator",
+    "migrate",
+    "jobs",
+    "sessions",
+    "tools",
+    "new-tool",
+    "agents",
+    "token",
+]
 
 GOOD_SETTINGS = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",

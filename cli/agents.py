@@ -1,0 +1,111 @@
+"""`ringback agents`: check agents' files before a gateway does, and look at them.
+
+Everything but typer is imported inside functions: `ringback --help` waits for no library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.reading import refuse
+
+if TYPE_CHECKING:
+    from ringback.agents import Agent
+
+app = typer.Typer(name="agents", help="Check agents' files, and look at them.", no_args_is_help=True)
+
+WRONG = 1
+"""The exit code of a check that found something wrong; a warning is none."""
+
+Folder = Annotated[
+    Path, typer.Argument(help="The folder of the agents' TOML files.", envvar="RINGBACK_AGENTS", show_default=True)
+]
+HERE = Path("agents")
+
+
+@app.command("check")
+def check_agents(folder: Folder = HERE) -> None:
+    """Check each agent's file.
+
+    Says of each that it is ok, or what is wrong with it. Warns of tools that nothing in RINGBACK_TOOL_MODULES
+    declares, of a webhook whose secret is not set here, and of a default agent that is not there.
+    """
+    from ringback.agents import load_agent
+    from ringback.errors import ConfigurationError
+
+    paths = sorted(folder.glob("*.toml"))
+    if not paths:
+        refuse(f"{folder} holds no agent: write one, such as {folder / 'demo.toml'}")
+    tools = _tools()
+    wrong = 0
+    for path in paths:
+        try:
+            agent = load_agent(path)
+        except ConfigurationError as problem:
+            wrong += 1
+            typer.echo(str(problem))
+            continue
+        typer.echo(f"{path}: ok")
+        for warning in _warnings(agent, tools):
+            typer.echo(f"{path}: warning: {warning}")
+    _warn_of_the_default(folder)
+    if wrong:
+        raise typer.Exit(WRONG)
+
+
+@app.command("list")
+def list_agents(folder: Folder = HERE) -> None:
+    """List agents, with their models and tools."""
+    from rich.text import Text
+
+    from cli.tables import console, print_rows, printable
+    from ringback.agents import load_agents
+
+    rows = [
+        {
+            "AGENT": Text(agent.name, no_wrap=True),
+            "MODEL": Text(printable(agent.model), no_wrap=True),
+            "VOICE": Text(printable(agent.voice or "–"), no_wrap=True),
+            "SPEAKS": Text(", ".join(agent.output_modalities), no_wrap=True),
+            "WEBHOOK": Text("yes" if agent.webhook else "–"),
+            "TOOLS": Text(printable(", ".join(agent.tools) or "–")),
+        }
+        for agent in load_agents(folder).values()
+    ]
+    print_rows(console(), rows)
+
+
+def _warnings(agent: Agent, tools: frozenset[str] | None) -> Iterator[str]:
+    import os
+
+    from gateway.roster import unsigned
+
+    missing = sorted({name for name in agent.tools if name != "*"} - tools) if tools is not None else []
+    if missing:
+        yield f"nothing in RINGBACK_TOOL_MODULES declares {', '.join(missing)}; it is offered where a worker serves it"
+    if (unset := unsigned(agent, os.environ)) is not None:
+        yield f"{unset}; a gateway without it does not start"
+
+
+def _tools() -> frozenset[str] | None:
+    """The names of the tools that are declared here; None, and a word about it, where they cannot be had."""
+    from cli.declared import declared_tools
+    from ringback.errors import ConfigurationError
+
+    try:
+        return frozenset(declared_tools())
+    except ConfigurationError as problem:
+        typer.echo(f"ringback: the agents' tools are not checked: {problem}", err=True)
+        return None
+
+
+def _warn_of_the_default(folder: Path) -> None:
+    import os
+
+    default = os.environ.get("RINGBACK_DEFAULT_AGENT", "demo")
+    if not (folder / f"{default}.toml").exists():
+        typer.echo(f"{folder}: warning: RINGBACK_DEFAULT_AGENT={default} is none of the agents; no gateway starts so")
