@@ -50,7 +50,8 @@ class Held(Generic[T]):
             if hold is not None:
                 hold.close()
             hold = self._hold = _Hold(self._name, self._opened)
-        return await asyncio.shield(hold.ready)
+        await asyncio.wait({hold.ready})
+        return hold.ready.result()
 
     def drop(self, value: T) -> None:
         """It is broken: close it, unless it has been replaced already."""
