@@ -67,6 +67,8 @@ class Session:
         self._changed = asyncio.Event()
         self._held: deque[str | bytes] = deque()
         self._held_chars = 0
+        self._told: set[tuple[Any, ...]] = set()
+        """What was last heard of calls that go on."""
         self._epochs = Epochs(line, self)
         self._deeds = Deeds(line, beginning, client, self._epochs)
 
@@ -213,20 +215,24 @@ class Session:
                 outcome = from_row(**outcome_of(row))
                 told = link.brain.deliver(row.id, row.call_id, row.tool, outcome, time.monotonic())
                 await self.perform(link, told)
-            if not rows and not await self._heard_progress(link):
+            if not rows and not await self._heard_news(link):
                 await self._deeds.hang_up_unless_ours()
 
-    async def _heard_progress(self, link: Link) -> bool:
-        """What running calls say of themselves; False where there is none, and the bell was about something else."""
+    async def _heard_news(self, link: Link) -> bool:
+        """Of calls that go on; False where there is none, and the bell was about something else."""
         if link.brain.is_idle:
             return False
         try:
             rows = await self._line.store.rows(jobs.progress_in(self.beginning.session_id))
         except (SQLAlchemyError, OSError):
             return True  # it was a hint
+        told, self._told = self._told, {(row.id, row.progress, row.is_approved) for row in rows}
         for row in rows:
-            await self.perform(link, link.brain.progressed(row.id, row.progress))
-        return bool(rows)
+            if row.is_approved:
+                await self.perform(link, link.brain.approved(row.id, time.monotonic()))
+            if row.progress is not None:
+                await self.perform(link, link.brain.progressed(row.id, row.progress))
+        return told != self._told
 
     async def _take_ready(self, link: Link) -> Sequence[Any]:
         """What is ready; and where there is nothing, what was taken without our hearing of it. The brain knows."""

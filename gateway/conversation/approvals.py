@@ -34,6 +34,14 @@ class Approvals:
             return [SendToClient(self.ours("refused", _nothing_to_answer(event)))]
         return self.own.decide(call, now, approved=event["approved"])
 
+    def given(self, job_id: UUID, now: float) -> bool:
+        """Somebody else has said yes to this call; False where nobody waited for it."""
+        call = self.board.by_job(job_id)
+        if call is None or not call.waits_for_yes:
+            return False
+        call.may_begin(now, self.board.turn)
+        return True
+
     def _to_be_asked(self) -> list[Running]:
         return [] if self.own.asks_aloud else self.board.waiting_for_yes()
 

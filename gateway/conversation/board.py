@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -44,14 +44,19 @@ class Running:
     def age(self, now: float) -> float:
         return now - self.began_at
 
+    def may_begin(self, now: float, turn: int) -> None:
+        """It has its yes: it begins now, and what it returns is no late news."""
+        self.waits_for_yes = False
+        self.began_at, self.turn, self.told_at = now, turn, None
+
 
 @dataclass(slots=True)
 class Board:
     """Every call that is under way, the oldest first; and in which of the user's turns the conversation is."""
 
     turn: int = 0
-    _speaks: bool = False
-    """The present turn is spoken, and goes on."""
+    _is_counted: bool = False
+    """What the server takes in next has been counted, or is no turn of the user's."""
     _running: dict[str, Running] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -60,16 +65,25 @@ class Board:
     def __iter__(self) -> Iterator[Running]:
         return iter(list(self._running.values()))
 
+    def go_on_from(self, earlier: Board) -> None:
+        """Begin where the board of an earlier epoch stands; what becomes of that one from now on does not matter."""
+        self.turn, self._is_counted = earlier.turn, earlier._is_counted
+        self._running = {call_id: replace(each) for call_id, each in earlier._running.items()}
+
     def user_turn(self, *, aloud: bool = False) -> None:
         """The user has begun to say something, or has typed it."""
         self.turn += 1
-        self._speaks = aloud
+        self._is_counted = aloud
+
+    def silence(self) -> None:
+        """The user has said nothing for so long that the server takes that in (`idle_timeout_ms`)."""
+        self._is_counted = True
 
     def committed(self) -> None:
         """A turn of the user's was taken in: where nobody heard it begin, it counts from here (push to talk)."""
-        if not self._speaks:
+        if not self._is_counted:
             self.turn += 1
-        self._speaks = False
+        self._is_counted = False
 
     def began(self, running: Running) -> None:
         self._running[running.call_id] = running
@@ -80,6 +94,19 @@ class Board:
 
     def by_job(self, job_id: UUID) -> Running | None:
         return next((each for each in self if each.job_id == job_id), None)
+
+    def by_call(self, call_id: str) -> Running | None:
+        return self._running.get(call_id)
+
+    def keep(self, call_ids: Container[str]) -> None:
+        """Forget what is not among these: the conversation that asked for it is gone, and no row tells of it."""
+        self._running = {call_id: each for call_id, each in self._running.items() if call_id in call_ids}
+
+    def unwant(self, running: Running) -> None:
+        """It was cancelled: nothing is brought up of it, nor of what waits for its end."""
+        for each in self:
+            if each is running or each.joined_to == running.job_id:
+                each.is_unwanted = True
 
     def same(self, name: str, arguments: Any) -> Running | None:
         """The call of this name and with these arguments that really runs, and is still wanted."""

@@ -6,7 +6,7 @@ Its doors are plain functions, each of which returns a list of actions:
     receive_client(frame, now)   a frame of the client that passed the policy
     remember(past, now)          what earlier epochs hold, once `wants_past` is true
     deliver(job_id, …, now)      the outcome of a job, marked as sent
-    progressed(job_id, note)     what a running job says of itself
+    progressed(job_id, note)     what a running job says of itself; `approved(job_id, now)`: what somebody says of one
     tick(now)                    time has passed; `wake_at(now)` says when it matters
     cut(reason, now)             the connection is gone; `carry(now)` is for the brain of the next epoch
 """
@@ -42,13 +42,12 @@ from gateway.conversation.log import ItemLog
 from gateway.conversation.opening import Opening
 from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import Past
-from gateway.conversation.renderings import Circumstances, render
+from gateway.conversation.renderings import Circumstances
 from gateway.conversation.speaking import Speaking
 from gateway.conversation.view import ClientView, response_cut
 from gateway.conversation.words import Words
 from gateway.policy import OURS, ClientFrame
 from ringback.agents import Agent
-from ringback.manners import Manners
 from ringback.outcomes import Outcome
 from ringback.tools import Announcement
 
@@ -88,6 +87,7 @@ class Conversation:
         self._log = carried.log or ItemLog()
         self._view = ClientView(str(session_id))
         self._board = board = Board()
+        board.go_on_from(carried.board)
         self._floor = floor = Floor(agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds)
         offered = [tool.for_model() for tool in tools.values()]
         guard, own = Guard(agent), OwnTools(board, asks_aloud="approvals" not in wants)
@@ -134,7 +134,7 @@ class Conversation:
         if not self.is_open:
             return self._open(event, now)
         is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
-        actions = [*self._client.heard(event), *self._listen(event, now)]
+        actions = [*self._client.heard(event), *self._hearing.hear(event, self._log, now)]
         if event.get("type") == "error":
             return [*actions, *self._errors.hear(event, now), *self._speak(now)]
         visible = None if is_ours else self._view.show(event)
@@ -162,9 +162,9 @@ class Conversation:
         if self._carried.log is None:
             self._log = ItemLog(past.messages, past.places)
         actions = self._opening.tell(past.items(self._reading))
+        self._board.keep({call.call_id for call in past.calls})
         for call in past.calls:
-            self._calls.remember(call, now)
-            self._news += self._answers.remember(call, self._reading, now)
+            self._news += self._answers.remember(self._calls.remember(call, now), self._reading, now)
         self._news += self._approvals.still_wanted(now)
         waits = self._carried.user_waits
         if past.user_waits if waits is None else waits:
@@ -173,6 +173,8 @@ class Conversation:
 
     def cut(self, reason: str, now: float) -> list[Action]:
         """The connection is gone, and what ran on it with it: keep what was said of it, and tell the client."""
+        if self._floor.is_saying_word:
+            self._speaking.words.unsaid()
         said = self._log.unfinished()
         actions: list[Action] = [KeepMessages(said)] if said else []
         if self._floor.active is not None:
@@ -187,6 +189,7 @@ class Conversation:
         return Carried(
             has_past=True,
             log=self._log,
+            board=self._board,
             unheard=self._client.unheard,
             client_session=self._client.settings.session,
             untold=self._floor.unheard(),
@@ -197,6 +200,7 @@ class Conversation:
         """What it began with has changed: an earlier epoch went on while this one was being opened."""
         self._is_outdated = carried.client_session != self._client.settings.session
         self._carried, self._client.settings.session = carried, carried.client_session
+        self._board.go_on_from(carried.board)
 
     def is_quiet(self, now: float) -> bool:
         """Nobody speaks, and nobody is about to."""
@@ -220,12 +224,12 @@ class Conversation:
 
     def deliver(self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float) -> list[Action]:
         """A job's answer enters the conversation, even while a response runs; speaking of it is another matter."""
-        call, reading = self._board.ended(call_id), self._reading
-        if call is not None:
-            late, unwanted = self._board.is_late(call), call.is_unwanted
-            reading = replace(reading, age=call.age(now), is_late=late, is_unwanted=unwanted)
-        rendering = render(outcome, call.manners if call else Manners(), reading)
+        rendering = self._calls.answered(call_id, outcome, self._reading, now)
         return [*self._answers.give(job_id, call_id, tool, outcome.state, rendering, now), *self._speak(now)]
+
+    def approved(self, job_id: UUID, now: float) -> list[Action]:
+        """Somebody else has said yes to a call: nobody needs to be asked any more."""
+        return self._speak(now) if self._approvals.given(job_id, now) else []
 
     def progressed(self, job_id: UUID, note: str) -> list[Action]:
         """What a running job last said of itself: a client that wants to hears of it, and so does the next word."""
@@ -274,13 +278,6 @@ class Conversation:
             *(SendToModel(event) for event in self._client.unheard.again()),
             *self._speak(now),
         ]
-
-    # — what an event means to us —
-
-    def _listen(self, event: Event, now: float) -> list[Action]:
-        said = self._log.hear(event)
-        kept: list[Action] = [KeepMessages(said)] if said else []
-        return [*kept, *self._hearing.react(event, self._log, now)]
 
     # — speaking —
 

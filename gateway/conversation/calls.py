@@ -18,10 +18,11 @@ from gateway.conversation.board import Board, Running
 from gateway.conversation.guard import Guard
 from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import PastCall
+from gateway.conversation.renderings import Circumstances, Rendering, render
 from ringback.agents import Agent
 from ringback.declaring import OURS
 from ringback.jobs import CancelReason, Effect
-from ringback.manners import OnDuplicate
+from ringback.manners import Manners, OnDuplicate
 from ringback.outcomes import Outcome, failed
 from ringback.statements.admission import QUEUE_WAIT_SECONDS, NewJob
 from ringback.tools import Announcement
@@ -83,11 +84,29 @@ class Calls:
             actions += self._decide(item, response_id, tool, now, refusal)
         return actions
 
-    def remember(self, call: PastCall, now: float) -> None:
-        """A call of an earlier epoch: it is no news, and is under way until its answer is there."""
+    def remember(self, call: PastCall, now: float) -> PastCall:
+        """A call of an earlier epoch: it is no news, and is under way until its answer is there.
+
+        Returns it with what is known here and in no row.
+        """
         self._known.add(call.call_id)
-        if call.outcome is None:
+        if call.outcome is not None:
+            ended = self.board.ended(call.call_id)
+            return replace(call, is_unwanted=True) if ended is not None and ended.is_unwanted else call
+        known = self.board.by_call(call.call_id)
+        if known is None:
             self.board.began(call.running(self.board.turn, now))
+        elif known.waits_for_yes and not call.waits_for_yes:
+            known.may_begin(now, self.board.turn)
+        return call
+
+    def answered(self, call_id: str, outcome: Outcome, reading: Circumstances, now: float) -> Rendering:
+        """The answer of a call is there: how it is put into the conversation."""
+        call = self.board.ended(call_id)
+        if call is None:
+            return render(outcome, Manners(), reading)
+        late, unwanted = self.board.is_late(call), call.is_unwanted
+        return render(outcome, call.manners, replace(reading, age=call.age(now), is_late=late, is_unwanted=unwanted))
 
     def _decide(
         self,
@@ -127,7 +146,7 @@ class Calls:
         if same is not None and rule is OnDuplicate.REJECT:
             return [RecordCall(job, _running_already(job.name))]
         if same is not None and rule is OnDuplicate.REPLACE:
-            same.is_unwanted = True
+            self.board.unwant(same)
             actions.append(Cancel(same.job_id, CancelReason.REPLACED))
         joined_to = same.job_id if same is not None and rule is OnDuplicate.JOIN else None
         needs_yes = tool.manners.requires_approval and joined_to is None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversation.actions import Event
+from gateway.conversation.board import Board
 from gateway.conversation.log import ItemLog
 from gateway.conversation.unheard import Unheard
 
@@ -20,6 +21,7 @@ class Carried:
     Args:
         has_past: earlier epochs hold something that the next conversation must be told.
         log: what was said; None where this process has heard nothing yet, and the rows have to tell.
+        board: what is under way, and what is known of it beside its row.
         unheard: what the client has said and no server has confirmed.
         client_session: what the client has set of its session.
         untold: the calls whose results nobody has told the user yet.
@@ -28,6 +30,7 @@ class Carried:
 
     has_past: bool = False
     log: ItemLog | None = None
+    board: Board = field(default_factory=Board)
     unheard: Unheard = field(default_factory=Unheard)
     client_session: Event = field(default_factory=dict)
     untold: frozenset[str] = frozenset()

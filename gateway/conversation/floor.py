@@ -114,6 +114,11 @@ class Floor:
         return not (self.active or creates or self._unseen or self._auto_until > now)
 
     @property
+    def is_saying_word(self) -> bool:
+        """A word of ours is being said, or was asked for."""
+        return self._word is not None or any(create.is_word for create in self._creates)
+
+    @property
     def is_idle(self) -> bool:
         """No call is running whose answer this conversation waits for."""
         return not self._running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.conversation.actions import Action, Cancel, Event, RecordCall
+from gateway.conversation.actions import Action, Cancel, Event, KeepMessages, RecordCall
 from gateway.conversation.answers import Answers
 from gateway.conversation.board import Board
 from gateway.conversation.calls import Calls
@@ -24,8 +24,13 @@ class Hearing:
     calls: Calls
     answers: Answers
 
-    def react(self, event: Event, log: ItemLog, now: float) -> list[Action]:
-        """What is to be done about an event; most are of no concern here."""
+    def hear(self, event: Event, log: ItemLog, now: float) -> list[Action]:
+        """What is said is kept; and what is to be done about the event, which is nothing about most."""
+        said = log.hear(event)
+        kept: list[Action] = [KeepMessages(said)] if said else []
+        return [*kept, *self._react(event, log, now)]
+
+    def _react(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         kind = event.get("type")
         if kind == "response.created" and in_conversation(event):
             self.floor.response_created(str((event.get("response") or {}).get("id")), tag_of(event))
@@ -44,17 +49,24 @@ class Hearing:
             return self._barged_in(now)
         if kind == "input_audio_buffer.committed":
             self.board.committed()
-        elif kind in ("input_audio_buffer.speech_stopped", "input_audio_buffer.timeout_triggered"):
+        elif kind == "input_audio_buffer.speech_stopped":
+            self.floor.speech_stopped(now)
+        elif kind == "input_audio_buffer.timeout_triggered":
+            self.board.silence()
             self.floor.speech_stopped(now)
         return []
 
     def _barged_in(self, now: float) -> list[Action]:
-        """The user begins to speak: work goes on, but for what is not wanted in that case."""
+        """The user begins to speak: work goes on, but for what is not wanted in that case.
+
+        What waits for a yes goes on waiting: it may be the yes.
+        """
         self.floor.speech_started(now)
         self.board.user_turn(aloud=True)
-        unwanted = [each for each in self.board.wanted() if each.manners.on_barge_in is OnBargeIn.CANCEL]
+        meant = [each for each in self.board.wanted() if each.manners.on_barge_in is OnBargeIn.CANCEL]
+        unwanted = [each for each in meant if not each.waits_for_yes]
         for each in unwanted:
-            each.is_unwanted = True
+            self.board.unwant(each)
         return [Cancel(each.job_id, CancelReason.BARGE_IN) for each in unwanted]
 
     def _placed(self, actions: list[Action], log: ItemLog) -> list[Action]:

@@ -89,9 +89,8 @@ class OwnTools:
         return self._answer(self._meant(self.board.waiting_for_yes(), which), arguments.get("approved"), now)
 
     def decide(self, running: Running, now: float, *, approved: bool) -> list[Action]:
-        """The user's word on a call that waited for it: it begins now, and what it returns is no late news."""
-        running.waits_for_yes = False
-        running.began_at, running.turn, running.told_at = now, self.board.turn, None
+        """The word on a call that waited for it."""
+        running.may_begin(now, self.board.turn)
         return [Decide(running.job_id, approved)]
 
     def _wanted(self, now: float) -> frozenset[str]:
@@ -106,7 +105,7 @@ class OwnTools:
         if not meant:
             return failed("nothing_to_cancel", "No such function is running. Its result may be there already."), []
         for each in meant:
-            each.is_unwanted = True
+            self.board.unwant(each)
         names = ", ".join(each.name for each in meant)
         return succeeded({"cancelled": names}), [Cancel(each.job_id, CancelReason.CALLER) for each in meant]
 
@@ -119,6 +118,8 @@ class OwnTools:
         if not answered:
             return failed("not_answered", "The user has not answered yet. Ask them, and wait for what they say."), []
         actions = [action for each in answered for action in self.decide(each, now, approved=approved)]
+        for each in answered if not approved else ():
+            self.board.unwant(each)  # The answer to this very call tells of it.
         names = ", ".join(each.name for each in answered)
         return succeeded({"approved" if approved else "denied": names}), actions
 

@@ -22,7 +22,7 @@ from gateway.conversation.actions import Event
 from gateway.conversation.board import Running
 from gateway.conversation.log import NOT_TRANSCRIBED
 from gateway.conversation.renderings import Circumstances, Rendering, render
-from ringback.jobs import Approval, Delivery, JobState, output_item_id
+from ringback.jobs import Approval, CancelReason, Delivery, JobState, output_item_id
 from ringback.manners import Manners
 from ringback.outcomes import Outcome, from_row
 from ringback.statements.items import Message
@@ -34,6 +34,8 @@ MAX_ID_CHARS = 32
 """The Realtime API refuses longer ids; an item whose own is longer gets a new one."""
 AT_THE_END = 2**62
 """The place of a call that was recorded without one."""
+UNWANTED = frozenset({CancelReason.CALLER, CancelReason.BARGE_IN, CancelReason.REPLACED})
+"""Whoever cancelled it knows: nobody needs to be told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,11 @@ class PastCall:
     """Nobody has told the user of its result."""
     manners: Manners = field(default_factory=Manners)
     age: float = 0.0
-    """Seconds since it was asked for."""
+    """Seconds from when it was asked for: until now, or until its answer was there, where that has been told."""
     is_late: bool = False
     """The user has said something since."""
+    is_unwanted: bool = False
+    """It was cancelled by the caller, or on their account."""
     waits_for_yes: bool = False
     joined_to: UUID | None = None
 
@@ -67,16 +71,18 @@ class PastCall:
             arguments=self.arguments,
             manners=self.manners,
             began_at=now - self.age,
-            turn=turn,
+            turn=turn - 1 if self.is_late else turn,
             joined_to=self.joined_to,
             waits_for_yes=self.waits_for_yes,
+            is_unwanted=self.is_unwanted,
         )
 
     def rendering(self, reading: Circumstances) -> Rendering | None:
         """Its answer, as this conversation is told it; None while there is none."""
         if self.outcome is None:
             return None
-        return render(self.outcome, self.manners, replace(reading, age=self.age, is_late=self.is_late))
+        now = replace(reading, age=self.age, is_late=self.is_late, is_unwanted=self.is_unwanted)
+        return render(self.outcome, self.manners, now)
 
     def events(self, reading: Circumstances) -> list[Event]:
         """The items to create: the call, and its output where there is one."""
@@ -140,6 +146,8 @@ class Replayed:
 def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str]) -> PastCall:
     enters = row.delivery == Delivery.REPLAYED and row.delivered_epoch == epoch
     position = AT_THE_END if row.position is None else row.position
+    # Nothing was said since: whoever was to tell of it did not come to speak.
+    is_news = enters and (row.call_id in unheard or spoken["assistant"] <= (row.answer_position or 0))
     return PastCall(
         job_id=row.id,
         position=position,
@@ -149,11 +157,12 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str])
         tool=row.tool,
         arguments=row.arguments,
         outcome=from_row(**outcome_of(row)) if enters else None,
-        # Nothing was said since: whoever was to tell of it did not come to speak.
-        is_news=enters and (row.call_id in unheard or spoken["assistant"] <= (row.answer_position or 0)),
+        is_news=is_news,
         manners=Manners.from_data(row.manners),
-        age=float(row.age),
+        # What was told in time does not go out of date afterwards.
+        age=float(row.took if enters and not is_news else row.age),
         is_late=position < spoken["user"],
+        is_unwanted=row.cancel_reason in UNWANTED,
         waits_for_yes=row.state == JobState.PENDING and row.approval == Approval.REQUESTED,
         joined_to=row.joined_to,
     )

@@ -20,6 +20,10 @@ SOON_SECONDS = 5
 """An expected wait is told in steps of so many seconds: it is a guess."""
 
 
+Told = list[tuple[Running, float | None, float | None]]
+"""The calls that a word is about, and when each was told and asked about before."""
+
+
 @dataclass(slots=True)
 class Words:
     """Says in one conversation what its running calls want said.
@@ -37,7 +41,7 @@ class Words:
     instructions: str
     ours: Callable[[str, Event], Event]
     asks_aloud: bool = True
-    _under_way: dict[str, list[tuple[Running, float | None, float | None]]] = field(default_factory=dict)
+    _under_way: dict[str, Told] = field(default_factory=dict)
     """What the last word was to tell, and what had been told of it before."""
 
     def wake_at(self, now: float) -> float | None:
@@ -75,9 +79,16 @@ class Words:
     def refused(self, event_id: object, *, again: bool) -> bool:
         """The server did not take it: it may be due again. False where it was no word of ours."""
         told = self._under_way.pop(str(event_id), None)
-        for each, told_at, asked_at in told or () if again else ():
-            each.told_at, each.asked_at = told_at, asked_at
+        for running, told_at, asked_at in told or ():
+            running.asked_in_turn = None  # Nobody was asked, so nobody has said yes.
+            if again:
+                running.told_at, running.asked_at = told_at, asked_at
         return told is not None
+
+    def unsaid(self) -> None:
+        """The connection went before the last word was said: the next conversation may say it."""
+        for event_id in list(self._under_way):
+            self.refused(event_id, again=True)
 
     def _due_at(self, running: Running) -> float | None:
         if running.is_unwanted or not running.is_own:

@@ -135,6 +135,7 @@ def log_of_calls(session_id: UUID) -> Select[Any]:
             jobs.c.approval,
             jobs.c.joined_to,
             seconds_since(jobs.c.created_at).label("age"),
+            func.extract("epoch", jobs.c.finished_at - jobs.c.created_at).label("took"),
         )
         .where(jobs.c.session_id == session_id)
         .order_by(jobs.c.position.desc().nulls_first(), jobs.c.created_at.desc())

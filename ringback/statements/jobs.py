@@ -200,9 +200,10 @@ def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
 
 
 def progress_in(session_id: UUID) -> Select[Any]:
-    """What the running calls of a session last said of themselves: `id`, `progress`."""
-    return select(jobs.c.id, jobs.c.progress).where(
-        jobs.c.session_id == session_id, jobs.c.state == JobState.RUNNING, jobs.c.progress.is_not(None)
+    """What is to be heard of the live calls of a session: `id`, `progress`, and `is_approved`, by whomever."""
+    is_approved = jobs.c.approval.is_not_distinct_from(Approval.GRANTED)
+    return select(jobs.c.id, jobs.c.progress, is_approved.label("is_approved")).where(
+        jobs.c.session_id == session_id, jobs.c.state.in_(sorted(LIVE)), jobs.c.progress.is_not(None) | is_approved
     )
 
 

@@ -61,6 +61,17 @@ def test_with_a_yes_it_is_due_at_once_and_its_time_begins(rows: Rows) -> None:
     assert rows.steps(job) == ["pending/none", "pending/none", "running/none"], "the yes is a step of its own"
 
 
+def test_the_session_can_see_that_somebody_has_said_yes_and_what_a_running_call_says(rows: Rows) -> None:
+    rows.asking()
+    approved, (talks, token), (_, _) = rows.asking(), rows.running(), rows.running()
+    decision(rows, approved, True)
+    rows.count(jobs.note_progress(talks, token, "half"))
+    news = {row.id: (row.progress, row.is_approved) for row in rows.run(jobs.progress_in(rows.session))}
+    assert news == {approved: (None, True), talks: ("half", False)}
+    rows.run(jobs.claim(approved, "w"))
+    assert {row.id for row in rows.run(jobs.progress_in(rows.session))} == {approved, talks}
+
+
 def test_with_a_no_it_is_over_and_the_model_hears_why(rows: Rows) -> None:
     job = rows.asking()
     (row,) = rows.run(approvals.decide(job, "default", False))
@@ -164,7 +175,8 @@ def test_who_joins_a_call_that_waits_for_a_yes_asks_nobody_and_has_as_much_time_
     assert rows.job(second.id).approval is None
     assert rows.count(approvals.decide(second.id, "default", True)) == 0
     assert rows.count(approvals.decide(first.id, "default", True)) == 1
-    assert rows.job(second.id).deadline_at > rows.job(first.id).deadline_at
+    later = rows.job(second.id).deadline_at - rows.job(first.id).deadline_at
+    assert later.total_seconds() == pytest.approx(5, abs=0.01)
 
 
 def test_a_no_is_the_answer_to_all_that_have_joined(rows: Rows) -> None:

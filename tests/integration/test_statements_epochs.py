@@ -104,6 +104,7 @@ def test_a_rebuilt_conversation_takes_in_what_is_finished_and_nothing_else(rows:
     assert {row.id for row in rows.run(deliveries.take_ready(rows.session, "gw", 2))} == {running}
     calls = {row.id: row.delivered_epoch for row in rows.run(items.log_of_calls(rows.session))}
     assert calls == {ready: 2, sent: 2, running: 2}
+    assert all(0 <= row.took <= row.age for row in rows.run(items.log_of_calls(rows.session)))
     assert rows.steps(ready)[-1] == "succeeded/replayed"
 
 

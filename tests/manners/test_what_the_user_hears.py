@@ -27,6 +27,12 @@ def job(counter: Counter, caller: Caller, tool: str) -> Event:
     return found
 
 
+def is_withdrawn(counter: Counter, function: str) -> bool:
+    """The last tools that a model was offered are without this one."""
+    updates = [event for event in counter.line.upstream_frames() if event["type"] == "session.update"]
+    return function not in [tool["name"] for tool in updates[-1]["session"]["tools"]]
+
+
 async def test_one_moment_i_am_looking_and_then_the_result(counter: Counter, name: str) -> None:
     async with counter.line.call() as caller:
         await caller.ask(f"A report on {name}, please.")
@@ -181,6 +187,22 @@ async def test_a_client_is_asked_instead_where_it_wants_to_be(counter: Counter, 
         assert asked["job"]["arguments"] == {"name": name}
         await caller.send({"type": "ringback.approval.respond", "job_id": asked["job"]["id"], "approved": True})
         await asyncio.to_thread(counter.begun, name)
+        counter.let_go(name)
+        await caller.hear_words(found(name))
+
+
+async def test_a_yes_from_elsewhere_ends_the_question_and_a_no_that_comes_after_it_is_no_lie(
+    counter: Counter, name: str
+) -> None:
+    async with counter.line.call(ringback="jobs") as caller:
+        await caller.ask(f"Please close {name}.")
+        await caller.hear_words("I'm still waiting on that.")
+        asked = job(counter, caller, "close_account")
+        await asyncio.to_thread(counter.line.post, f"/v1/jobs/{asked['id']}/approve")
+        await asyncio.to_thread(counter.begun, name)
+        await asyncio.to_thread(eventually, lambda: is_withdrawn(counter, "answer_approval"), "the question to be over")
+        await caller.ask("no")
+        assert "I leave it" not in await caller.hear_answer()
         counter.let_go(name)
         await caller.hear_words(found(name))
 

@@ -143,6 +143,7 @@ def row(position: int | None, **columns: Any) -> SimpleNamespace:
         "approval": None,
         "joined_to": None,
         "age": 3.5,
+        "took": 1.5,
     }
     return SimpleNamespace(**(shown | columns))
 
@@ -189,3 +190,29 @@ def test_a_call_without_a_place_comes_last() -> None:
     past = Replayed([], [row(None), row(1)]).past(2)
     assert [call.position for call in past.calls] == [AT_THE_END, 1]
     assert past.places == [("item_1", 1)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_unwanted"),
+    [(None, False), ("operator", False), ("denied", False), ("caller", True), ("barge_in", True), ("replaced", True)],
+)
+def test_what_the_caller_wanted_cancelled_is_not_brought_up(reason: str | None, is_unwanted: bool) -> None:
+    (call,) = Replayed([], [row(3, state="running", delivery="none", cancel_reason=reason)]).past(2).calls
+    assert call.is_unwanted is is_unwanted
+    assert call.running(0, 0.0).is_unwanted is is_unwanted
+
+
+@pytest.mark.parametrize(
+    ("had_at", "told"),
+    [(5, "sunny"), (6, "out_of_date")],
+    ids=["it was told in time and does not go out of date", "nobody has told it, and by now it is"],
+)
+def test_a_result_goes_out_of_date_until_it_is_told(had_at: int, told: str) -> None:
+    late = row(3, answer_position=had_at, manners={"drop_after": 3.0}, took=1.5, age=3.5)
+    _, output = Replayed([spoken(6)], [late]).past(2).items()
+    assert told in output["output"]
+
+
+def test_a_running_call_is_late_where_the_user_has_spoken_since() -> None:
+    early, late = Replayed([spoken(4, "user")], [row(5, delivery="none"), row(3, delivery="none")]).past(2).calls
+    assert (early.running(7, 0.0).turn, late.running(7, 0.0).turn) == (7, 6)
