@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic, sleep
+from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -35,6 +37,7 @@ LOOK_SECONDS = 0.05
 LATE_SECONDS = 10.0
 """What a sweeper may take to see that the deadline has passed; then we wait no more."""
 END_REASON = "by_hand"
+COLUMNS = ("state", "result", "error", "cancel_reason", "progress", "finished_at")
 
 log = logging.getLogger(__name__)
 
@@ -42,26 +45,35 @@ log = logging.getLogger(__name__)
 def run_there(
     tool: Announcement, arguments: dict[str, Any], *, user: str, claims: dict[str, Any], note: Callable[[str], None]
 ) -> tuple[UUID, Outcome | None]:
-    """Have a worker call the tool: the job's id and its outcome, None where it did not come in time.
+    """Have a worker call the tool: the job's id and its outcome, None where nobody waits for it any more.
 
     Args:
         note: told each progress note that the tool reports.
     """
     stores = load(Stores)
-    with writing() as write, _session(write, user, claims) as (gateway_id, session_id):
+    seconds = admission.time_for(tool.timeout, tool.retries + 1)
+    with _asked_to_stop() as stop, writing() as write, _session(write, user, claims) as (gateway_id, session_id):
         job_id = uuid4()
         call = admission.NewJob(job_id, session_id, "call_by_hand", None, tool.name, arguments, tool)
         write(admission.admit(call, gateway_id, 1))
         _publish(stores.redis_url, job_id, tool.queue)
-        try:
-            row = _finished(write, gateway_id, job_id, admission.time_for(tool.timeout, tool.retries + 1), note)
-        except KeyboardInterrupt:
-            write(jobs.cancel(job_id, DEFAULT_TENANT))
-            raise
-        if row is None:
-            write(jobs.cancel(job_id, DEFAULT_TENANT))
-            return job_id, None
-        return job_id, from_row(**jobs.outcome_of(row))
+        row = _finished(write, gateway_id, job_id, seconds, note, stop)
+        if row is not None:
+            return job_id, from_row(**jobs.outcome_of(row))
+        write(jobs.cancel(job_id, DEFAULT_TENANT))
+        return job_id, None
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Event]:
+    """Set by Ctrl-C and SIGTERM. An exception of theirs may come where nobody passes it on, such as in a destructor."""
+    stop = Event()
+    before = {each: signal.signal(each, lambda *_: stop.set()) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @contextmanager
@@ -92,12 +104,14 @@ def _publish(redis_url: str, job_id: UUID, queue: str) -> None:
         celery.close()
 
 
-def _finished(write: Read, gateway_id: str, job_id: UUID, seconds: float, note: Callable[[str], None]) -> Any:
-    """The job's row once it is over, or None; the lease is renewed meanwhile."""
-    look = select(*(jobs_table.c[name] for name in ("state", "result", "error", "progress", "finished_at")))
+def _finished(
+    write: Read, gateway_id: str, job_id: UUID, seconds: float, note: Callable[[str], None], stop: Event
+) -> Any:
+    """The job's row once it is over; None if that takes too long, or nobody waits. The lease is renewed meanwhile."""
+    look = select(*(jobs_table.c[name] for name in COLUMNS))
     give_up = monotonic() + seconds + LATE_SECONDS
     renewed, noted = monotonic(), None
-    while monotonic() < give_up:
+    while monotonic() < give_up and not stop.is_set():
         (row,) = write(look.where(jobs_table.c.id == job_id))
         if row.progress and row.progress != noted:
             noted = row.progress
@@ -107,5 +121,5 @@ def _finished(write: Read, gateway_id: str, job_id: UUID, seconds: float, note: 
         if monotonic() - renewed > RENEW_SECONDS:
             write(processes.renew(gateway_id))
             renewed = monotonic()
-        sleep(LOOK_SECONDS)
+        stop.wait(LOOK_SECONDS)
     return None

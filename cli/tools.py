@@ -110,7 +110,7 @@ def _run_there(name: str, words: list[str], text: str | None, user: str, claims:
     tool = _announced(rows[name])
     arguments = given.arguments(tool, words, text)
     job_id, outcome = run_there(tool, arguments, user=user, claims=claims, note=_note)
-    typer.echo(f"job {job_id}: {outcome.state if outcome else 'not finished in time, and cancelled'}", err=True)
+    typer.echo(f"job {job_id}: {outcome.state if outcome else 'cancelled, as nobody waits for it any more'}", err=True)
     if outcome is None:
         raise typer.Exit(FAILED)
     _print_outcome(outcome)

@@ -165,8 +165,8 @@ class Line:
                     self._client_hears(event)
                 case RecordCall():
                     self._queue.append(lambda action=action: self._record(action))  # type: ignore[misc]
-                case Cancel(job_id):
-                    self.work.cancel(job_id)
+                case Cancel(job_id, why):
+                    self.work.cancel(job_id, why)
                 case Decide(job_id, approved):
                     self.work.decide(job_id, approved=approved)
                 case LetClientIn():

@@ -13,8 +13,8 @@ from cli.byhand import attempt
 from cli.rehearsal.talk import Talk, ToolCall
 from gateway.conversation.actions import Event, RecordCall
 from ringback.calls import Call
-from ringback.jobs import Effect, JobState
-from ringback.outcomes import Outcome, cancelled, from_row
+from ringback.jobs import CancelReason, Effect, JobState
+from ringback.outcomes import Outcome, from_row
 from ringback.tools import Tool
 from workers.results import MAX_NOTE_CHARS, clean_text
 from workers.verdict import Again
@@ -77,19 +77,20 @@ class Work:
         else:
             self._soon(job_id, from_row("cancelled", None, {"code": "approval_denied"}))
 
-    def cancel(self, job_id: UUID) -> None:
+    def cancel(self, job_id: UUID, reason: CancelReason) -> None:
         """Nobody waits for it any more. What must not run twice is told, and not stopped."""
         call = self._call(job_id)
+        outcome = from_row("cancelled", None, {"code": "cancelled"}, reason)
         call.cancelled.set()
         timer = self._asked.pop(job_id, None)
         if timer is not None:
             timer.cancel()
         task = self._tasks.get(job_id)
         if task is None:
-            self._soon(job_id, cancelled())
+            self._soon(job_id, outcome)
         elif self.tools[call.name].announcement.effect is not Effect.AT_MOST_ONCE:
             task.cancel()
-            self._soon(job_id, cancelled())
+            self._soon(job_id, outcome)
 
     def note_output(self, event: Event) -> None:
         """What the model is given to read, if that is what goes out to it."""
