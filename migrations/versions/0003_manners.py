@@ -216,7 +216,8 @@ def downgrade() -> None:
         "DROP COLUMN notify_after, DROP COLUMN notify_count, DROP COLUMN notified_at, DROP COLUMN put_off, "
         "ALTER COLUMN publish_after SET NOT NULL"
     )
-    op.execute("DROP INDEX ix_jobs_ran_in_queue; ALTER TABLE job_events DROP COLUMN approval")
+    op.execute("DROP INDEX ix_jobs_ran_in_queue, ix_jobs_running_of_tool, ix_jobs_waiting_in_queue")
+    op.execute("ALTER TABLE job_events DROP COLUMN approval")
     op.execute("ALTER TABLE sessions DROP COLUMN claims, DROP COLUMN has_webhook")
     op.execute("ALTER TABLE worker_tools ADD COLUMN say_after double precision")
     op.execute("UPDATE worker_tools SET say_after = (manners ->> 'say_after')::double precision")
