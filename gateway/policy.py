@@ -35,6 +35,8 @@ NULL_MEANS_OFF = frozenset({"turn_detection", "noise_reduction", "transcription"
 
 OURS = "rb_"
 """How the event_id of everything we send on our own account begins; a client's may not."""
+OUR_MARK = "ringback"
+"""The key of a response's metadata that is ours."""
 SERVER_ITEMS = "fco_"
 
 
@@ -230,6 +232,8 @@ def read(frame: str | bytes) -> ClientFrame | Refusal:
         return Refusal("invalid_value", f"event_id: choose one that does not begin with {OURS!r}.", event_id)
     if isinstance(known, CreateItem) and event["item"].get("id", "").startswith(SERVER_ITEMS):
         return Refusal("invalid_value", f"item.id: choose one that does not begin with {SERVER_ITEMS!r}.", event_id)
+    if isinstance(known, CreateResponse) and OUR_MARK in event.get("response", {}).get("metadata", {}):
+        return Refusal("invalid_value", f"response.metadata: choose a key other than {OUR_MARK!r}.", event_id)
     if isinstance(known, UpdateSession):
         empty = not event["session"]
         event["session"]["type"] = "realtime"

@@ -137,8 +137,8 @@ class Conversation:
         actions = [*self._client.heard(event), *self._hearing.hear(event, self._log, now)]
         if event.get("type") == "error":
             return [*actions, *self._errors.hear(event, now), *self._speak(now)]
-        visible = None if is_ours else self._view.show(event)
-        if visible is not None and (event.get("item") or {}).get("id") not in self._opening.seeded:
+        visible = self._view.show(event)
+        if visible is not None and not is_ours and (event.get("item") or {}).get("id") not in self._opening.seeded:
             actions.append(SendToClient(visible))
         return [*actions, *self._speak(now)]
 
@@ -269,13 +269,16 @@ class Conversation:
         self._client.note_session(session)
         self._log.hear({"type": "session.updated", "session": session})
         created = {"type": "session.created", "event_id": self._id("created"), "session": self._view.session(session)}
-        update = {"type": "session.update", "session": {"type": "realtime", **self._carried.client_session}}
+        session = {"type": "realtime", **self._carried.client_session}
+        update = self._ours("update", {"type": "session.update", "session": session})
+        if self._is_outdated:
+            self._client.settings.asked_ours(update)
         return [
             LetClientIn(session.get("id"), self._opening.expires_at),
             *([SendToClient(created)] if self._greets else []),
             *self._news,
-            *([SendToModel(self._ours("update", update))] if self._is_outdated else []),
-            *(SendToModel(event) for event in self._client.unheard.again()),
+            *([SendToModel(update)] if self._is_outdated else []),
+            *(SendToModel(event) for event in self._client.again()),
             *self._speak(now),
         ]
 

@@ -53,31 +53,38 @@ class Settings:
     """What the client sets of its session: it counts once the server has taken it."""
 
     session: Event
-    _asked: dict[str, Event | None] = field(default_factory=dict)
-    """By event id, in the order in which they went out; None stands for one of ours."""
+    _asked: list[tuple[str, Event | None]] = field(default_factory=list)
+    """By event id, in the order in which they went out; None stands for one of ours. A client may use an id twice."""
 
     def asked_ours(self, event: Event) -> None:
-        """A session.update of the server's own account goes out."""
-        self._asked[event["event_id"]] = None
+        """A session.update of our own goes out."""
+        self._asked.append((event["event_id"], None))
 
     @property
     def answers_ours(self) -> bool:
         """True where the next session.updated is about one of ours: no news for the client."""
-        return bool(self._asked) and next(iter(self._asked.values())) is None
+        return bool(self._asked) and self._asked[0][1] is None
 
     def asked(self, event: Event) -> None:
         """The client's session.update goes out."""
-        self._asked[event["event_id"]] = event["session"]
+        self._asked.append((event["event_id"], event["session"]))
+
+    @property
+    def oldest(self) -> str | None:
+        """The event id of the update that the server will answer next: they are answered in order."""
+        return self._asked[0][0] if self._asked else None
 
     def refused(self, event_id: object) -> None:
         """The server did not take it, not even in part."""
-        self._asked.pop(str(event_id), None)
+        refused = next((update for update in self._asked if update[0] == event_id), None)
+        if refused is not None:
+            self._asked.remove(refused)
 
     def taken(self) -> Event | None:
         """A session.updated came: what is set now, or None where the client had asked for nothing."""
         if not self._asked:
             return None
-        update = self._asked.pop(next(iter(self._asked)))
+        _, update = self._asked.pop(0)
         if update is None:
             return None
         self.session = merged(self.session, {key: value for key, value in update.items() if key != "type"})

@@ -48,7 +48,18 @@ class ClientSide:
             return []
         self.note_session(event.get("session") or {})
         settings = self.settings.taken()
-        return [KeepSettings(settings)] if settings is not None else []
+        if settings is None:
+            return []
+        self.unheard.in_force()
+        return [KeepSettings(settings)]
+
+    def again(self) -> list[Event]:
+        """What the client has said to a connection that was lost with it, for the next one."""
+        said = self.unheard.again()
+        for event in said:
+            if event["type"] == "session.update":
+                self.settings.asked(event)
+        return said
 
     def note_session(self, session: Event) -> None:
         """Who notices that the user's turn is over, by what the server says of the session."""

@@ -36,6 +36,8 @@ class Errors:
             return []  # What comes of it shows when the connection ends.
         if code == REFUSED:
             event_id = self.floor.create_refused(event_id, now)
+        elif event_id is None and str(error.get("param")).partition(".")[0] == "session":
+            event_id = self.client.settings.oldest  # Some rejections name no event (Realtime API, error codes).
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):
             self.client.refused(event_id)
             return [SendToClient({**event, "error": {**error, "event_id": None}})]

@@ -1,7 +1,8 @@
 """What a client has said and the model may not have: it is said again to the conversation that comes next.
 
-Audio is on its way until the server has committed it to an item, a typed message until its item is echoed. Whatever
-is still on its way when a connection ends is lost with it, so it is kept here until then, within a bound.
+Audio is on its way until the server has committed it to an item, a typed message until its item is echoed, a setting
+until it is in force. Whatever is still on its way when a connection ends is lost with it, so it is kept here until
+then, within a bound.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ MAX_SILENCE_CHARS = 64_000
 LEAST_CHARS = 640
 """Ten milliseconds: what a frame counts for at least, so that many tiny ones have a bound as well."""
 MAX_TYPED = 32
-"""Messages; a server echoes each within a round trip."""
+"""Messages and settings; a server echoes each within a round trip."""
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class Unheard:
         if kind == "input_audio_buffer.append":
             if event["audio"]:
                 self._keep(event, _weight(event))
-        elif kind in ("input_audio_buffer.commit", "conversation.item.create"):
+        elif kind in ("input_audio_buffer.commit", "conversation.item.create", "session.update"):
             self._keep(event, 0)
         elif kind == "input_audio_buffer.clear":
             self._drop_audio(len(self._sent))
@@ -55,6 +56,12 @@ class Unheard:
             self._committed()
         elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
             self._echoed((event.get("item") or {}).get("id"))
+
+    def in_force(self) -> None:
+        """The server has taken what the client set first."""
+        at = next((at for at, sent in enumerate(self._sent) if sent["type"] == "session.update"), None)
+        if at is not None:
+            self._drop(at)
 
     def refused(self, event_id: object) -> None:
         """The server wants none of this event: it would not want it the next time either."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversation.actions import Event
+from gateway.policy import OUR_MARK
 
 HIDDEN_ITEMS = frozenset(
     {
@@ -23,8 +24,6 @@ HIDDEN_ITEMS = frozenset(
     }
 )
 HIDDEN_PREFIXES = ("response.function_call_arguments.", "response.mcp_call", "mcp_list_tools.")
-OURS = "ringback"
-"""The key of a response's metadata that is ours."""
 HIDDEN_FIELDS = frozenset({"instructions", "tools", "tool_choice", "prompt", "tracing"})
 """Of a session and of a response."""
 
@@ -85,8 +84,8 @@ class ClientView:
 
     def _response(self, response: Event) -> Event:
         visible: dict[str, Any] = {key: value for key, value in response.items() if key not in HIDDEN_FIELDS}
-        if isinstance(response.get("metadata"), dict) and OURS in response["metadata"]:
-            visible["metadata"] = {key: value for key, value in response["metadata"].items() if key != OURS} or None
+        if isinstance(response.get("metadata"), dict) and OUR_MARK in response["metadata"]:
+            visible["metadata"] = {key: value for key, value in response["metadata"].items() if key != OUR_MARK} or None
         if isinstance(response.get("output"), list):
             visible["output"] = [
                 item for item in response["output"] if not (isinstance(item, dict) and item.get("type") in HIDDEN_ITEMS)

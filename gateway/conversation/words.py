@@ -14,7 +14,7 @@ from typing import Any
 from gateway.conversation.actions import Event
 from gateway.conversation.board import Board, Running
 from gateway.conversation.floor import Floor
-from gateway.conversation.view import OURS
+from gateway.policy import OUR_MARK
 
 SOON_SECONDS = 5
 """An expected wait is told in steps of so many seconds: it is a guess."""
@@ -72,7 +72,7 @@ class Words:
         response = {
             "instructions": f"{self.instructions.strip()}\n\n{text}",
             "tool_choice": "none",
-            "metadata": {OURS: create["event_id"]},
+            "metadata": {OUR_MARK: create["event_id"]},
         }
         return {**create, "response": response}
 
@@ -111,7 +111,7 @@ class Words:
 def tag_of(event: Event) -> str | None:
     """The event id of the word of ours that this response is, where it says so."""
     metadata = (event.get("response") or {}).get("metadata")
-    tag = metadata.get(OURS) if isinstance(metadata, dict) else None
+    tag = metadata.get(OUR_MARK) if isinstance(metadata, dict) else None
     return tag if isinstance(tag, str) else None
 
 

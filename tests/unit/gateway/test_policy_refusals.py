@@ -198,3 +198,10 @@ def test_a_refusal_is_an_error_event_that_names_the_clients_event() -> None:
 @pytest.mark.parametrize("frame", [{"type": "x" * 1_000_000}, {"type": "x", "event_id": "y" * 1_000_000}])
 def test_a_refusal_is_short_however_long_the_frame_was(frame: dict[str, str]) -> None:
     assert len(json.dumps(refusal(json.dumps(frame)).as_event("rb_1"))) < 1_000 + MAX_EVENT_ID_CHARS
+
+
+def test_a_client_cannot_mark_a_response_as_ours() -> None:
+    marked = {"type": "response.create", "event_id": "mine", "response": {"metadata": {"ringback": "rb_word_1_1"}}}
+    refused = refusal(json.dumps(marked))
+    assert (refused.code, refused.event_id) == ("invalid_value", "mine")
+    assert "'ringback'" in refused.message
