@@ -117,7 +117,7 @@ def test_the_bounds_of_the_floor_are_its_own() -> None:
 def test_the_gateways_own_functions_are_those_that_it_offers() -> None:
     assert [row[0] for row in table("function")] == sorted(own.TOOLS, key=list(own.TOOLS).index)
     assert f"{own.OFFER_SECONDS:g} s" in table("function")[0][1]
-    assert f"the key `{view.OURS}` in the `metadata`" in PAGE
+    assert f"the key `{policy.OUR_MARK}` in the `metadata`" in PAGE
 
 
 def test_names_that_others_depend_on_are_the_codes() -> None:
