@@ -33,6 +33,13 @@ def test_recovery_measures_each_part_and_loses_nothing() -> None:
         assert times == (of if goal == "all" else "0"), what
 
 
+@pytest.mark.long  # a worker for each way
+def test_waiting_calls_measures_each_way() -> None:
+    lines = printed("waiting_calls.py", "--calls", "20", "--short", "3")
+    rows = [line.split(" | ") for line in lines if line.endswith("|")][2:]
+    assert [row[0] for row in rows] == ["| threads", "| released", "| sync"]
+
+
 @pytest.mark.long  # a stack
 def test_call_latency_measures_both_sides() -> None:
     lines = printed("call_latency.py", "--calls", "5", "--rounds", "1")
