@@ -58,7 +58,7 @@ def receiving() -> Iterator[Receiver]:
     """A receiver that listens for as long as the context lasts."""
     receiver = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Taking(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -83,7 +83,7 @@ def receiving() -> Iterator[Receiver]:
         def handle_error(self, *_: object) -> None:  # a client that went without waiting for its answer
             pass
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Taking)
     receiver.url = f"http://127.0.0.1:{server.server_address[1]}/late"
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

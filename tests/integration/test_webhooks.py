@@ -8,24 +8,22 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
 from examples.receive_late_results import Forged, verified
 from gateway.store import Store, open_engine
 from gateway.webhooks import AT_ONCE, Webhooks
 from ringback import history
 from ringback.agents import Agent, Webhook
-from ringback.outcomes import failed, succeeded
+from ringback.outcomes import succeeded
 from ringback.pages import IdRange
 from ringback.settings import postgres_url
 from ringback.statements import history as histories
-from ringback.statements import jobs, sweeps, webhooks
+from ringback.statements import webhooks
 from ringback.tables import DEFAULT_TENANT
 from tests.integration.statement_rows import Rows, world
-from tests.integration.two_connections import both_sweep
+from tests.integration.test_statements_webhooks import due_again, late
 from tests.receiver import PATIENCE, Receiver, receiving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -70,20 +68,6 @@ async def until(true: Callable[[], Any], what: str) -> None:
     while not true():
         assert monotonic() < give_up, f"waited in vain: {what}"
         await asyncio.sleep(0.02)
-
-
-def late(rows: Rows) -> UUID:
-    """An answer that came after the end of its session."""
-    job, token = rows.running()
-    rows.set_state("ended")
-    assert rows.count(jobs.finish(job, token, SUNNY)) == 1
-    rows.set_state("open", ended_at=None)
-    return job
-
-
-def due_again(rows: Rows) -> None:
-    """The pause is over."""
-    rows.count(text("UPDATE jobs SET notify_after = clock_timestamp() WHERE notify_after IS NOT NULL"))
 
 
 def test_a_late_answer_is_posted_signed_and_as_the_history_shows_it(
@@ -252,52 +236,3 @@ def test_a_receiver_that_is_not_there_is_given_up_in_the_end(
     row = rows.job(job)
     assert (row.notify_count, row.notify_after, row.notified_at) == (webhooks.ATTEMPTS, None, None)
     assert str(job) in caplog.text
-
-
-# — the rows —
-
-
-def test_the_pauses_double_and_are_about_an_hour_together(rows: Rows) -> None:
-    job = late(rows)
-    pauses = []
-    for attempt in range(1, webhooks.ATTEMPTS + 1):
-        (row,) = rows.run(webhooks.take_due(5))
-        assert (row.id, row.tenant, row.agent, row.attempt) == (job, "default", "demo", attempt)
-        assert rows.run(webhooks.take_due(5)) == []
-        if attempt < webhooks.ATTEMPTS:
-            now = rows.run(text("SELECT clock_timestamp()"))[0][0]
-            pauses.append((rows.job(job).notify_after - now).total_seconds() / 2 ** (attempt - 1))
-            due_again(rows)
-    assert all(webhooks.FIRST_PAUSE_SECONDS * 0.7 < pause <= webhooks.FIRST_PAUSE_SECONDS * 1.25 for pause in pauses)
-    assert rows.job(job).notify_after is None
-
-
-def test_two_gateways_take_different_answers_and_wait_for_nobody(database: str, rows: Rows) -> None:
-    wanted = {late(rows), late(rows)}
-    first, second = both_sweep(database, rows, webhooks.take_due(1))
-    assert {row.id for row in (*first, *second)} == wanted
-
-
-def test_an_answer_that_was_taken_once_is_noted_once(rows: Rows) -> None:
-    job = late(rows)
-    rows.run(webhooks.take_due(1))
-    assert [rows.count(webhooks.done([job])), rows.count(webhooks.done([job]))] == [1, 0]
-    assert rows.run(webhooks.take_due(5)) == []
-
-
-@pytest.mark.parametrize("how", ["finished", "cancelled", "kept", "refused"])
-def test_whichever_way_an_answer_ends_in_the_history_it_is_due(rows: Rows, how: str) -> None:
-    job, token = rows.running() if how != "cancelled" else (rows.asked(), None)
-    second = rows.joining(job)
-    if how == "kept":
-        rows.count(jobs.finish(job, token, SUNNY))  # type: ignore[arg-type]
-    rows.set_state("ended")
-    if how == "finished":
-        rows.count(jobs.finish(job, token, SUNNY))  # type: ignore[arg-type]
-    elif how == "refused":
-        rows.count(jobs.finish(job, token, failed("x", "No.")))  # type: ignore[arg-type]
-    elif how == "cancelled":
-        rows.count(jobs.cancel(job, DEFAULT_TENANT))
-    else:
-        assert rows.count(sweeps.keep_late_answers()) == 2
-    assert {row.id for row in rows.run(webhooks.take_due(9))} == {job, second}

@@ -9,7 +9,10 @@ APPROVALS, WEBHOOKS = "ringback/statements/approvals.py", "ringback/statements/w
 MIGRATION = "migrations/versions/0003_manners.py"
 
 T_JOINS, T_AT_ONCE = "tests/integration/test_statements_joins.py", "tests/integration/test_statements_joins_at_once.py"
-T_APPROVALS, T_WEBHOOKS = "tests/integration/test_statements_approvals.py", "tests/integration/test_webhooks.py"
+T_APPROVALS, T_WEBHOOKS = (
+    "tests/integration/test_statements_approvals.py",
+    "tests/integration/test_statements_webhooks.py",
+)
 
 JOINED_AND_LATE = [
     gone(
