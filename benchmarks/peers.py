@@ -22,6 +22,7 @@ from pathlib import Path
 from benchmarks.peers_side_by_side import sides
 from benchmarks.peers_side_by_side.cases import CASES, Befalls, Case
 from benchmarks.peers_side_by_side.driving import ROOT, DriverError
+from benchmarks.peers_side_by_side.microphone import write_speech
 from benchmarks.peers_side_by_side.running import Stage, run
 from benchmarks.peers_side_by_side.sides import OURS, PEERS, Option, Side
 from benchmarks.peers_side_by_side.tables import Run, cell, figures, table
@@ -51,13 +52,15 @@ def simulator(folder: Path) -> Iterator[tuple[Stage, str]]:
 def measure(asked: argparse.Namespace, folder: Path) -> Iterator[Run]:
     """Each side that was asked for, one after the other: none has to share the machine with another."""
     python = pythons(asked.venvs, [name for name in asked.sides if name != OURS])
+    speech = folder / "speech.pcm"
+    write_speech(speech)
     with simulator(folder) as (stage, url):
         for name in asked.sides:
             with ExitStack() as stack:
                 if name == OURS:
-                    side = stack.enter_context(sides.ringback(url, folder, folder))
+                    side = stack.enter_context(sides.ringback(url, speech, folder))
                 else:
-                    side = sides.peer(PEERS[name], python[name], url, folder)
+                    side = sides.peer(PEERS[name], python[name], url, speech, folder)
                 load = " ".join(f"{load:.1f}" for load in os.getloadavg())
                 print(f"{name}: load {load}", file=sys.stderr)
                 yield from _runs(stage, side, asked)

@@ -60,5 +60,5 @@ CASES = (
     Case("tools", "kill -9, at 0.3 s, of the process that runs the function", ONE, Befalls.TOOLS_KILLED, patience=12.0),
     Case("line", "kill -9, at 0.3 s, of the process that holds the socket", ONE, Befalls.LINE_KILLED, patience=15.0),
 )
-SPEECH = frozenset(case.key for case in CASES if case.befalls is Befalls.SPEECH)
+SPOKEN = frozenset(case.key for case in CASES if case.befalls is Befalls.SPEECH)
 SEVERAL = frozenset(case.key for case in CASES if len(case.works) > 1)

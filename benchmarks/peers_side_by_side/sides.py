@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
-from benchmarks.peers_side_by_side.cases import SEVERAL, SPEECH
-from benchmarks.peers_side_by_side.drivers.orders import INSTRUCTIONS, SILENCE_MS
+from benchmarks.peers_side_by_side.cases import SEVERAL, SPOKEN
+from benchmarks.peers_side_by_side.drivers.orders import INSTRUCTIONS, SILENCE_MS, SPEECH
 from benchmarks.peers_side_by_side.drivers.ringback import TOKEN
 from benchmarks.peers_side_by_side.driving import ROOT, Driver
 from cli.stack import Stack, running_stack
@@ -60,7 +60,7 @@ _KINDS = (
         "pipecat-ai",
         "pipecat_ai",
         {
-            "async": Option("cancel_on_interruption=False", SPEECH | SEVERAL),
+            "async": Option("cancel_on_interruption=False", SPOKEN | SEVERAL),
             "reset": Option("reset_conversation() at its error", frozenset({"close"})),
         },
     ),
@@ -68,8 +68,8 @@ _KINDS = (
         "livekit-agents",
         "livekit_agents",
         {
-            "uninterruptible": Option("disallow_interruptions()", SPEECH),
-            "update": Option("ctx.update()", SPEECH | SEVERAL, AT_ONCE),
+            "uninterruptible": Option("disallow_interruptions()", SPOKEN),
+            "update": Option("ctx.update(), a VAD of its own", SPOKEN | SEVERAL, AT_ONCE),
         },
     ),
 )
@@ -87,11 +87,15 @@ class Side:
     is_one_process: bool
 
 
-def peer(kind: Kind, python: Path, url: str, logs: Path) -> Side:
-    """A framework runs its functions in the process that holds the connection: there is one to kill."""
+def peer(kind: Kind, python: Path, url: str, speech: Path, logs: Path) -> Side:
+    """A framework runs its functions in the process that holds the connection: there is one to kill.
+
+    Args:
+        speech: what the user says, for all sides.
+    """
 
     def driver(mode: str) -> Driver:
-        return Driver(python, kind.module, (url, mode), {}, logs / f"{kind.name}.log")
+        return Driver(python, kind.module, (url, mode), {SPEECH: str(speech)}, logs / f"{kind.name}.log")
 
     def restart(driver: Driver) -> None:
         driver.kill()
@@ -103,7 +107,7 @@ def peer(kind: Kind, python: Path, url: str, logs: Path) -> Side:
 
 
 @contextmanager
-def ringback(upstream: str, folder: Path, logs: Path) -> Iterator[Side]:
+def ringback(upstream: str, speech: Path, folder: Path) -> Iterator[Side]:
     """A gateway, a worker, Postgres (durable) and Valkey."""
     (folder / "demo.toml").write_text(AGENT)
     settings = {
@@ -112,11 +116,12 @@ def ringback(upstream: str, folder: Path, logs: Path) -> Iterator[Side]:
         "RINGBACK_TOOL_MODULES": "benchmarks.peers_side_by_side.tools",
         "PYTHONPATH": str(ROOT),
     }
-    with running_stack(logs=logs, settings=settings, simulate=False) as stack:
+    with running_stack(logs=folder, settings=settings, simulate=False) as stack:
 
         def driver(mode: str) -> Driver:
             url = stack.url.replace("http", "ws", 1) + "/v1/realtime"
-            return Driver(Path(sys.executable), "ringback", (url, mode), {TOKEN: stack.token}, logs / "ringback.log")
+            env = {TOKEN: stack.token, SPEECH: str(speech)}
+            return Driver(Path(sys.executable), "ringback", (url, mode), env, folder / "ringback.log")
 
         yield Side(
             OURS,

@@ -1,7 +1,8 @@
 """livekit-agents: an AgentSession without a room, its tool as a coroutine in this process.
 
-Modes: "update" lets the tool say at once that it is at it (`ctx.update`), which makes it one that goes on beside the
-talk; "uninterruptible" calls `ctx.disallow_interruptions()` in it. Both are off by default.
+Modes, all of them off by default: "update" lets the tool say at once that it is at it (`ctx.update`), so that it goes on
+beside the talk, and gives the session a VAD, or it would not know that the user speaks; "uninterruptible" calls
+`ctx.disallow_interruptions()` in the tool.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, RunContext, function_tool
+from livekit.agents import Agent, AgentSession, RunContext, function_tool, inference
 from livekit.agents.utils import http_context
 from livekit.agents.voice.io import AudioInput
 from livekit.plugins import openai
@@ -77,7 +78,8 @@ async def _connect(url: str, mode: str) -> Talk:
         modalities=["text"],
         turn_detection=detection,
     )
-    session = AgentSession(llm=model)
+    listening = {"vad": inference.VAD(model="silero")} if mode == "update" else {}
+    session = AgentSession(llm=model, **listening)
     microphone = Microphone()
     session.input.audio = microphone
     await session.start(Agent(instructions=INSTRUCTIONS, tools=[_tool(mode)]))

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import struct
+import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
 
 DONE = "@done "
@@ -33,8 +33,9 @@ RATE = 24_000
 CHUNK_MS = 20
 OPEN_SECONDS = 0.6
 """The microphone stays open for so long after the last word, so that the silence is heard."""
-_LOUD = b"".join(struct.pack("<h", round(8_000 * math.sin(i * 0.15))) for i in range(RATE * CHUNK_MS // 1000))
-_SILENT = bytes(len(_LOUD))
+CHUNK_BYTES = RATE * CHUNK_MS // 1000 * 2
+SPEECH = "RINGBACK_BENCH_SPEECH"
+"""The environment variable with the file of what the user says: PCM16, mono, 24 kHz."""
 
 
 class Talk(Protocol):
@@ -58,10 +59,10 @@ async def work(name: str, milliseconds: int) -> str:
 
 def obey(connect: Callable[[str, str], Awaitable[Talk]]) -> None:
     """Do what is ordered until there are no more orders."""
-    asyncio.run(_obey(connect))
+    asyncio.run(_obey(connect, Path(os.environ[SPEECH]).read_bytes()))
 
 
-async def _obey(connect: Callable[[str, str], Awaitable[Talk]]) -> None:
+async def _obey(connect: Callable[[str, str], Awaitable[Talk]], spoken: bytes) -> None:
     url, mode = sys.argv[1:3]
     talk: Talk | None = None
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -69,25 +70,26 @@ async def _obey(connect: Callable[[str, str], Awaitable[Talk]]) -> None:
         if order["do"] == "connect":
             talk = await connect(url, mode)
         elif talk is not None:
-            await _do(talk, order)
+            await _do(talk, order, spoken)
         print(DONE + order["do"], flush=True)
 
 
-async def _do(talk: Talk, order: dict[str, str | float]) -> None:
+async def _do(talk: Talk, order: dict[str, str | float], spoken: bytes) -> None:
     match order["do"]:
         case "ask":
             await talk.ask(str(order["words"]))
         case "speak":
-            await _speak(talk, float(order["seconds"]))
+            await _speak(talk, spoken, float(order["seconds"]))
         case "leave":
             await talk.leave()
 
 
-async def _speak(talk: Talk, seconds: float) -> None:
-    """At the pace of a microphone."""
+async def _speak(talk: Talk, spoken: bytes, seconds: float) -> None:
+    """So many seconds of it, at the pace of a microphone."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     for number in range(round((seconds + OPEN_SECONDS) * 1000 / CHUNK_MS)):
         at = number * CHUNK_MS / 1000
         await asyncio.sleep(max(0.0, began + at - loop.time()))
-        await talk.hear(_LOUD if at < seconds else _SILENT)
+        chunk = spoken[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES] if at < seconds else b""
+        await talk.hear(chunk.ljust(CHUNK_BYTES, b"\0"))
