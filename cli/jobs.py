@@ -32,6 +32,9 @@ def list_jobs(
     tool: Annotated[str | None, typer.Option(help="Of this tool.", metavar="NAME")] = None,
     state: Annotated[list[str] | None, typer.Option(help="In this state; repeat it for more.", metavar="STATE")] = None,
     queue: Annotated[str | None, typer.Option(help="On this queue.", metavar="NAME")] = None,
+    approval: Annotated[
+        str | None, typer.Option(help="Whose approval is requested, granted or denied.", metavar="WHICH")
+    ] = None,
     since: Since = None,
     limit: Limit = "50",
     after: After = None,
@@ -44,8 +47,8 @@ def list_jobs(
     from ringback.statements import history as statements
     from ringback.tables import DEFAULT_TENANT
 
-    given = {"tool": tool, "state": state, "queue": queue, "since": since, "limit": limit, "after": after}
-    query = ask(JobQuery, given)
+    given = {"tool": tool, "state": state, "queue": queue, "approval": approval, "since": since}
+    query = ask(JobQuery, {**given, "limit": limit, "after": after})
     ids = beginning("--session", session) if session is not None else None
     with reading() as read:
         if ids:

@@ -29,7 +29,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ringback.jobs import JobState
+from ringback.jobs import Approval, JobState
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -211,6 +211,7 @@ class JobQuery(PageQuery):
         (), description=f"one or more of {', '.join(JobState)}"
     )
     queue: Name | None = Field(None, description="a queue's name")
+    approval: Approval | None = Field(None, description=f"one of {', '.join(Approval)}")
 
 
 class SessionQuery(PageQuery):

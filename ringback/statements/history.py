@@ -39,6 +39,7 @@ def page_of_jobs(tenant: str, query: JobQuery) -> Select[Any]:
         jobs.c.tool == query.tool if query.tool else None,
         jobs.c.state.in_(query.state) if query.state else None,
         jobs.c.queue == query.queue if query.queue else None,
+        jobs.c.approval == query.approval if query.approval else None,
     ]
     return _page(select(*_LISTED), jobs, tenant, query, filters)
 

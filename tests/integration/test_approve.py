@@ -127,7 +127,10 @@ def test_what_is_not_the_askers_is_not_there(line: Line, api: Api) -> None:
 
 def test_the_commands_say_what_became_of_it(line: Line, database: str) -> None:
     session = line.open()
+    line.ask(session)
     wanted, unwanted = (line.ask(session, needs_approval=True) for _ in range(2))
+    asking = run_on(database, "jobs", "list", "--state", "pending", "--approval", "requested").stdout.splitlines()[1:]
+    assert [row.split()[0] for row in asking] == [str(unwanted)[:8], str(wanted)[:8]]
     result = run_on(database, "jobs", "approve", str(wanted)[:8])
     assert (result.exit_code, result.stdout) == (0, f"The job {wanted} is approved.\n")
     result = run_on(database, "jobs", "deny", unwanted)

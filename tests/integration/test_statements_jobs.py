@@ -11,7 +11,7 @@ import pytest
 
 from ringback.jobs import JobState
 from ringback.outcomes import Outcome, failed, succeeded, timed_out
-from ringback.statements import admission, jobs
+from ringback.statements import admission, jobs, sessions
 from ringback.statements.admission import QUEUE_WAIT_SECONDS
 from ringback.tools import Announcement
 from tests.integration.statement_rows import ORDER, WEATHER, Rows, connected, new_job, seconds_from_now, world
@@ -108,6 +108,18 @@ def test_a_claim_hands_out_a_token_and_all_that_the_run_needs(rows: Rows) -> Non
     assert (claimed.attempt, claimed.max_attempts, claimed.user_id) == (1, 2, "ada")
     assert 0 < claimed.seconds_left <= QUEUE_WAIT_SECONDS + 2 * WEATHER.timeout
     assert rows.steps(job) == ["pending/none", "running/none"]
+
+
+def test_a_claim_hands_out_what_is_known_of_the_user(rows: Rows) -> None:
+    session, claims = uuid4(), {"plan": "gold", "shops": [1, 2]}
+    opened = sessions.open_session(session, user_id="ada", agent="demo", model="m", gateway_id="gw", claims=claims)
+    rows.count(opened)
+    job = new_job(session)
+    assert rows.count(admission.admit(job, "gw", 1)) == 1
+    (claimed,) = rows.run(jobs.claim(job.id, "w"))
+    assert (claimed.user_id, claimed.claims) == ("ada", claims)
+    (plain,) = rows.run(jobs.claim(rows.asked(), "w"))
+    assert plain.claims == {}
 
 
 def test_a_repeated_message_claims_nothing(rows: Rows) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from ringback.jobs import LIVE, TERMINAL, JobState
+from ringback.jobs import LIVE, TERMINAL, CancelReason, JobState
 from ringback.outcomes import (
+    CANCELLED_BY,
     MAX_MESSAGE_CHARS,
     MAX_OUTPUT_CHARS,
     MESSAGES,
     Outcome,
+    cancelled,
     failed,
     from_row,
     succeeded,
@@ -96,6 +98,21 @@ def test_a_row_is_read_as_the_outcome_that_was_written(state: JobState) -> None:
 @pytest.mark.parametrize("code", MESSAGES)
 def test_a_row_that_a_sweeper_ended_speaks_in_our_words(code: str) -> None:
     assert from_row("timed_out", None, {"code": code}).message == MESSAGES[code]
+
+
+@pytest.mark.parametrize("error", [{"code": "cancelled"}, cancelled().error], ids=["a sweeper's", "a worker's"])
+@pytest.mark.parametrize("reason", [*CancelReason, None, "of_another_version"])
+def test_a_call_that_was_cancelled_says_for_whom_where_that_is_known(error: dict[str, str], reason: str | None) -> None:
+    outcome = from_row("cancelled", None, error, reason)
+    assert (outcome.state, outcome.code) == ("cancelled", "cancelled")
+    assert outcome.message == CANCELLED_BY.get(reason or "", MESSAGES["cancelled"])
+
+
+def test_what_ended_otherwise_is_told_as_it_ended_whoever_wanted_it_cancelled() -> None:
+    assert from_row("succeeded", 1, None, CancelReason.CALLER) == succeeded(1)
+    denied = from_row("cancelled", None, {"code": "approval_denied"}, CancelReason.DENIED)
+    assert denied.message == MESSAGES["approval_denied"]
+    assert from_row("failed", None, {"code": "x", "message": "No."}, CancelReason.OPERATOR).message == "No."
 
 
 @pytest.mark.parametrize("error", [None, {}, {"code": "of_another_version"}, {"code": "x", "message": ""}])

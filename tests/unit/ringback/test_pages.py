@@ -115,6 +115,7 @@ def test_states_may_be_repeated_or_listed(given: Any) -> None:
         (JobQuery, {"tool": ""}, "tool must be a tool's name, not ''."),
         (JobQuery, {"tool": "a\x00b"}, r"tool must be a tool's name, not 'a\x00b'."),
         (JobQuery, {"queue": "q" * 201}, f"queue must be a queue's name, not '{'q' * 40}…'."),
+        (JobQuery, {"approval": "perhaps"}, "approval must be one of requested, granted, denied, not 'perhaps'."),
         (JobQuery, {"after": "x"}, "after must be the `next` of the page before, not 'x'."),
         (
             JobQuery,
