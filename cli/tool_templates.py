@@ -50,8 +50,8 @@ def test_it_says_what_is_wrong_with_an_empty_question():
 
 def test_the_caller_hears_the_answer():
     talk = converse("Please check the order.", tools=[{name}], calls={{"{name}": {{"subject": "the order"}}}})
-    assert talk.outputs == ['{{"summary": "the order: all is well"}}'], talk
-    assert talk.said == ["the order: all is well"], talk
+    assert talk.outputs == ['{{"summary": "the order: all is well"}}'], str(talk)
+    assert talk.said == ["the order: all is well"], str(talk)
 '''
 
 NEXT = """\

@@ -16,13 +16,15 @@ from simulator.script import Heard, Plan, Request, Say, Script
 from simulator.template import fill
 
 Arguments: TypeAlias = Mapping[str, Any]
-Calls: TypeAlias = Mapping[str, Arguments | Sequence[Arguments]]
-"""What the model calls in one turn: the arguments by the tool's name; several for several calls of one tool."""
+Calls: TypeAlias = Mapping[str, Any]
+"""What the model calls in one turn: Arguments by the tool's name; a sequence of them for several calls of one tool."""
 
 NOTHING_TO_CALL = "All right."
 """What the model says to a turn that leads to no call, unless it has a result to tell."""
 ANSWERS = {"answer_approval": "All right.", "cancel_call": "All right, I have stopped it."}
 _QUESTION = re.compile(r"the user must agree to it: (?P<what>.*?)\. In one short", re.DOTALL)
+_WAITING = "There is no result yet"
+_REPORT = re.compile(r"it reports: (?P<what>.*?)\. ", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,14 @@ class Turn:
 
 
 class Actor(Script):
-    """Follows its scenario, and asks the user when it is asked to."""
+    """Follows its scenario, and finds words of its own where the gateway asks it to."""
 
     def plan(self, items: Items, request: Request, heard: Mapping[str, Heard]) -> Plan:
-        question = _QUESTION.search(request.instructions or "")
-        if question:
+        asked = request.instructions or ""
+        if question := _QUESTION.search(asked):
             return Plan((Say(f"May I do this: {question['what']}?"),))
+        if (report := _REPORT.search(asked)) and _WAITING in asked and "Say exactly" not in asked:
+            return Plan((Say(f"I am still at it: {report['what']}."),))
         return super().plan(items, request, heard)
 
 

@@ -65,7 +65,7 @@ class Moment:
 
 @dataclass(slots=True)
 class Talk:
-    """All of it. Printed, it is a timeline: in a test that fails, it says why.
+    """All of it. `str(talk)` is a timeline: in a test that fails, it says why.
 
     Args:
         calls: the calls, in the order in which they were made.

@@ -54,7 +54,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize(
-    "example", ["ask_in_text.py", "ask_aloud.py", "resume_a_session.py", "try_my_tools.py", "try_my_elsewhere.py"]
+    "example",
+    [
+        *("ask_in_text.py", "ask_aloud.py", "resume_a_session.py"),
+        *("try_my_tools.py", "try_my_elsewhere.py", "rehearse_my_slow_tools.py"),
+    ],
 )
 def test_an_example_that_prints_says_what(example: str) -> None:
     assert promised(example)
@@ -101,6 +105,18 @@ def test_a_client_that_was_cut_off_comes_back_and_hears_what_came_meanwhile(stac
 @pytest.mark.long  # a stack of its own
 def test_tools_of_ones_own_are_called_and_their_results_told() -> None:
     assert printed("-m", "examples.try_my_tools") == promised("try_my_tools.py")
+
+
+@pytest.mark.long  # a process
+def test_slow_tools_are_rehearsed_and_what_a_caller_hears_is_told_second_by_second() -> None:
+    assert sorted(load_tools(["examples.my_slow_tools"])) == ["book_flight", "find_flights"]
+    assert printed("-m", "examples.rehearse_my_slow_tools") == promised("rehearse_my_slow_tools.py")
+
+
+@pytest.mark.long  # a process
+def test_the_tests_of_tools_pass() -> None:
+    told = printed("-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/test_my_tools.py")
+    assert told[-1].startswith("9 passed")
 
 
 @pytest.mark.long  # a stack of its own
