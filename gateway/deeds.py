@@ -117,22 +117,25 @@ class Deeds:
             await self._perform(link, link.brain.not_recorded(record, time.monotonic()))
             await self.recording.remember(as_answered(record))
             self._place.bell.set()
-        elif not is_new:
-            log.warning("job %s is not recorded: it is already, or its conversation is over", record.job.id)
+            return
+        if not is_new:
             await self.hang_up_unless_ours()
-        else:
-            log.info("job %s recorded: %s", record.job.id, record.job.name)
-            await self._perform(link, link.brain.recorded(record, time.monotonic()))
-            if record.outcome is not None:
-                self._place.bell.set()
-            elif record.job.tool is not None and not (record.job.joined_to or record.job.needs_approval):
-                await self._line.dispatch.publish(record.job.id, record.job.tool.queue)
+            if link.epoch != self._epochs.epoch:
+                log.warning("job %s is not recorded: its conversation is over", record.job.id)
+                return
+            # Its row is there already: it was committed, and nobody heard of it.
+        log.info("job %s recorded: %s", record.job.id, record.job.name)
+        await self._perform(link, link.brain.recorded(record, time.monotonic()))
+        if record.outcome is not None or record.job.joined_to is not None:  # the call that is joined may be over by now
+            self._place.bell.set()
+        elif record.job.tool is not None and not record.job.needs_approval:
+            await self._line.dispatch.publish(record.job.id, record.job.tool.queue)
 
     async def _cancel(self, cancel: Cancel) -> None:
         """Over at once where no worker has it; else its worker hears of it, and its answer comes as any other does."""
         statement = jobs.cancel(cancel.job_id, self._beginning.caller.tenant, cancel.reason)
         rows = await self.recording.insist(lambda: self._line.store.rows(statement))
-        log.info("job %s: cancelled by %s", cancel.job_id, cancel.reason)
+        log.info("job %s: %s", cancel.job_id, f"cancelled by {cancel.reason}" if rows else "is over, or out of reach")
         if rows and rows[0].state == JobState.CANCELLED:
             self._place.bell.set()
 
@@ -140,7 +143,8 @@ class Deeds:
         """A yes has it published; after a no its answer is there."""
         statement = approvals.decide(decide.job_id, self._beginning.caller.tenant, decide.approved)
         rows = await self.recording.insist(lambda: self._line.store.rows(statement))
-        log.info("job %s: %s", decide.job_id, "approved" if decide.approved else "denied")
+        answer = "approved" if decide.approved else "denied"
+        log.info("job %s: %s", decide.job_id, answer if rows else f"not {answer}: it is decided, over, or out of reach")
         if rows and decide.approved:
             await self._line.dispatch.publish(decide.job_id, rows[0].queue)
         else:

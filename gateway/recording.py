@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from gateway.conversation.actions import RecordCall
 from gateway.dispatch import Dispatch
 from gateway.store import Store
+from ringback.jobs import CancelReason
 from ringback.statements import jobs
 from ringback.tables import DEFAULT_TENANT
 
@@ -28,7 +29,8 @@ MAX_WAITING = 64
 AGAIN_SECONDS = 0.25
 """Between attempts: a Postgres that comes back should find the call waiting, not the caller."""
 REMEMBER_SECONDS = 600.0
-"""How long the row of a call that was answered without one is still owed to the history."""
+"""How long Postgres may be away without losing what the rows are still owed: a call that was answered without one,
+and what was decided about a call."""
 
 
 class Recording:
@@ -76,14 +78,17 @@ class Recording:
 
         async def write() -> bool:
             if not await self._dispatch.record(answered, self._epoch()):
-                await self._store.rows(jobs.cancel(answered.job.id, DEFAULT_TENANT))
+                await self._store.rows(jobs.cancel(answered.job.id, DEFAULT_TENANT, CancelReason.UNHEARD))
             return True
 
         return bool(await self._insist(write, REMEMBER_SECONDS))
 
     async def insist(self, write: Callable[[], Awaitable[T]]) -> T | None:
-        """Write it now, or as soon as Postgres is back; None where that takes too long."""
-        return await self._insist(write, self._wait_seconds)
+        """Write it now, or as soon as Postgres is back; None where that takes too long.
+
+        Nobody waits for this as for a call's row: what the user has decided must not be lost meanwhile.
+        """
+        return await self._insist(write, REMEMBER_SECONDS)
 
     async def _insist(self, write: Callable[[], Awaitable[T]], seconds: float) -> T | None:
         give_up = monotonic() + seconds
@@ -95,6 +100,6 @@ class Recording:
                 return None
             except (SQLAlchemyError, OSError) as problem:
                 if monotonic() > give_up:
-                    log.error("a call cannot be recorded (%s)", type(problem).__name__)
+                    log.error("a call cannot be written down (%s)", type(problem).__name__)
                     return None
             await asyncio.sleep(AGAIN_SECONDS)
