@@ -26,14 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 class Caller:
-    """Calls tools: async ones on the loop, the others each in a thread.
+    """Calls tools: async ones on the loop, the others each in a thread."""
 
-    Args:
-        replace: called with the reason, once for each thread too many, when this process should make room for another.
-    """
-
-    def __init__(self, replace: Callable[[str], None] | None = None) -> None:
-        self._replace = replace
+    def __init__(self) -> None:
         self.loop = ToolLoop()
         self._lock = Lock()
         self._stuck = 0
@@ -42,6 +37,15 @@ class Caller:
     def stuck(self) -> int:
         """Threads that still run although nobody waits for them."""
         return self._stuck
+
+    @property
+    def worn(self) -> str:
+        """Why this process should make room for another one; empty while it need not."""
+        if self.loop.is_held_up:
+            return "an async tool holds up the event loop for longer than its time"
+        if self._stuck > MAX_STUCK_THREADS:
+            return f"{self._stuck} threads are stuck in tools that have no time-outs of their own"
+        return ""
 
     def call(
         self, tool: Tool, arguments: dict[str, Any], call: Call, seconds: float, cancellation: Cancellation
@@ -80,11 +84,6 @@ class Caller:
         logger.warning(
             "tool %s runs on though nobody waits for it; its thread cannot be stopped (%d such threads)", name, stuck
         )
-        if stuck > MAX_STUCK_THREADS:
-            reason = f"{stuck} threads are stuck in tools that have no time-outs of their own"
-            logger.error("%s: this worker is to be replaced", reason)
-            if self._replace:
-                self._replace(reason)
 
     def _count_freed(self) -> None:
         with self._lock:

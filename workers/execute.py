@@ -52,6 +52,7 @@ def run_job(station: Station, job_id: UUID) -> None:
             logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
         if not station.leaving.is_set() and station.lease.held:
             station.gates.ended(job.tool, end, is_probe=job.is_probe)
+    station.replace_if_worn()
 
 
 def may_begin(station: Station, job: Job) -> bool:

@@ -1,7 +1,8 @@
 """One event loop for each worker process, on a thread of its own: every `async def` tool runs on it.
 
-Two hundred tools that wait cost one thread here. A loop belongs to the process that made it, so it starts with the
-first call and not with the import.
+Five hundred tools that wait cost one thread here. A loop belongs to the process that made it, so it starts with the
+first call and not with the import. A tool that computes or blocks on it holds up all the others: once its own time is
+over as well, the process has to be replaced.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -19,13 +21,27 @@ from workers.verdict import NobodyWaits, OutOfTime
 CANCEL_SECONDS = 1.0
 """How long a cancelled tool may take to clean up; one that takes longer is left behind, and its caller answered."""
 
+HELD_UP_SECONDS = 1.0
+"""How long the loop may take to say that it turns."""
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """One coroutine on the loop."""
+
+    ended: Event = field(default_factory=Event)
+    task: asyncio.Task[Any] | None = None
+    """Once it has begun."""
 
 
 class ToolLoop:
     """Runs coroutines on its thread, for callers on other threads."""
 
     def __init__(self) -> None:
+        self.is_held_up = False
+        """True once a tool has stood on the loop for longer than its time: nothing else can run here any more."""
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
@@ -37,19 +53,19 @@ class ToolLoop:
             OutOfTime: it was cancelled after `seconds`.
             NobodyWaits: it was cancelled because that was asked for.
         """
-        ended, woken = Event(), Event()
-        future = asyncio.run_coroutine_threadsafe(_within(coroutine, seconds, ended), self._started())
+        run, woken, loop = Run(), Event(), self._started()
+        future = asyncio.run_coroutine_threadsafe(_within(coroutine, seconds, run), loop)
         future.add_done_callback(lambda _: woken.set())
         cancellation.then(woken.set)
         woken.wait(seconds + CANCEL_SECONDS)
         if cancellation.asked.is_set():  # what it returns after that says nothing
             future.cancel()
-            if not ended.wait(CANCEL_SECONDS):
-                logger.error("a cancelled async tool did not stop: it holds up the loop, or ignores being cancelled")
+            if not run.ended.wait(CANCEL_SECONDS):
+                self._tell(run, loop, "a cancelled async tool did not stop")
             raise NobodyWaits
         if future.done():
             return _result(future)
-        logger.error("an async tool did not stop in time: it holds up the loop, or ignores being cancelled")
+        self._tell(run, loop, "an async tool did not stop in time")
         raise OutOfTime
 
     def stop(self, seconds: float = CANCEL_SECONDS) -> None:
@@ -60,6 +76,18 @@ class ToolLoop:
             return
         loop.call_soon_threadsafe(loop.stop)
         thread.join(seconds)
+
+    def _tell(self, run: Run, loop: asyncio.AbstractEventLoop, what: str) -> None:
+        """Why a call does not end: it stands on the loop, another one does, or it will not be cancelled."""
+        turns = Event()
+        loop.call_soon_threadsafe(turns.set)
+        if turns.wait(HELD_UP_SECONDS):
+            logger.error("%s: it ignores being cancelled, and is left behind", what)
+        elif run.task is not None and asyncio.current_task(loop) is run.task:
+            self.is_held_up = True
+            logger.error("%s: it holds up the loop, and every other async tool with it", what)
+        else:
+            logger.error("%s: another one holds up the loop", what)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -80,7 +108,8 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float, ended: Event) -> Any:
+async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float, run: Run) -> Any:
+    run.task = asyncio.current_task()
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -93,7 +122,7 @@ async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float, ended: Ev
         # Either would end the loop, and every other tool with it.
         raise RuntimeError(f"the tool raised {type(problem).__name__}") from problem
     finally:
-        ended.set()
+        run.ended.set()
 
 
 def _result(future: Future[Any]) -> Any:

@@ -38,7 +38,7 @@ class Station:
 
     Args:
         slots: how many calls this process runs at once.
-        stuck: called with the reason when tools hold so many threads that the process should be replaced.
+        replace: called with the reason when tools hold so much of this process that it should make room for another.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Station:
         queues: Sequence[str],
         publisher: Publisher,
         slots: int = 1,
-        stuck: Callable[[str], None] | None = None,
+        replace: Callable[[str], None] | None = None,
     ) -> None:
         self.tools = tools
         self._queues = tuple(queues)
@@ -59,7 +59,8 @@ class Station:
         """Set once what runs here is given to others: nothing is claimed any more."""
         self._stopping = Lock()
         self._stopped = False
-        self.caller = Caller(stuck)
+        self.caller = Caller()
+        self._replace = replace
         self.notes = Notes(self.store, self.bell)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
         self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced, slots)
@@ -76,6 +77,11 @@ class Station:
     def suspect_messages(self) -> None:
         """A message was taken and not served, or may have been: what waits on these queues is published again."""
         self.sweeper.suspect(self._queues)
+
+    def replace_if_worn(self) -> None:
+        """After a call has its outcome: it must not be handed back, to wear out the next worker as well."""
+        if self._replace and (reason := self.caller.worn):
+            self._replace(reason)
 
     def sign_off(self) -> None:
         """What is left here may be taken at once; the process ends."""

@@ -94,6 +94,17 @@ def test_a_worker_whose_threads_hang_hands_back_what_it_runs_and_asks_to_be_repl
     assert line.workers() == [], "it has signed off"
 
 
+def test_a_worker_whose_loop_is_held_up_answers_for_that_and_hands_back_the_others(line: Line, tmp_path: Path) -> None:
+    with line.worker(RINGBACK_WORKER_DRAIN_SECONDS="600") as worker:
+        waiting = line.ask("linger_async", path=str(tmp_path / "attempts"))
+        eventually(lambda: notes(tmp_path / "attempts"), "a call to wait on the loop")
+        blocking = line.ask("hold_up_the_loop")
+        assert worker.wait(PATIENCE) == FENCED_EXIT
+    assert line.job(blocking).state == "timed_out"
+    with line.worker():
+        assert (line.finished(waiting).state, line.finished(waiting).attempt) == ("succeeded", 2)
+
+
 def test_a_child_whose_threads_hang_is_replaced_by_its_pool(line: Line) -> None:
     with line.worker("celery", "-A", "workers.app", "worker", "-P", "prefork", "-c", "1"):
         before = line.finished(line.ask("echo", text="x")).result["pid"]

@@ -69,6 +69,12 @@ def oversleep() -> None:
     threading.Event().wait(AGES)
 
 
+@tool(queue="errands", timeout=0.3)
+async def hold_up_the_loop() -> None:
+    """Block, where nothing may."""
+    threading.Event().wait(AGES)
+
+
 @tool(queue="errands", timeout=0.3, effect="at_most_once")
 async def pay_for_ages() -> None:
     """Pay, and never say so."""

@@ -115,6 +115,7 @@ def test_an_async_tool_that_ignores_being_cancelled_is_left_behind(caller: Calle
     with pytest.raises(OutOfTime):
         ask(caller, stubborn, SOON)
     assert ask(caller, pause, length=0) == 0
+    assert not caller.worn
 
 
 def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_returns(caller: Caller) -> None:
@@ -137,21 +138,53 @@ def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_retu
     assert caller.stuck == 0
 
 
-def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced() -> None:
-    release, reasons = Event(), list[str]()
+def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(caller: Caller) -> None:
+    release = Event()
 
     @tool
     def hang() -> None:
         """Hang until released."""
         release.wait(PATIENCE)
 
-    caller = Caller(reasons.append)
     for number in range(MAX_STUCK_THREADS + 1):
-        assert not reasons, f"{number} of them are borne"
+        assert not caller.worn, f"{number} of them are borne"
         with pytest.raises(OutOfTime):
             ask(caller, hang, 0.001)
-    assert reasons == ["21 threads are stuck in tools that have no time-outs of their own"]
+    assert caller.worn == "21 threads are stuck in tools that have no time-outs of their own"
     release.set()
+
+
+def test_an_async_tool_that_stands_on_the_loop_beyond_its_time_wears_the_process_out(caller: Caller) -> None:
+    release = Event()
+
+    @tool
+    async def block() -> None:
+        """Block the loop until released."""
+        release.wait(PATIENCE)
+
+    with pytest.raises(OutOfTime):
+        ask(caller, block, SOON)
+    assert caller.worn == "an async tool holds up the event loop for longer than its time"
+    release.set()
+
+
+def test_who_is_held_up_by_another_blames_nobody_before_that_ones_time_is_over(caller: Caller) -> None:
+    release, begun = Event(), Event()
+
+    @tool
+    async def block() -> None:
+        """Block the loop until released."""
+        begun.set()
+        release.wait(PATIENCE)
+
+    thread = Thread(target=lambda: ask(caller, block))
+    thread.start()
+    assert begun.wait(PATIENCE)
+    with pytest.raises(OutOfTime):
+        ask(caller, pause, SOON, length=AGES)
+    release.set()
+    thread.join(PATIENCE)
+    assert caller.worn == ""
 
 
 def cancel_soon(cancellation: Cancellation, begun: Event) -> None:
