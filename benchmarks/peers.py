@@ -24,7 +24,7 @@ from benchmarks.peers_side_by_side.cases import CASES, Befalls, Case
 from benchmarks.peers_side_by_side.driving import ROOT, DriverError
 from benchmarks.peers_side_by_side.microphone import write_speech
 from benchmarks.peers_side_by_side.running import Stage, run
-from benchmarks.peers_side_by_side.sides import OURS, PEERS, Option, Side
+from benchmarks.peers_side_by_side.sides import DEFAULT, KINDS, OURS, Option, Side
 from benchmarks.peers_side_by_side.tables import Run, cell, figures, table
 from benchmarks.peers_side_by_side.venvs import default_folder, pythons, titles
 from cli.processes import Process, ProcessError, ProcessGroup
@@ -32,7 +32,6 @@ from cli.stack import our
 from tests.simulated import Simulated
 
 SCENARIO = ROOT / "benchmarks" / "peers_side_by_side" / "scenario.yaml"
-ALL = [OURS, *PEERS]
 KILLED = (Befalls.CLOSE, Befalls.TOOLS_KILLED, Befalls.LINE_KILLED)
 
 
@@ -60,7 +59,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> Iterator[Run]:
                 if name == OURS:
                     side = stack.enter_context(sides.ringback(url, speech, folder))
                 else:
-                    side = sides.peer(PEERS[name], python[name], url, speech, folder)
+                    side = sides.peer(KINDS[name], python[name], url, speech, folder)
                 load = " ".join(f"{load:.1f}" for load in os.getloadavg())
                 print(f"{name}: load {load}", file=sys.stderr)
                 yield from _runs(stage, side, asked)
@@ -72,8 +71,8 @@ def _runs(stage: Stage, side: Side, asked: argparse.Namespace) -> Iterator[Run]:
             yield Run(case.key, side.name, note="the same process: as above")
             continue
         times = _times(case, asked)
-        yield _run(stage, side, case, "default", None, times)
-        for mode, option in _options(side.name).items():
+        yield _run(stage, side, case, DEFAULT, None, times)
+        for mode, option in KINDS[side.name].options.items():
             if case.key in option.cases:
                 yield _run(stage, side, case, mode, option, times)
 
@@ -88,10 +87,6 @@ def _run(stage: Stage, side: Side, case: Case, mode: str, option: Option | None,
         return Run(case.key, side.name, title, note="not measured")
 
 
-def _options(side: str) -> dict[str, Option]:
-    return PEERS[side].options if side in PEERS else {}
-
-
 def _times(case: Case, asked: argparse.Namespace) -> int:
     if case.key == "floor":
         return int(asked.floor)
@@ -101,7 +96,7 @@ def _times(case: Case, asked: argparse.Namespace) -> int:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     keys = [case.key for case in CASES]
-    parser.add_argument("--sides", nargs="+", choices=ALL, default=ALL)
+    parser.add_argument("--sides", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--cases", nargs="+", choices=keys, default=keys)
     parser.add_argument("--times", type=int, default=5, help="conversations for each case")
     parser.add_argument("--floor", type=int, default=12, help="those of the floor")

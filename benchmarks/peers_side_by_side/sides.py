@@ -18,6 +18,8 @@ from cli.stack import Stack, running_stack
 
 SUPERVISOR_SECONDS = 0.1
 """Until a supervisor starts again what has ended: systemd's own pause, for all sides."""
+DEFAULT, PROMPT = "default", "prompt"
+"""Modes of ours: agents that say the same, but for a line."""
 AGENT = f"""
 model = "gpt-realtime"
 instructions = "{INSTRUCTIONS}"
@@ -29,7 +31,7 @@ tools = ["work"]
 
 @dataclass(frozen=True)
 class Option:
-    """What a framework can be told beside its defaults.
+    """What a side can be told beside its defaults.
 
     Args:
         title: what it is called in the table.
@@ -44,7 +46,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Kind:
-    """A framework: its driver's module, and its options by the driver's mode."""
+    """A side as such: its driver's module, and its options by the driver's mode."""
 
     name: str
     module: str
@@ -55,6 +57,7 @@ class Kind:
 AT_ONCE = {"items_during_response": "at_once"}
 OURS = "ringback"
 _KINDS = (
+    Kind(OURS, "ringback", {PROMPT: Option("quiet_seconds = 0", frozenset({"remark"}))}),
     Kind("openai-agents", "openai_agents"),
     Kind(
         "pipecat-ai",
@@ -73,7 +76,7 @@ _KINDS = (
         },
     ),
 )
-PEERS = {kind.name: kind for kind in _KINDS}
+KINDS = {kind.name: kind for kind in _KINDS}
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,12 @@ def peer(kind: Kind, python: Path, url: str, speech: Path, logs: Path) -> Side:
 @contextmanager
 def ringback(upstream: str, speech: Path, folder: Path) -> Iterator[Side]:
     """A gateway, a worker, Postgres (durable) and Valkey."""
-    (folder / "demo.toml").write_text(AGENT)
+    (folder / f"{DEFAULT}.toml").write_text(AGENT)
+    (folder / f"{PROMPT}.toml").write_text(AGENT + "quiet_seconds = 0\n")
     settings = {
         "REALTIME_URL": upstream,
         "RINGBACK_AGENTS": str(folder),
+        "RINGBACK_DEFAULT_AGENT": DEFAULT,
         "RINGBACK_TOOL_MODULES": "benchmarks.peers_side_by_side.tools",
         "PYTHONPATH": str(ROOT),
     }

@@ -1,7 +1,7 @@
 """livekit-agents: an AgentSession without a room, its tool as a coroutine in this process.
 
-Modes, all of them off by default: "update" lets the tool say at once that it is at it (`ctx.update`), so that it goes on
-beside the talk, and gives the session a VAD, or it would not know that the user speaks; "uninterruptible" calls
+Modes, all of them off by default: "update" lets the tool say at once that it is at it (`ctx.update`), so that it goes
+on beside the talk, and gives the session a VAD, or it would not know that the user speaks; "uninterruptible" calls
 `ctx.disallow_interruptions()` in the tool.
 """
 

@@ -1,6 +1,6 @@
 """Our side: a bare client of the gateway, which comes back to its session when its connection ends.
 
-The gateway's bearer token is in the environment, under `TOKEN`.
+The gateway's bearer token is in the environment, under `TOKEN`. A mode is the name of an agent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Client:
     """Its events go as they are; of what it hears only the way back is kept."""
 
     def __init__(self, url: str) -> None:
-        self._url = f"{url}?ringback=resume"
+        self._url = url
         self._socket: ClientConnection | None = None
         self._resume = ""
         self._there = asyncio.Event()
@@ -75,8 +75,8 @@ def _message(content: list[dict[str, str]]) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": content}
 
 
-async def _connect(url: str, _mode: str) -> Talk:
-    client = Client(url)
+async def _connect(url: str, mode: str) -> Talk:
+    client = Client(f"{url}?ringback=resume&agent={mode}")
     await client.arrived()
     return client
 
