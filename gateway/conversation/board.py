@@ -79,11 +79,14 @@ class Board:
         """The user has said nothing for so long that the server takes that in (`idle_timeout_ms`)."""
         self._is_counted = True
 
-    def committed(self) -> None:
-        """A turn of the user's was taken in: where nobody heard it begin, it counts from here (push to talk)."""
-        if not self._is_counted:
-            self.turn += 1
-        self._is_counted = False
+    def committed(self) -> bool:
+        """A turn of the user's was taken in: where nobody heard it begin, it counts from here (push to talk).
+
+        Returns whether that is so.
+        """
+        is_new, self._is_counted = not self._is_counted, False
+        self.turn += is_new
+        return is_new
 
     def began(self, running: Running) -> None:
         self._running[running.call_id] = running

@@ -177,13 +177,18 @@ class Calls:
                 f"{len(self.board)} functions are still running, which is the limit; wait for their results.",
             )
         expected = self.waits(tool.queue) or 0.0
-        if expected > QUEUE_WAIT_SECONDS:
+        if expected > QUEUE_WAIT_SECONDS and not self._costs_nothing(tool, arguments):
             return failed(
                 "busy",
                 f"Everybody who could do this is busy: it would take about {round(expected)} seconds to begin, which "
                 "is too long. It was not begun. Say so, and offer to try again later.",
             )
         return self._schemas.refuse(tool, arguments)
+
+    def _costs_nothing(self, tool: Announcement, arguments: Any) -> bool:
+        """The same call runs already, and this one needs no worker of its own."""
+        spares = tool.manners.on_duplicate in (OnDuplicate.JOIN, OnDuplicate.REJECT)
+        return spares and self.board.same(tool.name, arguments) is not None
 
 
 def as_answered(record: RecordCall) -> RecordCall:

@@ -48,7 +48,8 @@ class Hearing:
         if kind == "input_audio_buffer.speech_started":
             return self._barged_in(now)
         if kind == "input_audio_buffer.committed":
-            self.board.committed()
+            if self.board.committed():
+                self.floor.speech_stopped(now)
         elif kind == "input_audio_buffer.speech_stopped":
             self.floor.speech_stopped(now)
         elif kind == "input_audio_buffer.timeout_triggered":

@@ -71,7 +71,8 @@ class Script:
         self, *tools: Announcement, wants: tuple[str, ...] = (), queues: dict[str, float] | None = None, **fields: Any
     ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
-        self.brain = Conversation(SESSION, agent(**fields), offered, wants=wants, waits=(queues or {}).get)
+        waits = {} if queues is None else queues
+        self.brain = Conversation(SESSION, agent(**fields), offered, wants=wants, waits=waits.get)
         self.now = 1_000.0
         self.actions: list[Action] = []
         """What the last line made the brain do, whole."""

@@ -114,6 +114,16 @@ def test_nothing_is_said_over_the_user_nor_right_behind_them() -> None:
     assert script.wait(0.01) == [WORD]
 
 
+def test_nothing_is_said_right_behind_a_user_who_pushes_to_talk() -> None:
+    said = Manners(say_after=AFTER, cancellable=False)
+    script = Script(replace(WEATHER, manners=said)).opened(audio={"input": {"turn_detection": None}})
+    script.model(created("R1"), call("a"), done("R1"))
+    script.wait(AFTER - 0.1)
+    script.model({"type": "input_audio_buffer.committed", "item_id": "item_u"})
+    assert script.wait(QUIET - 0.01) == [], "the client is about to ask for the answer"
+    assert script.wait(0.01) == [WORD]
+
+
 def test_nothing_is_said_while_the_model_speaks() -> None:
     script = slow()
     script.model(created("R2"))
@@ -228,6 +238,14 @@ def test_after_the_queue_the_slow_tool_has_its_word_as_well() -> None:
     script.model(word_begins(script), done("W1"))
     assert script.wait(AFTER) == [WORD]
     assert "weather has been running for" in script.asked
+
+
+@pytest.mark.parametrize(("rule", "told"), [("join", "record b"), ("reject", "refuse b: already_running")])
+def test_a_call_that_runs_already_needs_no_place_in_a_hopeless_queue(rule: str, told: str) -> None:
+    queues: dict[str, float] = {}
+    script = slow(queues=queues, on_duplicate=rule)
+    queues["default"] = 45.0
+    assert script.model(created("R2"), call("b", "R2"))[-1] == told
 
 
 def test_a_queue_that_is_hopeless_is_refused_at_once() -> None:
