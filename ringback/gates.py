@@ -25,6 +25,8 @@ LOOK_AGAIN_MAX_SECONDS = 8.0
 """For those far back in line: each look takes the tool's lock, and finds nothing."""
 PROBE_GRACE_SECONDS = 2.0
 """Beyond its time-out, for a probe to be written down; then its worker is taken for lost, and another one is let go."""
+CATCH_UP_SECONDS = 0.25
+"""How late the messages of a line may be without its rate suffering: what they missed of it they make up for."""
 ROUNDING = 1e-6
 """Of a token: what arithmetic may lack of a whole one."""
 
@@ -50,10 +52,17 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Calls of the tool: how many run, and how many were put off and are older than the one that asks."""
+    """Calls of the tool, and the one that asks.
+
+    Args:
+        running: how many run.
+        ahead: how many were put off, and are older than the one that asks.
+        late: seconds since the turn of the one that asks; 0 where it was not put off.
+    """
 
     running: int = 0
     ahead: int = 0
+    late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,7 @@ def decide(gate: Gate, limits: Limits, load: Load, now: float, *, timeout: float
         rounds = 1 + load.ahead // limits.concurrency
         return Wait(min(LOOK_AGAIN_SECONDS * rounds, LOOK_AGAIN_MAX_SECONDS))
     if limits.rate is not None:
-        tokens = _tokens(gate, limits.rate, limits.burst, now)
+        tokens = _tokens(gate, limits.rate, limits.burst, load, now)
         lacking = 1 + load.ahead - tokens
         if lacking > ROUNDING:
             turn = lacking / limits.rate
@@ -138,6 +147,10 @@ def after(gate: Gate, limits: Limits, end: Ended, *, is_probe: bool, now: float)
     )
 
 
-def _tokens(gate: Gate, rate: float, burst: int, now: float) -> float:
-    """How many there are now; never more than `burst`, however long it has been quiet."""
-    return min(float(burst), gate.tokens + max(0.0, now - gate.refilled_at) * rate)
+def _tokens(gate: Gate, rate: float, burst: int, load: Load, now: float) -> float:
+    """How many there are now; never more than `burst`, however long it has been quiet.
+
+    But a line is no quiet time: a token that was there for one in line, whose message is late, is there still.
+    """
+    missed = min(float(load.ahead), rate * CATCH_UP_SECONDS) + rate * min(max(0.0, load.late), CATCH_UP_SECONDS)
+    return min(burst + missed, gate.tokens + max(0.0, now - gate.refilled_at) * rate)

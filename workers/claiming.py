@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from ringback.jobs import Effect
 from ringback.outcomes import Outcome
 from ringback.statements import jobs
-from workers.gating import Passed
+from workers.gating import Passed, PutOff
 from workers.station import Station
 from workers.store import count, first
 
@@ -65,6 +65,9 @@ def claim(station: Station, job_id: UUID) -> Job | None:
         logger.warning("job %s not claimed, it will be published again: %s", job_id, problem)
         station.suspect_messages()
         give_up(station, job_id, token)
+        return None
+    if isinstance(passed, PutOff):
+        logger.info("job %s is put off for %.2f s, by the limits of its tool", job_id, passed.seconds)
         return None
     if passed is None:
         logger.info("job %s is not to be had: a repeated or stale message, or one that comes too early", job_id)

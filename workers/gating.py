@@ -40,6 +40,13 @@ class Passed:
     """It is not to be run: this is its outcome."""
 
 
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A call that waits in line, for so many seconds or until it is woken."""
+
+    seconds: float
+
+
 class Gates:
     """Those of the tools that have limits.
 
@@ -55,8 +62,8 @@ class Gates:
         self._limits = {name: tool.announcement.limits for name, tool in tools.items()}
         self.names = frozenset(name for name, limits in self._limits.items() if limits.is_gated)
 
-    def claim(self, job_id: UUID, worker_id: str, token: UUID) -> Passed | None:
-        """Claim a job of a tool that has a gate; None where it was put off, or is not to be had.
+    def claim(self, job_id: UUID, worker_id: str, token: UUID) -> Passed | PutOff | None:
+        """Claim a job of a tool that has a gate; None where it is not to be had.
 
         Raises:
             SQLAlchemyError: nobody knows whether it was claimed; `jobs.give_up` says.
@@ -75,9 +82,8 @@ class Gates:
                     connection.execute(gates.keep(asked.tool, said.gate))
                 return None if row is None else _passed(row, said)
             connection.execute(gates.put_off(job_id, said.seconds))
-        logger.info("job %s tool=%s: put off for %.2f s, by the limits of the tool", job_id, asked.tool, said.seconds)
         self._later.publish(job_id, asked.queue, said.seconds)
-        return None
+        return PutOff(said.seconds)
 
     def ended(self, tool: str, end: Ended, *, is_probe: bool = False) -> None:
         """A call is over: what that says of the tool, and its place to the next in line. Never raises."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, Select, Update, and_, cast, extract, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Float, Select, Update, and_, case, cast, extract, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -66,12 +66,17 @@ def load_around(job_id: UUID, tool: str) -> Select[Any]:
             tuple_(jobs.c.created_at, jobs.c.id) < tuple_(this.c.created_at, this.c.id),
         )
     )
-    return select(running.scalar_subquery().label("running"), ahead.scalar_subquery().label("ahead"))
+    late = select(case((this.c.put_off, -seconds_until(this.c.not_before)), else_=0.0)).where(this.c.id == job_id)
+    return select(
+        running.scalar_subquery().label("running"),
+        ahead.scalar_subquery().label("ahead"),
+        func.coalesce(cast(late.scalar_subquery(), Float), 0.0).label("late"),
+    )
 
 
 def load_in(row: Any) -> Load:
     """The load out of a row of `load_around`."""
-    return Load(row.running, row.ahead)
+    return Load(row.running, row.ahead, row.late)
 
 
 def keep(tool: str, gate: Gate) -> Update:

@@ -107,6 +107,13 @@ def test_nobody_waits_for_a_call_in_line_that_cannot_begin(rows: Rows, away: dic
     assert load(rows, rows.asked()) == (0, 0)
 
 
+def test_a_call_that_was_put_off_knows_how_late_it_is_and_no_other_is_late(rows: Rows) -> None:
+    late, retried = put_off(rows, -3_600.0), rows.asked(not_before=seconds_from_now(-3_600))
+    ((seen,), (other,)) = (rows.run(gates.load_around(job, TOOL)) for job in (late, retried))
+    assert 3_600.0 <= seen.late < 3_600.0 + PATIENCE
+    assert other.late == 0.0
+
+
 def test_only_the_tools_own_calls_are_counted(rows: Rows) -> None:
     rows.running(ORDER)
     rows.running()

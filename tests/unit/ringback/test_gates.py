@@ -61,6 +61,7 @@ def test_as_many_run_as_may_and_who_came_first_goes_first(limits: Limits, load: 
         (1.0, 0.0, 0, 0.0),
         (0.0, 0.5, 0, 0.0),  # half a second at two a second
         (0.0, 3_600.0, 0, 3.0),  # never more than the burst
+        (4.0, 0.5, 1, 3.5),  # what is there for one in line, whose message is late, is there still
         (3.0, -60.0, 0, 2.0),  # a clock that was put back takes none away
         (4.0, 0.0, 3, 3.0),
     ],
@@ -88,6 +89,18 @@ def test_without_a_token_it_waits_until_it_is_its_turn(
 ) -> None:
     gate = Gate(tokens, NOW - seconds_ago)
     assert ask(gate, RATE, Load(ahead=ahead)) == Wait(seconds)
+
+
+@pytest.mark.parametrize(("late", "left"), [(0.0, 0.0), (0.05, 1.0), (0.1, 2.0), (3.0, 5.0), (-1.0, 0.0)])
+def test_what_a_late_message_has_missed_is_made_up_for_within_a_bound(late: float, left: float) -> None:
+    gate = Gate(0.0, NOW - 3_600)
+    assert ask(gate, Limits(rate=20.0), Load(late=late)) == Go(Gate(pytest.approx(left), NOW))  # type: ignore[arg-type]
+
+
+def test_a_line_that_nobody_served_for_long_does_not_begin_all_at_once() -> None:
+    gate, limits = Gate(0.0, NOW - 3_600), Limits(rate=20.0)
+    assert isinstance(ask(gate, limits, Load(ahead=5)), Go)
+    assert isinstance(ask(gate, limits, Load(ahead=6)), Wait)
 
 
 @pytest.mark.parametrize(("seconds_left", "answer"), [(2.1, Wait(2.0)), (2.0, TooLong(2.0)), (-1.0, TooLong(2.0))])
