@@ -31,8 +31,8 @@ HERE = Path("agents")
 def check_agents(folder: Folder = HERE) -> None:
     """Check each agent's file.
 
-    Says of each that it is ok, or what is wrong with it. Warns of tools that nothing in RINGBACK_TOOL_MODULES
-    declares, of a webhook whose secret is not set here, and of a default agent that is not there.
+    Says of each that it is ok, or what is wrong with it. Warns of tools that neither RINGBACK_TOOL_MODULES nor
+    RINGBACK_TOOL_FILES declares, of a webhook whose secret is not set here, and of a default agent that is not there.
     """
     from ringback.agents import load_agent
     from ringback.errors import ConfigurationError
@@ -86,7 +86,7 @@ def _warnings(agent: Agent, tools: frozenset[str] | None) -> Iterator[str]:
 
     missing = sorted({name for name in agent.tools if name != "*"} - tools) if tools is not None else []
     if missing:
-        yield f"nothing in RINGBACK_TOOL_MODULES declares {', '.join(missing)}; it is offered where a worker serves it"
+        yield f"no tool module or tool file declares {', '.join(missing)}; it is offered where a worker serves it"
     if (unset := unsigned(agent, os.environ)) is not None:
         yield f"{unset}; a gateway without it does not start"
 

@@ -18,6 +18,8 @@ app = typer.Typer(name="tools", help="Look at tools, and call one by hand.", no_
 
 FAILED = 1
 """The exit code of a call that ended in an error."""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as a shell has it."""
 
 Name = Annotated[str, typer.Argument(help="The tool's name.")]
 
@@ -28,7 +30,8 @@ def list_tools(
 ) -> None:
     """List tools, with their queues and limits.
 
-    Those that the modules in RINGBACK_TOOL_MODULES declare; with --live, those that a session could be offered now.
+    Those that RINGBACK_TOOL_MODULES and RINGBACK_TOOL_FILES declare; with --live, those that a session could be
+    offered now.
     """
     from cli.declared import declared_tools
     from cli.toolbox import print_tools
@@ -92,7 +95,10 @@ def _run_here(name: str, words: list[str], text: str | None, user: str, claims: 
     arguments = given.arguments(tool.announcement, words, text)
     deadline = datetime.now(UTC) + timedelta(seconds=tool.announcement.timeout)
     call = Call(job_id=str(uuid4()), user=user, claims=claims, arguments=arguments, deadline=deadline, _report=_note)
-    made = asyncio.run(byhand.attempt(tool, arguments, call))
+    try:
+        made = asyncio.run(byhand.attempt(tool, arguments, call))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
     if made.fault is not None:
         typer.echo(f"ringback: {name} raised {_where(made.fault)}", err=True)
     _print_outcome(made.verdict)

@@ -46,7 +46,10 @@ def test_each_file_is_told_of_and_one_that_is_wrong_makes_it_fail(
 @pytest.mark.parametrize(
     ("more", "warning"),
     [
-        ('tools = ["bake", "cook", "brew"]\n', "nothing in RINGBACK_TOOL_MODULES declares brew, cook"),
+        (
+            'tools = ["bake", "cook", "brew"]\n',
+            "no tool module or tool file declares brew, cook",
+        ),
         (HOOK, "webhook.secret_env names HOOK_SECRET, which is not set in the environment"),
     ],
 )
