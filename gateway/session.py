@@ -212,9 +212,9 @@ class Session:
                 self._place.bell.set()
                 continue
             for row in rows:  # to the brain of the epoch that took them: a later one has them among its past
-                outcome = from_row(**outcome_of(row))
-                told = link.brain.deliver(row.id, row.call_id, row.tool, outcome, time.monotonic())
-                await self.perform(link, told)
+                answer = row.id, row.call_id, row.tool, from_row(**outcome_of(row))
+                more = row is not rows[-1]
+                await self.perform(link, link.brain.deliver(*answer, time.monotonic(), more=more))
             if not rows and not await self._heard_news(link):
                 await self._deeds.hang_up_unless_ours()
 

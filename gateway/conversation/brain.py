@@ -222,10 +222,16 @@ class Conversation:
         job = record.job
         return self.deliver(job.id, job.call_id, job.name, record.outcome or UNAVAILABLE, now)
 
-    def deliver(self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float) -> list[Action]:
-        """A job's answer enters the conversation, even while a response runs; speaking of it is another matter."""
+    def deliver(
+        self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float, *, more: bool = False
+    ) -> list[Action]:
+        """A job's answer enters the conversation, even while a response runs; speaking of it is another matter.
+
+        `more`: another has come with it, and is delivered next: both are spoken of together.
+        """
         rendering = self._calls.answered(call_id, outcome, self._reading, now)
-        return [*self._answers.give(job_id, call_id, tool, outcome.state, rendering, now), *self._speak(now)]
+        given = self._answers.give(job_id, call_id, tool, outcome.state, rendering, now)
+        return given if more else [*given, *self._speak(now)]
 
     def approved(self, job_id: UUID, now: float) -> list[Action]:
         """Somebody else has said yes to a call: nobody needs to be asked any more."""
@@ -269,16 +275,11 @@ class Conversation:
         self._client.note_session(session)
         self._log.hear({"type": "session.updated", "session": session})
         created = {"type": "session.created", "event_id": self._id("created"), "session": self._view.session(session)}
-        session = {"type": "realtime", **self._carried.client_session}
-        update = self._ours("update", {"type": "session.update", "session": session})
-        if self._is_outdated:
-            self._client.settings.asked_ours(update)
         return [
             LetClientIn(session.get("id"), self._opening.expires_at),
             *([SendToClient(created)] if self._greets else []),
             *self._news,
-            *([SendToModel(update)] if self._is_outdated else []),
-            *(SendToModel(event) for event in self._client.again()),
+            *(SendToModel(event) for event in self._client.again(is_outdated=self._is_outdated)),
             *self._speak(now),
         ]
 

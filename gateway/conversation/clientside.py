@@ -53,13 +53,20 @@ class ClientSide:
         self.unheard.in_force()
         return [KeepSettings(settings)]
 
-    def again(self) -> list[Event]:
-        """What the client has said to a connection that was lost with it, for the next one."""
+    def again(self, *, is_outdated: bool) -> list[Event]:
+        """What the client has said to a connection that was lost with it, for the next one.
+
+        `is_outdated`: that one was set up before the client set what it has set.
+        """
+        session = {"type": "realtime", **self.settings.session}
+        update = {"type": "session.update", "event_id": self.new_id("update"), "session": session}
+        if is_outdated:
+            self.settings.asked_ours(update)
         said = self.unheard.again()
         for event in said:
             if event["type"] == "session.update":
                 self.settings.asked(event)
-        return said
+        return [*([update] if is_outdated else []), *said]
 
     def note_session(self, session: Event) -> None:
         """Who notices that the user's turn is over, by what the server says of the session."""

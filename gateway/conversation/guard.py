@@ -14,25 +14,28 @@ class Guard:
     """Counts calls from one turn of the user to the next."""
 
     agent: Agent
-    is_tripped: bool = False
-    """It has refused a call in this turn: the next answer should be words."""
+    _is_tripped: bool = False
     _turn: int = 0
     _by_tool: Counter[str] = field(default_factory=Counter)
 
     def new_turn(self, turn: int) -> None:
         """The user has said something: counting begins anew."""
         if turn != self._turn:
-            self._turn, self.is_tripped = turn, False
+            self._turn, self._is_tripped = turn, False
             self._by_tool.clear()
+
+    def is_tripped(self, turn: int) -> bool:
+        """It has refused a call in this turn: the next answer should be words."""
+        return self._is_tripped and turn == self._turn
 
     def refuse(self, tool: str) -> Outcome | None:
         """Count a call; why it may not be made, or None where it may."""
         self._by_tool[tool] += 1
         if self._by_tool[tool] > self.agent.max_calls_per_turn:
-            self.is_tripped = True
+            self._is_tripped = True
             return _refusal(f"{tool} was called {self.agent.max_calls_per_turn} times")
         if self._by_tool.total() > self.agent.max_calls_unheard:
-            self.is_tripped = True
+            self._is_tripped = True
             return _refusal(f"Functions were called {self.agent.max_calls_unheard} times")
         return None
 

@@ -68,6 +68,8 @@ class OwnTools:
 
     def offer(self, now: float) -> frozenset[str] | None:
         """The names to offer from now on; None where nothing changes."""
+        if not self.board and not self._offered:  # Asked at each event, and mostly nothing runs.
+            return None
         wanted = self._wanted(now)
         if wanted == self._offered:
             return None
@@ -76,7 +78,7 @@ class OwnTools:
 
     def wake_at(self, now: float) -> float | None:
         """When a call has run for long enough to be cancelled by name; None where nothing changes by itself."""
-        if CANCEL in self._offered:
+        if not self.board or CANCEL in self._offered:
             return None
         return min((each.began_at + OFFER_SECONDS for each in self._by_name()), default=None)
 

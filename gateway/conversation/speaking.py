@@ -58,7 +58,7 @@ class Speaking:
         if not self.floor.may_speak(now):
             return []
         # A model that goes round in circles is to use words now.
-        response = {"response": {"tool_choice": "none"}} if self.guard.is_tripped else {}
+        response = {"response": {"tool_choice": "none"}} if self.guard.is_tripped(self.own.board.turn) else {}
         create = self.ours("speak", {"type": "response.create", **response})
         self.floor.create_sent(create["event_id"], now)
         return [SendToModel(create)]

@@ -16,6 +16,8 @@ from gateway.conversation.board import Board, Running
 from gateway.conversation.floor import Floor
 from gateway.policy import OUR_MARK
 
+MAX_TOLD_CHARS = 1_000
+"""Of the arguments that the user is asked about: nobody listens to more, and instructions have a bound of their own."""
 SOON_SECONDS = 5
 """An expected wait is told in steps of so many seconds: it is a guess."""
 
@@ -46,7 +48,7 @@ class Words:
 
     def wake_at(self, now: float) -> float | None:
         """When `due` has something, if nothing else comes; None: only an event can tell."""
-        free_at = self.floor.free_at(now)
+        free_at = self.floor.free_at(now) if self.board else None
         if free_at is None:
             return None
         moments = [moment for each in self.board if (moment := self._due_at(each)) is not None]
@@ -54,7 +56,7 @@ class Words:
 
     def due(self, now: float) -> Event | None:
         """The `response.create` of the word that is to be said now; None where none is."""
-        free_at = self.floor.free_at(now)
+        free_at = self.floor.free_at(now) if self.board else None
         if free_at is None or free_at > now:
             return None
         meant = [each for each in self.board if (moment := self._due_at(each)) is not None and moment <= now]
@@ -148,4 +150,5 @@ def _question(asked: Iterable[Running]) -> str:
 
 
 def _told(arguments: Any) -> str:
-    return json.dumps(arguments, ensure_ascii=False)
+    text = json.dumps(arguments, ensure_ascii=False)
+    return text if len(text) <= MAX_TOLD_CHARS else f"{text[:MAX_TOLD_CHARS]}… (and more, which is too long to say)"

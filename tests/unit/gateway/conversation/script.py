@@ -95,9 +95,11 @@ class Script:
     def progress(self, call_id: str, note: str) -> list[str]:
         return self._do(self.brain.progressed(job_of(call_id), note))
 
-    def deliver(self, call_id: str, outcome: Outcome | None = None, tool: str = "weather") -> list[str]:
+    def deliver(
+        self, call_id: str, outcome: Outcome | None = None, tool: str = "weather", *, more: bool = False
+    ) -> list[str]:
         outcome = outcome or succeeded({"sky": "clear"})
-        return self._do(self.brain.deliver(job_of(call_id), call_id, tool, outcome, self.now))
+        return self._do(self.brain.deliver(job_of(call_id), call_id, tool, outcome, self.now, more=more))
 
     def wait(self, seconds: float) -> list[str]:
         """Time passes; the clock of the session ticks when the brain asked to be woken, and only then."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.unit.gateway.conversation.script import SPEAK, STARTED, STOPPED, WEATHER, Script, call, created, done
+from tests.unit.gateway.conversation.script import QUIET, SPEAK, STARTED, STOPPED, WEATHER, Script, call, created, done
 
 
 def circling(times: int, **fields: Any) -> Script:
@@ -32,6 +32,15 @@ def test_the_user_says_something_and_it_may_go_on() -> None:
     script = circling(3, max_calls_per_turn=3)
     script.model(STARTED, STOPPED, created("R9"))
     assert script.model(call("b", "R9")) == ["record b"]
+
+
+def test_after_the_user_has_said_something_the_model_may_call_again_whatever_it_is_told() -> None:
+    script = circling(2, max_calls_per_turn=2)
+    script.model(created("R8"), call("slow", "R8", name="order"), call("b", "R8"), done("R8"))
+    script.model(STARTED, STOPPED, created("R9"), done("R9"))
+    assert SPEAK in script.deliver("slow", tool="order") + script.wait(QUIET)
+    (create,) = [event for event in script.to_model if event["type"] == "response.create"]
+    assert "response" not in create
 
 
 def test_all_tools_together_have_a_bound_as_well() -> None:

@@ -75,6 +75,15 @@ def test_what_is_cancelled_because_the_user_speaks_takes_those_along_that_have_j
     assert script.wait(60) == []
 
 
+def test_two_that_end_together_are_told_together() -> None:
+    script = running()
+    script.model(created("R2"), call("b", "R2"), done("R2"))
+    assert script.deliver("a", more=True) == ["model: output a"]
+    assert script.deliver("b") == ["model: output b", SPEAK]
+    script.model(echo("a"), echo("b"), created("R3"), done("R3"))
+    assert script.wait(60) == [], "nobody hears the same answer twice"
+
+
 # — a yes and a no —
 
 
@@ -119,6 +128,14 @@ def test_a_question_that_was_not_asked_is_not_answered(code: str) -> None:
     script.wait(QUIET)
     script.model(refused(script.last_create, code), STARTED, STOPPED, created("R2"))
     assert script.model(own("answer_approval", approved=True))[0] == "refuse own: not_answered"
+
+
+def test_nobody_is_read_a_novel() -> None:
+    script = Script(replace(WEATHER, manners=Manners(requires_approval=True))).opened()
+    script.model(created("R1"), call("a", arguments={"city": "x" * 50_000}), done("R1"))
+    script.wait(QUIET)
+    assert len(script.asked) < 2_000
+    assert "too long to say" in script.asked
 
 
 def test_the_user_is_not_asked_any_more_when_somebody_else_has_said_yes() -> None:
