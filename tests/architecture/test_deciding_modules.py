@@ -19,6 +19,7 @@ from tests.architecture.source_tree import PACKAGES, ROOT, imported_names, reach
 DECIDING = (
     "gateway/conversation",
     "gateway/policy",
+    "ringback/gates",
     "ringback/jobs",
     "ringback/outcomes",
     "ringback/schema",
