@@ -14,8 +14,10 @@ looking"): it takes the slot like any other, and only when nothing else is to be
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from gateway.conversation.landed import Create, Landed
 
 SPEECH_HOLD_SECONDS = 30.0
 """Longer than anybody talks without a pause: after it a lost speech_stopped no longer silences the model."""
@@ -24,32 +26,11 @@ AUTO_RESPONSE_SECONDS = 1.5
 RESERVED_SECONDS = 10.0
 """A response.create that neither began nor was refused by then is taken for lost."""
 BLOCKED_SECONDS = 5.0
-"""After a refusal without a response in sight, when to try again."""
+"""After a refusal without a response in sight, or a response that failed, when to try again."""
 
 REFUSED = "conversation_already_has_active_response"
 OWED = ""
 """Stands among the results that are to be told for an answer that is no result."""
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    """A response.create on its way: it has neither begun a response nor been refused."""
-
-    event_id: str
-    sent_at: float
-    tells: frozenset[str]
-    """The results that were written before it."""
-    is_word: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """A result that stands in the conversation, or is on its way there."""
-
-    response_id: str | None
-    """The response whose call it answers."""
-    at: float
-    is_patient: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +63,10 @@ class Floor:
     _running: dict[str, str | None] = field(default_factory=dict)
     _unseen: dict[str, Landed] = field(default_factory=dict)
     _echoed: set[str] = field(default_factory=set)
+    _telling: dict[str, Landed] = field(default_factory=dict)
+    """What the active response is the first to tell."""
+    word_failed: bool = False
+    """The last word was not said: its response failed."""
     _assumed_seen: dict[str, Landed] = field(default_factory=dict)
     """Told by one of those, and not echoed before its response began."""
 
@@ -177,8 +162,9 @@ class Floor:
         self.active = response_id
         self._auto_until = self._blocked_until = 0.0
         if self._begins_word(tag):
-            self._word, self._there_at_word = response_id, frozenset(self._echoed)
+            self._word, self._there_at_word, self._telling = response_id, frozenset(self._echoed), {}
             return
+        untold = dict(self._unseen)
         self._seen(self._echoed)
         self._echoed.discard(OWED)
         creates = [create for create in self._creates if not create.is_word]
@@ -188,13 +174,22 @@ class Floor:
             self._begun.append(creates[0])
             told = creates[0].tells & self._unseen.keys()
             self._assumed_seen |= {call: self._unseen.pop(call) for call in told}
+        self._telling = {call: landed for call, landed in untold.items() if call not in self._unseen}
 
-    def response_done(self, response_id: str, now: float) -> None:
-        """A response ended. That of an older one, which may come late, frees nothing."""
+    def response_done(self, response_id: str, now: float, *, failed: bool = False) -> None:
+        """A response ended. That of an older one, which may come late, frees nothing.
+
+        One that `failed` has told nothing: after a pause another may.
+        """
         self._blocked_until = 0.0
-        if self.active == response_id:
-            self.active = self._word = None
-            self._spoke_at = now
+        if self.active != response_id:
+            return
+        if failed:
+            self._blocked_until, self.word_failed = now + BLOCKED_SECONDS, self._word == response_id
+            self._tell_again()
+        self.active = self._word = None
+        self._telling = {}
+        self._spoke_at = now
 
     def audio_passed(self, seconds: float, now: float) -> None:
         """So much more speech of the model's is on its way to the user's ears."""
@@ -259,6 +254,14 @@ class Floor:
         self._creates.remove(words[0])
         self._begun.append(words[0])
         return True
+
+    def _tell_again(self) -> None:
+        for call, landed in self._telling.items():
+            if not landed.is_retold:
+                self._assumed_seen.pop(call, None)
+                self._unseen[call] = replace(landed, is_retold=True)
+                if call == OWED:
+                    self._echoed.add(OWED)
 
     def _seen(self, calls: Iterable[str]) -> None:
         """A response that tells results began, and the server had these."""

@@ -35,8 +35,9 @@ class Hearing:
         if kind == "response.created" and in_conversation(event):
             self.floor.response_created(str((event.get("response") or {}).get("id")), tag_of(event))
         elif kind == "response.done":
-            self.floor.response_done(str((event.get("response") or {}).get("id")), now)
-            return self._placed(self.calls.response_done(event.get("response") or {}, now), log)
+            response = event.get("response") or {}
+            self.floor.response_done(str(response.get("id")), now, failed=response.get("status") == "failed")
+            return self._placed(self.calls.response_done(response, now), log)
         elif kind == "response.output_item.done":
             return self._placed(self.calls.item_done(event.get("item") or {}, event.get("response_id"), now), log)
         elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):

@@ -64,6 +64,9 @@ class Speaking:
         return [SendToModel(create)]
 
     def _word(self, now: float) -> list[Action]:
+        if self.floor.word_failed:
+            self.floor.word_failed = False
+            self.words.unsaid(only_questions=True)
         create = self.words.due(now)
         if create is None:
             return []

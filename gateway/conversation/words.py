@@ -87,10 +87,10 @@ class Words:
                 running.told_at, running.asked_at = told_at, asked_at
         return told is not None
 
-    def unsaid(self) -> None:
-        """The connection went before the last word was said: the next conversation may say it."""
-        for event_id in list(self._under_way):
-            self.refused(event_id, again=True)
+    def unsaid(self, *, only_questions: bool = False) -> None:
+        """The last word did not come to be said: it is due again, or only where it is a question."""
+        for event_id, told in list(self._under_way.items()):
+            self.refused(event_id, again=not only_questions or any(each.waits_for_yes for each, _, _ in told))
 
     def _due_at(self, running: Running) -> float | None:
         if running.is_unwanted or not running.is_own:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.conversation.floor import BLOCKED_SECONDS
 from ringback.manners import Manners
 from ringback.outcomes import failed, succeeded
 from tests.unit.gateway.conversation.script import (
@@ -131,6 +132,33 @@ def test_an_error_is_never_out_of_date() -> None:
     script = mannered(drop_after=5.0, cancellable=False)
     script.wait(6)
     assert script.deliver("a", failed("no_such_city", "There is none.")) == [OUTPUT, SPEAK]
+
+
+# — a response that fails —
+
+
+def test_a_result_whose_telling_failed_is_told_after_a_pause_and_tried_once_more() -> None:
+    script = mannered(cancellable=False)
+    assert script.deliver("a") == [OUTPUT, SPEAK]
+    assert script.model(echo("a"), created("R2"), done("R2", "failed"))[-1] == "client: response.done"
+    assert script.wait(BLOCKED_SECONDS - 0.01) == []
+    assert script.wait(0.02) == [SPEAK]
+    script.model(created("R3"), done("R3", "failed"))
+    assert script.wait(600) == [], "a model that cannot speak is not asked for ever"
+
+
+def test_the_answer_to_the_users_turn_tells_what_a_failed_response_did_not() -> None:
+    script = mannered(cancellable=False)
+    script.deliver("a")
+    script.model(echo("a"), created("R2"), done("R2", "failed"), STARTED, STOPPED, created("R3"), done("R3"))
+    assert script.wait(600) == []
+
+
+def test_a_result_whose_telling_the_user_cut_short_is_not_told_again() -> None:
+    script = mannered(cancellable=False)
+    script.deliver("a")
+    script.model(echo("a"), created("R2"), STARTED, done("R2", "cancelled"), STOPPED, created("R3"), done("R3"))
+    assert script.wait(600) == []
 
 
 # — who gets to see it —

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.conversation.floor import BLOCKED_SECONDS
 from ringback.jobs import JobState
 from ringback.manners import Manners
 from ringback.outcomes import Outcome, cancelled, succeeded
@@ -128,6 +129,17 @@ def test_a_question_that_was_not_asked_is_not_answered(code: str) -> None:
     script.wait(QUIET)
     script.model(refused(script.last_create, code), STARTED, STOPPED, created("R2"))
     assert script.model(own("answer_approval", approved=True))[0] == "refuse own: not_answered"
+
+
+def test_a_question_that_failed_is_asked_again_after_a_pause_and_no_word_else() -> None:
+    question = running(requires_approval=True)
+    word = Script(replace(WEATHER, manners=Manners(say_after=1.0, cancellable=False))).opened()
+    word.model(created("R1"), call("a"), done("R1"))
+    for script, again in ((question, [WORD]), (word, [])):
+        assert script.wait(QUIET) == [WORD]
+        script.model(created("W1"), done("W1", "failed"))
+        assert script.wait(BLOCKED_SECONDS - 0.01) == []
+        assert script.wait(0.02) == again
 
 
 def test_nobody_is_read_a_novel() -> None:
