@@ -130,7 +130,8 @@ def _waiting(meant: Iterable[Running], now: float) -> str:
 
 def _state(running: Running, now: float) -> str:
     if _is_queued(running):
-        about = max(SOON_SECONDS, SOON_SECONDS * round(running.queue_seconds / SOON_SECONDS))
+        left = running.queue_seconds - running.age(now)
+        about = max(SOON_SECONDS, SOON_SECONDS * round(left / SOON_SECONDS))
         return f"Everybody who could do {running.name} is busy, so it will take about {about} seconds to begin: say so."
     progress = f"; it reports: {running.progress}" if running.progress else ""
     return f"{running.name} has been running for {round(running.age(now))} seconds{progress}."

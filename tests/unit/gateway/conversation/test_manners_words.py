@@ -227,6 +227,15 @@ def test_a_full_queue_is_told_at_once() -> None:
     assert "it will take about 20 seconds to begin: say so." in script.asked
 
 
+def test_what_is_told_of_a_queue_is_what_is_left_of_it() -> None:
+    script = slow(queues={"default": 21.0})
+    script.model(STARTED)
+    script.wait(10)
+    script.model(STOPPED, created("R2"), done("R2"))
+    assert script.wait(QUIET) == [WORD]
+    assert "about 10 seconds to begin" in script.asked
+
+
 def test_a_queue_that_is_soon_worked_off_is_not_worth_a_word() -> None:
     script = slow(queues={"default": 9.0})
     assert script.wait(AFTER - 0.01) == []
