@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cli.rehearsal import Talk, ToolCall, Turn, converse
+from cli.rehearsal import RehearsalError, Talk, ToolCall, Turn, converse
 from ringback.calls import Call
 
-__all__ = ["FakeCall", "Talk", "ToolCall", "Turn", "converse", "fake_call"]
+__all__ = ["FakeCall", "RehearsalError", "Talk", "ToolCall", "Turn", "converse", "fake_call"]
 
 
 @dataclass(frozen=True, slots=True)

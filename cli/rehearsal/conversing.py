@@ -127,11 +127,18 @@ async def _speak(line: Line, words: str) -> float:
     turns = len(line.model.stage.heard)
     for _ in range(PAUSE_MS // CHUNK_MS):
         if len(line.model.stage.heard) > turns:
+            if not _answers_by_itself(line.model):
+                line.client_says({"type": "response.create"})
             return ended_at
         await _sound(line, bytes(CHUNK_MS * BYTES_PER_MS))
     line.client_says({"type": "input_audio_buffer.commit"})  # push to talk: nobody else notices
     line.client_says({"type": "response.create"})
     return ended_at
+
+
+def _answers_by_itself(model: Model) -> bool:
+    detection = model.stage.session["audio"]["input"]["turn_detection"] or {}
+    return detection.get("create_response", True) is not False
 
 
 async def _sound(line: Line, pcm: bytes) -> None:

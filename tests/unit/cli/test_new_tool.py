@@ -23,6 +23,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     sys.modules.pop("gift_card", None)
 
 
+@pytest.mark.long  # a process
 def test_what_it_writes_passes_and_can_be_called(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -184,48 +184,6 @@ def test_nobody_says_yes_in_time() -> None:
     assert "Nobody agreed to this in time" in str(talk.calls[0].output)
 
 
-# — calls that go wrong —
-
-
-def test_a_failed_attempt_is_followed_by_the_next() -> None:
-    talk = converse("Go.", tools=[flaky], calls={"flaky": {}})
-    assert (talk.calls[0].attempts, talk.calls[0].output) == (3, "attempt 3")
-
-
-def test_a_tool_that_does_not_return_is_timed_out() -> None:
-    talk = converse("Go.", tools=[endless], calls={"endless": {}})
-    assert talk.calls[0].state == JobState.TIMED_OUT
-    assert "did not finish in time" in talk.said[-1]
-
-
-def test_an_error_on_purpose_is_told_and_is_no_fault() -> None:
-    talk = converse("Go.", tools=[refuse], calls={"refuse": {}})
-    assert talk.said == ["I am sorry, that did not work: There is no flour; offer bread."]
-    assert talk.calls[0].fault is None
-
-
-def test_an_error_by_mistake_is_kept_for_the_author() -> None:
-    @tool
-    def crash() -> None:
-        """Fail."""
-        raise KeyError("oven")
-
-    talk = converse("Go.", tools=[crash], calls={"crash": {}})
-    assert repr(talk.calls[0].fault) == "KeyError('oven')"
-    assert "KeyError('oven')" in str(talk), "the timeline tells of it"
-    assert "oven" not in str(talk.calls[0].output), "and the model does not"
-
-
-def test_arguments_that_do_not_fit_are_answered_at_once() -> None:
-    talk = converse(ORDER, tools=[order_status], calls={"order_status": {"order_id": 7}})
-    assert (talk.calls[0].state, talk.calls[0].attempts) == (JobState.FAILED, 0)
-    assert "The argument order_id" in str(talk.calls[0].output)
-
-
-def test_who_waits_for_a_thread_is_waited_for() -> None:
-    assert converse("Go.", tools=[in_a_thread], calls={"in_a_thread": {}}).outputs == ["came back"]
-
-
 # — circumstances —
 
 
@@ -260,6 +218,21 @@ def test_the_agent_decides_what_is_offered_and_how_one_talks() -> None:
     assert talk.said == ["I would use the tool opening_hours for that, but this session does not have it."]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"turn_detection": {}},
+        {"turn_detection": {"type": "server_vad", "create_response": False}},
+        {"turn_detection": {"type": "semantic_vad"}, "transcription_model": "gpt-transcribe"},
+        {"output_modalities": ("text",)},
+    ],
+)
+def test_whoever_notices_that_a_turn_is_over_it_is_answered_once(settings: dict[str, Any]) -> None:
+    agent = Agent(name="clerk", instructions="Be brief.", tools=("*",), **settings)
+    talk = converse("Open?", tools=[opening_hours], calls={"opening_hours": {}}, agent=agent)
+    assert talk.said == ["The answer is: closed on monday"]
+
+
 def test_several_calls_in_one_turn() -> None:
     calls: dict[str, Any] = {"opening_hours": [{"day": "sunday"}, {"day": "friday"}], "refuse": {}}
     talk = converse("Open?", tools=[opening_hours, refuse], calls=calls)
@@ -271,28 +244,3 @@ def test_a_printed_talk_is_a_timeline() -> None:
     lines = str(converse("Open?", tools=[opening_hours], calls={"opening_hours": {}})).splitlines()
     assert [line.split()[2] for line in lines] == ["user", "call", "result", "model"]
     assert str(Talk()) == ""
-
-
-# — what cannot be —
-
-
-@pytest.mark.parametrize(
-    ("calls", "sentence"),
-    [
-        ([{}, {}], "calls has 2 entries for 1 turns: give one for each turn at most"),
-        ({"pay": {}}, "calls names pay, which is none of the tools: opening_hours"),
-        ({"opening_hours": {"day": None}}, "an argument of opening_hours holds None"),
-        ({"opening_hours": {"day": "{day}"}}, "an argument of opening_hours holds None, or a {word} in braces"),
-    ],
-)
-def test_calls_that_cannot_be_made_are_refused(calls: Any, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence.replace("{", r"\{").replace("}", r"\}")):
-        converse("Open?", tools=[opening_hours], calls=calls)
-
-
-def test_a_loop_within_a_loop_is_refused_by_a_sentence() -> None:
-    async def inside() -> None:
-        converse("Open?", tools=[opening_hours])
-
-    with pytest.raises(RuntimeError, match="call it from a plain `def test_…`"):
-        asyncio.run(inside())
