@@ -29,6 +29,8 @@ class Running:
     """How long it was expected to wait for a worker, where that is worth telling."""
     is_unwanted: bool = False
     """It was cancelled: whatever comes of it is not brought up."""
+    is_denied: bool = False
+    """The user, or their client, has said no: there is no word that it is still running."""
     progress: str | None = None
     told_at: float | None = None
     """When the user was last told that it is still running."""

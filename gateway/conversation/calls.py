@@ -21,7 +21,7 @@ from gateway.conversation.rebuild import PastCall
 from gateway.conversation.renderings import Circumstances, Rendering, render
 from ringback.agents import Agent
 from ringback.declaring import OURS
-from ringback.jobs import CancelReason, Effect
+from ringback.jobs import CancelReason, Effect, JobState
 from ringback.manners import Manners, OnDuplicate
 from ringback.outcomes import Outcome, failed
 from ringback.statements.admission import QUEUE_WAIT_SECONDS, NewJob
@@ -105,7 +105,9 @@ class Calls:
         call = self.board.ended(call_id)
         if call is None:
             return render(outcome, Manners(), reading)
-        late, unwanted = self.board.is_late(call), call.is_unwanted
+        late = self.board.is_late(call)
+        # A no that came after somebody else's yes: it was done all the same, and the user believes that it was not.
+        unwanted = call.is_unwanted and not (call.is_denied and outcome.state is JobState.SUCCEEDED)
         return render(outcome, call.manners, replace(reading, age=call.age(now), is_late=late, is_unwanted=unwanted))
 
     def _decide(

@@ -93,6 +93,7 @@ class OwnTools:
     def decide(self, running: Running, now: float, *, approved: bool) -> list[Action]:
         """The word on a call that waited for it."""
         running.may_begin(now, self.board.turn)
+        running.is_denied = not approved
         return [Decide(running.job_id, approved)]
 
     def _wanted(self, now: float) -> frozenset[str]:

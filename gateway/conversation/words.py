@@ -93,7 +93,7 @@ class Words:
             self.refused(event_id, again=not only_questions or any(each.waits_for_yes for each, _, _ in told))
 
     def _due_at(self, running: Running) -> float | None:
-        if running.is_unwanted or not running.is_own:
+        if running.is_unwanted or running.is_denied or not running.is_own:
             return None
         if running.waits_for_yes:
             return running.began_at if self.asks_aloud and running.asked_at is None else None

@@ -104,6 +104,20 @@ def test_a_no_is_told_once() -> None:
     assert script.wait(60) == [], "the answer to the no has told it"
 
 
+def test_what_was_done_in_spite_of_a_no_is_told() -> None:
+    script = asked()
+    script.model(STARTED, STOPPED, created("R2"), own("answer_approval", approved=False), done("R2"))
+    script.deliver("own", succeeded({}), "answer_approval")
+    script.model(echo("own"), created("R3"), done("R3"))
+    assert script.deliver("a") == ["model: output a", SPEAK], "an operator had said yes before"
+
+
+def test_nothing_is_said_to_be_running_after_a_no() -> None:
+    script = running("approvals", requires_approval=True, say_after=1.0, cancellable=False)
+    script.client(type="ringback.approval.respond", job_id=str(job_of("a")), approved=False)
+    assert script.wait(60) == []
+
+
 def test_a_no_of_the_clients_is_told() -> None:
     script = running("approvals", requires_approval=True)
     answer = {"type": "ringback.approval.respond", "job_id": str(job_of("a")), "approved": False}
