@@ -4,7 +4,7 @@ All of them talk to the same simulator, with the same scenario, in one run, and 
 Ours is a gateway, a worker, Postgres (durable commits) and Valkey; each of the others is one process, in a virtual
 environment of its own that is made outside of the repository when it is not there (1 GB in all).
 
-    .venv/bin/python benchmarks/peers.py                                   # about 20 minutes
+    .venv/bin/python benchmarks/peers.py                                   # about half an hour
     .venv/bin/python benchmarks/peers.py --sides ringback pipecat-ai --cases floor talk
     .venv/bin/python benchmarks/peers.py --quick --sides ringback          # that it works
 """
@@ -25,7 +25,7 @@ from benchmarks.peers_side_by_side.driving import ROOT, DriverError
 from benchmarks.peers_side_by_side.microphone import write_speech
 from benchmarks.peers_side_by_side.running import Stage, run
 from benchmarks.peers_side_by_side.sides import DEFAULT, KINDS, OURS, Option, Side
-from benchmarks.peers_side_by_side.tables import Run, cell, figures, table
+from benchmarks.peers_side_by_side.tables import Run, cell, figures, table, together
 from benchmarks.peers_side_by_side.venvs import default_folder, pythons, titles
 from cli.processes import Process, ProcessError, ProcessGroup
 from cli.stack import our
@@ -49,12 +49,15 @@ def simulator(folder: Path) -> Iterator[tuple[Stage, str]]:
 
 
 def measure(asked: argparse.Namespace, folder: Path) -> Iterator[Run]:
-    """Each side that was asked for, one after the other: none has to share the machine with another."""
+    """Each side that was asked for, one after the other: none has to share the machine with another.
+
+    Some rounds of it, so that other work on the machine does not meet one side alone.
+    """
     python = pythons(asked.venvs, [name for name in asked.sides if name != OURS])
     speech = folder / "speech.pcm"
     write_speech(speech)
     with simulator(folder) as (stage, url):
-        for name in asked.sides:
+        for name in asked.sides * asked.rounds:
             with ExitStack() as stack:
                 if name == OURS:
                     side = stack.enter_context(sides.ringback(url, speech, folder))
@@ -98,14 +101,15 @@ def options() -> argparse.Namespace:
     keys = [case.key for case in CASES]
     parser.add_argument("--sides", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--cases", nargs="+", choices=keys, default=keys)
-    parser.add_argument("--times", type=int, default=5, help="conversations for each case")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--times", type=int, default=3, help="conversations for each case, in each round")
     parser.add_argument("--floor", type=int, default=12, help="those of the floor")
-    parser.add_argument("--kills", type=int, default=3, help="those with a kill, or a close")
+    parser.add_argument("--kills", type=int, default=2, help="those with a kill, or a close")
     parser.add_argument("--venvs", type=Path, default=default_folder(), help="where the frameworks are installed")
     parser.add_argument("--logs", type=Path, help="keep logs and the simulator's record in this new folder")
     parser.add_argument("--quick", action="store_true", help="each case once; the figures mean nothing")
     if parser.parse_args().quick:
-        parser.set_defaults(times=1, floor=1, kills=1)
+        parser.set_defaults(rounds=1, times=1, floor=1, kills=1)
     return parser.parse_args()
 
 
@@ -115,10 +119,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.logs or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        runs = []
-        for run_of_one in measure(asked, folder):
-            runs.append(run_of_one)
-            print(f"  {run_of_one.case}, {run_of_one.name}: {cell(run_of_one)}", file=sys.stderr)
+        runs: list[Run] = []
+        for one in measure(asked, folder):
+            runs = together(runs, one)
+            print(f"  {one.case}, {one.name}: {cell(one)}", file=sys.stderr)
     heads = {OURS: OURS, **titles()}
     print(f"{table(runs, {name: heads[name] for name in asked.sides})}\n\n{figures(runs)}")
 

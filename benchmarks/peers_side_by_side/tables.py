@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from benchmarks.peers_side_by_side.cases import CASES
@@ -33,6 +33,16 @@ class Run:
     def name(self) -> str:
         """The side with its option."""
         return f"{self.side}, {self.option}" if self.option else self.side
+
+
+def together(runs: Sequence[Run], more: Run) -> list[Run]:
+    """What another round has brought is added to what is there of the same side, case and option."""
+    same = [run for run in runs if (run.case, run.name) == (more.case, more.name)]
+    if not same:
+        return [*runs, more]
+    conversations = same[0].conversations + more.conversations
+    joined = replace(more, conversations=conversations, note="" if conversations else more.note)
+    return [joined if run is same[0] else run for run in runs]
 
 
 def table(runs: Sequence[Run], heads: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.peers_side_by_side.cases import CASES
 from benchmarks.peers_side_by_side.recording import Entry, Recording, entry_of
 from benchmarks.peers_side_by_side.seen import COLLISION, Seen, Task, is_over, read
-from benchmarks.peers_side_by_side.tables import Run, cell, figures, table
+from benchmarks.peers_side_by_side.tables import Run, cell, figures, table, together
 from benchmarks.peers_side_by_side.verdicts import verdict
 from simulator.items import Items
 from simulator.scenario import load
@@ -151,6 +151,18 @@ def test_an_option_stands_in_its_sides_column() -> None:
         "| one call of 1 s | told (1,010 → 1,012) | **lost**<br>with `better=True`: told (1,010 → 1,012) |",
         "| kill -9, at 0.3 s, of the process that holds the socket |  | as above |",
     ]
+
+
+def test_rounds_are_put_together() -> None:
+    told, lost = read([*ASKED, *TOLD], ONE), read(ASKED, ONE)
+    ours, theirs = Run("one", "ours", conversations=(told,)), Run("one", "ours", "better=True", (told,))
+    failed, again = Run("one", "ours", note="not measured"), Run("one", "ours", conversations=(lost,))
+    runs: list[Run] = []
+    for run in (ours, theirs, failed, again):
+        runs = together(runs, run)
+    assert runs == [Run("one", "ours", conversations=(told, lost)), theirs]
+    assert together([failed], again) == [again]
+    assert together([failed], failed) == [failed]
 
 
 def test_the_figures_of_a_run_are_one_line() -> None:
