@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,6 +12,15 @@ from gateway.conversation.floor import Floor
 from gateway.conversation.rebuild import PastCall
 from gateway.conversation.renderings import Circumstances, Moment, Rendering
 from ringback.jobs import output_item_id
+
+INVALID_CALL = "invalid_tool_call_id"
+"""The conversation has no call that this answer belongs to (Realtime API, error codes)."""
+UNREADABLE = {
+    "error": {
+        "code": "unreadable_result",
+        "message": "The function has finished, but its result cannot be read here. Say so; do not guess it.",
+    }
+}
 
 
 @dataclass(slots=True)
@@ -32,6 +42,7 @@ class Answers:
     """By item id, and by call_id: not every server keeps the ids that a client gives."""
     _past: dict[str, str] = field(default_factory=dict)
     _errands: dict[str, str] = field(default_factory=dict)
+    _unreadable: set[str] = field(default_factory=set)
 
     def give(self, job_id: UUID, call_id: str, tool: str, state: str, rendering: Rendering, now: float) -> list[Action]:
         """The answer enters the conversation, even while a response runs; speaking of it is another matter."""
@@ -41,11 +52,8 @@ class Answers:
             return [Acknowledge(job_id, self.come_to())] if self.floor.has_echoed(call_id) else []
         self._sent[item_id] = self._sent[call_id] = (job_id, call_id, tool)
         self._land(call_id, rendering, now)
-        item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": rendering.output}
-        create = self.ours("output", {"type": "conversation.item.create", "item": item})
-        self._errands[create["event_id"]] = item_id
-        whose = job_id, call_id, tool
-        return [SendToModel(create), *self.tell(*whose, state), *self._show(*whose, rendering)]
+        written, whose = self._write(item_id, call_id, rendering.output), (job_id, call_id, tool)
+        return [written, *self.tell(*whose, state), *self._show(*whose, rendering)]
 
     def remember(self, call: PastCall, reading: Circumstances, now: float) -> list[Action]:
         """A call of an earlier epoch: its answer is among the items of the past, or still to come."""
@@ -79,13 +87,26 @@ class Answers:
         return [Acknowledge(job_id, self.come_to()), *self.tell(job_id, call_id, tool, "acked")]
 
     def refused(self, event_id: object, code: object) -> list[Action]:
-        """The conversation did not take an answer; [] where the event was none."""
+        """The conversation did not take an answer; [] where the event was none.
+
+        A call that it knows gets another one, once: that there was a result, which cannot be read here.
+        """
         item_id = self._errands.pop(str(event_id), None)
         if item_id is None:
             return []
         job_id, call_id, _ = self._sent[item_id]
-        self.floor.call_closed(call_id)
-        return [Warn(f"the conversation did not take the answer of job {job_id}: {code}")]
+        warning = Warn(f"the conversation did not take the answer of job {job_id}: {code}")
+        if code == INVALID_CALL or call_id in self._unreadable:
+            self.floor.call_closed(call_id)
+            return [warning]
+        self._unreadable.add(call_id)
+        return [warning, self._write(item_id, call_id, json.dumps(UNREADABLE))]
+
+    def _write(self, item_id: str, call_id: str, output: str) -> SendToModel:
+        item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}
+        create = self.ours("output", {"type": "conversation.item.create", "item": item})
+        self._errands[create["event_id"]] = item_id
+        return SendToModel(create)
 
     def tell(self, job_id: UUID, call_id: str, tool: str, state: str, progress: str | None = None) -> list[Action]:
         """A `ringback.job` event, for a client that asked for them."""

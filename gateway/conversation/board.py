@@ -23,6 +23,8 @@ class Running:
     began_at: float
     turn: int
     """The user's turn in which it was asked for: a result is late once there has been another."""
+    is_action: bool = False
+    """It changes something: that it was done must be told, also if it was cancelled."""
     joined_to: UUID | None = None
     waits_for_yes: bool = False
     queue_seconds: float = 0.0

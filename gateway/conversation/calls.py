@@ -106,8 +106,10 @@ class Calls:
         if call is None:
             return render(outcome, Manners(), reading)
         late = self.board.is_late(call)
-        # A no that came after somebody else's yes: it was done all the same, and the user believes that it was not.
-        unwanted = call.is_unwanted and not (call.is_denied and outcome.state is JobState.SUCCEEDED)
+        # It was done all the same, and the user believes that it was not: a no that came after somebody else's yes, or
+        # an action that nobody could stop any more.
+        done = outcome.state is JobState.SUCCEEDED and (call.is_denied or call.is_action)
+        unwanted = call.is_unwanted and not done
         return render(outcome, call.manners, replace(reading, age=call.age(now), is_late=late, is_unwanted=unwanted))
 
     def _decide(
@@ -160,6 +162,7 @@ class Calls:
                 name=job.name,
                 arguments=job.arguments,
                 manners=tool.manners,
+                is_action=tool.effect is not Effect.PURE,
                 began_at=now,
                 turn=self.board.turn,
                 joined_to=joined_to,

@@ -30,7 +30,7 @@ class ClientSide:
         event = {"event_id": self.new_id("client"), **event}
         kind = event["type"]
         if kind == "response.create":
-            self.floor.create_sent(event["event_id"], now)
+            self.floor.create_sent(event["event_id"], now, is_clients=True)
         elif kind == "session.update":
             self.settings.asked(event)
         elif kind == "conversation.item.create" and "id" not in event["item"]:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.conversation.actions import Action, Event, SendToClient, Warn
-from gateway.conversation.answers import Answers
+from gateway.conversation.answers import INVALID_CALL, Answers
 from gateway.conversation.clientside import CLIENTS, ClientSide
 from gateway.conversation.floor import REFUSED, Floor
 from gateway.policy import OURS
 
-INVALID_CALL = "invalid_tool_call_id"
-"""The conversation has no call that this answer belongs to (Realtime API, error codes)."""
+NOT_ACTIVE = "response_cancel_not_active"
+"""What was to be stopped has stopped by itself (Realtime API, error codes)."""
 EXPIRED = "session_expired"
 
 
@@ -45,8 +45,8 @@ class Errors:
         if code != INVALID_CALL and not (isinstance(event_id, str) and event_id.startswith(OURS)):
             self.client.refused(event_id)
             return [SendToClient(event)]
-        if code == REFUSED:
-            self.refused(event_id, True)
+        if code in (REFUSED, NOT_ACTIVE):
+            self.refused(event_id, code == REFUSED)
             return []
         told = self.answers.refused(event_id, code)
         self.refused(event_id, False)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from gateway.conversation.landed import Create, Landed
 
@@ -132,11 +131,11 @@ class Floor:
         self._echoed.add(call_id)
         return news
 
-    def create_sent(self, event_id: str, now: float, *, is_word: bool = False) -> None:
+    def create_sent(self, event_id: str, now: float, *, is_word: bool = False, is_clients: bool = False) -> None:
         """A response.create went out, ours or the client's: the slot is taken from now on."""
         self._creates = [create for create in self._creates if create.sent_at + RESERVED_SECONDS > now]
         self._begun = [create for create in self._begun if create.sent_at + RESERVED_SECONDS > now]
-        self._creates.append(Create(event_id, now, frozenset(self._unseen), is_word))
+        self._creates.append(Create(event_id, now, frozenset(self._unseen), is_word, is_clients))
 
     def create_refused(self, event_id: str | None, now: float) -> str | None:
         """The server has an active response already. Returns the event id of the create that it refused.
@@ -157,13 +156,17 @@ class Floor:
         if event_id is not None:
             self._withdraw(event_id)
 
-    def response_created(self, response_id: str, tag: str | None = None) -> None:
-        """A response began, whoever asked for it; `tag` is the event id of the word that it says it is."""
+    def response_created(self, response_id: str, tag: str | None = None) -> bool:
+        """A response began, whoever asked for it; `tag` is the event id of the word that it says it is.
+
+        True: it is ours, and the user has begun to speak meanwhile. It must not go on; what it was to tell is untold.
+        """
         self.active = response_id
         self._auto_until = self._blocked_until = 0.0
         if self._begins_word(tag):
             self._word, self._there_at_word, self._telling = response_id, frozenset(self._echoed), {}
-            return
+            self.word_failed = self._speaking_since is not None
+            return self.word_failed
         untold = dict(self._unseen)
         self._seen(self._echoed)
         self._echoed.discard(OWED)
@@ -175,6 +178,11 @@ class Floor:
             told = creates[0].tells & self._unseen.keys()
             self._assumed_seen |= {call: self._unseen.pop(call) for call in told}
         self._telling = {call: landed for call, landed in untold.items() if call not in self._unseen}
+        if self._speaking_since is None or not creates or creates[0].is_clients:
+            return False
+        self._unseen |= self._telling
+        self._telling = {}
+        return True
 
     def response_done(self, response_id: str, now: float, *, failed: bool = False) -> None:
         """A response ended. That of an older one, which may come late, frees nothing.
@@ -290,9 +298,3 @@ class Floor:
             return min(landed.at + self.hold_seconds, max(landed.at, self._quiet_from()))
         gathers = landed.response_id in self._running.values()
         return landed.at + (self.gather_seconds if gathers else 0.0)
-
-
-def in_conversation(event: dict[str, Any]) -> bool:
-    """An out-of-band response takes no slot; a server that names no conversation has only the one."""
-    response = event.get("response") or {}
-    return response.get("conversation_id", "") is not None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.conversation.actions import Action, Cancel, Event, KeepMessages, RecordCall
+from gateway.conversation.actions import Action, Cancel, Event, KeepMessages, RecordCall, SendToModel
 from gateway.conversation.answers import Answers
 from gateway.conversation.board import Board
 from gateway.conversation.calls import Calls
-from gateway.conversation.floor import Floor, in_conversation
+from gateway.conversation.floor import Floor
 from gateway.conversation.log import ItemLog
 from gateway.conversation.words import tag_of
 from ringback.jobs import CancelReason
@@ -32,18 +32,24 @@ class Hearing:
 
     def _react(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         kind = event.get("type")
-        if kind == "response.created" and in_conversation(event):
-            self.floor.response_created(str((event.get("response") or {}).get("id")), tag_of(event))
-        elif kind == "response.done":
+        if kind == "response.created" and _in_conversation(event):
+            return self._begins(str((event.get("response") or {}).get("id")), tag_of(event))
+        if kind == "response.done":
             response = event.get("response") or {}
             self.floor.response_done(str(response.get("id")), now, failed=response.get("status") == "failed")
             return self._placed(self.calls.response_done(response, now), log)
-        elif kind == "response.output_item.done":
+        if kind == "response.output_item.done":
             return self._placed(self.calls.item_done(event.get("item") or {}, event.get("response_id"), now), log)
-        elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
+        if kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
             self.answers.past_echoed(event.get("item") or {})
             return self.answers.echoed(event.get("item") or {})
         return self._turn(str(kind), now)
+
+    def _begins(self, response_id: str, tag: str | None) -> list[Action]:
+        """The server stops what it says when the user begins to speak, and not what it begins to say after that."""
+        if not self.floor.response_created(response_id, tag):
+            return []
+        return [SendToModel(self.answers.ours("hush", {"type": "response.cancel", "response_id": response_id}))]
 
     def _turn(self, kind: str, now: float) -> list[Action]:
         if kind == "input_audio_buffer.speech_started":
@@ -78,3 +84,9 @@ class Hearing:
     def _place(self, record: RecordCall, log: ItemLog) -> RecordCall:
         self.floor.call_began(record.job.call_id, record.job.response_id)
         return replace(record, job=replace(record.job, position=log.place_of_call(record.job.item_id)))
+
+
+def _in_conversation(event: Event) -> bool:
+    """An out-of-band response takes no slot; a server that names no conversation has only the one."""
+    response = event.get("response") or {}
+    return response.get("conversation_id", "") is not None

@@ -14,6 +14,7 @@ class Create:
     tells: frozenset[str]
     """The results that were written before it."""
     is_word: bool = False
+    is_clients: bool = False
 
 
 @dataclass(frozen=True, slots=True)

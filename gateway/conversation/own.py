@@ -97,7 +97,7 @@ class OwnTools:
         return [Decide(running.job_id, approved)]
 
     def _wanted(self, now: float) -> frozenset[str]:
-        cancel = any(each.age(now) >= OFFER_SECONDS for each in self._by_name())
+        cancel = any(each.began_at + OFFER_SECONDS <= now for each in self._by_name())
         answer = self.asks_aloud and bool(self.board.waiting_for_yes())
         return frozenset({CANCEL} if cancel else ()) | frozenset({ANSWER} if answer else ())
 

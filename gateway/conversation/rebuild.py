@@ -22,7 +22,7 @@ from gateway.conversation.actions import Event
 from gateway.conversation.board import Running
 from gateway.conversation.log import NOT_TRANSCRIBED
 from gateway.conversation.renderings import Circumstances, Rendering, render
-from ringback.jobs import Approval, CancelReason, Delivery, JobState, output_item_id
+from ringback.jobs import Approval, CancelReason, Delivery, Effect, JobState, output_item_id
 from ringback.manners import Manners
 from ringback.outcomes import Outcome, from_row
 from ringback.statements.items import Message
@@ -57,6 +57,7 @@ class PastCall:
     """Seconds from when it was asked for: until now, or until its answer was there, where that has been told."""
     is_late: bool = False
     """The user has said something since."""
+    is_action: bool = False
     is_unwanted: bool = False
     """It was cancelled by the caller, or on their account."""
     waits_for_yes: bool = False
@@ -70,6 +71,7 @@ class PastCall:
             name=self.tool,
             arguments=self.arguments,
             manners=self.manners,
+            is_action=self.is_action,
             began_at=now - self.age,
             turn=turn - 1 if self.is_late else turn,
             joined_to=self.joined_to,
@@ -81,7 +83,9 @@ class PastCall:
         """Its answer, as this conversation is told it; None while there is none."""
         if self.outcome is None:
             return None
-        now = replace(reading, age=self.age, is_late=self.is_late, is_unwanted=self.is_unwanted)
+        done = self.is_action and self.outcome.state is JobState.SUCCEEDED
+        unwanted = self.is_unwanted and not done
+        now = replace(reading, age=self.age, is_late=self.is_late, is_unwanted=unwanted)
         return render(self.outcome, self.manners, now)
 
     def events(self, reading: Circumstances) -> list[Event]:
@@ -162,6 +166,7 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str])
         # What was told in time does not go out of date afterwards.
         age=float(row.took if enters and not is_news else row.age),
         is_late=position < spoken["user"],
+        is_action=row.effect != Effect.PURE,
         is_unwanted=row.cancel_reason in UNWANTED,
         waits_for_yes=row.state == JobState.PENDING and row.approval == Approval.REQUESTED,
         joined_to=row.joined_to,

@@ -131,6 +131,7 @@ def log_of_calls(session_id: UUID) -> Select[Any]:
             jobs.c.result,
             jobs.c.error,
             jobs.c.cancel_reason,
+            jobs.c.effect,
             jobs.c.manners,
             jobs.c.approval,
             jobs.c.joined_to,

@@ -139,6 +139,7 @@ def row(position: int | None, **columns: Any) -> SimpleNamespace:
         "result": "sunny",
         "error": None,
         "cancel_reason": None,
+        "effect": "pure",
         "manners": {},
         "approval": None,
         "joined_to": None,
