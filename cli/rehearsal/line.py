@@ -183,8 +183,8 @@ class Line:
         self._do(self.brain.recorded(record, self.loop.time()))
         self.work.begin(record)
 
-    def _deliver(self, job_id: UUID, call_id: str, name: str, outcome: Outcome) -> None:
-        self._do(self.brain.deliver(job_id, call_id, name, outcome, self.loop.time()))
+    def _deliver(self, job_id: UUID, call_id: str, name: str, outcome: Outcome, more: bool) -> None:
+        self._do(self.brain.deliver(job_id, call_id, name, outcome, self.loop.time(), more=more))
         self._run()
 
     def _progressed(self, job_id: UUID, note: str) -> None:

@@ -34,7 +34,7 @@ class Work:
     user: str
     claims: Mapping[str, Any]
     lasts: Mapping[str, float]
-    deliver: Callable[[UUID, str, str, Outcome], None] = lambda *_: None
+    deliver: Callable[[UUID, str, str, Outcome, bool], None] = lambda *_: None
     progressed: Callable[[UUID, str], None] = lambda *_: None
     start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = asyncio.create_task
     _tasks: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
@@ -141,8 +141,8 @@ class Work:
     def _soon(self, job_id: UUID, outcome: Outcome) -> None:
         asyncio.get_running_loop().call_soon(self._finish, job_id, outcome)
 
-    def _finish(self, job_id: UUID, outcome: Outcome) -> None:
-        """Once; those that have joined it end as it does."""
+    def _finish(self, job_id: UUID, outcome: Outcome, more: bool = False) -> None:
+        """Once; those that have joined it end as it does, and are taken together with it, as rows are."""
         call = self._call(job_id)
         if call.outcome is not None:
             return
@@ -150,9 +150,10 @@ class Work:
         self._asked.pop(job_id, None)
         if outcome.state is not JobState.SUCCEEDED:
             self._note("end", f"{call.name}: ", str(outcome.state))
-        self.deliver(job_id, call.call_id, call.name, outcome)
-        for joined in self._joined.pop(job_id, []):
-            self._finish(joined, outcome)
+        joined = self._joined.pop(job_id, [])
+        self.deliver(job_id, call.call_id, call.name, outcome, more or bool(joined))
+        for number, each in enumerate(joined, 1):
+            self._finish(each, outcome, more or number < len(joined))
 
     def _call(self, job_id: UUID) -> ToolCall:
         return next(call for call in self.talk.calls if call.job_id == job_id)

@@ -102,7 +102,7 @@ class Conversation:
         self._reading = Circumstances(client_shows="results" in wants, max_chars=agent.max_result_chars)
         self._count = 0
         self._heard_at = 0.0
-        self._is_outdated = self._is_given_up = False
+        self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
         configured = merged(agent.session(offered), carried.client_session)
@@ -230,8 +230,9 @@ class Conversation:
         `more`: another has come with it, and is delivered next: both are spoken of together.
         """
         rendering = self._calls.answered(call_id, outcome, self._reading, now)
+        self._has_more = more
         given = self._answers.give(job_id, call_id, tool, outcome.state, rendering, now)
-        return given if more else [*given, *self._speak(now)]
+        return [*given, *self._speak(now)]
 
     def approved(self, job_id: UUID, now: float) -> list[Action]:
         """Somebody else has said yes to a call: nobody needs to be asked any more."""
@@ -255,7 +256,7 @@ class Conversation:
 
     def wake_at(self, now: float) -> float | None:
         """When `tick` should be called, if no event comes first."""
-        if self._is_given_up or not self.is_open:
+        if self._is_given_up or self._has_more or not self.is_open:
             return None
         moments = (self._speaking.wake_at(now), self._speaking.hangs_at(self._heard_at))
         return min((moment for moment in moments if moment is not None), default=None)
@@ -286,7 +287,7 @@ class Conversation:
     # — speaking —
 
     def _speak(self, now: float) -> list[Action]:
-        return [] if self._is_given_up or not self.is_open else self._speaking.say(now)
+        return [] if self._is_given_up or self._has_more or not self.is_open else self._speaking.say(now)
 
     def _ours(self, what: str, event: dict[str, Any]) -> Event:
         return {**event, "event_id": self._id(what)}

@@ -159,6 +159,19 @@ def test_the_same_call_joins_the_one_that_runs_and_both_are_answered() -> None:
     assert talk.outputs[0] == talk.outputs[1] == '{"order": "A-1042", "state": "in the van"}'
 
 
+def test_a_call_that_joined_one_of_an_earlier_turn_is_told_with_it_in_one_answer() -> None:
+    @tool(timeout=60)
+    async def find(what: str) -> str:
+        """Find something."""
+        await asyncio.sleep(10)
+        return "It is here."
+
+    again = {"find": {"what": "it"}}
+    talk = converse("Where is it?", Turn("Where is it, again?", after=1), tools=[find], calls=[again, again])
+    assert [call.output for call in talk.calls] == ["It is here.", "It is here."]
+    assert len(talk.said) == 1, str(talk)
+
+
 @pytest.mark.parametrize(
     ("approved", "state", "words"),
     [(True, JobState.SUCCEEDED, "paid 3"), (False, JobState.CANCELLED, "The user did not agree to this")],

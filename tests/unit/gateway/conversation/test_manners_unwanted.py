@@ -80,6 +80,7 @@ def test_two_that_end_together_are_told_together() -> None:
     script = running()
     script.model(created("R2"), call("b", "R2"), done("R2"))
     assert script.deliver("a", more=True) == ["model: output a"]
+    assert script.wait(0.5) == [], "the clock waits for the other as well"
     assert script.deliver("b") == ["model: output b", SPEAK]
     script.model(echo("a"), echo("b"), created("R3"), done("R3"))
     assert script.wait(60) == [], "nobody hears the same answer twice"
