@@ -226,7 +226,10 @@ def test_a_claim_that_postgres_forgot_in_a_crash_is_handed_out_again() -> None:
     again = replace(effect_of(sound().jobs[0]), at=1003.0)
     run = replace(sound(), effects=[*sound().effects, again])
     assert [violation.invariant for violation in check(run)] == ["I5"]
+    first = run.effects_of[again.job_id][0].at
     assert check(replace(run, crashes=[1002.0])) == []
+    assert check(replace(run, crashes=[first - 0.5])) == [], "it was claimed before the crash, and run after it"
+    assert check(replace(run, crashes=[first - 60])) != []
 
 
 def test_what_an_old_gateway_could_not_know_while_it_was_paused_is_no_violation() -> None:
