@@ -57,22 +57,22 @@ class Kind:
 AT_ONCE = {"items_during_response": "at_once"}
 OURS = "ringback"
 _KINDS = (
-    Kind(OURS, "ringback", {PROMPT: Option("quiet_seconds = 0", frozenset({"remark"}))}),
+    Kind(OURS, "ringback", {PROMPT: Option("`quiet_seconds = 0`", frozenset({"remark"}))}),
     Kind("openai-agents", "openai_agents"),
     Kind(
         "pipecat-ai",
         "pipecat_ai",
         {
-            "async": Option("cancel_on_interruption=False", SPOKEN | SEVERAL),
-            "reset": Option("reset_conversation() at its error", frozenset({"close"})),
+            "async": Option("`cancel_on_interruption=False`", SPOKEN | SEVERAL),
+            "reset": Option("`reset_conversation()` at its error", frozenset({"close"})),
         },
     ),
     Kind(
         "livekit-agents",
         "livekit_agents",
         {
-            "uninterruptible": Option("disallow_interruptions()", SPOKEN),
-            "update": Option("ctx.update(), a VAD of its own", SPOKEN | SEVERAL, AT_ONCE),
+            "uninterruptible": Option("`ctx.disallow_interruptions()`", SPOKEN),
+            "update": Option("`ctx.update()` and a VAD", SPOKEN | SEVERAL, AT_ONCE),
         },
     ),
 )

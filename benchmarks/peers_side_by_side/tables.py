@@ -60,7 +60,7 @@ def table(runs: Sequence[Run], heads: Mapping[str, str]) -> str:
 
 
 def _cells(runs: Sequence[Run]) -> str:
-    return "<br>".join(f"with `{run.option}`: {cell(run)}" if run.option else cell(run) for run in runs)
+    return "<br>".join(f"with {run.option}: {cell(run)}" if run.option else cell(run) for run in runs)
 
 
 def cell(run: Run) -> str:

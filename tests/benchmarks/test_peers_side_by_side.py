@@ -148,7 +148,7 @@ def test_an_option_stands_in_its_sides_column() -> None:
     assert table(runs, {"ours": "ours", "theirs": "theirs 1.0"}).splitlines() == [
         "| | ours | theirs 1.0 |",
         "| --- | --- | --- |",
-        "| one call of 1 s | told (1,010 → 1,012) | **lost**<br>with `better=True`: told (1,010 → 1,012) |",
+        "| one call of 1 s | told (1,010 → 1,012) | **lost**<br>with better=True: told (1,010 → 1,012) |",
         "| kill -9, at 0.3 s, of the process that holds the socket |  | as above |",
     ]
 
