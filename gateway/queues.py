@@ -55,6 +55,6 @@ class Queues:
 def _by_queue(rows: Sequence[Any]) -> dict[str, float | None]:
     waits = {}
     for row in rows:
-        mean = None if row.mean_seconds is None else float(row.mean_seconds)
-        waits[row.queue] = expected_wait(int(row.pending), int(row.running), int(row.slots), mean)
+        mean, end_every = (None if each is None else float(each) for each in (row.mean_seconds, row.end_every))
+        waits[row.queue] = expected_wait(int(row.pending), int(row.running), int(row.slots), mean, end_every)
     return waits

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from gateway.queues import STALE_SECONDS, Queues
+from gateway.queues import STALE_SECONDS, Queues, _by_queue
 from gateway.store import Store, open_engine
 from ringback.outcomes import failed, succeeded, timed_out
 from ringback.settings import postgres_url
@@ -35,6 +35,11 @@ def worker(rows: Rows, name: str, *names: str, slots: int) -> None:
 
 def load(rows: Rows, queue: str = "orders") -> Any:
     return next((row for row in rows.run(queues.loads()) if row.queue == queue), None)
+
+
+def wait(row: Any) -> float | None:
+    """How long one more call of that queue would wait."""
+    return next(iter(_by_queue([row]).values()))
 
 
 def ran(rows: Rows, seconds: float, outcome: Any = None) -> UUID:
@@ -102,7 +107,37 @@ def test_calls_that_hang_now_count_more_than_those_that_were_quick(rows: Rows) -
     worker(rows, "w3", "orders", slots=2)
     ran(rows, 1)
     rows.running(ORDERS, "w3", started_at=seconds_from_now(-30))
-    assert float(load(rows).mean_seconds) == pytest.approx(30, abs=1)
+    assert float(load(rows).end_every) == pytest.approx(30, abs=1)
+
+
+def test_one_call_that_takes_very_long_does_not_make_the_others_slow(rows: Rows) -> None:
+    worker(rows, "w3", "orders", slots=2)
+    for _ in range(2):
+        ran(rows, 0.2)
+    rows.running(ORDERS, "w3", started_at=seconds_from_now(-600))
+    rows.running(ORDERS, "w3")
+    assert wait(load(rows)) == pytest.approx(0.2, abs=0.2)
+
+
+def test_a_slow_queue_waits_for_a_slot_only_as_long_as_what_holds_it_takes(rows: Rows) -> None:
+    worker(rows, "w3", "orders", "default", slots=2)
+    ran(rows, 90)
+    for _ in range(2):
+        job, token = rows.running(WEATHER, "w3", started_at=seconds_from_now(-0.2))
+        assert rows.count(jobs.finish(job, token, succeeded(1))) == 1
+    for _ in range(2):
+        rows.running(WEATHER, "w3")
+    assert wait(load(rows)) == pytest.approx(0.1, abs=0.2)
+
+
+def test_nothing_is_known_where_a_worker_does_not_say_how_many_calls_it_runs_at_once(rows: Rows) -> None:
+    worker(rows, "w3", "orders", slots=2)
+    worker(rows, "older", "orders", slots=0)
+    ran(rows, 10)
+    for _ in range(20):
+        rows.running(ORDERS, "older")
+    assert load(rows).slots == 0
+    assert wait(load(rows)) is None
 
 
 def test_a_gateway_knows_what_one_more_call_would_wait_and_when_it_knows_nothing(database: str, rows: Rows) -> None:
