@@ -7,14 +7,15 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-TABLES = """
-ALTER TABLE processes ADD COLUMN slots integer NOT NULL DEFAULT 0;
+# By itself: a lease that cannot be renewed for as long as a large table takes would end every process there is.
+LEASES = "ALTER TABLE processes ADD COLUMN IF NOT EXISTS slots integer NOT NULL DEFAULT 0"
 
+# `say_after` stays: gateways and workers of the older version, which this one replaces one by one, name it.
+TABLES = """
 ALTER TABLE worker_tools
     ADD COLUMN manners jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN limits jsonb NOT NULL DEFAULT '{}';
 UPDATE worker_tools SET manners = jsonb_build_object('say_after', say_after) WHERE say_after IS NOT NULL;
-ALTER TABLE worker_tools DROP COLUMN say_after;
 
 ALTER TABLE sessions
     ADD COLUMN claims jsonb NOT NULL DEFAULT '{}',
@@ -198,6 +199,8 @@ UPDATE jobs SET publish_after = deadline_at WHERE publish_after IS NULL;
 
 
 def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute(LEASES)
     for statements in (TABLES, GUARD.format(unchanged=UNCHANGED), JOINING, CHRONICLE, NOTIFYING):
         op.execute(statements)
 
@@ -219,7 +222,6 @@ def downgrade() -> None:
     op.execute("DROP INDEX ix_jobs_ran_in_queue, ix_jobs_running_of_tool, ix_jobs_waiting_in_queue")
     op.execute("ALTER TABLE job_events DROP COLUMN approval")
     op.execute("ALTER TABLE sessions DROP COLUMN claims, DROP COLUMN has_webhook")
-    op.execute("ALTER TABLE worker_tools ADD COLUMN say_after double precision")
     op.execute("UPDATE worker_tools SET say_after = (manners ->> 'say_after')::double precision")
     op.execute("ALTER TABLE worker_tools DROP COLUMN manners, DROP COLUMN limits")
     op.execute("ALTER TABLE processes DROP COLUMN slots")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -54,9 +55,14 @@ def head() -> str | None:
     return ScriptDirectory(str(migrating.migrations_folder())).get_current_head()
 
 
+def is_of_this_version(_object: Any, name: str | None, *_: Any) -> bool:
+    """False for what is there for the version before alone, which runs beside this one while it is replaced."""
+    return name != "say_after"
+
+
 def test_an_upgrade_from_nothing_makes_the_tables_of_the_code(database: str) -> None:
     with connected(database) as connection:
-        options = {"compare_type": True, "compare_server_default": True}
+        options = {"compare_type": True, "compare_server_default": True, "include_object": is_of_this_version}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 
