@@ -12,7 +12,11 @@ from cli.tool_templates import MODULE, NEXT, TEST
 from ringback.declaring import OURS
 from ringback.errors import ConfigurationError
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+LONGEST = 64
+"""Characters; what the Realtime API takes as a function's name."""
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+TAKEN = frozenset({"asyncio", "call", "converse", "fake_call", "pytest", "talk", "tool"})
+"""Names that both files use for something else."""
 
 
 def write(name: str, folder: Path) -> str:
@@ -34,11 +38,18 @@ def write(name: str, folder: Path) -> str:
         _create(test, TEST.format(name=name))
     except OSError as problem:
         raise ConfigurationError(f"{folder} cannot be written into: {problem.strerror}") from None
-    return NEXT.format(name=name, module=module, test=test, folder=folder)
+    there = "" if folder == Path() else f"  cd {folder}\n"
+    return NEXT.format(name=name, module=module, test=test, there=there)
 
 
 def _check(name: str) -> None:
-    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+    if keyword.iskeyword(name):
+        raise ConfigurationError(f"{name} is a word of Python's own; choose another name, such as {name}_it")
+    if len(name) > LONGEST:
+        raise ConfigurationError(f"a name of {len(name)} characters is too long: use at most {LONGEST}")
+    if name in TAKEN or name.startswith("test_"):
+        raise ConfigurationError(f"{name} would be mistaken for something else in its test; choose another name")
+    if not NAME.fullmatch(name):
         hint = re.sub(r"\W+", "_", name).strip("_").lower()
         better = f", such as {hint}" if NAME.fullmatch(hint) and not keyword.iskeyword(hint) else ""
         raise ConfigurationError(f"{name!r} is no name for a function: use a-z, 0-9 and _, a letter first{better}")

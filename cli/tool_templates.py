@@ -57,9 +57,9 @@ def test_the_caller_hears_the_answer():
 NEXT = """\
 Wrote {module} and {test}. Next:
 
-  pytest {test}
-  cd {folder}
-  RINGBACK_TOOL_MODULES={name} ringback tools run {name} subject='the order'
+  python -m pytest {test}
+{there}  RINGBACK_TOOL_MODULES={name} ringback tools run {name} subject='the order'
   RINGBACK_TOOL_MODULES={name} ringback worker
 
-and name it in the agent's file: tools = ["{name}"]. More: docs/how-to/add-a-tool.md, docs/how-to/test-a-tool.md"""
+and name it in the agent's file: tools = ["{name}"]. More: docs/how-to/add-a-tool.md, docs/how-to/test-a-tool.md.
+The test needs pytest beside Ringback: python -m pip install pytest"""

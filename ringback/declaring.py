@@ -59,6 +59,8 @@ def per_second(tool: str, rate: str) -> float:
 
 def check_function(function: Any) -> None:
     """Raise DeclarationError unless it is a plain function, sync or async."""
+    if isinstance(function, str):
+        raise DeclarationError(f"@tool({function!r}): write @tool(name={function!r}); it takes keywords alone.")
     if not inspect.isfunction(function):
         names = (getattr(function, name, None) for name in ("__name__", "name"))
         what = next((name for name in names if name), type(function).__name__)

@@ -12,11 +12,11 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import docstring_parser
 from docstring_parser import Docstring
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import PydanticJsonSchemaWarning
@@ -49,6 +49,8 @@ def call_parameter(function: Callable[..., Any]) -> str | None:
     """The name of the parameter that wants the Call, or None where the function wants none."""
     hints = _hints(function)
     wanting = [name for name in inspect.signature(function).parameters if hints.get(name) is Call]
+    if unsure := [name for name, hint in hints.items() if name != "return" and Call in get_args(hint)]:
+        raise DeclarationError(f"{_name(function)}: write {unsure[0]}: Call; a tool is always given one.")
     if len(wanting) > 1:
         raise DeclarationError(f"{_name(function)}: one parameter may be a Call, not {len(wanting)}; keep one.")
     return wanting[0] if wanting else None
@@ -113,7 +115,23 @@ def _model(function: Callable[..., Any], fields: dict[str, Any]) -> type[BaseMod
     except (PydanticSchemaGenerationError, PydanticUserError, PydanticJsonSchemaWarning, SchemaError) as problem:
         first = str(problem).splitlines()[0]
         raise DeclarationError(f"{_name(function)}: a parameter's type cannot be told to a model: {first}") from problem
+    _check_defaults(function, model)
     return model
+
+
+def _check_defaults(function: Callable[..., Any], model: type[BaseModel]) -> None:
+    """What a caller leaves out is not checked when it is called: so it is here."""
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            continue
+        default = field.get_default(call_default_factory=True, validated_data={})
+        try:
+            model.__pydantic_validator__.validate_assignment(model.model_construct(), name, default)
+        except ValidationError:
+            hint = "; add `| None` to it" if default is None else ""
+            raise DeclarationError(
+                f"{_name(function)}: the default of {name}, {default!r}, does not fit its type{hint}."
+            ) from None
 
 
 def _flatten(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:

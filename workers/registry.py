@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator
+from traceback import extract_tb
 from types import ModuleType
 
 from ringback.errors import ConfigurationError, DeclarationError
@@ -12,6 +13,8 @@ from ringback.tools import Tool
 from workers.elsewhere.loading import load
 
 SETTING = "RINGBACK_TOOL_MODULES"
+FRAMES_OF_OURS = 2
+"""Of a traceback: ours comes first, the module's next; a module that is not there has none."""
 
 
 def load_tools(names: Iterable[str], files: Iterable[str] = ()) -> dict[str, Tool]:
@@ -30,7 +33,8 @@ def load_tools(names: Iterable[str], files: Iterable[str] = ()) -> dict[str, Too
     for found in load(files):
         _add(tools, found)
     if not tools:
-        raise ConfigurationError(f"{SETTING} ({', '.join(names)}) holds no tool: decorate a function with @tool.")
+        where = f"{SETTING} ({', '.join(names)})" if names else f"{SETTING} names no module, so it"
+        raise ConfigurationError(f"{where} holds no tool: decorate a function with @tool.")
     return tools
 
 
@@ -53,14 +57,26 @@ def _modules(name: str) -> Iterator[ModuleType]:
 
 
 def _import(name: str) -> ModuleType:
+    if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigurationError(
+            f"{SETTING} names {name}: write what Python imports, such as my_tools for my_tools.py."
+        )
     try:
         return importlib.import_module(name)
     except DeclarationError:
         raise
     except Exception as problem:
         raise ConfigurationError(
-            f"{SETTING} names {name}, which cannot be imported: {type(problem).__name__}: {problem}"
+            f"{SETTING} names {name}, which cannot be imported: {type(problem).__name__}: {problem}{_line(problem)}"
         ) from problem
+
+
+def _line(problem: Exception) -> str:
+    """Where it was raised in the author's own file; of a SyntaxError Python says it itself, of the import nobody."""
+    frames = [frame for frame in extract_tb(problem.__traceback__) if "importlib" not in frame.filename]
+    if isinstance(problem, SyntaxError) or len(frames) < FRAMES_OF_OURS:
+        return ""
+    return f" ({frames[1].filename}, line {frames[1].lineno})"
 
 
 def _declared(module: ModuleType) -> Iterator[Tool]:
@@ -71,7 +87,6 @@ def _add(tools: dict[str, Tool], new: Tool) -> None:
     """One tool may be seen from several modules that import it; two of one name are a mistake."""
     old = tools.setdefault(new.name, new)
     if old is not new:
-        raise ConfigurationError(
-            f"{old.function.__module__} and {new.function.__module__} both declare a tool named {new.name}: "
-            "rename one, or pass name=… to its @tool."
-        )
+        first, second = old.function.__module__, new.function.__module__
+        both = f"{first} and {second} both declare a tool" if first != second else f"{first} declares two tools"
+        raise ConfigurationError(f"{both} named {new.name}: rename one, or pass name=… to its @tool.")

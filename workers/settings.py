@@ -25,8 +25,8 @@ class ToolSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 
-    tool_modules: Names = Field((SHIPPED_TOOLS,), alias="RINGBACK_TOOL_MODULES", min_length=1)
-    """Modules or packages that declare tools, separated by commas."""
+    tool_modules: Names = Field((SHIPPED_TOOLS,), alias="RINGBACK_TOOL_MODULES")
+    """Modules or packages that declare tools, separated by commas; empty where the tool files are to be all."""
     tool_files: Names = Field((), alias="RINGBACK_TOOL_FILES")
     """TOML files that name tools which are elsewhere (`workers.elsewhere`), separated by commas."""
 

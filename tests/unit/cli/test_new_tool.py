@@ -58,12 +58,15 @@ def test_nothing_is_overwritten(
         ("gift-card", "'gift-card' is no name for a function: use a-z, 0-9 and _, a letter first, such as gift_card"),
         ("GiftCard", "such as giftcard"),
         ("7up", "'7up' is no name for a function: use a-z, 0-9 and _, a letter first"),
-        ("class", "'class' is no name for a function"),
-        ("x" * 65, "is no name for a function"),
+        ("class", "class is a word of Python's own; choose another name, such as class_it"),
+        ("x" * 65, "a name of 65 characters is too long: use at most 64"),
+        ("call", "call would be mistaken for something else in its test"),
+        ("talk", "talk would be mistaken for something else in its test"),
+        ("test_it", "test_it would be mistaken for something else in its test"),
         ("cancel_call", "cancel_call is a function of the gateway itself"),
         ("json", "there is a module json already, which a file of that name would hide"),
         ("ringback", "there is a module ringback already"),
-        ("pytest", "there is a module pytest already"),
+        ("pytest", "pytest would be mistaken for something else"),
     ],
 )
 def test_a_name_that_would_not_do_is_refused(

@@ -54,6 +54,22 @@ def stale(city: str) -> None:
     """
 
 
+def perhaps_a_call(city: str, call: Call | None = None) -> None:
+    """Do."""
+
+
+def no_number(days: int = "three") -> None:  # type: ignore[assignment]
+    """Do."""
+
+
+def nothing_by_default(days: int = None) -> None:  # type: ignore[assignment]
+    """Do."""
+
+
+def too_small(days: Annotated[int, Field(ge=1)] = 0) -> None:
+    """Do."""
+
+
 def two_calls(call: Call, other: Call) -> None:
     """Do."""
 
@@ -120,6 +136,11 @@ BAD_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
     (pydantics_own, "pydantics_own: rename the parameter model_config"),
     (pydantics_method, "pydantics_method: rename the parameter json"),
     (unknown_type, "unknown_type: name 'Nowhere' is not defined; types of parameters must be importable"),
+    (perhaps_a_call, "perhaps_a_call: write call: Call; a tool is always given one."),
+    ("weather", "@tool('weather'): write @tool(name='weather'); it takes keywords alone."),
+    (no_number, "no_number: the default of days, 'three', does not fit its type"),
+    (nothing_by_default, "nothing_by_default: the default of days, None, does not fit its type; add `| None` to it."),
+    (too_small, "too_small: the default of days, 0, does not fit its type"),
     (a_function, "a_function: a parameter's type cannot be told to a model"),
     (no_data, "no_data: a parameter's type cannot be told to a model: Default value"),
     (field_as_default, "field_as_default: write number: Annotated[…, Field(…)], and the default after it."),

@@ -78,7 +78,7 @@ def test_names_in_the_settings_are_separated_by_commas() -> None:
     ("given", "named"),
     [
         ({"RINGBACK_WORKER_CONCURRENCY": "0"}, "RINGBACK_WORKER_CONCURRENCY"),
-        ({"RINGBACK_TOOL_MODULES": ""}, "TOOL_MODULES"),
+        ({"RINGBACK_WORKER_DRAIN_SECONDS": "-1"}, "DRAIN_SECONDS"),
     ],
 )
 def test_a_bad_setting_is_named(given: dict[str, str], named: str) -> None:

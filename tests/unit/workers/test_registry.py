@@ -60,12 +60,32 @@ def test_two_tools_of_one_name_are_refused_and_both_modules_named(folder: Path) 
         load_tools(["left_mod", "right_mod"])
 
 
+def test_two_tools_of_one_name_in_one_module_are_refused(folder: Path) -> None:
+    write(
+        folder / "double_mod.py",
+        TOOL.format(name="one", queue="default") + "\nother = tool(name='one')(one.function)\n",
+    )
+    with pytest.raises(ConfigurationError, match=r"^double_mod declares two tools named one: rename one"):
+        load_tools(["double_mod"])
+
+
+@pytest.mark.parametrize("name", ["my_tools.py", "./my_tools.py", "my-tools", "a/b"])
+def test_a_file_where_a_module_is_wanted_is_answered_with_what_to_write(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"names {name}: write what Python imports, such as my_tools for"):
+        load_tools([name])
+
+
+def test_no_module_and_no_file_is_no_tool() -> None:
+    with pytest.raises(ConfigurationError, match="RINGBACK_TOOL_MODULES names no module, so it holds no tool"):
+        load_tools([])
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         (None, "RINGBACK_TOOL_MODULES names broken_mod, which cannot be imported: ModuleNotFoundError"),
         ("import no_such_thing", "names broken_mod, which cannot be imported: .* 'no_such_thing'"),
-        ("1 / 0", "names broken_mod, which cannot be imported: ZeroDivisionError"),
+        ("1 / 0", r"names broken_mod, which cannot be imported: ZeroDivisionError: .*broken_mod\.py, line 1\)$"),
         ("def f(:", "names broken_mod, which cannot be imported: SyntaxError"),
         ("x = 1", r"RINGBACK_TOOL_MODULES \(broken_mod\) holds no tool: decorate a function with @tool"),
     ],
