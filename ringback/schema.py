@@ -113,7 +113,7 @@ def _model(function: Callable[..., Any], fields: dict[str, Any]) -> type[BaseMod
             warnings.simplefilter("error", PydanticJsonSchemaWarning)
             model.model_json_schema()
     except (PydanticSchemaGenerationError, PydanticUserError, PydanticJsonSchemaWarning, SchemaError) as problem:
-        first = str(problem).splitlines()[0]
+        first = str(problem).splitlines()[0].partition(" Set `arbitrary_types_allowed")[0]  # it would not help
         raise DeclarationError(f"{_name(function)}: a parameter's type cannot be told to a model: {first}") from problem
     _check_defaults(function, model)
     return model

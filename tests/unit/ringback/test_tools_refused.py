@@ -62,11 +62,15 @@ def no_number(days: int = "three") -> None:  # type: ignore[assignment]
     """Do."""
 
 
-def nothing_by_default(days: int = None) -> None:  # type: ignore[assignment]
+def nothing_by_default(days: int = None) -> None:  # type: ignore[assignment]  # noqa: RUF013
     """Do."""
 
 
 def too_small(days: Annotated[int, Field(ge=1)] = 0) -> None:
+    """Do."""
+
+
+def no_class_of_data(desk: Desk) -> None:
     """Do."""
 
 
@@ -137,7 +141,7 @@ BAD_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
     (pydantics_method, "pydantics_method: rename the parameter json"),
     (unknown_type, "unknown_type: name 'Nowhere' is not defined; types of parameters must be importable"),
     (perhaps_a_call, "perhaps_a_call: write call: Call; a tool is always given one."),
-    ("weather", "@tool('weather'): write @tool(name='weather'); it takes keywords alone."),
+    (no_class_of_data, "no_class_of_data: a parameter's type cannot be told to a model: Unable to generate"),
     (no_number, "no_number: the default of days, 'three', does not fit its type"),
     (nothing_by_default, "nothing_by_default: the default of days, None, does not fit its type; add `| None` to it."),
     (too_small, "too_small: the default of days, 0, does not fit its type"),
@@ -167,4 +171,10 @@ def test_a_function_that_no_model_could_call_is_refused_where_it_stands(
         tool(function)
     assert str(raised.value).startswith(sentence)
     assert "\n" not in str(raised.value)
+    assert "arbitrary_types_allowed" not in str(raised.value)
     assert isinstance(raised.value, ConfigurationError)
+
+
+def test_a_name_without_its_keyword_is_answered_with_what_to_write() -> None:
+    with pytest.raises(DeclarationError, match=r"@tool\('weather'\): write @tool\(name='weather'\)"):
+        tool("weather")  # type: ignore[call-overload]
