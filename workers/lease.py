@@ -101,7 +101,10 @@ class Lease:
         while not self._ended.is_set() and not self._register():
             self._ended.wait(RENEW_SECONDS)
         Thread(target=self._watch_the_clock, name="lease-clock", daemon=True).start()
-        while not self._ended.wait(RENEW_SECONDS):
+        asked = monotonic()
+        # From one beginning to the next: whatever a renewal waits for must not make the next one late.
+        while not self._ended.wait(max(0.0, asked + RENEW_SECONDS - monotonic())):
+            asked = monotonic()
             self._renew()
 
     def _register(self) -> bool:
