@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse
 from gateway.approving import approve_router
 from gateway.callers import Callers
 from gateway.cancelling import cancel_router
+from gateway.catalogue import Catalogue
 from gateway.dispatch import Dispatch
 from gateway.draining import Draining, DrainingServer
 from gateway.history import history_router
@@ -75,12 +76,13 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             inbox = Inbox(settings.redis_url, store, presence, gateway_id)
             stack.push_async_callback(inbox.close)
             queues = Queues(store)
-            line = Line(gateway_id, settings, store, dispatch, queues)
+            catalogue = Catalogue(store)
+            line = Line(gateway_id, settings, store, dispatch, queues, catalogue)
             app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
             app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
             webhooks = Webhooks(store, lambda: agents)
             await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
-            await stack.enter_async_context(_running(queues.watch, webhooks.send, agents.keep_current))
+            await stack.enter_async_context(_running(queues.watch, catalogue.follow, webhooks.send, agents.keep_current))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 

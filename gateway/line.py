@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from gateway.callers import Caller
+from gateway.catalogue import Catalogue
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, Event
 from gateway.dispatch import Dispatch
@@ -53,6 +54,7 @@ class Line:
     store: Store
     dispatch: Dispatch
     queues: Queues
+    catalogue: Catalogue
 
 
 @dataclass(frozen=True, slots=True)

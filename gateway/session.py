@@ -1,18 +1,18 @@
 """One live session: it moves things, and decides nothing.
 
-Its inputs are six, one task each:
+Its inputs are seven, one task each:
 
     the Realtime API   every event goes to the brain; audio deltas go straight to the client
     the client         each frame through the policy; held while no conversation is open to take it
     the doorbell       a job of this session is finished: take what is ready, hand it to the brain
     the clock          when the brain asked to be woken
     the gateway        it is about to end, or has heard that the session is somebody else's now
+    the catalogue      workers have come with more functions
     the calendar       the Realtime API will end this conversation: move to a new one in time
 
-What the brain answers is performed in order. Calls are recorded in tasks of their own, and what is said is written
-down by another: the read loop never waits for Postgres, let alone for a tool. A connection to the Realtime API that
-ends takes an epoch with it and not the session (`gateway.epochs`). The session ends when the client goes or the brain
-says so; every task ends with it (docs/task-lifetimes.md).
+What the brain answers is performed in order; what has to do with rows is done in tasks of its own, as the read loop
+never waits for Postgres. A connection to the Realtime API that ends takes an epoch with it and not the session
+(`gateway.epochs`). The session ends when the client goes or the brain says so (docs/task-lifetimes.md).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HELD_CHARS = 4 * 1024 * 1024
 FRAME_CHARS = 64
 """What each frame counts for beside its own length: many tiny ones have a bound as well."""
 LAST_WORDS_SECONDS = 2.0
-"""What a session that ends may take to bring into its rows what it has heard."""
+"""What it may take to bring into the rows what was heard."""
 QUIET_LOOK_SECONDS = 0.1
 """How often a session that is to leave is asked whether somebody speaks."""
 
@@ -82,9 +82,9 @@ class Session:
         beginning = self.beginning
         if beginning.resume_token is None:
             return
-        told = {"session_id": str(beginning.session_id), "epoch": self.epoch, "token": beginning.resume_token}
-        seconds = self._line.settings.resume_seconds
-        await self._client.send(as_text({**_ours("resumable"), **told, "seconds": seconds}))
+        told: Event = {"session_id": str(beginning.session_id), "epoch": self.epoch, "token": beginning.resume_token}
+        told["seconds"] = self._line.settings.resume_seconds
+        await self._client.send(as_text({**_ours("resumable"), **told}))
 
     async def run(self) -> Over:
         """Until it is over here, and why."""
@@ -98,7 +98,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._deeds.tasks = tasks
-                for loop in (*loops, self._epochs.rotate_in_time, self._deeds.journal.write):
+                for loop in (*loops, self._from_catalogue, self._epochs.rotate_in_time, self._deeds.journal.write):
                     tasks.create_task(loop())
         except BaseExceptionGroup as group:
             expected, fault = group.split((Over, ClientGone))
@@ -252,6 +252,9 @@ class Session:
                     await self._changed.wait()
             except TimeoutError:
                 await self.perform(link, link.brain.tick(time.monotonic()))
+
+    async def _from_catalogue(self) -> None:
+        await self._line.catalogue.offer_to(self)
 
     async def _from_gateway(self) -> None:
         """Others have it: end at once. The gateway ends: leave at the next pause, or when its time is up."""

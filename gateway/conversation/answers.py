@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from gateway.conversation.actions import Acknowledge, Action, Event, SendToClient, SendToModel, Warn
+from gateway.conversation.board import Running
 from gateway.conversation.floor import Floor
 from gateway.conversation.rebuild import PastCall
 from gateway.conversation.renderings import Circumstances, Moment, Rendering
@@ -107,6 +108,13 @@ class Answers:
         create = self.ours("output", {"type": "conversation.item.create", "item": item})
         self._errands[create["event_id"]] = item_id
         return SendToModel(create)
+
+    def progressed(self, call: Running | None, note: str) -> list[Action]:
+        """What a running call last said of itself: news once."""
+        if call is None or call.progress == note:
+            return []
+        call.progress = note
+        return self.tell(call.job_id, call.call_id, call.name, "running", note)
 
     def tell(self, job_id: UUID, call_id: str, tool: str, state: str, progress: str | None = None) -> list[Action]:
         """A `ringback.job` event, for a client that asked for them."""

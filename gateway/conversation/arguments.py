@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -26,6 +27,11 @@ class Schemas:
     """The schemas of one conversation's tools, each prepared once."""
 
     _validators: dict[str, Draft202012Validator] = field(default_factory=dict)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """They are not what they were."""
+        for name in names:
+            self._validators.pop(name, None)
 
     def refuse(self, tool: Announcement, arguments: Any) -> Outcome | None:
         """Why these arguments do not fit, in words that the model can act on; None where they do."""

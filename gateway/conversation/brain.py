@@ -7,6 +7,7 @@ Its doors are plain functions, each of which returns a list of actions:
     remember(past, now)          what earlier epochs hold, once `wants_past` is true
     deliver(job_id, …, now)      the outcome of a job, marked as sent
     progressed(job_id, note)     what a running job says of itself; `approved(job_id, now)`: what somebody says of one
+    tools_came(tools, now)       workers have come with more, or newer, functions
     tick(now)                    time has passed; `wake_at(now)` says when it matters
     cut(reason, now)             the connection is gone; `carry(now)` is for the brain of the next epoch
 """
@@ -89,14 +90,13 @@ class Conversation:
         self._board = board = Board()
         board.go_on_from(carried.board)
         self._floor = floor = Floor(agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds)
-        offered = [tool.for_model() for tool in tools.values()]
         guard, own = Guard(agent), OwnTools(board, asks_aloud="approvals" not in wants)
         self._approvals = Approvals(board, own, self._ours)
         self._calls = Calls(session_id, agent, tools, board, own, guard, waits)
         self._answers = Answers(floor, self._ours, "jobs" in wants, lambda: self._log.last)
         self._client = ClientSide(floor, carried.unheard, Settings(carried.client_session), self._id)
         words = Words(floor, board, agent.instructions, self._ours, own.asks_aloud)
-        self._speaking = Speaking(floor, words, own, guard, self._client, offered, self._ours)
+        self._speaking = Speaking(floor, words, own, guard, self._client, tools, self._ours)
         self._hearing = Hearing(floor, board, self._calls, self._answers)
         self._errors = Errors(floor, self._client, self._answers, self._speaking.refused)
         self._reading = Circumstances(client_shows="results" in wants, max_chars=agent.max_result_chars)
@@ -105,7 +105,7 @@ class Conversation:
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
-        configured = merged(agent.session(offered), carried.client_session)
+        configured = merged(agent.session([tool.for_model() for tool in tools.values()]), carried.client_session)
         self._opening = Opening(configured, self._ours, has_past=carried.has_past)
 
     @property
@@ -240,11 +240,13 @@ class Conversation:
 
     def progressed(self, job_id: UUID, note: str) -> list[Action]:
         """What a running job last said of itself: a client that wants to hears of it, and so does the next word."""
-        call = self._board.by_job(job_id)
-        if call is None or call.progress == note:
-            return []
-        call.progress = note
-        return self._answers.tell(job_id, call.call_id, call.name, "running", note)
+        return self._answers.progressed(self._board.by_job(job_id), note)
+
+    def tools_came(self, tools: dict[str, Announcement], now: float) -> list[Action]:
+        """The model may call these as well from now on."""
+        self.tools.update(tools)
+        self._calls.forget_schemas(tools)
+        return self._speak(now)
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""

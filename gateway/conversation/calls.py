@@ -7,7 +7,7 @@ waits until its whole response has completed as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
@@ -111,6 +111,10 @@ class Calls:
         done = outcome.state is JobState.SUCCEEDED and (call.is_denied or call.is_action)
         unwanted = call.is_unwanted and not done
         return render(outcome, call.manners, replace(reading, age=call.age(now), is_late=late, is_unwanted=unwanted))
+
+    def forget_schemas(self, names: Iterable[str]) -> None:
+        """These tools have changed."""
+        self._schemas.forget(names)
 
     def _decide(
         self,

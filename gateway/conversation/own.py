@@ -64,21 +64,22 @@ class OwnTools:
 
     board: Board
     asks_aloud: bool = True
-    _offered: frozenset[str] = field(default_factory=frozenset)
+    offered: frozenset[str] = field(default_factory=frozenset)
+    """What the model may call now."""
 
     def offer(self, now: float) -> frozenset[str] | None:
         """The names to offer from now on; None where nothing changes."""
-        if not self.board and not self._offered:  # Asked at each event, and mostly nothing runs.
+        if not self.board and not self.offered:  # Asked at each event, and mostly nothing runs.
             return None
         wanted = self._wanted(now)
-        if wanted == self._offered:
+        if wanted == self.offered:
             return None
-        self._offered = wanted
+        self.offered = wanted
         return wanted
 
     def wake_at(self, now: float) -> float | None:
         """When a call has run for long enough to be cancelled by name; None where nothing changes by itself."""
-        if not self.board or CANCEL in self._offered:
+        if not self.board or CANCEL in self.offered:
             return None
         return min((each.began_at + OFFER_SECONDS for each in self._by_name()), default=None)
 

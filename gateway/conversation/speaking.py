@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.conversation.actions import Action, Event, SendToModel
 from gateway.conversation.clientside import ClientSide
@@ -15,6 +14,7 @@ from gateway.conversation.floor import RESERVED_SECONDS, Floor
 from gateway.conversation.guard import Guard
 from gateway.conversation.own import OwnTools, as_update
 from gateway.conversation.words import Words
+from ringback.tools import Announcement
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Speaking:
     """Asks the model to speak, whenever that is due.
 
     Args:
-        tools: the agent's own, as the session has them.
+        tools: the agent's own, as they are now.
         ours: gives an event of ours its `event_id`; the first argument says what it is for.
     """
 
@@ -31,8 +31,13 @@ class Speaking:
     own: OwnTools
     guard: Guard
     client: ClientSide
-    tools: list[dict[str, Any]]
+    tools: dict[str, Announcement]
     ours: Callable[[str, Event], Event]
+    _told: tuple[Announcement, ...] = ()
+    """The tools, as the server was last told of them."""
+
+    def __post_init__(self) -> None:
+        self._told = tuple(self.tools.values())
 
     def say(self, now: float) -> list[Action]:
         """All that is due now."""
@@ -74,9 +79,10 @@ class Speaking:
         return [SendToModel(create)]
 
     def _offer(self, now: float) -> list[Action]:
-        names = self.own.offer(now)
-        if names is None:
+        names, tools = self.own.offer(now), tuple(self.tools.values())
+        if names is None and tools == self._told:
             return []
-        update = self.ours("offer", as_update(self.tools, names))
+        self._told = tools
+        update = self.ours("offer", as_update([tool.for_model() for tool in tools], self.own.offered))
         self.client.settings.asked_ours(update)
         return [SendToModel(update)]

@@ -228,3 +228,23 @@ async def test_without_a_screen_the_user_is_told_so(counter: Counter, name: str)
     async with counter.line.call() as caller:
         await caller.ask(f"A chart of {name}.")
         await caller.hear_words("You have no screen.")
+
+
+async def test_a_function_that_comes_during_the_talk_can_be_asked_for(counter: Counter, name: str) -> None:
+    counter.line.processes.kill("worker")
+    await asyncio.to_thread(eventually, lambda: not counter.line.get("/v1/tools")["data"], "nobody to serve anything")
+    async with counter.line.call() as caller:
+        await caller.ask(f"Where is parcel {name}?")
+        await caller.hear_words("this session does not have it")
+        await asyncio.to_thread(counter.line.restart, "worker")
+        while "does not have it" in await _answer_to(caller, f"Where is parcel {name}?"):
+            pass
+        await asyncio.to_thread(counter.begun, name)
+        counter.let_go(name)
+        await caller.hear_words(found(name))
+
+
+async def _answer_to(caller: Caller, question: str) -> str:
+    """What the next response says to it: nothing, where it has called a function."""
+    await caller.ask(question)
+    return spoken(await caller.hear_kind("response.done"))
