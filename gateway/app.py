@@ -82,7 +82,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
             webhooks = Webhooks(store, lambda: agents)
             await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
-            await stack.enter_async_context(_running(queues.watch, catalogue.follow, webhooks.send, agents.keep_current))
+            await stack.enter_async_context(_running(queues.watch, catalogue.follow))
+            await stack.enter_async_context(_running(webhooks.send, agents.keep_current))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 
