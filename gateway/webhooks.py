@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,7 +33,9 @@ LOOK_SECONDS = 1.0
 POST_SECONDS = 10.0
 """A receiver that needs longer should take the message, answer, and then work."""
 AT_ONCE = 8
-"""Posts under way: a receiver that hangs holds up eight of them and no conversation."""
+"""Posts under way to one agent's receiver, from when on no more of its are taken: one that hangs holds up its own."""
+AT_ONCE_IN_ALL = 32
+"""Posts under way: each holds a connection, and none a conversation."""
 
 TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OSError, SQLAlchemyError)
 """What a receiver, the network or Postgres may do to a post; it is tried again. Time-outs are among OSError."""
@@ -52,7 +55,7 @@ class Webhooks:
         self._store = store
         self._agents = agents
         self._environment = environment
-        self._under_way = 0
+        self._under_way = Counter[str]()
         self._complaints: set[str] = set()
 
     async def send(self) -> None:
@@ -64,16 +67,17 @@ class Webhooks:
         ):
             while True:
                 for due in await self._take_due():
-                    self._under_way += 1
+                    self._under_way[due.agent] += 1
                     posts.create_task(self._post(client, due))
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def _take_due(self) -> list[Any]:
-        free = AT_ONCE - self._under_way
+        free = min(AT_ONCE, AT_ONCE_IN_ALL - self._under_way.total())
         if free <= 0:
             return []
+        full = [agent for agent, number in self._under_way.items() if number >= AT_ONCE]
         try:
-            return list(await self._store.rows(webhooks.take_due(free)))
+            return list(await self._store.rows(webhooks.take_due(free, full)))
         except (SQLAlchemyError, OSError) as problem:
             log.warning("webhooks must wait (%s)", type(problem).__name__)
             return []
@@ -92,7 +96,7 @@ class Webhooks:
         except TROUBLE as problem:
             why = type(problem).__name__
         finally:
-            self._under_way -= 1
+            self._under_way[due.agent] -= 1
         end = "given up" if due.attempt >= webhooks.ATTEMPTS else "it is tried again"
         log.warning("job %s: the webhook of agent %s did not take it (%s); %s", due.id, due.agent, why, end)
 

@@ -5,7 +5,7 @@ A trigger makes them due (`notify_after`) where the session's agent names a webh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -21,18 +21,22 @@ FIRST_PAUSE_SECONDS = 16.0
 """Doubled each time, give or take a quarter; longer than an attempt takes, so that no two are under way at once."""
 
 
-def take_due(at_most: int) -> ReturningUpdate[Any]:
+def take_due(at_most: int, but_of: Collection[str] = ()) -> ReturningUpdate[Any]:
     """Answers to be posted now. Whoever takes one and does not say `done` leaves it to be taken again, after a pause.
 
     Of two gateways each gets its own. Returns `id`, `tenant`, `agent` of the session, and `attempt` from 1 on; after
     the last, `ATTEMPTS`, an answer is not taken again: it is in the history.
+
+    Args:
+        but_of: agents whose answers stay where they are.
     """
     due = (
         select(jobs.c.id)
-        .where(jobs.c.notify_after <= now())
+        .join(sessions, sessions.c.id == jobs.c.session_id)
+        .where(jobs.c.notify_after <= now(), *((sessions.c.agent.not_in(sorted(but_of)),) if but_of else ()))
         .order_by(jobs.c.notify_after, jobs.c.id)
         .limit(at_most)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=jobs, skip_locked=True)
         .cte("due")
     )
     pause = FIRST_PAUSE_SECONDS * func.power(2.0, jobs.c.notify_count) * (0.75 + func.random() / 2)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -21,6 +22,7 @@ from ringback.pages import IdRange
 from ringback.settings import postgres_url
 from ringback.statements import history as histories
 from ringback.statements import webhooks
+from ringback.statements.sessions import open_session
 from ringback.tables import DEFAULT_TENANT
 from tests.integration.statement_rows import Rows, world
 from tests.integration.test_statements_webhooks import due_again, late
@@ -49,10 +51,11 @@ def agent(url: str | None) -> dict[str, Agent]:
 
 
 @asynccontextmanager
-async def gateway(database: str, url: str | None, secret: str = SECRET) -> AsyncIterator[None]:
+async def gateway(database: str, url: str | dict[str, Agent] | None, secret: str = SECRET) -> AsyncIterator[None]:
     """One gateway's webhooks, for as long as the context lasts; then it is as dead as after kill -9."""
     store = Store(open_engine(postgres_url(database), 4))
-    sending = Webhooks(store, lambda: agent(url), {"LATE_SECRET": secret} if secret else {})
+    agents = url if isinstance(url, dict) else agent(url)
+    sending = Webhooks(store, lambda: agents, {"LATE_SECRET": secret} if secret else {})
     task = asyncio.create_task(sending.send())
     try:
         yield
@@ -192,6 +195,24 @@ def test_a_receiver_that_hangs_is_sent_a_bounded_number_at_once(database: str, r
             await until(lambda: all(rows.job(job).notified_at for job in wanted), "the rest follows")
 
     asyncio.run(run())
+
+
+def test_a_receiver_that_hangs_holds_up_no_other_agents_answers(database: str, rows: Rows, receiver: Receiver) -> None:
+    for _ in range(3 * AT_ONCE):
+        late(rows)
+    other = uuid4()
+    rows.count(open_session(other, user_id="ada", agent="other", model="m", gateway_id="gw", has_webhook=True))
+    waiting = late(Rows(rows.connection, other))
+    receiver.may_answer.clear()
+    with receiving() as well:
+        agents = {**agent(receiver.url), "other": agent(well.url)["demo"].model_copy(update={"name": "other"})}
+
+        async def run() -> None:
+            async with gateway(database, agents):
+                await until(lambda: rows.job(waiting).notified_at, "the other receiver has its answer")
+
+        asyncio.run(run())
+        receiver.may_answer.set()
 
 
 @pytest.mark.parametrize(
