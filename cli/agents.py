@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.reading import refuse
-
 if TYPE_CHECKING:
     from ringback.agents import Agent
 
@@ -34,12 +32,10 @@ def check_agents(folder: Folder = HERE) -> None:
     Says of each that it is ok, or what is wrong with it. Warns of tools that neither RINGBACK_TOOL_MODULES nor
     RINGBACK_TOOL_FILES declares, of a webhook whose secret is not set here, and of a default agent that is not there.
     """
-    from ringback.agents import load_agent
+    from ringback.agents import files_in, load_agent
     from ringback.errors import ConfigurationError
 
-    paths = sorted(folder.glob("*.toml"))
-    if not paths:
-        refuse(f"{folder} holds no agent: write one, such as {folder / 'demo.toml'}")
+    paths = files_in(folder)
     tools = _tools()
     wrong = 0
     for path in paths:

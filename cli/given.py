@@ -23,7 +23,7 @@ def arguments(tool: Announcement, words: Iterable[str], text: str | None = None)
     properties: Mapping[str, Any] = tool.parameters.get("properties", {})
     for word in words:
         name, separator, value = word.partition("=")
-        if not separator:
+        if not separator or not name:
             raise ConfigurationError(f"{word!r} is no argument: write key=value, such as {_example(properties)}")
         given[name] = _value(value, properties.get(name, {}))
     unknown = sorted(set(given) - set(properties))

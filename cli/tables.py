@@ -25,6 +25,8 @@ PIPE_WIDTH = 120
 """Columns where nobody says how many there are."""
 WIDE = 100
 """From so many columns on there is room for what is merely good to know."""
+NO_QUEUE = "none: no worker had a part in it"
+"""Of a call that the gateway served or refused itself."""
 SHORT_ID = 8
 """Characters of an id that are shown, unless two rows begin alike."""
 
@@ -94,8 +96,8 @@ def print_job(out: Console, job: Job) -> None:
             "job": str(job.id),
             "session": f"{job.session_id}, epoch {job.epoch}",
             "call": f"{job.call_id} of {job.response_id or 'an unnamed response'}",
-            "queue": f"{job.queue or 'none'}, {job.effect}, at most {job.timeout:g} s an attempt",
-            "attempts": f"{job.attempt} of {job.max_attempts}{worker}",
+            "queue": f"{job.queue}, {job.effect}, at most {job.timeout:g} s an attempt" if job.queue else NO_QUEUE,
+            "attempts": f"{job.attempt} of {job.max_attempts}{worker}" if job.queue else None,
             "created": _exact(job.created_at),
             "approval": job.approval,
             "joined to": str(job.joined_to) if job.joined_to else None,

@@ -85,6 +85,7 @@ def run_tool(
 def _run_here(name: str, words: list[str], text: str | None, user: str, claims: dict[str, Any]) -> None:
     import asyncio
     from datetime import UTC, datetime, timedelta
+    from time import monotonic
     from uuid import uuid4
 
     from cli import byhand, given
@@ -95,10 +96,14 @@ def _run_here(name: str, words: list[str], text: str | None, user: str, claims: 
     arguments = given.arguments(tool.announcement, words, text)
     deadline = datetime.now(UTC) + timedelta(seconds=tool.announcement.timeout)
     call = Call(job_id=str(uuid4()), user=user, claims=claims, arguments=arguments, deadline=deadline, _report=_note)
+    began = monotonic()
     try:
         made = asyncio.run(byhand.attempt(tool, arguments, call))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    took, limit = monotonic() - began, tool.announcement.timeout
+    if took > limit and not tool.is_async:  # here it cannot be left alone, and has run to its end
+        typer.echo(f"ringback: {name} took {took:.1f} s; a worker gives it {limit:g} s, and then up", err=True)
     if made.fault is not None:
         typer.echo(f"ringback: {name} raised {_where(made.fault)}", err=True)
     _print_outcome(made.verdict)

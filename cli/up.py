@@ -11,7 +11,7 @@ from rich.console import Console
 from cli.embedded import default_folder
 from cli.interrupts import Interrupts
 from cli.processes import ProcessError
-from cli.stack import Stack, running_stack
+from cli.stack import Stack, agents_folder, running_stack
 
 # The settings of the gateway that `running_stack` has a value of its own for.
 CHOICES = ("RINGBACK_AGENTS", "REALTIME_PROVIDER", "REALTIME_URL")
@@ -26,7 +26,7 @@ Its base URL for an SDK is {url}/v1. Look at what it did, from another terminal:
   export DATABASE_URL='{database_url}'
   {ringback} jobs list
 
-Add a worker with your own tools, and allow them in the agent's file (docs/how-to/add-a-tool.md):
+Add a worker with your own tools, and allow them in an agent's file in {agents} (docs/how-to/add-a-tool.md):
 
   export REDIS_URL='{redis_url}' RINGBACK_TOOL_MODULES=my_tools
   {ringback} worker
@@ -42,7 +42,9 @@ def run(folder: Path | None, port: int) -> int:
     home = folder or default_folder()
     provider = os.environ.get("REALTIME_PROVIDER", "simulator")
     try:
-        with running_stack(home, port=port, settings=_given(), simulate=provider == "simulator") as stack:
+        # A simulator of one's own, with a scenario of one's own, is an address: no other one is started then.
+        simulate = provider == "simulator" and "REALTIME_URL" not in os.environ
+        with running_stack(home, port=port, settings=_given(), simulate=simulate) as stack:
             console.print(_welcome(stack, home), highlight=False, soft_wrap=True)
             ended = stack.processes.wait()
             console.print(f"[red]{ended}[/red]; everything else ends with it.")
@@ -60,6 +62,7 @@ def _welcome(stack: Stack, home: Path) -> str:
         token=stack.token,
         database_url=stack.database_url,
         redis_url=stack.redis_url,
+        agents=os.environ.get("RINGBACK_AGENTS") or agents_folder(),
         ringback=Path(sys.executable).with_name("ringback"),
         folder=home,
     )

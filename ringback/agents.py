@@ -96,10 +96,17 @@ def load_agents(folder: Path) -> dict[str, Agent]:
     Raises:
         ConfigurationError: the folder holds no agent, or a file is wrong; the text names file and field.
     """
-    agents = {path.stem: load_agent(path) for path in sorted(folder.glob("*.toml"))}
-    if not agents:
+    return {path.stem: load_agent(path) for path in files_in(folder)}
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The agents' files, in order; ConfigurationError where there is none."""
+    if folder.is_file():
+        raise ConfigurationError(f"{folder} is a file: name the folder of the agents' files")
+    paths = sorted(folder.glob("*.toml"))
+    if not paths:
         raise ConfigurationError(f"{folder} holds no agent: write one, such as {folder / 'demo.toml'}")
-    return agents
+    return paths
 
 
 def load_agent(path: Path) -> Agent:
@@ -113,6 +120,17 @@ def load_agent(path: Path) -> Agent:
     except TypeError:
         raise ConfigurationError(f"{path}: leave out `name`: an agent is named like its file") from None
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from None
+        raise ConfigurationError(f"{path}: {_complaint(problem)}") from None
+
+
+def _complaint(problem: ValidationError) -> str:
+    first = problem.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    match first["type"]:
+        case "extra_forbidden":
+            return f"{where}: is not known here; check how it is spelt, and under which table it stands"
+        case "missing":
+            return f"{where}: is missing"
+        case "tuple_type":
+            return f'{where}: write a list, such as {where} = ["…"]'
+    return f"{where}: {first['msg']}"

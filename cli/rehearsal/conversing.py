@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cli.rehearsal.clock import PassingTime
 from cli.rehearsal.line import CHARACTER_MS, Line, RehearsalError
-from cli.rehearsal.parts import Actor, Calls, Turn, scenario
+from cli.rehearsal.parts import Actor, Calls, Turn, check_names, check_tools, scenario
 from cli.rehearsal.talk import Talk
 from cli.rehearsal.work import Work
 from gateway.conversation import Conversation
@@ -27,6 +27,8 @@ CHUNK_MS = 100
 LEAST_SPEECH_MS = 400
 PAUSE_MS = 3_000
 """How long the user is silent at most before the model has noticed."""
+WANTS = frozenset({"jobs", "results"})
+"""What a client of a rehearsal may ask for; for "approvals", say `approves`."""
 LOUD = b"\x00\x20\x00\xe0"  # two samples far above what counts as speech
 
 
@@ -62,10 +64,14 @@ def converse(
         lasts: seconds that a call takes longer, by the tool's name: for plain functions, whose time does not pass.
 
     Raises:
-        ValueError: `calls` does not fit the turns or the tools.
+        ValueError: an argument does not fit the turns, the tools, or what there is.
         RehearsalError: the conversation cannot go on.
     """
     said = [turn if isinstance(turn, Turn) else Turn(turn) for turn in turns]
+    check_tools(tools)
+    check_names("lasts", lasts or {}, tools)
+    if isinstance(wants, str) or not set(wants) <= WANTS:
+        raise ValueError(f"wants={wants!r}: write a list; there are {', '.join(sorted(WANTS))}")
     part = scenario(said, tools, calls, answers)
     who = agent or Agent(name="rehearsal", instructions="Help the caller.", tools=("*",))
     offered = {tool.name: tool for tool in tools if who.allows(tool.name)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -63,14 +63,15 @@ def scenario(
     Raises:
         ValueError: `calls` does not fit the turns or the tools.
     """
+    given: object = calls
+    if isinstance(given, str):
+        raise ValueError(f'calls={calls!r}: write {{"{calls}": {{…}}}}, the tool and its arguments')
     each = [calls] if isinstance(calls, Mapping) else list(calls)
     if len(each) > len(turns):
         raise ValueError(f"calls has {len(each)} entries for {len(turns)} turns: give one for each turn at most")
     each += [{}] * (len(turns) - len(each))
-    known = {tool.name for tool in tools} | OURS
-    unknown = sorted({name for turn in each for name in turn} - known)
-    if unknown:
-        raise ValueError(f"calls names {unknown[0]}, which is none of the tools: {', '.join(sorted(known - OURS))}")
+    check_names("calls", {name for turn in each for name in turn}, tools)
+    check_names("answers", answers or {}, tools)
     return Scenario.model_validate(
         {
             "name": "rehearsal",
@@ -81,6 +82,22 @@ def scenario(
             "answers": {name: Answer(says=[text]) for name, text in {**ANSWERS, **(answers or {})}.items()},
         }
     )
+
+
+def check_tools(tools: Sequence[Tool]) -> None:
+    """Raise ValueError unless these are functions with @tool, in a list."""
+    if isinstance(tools, Tool):
+        raise ValueError(f"tools={tools.name}: write a list, tools=[{tools.name}]")
+    for each in tools:
+        if not isinstance(each, Tool):
+            raise ValueError(f"tools: {getattr(each, '__name__', each)!s} is no tool: decorate the function with @tool")
+
+
+def check_names(what: str, names: Iterable[str], tools: Sequence[Tool]) -> None:
+    """Raise ValueError where one of them is no tool's, nor of the gateway's own functions."""
+    known = {tool.name for tool in tools}
+    if unknown := sorted(set(names) - known - OURS):
+        raise ValueError(f"{what} names {unknown[0]}, which is none of the tools: {', '.join(sorted(known))}")
 
 
 def _cue(number: int, calls: Calls) -> Cue:

@@ -271,6 +271,7 @@ def test_a_slow_http_api_is_left_when_nobody_waits_any_more(line: Elsewhere, tmp
         ("[mcp.tickets]\ncommand = ['no-such-program']\ntools = '*'", "there is no program no-such-program"),
         (f"[mcp.tickets]\ncommand = ['{sys.executable}', '-c', '']\ntools = '*'", "does not tell its tools"),
         ("[mcp.tickets]\nurl = 'http://127.0.0.1:1/mcp'\ntools = '*'", "does not tell its tools"),
+        (f"{STDIO}[mcp.tickets.tool.lose]\nretries = 1", "tool.lose: no such tool is served; there are "),
     ],
 )
 def test_a_file_that_cannot_be_served_gets_one_sentence_and_exit_code_2(

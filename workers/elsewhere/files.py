@@ -216,6 +216,8 @@ def _complaint(problem: ValidationError) -> str:
             return f"{place}: is not known here; check how it is spelt, and under which table it stands"
         case "missing":
             return f"{place}: is missing"
+        case "model_type":  # pydantic names a class of ours here
+            return f"{place}: must be a table"
         case "value_error" if len(table) == 1:  # of a whole table: there is no one key
             return f"[{table[0]}.{key}]: {_words(first['msg'])}"
     return f"{place}: {_words(first['msg'])}"

@@ -87,6 +87,9 @@ def _fixed(described: Operation, own: OneOperation) -> dict[str, Any]:
     if strangers:
         known = ", ".join(described.schema["properties"]) or "none"
         raise SchemaRefused(f"fixed: there is no argument {strangers[0]}; there are {known}")
+    for name, value in own.fixed.items():
+        if isinstance(value, str) and value.startswith("call:") and value not in OF_THE_CALL:
+            raise SchemaRefused(f"fixed: {name} = {value!r}: of the call there are {', '.join(OF_THE_CALL)}")
     return own.fixed
 
 
@@ -129,6 +132,10 @@ def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iter
 
     by_name = {one.name: one for one in offered}
     wanted = list(by_name) if table.wants_all else table.tools
+    if strangers := sorted(set(table.tool) - set(wanted)):
+        raise ConfigurationError(
+            f"{server.where} tool.{strangers[0]}: no such tool is served; there are {', '.join(wanted) or 'none'}"
+        )
     for remote in wanted:
         own = table.tool.get(remote, OneTool())
         if remote not in by_name:

@@ -40,7 +40,7 @@ def test_each_file_is_told_of_and_one_that_is_wrong_makes_it_fail(
     first, second, third = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{folder}/broken.toml: not TOML: ")
     assert second == f"{folder}/demo.toml: ok"
-    assert third == f"{folder}/silent.toml: instructions: Field required"
+    assert third == f"{folder}/silent.toml: instructions: is missing"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,13 @@ def test_a_default_agent_that_is_not_there_is_a_warning(
     monkeypatch.setenv("RINGBACK_DEFAULT_AGENT", "sales")
     assert run(monkeypatch, "agents", "check") == 0
     assert "agents: warning: RINGBACK_DEFAULT_AGENT=sales is none of the agents" in capsys.readouterr().out
+
+
+def test_a_file_where_a_folder_is_wanted_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert run(monkeypatch, "agents", "check", "agents/demo.toml") == 2
+    assert "agents/demo.toml is a file: name the folder of the agents' files" in capsys.readouterr().err
 
 
 def test_without_tools_everything_else_is_checked(

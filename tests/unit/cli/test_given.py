@@ -55,6 +55,7 @@ def test_a_whole_object_may_be_given_and_a_word_counts_more() -> None:
     ("words", "text", "sentence"),
     [
         (["cake"], None, "'cake' is no argument: write key=value, such as cake=…"),
+        (["=apple"], None, "'=apple' is no argument: write key=value, such as cake=…"),
         (["cake=a", "flour=b"], None, "bake takes cake, count, size, when, to, notes, and not flour"),
         ([], None, "bake: 'cake' is a required property; see `ringback tools schema bake`"),
         (["cake=a", "count=0"], None, "count: 0 is less than the minimum of 1; see"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,18 @@ def test_a_module_beside_the_command_is_found(
     monkeypatch.setenv("RINGBACK_TOOL_MODULES", "tools_beside_the_command")
     assert run(monkeypatch, "tools", "run", "here") == 0
     assert capsys.readouterr().out == "here\n"
+
+
+def test_a_plain_function_that_a_worker_would_give_up_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = "import time\nfrom ringback import tool\n\n@tool(timeout=0.001)\ndef nap() -> str:\n    'Nap.'\n"
+    (tmp_path / "napping.py").write_text(f"{text}    time.sleep(0.06)\n    return 'rested'\n", encoding="utf-8")
+    monkeypatch.setenv("RINGBACK_TOOL_MODULES", "napping")
+    assert run(monkeypatch, "tools", "run", "nap") == 0
+    printed = capsys.readouterr()
+    assert printed.out == "rested\n"
+    assert re.fullmatch(r"ringback: nap took \d\.\d s; a worker gives it 0.001 s, and then up\n", printed.err)
 
 
 def test_a_module_that_cannot_be_imported_is_named(

@@ -96,7 +96,7 @@ def test_a_new_file_that_is_wrong_is_left_out(folder: Path, roster: Roster, capl
     (folder / "sales.toml").write_text('voice = "marin"', encoding="utf-8")
     look_until_settled(roster)
     assert "sales" not in roster
-    assert "instructions: Field required; it is left out" in caplog.text
+    assert "instructions: is missing; it is left out" in caplog.text
 
 
 def test_an_agent_whose_file_goes_is_gone_and_the_default_stays(

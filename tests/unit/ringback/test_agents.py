@@ -93,9 +93,10 @@ def test_a_star_allows_every_tool(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "instructions: Field required"),
+        ("", "instructions: is missing"),
         ('instructions = ""', "instructions: "),
-        (MINIMAL + "instruction = 1", "instruction: "),
+        (MINIMAL + "instruction = 1", "instruction: is not known here; check how it is spelt"),
+        (MINIMAL + 'tools = "weather"', 'tools: write a list, such as tools = ["…"]'),
         (MINIMAL + "max_calls_at_once = 0", "max_calls_at_once: "),
         (MINIMAL + "gather_seconds = 11", "gather_seconds: "),
         (MINIMAL + 'output_modalities = ["audio", "text"]', "output_modalities: "),

@@ -78,6 +78,26 @@ def test_calls_that_cannot_be_made_are_refused(calls: Any, sentence: str) -> Non
         converse("Open?", tools=[opening_hours], calls=calls)
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"tools": opening_hours}, r"tools=opening_hours: write a list, tools=\[opening_hours\]"),
+        ({"tools": [len]}, "tools: len is no tool: decorate the function with @tool"),
+        (
+            {"calls": "opening_hours"},
+            "calls='opening_hours': write {\"opening_hours\": {…}}, the tool and its arguments",
+        ),
+        ({"answers": {"pay": "Paid."}}, "answers names pay, which is none of the tools: opening_hours"),
+        ({"lasts": {"pay": 5}}, "lasts names pay, which is none of the tools: opening_hours"),
+        ({"wants": "jobs"}, "wants='jobs': write a list; there are jobs, results"),
+        ({"wants": ("jobz",)}, "there are jobs, results"),
+    ],
+)
+def test_what_would_be_without_effect_is_refused(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        converse("Open?", **{"tools": [opening_hours], **given})
+
+
 def test_a_loop_within_a_loop_is_refused_by_a_sentence() -> None:
     async def inside() -> None:
         converse("Open?", tools=[opening_hours])

@@ -91,6 +91,7 @@ def test_the_options_are_the_parameters_of_the_decorator() -> None:
         ("x = 1", "x: is not known here"),
         ("[mcp.x", "is not TOML"),
         ("mcp = 3", "mcp: input should be a valid dictionary"),
+        ("[mcp]\nx = 3", "[mcp] x: must be a table"),
         (MCP, "[mcp.x] tools: is missing"),
         ("[mcp.x]\ntools = '*'", '[mcp.x]: give it either command = ["…"] or url = "https://…"'),
         (f"{MCP}url = 'https://x'\ntools = '*'", "[mcp.x]: give it either command"),
