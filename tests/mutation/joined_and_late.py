@@ -52,7 +52,10 @@ JOINED_AND_LATE = [
     ),
     gone("a joined call is timed out with the first", T_AT_ONCE, SWEEPS, "            ~_ends_with_another(),\n"),
     gone(
-        "a late answer is one gateway's at a time", T_WEBHOOKS, WEBHOOKS, "        .with_for_update(skip_locked=True)\n"
+        "a late answer is one gateway's at a time",
+        T_WEBHOOKS,
+        WEBHOOKS,
+        "        .with_for_update(of=jobs, skip_locked=True)\n",
     ),
     gone("a late answer is posted where there is a webhook", T_WEBHOOKS, MIGRATION, " AND has_webhook"),
     gone("a late answer is noted once", T_WEBHOOKS, WEBHOOKS, ", jobs.c.notified_at.is_(None)"),
