@@ -75,7 +75,10 @@ def run_tool(
     means that it ended in an error.
     """
     from cli import given
+    from ringback.errors import ConfigurationError
 
+    if not user.strip():
+        raise ConfigurationError("--user must name somebody: their name stands in the history")
     known = given.json_object("--claims", claims) if claims is not None else {}
     if queue:
         return _run_there(name, arguments or [], json_, user, known)

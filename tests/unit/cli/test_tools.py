@@ -98,6 +98,7 @@ def test_an_error_is_told_as_the_model_would_hear_it_and_a_fault_with_its_place(
         (["schema", "cook"], "there is no tool 'cook'"),
         (["run", "bake", "cake=a", "count=0"], "count: 0 is less than the minimum of 1"),
         (["run", "bake", "--claims", "3"], "--claims must be one JSON object"),
+        (["run", "bake", "--user", " "], "--user must name somebody"),
         (["run", "bake", "--queue"], "DATABASE_URL is not set"),
         (["list", "--live"], "DATABASE_URL is not set"),
         (["run"], "See `ringback tools run --help`"),
