@@ -21,15 +21,23 @@ from workers.verdict import NobodyWaits, OutOfTime
 
 MAX_STUCK_THREADS = 20
 """More of them and the process replaces itself: each holds memory, and often a connection of what the tool calls."""
+MAX_STUCK_SHARE = 0.2
+"""Of the calls that run at once, where that is more: all the others are handed back, and have to begin anew. What one
+tool that has become slow may hold up for a while must not cost hundreds of calls of other tools their work."""
 
 logger = logging.getLogger(__name__)
 
 
 class Caller:
-    """Calls tools: async ones on the loop, the others each in a thread."""
+    """Calls tools: async ones on the loop, the others each in a thread.
 
-    def __init__(self) -> None:
+    Args:
+        slots: how many calls the process runs at once.
+    """
+
+    def __init__(self, slots: int = 1) -> None:
         self.loop = ToolLoop()
+        self._bears = max(MAX_STUCK_THREADS, int(slots * MAX_STUCK_SHARE))
         self._lock = Lock()
         self._stuck = 0
 
@@ -43,7 +51,7 @@ class Caller:
         """Why this process should make room for another one; empty while it need not."""
         if self.loop.is_held_up:
             return "an async tool holds up the event loop for longer than its time"
-        if self._stuck > MAX_STUCK_THREADS:
+        if self._stuck > self._bears:
             return f"{self._stuck} threads are stuck in tools that have no time-outs of their own"
         return ""
 

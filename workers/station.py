@@ -59,7 +59,7 @@ class Station:
         """Set once what runs here is given to others: nothing is claimed any more."""
         self._stopping = Lock()
         self._stopped = False
-        self.caller = Caller()
+        self.caller = Caller(slots)
         self._replace = replace
         self.notes = Notes(self.store, self.bell)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]

@@ -84,7 +84,7 @@ def test_a_place_that_died_with_its_worker_is_taken_by_another(line: Line, tmp_p
 def test_a_worker_whose_threads_hang_hands_back_what_it_runs_and_asks_to_be_replaced(
     line: Line, tmp_path: Path
 ) -> None:
-    with line.worker(RINGBACK_WORKER_DRAIN_SECONDS="600") as worker:
+    with line.worker(RINGBACK_WORKER_DRAIN_SECONDS="600", RINGBACK_WORKER_CONCURRENCY="50") as worker:
         running = line.ask("linger", path=str(tmp_path / "attempts"))
         eventually(lambda: notes(tmp_path / "attempts"), "a call to run")
         hanging = [line.ask("oversleep") for _ in range(MAX_STUCK_THREADS + 1)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ringback import Call, tool
-from workers.calling import MAX_STUCK_THREADS, Caller
+from workers.calling import Caller
 from workers.running import Cancellation
 from workers.verdict import NobodyWaits, OutOfTime
 
@@ -138,19 +138,20 @@ def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_retu
     assert caller.stuck == 0
 
 
-def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(caller: Caller) -> None:
-    release = Event()
+@pytest.mark.parametrize(("slots", "borne"), [(1, 20), (100, 20), (150, 30)])
+def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(slots: int, borne: int) -> None:
+    caller, release = Caller(slots), Event()
 
     @tool
     def hang() -> None:
         """Hang until released."""
         release.wait(PATIENCE)
 
-    for number in range(MAX_STUCK_THREADS + 1):
+    for number in range(borne + 1):
         assert not caller.worn, f"{number} of them are borne"
         with pytest.raises(OutOfTime):
             ask(caller, hang, 0.001)
-    assert caller.worn == "21 threads are stuck in tools that have no time-outs of their own"
+    assert caller.worn == f"{borne + 1} threads are stuck in tools that have no time-outs of their own"
     release.set()
 
 
