@@ -198,3 +198,19 @@ def test_an_api_that_breaks_off_may_have_done_it(shop: Shop, tmp_path: Path) -> 
 
     with serving(cut) as address, pytest.raises(LostElsewhere):
         ask(tools_at(address, tmp_path)["pay"])
+
+
+@pytest.mark.parametrize(("encoding", "body"), [(b"br", b"packed"), (b"gzip", b"no gzip at all")])
+@pytest.mark.parametrize(("status", "problem"), [(200, ToolError), (503, LostElsewhere)])
+def test_an_answer_that_cannot_be_unpacked_is_not_told_as_if_nothing_was_done(
+    shop: Shop, tmp_path: Path, encoding: bytes, body: bytes, status: int, problem: type[Exception]
+) -> None:
+    shop.write_document(tmp_path)
+
+    async def packed(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-encoding", encoding)]})
+        await send({"type": "http.response.body", "body": body})
+
+    with serving(packed) as address, pytest.raises(problem, match=r"was carried out|failed") as raised:
+        ask(tools_at(address, tmp_path)["pay"])
+    assert getattr(raised.value, "code", "bad_result") == "bad_result"

@@ -13,6 +13,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 from ringback.calls import Call
+from ringback.errors import ToolError
 from ringback.jobs import Effect
 from workers.elsewhere.environment import filled, filled_address
 from workers.elsewhere.failing import lost, not_reached, refused
@@ -62,7 +63,7 @@ class HttpApi:
         asked = request_for(operation, arguments)
         client = await self._held.get()
         try:
-            answer = await _sent(client, self._request(client, asked, call))
+            answer = await self._sent(client, self._request(client, asked, call))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
             raise not_reached(self.name) from problem
         except (httpx.LocalProtocolError, httpx.InvalidURL) as problem:
@@ -84,6 +85,24 @@ class HttpApi:
         url = self._address.copy_with(raw_path=raw_path)
         return client.build_request(asked.method, url, headers=headers, content=asked.content)
 
+    async def _sent(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer:
+        response = await client.send(request, stream=True)
+        try:
+            content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            body, truncated = await self._unpacked(response)
+            return Answer(response.status_code, content_type, response.charset_encoding or "utf-8", body, truncated)
+        finally:
+            await response.aclose()
+
+    async def _unpacked(self, response: httpx.Response) -> tuple[bytes, bool]:
+        try:
+            return await unpacked(response, MAX_BODY_BYTES)
+        except ToolError as problem:  # in words for a page that was only looked at
+            if response.status_code >= 300:
+                return b"", False  # the status says enough
+            sentence = f"The call was carried out, but what {self.name} answered cannot be unpacked. Do not repeat it."
+            raise refused(sentence, "bad_result") from problem
+
 
 @asynccontextmanager
 async def _client() -> AsyncIterator[httpx.AsyncClient]:
@@ -96,13 +115,3 @@ async def _client() -> AsyncIterator[httpx.AsyncClient]:
         limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
     ) as client:
         yield client
-
-
-async def _sent(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
-    response = await client.send(request, stream=True)
-    try:
-        content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        body, truncated = await unpacked(response, MAX_BODY_BYTES)
-        return Answer(response.status_code, content_type, response.charset_encoding or "utf-8", body, truncated)
-    finally:
-        await response.aclose()
