@@ -174,7 +174,7 @@ def test_a_call_that_joined_one_of_an_earlier_turn_is_told_with_it_in_one_answer
 
 @pytest.mark.parametrize(
     ("approved", "state", "words"),
-    [(True, JobState.SUCCEEDED, "paid 3"), (False, JobState.CANCELLED, "The user did not agree to this")],
+    [(True, JobState.SUCCEEDED, "paid 3"), (False, JobState.CANCELLED, "The answer was no")],
 )
 def test_a_call_that_needs_a_yes_is_asked_about_aloud(approved: bool, state: JobState, words: str) -> None:
     calls: list[dict[str, Any]] = [{"pay": {"amount": 3}}, {"answer_approval": {"approved": approved}}]
