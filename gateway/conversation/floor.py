@@ -44,13 +44,13 @@ class Floor:
 
     active: str | None = None
     _word: str | None = None
-    """The response that is a word of ours, while it runs."""
     _there_at_word: frozenset[str] = frozenset()
-    """The results that the server had when that response began: if it is no word after all, it tells them."""
+    """What the server had when that response began: if it is no word after all, it tells these."""
     _tags_come_back: bool = False
     """The server shows the metadata of a response.create in what it makes of it: then a word is known for one."""
     _spoke_at: float = 0.0
     """When either side last came to an end, by the server's word."""
+    _user_spoke_at: float = 0.0
     _plays_until: float = 0.0
     """When the user will have heard what the model has said: audio comes faster than it plays."""
     _creates: list[Create] = field(default_factory=list)
@@ -94,8 +94,8 @@ class Floor:
         """Nobody speaks, and nobody is about to."""
         if self._speaking_since is not None and self._speaking_since + SPEECH_HOLD_SECONDS > now:
             return False
-        creates = any(create.sent_at + RESERVED_SECONDS > now for create in self._creates)
-        return not (self.active or creates or self._unseen or self._auto_until > now)
+        asked = any(create.sent_at + RESERVED_SECONDS > now for create in self._creates)
+        return not (self.active or asked or self._unseen or self._auto_until > now)
 
     @property
     def is_saying_word(self) -> bool:
@@ -211,7 +211,7 @@ class Floor:
     def speech_stopped(self, now: float) -> None:
         """The user stopped; the server's own response is about to begin, if it makes one."""
         self._speaking_since = None
-        self._spoke_at = now
+        self._spoke_at = self._user_spoke_at = now
         if self.auto_response:
             self._auto_until = now + AUTO_RESPONSE_SECONDS
 
@@ -219,11 +219,12 @@ class Floor:
         """True where a response.create should be sent at once."""
         return bool(self._unseen) and self.active is None and self._held_until() <= now
 
-    def free_at(self, now: float) -> float | None:
-        """When a word may be said, if nothing else comes; None: only an event can tell."""
+    def free_at(self, now: float, *, is_urgent: bool = False) -> float | None:
+        """When a word may be said, an urgent one right behind the model's; None: only an event can tell."""
         if self._unseen or self.active is not None:
             return None
-        return max(now, self._taken_until(), self._quiet_from())
+        urgently = max(self._plays_until, self._user_spoke_at + self.quiet_seconds)
+        return max(now, self._taken_until(), urgently if is_urgent else self._quiet_from())
 
     def wake_at(self, now: float) -> float | None:
         """When to look again without an event having come; None: only an event can change anything."""
@@ -282,8 +283,7 @@ class Floor:
 
     def _taken_until(self) -> float:
         """Until when nobody of ours may speak: somebody does, is about to, or was refused just now."""
-        holds = [self._blocked_until, self._auto_until]
-        holds += [create.sent_at + RESERVED_SECONDS for create in self._creates]
+        holds = [self._blocked_until, self._auto_until, *(one.sent_at + RESERVED_SECONDS for one in self._creates)]
         if self._speaking_since is not None:
             holds.append(self._speaking_since + SPEECH_HOLD_SECONDS)
         return max(holds)

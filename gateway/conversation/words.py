@@ -48,18 +48,11 @@ class Words:
 
     def wake_at(self, now: float) -> float | None:
         """When `due` has something, if nothing else comes; None: only an event can tell."""
-        free_at = self.floor.free_at(now) if self.board else None
-        if free_at is None:
-            return None
-        moments = [moment for each in self.board if (moment := self._due_at(each)) is not None]
-        return max(free_at, min(moments)) if moments else None
+        return min((moment for _, moment in self._moments(now)), default=None)
 
     def due(self, now: float) -> Event | None:
         """The `response.create` of the word that is to be said now; None where none is."""
-        free_at = self.floor.free_at(now) if self.board else None
-        if free_at is None or free_at > now:
-            return None
-        meant = [each for each in self.board if (moment := self._due_at(each)) is not None and moment <= now]
+        meant = [each for each, moment in self._moments(now) if moment <= now]
         if not meant:
             return None
         asked = [each for each in meant if each.waits_for_yes]
@@ -91,6 +84,15 @@ class Words:
         """The last word did not come to be said: it is due again, or only where it is a question."""
         for event_id, told in list(self._under_way.items()):
             self.refused(event_id, again=not only_questions or any(each.waits_for_yes for each, _, _ in told))
+
+    def _moments(self, now: float) -> list[tuple[Running, float]]:
+        """The calls of which there is something to say, each with when it may be said."""
+        free_at = self.floor.free_at(now) if self.board else None
+        soon_at = self.floor.free_at(now, is_urgent=True) if self.board else None
+        if free_at is None or soon_at is None:
+            return []
+        due = ((each, self._due_at(each)) for each in self.board)
+        return [(each, max(at, soon_at if _is_urgent(each) else free_at)) for each, at in due if at is not None]
 
     def _due_at(self, running: Running) -> float | None:
         if running.is_unwanted or running.is_denied or not running.is_own:
@@ -135,6 +137,11 @@ def _state(running: Running, now: float) -> str:
         return f"Everybody who could do {running.name} is busy, so it will take about {about} seconds to begin: say so."
     progress = f"; it reports: {running.progress}" if running.progress else ""
     return f"{running.name} has been running for {round(running.age(now))} seconds{progress}."
+
+
+def _is_urgent(running: Running) -> bool:
+    """A question holds the call up; and that it will take long is worth knowing before one waits."""
+    return running.waits_for_yes or _is_queued(running)
 
 
 def _is_queued(running: Running) -> bool:

@@ -76,6 +76,8 @@ class Script:
         self.now = 1_000.0
         self.actions: list[Action] = []
         """What the last line made the brain do, whole."""
+        self.seen: list[str] = []
+        """The same, in short."""
 
     def opened(self, **session: Any) -> Script:
         """Past the handshake: the model has confirmed our instructions and tools."""
@@ -155,7 +157,8 @@ class Script:
             if isinstance(action, SendToModel):
                 assert action.event.get("event_id"), "everything we send bears an event_id"
         self.actions = actions
-        return [told(action) for action in actions if not isinstance(action, KeepMessages | KeepSettings)]
+        self.seen = [told(action) for action in actions if not isinstance(action, KeepMessages | KeepSettings)]
+        return self.seen
 
 
 IN_SHORT: dict[type[Action], str] = {

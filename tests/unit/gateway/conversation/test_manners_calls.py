@@ -186,7 +186,7 @@ def test_the_user_is_asked_before_a_call_that_needs_a_yes_and_it_begins_when_the
     assert script.model(call("a")) == ["record a", "model: offer answer_approval"]
     assert script.records[0].job.needs_approval
     script.model(done("R1"))
-    assert script.wait(QUIET) == [WORD]
+    assert script.seen[-1] == WORD
     assert 'the user must agree to it: weather with {"city": "Rome"}' in script.asked
     script.model(created("R2"), done("R2"), STARTED, STOPPED, created("R3"))
     assert script.model(own("answer_approval", "R3", approved=True))[:2] == ["approve a", "serve own"]
@@ -202,7 +202,7 @@ def test_a_no_is_passed_on_as_well() -> None:
 def asked_aloud() -> Script:
     """The user was asked, and has said something."""
     script = running(requires_approval=True)
-    assert script.wait(QUIET) == [WORD]
+    assert script.seen[-1] == WORD
     script.model(created("W1"), done("W1"), STARTED, STOPPED, created("R2"))
     return script
 

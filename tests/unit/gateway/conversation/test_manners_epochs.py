@@ -14,7 +14,6 @@ from ringback.manners import Manners
 from ringback.outcomes import cancelled
 from ringback.statements.items import Message
 from tests.unit.gateway.conversation.script import (
-    QUIET,
     SESSION,
     SPEAK,
     STARTED,
@@ -183,7 +182,7 @@ def test_what_an_older_conversation_still_hears_is_no_business_of_the_next_one()
 
 def asked() -> Script:
     script = first(requires_approval=True)
-    assert script.wait(QUIET) == [WORD]
+    assert script.seen[-1] == WORD
     script.model(created("W1"), done("W1"))
     return script
 
