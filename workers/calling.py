@@ -8,12 +8,14 @@ function returns; many of them mean that a tool waits for something without a ti
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Event, Lock, Thread
 from typing import Any
 
 from ringback.calls import Call
+from ringback.errors import ToolError
 from ringback.tools import Tool
 from workers.loop import ToolLoop
 from workers.running import Cancellation
@@ -24,6 +26,13 @@ MAX_STUCK_THREADS = 20
 MAX_STUCK_SHARE = 0.2
 """Of the calls that run at once, where that is more: all the others are handed back, and have to begin anew. What one
 tool that has become slow may hold up for a while must not cost hundreds of calls of other tools their work."""
+ONE_TOOLS_SHARE = 0.5
+"""Of those threads. A tool that has so many stuck is left alone here until some return: it would hang once more, and
+wear out one process after the other."""
+
+HANGS = (
+    "What this function depends on does not answer at the moment; it was not begun. Say so, offer to try later."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,20 +48,20 @@ class Caller:
         self.loop = ToolLoop()
         self._bears = max(MAX_STUCK_THREADS, int(slots * MAX_STUCK_SHARE))
         self._lock = Lock()
-        self._stuck = 0
+        self._stuck: Counter[str] = Counter()
 
     @property
     def stuck(self) -> int:
         """Threads that still run although nobody waits for them."""
-        return self._stuck
+        return self._stuck.total()
 
     @property
     def worn(self) -> str:
         """Why this process should make room for another one; empty while it need not."""
         if self.loop.is_held_up:
             return "an async tool holds up the event loop for longer than its time"
-        if self._stuck > self._bears:
-            return f"{self._stuck} threads are stuck in tools that have no time-outs of their own"
+        if self.stuck > self._bears:
+            return f"{self.stuck} threads are stuck in tools that have no time-outs of their own"
         return ""
 
     def call(
@@ -63,11 +72,14 @@ class Caller:
         Raises:
             OutOfTime: it did not return within `seconds`.
             NobodyWaits: it was cancelled meanwhile.
+            ToolError: too many of its calls hang here already ("unavailable"); it was not begun.
             Exception: whatever the tool raised.
         """
         given = arguments | ({tool.call_parameter: call} if tool.call_parameter else {})
         if tool.is_async:
             return self.loop.run(tool.function(**given), seconds, cancellation)
+        if self._stuck[tool.name] >= self._bears * ONE_TOOLS_SHARE:
+            raise ToolError(HANGS, code="unavailable")
         return self._in_a_thread(tool.name, lambda: tool.function(**given), seconds, cancellation)
 
     def _in_a_thread(self, name: str, function: Callable[[], Any], seconds: float, cancellation: Cancellation) -> Any:
@@ -86,16 +98,16 @@ class Caller:
 
     def _count_stuck(self, name: str, outcome: Future[Any]) -> None:
         with self._lock:
-            self._stuck += 1
-            stuck = self._stuck
-        outcome.add_done_callback(lambda _: self._count_freed())
+            self._stuck[name] += 1
+            stuck = self._stuck[name]
+        outcome.add_done_callback(lambda _: self._count_freed(name))
         logger.warning(
             "tool %s runs on though nobody waits for it; its thread cannot be stopped (%d such threads)", name, stuck
         )
 
-    def _count_freed(self) -> None:
+    def _count_freed(self, name: str) -> None:
         with self._lock:
-            self._stuck -= 1
+            self._stuck[name] -= 1
 
 
 def _settle(outcome: Future[Any], function: Callable[[], Any]) -> None:

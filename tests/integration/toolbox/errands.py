@@ -69,6 +69,11 @@ def oversleep() -> None:
     threading.Event().wait(AGES)
 
 
+oversleep_2, oversleep_3 = (
+    tool(name=name, queue="errands", timeout=0.3)(oversleep.function) for name in ("oversleep_2", "oversleep_3")
+)
+
+
 @tool(queue="errands", timeout=0.3)
 async def hold_up_the_loop() -> None:
     """Block, where nothing may."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ringback import Call, tool
+from ringback import Call, ToolError, tool
 from workers.calling import Caller
 from workers.running import Cancellation
 from workers.verdict import NobodyWaits, OutOfTime
@@ -142,17 +142,45 @@ def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_retu
 def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(slots: int, borne: int) -> None:
     caller, release = Caller(slots), Event()
 
+    def hang() -> None:
+        """Hang until released."""
+        release.wait(PATIENCE)
+
+    hanging = [tool(name=name)(hang) for name in ("hang_a", "hang_b", "hang_c")]
+    for number in range(borne + 1):
+        assert not caller.worn, f"{number} of them are borne"
+        with pytest.raises(OutOfTime):
+            ask(caller, hanging[number % 3], 0.001)
+    assert caller.worn == f"{borne + 1} threads are stuck in tools that have no time-outs of their own"
+    release.set()
+
+
+def test_a_tool_whose_calls_hang_is_left_alone_until_some_return_and_wears_nothing_out_by_itself() -> None:
+    caller, release = Caller(1), Event()
+
     @tool
     def hang() -> None:
         """Hang until released."""
         release.wait(PATIENCE)
 
-    for number in range(borne + 1):
-        assert not caller.worn, f"{number} of them are borne"
+    @tool
+    def well() -> str:
+        """Answer."""
+        return "well"
+
+    for _ in range(10):
         with pytest.raises(OutOfTime):
             ask(caller, hang, 0.001)
-    assert caller.worn == f"{borne + 1} threads are stuck in tools that have no time-outs of their own"
+    with pytest.raises(ToolError, match="not begun") as refused:
+        ask(caller, hang, 0.001)
+    assert refused.value.code == "unavailable"
+    assert not caller.worn
+    assert ask(caller, well, PATIENCE) == "well"
+    threads = [thread for thread in enumerate_threads() if thread.name == "tool-hang"]
     release.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert ask(caller, hang, PATIENCE) is None
 
 
 def test_an_async_tool_that_stands_on_the_loop_beyond_its_time_wears_the_process_out(caller: Caller) -> None:
