@@ -115,7 +115,10 @@ def test_a_setting_that_cannot_be_is_refused_where_it_stands(settings: dict[str,
         ("x" * 65, f"{'x' * 65}: its name may have 1 to 64"),
         ("", ": its name may have 1 to 64"),
         (3, "3: name=3: use a text."),
-        *((name, f"{name}: this name is a function of the gateway itself; pass another name=…") for name in OURS),
+        *(
+            (name, f"{name}: this name is a function of the gateway itself; pass another name=…")
+            for name in sorted(OURS)
+        ),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_where_it_stands(name: Any, sentence: str) -> None:

@@ -1,0 +1,26 @@
+"""Tests are collected in the same order by whoever collects them: side by side, processes must agree (pytest-xdist)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.source_tree import ROOT
+
+
+@pytest.mark.long  # two collections of the whole suite
+def test_the_order_of_tests_does_not_hang_on_the_order_of_a_set() -> None:
+    first, second = (_collected(seed) for seed in ("1", "2"))
+    assert len(first) > 1_000
+    assert [(one, other) for one, other in zip(first, second, strict=True) if one != other] == []
+
+
+def _collected(hash_seed: str) -> list[str]:
+    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    ended = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=110)
+    assert ended.returncode == 0, ended.stdout[-2_000:]
+    return [line for line in ended.stdout.splitlines() if "::" in line]
