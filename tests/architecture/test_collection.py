@@ -18,6 +18,12 @@ def test_the_order_of_tests_does_not_hang_on_the_order_of_a_set() -> None:
     assert [(one, other) for one, other in zip(first, second, strict=True) if one != other] == []
 
 
+def test_no_unit_test_is_in_the_long_tier() -> None:
+    """There it would run beside servers of other tests, which may connect, in a process that refuses connections."""
+    units = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
+    assert [path.name for path in units if "mark.long" in path.read_text(encoding="utf-8")] == []
+
+
 def _collected(hash_seed: str) -> list[str]:
     argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     env = {**os.environ, "PYTHONHASHSEED": hash_seed}

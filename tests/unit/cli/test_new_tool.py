@@ -1,9 +1,7 @@
-"""`ringback new-tool`: what it writes runs, and what is there stays."""
+"""`ringback new-tool`: what is there stays. That what it writes runs: tests/integration/test_new_tool_runs.py."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +10,6 @@ import pytest
 
 from tests.unit.cli.test_main import run
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
@@ -21,24 +17,6 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", sys.path[:])
     yield
     sys.modules.pop("gift_card", None)
-
-
-@pytest.mark.long  # a process
-def test_what_it_writes_passes_and_can_be_called(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert run(monkeypatch, "new-tool", "gift_card", "--folder", "my_tools") == 0
-    told = capsys.readouterr().out
-    assert told.startswith("Wrote my_tools/gift_card.py and my_tools/test_gift_card.py. Next:")
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "my_tools"]
-    tested = subprocess.run(program, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-    assert tested.returncode == 0, tested.stdout + tested.stderr
-    assert "3 passed" in tested.stdout
-    monkeypatch.chdir(tmp_path / "my_tools")
-    monkeypatch.setenv("RINGBACK_TOOL_MODULES", "gift_card")
-    assert run(monkeypatch, "tools", "run", "gift_card", "subject=the order") == 0
-    assert capsys.readouterr().out == '{"summary": "the order: all is well"}\n'
 
 
 @pytest.mark.parametrize("there", ["gift_card.py", "test_gift_card.py"])
