@@ -30,9 +30,7 @@ ONE_TOOLS_SHARE = 0.5
 """Of those threads. A tool that has so many stuck is left alone here until some return: it would hang once more, and
 wear out one process after the other."""
 
-HANGS = (
-    "What this function depends on does not answer at the moment; it was not begun. Say so, offer to try later."
-)
+HANGS = "What this function depends on does not answer at the moment; it was not begun. Say so, offer to try later."
 
 logger = logging.getLogger(__name__)
 
