@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from gateway import client, line, policy, resuming, routes, session
-from gateway.conversation import errors, floor, log, own, rebuild, view
+from gateway.conversation import answers, floor, log, own, rebuild, view
 from gateway.providers import URLS
 from gateway.reception import SENTENCES
 from gateway.settings import GatewaySettings
@@ -121,7 +121,7 @@ def test_the_gateways_own_functions_are_those_that_it_offers() -> None:
 
 
 def test_names_that_others_depend_on_are_the_codes() -> None:
-    names = (policy.OURS, errors.INVALID_CALL, floor.REFUSED, policy.SERVER_ITEMS, broker.TASK)
+    names = (policy.OURS, answers.INVALID_CALL, floor.REFUSED, policy.SERVER_ITEMS, broker.TASK)
     assert [name for name in names if name not in PAGE] == []
     assert doorbell.stream_of("<gateway id>") in PAGE
     assert f"MAXLEN ~ {doorbell.MAX_LENGTH} * {doorbell.FIELD} " in PAGE

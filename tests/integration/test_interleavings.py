@@ -39,7 +39,7 @@ def rows(database: str) -> Iterator[RealRows]:
         # All but the first worker hold their leases to the end; the sweeper is steady from the beginning.
         held = {"lease_until": seconds_from_now(3_600), "steady_since": seconds_from_now(-60)}
         rows.run(update(processes_table).where(processes_table.c.id != "w-1").values(**held))
-        opened = {"user_id": "ada", "agent": "demo", "model": "m", "gateway_id": "gw-1"}
+        opened: dict[str, Any] = {"user_id": "ada", "agent": "demo", "model": "m", "gateway_id": "gw-1"}
         rows.run(sessions.open_session(SESSION, resume_hash=TOKEN, resume_seconds=3_600.0, **opened))
         yield rows
 
