@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -24,24 +23,24 @@ LARGEST_INTEGER = 2**64
 
 @dataclass(slots=True)
 class Schemas:
-    """The schemas of one conversation's tools, each prepared once."""
+    """The schemas of one conversation's tools, each prepared once, and anew where a tool has changed."""
 
-    _validators: dict[str, Draft202012Validator] = field(default_factory=dict)
-
-    def forget(self, names: Iterable[str]) -> None:
-        """They are not what they were."""
-        for name in names:
-            self._validators.pop(name, None)
+    _prepared: dict[str, tuple[Announcement, Draft202012Validator]] = field(default_factory=dict)
 
     def refuse(self, tool: Announcement, arguments: Any) -> Outcome | None:
         """Why these arguments do not fit, in words that the model can act on; None where they do."""
-        validator = self._validators.setdefault(tool.name, Draft202012Validator(tool.parameters))
-        error = best_match(validator.iter_errors(arguments))
+        error = best_match(self._validator(tool).iter_errors(arguments))
         if error is None:
             return None
         where = ".".join(str(part) for part in error.absolute_path)
         place = f"The argument {where}" if where else f"The arguments of {tool.name}"
         return failed("invalid_arguments", f"{place}: {error.message}. Correct it and call again.")
+
+    def _validator(self, tool: Announcement) -> Draft202012Validator:
+        prepared = self._prepared.get(tool.name)
+        if prepared is None or prepared[0] != tool:
+            prepared = self._prepared[tool.name] = tool, Draft202012Validator(tool.parameters)
+        return prepared[1]
 
 
 def parse(text: Any) -> tuple[Any, Outcome | None]:

@@ -245,7 +245,6 @@ class Conversation:
     def tools_came(self, tools: dict[str, Announcement], now: float) -> list[Action]:
         """The model may call these as well from now on."""
         self.tools.update(tools)
-        self._calls.forget_schemas(tools)
         return self._speak(now)
 
     def tick(self, now: float) -> list[Action]:

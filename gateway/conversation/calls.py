@@ -7,7 +7,7 @@ waits until its whole response has completed as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
@@ -21,7 +21,7 @@ from gateway.conversation.rebuild import PastCall
 from gateway.conversation.renderings import Circumstances, Rendering, render
 from ringback.agents import Agent
 from ringback.declaring import OURS
-from ringback.jobs import CancelReason, Effect, JobState
+from ringback.jobs import CancelReason, Effect
 from ringback.manners import Manners, OnDuplicate
 from ringback.outcomes import Outcome, failed
 from ringback.statements.admission import QUEUE_WAIT_SECONDS, NewJob
@@ -105,16 +105,15 @@ class Calls:
         call = self.board.ended(call_id)
         if call is None:
             return render(outcome, Manners(), reading)
-        late = self.board.is_late(call)
-        # It was done all the same, and the user believes that it was not: a no that came after somebody else's yes, or
-        # an action that nobody could stop any more.
-        done = outcome.state is JobState.SUCCEEDED and (call.is_denied or call.is_action)
-        unwanted = call.is_unwanted and not done
-        return render(outcome, call.manners, replace(reading, age=call.age(now), is_late=late, is_unwanted=unwanted))
-
-    def forget_schemas(self, names: Iterable[str]) -> None:
-        """These tools have changed."""
-        self._schemas.forget(names)
+        now_and_here = replace(
+            reading,
+            age=call.age(now),
+            is_late=self.board.is_late(call),
+            is_unwanted=call.is_unwanted,
+            # Also a no that came after somebody else's yes: the user believes that it was not done.
+            is_action=call.is_action or call.is_denied,
+        )
+        return render(outcome, call.manners, now_and_here)
 
     def _decide(
         self,

@@ -83,10 +83,8 @@ class PastCall:
         """Its answer, as this conversation is told it; None while there is none."""
         if self.outcome is None:
             return None
-        done = self.is_action and self.outcome.state is JobState.SUCCEEDED
-        unwanted = self.is_unwanted and not done
-        now = replace(reading, age=self.age, is_late=self.is_late, is_unwanted=unwanted)
-        return render(self.outcome, self.manners, now)
+        said = {"is_late": self.is_late, "is_unwanted": self.is_unwanted, "is_action": self.is_action}
+        return render(self.outcome, self.manners, replace(reading, age=self.age, **said))
 
     def events(self, reading: Circumstances) -> list[Event]:
         """The items to create: the call, and its output where there is one."""

@@ -58,6 +58,7 @@ class Circumstances:
         age: seconds since the call was asked for.
         is_late: the user has said something since.
         is_unwanted: the call was cancelled.
+        is_action: it changes something: that it was done must be told, also if it was cancelled.
         client_shows: the client asked for results.
         max_chars: of the output.
     """
@@ -65,13 +66,14 @@ class Circumstances:
     age: float = 0.0
     is_late: bool = False
     is_unwanted: bool = False
+    is_action: bool = False
     client_shows: bool = False
     max_chars: int = MAX_OUTPUT_CHARS
 
 
 def render(outcome: Outcome, manners: Manners, now: Circumstances) -> Rendering:
     """Errors are always the model's to tell; results go by what the tool said of itself."""
-    moment = _moment(manners, now)
+    moment = _moment(outcome, manners, now)
     if outcome.state is not JobState.SUCCEEDED:
         return Rendering(outcome.output(now.max_chars), moment)
     if manners.drop_after is not None and now.age > manners.drop_after:
@@ -83,8 +85,9 @@ def render(outcome: Outcome, manners: Manners, now: Circumstances) -> Rendering:
     return Rendering(output, moment, outcome.result if is_shown else None, is_shown)
 
 
-def _moment(manners: Manners, now: Circumstances) -> Moment:
-    if now.is_unwanted:
+def _moment(outcome: Outcome, manners: Manners, now: Circumstances) -> Moment:
+    was_done = now.is_action and outcome.state is JobState.SUCCEEDED
+    if now.is_unwanted and not was_done:
         return Moment.NEVER
     if not now.is_late or manners.late is Late.SPEAK:
         return Moment.SOON
