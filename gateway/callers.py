@@ -16,13 +16,39 @@ SUBPROTOCOL = "realtime"
 TOKEN_SUBPROTOCOL = "openai-insecure-api-key."  # noqa: S105 — the official SDKs' own prefix, for browsers.
 
 
+REALTIME, SECRETS, TRUSTED, HISTORY, CONTROL, ADMIN = SCOPES = (
+    "realtime",  # hold a conversation
+    "secrets",  # make client secrets, for users of one's own
+    "trusted",  # be held to the policy of a backend, and not to that of a stranger
+    "history",  # read sessions, calls and usage
+    "control",  # cancel and approve calls, end sessions
+    "admin",  # revoke, sign out and erase
+)
+"""What a caller may do with the gateway. Any other scope is the tools' business (`@tool(scopes=…)`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated client: `user` within `tenant`; `claims` is what else is known of them, handed to tools."""
+    """An authenticated client: `user` within `tenant`.
+
+    Args:
+        claims: what else is known of them, handed to tools; `claims["scopes"]` holds their scopes as a sorted list.
+        scopes: of `SCOPES`, and any that tools ask for.
+        credential: with what they came in, as `sessions.credential` has it; never the credential itself.
+        agent: the one agent that they may have; None: any.
+    """
 
     user: str
     tenant: str = DEFAULT_TENANT
     claims: dict[str, Any] = field(default_factory=dict, hash=False)
+    scopes: frozenset[str] = frozenset({REALTIME, SECRETS, HISTORY, CONTROL})
+    credential: str = ""
+    agent: str | None = None
+
+    @property
+    def is_trusted(self) -> bool:
+        """True for a backend of one's own."""
+        return TRUSTED in self.scopes
 
 
 class Callers:

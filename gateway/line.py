@@ -26,8 +26,30 @@ SUPERSEDED = 4409
 """Our close code: another connection, or another gateway, has the session now."""
 DRAINING = 4012
 """Our close code: this gateway ends; the session goes on elsewhere."""
+RATE_LIMITED = 4029
+"""Our close code: too much, too fast, for too long."""
+REVOKED = 4401
+"""Our close code: what the client came in with is good no more, or somebody has ended its session."""
+NOTHING_LEFT = 4402
+"""Our close code: the budget is spent."""
+FORBIDDEN = 4403
+"""Our close code: too many frames that a client may not send."""
+OVERSTAYED = 4408
+"""Our close code: nobody has said anything for too long, or the session has lasted as long as it may."""
 
-FINAL = frozenset({"client_closed_1000", "client_closed_1005", "upstream_refused", "session_superseded"})
+ENDED = {
+    "revoked": REVOKED,
+    "ended_by_operator": REVOKED,
+    "erased": REVOKED,
+    "budget_spent": NOTHING_LEFT,
+    "too_many_refusals": FORBIDDEN,
+    "too_fast": RATE_LIMITED,
+    "idle": OVERSTAYED,
+    "too_long": OVERSTAYED,
+}
+"""Ends that the server decides, each with its close code: there is nothing to come back to."""
+
+FINAL = frozenset({"client_closed_1000", "client_closed_1005", "upstream_refused", "session_superseded", *ENDED})
 """Ends after which there is nothing to come back to."""
 
 

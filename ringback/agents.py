@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ringback.clients import ClientPolicy, Clients
 from ringback.errors import ConfigurationError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -65,12 +66,34 @@ class Agent(BaseModel):
     """Calls of all tools between two turns of the user, for the same reason."""
     max_result_chars: int = Field(default=16_000, ge=500, le=200_000)
     """Of one result as the model reads it; the rest is cut, and the model is told how much."""
+    max_calls_per_minute: int = Field(default=60, ge=1, le=10_000)
+    """Calls of one session; one more is refused, and the model hears why."""
+    max_session_seconds: float = Field(default=3_600.0, gt=0, le=86_400)
+    """How long one session may last, over all its connections to the Realtime API."""
+    max_idle_seconds: float = Field(default=600.0, ge=1, le=86_400)
+    """For how long neither side may have said anything and nothing may have run: audio of silence is paid for, too."""
+    max_session_tokens: int | None = Field(default=None, ge=1)
+    """What one session may use; None: as much as its user and tenant may. Checked as each response begins."""
+    max_session_cost: float | None = Field(default=None, gt=0)
+    """The same in US dollars, by the gateway's price table."""
+    tenants: tuple[str, ...] = ("*",)
+    """Whose clients may have this agent, and through it its tools; for everybody else it does not exist."""
+    clients: Clients = Field(default_factory=Clients)
+    """What clients may say and see: changes to the presets of `ringback.clients`."""
     webhook: Webhook | None = None
     """Where answers go that come after the end of their session; None: into the history alone."""
 
     def allows(self, tool: str) -> bool:
         """True where the model may be offered `tool`."""
         return "*" in self.tools or tool in self.tools
+
+    def serves(self, tenant: str) -> bool:
+        """True where clients of this tenant may have it."""
+        return "*" in self.tenants or tenant in self.tenants
+
+    def policy(self, *, trusted: bool) -> ClientPolicy:
+        """What a client of this agent may say and see."""
+        return self.clients.policy(trusted=trusted)
 
     def session(self, tools: list[dict[str, Any]]) -> dict[str, Any]:
         """The `session` of our `session.update` (Realtime API), `tools` being the ones to offer."""

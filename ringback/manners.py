@@ -69,6 +69,10 @@ class Manners:
         requires_approval: True where the user must say yes before it may start.
         approval_seconds: how long that is waited for.
         audience: who gets to see a result.
+        scopes: what the session's principal must hold, or the tool does not exist for them; the model has no say.
+        is_untrusted: True where the result holds words of strangers, such as a web page: until the user has said
+            something again, no tool that changes something runs on the strength of it without their yes.
+        redact: arguments, and fields of the result, that are kept nowhere in clear text: "iban", "result.iban".
     """
 
     say_after: float | None = None
@@ -82,6 +86,9 @@ class Manners:
     requires_approval: bool = False
     approval_seconds: float = 60.0
     audience: Audience = Audience.MODEL
+    scopes: tuple[str, ...] = ()
+    is_untrusted: bool = False
+    redact: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """As JSON data, for its row."""
@@ -96,6 +103,8 @@ class Manners:
             "late": Late,
             "on_duplicate": OnDuplicate,
             "audience": Audience,
+            "scopes": tuple,
+            "redact": tuple,
         }
         return cls(**{name: words[name](value) if name in words else value for name, value in kept.items()})
 

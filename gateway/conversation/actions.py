@@ -91,6 +91,28 @@ class KeepSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordUsage:
+    """Write down what a response has used: `usage` and `status` of its `response.done`.
+
+    Where nothing is left after it, the brain hears of it (`budget_spent`).
+    """
+
+    response_id: str
+    usage: Event
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBudget:
+    """A response begins, whoever asked for it: look whether there is anything left to pay for it.
+
+    Where there is not, the brain hears of it (`budget_spent`).
+    """
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reopen:
     """This connection is no good any more: go on with a new one."""
 
@@ -122,6 +144,8 @@ Action: TypeAlias = (
     | Acknowledge
     | KeepMessages
     | KeepSettings
+    | RecordUsage
+    | CheckBudget
     | Reopen
     | Warn
     | Close

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Delivery
-from ringback.statements.clock import now, seconds
+from ringback.statements.clock import now, seconds, seconds_since
 from ringback.statements.processes import lives
 from ringback.tables import DEFAULT_TENANT, jobs, sessions
 
@@ -34,6 +34,9 @@ def open_session(
     resume_seconds: float | None = None,
     has_webhook: bool = False,
     claims: dict[str, Any] | None = None,
+    tenant: str = DEFAULT_TENANT,
+    credential: str = "",
+    policy: str = "browser",
 ) -> Insert:
     """A conversation begins, in epoch 1.
 
@@ -42,9 +45,14 @@ def open_session(
         resume_seconds: how long it may stay without a client; goes with `resume_hash`.
         has_webhook: True where the agent names one: answers that come after the end are sent there.
         claims: what is known of the user beside the name, as JSON data; tools get it.
+        credential: with what the client came in, as `sessions.credential` has it.
+        policy: "browser" or "trusted".
     """
     return insert(sessions).values(
         id=session_id,
+        tenant=tenant,
+        credential=credential,
+        policy=policy,
         user_id=user_id,
         agent=agent,
         model=model,
@@ -78,8 +86,11 @@ def opens_with(resume_hash: bytes) -> ColumnElement[bool]:
 
 
 def held(gateway_id: str) -> Select[Any]:
-    """Every conversation that this gateway holds, with its epoch: what is not among them is no longer its own."""
-    return select(sessions.c.id, sessions.c.epoch).where(
+    """Every conversation that this gateway holds, with its epoch: what is not among them is no longer its own.
+
+    `end_wanted` says why somebody wants it to end; None: nobody does.
+    """
+    return select(sessions.c.id, sessions.c.epoch, sessions.c.end_wanted).where(
         sessions.c.gateway_id == gateway_id, sessions.c.state.in_(OWNED)
     )
 
@@ -128,6 +139,8 @@ def resume(
             sessions.c.epoch,
             sessions.c.agent,
             sessions.c.client_session,
+            sessions.c.policy,
+            seconds_since(sessions.c.created_at).label("age"),
             case((found.c.state.in_(OWNED), found.c.gateway_id)).label("old_gateway_id"),
         )
     )

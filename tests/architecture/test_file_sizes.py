@@ -114,7 +114,7 @@ def test_no_file_package_or_class_has_a_name_that_says_nothing() -> None:
         ("gateway/_common.py", "", "gateway/_common.py: _common"),
         ("workers/core/claim.py", "", "workers/core/claim.py: core"),
         ("ringback/jobs.py", "class JobManager: ...", "ringback/jobs.py:1 class JobManager"),
-        ("ringback/tables.py", "class Base: ...", "ringback/tables.py:1 class Base"),
+        ("ringback/tables/columns.py", "class Base: ...", "ringback/tables/columns.py:1 class Base"),
     ],
 )
 def test_an_empty_name_is_found(tmp_path: Path, path: str, text: str, named: str) -> None:

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from ringback.agents import Agent, load_agent
+from ringback.clients import Clients
 
 PAGE = (Path(__file__).parents[3] / "docs" / "agents.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", PAGE, re.MULTILINE)
-IN_WORDS = {"required", "none", "the provider's"}
+IN_WORDS = {"required", "none", "the provider's", "the presets"}
 
 
 def test_each_field_stands_there_once_and_in_the_order_of_the_code() -> None:
@@ -18,7 +19,8 @@ def test_each_field_stands_there_once_and_in_the_order_of_the_code() -> None:
 
 def test_the_defaults_are_the_codes() -> None:
     plain = Agent(name="plain", instructions="Be kind.").model_dump()
-    plain |= {"turn_detection": plain["turn_detection"]["type"], "output_modalities": ["audio"]}
+    plain |= {"turn_detection": plain["turn_detection"]["type"], "output_modalities": ["audio"], "tenants": ["*"]}
+    plain["clients"] = None if Agent(name="plain", instructions="Be kind.").clients == Clients() else "changed"
     for name, told in ROWS:
         if told in IN_WORDS:
             assert name == "instructions" or not plain[name], name

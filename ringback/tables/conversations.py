@@ -1,34 +1,18 @@
-"""The tables, as migrations/ makes them and `ringback.statements` uses them.
-
-    tenants own everything: each row of each table says whose it is, from the first migration on.
-
-    processes ──< worker_tools        a gateway or a worker, its lease, and what it serves
-    sessions ──< jobs ──< job_events  a conversation, its calls, and each step each call took
-    sessions ──< items                what was said, in order; a call's place in that order is `jobs.position`
-    tool_gates                        how much each limited tool bears right now, for all workers together
-
-The rules that a CHECK can say are CHECKs. Triggers say the rest: one refuses a move that `ringback.jobs`
-does not list, one writes every move into `job_events`, one ends a call that has joined another as that one ends, and
-one has an answer that nobody heard sent to a webhook, so that no statement can forget to.
-"""
+"""Conversations, what was said in them, their calls, and what they cost."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     Float,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -38,85 +22,28 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ringback.jobs import Delivery, Effect, JobState
+from ringback.tables.columns import metadata, one_of, tenant, time
 
-DEFAULT_TENANT = "default"
 RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
 """Jobs that tell how long a call of their queue takes; word for word, for that is how an index is recognised."""
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _one_of(column: str, values: Iterable[str]) -> str:
-    names = ", ".join(f"'{value}'" for value in values)
-    return f"{column} IN ({names})"
-
-
-def _tenant() -> Column[str]:
-    return Column("tenant", Text, nullable=False, server_default=DEFAULT_TENANT)
-
-
-def _tenant_key() -> Column[str]:
-    return Column("tenant", Text, primary_key=True, server_default=DEFAULT_TENANT)
-
-
-def _time(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
-    default = text("clock_timestamp()") if now else None
-    return Column(name, DateTime(timezone=True), nullable=nullable and not now, server_default=default)
-
-
-processes = Table(
-    "processes",
-    metadata,
-    Column("id", Text, primary_key=True),
-    _tenant(),
-    Column("kind", Text, nullable=False),
-    Column("host", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("queues", JSONB, nullable=False, server_default="[]"),
-    # How many calls it runs at once: what a queue's depth has to be divided by.
-    Column("slots", Integer, nullable=False, server_default="0"),
-    _time("started_at", now=True),
-    # Renewed every second; what a process held is taken back when this has passed.
-    _time("lease_until", nullable=False),
-    # Since when it has been renewed without a gap: who has just come back may not declare others lost.
-    _time("steady_since", now=True),
-    _time("ended_at"),
-    CheckConstraint("kind IN ('gateway', 'worker')", name="kind"),
-)
-
-worker_tools = Table(
-    "worker_tools",
-    metadata,
-    Column("worker_id", Text, ForeignKey("processes.id", ondelete="CASCADE"), primary_key=True),
-    Column("name", Text, primary_key=True),
-    _tenant(),
-    Column("description", Text, nullable=False),
-    Column("parameters", JSONB, nullable=False),
-    Column("queue", Text, nullable=False),
-    Column("timeout", Float, nullable=False),
-    Column("retries", Integer, nullable=False),
-    Column("effect", Text, nullable=False),
-    Column("manners", JSONB, nullable=False, server_default="{}"),
-    Column("limits", JSONB, nullable=False, server_default="{}"),
-    Column("version", Text, nullable=False),
-)
 
 sessions = Table(
     "sessions",
     metadata,
     Column("id", Uuid, primary_key=True),
-    _tenant(),
+    tenant(),
     Column("user_id", Text, nullable=False),
     # What is known of the user, as the gateway authenticated them: handed to tools.
     Column("claims", JSONB, nullable=False, server_default="{}"),
+    # With what its client came in: `key:<id>`, `secret:<id>`, `jwt:<issuer's id of the token>` or `token:<user>`.
+    Column("credential", Text, nullable=False, server_default=""),
+    # "browser" or "trusted": which of the agent's client policies holds.
+    Column("policy", Text, nullable=False, server_default="browser"),
+    # Somebody wants it to end, and why; whoever holds it looks once a second.
+    Column("end_wanted", Text),
+    # What it has used so far, kept up by a trigger on `responses`; micros are millionths of a US dollar.
+    Column("tokens", BigInteger, nullable=False, server_default="0"),
+    Column("micros", BigInteger, nullable=False, server_default="0"),
     # True where the agent names a webhook for answers that come after the end.
     Column("has_webhook", Boolean, nullable=False, server_default=text("false")),
     Column("agent", Text, nullable=False),
@@ -126,22 +53,24 @@ sessions = Table(
     Column("epoch", BigInteger, nullable=False, server_default="1"),
     Column("gateway_id", Text),
     Column("upstream_id", Text),
-    _time("created_at", now=True),
-    _time("ended_at"),
+    time("created_at", now=True),
+    time("ended_at"),
     Column("end_reason", Text),
     # SHA-256 of the one token that resumes it; the token itself is the client's alone.
     Column("resume_hash", LargeBinary),
     # How long it may stay detached; none: it ends with its client.
     Column("resume_seconds", Float),
-    _time("resume_until"),
+    time("resume_until"),
     # What the client set of the session (audio formats, turn detection): each epoch begins with it.
     Column("client_session", JSONB(none_as_null=True)),
-    CheckConstraint(_one_of("state", ("open", "draining", "detached", "ended")), name="state"),
+    CheckConstraint(one_of("state", ("open", "draining", "detached", "ended")), name="state"),
     CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("state <> 'detached' OR resume_until IS NOT NULL", name="detached"),
     Index(None, "gateway_id", postgresql_where=text("state IN ('open', 'draining')")),
     Index(None, "tenant", "created_at", "id"),
     Index(None, "resume_hash", unique=True, postgresql_where=text("resume_hash IS NOT NULL")),
+    Index("ix_sessions_live_of_user", "tenant", "user_id", postgresql_where=text("state <> 'ended'")),
+    Index("ix_sessions_live_by_credential", "credential", postgresql_where=text("state <> 'ended'")),
     Index("ix_sessions_detached", "resume_until", postgresql_where=text("state = 'detached'")),
 )
 
@@ -151,23 +80,23 @@ items = Table(
     Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
     # One order for all that a conversation holds: a call's place in it is `jobs.position`.
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    _tenant(),
+    tenant(),
     Column("item_id", Text, nullable=False),
     Column("role", Text, nullable=False),
     # The parts as the user heard or said them: `[{"type", "text"}]`, never audio.
     Column("content", JSONB, nullable=False),
     Column("epoch", BigInteger, nullable=False),
-    _time("created_at", now=True),
-    _time("changed_at"),
+    time("created_at", now=True),
+    time("changed_at"),
     UniqueConstraint("session_id", "item_id"),
-    CheckConstraint(_one_of("role", ("user", "assistant", "system")), name="role"),
+    CheckConstraint(one_of("role", ("user", "assistant", "system")), name="role"),
 )
 
 jobs = Table(
     "jobs",
     metadata,
     Column("id", Uuid, primary_key=True),
-    _tenant(),
+    tenant(),
     Column("session_id", Uuid, ForeignKey("sessions.id"), nullable=False),
     Column("call_id", Text, nullable=False),
     Column("response_id", Text),
@@ -181,6 +110,10 @@ jobs = Table(
     Column("queue", Text, nullable=False),
     # The model's own text where it is no JSON object: the history keeps what was really asked.
     Column("arguments", JSONB, nullable=False),
+    # What was taken out of `arguments` and `result` before they were written (`ringback.redaction`), encrypted: for
+    # whoever runs the call, and for the conversation that asked; gone once both have had it.
+    Column("sealed_arguments", LargeBinary),
+    Column("sealed_result", LargeBinary),
     Column("effect", Text, nullable=False),
     # As the tool was declared when it was asked for: who may see its result, how late it may come.
     Column("manners", JSONB, nullable=False, server_default="{}"),
@@ -208,24 +141,24 @@ jobs = Table(
     Column("error", JSONB(none_as_null=True)),
     Column("delivered_epoch", BigInteger),
     # The row is the outbox: a pending job past this time is published again; none: it may not be published.
-    _time("publish_after"),
+    time("publish_after"),
     # Of a job that is to be tried again: a message that comes earlier claims nothing.
-    _time("not_before"),
+    time("not_before"),
     # Of a pending call whose tool bears no more at the moment: it waits in line, by age, with others of that tool.
     Column("put_off", Boolean, nullable=False, server_default=text("false")),
     Column("publish_count", Integer, nullable=False, server_default="0"),
-    _time("deadline_at", nullable=False),
-    _time("created_at", now=True),
-    _time("started_at"),
-    _time("finished_at"),
+    time("deadline_at", nullable=False),
+    time("created_at", now=True),
+    time("started_at"),
+    time("finished_at"),
     # An answer that nobody heard, for the agent's webhook: when it is due; nothing once it was taken.
-    _time("notify_after"),
+    time("notify_after"),
     Column("notify_count", Integer, nullable=False, server_default="0"),
-    _time("notified_at"),
+    time("notified_at"),
     UniqueConstraint("session_id", "call_id"),
-    CheckConstraint(_one_of("state", JobState), name="state"),
-    CheckConstraint(_one_of("delivery", Delivery), name="delivery"),
-    CheckConstraint(_one_of("effect", Effect), name="effect"),
+    CheckConstraint(one_of("state", JobState), name="state"),
+    CheckConstraint(one_of("delivery", Delivery), name="delivery"),
+    CheckConstraint(one_of("effect", Effect), name="effect"),
     CheckConstraint("(state = 'running') = (token IS NOT NULL)", name="token_while_running"),
     CheckConstraint("(state IN ('pending', 'running')) = (finished_at IS NULL)", name="finished"),
     CheckConstraint("state NOT IN ('pending', 'running') OR delivery = 'none'", name="delivery_after_work"),
@@ -233,7 +166,7 @@ jobs = Table(
         "(delivery IN ('sent', 'acked', 'replayed')) = (delivered_epoch IS NOT NULL)", name="delivered_epoch"
     ),
     CheckConstraint("attempt <= max_attempts + rescues", name="attempts"),
-    CheckConstraint(_one_of("approval", ("requested", "granted", "denied")), name="approval"),
+    CheckConstraint(one_of("approval", ("requested", "granted", "denied")), name="approval"),
     CheckConstraint("approval IS DISTINCT FROM 'requested' OR state <> 'running'", name="not_before_approval"),
     CheckConstraint("joined_to IS NULL OR state <> 'running'", name="joined_never_runs"),
     Index("ix_jobs_to_publish", "publish_after", postgresql_where=text("state = 'pending'")),
@@ -248,13 +181,34 @@ jobs = Table(
     Index(None, "tenant", "created_at", "id"),
 )
 
+responses = Table(
+    "responses",
+    metadata,
+    # What each response used, as its `response.done` says.
+    Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("response_id", Text, primary_key=True),
+    tenant(),
+    Column("user_id", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    # By kind: `ringback.prices.Usage`.
+    Column("tokens", JSONB, nullable=False),
+    # Millionths of a US dollar; none: the price table does not know the model.
+    Column("micros", BigInteger),
+    time("created_at", now=True),
+)
+
 job_events = Table(
     "job_events",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    _tenant(),
+    tenant(),
     Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
-    _time("at", now=True),
+    time("at", now=True),
     Column("state", Text, nullable=False),
     Column("delivery", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -262,19 +216,4 @@ job_events = Table(
     Column("epoch", BigInteger),
     Column("error", JSONB),
     Column("approval", Text),
-)
-
-tool_gates = Table(
-    "tool_gates",
-    metadata,
-    _tenant_key(),
-    # One row for each tool that has limits: what all workers know of it together.
-    Column("tool", Text, primary_key=True),
-    Column("tokens", Float, nullable=False, server_default="0"),
-    _time("refilled_at", now=True),
-    # In a row; and until when the tool is left alone because of them.
-    Column("failures", Integer, nullable=False, server_default="0"),
-    _time("open_until"),
-    # One call was let through, to see; nobody else is, until then.
-    _time("probe_until"),
 )

@@ -1,0 +1,133 @@
+"""What a client may say and see, as data: two presets, and each agent's own changes to them.
+
+    browser   a stranger: it speaks and listens, and knows nothing of instructions, tools and calls
+    trusted   one's own backend: it may set more of its session, and bring tools that it runs itself
+
+Which one holds is decided by what the client came in with (the scope `trusted`), never by what it says. An agent's
+file may change either: `[clients.browser]`, `[clients.trusted]`. (Realtime API, client events.)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SPEAKING = (
+    "input_audio_buffer.append",
+    "input_audio_buffer.commit",
+    "input_audio_buffer.clear",
+    "conversation.item.create",
+    "conversation.item.truncate",
+    "response.create",
+    "response.cancel",
+    "session.update",
+    "ringback.approval.respond",
+)
+"""The events that a client may send; which of their fields, the decoder's types say."""
+HEARING = (
+    "output_modalities",
+    "audio.input.format",
+    "audio.input.noise_reduction",
+    "audio.input.transcription",
+    "audio.input.turn_detection",
+    "audio.output.format",
+    "audio.output.speed",
+)
+"""Of a session: how the client hears and is heard."""
+TUNING = ("audio.output.voice", "max_output_tokens", "tool_choice", "include")
+"""Of a session: what costs or reveals nothing that a backend of one's own may not decide."""
+SETTABLE = frozenset({*HEARING, *TUNING, "instructions"})
+"""All that a policy can open; the model, the tools of the server, tracing and prompts are nobody's but the server's."""
+
+
+def _all_known(names: tuple[str, ...], known: frozenset[str], what: str) -> tuple[str, ...]:
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no {what} that can be allowed; there are {', '.join(sorted(known))}")
+    return names
+
+
+class ClientPolicy(BaseModel):
+    """What one kind of client may do with one agent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["browser", "trusted"]
+    events: tuple[str, ...] = SPEAKING
+    """The allow-list of client events."""
+    session: tuple[str, ...] = HEARING
+    """The fields of a `session.update` that are the client's to set, as dotted names."""
+    refuses_fields: bool = True
+    """True: a field that is not the client's is told in an `error` event. False: it is left out without a word, as
+    SDKs of trusted backends send all they know. It goes no further in either case."""
+    brings_tools: bool = False
+    """True: tools in a `session.update` are offered beside the server's, and the client answers their calls."""
+    sees_session: bool = False
+    """True: instructions and tools are shown in `session.created` and `session.updated`."""
+    sees_calls: bool = False
+    """True: it may ask to see the calls of the server's tools (`?ringback=calls`)."""
+    sees_errors: bool = False
+    """True: errors of the Realtime API are passed on as they came; False: their code, with words of ours."""
+    messages_per_second: float = Field(default=200.0, gt=0, le=10_000)
+    """Frames, on average: one of 10 ms of audio each would be 100."""
+    messages_burst: int = Field(default=1_000, ge=1, le=100_000)
+    audio_rate: float = Field(default=1.5, ge=1.0, le=100.0)
+    """Seconds of audio in a second, on average; above it the client is slowed down."""
+    audio_burst_seconds: float = Field(default=30.0, ge=1, le=600)
+    """Of audio at once: one frame of the largest size."""
+    throttled_seconds: float = Field(default=15.0, ge=0, le=600)
+    """For how long a client may be slowed down without a break; then it is hung up on (4029)."""
+    refusals_per_minute: int = Field(default=10, ge=1, le=10_000)
+    """Frames that are refused; one more, and the client is hung up on (4403)."""
+
+    @field_validator("events")
+    @classmethod
+    def _known_events(cls, events: tuple[str, ...]) -> tuple[str, ...]:
+        return _all_known(events, frozenset(SPEAKING), "event")
+
+    @field_validator("session")
+    @classmethod
+    def _known_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
+        return _all_known(fields, SETTABLE, "session field")
+
+
+BROWSER = ClientPolicy(name="browser")
+TRUSTED = ClientPolicy(
+    name="trusted",
+    session=(*HEARING, *TUNING),
+    refuses_fields=False,
+    brings_tools=True,
+    sees_session=True,
+    sees_calls=True,
+    sees_errors=True,
+    messages_per_second=1_000.0,
+    messages_burst=5_000,
+    refusals_per_minute=60,
+)
+
+
+class Clients(BaseModel):
+    """`[clients]` of an agent's file: what is not said there is the preset's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    browser: ClientPolicy = BROWSER
+    trusted: ClientPolicy = TRUSTED
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_top_of_the_presets(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        presets = {"browser": BROWSER, "trusted": TRUSTED}
+        return {
+            name: {**presets[name].model_dump(), **table, "name": name}
+            if name in presets and isinstance(table, dict)
+            else table
+            for name, table in given.items()
+        }
+
+    def policy(self, *, trusted: bool) -> ClientPolicy:
+        """The one that holds for a client."""
+        return self.trusted if trusted else self.browser

@@ -1,0 +1,98 @@
+"""Who may come in, as whom, and how much they may use."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ringback.tables.columns import metadata, tenant, tenant_key, time
+
+tenants = Table(
+    "tenants",
+    metadata,
+    # A tenant without a row has the gateways' own defaults.
+    tenant_key(),
+    # `ringback.allowances.Allowances`, as JSON: what is left out is the gateways' default.
+    Column("allowances", JSONB, nullable=False, server_default="{}"),
+    # How long what is over is kept; none: for ever.
+    Column("retention_days", Integer),
+    time("created_at", now=True),
+    CheckConstraint("retention_days >= 0", name="retention"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    tenant(),
+    # Who speaks with it: the name stands in the history.
+    Column("user_id", Text, nullable=False),
+    # SHA-256 of the key; the key itself is shown once, when it is made.
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", JSONB, nullable=False),
+    time("created_at", now=True),
+    time("expires_at"),
+    time("revoked_at"),
+    Index(None, "tenant", "created_at", "id"),
+)
+
+client_secrets = Table(
+    "client_secrets",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    tenant(),
+    # The key that it was made with: revoked together. None: made with a token of the settings.
+    Column("key_id", Uuid, ForeignKey("api_keys.id", ondelete="CASCADE")),
+    # By what it was made, as `sessions.credential` has it.
+    Column("minted_by", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    # The one agent that it opens; none: any.
+    Column("agent", Text),
+    Column("claims", JSONB, nullable=False, server_default="{}"),
+    Column("uses_left", Integer, nullable=False),
+    time("created_at", now=True),
+    time("expires_at", nullable=False),
+    time("revoked_at"),
+    CheckConstraint("uses_left >= 0", name="uses"),
+    Index("ix_client_secrets_over", "expires_at"),
+    Index(None, "tenant", "user_id"),
+)
+
+signed_out = Table(
+    "signed_out",
+    metadata,
+    tenant_key(),
+    Column("user_id", Text, primary_key=True),
+    # What was issued to the user before this moment is void, whoever issued it.
+    time("before", nullable=False),
+)
+
+usage_days = Table(
+    "usage_days",
+    metadata,
+    # What was used on one day (UTC), kept up by a trigger on `responses`.
+    tenant_key(),
+    Column("user_id", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("agent", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("responses", BigInteger, nullable=False, server_default="0"),
+    Column("input_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("output_tokens", BigInteger, nullable=False, server_default="0"),
+    # Millionths of a US dollar, by the gateways' price table.
+    Column("micros", BigInteger, nullable=False, server_default="0"),
+    Index(None, "tenant", "day"),
+)

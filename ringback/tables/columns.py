@@ -1,0 +1,37 @@
+"""What the columns of every table have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, DateTime, MetaData, Text, text
+
+DEFAULT_TENANT = "default"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def one_of(column: str, values: Iterable[str]) -> str:
+    names = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({names})"
+
+
+def tenant() -> Column[str]:
+    return Column("tenant", Text, nullable=False, server_default=DEFAULT_TENANT)
+
+
+def tenant_key() -> Column[str]:
+    return Column("tenant", Text, primary_key=True, server_default=DEFAULT_TENANT)
+
+
+def time(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
+    default = text("clock_timestamp()") if now else None
+    return Column(name, DateTime(timezone=True), nullable=nullable and not now, server_default=default)
