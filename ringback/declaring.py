@@ -29,11 +29,19 @@ MAX_BACKOFF = 60.0
 """Seconds. Whoever waits on the line waits for every attempt."""
 MAX_BREAKER_SECONDS = 3_600.0
 """A tool that is left alone for longer is as good as gone; take it out of service instead."""
+MAX_SCOPES = 16
+"""A tool that asks for more asks for the wrong thing: give the right to use it a name of its own."""
+MAX_REDACTED = 64
+"""Fields that one tool keeps to itself."""
+OF_RESULT = "result"
+"""What a redacted field begins with where it is not an argument."""
 OURS = frozenset({"cancel_call", "answer_approval"})
 """Functions that the gateway offers by itself while there is something to cancel or to approve of."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # What the Realtime API takes as a function's name.
 _QUEUE = re.compile(r"[a-z0-9_.-]{1,64}")
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,128}")  # What OAuth takes as one (RFC 6749, 3.3).
+_FIELD = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")
 _RATE = re.compile(r"(\d{1,6})/([smh])")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 
@@ -94,6 +102,9 @@ def _rules_of_kinds(tool: Announcement) -> Iterator[tuple[bool, str]]:
     yield _kind("say", manners.say, _is_text, "a text", "or None")
     for name in ("cancellable", "requires_approval"):
         yield _kind(name, getattr(manners, name), _is_switch, "True or False")
+    yield _kind("untrusted", manners.is_untrusted, _is_switch, "True or False")
+    yield _kind("scopes", manners.scopes, _are_texts, 'a list of texts, such as ["orders:write"]')
+    yield _kind("redact", manners.redact, _are_texts, 'a list of texts, such as ["iban", "result.iban"]')
     yield _kind("concurrency", limits.concurrency, _is_whole, "a whole number", "or None")
     yield _kind("burst", limits.burst, _is_whole, "a whole number")
     yield _kind("backoff", limits.backoff, _is_number, "a number of seconds")
@@ -132,6 +143,10 @@ def _rules_of_manners(tool: Announcement) -> list[tuple[bool, str]]:
             f"say=…: use 1 to {MAX_WORDS_CHARS} characters.",
         ),
         _within("approval_seconds", said.approval_seconds, MAX_APPROVAL_SECONDS),
+        (len(said.scopes) <= MAX_SCOPES, f"scopes: use at most {MAX_SCOPES}; give the right to use it one name."),
+        *((bool(_SCOPE.fullmatch(one)), f"scopes: {one!r}: use 1 to 128 printable characters.") for one in said.scopes),
+        (len(said.redact) <= MAX_REDACTED, f"redact: use at most {MAX_REDACTED} names."),
+        *(_redactable(tool, name) for name in said.redact),
     ]
 
 
@@ -153,6 +168,13 @@ def _rules_of_limits(tool: Announcement) -> list[tuple[bool, str]]:
     ]
 
 
+def _redactable(tool: Announcement, name: str) -> tuple[bool, str]:
+    first = name.partition(".")[0]
+    known = tool.parameters.get("properties", {})
+    sentence = f"redact: {name!r} is neither an argument ({', '.join(known) or 'there is none'}) nor result.FIELD."
+    return bool(_FIELD.fullmatch(name)) and (first in known or name.startswith(f"{OF_RESULT}.")), sentence
+
+
 def _kind(name: str, value: Any, fits: Callable[[Any], bool], kind: str, none: str = "") -> tuple[bool, str]:
     holds = fits(value) or (bool(none) and value is None)
     return holds, f"{name}={value!r}: use {f'{kind}, {none}' if none else kind}."
@@ -160,6 +182,10 @@ def _kind(name: str, value: Any, fits: Callable[[Any], bool], kind: str, none: s
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
 
 
 def _is_switch(value: Any) -> bool:

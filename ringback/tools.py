@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, overload
@@ -129,6 +129,9 @@ def tool(
     requires_approval: bool = False,
     approval_seconds: float = ...,
     audience: str = Audience.MODEL,
+    scopes: Sequence[str] = (),
+    untrusted: bool = False,
+    redact: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -157,6 +160,9 @@ def tool(
     requires_approval: bool = False,
     approval_seconds: float = 60.0,
     audience: str = Audience.MODEL,
+    scopes: Sequence[str] = (),
+    untrusted: bool = False,
+    redact: Sequence[str] = (),
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Declare a function as a tool.
 
@@ -184,6 +190,9 @@ def tool(
         requires_approval: the user must say yes before it may start.
         approval_seconds: how long that is waited for.
         audience: "model", "client" or "both": who gets to see a result.
+        scopes: what whoever is talking must hold, such as ("orders:write",); the tool does not exist for others.
+        untrusted: the result holds words of strangers, such as a web page: what changes something then needs a yes.
+        redact: arguments, and fields of the result, that are kept nowhere in clear text: ("iban", "result.iban").
 
     Raises:
         DeclarationError: the declaration cannot be offered to a model; the text says what to change.
@@ -209,6 +218,9 @@ def tool(
             "requires_approval": requires_approval,
             "approval_seconds": approval_seconds,
             "audience": audience,
+            "scopes": scopes,
+            "is_untrusted": untrusted,
+            "redact": redact,
         },
     )
     return declared if function is None else declared(function)
@@ -246,6 +258,7 @@ def _manners(label: str, effect: Effect, said: dict[str, Any]) -> Manners:
     words: dict[str, Any] = {"on_barge_in": OnBargeIn, "late": Late, "on_duplicate": OnDuplicate, "audience": Audience}
     open_ones = {"on_duplicate": OnDuplicate.REJECT if once else OnDuplicate.JOIN, "cancellable": not once}
     said = {**said, **{name: value for name, value in open_ones.items() if said[name] is None}}
+    said |= {name: tuple(said[name]) for name in ("scopes", "redact") if isinstance(said[name], list | tuple)}
     return Manners(
         **{name: chosen(label, name, words[name], said[name]) if name in words else said[name] for name in said}
     )

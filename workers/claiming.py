@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ringback.jobs import Effect
+from ringback.manners import Manners
 from ringback.outcomes import Outcome
 from ringback.statements import jobs
 from workers.gating import Passed, PutOff
@@ -45,6 +46,8 @@ class Job:
     attempt: int
     max_attempts: int
     seconds: float
+    needed: tuple[str, ...] = ()
+    """Scopes that the tool asked for when the call was admitted; what this worker's code asks for comes on top."""
     is_probe: bool = False
     """Its end says whether a tool that was left alone works again."""
     answer: Outcome | None = None
@@ -114,6 +117,7 @@ def _job(passed: Passed) -> Job:
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         seconds=min(row.timeout, float(row.seconds_left)),
+        needed=Manners.from_data(row.manners).scopes,
         is_probe=passed.is_probe,
         answer=passed.answer,
     )

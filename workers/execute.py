@@ -15,6 +15,7 @@ from ringback.errors import ToolError
 from ringback.gates import Ended
 from ringback.jobs import Delivery, Effect, JobState
 from ringback.outcomes import Outcome, cancelled, failed, succeeded
+from ringback.scopes import missing
 from ringback.statements import jobs
 from workers.claiming import Job, claim, give_up, insist
 from workers.results import arguments_for, as_data
@@ -26,6 +27,7 @@ from workers.verdict import (
     NobodyWaits,
     OutOfTime,
     Verdict,
+    not_allowed,
     not_served,
     on_problem,
     says_of_its_tool,
@@ -45,7 +47,9 @@ def run_job(station: Station, job_id: UUID) -> None:
         return
     began, end = monotonic(), Ended.LEFT
     with station.running.started(job.id) as cancellation:
-        if may_begin(station, job):
+        if (refusal := barred(station, job)) is not None:
+            logger.warning("job %s tool=%s not run: %s", job.id, job.tool, settle(station, job, refusal))
+        elif may_begin(station, job):
             verdict, end = attempt(station, job, cancellation)
             state = settle(station, job, verdict)
             ms = (monotonic() - began) * 1000
@@ -53,6 +57,20 @@ def run_job(station: Station, job_id: UUID) -> None:
         if not station.leaving.is_set() and station.lease.held:
             station.gates.ended(job.tool, end, is_probe=job.is_probe)
     station.replace_if_worn()
+
+
+def barred(station: Station, job: Job) -> Outcome | None:
+    """The refusal, where whoever is talking may not use the tool: by their session's row, whatever the model says.
+
+    The gateway does not offer such a tool, and answers a call of it by itself: this holds where it was gone around.
+    """
+    tool = station.tools.get(job.tool)
+    asked_here = tool.announcement.manners.scopes if tool else ()
+    lacking = missing((*job.needed, *asked_here), job.claims)
+    if not lacking:
+        return None
+    logger.warning("job %s user=%r lacks %s for %s", job.id, job.user, ", ".join(lacking), job.tool)
+    return not_allowed(job.tool)
 
 
 def may_begin(station: Station, job: Job) -> bool:

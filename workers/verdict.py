@@ -110,6 +110,14 @@ def unavailable(tool: str, seconds: float) -> Outcome:
     )
 
 
+def not_allowed(tool: str) -> Outcome:
+    """Whoever is talking does not hold what the tool asks for; which scopes those are is not theirs to hear."""
+    return failed(
+        "not_allowed",
+        f"Whoever is talking is not allowed to use the function {tool}. It was not run. Say so; do not call it again.",
+    )
+
+
 def busy(tool: str, seconds: float) -> Outcome:
     """So many calls of the tool wait that nobody would wait for this one's turn, in so many seconds."""
     return failed(

@@ -55,6 +55,7 @@ def claim(job_id: UUID, worker_id: str, token: UUID | None = None, gated: Collec
             jobs.c.session_id,
             jobs.c.effect,
             jobs.c.timeout,
+            jobs.c.manners,
             jobs.c.deadline_at,
             seconds_until(jobs.c.deadline_at).label("seconds_left"),
             sessions.c.user_id,

@@ -46,8 +46,15 @@ def announcement(name: str, description: str, parameters: dict[str, Any], option
     Raises:
         DeclarationError: it cannot be offered to a model; the text says what to change.
     """
-    taken = tool(name=name, **options)(_elsewhere).announcement
-    told = replace(taken, description=cleandoc(description).strip()[:MAX_DESCRIPTION_CHARS], parameters=parameters)
+    redact = tuple(options.get("redact") or ())  # names of `parameters`, which the stand-in does not have
+    rest = {key: value for key, value in options.items() if key != "redact"}
+    taken = tool(name=name, **rest)(_elsewhere).announcement
+    told = replace(
+        taken,
+        description=cleandoc(description).strip()[:MAX_DESCRIPTION_CHARS],
+        parameters=parameters,
+        manners=replace(taken.manners, redact=redact),
+    )
     check(told)
     return told
 

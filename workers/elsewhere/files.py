@@ -111,6 +111,9 @@ class Options(Table):
     requires_approval: bool | None = None
     approval_seconds: float | None = None
     audience: str | None = None
+    scopes: list[str] | None = None
+    untrusted: bool | None = None
+    redact: list[str] | None = None
 
     def given(self) -> dict[str, Any]:
         """What the file says, as `@tool` takes it."""

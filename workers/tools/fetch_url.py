@@ -22,7 +22,7 @@ class Page(TypedDict):
     truncated: bool
 
 
-@tool(timeout=12, retries=1)
+@tool(timeout=12, retries=1, untrusted=True)
 async def fetch_url(url: str, call: Call) -> Page:
     """Read a public web page, and return its text.
 

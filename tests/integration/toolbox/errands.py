@@ -186,3 +186,10 @@ def report(note: str, call: Call) -> bool:
 def elsewhere() -> str:
     """On another queue."""
     return "slow"
+
+
+@tool(queue="errands", effect="at_most_once", scopes=("orders:write",), concurrency=2)
+def write_order(path: str) -> str:
+    """Leave a file behind, for those who may."""
+    Path(path).touch()
+    return "written"

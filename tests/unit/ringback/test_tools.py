@@ -64,6 +64,9 @@ def test_everything_can_be_said() -> None:
         requires_approval=True,
         approval_seconds=20,
         audience="both",
+        scopes=["orders:write", "eu"],
+        untrusted=True,
+        redact=("city", "result.iban"),
     )(weather)
     announced = declared.announcement
     assert (announced.name, announced.queue, announced.timeout) == ("w-1", "slow.eu", 0.5)
@@ -81,6 +84,9 @@ def test_everything_can_be_said() -> None:
         requires_approval=True,
         approval_seconds=20,
         audience=Audience.BOTH,
+        scopes=("orders:write", "eu"),
+        is_untrusted=True,
+        redact=("city", "result.iban"),
     )
 
 
