@@ -1,0 +1,29 @@
+"""What is attacked: a whole line of real processes, on a Postgres and a Valkey of its own, for all of these tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.embedded import Servers, embedded_servers
+from tests.attacks.toolbox.fort import Fort, open_fort
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The loop that the product runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Ours alone: an attack may empty them, and may look into every row."""
+    with embedded_servers(durable=False) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def fort(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fort]:
+    with open_fort(servers, tmp_path_factory.mktemp("attacks")) as fort:
+        yield fort

@@ -1,0 +1,176 @@
+"""The line under attack: two gateways and a worker, a gullible model behind them, and canaries in every place.
+
+A canary is a value that must not be found anywhere that it does not belong: the provider's key, the clients' tokens,
+the agent's instructions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+from psycopg import sql
+
+from cli.embedded import Servers
+from ringback.migrating import upgrade
+from tests.attacks.toolbox.functions import FOLDER
+from tests.attacks.toolbox.gullible import Event, Gullible, Heard, gullible
+from tests.caller import PATIENCE, Caller
+from tests.line import GATEWAYS, KEY, OTHER_TOKEN, TOKEN, Line, eventually, running_line
+from tests.servers import in_dialect, own_database
+
+FIRST, SECOND = GATEWAYS
+PASSWORD = "heliotrope"
+"""Stands in the agent's instructions, and nowhere else."""
+CARD = "4111 1111 1111 1111"
+SECRETS = (KEY, TOKEN, OTHER_TOKEN)
+"""What must be in no frame, answer, log line or row."""
+AGENTS = Path(__file__).parent / "agents"
+SETTINGS = {"RINGBACK_DEFAULT_AGENT": "stranger", "RINGBACK_UPSTREAM_RETRY_SECONDS": "0"}
+_numbers = count(100)
+
+
+def marker(what: str = "m") -> str:
+    """A word that nobody has said yet."""
+    return f"{what}-{next(_numbers)}"
+
+
+@dataclass(frozen=True)
+class Fort:
+    """`folder` is where functions leave their traces."""
+
+    line: Line
+    model: Gullible
+    folder: Path
+
+    @asynccontextmanager
+    async def stranger(self, token: str = TOKEN, **how: Any) -> AsyncIterator[Caller]:
+        """A client that has been let in: the session is confirmed."""
+        async with self.line.call(token, **how) as caller:
+            await caller.hear_kind("session.created")
+            yield caller
+
+    def upstream_of(self, words: str) -> Heard:
+        """The one connection to the Realtime API on which these words were said; waits for it."""
+        (heard,) = eventually(lambda: self.model.about(words), f"{words} to reach the Realtime API")
+        return heard  # type: ignore[no-any-return]
+
+    def has_trace(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
+    def wait_for_trace(self, name: str) -> None:
+        eventually(lambda: self.has_trace(name), name)
+
+    def let_go(self, name: str) -> None:
+        """The function `wait` may return."""
+        (self.folder / f"go-{name}").touch()
+
+    def logs(self) -> str:
+        """What every process has written so far."""
+        found = sorted(self.line.logs.glob("*.log"))
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in found)
+
+    def rows(self) -> str:
+        """Every row of every table, as text."""
+        with psycopg.connect(in_dialect(self.line.database, "postgresql"), autocommit=True) as connection:
+            named = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+            tables = [str(name) for (name,) in connection.execute(named)]
+            dumped = []
+            for table in tables:
+                query = sql.SQL("SELECT to_jsonb(t)::text FROM {} AS t").format(sql.Identifier(table))
+                dumped += [f"{table}: {row}" for (row,) in connection.execute(query)]
+        return "\n".join(dumped)
+
+    def query(self, text: str, *values: object) -> list[tuple[Any, ...]]:
+        """Of the rows, as their owner sees them."""
+        with psycopg.connect(in_dialect(self.line.database, "postgresql"), autocommit=True) as connection:
+            return connection.execute(text.encode(), values).fetchall()
+
+    def job(self, call_id: str) -> Event:
+        """The row of a call, as JSON; waits for it."""
+        found = eventually(
+            lambda: self.query("SELECT to_jsonb(j) FROM jobs AS j WHERE call_id = %s", call_id), f"a row for {call_id}"
+        )
+        row: Event = found[0][0]
+        return row
+
+    def session(self, session_id: str) -> Event:
+        """The row of a session, as JSON."""
+        ((row,),) = self.query("SELECT to_jsonb(s) FROM sessions AS s WHERE id = %s", UUID(session_id))
+        return dict(row)
+
+    def request(self, method: str, path: str, token: str | None = TOKEN, on: str = FIRST, **how: Any) -> httpx.Response:
+        """Any HTTP request to a gateway; `token=None` sends none."""
+        headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **how.pop("headers", {})}
+        url = f"{self.line.url_of(on)}{path}"
+        return httpx.request(method, url, headers=headers, timeout=PATIENCE, trust_env=False, **how)
+
+
+def order(**what: Any) -> str:
+    """What the model is to do, as the user says it."""
+    return json.dumps(what)
+
+
+def calling(name: str, arguments: object, call_id: str) -> str:
+    """The model is to call a function: arguments as JSON data, or as text that is taken as it stands."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return order(call=[{"name": name, "arguments": text, "call_id": call_id}])
+
+
+async def answered(fort: Fort, call_id: str) -> Event:
+    """The output that the model was given for a call, as JSON data; waits for it."""
+
+    def look() -> list[str]:
+        return [
+            item["output"]
+            for heard in fort.model.about(call_id)
+            for item in heard.outputs()
+            if item["call_id"] == call_id
+        ]
+
+    outputs: list[str] = await asyncio.to_thread(eventually, look, f"an output for {call_id}")
+    assert len(outputs) == 1, f"{call_id} was answered {len(outputs)} times"
+    output: Event = json.loads(outputs[0])
+    return output
+
+
+async def refused(caller: Caller, frame: str | bytes | Event) -> Event:
+    """Send a frame; returns the `error` that it is answered."""
+    await caller.socket.send(json.dumps(frame) if isinstance(frame, dict) else frame)
+    error: Event = (await caller.hear_kind("error"))["error"]
+    return error
+
+
+async def in_thread(look: Callable[[], Any], what: str) -> Any:
+    """`eventually`, beside whatever else the test listens to."""
+    return await asyncio.to_thread(eventually, look, what)
+
+
+@contextmanager
+def open_fort(servers: Servers, logs: Path, *, gateways: int = 2, **settings: str) -> Iterator[Fort]:
+    """Start everything; takes a few seconds. Every logger of the gateways is at its most talkative."""
+    folder = logs / "traces"
+    folder.mkdir()
+    with gullible() as model, own_database(servers.database_url, "ringback_attacks") as database:
+        upgrade(database)
+        with running_line(
+            database,
+            servers.redis_url,
+            logs,
+            upstream=model.url,
+            tools="tests.attacks.toolbox.functions",
+            agents=AGENTS,
+            debug=True,
+            settings={**SETTINGS, FOLDER: str(folder), **settings},
+            gateways=gateways,
+        ) as line:
+            yield Fort(line, model, folder)
