@@ -10,9 +10,10 @@ from typing import Any
 from ringback.calls import Call
 from ringback.errors import ToolError
 from ringback.outcomes import succeeded
+from ringback.scopes import missing
 from ringback.tools import Tool
 from workers.results import arguments_for, as_data
-from workers.verdict import OutOfTime, Verdict, on_problem
+from workers.verdict import OutOfTime, Verdict, not_allowed, on_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Attempt:
 async def attempt(tool: Tool, arguments: Mapping[str, Any], call: Call, max_attempts: int = 1) -> Attempt:
     """One attempt; `call.attempt` says which."""
     announced = tool.announcement
+    if missing(announced.manners.scopes, call.claims):
+        return Attempt(not_allowed(tool.name))
     try:
         given = arguments_for(tool, dict(arguments))
         return Attempt(succeeded(as_data(await _returned(tool, given, call))))

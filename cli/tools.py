@@ -67,6 +67,9 @@ def run_tool(
     json_: Annotated[str | None, typer.Option("--json", help="All arguments as one JSON object.")] = None,
     user: Annotated[str, typer.Option(help="Who asks, as the tool is told.")] = "cli",
     claims: Annotated[str | None, typer.Option(help="What else is known of them, as a JSON object.")] = None,
+    scopes: Annotated[
+        str | None, typer.Option(help="What they hold, such as orders:read,eu; what the tool asks for unless given.")
+    ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Have a worker do it, with a row in the history.")] = False,
 ) -> None:
     """Call a tool, and print what the model would read.
@@ -80,6 +83,8 @@ def run_tool(
     if not user.strip():
         raise ConfigurationError("--user must name somebody: their name stands in the history")
     known = given.json_object("--claims", claims) if claims is not None else {}
+    if scopes is not None:
+        known["scopes"] = sorted({scope.strip() for scope in scopes.split(",") if scope.strip()})
     if queue:
         return _run_there(name, arguments or [], json_, user, known)
     return _run_here(name, arguments or [], json_, user, known)
@@ -97,6 +102,7 @@ def _run_here(name: str, words: list[str], text: str | None, user: str, claims: 
 
     tool = declared_tool(name)
     arguments = given.arguments(tool.announcement, words, text)
+    claims.setdefault("scopes", sorted(tool.announcement.manners.scopes))
     deadline = datetime.now(UTC) + timedelta(seconds=tool.announcement.timeout)
     call = Call(job_id=str(uuid4()), user=user, claims=claims, arguments=arguments, deadline=deadline, _report=_note)
     began = monotonic()
@@ -123,6 +129,7 @@ def _run_there(name: str, words: list[str], text: str | None, user: str, claims:
         raise ConfigurationError(f"no live worker serves a tool {name!r}; the tools that are served: {known}")
     tool = _announced(rows[name])
     arguments = given.arguments(tool, words, text)
+    claims.setdefault("scopes", sorted(tool.manners.scopes))
     job_id, outcome = run_there(tool, arguments, user=user, claims=claims, note=_note)
     typer.echo(f"job {job_id}: {outcome.state if outcome else 'cancelled, as nobody waits for it any more'}", err=True)
     if outcome is None:
@@ -132,10 +139,9 @@ def _run_there(name: str, words: list[str], text: str | None, user: str, claims:
 
 def _live_rows() -> list[Any]:
     from ringback.statements import history as statements
-    from ringback.tables import DEFAULT_TENANT
 
     with reading() as read:
-        return list(read(statements.served_tools(DEFAULT_TENANT)))
+        return list(read(statements.served_tools()))
 
 
 def _announced(row: Any) -> Announcement:

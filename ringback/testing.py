@@ -12,13 +12,14 @@ This is the one module of `ringback` that stands above everything else: nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from cli.rehearsal import RehearsalError, Talk, ToolCall, Turn, converse
 from ringback.calls import Call
+from ringback.scopes import CLAIM
 
 __all__ = ["FakeCall", "RehearsalError", "Talk", "ToolCall", "Turn", "converse", "fake_call"]
 
@@ -41,6 +42,7 @@ def fake_call(
     *,
     user: str = "somebody",
     claims: Mapping[str, Any] | None = None,
+    scopes: Sequence[str] = (),
     attempt: int = 1,
     key: str = "00000000-0000-0000-0000-000000000000",
     deadline: datetime | None = None,
@@ -50,8 +52,10 @@ def fake_call(
     Args:
         user: who asks.
         claims: what else is known of them.
+        scopes: what they hold, as `call.claims["scopes"]` says.
         attempt: 1 for the first.
         key: the idempotency key.
         deadline: when the caller stops waiting.
     """
-    return FakeCall(user=user, claims=claims or {}, attempt=attempt, job_id=key, deadline=deadline)
+    known = {**({CLAIM: sorted(scopes)} if scopes else {}), **(claims or {})}
+    return FakeCall(user=user, claims=known, attempt=attempt, job_id=key, deadline=deadline)

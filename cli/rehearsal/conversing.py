@@ -10,11 +10,12 @@ from uuid import UUID
 
 from cli.rehearsal.clock import PassingTime
 from cli.rehearsal.line import CHARACTER_MS, Line, RehearsalError
-from cli.rehearsal.parts import Actor, Calls, Turn, check_names, check_tools, scenario
+from cli.rehearsal.parts import Actor, Calls, Turn, check_names, check_tools, needed_by, scenario
 from cli.rehearsal.talk import Talk
 from cli.rehearsal.work import Work
 from gateway.conversation import Conversation
 from ringback.agents import Agent
+from ringback.scopes import CLAIM, missing
 from ringback.tools import Tool
 from simulator.conversation import Conversation as Model
 from simulator.vad import BYTES_PER_MS
@@ -40,6 +41,7 @@ def converse(
     agent: Agent | None = None,
     user: str = "somebody",
     claims: Mapping[str, Any] | None = None,
+    scopes: Sequence[str] | None = None,
     approves: bool | None = None,
     wants: Sequence[str] = (),
     lasts: Mapping[str, float] | None = None,
@@ -59,6 +61,7 @@ def converse(
         agent: who the model is; one that may call all of the tools unless given.
         user: who speaks, as tools are told.
         claims: what else the gateway knows of them.
+        scopes: what they hold; whatever the tools ask for unless given.
         approves: what the client answers when it is asked for a yes; unless given, the user is asked aloud.
         wants: what the client asks for beside the Realtime API, "jobs" and "results".
         lasts: seconds that a call takes longer, by the tool's name: for plain functions, whose time does not pass.
@@ -74,7 +77,12 @@ def converse(
         raise ValueError(f"wants={wants!r}: write a list; there are {', '.join(sorted(WANTS))}")
     part = scenario(said, tools, calls, answers)
     who = agent or Agent(name="rehearsal", instructions="Help the caller.", tools=("*",))
-    offered = {tool.name: tool for tool in tools if who.allows(tool.name)}
+    known = {CLAIM: needed_by(tools) if scopes is None else sorted(scopes), **(claims or {})}
+    offered = {
+        tool.name: tool
+        for tool in tools
+        if who.allows(tool.name) and not missing(tool.announcement.manners.scopes, known)
+    }
     asks = {*wants, *(() if approves is None else ("approvals",))}
 
     async def rehearse() -> Talk:
@@ -86,7 +94,7 @@ def converse(
             SESSION, who, {name: tool.announcement for name, tool in offered.items()}, wants=frozenset(asks)
         )
         talk = Talk()
-        work = Work(offered, talk, user, claims or {}, lasts or {})
+        work = Work(offered, talk, user, known, lasts or {})
         line = Line(brain, model, loop, talk, work, approves)
         try:
             async with asyncio.timeout(LONGEST_SECONDS):

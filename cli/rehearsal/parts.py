@@ -52,6 +52,11 @@ class Actor(Script):
         return super().plan(items, request, heard)
 
 
+def needed_by(tools: Sequence[Tool]) -> list[str]:
+    """All that the tools ask of whoever is talking."""
+    return sorted({scope for tool in tools for scope in tool.announcement.manners.scopes})
+
+
 def scenario(
     turns: Sequence[Turn],
     tools: Sequence[Tool],

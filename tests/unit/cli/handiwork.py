@@ -64,6 +64,12 @@ async def dawdle() -> None:
     await asyncio.Event().wait()
 
 
+@tool(scopes=("bakery:keys",))
+def lock_up(call: Call) -> list[str]:
+    """Lock the door."""
+    return list(call.claims["scopes"])
+
+
 @tool
 def nothing() -> None:
     """Return nothing."""

@@ -31,6 +31,7 @@ def test_tools_are_listed_one_a_line(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert [line.split()[0] for line in rest if not line.startswith(" ")] == [
         "crash",
         "dawdle",
+        "lock_up",
         "nothing",
         "refuse",
         "who_asks",
@@ -161,3 +162,28 @@ def test_a_rate_is_told_as_it_was_declared(rate: str) -> None:
 )
 def test_limits_are_told_in_words(limits: Limits, words: str) -> None:
     assert limits_in_words(limits) == words
+
+
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ([], ["bakery:keys"]),
+        (["--scopes", "eu, bakery:keys"], ["bakery:keys", "eu"]),
+        (["--claims", '{"scopes": ["bakery:keys", "a"]}'], ["bakery:keys", "a"]),
+    ],
+)
+def test_whoever_types_it_holds_what_the_tool_asks_for_or_what_they_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: list[str], held: list[str]
+) -> None:
+    assert run(monkeypatch, "tools", "run", "lock_up", *said) == 0
+    assert json.loads(capsys.readouterr().out) == held
+
+
+@pytest.mark.parametrize("said", [["--scopes", ""], ["--scopes", "bakery"], ["--claims", '{"scopes": []}']])
+def test_a_tool_is_not_run_for_those_who_may_not_use_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: list[str]
+) -> None:
+    assert run(monkeypatch, "tools", "run", "lock_up", *said) == 1
+    assert "ringback: not_allowed: Whoever is talking is not allowed to use the function lock_up." in (
+        capsys.readouterr().err
+    )
