@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,7 @@ from gateway.routes import authenticated, router
 from gateway.settings import GatewaySettings
 from gateway.store import Store, open_engine
 from gateway.webhooks import Webhooks
+from ringback.agents import Agent
 from ringback.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             keeper = Keeper(gateway_id, store, dispatch)
             await keeper.register()
             stack.push_async_callback(keeper.retire)
+            await store.prove_wall()
             inbox = Inbox(settings.redis_url, store, presence, gateway_id)
             stack.push_async_callback(inbox.close)
             queues = Queues(store)
@@ -90,14 +92,20 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app = FastAPI(title="Ringback", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.callers = Callers(settings.tokens)
     app.include_router(router)
-    _add_history_and_control(app)
+    _add_history_and_control(app, agents)
     app.add_exception_handler(HTTPException, _as_error)
     return app
 
 
-def _add_history_and_control(app: FastAPI) -> None:
+def _add_history_and_control(app: FastAPI, agents: Mapping[str, Agent]) -> None:
     async def run(statement: Executable) -> Sequence[Row[Any]]:
         return await app.state.store.rows(statement)  # type: ignore[no-any-return]
+
+    async def read(tenant: str, statement: Executable) -> Sequence[Row[Any]]:
+        return await app.state.store.rows_of(tenant, statement)  # type: ignore[no-any-return]
+
+    def may_have(tenant: str, tool: str) -> bool:
+        return any(agent.serves(tenant) and agent.allows(tool) for agent in agents.values())
 
     async def ring(gateway_id: str, session_id: UUID) -> None:
         await app.state.dispatch.bell.ring(gateway_id, session_id)
@@ -105,9 +113,9 @@ def _add_history_and_control(app: FastAPI) -> None:
     async def publish(job_id: UUID, queue: str) -> bool:
         return await app.state.dispatch.publish(job_id, queue)  # type: ignore[no-any-return]
 
-    app.include_router(history_router(run, authenticated))
-    app.include_router(cancel_router(run, ring, authenticated))
-    app.include_router(approve_router(run, publish, ring, authenticated))
+    app.include_router(history_router(read, run, may_have, authenticated))
+    app.include_router(cancel_router(read, run, ring, authenticated))
+    app.include_router(approve_router(read, run, publish, ring, authenticated))
 
 
 def serve(settings: GatewaySettings) -> None:

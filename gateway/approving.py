@@ -13,7 +13,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from gateway.cancelling import Conflict, ControlRoute, Ring
-from gateway.history import ErrorAnswer, Principal, Read, named, only
+from gateway.history import ErrorAnswer, Principal, Read, Run, named, only
 from ringback import history
 from ringback.deciding import why_undecidable
 from ringback.history import Job
@@ -24,11 +24,12 @@ Publish = Callable[[UUID, str], Awaitable[bool]]
 """Hands a job's id to its queue; never raises, and False is only lateness."""
 
 
-def approve_router(run: Read, publish: Publish, ring: Ring, principal: Callable[..., Any]) -> APIRouter:
+def approve_router(read: Read, run: Run, publish: Publish, ring: Ring, principal: Callable[..., Any]) -> APIRouter:
     """The routes under /v1.
 
     Args:
-        run: runs one statement and returns its rows.
+        read: finds the call, behind the wall between tenants: what is not seen there is not written to.
+        run: writes the decision down.
         publish: how workers hear that a call may start.
         ring: how the gateway that holds the session hears that there is a decision.
         principal: as the history's.
@@ -39,8 +40,10 @@ def approve_router(run: Read, publish: Publish, ring: Ring, principal: Callable[
 
     async def decide(given: str, who: Principal, approved: bool) -> Job:
         ids = named("job", given)
+        asked = histories.jobs_with_steps(who.tenant, ids)
+        only("job", given, await read(who.tenant, asked))
         decided = await run(approvals.decide(ids.first, who.tenant, approved))
-        row = only("job", given, await run(histories.jobs_with_steps(who.tenant, ids)))
+        row = only("job", given, await read(who.tenant, asked))
         if not decided:
             raise Conflict("nothing_to_decide", why_undecidable(row.state, row.approval))
         (now,) = decided

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from gateway.history import ErrorAnswer, HistoryRoute, Principal, Read, named, only, refused
+from gateway.history import ErrorAnswer, HistoryRoute, Principal, Read, Run, named, only, refused
 from ringback import history
 from ringback.history import Job
 from ringback.jobs import JobState
@@ -47,11 +47,12 @@ class ControlRoute(HistoryRoute):
         return handle_or_refuse
 
 
-def cancel_router(run: Read, ring: Ring, principal: Callable[..., Any]) -> APIRouter:
+def cancel_router(read: Read, run: Run, ring: Ring, principal: Callable[..., Any]) -> APIRouter:
     """The route under /v1.
 
     Args:
-        run: runs one statement and returns its rows.
+        read: finds the call, behind the wall between tenants: what is not seen there is not written to.
+        run: cancels it.
         ring: how the gateway that holds the session hears that a call is over.
         principal: as the history's.
     """
@@ -63,8 +64,10 @@ def cancel_router(run: Read, ring: Ring, principal: Callable[..., Any]) -> APIRo
     async def cancel_job(id: str, who: Principal = asker) -> Job:  # noqa: A002 - the API's name of it
         """Ask for one call to be cancelled; the answer is the call as it is now."""
         ids = named("job", id)
+        asked = histories.jobs_with_steps(who.tenant, ids)
+        only("job", id, await read(who.tenant, asked))
         cancelled = await run(jobs.cancel(ids.first, who.tenant))
-        row = only("job", id, await run(histories.jobs_with_steps(who.tenant, ids)))
+        row = only("job", id, await read(who.tenant, asked))
         if not cancelled:
             raise Conflict("job_over", f"The job is over: {row.state}.")
         (now,) = cancelled

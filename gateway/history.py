@@ -22,8 +22,12 @@ from ringback.history import Job, ListedJob, ListedSession, Process, ServedTool,
 from ringback.pages import IdRange, JobQuery, Listing, Page, Refusal, SessionQuery, refusal
 from ringback.statements import history as statements
 
-Read = Callable[[Executable], Awaitable[Sequence[Row[Any]]]]
-"""Runs one statement on the gateway's engine, in a transaction of its own."""
+Read = Callable[[str, Executable], Awaitable[Sequence[Row[Any]]]]
+"""Runs one statement for this tenant, behind the wall that hides every other tenant's rows (`Store.rows_of`)."""
+Run = Callable[[Executable], Awaitable[Sequence[Row[Any]]]]
+"""Runs one statement as the gateway itself, in a transaction of its own."""
+MayHave = Callable[[str, str], bool]
+"""True where clients of this tenant may have this tool: some agent of theirs allows it."""
 
 
 class Principal(Protocol):
@@ -78,11 +82,13 @@ class HistoryRoute(APIRoute):
         return handle_or_refuse
 
 
-def history_router(read: Read, principal: Callable[..., Any]) -> APIRouter:
+def history_router(read: Read, run: Run, may_have: MayHave, principal: Callable[..., Any]) -> APIRouter:
     """The routes under /v1.
 
     Args:
-        read: runs one statement and returns its rows.
+        read: for what belongs to a tenant.
+        run: for what belongs to the operator: processes, and what they serve.
+        may_have: which of it a tenant is told of.
         principal: a FastAPI dependency; returns a Principal, or refuses (401) by itself.
     """
     described: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer, "description": "Refused"}}
@@ -90,7 +96,7 @@ def history_router(read: Read, principal: Callable[..., Any]) -> APIRouter:
     asker = Depends(principal)
     _add_jobs(router, read, asker)
     _add_sessions(router, read, asker)
-    _add_processes(router, read, asker)
+    _add_processes(router, run, may_have, asker)
     return router
 
 
@@ -98,12 +104,13 @@ def _add_jobs(router: APIRouter, read: Read, asker: Any) -> None:
     @router.get("/jobs")
     async def list_jobs(query: Annotated[JobQuery, Query()], who: Principal = asker) -> Page[ListedJob]:
         """Calls, newest first, that fit every filter."""
-        return history.page_of_jobs(await read(statements.page_of_jobs(who.tenant, query)), query.limit)
+        rows = await read(who.tenant, statements.page_of_jobs(who.tenant, query))
+        return history.page_of_jobs(rows, query.limit)
 
     @router.get("/jobs/{id}")
     async def get_job(id: str, who: Principal = asker) -> Job:  # noqa: A002 - the API's name of it
         """One call with its whole life."""
-        rows = await read(statements.jobs_with_steps(who.tenant, named("job", id)))
+        rows = await read(who.tenant, statements.jobs_with_steps(who.tenant, named("job", id)))
         return history.job(only("job", id, rows))
 
 
@@ -111,28 +118,33 @@ def _add_sessions(router: APIRouter, read: Read, asker: Any) -> None:
     @router.get("/sessions")
     async def list_sessions(query: Annotated[SessionQuery, Query()], who: Principal = asker) -> Page[ListedSession]:
         """Conversations, newest first, that fit every filter."""
-        return history.page_of_sessions(await read(statements.page_of_sessions(who.tenant, query)), query.limit)
+        rows = await read(who.tenant, statements.page_of_sessions(who.tenant, query))
+        return history.page_of_sessions(rows, query.limit)
 
     @router.get("/sessions/{id}")
     async def get_session(id: str, who: Principal = asker) -> Session:  # noqa: A002 - the API's name of it
         """One conversation with its newest calls."""
-        rows = await read(statements.sessions_with_counts(who.tenant, named("session", id)))
+        rows = await read(who.tenant, statements.sessions_with_counts(who.tenant, named("session", id)))
         row = only("session", id, rows)
         query = JobQuery(session=row.id)
-        jobs = await read(statements.page_of_jobs(who.tenant, query))
+        jobs = await read(who.tenant, statements.page_of_jobs(who.tenant, query))
         return history.session(row, history.page_of_jobs(jobs, query.limit))
 
 
-def _add_processes(router: APIRouter, read: Read, asker: Any) -> None:
+def _add_processes(router: APIRouter, run: Run, may_have: MayHave, asker: Any) -> None:
     @router.get("/tools")
     async def list_tools(who: Principal = asker) -> Listing[ServedTool]:
-        """What live workers serve now."""
-        return history.tools(await read(statements.served_tools(who.tenant)))
+        """What live workers serve now, and an agent of the asker's tenant may call."""
+        rows = await run(statements.served_tools())
+        return history.tools(row for row in rows if may_have(who.tenant, row.name))
 
     @router.get("/workers")
     async def list_workers(who: Principal = asker) -> Listing[Process]:
-        """Gateways and workers, the living first; the dead are forgotten after an hour."""
-        return history.processes(await read(statements.all_processes(who.tenant)))
+        """Gateways and workers, the living first; the dead are forgotten after an hour.
+
+        They are the operator's, who is the tenant `default`: for any other the list is empty.
+        """
+        return history.processes(await run(statements.all_processes(who.tenant)))
 
 
 def named(what: str, given: str) -> IdRange:

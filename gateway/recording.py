@@ -19,7 +19,6 @@ from gateway.dispatch import Dispatch
 from gateway.store import Store
 from ringback.jobs import CancelReason
 from ringback.statements import jobs
-from ringback.tables import DEFAULT_TENANT
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,13 +36,17 @@ class Recording:
     """The calls of one session that are not committed yet.
 
     Args:
+        tenant: whose session it is.
         epoch: tells the epoch in which the session is now.
         wait_seconds: how long a call may wait for Postgres before the model is answered.
     """
 
-    def __init__(self, store: Store, dispatch: Dispatch, epoch: Callable[[], int], wait_seconds: float) -> None:
+    def __init__(
+        self, store: Store, dispatch: Dispatch, tenant: str, epoch: Callable[[], int], wait_seconds: float
+    ) -> None:
         self._store = store
         self._dispatch = dispatch
+        self._tenant = tenant
         self._epoch = epoch
         self._wait_seconds = wait_seconds
         self._waiting = 0
@@ -78,7 +81,7 @@ class Recording:
 
         async def write() -> bool:
             if not await self._dispatch.record(answered, self._epoch()):
-                await self._store.rows(jobs.cancel(answered.job.id, DEFAULT_TENANT, CancelReason.UNHEARD))
+                await self._store.rows(jobs.cancel(answered.job.id, self._tenant, CancelReason.UNHEARD))
             return True
 
         return bool(await self._insist(write, REMEMBER_SECONDS))

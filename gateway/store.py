@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, Row
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Executable, Row, select
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ringback.errors import ConfigurationError
+from ringback.statements import walls
 
 CONNECT_SECONDS = 2
 """A database that does not answer by then is away; the conversation goes on without it."""
@@ -21,6 +24,15 @@ POOL_WAIT_SECONDS = 5.0
 
 GIVE_WAY = frozenset({"40001", "40P01"})
 """serialization_failure, deadlock_detected (PostgreSQL, Appendix A)."""
+
+NO_ROLE = (
+    f"the user of DATABASE_URL may not take on the role {walls.ROLE}, which keeps tenants apart: run "
+    f"`ringback migrate` as that user, or have an administrator run `GRANT {walls.ROLE} TO` it"
+)
+NOT_THE_OWNER = (
+    "the user of DATABASE_URL does not own the tables, so that row-level security hides them from it: connect as the "
+    "user who ran `ringback migrate`, or have an administrator run `ALTER ROLE` … `BYPASSRLS` for it"
+)
 
 T = TypeVar("T")
 
@@ -58,6 +70,17 @@ class Store:
 
         return await self._once_more_if_cut(run)
 
+    async def rows_of(self, tenant: str, statement: Executable) -> Sequence[Row[Any]]:
+        """Run a statement that reads, behind the second wall: Postgres itself hides the rows of every other tenant."""
+
+        async def run(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            connection = await connection.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                await connection.execute(walls.behind(tenant))
+                return (await connection.execute(statement)).all()
+
+        return await self._once_more_if_cut(run)
+
     async def count(self, statement: Executable) -> int:
         """Run a statement; how many rows it changed."""
 
@@ -80,6 +103,16 @@ class Store:
                 return [moved, *[(await connection.execute(statement)).all() for statement in following]]
 
         return await self._once_more_if_cut(run)
+
+    async def prove_wall(self) -> None:
+        """Raises ConfigurationError where tenants could not be kept apart here, or the gateway from its own rows."""
+        try:
+            await self.rows_of("", select(1))
+        except (ProgrammingError, DataError):
+            raise ConfigurationError(NO_ROLE) from None
+        (walled_in,) = await self.rows(walls.is_walled_in())
+        if walled_in[0]:
+            raise ConfigurationError(NOT_THE_OWNER)
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -1,4 +1,5 @@
-"""What the API and the command line read. Every statement is about one tenant, and nothing else is ever seen.
+"""What the API and the command line read. Every statement on sessions and jobs is about one tenant; the API runs it
+behind the wall that Postgres keeps as well (`walls`).
 
 A job comes with its steps, a session with its counts, in one statement each: as they stood at one moment.
 """
@@ -29,6 +30,13 @@ _LISTED = (
     *(jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at),
     *(jobs.c.cancel_reason, jobs.c.approval, jobs.c.joined_to),
 )
+# What nobody is shown: what is secret, what is sealed, and what the client or its identity provider said.
+_HIDDEN = {
+    *("token", "sealed_arguments", "sealed_result"),
+    *("resume_hash", "resume_seconds", "client_session", "claims", "credential"),
+}
+_JOB = tuple(column for column in jobs.c if column.name not in _HIDDEN)
+_SESSION = tuple(column for column in sessions.c if column.name not in _HIDDEN)
 _STEP = ("at", "state", "delivery", "attempt", "worker_id", "epoch", "error", "approval")
 
 
@@ -50,7 +58,7 @@ def page_of_sessions(tenant: str, query: SessionQuery) -> Select[Any]:
         sessions.c.state.in_(query.state) if query.state else None,
         sessions.c.agent == query.agent if query.agent else None,
     ]
-    return _page(select(sessions, _counts()), sessions, tenant, query, filters)
+    return _page(select(*_SESSION, _counts()), sessions, tenant, query, filters)
 
 
 def jobs_with_steps(tenant: str, ids: IdRange) -> Select[Any]:
@@ -61,24 +69,27 @@ def jobs_with_steps(tenant: str, ids: IdRange) -> Select[Any]:
         .where(job_events.c.job_id == jobs.c.id)
         .scalar_subquery()
     )
-    # The token is whoever runs the job's own: it is read by no one else.
-    columns = [column for column in jobs.c if column.name != "token"]
-    return _named(select(*columns, steps.label("steps")), jobs, tenant, ids)
+    return _named(select(*_JOB, steps.label("steps")), jobs, tenant, ids)
 
 
 def sessions_with_counts(tenant: str, ids: IdRange) -> Select[Any]:
     """The sessions with these ids, each with its `counts`: a JSON object, job state → number of jobs."""
-    return _named(select(sessions, _counts()), sessions, tenant, ids)
+    return _named(select(*_SESSION, _counts()), sessions, tenant, ids)
 
 
-def served_tools(tenant: str) -> Select[Any]:
-    """Each tool that some live worker serves, with the number of such `workers`."""
+def served_tools() -> Select[Any]:
+    """Each tool that some live worker serves, with the number of such `workers`. Tools are nobody's: agents have them,
+    and whose an agent is its file says.
+    """
     workers = func.count().over(partition_by=worker_tools.c.name).label("workers")
-    return live_tools().add_columns(workers).where(worker_tools.c.tenant == tenant)
+    return live_tools().add_columns(workers)
 
 
 def all_processes(tenant: str) -> Select[Any]:
-    """Gateways and workers, the living first, each with `alive` and its number of `running` jobs."""
+    """Gateways and workers, the living first, each with `alive` and its number of `running` jobs, whosever they are.
+
+    They are the operator's, who is the tenant that each of them names.
+    """
     alive = and_(processes.c.ended_at.is_(None), processes.c.lease_until > now()).label("alive")
     running = (
         select(func.count())

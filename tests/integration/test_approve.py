@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Executable, Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.approving import approve_router
+from gateway.store import Store
 from ringback.settings import postgres_url
 from tests.integration.test_history_api import asker
 from tests.integration.test_history_cli import run_on
@@ -25,13 +25,9 @@ class Api:
     """A bare app with the routes on it, the bells that it rang and the ids that it published."""
 
     def __init__(self, database: str) -> None:
-        engine = create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
         self.rung: list[tuple[str, UUID]] = []
         self.published: list[tuple[UUID, str]] = []
-
-        async def run(statement: Executable) -> Sequence[Row[Any]]:
-            async with engine.connect() as connection:
-                return (await connection.execute(statement)).all()
 
         async def ring(gateway_id: str, session_id: UUID) -> None:
             self.rung.append((gateway_id, session_id))
@@ -41,7 +37,7 @@ class Api:
             return True
 
         self.app = FastAPI()
-        self.app.include_router(approve_router(run, publish, ring, asker))
+        self.app.include_router(approve_router(store.rows_of, store.rows, publish, ring, asker))
 
     def post(self, job_id: object, what: str, tenant: str = "default") -> httpx.Response:
         async def ask() -> httpx.Response:

@@ -20,6 +20,7 @@ from ringback.jobs import CancelReason
 from ringback.outcomes import failed, succeeded
 from ringback.statements import admission
 from ringback.statements.admission import NewJob
+from ringback.tables import DEFAULT_TENANT
 from tests.integration.statement_rows import WEATHER, Rows, new_job, world
 
 PRESENT = 1
@@ -58,7 +59,8 @@ async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: 
     dispatch.published = heard.published
     settings = SimpleNamespace(call_wait_seconds=5.0)
     line = SimpleNamespace(store=store, dispatch=dispatch, gateway_id="gw", settings=settings)
-    beginning = SimpleNamespace(session_id=rows.session, place=place)
+    caller = SimpleNamespace(tenant=DEFAULT_TENANT)
+    beginning = SimpleNamespace(session_id=rows.session, place=place, caller=caller)
     epochs = SimpleNamespace(epoch=PRESENT, switching=asyncio.Lock())
     deeds = Deeds(cast(Any, line), cast(Any, beginning), cast(Any, None), cast(Any, epochs))
 
@@ -107,7 +109,7 @@ async def _remember(database: str, job: NewJob) -> None:
     engine = open_engine(database, 1)
     dispatch = Dispatch(Store(engine), "redis://127.0.0.1:1", "gw")
     try:
-        recording = Recording(Store(engine), dispatch, lambda: PRESENT, 0.0)
+        recording = Recording(Store(engine), dispatch, DEFAULT_TENANT, lambda: PRESENT, 0.0)
         assert await recording.remember(RecordCall(job, failed("temporarily_unavailable", "Later.")))
     finally:
         dispatch.close()
@@ -125,7 +127,7 @@ def test_a_row_that_nobody_heard_of_and_nobody_waits_for_is_cancelled_and_the_hi
 
 def test_what_the_user_has_decided_outlives_a_postgres_that_is_away_for_longer_than_a_call_may_wait() -> None:
     nobody: Any = None
-    recording, answers = Recording(nobody, nobody, lambda: PRESENT, 0.0), iter([OSError, OSError, None])
+    recording, answers = Recording(nobody, nobody, DEFAULT_TENANT, lambda: PRESENT, 0.0), iter([OSError, OSError, None])
 
     async def write() -> str:
         problem = next(answers)

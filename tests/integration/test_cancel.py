@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Executable, Row
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.cancelling import cancel_router
+from gateway.store import Store
 from ringback import outcomes
 from ringback.settings import postgres_url
 from tests.integration.test_history_api import asker
@@ -26,18 +25,14 @@ class Api:
     """A bare app with the route on it, and the bells that it rang."""
 
     def __init__(self, database: str) -> None:
-        engine = create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
         self.rung: list[tuple[str, UUID]] = []
-
-        async def run(statement: Executable) -> Sequence[Row[Any]]:
-            async with engine.connect() as connection:
-                return (await connection.execute(statement)).all()
 
         async def ring(gateway_id: str, session_id: UUID) -> None:
             self.rung.append((gateway_id, session_id))
 
         self.app = FastAPI()
-        self.app.include_router(cancel_router(run, ring, asker))
+        self.app.include_router(cancel_router(store.rows_of, store.rows, ring, asker))
 
     def cancel(self, job_id: object, tenant: str = "default") -> httpx.Response:
         async def ask() -> httpx.Response:

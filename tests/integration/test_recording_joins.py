@@ -13,6 +13,7 @@ from gateway.dispatch import Dispatch
 from gateway.recording import Recording
 from gateway.store import Store, open_engine
 from ringback.settings import postgres_url
+from ringback.tables import DEFAULT_TENANT
 from tests.integration.statement_rows import Rows, new_job, world
 
 
@@ -31,7 +32,7 @@ def test_a_call_that_joins_one_whose_row_comes_later_waits_for_that_row(
     async def run() -> tuple[bool | None, bool | None]:
         store = Store(open_engine(postgres_url(database), 4))
         dispatch = Dispatch(store, redis_db, "gw")
-        recording = Recording(store, dispatch, lambda: 1, 10.0)
+        recording = Recording(store, dispatch, DEFAULT_TENANT, lambda: 1, 10.0)
         try:
             with pytest.raises(IntegrityError, match="joins no job of its session"):
                 await dispatch.record(RecordCall(second), 1)
