@@ -19,12 +19,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from gateway.approving import approve_router
-from gateway.callers import Callers
+from gateway.callers import CONTROL, HISTORY, Callers
 from gateway.cancelling import cancel_router
 from gateway.catalogue import Catalogue
 from gateway.dispatch import Dispatch
 from gateway.draining import Draining, DrainingServer
 from gateway.history import history_router
+from gateway.identity.doorstep import Doorstep
+from gateway.identity.minting import mint_router
+from gateway.identity.revoking import revoke_router
+from gateway.identity.scopes import REFUSALS, needs
 from gateway.inbox import Inbox
 from gateway.keeper import Keeper
 from gateway.line import Line
@@ -32,10 +36,11 @@ from gateway.presence import Presence
 from gateway.queues import Queues
 from gateway.reception import Reception
 from gateway.roster import Roster
-from gateway.routes import authenticated, router
+from gateway.routes import router
 from gateway.settings import GatewaySettings
 from gateway.store import Store, open_engine
 from gateway.webhooks import Webhooks
+from gateway.wire import WireHttp, WireSocket, is_news
 from ringback.agents import Agent
 from ringback.errors import ConfigurationError
 
@@ -52,6 +57,8 @@ BACKLOG = 1_024
 """Connections that may wait to be accepted: a whole gateway's clients may come back at once."""
 SEND_BUFFER_BYTES = 256 * 1_024
 """What the kernel may hold for one client: four seconds of audio."""
+MAX_BODY_BYTES = 64 * 1_024
+"""Of a request to the API: none says more than a few lines."""
 GIVE_UP_MS = 15_000
 """A client that acknowledges nothing for so long is gone."""
 
@@ -89,15 +96,22 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 
-    app = FastAPI(title="Ringback", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.callers = Callers(settings.tokens)
+    app = FastAPI(
+        title="Ringback",
+        lifespan=lifespan,
+        openapi_url=None,  # see gateway.routes
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=MAX_BODY_BYTES,
+    )
     app.include_router(router)
-    _add_history_and_control(app, agents)
+    _add_history_and_control(app, settings, agents)
     app.add_exception_handler(HTTPException, _as_error)
+    app.add_middleware(Doorstep, origins=settings.origins, loopback=settings.mode == "development")
     return app
 
 
-def _add_history_and_control(app: FastAPI, agents: Mapping[str, Agent]) -> None:
+def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Roster) -> None:
     async def run(statement: Executable) -> Sequence[Row[Any]]:
         return await app.state.store.rows(statement)  # type: ignore[no-any-return]
 
@@ -113,21 +127,32 @@ def _add_history_and_control(app: FastAPI, agents: Mapping[str, Agent]) -> None:
     async def publish(job_id: UUID, queue: str) -> bool:
         return await app.state.dispatch.publish(job_id, queue)  # type: ignore[no-any-return]
 
-    app.include_router(history_router(read, run, may_have, authenticated))
-    app.include_router(cancel_router(read, run, ring, authenticated))
-    app.include_router(approve_router(read, run, publish, ring, authenticated))
+    def agent_for(agent: str | None, model: str | None) -> Agent | None:
+        return agents.get(agent) if agent is not None else agents.get(model or "") or agents[settings.default_agent]
+
+    app.state.callers = Callers(settings.tokens, run)
+    routers = (
+        history_router(read, run, may_have, needs(HISTORY)),
+        cancel_router(read, run, ring, needs(CONTROL)),
+        approve_router(read, run, publish, ring, needs(CONTROL)),
+        mint_router(run, agent_for, settings.max_client_secrets),
+        revoke_router(read, run),
+    )
+    for each in routers:
+        app.include_router(each, responses=REFUSALS)
 
 
 def serve(settings: GatewaySettings) -> None:
     """Run the gateway until SIGTERM or SIGINT, and until its sessions have left; a second signal ends it at once."""
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    logging.getLogger("uvicorn.error").addFilter(is_news)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        ws="websockets-sansio",
+        http=WireHttp,
+        ws=WireSocket,
         ws_max_size=settings.max_frame_bytes,
         ws_per_message_deflate=False,  # It costs twice the CPU, and is a bomb's fuse.
         ws_ping_interval=PING_SECONDS,
@@ -140,11 +165,6 @@ def serve(settings: GatewaySettings) -> None:
     with listening_socket(settings.host, settings.port) as listener:
         log.info("listening on http://%s:%s", *listener.getsockname()[:2])
         DrainingServer(config, lambda: app.state.draining.drain()).run(sockets=[listener])
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """uvicorn takes an upgrade that was refused in order for an error, once for each caller that is turned away."""
-    return not record.getMessage().startswith("ASGI callable returned without completing handshake")
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -1,0 +1,77 @@
+"""Which HTTP requests are refused before anybody looks at what they want: by their head alone. Pure.
+
+What stands between a client and us may read an odd head in another way than we do, and let through what it would
+refuse (request smuggling). So whatever can be read in two ways is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+MAX_HEAD_BYTES = 16 * 1_024
+"""Of a request's first line and its headers: a token of an identity provider with its claims takes 4 KiB."""
+MAX_HEADERS = 100
+"""Lines. Browsers send twenty, proxies add ten."""
+MAX_HEADER_BYTES = 8_000
+"""Of one line; the WebSocket's own reader takes 8,192."""
+MAX_TARGET_BYTES = 4_096
+"""Of the path and the query: longer ones carry data, which belongs into a body."""
+MAX_BODY_BYTES = 256 * 1_024
+"""Of a request's body: what our routes take is JSON of a few kilobytes, or an SDP offer."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, and values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Why a request is refused: an HTTP status, and one sentence."""
+
+    status: int
+    sentence: str
+
+
+def complaint(method: bytes, target: bytes, headers: Headers, sockets_at: Collection[str]) -> Complaint | None:
+    """What is wrong with the head, or None. `sockets_at` are the paths at which there is a WebSocket."""
+    if len(headers) > MAX_HEADERS:
+        return Complaint(431, f"Send at most {MAX_HEADERS} headers.")
+    if any(len(name) + len(value) + 4 > MAX_HEADER_BYTES for name, value in headers):
+        return Complaint(431, f"Send no header longer than {MAX_HEADER_BYTES} bytes.")
+    if sum(len(name) + len(value) + 4 for name, value in headers) + len(target) > MAX_HEAD_BYTES:
+        return Complaint(431, f"Send at most {MAX_HEAD_BYTES} bytes of headers.")
+    if len(target) > MAX_TARGET_BYTES:
+        return Complaint(414, f"Send an address of at most {MAX_TARGET_BYTES} bytes.")
+    if method == b"CONNECT" or not target.startswith(b"/"):
+        return Complaint(400, "Send a request for a path of this server; it is no proxy.")
+    return _body(headers) or _upgrade(target, headers, sockets_at)
+
+
+def _body(headers: Headers) -> Complaint | None:
+    lengths = [value for name, value in headers if name == b"content-length"]
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if lengths and codings:
+        return Complaint(400, "Send Content-Length or Transfer-Encoding, and not both.")
+    if len(lengths) > 1 or len(codings) > 1:
+        return Complaint(400, "Say once how long the body is.")
+    if lengths and not lengths[0].isdigit():
+        return Complaint(400, "Send a Content-Length that is a number.")
+    if lengths and (len(lengths[0]) > len(str(MAX_BODY_BYTES)) or int(lengths[0]) > MAX_BODY_BYTES):
+        return TOO_LARGE
+    return None
+
+
+def _upgrade(target: bytes, headers: Headers, sockets_at: Collection[str]) -> Complaint | None:
+    wanted = [value.strip().lower() for name, value in headers if name == b"upgrade"]
+    if not wanted:
+        return None
+    if wanted != [b"websocket"]:
+        return Complaint(400, "This server speaks HTTP/1.1 and WebSocket; leave out the Upgrade header.")
+    if target.partition(b"?")[0].decode("latin-1") not in sockets_at:
+        return Complaint(400, f"There is no WebSocket here; it is at {', '.join(sorted(sockets_at))}.")
+    if any(name in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in headers):
+        return Complaint(400, "Send no body with the request for a WebSocket.")
+    return None
+
+
+TOO_LARGE = Complaint(413, f"Send a body of at most {MAX_BODY_BYTES} bytes.")
