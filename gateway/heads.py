@@ -39,7 +39,7 @@ def complaint(method: bytes, target: bytes, headers: Headers, sockets_at: Collec
     if any(len(name) + len(value) + 4 > MAX_HEADER_BYTES for name, value in headers):
         return Complaint(431, f"Send no header longer than {MAX_HEADER_BYTES} bytes.")
     if sum(len(name) + len(value) + 4 for name, value in headers) + len(target) > MAX_HEAD_BYTES:
-        return Complaint(431, f"Send at most {MAX_HEAD_BYTES} bytes of headers.")
+        return TOO_LONG
     if len(target) > MAX_TARGET_BYTES:
         return Complaint(414, f"Send an address of at most {MAX_TARGET_BYTES} bytes.")
     if method == b"CONNECT" or not target.startswith(b"/"):
@@ -75,3 +75,4 @@ def _upgrade(target: bytes, headers: Headers, sockets_at: Collection[str]) -> Co
 
 
 TOO_LARGE = Complaint(413, f"Send a body of at most {MAX_BODY_BYTES} bytes.")
+TOO_LONG = Complaint(431, f"Send at most {MAX_HEAD_BYTES} bytes of headers.")

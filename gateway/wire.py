@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from gateway.heads import MAX_BODY_BYTES, MAX_HEAD_BYTES, TOO_LARGE, Complaint, complaint
+from gateway.heads import MAX_BODY_BYTES, MAX_HEAD_BYTES, TOO_LARGE, TOO_LONG, Complaint, complaint
 
 SOCKETS_AT = frozenset({"/v1/realtime"})
 """Where there is a WebSocket."""
@@ -50,7 +50,11 @@ class _Requests(h11.Connection):
         self._body_bytes = 0
 
     def next_event(self) -> Any:
-        event = super().next_event()
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as problem:
+            self.complaint = TOO_LONG if problem.error_status_hint == TOO_LONG.status else None
+            raise
         if isinstance(event, h11.Request):
             self._body_bytes = 0
             self.complaint = complaint(event.method, event.target, list(event.headers), SOCKETS_AT)
@@ -81,6 +85,16 @@ class WireHttp(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._unset_keepalive_if_required()  # it has begun to ask again
+        self._watch()
+
+    def _watch(self) -> None:
+        """What it is to send next, it sends in time."""
         if self.conn.their_state is h11.SEND_BODY:
             self._await("body", BODY_SECONDS)
         elif self.conn.their_state is h11.IDLE:  # in the midst of a further head, unless nothing of it is here yet
