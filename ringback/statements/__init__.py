@@ -6,6 +6,8 @@ only. Statements that lock several rows take them in id order.
 
     processes   a gateway or a worker, its lease, the tools it serves
     sessions    open, detach, resume, end; the epoch that fences
+    places      how many sessions there are at once, and one more
+    usage       what responses used, and what is left
     items       what was said, and all that a rebuilt conversation takes in
     jobs        admit, claim, finish, retry, hand back, cancel: the life of one call
     deliveries  ready → sent → acked: the way back

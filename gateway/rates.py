@@ -1,0 +1,78 @@
+"""How fast one client may talk: frames, and seconds of audio. Pure: whoever reads from the client waits as it says.
+
+Two buckets leak at the policy's rates. A client that overflows one is slowed down: nothing is dropped, it is just read
+later, and its own connection holds it back. One that has to be slowed down for too long without a break is no client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ringback.clients import ClientPolicy
+
+BYTES_PER_SECOND = {"audio/pcm": 48_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
+"""Of audio as the Realtime API takes it: 24 kHz of 16 bits, or G.711."""
+BASE64_CHARS_PER_SECOND = {name: -(-rate * 4 // 3) for name, rate in BYTES_PER_SECOND.items()}
+"""The same, as it stands in a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooFast:
+    """It has been slowed down for as long as a client may be: hang up (4029, `too_fast`). `what` was too much."""
+
+    what: str
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """What has been taken beyond what the rate has given back; below zero there is still room."""
+
+    rate: float
+    burst: float
+    level: float = 0.0
+    at: float = 0.0
+
+    def take(self, amount: float, now: float) -> float:
+        """Seconds to wait before more may be taken; 0 while the burst lasts."""
+        self.level = max(0.0, self.level - (now - self.at) * self.rate) + amount
+        self.at = now
+        return max(0.0, self.level - self.burst) / self.rate
+
+
+class Pace:
+    """One client's. `now` is monotonic time in seconds, as everywhere."""
+
+    def __init__(self, policy: ClientPolicy, now: float) -> None:
+        self._frames = _Bucket(policy.messages_per_second, policy.messages_burst, at=now)
+        self._audio = _Bucket(policy.audio_rate, policy.audio_burst_seconds, at=now)
+        self._throttled_seconds = policy.throttled_seconds
+        self._throttled_since: float | None = None
+        self._chars_per_second = BASE64_CHARS_PER_SECOND["audio/pcm"]
+
+    def heard_as(self, session: Mapping[str, Any]) -> None:
+        """A `session` that the client has set, or that is confirmed: the same audio is longer in another format."""
+        audio = session.get("audio")
+        heard = audio.get("input") if isinstance(audio, Mapping) else None
+        given = heard.get("format") if isinstance(heard, Mapping) else None
+        name = given.get("type") if isinstance(given, Mapping) else given
+        if isinstance(name, str):
+            self._chars_per_second = BASE64_CHARS_PER_SECOND.get(name, self._chars_per_second)
+
+    def took(self, audio_chars: int, now: float) -> float | TooFast:
+        """One frame was read, with so many characters of base64 audio in it: how long to wait before the next.
+
+        Seconds, 0.0 for a client that keeps its pace; TooFast where it has been told to wait for too long, or would be.
+        """
+        for_frames = self._frames.take(1.0, now)
+        for_audio = self._audio.take(audio_chars / self._chars_per_second, now) if audio_chars else 0.0
+        wait = max(for_frames, for_audio)
+        if not wait:
+            self._throttled_since = None
+            return 0.0
+        if self._throttled_since is None:
+            self._throttled_since = now
+        if now + wait - self._throttled_since > self._throttled_seconds:
+            return TooFast("audio" if for_audio >= for_frames else "messages")
+        return wait

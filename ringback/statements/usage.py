@@ -1,0 +1,103 @@
+"""What responses used, and what is left for more of them.
+
+A row of `responses` is written once, whoever tells of the response how often; a trigger sums it up. Days are UTC's.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    Insert,
+    Select,
+    and_,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as insert_once
+
+from ringback.budgets import Whose
+from ringback.prices import Usage
+from ringback.statements.clock import now
+from ringback.tables import responses, sessions, tenants, usage_days
+
+_RECORDED = (
+    *("session_id", "response_id", "tenant", "user_id", "agent", "model", "epoch", "status"),
+    *("input_tokens", "output_tokens", "tokens", "micros"),
+)
+
+
+def record(session_id: UUID, response_id: str, epoch: int, status: str, usage: Usage, micros: int | None) -> Insert:
+    """One response has used that much. 0 rows: it is written down already, or the session was erased.
+
+    Args:
+        micros: what it cost in millionths of a US dollar; None: nobody knows.
+    """
+    row = select(
+        sessions.c.id,
+        literal(response_id),
+        sessions.c.tenant,
+        sessions.c.user_id,
+        sessions.c.agent,
+        func.coalesce(sessions.c.model, ""),
+        literal(epoch, BigInteger),
+        literal(status),
+        literal(usage.input_tokens, BigInteger),
+        literal(usage.output_tokens, BigInteger),
+        literal(usage.as_json(), JSONB),
+        cast(micros, BigInteger),
+    ).where(sessions.c.id == session_id)
+    return insert_once(responses).from_select(list(_RECORDED), row).on_conflict_do_nothing()
+
+
+def allowances_of(tenant: str) -> Select[Any]:
+    """The tenant's own row, if it has one."""
+    return select(tenants.c.allowances).where(tenants.c.tenant == tenant)
+
+
+def used(session_id: UUID | None, tenant: str, user_id: str, whose: frozenset[Whose]) -> Select[Any]:
+    """One row: `<whose>_tokens` and `<whose>_micros` of each that is asked for; users' and tenants' are today's.
+
+    Args:
+        session_id: None where there is none yet; it has used nothing then.
+    """
+    mine, ours = usage_days.c.tenant == tenant, usage_days.c.user_id == user_id
+    spent = {"user": _today(and_(mine, ours), "of_user"), "tenant": _today(mine, "of_tenant")}
+    wanted = [table for name, table in spent.items() if name in whose]
+    columns = [
+        column.label(f"{name}_{what}")
+        for name, table in spent.items()
+        if name in whose
+        for what, column in table.c.items()
+    ]
+    if "session" in whose:
+        of_session = [sessions.c.id == session_id]
+        columns += [
+            func.coalesce(select(column).where(*of_session).scalar_subquery(), 0).label(f"session_{column.name}")
+            for column in (sessions.c.tokens, sessions.c.micros)
+        ]
+    found = select(*columns)
+    if wanted:
+        found = found.select_from(reduce(lambda left, right: left.join(right, true()), wanted))
+    return found
+
+
+def _today(of: ColumnElement[bool], name: str) -> Any:
+    today = cast(func.timezone("UTC", now()), Date)
+    # A subquery, so that the day is worked out once and the index is searched for it.
+    day = select(today).scalar_subquery()
+    tokens = func.sum(usage_days.c.input_tokens + usage_days.c.output_tokens)
+    sums = (
+        cast(func.coalesce(tokens, 0), BigInteger).label("tokens"),
+        cast(func.coalesce(func.sum(usage_days.c.micros), 0), BigInteger).label("micros"),
+    )
+    return select(*sums).where(of, usage_days.c.day == day).subquery(name)
