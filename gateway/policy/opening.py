@@ -1,0 +1,86 @@
+"""A client's policy, applied to the fields that it sent: what is kept, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from gateway.policy.fields import NULL_MEANS_OFF
+from ringback.clients import SETTABLE, ClientPolicy
+
+MAX_LEFT_OUT = 16
+"""Of names that a client is told of: it could send thousands."""
+MAX_NAME_CHARS = 64
+
+OF_ANY_RESPONSE = ("conversation", "output_modalities", "metadata")
+"""Of a `response.create`: they change nothing of what the model is told."""
+ALSO_OF_RESPONSES = ("instructions", "max_output_tokens", "tool_choice")
+"""The session's fields that a client may set for one response, where it may set them for all."""
+
+
+class Opened(NamedTuple):
+    """Dotted names: fields that are the client's as a whole, and groups that hold such fields."""
+
+    fields: frozenset[str]
+    groups: frozenset[str]
+
+
+@lru_cache(maxsize=256)
+def of_session(allowed: ClientPolicy) -> Opened:
+    """What of a `session.update` is the client's."""
+    fields = (SETTABLE & set(allowed.session)) | ({"tools"} if allowed.brings_tools else frozenset())
+    groups = {field.rsplit(".", count)[0] for field in fields for count in range(1, field.count(".") + 1)}
+    return Opened(frozenset(fields), frozenset(groups))
+
+
+@lru_cache(maxsize=256)
+def of_response(allowed: ClientPolicy) -> Opened:
+    """What of a `response.create` is the client's."""
+    return Opened(frozenset({*OF_ANY_RESPONSE, *(set(ALSO_OF_RESPONSES) & set(allowed.session))}), frozenset())
+
+
+def kept(given: dict[str, Any], opened: Opened, group: str = "") -> dict[str, Any]:
+    """Of what was given, the fields that are open."""
+    result = {}
+    for key, value in given.items():
+        name = group + key
+        if name in opened.groups and isinstance(value, dict):
+            result[key] = kept(value, opened, f"{name}.")
+        elif name in opened.fields or name in opened.groups:
+            result[key] = value
+    return result
+
+
+def left_out(given: dict[str, Any], taken: dict[str, Any]) -> tuple[str, ...]:
+    """The dotted names of what was given and not taken: the first few, each cut to a length that can be told.
+
+    Null is nothing given, where it does not mean "off".
+    """
+    names: list[str] = []
+    for name in _lost(given, taken, ""):
+        if len(names) == MAX_LEFT_OUT:
+            break
+        names.append(name[:MAX_NAME_CHARS])
+    return tuple(names)
+
+
+def says_nothing(fields: dict[str, Any]) -> bool:
+    """Groups at most, and no field in any of them."""
+    return all(isinstance(value, dict) and says_nothing(value) for value in fields.values())
+
+
+def without_nulls(value: Any) -> Any:
+    """As it was, less the nulls in objects that mean nothing; lists are not looked into."""
+    if not isinstance(value, dict):
+        return value
+    return {key: without_nulls(inner) for key, inner in value.items() if inner is not None or key in NULL_MEANS_OFF}
+
+
+def _lost(given: dict[str, Any], taken: dict[str, Any], group: str) -> Iterator[str]:
+    for key, value in given.items():
+        if key not in taken:
+            if value is not None or key in NULL_MEANS_OFF:
+                yield group + key
+        elif isinstance(value, dict) and isinstance(taken[key], dict):
+            yield from _lost(value, taken[key], f"{group}{key}.")

@@ -1,0 +1,79 @@
+"""Why a frame did not pass: the rule, and a sentence that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MAX_PROBLEM_CHARS = 300
+"""A decoder may quote what it refuses, and a client could send two megabytes of it."""
+
+RULES = {
+    "invalid_json": "A frame is one JSON object, in UTF-8.",
+    "duplicate_key": "In an object each name stands once, however it is written.",
+    "odd_escape": "Names and types are written as they are; no half of a surrogate pair, no byte order mark.",
+    "too_deep": "Objects and lists are nested only so deep.",
+    "too_many_keys": "A frame holds only so many names and values.",
+    "number_out_of_range": "Numbers are finite, and have a value that every reader can hold.",
+    "too_large": "Only what carries audio or pictures may be large.",
+    "invalid_event": "Each event has a type.",
+    "invalid_value": "Each field has a value that it can have.",
+    "forbidden_event": "An event is one that the client's policy allows.",
+    "forbidden_field": "A field is one that the client's policy opens; the rest of the frame is taken.",
+}
+"""The `code` of each refusal, and what it asks for."""
+
+FORBIDDEN = {
+    "conversation.item.delete": "items are kept by the server",
+    "conversation.item.retrieve": "items may hold what functions returned",
+    "output_audio_buffer.clear": "this is a WebSocket: stop playing, and send conversation.item.truncate",
+}
+"""Events of the Realtime API that no policy can open, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a frame did not pass; `as_event` is what the client is told.
+
+    Args:
+        code: the rule that it breaks, one of `RULES`.
+        message: a sentence, with at most 300 characters of what was sent.
+        event_id: the client's, where it could be read.
+        param: the field that it is about.
+    """
+
+    code: str
+    message: str
+    event_id: str | None = None
+    param: str | None = None
+
+    @property
+    def rule(self) -> str:
+        """Which of `RULES` it breaks."""
+        return self.code
+
+    def as_event(self, event_id: str) -> dict[str, Any]:
+        """The `error` server event (Realtime API)."""
+        error = {
+            "type": "invalid_request_error",
+            "code": self.code,
+            "message": self.message,
+            "param": self.param,
+            "event_id": self.event_id,
+        }
+        return {"type": "error", "event_id": event_id, "error": error}
+
+
+def about_left_out(left_out: Sequence[str], event_id: str | None = None) -> Refusal:
+    """What a client is told of fields that are not its own to set; the rest of its frame was taken.
+
+    Args:
+        left_out: their dotted names, at least one.
+        event_id: of the client's event.
+    """
+    names = ", ".join(left_out)[:MAX_PROBLEM_CHARS]
+    sentence = (
+        f"Not this client's to set, and left out: {names}. Set it in the agent's file, or leave it to the server."
+    )
+    return Refusal("forbidden_field", sentence, event_id, left_out[0])
