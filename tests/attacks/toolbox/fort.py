@@ -144,9 +144,13 @@ async def answered(fort: Fort, call_id: str) -> Event:
 
 
 async def refused(caller: Caller, frame: str | bytes | Event) -> Event:
-    """Send a frame; returns the `error` that it is answered."""
+    """Send a frame; returns the `error` that it is answered. Behind it goes an update that is always answered."""
     await caller.socket.send(json.dumps(frame) if isinstance(frame, dict) else frame)
-    error: Event = (await caller.hear_kind("error"))["error"]
+    await caller.send({"type": "session.update", "session": {"type": "realtime"}})
+    heard = await caller.hear_until(lambda event: event["type"] in ("error", "session.updated"))
+    assert heard["type"] == "error", f"it was taken: {str(frame)[:200]}"
+    await caller.hear_kind("session.updated")
+    error: Event = heard["error"]
     return error
 
 
