@@ -180,16 +180,10 @@ Since = Annotated[datetime | timedelta, PlainValidator(since), WithJsonSchema({"
 After = Annotated[str, AfterValidator(_cursor)]
 
 
-class PageQuery(BaseModel):
-    """The part that every list has. A field's description says what a value must be; a refusal repeats it."""
+class Query(BaseModel):
+    """What is asked for. A field's description says what a value must be; a refusal repeats it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    since: Since | None = Field(
-        None, description="a time such as 2026-01-31T12:00:00Z, or how long ago: 15m, 2h, 1d (up to ten years)"
-    )
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description=f"a whole number from 1 to {MAX_LIMIT}")
-    after: After | None = Field(None, description="the `next` of the page before")
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -197,9 +191,19 @@ class PageQuery(BaseModel):
         try:
             return check(given)
         except ValueError:
-            wanted = cls.model_fields[str(field.field_name)].description
-            about = {"name": field.field_name, "wanted": wanted, "given": _quoted(given)}
+            asked = cls.model_fields[str(field.field_name)]
+            about = {"name": asked.alias or field.field_name, "wanted": asked.description, "given": _quoted(given)}
             raise PydanticCustomError("invalid_value", "{name} must be {wanted}, not {given}.", about) from None
+
+
+class PageQuery(Query):
+    """The part that every list has."""
+
+    since: Since | None = Field(
+        None, description="a time such as 2026-01-31T12:00:00Z, or how long ago: 15m, 2h, 1d (up to ten years)"
+    )
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description=f"a whole number from 1 to {MAX_LIMIT}")
+    after: After | None = Field(None, description="the `next` of the page before")
 
 
 class JobQuery(PageQuery):

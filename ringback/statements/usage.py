@@ -5,6 +5,7 @@ A row of `responses` is written once, whoever tells of the response how often; a
 
 from __future__ import annotations
 
+from datetime import date
 from functools import reduce
 from typing import Any
 from uuid import UUID
@@ -29,7 +30,12 @@ from ringback.budgets import Whose
 from ringback.prices import Usage
 from ringback.statements.clock import now
 from ringback.tables import responses, sessions, tenants, usage_days
+from ringback.usage import UsageQuery
 
+_SUMS: list[ColumnElement[Any]] = [
+    cast(func.coalesce(func.sum(usage_days.c[name]), 0), BigInteger).label(name)
+    for name in ("responses", "input_tokens", "output_tokens", "micros")
+]
 _RECORDED = (
     *("session_id", "response_id", "tenant", "user_id", "agent", "model", "epoch", "status"),
     *("input_tokens", "output_tokens", "tokens", "micros"),
@@ -101,3 +107,23 @@ def _today(of: ColumnElement[bool], name: str) -> Any:
         cast(func.coalesce(func.sum(usage_days.c.micros), 0), BigInteger).label("micros"),
     )
     return select(*sums).where(of, usage_days.c.day == day).subquery(name)
+
+
+def total(tenant: str, query: UsageQuery) -> Select[Any]:
+    """One row: the sums of all that the query is about."""
+    return select(*_SUMS).where(*_asked(tenant, query))
+
+
+def groups(tenant: str, query: UsageQuery) -> Select[Any]:
+    """A row for each `key`, with its sums: one more than the page holds."""
+    column: ColumnElement[Any] = usage_days.c["user_id" if query.group_by == "user" else query.group_by]
+    wanted = _asked(tenant, query)
+    newest_first = query.group_by == "day"
+    if query.after is not None:
+        wanted.append(column < date.fromisoformat(query.after) if newest_first else column > query.after)
+    found: Select[Any] = select(column.label("key"), *_SUMS).where(*wanted).group_by(column)
+    return found.order_by(column.desc() if newest_first else column).limit(query.limit + 1)
+
+
+def _asked(tenant: str, query: UsageQuery) -> list[ColumnElement[bool]]:
+    return [usage_days.c.tenant == tenant, usage_days.c.day.between(query.first, query.last)]
