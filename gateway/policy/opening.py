@@ -52,13 +52,13 @@ def kept(given: dict[str, Any], opened: Opened, group: str = "") -> dict[str, An
     return result
 
 
-def left_out(given: dict[str, Any], taken: dict[str, Any]) -> tuple[str, ...]:
+def left_out(given: dict[str, Any], taken: dict[str, Any], group: str = "") -> tuple[str, ...]:
     """The dotted names of what was given and not taken: the first few, each cut to a length that can be told.
 
     Null is nothing given, where it does not mean "off".
     """
     names: list[str] = []
-    for name in _lost(given, taken, ""):
+    for name in _lost(given, taken, group):
         if len(names) == MAX_LEFT_OUT:
             break
         names.append(name[:MAX_NAME_CHARS])

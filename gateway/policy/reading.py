@@ -58,7 +58,8 @@ class ClientFrame:
     Args:
         event: what may go on.
         is_empty_update: a session.update of which nothing is the client's to say.
-        left_out: dotted names of fields of a session or a response that are not the client's to set; a few at most.
+        left_out: dotted names of a session's fields, or of a response's (`response.…`), that are not the client's to
+            set; a few at most.
         audio_bytes: how much audio it carries, decoded.
     """
 
@@ -162,7 +163,7 @@ def _create(known: CreateResponse, allowed: ClientPolicy) -> ClientFrame:
     if OUR_MARK in response.get("metadata", {}):
         sentence = f"response.metadata: choose a key other than {OUR_MARK!r}."
         raise _Refused("invalid_value", sentence, "response.metadata")
-    return ClientFrame(_event(known, response=response), left_out=left_out(given, response))
+    return ClientFrame(_event(known, response=response), left_out=left_out(given, response, "response."))
 
 
 def _event(known: UpdateSession | CreateResponse, **parts: Any) -> dict[str, Any]:

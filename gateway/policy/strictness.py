@@ -8,6 +8,7 @@ the decoder says.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import NamedTuple
 
@@ -142,9 +143,9 @@ def _number(mark: str) -> Broken | None:
     broken = Broken("number_out_of_range", f"{quoted} is no number that everybody reads alike: send a smaller one")
     if len(mark) > MAX_NUMBER_CHARS or mark.endswith(("N", "y")):
         return broken
+    if mark.removeprefix("-").isdigit():
+        return broken if abs(int(mark)) >= MAX_INTEGER else None
     try:
-        value = abs(float(mark))
+        return broken if math.isinf(float(mark)) else None
     except ValueError:
         return None  # No JSON: the decoder says so.
-    is_whole = mark.lstrip("-").isdigit()
-    return broken if value == float("inf") or (is_whole and value >= MAX_INTEGER) else None

@@ -152,7 +152,7 @@ MALFORMED: dict[str, tuple[str | bytes, str]] = {
     "deep as a value": ('{"type": "input_audio_buffer.clear", "x": ' + DEEP + "}", "too_deep"),
     "deep as the type": ('{"type": ' + DEEP + "}", "too_deep"),
     "deep as the frame": (DEEP, "too_deep"),
-    "deep and never ending": ('{"type": ' * 100_000, "too_deep"),
+    "deep and never ending": ('{"type": ' * 20_000, "too_deep"),
     "no type": ("{}", "invalid_event"),
     "a null type": ('{"type": null}', "invalid_event"),
     "an allowed type, then another": (

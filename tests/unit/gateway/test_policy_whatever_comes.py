@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -72,7 +73,7 @@ def check(frame: str | bytes) -> None:
         assert msgspec.json.encode(read_frame.as_event("rb_1"))
         return
     written = msgspec.json.encode(read_frame.event)
-    assert read(written) == read_frame
+    assert read(written) == replace(read_frame, left_out=())
     for forbidden in (b'"instructions"', b'"tools"', b'"call_id"', b'"previous_item_id"', b'"function_call_output"'):
         assert forbidden + b":" not in written
 
