@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -11,7 +10,8 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from cli import agents, jobs, sessions, tools
+from cli import agents, jobs, sessions, tenants, tokens, tools, users
+from cli.usage import usage
 from ringback.errors import ConfigurationError
 
 app = typer.Typer(
@@ -23,6 +23,10 @@ app = typer.Typer(
 )
 app.add_typer(jobs.app, name="jobs", help="What was asked for, and what became of it.")
 app.add_typer(sessions.app, name="sessions", help="The conversations.")
+app.add_typer(tokens.app, name="token", help="Who may call: API keys, and tokens for the settings.")
+app.add_typer(users.app, name="users", help="Sign somebody out.")
+app.add_typer(tenants.app, name="tenants", help="What each tenant may use.")
+app.command("usage")(usage)
 app.add_typer(agents.app, name="agents", help="Who the model is in a conversation.")
 app.add_typer(tools.app, name="tools", help="What can be called; one called by hand.")
 
@@ -138,14 +142,6 @@ def new_tool(
     from cli.new_tool import write
 
     typer.echo(write(name, folder))
-
-
-@app.command()
-def token(user: Annotated[str, typer.Argument(help="Who it is for; the name stands in the history.")]) -> None:
-    """Make a client token. Put what it prints into RINGBACK_TOKENS."""
-    if not user or set(user) & set(":, "):
-        raise ConfigurationError("a user's name may not be empty or hold a colon, a comma or a space")
-    typer.echo(f"{user}:rb_{secrets.token_urlsafe(24)}")
 
 
 def main() -> None:

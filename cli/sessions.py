@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from cli.reading import After, AsJson, Limit, Since, ask, beginning, only, print_json, reading, show_page
+from cli.reading import (
+    After,
+    AsJson,
+    Limit,
+    Since,
+    ask,
+    beginning,
+    only,
+    print_json,
+    reading,
+    refuse,
+    show_page,
+    writing,
+)
 
 app = typer.Typer(name="sessions", help="Look up conversations, and the calls in them.", no_args_is_help=True)
 
@@ -57,3 +70,26 @@ def show_session(
     if as_json:
         return print_json(session)
     return tables.print_session(tables.console(), session)
+
+
+@app.command("end")
+def end_session(
+    id: Annotated[str, typer.Argument(help="The session's id, or at least its first 6 characters.")],  # noqa: A002
+    tenant: Annotated[str, typer.Option(help="Whose session it is.", metavar="NAME")] = "default",
+) -> None:
+    """End one conversation.
+
+    Whoever holds it hangs up within a second or so, and its calls are cancelled. Its client cannot come back to it.
+    """
+    from cli.ending import end, how_many
+    from ringback.statements import ending
+    from ringback.statements import history as statements
+
+    ids = beginning("ID", id)
+    with reading() as read:
+        session = only("session", read(statements.sessions_with_counts(tenant, ids)), id)
+    with writing() as write:
+        over = end(write, ending.the_session(session.id, tenant), ending.ENDED_BY_OPERATOR)
+    if not over.sessions:
+        refuse(f"The session {session.id} is over already: see `ringback sessions show {id}`.")
+    typer.echo(f"The session {session.id}: {how_many(over)}.")

@@ -39,6 +39,7 @@ from gateway.roster import Roster
 from gateway.routes import router
 from gateway.settings import GatewaySettings
 from gateway.store import Store, open_engine
+from gateway.usage import usage_router
 from gateway.webhooks import Webhooks
 from gateway.wire import WireHttp, WireSocket, is_news
 from ringback.agents import Agent
@@ -74,7 +75,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             store = Store(open_engine(settings.database_url, settings.database_pool))
             stack.push_async_callback(store.close)
             app.state.store = store
-            dispatch = Dispatch(store, settings.redis_url, gateway_id)
+            dispatch = Dispatch(store, settings.redis_url, gateway_id, settings.discretion)
             stack.callback(dispatch.close)
             app.state.dispatch = dispatch
             presence = Presence(settings.max_sessions)
@@ -106,12 +107,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     )
     app.include_router(router)
     _add_history_and_control(app, settings, agents)
-    app.add_exception_handler(HTTPException, _as_error)
+    app.add_exception_handler(HTTPException, as_error)
     app.add_middleware(Doorstep, origins=settings.origins, loopback=settings.mode == "development")
     return app
 
 
-def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Roster) -> None:
+def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Mapping[str, Agent]) -> None:
     async def run(statement: Executable) -> Sequence[Row[Any]]:
         return await app.state.store.rows(statement)  # type: ignore[no-any-return]
 
@@ -128,11 +129,12 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ro
         return await app.state.dispatch.publish(job_id, queue)  # type: ignore[no-any-return]
 
     def agent_for(agent: str | None, model: str | None) -> Agent | None:
-        return agents.get(agent) if agent is not None else agents.get(model or "") or agents[settings.default_agent]
+        return app.state.reception.agent_for(agent, model)  # type: ignore[no-any-return]
 
     app.state.callers = Callers(settings.tokens, run)
     routers = (
         history_router(read, run, may_have, needs(HISTORY)),
+        usage_router(read, needs(HISTORY)),
         cancel_router(read, run, ring, needs(CONTROL)),
         approve_router(read, run, publish, ring, needs(CONTROL)),
         mint_router(run, agent_for, settings.max_client_secrets),
@@ -203,7 +205,7 @@ def _must_not_end(task: asyncio.Task[None]) -> None:
         os._exit(70)  # A gateway without its inbox would look alive and answer nobody.
 
 
-async def _as_error(_request: Request, problem: Exception) -> JSONResponse:
+async def as_error(_request: Request, problem: Exception) -> JSONResponse:
     """Errors in the shape that clients of the Realtime API know."""
     assert isinstance(problem, HTTPException)  # noqa: S101 — registered for nothing else
     detail: object = problem.detail

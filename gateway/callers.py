@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import hmac
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
 
 from pydantic import SecretStr
+from sqlalchemy import Executable, Row, Select
+from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.identity.tokens import Kind, digest, kind_of
+from ringback.statements import access
 from ringback.tables import DEFAULT_TENANT
+
+log = logging.getLogger(__name__)
 
 SUBPROTOCOL = "realtime"
 TOKEN_SUBPROTOCOL = "openai-insecure-api-key."  # noqa: S105 — the official SDKs' own prefix, for browsers.
+LOOKUPS_AT_ONCE = 4
+"""Of the gateway's connections to Postgres: whoever guesses tokens does not take the calls' own away."""
+LOOKUPS_WAITING = 500
+"""A wave of clients that come back at once waits its turn of a millisecond each; beyond that it is an attack."""
 
 
 REALTIME, SECRETS, TRUSTED, HISTORY, CONTROL, ADMIN = SCOPES = (
@@ -26,6 +39,13 @@ REALTIME, SECRETS, TRUSTED, HISTORY, CONTROL, ADMIN = SCOPES = (
 )
 """What a caller may do with the gateway. Any other scope is the tools' business (`@tool(scopes=…)`)."""
 
+HOW_TO_AUTHENTICATE = (
+    "Send `Authorization: Bearer <token>`, or from a browser the subprotocols "
+    '["realtime", "openai-insecure-api-key.<token>"].'
+)
+NOT_KNOWN = f"This token is not known here: it may have expired, been revoked, or been used up. {HOW_TO_AUTHENTICATE}"
+UNKNOWABLE = "Who you are cannot be looked up right now. Try again in a moment."
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -36,6 +56,8 @@ class Caller:
         scopes: of `SCOPES`, and any that tools ask for.
         credential: with what they came in, as `sessions.credential` has it; never the credential itself.
         agent: the one agent that they may have; None: any.
+        spends: the client secret that a session of theirs uses up; None: there is none, or the session was its own.
+        issued_at: when their token was issued, where somebody else issued it.
     """
 
     user: str
@@ -44,6 +66,8 @@ class Caller:
     scopes: frozenset[str] = frozenset({REALTIME, SECRETS, HISTORY, CONTROL})
     credential: str = ""
     agent: str | None = None
+    spends: UUID | None = None
+    issued_at: datetime | None = None
 
     @property
     def is_trusted(self) -> bool:
@@ -51,21 +75,146 @@ class Caller:
         return TRUSTED in self.scopes
 
 
+def caller(user: str, tenant: str, scopes: Iterable[str], claims: Mapping[str, Any], **more: Any) -> Caller:
+    """A caller whose tools are told their scopes, whatever else claims to be that."""
+    granted = frozenset(scopes)
+    return Caller(user, tenant, {**claims, "scopes": sorted(granted)}, granted, **more)
+
+
+class Unidentified(Exception):
+    """Nobody that is known here, or nobody can say: an HTTP status, a code for programs, a sentence for people."""
+
+    def __init__(self, message: str, status: int = 401, code: str = "invalid_api_key") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Provider(Protocol):
+    """An identity provider's tokens (`gateway.identity.key_sets`)."""
+
+    def is_one(self, token: str) -> bool:
+        """True where it looks like one of them."""
+        ...
+
+    async def caller(self, token: str) -> Caller:
+        """Whose it is; raises Unidentified."""
+        ...
+
+
+Read = Callable[[Executable], Awaitable[Sequence[Row[Any]]]]
+
+
 class Callers:
-    """The tokens that are good here, kept as hashes and compared in constant time."""
+    """Who is known here.
 
-    def __init__(self, tokens: Mapping[str, SecretStr]) -> None:
-        self._users = {_digest(token.get_secret_value()): user for user, token in tokens.items()}
+    Args:
+        tokens: those of the settings, by user; kept as hashes and compared in constant time.
+        read: runs one statement; None: there are no other tokens.
+        provider: whose JWTs are good here, too.
+    """
 
-    def by_token(self, token: str | None) -> Caller | None:
-        """The caller with this token, or None."""
-        digest = _digest(token or "")
-        found = [user for known, user in self._users.items() if hmac.compare_digest(known, digest)]
-        return Caller(found[0]) if found else None
+    def __init__(
+        self, tokens: Mapping[str, SecretStr], read: Read | None = None, provider: Provider | None = None
+    ) -> None:
+        self._users = {digest(token.get_secret_value()): user for user, token in tokens.items()}
+        self._read = read
+        self._provider = provider
+        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+        self._waiting = 0
 
-    def by_headers(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> Caller | None:
-        """The caller of a request: `Authorization: Bearer …`, or a browser's WebSocket subprotocol."""
-        return self.by_token(bearer(authorization) or offered(subprotocols))
+    async def identify(
+        self, authorization: str | None, subprotocols: Iterable[str] = (), resume_hash: bytes | None = None
+    ) -> Caller:
+        """The caller of a request: `Authorization: Bearer …`, or a browser's WebSocket subprotocol.
+
+        Args:
+            resume_hash: of the token of the session that they come back to. A client secret that is used up is good
+                for the session that was begun with it, and for no other.
+
+        Raises:
+            Unidentified: the token is missing or no good (401), or nobody can say (503).
+        """
+        token = bearer(authorization) or offered(subprotocols)
+        if token is None:
+            raise Unidentified(f"There is no token. {HOW_TO_AUTHENTICATE}")
+        hashed = digest(token)
+        found = [user for known, user in self._users.items() if hmac.compare_digest(known, hashed)]
+        if found:
+            return caller(found[0], DEFAULT_TENANT, Caller(found[0]).scopes, {}, credential=f"token:{found[0]}")
+        kind = kind_of(token)
+        if kind is Kind.KEY:
+            return await self._by_key(hashed)
+        if kind is Kind.SECRET:
+            return await self._by_secret(hashed, resume_hash)
+        if self._provider is not None and self._provider.is_one(token):
+            return await self._by_provider(self._provider, token)
+        raise Unidentified(NOT_KNOWN)
+
+    async def spend(self, who: Caller) -> None:
+        """Use up what a session of theirs costs; raises Unidentified where somebody was faster, or it is void."""
+        if who.spends is not None and not await self._rows(access.spend_secret(who.spends)):
+            raise Unidentified(NOT_KNOWN)
+
+    async def _by_key(self, hashed: bytes) -> Caller:
+        for row in await self._rows(access.key_by_hash(hashed)):
+            return caller(row.user_id, row.tenant, row.scopes, {}, credential=f"key:{row.id}")
+        raise Unidentified(NOT_KNOWN)
+
+    async def _by_secret(self, hashed: bytes, resume_hash: bytes | None) -> Caller:
+        for row in await self._rows(access.secret_by_hash(hashed, resume_hash)):
+            if not (row.is_good or row.began):
+                break
+            # A token that resumes nothing is told as such, and costs nothing.
+            spends = row.id if not row.began and (resume_hash is None or row.resumes) else None
+            scopes = {REALTIME, *row.claims.get("scopes", ())}
+            return caller(
+                row.user_id,
+                row.tenant,
+                scopes,
+                row.claims,
+                credential=f"secret:{row.id}",
+                agent=row.agent,
+                spends=spends,
+            )
+        raise Unidentified(NOT_KNOWN)
+
+    async def _by_provider(self, provider: Provider, token: str) -> Caller:
+        who = await provider.caller(token)
+        issued_at = who.issued_at or datetime.fromtimestamp(0, UTC)
+        if await self._rows(access.is_signed_out(who.tenant, who.user, issued_at)):
+            raise Unidentified("You have been signed out since this token was issued. Sign in again.")
+        return who
+
+    async def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        if self._read is None:
+            return []
+        if self._waiting >= LOOKUPS_WAITING:
+            raise Unidentified(UNKNOWABLE, 503, "unavailable")
+        self._waiting += 1
+        try:
+            async with self._lookups:
+                return await self._read(statement)
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning("nobody can be looked up: Postgres does not answer (%s)", type(problem).__name__)
+            raise Unidentified(UNKNOWABLE, 503, "unavailable") from None
+        finally:
+            self._waiting -= 1
+
+
+def still_good(who: Caller) -> Select[Any] | None:
+    """One row while what they came in with is good; None: it cannot become void.
+
+    Asked once the session's row is there: whoever voids it then finds either the row, or was found here.
+    """
+    kind, _, rest = who.credential.partition(":")
+    if kind == "key":
+        return access.key_is_good(UUID(rest))
+    if kind == "secret":
+        return access.secret_is_good(UUID(rest))
+    if kind == "jwt":
+        return access.is_not_signed_out(who.tenant, who.user, who.issued_at or datetime.fromtimestamp(0, UTC))
+    return None
 
 
 def bearer(authorization: str | None) -> str | None:
@@ -80,7 +229,3 @@ def offered(subprotocols: Iterable[str]) -> str | None:
         if protocol.startswith(TOKEN_SUBPROTOCOL):
             return protocol.removeprefix(TOKEN_SUBPROTOCOL) or None
     return None
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

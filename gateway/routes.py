@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request, Response, WebSocket
+from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse
 
 from gateway import resuming
-from gateway.callers import SUBPROTOCOL, Caller, Callers
+from gateway.callers import REALTIME, SUBPROTOCOL, Caller, Callers, Unidentified
 from gateway.client import Client
+from gateway.identity.scopes import RETRY_SECONDS, authenticated
 from gateway.line import Beginning
 from gateway.reception import Reception
 
@@ -24,20 +26,7 @@ NOTHING_TO_RESUME = (
     "There is no session to resume with this token: it is unknown, was used, has expired, or is another user's. "
     "Connect without it to begin a new session."
 )
-
-HOW_TO_AUTHENTICATE = (
-    "Send `Authorization: Bearer <token>`, or from a browser the subprotocols "
-    '["realtime", "openai-insecure-api-key.<token>"].'
-)
-
-
-def authenticated(request: Request) -> Caller:
-    """The caller of an HTTP request, or 401."""
-    callers: Callers = request.app.state.callers
-    caller = callers.by_headers(request.headers.get("authorization"))
-    if caller is None:
-        raise HTTPException(401, "This token is not known here. Send `Authorization: Bearer <token>`.")
-    return caller
+NOT_FOR_TALKING = "This token lacks the scope 'realtime': it is for no conversation."
 
 
 @router.get("/healthz", tags=["operation"])
@@ -56,6 +45,13 @@ async def readyz(request: Request, response: Response) -> dict[str, str]:
     return {"status": reason or "ready"}
 
 
+@router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])
+async def openapi(request: Request) -> dict[str, Any]:
+    """What there is to ask over HTTP; for whoever may ask anything at all."""
+    described: dict[str, Any] = request.app.openapi()
+    return described
+
+
 @router.websocket("/v1/realtime")
 async def realtime(socket: WebSocket) -> None:
     """The Realtime API, minus the key, plus your tools.
@@ -63,14 +59,19 @@ async def realtime(socket: WebSocket) -> None:
     Query: `agent` (a file in agents/), `model` (as the SDKs send it; an agent's name, or ignored),
     `ringback` (`jobs` adds `ringback.job` events, `resume` makes the session resumable; with a comma, both).
     Header `Ringback-Resume`, or a subprotocol `ringback-resume.<token>`: the session to come back to.
-    400, 401, 404 and 503 come before the upgrade, as HTTP.
+    400, 401, 403, 404 and 503 come before the upgrade, as HTTP.
     """
     reception: Reception = socket.app.state.reception
     callers: Callers = socket.app.state.callers
     offered = socket.scope.get("subprotocols", [])
-    caller = callers.by_headers(socket.headers.get("authorization"), offered)
-    if caller is None:
-        return await _refuse(socket, 401, "invalid_api_key", HOW_TO_AUTHENTICATE)
+    token = resuming.presented(socket.headers.get(resuming.HEADER), offered)
+    resume_hash = None if token is None else resuming.digest(token)
+    try:
+        caller = await callers.identify(socket.headers.get("authorization"), offered, resume_hash)
+    except Unidentified as nobody:
+        return await _refuse(socket, nobody.status, nobody.code, str(nobody))
+    if REALTIME not in caller.scopes:
+        return await _refuse(socket, 403, "insufficient_scope", NOT_FOR_TALKING)
     reason = reception.why_not()
     if reason is not None:
         return await _refuse(socket, 503, "unavailable", f"No session can begin right now: {reason}.")
@@ -79,8 +80,7 @@ async def realtime(socket: WebSocket) -> None:
     if unknown:
         known = ", ".join(sorted(EXTRAS - {""}))
         return await _refuse(socket, 400, "invalid_value", f"ringback={unknown[0]}: there are {known}.")
-    token = resuming.presented(socket.headers.get(resuming.HEADER), offered)
-    begin = _new(socket, reception, caller, wants) if token is None else _resumed(reception, caller, token, wants)
+    begin = _new(socket, reception, caller, wants) if token is None else _resumed(socket, caller, token, wants)
     try:
         beginning = await begin
     except Refused as refused:
@@ -98,14 +98,28 @@ class Refused(Exception):
 
 
 async def _new(socket: WebSocket, reception: Reception, caller: Caller, wants: frozenset[str]) -> Beginning:
-    agent = reception.agent_for(socket.query_params.get("agent"), socket.query_params.get("model"))
-    if agent is None:
-        known = ", ".join(sorted(reception.agents))
-        raise Refused(404, "agent_not_found", f"There is no such agent. The agents are: {known}.")
+    named = socket.query_params.get("agent", caller.agent)
+    agent = reception.agent_for(named, socket.query_params.get("model"))
+    if agent is None or not agent.serves(caller.tenant) or caller.agent not in (None, agent.name):
+        known = sorted(each.name for each in reception.agents.values() if each.serves(caller.tenant))
+        theirs = ", ".join(known) if caller.agent is None else caller.agent
+        raise Refused(404, "agent_not_found", f"There is no such agent. The agents are: {theirs}.")
+    await _spend(socket, caller)
     return reception.begin(caller, agent, wants)
 
 
-async def _resumed(reception: Reception, caller: Caller, token: str, wants: frozenset[str]) -> Beginning:
+async def _spend(socket: WebSocket, caller: Caller) -> None:
+    """The last thing before a session begins, or is taken over: whoever is refused before keeps their secret."""
+    callers: Callers = socket.app.state.callers
+    try:
+        await callers.spend(caller)
+    except Unidentified as nobody:
+        raise Refused(nobody.status, nobody.code, str(nobody)) from None
+
+
+async def _resumed(socket: WebSocket, caller: Caller, token: str, wants: frozenset[str]) -> Beginning:
+    reception: Reception = socket.app.state.reception
+    await _spend(socket, caller)
     try:
         beginning = await reception.resume(caller, token, wants)
     except (SQLAlchemyError, OSError):
@@ -119,5 +133,5 @@ async def _resumed(reception: Reception, caller: Caller, token: str, wants: froz
 async def _refuse(socket: WebSocket, status: int, code: str, message: str) -> None:
     """Before the upgrade, as HTTP."""
     error = {"message": message, "type": "invalid_request_error", "code": code, "param": None}
-    headers = {"Retry-After": "5"} if status == 503 else None
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}.get(status)
     await socket.send_denial_response(JSONResponse({"error": error}, status, headers))

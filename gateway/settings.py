@@ -8,9 +8,18 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from gateway.identity.origins import origin
+from ringback.allowances import Allowances
 from ringback.settings import Stores
 
 SIMULATOR_URL = "ws://127.0.0.1:8090/v1/realtime"
+
+
+def split(value: object) -> object:
+    """A list that is written with commas; what is none is left to others."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 class GatewaySettings(Stores):
@@ -29,8 +38,12 @@ class GatewaySettings(Stores):
     realtime_model: str | None = Field(None, alias="REALTIME_MODEL")
     """The model (on Azure: the deployment) for every agent, whatever its file says."""
 
-    tokens: Annotated[dict[str, SecretStr], NoDecode] = Field(alias="RINGBACK_TOKENS")
-    """Who may call, as `user:token,user:token`: the user's name stands in the history."""
+    tokens: Annotated[dict[str, SecretStr], NoDecode] = Field(default_factory=dict, alias="RINGBACK_TOKENS")
+    """Who may call beside those with an API key, as `user:token,user:token`: the name stands in the history."""
+    origins: Annotated[tuple[str, ...], NoDecode] = Field((), alias="RINGBACK_ORIGINS")
+    """Web pages that may talk to the gateway, as `https://app.example.com`, each exactly as a browser sends it."""
+    max_client_secrets: int = Field(10_000, ge=1, le=1_000_000, alias="RINGBACK_MAX_CLIENT_SECRETS")
+    """Client secrets of one tenant that are good at once: users who are about to call, and a bound on the table."""
     agents_folder: Path = Field(Path("agents"), alias="RINGBACK_AGENTS")
     """The agents' TOML files."""
     default_agent: str = Field("demo", alias="RINGBACK_DEFAULT_AGENT")
@@ -60,23 +73,60 @@ class GatewaySettings(Stores):
     database_pool: int = Field(10, ge=1, le=200, alias="RINGBACK_DATABASE_POOL")
     """Connections of this process: a statement takes a millisecond, so ten carry thousands a second."""
 
+    sessions_per_user: int | None = Field(100, ge=0, alias="RINGBACK_SESSIONS_PER_USER")
+    """Of one user at once, over all gateways, unless their tenant has a limit of its own: no person talks to more."""
+    sessions_per_tenant: int | None = Field(None, ge=0, alias="RINGBACK_SESSIONS_PER_TENANT")
+    """Of one tenant at once, over all gateways: one tenant must not take every place."""
+    tokens_per_user_per_day: int | None = Field(None, ge=0, alias="RINGBACK_TOKENS_PER_USER_PER_DAY")
+    """What one user's responses may use on one day of UTC, as the Realtime API counts."""
+    tokens_per_tenant_per_day: int | None = Field(None, ge=0, alias="RINGBACK_TOKENS_PER_TENANT_PER_DAY")
+    """The same for all users of a tenant together."""
+    cost_per_user_per_day: float | None = Field(None, ge=0, alias="RINGBACK_COST_PER_USER_PER_DAY")
+    """The same for one user in US dollars, by the price table."""
+    cost_per_tenant_per_day: float | None = Field(None, ge=0, alias="RINGBACK_COST_PER_TENANT_PER_DAY")
+    """The same for all users of a tenant together, in US dollars."""
+    prices: Path | None = Field(None, alias="RINGBACK_PRICES")
+    """A price table of one's own (TOML), whose models go over those that are shipped (gateway/prices.toml)."""
+
+    @property
+    def allowances(self) -> Allowances:
+        """What a tenant has that has none of its own."""
+        return Allowances(
+            sessions=self.sessions_per_tenant,
+            sessions_per_user=self.sessions_per_user,
+            tokens_per_day=self.tokens_per_tenant_per_day,
+            tokens_per_user_per_day=self.tokens_per_user_per_day,
+            cost_per_day=self.cost_per_tenant_per_day,
+            cost_per_user_per_day=self.cost_per_user_per_day,
+        )
+
     @field_validator("tokens", mode="before")
     @classmethod
     def _split_tokens(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         pairs = [pair.strip().partition(":") for pair in value.split(",") if pair.strip()]
-        if not pairs or not all(user and separator and token for user, separator, token in pairs):
+        if not all(user and separator and token for user, separator, token in pairs):
             raise ValueError("must look like user:token,user:token")
         if len({user for user, _, _ in pairs}) < len(pairs) or len({token for _, _, token in pairs}) < len(pairs):
             raise ValueError("each user and each token may stand there once")
         return {user: token for user, _, token in pairs}
 
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return split(value)
+
+    @field_validator("origins")
+    @classmethod
+    def _as_browsers_write_them(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin(each) for each in origins)
+
     @field_validator("tokens")
     @classmethod
     def _long_enough(cls, tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
         if any(len(token.get_secret_value()) < 12 for token in tokens.values()):
-            raise ValueError("a token needs 12 characters or more; make one with `ringback token`")
+            raise ValueError("a token needs 12 characters or more; make one with `ringback token static`")
         return tokens
 
     @model_validator(mode="after")

@@ -5,12 +5,15 @@ A missing or bad value is named in one sentence at start: which variable, what w
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from ringback.discretion import Discretion
 from ringback.errors import ConfigurationError
+from ringback.redaction import DEFAULT_KINDS, KINDS, Redaction
+from ringback.sealing import Seals, keys_in
 
 LEASE_SECONDS = 3.0
 """How long a process may be silent before what it held is taken back: a caller waits seconds, not minutes."""
@@ -41,11 +44,55 @@ PostgresUrl = Annotated[str, AfterValidator(postgres_url)]
 RedisUrl = Annotated[str, AfterValidator(redis_url)]
 
 
-class Stores(BaseSettings):
+class DataSettings(BaseSettings):
+    """What must not stand in a row in clear text, and the keys for those who need it: see `ringback.discretion`."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    data_key: SecretStr = Field(SecretStr(""), alias="RINGBACK_DATA_KEY")
+    """What is redacted is kept encrypted with it, for the worker and the conversation. Several, with commas: the first
+    encrypts, and each decrypts."""
+    redact: Annotated[tuple[str, ...] | None, NoDecode] = Field(None, alias="RINGBACK_REDACT")
+    """Shapes that no row shows (`ringback.redaction.KINDS`); None: cards and secrets, where there is a key."""
+
+    @field_validator("redact", mode="before")
+    @classmethod
+    def _known_kinds(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        kinds = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        unknown = sorted(set(kinds) - {*KINDS, "none"})
+        if unknown or ("none" in kinds and len(kinds) > 1):
+            raise ValueError(f"must be none, or of {', '.join(KINDS)}, separated by commas")
+        return () if kinds == ("none",) else kinds or None
+
+    @field_validator("data_key")
+    @classmethod
+    def _usable_keys(cls, value: SecretStr) -> SecretStr:
+        keys_in(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_is_lost(self) -> Self:
+        if self.redact and not self.data_key.get_secret_value():
+            raise ValueError("RINGBACK_REDACT is set and RINGBACK_DATA_KEY is not: make one with `ringback data-key`")
+        return self
+
+    @property
+    def discretion(self) -> Discretion:
+        """The rules and the keys."""
+        keys = keys_in(self.data_key.get_secret_value())
+        kinds = (DEFAULT_KINDS if keys else ()) if self.redact is None else self.redact
+        return Discretion(Redaction(kinds), Seals(keys) if keys else None)
+
+
+class Stores(DataSettings):
     """Where the rows and the messages are. Neither URL is ever shown: they hold passwords."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 
+    mode: Literal["development", "production"] = Field("development", alias="RINGBACK_MODE")
+    """In production nothing is let through for the sake of trying things out."""
     database_url: PostgresUrl = Field(alias="DATABASE_URL", repr=False)
     redis_url: RedisUrl = Field(alias="REDIS_URL", repr=False)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Insert, Select, Update, case, insert, literal, null, select, update
+from sqlalchemy import ColumnElement, Insert, Select, Update, case, insert, literal, null, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -109,17 +109,30 @@ def next_epoch(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
 
 
 def resume(
-    resume_hash: bytes, new_hash: bytes, *, user_id: str, gateway_id: str, tenant: str = DEFAULT_TENANT
+    resume_hash: bytes,
+    new_hash: bytes,
+    *,
+    user_id: str,
+    gateway_id: str,
+    tenant: str = DEFAULT_TENANT,
+    agent: str | None = None,
+    credential: str | None = None,
+    claims: dict[str, Any] | None = None,
 ) -> ReturningUpdate[Any]:
     """A client comes back with its token, here: the session is this gateway's from now on, in its next epoch.
 
     The token is used up and `new_hash` takes its place; of two that come at once, one gets the row. 0 rows: the token
     is unknown, used, expired or somebody else's. `old_gateway_id` is who held it before, and is fenced now. Run once
     more, because nobody heard what came of it, it finds its own `new_hash`, which nobody else can have.
+
+    Args:
+        agent: the only one that whoever comes back may have; None: any.
+        credential: with what they came in now: the session ends with that one from here on. None: as it was.
+        claims: what is known of them now. None: as it was.
     """
     found = (
         select(sessions.c.id, sessions.c.gateway_id, sessions.c.state)
-        .where(_may_resume((resume_hash, new_hash), user_id, tenant))
+        .where(_may_resume((resume_hash, new_hash), user_id, tenant, agent))
         .with_for_update()
         .cte("found")
     )
@@ -133,6 +146,8 @@ def resume(
             resume_hash=new_hash,
             resume_until=null(),
             upstream_id=None,
+            credential=sessions.c.credential if credential is None else literal(credential),
+            claims=sessions.c.claims if claims is None else literal(claims, JSONB),
         )
         .returning(
             sessions.c.id,
@@ -146,9 +161,11 @@ def resume(
     )
 
 
-def resumable(resume_hash: bytes, *, user_id: str, tenant: str = DEFAULT_TENANT) -> Select[Any]:
+def resumable(
+    resume_hash: bytes, *, user_id: str, tenant: str = DEFAULT_TENANT, agent: str | None = None
+) -> Select[Any]:
     """One row where this token is good: if it was not taken, something else was in the way."""
-    return select(sessions.c.id).where(_may_resume((resume_hash,), user_id, tenant))
+    return select(sessions.c.id).where(_may_resume((resume_hash,), user_id, tenant, agent))
 
 
 def drain(gateway_id: str) -> Update:
@@ -199,12 +216,13 @@ def owners(session_ids: Iterable[UUID]) -> Select[Any]:
     )
 
 
-def _may_resume(hashes: Iterable[bytes], user_id: str, tenant: str) -> ColumnElement[bool]:
-    return (
+def _may_resume(hashes: Iterable[bytes], user_id: str, tenant: str, agent: str | None) -> ColumnElement[bool]:
+    return (true() if agent is None else sessions.c.agent == agent) & (
         sessions.c.resume_hash.in_(tuple(hashes))
         & (sessions.c.user_id == user_id)
         & (sessions.c.tenant == tenant)
         & (sessions.c.state != "ended")
+        & sessions.c.end_wanted.is_(None)
         & ((sessions.c.state != "detached") | (sessions.c.resume_until > now()))
     )
 

@@ -22,6 +22,7 @@ COMMANDS = [
     "new-tool",
     "agents",
     "token",
+    "users",
 ]
 
 GOOD_SETTINGS = {
@@ -77,8 +78,11 @@ def test_each_command_explains_itself(
         (["worker", "--queues", ","], GOOD_SETTINGS, "--queues names no queue"),
         (["worker", "--concurrency", "0"], GOOD_SETTINGS, "--concurrency"),
         (["migrate"], {}, "DATABASE_URL is not set"),
-        (["token", "a:b"], {}, "a user's name may not"),
-        (["token"], {}, "See `ringback token --help`"),
+        (["token", "static", "a:b"], {}, "a user's name may not"),
+        (["token", "static"], {}, "See `ringback token static --help`"),
+        (["token", "create", "--user", "me"], {}, "DATABASE_URL is not set"),
+        (["token", "create"], GOOD_SETTINGS, "See `ringback token create --help`"),
+        (["users", "sign-out"], GOOD_SETTINGS, "See `ringback users sign-out --help`"),
         (["demo", "--output", "nowhere/answer.wav"], {}, "nowhere is no folder"),
         (["up", "--port", "70000"], {}, "--port"),
         (["jobs", "list"], {}, "DATABASE_URL is not set"),
@@ -117,7 +121,7 @@ def test_a_database_that_does_not_answer_is_no_usage_error(
 def test_a_token_is_ready_to_be_put_into_the_settings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["ringback", "token", "alice"])
+    monkeypatch.setattr(sys, "argv", ["ringback", "token", "static", "alice"])
     with pytest.raises(SystemExit):
         main()
     user, _, token = capsys.readouterr().out.strip().partition(":")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from pydantic import SecretStr
 
-from gateway.callers import Caller, Callers, bearer, offered
+from gateway.callers import Callers, Unidentified, bearer, offered
+from gateway.identity.tokens import Kind, new
 
 ADA, BOB = "ada-token-000001", "bob-token-000002"
 
@@ -32,7 +35,7 @@ def callers() -> Callers:
 def test_a_good_token_names_its_user(
     callers: Callers, authorization: str | None, subprotocols: list[str], user: str
 ) -> None:
-    assert callers.by_headers(authorization, subprotocols) == Caller(user)
+    assert asyncio.run(callers.identify(authorization, subprotocols)).user == user
 
 
 @pytest.mark.parametrize(
@@ -48,19 +51,28 @@ def test_a_good_token_names_its_user(
         (f"Basic {ADA}", []),
         (ADA, []),
         ("Bearer ümläut-and-more", []),
+        ("Bearer \udcff\ud800", []),
         (None, ["realtime"]),
         (None, [ADA]),
         (None, ["openai-insecure-api-key."]),
         (f"Bearer {ADA}x", [f"openai-insecure-api-key.{ADA}"]),
+        (f"Bearer {new(Kind.KEY)}", []),
+        (f"Bearer {new(Kind.SECRET)}", []),
+        ("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.", []),
     ],
 )
 def test_anything_else_names_nobody(callers: Callers, authorization: str | None, subprotocols: list[str]) -> None:
-    assert callers.by_headers(authorization, subprotocols) is None
+    with pytest.raises(Unidentified) as nobody:
+        asyncio.run(callers.identify(authorization, subprotocols))
+    assert (nobody.value.status, nobody.value.code) == (401, "invalid_api_key")
+    assert "Authorization: Bearer" in str(nobody.value)
 
 
-@pytest.mark.parametrize("token", [None, "", "nobody's"])
-def test_where_nobody_may_call_nobody_is_known(token: str | None) -> None:
-    assert Callers({}).by_token(token) is None
+def test_a_token_of_the_settings_may_talk_mint_look_and_control_and_tools_are_told(callers: Callers) -> None:
+    ada = asyncio.run(callers.identify(f"Bearer {ADA}"))
+    assert sorted(ada.scopes) == ["control", "history", "realtime", "secrets"]
+    assert ada.claims == {"scopes": ["control", "history", "realtime", "secrets"]}
+    assert (ada.credential, ada.is_trusted, ada.spends) == ("token:ada", False, None)
 
 
 def test_no_token_is_kept_or_shown(callers: Callers) -> None:

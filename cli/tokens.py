@@ -1,0 +1,176 @@
+"""`ringback token`: API keys for backends, straight in Postgres, and tokens for the settings."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.reading import AsJson, beginning, only, reading, refuse, writing
+from ringback.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+app = typer.Typer(name="token", help="Make, list and revoke API keys.", no_args_is_help=True)
+
+MAX_USER = 200
+"""Characters of a user's name, as over HTTP."""
+DAY = 86_400.0
+MAX_DAYS = 3_650.0
+"""Ten years; without --days a key is good until it is revoked."""
+Tenant = Annotated[str, typer.Option(help="Whose user it is.", metavar="NAME")]
+
+
+@app.command("create")
+def create_token(
+    user: Annotated[str, typer.Option(help="Who speaks with it; the name stands in the history.", metavar="NAME")],
+    tenant: Tenant = "default",
+    scopes: Annotated[
+        str, typer.Option(help="What it may do, with commas; see docs/how-to/give-a-client-a-token.md.")
+    ] = "realtime",
+    days: Annotated[
+        float | None, typer.Option(help="For how long it is good; until it is revoked unless given.")
+    ] = None,
+) -> None:
+    """Make an API key for a backend.
+
+    It is printed once, on standard output; only its hash is kept.
+    """
+    from uuid import uuid4
+
+    from gateway.identity.tokens import Kind, digest, new
+    from ringback.statements import access
+
+    granted = _scopes(scopes)
+    name, owner = named("--user", user), named("--tenant", tenant)
+    if days is not None and not 0 < days <= MAX_DAYS:
+        refuse(f"--days must be above 0, and at most {MAX_DAYS:g}.")
+    key = new(Kind.KEY)
+    statement = access.create_key(
+        uuid4(),
+        digest(key),
+        user=name,
+        tenant=owner,
+        scopes=granted,
+        seconds_valid=None if days is None else days * DAY,
+    )
+    with writing() as write:
+        (row,) = write(statement)
+    typer.echo(key)
+    typer.echo(f"The key {row.id} of {name} may: {', '.join(sorted(granted))}. It is not shown again.", err=True)
+
+
+@app.command("list")
+def list_tokens(
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant; all unless given.", metavar="NAME")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List API keys, newest first, without what they are."""
+    from ringback.statements import access
+
+    with reading() as read:
+        rows = read(access.keys(tenant))
+    if as_json:
+        return _print_json(rows)
+    return _print(rows)
+
+
+@app.command("revoke")
+def revoke_token(
+    id: Annotated[str, typer.Argument(help="The key's id, or at least its first 6 characters.")],  # noqa: A002
+) -> None:
+    """Revoke an API key.
+
+    The client secrets that were made with it are void, the sessions that were begun with either end within a second or
+    so, and their calls are cancelled.
+    """
+    from cli.ending import end, how_many
+    from ringback.statements import access, ending
+
+    ids = beginning("ID", id)
+    with reading() as read:
+        key = only("key", read(access.keys_in(ids)), id)
+    with writing() as write:
+        write(access.revoke_key(key.id, key.tenant))
+        over = end(write, ending.sessions_of_key(key.id), ending.REVOKED)
+    typer.echo(f"The key {key.id} is revoked; {how_many(over)}.")
+
+
+@app.command("static")
+def static_token(user: Annotated[str, typer.Argument(help="Who it is for; the name stands in the history.")]) -> None:
+    """Make a token for the settings, without a database. Put what it prints into RINGBACK_TOKENS."""
+    if not user or set(user) & set(":, "):
+        raise ConfigurationError("a user's name may not be empty or hold a colon, a comma or a space")
+    typer.echo(f"{user}:rb_{secrets.token_urlsafe(24)}")
+
+
+def named(option: str, name: str) -> str:
+    """A user's or a tenant's name; what is none ends the command."""
+    if not name or len(name) > MAX_USER or not name.isprintable():
+        refuse(f"{option} must be 1 to {MAX_USER} printable characters.")
+    return name
+
+
+def _scopes(text: str) -> frozenset[str]:
+    from gateway.callers import SCOPES
+    from ringback.declaring import SCOPE
+
+    given = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if not given:
+        refuse(f"--scopes names no scope: give one or more of {', '.join(SCOPES)}, or such that tools ask for.")
+    wrong = sorted(scope for scope in given if not SCOPE.fullmatch(scope))
+    if wrong:
+        refuse(f"--scopes {wrong[0]!r}: use 1 to 128 printable characters.")
+    return given
+
+
+def _print(rows: Any) -> None:
+    from rich.text import Text
+
+    from cli import tables
+
+    if not rows:
+        typer.echo("There is no key. Make one with `ringback token create`.", err=True)
+        return
+    now = datetime.now(UTC)
+    tables.print_rows(
+        tables.console(),
+        [
+            {
+                "ID": Text(str(row.id)[: tables.SHORT_ID]),
+                "TENANT": Text(tables.printable(row.tenant)),
+                "USER": Text(tables.printable(row.user_id)),
+                "SCOPES": Text(tables.printable(",".join(row.scopes))),
+                "CREATED (UTC)": Text(f"{row.created_at:%Y-%m-%d %H:%M}", no_wrap=True),
+                "STATE": Text(_state(row, now), no_wrap=True),
+            }
+            for row in rows
+        ],
+    )
+
+
+def _state(row: Row[Any], now: datetime) -> str:
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at is None:
+        return "good"
+    return "expired" if row.expires_at <= now else f"until {row.expires_at:%Y-%m-%d %H:%M}"
+
+
+def _print_json(rows: Any) -> None:
+    import json
+
+    keys = [
+        {name: value if isinstance(value, list) else _text(value) for name, value in row._mapping.items()}
+        for row in rows
+    ]
+    typer.echo(json.dumps({"object": "list", "data": keys}))
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if value is None else str(value)

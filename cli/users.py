@@ -1,0 +1,36 @@
+"""`ringback users`: whoever is known by name, straight in Postgres."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.reading import writing
+from cli.tokens import Tenant, named
+
+app = typer.Typer(name="users", help="Sign a user out.", no_args_is_help=True)
+
+User = Annotated[str, typer.Argument(help="The user's name, as it stands in the history.")]
+
+
+@app.command("sign-out")
+def sign_out(user: User, tenant: Tenant = "default") -> None:
+    """Sign a user out everywhere.
+
+    Client secrets and identity tokens that were issued until now are void, the user's sessions end within a second or
+    so, and their calls are cancelled. An API key of that name stays good: see `ringback token revoke`.
+    """
+    from cli.ending import end, how_many
+    from ringback.statements import access, ending
+
+    who, owner = named("USER", user), named("--tenant", tenant)
+    with writing() as write:
+        write(access.sign_out(owner, who))
+        secrets = len(write(access.void_secrets(owner, who)))
+        over = end(write, ending.sessions_of_user(who, owner), ending.REVOKED)
+        keys = len(write(access.keys_of(owner, who)))
+    void = "1 client secret is" if secrets == 1 else f"{secrets} client secrets are"
+    typer.echo(f"{who} is signed out: {how_many(over)}, {void} void.")
+    if keys:
+        typer.echo(f"{keys} API {'key' if keys == 1 else 'keys'} of that name: see `ringback token list`.", err=True)

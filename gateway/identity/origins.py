@@ -1,0 +1,75 @@
+"""Which web pages may talk to the gateway, and where a token never stands.
+
+A browser sends `Origin` with every WebSocket and every request that changes something, and a page cannot forge it. It
+is compared as a whole: no suffix, no pattern, no case, no default port. What sends none is no browser, and is held to
+its token alone. No answer bears a CORS header, so that a page elsewhere reads nothing even where it may ask.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import parse_qsl, urlsplit
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+"""They change nothing here. OPTIONS is no route: a preflight is refused like any other method."""
+LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[1-9][0-9]{0,4})?")
+"""Pages of this machine, while somebody develops on it."""
+NAMES_OF_TOKENS = frozenset(
+    {
+        *("token", "access_token", "accesstoken", "auth", "authorization", "bearer", "api_key", "apikey", "api-key"),
+        *("key", "secret", "client_secret", "ek", "jwt", "id_token", "password", "ticket", "ringback-resume", "resume"),
+        "resume_token",
+    }
+)
+LOOKS_OF_TOKENS = re.compile(r"(?:bearer\s+)?(?:rb_|ek_|sk-|eyJ)", re.IGNORECASE)
+"""How the value of a parameter begins that is a token, whatever it is called: ours, OpenAI's, a JWT."""
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def origin(text: str) -> str:
+    """An origin as a browser would send it.
+
+    Raises:
+        ValueError: it is no origin, or not written as a browser writes it; the text says what to write.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no origin: write https://app.example.com or https://app.example.com:8443"
+        ) from None
+    host = parts.hostname or ""
+    if parts.scheme not in DEFAULT_PORTS or not host or "@" in parts.netloc or "*" in host:
+        raise ValueError(f"{text!r} is no origin: write https://app.example.com or https://app.example.com:8443")
+    host = f"[{host}]" if ":" in host else host
+    suffix = "" if port is None or port == DEFAULT_PORTS[parts.scheme] else f":{port}"
+    written = f"{parts.scheme}://{host}{suffix}"
+    if not written.isascii():
+        written = f"{parts.scheme}://{host.encode('idna').decode()}{suffix}"
+    if written != text:
+        raise ValueError(f"{text!r} is not how a browser writes it: write {written}")
+    return written
+
+
+def may_ask(origins: Sequence[str], allowed: Iterable[str], *, loopback: bool) -> bool:
+    """True where a request with these `Origin` headers may go on.
+
+    Args:
+        origins: each as it came; none: no browser.
+        loopback: pages of this machine may ask as well.
+    """
+    if not origins:
+        return True
+    if len(origins) > 1:
+        return False
+    return origins[0] in allowed or (loopback and LOOPBACK.fullmatch(origins[0]) is not None)
+
+
+def token_in(query: str) -> str | None:
+    """The parameter of a URL's query that is a token, by its name or by its looks; None where there is none."""
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name.lower() in NAMES_OF_TOKENS or LOOKS_OF_TOKENS.match(value):
+            return name
+    return None
