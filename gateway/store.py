@@ -42,6 +42,7 @@ def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
     return create_async_engine(
         database_url,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # an error in the log must not hold what somebody said
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,

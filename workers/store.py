@@ -91,6 +91,7 @@ def _engine(url: str, connections: int, *, lazy: bool = False, statement_seconds
     return create_engine(
         url,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # an error in the log must not hold what somebody said
         pool_size=connections,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
