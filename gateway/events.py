@@ -2,18 +2,26 @@
 
 An event of a type that nobody knows passes; one whose parts are not what the protocol says is dropped, so that
 neither the brain nor a client's SDK trips over it. Absent fields are no fault: servers leave out different ones.
-(Realtime API, server events.)
+Of a name that stands twice in an object the last one counts, for everybody, as nobody reads the text again. How long
+an event may be, the connection says (`gateway.upstream`). (Realtime API, server events.)
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 MAX_PROBLEM_CHARS = 200
 """Of a decoder's complaint, which may quote what it complains of."""
+
+MAX_DEPTH = 64
+"""A session with tools is a dozen deep; whoever writes the event anew has to climb as far."""
+MAX_ID_CHARS = 256
+"""Of ids and of names: they become keys here and columns in rows. The longest known are 36."""
+MAX_MOMENT = 2**53
+"""Of times, in seconds or milliseconds: as far as they can be reckoned with."""
 
 REQUIRED = {
     "error": "error",
@@ -28,22 +36,27 @@ REQUIRED = {
 """Events that mean nothing without a part of theirs."""
 
 
+Id = Annotated[str, Meta(max_length=MAX_ID_CHARS)]
+Moment = Annotated[float, Meta(ge=-MAX_MOMENT, le=MAX_MOMENT)]
+
+
 class Malformed(Exception):
     """No event of the Realtime API; the text says why."""
 
 
 class _Item(Struct):
-    id: str | None = None
-    type: str | None = None
-    status: str | None = None
-    call_id: str | None = None
-    name: str | None = None
+    id: Id | None = None
+    type: Id | None = None
+    status: Id | None = None
+    call_id: Id | None = None
+    name: Id | None = None
+    content: list[Any] | None = None
 
 
 class _Response(Struct):
-    id: str | None = None
-    status: str | None = None
-    conversation_id: str | None = None
+    id: Id | None = None
+    status: Id | None = None
+    conversation_id: Id | None = None
     output: list[_Item] | None = None
 
 
@@ -53,25 +66,29 @@ class _AudioIn(Struct):
 
 class _Audio(Struct):
     input: _AudioIn | None = None
+    output: dict[str, Any] | None = None
 
 
 class _Session(Struct):
-    id: str | None = None
+    id: Id | None = None
     instructions: str | None = None
     tools: list[dict[str, Any]] | None = None
     turn_detection: dict[str, Any] | None = None
     audio: _Audio | None = None
+    expires_at: Moment | None = None
 
 
 class _Error(Struct):
+    code: Id | None = None
     event_id: str | None = None
 
 
 class _Event(Struct):
-    type: str
-    item_id: str | None = None
-    previous_item_id: str | None = None
-    response_id: str | None = None
+    type: Id
+    item_id: Id | None = None
+    previous_item_id: Id | None = None
+    response_id: Id | None = None
+    audio_end_ms: Moment | None = None
     item: _Item | None = None
     response: _Response | None = None
     session: _Session | None = None
@@ -85,10 +102,37 @@ def read(frame: str) -> dict[str, Any]:
     """One event as JSON data; raises Malformed where it is none."""
     try:
         event: dict[str, Any] = _decode(frame)
+        if frame.count("{") + frame.count("[") > MAX_DEPTH and _is_too_deep(event):
+            raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
+        if "\\u0000" in frame:
+            event = _without_nul(event)
         shape = msgspec.convert(event, _Event)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
         raise Malformed(str(problem)[:MAX_PROBLEM_CHARS]) from None
     part = REQUIRED.get(shape.type)
     if part is not None and getattr(shape, part) is None:
         raise Malformed(f"{shape.type} without {part}")
     return event
+
+
+def _is_too_deep(event: dict[str, Any]) -> bool:
+    level: list[Any] = [event]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _without_nul(value: Any) -> Any:
+    """Postgres keeps no NUL, in whichever column a text may end."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, list):
+        return [_without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+    return value

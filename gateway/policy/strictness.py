@@ -117,8 +117,11 @@ def _escapes(written: str, *, is_strict: bool) -> Broken | None:
     if is_strict and not _PLAIN.fullmatch(written):
         said = f"{written[:MAX_NAME_CHARS]!r} is written with an escape that it does not need: write it as it is"
         return Broken("odd_escape", said)
-    if "\\u" in written and _halved(_meant(written)):
+    meant = _meant(written) if "\\u" in written else ""
+    if _halved(meant):
         return Broken("odd_escape", "A text holds half of a surrogate pair: send whole characters")
+    if "\x00" in meant:
+        return Broken("odd_escape", "A text holds the character NUL, which no database keeps: leave it out")
     return None
 
 
