@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy import Engine, Executable, Row
 
-    from ringback.pages import IdRange, Page, PageQuery
+    from ringback.pages import IdRange, Page, Query
 
     Read = Callable[[Executable], Sequence[Row[Any]]]
-    Q = TypeVar("Q", bound=PageQuery)
+    Q = TypeVar("Q", bound=Query)
     T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5
@@ -78,7 +78,8 @@ def ask(query: type[Q], given: dict[str, Any]) -> Q:
     try:
         return query(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as problem:
-        refuse(f"--{refusal(problem.errors()).message}")
+        name, _, rest = refusal(problem.errors()).message.partition(" ")
+        refuse(f"--{name.replace('_', '-')} {rest}")
 
 
 def beginning(name: str, prefix: str) -> IdRange:

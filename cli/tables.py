@@ -27,6 +27,7 @@ WIDE = 100
 """From so many columns on there is room for what is merely good to know."""
 NO_QUEUE = "none: no worker had a part in it"
 """Of a call that the gateway served or refused itself."""
+NUMBERS = {"TOOK", "LASTED", "JOBS", "+MS", "RESPONSES", "TOKENS IN", "TOKENS OUT", "US DOLLARS"}
 SHORT_ID = 8
 """Characters of an id that are shown, unless two rows begin alike."""
 
@@ -149,7 +150,7 @@ def print_rows(out: Console, rows: Sequence[dict[str, Text]]) -> None:
     """Aligned columns, named by the keys of the first row."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in rows[0] if rows else ():
-        table.add_column(name, justify="right" if name in {"TOOK", "LASTED", "JOBS", "+MS"} else "left")
+        table.add_column(name, justify="right" if name in NUMBERS else "left")
     for row in rows:
         table.add_row(*row.values())
     out.print(table)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from sqlalchemy import Row
 
 from ringback.budgets import MICROS
@@ -72,6 +72,8 @@ class Group(Sums):
 
 class UsagePage(BaseModel):
     """A part of the groups, and the total of all of them. Days come newest first, names in their order."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     object: Literal["list"] = "list"
     group_by: By

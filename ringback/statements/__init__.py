@@ -8,6 +8,7 @@ only. Statements that lock several rows take them in id order.
     sessions    open, detach, resume, end; the epoch that fences
     places      how many sessions there are at once, and one more
     usage       what responses used, and what is left
+    tenants     what each may use
     items       what was said, and all that a rebuilt conversation takes in
     jobs        admit, claim, finish, retry, hand back, cancel: the life of one call
     deliveries  ready → sent → acked: the way back

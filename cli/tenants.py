@@ -1,0 +1,154 @@
+"""`ringback tenants`: what each tenant may use, straight in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.reading import AsJson, reading, refuse, writing
+from cli.tokens import named
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+app = typer.Typer(name="tenants", help="What each tenant may use.", no_args_is_help=True)
+
+DEFAULT, UNLIMITED = "default", "none"
+MAX_RETENTION_DAYS = 36_500
+LIMITS = {
+    "sessions": "SESSIONS",
+    "sessions_per_user": "A USER'S",
+    "tokens_per_day": "TOKENS A DAY",
+    "tokens_per_user_per_day": "A USER'S ",
+    "cost_per_day": "DOLLARS A DAY",
+    "cost_per_user_per_day": "A USER'S  ",
+}
+
+Name = Annotated[str, typer.Argument(help="The tenant's name.", metavar="TENANT")]
+
+
+def _limit(what: str) -> Any:
+    return typer.Option(help=f"{what}; a number, none, or default.", metavar="LIMIT")
+
+
+@app.command("list")
+def list_tenants(as_json: AsJson = False) -> None:
+    """List the tenants that have limits of their own, or an API key.
+
+    A dash stands for what the gateways' settings say.
+    """
+    from ringback.statements import tenants
+
+    with reading() as read:
+        rows = read(tenants.every())
+    if as_json:
+        return _print_json([_told(row) for row in rows])
+    if not rows:
+        typer.echo("There is no tenant with limits of its own. Set some with `ringback tenants set`.", err=True)
+        return None
+    return _print(rows)
+
+
+@app.command("show")
+def show_tenant(tenant: Name, as_json: AsJson = False) -> None:
+    """Show what one tenant may use, and how long what is over is kept."""
+    from ringback.statements import tenants
+
+    name = named("TENANT", tenant)
+    with reading() as read:
+        rows = read(tenants.one(name))
+    if not rows:
+        refuse(f"The tenant {name!r} has no limits of its own: the gateways' settings hold for it.")
+    if as_json:
+        return _print_json(_told(rows[0]))
+    return _print(rows)
+
+
+@app.command("set")
+def set_tenant(
+    tenant: Name,
+    sessions: Annotated[str | None, _limit("Sessions of the tenant at once")] = None,
+    sessions_per_user: Annotated[str | None, _limit("Sessions of each of its users at once")] = None,
+    tokens_per_day: Annotated[str | None, _limit("Tokens of the tenant on one day of UTC")] = None,
+    tokens_per_user_per_day: Annotated[str | None, _limit("Tokens of each of its users")] = None,
+    cost_per_day: Annotated[str | None, _limit("US dollars of the tenant on one day of UTC")] = None,
+    cost_per_user_per_day: Annotated[str | None, _limit("US dollars of each of its users")] = None,
+    retention_days: Annotated[
+        str | None, typer.Option(help="For how many days what is over is kept; or default.", metavar="DAYS")
+    ] = None,
+) -> None:
+    """Set what one tenant may use; what is not given stays as it is.
+
+    Gateways hold to it within seconds. `none` means no limit, `default` what the gateways' settings say.
+    """
+    from ringback.statements import tenants
+
+    name = named("TENANT", tenant)
+    given = {key: value for key, value in locals().items() if key in LIMITS and value is not None}
+    if not given and retention_days is None:
+        refuse("Give at least one limit, such as --sessions-per-user 20. See `ringback tenants set --help`.")
+    limits = _allowances({key: value for key, value in given.items() if value != DEFAULT})
+    with writing() as write:
+        if given:
+            write(tenants.allow(name, limits, set(given) - set(limits)))
+        if retention_days is not None:
+            write(tenants.keep_for(name, _days(retention_days)))
+        (row,) = write(tenants.one(name))
+    _print([row])
+
+
+def _allowances(given: dict[str, str]) -> dict[str, Any]:
+    """The limits as `tenants.allowances` has them; what is none ends the command."""
+    from pydantic import ValidationError
+
+    from ringback.allowances import Allowances
+
+    limits = {key: None if value == UNLIMITED else value for key, value in given.items()}
+    try:
+        return Allowances.model_validate(limits).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as problem:
+        key = str(problem.errors()[0]["loc"][0])
+        kind = "an amount such as 2.50" if key.startswith("cost") else "a whole number"
+        refuse(f"--{key.replace('_', '-')} must be {kind}, none or default, not {given[key]!r}.")
+
+
+def _days(text: str) -> int | None:
+    if text == DEFAULT:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_RETENTION_DAYS):
+        refuse(f"--retention-days must be a whole number up to {MAX_RETENTION_DAYS}, or default, not {text!r}.")
+    return int(text)
+
+
+def _told(row: Row[Any]) -> dict[str, Any]:
+    return {"tenant": row.tenant, "allowances": row.allowances or {}, "retention_days": row.retention_days}
+
+
+def _print_json(document: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(document))
+
+
+def _print(rows: Sequence[Row[Any]]) -> None:
+    from rich.text import Text
+
+    from cli import tables
+
+    def cell(allowances: dict[str, Any], key: str) -> Text:
+        text = "–" if key not in allowances else UNLIMITED if allowances[key] is None else f"{allowances[key]:,}"
+        return Text(text, no_wrap=True)
+
+    tables.print_rows(
+        tables.console(),
+        [
+            {
+                "TENANT": Text(tables.printable(row.tenant)),
+                **{title: cell(row.allowances or {}, key) for key, title in LIMITS.items()},
+                "KEPT FOR": Text("–" if row.retention_days is None else f"{row.retention_days:,} days", no_wrap=True),
+            }
+            for row in rows
+        ],
+    )
