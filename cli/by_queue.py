@@ -37,7 +37,7 @@ LOOK_SECONDS = 0.05
 LATE_SECONDS = 10.0
 """What a sweeper may take to see that the deadline has passed; then we wait no more."""
 END_REASON = "by_hand"
-COLUMNS = ("state", "result", "error", "cancel_reason", "progress", "finished_at")
+COLUMNS = ("id", "state", "result", "sealed_result", "error", "cancel_reason", "progress", "finished_at")
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +51,17 @@ def run_there(
         note: told each progress note that the tool reports.
     """
     stores = load(Stores)
+    discretion = stores.discretion
     seconds = admission.time_for(tool.timeout, tool.retries + 1)
     with _asked_to_stop() as stop, writing() as write, _session(write, user, claims) as (gateway_id, session_id):
         job_id = uuid4()
-        call = admission.NewJob(job_id, session_id, "call_by_hand", None, tool.name, arguments, tool)
-        write(admission.admit(call, gateway_id, 1))
+        asked = discretion.arguments(arguments, session_id, tool.manners.redact)
+        call = admission.NewJob(job_id, session_id, "call_by_hand", None, tool.name, asked.shown, tool)
+        write(admission.admit(call, gateway_id, 1, sealed=admission.Sealed(asked.sealed)))
         _publish(stores.redis_url, job_id, tool.queue)
         row = _finished(write, gateway_id, job_id, seconds, note, stop)
         if row is not None:
-            return job_id, from_row(**jobs.outcome_of(row))
+            return job_id, from_row(**jobs.outcome_of(discretion.whole(row, session_id)))
         write(jobs.cancel(job_id, DEFAULT_TENANT))
         return job_id, None
 

@@ -9,13 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID
 
 from gateway.bell import Bell
 from gateway.conversation.actions import RecordCall
 from gateway.store import Store
 from ringback.broker import TASK, make_app
+from ringback.discretion import Discretion, NoKey
+from ringback.outcomes import Outcome, failed
+from ringback.redaction import of_arguments
 from ringback.statements import admission
+from ringback.statements.admission import NewJob, Sealed
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +28,19 @@ PUBLISHERS = 4
 """Threads. One publish takes 0.4 ms; four carry thousands of calls a second, and a dead Redis stalls no loop."""
 
 
-class Dispatch:
-    """Admits calls of this gateway's sessions."""
+NOT_KEPT = "The function cannot be run here at the moment. Say so; do not call it again."
 
-    def __init__(self, store: Store, redis_url: str, gateway_id: str) -> None:
+
+class Dispatch:
+    """Admits calls of this gateway's sessions.
+
+    Args:
+        discretion: what of a call its row may show.
+    """
+
+    def __init__(self, store: Store, redis_url: str, gateway_id: str, discretion: Discretion | None = None) -> None:
         self._store = store
+        self.discretion = discretion or Discretion()
         self._gateway_id = gateway_id
         self._celery = make_app(redis_url)
         self.bell = Bell(redis_url)
@@ -35,8 +48,8 @@ class Dispatch:
 
     async def record(self, record: RecordCall, epoch: int) -> bool:
         """Commit the call's row. False: it is recorded already, or the session is no longer ours."""
-        statement = admission.admit(record.job, self._gateway_id, epoch, record.outcome)
-        return bool(await self._store.rows(statement))
+        job, outcome, sealed = self._as_its_row_shows_it(record)
+        return bool(await self._store.rows(admission.admit(job, self._gateway_id, epoch, outcome, sealed)))
 
     async def publish(self, job_id: UUID, queue: str) -> bool:
         """Hand the job's id to its queue. False: it was not taken, which is only lateness."""
@@ -51,6 +64,20 @@ class Dispatch:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._celery.close()
+
+    def _as_its_row_shows_it(self, record: RecordCall) -> tuple[NewJob, Outcome | None, Sealed]:
+        """Where it cannot be sealed, what would have to be is left out, and the call is not run."""
+        job, fields = record.job, record.job.tool.manners.redact if record.job.tool else ()
+        try:
+            asked = self.discretion.arguments(job.arguments, job.session_id, fields)
+            outcome, ending = record.outcome, None
+            if outcome is not None:
+                outcome, ending = self.discretion.outcome(outcome, job.session_id, fields)
+            return replace(job, arguments=asked.shown), outcome, Sealed(asked.sealed, ending)
+        except NoKey as problem:
+            log.error("job %s of tool %s is not run: %s", job.id, job.name, problem)
+            shown = self.discretion.redaction.data(job.arguments, of_arguments(fields))
+            return replace(job, arguments=shown), record.outcome or failed("not_kept", NOT_KEPT), Sealed()
 
     def _send(self, job_id: str, queue: str) -> None:
         self._celery.send_task(TASK, args=[job_id], queue=queue, ignore_result=True, retry=False)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from gateway.conversation.actions import Event
 from gateway.store import Store
+from ringback.redaction import Redaction
 from ringback.statements import items, sessions
 from ringback.statements.items import Message
 
@@ -33,10 +35,19 @@ class Journal:
 
     Args:
         epoch: tells the epoch in which the session is now.
+        redaction: what is not written down of what was said; it is kept nowhere else, either.
     """
 
-    def __init__(self, store: Store, session_id: UUID, gateway_id: str, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        session_id: UUID,
+        gateway_id: str,
+        epoch: Callable[[], int],
+        redaction: Redaction | None = None,
+    ) -> None:
         self._store = store
+        self._redaction = redaction or Redaction()
         self._session_id = session_id
         self._gateway_id = gateway_id
         self._epoch = epoch
@@ -84,7 +95,8 @@ class Journal:
     async def _write(self, batch: list[Message]) -> bool:
         """False where nothing was written: the session is another's, or in another epoch, which the next try names."""
         try:
-            rows = await self._store.rows(items.keep(self._session_id, self._gateway_id, self._epoch(), batch))
+            shown = [replace(message, content=self._redaction.data(message.content)) for message in batch]
+            rows = await self._store.rows(items.keep(self._session_id, self._gateway_id, self._epoch(), shown))
         except DataError:
             if len(batch) > 1:
                 return all([await self._write([message]) for message in batch])

@@ -11,13 +11,16 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
+from ringback.discretion import NoKey
 from ringback.jobs import Effect
 from ringback.manners import Manners
 from ringback.outcomes import Outcome
+from ringback.sealing import Unopenable
 from ringback.statements import jobs
 from workers.gating import Passed, PutOff
 from workers.station import Station
 from workers.store import count, first
+from workers.verdict import unreadable
 
 REGISTER_SECONDS = 1.0
 """How long a message waits for this process to be registered; then it is dropped, and published again soon."""
@@ -48,10 +51,12 @@ class Job:
     seconds: float
     needed: tuple[str, ...] = ()
     """Scopes that the tool asked for when the call was admitted; what this worker's code asks for comes on top."""
+    redact: tuple[str, ...] = ()
+    """Fields that its row must not show, as the tool asked for then; see `needed`."""
     is_probe: bool = False
     """Its end says whether a tool that was left alone works again."""
     answer: Outcome | None = None
-    """It is not to be run: this is its outcome, by the limits of the tool."""
+    """It is not to be run: this is its outcome, by the limits of the tool, or as nobody here can read it."""
 
 
 def claim(station: Station, job_id: UUID) -> Job | None:
@@ -76,7 +81,7 @@ def claim(station: Station, job_id: UUID) -> Job | None:
         logger.info("job %s is not to be had: a repeated or stale message, or one that comes too early", job_id)
         return None
     logger.info("job %s tool=%s attempt=%d: claimed", passed.row.id, passed.row.tool, passed.row.attempt)
-    return _job(passed)
+    return _job(station, passed)
 
 
 def give_up(station: Station, job_id: UUID, token: UUID) -> None:
@@ -102,8 +107,16 @@ def insist(station: Station, write: Callable[[], T]) -> T:
             sleep(INSIST_PAUSE_SECONDS)
 
 
-def _job(passed: Passed) -> Job:
-    row = passed.row
+def _job(station: Station, passed: Passed) -> Job:
+    row, manners, answer = passed.row, Manners.from_data(passed.row.manners), passed.answer
+    arguments = row.arguments
+    try:
+        arguments = station.discretion.whole_arguments(row, row.session_id)
+        if manners.redact and station.discretion.seals is None:
+            raise NoKey(f"tool {row.tool} asks for {', '.join(manners.redact)} to be redacted")
+    except (Unopenable, NoKey) as problem:
+        logger.error("job %s is not run: %s", row.id, problem)
+        answer = unreadable()
     return Job(
         id=row.id,
         token=row.token,
@@ -112,12 +125,13 @@ def _job(passed: Passed) -> Job:
         user=row.user_id,
         claims=row.claims,
         tool=row.tool,
-        arguments=row.arguments,
+        arguments=arguments,
         effect=Effect(row.effect),
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         seconds=min(row.timeout, float(row.seconds_left)),
-        needed=Manners.from_data(row.manners).scopes,
+        needed=manners.scopes,
+        redact=manners.redact,
         is_probe=passed.is_probe,
-        answer=passed.answer,
+        answer=answer,
     )

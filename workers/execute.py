@@ -138,7 +138,10 @@ def settle(station: Station, job: Job, verdict: Verdict) -> str:
 
 
 def _finish(station: Station, job: Job, outcome: Outcome) -> str:
-    statement = jobs.finish(job.id, job.token, outcome)
+    tool = station.tools.get(job.tool)
+    fields = {*job.redact, *(tool.announcement.manners.redact if tool else ())}
+    shown, sealed = station.discretion.outcome(outcome, job.session_id, fields)
+    statement = jobs.finish(job.id, job.token, shown, sealed)
     row = insist(station, lambda: first(station.store.outcomes, statement))
     if row is None:
         fenced = station.running.count_fenced()
@@ -150,7 +153,8 @@ def _finish(station: Station, job: Job, outcome: Outcome) -> str:
 
 
 def _give_back(station: Station, job: Job, again: Again) -> bool:
-    statement = jobs.retry(job.id, job.token, again.error, again.backoff)
+    error = {name: station.discretion.text(text) for name, text in again.error.items()}
+    statement = jobs.retry(job.id, job.token, error, again.backoff)
     try:
         return insist(station, lambda: count(station.store.outcomes, statement)) > 0
     except SQLAlchemyError as problem:
@@ -168,7 +172,7 @@ def _call(station: Station, job: Job, cancelled: Event) -> Call:
         attempt=job.attempt,
         deadline=datetime.now(UTC) + timedelta(seconds=job.seconds),
         arguments=job.arguments,
-        _report=lambda note: station.notes.note(job.id, job.token, note),
+        _report=lambda note: station.notes.note(job.id, job.token, station.discretion.text(str(note))),
         _cancelled=cancelled,
     )
 

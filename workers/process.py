@@ -23,7 +23,7 @@ from workers.asked import EndAsked
 from workers.canary import Canary
 from workers.lease import FENCED_EXIT
 from workers.leaving import LOOK_SECONDS, Leaving
-from workers.registry import load_tools, queues_of
+from workers.registry import load_tools, queues_of, refuse_without_key
 from workers.settings import WorkerSettings
 from workers.station import Station
 from workers.sweeper import Publisher
@@ -62,6 +62,7 @@ class WorkerProcess:
         if here not in sys.path:
             sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`
         tools = load_tools(settings.tool_modules, settings.tool_files)
+        refuse_without_key(tools.values(), settings.discretion)
         self._prepared = settings, tools
         self._asked = EndAsked()
         self.consume(settings.queues or queues_of(tools.values()))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from traceback import extract_tb
 from types import ModuleType
 
+from ringback.discretion import Discretion, NoKey
 from ringback.errors import ConfigurationError, DeclarationError
 from ringback.tools import Tool
 from workers.elsewhere.loading import load
@@ -41,6 +42,14 @@ def load_tools(names: Iterable[str], files: Iterable[str] = ()) -> dict[str, Too
 def queues_of(tools: Iterable[Tool]) -> list[str]:
     """Every queue that these tools name, in order."""
     return sorted({tool.announcement.queue for tool in tools})
+
+
+def refuse_without_key(tools: Iterable[Tool], discretion: Discretion) -> None:
+    """NoKey, a ConfigurationError, where a tool asks for something to be redacted that could not be kept sealed."""
+    for tool in tools:
+        redact = tool.announcement.manners.redact
+        if redact and discretion.seals is None:
+            raise NoKey(f"tool {tool.announcement.name} asks for {', '.join(redact)} to be redacted")
 
 
 def served_on(tools: Iterable[Tool], queues: Iterable[str]) -> list[Tool]:

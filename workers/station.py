@@ -52,6 +52,7 @@ class Station:
     ) -> None:
         self.tools = tools
         self._queues = tuple(queues)
+        self.discretion = settings.discretion
         self.store = Store(settings.database_url, settings.database_connections)
         self.bell = Bell(settings.redis_url)
         self.running = Running()

@@ -118,6 +118,11 @@ def not_allowed(tool: str) -> Outcome:
     )
 
 
+def unreadable() -> Outcome:
+    """What was asked is sealed, and no key of this worker opens it; or what it returns could not be sealed."""
+    return failed("unreadable", "The function cannot be run here at the moment. Say so; do not call it again.")
+
+
 def busy(tool: str, seconds: float) -> Outcome:
     """So many calls of the tool wait that nobody would wait for this one's turn, in so many seconds."""
     return failed(

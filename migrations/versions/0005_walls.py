@@ -1,4 +1,7 @@
-"""A second wall between tenants: what the API reads it reads as a role that sees the rows of one tenant alone."""
+"""A second wall between tenants: what the API reads it reads as a role that sees the rows of one tenant alone.
+
+And what is sealed beside a row goes with the conversation that may ask for it.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +67,71 @@ NO_RIGHT = (
     f'server run: CREATE ROLE {ROLE} NOLOGIN; GRANT {ROLE} TO "{{user}}"; and migrate again'
 )
 
+# What is over is looked for by tenant, and a user's by name.
+INDEXES = """
+CREATE INDEX ix_sessions_over ON sessions (tenant, ended_at) WHERE state = 'ended';
+CREATE INDEX ix_sessions_tenant_user_id ON sessions (tenant, user_id);
+CREATE INDEX ix_jobs_sealed ON jobs (created_at) WHERE sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL;
+"""
+
+# An answer that no conversation can hear any more is for the history, which shows what may be shown.
+SEALS = """
+CREATE FUNCTION jobs_drop_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.sealed_arguments := NULL;
+    NEW.sealed_result := NULL;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER jobs_drop_sealed BEFORE UPDATE ON jobs
+    FOR EACH ROW WHEN (NEW.delivery = 'history_only') EXECUTE FUNCTION jobs_drop_sealed();
+
+CREATE FUNCTION sessions_drop_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE jobs SET sealed_arguments = NULL, sealed_result = NULL
+    WHERE session_id = NEW.id AND (sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL)
+      AND delivery IN ('sent', 'acked', 'replayed');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER sessions_drop_sealed AFTER UPDATE OF state ON sessions
+    FOR EACH ROW WHEN (NEW.state = 'ended' AND OLD.state <> 'ended') EXECUTE FUNCTION sessions_drop_sealed();
+"""
+
+# As in 0003, and what is sealed is copied as well: it opens anywhere in its session.
+JOINING = """
+CREATE OR REPLACE FUNCTION jobs_join() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    first jobs%ROWTYPE;
+BEGIN
+    SELECT coalesce(joined_to, id) INTO NEW.joined_to FROM jobs
+    WHERE id = NEW.joined_to AND session_id = NEW.session_id;
+    SELECT * INTO first FROM jobs WHERE id = NEW.joined_to FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'job % joins no job of its session', NEW.id USING ERRCODE = 'check_violation';
+    END IF;
+    NEW.deadline_at := first.deadline_at + interval '5 seconds';
+    IF first.finished_at IS NOT NULL THEN
+        NEW.state := first.state;
+        NEW.result := first.result;
+{copied}        NEW.error := first.error;
+        NEW.cancel_reason := first.cancel_reason;
+        NEW.finished_at := clock_timestamp();
+        NEW.delivery := 'ready';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE FUNCTION jobs_end_joined() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE jobs SET state = NEW.state, result = NEW.result, error = NEW.error, cancel_reason = NEW.cancel_reason,
+                    {passed_on}finished_at = NEW.finished_at, delivery = NEW.delivery
+    WHERE joined_to = NEW.id AND state = 'pending';
+    RETURN NULL;
+END $$;
+"""
+SEALED = {
+    "copied": "        NEW.sealed_result := first.sealed_result;\n",
+    "passed_on": "sealed_result = NEW.sealed_result, ",
+}
+
 
 def upgrade() -> None:
     user = op.get_bind().exec_driver_sql("SELECT current_user").scalar_one()
@@ -78,12 +146,18 @@ def upgrade() -> None:
         op.execute(
             f"CREATE POLICY one_tenant ON {table} TO {ROLE} USING (tenant = current_setting('ringback.tenant', true))"
         )
+    for statements in (INDEXES, SEALS, JOINING.format(**SEALED)):
+        op.execute(statements)
     for table, columns in READABLE.items():
         op.execute(f"GRANT SELECT {f'({columns}) ' if columns else ''}ON {table} TO {ROLE}")
 
 
 def downgrade() -> None:
     """The role stays: other databases of the server may use it."""
+    op.execute(JOINING.format(copied="", passed_on=""))
+    op.execute("DROP TRIGGER jobs_drop_sealed ON jobs; DROP TRIGGER sessions_drop_sealed ON sessions")
+    op.execute("DROP FUNCTION jobs_drop_sealed, sessions_drop_sealed")
+    op.execute("DROP INDEX ix_sessions_over, ix_sessions_tenant_user_id, ix_jobs_sealed")
     for table in EVERY_TABLE:
         op.execute(f"REVOKE ALL ON {table} FROM {ROLE}")
         op.execute(f"DROP POLICY one_tenant ON {table}")

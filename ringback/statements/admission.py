@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Uuid, func, literal, null, select
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Uuid, func, literal, null, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -52,7 +52,17 @@ def time_for(timeout: Any, attempts: Any) -> Any:
     return QUEUE_WAIT_SECONDS + timeout * attempts
 
 
-def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = None) -> ReturningInsert[Any]:
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What is written beside arguments and outcome where those show less than the whole (`ringback.discretion`)."""
+
+    arguments: bytes | None = None
+    result: bytes | None = None
+
+
+def admit(
+    job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = None, sealed: Sealed = Sealed()
+) -> ReturningInsert[Any]:
     """Record a call, once, for a session that this gateway owns in this epoch.
 
     0 rows: the call is recorded already, or the session has moved on. With an `outcome` the job is born finished
@@ -76,6 +86,8 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
         "tool": literal(job.name),
         "queue": literal(job.tool.queue if job.tool else ""),
         "arguments": literal(job.arguments, JSONB),
+        "sealed_arguments": literal(sealed.arguments, LargeBinary),
+        "sealed_result": literal(sealed.result, LargeBinary),
         "manners": literal(job.tool.manners.as_data() if job.tool else {}, JSONB),
         "effect": literal(str(job.tool.effect) if job.tool else "pure"),
         "timeout": literal(timeout),

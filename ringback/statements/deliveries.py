@@ -18,7 +18,7 @@ TAKE_AT_ONCE = 32
 """Answers taken in one statement; a session has few, and the rest come with the next look."""
 _ANSWER = (
     *(jobs.c.id, jobs.c.call_id, jobs.c.tool),
-    *(jobs.c.state, jobs.c.result, jobs.c.error, jobs.c.cancel_reason),
+    *(jobs.c.state, jobs.c.result, jobs.c.sealed_result, jobs.c.error, jobs.c.cancel_reason),
 )
 
 

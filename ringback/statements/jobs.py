@@ -49,6 +49,7 @@ def claim(job_id: UUID, worker_id: str, token: UUID | None = None, gated: Collec
             jobs.c.token,
             jobs.c.tool,
             jobs.c.arguments,
+            jobs.c.sealed_arguments,
             jobs.c.attempt,
             _attempts().label("max_attempts"),
             jobs.c.call_id,
@@ -99,12 +100,16 @@ def begin_effect(job_id: UUID, token: UUID) -> Update:
     )
 
 
-def finish(job_id: UUID, token: UUID, outcome: Outcome) -> ReturningUpdate[Any]:
-    """Write the outcome, once. 0 rows: the token is stale, the job is somebody else's or over."""
+def finish(job_id: UUID, token: UUID, outcome: Outcome, sealed_result: bytes | None = None) -> ReturningUpdate[Any]:
+    """Write the outcome, once. 0 rows: the token is stale, the job is somebody else's or over.
+
+    Args:
+        sealed_result: the whole of it, where `outcome` shows less (`ringback.discretion`).
+    """
     return (
         update(jobs)
         .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
-        .values(**_finished(outcome), delivery=deliverable())
+        .values(**_finished(outcome), sealed_result=sealed_result, delivery=deliverable())
         .returning(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
     )
 

@@ -27,6 +27,9 @@ from ringback.tables.columns import metadata, one_of, tenant, time
 RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
 """Jobs that tell how long a call of their queue takes; word for word, for that is how an index is recognised."""
 
+SEALED = "sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL"
+"""Jobs with something sealed, for the same reason word for word."""
+
 sessions = Table(
     "sessions",
     metadata,
@@ -71,6 +74,8 @@ sessions = Table(
     Index(None, "resume_hash", unique=True, postgresql_where=text("resume_hash IS NOT NULL")),
     Index("ix_sessions_live_of_user", "tenant", "user_id", postgresql_where=text("state <> 'ended'")),
     Index("ix_sessions_live_by_credential", "credential", postgresql_where=text("state <> 'ended'")),
+    Index("ix_sessions_over", "tenant", "ended_at", postgresql_where=text("state = 'ended'")),
+    Index(None, "tenant", "user_id"),
     Index("ix_sessions_detached", "resume_until", postgresql_where=text("state = 'detached'")),
 )
 
@@ -110,8 +115,8 @@ jobs = Table(
     Column("queue", Text, nullable=False),
     # The model's own text where it is no JSON object: the history keeps what was really asked.
     Column("arguments", JSONB, nullable=False),
-    # What was taken out of `arguments` and `result` before they were written (`ringback.redaction`), encrypted: for
-    # whoever runs the call, and for the conversation that asked; gone once both have had it.
+    # What was asked, and how it ended, whole and encrypted, where `arguments`, `result` or `error` show less of it
+    # (`ringback.discretion`): for whoever runs the call, and for the conversation that asked; gone when that is over.
     Column("sealed_arguments", LargeBinary),
     Column("sealed_result", LargeBinary),
     Column("effect", Text, nullable=False),
@@ -177,6 +182,7 @@ jobs = Table(
     Index("ix_jobs_put_off", "tool", "created_at", "id", postgresql_where=text("state = 'pending' AND put_off")),
     Index("ix_jobs_joined", "joined_to", postgresql_where=text("joined_to IS NOT NULL")),
     Index("ix_jobs_to_notify", "notify_after", postgresql_where=text("notify_after IS NOT NULL")),
+    Index("ix_jobs_sealed", "created_at", postgresql_where=text(SEALED)),
     Index("ix_jobs_ran_in_queue", "queue", "finished_at", postgresql_where=text(RAN)),
     Index(None, "tenant", "created_at", "id"),
 )
