@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 By = Annotated[str, typer.Option("--group-by", "--by", help="Summed up by day, user, agent or model.", metavar="WHAT")]
 Day = Annotated[str | None, typer.Option("--from", help="Of this day on; 30 days unless given.", metavar="YYYY-MM-DD")]
-LastDay = Annotated[
-    str | None, typer.Option("--from", help="Up to this day; today unless given.", metavar="YYYY-MM-DD")
-]
+LastDay = Annotated[str | None, typer.Option("--to", help="Up to this day; today unless given.", metavar="YYYY-MM-DD")]
 
 
 def usage(
