@@ -10,8 +10,9 @@ PostgreSQL refuses to run as root. Then both run as `nobody`, and where the inst
 account's reach (a virtual environment under /root) they are copied beside the data, 20 MB, for as long as we run.
 
 In the folder: `postgres/` and `valkey/` (the data, owned by the account that serves them), a log each, and a
-lock, for one folder has one user. PostgreSQL listens on a Unix socket only, Valkey on loopback behind a password
-that changes with each start. One is started after the other: Valkey takes so little that threads gain nothing.
+lock, for one folder has one user. PostgreSQL listens on a Unix socket only, Valkey on loopback behind passwords
+that change with each start; our processes are a user there who may do what they need and nothing else. One is started
+after the other: Valkey takes so little that threads gain nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from urllib.parse import quote
 
 from cli.processes import Process, ProcessError, ProcessGroup, free_port
 from ringback.errors import ConfigurationError
+from ringback.keyspace import USER, USER_RULES
 
 POSTGRES_MAJOR = 18  # the newest that the wheel holds; data of another version is refused by PostgreSQL itself
 MAX_CONNECTIONS = 200  # two gateways, a few workers and a test run's pools; a slot costs 20 KB
@@ -42,6 +44,7 @@ LEFTOVER_SECONDS = 10  # a server that outlived its command gets this long to wr
 SOCKET_PATH_LIMIT = 103  # bytes; macOS' limit, Linux has 107
 POSTGRES_PORT = 5432  # names the socket; given everywhere, because PGPORT may say something else
 SOCKET_NAME = f".s.PGSQL.{POSTGRES_PORT}"
+KEEPER = "keeper"
 UNPRIVILEGED = "nobody"  # exists on every Linux and macOS; nothing is left behind by using it
 
 
@@ -55,6 +58,8 @@ class Servers:
     database_url: str
     redis_url: str
     processes: ProcessGroup
+    keeper_redis_url: str = ""
+    """Of a user who may do everything: to look into Redis, and to empty it."""
 
 
 def default_folder() -> Path:
@@ -81,10 +86,10 @@ def embedded_servers(folder: Path | None = None, *, durable: bool = True) -> Ite
         with _sole_use(home):
             _end_leftovers(home)
             stack = _Stack(group, home, account, durable)
-            redis_url = stack.start_valkey(valkey_binary)
+            redis_url, keeper_redis_url = stack.start_valkey(valkey_binary)
             database_url = stack.start_postgres(postgres_package)
             try:
-                yield Servers(database_url, redis_url, group)
+                yield Servers(database_url, redis_url, group, keeper_redis_url)
             finally:
                 group.stop()  # before the lock goes
 
@@ -128,22 +133,23 @@ class _Stack:
         )
         return f"postgresql+psycopg://ringback@/postgres?host={quote(str(sockets))}&port={POSTGRES_PORT}"
 
-    def start_valkey(self, binary: Path) -> str:
-        """On a port that was free a moment ago; the next one if somebody was faster."""
+    def start_valkey(self, binary: Path) -> tuple[str, str]:
+        """On a port that was free a moment ago; the next one if somebody was faster. The URLs of its two users."""
         data = self.home / "valkey"
         data.mkdir(mode=0o700, exist_ok=True)
-        password = secrets.token_urlsafe()
+        passwords = {USER: secrets.token_urlsafe(), KEEPER: secrets.token_urlsafe()}
         argv = [self._in_reach(binary), data / "valkey.conf"]
         for attempt in range(PORT_ATTEMPTS):
             port = free_port()
-            self._configure_valkey(data, port, password)
+            self._configure_valkey(data, port, passwords)
             try:
                 self._start("valkey", argv, re.compile("Ready to accept connections"), signal.SIGTERM)
                 break
             except ProcessError as error:
                 if "Address already in use" not in str(error) or attempt == PORT_ATTEMPTS - 1:
                     raise
-        return f"redis://:{password}@127.0.0.1:{port}/0"
+        ours, keeper = (f"redis://{user}:{password}@127.0.0.1:{port}/0" for user, password in passwords.items())
+        return ours, keeper
 
     def _create_cluster(self, initdb: Path, fresh: Path) -> None:
         fresh.mkdir(mode=0o700)
@@ -164,7 +170,7 @@ class _Stack:
         log, in_utc = self.home / "initdb.log", {"TZ": "UTC"}  # else initdb tries every time zone there is
         self.group.run(Process("initdb", argv, env=in_utc, log=log, account=self.account))
 
-    def _configure_valkey(self, data: Path, port: int, password: str) -> None:
+    def _configure_valkey(self, data: Path, port: int, passwords: dict[str, str]) -> None:
         """In a file, because every account of the machine can read a command line."""
         config = data / "valkey.conf"
         config.touch(mode=0o600)
@@ -172,7 +178,9 @@ class _Stack:
             f"""bind 127.0.0.1
 port {port}
 protected-mode yes
-requirepass {password}
+user default off
+user {USER} on >{passwords[USER]} {USER_RULES}
+user {KEEPER} on >{passwords[KEEPER]} ~* &* +@all
 dir "{data}"
 pidfile "{data / "valkey.pid"}"
 save ""

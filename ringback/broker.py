@@ -10,6 +10,8 @@ from typing import Any
 
 from celery import Celery
 
+from ringback.keyspace import KEY_PREFIX
+
 TASK = "ringback.run_job"
 
 PUBLISH_TIMEOUT = 0.5
@@ -61,7 +63,9 @@ def make_app(redis_url: str, *, socket_timeout: float = PUBLISH_TIMEOUT) -> Cele
     """
     app = Celery("ringback", broker=redis_url, set_as_current=False)
     app.conf.update(SETTINGS)
+    app.conf.broker_transport = "ringback.carrier:Transport"
     app.conf.broker_transport_options = {
+        "global_keyprefix": KEY_PREFIX,
         "socket_timeout": socket_timeout,
         "socket_connect_timeout": min(socket_timeout, 2.0),
         "socket_keepalive": True,

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.embedded import Servers, embedded_servers
-from tests.servers import in_dialect, own_database, own_redis_db, postgres_container, redis_container
+from tests.servers import OUR_USERS, in_dialect, own_database, own_redis_db, postgres_container, redis_container
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def embedded() -> Iterator[Servers]:
     """Asked for only by the two fixtures below: a test that pulls plugs starts its own `embedded_servers`."""
     with embedded_servers(durable=False) as servers:
+        OUR_USERS[servers.keeper_redis_url] = servers.redis_url
         yield servers
 
 
@@ -65,7 +66,7 @@ def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
         with redis_container() as url:
             yield url
     else:
-        yield request.getfixturevalue("embedded").redis_url
+        yield request.getfixturevalue("embedded").keeper_redis_url
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from websockets.asyncio.client import connect
 from cli.processes import Process, ProcessGroup, free_port
 from cli.stack import agents_folder, our
 from tests.caller import PATIENCE, Caller, Event, message, spoken
+from tests.servers import as_ours
 from tests.simulated import Simulated
 
 __all__ = ["PATIENCE", "Caller", "Event", "eventually", "message", "running_line", "spoken"]
@@ -161,7 +162,7 @@ def running_line(
     with ProcessGroup() as group:
         second_url = f"http://127.0.0.1:{free_port()}" if gateways > 1 else ""
         line = Line(f"http://127.0.0.1:{free_port()}", database, logs, group, second_url)
-        env = {"DATABASE_URL": database, "REDIS_URL": redis, "PYTHONPATH": str(ROOT), **(settings or {})}
+        env = {"DATABASE_URL": database, "REDIS_URL": as_ours(redis), "PYTHONPATH": str(ROOT), **(settings or {})}
         env["RINGBACK_TOOL_MODULES"] = tools or "workers.tools"
         upstream = upstream or _start_simulator(line, scenario)
         with ThreadPoolExecutor(2) as threads:  # most of a start is Python importing things

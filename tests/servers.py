@@ -16,6 +16,16 @@ from sqlalchemy.engine import make_url
 POSTGRES_IMAGE = os.environ.get("RINGBACK_TEST_POSTGRES_IMAGE", "postgres:17")
 REDIS_IMAGE = os.environ.get("RINGBACK_TEST_REDIS_IMAGE", "redis:7")
 LOGICAL_DATABASES = 16  # what Redis and Valkey have unless configured; 0 is left to the person who owns the server
+OUR_USERS: dict[str, str] = {}
+"""Of a Redis' keeper, whom the tests are, to the user whom our processes are there: the URL without its database."""
+
+
+def as_ours(redis_url: str) -> str:
+    """The same logical database, as our processes enter it; on a server of somebody else's it is their own user."""
+    for keeper, ours in OUR_USERS.items():
+        if urlsplit(keeper).netloc == urlsplit(redis_url).netloc:
+            return urlsplit(redis_url)._replace(netloc=urlsplit(ours).netloc).geturl()
+    return redis_url
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 
 import kombu
 
+from ringback.keyspace import KEY_PREFIX
 from workers.consuming import CANARY
 from workers.hearing import DEAF_SECONDS, LOOK_SECONDS, SEND_SECONDS, Hearing
 
@@ -24,7 +25,12 @@ EXPIRE_MS = 10_000
 """Longer than DEAF_SECONDS, and as much as a worker that was killed leaves behind for."""
 SOCKET_SECONDS = 0.5
 """For anything Redis does here; one that takes longer is not there, and the worker is not to blame."""
-TRANSPORT = {"socket_timeout": SOCKET_SECONDS, "socket_connect_timeout": SOCKET_SECONDS, "max_retries": 0}
+TRANSPORT = {
+    "global_keyprefix": KEY_PREFIX,
+    "socket_timeout": SOCKET_SECONDS,
+    "socket_connect_timeout": SOCKET_SECONDS,
+    "max_retries": 0,
+}
 
 logger = logging.getLogger(__name__)
 _kombu: Any = kombu  # typed in part

@@ -75,7 +75,7 @@ class Ours:
 
 def measure(servers: Servers, folder: Path, tasks: int, kills: int) -> list[Figure]:
     """Both at the same time, on the same two servers."""
-    redis_url = servers.redis_url.rpartition("/")[0]
+    redis_url = servers.keeper_redis_url.rpartition("/")[0]
     with own_database(servers.database_url, "control") as database:
         upgrade(database)
         ours_on = Servers(database, f"{redis_url}/1", servers.processes)

@@ -82,7 +82,7 @@ def _claimed_after(site: Site, backlog: int, rounds: int, *, flush: bool) -> tup
         waiting += site.desk.ask(nothing, backlog - len(waiting))
         began = site.desk.now()
         if flush:
-            with redis.Redis.from_url(site.servers.redis_url) as client:
+            with redis.Redis.from_url(site.servers.keeper_redis_url) as client:
                 client.flushall()
         site.open(gate)
         more, none = _since(site, began, waiting)
@@ -114,7 +114,7 @@ async def _asked_without_postgres(site: Site, sessions: int, seconds: float) -> 
 
 
 def _redis_answers(site: Site) -> bool:
-    with suppress(redis.RedisError), redis.Redis.from_url(site.servers.redis_url) as client:
+    with suppress(redis.RedisError), redis.Redis.from_url(site.servers.keeper_redis_url) as client:
         return bool(client.ping())
     return False
 

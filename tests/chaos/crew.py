@@ -142,7 +142,7 @@ class Crew:
             httpx.get(f"http://127.0.0.1:{self.upstream_port}/{path}", params=query, timeout=2)
 
     def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(self.servers.redis_url, socket_timeout=1, socket_connect_timeout=1)
+        return redis.Redis.from_url(self.servers.keeper_redis_url, socket_timeout=1, socket_connect_timeout=1)
 
     def calm(self) -> None:
         """No more faults: those under way end now."""

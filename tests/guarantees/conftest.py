@@ -13,7 +13,7 @@ from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import Bakery, Pair, open_pair
 from tests.guarantees.toolbox.yard import Yard, open_yard
 from tests.line import redis_number, running_line
-from tests.servers import own_database, own_redis_db
+from tests.servers import OUR_USERS, own_database, own_redis_db
 
 FIRST_REDIS = 10
 
@@ -45,6 +45,7 @@ def yard(database: str, redis_db: str, tmp_path: Path) -> Iterator[Yard]:
 def plugs() -> Iterator[Servers]:
     """A Postgres and a Redis of our own, to be killed, stopped and started again; in order between two tests."""
     with embedded_servers(durable=False) as servers:
+        OUR_USERS[servers.keeper_redis_url] = servers.redis_url
         yield servers
 
 
@@ -53,7 +54,7 @@ def pulled(plugs: Servers, tmp_path: Path) -> Iterator[Yard]:
     """A yard on servers whose plugs may be pulled."""
     with own_database(plugs.database_url, "ringback_pulled") as database:
         upgrade(database)
-        with open_yard(database, plugs.redis_url, tmp_path) as yard:
+        with open_yard(database, plugs.keeper_redis_url, tmp_path) as yard:
             yard.redis.flushdb()
             yield yard
 

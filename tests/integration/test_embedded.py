@@ -63,7 +63,7 @@ def ask_postgres(servers: Servers, statement: str) -> object:
 
 
 def ask_valkey(servers: Servers, *command: str) -> object:
-    with redis.Redis.from_url(servers.redis_url, decode_responses=True) as client:
+    with redis.Redis.from_url(servers.keeper_redis_url, decode_responses=True) as client:
         return client.execute_command(*command)
 
 
@@ -111,7 +111,7 @@ def test_the_urls_work_as_they_are_in_sqlalchemy_and_in_kombu(folder: Path) -> N
         with engine.connect() as connection:
             assert connection.execute(text("SELECT 'ü' COLLATE \"C\"")).scalar() == "ü"
         engine.dispose()
-        with Connection(servers.redis_url) as broker:  # type: ignore[no-untyped-call]
+        with Connection(servers.keeper_redis_url) as broker:  # type: ignore[no-untyped-call]
             queue = broker.SimpleQueue("letters")
             queue.put("hello")
             message = queue.get(timeout=PATIENCE_SECONDS)
@@ -221,7 +221,7 @@ STARTER = """
     from cli.embedded import embedded_servers
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with embedded_servers(Path(sys.argv[1]) if sys.argv[1:] else None, durable=False) as servers:
-        print(servers.database_url, servers.redis_url, flush=True)
+        print(servers.database_url, servers.redis_url, servers.keeper_redis_url, flush=True)
         signal.pause()
 """
 
@@ -233,8 +233,8 @@ def another_process(temporary: Path, *words: str | Path) -> Iterator[tuple[subpr
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
-        database_url, redis_url = process.stdout.readline().split()
-        yield process, Servers(database_url, redis_url, ProcessGroup())
+        database_url, redis_url, keeper = process.stdout.readline().split()
+        yield process, Servers(database_url, redis_url, ProcessGroup(), keeper)
         process.kill()
 
 

@@ -67,10 +67,10 @@ def test_a_keeper_publishes_what_is_due_and_sets_the_marker(line: Line) -> None:
     async def scene() -> None:
         async with sweeping(line, line.redis_url):
             due(line)
-            await until(lambda: line.redis.llen("errands") == 1, "the message")
+            await until(lambda: line.redis.llen("ringback:errands") == 1, "the message")
             await until(lambda: line.redis.ttl(MARKER) == -1, "the marker")
             line.redis.flushdb()
-            await until(lambda: line.redis.llen("errands") == 1, "the message again")
+            await until(lambda: line.redis.llen("ringback:errands") == 1, "the message again")
 
     asyncio.run(scene())
 
@@ -103,6 +103,6 @@ def test_a_redis_that_says_nothing_holds_no_loop_up_and_lets_no_pause_grow(line:
                 await goes_round()
                 assert line.job(job_id).publish_count <= 1
                 proxy.heal()
-                await until(lambda: line.redis.llen("errands") >= 1, "the message")
+                await until(lambda: line.redis.llen("ringback:errands") >= 1, "the message")
 
     asyncio.run(scene())

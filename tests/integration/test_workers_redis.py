@@ -14,7 +14,7 @@ from cli.embedded import Servers, embedded_servers
 from ringback.sweeping import MARKER
 from tests.integration.toolbox.line import CELERY, PATIENCE, Line, eventually
 from tests.proxy import before_redis
-from tests.servers import own_database
+from tests.servers import OUR_USERS, own_database
 from workers.canary import Canary
 
 pytestmark = pytest.mark.long
@@ -39,13 +39,14 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 def plugs() -> Iterator[Servers]:
     """Servers of this module's own, to be pulled."""
     with embedded_servers(durable=False) as servers:
+        OUR_USERS[servers.keeper_redis_url] = servers.redis_url
         yield servers
 
 
 @pytest.fixture
 def plugged(plugs: Servers, migrated_template_of_plugs: str) -> Iterator[Line]:
     with own_database(plugs.database_url, "ringback_test", migrated_template_of_plugs) as database:
-        line = Line(database, plugs.redis_url)
+        line = Line(database, plugs.keeper_redis_url)
         yield line
         line.close()
 
@@ -77,7 +78,7 @@ def test_a_redis_that_forgot_everything_gets_the_whole_backlog_again(line: Line)
         eventually(lambda: line.redis.exists(MARKER) and line.redis.ttl(MARKER) == -1, "the marker to stay")
         jobs = backlog(line, BACKLOG)
         line.redis.flushdb()
-        eventually(lambda: line.redis.llen("errands") >= BACKLOG, "everything to be published again")
+        eventually(lambda: line.redis.llen("ringback:errands") >= BACKLOG, "everything to be published again")
         with line.worker():
             eventually(lambda: states(line, jobs) == {"succeeded"}, "all of it to be done")
         assert {line.job(job_id).attempt for job_id in jobs} == {1}
@@ -134,7 +135,7 @@ def test_a_worker_that_is_gone_leaves_nothing_of_its_canary_in_redis(line: Line,
         worker.kill()
         worker.wait()
     eventually(lambda: not canaries(line), "the last one to expire")
-    held: dict[Any, Any] = line.redis.hgetall("unacked")
+    held: dict[Any, Any] = line.redis.hgetall("ringback:unacked")
     assert not any("canary" in str(message) for message in held.values())
 
 
@@ -147,8 +148,8 @@ def test_a_canary_expires_by_itself_and_binds_nothing(line: Line) -> None:
     canary = Canary(lambda _: None)
     assert canary.send(line.redis_url)
     assert canary.send(line.redis_url)
-    assert line.redis.keys("*") == [canary.queue]
-    assert 0 < line.redis.pttl(canary.queue) <= 10_000
+    assert line.redis.keys("*") == [f"ringback:{canary.queue}"]
+    assert 0 < line.redis.pttl(f"ringback:{canary.queue}") <= 10_000
     assert not canary.send("redis://127.0.0.1:1/0")
 
 

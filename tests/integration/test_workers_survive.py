@@ -104,6 +104,6 @@ def test_garbage_in_the_queue_leaves_the_worker_alive(line: Line, argv: tuple[st
         for message in GARBAGE.values():
             line.celery.send_task(TASK, queue="errands", retry=False, **message)
         line.celery.send_task("no.such.task", args=["x"], queue="errands", retry=False)
-        eventually(lambda: line.redis.llen("errands") == 0, "the garbage to be consumed")
+        eventually(lambda: line.redis.llen("ringback:errands") == 0, "the garbage to be consumed")
         assert line.finished(line.ask("echo", text="still here")).state == "succeeded"
         assert worker.poll() is None

@@ -26,6 +26,7 @@ from ringback.statements import admission
 from ringback.tables import job_events, jobs
 from tests.guarantees.toolbox import FOLDER, GO, trade
 from tests.integration.toolbox.line import GATEWAY, Line, eventually
+from tests.servers import as_ours
 
 ROOT = Path(__file__).parents[3]
 READY = re.compile(r"ready\.$")
@@ -81,7 +82,7 @@ class Yard(Line):
     def environment(self) -> dict[str, str]:
         return {
             "DATABASE_URL": self.database,
-            "REDIS_URL": self.redis_url,
+            "REDIS_URL": as_ours(self.redis_url),
             "RINGBACK_TOOL_MODULES": trade.__name__,
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "ignore",

@@ -27,6 +27,7 @@ from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tools import Tool
 from tests.integration.toolbox import errands, limited
+from tests.servers import as_ours
 
 ROOT = Path(__file__).parents[3]
 GATEWAY = "gateway-of-the-test"
@@ -166,7 +167,7 @@ class Line:
     def environment(self) -> dict[str, str]:
         return {
             "DATABASE_URL": self.database,
-            "REDIS_URL": self.redis_url,
+            "REDIS_URL": as_ours(self.redis_url),
             "RINGBACK_TOOL_MODULES": "tests.integration.toolbox.errands",
             "PYTHONPATH": str(ROOT),
         }
