@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 from uuid import UUID
 
@@ -27,7 +26,7 @@ from gateway.store import Store
 from ringback.agents import Agent
 from ringback.allowances import Allowances
 from ringback.budgets import Budget, Used, budgets, costs_count
-from ringback.prices import Prices, Usage, load_prices
+from ringback.prices import Prices, Usage
 from ringback.statements import places
 from ringback.statements import usage as statements
 from ringback.statements.places import Limits
@@ -255,16 +254,6 @@ class Account:
 
     async def _why_spent(self) -> str | None:
         return await self._purse.why_spent(self._session_id, self._caller, self._agent)
-
-
-def price_table(own: Path | None) -> Prices:
-    """The shipped prices, and over them those of a file of one's own.
-
-    Raises:
-        ConfigurationError: the file cannot be used; the text says why.
-    """
-    shipped = load_prices(Path(__file__).with_name("prices.toml"))
-    return shipped if own is None else shipped.under(load_prices(own))
 
 
 def clean(name: str) -> str:
