@@ -6,9 +6,9 @@ KEY_PREFIX = "ringback:"
 """Of every key of ours: their user may touch no other."""
 USER = "ringback"
 USER_RULES = (
-    "~ringback:* resetchannels -@all +auth +hello +ping +select +client|setinfo +client|setname "
-    "+multi +exec +discard +watch +unwatch +lpush +rpush +brpop +llen +pexpire +expire +persist +del +set "
-    "+sadd +srem +smembers +zadd +zrange +zrem +hset +hget +hdel +xadd +xread"
+    "~ringback:* resetchannels -@all +auth +hello +ping +select +client|setinfo "
+    "+multi +exec +discard +watch +unwatch +lpush +rpush +brpop +llen +pexpire +expire +persist +set "
+    "+sadd +smembers +zadd +zrange +zrem +hset +hget +hdel +xadd +xread"
 )
 """In the words of Redis' ACL; docker-compose.yml and docs/how-to/deploy.md say the same. Nothing that runs a script,
 reads what others do, changes the server, or empties it."""
