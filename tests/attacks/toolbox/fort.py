@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -19,13 +21,17 @@ from uuid import UUID
 import httpx
 import psycopg
 from psycopg import sql
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from cli.embedded import Servers
+from cli.stack import our
 from ringback.migrating import upgrade
 from tests.attacks.toolbox.functions import FOLDER
 from tests.attacks.toolbox.gullible import Event, Gullible, Heard, gullible
+from tests.attacks.toolbox.provider import Provider
 from tests.caller import PATIENCE, Caller
-from tests.line import GATEWAYS, KEY, OTHER_TOKEN, TOKEN, Line, eventually, running_line
+from tests.line import GATEWAYS, KEY, OTHER_TOKEN, ROOT, TOKEN, Line, eventually, running_line
 from tests.servers import in_dialect, own_database
 
 FIRST, SECOND = GATEWAYS
@@ -34,8 +40,15 @@ PASSWORD = "heliotrope"
 CARD = "4111 1111 1111 1111"
 SECRETS = (KEY, TOKEN, OTHER_TOKEN)
 """What must be in no frame, answer, log line or row."""
+SECRETS_PATH = "/v1/realtime/client_secrets"
 AGENTS = Path(__file__).parent / "agents"
-SETTINGS = {"RINGBACK_DEFAULT_AGENT": "stranger", "RINGBACK_UPSTREAM_RETRY_SECONDS": "0"}
+ORIGIN = "https://app.example.com"
+"""The only web page that may talk to the gateways."""
+SETTINGS = {
+    "RINGBACK_DEFAULT_AGENT": "stranger",
+    "RINGBACK_UPSTREAM_RETRY_SECONDS": "0",
+    "RINGBACK_ORIGINS": ORIGIN,
+}
 _numbers = count(100)
 
 
@@ -51,6 +64,7 @@ class Fort:
     line: Line
     model: Gullible
     folder: Path
+    provider: Provider
 
     @asynccontextmanager
     async def stranger(self, token: str = TOKEN, **how: Any) -> AsyncIterator[Caller]:
@@ -58,6 +72,32 @@ class Fort:
         async with self.line.call(token, **how) as caller:
             await caller.hear_kind("session.created")
             yield caller
+
+    def command(self, *words: str) -> str:
+        """What a `ringback` command prints, beside the gateways."""
+        env = {**os.environ, "DATABASE_URL": self.line.database, "PYTHONPATH": str(ROOT)}
+        ended = subprocess.run(our(*words), env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
+
+    def key(self, user: str, *, tenant: str = "default", scopes: str = "realtime") -> str:
+        """A new API key."""
+        return self.command("token", "create", "--user", user, "--tenant", tenant, "--scopes", scopes)
+
+    def secret(self, user: str, token: str = TOKEN, **wishes: Any) -> str:
+        """A new client secret, as a backend asks for one."""
+        answer = self.request("POST", SECRETS_PATH, token, json={"ringback": {"user": user, **wishes}})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["value"])
+
+    async def knock(self, token: str | None = None, on: str = FIRST, **headers: str) -> int:
+        """Ask for an upgrade, and hang up again; returns the HTTP status."""
+        given = {**({"Authorization": f"Bearer {token}"} if token else {}), **headers}
+        try:
+            async with connect(self.line.address(on), additional_headers=given):
+                return 101
+        except InvalidStatus as refused:
+            return refused.response.status_code
 
     def upstream_of(self, words: str) -> Heard:
         """The one connection to the Realtime API on which these words were said; waits for it."""
@@ -120,10 +160,10 @@ def order(**what: Any) -> str:
     return json.dumps(what)
 
 
-def calling(name: str, arguments: object, call_id: str) -> str:
+def calling(name: str, arguments: object, call_id: str, **more: object) -> str:
     """The model is to call a function: arguments as JSON data, or as text that is taken as it stands."""
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    return order(call=[{"name": name, "arguments": text, "call_id": call_id}])
+    return order(call=[{"name": name, "arguments": text, "call_id": call_id, **more}])
 
 
 async def answered(fort: Fort, call_id: str) -> Event:
@@ -164,6 +204,7 @@ def open_fort(servers: Servers, logs: Path, *, gateways: int = 2, **settings: st
     """Start everything; takes a few seconds. Every logger of the gateways is at its most talkative."""
     folder = logs / "traces"
     folder.mkdir()
+    provider = Provider(logs)
     with gullible() as model, own_database(servers.database_url, "ringback_attacks") as database:
         upgrade(database)
         with running_line(
@@ -174,7 +215,7 @@ def open_fort(servers: Servers, logs: Path, *, gateways: int = 2, **settings: st
             tools="tests.attacks.toolbox.functions",
             agents=AGENTS,
             debug=True,
-            settings={**SETTINGS, FOLDER: str(folder), **settings},
+            settings={**SETTINGS, **provider.settings(), FOLDER: str(folder), **settings},
             gateways=gateways,
         ) as line:
-            yield Fort(line, model, folder)
+            yield Fort(line, model, folder, provider)

@@ -30,6 +30,26 @@ def look(what: str, call: Call) -> dict[str, str]:
     return {"seen": what, "for": call.user}
 
 
+@tool(scopes=("accounts:delete",), effect="at_most_once")
+def delete_account(user: str) -> str:
+    """Delete an account: only for those who may."""
+    note(f"deleted-{user}")
+    return f"deleted {user}"
+
+
+@tool(effect="at_most_once")
+def transfer_money(to: str) -> str:
+    """Send money."""
+    note(f"transferred-{to}")
+    return f"sent to {to}"
+
+
+@tool(untrusted=True)
+def read_page(words: str) -> str:
+    """Read a page of the web: what stands there was written by a stranger."""
+    return words
+
+
 @tool(timeout=60)
 async def wait(name: str) -> dict[str, str]:
     """Take as long as the test wants."""

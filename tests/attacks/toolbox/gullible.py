@@ -2,7 +2,8 @@
 
 It writes down every frame as it came. A user's text that is a JSON object is an order:
 
-    {"call": [{"name": "look", "arguments": "{…}"}]}   calls these functions, arguments as they stand there
+    {"call": [{"name": "look", "arguments": "{…}"}]}   calls these functions, arguments as they stand there; with
+                                                       "pad": 1000 a ~ in them is written so many times
     {"say": "words"}                                   says them
     {"send": ["{…}", …]}                               sends these frames as they stand there
     {"talk": 100}                                      so many pieces of audio, as fast as they are taken
@@ -81,7 +82,8 @@ class Gullible:
 
     def about(self, words: str) -> list[Heard]:
         """The connections on which something was said that holds these words, oldest first."""
-        return [heard for heard in self.connections if any(words in frame for frame in list(heard.frames))]
+        written = json.dumps(words)[1:-1]
+        return [heard for heard in self.connections if any(written in frame for frame in list(heard.frames))]
 
     def everything(self) -> str:
         """Every frame of every connection."""
@@ -199,7 +201,7 @@ class _Mouth:
     async def _call(self, call: Event, index: int) -> Event:
         call_id = call.get("call_id") or f"call_{id(self)}_{next(self._ids)}"[-32:]
         item = {"id": f"item_{next(self._ids)}", "type": "function_call", "status": "completed", "call_id": call_id}
-        item |= {"name": call["name"], "arguments": call["arguments"]}
+        item |= {"name": call["name"], "arguments": call["arguments"].replace("~", "~" * call.get("pad", 1))}
         place = {"response_id": self.active, "output_index": index}
         begun = {**item, "status": "in_progress", "arguments": ""}
         await self.tell("response.output_item.added", **place, item=begun)
@@ -242,10 +244,14 @@ class _Mouth:
 def _order(texts: list[str]) -> Event:
     """What it is told to do, by whoever told it last."""
     for text in reversed(texts):
-        try:
-            found = json.loads(text)
-        except ValueError:
-            continue
+        found = _read(_read(text))  # what a function returned as text is JSON text
         if isinstance(found, dict) and found.keys() & {"call", "say", "send", "talk", "hang"}:
             return found
     return {"say": " | ".join(texts) or "Well?"}
+
+
+def _read(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return None
