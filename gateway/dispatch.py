@@ -72,7 +72,8 @@ class Dispatch:
             asked = self.discretion.arguments(job.arguments, job.session_id, fields)
             outcome, ending = record.outcome, None
             if outcome is not None:
-                outcome, ending = self.discretion.outcome(outcome, job.session_id, fields)
+                knowing = self.discretion.knowing(job.arguments, fields)
+                outcome, ending = knowing.outcome(outcome, job.session_id, fields)
             return replace(job, arguments=asked.shown), outcome, Sealed(asked.sealed, ending)
         except NoKey as problem:
             log.error("job %s of tool %s is not run: %s", job.id, job.name, problem)

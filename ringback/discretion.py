@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 from ringback.errors import ConfigurationError
 from ringback.outcomes import Outcome
-from ringback.redaction import Redaction, of_arguments, of_result
+from ringback.redaction import Redaction, of_arguments, of_result, words_in
 from ringback.sealing import Seals, Unopenable
 
 ARGUMENTS, RESULT = "arguments", "result"
@@ -47,6 +47,11 @@ class Discretion:
 
     redaction: Redaction = field(default_factory=Redaction)
     seals: Seals | None = None
+
+    def knowing(self, arguments: Any, fields: Iterable[str]) -> Discretion:
+        """The same, for what comes of a call with these arguments: what was taken out of them is taken out of that."""
+        words = words_in(arguments, of_arguments(fields))
+        return replace(self, redaction=replace(self.redaction, words=words)) if words else self
 
     def text(self, text: str) -> str:
         """A text of which nobody needs the whole: a note, or why an attempt failed."""

@@ -9,8 +9,8 @@ A shape is recognised as it is written; a number that somebody spells out word b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("card", "iban", "ssn", "email", "phone", "secret")
@@ -19,6 +19,8 @@ DEFAULT_KINDS = ("card", "secret")
 """Taken out wherever there is a key, unless somebody says otherwise: nobody wants to find them in a history."""
 RESULT = "result"
 """What the name of a field begins with where it is not an argument's."""
+MIN_WORD_CHARS = 4
+"""Of what was taken out by name, to be taken out wherever else it stands; shorter words would be half of any text."""
 MAX_DEPTH = 64
 """Levels of data that are looked into; what lies deeper is taken out as a whole, since nobody has looked."""
 
@@ -65,12 +67,15 @@ def removed(what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Takes out what has one of these shapes (`KINDS`)."""
+    """Takes out what has one of these shapes (`KINDS`), and these very words."""
 
     kinds: tuple[str, ...] = ()
+    words: tuple[str, ...] = field(default=(), repr=False)
 
     def text(self, text: str) -> str:
         """The text without it; the very same object where nothing was found."""
+        for word in self.words:
+            text = text.replace(word, removed("a field"))
         for kind in self.kinds:
             text = _FINDERS[kind](text)
         return text
@@ -81,11 +86,11 @@ class Redaction:
         A name means the field in each element where it leads through a list. Equal to `value` where nothing was found.
         """
         paths = [tuple(name.split(".")) for name in names]
-        return self._data(value, paths, MAX_DEPTH) if self.kinds or paths else value
+        return self._data(value, paths, MAX_DEPTH) if self.kinds or self.words or paths else value
 
     def _data(self, value: Any, paths: list[tuple[str, ...]], depth: int) -> Any:
         if not depth:
-            return removed("what lay too deep was")
+            return removed("a depth")
         if paths and not isinstance(value, dict | list | None):
             return removed(paths[0][-1])  # what was to hold the field is no object: nobody knows what is in it
         if isinstance(value, str):
@@ -105,6 +110,24 @@ class Redaction:
         """A number may be one that is meant as text."""
         text = str(number)
         return number if self.text(text) == text else self.text(text)
+
+
+def words_in(value: Any, names: Iterable[str]) -> tuple[str, ...]:
+    """What the fields of these names hold, as far as it is long enough to be known again; the longest first."""
+    found = {text for name in names for text in _leaves(value, name.split("."))}
+    return tuple(sorted((text for text in found if len(text) >= MIN_WORD_CHARS), key=lambda text: (-len(text), text)))
+
+
+def _leaves(value: Any, path: Sequence[str]) -> Iterator[str]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _leaves(each, path)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if not path or name == path[0]:
+                yield from _leaves(each, path[1:])
+    elif not path and isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
 
 
 def of_arguments(names: Iterable[str]) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from ringback.discretion import NoKey
+from ringback.discretion import Discretion, NoKey
 from ringback.jobs import Effect
 from ringback.manners import Manners
 from ringback.outcomes import Outcome
@@ -52,7 +52,9 @@ class Job:
     needed: tuple[str, ...] = ()
     """Scopes that the tool asked for when the call was admitted; what this worker's code asks for comes on top."""
     redact: tuple[str, ...] = ()
-    """Fields that its row must not show, as the tool asked for then; see `needed`."""
+    """Fields that its row must not show, as the tool asked for then, or this worker's code asks for."""
+    discretion: Discretion = field(default_factory=Discretion)
+    """What its row may show of what comes of it."""
     is_probe: bool = False
     """Its end says whether a tool that was left alone works again."""
     answer: Outcome | None = None
@@ -109,11 +111,12 @@ def insist(station: Station, write: Callable[[], T]) -> T:
 
 def _job(station: Station, passed: Passed) -> Job:
     row, manners, answer = passed.row, Manners.from_data(passed.row.manners), passed.answer
-    arguments = row.arguments
+    arguments, tool = row.arguments, station.tools.get(row.tool)
+    redact = tuple({*manners.redact, *(tool.announcement.manners.redact if tool else ())})
     try:
         arguments = station.discretion.whole_arguments(row, row.session_id)
-        if manners.redact and station.discretion.seals is None:
-            raise NoKey(f"tool {row.tool} asks for {', '.join(manners.redact)} to be redacted")
+        if redact and station.discretion.seals is None:
+            raise NoKey(f"tool {row.tool} asks for {', '.join(redact)} to be redacted")
     except (Unopenable, NoKey) as problem:
         logger.error("job %s is not run: %s", row.id, problem)
         answer = unreadable()
@@ -131,7 +134,8 @@ def _job(station: Station, passed: Passed) -> Job:
         max_attempts=row.max_attempts,
         seconds=min(row.timeout, float(row.seconds_left)),
         needed=manners.scopes,
-        redact=manners.redact,
+        redact=redact,
+        discretion=station.discretion.knowing(arguments, redact),
         is_probe=passed.is_probe,
         answer=answer,
     )

@@ -138,9 +138,7 @@ def settle(station: Station, job: Job, verdict: Verdict) -> str:
 
 
 def _finish(station: Station, job: Job, outcome: Outcome) -> str:
-    tool = station.tools.get(job.tool)
-    fields = {*job.redact, *(tool.announcement.manners.redact if tool else ())}
-    shown, sealed = station.discretion.outcome(outcome, job.session_id, fields)
+    shown, sealed = job.discretion.outcome(outcome, job.session_id, job.redact)
     statement = jobs.finish(job.id, job.token, shown, sealed)
     row = insist(station, lambda: first(station.store.outcomes, statement))
     if row is None:
@@ -153,7 +151,7 @@ def _finish(station: Station, job: Job, outcome: Outcome) -> str:
 
 
 def _give_back(station: Station, job: Job, again: Again) -> bool:
-    error = {name: station.discretion.text(text) for name, text in again.error.items()}
+    error = {name: job.discretion.text(text) for name, text in again.error.items()}
     statement = jobs.retry(job.id, job.token, error, again.backoff)
     try:
         return insist(station, lambda: count(station.store.outcomes, statement)) > 0
@@ -172,7 +170,7 @@ def _call(station: Station, job: Job, cancelled: Event) -> Call:
         attempt=job.attempt,
         deadline=datetime.now(UTC) + timedelta(seconds=job.seconds),
         arguments=job.arguments,
-        _report=lambda note: station.notes.note(job.id, job.token, station.discretion.text(str(note))),
+        _report=lambda note: station.notes.note(job.id, job.token, job.discretion.text(str(note))),
         _cancelled=cancelled,
     )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.redaction import KINDS, Redaction, of_arguments, of_result
+from ringback.redaction import KINDS, Redaction, of_arguments, of_result, words_in
 
 ALL = Redaction(KINDS)
 TEXTS = {
@@ -142,3 +142,11 @@ def test_a_card_is_found_in_whatever_stands_around_it(before: str, after: str) -
     around = [part for part in (before, after) if not any(each.isdigit() for each in part)]
     text = " x ".join([*around[:1], "4111 1111 1111 1111", *around[1:]])
     assert "1111" not in Redaction(("card",)).text(text)
+
+
+def test_what_was_taken_out_of_the_arguments_is_taken_out_of_what_comes_of_them() -> None:
+    arguments = {"account": {"owner": "Ada Lovelace", "pins": ["1234", 98765]}, "to": "Bob", "is_new": True}
+    words = words_in(arguments, ("account.owner", "account.pins", "to", "is_new", "nothing"))
+    assert words == ("Ada Lovelace", "98765", "1234")
+    told = Redaction(words=words).data({"said": "Ada Lovelace has 1234", "number": 98765, "to": "Bob"})
+    assert told == {"said": "[a field removed] has [a field removed]", "number": "[a field removed]", "to": "Bob"}
