@@ -60,7 +60,7 @@ laws: $(DEV) ## The architecture as tests: imports, sizes, names, what the docs 
 
 ##### Test it
 
-.PHONY: test unit integration guarantees chaos conformance browser mutants
+.PHONY: test unit integration guarantees chaos conformance browser mutants fuzz
 test: $(DEV) ## The whole suite: the fast tiers side by side, then the long tier
 	@$(PYTEST) -m "not long" -n $(JOBS) $(ARGS)
 	@$(PYTEST) -m "long" $(ARGS)
@@ -79,6 +79,9 @@ guarantees: $(DEV) ## Real processes, killed and paused, against docs/guarantees
 
 chaos: $(DEV) ## Random faults and a checker, at any length: make chaos SECONDS=120 SEED=7
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: $(DEV) ## A million mutated frames over both decoders and the brain: make fuzz FRAMES=10000 SEED=7
+	@$(BIN)/python -m tests.fuzz $(if $(FRAMES),--frames $(FRAMES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 conformance: $(DEV) ## The simulator against recordings, the official SDKs against the gateway
 	@$(PYTEST) tests/conformance $(ARGS)

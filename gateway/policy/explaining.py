@@ -117,5 +117,5 @@ def broken_refusal(broken: Broken, event_id: str | None) -> Refusal:
 
 
 def readable(event_id: object) -> str | None:
-    """The client's event id, for the error that comes of it."""
-    return event_id[:MAX_EVENT_ID_CHARS] if isinstance(event_id, str) else None
+    """The client's event id, for the error that comes of it; none of those that no event can have."""
+    return event_id[:MAX_EVENT_ID_CHARS] if isinstance(event_id, str) and "\x00" not in event_id else None

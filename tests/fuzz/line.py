@@ -1,0 +1,184 @@
+"""A session without sockets: both decoders and a brain between them, held to what must be true of every frame."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from gateway import events, policy
+from gateway.conversation import Conversation
+from gateway.conversation.actions import Action, RecordCall, RecordUsage, SendToClient, SendToModel
+from gateway.policy.strictness import broken_rule
+from gateway.session import AUDIO_DELTA, HEAD
+from ringback.agents import Agent
+from ringback.clients import BROWSER, TRUSTED, ClientPolicy
+from ringback.manners import Manners
+from ringback.outcomes import succeeded
+from ringback.prices import Usage
+from ringback.tools import Announcement
+from tests.fuzz.oracle import TYPES, strays
+from tests.fuzz.seeds import CANARY, SESSION
+
+MOST_SECONDS = 1.0
+"""Of processor time for one frame, whatever it holds."""
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOLS = {
+    "weather": Announcement("weather", "The weather in a city.", CITY),
+    "order": Announcement("order", "Order a cake.", CITY, manners=Manners(requires_approval=True)),
+}
+AGENT = Agent(name="demo", instructions="Be kind.", tools=("*",))
+POLICIES = (BROWSER, BROWSER, TRUSTED)
+ID = UUID("6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11")
+
+
+class Wrong(AssertionError):
+    """Something that must never be; the text says what, and the frame that did it is told beside it."""
+
+
+class FuzzedLine:
+    """One conversation; what is sent is checked, and what its brain does is done to it in turn."""
+
+    def __init__(self, rng: random.Random, counts: Counter[str]) -> None:
+        self._rng = rng
+        self._counts = counts
+        self.policy: ClientPolicy = rng.choice(POLICIES)
+        wants = [wish for wish in ("jobs", "results", "approvals", "calls") if rng.random() < 0.5]
+        self._brain = Conversation(ID, AGENT, dict(TOOLS), wants=wants, policy=self.policy)
+        self._now = 1_000.0
+        self._records: list[RecordCall] = []
+        if rng.random() < 0.95:
+            self._open()
+
+    def _open(self) -> None:
+        self._perform(self._brain.receive_model({"type": "session.created", "session": {}}, self._now))
+        tools = [tool.for_model() for tool in TOOLS.values()]
+        updated = {"type": "session.updated", "session": {**SESSION, "instructions": "Be kind.", "tools": tools}}
+        self._perform(self._brain.receive_model(updated, self._now))
+        if not self._brain.is_open:
+            raise Wrong("the conversation did not open")
+
+    def from_client(self, frame: str | bytes) -> None:
+        """A frame of the client: refused in words, or taken and written anew."""
+        began = time.thread_time()
+        said = policy.read(frame, self.policy)
+        if isinstance(said, policy.Refusal):
+            self._counts[f"client {said.rule}"] += 1
+            _check_refusal(said)
+        elif self._brain.is_open:
+            self._counts["client passed"] += 1
+            self._check_taken(said, self._brain.receive_client(said, self._now))
+        _in_time(began)
+
+    def from_model(self, frame: str) -> None:
+        """An event of the Realtime API, on the way that the session takes it."""
+        began = time.thread_time()
+        if AUDIO_DELTA in frame[:HEAD]:
+            self._brain.audio_passed(frame, self._now)
+            return
+        try:
+            event = events.read(frame)
+        except events.Malformed as problem:
+            self._counts["model malformed"] += 1
+            if not 0 < len(str(problem)) <= events.MAX_PROBLEM_CHARS:
+                raise Wrong("a malformed event has no short reason") from None
+        else:
+            self._counts["model read"] += 1
+            self._perform(self._brain.receive_model(event, self._now))
+        _in_time(began)
+
+    def pass_time(self) -> None:
+        """The clock goes on, and calls come to their ends."""
+        self._now += self._rng.choice((0.0, 0.05, 1.0, 40.0))
+        self._perform(self._brain.tick(self._now))
+        self._brain.wake_at(self._now)
+        if self._records and self._brain.is_open:
+            record = self._records.pop()
+            self._perform(self._brain.recorded(record, self._now))
+            job = record.job
+            outcome = record.outcome or succeeded({"sky": "clear"})
+            self._perform(self._brain.deliver(job.id, job.call_id, job.name, outcome, self._now))
+
+    def _perform(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            if isinstance(action, SendToModel):
+                _check_written(action.event)
+                if action.event["type"] not in TYPES:
+                    raise Wrong(f"{action.event['type']} went to the model")
+            elif isinstance(action, SendToClient):
+                _check_written(action.event)
+            elif isinstance(action, RecordUsage):
+                Usage.of(action.usage)
+            elif isinstance(action, RecordCall):
+                self._records.append(action)
+                _check_storable(action)
+
+    def _check_taken(self, said: policy.ClientFrame, actions: Sequence[Action]) -> None:
+        """What goes to the model for a client is what was read from its frame, and all of it is the client's to say."""
+        self._perform(actions)
+        stray = strays(said.event, self.policy.name)
+        if stray and said.event["type"] != "ringback.approval.respond":
+            raise Wrong(f"{stray} got through")
+        if self.policy is BROWSER and CANARY in str(said.event.get("session")):
+            raise Wrong("the session's own fields got through")
+        again = policy.read(msgspec.json.encode(said.event), self.policy)
+        if not isinstance(again, policy.ClientFrame) or again.event != said.event or again.left_out:
+            raise Wrong(f"what was written anew would not pass once more: {again}")
+        for action in actions:
+            if isinstance(action, SendToModel) and action.event["type"] == said.event["type"]:
+                sent = _same_names(action.event, said.event)
+                if sent != said.event and not action.event["event_id"].startswith("rb_hush"):
+                    raise Wrong(f"{sent} went to the model for {said.event}")
+
+
+def _same_names(sent: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """Less the ids that it was given on the way, and the tools of the server beside which a client's are offered."""
+    sent = dict(sent)
+    if "event_id" not in said:
+        del sent["event_id"]
+    if "item" in said and "id" not in said["item"]:
+        sent["item"] = {name: value for name, value in sent["item"].items() if name != "id"}
+    if "tools" in said.get("session", {}):
+        names = {tool["name"] for tool in said["session"]["tools"]}
+        tools = [tool for tool in sent["session"]["tools"] if tool["name"] in names]
+        sent["session"] = {**sent["session"], "tools": tools}
+    return sent
+
+
+def _check_written(event: dict[str, Any]) -> None:
+    """It can be written, and read again in one way only."""
+    text = msgspec.json.encode(event)
+    if msgspec.json.decode(text) != event:
+        raise Wrong("what is written is not what was meant")
+
+
+def _check_refusal(refusal: policy.Refusal) -> None:
+    if refusal.rule not in policy.RULES or not refusal.message.endswith("."):
+        raise Wrong(f"no sentence of ours: {refusal}")
+    text = msgspec.json.encode(refusal.as_event("rb_refused")).decode()
+    if len(text) > 6 * (policy.MAX_PROBLEM_CHARS + policy.MAX_EVENT_ID_CHARS) + 1_000 or broken_rule(text, 100):
+        raise Wrong("a refusal as long as what it refuses")
+
+
+def _check_storable(record: RecordCall) -> None:
+    """Postgres would take it."""
+    job = record.job
+    texts = [
+        job.call_id,
+        job.name,
+        job.response_id or "",
+        job.item_id or "",
+        msgspec.json.encode(job.arguments).decode(),
+    ]
+    if any("\x00" in text for text in texts) or "\\u0000" in texts[-1].replace("\\\\", ""):
+        raise Wrong("a NUL on its way into a row")
+
+
+def _in_time(began: float) -> None:
+    if time.thread_time() - began > MOST_SECONDS:
+        raise Wrong(f"it took more than {MOST_SECONDS} s")
