@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -155,6 +156,12 @@ class Callers:
         """Use up what a session of theirs costs; raises Unidentified where somebody was faster, or it is void."""
         if who.spends is not None and not await self._rows(access.spend_secret(who.spends)):
             raise Unidentified(NOT_KNOWN)
+
+    async def give_back(self, who: Caller) -> None:
+        """There was no session to be had for what they spent; where Postgres is away, the secret is gone."""
+        if who.spends is not None:
+            with suppress(Unidentified):
+                await self._rows(access.give_secret_back(who.spends))
 
     async def _by_key(self, hashed: bytes) -> Caller:
         for row in await self._rows(access.key_by_hash(hashed)):

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from gateway.callers import SCOPES
 from gateway.identity.origins import origin
+from gateway.identity.pinned import ALGORITHMS, is_safe_source
 from ringback.allowances import Allowances
 from ringback.settings import Stores
 
@@ -44,6 +46,24 @@ class GatewaySettings(Stores):
     """Web pages that may talk to the gateway, as `https://app.example.com`, each exactly as a browser sends it."""
     max_client_secrets: int = Field(10_000, ge=1, le=1_000_000, alias="RINGBACK_MAX_CLIENT_SECRETS")
     """Client secrets of one tenant that are good at once: users who are about to call, and a bound on the table."""
+    jwt_jwks: str | None = Field(None, alias="RINGBACK_JWT_JWKS")
+    """Where an identity provider's public keys are (a JWK set): a URL, or a file. None: its tokens are not taken."""
+    jwt_issuer: str | None = Field(None, alias="RINGBACK_JWT_ISSUER")
+    """`iss` of its tokens, letter by letter."""
+    jwt_audience: Annotated[tuple[str, ...], NoDecode] = Field((), alias="RINGBACK_JWT_AUDIENCE")
+    """`aud` of its tokens: one of these. A token for another service of the same provider is none for us."""
+    jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(("RS256", "ES256"), alias="RINGBACK_JWT_ALGORITHMS")
+    """How they may be signed: whatever a token itself says, it is nothing else."""
+    jwt_user_claim: str = Field("sub", min_length=1, alias="RINGBACK_JWT_USER_CLAIM")
+    """Which claim is the user's name."""
+    jwt_tenant_claim: str | None = Field(None, min_length=1, alias="RINGBACK_JWT_TENANT_CLAIM")
+    """Which claim is the tenant's; none: all are of the tenant `default`."""
+    jwt_scope_claim: str = Field("scope", min_length=1, alias="RINGBACK_JWT_SCOPE_CLAIM")
+    """Which claim lists scopes, for tools that ask for one."""
+    jwt_gateway_scopes: Annotated[tuple[str, ...], NoDecode] = Field((), alias="RINGBACK_JWT_GATEWAY_SCOPES")
+    """Of the gateway's own scopes, those that the provider may give beside `realtime`: its word "admin" is not ours."""
+    jwt_claims: Annotated[tuple[str, ...], NoDecode] = Field((), alias="RINGBACK_JWT_CLAIMS")
+    """Which claims are handed to tools."""
     agents_folder: Path = Field(Path("agents"), alias="RINGBACK_AGENTS")
     """The agents' TOML files."""
     default_agent: str = Field("demo", alias="RINGBACK_DEFAULT_AGENT")
@@ -51,6 +71,8 @@ class GatewaySettings(Stores):
 
     host: str = Field("127.0.0.1", alias="RINGBACK_HOST")
     """Loopback unless somebody decides otherwise: a public bind is a decision."""
+    behind_tls: bool = Field(False, alias="RINGBACK_BEHIND_TLS")
+    """Says that nothing reaches the gateway but through TLS. Nobody can tell that from inside."""
     port: int = Field(8080, ge=0, le=65_535, alias="RINGBACK_PORT")
     max_sessions: int = Field(400, ge=1, le=100_000, alias="RINGBACK_MAX_SESSIONS")
     """One core carries about 400 talking sessions; one more would be heard by all of them."""
@@ -112,9 +134,12 @@ class GatewaySettings(Stores):
             raise ValueError("each user and each token may stand there once")
         return {user: token for user, _, token in pairs}
 
-    @field_validator("origins", mode="before")
+    @field_validator(
+        *("origins", "jwt_audience", "jwt_algorithms", "jwt_gateway_scopes", "jwt_claims"),
+        mode="before",
+    )
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_lists(cls, value: object) -> object:
         return split(value)
 
     @field_validator("origins")
@@ -128,6 +153,32 @@ class GatewaySettings(Stores):
         if any(len(token.get_secret_value()) < 12 for token in tokens.values()):
             raise ValueError("a token needs 12 characters or more; make one with `ringback token static`")
         return tokens
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _signed_with_public_keys(cls, algorithms: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(algorithms) - ALGORITHMS)
+        if unknown or not algorithms:
+            raise ValueError(f"name algorithms that sign with a key pair: {', '.join(sorted(ALGORITHMS))}")
+        return algorithms
+
+    @field_validator("jwt_gateway_scopes")
+    @classmethod
+    def _scopes_of_the_gateway(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        if set(scopes) - set(SCOPES):
+            raise ValueError(f"name scopes of the gateway: {', '.join(SCOPES)}")
+        return scopes
+
+    @model_validator(mode="after")
+    def _identity_provider_is_pinned(self) -> GatewaySettings:
+        if self.jwt_jwks is None:
+            return self
+        for name, value in (("RINGBACK_JWT_ISSUER", self.jwt_issuer), ("RINGBACK_JWT_AUDIENCE", self.jwt_audience)):
+            if not value:
+                raise ValueError(f"{name} is not set, and RINGBACK_JWT_JWKS needs it: tokens for others are not for us")
+        if not is_safe_source(self.jwt_jwks):
+            raise ValueError("RINGBACK_JWT_JWKS must be a file, or begin with https:// (or http:// on loopback)")
+        return self
 
     @model_validator(mode="after")
     def _provider_has_what_it_needs(self) -> GatewaySettings:

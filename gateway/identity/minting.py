@@ -7,7 +7,6 @@ is left out, and the answer lists it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
@@ -19,13 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.callers import REALTIME, SCOPES, SECRETS, UNKNOWABLE, Caller, Read
 from gateway.cancelling import ControlRoute
 from gateway.history import ErrorAnswer
+from gateway.identity.claims import checked
 from gateway.identity.scopes import needs, refused
 from gateway.identity.tokens import Kind, digest, new
 from ringback.agents import Agent
 from ringback.statements import access
 
-MAX_CLAIMS_CHARS = 4_096
-"""Of the claims as JSON: they go into each session's row, and to each worker that runs a call."""
 MAX_LEFT_OUT = 50
 """Names that the answer lists."""
 
@@ -71,14 +69,7 @@ class Wishes(BaseModel):
     def _small(cls, claims: dict[str, Any]) -> dict[str, Any]:
         if "scopes" in claims:
             raise ValueError("`scopes` is no claim: name them in ringback.scopes")
-        try:
-            text = json.dumps(claims, ensure_ascii=False, allow_nan=False)
-            text.encode()
-        except ValueError:
-            raise ValueError("claims must be plain JSON: no NaN, no half of a character") from None
-        if len(text) > MAX_CLAIMS_CHARS or "\\u0000" in text:
-            raise ValueError(f"claims may take {MAX_CLAIMS_CHARS} characters of JSON, and hold no NUL")
-        return claims
+        return checked(claims)
 
 
 class SecretRequest(BaseModel):

@@ -165,6 +165,16 @@ def spend_secret(secret_id: UUID) -> ReturningUpdate[Any]:
     )
 
 
+def give_secret_back(secret_id: UUID) -> ReturningUpdate[Any]:
+    """One use more: the one that was taken has led to nothing."""
+    return (
+        update(client_secrets)
+        .where(client_secrets.c.id == secret_id)
+        .values(uses_left=client_secrets.c.uses_left + 1)
+        .returning(client_secrets.c.id)
+    )
+
+
 def is_signed_out(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
     """One row where what was issued to the user at that moment is void."""
     return select(signed_out.c.before).where(

@@ -76,6 +76,32 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"RINGBACK_ORIGINS": "https://app.example.com, https://App.example.com/"},
         "RINGBACK_ORIGINS is not usable: 'https://App.example.com/' is not how a browser writes it: write https://app",
     ),
+    "an identity provider without an issuer": (
+        {"RINGBACK_JWT_JWKS": "https://id.example.com/keys", "RINGBACK_JWT_AUDIENCE": "voice"},
+        "RINGBACK_JWT_ISSUER is not set, and RINGBACK_JWT_JWKS needs it",
+    ),
+    "an identity provider without an audience": (
+        {"RINGBACK_JWT_JWKS": "https://id.example.com/keys", "RINGBACK_JWT_ISSUER": "https://id.example.com"},
+        "RINGBACK_JWT_AUDIENCE is not set, and RINGBACK_JWT_JWKS needs it",
+    ),
+    "keys that can be changed on the way": (
+        {
+            "RINGBACK_JWT_JWKS": "http://id.example.com/keys",
+            "RINGBACK_JWT_AUDIENCE": "voice",
+            "RINGBACK_JWT_ISSUER": "https://id.example.com",
+        },
+        "RINGBACK_JWT_JWKS must be a file, or begin with https://",
+    ),
+    "a shared secret": ({"RINGBACK_JWT_ALGORITHMS": "RS256,HS256"}, "RINGBACK_JWT_ALGORITHMS is not usable: name algo"),
+    "no signature": (
+        {"RINGBACK_JWT_ALGORITHMS": "none"},
+        "RINGBACK_JWT_ALGORITHMS is not usable: name algorithms that",
+    ),
+    "no algorithm": ({"RINGBACK_JWT_ALGORITHMS": ","}, "RINGBACK_JWT_ALGORITHMS is not usable: name algorithms that"),
+    "a scope that is not ours": (
+        {"RINGBACK_JWT_GATEWAY_SCOPES": "history,root"},
+        "RINGBACK_JWT_GATEWAY_SCOPES is not usable: name scopes of the gateway: realtime, secrets",
+    ),
     "a token without a user": (
         {"RINGBACK_TOKENS": "hunter2-hunter2"},
         "RINGBACK_TOKENS is not usable: must look like user:token,user:token",

@@ -1,0 +1,26 @@
+"""What is known of a caller beside the name: JSON data, as a session's row and a worker's call carry it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+MAX_CHARS = 4_096
+"""As JSON: they go into each session's row, and to each worker that runs a call."""
+
+
+def checked(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims, where a row can hold them.
+
+    Raises:
+        ValueError: it cannot; the text says why.
+    """
+    try:
+        text = json.dumps(claims, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        raise ValueError("claims must be plain JSON: no NaN, no half of a character") from None
+    if len(text) > MAX_CHARS or "\\u0000" in text:
+        raise ValueError(f"claims may take {MAX_CHARS} characters of JSON, and hold no NUL")
+    return dict(claims)
