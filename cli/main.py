@@ -130,6 +130,18 @@ def migrate(
     typer.echo(f"The database is at {revision}." if revision else "The database holds no table of ringback's.")
 
 
+@app.command()
+def check() -> None:
+    """Say what stands against production.
+
+    Each thing in one sentence; exit code 1 where there is any. With RINGBACK_MODE=production, a gateway or a worker
+    does not start then.
+    """
+    from cli.check import run
+
+    run()
+
+
 @app.command("new-tool")
 def new_tool(
     name: Annotated[str, typer.Argument(help="The function's name, such as order_status.")],

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from gateway.approving import approve_router
-from gateway.callers import CONTROL, HISTORY, Callers
+from gateway.callers import CONTROL, HISTORY, Callers, Provider
 from gateway.cancelling import cancel_router
 from gateway.catalogue import Catalogue
 from gateway.dispatch import Dispatch
@@ -32,7 +32,10 @@ from gateway.identity.scopes import REFUSALS, needs
 from gateway.inbox import Inbox
 from gateway.keeper import Keeper
 from gateway.line import Line
+from gateway.opening import refuse_what_is_unsafe
 from gateway.presence import Presence
+from gateway.pricing import prices_for
+from gateway.purse import Purse
 from gateway.queues import Queues
 from gateway.reception import Reception
 from gateway.roster import Roster
@@ -67,6 +70,7 @@ GIVE_UP_MS = 15_000
 def create_app(settings: GatewaySettings) -> FastAPI:
     """The gateway as an ASGI application; raises ConfigurationError where the agents are wrong."""
     agents = Roster(settings.agents_folder, settings.default_agent)
+    prices = prices_for(settings, agents.values())
     gateway_id = f"gateway-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
     @asynccontextmanager
@@ -87,12 +91,14 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             stack.push_async_callback(inbox.close)
             queues = Queues(store)
             catalogue = Catalogue(store)
-            line = Line(gateway_id, settings, store, dispatch, queues, catalogue)
+            purse = Purse(store, prices, settings.allowances)
+            stack.push_async_callback(purse.close)
+            line = Line(gateway_id, settings, store, dispatch, queues, catalogue, purse)
             app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
             app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
             webhooks = Webhooks(store, lambda: agents)
             await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
-            await stack.enter_async_context(_running(queues.watch, catalogue.follow))
+            await stack.enter_async_context(_running(queues.watch, catalogue.follow, purse.settle))
             await stack.enter_async_context(_running(webhooks.send, agents.keep_current))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
@@ -131,7 +137,7 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ma
     def agent_for(agent: str | None, model: str | None) -> Agent | None:
         return app.state.reception.agent_for(agent, model)  # type: ignore[no-any-return]
 
-    app.state.callers = Callers(settings.tokens, run)
+    app.state.callers = Callers(settings.tokens, run, _identity_provider(settings))
     routers = (
         history_router(read, run, may_have, needs(HISTORY)),
         usage_router(read, needs(HISTORY)),
@@ -144,11 +150,31 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ma
         app.include_router(each, responses=REFUSALS)
 
 
+def _identity_provider(settings: GatewaySettings) -> Provider | None:
+    if settings.jwt_jwks is None or settings.jwt_issuer is None:
+        return None
+    from gateway.identity import jwt, key_sets  # the cryptography is read in by those who need it
+
+    rules = jwt.Rules(
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        algorithms=settings.jwt_algorithms,
+        user_claim=settings.jwt_user_claim,
+        tenant_claim=settings.jwt_tenant_claim,
+        scope_claim=settings.jwt_scope_claim,
+        gateway_scopes=frozenset(settings.jwt_gateway_scopes),
+        claims=settings.jwt_claims,
+    )
+    key_sets.prove(settings.jwt_jwks)
+    return key_sets.Provider(rules, key_sets.KeySet(key_sets.fetcher(settings.jwt_jwks)))
+
+
 def serve(settings: GatewaySettings) -> None:
     """Run the gateway until SIGTERM or SIGINT, and until its sessions have left; a second signal ends it at once."""
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(is_news)
+    refuse_what_is_unsafe(settings)
     app = create_app(settings)
     config = uvicorn.Config(
         app,

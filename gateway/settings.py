@@ -71,7 +71,7 @@ class GatewaySettings(Stores):
 
     host: str = Field("127.0.0.1", alias="RINGBACK_HOST")
     """Loopback unless somebody decides otherwise: a public bind is a decision."""
-    behind_tls: bool = Field(False, alias="RINGBACK_BEHIND_TLS")
+    behind_tls: Literal["no", "yes"] = Field("no", alias="RINGBACK_BEHIND_TLS")
     """Says that nothing reaches the gateway but through TLS. Nobody can tell that from inside."""
     port: int = Field(8080, ge=0, le=65_535, alias="RINGBACK_PORT")
     max_sessions: int = Field(400, ge=1, le=100_000, alias="RINGBACK_MAX_SESSIONS")

@@ -16,6 +16,7 @@ COMMANDS = [
     "worker",
     "simulator",
     "migrate",
+    "check",
     "jobs",
     "sessions",
     "tools",

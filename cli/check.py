@@ -1,0 +1,33 @@
+"""`ringback check`: what would stop a gateway or a worker from starting in production, with the settings of here."""
+
+from __future__ import annotations
+
+import typer
+
+from ringback.errors import ConfigurationError
+
+REFUSED = 1
+"""The exit code where something must be changed first."""
+
+
+def run() -> None:
+    """Print a line for each thing that must be changed; exit code 1 where there are any."""
+    from gateway.opening import facts_of
+    from gateway.settings import GatewaySettings
+    from ringback.production import complaints
+    from ringback.settings import load
+
+    try:
+        settings = load(GatewaySettings)
+        facts = facts_of(settings)
+        found = [*complaints(facts)]
+        if facts.redis_is_open is None:
+            typer.echo("Redis does not answer: whether it lets in just anybody is not known.", err=True)
+    except ConfigurationError as problem:
+        found = [f"{problem}."]
+    for sentence in found:
+        typer.echo(f"- {sentence}")
+    if found:
+        raise typer.Exit(REFUSED)
+    said = "" if settings.mode == "production" else " RINGBACK_MODE=production makes it the rule."
+    typer.echo(f"Nothing stands against production.{said}")
