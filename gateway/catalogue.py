@@ -69,5 +69,5 @@ class Catalogue:
         return {
             name: tool
             for name, tool in self.tools.items()
-            if beginning.agent.allows(name) and beginning.tools.get(name) != tool
+            if beginning.may_have(tool) and beginning.tools.get(name) != tool
         }

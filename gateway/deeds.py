@@ -15,6 +15,7 @@ from gateway.conversation.actions import (
     Acknowledge,
     Action,
     Cancel,
+    CheckBudget,
     Close,
     Decide,
     Event,
@@ -22,15 +23,17 @@ from gateway.conversation.actions import (
     KeepSettings,
     LetClientIn,
     RecordCall,
+    RecordUsage,
     Reopen,
     SendToClient,
     SendToModel,
     Warn,
 )
 from gateway.conversation.calls import as_answered
+from gateway.endings import SUPERSEDED
 from gateway.epochs import Epochs
 from gateway.journal import Journal
-from gateway.line import SUPERSEDED, Beginning, Line, Link, Over
+from gateway.line import Beginning, Line, Link, Over
 from gateway.providers import adapt_session
 from gateway.recording import Recording
 from gateway.upstream import UpstreamClosed
@@ -54,8 +57,11 @@ class Deeds:
         self._place = beginning.place
         self._epochs = epochs
         wait, session_id = line.settings.call_wait_seconds, beginning.session_id
-        self.recording = Recording(line.store, line.dispatch, lambda: epochs.epoch, wait)
-        self.journal = Journal(line.store, session_id, line.gateway_id, lambda: epochs.epoch)
+        self.recording = Recording(line.store, line.dispatch, beginning.caller.tenant, lambda: epochs.epoch, wait)
+        model = line.settings.realtime_model or beginning.agent.model
+        self.account = line.purse.account(session_id, beginning.caller, beginning.agent, model)
+        redaction = line.dispatch.discretion.redaction
+        self.journal = Journal(line.store, session_id, line.gateway_id, lambda: epochs.epoch, redaction)
 
     async def do(self, link: Link, action: Action) -> None:
         """Carry out one action of the link's brain."""
@@ -66,6 +72,8 @@ class Deeds:
                 await self._client.send(as_text(event))
             case RecordCall() | Cancel() | Decide():
                 self.tasks.create_task(self._move(link, action))
+            case CheckBudget() | RecordUsage():
+                self.tasks.create_task(self._look_into_purse(link, action))
             case Acknowledge(job_id, position):
                 link.echoed[job_id] = position
                 if not link.is_acknowledging:  # whoever writes next takes these along: after an outage there are many
@@ -100,6 +108,15 @@ class Deeds:
             await link.upstream.send(as_text(event))
         except UpstreamClosed:
             return  # whoever reads from it notices as well, and what matters is said again in the next epoch
+
+    async def _look_into_purse(self, link: Link, action: CheckBudget | RecordUsage) -> None:
+        """A response begins, or is over: where nothing is left for it, or for one more, the session is over."""
+        if isinstance(action, CheckBudget):
+            spent = await self.account.check(link.epoch, action.response_id)
+        else:
+            spent = await self.account.record(link.epoch, action)
+        if spent is not None:
+            await self._perform(link, link.brain.budget_spent(spent, time.monotonic()))
 
     async def _move(self, link: Link, action: RecordCall | Cancel | Decide) -> None:
         """What a call's row has to be told."""

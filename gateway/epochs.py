@@ -25,7 +25,8 @@ from gateway.conversation import Conversation
 from gateway.conversation.actions import LetClientIn
 from gateway.conversation.carried import Carried
 from gateway.conversation.rebuild import Replayed
-from gateway.line import SUPERSEDED, Holder, Line, Link, Over
+from gateway.endings import SUPERSEDED
+from gateway.line import Holder, Line, Link, Over
 from gateway.resuming import digest
 from gateway.upstream import UpstreamClosed, UpstreamRefused, UpstreamSilent, WebSocketUpstream
 from ringback.statements import items, sessions
@@ -175,6 +176,8 @@ class Epochs:
             epoch=epoch,
             carried=carried,
             wants=beginning.wants,
+            policy=beginning.policy,
+            began_at=beginning.began_at,
             waits=self._line.queues.wait_seconds,
             greets=greets,
         )
@@ -219,7 +222,8 @@ class Epochs:
             await self._find_epoch(epoch)
         _, _, messages, calls = rows
         self.epoch, link.epoch, self._is_fresh = epoch, epoch, False
-        return Replayed(messages, calls)
+        whole = self._line.dispatch.discretion.whole
+        return Replayed(messages, [whole(row, session_id) for row in calls])
 
     async def _find_epoch(self, epoch: int) -> None:
         """The epoch did not begin: others have the session, or it had begun without our hearing of it."""

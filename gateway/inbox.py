@@ -75,11 +75,13 @@ class Inbox:
             await asyncio.sleep(LOOK_SECONDS)
             recorded = self._presence.recorded()
             try:
-                held = {row.id: row.epoch for row in await self._store.rows(sessions.held(self._gateway_id))}
+                mine = await self._store.rows(sessions.held(self._gateway_id))
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
             except (SQLAlchemyError, OSError) as problem:
                 log.warning("the table cannot be asked (%s)", type(problem).__name__)
                 continue
+            held = {row.id: row.epoch for row in mine}
+            self._presence.end({row.id: row.end_wanted for row in mine if row.end_wanted})
             for lost in self._presence.send_away_all_but(held, recorded):
                 log.warning("session %s is held by others now", lost)
             self._presence.ring(row.id for row in rows)

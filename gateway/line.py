@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,45 +13,17 @@ from gateway.catalogue import Catalogue
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, Event
 from gateway.dispatch import Dispatch
+from gateway.endings import ENDED, FINAL
 from gateway.presence import Place
 from gateway.providers import Target
+from gateway.purse import Purse
 from gateway.queues import Queues
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.upstream import Upstream
 from ringback.agents import Agent
+from ringback.clients import ClientPolicy
 from ringback.tools import Announcement
-
-TRY_AGAIN_LATER = 1013
-SUPERSEDED = 4409
-"""Our close code: another connection, or another gateway, has the session now."""
-DRAINING = 4012
-"""Our close code: this gateway ends; the session goes on elsewhere."""
-RATE_LIMITED = 4029
-"""Our close code: too much, too fast, for too long."""
-REVOKED = 4401
-"""Our close code: what the client came in with is good no more, or somebody has ended its session."""
-NOTHING_LEFT = 4402
-"""Our close code: the budget is spent."""
-FORBIDDEN = 4403
-"""Our close code: too many frames that a client may not send."""
-OVERSTAYED = 4408
-"""Our close code: nobody has said anything for too long, or the session has lasted as long as it may."""
-
-ENDED = {
-    "revoked": REVOKED,
-    "ended_by_operator": REVOKED,
-    "erased": REVOKED,
-    "budget_spent": NOTHING_LEFT,
-    "too_many_refusals": FORBIDDEN,
-    "too_fast": RATE_LIMITED,
-    "idle": OVERSTAYED,
-    "too_long": OVERSTAYED,
-}
-"""Ends that the server decides, each with its close code: there is nothing to come back to."""
-
-FINAL = frozenset({"client_closed_1000", "client_closed_1005", "upstream_refused", "session_superseded", *ENDED})
-"""Ends after which there is nothing to come back to."""
 
 
 class Over(Exception):
@@ -60,6 +33,11 @@ class Over(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+    @classmethod
+    def because(cls, reason: str) -> Over:
+        """The server says so (`gateway.endings`)."""
+        return cls(ENDED[reason], reason)
 
     @property
     def is_final(self) -> bool:
@@ -77,6 +55,7 @@ class Line:
     dispatch: Dispatch
     queues: Queues
     catalogue: Catalogue
+    purse: Purse
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +77,17 @@ class Beginning:
     wants: frozenset[str] = frozenset()
     """What the client asked for beside the Realtime API (`?ringback=`)."""
     resume_token: str | None = field(default=None, repr=False)
+    began_at: float = field(default_factory=time.monotonic)
+    """When it began, in whichever process, by this one's monotonic clock."""
+
+    @property
+    def policy(self) -> ClientPolicy:
+        """What its client may say and see."""
+        return self.agent.policy(trusted=self.caller.is_trusted)
+
+    def may_have(self, tool: Announcement) -> bool:
+        """True where the agent allows it, and whoever is talking holds what the tool asks for."""
+        return self.agent.allows(tool.name) and self.caller.scopes.issuperset(tool.manners.scopes)
 
 
 @dataclass(slots=True, eq=False)

@@ -15,17 +15,17 @@ class Place:
     Args:
         bell: set whenever the session should look for answers; many rings before it looks are one look.
         is_recorded: True from the moment when its row says that this gateway holds it.
-        is_superseded: True once others have the session.
+        why_over: why the session must end at once, once it must (`gateway.endings`).
     """
 
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     is_recorded: bool = False
-    is_superseded: bool = False
+    why_over: str | None = None
     _leave: asyncio.Event = field(default_factory=asyncio.Event)
     _seconds: float | None = None
 
     async def told_to_leave(self) -> float | None:
-        """Wait until the session must leave: within so many seconds, or at once (None), as others have it."""
+        """Wait until the session must leave: within so many seconds, or at once (None), for the reason `why_over`."""
         await self._leave.wait()
         return self._seconds
 
@@ -35,9 +35,9 @@ class Place:
             self._seconds = seconds
             self._leave.set()
 
-    def send_away(self) -> None:
-        """The session is somebody else's now."""
-        self._seconds, self.is_superseded = None, True
+    def send_away(self, why: str = "session_superseded") -> None:
+        """The session is somebody else's now, or somebody wants it to end."""
+        self._seconds, self.why_over = None, self.why_over or why
         self._leave.set()
 
 
@@ -94,6 +94,12 @@ class Presence:
         for session_id in lost:
             before[session_id].send_away()
         return lost
+
+    def end(self, wanted: Mapping[UUID, str]) -> None:
+        """End those of these sessions that are here, each for its reason."""
+        for session_id, why in wanted.items():
+            if session_id in self._places:
+                self._places[session_id].send_away(why)
 
     def strangers(self, held: Iterable[UUID]) -> set[UUID]:
         """Of these sessions, which the rows show as this gateway's, those that nobody here knows."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -19,11 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.callers import Caller
 from gateway.client import Client, ClientGone
 from gateway.draining import Draining
+from gateway.endings import SENTENCES, TRY_AGAIN_LATER
 from gateway.epochs import PERMANENT
 from gateway.keeper import Keeper
-from gateway.line import TRY_AGAIN_LATER, Beginning, Line, Over
+from gateway.line import Beginning, Line, Over
 from gateway.presence import Presence
 from gateway.providers import target
+from gateway.purse import Denied
 from gateway.resuming import digest, new_token
 from gateway.session import Session
 from gateway.upstream import UpstreamClosed, UpstreamRefused, UpstreamSilent
@@ -32,20 +35,6 @@ from ringback.statements import processes, sessions
 from ringback.tools import Announcement
 
 log = logging.getLogger(__name__)
-
-# Close reasons that a client is told about in words; every other end is its own doing.
-SENTENCES = {
-    "upstream_unavailable": "The Realtime API cannot be reached. Try again in a moment.",
-    "upstream_refused": "The Realtime API refused the session. The server's log says why.",
-    "upstream_silent": "The Realtime API took the connection and then said nothing. Try again in a moment.",
-    "upstream_closed": "The Realtime API closed the session. Connect again.",
-    "session_expired": "The session has reached its longest duration. Connect again.",
-    "upstream_hung": "The Realtime API did not answer any more. Connect again.",
-    "rotated": "The session could not be moved to a new connection in time. Connect again.",
-    "session_superseded": "The session is held by another connection now, or was taken for lost.",
-    "internal_error": "The session has failed here. Connect again.",
-    "database_unavailable": "The session cannot be recorded right now. Try again in a moment.",
-}
 
 
 @dataclass(slots=True)
@@ -78,8 +67,26 @@ class Reception:
             return "Postgres does not answer"
         return None
 
-    def begin(self, caller: Caller, agent: Agent, wants: frozenset[str]) -> Beginning:
-        """A new session, of which no row knows yet."""
+    async def begin(self, caller: Caller, agent: Agent, wants: frozenset[str]) -> Beginning | Denied:
+        """A new session, if the caller has something left for it, and there is a place.
+
+        Raises:
+            SQLAlchemyError, OSError: Postgres does not answer.
+        """
+        model = self.line.settings.realtime_model or agent.model
+        denied = await self.line.purse.may_begin(caller, agent, model)
+        if denied is not None:
+            return denied
+        beginning = self._beginning(caller, agent, wants)
+        try:
+            denied = await self.line.purse.open_session(self._row_of(beginning), caller)
+            beginning.place.is_recorded = denied is None
+        finally:
+            if not beginning.place.is_recorded:
+                self.presence.leave(beginning.session_id, beginning.place)
+        return denied or beginning
+
+    def _beginning(self, caller: Caller, agent: Agent, wants: frozenset[str]) -> Beginning:
         session_id = uuid4()
         return Beginning(
             session_id=session_id,
@@ -100,11 +107,18 @@ class Reception:
         """
         gateway_id, following = self.line.gateway_id, new_token()
         statement = sessions.resume(
-            digest(token), digest(following), user_id=caller.user, gateway_id=gateway_id, tenant=caller.tenant
+            digest(token),
+            digest(following),
+            user_id=caller.user,
+            gateway_id=gateway_id,
+            tenant=caller.tenant,
+            agent=caller.agent,
+            credential=caller.credential,
+            claims=caller.claims,
         )
         rows = await self.line.store.rows(statement)
         if not rows:
-            asked = sessions.resumable(digest(token), user_id=caller.user, tenant=caller.tenant)
+            asked = sessions.resumable(digest(token), user_id=caller.user, tenant=caller.tenant, agent=caller.agent)
             if await self.line.store.rows(asked):
                 raise TimeoutError("the token is good, and this gateway's own lease has run out")
             return None
@@ -131,6 +145,7 @@ class Reception:
             is_resumed=True,
             wants=wants,
             resume_token=following,
+            began_at=time.monotonic() - float(row.age),
         )
 
     async def converse(self, client: Client, beginning: Beginning, subprotocol: str | None) -> None:
@@ -162,10 +177,7 @@ class Reception:
 
     async def _converse(self, session: Session) -> Over:
         beginning = session.beginning
-        beginning.tools.update(await self._tools(beginning.agent))
-        if not beginning.is_resumed:
-            await self.line.store.count(self._row_of(beginning))
-            beginning.place.is_recorded = True
+        beginning.tools.update(await self._tools(beginning))
         agent, tools = beginning.agent.name, len(beginning.tools)
         log.info("session %s begins: agent %s, %d tools", beginning.session_id, agent, tools)
         await session.hand_out_token()  # before anything that takes time: the one it came with is used up
@@ -176,6 +188,9 @@ class Reception:
         return sessions.open_session(
             beginning.session_id,
             user_id=beginning.caller.user,
+            tenant=beginning.caller.tenant,
+            credential=beginning.caller.credential,
+            policy=beginning.policy.name,
             claims=beginning.caller.claims,
             has_webhook=beginning.agent.webhook is not None,
             agent=beginning.agent.name,
@@ -185,15 +200,16 @@ class Reception:
             resume_seconds=settings.resume_seconds if token else None,
         )
 
-    async def _tools(self, agent: Agent) -> dict[str, Announcement]:
-        """What the agent allows and some live worker serves."""
+    async def _tools(self, beginning: Beginning) -> dict[str, Announcement]:
+        """What the agent allows, whoever is talking may have, and some live worker serves."""
+        agent = beginning.agent
         live: Sequence[Announcement] = [
             processes.announcement(row) for row in await self.line.store.rows(processes.live_tools())
         ]
         missing = {name for name in agent.tools if name != "*"} - {tool.name for tool in live}
         if missing:
             log.warning("agent %s: no live worker serves %s", agent.name, ", ".join(sorted(missing)))
-        return {tool.name: tool for tool in live if agent.allows(tool.name)}
+        return {tool.name: tool for tool in live if beginning.may_have(tool)}
 
     async def _leave(self, session: Session, over: Over) -> None:
         """The row's last word from here: over, or detached, for its client to resume."""

@@ -14,13 +14,14 @@ from gateway.callers import REALTIME, SUBPROTOCOL, Caller, Callers, Unidentified
 from gateway.client import Client
 from gateway.identity.scopes import RETRY_SECONDS, authenticated
 from gateway.line import Beginning
+from gateway.purse import Denied
 from gateway.reception import Reception
 
 log = logging.getLogger(__name__)
 
 router = APIRouter()
 
-EXTRAS = frozenset({"", "approvals", "jobs", "results", "resume"})
+EXTRAS = frozenset({"", "approvals", "calls", "jobs", "results", "resume"})
 """What a client may ask for beyond the Realtime API."""
 NOTHING_TO_RESUME = (
     "There is no session to resume with this token: it is unknown, was used, has expired, or is another user's. "
@@ -84,20 +85,22 @@ async def realtime(socket: WebSocket) -> None:
     try:
         beginning = await begin
     except Refused as refused:
-        return await _refuse(socket, refused.status, refused.code, str(refused))
+        return await _refuse(socket, refused.status, refused.code, str(refused), refused.retry_after)
     return await reception.converse(Client(socket), beginning, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
 
 class Refused(Exception):
     """No session begins; told before the upgrade, as HTTP."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.retry_after = retry_after
 
 
 async def _new(socket: WebSocket, reception: Reception, caller: Caller, wants: frozenset[str]) -> Beginning:
+    callers: Callers = socket.app.state.callers
     named = socket.query_params.get("agent", caller.agent)
     agent = reception.agent_for(named, socket.query_params.get("model"))
     if agent is None or not agent.serves(caller.tenant) or caller.agent not in (None, agent.name):
@@ -105,7 +108,14 @@ async def _new(socket: WebSocket, reception: Reception, caller: Caller, wants: f
         theirs = ", ".join(known) if caller.agent is None else caller.agent
         raise Refused(404, "agent_not_found", f"There is no such agent. The agents are: {theirs}.")
     await _spend(socket, caller)
-    return reception.begin(caller, agent, wants)
+    try:
+        beginning = await reception.begin(caller, agent, wants)
+    except (SQLAlchemyError, OSError):
+        raise Refused(503, "unavailable", "The session cannot be recorded right now. Try again.") from None
+    if isinstance(beginning, Denied):
+        await callers.give_back(caller)
+        raise Refused(beginning.status, beginning.code, beginning.message, beginning.retry_after)
+    return beginning
 
 
 async def _spend(socket: WebSocket, caller: Caller) -> None:
@@ -130,8 +140,12 @@ async def _resumed(socket: WebSocket, caller: Caller, token: str, wants: frozens
     return beginning
 
 
-async def _refuse(socket: WebSocket, status: int, code: str, message: str) -> None:
+async def _refuse(socket: WebSocket, status: int, code: str, message: str, retry_after: int | None = None) -> None:
     """Before the upgrade, as HTTP."""
     error = {"message": message, "type": "invalid_request_error", "code": code, "param": None}
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}.get(status)
+    if status == 503:
+        retry_after = RETRY_SECONDS
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
     await socket.send_denial_response(JSONResponse({"error": error}, status, headers))

@@ -3,10 +3,10 @@
 Its inputs are seven, one task each:
 
     the Realtime API   every event goes to the brain; audio deltas go straight to the client
-    the client         each frame through the policy; held while no conversation is open to take it
+    the client         each frame through its policy (`gateway.intake`)
     the doorbell       a job of this session is finished: take what is ready, hand it to the brain
     the clock          when the brain asked to be woken
-    the gateway        it is about to end, or has heard that the session is somebody else's now
+    the gateway        it is about to end, or has heard that the session is somebody else's now, or is to end
     the catalogue      workers have come with more functions
     the calendar       the Realtime API will end this conversation: move to a new one in time
 
@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,8 +29,10 @@ from gateway import events, policy
 from gateway.client import Client, ClientGone
 from gateway.conversation.actions import Action, Event
 from gateway.deeds import Deeds, as_text
+from gateway.endings import DRAINING
 from gateway.epochs import Epochs, why_closed
-from gateway.line import DRAINING, SUPERSEDED, Beginning, Line, Link, Over
+from gateway.intake import Intake
+from gateway.line import Beginning, Line, Link, Over
 from gateway.upstream import UpstreamClosed
 from ringback.outcomes import from_row
 from ringback.statements import deliveries, jobs
@@ -44,10 +45,6 @@ HEAD = 64
 """The type stands near the front of an event; where it does not, the event takes the longer way."""
 IDLE_LOOK_SECONDS = 1.0
 """After a failed look into the table, when to try again."""
-HELD_CHARS = 4 * 1024 * 1024
-"""Of a client's frames while no conversation is open: a minute of audio. Beyond it the client's own buffer fills."""
-FRAME_CHARS = 64
-"""What each frame counts for beside its own length: many tiny ones have a bound as well."""
 LAST_WORDS_SECONDS = 2.0
 """What it may take to bring into the rows what was heard."""
 QUIET_LOOK_SECONDS = 0.1
@@ -63,10 +60,9 @@ class Session:
         self._line = line
         self._client = client
         self._place = beginning.place
-        self._open = asyncio.Event()
+        self._intake = Intake(client, beginning.policy, self._hear, self._tell)
+        self._open = self._intake.is_open
         self._changed = asyncio.Event()
-        self._held: deque[str | bytes] = deque()
-        self._held_chars = 0
         self._told: set[tuple[Any, ...]] = set()
         """What was last heard of calls that go on."""
         self._epochs = Epochs(line, self)
@@ -94,7 +90,7 @@ class Session:
             await self._last_words()
 
     async def _run(self) -> Over:
-        loops = (self._from_model, self._from_client, self._from_doorbell, self._from_clock, self._from_gateway)
+        loops = (self._from_model, self._intake.run, self._from_doorbell, self._from_clock, self._from_gateway)
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._deeds.tasks = tasks
@@ -115,6 +111,7 @@ class Session:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self.settle()
                 await self._deeds.acknowledge(self.link)
+                self._deeds.account.leave()
         except TimeoutError:
             log.warning("session %s: not all that was said could be kept", self.beginning.session_id)
         await self.link.upstream.close()
@@ -136,18 +133,14 @@ class Session:
 
     def hold(self) -> None:
         """From now on nothing of the client's is passed on."""
-        self._open.clear()
+        self._intake.hold()
 
     async def let_go(self, link: Link, reason: str | None) -> None:
         """This link is the one: what was held is passed on to it. `reason` is for a client that was there before."""
         self.link = link
         if reason is not None and self.beginning.resume_token is not None:
             await self._client.send(as_text({**_ours("rebuilt"), "epoch": link.epoch, "reason": reason}))
-        while self._held:
-            frame = self._held.popleft()
-            self._held_chars -= len(frame) + FRAME_CHARS
-            await self._hear(frame)
-        self._open.set()
+        await self._intake.let_go()
         self._place.bell.set()
         self._changed.set()
 
@@ -180,23 +173,12 @@ class Session:
             if event is not None:
                 await self.perform(link, link.brain.receive_model(event, time.monotonic()))
 
-    async def _from_client(self) -> None:
-        while True:
-            frame = await self._client.receive()
-            if self._open.is_set():
-                await self._hear(frame)
-                continue
-            self._held.append(frame)
-            self._held_chars += len(frame) + FRAME_CHARS
-            if self._held_chars > HELD_CHARS:
-                await self._open.wait()
+    async def _hear(self, frame: policy.ClientFrame) -> None:
+        link = self._current()
+        await self.perform(link, link.brain.receive_client(frame, time.monotonic()))
 
-    async def _hear(self, frame: str | bytes) -> None:
-        link, said = self._current(), policy.read(frame)
-        if isinstance(said, policy.Refusal):
-            await self._client.send(as_text(said.as_event("rb_refused")))
-            return
-        await self.perform(link, link.brain.receive_client(said, time.monotonic()))
+    async def _tell(self, event: Event) -> None:
+        await self._client.send(as_text(event))
 
     async def _from_doorbell(self) -> None:
         while True:
@@ -212,7 +194,8 @@ class Session:
                 self._place.bell.set()
                 continue
             for row in rows:  # to the brain of the epoch that took them: a later one has them among its past
-                answer = row.id, row.call_id, row.tool, from_row(**outcome_of(row))
+                whole = self._line.dispatch.discretion.whole(row, self.beginning.session_id)
+                answer = row.id, row.call_id, row.tool, from_row(**outcome_of(whole))
                 more = row is not rows[-1]
                 await self.perform(link, link.brain.deliver(*answer, time.monotonic(), more=more))
             if not rows and not await self._heard_news(link):
@@ -260,14 +243,14 @@ class Session:
         """Others have it: end at once. The gateway ends: leave at the next pause, or when its time is up."""
         seconds = await self._place.told_to_leave()
         if seconds is None:
-            raise Over(SUPERSEDED, "session_superseded")
+            raise Over.because(self._place.why_over or "session_superseded")
         if self.beginning.resume_token is not None:
             await self._client.send(as_text({**_ours("draining"), "seconds": seconds}))
         give_up = time.monotonic() + seconds
         while time.monotonic() < give_up and not self._may_leave():
             await asyncio.sleep(QUIET_LOOK_SECONDS)
-            if self._place.is_superseded:
-                raise Over(SUPERSEDED, "session_superseded")
+            if self._place.why_over is not None:
+                raise Over.because(self._place.why_over)
         raise Over(DRAINING, "gateway_draining")
 
     def _may_leave(self) -> bool:

@@ -59,6 +59,8 @@ class Board:
     """Every call that is under way, the oldest first; and in which of the user's turns the conversation is."""
 
     turn: int = 0
+    _tainted_in: int | None = None
+    """The turn of the user in which words of strangers last entered the conversation."""
     _is_counted: bool = False
     """What the server takes in next has been counted, or is no turn of the user's."""
     _running: dict[str, Running] = field(default_factory=dict)
@@ -71,13 +73,22 @@ class Board:
 
     def go_on_from(self, earlier: Board) -> None:
         """Begin where the board of an earlier epoch stands; what becomes of that one from now on does not matter."""
-        self.turn, self._is_counted = earlier.turn, earlier._is_counted
+        self.turn, self._is_counted, self._tainted_in = earlier.turn, earlier._is_counted, earlier._tainted_in
         self._running = {call_id: replace(each) for call_id, each in earlier._running.items()}
 
     def user_turn(self, *, aloud: bool = False) -> None:
         """The user has begun to say something, or has typed it."""
         self.turn += 1
         self._is_counted = aloud
+
+    def taint(self) -> None:
+        """The result of a tool that passes on words of strangers has entered the conversation."""
+        self._tainted_in = self.turn
+
+    @property
+    def is_tainted(self) -> bool:
+        """What the model does next may be the will of strangers: the user has said nothing since."""
+        return self._tainted_in == self.turn
 
     def silence(self) -> None:
         """The user has said nothing for so long that the server takes that in (`idle_timeout_ms`)."""

@@ -9,6 +9,7 @@ Its doors are plain functions, each of which returns a list of actions:
     progressed(job_id, note)     what a running job says of itself; `approved(job_id, now)`: what somebody says of one
     tools_came(tools, now)       workers have come with more, or newer, functions
     tick(now)                    time has passed; `wake_at(now)` says when it matters
+    budget_spent(why, now)       there is nothing left to pay for another response
     cut(reason, now)             the connection is gone; `carry(now)` is for the brain of the next epoch
 """
 
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 from gateway.conversation.actions import (
@@ -29,26 +29,30 @@ from gateway.conversation.actions import (
     SendToClient,
     SendToModel,
 )
+from gateway.conversation.allowance import Allowance, end, spent
 from gateway.conversation.answers import Answers
 from gateway.conversation.approvals import Approvals
 from gateway.conversation.board import Board
 from gateway.conversation.calls import UNAVAILABLE, Calls, Waits, nobody_knows
-from gateway.conversation.carried import Carried, Settings, merged
+from gateway.conversation.carried import Carried, Settings
 from gateway.conversation.clientside import ClientSide
+from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.errors import Errors
 from gateway.conversation.floor import Floor
 from gateway.conversation.guard import Guard
 from gateway.conversation.hearing import Hearing
+from gateway.conversation.ids import Ids
 from gateway.conversation.log import ItemLog
 from gateway.conversation.opening import Opening
 from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import Past
 from gateway.conversation.renderings import Circumstances
 from gateway.conversation.speaking import Speaking
-from gateway.conversation.view import ClientView, response_cut
+from gateway.conversation.view import ClientView
 from gateway.conversation.words import Words
-from gateway.policy import OURS, ClientFrame
+from gateway.policy import ClientFrame
 from ringback.agents import Agent
+from ringback.clients import BROWSER, ClientPolicy
 from ringback.outcomes import Outcome
 from ringback.tools import Announcement
 
@@ -62,7 +66,9 @@ class Conversation:
         tools: what it may call, by name.
         epoch: which of the session's conversations this is.
         carried: what earlier epochs left.
-        wants: what the client asked for beside the Realtime API: "jobs", "results", "approvals".
+        wants: what the client asked for beside the Realtime API: "jobs", "results", "approvals", "calls".
+        policy: what the client may say and see.
+        began_at: when the session began, by the session's clock; None: with this conversation.
         waits: how long a call is expected to wait for a worker.
         greets: True where the client waits for its `session.created`; False where it has had one.
     """
@@ -76,37 +82,39 @@ class Conversation:
         epoch: int = 1,
         carried: Carried | None = None,
         wants: Container[str] = (),
+        policy: ClientPolicy = BROWSER,
+        began_at: float | None = None,
         waits: Waits = nobody_knows,
         greets: bool = True,
     ) -> None:
         self.session_id = session_id
         self.agent = agent
         self.tools = tools
-        self._epoch = epoch
+        self._ids = ids = Ids(epoch)
         self._greets = greets
         self._carried = carried = carried or Carried()
         self._log = carried.log or ItemLog()
-        self._view = ClientView(str(session_id))
         self._board = board = Board()
         board.go_on_from(carried.board)
+        self._allowance = Allowance(agent, began_at, carried.lively_at)
         self._floor = floor = Floor(agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds)
         guard, own = Guard(agent), OwnTools(board, asks_aloud="approvals" not in wants)
-        self._approvals = Approvals(board, own, self._ours)
-        self._calls = Calls(session_id, agent, tools, board, own, guard, waits)
-        self._answers = Answers(floor, self._ours, "jobs" in wants, lambda: self._log.last)
-        self._client = ClientSide(floor, carried.unheard, Settings(carried.client_session), self._id)
-        words = Words(floor, board, agent.instructions, self._ours, own.asks_aloud)
-        self._speaking = Speaking(floor, words, own, guard, self._client, tools, self._ours)
+        clients = ClientTools(tools, own, Settings(carried.client_session))
+        self._view = ClientView(str(session_id), policy, policy.sees_calls and "calls" in wants, clients.owns)
+        self._approvals = Approvals(board, own, ids.ours)
+        self._calls = Calls(session_id, agent, tools, board, own, guard, clients, waits)
+        self._answers = Answers(floor, ids.ours, "jobs" in wants, lambda: self._log.last)
+        self._client = ClientSide(floor, board, carried.unheard, clients.settings, clients, ids.new)
+        words = Words(floor, board, agent.instructions, ids.ours, own.asks_aloud)
+        self._speaking = Speaking(floor, words, own, guard, self._client, clients, ids.ours)
         self._hearing = Hearing(floor, board, self._calls, self._answers)
-        self._errors = Errors(floor, self._client, self._answers, self._speaking.refused)
+        self._errors = Errors(floor, self._client, self._answers, self._view, self._speaking.refused)
         self._reading = Circumstances(client_shows="results" in wants, max_chars=agent.max_result_chars)
-        self._count = 0
         self._heard_at = 0.0
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
-        configured = merged(agent.session([tool.for_model() for tool in tools.values()]), carried.client_session)
-        self._opening = Opening(configured, self._ours, has_past=carried.has_past)
+        self._opening = Opening(clients.configured(agent), ids.ours, has_past=carried.has_past)
 
     @property
     def is_open(self) -> bool:
@@ -135,6 +143,7 @@ class Conversation:
             return self._open(event, now)
         is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
         actions = [*self._client.heard(event), *self._hearing.hear(event, self._log, now)]
+        self._allowance.note_turn(self._board.turn, now)
         if event.get("type") == "error":
             return [*actions, *self._errors.hear(event, now), *self._speak(now)]
         visible = self._view.show(event)
@@ -148,13 +157,11 @@ class Conversation:
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.policy`: what goes to the model is written anew from it."""
+        self._allowance.note_client(frame.event["type"], now)
         if frame.is_empty_update:
-            shown = {"type": "session.updated", "event_id": self._id("updated"), "session": self._view.last_session()}
-            return [SendToClient(shown)]
+            return [SendToClient(self._view.updated(self._ids.new("updated")))]
         if frame.event["type"] == "ringback.approval.respond":
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
-        if frame.event["type"] == "conversation.item.create":
-            self._board.user_turn()
         return self._client.says(frame.event, self._log, self._opening.seeded, now)
 
     def remember(self, past: Past, now: float) -> list[Action]:
@@ -166,20 +173,14 @@ class Conversation:
         for call in past.calls:
             self._news += self._answers.remember(self._calls.remember(call, now), self._reading, now)
         self._news += self._approvals.still_wanted(now)
-        waits = self._carried.user_waits
-        if past.user_waits if waits is None else waits:
+        if self._carried.is_awaited(past):
             self._floor.owe(now)
         return [*actions, *self._opened(now)] if self.is_open else actions
 
     def cut(self, reason: str, now: float) -> list[Action]:
         """The connection is gone, and what ran on it with it: keep what was said of it, and tell the client."""
-        if self._floor.is_saying_word:
-            self._speaking.words.unsaid()
         said = self._log.unfinished()
-        actions: list[Action] = [KeepMessages(said)] if said else []
-        if self._floor.active is not None:
-            actions.append(SendToClient(response_cut(self._floor.active, self._id("cut"), reason)))
-        return actions
+        return [*([KeepMessages(said)] if said else []), *self._speaking.cut(reason)]
 
     def carry(self, now: float) -> Carried:
         """What the next epoch begins with."""
@@ -193,6 +194,7 @@ class Conversation:
             unheard=self._client.unheard,
             client_session=self._client.settings.session,
             untold=self._floor.unheard(),
+            lively_at=self._allowance.lively_at,
             user_waits=self._floor.is_owed(now),
         )
 
@@ -247,19 +249,25 @@ class Conversation:
         self.tools.update(tools)
         return self._speak(now)
 
+    def budget_spent(self, why: str, now: float) -> list[Action]:
+        """There is nothing left to pay for another response: the one that runs is stopped, and the session over."""
+        self._is_given_up = True
+        return [*self._hearing.hush(), SendToClient(spent(why, self._ids.new("purse"))), end("budget_spent")]
+
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
-        hangs_at = self._speaking.hangs_at(self._heard_at)
-        if hangs_at is None or hangs_at > now:
+        over = self._allowance.over(now, is_busy=bool(self._board) or self._floor.active is not None)
+        if not (over or self._speaking.hangs(self._heard_at, now)):
             return self._speak(now)
         self._is_given_up = True
-        return [Reopen("upstream_hung")]
+        return over or [Reopen("upstream_hung")]
 
     def wake_at(self, now: float) -> float | None:
         """When `tick` should be called, if no event comes first."""
         if self._is_given_up or self._has_more or not self.is_open:
             return None
-        moments = (self._speaking.wake_at(now), self._speaking.hangs_at(self._heard_at))
+        hangs_at = self._speaking.hangs_at(self._heard_at)
+        moments = (self._speaking.wake_at(now), hangs_at, self._allowance.wake_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     # — before the client is let in —
@@ -274,9 +282,10 @@ class Conversation:
 
     def _opened(self, now: float) -> list[Action]:
         session = self._opening.session
+        self._allowance.began(now)
         self._client.note_session(session)
         self._log.hear({"type": "session.updated", "session": session})
-        created = {"type": "session.created", "event_id": self._id("created"), "session": self._view.session(session)}
+        created = self._view.created(session, self._ids.new("created"))
         return [
             LetClientIn(session.get("id"), self._opening.expires_at),
             *([SendToClient(created)] if self._greets else []),
@@ -289,10 +298,3 @@ class Conversation:
 
     def _speak(self, now: float) -> list[Action]:
         return [] if self._is_given_up or self._has_more or not self.is_open else self._speaking.say(now)
-
-    def _ours(self, what: str, event: dict[str, Any]) -> Event:
-        return {**event, "event_id": self._id(what)}
-
-    def _id(self, what: str) -> str:
-        self._count += 1
-        return f"{OURS}{what}_{self._epoch}_{self._count}"

@@ -15,13 +15,14 @@ from uuid import UUID, uuid5
 from gateway.conversation.actions import Action, Cancel, Event, RecordCall
 from gateway.conversation.arguments import Schemas, parse
 from gateway.conversation.board import Board, Running
+from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.guard import Guard
 from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import PastCall
 from gateway.conversation.renderings import Circumstances, Rendering, render
 from ringback.agents import Agent
 from ringback.declaring import OURS
-from ringback.jobs import CancelReason, Effect
+from ringback.jobs import CancelReason, Effect, JobState
 from ringback.manners import Manners, OnDuplicate
 from ringback.outcomes import Outcome, failed
 from ringback.statements.admission import QUEUE_WAIT_SECONDS, NewJob
@@ -48,6 +49,7 @@ class Calls:
     board: Board
     own: OwnTools
     guard: Guard
+    clients: ClientTools
     waits: Waits = nobody_knows
     _known: set[str] = field(default_factory=set)
     _waiting: dict[str, list[Event]] = field(default_factory=dict)
@@ -61,6 +63,9 @@ class Calls:
         if not isinstance(call_id, str) or not call_id or call_id in self._known:
             return []
         self._known.add(call_id)
+        if self.clients.owns(str(item.get("name"))):
+            self.clients.called(call_id)
+            return []
         tool = self.tools.get(str(item.get("name")))
         if tool is not None and tool.effect is Effect.AT_MOST_ONCE and response_id is not None:
             self._waiting.setdefault(response_id, []).append(item)
@@ -105,6 +110,8 @@ class Calls:
         call = self.board.ended(call_id)
         if call is None:
             return render(outcome, Manners(), reading)
+        if call.manners.is_untrusted and outcome.state is JobState.SUCCEEDED:
+            self.board.taint()
         now_and_here = replace(
             reading,
             age=call.age(now),
@@ -137,7 +144,7 @@ class Calls:
             item_id=item["id"] if isinstance(item.get("id"), str) else None,
         )
         self.guard.new_turn(self.board.turn)
-        outcome = refusal or self.guard.refuse(name) or problem
+        outcome = refusal or self.guard.refuse(name, now) or problem
         if outcome is None and name in OURS:
             outcome, actions = self.own.serve(name, arguments, now)
             return [*actions, RecordCall(job, outcome)]
@@ -156,7 +163,9 @@ class Calls:
             self.board.unwant(same)
             actions.append(Cancel(same.job_id, CancelReason.REPLACED))
         joined_to = same.job_id if same is not None and rule is OnDuplicate.JOIN else None
-        needs_yes = tool.manners.requires_approval and joined_to is None
+        # On the strength of a stranger's words nothing is changed that the user has not agreed to.
+        is_risky = self.board.is_tainted and tool.effect is not Effect.PURE
+        needs_yes = (tool.manners.requires_approval or is_risky) and joined_to is None
         expected = self.waits(tool.queue) or 0.0
         self.board.began(
             Running(

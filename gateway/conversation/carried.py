@@ -8,6 +8,7 @@ from typing import Any
 from gateway.conversation.actions import Event
 from gateway.conversation.board import Board
 from gateway.conversation.log import ItemLog
+from gateway.conversation.rebuild import Past
 from gateway.conversation.unheard import Unheard
 
 DEEP = 3
@@ -24,6 +25,7 @@ class Carried:
         board: what is under way, and what is known of it beside its row.
         unheard: what the client has said and no server has confirmed.
         client_session: what the client has set of its session.
+        lively_at: when the user last took part.
         untold: the calls whose results nobody has told the user yet.
         user_waits: True where a response was under way, asked for or due; None where only the rows can tell.
     """
@@ -34,7 +36,12 @@ class Carried:
     unheard: Unheard = field(default_factory=Unheard)
     client_session: Event = field(default_factory=dict)
     untold: frozenset[str] = frozenset()
+    lively_at: float | None = None
     user_waits: bool | None = None
+
+    def is_awaited(self, past: Past) -> bool:
+        """True where the user waits for an answer that an earlier epoch did not come to give."""
+        return past.user_waits if self.user_waits is None else self.user_waits
 
 
 def merged(session: Event, update: Event, depth: int = DEEP) -> dict[str, Any]:
@@ -68,6 +75,13 @@ class Settings:
     def asked(self, event: Event) -> None:
         """The client's session.update goes out."""
         self._asked.append((event["event_id"], event["session"]))
+
+    @property
+    def tools(self) -> list[Event]:
+        """The functions that the client brings, by the last that it said of them."""
+        asked = (update for _, update in reversed(self._asked) if update is not None and "tools" in update)
+        brought: list[Event] = next(asked, self.session).get("tools", [])
+        return brought
 
     @property
     def oldest(self) -> str | None:

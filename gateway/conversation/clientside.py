@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettings, SendToClient, SendToModel
+from gateway.conversation.board import Board
 from gateway.conversation.carried import Settings
+from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.floor import Floor
 from gateway.conversation.log import ItemLog
 from gateway.conversation.unheard import Unheard
-from gateway.policy import OURS
+from gateway.policy import OURS, Refusal
 
 CLIENTS = OURS + "client_"
 """The event_id of a client's event that came without one, so that an error about it can be told from ours."""
@@ -21,25 +23,49 @@ class ClientSide:
     """The client's part in one conversation; `new_id` makes an id of ours, told what for."""
 
     floor: Floor
+    board: Board
     unheard: Unheard
     settings: Settings
+    tools: ClientTools
     new_id: Callable[[str], str]
 
     def says(self, event: Event, log: ItemLog, seeded: frozenset[str], now: float) -> list[Action]:
         """A checked event of the client; `seeded` are the items that a rebuilt conversation was told."""
+        refusal = self._refuse(event)
+        if refusal is not None:
+            return [SendToClient(refusal.as_event(self.new_id("refused")))]
         event = {"event_id": self.new_id("client"), **event}
         kind = event["type"]
         if kind == "response.create":
             self.floor.create_sent(event["event_id"], now, is_clients=True)
         elif kind == "session.update":
             self.settings.asked(event)
-        elif kind == "conversation.item.create" and "id" not in event["item"]:
-            # Under an id of its own it is known again, should it have to be said once more.
-            event = {**event, "item": {"id": f"item_{self.new_id('said')}", **event["item"]}}
+        elif kind == "conversation.item.create":
+            event = self._created(event)
         elif kind == "conversation.item.truncate" and event["item_id"] in seeded:
             return self._cut_short(event, log)
         self.unheard.said(event)
-        return [SendToModel(event)]
+        return [SendToModel(self.tools.whole(event))]
+
+    def _refuse(self, event: Event) -> Refusal | None:
+        """Why this may not be said here, though it is well said."""
+        item = event.get("item") or {}
+        if item.get("type") == "function_call_output" and not self.tools.answered(item["call_id"]):
+            sentence = "item.call_id: no call of a function that this client brought waits for an answer under this id."
+            return Refusal("forbidden_event", sentence, event.get("event_id"))
+        taken = self.tools.taken(event.get("session") or {})
+        if taken is not None:
+            sentence = f"session.tools: {taken!r} is a function of the server's; give yours another name."
+            return Refusal("invalid_value", sentence, event.get("event_id"))
+        return None
+
+    def _created(self, event: Event) -> Event:
+        """Under an id of its own an item is known again, should it have to be said once more."""
+        if event["item"]["type"] == "message":
+            self.board.user_turn()
+        if "id" in event["item"]:
+            return event
+        return {**event, "item": {"id": f"item_{self.new_id('said')}", **event["item"]}}
 
     def heard(self, event: Event) -> list[Action]:
         """An event of the server, which may say that something of the client's has arrived."""
@@ -66,7 +92,7 @@ class ClientSide:
         for event in said:
             if event["type"] == "session.update":
                 self.settings.asked(event)
-        return [*([update] if is_outdated else []), *said]
+        return [self.tools.whole(event) for event in (*([update] if is_outdated else []), *said)]
 
     def note_session(self, session: Event) -> None:
         """Who notices that the user's turn is over, by what the server says of the session."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gateway.conversation.actions import Action, Cancel, Event, KeepMessages, RecordCall, SendToModel
+from gateway.conversation.allowance import costs
 from gateway.conversation.answers import Answers
 from gateway.conversation.board import Board
 from gateway.conversation.calls import Calls
@@ -28,7 +29,7 @@ class Hearing:
         """What is said is kept; and what is to be done about the event, which is nothing about most."""
         said = log.hear(event)
         kept: list[Action] = [KeepMessages(said)] if said else []
-        return [*kept, *self._react(event, log, now)]
+        return [*kept, *costs(event), *self._react(event, log, now)]
 
     def _react(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         kind = event.get("type")
@@ -49,7 +50,14 @@ class Hearing:
         """The server stops what it says when the user begins to speak, and not what it begins to say after that."""
         if not self.floor.response_created(response_id, tag):
             return []
-        return [SendToModel(self.answers.ours("hush", {"type": "response.cancel", "response_id": response_id}))]
+        return self.hush()
+
+    def hush(self) -> list[Action]:
+        """What is being said is not to go on."""
+        if self.floor.active is None:
+            return []
+        cancel = {"type": "response.cancel", "response_id": self.floor.active}
+        return [SendToModel(self.answers.ours("hush", cancel))]
 
     def _turn(self, kind: str, now: float) -> list[Action]:
         if kind == "input_audio_buffer.speech_started":

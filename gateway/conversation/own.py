@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.conversation.actions import Action, Cancel, Decide, Event
+from gateway.conversation.actions import Action, Cancel, Decide
 from gateway.conversation.board import Board, Running
 from ringback.declaring import OURS
 from ringback.jobs import CancelReason
@@ -134,9 +134,3 @@ class OwnTools:
     @staticmethod
     def _meant(all_of_them: list[Running], which: object) -> list[Running]:
         return [each for each in all_of_them if not isinstance(which, str) or not which or each.name == which]
-
-
-def as_update(agent_tools: list[dict[str, Any]], names: frozenset[str]) -> Event:
-    """The `session.update` that offers these beside the agent's own."""
-    ours = [TOOLS[name] for name in sorted(names)]
-    return {"type": "session.update", "session": {"type": "realtime", "tools": [*agent_tools, *ours]}}

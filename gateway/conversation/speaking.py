@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.conversation.actions import Action, Event, SendToModel
+from gateway.conversation.actions import Action, Event, SendToClient, SendToModel
 from gateway.conversation.clientside import ClientSide
+from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.floor import RESERVED_SECONDS, Floor
 from gateway.conversation.guard import Guard
-from gateway.conversation.own import OwnTools, as_update
+from gateway.conversation.own import OwnTools
+from gateway.conversation.view import response_cut
 from gateway.conversation.words import Words
 from ringback.tools import Announcement
 
@@ -22,7 +24,7 @@ class Speaking:
     """Asks the model to speak, whenever that is due.
 
     Args:
-        tools: the agent's own, as they are now.
+        tools: all that the model is offered.
         ours: gives an event of ours its `event_id`; the first argument says what it is for.
     """
 
@@ -31,13 +33,13 @@ class Speaking:
     own: OwnTools
     guard: Guard
     client: ClientSide
-    tools: dict[str, Announcement]
+    tools: ClientTools
     ours: Callable[[str, Event], Event]
     _told: tuple[Announcement, ...] = ()
     """The tools, as the server was last told of them."""
 
     def __post_init__(self) -> None:
-        self._told = tuple(self.tools.values())
+        self._told = tuple(self.tools.servers.values())
 
     def say(self, now: float) -> list[Action]:
         """All that is due now."""
@@ -53,11 +55,24 @@ class Speaking:
         asked = self.floor.asked_at
         return None if asked is None or heard_at > asked else asked + RESERVED_SECONDS
 
+    def hangs(self, heard_at: float, now: float) -> bool:
+        """True where it is not there any more."""
+        hangs_at = self.hangs_at(heard_at)
+        return hangs_at is not None and hangs_at <= now
+
     def refused(self, event_id: object, again: bool) -> None:
         """The server did not take something of ours. A word takes no slot then, and is due again if it may be taken."""
         self.client.settings.refused(event_id)
         if self.words.refused(event_id, again=again):
             self.floor.create_failed(str(event_id))
+
+    def cut(self, reason: str) -> list[Action]:
+        """The connection is gone, and what was being said on it: a word is due again, and the client hears of it."""
+        if self.floor.is_saying_word:
+            self.words.unsaid()
+        if self.floor.active is None:
+            return []
+        return [SendToClient(self.ours("cut", response_cut(self.floor.active, reason)))]
 
     def _results(self, now: float) -> list[Action]:
         if not self.floor.may_speak(now):
@@ -79,10 +94,11 @@ class Speaking:
         return [SendToModel(create)]
 
     def _offer(self, now: float) -> list[Action]:
-        names, tools = self.own.offer(now), tuple(self.tools.values())
+        names, tools = self.own.offer(now), tuple(self.tools.servers.values())
         if names is None and tools == self._told:
             return []
         self._told = tools
-        update = self.ours("offer", as_update([tool.for_model() for tool in tools], self.own.offered))
+        session = {"type": "realtime", "tools": self.tools.offer()}
+        update = self.ours("offer", {"type": "session.update", "session": session})
         self.client.settings.asked_ours(update)
         return [SendToModel(update)]

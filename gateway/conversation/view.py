@@ -1,71 +1,119 @@
-"""What of the model's events a client gets to see.
+"""What of the model's events a client gets to see, by its policy.
 
 A client hears and reads the conversation. Function calls, their arguments and their outputs are the server's
-business, and so are instructions and tools: their events are left out, and what points at a hidden item points at
-the visible one before it instead.
+business, and so are instructions and tools, and what the Realtime API has to say about the server's account: their
+events are left out, and what points at a hidden item points at the visible one before it instead.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversation.actions import Event
 from gateway.policy import OUR_MARK
+from ringback.clients import BROWSER, ClientPolicy
 
-HIDDEN_ITEMS = frozenset(
-    {
-        "function_call",
-        "function_call_output",
-        "mcp_call",
-        "mcp_list_tools",
-        "mcp_approval_request",
-        "mcp_approval_response",
-    }
-)
+CALL_ITEMS = frozenset({"function_call", "function_call_output"})
+HIDDEN_ITEMS = CALL_ITEMS | {"mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
 HIDDEN_PREFIXES = ("response.function_call_arguments.", "response.mcp_call", "mcp_list_tools.")
 HIDDEN_FIELDS = frozenset({"instructions", "tools", "tool_choice", "prompt", "tracing"})
 """Of a session and of a response."""
+SHOWN = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "response.", "error")
+"""How the types of events begin that a stranger is shown. Not `rate_limits.updated`, which tells of the server's
+account, nor whatever a provider adds of its own."""
+
+_CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
+WORDS = {
+    "conversation_already_has_active_response": "The model is speaking already: wait for response.done.",
+    "response_cancel_not_active": "No response is active, so there is none to cancel.",
+    "input_audio_buffer_commit_empty": "There is no audio to commit: append some first.",
+    "rate_limit_exceeded": "The Realtime API is too busy for this right now. Try again in a moment.",
+    "session_expired": "The session has reached its longest duration. Connect again.",
+}
+"""The errors that a client meets in its daily life, in words that tell nothing of the server."""
+
+
+def nobodys(_name: str) -> bool:
+    """Of a client that brings no functions."""
+    return False
 
 
 @dataclass(slots=True)
 class ClientView:
-    """Filters one conversation's server events for its client."""
+    """Filters one conversation's server events for its client.
+
+    Args:
+        policy: what the client may see.
+        sees_calls: True where it may, and asked to see the calls of the server's functions.
+        owns: True for a function that the client itself has brought.
+    """
 
     session_id: str
+    policy: ClientPolicy = BROWSER
+    sees_calls: bool = False
+    owns: Callable[[str], bool] = nobodys
     _hidden: dict[str, str | None] = field(default_factory=dict)
     """A hidden item, and the item before it."""
+    _own_calls: set[str] = field(default_factory=set)
+    """The item ids and call ids of calls that are the client's to answer."""
     _session: Event = field(default_factory=dict)
 
     def session(self, session: Event) -> Event:
         """The session as the client may know it: under our id, without what is the server's."""
-        self._session = {key: value for key, value in session.items() if key not in HIDDEN_FIELDS}
-        self._session |= {"id": self.session_id, "tools": []}
+        hidden = frozenset() if self.policy.sees_session else HIDDEN_FIELDS
+        self._session = {key: value for key, value in session.items() if key not in hidden}
+        self._session |= {"id": self.session_id, **({} if self.policy.sees_session else {"tools": []})}
         return self._session
 
-    def last_session(self) -> Event:
-        """The session as it was last shown."""
-        return self._session
+    def created(self, session: Event, event_id: str) -> Event:
+        """The `session.created` of a client that is let in."""
+        return {"type": "session.created", "event_id": event_id, "session": self.session(session)}
+
+    def updated(self, event_id: str) -> Event:
+        """The `session.updated` of a client whose wishes change nothing: the session as it was last shown."""
+        return {"type": "session.updated", "event_id": event_id, "session": self._session}
 
     def show(self, event: Event) -> Event | None:
         """The event as the client may see it; None where it may not."""
-        kind = str(event.get("type"))
-        if kind.startswith(HIDDEN_PREFIXES) or event.get("item_id") in self._hidden:
-            return None
-        item = event.get("item")
-        if isinstance(item, dict) and not self._item_is_visible(item, event):
+        if not self._is_visible(str(event.get("type")), event):
             return None
         changed = event
         if isinstance(event.get("session"), dict):
             changed = {**changed, "session": self.session(event["session"])}
         if isinstance(event.get("response"), dict):
             changed = {**changed, "response": self._response(event["response"])}
+        if isinstance(event.get("error"), dict):
+            changed = {**changed, "error": self.error(event["error"])}
         if event.get("previous_item_id") in self._hidden:
             changed = {**changed, "previous_item_id": self._before(event["previous_item_id"])}
         return changed
 
+    def error(self, error: Event) -> Event:
+        """An error as the client may know it: what the Realtime API says of an account is not for strangers."""
+        if self.policy.sees_errors:
+            return error
+        code = error.get("code") if _CODE.fullmatch(str(error.get("code"))) else None
+        words = WORDS.get(str(code), f"The Realtime API has refused this{f' ({code})' if code else ''}.")
+        kept: Event = {key: error[key] for key in ("type", "param", "event_id") if key in error}
+        return {**kept, "code": code, "message": words}
+
+    def _is_visible(self, kind: str, event: Event) -> bool:
+        if not (self.policy.sees_errors or kind.startswith(SHOWN)):
+            return False
+        item = event.get("item")
+        if isinstance(item, dict):
+            return self._item_is_visible(item, event)
+        if event.get("item_id") in self._hidden:
+            return False
+        if not kind.startswith(HIDDEN_PREFIXES) or self.sees_calls:
+            return True
+        return event.get("item_id") in self._own_calls
+
     def _item_is_visible(self, item: Event, event: Event) -> bool:
-        if item.get("type") not in HIDDEN_ITEMS:
+        if item.get("type") not in HIDDEN_ITEMS or self.sees_calls or self._is_own(item):
             return True
         item_id = item.get("id")
         if isinstance(item_id, str) and "previous_item_id" in event:
@@ -75,6 +123,15 @@ class ClientView:
             self._hidden.setdefault(item_id, None)
         return False
 
+    def _is_own(self, item: Event) -> bool:
+        """True for a call of a function that the client has brought, and for its output."""
+        if item.get("type") not in CALL_ITEMS:
+            return False
+        known = {item.get("id"), item.get("call_id")} - {None}
+        if item.get("type") == "function_call" and self.owns(str(item.get("name"))):
+            self._own_calls.update(str(each) for each in known)
+        return not self._own_calls.isdisjoint(known)
+
     def _before(self, item_id: str | None) -> str | None:
         seen: set[str] = set()
         while item_id in self._hidden and item_id not in seen:
@@ -83,19 +140,26 @@ class ClientView:
         return item_id
 
     def _response(self, response: Event) -> Event:
-        visible: dict[str, Any] = {key: value for key, value in response.items() if key not in HIDDEN_FIELDS}
+        hidden = frozenset() if self.policy.sees_session else HIDDEN_FIELDS
+        visible: dict[str, Any] = {key: value for key, value in response.items() if key not in hidden}
         if isinstance(response.get("metadata"), dict) and OUR_MARK in response["metadata"]:
             visible["metadata"] = {key: value for key, value in response["metadata"].items() if key != OUR_MARK} or None
+        details = response.get("status_details")
+        if isinstance(details, dict) and isinstance(details.get("error"), dict):
+            visible["status_details"] = {**details, "error": self.error(details["error"])}
         if isinstance(response.get("output"), list):
-            visible["output"] = [
-                item for item in response["output"] if not (isinstance(item, dict) and item.get("type") in HIDDEN_ITEMS)
-            ]
+            visible["output"] = [item for item in response["output"] if self._may_list(item)]
         return visible
 
+    def _may_list(self, item: object) -> bool:
+        if not isinstance(item, dict) or item.get("type") not in HIDDEN_ITEMS:
+            return True
+        return self.sees_calls or self._is_own(item)
 
-def response_cut(response_id: str, event_id: str, code: str) -> Event:
+
+def response_cut(response_id: str, code: str) -> Event:
     """The `response.done` of a response whose connection is gone: the real one will never come."""
     error = {"type": "server_error", "code": code}
     details = {"type": "failed", "error": error}
     response = {"id": response_id, "object": "realtime.response", "status": "failed", "status_details": details}
-    return {"type": "response.done", "event_id": event_id, "response": {**response, "output": [], "usage": None}}
+    return {"type": "response.done", "response": {**response, "output": [], "usage": None}}

@@ -40,8 +40,8 @@ async def test_who_others_hold_is_sent_away_at_once(presence: Presence) -> None:
     place, other = recorded(presence), recorded(presence, B)
     assert presence.send_away_all_but({B}, presence.recorded()) == [A]
     assert await leaves(place) is None
-    assert place.is_superseded
-    assert not other.is_superseded
+    assert place.why_over == "session_superseded"
+    assert other.why_over is None
 
 
 async def test_who_came_in_while_the_rows_were_asked_is_left_in_peace(presence: Presence) -> None:
@@ -69,7 +69,7 @@ async def test_who_is_asked_to_leave_and_is_then_superseded_knows_both(presence:
     place = presence.enter(A)
     presence.ask_all_to_leave(7.0)
     place.send_away()
-    assert place.is_superseded
+    assert place.why_over == "session_superseded"
 
 
 async def test_it_is_empty_when_the_last_one_has_left(presence: Presence) -> None:

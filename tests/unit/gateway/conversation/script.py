@@ -18,12 +18,14 @@ from gateway.conversation.actions import (
     Acknowledge,
     Action,
     Cancel,
+    CheckBudget,
     Close,
     Decide,
     KeepMessages,
     KeepSettings,
     LetClientIn,
     RecordCall,
+    RecordUsage,
     Reopen,
     SendToClient,
     SendToModel,
@@ -31,6 +33,7 @@ from gateway.conversation.actions import (
 )
 from gateway.policy import ClientFrame, Refusal, read
 from ringback.agents import Agent
+from ringback.clients import BROWSER, ClientPolicy
 from ringback.declaring import OURS as OWN
 from ringback.jobs import Effect, output_item_id
 from ringback.outcomes import Outcome, succeeded
@@ -52,7 +55,10 @@ SERVER_VAD = {"type": "server_vad", "create_response": True}
 
 
 def agent(**fields: Any) -> Agent:
-    return Agent(**({"name": "demo", "instructions": "Be kind.", "tools": ("*",), "gather_seconds": GATHER} | fields))
+    """Of whom nothing is said but who waits for whom: its sessions last, and may be silent, for a day."""
+    lasting = {"max_session_seconds": 86_400, "max_idle_seconds": 86_400}
+    said = {"name": "demo", "instructions": "Be kind.", "tools": ("*",), "gather_seconds": GATHER}
+    return Agent(**(said | lasting | fields))
 
 
 def job_of(call_id: str) -> UUID:
@@ -64,15 +70,25 @@ def item_of(call_id: str) -> str:
     return output_item_id(job_of(call_id))
 
 
+NOT_TOLD = (KeepMessages, KeepSettings, CheckBudget, RecordUsage)
+"""What is written down of every conversation, and what each response costs: seen in `actions` alone."""
+
+
 class Script:
     """One conversation. `now` stands still unless `wait` moves it."""
 
     def __init__(
-        self, *tools: Announcement, wants: tuple[str, ...] = (), queues: dict[str, float] | None = None, **fields: Any
+        self,
+        *tools: Announcement,
+        wants: tuple[str, ...] = (),
+        queues: dict[str, float] | None = None,
+        policy: ClientPolicy = BROWSER,
+        **fields: Any,
     ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
         waits = {} if queues is None else queues
-        self.brain = Conversation(SESSION, agent(**fields), offered, wants=wants, waits=waits.get)
+        self.policy = policy
+        self.brain = Conversation(SESSION, agent(**fields), offered, wants=wants, policy=policy, waits=waits.get)
         self.now = 1_000.0
         self.actions: list[Action] = []
         """What the last line made the brain do, whole."""
@@ -90,7 +106,7 @@ class Script:
         return self._do([action for event in events for action in self.brain.receive_model(event, self.now)])
 
     def client(self, **event: Any) -> list[str]:
-        frame = read(json.dumps(event))
+        frame = read(json.dumps(event), self.policy)
         assert isinstance(frame, ClientFrame), frame.message if isinstance(frame, Refusal) else frame
         return self._do(self.brain.receive_client(frame, self.now))
 
@@ -157,7 +173,7 @@ class Script:
             if isinstance(action, SendToModel):
                 assert action.event.get("event_id"), "everything we send bears an event_id"
         self.actions = actions
-        self.seen = [told(action) for action in actions if not isinstance(action, KeepMessages | KeepSettings)]
+        self.seen = [told(action) for action in actions if not isinstance(action, NOT_TOLD)]
         return self.seen
 
 
@@ -167,6 +183,8 @@ IN_SHORT: dict[type[Action], str] = {
     Warn: "warn",
     KeepMessages: "keep messages",
     KeepSettings: "keep settings",
+    CheckBudget: "check the budget",
+    RecordUsage: "record usage",
 }
 
 
@@ -189,7 +207,7 @@ def told(action: Action) -> str:
             return f"cancel {CALLS[job_id]}: {reason}"
         case Decide(job_id, approved):
             return f"{'approve' if approved else 'deny'} {CALLS[job_id]}"
-        case Acknowledge() | LetClientIn() | Warn() | KeepMessages() | KeepSettings():
+        case _:
             return IN_SHORT[type(action)]
 
 

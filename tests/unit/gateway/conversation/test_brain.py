@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ringback.clients import TRUSTED
 from ringback.outcomes import Outcome, failed, succeeded
 from tests.unit.gateway.conversation.script import (
     SERVER_VAD,
@@ -167,8 +168,8 @@ def spoken(outcome: Outcome | None = None) -> tuple[Script, str]:
 
 
 @pytest.mark.parametrize("code", ["response_cancel_not_active", "invalid_value", "input_audio_buffer_commit_empty"])
-def test_an_error_about_a_clients_event_goes_to_the_client_as_it_came(code: str) -> None:
-    script = Script().opened()
+def test_an_error_about_a_clients_event_goes_to_a_trusted_client_as_it_came(code: str) -> None:
+    script = Script(policy=TRUSTED).opened()
     error = refused("mine", code)
     assert script.model(error) == ["client: error"]
     assert script.to_client == [error]

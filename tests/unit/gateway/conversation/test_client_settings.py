@@ -38,7 +38,7 @@ def test_a_rejection_of_the_clients_that_names_no_event_is_the_clients_to_hear()
     script = Script().opened()
     script.client(type="session.update", session=FAST, event_id="mine")
     script.client(type="session.update", session=SLOW, event_id="mine too")
-    assert script.model(unnamed("session.audio.output.speed")) == ["client: error"]
+    assert script.model(unnamed("session.audio.output.speed")) == ["client: error", "warn"]
     script.model(updated(script))
     assert script.brain.carry(script.now).client_session == SLOW
 

@@ -191,4 +191,6 @@ def test_no_result_is_lost_doubled_or_spoken_over(habits: Habits, steps: list[tu
     seen = frozenset[str]().union(*(response.saw for response in server.responses if not response.is_word))
     assert seen == set(server.outputs), "each result was there when some response began that could tell it"
     begun_by_us = [response for response in server.responses if response.asked_by in world.ours]
-    assert len(begun_by_us) <= len(server.outputs), "no result is spoken about twice"
+    # A server that neither says which create it refused nor which one it took leaves open what was told: better twice.
+    if habits.names_refusals or habits.shows_metadata:
+        assert len(begun_by_us) <= len(server.outputs), "no result is spoken about twice"

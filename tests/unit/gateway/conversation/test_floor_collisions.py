@@ -98,7 +98,7 @@ def test_a_clients_create_that_was_wrong_gives_the_slot_back(event_id: str | Non
     script.client(type="response.create", **({"event_id": event_id} if event_id else {}))
     sent = script.to_model[0]["event_id"]
     assert script.deliver("a") == ["model: output a"]
-    assert script.model(refused(sent, "invalid_value")) == ["client: error", SPEAK]
+    assert script.model(refused(sent, "invalid_value")) == ["client: error", "warn", SPEAK]
 
 
 def test_a_create_of_ours_that_was_wrong_is_not_sent_again_at_once() -> None:

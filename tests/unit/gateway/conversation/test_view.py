@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.conversation.view import ClientView
+from ringback.clients import TRUSTED
 from tests.unit.gateway.conversation.script import WEATHER, Script, created, done, function_call, updated
 
 SESSION_ID = "6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11"
@@ -30,16 +31,26 @@ VISIBLE = [
     {"type": "response.content_part.added", "item_id": "item_m", "part": {"type": "audio"}},
     {"type": "input_audio_buffer.speech_started", "item_id": "item_u", "audio_start_ms": 10},
     {"type": "conversation.item.input_audio_transcription.completed", "item_id": "item_u", "transcript": "Hi"},
-    {"type": "rate_limits.updated", "rate_limits": []},
-    {"type": "something.new", "value": {"tools": 1}},
+    {"type": "response.something_new", "value": {"tools": 1}},
     added(message("item_m"), "item_u"),
     created("R1"),
 ]
+FOR_TRUSTED = [
+    {"type": "rate_limits.updated", "rate_limits": []},
+    {"type": "something.new", "value": {"tools": 1}},
+]
+"""What a stranger is not told: of the server's account, and what nobody here has heard of."""
 
 
 @pytest.mark.parametrize("event", VISIBLE, ids=lambda event: str(event["type"]))
 def test_the_conversation_is_shown_as_it_came(event: dict[str, Any]) -> None:
     assert ClientView(SESSION_ID).show(event) == event
+
+
+@pytest.mark.parametrize("event", FOR_TRUSTED, ids=lambda event: str(event["type"]))
+def test_what_is_of_the_servers_account_or_unknown_is_for_trusted_clients_alone(event: dict[str, Any]) -> None:
+    assert ClientView(SESSION_ID).show(event) is None
+    assert ClientView(SESSION_ID, TRUSTED).show(event) == event
 
 
 HIDDEN = [
@@ -162,3 +173,43 @@ def test_a_reasoning_models_turn_shows_its_commentary_and_not_its_call() -> None
     ]
     assert shown[-1]["response"]["output"] == [say]
     assert "call_1" not in str(shown)
+
+
+RAW = {
+    "type": "invalid_request_error",
+    "code": "rate_limit_exceeded",
+    "message": "Rate limit reached for gpt-realtime in organization org-secret on tokens per min.",
+    "param": None,
+    "event_id": "mine",
+}
+
+
+def test_an_error_tells_a_stranger_its_code_and_nothing_of_the_account() -> None:
+    shown = ClientView(SESSION_ID).error(RAW)
+    assert "org-secret" not in str(shown)
+    assert (shown["code"], shown["event_id"]) == ("rate_limit_exceeded", "mine")
+    assert ClientView(SESSION_ID, TRUSTED).error(RAW) == RAW
+
+
+def test_a_code_that_is_none_is_not_passed_on() -> None:
+    shown = ClientView(SESSION_ID).error({**RAW, "code": "see org-secret, please"})
+    assert shown["code"] is None
+    assert "org-secret" not in str(shown)
+
+
+def test_so_it_is_where_a_response_has_failed_or_a_transcription() -> None:
+    failed = {"id": "R1", "status": "failed", "status_details": {"type": "failed", "error": RAW}}
+    shown = ClientView(SESSION_ID).show({"type": "response.done", "response": failed})
+    assert shown is not None
+    assert "org-secret" not in str(shown)
+    event = {"type": "conversation.item.input_audio_transcription.failed", "item_id": "u", "error": RAW}
+    shown = ClientView(SESSION_ID).show(event)
+    assert shown is not None
+    assert "org-secret" not in str(shown)
+
+
+def test_a_trusted_client_sees_instructions_and_tools() -> None:
+    session = {"instructions": "Be kind.", "tools": [{"name": "weather"}], "model": "m"}
+    shown = ClientView(SESSION_ID, TRUSTED).show({"type": "session.updated", "session": session})
+    assert shown is not None
+    assert shown["session"] == {**session, "id": SESSION_ID}
