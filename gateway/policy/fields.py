@@ -23,7 +23,9 @@ NULL_MEANS_OFF = frozenset({"turn_detection", "noise_reduction", "transcription"
 Text = Annotated[str, Meta(max_length=65_536)]  # Far more than a person types, far less than a context window.
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]  # A session lasts an hour at most.
 Modalities = Annotated[list[Literal["audio", "text"]], Meta(min_length=1, max_length=2)]
-Metadata = dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]]
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+]
 ToolName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
 OutputTokens = Annotated[int, Meta(ge=1, le=128_000)] | Literal["inf"]  # The longest context window there is.
 

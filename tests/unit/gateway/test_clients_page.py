@@ -1,0 +1,125 @@
+"""docs/clients.md says what the policies and the decoder say: every event, field, rule and bound."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from gateway import policy
+from gateway.policy import ClientFrame
+from gateway.policy.fields import MAX_PARAMETERS_BYTES, MAX_TOOLS
+from gateway.policy.opening import ALSO_OF_RESPONSES, MAX_LEFT_OUT, MAX_NAME_CHARS, OF_ANY_RESPONSE
+from ringback.clients import BROWSER, SETTABLE, SPEAKING, TRUSTED, ClientPolicy, Clients
+
+PAGE = (Path(__file__).parents[3] / "docs" / "clients.md").read_text(encoding="utf-8")
+PRESETS = {"browser": BROWSER, "trusted": TRUSTED}
+VALUES: dict[str, Any] = {
+    "output_modalities": ["text"],
+    "audio.input.format": {"type": "audio/pcmu"},
+    "audio.input.noise_reduction": {"type": "near_field"},
+    "audio.input.transcription": None,
+    "audio.input.turn_detection": {"type": "semantic_vad"},
+    "audio.output.format": {"type": "audio/pcma"},
+    "audio.output.speed": 0.25,
+    "audio.output.voice": {"id": "voice_1"},
+    "max_output_tokens": "inf",
+    "tool_choice": "none",
+    "include": ["item.input_audio_transcription.logprobs"],
+    "instructions": "Be kind.",
+    "tools": [],
+}
+
+
+def table(head: str) -> list[list[str]]:
+    """The rows of the table whose first heading is `head`, without backticks."""
+    found = re.search(rf"^\| {re.escape(head)} \|.*\n\|[ \-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    assert found, f"no table begins with {head}"
+    return [[cell.strip().replace("`", "") for cell in row.strip("|\n ").split("|")] for row in found[1].splitlines()]
+
+
+def as_told(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,g}" if isinstance(value, int | float) else str(value)
+
+
+def test_every_setting_stands_there_with_what_the_presets_say() -> None:
+    rows = {row[0]: row[1:3] for row in table("setting")}
+    assert set(rows) == set(ClientPolicy.model_fields) - {"name"}
+    assert rows.pop("events") == ["all", "all"]
+    assert BROWSER.events == TRUSTED.events == SPEAKING
+    rows.pop("session")
+    assert rows == {name: [as_told(getattr(preset, name)) for preset in PRESETS.values()] for name in rows}
+
+
+def test_the_events_are_those_of_the_decoder_and_of_the_policies() -> None:
+    allowed = [kind.__struct_config__.tag for kind in get_args(policy.Known)]
+    first, forbidden = re.findall(r"^\| event \|.*\n\|[ \-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    assert re.findall(r"^\| `([a-z_.]+)`", first, re.MULTILINE) == allowed
+    assert sorted(allowed) == sorted(SPEAKING)
+    assert dict(re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", forbidden, re.MULTILINE)) == policy.FORBIDDEN
+
+
+def test_the_fields_of_a_session_are_those_that_can_be_opened() -> None:
+    assert {row[0] for row in table("field")} == SETTABLE | {"tools"} == set(VALUES)
+
+
+@pytest.mark.parametrize("row", table("field"), ids=lambda row: row[0])
+def test_a_field_is_taken_from_whom_the_page_says(row: list[str]) -> None:
+    name, browser, trusted, *_ = row
+    session: Any = VALUES[name]
+    for part in reversed(name.split(".")):
+        session = {part: session}
+    frame = json.dumps({"type": "session.update", "session": session})
+    for preset, is_taken in ((BROWSER, browser), (TRUSTED, trusted)):
+        read = policy.read(frame, preset)
+        assert isinstance(read, ClientFrame)
+        assert as_told(not read.left_out) == is_taken, preset.name
+        assert read.is_empty_update == bool(read.left_out)
+    opened = policy.read(frame, BROWSER.model_copy(update={"session": (name,), "brings_tools": True}))
+    assert isinstance(opened, ClientFrame)
+    assert not opened.left_out
+
+
+def test_the_fields_of_a_response_stand_there() -> None:
+    section = PAGE[PAGE.index("### A response") : PAGE.index("### Functions of")]
+    anyones, others = section.split("are any client's.", 1)
+    assert [name for name in OF_ANY_RESPONSE if f"`{name}`" not in anyones] == []
+    assert [name for name in ALSO_OF_RESPONSES if f"`{name}`" not in others] == []
+    assert {*OF_ANY_RESPONSE, *ALSO_OF_RESPONSES} == set(policy.ResponseFields.__struct_fields__)
+
+
+def test_the_rules_stand_there_word_for_word() -> None:
+    assert {row[0]: row[1] for row in table("rule")} == policy.RULES
+
+
+def test_the_bounds_are_the_decoders() -> None:
+    bounds = {row[0]: row[1:] for row in table("bound")}
+    assert bounds["depth"][0] == str(policy.MAX_DEPTH)
+    assert bounds["values"][0] == f"{policy.MAX_PLAIN_VALUES:,}"
+    assert f"{policy.MAX_VALUES:,}" in bounds["values"][1]
+    assert bounds["length"][0] == f"{policy.MAX_PLAIN_CHARS:,}"
+    assert bounds["numbers"][0] == str(policy.MAX_NUMBER_CHARS)
+    for sentence in (
+        f"quotes at most {policy.MAX_PROBLEM_CHARS} characters",
+        f"at most {MAX_LEFT_OUT} names of {MAX_NAME_CHARS} characters",
+        f"There may be {MAX_TOOLS} of them",
+        f"{MAX_PARAMETERS_BYTES:,} bytes as JSON",
+        f"at most {policy.MAX_EVENT_ID_CHARS} characters that does not begin with `{policy.OURS}`",
+        f"not `{policy.SERVER_ITEMS}…`",
+    ):
+        assert sentence in " ".join(PAGE.split()), sentence
+
+
+def test_the_example_is_a_policy() -> None:
+    [example] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    clients = Clients.model_validate(tomllib.loads(example)["clients"])
+    assert clients.browser.session == ("output_modalities", "audio.output.speed")
+    assert clients.browser.messages_burst == BROWSER.messages_burst
+    assert not clients.trusted.brings_tools
+    assert clients.trusted.sees_calls
