@@ -31,6 +31,7 @@ from gateway.conversation.actions import (
     SendToModel,
     Warn,
 )
+from gateway.conversation.carried import Carried
 from gateway.policy import ClientFrame, Refusal, read
 from ringback.agents import Agent
 from ringback.clients import BROWSER, ClientPolicy
@@ -83,12 +84,14 @@ class Script:
         wants: tuple[str, ...] = (),
         queues: dict[str, float] | None = None,
         policy: ClientPolicy = BROWSER,
+        carried: Carried | None = None,
         **fields: Any,
     ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
         waits = {} if queues is None else queues
         self.policy = policy
-        self.brain = Conversation(SESSION, agent(**fields), offered, wants=wants, policy=policy, waits=waits.get)
+        more: dict[str, Any] = {"wants": wants, "policy": policy, "waits": waits.get, "carried": carried}
+        self.brain = Conversation(SESSION, agent(**fields), offered, **more)
         self.now = 1_000.0
         self.actions: list[Action] = []
         """What the last line made the brain do, whole."""
