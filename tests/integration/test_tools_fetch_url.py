@@ -11,11 +11,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ringback import Call, ToolError
+from workers import egress
+from workers.egress import MAX_REDIRECTS, Address, Rules, is_public
 from workers.tools import fetch_url as module
-from workers.tools.public_web import MAX_REDIRECTS, Address, Fetched, Fetcher, is_public
+from workers.tools.public_web import Fetched, Fetcher
 
 PEM = Path(__file__).parent / "toolbox" / "tls" / "site.pem"
 HERE = ip_address("127.0.0.1")
@@ -229,3 +232,82 @@ def test_the_tool_as_it_ships_opens_no_door() -> None:
     assert (shipped.permits, sorted(shipped.ports)) == (is_public, [443, 8443])
     with pytest.raises(ToolError, match="not on the public internet"):
         asyncio.run(module.fetch_url("https://127.0.0.1/", Call()))
+
+
+# — the client, as authors of tools have it —
+
+
+def asked(pages: dict[str, bytes | Respond], path: str, resolve: Any = None, **limits: Any) -> tuple[Any, Site]:
+    async def run() -> tuple[Any, Site]:
+        async with serving(pages) as site:
+            fetcher = site.fetcher(resolve)
+            rules = Rules(fetcher.resolve, fetcher.permits, fetcher.ports, fetcher.tls, **limits)
+            async with egress.client(rules, headers={"X-Mine": "yes"}) as web:
+                answer = await web.post(f"https://site.test:{site.port}{path}", json={"a": 1})
+            return answer, site
+
+    return asyncio.run(run())
+
+
+def test_an_author_asks_as_with_httpx_and_gets_the_body_unpacked() -> None:
+    packed = page(gzip.compress(b'{"b": 2}'), "application/json", Content_Encoding="gzip")
+    answer, site = asked({"/": packed}, "/")
+    assert answer.json() == {"b": 2}
+    assert "POST / HTTP/1.1" in site.heard[0]
+    assert "X-Mine: yes" in site.heard[0]
+    assert f"Host: site.test:{site.port}\r\n" in site.heard[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (page(b"x" * 1_001), "longer than 1000 bytes"),
+        (page(BOMB, Content_Encoding="gzip"), "longer than 1000 bytes"),
+        (redirect("http://site.test/"), "begin with https://"),
+        (page(b"x", Content_Encoding="zstd"), r"\(zstd\)"),
+    ],
+    ids=["large", "bomb", "redirect", "zstd"],
+)
+def test_what_an_author_may_not_have_is_refused_in_a_sentence_for_the_model(answer: bytes, sentence: str) -> None:
+    with pytest.raises(ToolError, match=sentence):
+        asked({"/": answer}, "/", max_bytes=1_000)
+
+
+def test_a_name_that_turns_private_between_two_hops_is_refused_at_the_second() -> None:
+    answers = [[HERE], [ip_address("169.254.169.254")]]
+
+    async def rebinding(host: str, port: int) -> Sequence[Address]:
+        return answers.pop(0)
+
+    with pytest.raises(ToolError, match="not on the public internet"):
+        asked({"/": redirect("/again"), "/again": page(b"")}, "/", resolve=rebinding)
+
+
+def test_all_hops_have_one_time_together() -> None:
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(redirect("/"))
+        await writer.drain()
+
+    with pytest.raises(ToolError, match=r"more than 0\.5 seconds"):
+        asked({"/": slowly}, "/", total_seconds=0.5, max_redirects=20)
+
+
+def test_two_names_of_one_address_do_not_share_a_connection() -> None:
+    async def run() -> None:
+        async with serving({"/": page(b"x")}) as site:
+            fetcher = site.fetcher()
+            rules = Rules(fetcher.resolve, fetcher.permits, fetcher.ports, fetcher.tls)
+            async with egress.client(rules) as web:
+                assert (await web.get(f"https://site.test:{site.port}/")).text == "x"
+                await web.get(f"https://stranger.test:{site.port}/")
+
+    with pytest.raises(httpx.ConnectError):
+        asyncio.run(run())
+
+
+def test_the_environment_opens_no_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    answer, _ = asked({"/": page(b"x")}, "/")
+    assert answer.text == "x"

@@ -1,6 +1,6 @@
 """One HTTP API: its operations are called at the address that the file gives, and nowhere else.
 
-That address is the operator's word, so it may be one of an internal network; the rules of `workers.tools.public_web`
+That address is the operator's word, so it may be one of an internal network; the rules of `workers.egress`
 are for addresses that a model chooses.
 """
 
@@ -15,6 +15,7 @@ import httpx
 from ringback.calls import Call
 from ringback.errors import ToolError
 from ringback.jobs import Effect
+from workers.egress import unpacked
 from workers.elsewhere.environment import filled, filled_address
 from workers.elsewhere.failing import lost, not_reached, refused
 from workers.elsewhere.files import OpenApiTable
@@ -22,7 +23,6 @@ from workers.elsewhere.holding import Held
 from workers.elsewhere.http_answers import MAX_BODY_BYTES, Answer, result_of
 from workers.elsewhere.http_request import Request, request_for
 from workers.elsewhere.openapi import Operation
-from workers.tools.public_web import unpacked
 
 CONNECT_SECONDS = 5.0
 """An API that takes longer is down; a caller waits on the line."""

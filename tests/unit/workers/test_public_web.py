@@ -9,7 +9,8 @@ from ipaddress import ip_address
 import pytest
 
 from ringback import ToolError
-from workers.tools.public_web import PORTS, Address, Fetcher, Refused, checked_url, is_public, resolve
+from workers.egress import PORTS, Address, Refused, checked_url, is_public, resolve
+from workers.tools.public_web import Fetcher
 
 PRIVATE = [
     *("0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1"),
