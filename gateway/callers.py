@@ -163,6 +163,18 @@ class Callers:
             with suppress(Unidentified):
                 await self._rows(access.give_secret_back(who.spends))
 
+    async def is_still_good(self, who: Caller) -> bool:
+        """False where what they came in with was voided while their session began.
+
+        Asked once the session's row is there: whoever voids it later finds that row. A Postgres that does not answer
+        now is no reason to hang up: who they are it has said a moment ago.
+        """
+        asked = _still_good(who)
+        try:
+            return asked is None or bool(await self._rows(asked))
+        except Unidentified:
+            return True
+
     async def _by_key(self, hashed: bytes) -> Caller:
         for row in await self._rows(access.key_by_hash(hashed)):
             return caller(row.user_id, row.tenant, row.scopes, {}, credential=f"key:{row.id}")
@@ -209,11 +221,8 @@ class Callers:
             self._waiting -= 1
 
 
-def still_good(who: Caller) -> Select[Any] | None:
-    """One row while what they came in with is good; None: it cannot become void.
-
-    Asked once the session's row is there: whoever voids it then finds either the row, or was found here.
-    """
+def _still_good(who: Caller) -> Select[Any] | None:
+    """One row while what they came in with is good; None: it cannot become void."""
     kind, _, rest = who.credential.partition(":")
     if kind == "key":
         return access.key_is_good(UUID(rest))

@@ -31,7 +31,7 @@ from gateway.resuming import digest, new_token
 from gateway.session import Session
 from gateway.upstream import UpstreamClosed, UpstreamRefused, UpstreamSilent
 from ringback.agents import Agent
-from ringback.statements import processes, sessions
+from ringback.statements import ending, processes, sessions
 from ringback.tools import Announcement
 
 log = logging.getLogger(__name__)
@@ -220,6 +220,8 @@ class Reception:
             if may_resume and await store.count(sessions.detach(session_id, gateway_id, session.epoch)):
                 return
             await store.count(sessions.end_session(session_id, gateway_id, session.epoch, over.reason))
+            if over.reason in ending.REASONS:  # and what was asked for since
+                await store.count(ending.cancel_calls(ending.the_session(session_id, session.beginning.caller.tenant)))
             await store.count(sessions.keep_for_history(session_id))
         except (SQLAlchemyError, OSError) as problem:
             # The sweeper lets it go when this gateway's lease is gone.

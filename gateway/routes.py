@@ -86,6 +86,8 @@ async def realtime(socket: WebSocket) -> None:
         beginning = await begin
     except Refused as refused:
         return await _refuse(socket, refused.status, refused.code, str(refused), refused.retry_after)
+    if not await callers.is_still_good(caller):
+        beginning.place.send_away("revoked")
     return await reception.converse(Client(socket), beginning, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
 

@@ -18,7 +18,7 @@ from ringback.statements.clock import now
 from ringback.statements.jobs import deliverable
 from ringback.tables import client_secrets, jobs, sessions
 
-REVOKED, ENDED_BY_OPERATOR, ERASED = "revoked", "ended_by_operator", "erased"
+REASONS = REVOKED, ENDED_BY_OPERATOR, ERASED = "revoked", "ended_by_operator", "erased"
 """Why: `sessions.end_wanted`, and `sessions.end_reason` in the end."""
 
 

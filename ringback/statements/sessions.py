@@ -178,11 +178,15 @@ def drain(gateway_id: str) -> Update:
 def detach(session_id: UUID, gateway_id: str, epoch: int) -> Update:
     """The client went without a goodbye, or has been asked to come back: it may resume for `resume_seconds`.
 
-    0 rows: the session cannot be resumed, or is no longer this gateway's.
+    0 rows: the session cannot be resumed, somebody wants it to end, or it is no longer this gateway's.
     """
     return (
         update(sessions)
-        .where(is_ours(session_id, gateway_id, epoch), sessions.c.resume_seconds.is_not(None))
+        .where(
+            is_ours(session_id, gateway_id, epoch),
+            sessions.c.resume_seconds.is_not(None),
+            sessions.c.end_wanted.is_(None),
+        )
         .values(state="detached", resume_until=now() + seconds(sessions.c.resume_seconds))
     )
 

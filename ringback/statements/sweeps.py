@@ -103,7 +103,7 @@ def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
         sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id), is_steady(sweeper_id)
     )
     lost = _some(gone, sessions)
-    over = sessions.c.resume_seconds.is_(None)
+    over = sessions.c.resume_seconds.is_(None) | sessions.c.end_wanted.is_not(None)
     return (
         update(sessions)
         .where(sessions.c.id == lost.c.id)

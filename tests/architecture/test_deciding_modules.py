@@ -18,6 +18,7 @@ from tests.architecture.source_tree import PACKAGES, ROOT, imported_names, reach
 # Globs without their suffix: `gateway/conversation` is that module, or that package with all it holds.
 DECIDING = (
     "gateway/conversation",
+    *(f"gateway/identity/{name}" for name in ("claims", "origins", "pinned", "tokens")),
     "gateway/policy",
     "ringback/gates",
     "ringback/jobs",

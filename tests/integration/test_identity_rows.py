@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text, update
 
-from gateway.callers import Caller, Callers, Unidentified, still_good
+from gateway.callers import Caller, Callers, Unidentified
 from gateway.identity.revoking import sign_user_out
 from gateway.identity.tokens import Kind, digest, new
 from gateway.resuming import new_token
@@ -258,11 +259,21 @@ async def test_what_was_voided_while_a_session_began_is_noticed_once_its_row_is_
     secret = await gate.secret(key_id=key_id)
     assert secret is not None
     who = await gate.whose(key if credential == "key" else secret)
-    asked = still_good(who)
-    assert asked is not None
-    assert len(await gate.store.rows(asked)) == 1
+    assert await gate.callers.is_still_good(who)
     await gate.store.rows(access.revoke_key(key_id, "acme"))
-    assert await gate.store.rows(asked) == []
+    assert not await gate.callers.is_still_good(who)
+
+
+async def test_who_was_signed_out_while_their_session_began_is_noticed_too(gate: Gate) -> None:
+    before, after = datetime.now(UTC) - timedelta(seconds=5), datetime.now(UTC) + timedelta(seconds=5)
+    early = Caller("ada", "acme", credential="jwt:1", issued_at=before)
+    assert await gate.callers.is_still_good(early)
+    await sign_user_out(gate.store.rows, "ada", "acme")
+    assert not await gate.callers.is_still_good(early)
+    assert not await gate.callers.is_still_good(replace(early, issued_at=None)), "one that does not say when"
+    assert await gate.callers.is_still_good(replace(early, issued_at=after))
+    assert await gate.callers.is_still_good(replace(early, user="bob"))
+    assert await gate.callers.is_still_good(replace(early, tenant="other"))
 
 
 async def test_where_postgres_is_away_nobody_can_be_told_from_anybody() -> None:
