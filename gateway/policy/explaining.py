@@ -17,9 +17,9 @@ MAX_PLAIN_CHARS = 256 * 1024
 MAX_MEDIA_CHARS = 20 * 1024 * 1024 + MAX_PLAIN_CHARS
 """Of one that does: 15 MiB in base64, the Realtime API's limit. The WebSocket has a tighter one, as a setting."""
 MEDIA = frozenset({"input_audio_buffer.append", "conversation.item.create"})
-MAX_PLAIN_VALUES = 2_000
+MAX_PLAIN_VALUES = 500
 """Names and list entries in a frame: the longest event of a client that brings no tools has about a hundred."""
-MAX_VALUES = 20_000
+MAX_VALUES = 10_000
 """The same for clients that bring tools: 64 schemas."""
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 MESSAGES_ONLY = "A client may create messages of the role user only."
