@@ -86,7 +86,7 @@ class Intake:
             await self.is_open.wait()
 
     async def _keep_pace(self, audio_bytes: int) -> None:
-        pause = self._pace.took(-(-audio_bytes * 4 // 3), time.monotonic())
+        pause = self._pace.took(audio_bytes, time.monotonic())
         if isinstance(pause, TooFast):
             raise Over.because("too_fast")
         if pause:  # its own connection holds it back meanwhile

@@ -14,8 +14,6 @@ from ringback.clients import ClientPolicy
 
 BYTES_PER_SECOND = {"audio/pcm": 48_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
 """Of audio as the Realtime API takes it: 24 kHz of 16 bits, or G.711."""
-BASE64_CHARS_PER_SECOND = {name: -(-rate * 4 // 3) for name, rate in BYTES_PER_SECOND.items()}
-"""The same, as it stands in a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Pace:
         self._audio = _Bucket(policy.audio_rate, policy.audio_burst_seconds, at=now)
         self._throttled_seconds = policy.throttled_seconds
         self._throttled_since: float | None = None
-        self._chars_per_second = BASE64_CHARS_PER_SECOND["audio/pcm"]
+        self._bytes_per_second = BYTES_PER_SECOND["audio/pcm"]
 
     def heard_as(self, session: Mapping[str, Any]) -> None:
         """A `session` that the client has set, or that is confirmed: the same audio is longer in another format."""
@@ -58,15 +56,15 @@ class Pace:
         given = heard.get("format") if isinstance(heard, Mapping) else None
         name = given.get("type") if isinstance(given, Mapping) else given
         if isinstance(name, str):
-            self._chars_per_second = BASE64_CHARS_PER_SECOND.get(name, self._chars_per_second)
+            self._bytes_per_second = BYTES_PER_SECOND.get(name, self._bytes_per_second)
 
-    def took(self, audio_chars: int, now: float) -> float | TooFast:
-        """One frame was read, with so many characters of base64 audio in it: how long to wait before the next.
+    def took(self, audio_bytes: int, now: float) -> float | TooFast:
+        """One frame was read, with so many bytes of audio in it: how long to wait before the next.
 
         Seconds, 0.0 for a client that keeps its pace; TooFast where it has been told to wait for too long, or would be.
         """
         for_frames = self._frames.take(1.0, now)
-        for_audio = self._audio.take(audio_chars / self._chars_per_second, now) if audio_chars else 0.0
+        for_audio = self._audio.take(audio_bytes / self._bytes_per_second, now) if audio_bytes else 0.0
         wait = max(for_frames, for_audio)
         if not wait:
             self._throttled_since = None

@@ -62,9 +62,9 @@ def costs(event: Event) -> list[Action]:
     response_id = str(response.get("id"))
     if event.get("type") == "response.created":
         return [CheckBudget(response_id)]
-    usage = response.get("usage")
-    if event.get("type") == "response.done" and isinstance(usage, dict):
-        return [RecordUsage(response_id, usage, str(response.get("status")))]
+    if event.get("type") == "response.done":
+        usage = response.get("usage")  # one that failed may have none: it has used nothing, and it is over
+        return [RecordUsage(response_id, usage if isinstance(usage, dict) else {}, str(response.get("status")))]
     return []
 
 

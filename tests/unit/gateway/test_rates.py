@@ -15,8 +15,8 @@ SLOW = ClientPolicy(
     audio_burst_seconds=30,
     throttled_seconds=15,
 )
-SECOND_OF_PCM = 64_000  # characters of base64
-SECOND_OF_G711 = 10_667
+SECOND_OF_PCM = 48_000
+SECOND_OF_G711 = 8_000
 
 
 def talk(pace: Pace, seconds: float, *, speed: float, frame: float = 0.1) -> float | TooFast:
@@ -76,7 +76,7 @@ def test_many_frames_are_slowed_down_and_in_the_end_hung_up_on() -> None:
     assert now == pytest.approx(15, abs=0.3)
 
 
-def test_the_same_characters_are_longer_as_telephone_audio() -> None:
+def test_the_same_bytes_are_longer_as_telephone_audio() -> None:
     pace = Pace(SLOW, 0.0)
     pace.heard_as({"audio": {"input": {"format": {"type": "audio/pcmu"}}}})
     assert pace.took(33 * SECOND_OF_G711, 0.0) == pytest.approx(2, abs=0.01)

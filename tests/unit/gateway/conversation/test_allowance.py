@@ -63,10 +63,10 @@ def test_a_response_out_of_band_costs_as_well() -> None:
     assert CheckBudget("R1") in script.actions
 
 
-def test_a_response_that_tells_no_usage_is_not_written_down() -> None:
+def test_a_response_that_tells_no_usage_has_used_nothing_and_is_over_all_the_same() -> None:
     script = Script().opened()
     script.model(created("R1"), done("R1"))
-    assert not [action for action in script.actions if isinstance(action, RecordUsage)]
+    assert RecordUsage("R1", {}, "completed") in script.actions
 
 
 def test_when_nothing_is_left_the_response_is_stopped_the_client_told_and_the_session_over() -> None:
