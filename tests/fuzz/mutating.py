@@ -41,7 +41,7 @@ def _text(event: Any, rng: random.Random) -> str:
 def _other_value(event: dict[str, Any], seeds: list[dict[str, Any]], rng: random.Random) -> dict[str, Any]:
     places = list(_places(event))
     if not places:
-        return {rng.choice(NAMES): rng.choice(VALUES)}
+        return {rng.choice(NAMES): copy.deepcopy(rng.choice(VALUES))}
     container, where = rng.choice(places)
     kind = rng.randrange(6)
     if kind == 0:
