@@ -73,6 +73,7 @@ class WireHttp(H11Protocol):
         super().__init__(*args, **kwargs)
         self._requests = self.conn = _Requests()
         self._waits_for = ""
+        self._is_upgraded = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -94,7 +95,9 @@ class WireHttp(H11Protocol):
         self._watch()
 
     def _watch(self) -> None:
-        """What it is to send next, it sends in time."""
+        """What it is to send next, it sends in time; of a WebSocket, h11 waits for the end of a request for ever."""
+        if self._is_upgraded:
+            return
         if self.conn.their_state is h11.SEND_BODY:
             self._await("body", BODY_SECONDS)
         elif self.conn.their_state is h11.IDLE:  # in the midst of a further head, unless nothing of it is here yet
@@ -104,6 +107,7 @@ class WireHttp(H11Protocol):
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self._await("")
+        self._is_upgraded = True
         super().handle_websocket_upgrade(event)
 
     def _unsupported_upgrade_warning(self) -> None:

@@ -173,6 +173,15 @@ def test_nor_is_a_body(port: int, heard: Heard) -> None:
     assert b"Send the body of a request without pauses." in said
 
 
+def test_a_websocket_outlives_the_time_that_a_request_has(port: int) -> None:
+    """h11 waits for the end of the request for as long as it lasts; we do not."""
+    with upgraded(port) as talk:
+        late = ask(port, b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n")
+        assert b" 408 " in late, "a body that was waited for from later on is waited for no more"
+        talk.sendall(frame(PING, b"still there?"))
+        assert talk.recv(64) == bytes([0x80 | PONG, 12]) + b"still there?"
+
+
 def test_a_request_in_two_pieces_is_answered(port: int, heard: Heard) -> None:
     close = b"Connection: close\r\n"
     head = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 6\r\n" + close + b"\r\n"
