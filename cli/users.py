@@ -9,7 +9,7 @@ import typer
 from cli.reading import writing
 from cli.tokens import Tenant, named
 
-app = typer.Typer(name="users", help="Sign a user out.", no_args_is_help=True)
+app = typer.Typer(name="users", help="Sign a user out, or erase them.", no_args_is_help=True)
 
 User = Annotated[str, typer.Argument(help="The user's name, as it stands in the history.")]
 
@@ -34,3 +34,22 @@ def sign_out(user: User, tenant: Tenant = "default") -> None:
     typer.echo(f"{who} is signed out: {how_many(over)}, {void} void.")
     if keys:
         typer.echo(f"{keys} API {'key' if keys == 1 else 'keys'} of that name: see `ringback token list`.", err=True)
+
+
+@app.command("erase")
+def erase_user(
+    user: User,
+    tenant: Tenant = "default",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether that is meant.")] = False,
+) -> None:
+    """Erase a user: nothing in any table names them any more.
+
+    Their sessions end, and go with all that was said and called in them, as do their keys and client secrets. What
+    they used stays in the sums of the day, under no name.
+    """
+    from cli.erase import erase
+
+    who, owner = named("USER", user), named("--tenant", tenant)
+    if not yes:
+        typer.confirm(f"Erase {who} of the tenant {owner}? It cannot be undone", abort=True)
+    erase(owner, who)

@@ -24,6 +24,8 @@ from gateway.cancelling import cancel_router
 from gateway.catalogue import Catalogue
 from gateway.dispatch import Dispatch
 from gateway.draining import Draining, DrainingServer
+from gateway.erasing import erase_router
+from gateway.forgetting import Erased, Forgetting
 from gateway.history import history_router
 from gateway.identity.doorstep import Doorstep
 from gateway.identity.minting import mint_router
@@ -97,9 +99,10 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
             app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
             webhooks = Webhooks(store, lambda: agents)
+            app.state.forgetting = Forgetting(store, settings.retention_days)
             await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
             await stack.enter_async_context(_running(queues.watch, catalogue.follow, purse.settle))
-            await stack.enter_async_context(_running(webhooks.send, agents.keep_current))
+            await stack.enter_async_context(_running(webhooks.send, agents.keep_current, app.state.forgetting.forget))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 
@@ -137,6 +140,9 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ma
     def agent_for(agent: str | None, model: str | None) -> Agent | None:
         return app.state.reception.agent_for(agent, model)  # type: ignore[no-any-return]
 
+    async def erase(tenant: str, user: str) -> Erased:
+        return await app.state.forgetting.erase(tenant, user)  # type: ignore[no-any-return]
+
     app.state.callers = Callers(settings.tokens, run, _identity_provider(settings))
     routers = (
         history_router(read, run, may_have, needs(HISTORY)),
@@ -145,6 +151,7 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ma
         approve_router(read, run, publish, ring, needs(CONTROL)),
         mint_router(run, agent_for, settings.max_client_secrets),
         revoke_router(read, run),
+        erase_router(erase),
     )
     for each in routers:
         app.include_router(each, responses=REFUSALS)

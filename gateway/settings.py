@@ -42,6 +42,8 @@ class GatewaySettings(Stores):
 
     tokens: Annotated[dict[str, SecretStr], NoDecode] = Field(default_factory=dict, alias="RINGBACK_TOKENS")
     """Who may call beside those with an API key, as `user:token,user:token`: the name stands in the history."""
+    retention_days: int | None = Field(None, ge=1, le=36_500, alias="RINGBACK_RETENTION_DAYS")
+    """For how many days sessions are kept after their end, where their tenant says nothing; None: for ever."""
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), alias="RINGBACK_ORIGINS")
     """Web pages that may talk to the gateway, as `https://app.example.com`, each exactly as a browser sends it."""
     max_client_secrets: int = Field(10_000, ge=1, le=1_000_000, alias="RINGBACK_MAX_CLIENT_SECRETS")

@@ -70,6 +70,7 @@ NO_RIGHT = (
 # What is over is looked for by tenant, and a user's by name.
 INDEXES = """
 CREATE INDEX ix_sessions_over ON sessions (tenant, ended_at) WHERE state = 'ended';
+CREATE INDEX ix_sessions_erased ON sessions (tenant, user_id) WHERE end_wanted = 'erased';
 CREATE INDEX ix_sessions_tenant_user_id ON sessions (tenant, user_id);
 CREATE INDEX ix_jobs_sealed ON jobs (created_at) WHERE sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL;
 """
@@ -157,7 +158,7 @@ def downgrade() -> None:
     op.execute(JOINING.format(copied="", passed_on=""))
     op.execute("DROP TRIGGER jobs_drop_sealed ON jobs; DROP TRIGGER sessions_drop_sealed ON sessions")
     op.execute("DROP FUNCTION jobs_drop_sealed, sessions_drop_sealed")
-    op.execute("DROP INDEX ix_sessions_over, ix_sessions_tenant_user_id, ix_jobs_sealed")
+    op.execute("DROP INDEX ix_sessions_over, ix_sessions_erased, ix_sessions_tenant_user_id, ix_jobs_sealed")
     for table in EVERY_TABLE:
         op.execute(f"REVOKE ALL ON {table} FROM {ROLE}")
         op.execute(f"DROP POLICY one_tenant ON {table}")

@@ -75,6 +75,7 @@ sessions = Table(
     Index("ix_sessions_live_of_user", "tenant", "user_id", postgresql_where=text("state <> 'ended'")),
     Index("ix_sessions_live_by_credential", "credential", postgresql_where=text("state <> 'ended'")),
     Index("ix_sessions_over", "tenant", "ended_at", postgresql_where=text("state = 'ended'")),
+    Index("ix_sessions_erased", "tenant", "user_id", postgresql_where=text("end_wanted = 'erased'")),
     Index(None, "tenant", "user_id"),
     Index("ix_sessions_detached", "resume_until", postgresql_where=text("state = 'detached'")),
 )

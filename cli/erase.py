@@ -1,0 +1,38 @@
+"""A user goes, straight from Postgres: see `ringback.statements.erasure`."""
+
+from __future__ import annotations
+
+from time import monotonic, sleep
+
+import typer
+
+from cli.reading import refuse, writing
+
+WAIT_SECONDS = 30.0
+"""How long the gateways that hold the user's sessions may take to end them; each looks once a second."""
+AGAIN_SECONDS = 0.25
+
+
+def erase(tenant: str, user: str) -> None:
+    """Erase the user, and say what went; wait for sessions that have still to end."""
+    from ringback.statements import ending, erasure
+
+    gone, named = 0, 0
+    with writing() as write:
+        while write(erasure.mark(tenant, user)):
+            pass
+        write(ending.cancel_calls(ending.sessions_of_user(user, tenant)))
+        give_up = monotonic() + WAIT_SECONDS
+        while True:
+            deleted = len(write(erasure.delete_sessions(tenant, user)))
+            gone += deleted
+            named += sum(len(write(statement)) for statement in erasure.forget(tenant, user))
+            left = write(erasure.left(tenant, user))[0].number
+            if not deleted and (not left or monotonic() > give_up):
+                break
+            sleep(0 if deleted else AGAIN_SECONDS)
+    if not (gone or named or left):
+        refuse(f"Nobody of the name {user!r} is known in the tenant {tenant!r}.")
+    typer.echo(f"{user} is erased: {gone} {'session' if gone == 1 else 'sessions'}, and all that was in them.")
+    if left:
+        refuse(f"{left} more have still to end; the gateways erase them then. Run this again to see.", 1)

@@ -1,0 +1,108 @@
+"""A user goes, from every table. What they have used stays as sums that name nobody: it was paid for.
+
+    mark             their sessions are to end, and are not to be kept
+    delete_sessions  those that are over, with all that was said and called in them
+    forget           all else that names them; again after their last session, which may have used something until then
+
+A session that a gateway holds is over about a second after it was marked; whoever looks next deletes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Executable, Select, and_, case, delete, func, literal, null, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
+
+from ringback.statements.clock import now
+from ringback.statements.ending import ERASED
+from ringback.statements.retention import with_all_in_them
+from ringback.tables import api_keys, client_secrets, sessions, signed_out, usage_days
+
+AT_ONCE = 1_000
+"""Sessions that are marked in one statement."""
+NOBODY = ""
+"""Whose the usage of users is who were erased; no caller has this name."""
+
+
+def mark(tenant: str, user: str) -> ReturningUpdate[Any]:
+    """A bounded number of the user's sessions are to end, and not to be kept. Returns `id`, `state`, `gateway_id`."""
+    theirs = (
+        select(sessions.c.id)
+        .where(_theirs(tenant, user), sessions.c.end_wanted.is_distinct_from(ERASED))
+        .order_by(sessions.c.id)
+        .limit(AT_ONCE)
+        .with_for_update()
+        .cte("theirs")
+    )
+    waits = sessions.c.state == "detached"
+    return (
+        update(sessions)
+        .where(sessions.c.id == theirs.c.id)
+        .values(
+            end_wanted=ERASED,
+            state=case((waits, "ended"), else_=sessions.c.state),
+            ended_at=case((waits, now()), else_=sessions.c.ended_at),
+            end_reason=case((waits, literal(ERASED)), else_=sessions.c.end_reason),
+            resume_hash=case((waits, null()), else_=sessions.c.resume_hash),
+        )
+        .returning(sessions.c.id, sessions.c.state, sessions.c.gateway_id)
+    )
+
+
+def delete_sessions(tenant: str, user: str) -> ReturningDelete[Any]:
+    """A bounded number of those that are marked and over, whatever their calls still do. Returns each `id`."""
+    return with_all_in_them(select(sessions.c.id).where(_theirs(tenant, user), _may_go()))
+
+
+def forget(tenant: str, user: str) -> tuple[Executable, ...]:
+    """Their keys, secrets and sign-outs, and their name beside what was used. Each returns a row for each that went."""
+    keys = select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user)
+    minted = [client_secrets.c.minted_by == f"token:{user}", client_secrets.c.key_id.in_(keys.scalar_subquery())]
+    of_keys = or_(client_secrets.c.user_id == user, *minted)
+    return (
+        delete(client_secrets).where(client_secrets.c.tenant == tenant, of_keys).returning(client_secrets.c.id),
+        delete(api_keys).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user).returning(api_keys.c.id),
+        delete(signed_out)
+        .where(signed_out.c.tenant == tenant, signed_out.c.user_id == user)
+        .returning(signed_out.c.user_id),
+        _name_nobody(tenant, user),
+    )
+
+
+def left(tenant: str, user: str) -> Select[Any]:
+    """How many sessions of the user are still there: `number`."""
+    return select(func.count().label("number")).select_from(sessions).where(_theirs(tenant, user))
+
+
+def waiting() -> Select[Any]:
+    """One user with a session that is marked and over: `tenant`, `user_id`."""
+    return select(sessions.c.tenant, sessions.c.user_id).where(_may_go()).limit(1)
+
+
+def _name_nobody(tenant: str, user: str) -> Executable:
+    sums = ("responses", "input_tokens", "output_tokens", "micros")
+    gone = (
+        delete(usage_days)
+        .where(usage_days.c.tenant == tenant, usage_days.c.user_id == user)
+        .returning(*usage_days.c)
+        .cte("gone")
+    )
+    kept = [column for column in usage_days.c if column.name != "user_id"]
+    new = insert(usage_days).from_select(
+        ["user_id", *(column.name for column in kept)],
+        select(literal(NOBODY), *(gone.c[column.name] for column in kept)),
+    )
+    return new.on_conflict_do_update(
+        index_elements=["tenant", "user_id", "day", "agent", "model"],
+        set_={name: usage_days.c[name] + new.excluded[name] for name in sums},
+    ).returning(usage_days.c.day)
+
+
+def _theirs(tenant: str, user: str) -> ColumnElement[bool]:
+    return and_(sessions.c.tenant == tenant, sessions.c.user_id == user)
+
+
+def _may_go() -> ColumnElement[bool]:
+    return and_(sessions.c.end_wanted == ERASED, sessions.c.state.in_(("ended", "detached")))

@@ -1,0 +1,115 @@
+"""What is over long enough goes: sessions with all that was said and called in them, secrets, and what was sealed.
+
+Usage stays, as sums of a day (`usage_days`). Each statement takes a bounded number and skips what somebody else holds;
+where there is nothing to do, it reads a few pages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Delete,
+    Integer,
+    Select,
+    Update,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningDelete
+
+from ringback.jobs import LIVE, Delivery
+from ringback.statements.clock import seconds
+from ringback.tables import SEALED, client_secrets, jobs, sessions, tenants
+
+AT_ONCE = 50
+"""Sessions of one statement, each with hundreds of rows: it takes a fraction of a second, and is over."""
+SEALED_SECONDS = 2 * 86_400
+"""No session lasts for longer than a day: what is sealed for two is nobody's any more."""
+EXPIRED_SECRET_SECONDS = 2 * 86_400
+"""A secret that has expired is still what its session is resumed with, for as long as that may last."""
+
+
+def delete_over(default_days: int | None) -> ReturningDelete[Any]:
+    """Sessions whose tenant keeps them no longer, with everything that hangs on them. Returns each `id`.
+
+    One that still has a call under way, or an answer that is owed to somebody, stays until that is done.
+
+    Args:
+        default_days: for tenants that say nothing; None: for ever.
+    """
+    owner = _tenants_with_something_over()
+    days = func.coalesce(tenants.c.retention_days, cast(literal(default_days), Integer))
+    limit = func.statement_timestamp() - func.make_interval(0, 0, 0, days)
+    past = (
+        select(sessions.c.id)
+        .where(sessions.c.state == "ended", sessions.c.tenant == owner.c.tenant, sessions.c.ended_at < limit)
+        .where(~_is_owed_something())
+        .limit(AT_ONCE)
+        .lateral("past")
+    )
+    found = select(past.c.id).select_from(
+        owner.outerjoin(tenants, tenants.c.tenant == owner.c.tenant).join(past, true())
+    )
+    return with_all_in_them(select(sessions.c.id).where(sessions.c.id.in_(found.limit(AT_ONCE))))
+
+
+def with_all_in_them(which: Select[Any]) -> ReturningDelete[Any]:
+    """Delete a bounded number of these sessions (`select(sessions.c.id)`); all else that is theirs hangs on them."""
+    gone = which.order_by(sessions.c.id).limit(AT_ONCE).with_for_update(of=sessions, skip_locked=True).cte("gone")
+    calls = delete(jobs).where(jobs.c.session_id.in_(select(gone.c.id))).cte("calls")
+    whole = delete(sessions).where(sessions.c.id.in_(select(gone.c.id))).returning(sessions.c.id)
+    return whole.add_cte(calls)
+
+
+def delete_expired_secrets() -> Delete:
+    """Client secrets that nobody can use any more, not even to come back."""
+    limit = func.statement_timestamp() - seconds(EXPIRED_SECRET_SECONDS)
+    old = select(client_secrets.c.id).where(client_secrets.c.expires_at < limit).limit(AT_ONCE * 20)
+    return delete(client_secrets).where(client_secrets.c.id.in_(old.scalar_subquery()))
+
+
+def drop_old_seals() -> Update:
+    """What was sealed for a conversation that ended without anybody's saying so."""
+    limit = func.statement_timestamp() - seconds(SEALED_SECONDS)
+    old = (
+        select(jobs.c.id)
+        .where(text(f"({SEALED})"), jobs.c.created_at < limit)
+        .order_by(jobs.c.id)
+        .limit(AT_ONCE * 20)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    return update(jobs).where(jobs.c.id == old.c.id).values(sealed_arguments=null(), sealed_result=null())
+
+
+def _tenants_with_something_over() -> CTE:
+    """Each tenant that has a session which is over: one look into the index for each, however many sessions it has."""
+    first = select(sessions.c.tenant).where(sessions.c.state == "ended").order_by(sessions.c.tenant).limit(1).subquery()
+    owner = select(first.c.tenant).cte("owner", recursive=True)
+    following = (
+        select(sessions.c.tenant)
+        .where(sessions.c.state == "ended", sessions.c.tenant > owner.c.tenant)
+        .order_by(sessions.c.tenant)
+        .limit(1)
+        .lateral("following")
+    )
+    return owner.union_all(select(following.c.tenant).select_from(owner.join(following, true())))
+
+
+def _is_owed_something() -> ColumnElement[bool]:
+    unfinished = or_(
+        jobs.c.state.in_(sorted(LIVE)), jobs.c.delivery == Delivery.READY, jobs.c.notify_after.is_not(None)
+    )
+    return exists(select(jobs.c.id).where(jobs.c.session_id == sessions.c.id, unfinished))
