@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 from cli import agents, jobs, sessions, tenants, tokens, tools, users
 from cli.usage import usage
+from ringback import logs
 from ringback.errors import ConfigurationError
 
 app = typer.Typer(
@@ -32,7 +33,6 @@ app.add_typer(tools.app, name="tools", help="What can be called; one called by h
 
 # Libraries that tell of every request: a health check every few seconds is no news.
 TALKATIVE = ("alembic", "httpx", "websockets")
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 @app.command()
@@ -142,6 +142,17 @@ def check() -> None:
     run()
 
 
+@app.command("data-key")
+def data_key() -> None:
+    """Print a new key for RINGBACK_DATA_KEY.
+
+    With it, what is redacted in the rows is kept encrypted for those who need it.
+    """
+    from ringback.sealing import new_key
+
+    typer.echo(new_key())
+
+
 @app.command("new-tool")
 def new_tool(
     name: Annotated[str, typer.Argument(help="The function's name, such as order_status.")],
@@ -159,7 +170,7 @@ def new_tool(
 def main() -> None:
     """The entry point: every expected error is one sentence."""
     sys.argv[0] = "ringback"  # Whichever way we were started, usage and errors name the command that people type.
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logs.configure()
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
@@ -173,5 +184,5 @@ def main() -> None:
 
 
 def _fail(code: int, sentence: str) -> NoReturn:
-    print(f"ringback: {sentence}", file=sys.stderr)
+    print(f"ringback: {logs.masked(sentence)}", file=sys.stderr)
     raise SystemExit(code)

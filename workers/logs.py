@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
+from ringback.logs import configure as configure_root
+
 OURS = ("workers", "ringback")
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 SELDOM_SECONDS = 10.0
@@ -13,7 +15,7 @@ SELDOM_SECONDS = 10.0
 
 def configure(level: int) -> None:
     """`level` is the one asked for; unless it is stricter than INFO, our own lines show from INFO on."""
-    logging.basicConfig(format=LINE, level=max(level, logging.WARNING) if level > logging.DEBUG else level)
+    configure_root(max(level, logging.WARNING) if level > logging.DEBUG else level, LINE)
     for name in OURS:
         logging.getLogger(name).setLevel(level if level > logging.WARNING else min(level, logging.INFO))
 
