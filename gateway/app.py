@@ -117,7 +117,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.include_router(router)
     _add_history_and_control(app, settings, agents)
     app.add_exception_handler(HTTPException, as_error)
-    app.add_middleware(Doorstep, origins=settings.origins, loopback=settings.mode == "development")
+    loopback = settings.mode == "development" and not settings.origins
+    app.add_middleware(Doorstep, origins=settings.origins, loopback=loopback)
     return app
 
 
