@@ -51,3 +51,10 @@ def test_peers_measures_our_side_and_every_result_of_it_is_told() -> None:
     lines = printed("peers.py", "--quick", "--sides", "ringback", "--cases", "floor", "two", "close", "tools", "line")
     told = [line.split(" | ")[1] for line in lines if line.startswith(("| the ", "| two calls", "| kill "))]
     assert [cell.partition(" (")[0] for cell in told] == ["told", "both told in one reply", "told", "told", "told"]
+
+
+@pytest.mark.long  # a Postgres
+def test_purse_measures_sessions_and_responses() -> None:
+    lines = printed("purse.py", "--responses", "20", "--users", "20")
+    rows = [line.split(" | ")[0] for line in lines if line.endswith("|")][2:]
+    assert [row.removeprefix("| ").partition(" ")[0] for row in rows] == ["a"] * 9 + ["the"] * 2

@@ -1,0 +1,119 @@
+"""What places and budgets cost: one session that begins, and one response. In milliseconds, on an embedded Postgres.
+
+.venv/bin/python benchmarks/purse.py --responses 1000 --users 10000
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import delete, insert, text
+
+from cli.embedded import embedded_servers
+from gateway.callers import Caller
+from gateway.conversation.actions import RecordUsage
+from gateway.pricing import price_table
+from gateway.purse import Account, Purse
+from gateway.store import Store, open_engine
+from ringback.agents import Agent
+from ringback.allowances import Allowances
+from ringback.migrating import upgrade
+from ringback.statements import sessions
+from ringback.tables import sessions as sessions_table
+from ringback.tables import usage_days
+
+AGENT = Agent(name="demo", instructions="Hello.")
+MANY = 10**6
+PER_USER = Allowances(sessions_per_user=100)
+DEAR = Allowances(sessions=MANY, sessions_per_user=100, cost_per_day=MANY, cost_per_user_per_day=MANY)
+SESSIONS_OF_A_USER = 50
+USAGE = {
+    "input_tokens": 789,
+    "output_tokens": 32,
+    "input_token_details": {"text_tokens": 313, "audio_tokens": 476, "cached_tokens": 256},
+    "output_token_details": {"text_tokens": 9, "audio_tokens": 23},
+}
+
+
+async def timed(what: str, number: int, run: Callable[[int], Awaitable[Any]], *, at_once: int = 1) -> None:
+    """Run it so often, so many at a time; print how long each took."""
+    taken: list[float] = []
+    waiting = iter(range(number))
+
+    async def some() -> None:
+        for each in waiting:
+            began = perf_counter()
+            await run(each)
+            taken.append(1_000 * (perf_counter() - began))
+
+    began = perf_counter()
+    await asyncio.gather(*(some() for _ in range(at_once)))
+    rate = number / (perf_counter() - began)
+    cuts = statistics.quantiles(taken, n=100)
+    print(f"| {what} | {at_once} | {cuts[49]:.2f} | {cuts[94]:.2f} | {cuts[98]:.2f} | {rate:,.0f} |")
+
+
+async def opened(purse: Purse, number: int) -> Account:
+    """One more session: each user has fifty."""
+    caller, session_id = Caller(f"ann-{number // SESSIONS_OF_A_USER}"), uuid4()
+    opening = sessions.open_session(session_id, user_id=caller.user, agent="demo", model=AGENT.model, gateway_id="gw")
+    assert await purse.open_session(opening, caller) is None
+    return purse.account(session_id, caller, AGENT, AGENT.model)
+
+
+async def measure(url: str, responses: int, users: int) -> None:
+    """Sessions that begin, and responses, with limits and without."""
+    store = Store(open_engine(url, 10))
+    free, default, purse = (Purse(store, price_table(None), each) for each in (Allowances(), PER_USER, DEAR))
+    print("| what | at once | p50 ms | p95 ms | p99 ms | a second |\n| --- | --- | --- | --- | --- | --- |")
+
+    async def begin(what: str, at: Purse, *, at_once: int = 1) -> None:
+        await timed(f"a session begins, {what}", responses, lambda number: opened(at, number), at_once=at_once)
+        await store.count(delete(sessions_table))
+
+    for at_once in (1, 10):
+        await begin("no limit", free, at_once=at_once)
+        await begin("a limit of each user (as shipped)", default, at_once=at_once)
+        await begin("limits of the user and of the tenant", purse, at_once=at_once)
+    unlimited, accounts = await opened(free, 0), [await opened(purse, number) for number in range(10)]
+
+    def record(number: int) -> Awaitable[str | None]:
+        return accounts[number % 10].record(1, RecordUsage(f"resp_{number}_{uuid4()}", USAGE, "completed"))
+
+    def record_freely(number: int) -> Awaitable[str | None]:
+        return unlimited.record(1, RecordUsage(f"resp_{number}", USAGE, "completed"))
+
+    def check(_: int) -> Awaitable[str | None]:
+        return accounts[0].check(1, "resp")
+
+    await timed("a response is recorded, no budget", responses, record_freely)
+    for at_once in (1, 10):
+        await timed("a response is recorded, and the budgets are asked", responses, record, at_once=at_once)
+    await timed("the budgets are asked", responses, check)
+    days = {"day": text("current_date"), "agent": "demo", "model": "m", "responses": 1}
+    rows = [{"user_id": f"user-{number}"} for number in range(users)]
+    for start in range(0, users, 1_000):
+        await store.count(insert(usage_days).values([{**days, **row} for row in rows[start : start + 1_000]]))
+    await store.count(text("ANALYZE usage_days"))
+    await timed(f"the budgets are asked, {users:,} users of the tenant today", responses, check)
+    await store.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--responses", type=int, default=1_000)
+    parser.add_argument("--users", type=int, default=10_000)
+    given = parser.parse_args()
+    with embedded_servers(durable=True) as servers:
+        upgrade(servers.database_url)
+        asyncio.run(measure(servers.database_url, given.responses, given.users))
+
+
+if __name__ == "__main__":
+    main()
