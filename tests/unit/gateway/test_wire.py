@@ -13,11 +13,24 @@ import pytest
 import uvicorn
 
 from gateway import wire
+from tests.wire import (
+    CLOSE,
+    CONT,
+    PATIENCE,
+    PING,
+    PONG,
+    TEXT,
+    all_of,
+    ask,
+    close_code,
+    dial,
+    frame,
+    pour,
+    upgrade,
+    upgraded,
+)
 
-PATIENCE = 20.0
 pytestmark = pytest.mark.loopback
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-TEXT, BINARY, CONT, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 
 
 class Heard:
@@ -88,67 +101,6 @@ def serving(heard: Heard) -> Iterator[int]:
             thread.join(PATIENCE)
 
 
-def all_of(talk: socket.socket) -> bytes:
-    """Everything until the other side hangs up."""
-    found = b""
-    while piece := _received(talk):
-        found += piece
-    return found
-
-
-def _received(talk: socket.socket) -> bytes:
-    try:
-        return talk.recv(65_536)
-    except ConnectionResetError:
-        return b""
-
-
-def ask(port: int, *pieces: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as talk:
-        for piece in pieces:
-            talk.sendall(piece)
-        return all_of(talk)
-
-
-@contextmanager
-def upgraded(port: int, *headers: str) -> Iterator[socket.socket]:
-    lines = ["GET /v1/realtime HTTP/1.1", "Host: here", "Connection: Upgrade", "Upgrade: websocket"]
-    lines += [f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13", *headers, "", ""]
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as talk:
-        talk.sendall("\r\n".join(lines).encode())
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            answer += talk.recv(1)
-        assert answer.startswith(b"HTTP/1.1 101 "), answer
-        assert b"extensions" not in answer.lower()
-        yield talk
-
-
-def frame(opcode: int, data: bytes = b"", *, fin: bool = True, reserved: int = 0) -> bytes:
-    assert len(data) < 126
-    return bytes([fin << 7 | reserved << 4 | opcode, 0x80 | len(data), 0, 0, 0, 0]) + data
-
-
-def close_code(talk: socket.socket) -> int:
-    """Of the last frame: pongs and pings may stand before it."""
-    said = all_of(talk)
-    while said:
-        opcode, length = said[0] & 0xF, said[1] & 0x7F
-        if opcode == CLOSE:
-            return int(struct.unpack("!H", said[2:4])[0])
-        said = said[2 + length :]
-    raise AssertionError("hung up without a word")
-
-
-def pour(talk: socket.socket, frames: bytes, times: int) -> None:
-    """All at once, and more until it does not listen any more."""
-    try:
-        for _ in range(times):
-            talk.sendall(frames)
-    except (BrokenPipeError, ConnectionResetError):
-        pass
-
-
 # — requests —
 
 
@@ -217,9 +169,7 @@ def test_a_request_in_two_pieces_is_answered(port: int, heard: Heard) -> None:
 def test_what_is_no_request_or_too_much_of_one_is_refused_and_hung_up_on(
     port: int, heard: Heard, request_: bytes, status: bytes
 ) -> None:
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as talk:
-        pour(talk, request_, 1)
-        said = all_of(talk)
+    said = ask(port, request_)
     assert said.startswith(b"HTTP/1.1 " + status) or (status != b"400" and said == b""), said[:200]
     assert heard.bodies == [], "the application has not read it"
 
@@ -241,7 +191,7 @@ def test_what_is_refused_is_told_in_a_sentence(port: int) -> None:
         frame(PING, b"x" * 125) * 1_000,
         frame(TEXT) * 1_000,
         frame(TEXT, b"{}") * 4_000,
-        frame(TEXT, b"x", fin=False) + frame(PING) * 1_000,
+        frame(TEXT, b"x", fin=False) + frame(PING) * 3_000,
     ],
 )
 def test_a_flood_of_frames_that_say_little_is_hung_up_on(port: int, heard: Heard, frames: bytes) -> None:
@@ -285,10 +235,8 @@ def test_a_compressed_frame_is_refused_though_it_was_offered(port: int, heard: H
 
 
 def test_whoever_talks_before_they_are_let_in_is_hung_up_on(port: int, heard: Heard) -> None:
-    lines = ["GET /v1/realtime?wait HTTP/1.1", "Host: here", "Connection: Upgrade", "Upgrade: websocket"]
-    lines += [f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13", "", ""]
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as talk:
-        talk.sendall("\r\n".join(lines).encode())
+    with dial(port) as talk:
+        talk.sendall(upgrade(target="/v1/realtime?wait"))
         pour(talk, frame(TEXT, b"early") * 100, 100_000)
         assert all_of(talk) == b""
     assert heard.has_ended.wait(PATIENCE)
