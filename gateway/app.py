@@ -47,6 +47,7 @@ from gateway.store import Store, open_engine
 from gateway.usage import usage_router
 from gateway.webhooks import Webhooks
 from gateway.wire import WireHttp, WireSocket, is_news
+from ringback import logs
 from ringback.agents import Agent
 from ringback.errors import ConfigurationError
 
@@ -81,7 +82,9 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             store = Store(open_engine(settings.database_url, settings.database_pool))
             stack.push_async_callback(store.close)
             app.state.store = store
-            dispatch = Dispatch(store, settings.redis_url, gateway_id, settings.discretion)
+            discretion = settings.discretion
+            logs.leave_out(discretion.redaction.kinds)
+            dispatch = Dispatch(store, settings.redis_url, gateway_id, discretion)
             stack.callback(dispatch.close)
             app.state.dispatch = dispatch
             presence = Presence(settings.max_sessions)

@@ -176,8 +176,17 @@ def _call(station: Station, job: Job, cancelled: Event) -> Call:
 
 
 def _log(job: Job, problem: Exception) -> None:
-    """What a tool says on purpose is for the model; anything else is for whoever wrote the tool."""
+    """What a tool says on purpose is for the model; anything else is for whoever wrote the tool.
+
+    An exception's text may hold what its call holds: it is left out where no row may show that.
+    """
     if not isinstance(problem, ToolError | OutOfTime | NobodyWaits):
-        logger.warning("job %s: tool %s raised %s", job.id, job.tool, type(problem).__name__, exc_info=problem)
+        trace = Redacted(type(problem).__name__).with_traceback(problem.__traceback__) if job.redact else problem
+        logger.warning("job %s: tool %s raised %s", job.id, job.tool, type(problem).__name__, exc_info=trace)
     elif problem.__cause__ is not None:
-        logger.warning("job %s: tool %s: %s", job.id, job.tool, problem.__cause__)
+        cause = problem.__cause__
+        logger.warning("job %s: tool %s: %s", job.id, job.tool, type(cause).__name__ if job.redact else cause)
+
+
+class Redacted(Exception):
+    """Stands in the log for an exception whose text does not."""

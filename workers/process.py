@@ -17,6 +17,7 @@ from threading import current_thread, main_thread
 from time import sleep
 from typing import Any
 
+from ringback import logs
 from ringback.settings import load
 from ringback.tools import Tool
 from workers.asked import EndAsked
@@ -64,7 +65,9 @@ class WorkerProcess:
         if here not in sys.path:
             sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`
         tools = load_tools(settings.tool_modules, settings.tool_files)
-        refuse_without_key(tools.values(), settings.discretion)
+        discretion = settings.discretion
+        refuse_without_key(tools.values(), discretion)
+        logs.leave_out(discretion.redaction.kinds)
         self._prepared = settings, tools
         self._asked = EndAsked()
         self.consume(settings.queues or queues_of(tools.values()))

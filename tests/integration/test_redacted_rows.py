@@ -133,6 +133,15 @@ def test_what_a_tool_says_of_its_failure_is_redacted_and_heard_whole(
     assert from_row(**outcome_of(discretion.whole(answer, line.session))).message == f"not with {CARD}"
 
 
+def test_the_log_of_a_failure_holds_nothing_of_the_call(
+    line: Line, station_with: Callable[..., Station], discretion: Discretion, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_job(station_with(RINGBACK_DATA_KEY=KEY), record(line, discretion, "break_down", iban=IBAN))
+    assert "tool break_down raised LookupError" in caplog.text
+    assert "bank.py" in caplog.text
+    assert not [secret for secret in SECRETS if secret in caplog.text]
+
+
 def test_a_call_that_was_answered_at_once_is_kept_no_otherwise(line: Line, discretion: Discretion) -> None:
     record(line, discretion, "transfer", succeeded({"iban": IBAN, "note": CARD}), iban=IBAN, note="x")
     assert not [secret for secret in SECRETS if secret in dump(line)]

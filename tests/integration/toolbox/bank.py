@@ -18,3 +18,9 @@ def transfer(iban: str, note: str, call: Call) -> dict[str, Any]:
 def complain(note: str, retryable: bool) -> None:
     """Say no, and why."""
     raise ToolError(f"not with {note}", code="no_card", retryable=retryable)
+
+
+@tool(queue="errands", redact=("iban",))
+def break_down(iban: str) -> None:
+    """Fail, and say over what."""
+    raise LookupError(f"nothing under {iban}")

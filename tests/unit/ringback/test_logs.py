@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr
 
 import pytest
 
-from ringback.logs import MAX_LINE_CHARS, SafeFormatter, clean, configure, masked
+from ringback.logs import MAX_LINE_CHARS, SafeFormatter, clean, configure, leave_out, masked
 
 
 def written(message: str, *values: object, problem: BaseException | None = None) -> str:
@@ -128,3 +128,13 @@ def test_an_exception_that_nobody_catches_is_written_in_the_same_way() -> None:
     assert "the process ends" in errors.getvalue()
     assert "p4ss" not in errors.getvalue()
     assert "\nforged" not in errors.getvalue()
+
+
+def test_what_no_row_shows_is_in_no_line_either() -> None:
+    said = "ada@example.com paid with 4111 1111 1111 1111"
+    assert masked(said) == "ada@example.com paid with [card removed]"
+    leave_out(["email"])
+    try:
+        assert masked(said) == "[email removed] paid with [card removed]"
+    finally:
+        leave_out([])
