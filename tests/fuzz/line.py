@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 from collections import Counter
@@ -13,7 +14,9 @@ import msgspec
 
 from gateway import events, policy
 from gateway.conversation import Conversation
-from gateway.conversation.actions import Action, RecordCall, RecordUsage, SendToClient, SendToModel
+from gateway.conversation.actions import Action, KeepMessages, RecordCall, RecordUsage, SendToClient, SendToModel
+from gateway.conversation.carried import Carried
+from gateway.conversation.rebuild import Past, PastCall
 from gateway.policy.strictness import broken_rule
 from gateway.session import AUDIO_DELTA, HEAD
 from ringback.agents import Agent
@@ -21,6 +24,7 @@ from ringback.clients import BROWSER, TRUSTED, ClientPolicy
 from ringback.manners import Manners
 from ringback.outcomes import succeeded
 from ringback.prices import Usage
+from ringback.statements.items import Message
 from ringback.tools import Announcement
 from tests.fuzz.oracle import TYPES, strays
 from tests.fuzz.seeds import CANARY, SESSION
@@ -48,20 +52,44 @@ class FuzzedLine:
         self._rng = rng
         self._counts = counts
         self.policy: ClientPolicy = rng.choice(POLICIES)
-        wants = [wish for wish in ("jobs", "results", "approvals", "calls") if rng.random() < 0.5]
-        self._brain = Conversation(ID, AGENT, dict(TOOLS), wants=wants, policy=self.policy)
+        self._wants = [wish for wish in ("jobs", "results", "approvals", "calls") if rng.random() < 0.5]
         self._now = 1_000.0
+        self._epoch = 0
         self._records: list[RecordCall] = []
+        self._calls: dict[UUID, RecordCall] = {}
+        self._messages: dict[str, Message] = {}
+        self._brain = self._conversation(Carried())
         if rng.random() < 0.95:
             self._open()
 
+    def _conversation(self, carried: Carried) -> Conversation:
+        self._epoch += 1
+        told = {"epoch": self._epoch, "carried": carried, "greets": self._epoch == 1}
+        return Conversation(ID, AGENT, dict(TOOLS), wants=self._wants, policy=self.policy, **told)  # type: ignore[arg-type]
+
     def _open(self) -> None:
-        self._perform(self._brain.receive_model({"type": "session.created", "session": {}}, self._now))
-        tools = [tool.for_model() for tool in TOOLS.values()]
-        updated = {"type": "session.updated", "session": {**SESSION, "instructions": "Be kind.", "tools": tools}}
-        self._perform(self._brain.receive_model(updated, self._now))
+        configure = self._perform(self._brain.receive_model({"type": "session.created", "session": {}}, self._now))
+        echoed = {"type": "session.updated", "session": {**SESSION, **configure[0]["session"]}}
+        self._perform(self._brain.receive_model(copy.deepcopy(echoed), self._now))
+        if self._brain.wants_past:
+            self._remember()
         if not self._brain.is_open:
             raise Wrong("the conversation did not open")
+
+    def _remember(self) -> None:
+        calls = [_past(record) for record in self._calls.values()]
+        past = Past(sorted(self._messages.values(), key=lambda message: message.position), calls)
+        for event in self._perform(self._brain.remember(past, self._now)):
+            if event["type"] == "conversation.item.create" and not self._brain.is_open:
+                added = {"type": "conversation.item.added", "item": event["item"]}
+                self._perform(self._brain.receive_model(added, self._now))
+
+    def next_epoch(self) -> None:
+        """The connection is gone; the conversation is built anew out of what is on record."""
+        self._counts["epochs"] += 1
+        self._perform(self._brain.cut("upstream_closed", self._now))
+        self._brain = self._conversation(self._brain.carry(self._now))
+        self._open()
 
     def from_client(self, frame: str | bytes) -> None:
         """A frame of the client: refused in words, or taken and written anew."""
@@ -97,6 +125,8 @@ class FuzzedLine:
         self._now += self._rng.choice((0.0, 0.05, 1.0, 40.0))
         self._perform(self._brain.tick(self._now))
         self._brain.wake_at(self._now)
+        if self._rng.random() < 0.02:
+            self._perform(self._brain.budget_spent("session_tokens", self._now))
         if self._records and self._brain.is_open:
             record = self._records.pop()
             self._perform(self._brain.recorded(record, self._now))
@@ -104,9 +134,12 @@ class FuzzedLine:
             outcome = record.outcome or succeeded({"sky": "clear"})
             self._perform(self._brain.deliver(job.id, job.call_id, job.name, outcome, self._now))
 
-    def _perform(self, actions: Sequence[Action]) -> None:
+    def _perform(self, actions: Sequence[Action]) -> list[dict[str, Any]]:
+        """Checks what is to be done; gives back what went to the model."""
+        sent: list[dict[str, Any]] = []
         for action in actions:
             if isinstance(action, SendToModel):
+                sent.append(action.event)
                 _check_written(action.event)
                 if action.event["type"] not in TYPES:
                     raise Wrong(f"{action.event['type']} went to the model")
@@ -116,7 +149,11 @@ class FuzzedLine:
                 Usage.of(action.usage)
             elif isinstance(action, RecordCall):
                 self._records.append(action)
+                self._calls[action.job.id] = action
                 _check_storable(action)
+            elif isinstance(action, KeepMessages):
+                self._messages.update({message.item_id: message for message in action.messages})
+        return sent
 
     def _check_taken(self, said: policy.ClientFrame, actions: Sequence[Action]) -> None:
         """What goes to the model for a client is what was read from its frame, and all of it is the client's to say."""
@@ -134,6 +171,13 @@ class FuzzedLine:
                 sent = _same_names(action.event, said.event)
                 if sent != said.event and not action.event["event_id"].startswith("rb_hush"):
                     raise Wrong(f"{sent} went to the model for {said.event}")
+
+
+def _past(record: RecordCall) -> PastCall:
+    job = record.job
+    outcome = record.outcome or succeeded({"sky": "clear"})
+    named = {"item_id": job.item_id, "call_id": job.call_id, "response_id": job.response_id, "tool": job.name}
+    return PastCall(job_id=job.id, position=job.position or 0, arguments=job.arguments, outcome=outcome, **named)  # type: ignore[arg-type]
 
 
 def _same_names(sent: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:

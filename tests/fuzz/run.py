@@ -30,8 +30,7 @@ def run(frames: int, seed: int, most_wrong: int = 1) -> Report:
     rng, report, began = random.Random(seed), Report(), time.monotonic()
     line: FuzzedLine | None = None
     while report.frames < frames and len(report.wrong) < most_wrong:
-        if line is None or report.frames % FRAMES_PER_LINE == 0:
-            line = FuzzedLine(rng, report.counts)
+        line = FuzzedLine(rng, report.counts) if line is None or report.frames % FRAMES_PER_LINE == 0 else line
         report.frames += 1
         is_clients = rng.random() < 0.5
         frame = mutated(CLIENT if is_clients else MODEL, rng)
@@ -54,3 +53,5 @@ def _send(line: FuzzedLine, frame: str, rng: random.Random, *, is_clients: bool)
         line.from_model(frame)
     if rng.random() < 0.1:
         line.pass_time()
+    if rng.random() < 0.01:
+        line.next_epoch()
