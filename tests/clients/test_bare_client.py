@@ -58,7 +58,7 @@ def test_nobody_without_a_known_token_gets_as_far_as_the_upgrade(options: dict[s
 def test_a_token_in_the_address_is_no_token(line: Line) -> None:
     """Addresses are written down by everybody on the way."""
     status, _, _ = asyncio.run(refusal(line, line.address(model="demo", token=TOKEN, api_key=TOKEN)))
-    assert status == 401
+    assert status == 400
 
 
 def test_an_unknown_agent_is_not_found_and_the_known_ones_are_told(line: Line) -> None:

@@ -39,7 +39,7 @@ def test_an_answer_goes_in_while_a_response_runs_and_is_spoken_of_after_it(stage
         await model.hear_question()
         response_id = await model.call([OSLO], done=False)
         await model.take_answers(1)
-        await model.tell("rate_limits.updated", rate_limits=[])
+        await model.tell("input_audio_buffer.cleared")
         # The client's next frame comes through: what the gateway had to say of the answer, it would have said.
         await wire.receive("input_audio_buffer.clear")
         await model.end_response(response_id, [OSLO.item()])
@@ -48,7 +48,7 @@ def test_an_answer_goes_in_while_a_response_runs_and_is_spoken_of_after_it(stage
     async def go() -> str:
         async with stage.upstream(script), stage.line.call() as caller:
             await caller.ask("What is the weather in Oslo?")
-            await caller.hear_kind("rate_limits.updated")
+            await caller.hear_kind("input_audio_buffer.cleared")
             await caller.send({"type": "input_audio_buffer.clear"})
             return await caller.hear_answer()
 

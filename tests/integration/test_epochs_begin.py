@@ -15,6 +15,7 @@ from gateway.epochs import Epochs
 from gateway.line import Link, Over
 from gateway.resuming import digest
 from gateway.store import Store, open_engine
+from ringback.discretion import Discretion
 from ringback.outcomes import succeeded
 from ringback.statements import items, sessions
 from tests.integration.statement_rows import Rows, world
@@ -42,7 +43,8 @@ class Holder:
 async def take_in(database: str, rows: Rows, token: str | None = TOKEN, *, times: int = 1) -> int:
     """Begin the next epoch, so many times; returns the one that it is in then."""
     engine = open_engine(database, 1)
-    line = SimpleNamespace(gateway_id="gw", store=Store(engine))
+    dispatch = SimpleNamespace(discretion=Discretion())
+    line = SimpleNamespace(gateway_id="gw", store=Store(engine), dispatch=dispatch)
     epochs = Epochs(cast(Any, line), cast(Any, Holder(rows, token)))
     epochs._is_fresh = False
     link = Link(1, cast(Any, None), cast(Conversation, None))

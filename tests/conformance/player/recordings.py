@@ -131,9 +131,9 @@ def _rename(value: Any, names: dict[str, str]) -> Any:
 
 
 def hides(event: Event) -> bool:
-    """True where a client has no business with the event: it is about a function call."""
+    """True where a client has no business with the event: it is about a function call, or the server's account."""
     kinds = {"function_call", OUTPUT}
-    return event["type"].startswith("response.function_call_arguments") or (
+    return event["type"].startswith(("response.function_call_arguments", "rate_limits.")) or (
         (event.get("item") or {}).get("type") in kinds
     )
 
