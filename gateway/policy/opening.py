@@ -55,7 +55,7 @@ def kept(given: dict[str, Any], opened: Opened, group: str = "") -> dict[str, An
 def left_out(given: dict[str, Any], taken: dict[str, Any], group: str = "") -> tuple[str, ...]:
     """The dotted names of what was given and not taken: the first few, each cut to a length that can be told.
 
-    Null is nothing given, where it does not mean "off", and so is an empty list: a client that brings no tools.
+    Null is nothing given, where it does not mean "off", and so is `"tools": []`: SDKs say so of clients without tools.
     """
     names: list[str] = []
     for name in _lost(given, taken, group):
@@ -80,7 +80,8 @@ def without_nulls(value: Any) -> Any:
 def _lost(given: dict[str, Any], taken: dict[str, Any], group: str) -> Iterator[str]:
     for key, value in given.items():
         if key not in taken:
-            if (value is not None and value != []) or key in NULL_MEANS_OFF:
+            is_said = value is not None and not (key == "tools" and value == [])
+            if is_said or key in NULL_MEANS_OFF:
                 yield group + key
         elif isinstance(value, dict) and isinstance(taken[key], dict):
             yield from _lost(value, taken[key], f"{group}{key}.")

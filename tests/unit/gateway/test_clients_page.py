@@ -31,7 +31,7 @@ VALUES: dict[str, Any] = {
     "tool_choice": "none",
     "include": ["item.input_audio_transcription.logprobs"],
     "instructions": "Be kind.",
-    "tools": [],
+    "tools": [{"type": "function", "name": "look_up"}],
 }
 
 

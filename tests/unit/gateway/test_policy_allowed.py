@@ -145,6 +145,7 @@ def test_a_field_that_nobody_knows_is_told_wherever_it_stands() -> None:
 
 
 def test_null_is_nothing_said_except_where_it_means_off() -> None:
+    assert update(BROWSER, tools=[]).left_out == ()
     frame = update(BROWSER, instructions=None, tools=None, audio={"input": {"turn_detection": None}, "output": None})
     assert frame.left_out == ()
     assert frame.event["session"] == {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
