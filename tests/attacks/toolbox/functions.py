@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ringback import Call, tool
+from workers.tools.fetch_url import fetch_url  # noqa: F401 — served as it ships
 
 FOLDER = "RINGBACK_TEST_ATTACKS"
 """The environment variable with the folder in which a function writes that it ran."""
@@ -110,3 +111,30 @@ def shout(megabytes: int) -> str:
 def memory() -> dict[str, int]:
     """How much memory the worker has used at most, in KiB."""
     return {"max_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+
+
+@tool
+def give(kind: str) -> Any:
+    """Return something that is no answer."""
+    odd = {
+        "binary": bytes(range(256)),
+        "invalid text": "half \ud83d",
+        "nothing like data": object(),
+        "no number": float("nan"),
+        "nested": _nested(100_000),
+        "nul": "a\x00b",
+    }
+    return odd[kind]
+
+
+@tool
+def stumble(words: str) -> str:
+    """Fail by accident, with a stranger's words in the exception."""
+    raise ValueError(words)
+
+
+def _nested(levels: int) -> Any:
+    data: Any = []
+    for _ in range(levels):
+        data = [data]
+    return data
