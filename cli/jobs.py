@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from cli.reading import (
+    DEFAULT,
     After,
     AsJson,
     Limit,
+    OfTenant,
     Since,
     ask,
     beginning,
@@ -38,6 +40,7 @@ def list_jobs(
     since: Since = None,
     limit: Limit = "50",
     after: After = None,
+    tenant: OfTenant = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """List calls, newest first."""
@@ -45,16 +48,15 @@ def list_jobs(
     from ringback import history
     from ringback.pages import JobQuery
     from ringback.statements import history as statements
-    from ringback.tables import DEFAULT_TENANT
 
     given = {"tool": tool, "state": state, "queue": queue, "approval": approval, "since": since}
     query = ask(JobQuery, {**given, "limit": limit, "after": after})
     ids = beginning("--session", session) if session is not None else None
     with reading() as read:
         if ids:
-            owner = only("session", read(statements.sessions_with_counts(DEFAULT_TENANT, ids)), session)
+            owner = only("session", read(statements.sessions_with_counts(tenant, ids)), session)
             query = query.model_copy(update={"session": owner.id})
-        page = history.page_of_jobs(read(statements.page_of_jobs(DEFAULT_TENANT, query)), query.limit)
+        page = history.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
     if as_json:
         return print_json(page)
     return show_page(page, "job", tables.print_jobs)
@@ -63,6 +65,7 @@ def list_jobs(
 @app.command("show")
 def show_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+    tenant: OfTenant = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Show one call and each of its steps.
@@ -72,11 +75,10 @@ def show_job(
     from cli import tables
     from ringback import history
     from ringback.statements import history as statements
-    from ringback.tables import DEFAULT_TENANT
 
     ids = beginning("ID", id)
     with reading() as read:
-        job = history.job(only("job", read(statements.jobs_with_steps(DEFAULT_TENANT, ids)), id))
+        job = history.job(only("job", read(statements.jobs_with_steps(tenant, ids)), id))
     if as_json:
         return print_json(job)
     return tables.print_job(tables.console(), job)
@@ -85,6 +87,7 @@ def show_job(
 @app.command("cancel")
 def cancel_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+    tenant: OfTenant = DEFAULT,
 ) -> None:
     """Cancel one call: nobody waits for it any more.
 
@@ -93,13 +96,12 @@ def cancel_job(
     from ringback.jobs import JobState
     from ringback.statements import history as statements
     from ringback.statements import jobs
-    from ringback.tables import DEFAULT_TENANT
 
     ids = beginning("ID", id)
     with reading() as read:
-        job = only("job", read(statements.jobs_with_steps(DEFAULT_TENANT, ids)), id)
+        job = only("job", read(statements.jobs_with_steps(tenant, ids)), id)
     with writing() as write:
-        cancelled = write(jobs.cancel(job.id, DEFAULT_TENANT))
+        cancelled = write(jobs.cancel(job.id, tenant))
     if not cancelled:
         refuse(f"The job {job.id} is over already: see `ringback jobs show {id}`.")
     over = cancelled[0].state == JobState.CANCELLED
@@ -109,30 +111,31 @@ def cancel_job(
 @app.command("approve")
 def approve_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+    tenant: OfTenant = DEFAULT,
 ) -> None:
     """Say yes to a call that waits for it: a worker begins it within a second."""
-    _decide(id, approved=True)
+    _decide(id, tenant, approved=True)
 
 
 @app.command("deny")
 def deny_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+    tenant: OfTenant = DEFAULT,
 ) -> None:
     """Say no to a call that waits for a yes: it is over, and the model is told."""
-    _decide(id, approved=False)
+    _decide(id, tenant, approved=False)
 
 
-def _decide(prefix: str, *, approved: bool) -> None:
+def _decide(prefix: str, tenant: str, *, approved: bool) -> None:
     from ringback.deciding import why_undecidable
     from ringback.statements import approvals
     from ringback.statements import history as statements
-    from ringback.tables import DEFAULT_TENANT
 
     ids = beginning("ID", prefix)
     with reading() as read:
-        job = only("job", read(statements.jobs_with_steps(DEFAULT_TENANT, ids)), prefix)
+        job = only("job", read(statements.jobs_with_steps(tenant, ids)), prefix)
     with writing() as write:
-        decided = write(approvals.decide(job.id, DEFAULT_TENANT, approved))
+        decided = write(approvals.decide(job.id, tenant, approved))
     if not decided:
         refuse(f"{why_undecidable(job.state, job.approval)} See `ringback jobs show {prefix}`.")
     typer.echo(f"The job {job.id} is {'approved' if approved else 'denied'}.")

@@ -33,6 +33,9 @@ NO_DATABASE = 1
 Since = Annotated[str | None, typer.Option(help="Since a time, 2026-01-31T12:00:00Z, or 15m, 2h, 1d.", metavar="WHEN")]
 Limit = Annotated[str, typer.Option(help="How many, 1 to 200.", metavar="NUMBER")]
 After = Annotated[str | None, typer.Option(help="Go on after a page, with its `next`.", metavar="CURSOR")]
+OfTenant = Annotated[str, typer.Option("--tenant", help="Of this tenant.", metavar="NAME")]
+DEFAULT = "default"
+"""The tenant of whoever names none, as in `ringback.tables`."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
 
 

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from cli.reading import (
+    DEFAULT,
     After,
     AsJson,
     Limit,
+    OfTenant,
     Since,
     ask,
     beginning,
@@ -31,6 +33,7 @@ def list_sessions(
     since: Since = None,
     limit: Limit = "50",
     after: After = None,
+    tenant: OfTenant = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """List conversations, newest first."""
@@ -38,12 +41,11 @@ def list_sessions(
     from ringback import history
     from ringback.pages import SessionQuery
     from ringback.statements import history as statements
-    from ringback.tables import DEFAULT_TENANT
 
     given = {"state": state, "agent": agent, "since": since, "limit": limit, "after": after}
     query = ask(SessionQuery, given)
     with reading() as read:
-        page = history.page_of_sessions(read(statements.page_of_sessions(DEFAULT_TENANT, query)), query.limit)
+        page = history.page_of_sessions(read(statements.page_of_sessions(tenant, query)), query.limit)
     if as_json:
         return print_json(page)
     return show_page(page, "session", tables.print_sessions)
@@ -52,6 +54,7 @@ def list_sessions(
 @app.command("show")
 def show_session(
     id: Annotated[str, typer.Argument(help="The session's id, or at least its first 6 characters.")],  # noqa: A002
+    tenant: OfTenant = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Show one conversation with its newest calls."""
@@ -59,13 +62,12 @@ def show_session(
     from ringback import history
     from ringback.pages import JobQuery
     from ringback.statements import history as statements
-    from ringback.tables import DEFAULT_TENANT
 
     ids = beginning("ID", id)
     with reading() as read:
-        row = only("session", read(statements.sessions_with_counts(DEFAULT_TENANT, ids)), id)
+        row = only("session", read(statements.sessions_with_counts(tenant, ids)), id)
         query = JobQuery(session=row.id)
-        page = history.page_of_jobs(read(statements.page_of_jobs(DEFAULT_TENANT, query)), query.limit)
+        page = history.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
     session = history.session(row, page)
     if as_json:
         return print_json(session)
@@ -75,7 +77,7 @@ def show_session(
 @app.command("end")
 def end_session(
     id: Annotated[str, typer.Argument(help="The session's id, or at least its first 6 characters.")],  # noqa: A002
-    tenant: Annotated[str, typer.Option(help="Whose session it is.", metavar="NAME")] = "default",
+    tenant: OfTenant = DEFAULT,
 ) -> None:
     """End one conversation.
 

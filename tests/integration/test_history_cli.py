@@ -186,6 +186,16 @@ def test_a_command_cannot_write(
     assert "read-only transaction" in capsys.readouterr().err
 
 
+def test_another_tenants_rows_are_there_for_who_names_it(line: Line, run: Run) -> None:
+    session, job = line.foreign_job()
+    assert run("jobs", "show", job, "--tenant", "other", "--json").exit_code == 0
+    assert run("sessions", "show", session, "--tenant", "other", "--json").exit_code == 0
+    assert str(job)[:8] in run("jobs", "list", "--tenant", "other", "--session", session).stdout
+    assert str(session)[:8] in run("sessions", "list", "--tenant", "other").stdout
+    assert run("jobs", "cancel", job, "--tenant", "nobody").exit_code == 2
+    assert run("jobs", "cancel", job, "--tenant", "other").stdout == f"The job {job} is cancelled.\n"
+
+
 def test_another_tenants_rows_are_not_there(line: Line, run: Run) -> None:
     session, job = line.foreign_job()
     assert run("jobs", "show", job).stderr == f"ringback: There is no job '{job}'.\n"
