@@ -1,4 +1,4 @@
-"""What is refused before any route is asked: a token in the URL, and a web page that is not ours.
+"""What is refused before any route is asked: a token in the URL, two tokens, and a web page that is not ours.
 
 Plain ASGI and no `Request`, because a WebSocket's frames pass here, too: once it is let in, nothing stands between.
 """
@@ -20,6 +20,7 @@ NOT_IN_URL = (
 FOREIGN_ORIGIN = (
     "Pages of this origin may not talk to this gateway. Name it in RINGBACK_ORIGINS, exactly as it is sent."
 )
+TWO_TOKENS = "There are two Authorization headers, and who is asking must be read in one way only: send one."
 MAX_NAME = 64
 """Characters of a parameter's name that the answer repeats."""
 
@@ -50,12 +51,18 @@ class Doorstep:
         if name is not None:
             message = NOT_IN_URL.format(name=name[:MAX_NAME])
             return refusal(400, "token_in_url", message, param=name[:MAX_NAME])
+        if len(_headers(scope, b"authorization")) > 1:
+            return refusal(400, "two_tokens", TWO_TOKENS)
         if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
             return None
-        origins = [value.decode("latin-1") for header, value in scope["headers"] if header == b"origin"]
+        origins = _headers(scope, b"origin")
         if not may_ask(origins, self._origins, loopback=self._loopback):
             return refusal(403, "origin_not_allowed", FOREIGN_ORIGIN)
         return None
+
+
+def _headers(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for header, value in scope["headers"] if header == name]
 
 
 def refusal(status: int, code: str, message: str, param: str | None = None) -> JSONResponse:

@@ -6,6 +6,7 @@ for its client cannot be come back to.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -19,8 +20,11 @@ from gateway.callers import ADMIN, CONTROL, Caller
 from gateway.cancelling import Conflict, ControlRoute
 from gateway.history import ErrorAnswer, Read, Run, named, only
 from gateway.identity.scopes import needs
+from ringback.pages import Listing
 from ringback.statements import access, ending
 from ringback.statements import history as histories
+
+log = logging.getLogger(__name__)
 
 Admin = Annotated[Caller, Depends(needs(ADMIN))]
 Controller = Annotated[Caller, Depends(needs(CONTROL))]
@@ -85,18 +89,26 @@ def revoke_router(read: Read, run: Run) -> APIRouter:
 
 
 def _add_access(router: APIRouter, run: Run) -> None:
+    @router.get("/keys")
+    async def list_keys(who: Admin) -> Listing[Key]:
+        """The tenant's newest API keys, 200 at most, without what they are."""
+        return Listing(data=[key(row) for row in await run(access.keys(who.tenant))])
+
     @router.post("/keys/{id}/revoke")
     async def revoke_key(id: str, who: Admin) -> RevokedKey:  # noqa: A002 - the API's name of it
         """An API key is good no more, nor are the client secrets that were made with it; their sessions end."""
         key_id = named("key", id).first
         row = only("key", id, await run(access.revoke_key(key_id, who.tenant)))
         over = await end(run, ending.sessions_of_key(key_id), ending.REVOKED)
+        log.info("key %s is revoked by %s: %s", key_id, who.user, over)
         return RevokedKey(**key(row).model_dump(), **over.model_dump())
 
     @router.post("/users/{user}/sign-out")
     async def sign_out(user: User, who: Admin) -> SignedOut:
         """Whatever was issued to the user until now is void, and their sessions end. They may sign in again."""
-        return await sign_user_out(run, user, who.tenant)
+        over = await sign_user_out(run, user, who.tenant)
+        log.info("user %r of %r is signed out by %s: %s", user, who.tenant, who.user, over)
+        return over
 
 
 def _add_sessions(router: APIRouter, read: Read, run: Run) -> None:
@@ -108,6 +120,7 @@ def _add_sessions(router: APIRouter, read: Read, run: Run) -> None:
         over = await end(run, ending.the_session(ids.first, who.tenant), ending.ENDED_BY_OPERATOR)
         if not over.sessions:
             raise Conflict("session_over", "The session is over.")
+        log.info("session %s is ended by %s", ids.first, who.user)
         return EndedSession(id=ids.first, **over.model_dump())
 
 

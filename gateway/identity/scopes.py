@@ -10,6 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from gateway.callers import Caller, Callers, Unidentified
 
+ROOM_SECONDS = 60
+"""What a client is told to wait that has too many secrets: some will have been used, or have expired."""
 RETRY_SECONDS = 5
 """What a client is told to wait while Postgres, or the identity provider, is away."""
 
@@ -53,6 +55,10 @@ def needs(scope: str) -> Callable[..., Awaitable[Caller]]:
 
 def refused(status: int, code: str, message: str, param: str | None = None) -> HTTPException:
     """An answer in the shape of every error here, with the headers that go with its status."""
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}.get(status)
+    headers = {
+        401: {"WWW-Authenticate": "Bearer"},
+        429: {"Retry-After": str(ROOM_SECONDS)},
+        503: {"Retry-After": str(RETRY_SECONDS)},
+    }.get(status)
     error = {"message": message, "type": "invalid_request_error", "code": code, "param": param}
     return HTTPException(status, {"error": error}, headers)

@@ -179,6 +179,7 @@ async def test_a_backend_gives_of_its_own_scopes_and_no_others(api: Api) -> None
 async def test_a_tenant_may_have_so_many_secrets_and_no_more(api: Api) -> None:
     answers = [(await api.mint()).status_code for _ in range(LIMIT + 1)]
     assert answers == [200] * LIMIT + [429]
+    assert (await api.mint()).headers["retry-after"] == "60"
     assert (await api.mint(await api.key("secrets", tenant="other"))).status_code == 200
 
 
@@ -190,6 +191,7 @@ ROUTES = [
     ("GET", "/tools", "history"),
     ("POST", f"/jobs/{uuid4()}/cancel", "control"),
     ("POST", f"/sessions/{uuid4()}/end", "control"),
+    ("GET", "/keys", "admin"),
     ("POST", f"/keys/{uuid4()}/revoke", "admin"),
     ("POST", "/users/ada/sign-out", "admin"),
 ]
@@ -240,6 +242,16 @@ async def test_a_revoked_key_ends_its_sessions_and_those_of_its_secrets(api: Api
     assert "hash" not in answer.text
     assert await wanted(api) == {mine[0]: "revoked", mine[1]: "revoked", other: None}
     assert (await api.mint(key)).status_code == 401
+
+
+async def test_keys_are_listed_without_what_they_are_and_to_their_own_tenant(api: Api) -> None:
+    mine, foreign = await api.key("admin"), await api.key("admin", tenant="other", user="theirs")
+    listed = await api.ask("GET", "/keys", mine)
+    assert [(key["user"], key["scopes"], key["revoked_at"]) for key in listed.json()["data"]] == [
+        ("shop", ["admin"], None)
+    ]
+    assert [key["user"] for key in (await api.ask("GET", "/keys", foreign)).json()["data"]] == ["theirs"]
+    assert mine not in listed.text
 
 
 async def test_a_sign_out_is_about_one_user_of_ones_own_tenant(api: Api) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from gateway.callers import Callers, Unidentified, bearer, offered
+from gateway.callers import LOOKUPS_AT_ONCE, LOOKUPS_WAITING, Callers, Unidentified, bearer, offered
 from gateway.identity.tokens import Kind, new
 
 ADA, BOB = "ada-token-000001", "bob-token-000002"
@@ -78,6 +79,35 @@ def test_a_token_of_the_settings_may_talk_mint_look_and_control_and_tools_are_to
 def test_no_token_is_kept_or_shown(callers: Callers) -> None:
     assert ADA not in repr(callers)
     assert ADA not in repr(vars(callers))
+
+
+def test_whoever_guesses_tokens_takes_few_connections_and_beyond_a_bound_is_told_to_come_again() -> None:
+    async def story() -> tuple[int, list[int]]:
+        at_once, most, go_on = 0, 0, asyncio.Event()
+
+        async def slow(_statement: object) -> list[Any]:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            await go_on.wait()
+            at_once -= 1
+            return []
+
+        callers = Callers({}, slow)
+
+        async def guess() -> int:
+            with pytest.raises(Unidentified) as nobody:
+                await callers.identify(f"Bearer {new(Kind.KEY)}")
+            return nobody.value.status
+
+        guesses = [asyncio.create_task(guess()) for _ in range(LOOKUPS_WAITING + 10)]
+        await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)
+        go_on.set()
+        return most, await asyncio.gather(*guesses)
+
+    most, statuses = asyncio.run(story())
+    assert most == LOOKUPS_AT_ONCE
+    assert sorted(statuses) == [401] * LOOKUPS_WAITING + [503] * 10
 
 
 def test_a_token_is_read_out_of_either_place() -> None:

@@ -49,6 +49,16 @@ def test_reading_is_left_to_the_browser_which_shows_a_foreign_page_nothing() -> 
     assert asked("GET", "/v1/jobs", "https://evil.com").status_code == 204
 
 
+def test_who_is_asking_is_read_in_one_way_only() -> None:
+    async def ask() -> httpx.Response:
+        app = Doorstep(inside, origins=[PAGE], loopback=False)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+            return await client.get("/v1/jobs", headers=[("Authorization", f"Bearer {who}") for who in ("ada", "eve")])
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "two_tokens")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_token_in_the_url_is_refused_with_where_it_belongs_and_not_repeated(method: str) -> None:
     answer = asked(method, "/v1/jobs?access_token=ek_the-token-itself")
