@@ -73,13 +73,14 @@ class Reception:
         Raises:
             SQLAlchemyError, OSError: Postgres does not answer.
         """
-        model = self.line.settings.realtime_model or agent.model
-        denied = await self.line.purse.may_begin(caller, agent, model)
-        if denied is not None:
-            return denied
+        reason = self.why_not()  # once more: many were told that there is room, and have waited for Postgres since
+        if reason is not None:
+            return Denied(503, "unavailable", f"No session can begin right now: {reason}.")
         beginning = self._beginning(caller, agent, wants)
         try:
-            denied = await self.line.purse.open_session(self._row_of(beginning), caller)
+            model = self.line.settings.realtime_model or agent.model
+            denied = await self.line.purse.may_begin(caller, agent, model)
+            denied = denied or await self.line.purse.open_session(self._row_of(beginning), caller)
             beginning.place.is_recorded = denied is None
         finally:
             if not beginning.place.is_recorded:
