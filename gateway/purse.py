@@ -221,6 +221,7 @@ class Account:
         self._open: dict[str, int] = {}
         """Responses that have begun, each with its epoch; whose end was not heard yet."""
         self._last = UNHEARD
+        self._is_spent = False
 
     async def check(self, epoch: int, response_id: str) -> str | None:
         """A response has begun: a sentence where there is nothing left for it, None where there is.
@@ -245,15 +246,19 @@ class Account:
     def leave(self, epoch: int | None = None) -> None:
         """The session is over here, or in a new epoch: of responses from before, nobody hears the end any more.
 
-        They are paid for all the same, so each counts as much as the one before it did.
+        They are paid for all the same, so each counts as much as the one before it did; one that was stopped because
+        nothing is left has been told as much, and has answered nothing.
         """
+        used = self._last.told if self._is_spent else self._last
         lost = {response_id: begun for response_id, begun in self._open.items() if begun != epoch}
         for response_id, begun in lost.items():
             del self._open[response_id]
-            self._purse.owe(self._purse.debt(self._session_id, response_id, begun, "unheard", self._last, self._model))
+            self._purse.owe(self._purse.debt(self._session_id, response_id, begun, "unheard", used, self._model))
 
     async def _why_spent(self) -> str | None:
-        return await self._purse.why_spent(self._session_id, self._caller, self._agent)
+        why = await self._purse.why_spent(self._session_id, self._caller, self._agent)
+        self._is_spent = self._is_spent or why is not None
+        return why
 
 
 def clean(name: str) -> str:

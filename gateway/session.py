@@ -105,13 +105,13 @@ class Session:
 
     async def _last_words(self) -> None:
         """A client that hangs up at the last word must not cost the rows their last state."""
+        self._deeds.account.leave()
         if self.link is None:
             return
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self.settle()
                 await self._deeds.acknowledge(self.link)
-                self._deeds.account.leave()
         except TimeoutError:
             log.warning("session %s: not all that was said could be kept", self.beginning.session_id)
         await self.link.upstream.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,11 @@ class Usage:
     def output_tokens(self) -> int:
         """All that it answered, reasoning included."""
         return self.text_out + self.audio_out
+
+    @property
+    def told(self) -> Usage:
+        """The input alone."""
+        return replace(self, text_out=0, audio_out=0)
 
     def as_json(self) -> dict[str, int]:
         """As `responses.tokens` has it; kinds that were not used are left out."""

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from gateway.callers import Caller
 from gateway.conversation.actions import RecordUsage
-from ringback.tables import usage_days
+from ringback.tables import responses, usage_days
 from tests.integration.purse_rows import AGENT, ANN, BOB, MODEL, TOLD, World, opening, tell
 
 LIMITS: tuple[tuple[str, dict[str, Any], dict[str, Any], str], ...] = (
@@ -115,3 +115,16 @@ def test_where_nobody_can_say_what_is_left_the_conversation_goes_on(database: st
         assert await account.check(1, "resp_1") is None
 
     tell(database, story, tokens_per_day=0)
+
+
+def test_a_response_that_is_stopped_as_it_begins_counts_as_what_it_was_told(database: str) -> None:
+    async def story(world: World) -> None:
+        account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)
+        await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
+        assert await account.check(1, "resp_2") is not None
+        account.leave()
+        await world.purse.close()
+        (row,) = await world.store.rows(select(responses).where(responses.c.response_id == "resp_2"))
+        assert (row.status, row.input_tokens, row.output_tokens) == ("unheard", 100, 0)
+
+    tell(database, story, tokens_per_day=110)
