@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -35,6 +35,10 @@ IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST = 5.0, 100.0
 """Of those that say nothing: pings, pongs, empty ones. A client that is alive sends a few a minute."""
 MAX_FRAGMENTS = 256
 """Of one message: browsers send none, and libraries cut at some kilobytes."""
+MAX_AT_THE_DOOR = 500
+"""WebSockets that ask to be let in at once: all clients of a gateway that is gone come back within a second. One more
+is told to come later before it costs anything: who talks already must not wait for a crowd."""
+LATER_SECONDS = 5
 TOO_FAST = 4029
 TOO_LARGE_A_MESSAGE = 1009
 
@@ -106,9 +110,11 @@ class WireHttp(H11Protocol):
             self._await("")
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        if len(WireSocket.at_the_door) >= MAX_AT_THE_DOOR:
+            return self._refuse(Complaint(503, "Too many ask to be let in at once. Try again in a moment."))
         self._await("")
         self._is_upgraded = True
-        super().handle_websocket_upgrade(event)
+        return super().handle_websocket_upgrade(event)
 
     def _unsupported_upgrade_warning(self) -> None:
         """What is not supported was refused before."""
@@ -146,6 +152,7 @@ class WireHttp(H11Protocol):
                 ("content-type", "application/json"),
                 ("content-length", str(len(body))),
                 ("connection", "close"),
+                *([("retry-after", str(LATER_SECONDS))] if complaint.status == 503 else []),
             ]
             for event in (
                 h11.Response(status_code=complaint.status, headers=headers),
@@ -157,7 +164,9 @@ class WireHttp(H11Protocol):
 
 
 class WireSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, in limits."""
+    """uvicorn's WebSocket, in limits. `at_the_door` are those of this process that nobody has let in yet."""
+
+    at_the_door: ClassVar[set[WireSocket]] = set()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -165,6 +174,19 @@ class WireSocket(WebSocketsSansIOProtocol):
         self._idle_frames = Bucket(IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST)
         self._fragments = 0
         self._is_given_up = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.at_the_door.add(self)
+        super().connection_made(transport)
+
+    def start_keepalive(self) -> None:
+        """uvicorn calls it once the upgrade is complete."""
+        self.at_the_door.discard(self)
+        super().start_keepalive()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.at_the_door.discard(self)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self.handshake_initiated and not self.handshake_complete:

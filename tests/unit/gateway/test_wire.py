@@ -246,6 +246,33 @@ def test_whoever_talks_before_they_are_let_in_is_hung_up_on(port: int, heard: He
 # — how much at once —
 
 
+def test_of_a_crowd_at_the_door_those_who_come_later_are_told_to_come_later(
+    port: int, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "MAX_AT_THE_DOOR", 2)
+    lines = ["GET /v1/realtime?wait HTTP/1.1", "Host: here", "Connection: Upgrade", "Upgrade: websocket"]
+    wish = "\r\n".join([*lines, f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13", "", ""]).encode()
+    with upgraded(port), upgraded(port), upgraded(port):  # whoever was let in does not stand at the door
+        with knocking(port, wish), knocking(port, wish):
+            while len(wire.WireSocket.at_the_door) < 2:
+                pass
+            said = ask(port, wish)
+            assert said.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 5" in said.lower()
+        assert heard.has_ended.wait(PATIENCE)
+        while wire.WireSocket.at_the_door:
+            pass
+        with upgraded(port):
+            pass
+
+
+@contextmanager
+def knocking(port: int, wish: bytes) -> Iterator[None]:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as talk:
+        talk.sendall(wish)
+        yield
+
+
 def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
     bucket = wire.Bucket(rate=2.0, burst=3.0)
     assert [bucket.takes(10.0) for _ in range(4)] == [True, True, True, False]
