@@ -16,6 +16,7 @@ from gateway import wire
 from tests.wire import (
     CLOSE,
     CONT,
+    KEY,
     PATIENCE,
     PING,
     PONG,
