@@ -38,7 +38,10 @@ FIRST, SECOND = GATEWAYS
 PASSWORD = "heliotrope"
 """Stands in the agent's instructions, and nowhere else."""
 CARD = "4111 1111 1111 1111"
-SECRETS = (KEY, TOKEN, OTHER_TOKEN)
+CROWD_TOKEN = "rb_token-of-a-whole-crowd-of-clients"
+SESSIONS_PER_USER = 20
+SESSIONS_PER_GATEWAY = 60
+SECRETS = (KEY, TOKEN, OTHER_TOKEN, CROWD_TOKEN)
 """What must be in no frame, answer, log line or row."""
 SECRETS_PATH = "/v1/realtime/client_secrets"
 AGENTS = Path(__file__).parent / "agents"
@@ -48,6 +51,9 @@ SETTINGS = {
     "RINGBACK_DEFAULT_AGENT": "stranger",
     "RINGBACK_UPSTREAM_RETRY_SECONDS": "0",
     "RINGBACK_ORIGINS": ORIGIN,
+    "RINGBACK_TOKENS": f"tester:{TOKEN},somebody:{OTHER_TOKEN},crowd:{CROWD_TOKEN}",
+    "RINGBACK_SESSIONS_PER_USER": str(SESSIONS_PER_USER),
+    "RINGBACK_MAX_SESSIONS": str(SESSIONS_PER_GATEWAY),
 }
 _numbers = count(100)
 
@@ -148,6 +154,11 @@ class Fort:
         ((row,),) = self.query("SELECT to_jsonb(s) FROM sessions AS s WHERE id = %s", UUID(session_id))
         return dict(row)
 
+    def open_sessions(self, user: str) -> int:
+        """How many sessions of a user are not over."""
+        ((number,),) = self.query("SELECT count(*) FROM sessions WHERE user_id = %s AND state <> 'ended'", user)
+        return int(number)
+
     def request(self, method: str, path: str, token: str | None = TOKEN, on: str = FIRST, **how: Any) -> httpx.Response:
         """Any HTTP request to a gateway; `token=None` sends none."""
         headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **how.pop("headers", {})}
@@ -200,7 +211,9 @@ async def in_thread(look: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def open_fort(servers: Servers, logs: Path, *, gateways: int = 2, **settings: str) -> Iterator[Fort]:
+def open_fort(
+    servers: Servers, logs: Path, *, gateways: int = 2, tools: str = "tests.attacks.toolbox.functions", **settings: str
+) -> Iterator[Fort]:
     """Start everything; takes a few seconds. Every logger of the gateways is at its most talkative."""
     folder = logs / "traces"
     folder.mkdir()
@@ -212,7 +225,7 @@ def open_fort(servers: Servers, logs: Path, *, gateways: int = 2, **settings: st
             servers.redis_url,
             logs,
             upstream=model.url,
-            tools="tests.attacks.toolbox.functions",
+            tools=tools,
             agents=AGENTS,
             debug=True,
             settings={**SETTINGS, **provider.settings(), FOLDER: str(folder), **settings},
