@@ -231,7 +231,9 @@ class Line:
             raise RehearsalError(f"the conversation goes round in circles\n{self.talk}")
 
     def _wakes_at(self) -> float | None:
-        return self.brain.wake_at(self.loop.time())
+        """When something happens by itself; that a session ends in which nobody says anything is no news."""
+        moment, ends_at = self.brain.wake_at(self.loop.time()), self.brain.allowance.wake_at()
+        return None if ends_at is not None and moment is not None and moment >= ends_at else moment
 
     def _set_the_alarm(self) -> None:
         if self._alarm is not None:

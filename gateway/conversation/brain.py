@@ -96,7 +96,7 @@ class Conversation:
         self._log = carried.log or ItemLog()
         self._board = board = Board()
         board.go_on_from(carried.board)
-        self._allowance = Allowance(agent, began_at, carried.lively_at)
+        self.allowance = Allowance(agent, began_at, carried.lively_at)
         self._floor = floor = Floor(agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds)
         guard, own = Guard(agent), OwnTools(board, asks_aloud="approvals" not in wants)
         clients = ClientTools(tools, own, Settings(carried.client_session))
@@ -143,7 +143,7 @@ class Conversation:
             return self._open(event, now)
         is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
         actions = [*self._client.heard(event), *self._hearing.hear(event, self._log, now)]
-        self._allowance.note_turn(self._board.turn, now)
+        self.allowance.note_turn(self._board.turn, now)
         if event.get("type") == "error":
             return [*actions, *self._errors.hear(event, now), *self._speak(now)]
         visible = self._view.show(event)
@@ -157,7 +157,7 @@ class Conversation:
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.policy`: what goes to the model is written anew from it."""
-        self._allowance.note_client(frame.event["type"], now)
+        self.allowance.note_client(frame.event["type"], now)
         if frame.is_empty_update:
             return [SendToClient(self._view.updated(self._ids.new("updated")))]
         if frame.event["type"] == "ringback.approval.respond":
@@ -194,7 +194,7 @@ class Conversation:
             unheard=self._client.unheard,
             client_session=self._client.settings.session,
             untold=self._floor.unheard(),
-            lively_at=self._allowance.lively_at,
+            lively_at=self.allowance.lively_at,
             user_waits=self._floor.is_owed(now),
         )
 
@@ -256,7 +256,7 @@ class Conversation:
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
-        over = self._allowance.over(now, is_busy=bool(self._board) or self._floor.active is not None)
+        over = self.allowance.over(now, is_busy=bool(self._board) or self._floor.active is not None)
         if not (over or self._speaking.hangs(self._heard_at, now)):
             return self._speak(now)
         self._is_given_up = True
@@ -267,7 +267,7 @@ class Conversation:
         if self._is_given_up or self._has_more or not self.is_open:
             return None
         hangs_at = self._speaking.hangs_at(self._heard_at)
-        moments = (self._speaking.wake_at(now), hangs_at, self._allowance.wake_at())
+        moments = (self._speaking.wake_at(now), hangs_at, self.allowance.wake_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     # — before the client is let in —
@@ -282,7 +282,7 @@ class Conversation:
 
     def _opened(self, now: float) -> list[Action]:
         session = self._opening.session
-        self._allowance.began(now)
+        self.allowance.began(now)
         self._client.note_session(session)
         self._log.hear({"type": "session.updated", "session": session})
         created = self._view.created(session, self._ids.new("created"))

@@ -30,6 +30,8 @@ from ringback.tools import Announcement
 
 UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later.")
 """While Postgres is away for too long."""
+MAX_NAME_CHARS = 256
+"""Of a function's name, and of an id: several times what the Realtime API gives."""
 Waits = Callable[[str], float | None]
 """How long a call is expected to wait for a worker of this queue, in seconds; None where nothing is known."""
 
@@ -60,8 +62,8 @@ class Calls:
         if item.get("type") != "function_call" or item.get("status") != "completed":
             return []
         call_id = item.get("call_id")
-        if not isinstance(call_id, str) or not call_id or call_id in self._known:
-            return []
+        if not isinstance(call_id, str) or _storable(call_id) != call_id or not call_id or call_id in self._known:
+            return []  # what no row can hold is no id of the Realtime API's, and nobody could answer it
         self._known.add(call_id)
         if self.clients.owns(str(item.get("name"))):
             self.clients.called(call_id)
@@ -130,22 +132,22 @@ class Calls:
         now: float,
         refusal: Outcome | None = None,
     ) -> list[Action]:
-        name, call_id = str(item.get("name") or ""), str(item["call_id"])
+        name, call_id = _storable(item.get("name")), str(item["call_id"])
         arguments, problem = parse(item.get("arguments"))
         job = NewJob(
             # Named by the call, so that whoever records it twice means the same row.
             id=uuid5(self.session_id, call_id),
             session_id=self.session_id,
             call_id=call_id,
-            response_id=response_id,
+            response_id=_storable(response_id) or None,
             name=name,
             arguments=arguments,
             tool=tool,
-            item_id=item["id"] if isinstance(item.get("id"), str) else None,
+            item_id=_storable(item["id"]) if isinstance(item.get("id"), str) else None,
         )
         self.guard.new_turn(self.board.turn)
         outcome = refusal or self.guard.refuse(name, now) or problem
-        if outcome is None and name in OURS:
+        if outcome is None and item.get("name") in OURS:
             outcome, actions = self.own.serve(name, arguments, now)
             return [*actions, RecordCall(job, outcome)]
         outcome = outcome or self._refuse(name, tool, arguments)
@@ -213,6 +215,12 @@ def as_answered(record: RecordCall) -> RecordCall:
     if record.outcome is not None:
         return record
     return RecordCall(replace(record.job, joined_to=None, needs_approval=False), UNAVAILABLE)
+
+
+def _storable(name: object) -> str:
+    """A name or an id as a row can hold it: no NUL, no half characters, and of a length that somebody reads."""
+    text = name if isinstance(name, str) else ""
+    return text.replace("\0", "").encode(errors="ignore").decode()[:MAX_NAME_CHARS]
 
 
 def _running_already(name: str) -> Outcome:

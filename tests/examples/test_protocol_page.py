@@ -8,10 +8,10 @@ from typing import get_args
 
 import pytest
 
-from gateway import client, line, policy, resuming, routes, session
+from gateway import client, endings, policy, resuming, routes, session
 from gateway.conversation import answers, floor, log, own, rebuild, view
+from gateway.endings import SENTENCES
 from gateway.providers import URLS
-from gateway.reception import SENTENCES
 from gateway.settings import GatewaySettings
 from ringback import broker, doorbell
 
@@ -85,8 +85,8 @@ def test_the_events_of_a_session_that_can_be_resumed_are_the_gateways_own() -> N
 
 def test_the_codes_and_bounds_of_coming_back_are_the_gateways_own() -> None:
     codes = {row[0] for row in table("close code")}
-    assert {str(line.DRAINING), str(client.SLOW), str(client.SERVICE_RESTART)} <= codes
-    assert f"closes with {line.SUPERSEDED} " in PAGE
+    assert {str(endings.DRAINING), str(client.SLOW), str(client.SERVICE_RESTART)} <= codes
+    assert f"closes with {endings.SUPERSEDED} " in PAGE
     assert f"\n{resuming.HEADER.title()}: {resuming.PREFIX}" in PAGE
     assert f'"{resuming.TOKEN_SUBPROTOCOL}{resuming.PREFIX}' in PAGE
     assert f"{session.HELD_CHARS // 1024**2} Mi characters" in PAGE
