@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from gateway import client, endings, policy, resuming, routes, session
+from gateway import client, endings, intake, policy, resuming, routes
 from gateway.conversation import answers, floor, log, own, rebuild, view
 from gateway.endings import SENTENCES
 from gateway.providers import URLS
@@ -89,7 +89,7 @@ def test_the_codes_and_bounds_of_coming_back_are_the_gateways_own() -> None:
     assert f"closes with {endings.SUPERSEDED} " in PAGE
     assert f"\n{resuming.HEADER.title()}: {resuming.PREFIX}" in PAGE
     assert f'"{resuming.TOKEN_SUBPROTOCOL}{resuming.PREFIX}' in PAGE
-    assert f"{session.HELD_CHARS // 1024**2} Mi characters" in PAGE
+    assert f"{intake.HELD_CHARS // 1024**2} Mi characters" in PAGE
     assert f"{rebuild.MAX_CHARS:,} characters" in PAGE
     assert f"{log.MAX_IMAGE_CHARS:,} characters" in PAGE
 
