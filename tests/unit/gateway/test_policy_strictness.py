@@ -43,6 +43,7 @@ BROKEN: dict[str, tuple[str, str]] = {
         "duplicate_key",
     ),
     "a name escaped": ('{"\\u0074ype": "input_audio_buffer.clear"}', "odd_escape"),
+    "a name escaped, beside audio": ('{"type": "input_audio_buffer.append", "\\u0061udio": "AAEC"}', "odd_escape"),
     "a name escaped, deep inside": (CREATE % '{"metadata": {"\\u0061": "1"}}', "odd_escape"),
     "a name with a tab": (CLEAR % '"a\\tb": 1', "odd_escape"),
     "a name with NUL": (CLEAR % '"event_id\\u0000": "x"', "odd_escape"),
