@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from sqlalchemy import Insert
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
+from gateway.account import Account
 from gateway.callers import Caller
-from gateway.conversation.actions import RecordUsage
 from gateway.store import Store
+from gateway.turns import Crowded, Turns
 from ringback.agents import Agent
 from ringback.allowances import Allowances
 from ringback.budgets import Budget, Used, budgets, costs_count
@@ -45,10 +46,12 @@ LAST_SECONDS = 2.0
 """For what is still owed when the gateway ends."""
 PLACE_AGAIN_SECONDS = 5
 """When whoever found no place may ask again: about as long as the end of a session takes to be known."""
+OPENINGS_AT_ONCE = 4
+"""Sessions that are about to begin and ask Postgres at once: of ten connections, most are for those that are there."""
+OPENINGS_IN_LINE = 100
+"""Those that wait for that, half a second at most; whoever comes then is told to come later."""
 MAX_ID = 200
 """Characters of a response's id, or of its status, that are kept."""
-UNHEARD = Usage(text_in=1_000, audio_out=200)
-"""What the first response of a session counts as if nobody heard its end: a thousand words told, ten seconds said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,11 @@ class Denied:
     retry_after: int | None = None
 
 
+CROWDED = Denied(
+    503, "unavailable", "Too many sessions are about to begin here. Try again in a moment.", PLACE_AGAIN_SECONDS
+)
+
+
 class Purse:
     """The purse of this process; the rows are everybody's.
 
@@ -79,6 +87,7 @@ class Purse:
         self._known: dict[str, tuple[float, Allowances]] = {}
         self._owed: deque[Insert] = deque(maxlen=MAX_OWED)
         self._is_owed = asyncio.Event()
+        self._openings = Turns(OPENINGS_AT_ONCE, OPENINGS_IN_LINE)
 
     async def may_begin(self, caller: Caller, agent: Agent, model: str) -> Denied | None:
         """None where the caller has something left for a session with this model.
@@ -86,6 +95,13 @@ class Purse:
         Raises:
             SQLAlchemyError, OSError: Postgres does not answer.
         """
+        try:
+            async with self._openings:
+                return await self._why_not(caller, agent, model)
+        except Crowded:
+            return CROWDED
+
+    async def _why_not(self, caller: Caller, agent: Agent, model: str) -> Denied | None:
         limits = budgets(agent, await self._allowances(caller.tenant))
         if costs_count(limits) and self._prices.of(model) is None:
             log.error("agent %s: a cost is limited, and the price table does not know %s", agent.name, model)
@@ -101,6 +117,13 @@ class Purse:
         Raises:
             SQLAlchemyError, OSError: Postgres does not answer.
         """
+        try:
+            async with self._openings:
+                return await self._take_place(opening, caller)
+        except Crowded:
+            return CROWDED
+
+    async def _take_place(self, opening: Insert, caller: Caller) -> Denied | None:
         allowed = await self._allowances(caller.tenant)
         limits = Limits(of_tenant=allowed.sessions, of_user=allowed.sessions_per_user)
         if not limits.set():
@@ -207,58 +230,6 @@ class Purse:
             if not await self.write(self._owed.popleft()):
                 return False
         return True
-
-
-class Account:
-    """What one session uses, as long as it is here. Only its own epochs' responses are told of."""
-
-    def __init__(self, purse: Purse, session_id: UUID, caller: Caller, agent: Agent, model: str) -> None:
-        self._purse = purse
-        self._session_id = session_id
-        self._caller = caller
-        self._agent = agent
-        self._model = model
-        self._open: dict[str, int] = {}
-        """Responses that have begun, each with its epoch; whose end was not heard yet."""
-        self._last = UNHEARD
-        self._is_spent = False
-
-    async def check(self, epoch: int, response_id: str) -> str | None:
-        """A response has begun: a sentence where there is nothing left for it, None where there is.
-
-        None as well where Postgres is away: what is used then is written down later.
-        """
-        self.leave(epoch)
-        self._open[response_id] = epoch
-        return await self._why_spent()
-
-    async def record(self, epoch: int, used: RecordUsage) -> str | None:
-        """A response is over: write down what it used. A sentence where nothing is left for one more.
-
-        Told twice, it is written once; it is written even if the session ends meanwhile.
-        """
-        self._open.pop(used.response_id, None)
-        usage = Usage.of(used.usage)
-        self._last = usage if usage.input_tokens else self._last
-        debt = self._purse.debt(self._session_id, used.response_id, epoch, used.status, usage, self._model)
-        return await self._why_spent() if await self._purse.write(debt) else None
-
-    def leave(self, epoch: int | None = None) -> None:
-        """The session is over here, or in a new epoch: of responses from before, nobody hears the end any more.
-
-        They are paid for all the same, so each counts as much as the one before it did; one that was stopped because
-        nothing is left has been told as much, and has answered nothing.
-        """
-        used = self._last.told if self._is_spent else self._last
-        lost = {response_id: begun for response_id, begun in self._open.items() if begun != epoch}
-        for response_id, begun in lost.items():
-            del self._open[response_id]
-            self._purse.owe(self._purse.debt(self._session_id, response_id, begun, "unheard", used, self._model))
-
-    async def _why_spent(self) -> str | None:
-        why = await self._purse.why_spent(self._session_id, self._caller, self._agent)
-        self._is_spent = self._is_spent or why is not None
-        return why
 
 
 def clean(name: str) -> str:

@@ -112,7 +112,7 @@ def test_of_500_that_come_at_once_to_three_gateways_as_many_get_in_as_may(
             attempts = [gateways[number % 3].purse.open_session(opening(uuid4(), ANN), ANN) for number in range(500)]
             answers = await asyncio.gather(*attempts)
             assert answers.count(None) == 20
-            assert {denied.status for denied in answers if denied is not None} == {429}
+            assert {denied.status for denied in answers if denied is not None} <= {429, 503}  # or told to come later
             assert await gateways[0].one(select(func.count()).select_from(sessions)) == 20
 
     asyncio.run(story())
