@@ -48,7 +48,7 @@ TOTAL_SECONDS = 8.0
 TRUNCATED = "ringback.truncated"
 """In `response.extensions`: the body went on."""
 
-_DEADLINE = "ringback.deadline"
+_DEADLINE, _HOPS = "ringback.deadline", "ringback.hops"  # in `request.extensions`, which each redirect inherits
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 Address = IPv4Address | IPv6Address
@@ -115,7 +115,7 @@ def client(rules: Rules | None = None, *, headers: Mapping[str, str] | None = No
         transport=Transport(rules),
         headers={"User-Agent": "ringback-fetch/1", **(headers or {})},
         follow_redirects=True,
-        max_redirects=rules.max_redirects,
+        max_redirects=rules.max_redirects + 1,  # the transport counts as well, and has a sentence for it
         trust_env=False,  # no proxy from there: it would resolve the name again, by itself
         timeout=httpx.Timeout(rules.total_seconds, connect=CONNECT_SECONDS),
     )
@@ -134,6 +134,9 @@ class Transport(httpx.AsyncBaseTransport):
         """httpx's own hook."""
         now = asyncio.get_running_loop().time()
         deadline = request.extensions.setdefault(_DEADLINE, now + self._rules.total_seconds)
+        hops = request.extensions[_HOPS] = request.extensions.get(_HOPS, -1) + 1
+        if hops > self._rules.max_redirects:
+            raise Refused(f"The site redirects more than {self._rules.max_redirects} times.")
         async with _in_time(deadline, self._rules):
             pinned = await self._pinned(request)
             answer = await self._inner.handle_async_request(pinned)

@@ -11,7 +11,6 @@ import httpx
 from ringback import ToolError
 from workers.egress import (
     MAX_BYTES,
-    MAX_REDIRECTS,
     PORTS,
     TOTAL_SECONDS,
     TRUNCATED,
@@ -67,8 +66,6 @@ class Fetcher:
                 web.stream("GET", checked_url(url, self.ports)) as response,
             ):
                 return await _page(response)
-        except httpx.TooManyRedirects:
-            raise Refused(f"The site redirects more than {MAX_REDIRECTS} times.") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
             raise ToolError(
                 f"The site could not be read ({type(problem).__name__}).", code="fetch_failed", retryable=True
