@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from gateway import client, endings, intake, policy, resuming, routes
+from gateway import client, endings, intake, policy, resuming, routes, session
 from gateway.conversation import answers, floor, log, own, rebuild, view
 from gateway.endings import SENTENCES
 from gateway.providers import URLS
