@@ -19,7 +19,7 @@ MAX_PROBLEM_CHARS = 200
 MAX_DEPTH = 64
 """A session with tools is a dozen deep; whoever writes the event anew has to climb as far."""
 MAX_ID_CHARS = 256
-"""Of ids and of names: they become keys here and columns in rows. The longest known are 36."""
+"""Of ids and other words of the server: they become keys here and columns in rows. The longest known id has 36."""
 MAX_MOMENT = 2**53
 """Of times, in seconds or milliseconds: as far as they can be reckoned with."""
 
@@ -49,7 +49,7 @@ class _Item(Struct):
     type: Id | None = None
     status: Id | None = None
     call_id: Id | None = None
-    name: Id | None = None
+    name: str | None = None  # The model's own invention may be long, and is answered.
     content: list[Any] | None = None
 
 

@@ -58,6 +58,7 @@ def test_what_is_no_event_is_dropped_with_a_short_reason(frame: str) -> None:
         {"type": "brand.new", "anything": [{"a": None}, 1.5, "\U0001f600"]},
         {"type": "x", "y": json.loads("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1))},
         UPDATED,
+        {"type": "response.output_item.done", "item": {"type": "function_call", "name": "x" * 100_000}},
         {"type": "response.done", "response": {"id": "resp_1", "output": [{"type": "message", "content": None}]}},
     ],
 )
