@@ -231,7 +231,7 @@ async def test_a_session_that_is_to_end_is_told_to_or_ends_where_nobody_holds_it
     key_id, key = await gate.key(user="ada")
     secret = await gate.secret(key_id=key_id)
     assert secret is not None
-    held, _ = await gate.begin(await gate.whose(key))
+    held, held_resume = await gate.begin(await gate.whose(key))
     waiting, resume = await gate.begin(await gate.whose(secret))
     other, _ = await gate.begin(Caller("eve", "acme", credential="token:eve"))
     await gate.store.count(sessions.detach(waiting, "gw", 1))
@@ -247,8 +247,10 @@ async def test_a_session_that_is_to_end_is_told_to_or_ends_where_nobody_holds_it
     assert told[held] == ("open", "revoked", None)
     assert told[waiting] == ("ended", "revoked", "revoked")
     assert told[other] == ("open", None, None)
-    resumed = sessions.resume(digest(resume), b"x" * 32, user_id="ada", gateway_id="gw", tenant="acme")
-    assert await gate.store.rows(resumed) == []
+    for token in (resume, held_resume):
+        assert not await gate.store.rows(sessions.resumable(digest(token), user_id="ada", tenant="acme"))
+    assert await gate.store.count(sessions.detach(held, "gw", 1)) == 0, "its client has nothing to come back to"
+    assert await gate.store.count(sessions.detach(other, "gw", 1)) == 1
 
 
 @pytest.mark.parametrize("credential", ["key", "secret"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
+from tests.mutation.strangers import STRANGERS
 from tests.mutation.what_clients_say import WHAT_CLIENTS_SAY
 
 JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
@@ -278,5 +279,6 @@ MUTANTS = [
         " or (is_open and not is_probe)",
     ),
     *JOINED_AND_LATE,
+    *STRANGERS,
     *WHAT_CLIENTS_SAY,
 ]
