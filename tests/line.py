@@ -99,7 +99,10 @@ class Line:
     ) -> AsyncIterator[Caller]:
         """A client on the line, from the upgrade to its own goodbye; `resume` is the token that it comes back with."""
         headers = {"Authorization": f"Bearer {token}", **({"Ringback-Resume": resume} if resume else {})}
-        async with connect(self.address(on, **query), additional_headers=headers, max_size=None) as socket:
+        # Without a bound on what is not heard yet: a test that stops listening would wait 10 s for its own goodbye.
+        async with connect(
+            self.address(on, **query), additional_headers=headers, max_size=None, max_queue=None
+        ) as socket:
             yield Caller(socket)
 
     def get(self, path: str, token: str = TOKEN, on: str = GATEWAYS[0]) -> Any:

@@ -75,11 +75,11 @@ def run_program(argument: str) -> dict[str, Any]:
     return {"got": ended.stdout.strip()}
 
 
-@tool(timeout=2, effect="pure")
+@tool(timeout=1, effect="pure")
 def hang(how: str) -> str:
     """Hang, deaf to everything."""
     note(f"hangs-{how}")
-    give_up = time.monotonic() + 6  # long after its time limit; a thread cannot be stopped from outside
+    give_up = time.monotonic() + 4  # long after its time limit; a thread cannot be stopped from outside
     while time.monotonic() < give_up:
         if how == "busy":
             sum(range(1_000))
@@ -88,11 +88,11 @@ def hang(how: str) -> str:
     return "too late"
 
 
-@tool(timeout=2)
+@tool(timeout=1)
 async def hang_async(how: str) -> str:
     """Ignore that it is cancelled."""
     note(f"hangs-{how}")
-    give_up = time.monotonic() + 6
+    give_up = time.monotonic() + 4
     while time.monotonic() < give_up:
         try:
             await asyncio.sleep(LOOK_SECONDS)
