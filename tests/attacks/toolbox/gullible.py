@@ -5,7 +5,8 @@ It writes down every frame as it came. A user's text that is a JSON object is an
     {"call": [{"name": "look", "arguments": "{…}"}]}   calls these functions, arguments as they stand there; with
                                                        "pad": 1000 a ~ in them is written so many times
     {"say": "words"}                                   says them
-    {"send": ["{…}", …]}                               sends these frames as they stand there
+    {"send": ["{…}", …]}                               sends these frames as they stand there; ~KEY~ is the key that
+                                                       the gateway came with
     {"talk": 100}                                      so many pieces of audio, as fast as they are taken
     {"hang": true}                                     begins a response, and does not end it by itself
     {"usage": {…}}                                     beside any of these: what the response is said to have used
@@ -119,7 +120,7 @@ async def _converse(model: Gullible, socket: ServerConnection) -> None:
     assert request is not None
     heard = Heard(len(model.connections), dict(request.headers.raw_items()))
     model.connections.append(heard)
-    mouth = _Mouth(socket)
+    mouth = _Mouth(socket, heard.headers.get("Authorization", "").removeprefix("Bearer "))
     try:
         await mouth.tell("session.created", session=mouth.session)
         async for frame in socket:
@@ -137,6 +138,7 @@ class _Mouth:
     """What one connection is answered."""
 
     socket: ServerConnection
+    key: str
     session: Event = field(default_factory=lambda: {"id": "sess_1", "type": "realtime", "instructions": "default"})
     orders: list[str] = field(default_factory=list)
     active: str | None = None
@@ -188,7 +190,7 @@ class _Mouth:
         order = _order(self.orders)
         self.orders.clear()
         for frame in order.get("send", []):
-            await self.socket.send(frame)
+            await self.socket.send(frame.replace("~KEY~", self.key))
         items = [await self._call(call, index) for index, call in enumerate(order.get("call", []))]
         if "talk" in order:
             await self._talk(order["talk"])
