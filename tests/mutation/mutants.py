@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
 from tests.mutation.strangers import STRANGERS
+from tests.mutation.the_purse import THE_PURSE
 from tests.mutation.what_clients_say import WHAT_CLIENTS_SAY
 
 JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
@@ -281,4 +282,5 @@ MUTANTS = [
     *JOINED_AND_LATE,
     *STRANGERS,
     *WHAT_CLIENTS_SAY,
+    *THE_PURSE,
 ]

@@ -1,0 +1,61 @@
+"""The guards of what may be used: places, budgets, prices and pace."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import gone
+
+PLACES, USAGE = "ringback/statements/places.py", "ringback/statements/usage.py"
+BUDGETS, PRICES, RATES = "ringback/budgets.py", "ringback/prices.py", "gateway/rates.py"
+PURSE, ACCOUNT, TURNS = "gateway/purse.py", "gateway/account.py", "gateway/turns.py"
+
+T_PLACES, T_USAGE = "tests/integration/test_purse_places.py", "tests/integration/test_purse_usage.py"
+T_LEFT, T_API = "tests/integration/test_purse_budgets.py", "tests/integration/test_usage_api.py"
+T_PRICES, T_BUDGETS = "tests/unit/ringback/test_prices.py", "tests/unit/ringback/test_budgets.py"
+T_RATES, T_TURNS = "tests/unit/gateway/test_rates.py", "tests/unit/gateway/test_turns.py"
+
+THE_PURSE = [
+    gone("places: whoever opens waits for whoever is about to", T_PLACES, PLACES, "func.pg_advisory_xact_lock"),
+    gone("places: a session is opened where there is one", T_PLACES, PLACES, ".where(*fits)"),
+    gone("places: of this tenant", T_PLACES, PLACES, "sessions.c.tenant == tenant, "),
+    gone("places: those that are over take none", T_PLACES, PLACES, ', sessions.c.state != "ended"'),
+    gone("places: one that is there already is open", T_PLACES, PLACES, " | was_open"),
+    gone("usage: a response counts once", T_USAGE, USAGE, ".on_conflict_do_nothing()"),
+    gone("usage: what cannot be written now is owed", T_USAGE, PURSE, "            self.owe(debt)\n"),
+    gone("usage: a response whose end nobody heard is paid for", T_USAGE, ACCOUNT, "if begun != epoch", "if False"),
+    gone(
+        "usage: a tenant's own",
+        T_API,
+        USAGE,
+        "usage_days.c.tenant == tenant, usage_days.c.day.between",
+        "usage_days.c.day.between",
+    ),
+    gone("budgets: today's", T_LEFT, USAGE, ", usage_days.c.day == day"),
+    gone("budgets: a user's own", T_LEFT, USAGE, "_today(and_(mine, ours)", "_today(mine"),
+    gone(
+        "budgets: the last of it is not left",
+        T_BUDGETS,
+        BUDGETS,
+        "used.tokens >= self.tokens",
+        "used.tokens > self.tokens",
+    ),
+    gone("budgets: a model without a price has none", T_LEFT, PURSE, "costs_count(limits) and", "False and"),
+    gone(
+        "prices: what was cached is no other input", T_PRICES, PRICES, 'kinds["text"] - cached["text"]', 'kinds["text"]'
+    ),
+    gone(
+        "prices: what is not understood counts",
+        T_PRICES,
+        PRICES,
+        'max(0, _tokens(usage, "input_tokens") - sum(kinds.values()))',
+        "0",
+    ),
+    gone(
+        "pace: what overflows waits",
+        T_RATES,
+        RATES,
+        "return max(0.0, self.level - self.burst) / self.rate",
+        "return 0.0",
+    ),
+    gone("pace: nobody is slowed down for ever", T_RATES, RATES, "> self._throttled_seconds", "> 10**9"),
+    gone("turns: the line is short", T_TURNS, TURNS, "raise Crowded", "pass"),
+]
