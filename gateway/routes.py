@@ -137,6 +137,8 @@ async def _resumed(socket: WebSocket, caller: Caller, token: str, wants: frozens
     except (SQLAlchemyError, OSError):
         raise Refused(503, "unavailable", "The session cannot be looked up right now. Try again.") from None
     if beginning is None:
+        callers: Callers = socket.app.state.callers
+        await callers.give_back(caller)
         log.warning("a resume token of user %s is good for nothing: unknown, used or expired", caller.user)
         raise Refused(404, "session_not_found", NOTHING_TO_RESUME)
     return beginning

@@ -110,6 +110,8 @@ async def test_a_secret_begins_one_conversation_of_its_user_and_comes_back_to_th
     assert await status(line, secret, resume="rb_resume_somebody-else") == 401
     other = await minted(line, user="eve")
     assert await status(line, other, resume=resume) == 404, "what is another user's is not there"
+    async with line.call(other) as caller:
+        await caller.hear_kind("session.created")  # and what led to nothing cost nothing
     async with line.call(secret, on=SECOND, resume=resume, ringback="resume") as caller:
         await caller.hear_kind("session.created")
         assert caller.session_id == session

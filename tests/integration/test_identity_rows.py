@@ -149,6 +149,17 @@ async def test_of_fifty_that_spend_one_secret_at_once_one_gets_in(gate: Gate) ->
     assert await gate.is_refused(secret)
 
 
+async def test_what_led_to_no_session_is_given_back(gate: Gate) -> None:
+    secret = await gate.secret()
+    assert secret is not None
+    who = await gate.whose(secret)
+    await gate.callers.spend(who)
+    await gate.callers.give_back(who)
+    await gate.callers.spend(await gate.whose(secret))
+    assert await gate.is_refused(secret)
+    await gate.callers.give_back(Caller("ada", credential="token:ada"))
+
+
 async def test_a_secret_of_three_uses_begins_three_sessions(gate: Gate) -> None:
     secret = await gate.secret(uses=3)
     assert secret is not None
@@ -206,12 +217,17 @@ async def test_a_secret_dies_with_the_key_that_it_was_made_with(gate: Gate) -> N
 
 
 async def test_who_is_signed_out_has_no_secret_left_and_may_get_a_new_one(gate: Gate) -> None:
-    secret, others = await gate.secret(), await gate.secret(user="bob")
+    secret, others, spent = await gate.secret(), await gate.secret(user="bob"), await gate.secret()
     assert secret is not None
     assert others is not None
+    assert spent is not None
+    who = await gate.whose(spent)
+    await gate.callers.spend(who)
+    _, resume = await gate.begin(who)
     said = await sign_user_out(gate.store.rows, "ada", "acme")
-    assert (said.secrets, said.sessions, said.keys) == (1, 0, 0)
+    assert (said.secrets, said.sessions, said.keys) == (1, 1, 0)
     assert await gate.is_refused(secret)
+    assert await gate.is_refused(spent, resume), "nor does one that is spent lead back"
     assert not await gate.is_refused(others)
     new_one = await gate.secret()
     assert new_one is not None
