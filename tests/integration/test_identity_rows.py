@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text, update
@@ -19,6 +18,7 @@ from gateway.store import Store, open_engine
 from ringback.statements import access, ending, sessions
 from ringback.tables import api_keys, client_secrets
 from ringback.tables import sessions as sessions_table
+from tests.integration.toolbox.gate import Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -26,70 +26,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@dataclass
-class Gate:
-    """Callers on a real Postgres, and who else writes there."""
-
-    store: Store
-    callers: Callers
-
-    async def key(
-        self, scopes: tuple[str, ...] = ("realtime",), user: str = "shop", days: float | None = None
-    ) -> tuple[UUID, str]:
-        key_id, key = uuid4(), new(Kind.KEY)
-        await self.store.rows(
-            access.create_key(key_id, digest(key), user=user, tenant="acme", scopes=scopes, seconds_valid=days)
-        )
-        return key_id, key
-
-    async def secret(
-        self, user: str = "ada", uses: int = 1, key_id: UUID | None = None, seconds: float = 600, limit: int = 100
-    ) -> str | None:
-        secret = new(Kind.SECRET)
-        minted = access.mint_secret(
-            uuid4(),
-            digest(secret),
-            tenant="acme",
-            user=user,
-            minted_by="key:x",
-            key_id=key_id,
-            agent="demo",
-            claims={"plan": "gold", "scopes": ["orders:read"]},
-            uses=uses,
-            seconds_valid=seconds,
-            limit=limit,
-        )
-        return secret if await self.store.rows(minted) else None
-
-    async def whose(self, token: str, resume: str | None = None) -> Caller:
-        return await self.callers.identify(f"Bearer {token}", (), digest(resume) if resume else None)
-
-    async def is_refused(self, token: str, resume: str | None = None) -> bool:
-        try:
-            await self.whose(token, resume)
-        except Unidentified as nobody:
-            return nobody.status == 401
-        return False
-
-    async def begin(self, who: Caller, agent: str = "demo") -> tuple[UUID, str]:
-        """A session of theirs, and the token that resumes it."""
-        session, resume = uuid4(), new_token()
-        await self.store.count(
-            sessions.open_session(
-                session,
-                user_id=who.user,
-                tenant=who.tenant,
-                credential=who.credential,
-                agent=agent,
-                model="m",
-                gateway_id="gw",
-                resume_hash=digest(resume),
-                resume_seconds=60.0,
-            )
-        )
-        return session, resume
 
 
 @pytest.fixture
