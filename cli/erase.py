@@ -21,9 +21,9 @@ def erase(tenant: str, user: str) -> None:
     with writing() as write:
         while write(erasure.mark(tenant, user)):
             pass
-        write(ending.cancel_calls(ending.sessions_of_user(user, tenant)))
         give_up = monotonic() + WAIT_SECONDS
         while True:
+            write(ending.cancel_calls(ending.sessions_of_user(user, tenant)))
             deleted = len(write(erasure.delete_sessions(tenant, user)))
             gone += deleted
             named += sum(len(write(statement)) for statement in erasure.forget(tenant, user))

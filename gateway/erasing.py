@@ -28,7 +28,7 @@ class ErasedUser(BaseModel):
     sessions: int
     secrets: int
     keys: int
-    is_complete: bool = Field(description="false: a session of theirs has still to end, and goes within seconds then")
+    is_complete: bool = Field(description="false: something of theirs has still to end, and goes within seconds then")
 
 
 def erase_router(erase: Erase) -> APIRouter:

@@ -74,7 +74,6 @@ class Forgetting:
         erased = Erased()
         while await self._store.rows(erasure.mark(tenant, user)):
             pass
-        await self._store.rows(ending.cancel_calls(ending.sessions_of_user(user, tenant)))
         loop = asyncio.get_running_loop()
         give_up = loop.time() + ERASE_SECONDS
         while True:
@@ -93,6 +92,7 @@ class Forgetting:
 
     async def _take(self, tenant: str, user: str, erased: Erased) -> bool:
         """Some of the user's sessions and all else, together or not at all; True where there may be more."""
+        await self._store.rows(ending.cancel_calls(ending.sessions_of_user(user, tenant)))
         rest = erasure.forget(tenant, user)
         sessions, *found = await self._store.together(erasure.delete_sessions(tenant, user), *rest)
         if not sessions:

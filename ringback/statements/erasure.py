@@ -4,21 +4,37 @@
     delete_sessions  those that are over, with all that was said and called in them
     forget           all else that names them; again after their last session, which may have used something until then
 
-A session that a gateway holds is over about a second after it was marked; whoever looks next deletes it.
+A session that a gateway holds is over about a second after it was marked, and a call that runs is cancelled, or at its
+deadline at the latest; whoever looks next deletes them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Select, and_, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
+from ringback.jobs import JobState
 from ringback.statements.clock import now
 from ringback.statements.ending import ERASED
 from ringback.statements.retention import with_all_in_them
-from ringback.tables import api_keys, client_secrets, sessions, signed_out, usage_days
+from ringback.tables import api_keys, client_secrets, jobs, sessions, signed_out, usage_days
 
 AT_ONCE = 1_000
 """Sessions that are marked in one statement."""
@@ -52,7 +68,7 @@ def mark(tenant: str, user: str) -> ReturningUpdate[Any]:
 
 
 def delete_sessions(tenant: str, user: str) -> ReturningDelete[Any]:
-    """A bounded number of those that are marked and over, whatever their calls still do. Returns each `id`."""
+    """A bounded number of those that are marked and over, and in which nothing runs any more. Returns each `id`."""
     return with_all_in_them(select(sessions.c.id).where(_theirs(tenant, user), _may_go()))
 
 
@@ -105,4 +121,6 @@ def _theirs(tenant: str, user: str) -> ColumnElement[bool]:
 
 
 def _may_go() -> ColumnElement[bool]:
-    return and_(sessions.c.end_wanted == ERASED, sessions.c.state.in_(("ended", "detached")))
+    # A worker looks into the rows for what it is to stop: without them it would go on.
+    runs = exists(select(jobs.c.id).where(jobs.c.session_id == sessions.c.id, jobs.c.state == JobState.RUNNING))
+    return and_(sessions.c.end_wanted == ERASED, sessions.c.state.in_(("ended", "detached")), ~runs)

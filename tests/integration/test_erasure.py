@@ -14,11 +14,10 @@ from typer.testing import CliRunner
 from cli import users
 from gateway.forgetting import Erased, Forgetting
 from gateway.store import Store, open_engine
-from ringback.outcomes import succeeded
+from ringback.outcomes import cancelled, succeeded
 from ringback.settings import postgres_url
-from ringback.statements import erasure, sessions
+from ringback.statements import erasure, jobs, sessions
 from ringback.tables import api_keys, client_secrets, items, metadata, responses, signed_out, usage_days
-from ringback.tables import jobs as jobs_table
 from ringback.tables import sessions as sessions_table
 from tests.integration.statement_rows import Rows, connected, world
 
@@ -180,18 +179,21 @@ def test_a_session_that_is_erased_can_not_be_come_back_to(rows: Rows, database: 
     assert rows.run(sessions.resume(row.resume_hash, b"new", user_id=USER, gateway_id="gw2")) == []
 
 
-def test_calls_of_a_user_who_is_erased_are_cancelled_and_a_worker_that_runs_one_writes_nothing(
-    rows: Rows, database: str
+def test_a_session_goes_when_what_runs_in_it_has_ended(
+    rows: Rows, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ringback.statements import jobs
-
+    monkeypatch.setattr("gateway.forgetting.ERASE_SECONDS", 0.0)
     session, before = live(rows, USER), rows.session
     rows.session = session
-    job, token = rows.running()
+    running, token = rows.running()
+    pending = rows.asked()
     rows.session = before
-    erase(database, gateway_ends=session)
-    assert rows.count(jobs.finish(job, token, succeeded("the answer she got"))) == 0
-    assert rows.run(select(jobs_table).where(jobs_table.c.id == job)) == []
+    rows.count(sessions.end_session(session, "gw", 1, "client_left"))
+    assert erase(database).left == 1
+    assert (rows.job(pending).state, rows.job(running).cancel_requested) == ("cancelled", True)
+    rows.count(jobs.finish(running, token, cancelled()))
+    assert erase(database).sessions == 1
+    assert traces(rows.connection) == []
 
 
 def test_somebody_of_whom_nothing_is_known_is_nobody(database: str, rows: Rows) -> None:

@@ -18,6 +18,7 @@ TEXTS = {
         ("my card is 4111 1111 1111 1111, good until 12 27", "my card is [card removed], good until 12 27"),
         ("4111-1111-1111-1111", "[card removed]"),
         ("4111 1111 1111 1111 12 27", "[card removed] 12 27"),
+        ("4111 1111 1111 1111, 078-05-1120", "[card removed], 078-05-1120"),
         ("4111, 1111, 1111, 1111", "[card removed]"),
         ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "[card removed]"),
         ("41 11 11 11 11 11 11 11", "[card removed]"),
@@ -150,3 +151,9 @@ def test_what_was_taken_out_of_the_arguments_is_taken_out_of_what_comes_of_them(
     assert words == ("Ada Lovelace", "98765", "1234")
     told = Redaction(words=words).data({"said": "Ada Lovelace has 1234", "number": 98765, "to": "Bob"})
     assert told == {"said": "[a field removed] has [a field removed]", "number": "[a field removed]", "to": "Bob"}
+
+
+def test_each_shape_is_found_beside_the_others() -> None:
+    said = "4111 1111 1111 1111, 078-05-1120, +1 415 555 2671, a@b.de, DE89 3704 0044 0532 0130 00, sk-abcdefgh1234"
+    told = "[card removed], [ssn removed], [phone removed], [email removed], [iban removed], [secret removed]"
+    assert ALL.text(said) == told
