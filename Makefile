@@ -91,12 +91,19 @@ browser: $(DEV) ## The pages, in a real browser where one is found
 
 ##### Ship it
 
-.PHONY: bench locks wheel clean
+.PHONY: bench locks wheel audit clean
 bench: $(DEV) ## Each benchmark in turn, printing what it measured
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 wheel: $(DEV) ## Build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel -d dist
+
+# By the locks alone: nothing is resolved or installed. --strict: a package that could not be looked up fails it as well.
+audit: $(DEV) ## Known vulnerabilities of what is locked (asks the advisory service of the package index)
+	@for set in run demo simulator dev build; do \
+		echo "== requirements/$$set.txt"; \
+		$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/$$set.txt; \
+	done
 
 # No index is named: the locks hold hashes, and pip takes the files from wherever it is configured to look.
 # The smaller sets are constrained by dev.txt: one version of each package, in whichever set it appears.
