@@ -43,7 +43,7 @@ from gateway.reception import Reception
 from gateway.roster import Roster
 from gateway.routes import router
 from gateway.settings import GatewaySettings
-from gateway.store import Store, open_engine
+from gateway.store import Store, open_engine, prove_wall
 from gateway.usage import usage_router
 from gateway.webhooks import Webhooks
 from gateway.wire import WireHttp, WireSocket, is_news
@@ -91,7 +91,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             keeper = Keeper(gateway_id, store, dispatch)
             await keeper.register()
             stack.push_async_callback(keeper.retire)
-            await store.prove_wall()
             inbox = Inbox(settings.redis_url, store, presence, gateway_id)
             stack.push_async_callback(inbox.close)
             queues = Queues(store)
@@ -186,6 +185,7 @@ def serve(settings: GatewaySettings) -> None:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(is_news)
     refuse_what_is_unsafe(settings)
+    asyncio.run(prove_wall(settings.database_url))
     app = create_app(settings)
     config = uvicorn.Config(
         app,

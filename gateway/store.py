@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Row, select
-from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ringback.errors import ConfigurationError
@@ -29,11 +30,13 @@ NO_ROLE = (
     f"the user of DATABASE_URL may not take on the role {walls.ROLE}, which keeps tenants apart: run "
     f"`ringback migrate` as that user, or have an administrator run `GRANT {walls.ROLE} TO` it"
 )
+NO_TABLES = "the database in DATABASE_URL has no tables of ringback's yet: run `ringback migrate`"
 NOT_THE_OWNER = (
     "the user of DATABASE_URL does not own the tables, so that row-level security hides them from it: connect as the "
     "user who ran `ringback migrate`, or have an administrator run `ALTER ROLE` … `BYPASSRLS` for it"
 )
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -111,7 +114,10 @@ class Store:
             await self.rows_of("", select(1))
         except (ProgrammingError, DataError):
             raise ConfigurationError(NO_ROLE) from None
-        (walled_in,) = await self.rows(walls.is_walled_in())
+        try:
+            (walled_in,) = await self.rows(walls.is_walled_in())
+        except ProgrammingError:
+            raise ConfigurationError(NO_TABLES) from None
         if walled_in[0]:
             raise ConfigurationError(NOT_THE_OWNER)
 
@@ -127,6 +133,17 @@ class Store:
                 raise
         async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
             return await run(connection)
+
+
+async def prove_wall(database_url: str) -> None:
+    """As `Store.prove_wall`, before anything is open; a database that is away now is not waited for."""
+    store = Store(open_engine(database_url, 1))
+    try:
+        await store.prove_wall()
+    except (OperationalError, OSError):
+        log.warning("Postgres does not answer yet")
+    finally:
+        await store.close()
 
 
 def _was_in_the_way(problem: DBAPIError) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.store import Store
+from gateway.store import Store, prove_wall
 from ringback import migrating
 from ringback.errors import ConfigurationError
 from ringback.pages import IdRange, JobQuery, SessionQuery
@@ -172,7 +172,7 @@ def allow(admin: psycopg.Connection, url: str, right: str) -> None:
 
 
 def prove(url: str) -> None:
-    asyncio.run(Store(create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")).prove_wall())
+    asyncio.run(prove_wall(url))
 
 
 def test_who_may_not_take_the_role_on_is_told_what_an_administrator_must_run(
@@ -190,6 +190,19 @@ def test_who_may_not_take_the_role_on_is_told_what_an_administrator_must_run(
 def test_a_gateway_whose_user_may_not_go_behind_the_wall_says_so_at_its_start(database: str) -> None:
     with plain_user(database) as (url, _), pytest.raises(ConfigurationError, match="may not take on the role"):
         prove(url)
+
+
+def test_a_gateway_whose_database_has_no_tables_says_so_at_its_start(
+    database_url: str, owner: tuple[str, psycopg.Connection]
+) -> None:
+    url, admin = owner
+    allow(admin, url, f"GRANT {walls.ROLE} TO {{user}}")
+    with pytest.raises(ConfigurationError, match="run `ringback migrate`"):
+        prove(url)
+
+
+def test_a_gateway_whose_database_is_away_says_nothing_of_walls() -> None:
+    prove("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
 
 
 def test_a_gateway_that_the_wall_would_hide_its_own_rows_from_says_so_at_its_start(database: str) -> None:
