@@ -18,7 +18,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 from sqlalchemy import Insert
-from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.account import Account
 from gateway.callers import Caller
@@ -170,7 +170,7 @@ class Purse:
         """
         try:
             await self._store.count(debt)
-        except DataError:
+        except (DataError, IntegrityError):
             log.exception("Postgres refuses what a response used, and always will")
         except (SQLAlchemyError, OSError, asyncio.CancelledError) as problem:
             self.owe(debt)

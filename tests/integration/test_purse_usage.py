@@ -39,6 +39,29 @@ def test_what_a_response_used_is_written_once_and_summed_up(database: str) -> No
     tell(database, story)
 
 
+def test_a_response_that_is_told_twice_is_no_fault(database: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(world: World) -> None:
+        account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)
+        told = [await account.record(1, RecordUsage("resp_1", TOLD, "completed")) for _ in range(2)]
+        assert told[0] is not None
+        assert told[1] == told[0], "it is written down, and what is left is known"
+
+    tell(database, story, tokens_per_day=110)
+    assert not caplog.records
+
+
+def test_what_postgres_will_never_take_is_not_tried_for_ever(database: str) -> None:
+    async def story(world: World) -> None:
+        account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)
+        await world.store.count(text("ALTER TABLE responses ADD CHECK (status <> 'cursed')"))
+        await account.record(1, RecordUsage("resp_1", TOLD, "cursed"))
+        await world.store.count(text("ALTER TABLE responses DROP CONSTRAINT responses_status_check"))
+        await world.purse.close()
+        assert await world.one(select(func.count()).select_from(responses)) == 0
+
+    tell(database, story)
+
+
 def test_a_model_without_a_price_is_counted_and_costs_nobody_knows_what(database: str) -> None:
     async def story(world: World) -> None:
         account = world.purse.account(await world.opened(), ANN, AGENT, "my-deployment")

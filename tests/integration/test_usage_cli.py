@@ -61,6 +61,7 @@ def test_an_erased_user_has_no_name(run: Run, rows: Engine) -> None:
 
 
 def test_it_prints_what_the_api_answers(run: Run, rows: Engine) -> None:
+    use(rows, responses=7)
     use(rows, tenant="other")
     document = json.loads(run("usage", "--tenant", "other", "--json").stdout)
     assert (document["from"] <= document["to"], document["to"]) == (True, str(TODAY))

@@ -9,7 +9,7 @@ BUDGETS, PRICES, RATES = "ringback/budgets.py", "ringback/prices.py", "gateway/r
 PURSE, ACCOUNT, TURNS = "gateway/purse.py", "gateway/account.py", "gateway/turns.py"
 
 T_PLACES, T_USAGE = "tests/integration/test_purse_places.py", "tests/integration/test_purse_usage.py"
-T_LEFT, T_API = "tests/integration/test_purse_budgets.py", "tests/integration/test_usage_api.py"
+T_LEFT, T_CLI = "tests/integration/test_purse_budgets.py", "tests/integration/test_usage_cli.py"
 T_PRICES, T_BUDGETS = "tests/unit/ringback/test_prices.py", "tests/unit/ringback/test_budgets.py"
 T_RATES, T_TURNS = "tests/unit/gateway/test_rates.py", "tests/unit/gateway/test_turns.py"
 
@@ -24,7 +24,7 @@ THE_PURSE = [
     gone("usage: a response whose end nobody heard is paid for", T_USAGE, ACCOUNT, "if begun != epoch", "if False"),
     gone(
         "usage: a tenant's own",
-        T_API,
+        T_CLI,
         USAGE,
         "usage_days.c.tenant == tenant, usage_days.c.day.between",
         "usage_days.c.day.between",
