@@ -63,7 +63,6 @@ def make_app(redis_url: str, *, socket_timeout: float = PUBLISH_TIMEOUT) -> Cele
     """
     app = Celery("ringback", broker=redis_url, set_as_current=False)
     app.conf.update(SETTINGS)
-    app.conf.broker_transport = "ringback.carrier:Transport"
     app.conf.broker_transport_options = {
         "global_keyprefix": KEY_PREFIX,
         "socket_timeout": socket_timeout,

@@ -44,6 +44,7 @@ def make() -> Celery:
     celery = make_app(settings.redis_url if settings else NO_BROKER, socket_timeout=WORKER_SOCKET_TIMEOUT)
     # A message is fetched when a thread is free for it, and not before: an idle worker should have it instead.
     celery.conf.worker_disable_prefetch = True
+    celery.conf.broker_transport = "workers.carrier:Transport"
     forks = asks_for_prefork(sys.argv)
     if forks:
         celery.conf.worker_pool = "prefork"
