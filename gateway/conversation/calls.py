@@ -32,6 +32,8 @@ UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run righ
 """While Postgres is away for too long."""
 MAX_NAME_CHARS = 256
 """Of a function's name, and of an id: several times what the Realtime API gives."""
+IN_OUR_WORDS = frozenset({JobState.CANCELLED, JobState.TIMED_OUT})
+"""Ends of which the tool says nothing itself."""
 Waits = Callable[[str], float | None]
 """How long a call is expected to wait for a worker of this queue, in seconds; None where nothing is known."""
 
@@ -98,6 +100,8 @@ class Calls:
         """
         self._known.add(call.call_id)
         if call.outcome is not None:
+            if call.is_news or not call.is_late:
+                self._taint(call.manners, call.outcome)
             ended = self.board.ended(call.call_id)
             return replace(call, is_unwanted=True) if ended is not None and ended.is_unwanted else call
         known = self.board.by_call(call.call_id)
@@ -112,8 +116,7 @@ class Calls:
         call = self.board.ended(call_id)
         if call is None:
             return render(outcome, Manners(), reading)
-        if call.manners.is_untrusted and outcome.state is JobState.SUCCEEDED:
-            self.board.taint()
+        self._taint(call.manners, outcome)
         now_and_here = replace(
             reading,
             age=call.age(now),
@@ -123,6 +126,11 @@ class Calls:
             is_action=call.is_action or call.is_denied,
         )
         return render(outcome, call.manners, now_and_here)
+
+    def _taint(self, manners: Manners, outcome: Outcome) -> None:
+        """A result of strangers, or their own words for what went wrong, enters the conversation."""
+        if manners.is_untrusted and outcome.state not in IN_OUR_WORDS:
+            self.board.taint()
 
     def _decide(
         self,
