@@ -15,7 +15,7 @@ class Allowance:
 
     Args:
         began_at: when the session began, in whichever epoch and process; None: with this conversation.
-        lively_at: when the user last took part, or something ran for them.
+        lively_at: when the user last took part, or something ran for them; None: the conversation is not open yet.
     """
 
     agent: Agent
@@ -23,10 +23,10 @@ class Allowance:
     lively_at: float | None = None
     _turn: int = 0
 
-    def began(self, now: float) -> None:
-        """The conversation is open: what was not known counts from here."""
+    def began(self, now: float, lively_at: float | None, turn: int) -> None:
+        """The conversation is open: what no earlier epoch knows counts from here. A new epoch is no sign of life."""
         self.began_at = now if self.began_at is None else self.began_at
-        self.lively_at = now if self.lively_at is None else self.lively_at
+        self.lively_at, self._turn = now if lively_at is None else lively_at, turn
 
     def note_client(self, kind: str, now: float) -> None:
         """The client has said something of this kind. Audio alone may be silence."""

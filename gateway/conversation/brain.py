@@ -96,7 +96,7 @@ class Conversation:
         self._log = carried.log or ItemLog()
         self._board = board = Board()
         board.go_on_from(carried.board)
-        self.allowance = Allowance(agent, began_at, carried.lively_at)
+        self.allowance = Allowance(agent, began_at)
         self._floor = floor = Floor(agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds)
         guard, own = Guard(agent), OwnTools(board, asks_aloud="approvals" not in wants)
         clients = ClientTools(tools, own, Settings(carried.client_session))
@@ -282,7 +282,7 @@ class Conversation:
 
     def _opened(self, now: float) -> list[Action]:
         session = self._opening.session
-        self.allowance.began(now)
+        self.allowance.began(now, self._carried.lively_at, self._board.turn)
         self._client.note_session(session)
         self._log.hear({"type": "session.updated", "session": session})
         created = self._view.created(session, self._ids.new("created"))

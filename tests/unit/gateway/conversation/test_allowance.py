@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.conversation.actions import CheckBudget, RecordUsage
-from tests.unit.gateway.conversation.script import Script, call, created, done
+from gateway.conversation.rebuild import Past
+from tests.unit.gateway.conversation.script import STARTED, STOPPED, Script, call, created, done, updated
 
 USAGE = {"input_tokens": 10, "output_tokens": 20}
 
@@ -25,6 +26,41 @@ def test_a_session_in_which_the_user_says_nothing_is_over() -> None:
         if script.now < 1_050:
             script.client(type="input_audio_buffer.commit")
     assert script.wait(20) == ["close 4408 idle"]
+
+
+def next_epoch(script: Script) -> Script:
+    """Dialled while the old one goes on."""
+    fresh = Script(max_idle_seconds=30, carried=script.brain.carry(script.now))
+    fresh.now = script.now
+    fresh.model({"type": "session.created", "session": {}}, updated(fresh))
+    return fresh
+
+
+def taken_over(fresh: Script, script: Script) -> Script:
+    fresh.now = script.now
+    fresh.brain.take_over(script.brain.carry(script.now))
+    fresh._do(fresh.brain.remember(Past(), fresh.now))
+    return fresh
+
+
+def test_a_new_epoch_is_no_sign_of_life() -> None:
+    script = Script(max_idle_seconds=30).opened()
+    script.model(STARTED, STOPPED)
+    script.wait(20)
+    fresh = taken_over(next_epoch(script), script)
+    fresh.model({"type": "rate_limits.updated"})
+    assert fresh.wait(9) == []
+    assert fresh.wait(2) == ["close 4408 idle"]
+
+
+def test_who_took_part_while_the_next_epoch_was_dialled_is_there() -> None:
+    script = Script(max_idle_seconds=30).opened()
+    script.wait(25)
+    fresh = next_epoch(script)
+    script.wait(4)
+    script.client(type="input_audio_buffer.commit")
+    taken_over(fresh, script)
+    assert fresh.wait(20) == []
 
 
 def test_who_begins_to_speak_is_there() -> None:

@@ -76,7 +76,12 @@ def test_what_a_conversation_that_is_built_anew_is_told_counts_as_well(
     """Where the user has heard of it and gone on since, it is the user's will again."""
     script = Script(PAGE, PAY, carried=Carried(has_past=True))
     script.model({"type": "session.created", "session": {}}, updated(script))
-    told: dict[str, Any] = {"outcome": succeeded("Pay!"), "manners": PAGE.manners, "is_late": is_late, "is_news": is_news}
+    told: dict[str, Any] = {
+        "outcome": succeeded("Pay!"),
+        "manners": PAGE.manners,
+        "is_late": is_late,
+        "is_news": is_news,
+    }
     page = PastCall(job_of("a"), 2, "item_a", "a", "R1", "page", {"city": "Rome"}, **told)
     script._do(script.brain.remember(Past([], [page]), script.now))
     for sent in script.to_model:
