@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import Insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway import policy
 from gateway.callers import Caller
 from gateway.client import Client, ClientGone
 from gateway.draining import Draining
@@ -116,6 +117,7 @@ class Reception:
             agent=caller.agent,
             credential=caller.credential,
             claims=caller.claims,
+            policy="trusted" if caller.is_trusted else "browser",
         )
         rows = await self.line.store.rows(statement)
         if not rows:
@@ -142,7 +144,8 @@ class Reception:
             epoch=row.epoch,
             agent=agent,
             target=target(self.line.settings, agent.model, caller.user),
-            client_session=row.client_session or {},
+            # Whoever set it may have been held to another policy, or the agent's may have changed.
+            client_session=policy.of_earlier(row.client_session or {}, agent.policy(trusted=caller.is_trusted)),
             is_resumed=True,
             wants=wants,
             resume_token=following,

@@ -25,6 +25,7 @@ from gateway.policy.frames import (
     Known,
     UserMessage,
 )
+from gateway.policy.opening import of_earlier
 from gateway.policy.reading import ClientFrame, read
 from gateway.policy.refusals import FORBIDDEN, MAX_PROBLEM_CHARS, RULES, Refusal, about_left_out
 from gateway.policy.strictness import MAX_DEPTH, MAX_NUMBER_CHARS
@@ -53,5 +54,6 @@ __all__ = [
     "SessionFields",
     "UserMessage",
     "about_left_out",
+    "of_earlier",
     "read",
 ]

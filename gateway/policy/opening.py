@@ -40,6 +40,11 @@ def of_response(allowed: ClientPolicy) -> Opened:
     return Opened(frozenset({*OF_ANY_RESPONSE, *(set(ALSO_OF_RESPONSES) & set(allowed.session))}), frozenset())
 
 
+def of_earlier(session: dict[str, Any], allowed: ClientPolicy) -> dict[str, Any]:
+    """What a client has set of its session, as far as the one that comes back to it may set that as well."""
+    return kept(session, of_session(allowed))
+
+
 def kept(given: dict[str, Any], opened: Opened, group: str = "") -> dict[str, Any]:
     """Of what was given, the fields that are open."""
     result = {}

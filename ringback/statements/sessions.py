@@ -118,6 +118,7 @@ def resume(
     agent: str | None = None,
     credential: str | None = None,
     claims: dict[str, Any] | None = None,
+    policy: str | None = None,
 ) -> ReturningUpdate[Any]:
     """A client comes back with its token, here: the session is this gateway's from now on, in its next epoch.
 
@@ -129,6 +130,7 @@ def resume(
         agent: the only one that whoever comes back may have; None: any.
         credential: with what they came in now: the session ends with that one from here on. None: as it was.
         claims: what is known of them now. None: as it was.
+        policy: "browser" or "trusted", which holds for them now. None: as it was.
     """
     found = (
         select(sessions.c.id, sessions.c.gateway_id, sessions.c.state)
@@ -148,13 +150,13 @@ def resume(
             upstream_id=None,
             credential=sessions.c.credential if credential is None else literal(credential),
             claims=sessions.c.claims if claims is None else literal(claims, JSONB),
+            policy=sessions.c.policy if policy is None else literal(policy),
         )
         .returning(
             sessions.c.id,
             sessions.c.epoch,
             sessions.c.agent,
             sessions.c.client_session,
-            sessions.c.policy,
             seconds_since(sessions.c.created_at).label("age"),
             case((found.c.state.in_(OWNED), found.c.gateway_id)).label("old_gateway_id"),
         )

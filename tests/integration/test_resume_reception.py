@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from gateway.callers import Caller
+from gateway.callers import REALTIME, TRUSTED, Caller
 from gateway.presence import Presence
 from gateway.reception import Reception
 from gateway.resuming import digest
+from gateway.settings import GatewaySettings
 from gateway.store import Store, open_engine
+from ringback.agents import Agent
 from tests.integration.statement_rows import Rows, world
 
 TOKEN = "rb_resume_good"
+PROVIDER: Any = {"realtime_provider": "simulator", "tokens": {}}
 
 
-async def resume(database: str, token: str = TOKEN) -> object:
+async def _nobody_is_there(*_: object) -> None:
+    """The gateway that is told of it listens to no doorbell here."""
+
+
+async def resume(
+    database: str,
+    token: str = TOKEN,
+    scopes: Collection[str] = (REALTIME,),
+    agents: Mapping[str, Agent] | None = None,
+) -> Any:
     """What `gw2` makes of a token."""
     engine = open_engine(database, 1)
-    line = SimpleNamespace(gateway_id="gw2", store=Store(engine))
-    nobody: Any = None
-    reception = Reception({}, cast(Any, line), Presence(10), nobody, nobody)
+    nobody: Any = SimpleNamespace(ring=_nobody_is_there)
+    settings = GatewaySettings(_env_file=None, database_url=database, redis_url="redis://127.0.0.1:1", **PROVIDER)
+    line = SimpleNamespace(
+        gateway_id="gw2", store=Store(engine), settings=settings, dispatch=SimpleNamespace(bell=nobody)
+    )
+    reception = Reception(agents or {}, cast(Any, line), Presence(10), nobody, nobody)
     try:
-        return await reception.resume(Caller("ada"), token, frozenset())
+        return await reception.resume(Caller("ada", scopes=frozenset(scopes)), token, frozenset())
     finally:
         await engine.dispose()
 
@@ -35,6 +51,26 @@ def rows(database: str) -> Any:
     with world(database) as rows:
         rows.set_session(resume_hash=digest(TOKEN), resume_seconds=60.0)
         yield rows
+
+
+WITH_LAMP = {
+    "tools": [{"type": "function", "name": "lamp", "parameters": {"type": "object"}}],
+    "tool_choice": "required",
+    "instructions": "Be rude.",
+    "audio": {"input": {"turn_detection": None}, "output": {"voice": "ash", "speed": 1.2}},
+}
+
+
+@pytest.mark.parametrize("scopes", [{REALTIME}, {REALTIME, TRUSTED}])
+def test_what_another_client_has_set_holds_as_far_as_this_one_may_set_it(
+    rows: Rows, database: str, scopes: set[str]
+) -> None:
+    rows.set_session(client_session=WITH_LAMP)
+    beginning = asyncio.run(resume(database, scopes=scopes, agents={"demo": Agent(name="demo", instructions="Hi.")}))
+    speed = {"input": {"turn_detection": None}, "output": {"speed": 1.2}}
+    theirs = {name: value for name, value in WITH_LAMP.items() if name != "instructions"}
+    assert beginning.client_session == (theirs if TRUSTED in scopes else {"audio": speed})
+    assert rows.session_row().policy == ("trusted" if TRUSTED in scopes else "browser")
 
 
 def test_an_unknown_token_is_refused_by_a_gateway_that_lives(rows: Rows, database: str) -> None:
