@@ -24,8 +24,10 @@ MIN_WORD_CHARS = 4
 MAX_DEPTH = 64
 """Levels of data that are looked into; what lies deeper is taken out as a whole, since nobody has looked."""
 
-# Groups of digits, as people write and recognisers transcribe long numbers.
-_LONG_NUMBER = re.compile(r"(?<!\d)\d(?:[ ,.-]{0,2}\d){12,2000}(?!\d)")
+# Groups of digits of any script, as people write and recognisers transcribe long numbers, whatever stands between.
+_LONG_NUMBER = re.compile(
+    r"(?<!\d)\d(?:[\s,./_\xad\xb7\u200b-\u200d\u2010-\u2015\u2022\u2060\u2212\ufeff-]{0,2}\d){12,2000}(?!\d)"
+)
 _CARD = re.compile(r"[3-6]\d{12,18}|2[2-7]\d{14}")
 MIN_CARD, MAX_CARD = 13, 19
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])")
@@ -40,10 +42,19 @@ _SECRET = re.compile(
         (?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}               # API keys of OpenAI, Stripe and others
       | (?:ek|rb_sk|rb_ek|whsec|xox[abprs]|gh[opsu])[-_][A-Za-z0-9_-]{12,}
       | AKIA[0-9A-Z]{16}
-      | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*    # a JSON web token
       | (?i:bearer)\s+[A-Za-z0-9._~+/-]{12,}=*
     )
   | -----BEGIN\ [A-Z ]{0,30}PRIVATE\ KEY-----[\s\S]*?(?:-----END\ [A-Z ]{0,30}PRIVATE\ KEY-----|\Z)
+    """
+)
+
+# A JSON web token. It is looked for from where such characters begin, and none of them is read again where there is
+# no dot behind them: a text of nothing but beginnings would otherwise take minutes.
+_JWT = re.compile(
+    r"""(?x)
+    (?<![A-Za-z0-9_-])
+    (?>([A-Za-z0-9_-]*?) (?<![A-Za-z0-9]) eyJ[A-Za-z0-9_-]{8,}+)
+    \.[A-Za-z0-9_-]{8,}+ \.[A-Za-z0-9_-]*+
     """
 )
 
@@ -186,6 +197,7 @@ def _is_grouped(sizes: list[int], first: int, end: int) -> bool:
 
 
 def _is_card(digits: str) -> bool:
+    digits = "".join(str(int(digit)) for digit in digits)  # of whatever script they are
     return bool(_CARD.fullmatch(digits)) and _luhn(digits)
 
 
@@ -195,14 +207,18 @@ def _luhn(digits: str) -> bool:
 
 
 def _without_ibans(text: str) -> str:
-    begin = 0
+    kept, told, begin = [], 0, 0
     while found := _IBAN_BEGINS.search(text, begin):
         begin = found.end()
         end = _iban_end(text, found.start())
         if end is not None:
-            text = text[: found.start()] + removed("iban") + text[end:]
-            begin = found.start() + len(removed("iban"))
-    return text
+            kept += [text[told : found.start()], removed("iban")]
+            told = begin = end
+    return "".join([*kept, text[told:]]) if kept else text
+
+
+def _without_secrets(text: str) -> str:
+    return _JWT.sub(rf"\1{removed('secret')}", _SECRET.sub(removed("secret"), text))
 
 
 def _iban_end(text: str, start: int) -> int | None:
@@ -227,7 +243,7 @@ def _by(pattern: re.Pattern[str], kind: str) -> Callable[[str], str]:
 
 # The surest shape first: what is left of a text when a card was taken for a piece of something else is no shape at all.
 _FINDERS: dict[str, Callable[[str], str]] = {
-    "secret": _by(_SECRET, "secret"),
+    "secret": _without_secrets,
     "iban": _without_ibans,
     "ssn": _by(_SSN, "ssn"),
     "email": _by(_EMAIL, "email"),

@@ -29,6 +29,9 @@ TEXTS = {
         ("card=4222222222222;", "card=[card removed];"),
         ("A4111111111111111B", "A[card removed]B"),
         ("6304000000000000000", "[card removed]"),
+        ("4111\u00a01111\u00a01111\u00a01111", "[card removed]"),
+        ("4111\u20131111/1111_1111", "[card removed]"),
+        ("\uff14\uff11\uff11\uff11 1111 1111 \u0661\u0661\u0661\u0661", "[card removed]"),
     ],
     "iban": [
         ("DE89370400440532013000", "[iban removed]"),
@@ -55,6 +58,8 @@ TEXTS = {
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3", "[secret removed]"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- end", "[secret removed] end"),
         ("AKIAIOSFODNN7EXAMPLE", "[secret removed]"),
+        ("a.eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0. b", "a.[secret removed] b"),
+        ("token_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjg", "token_[secret removed]"),
     ],
 }
 
@@ -136,6 +141,12 @@ def test_any_data_can_be_looked_through_and_is_then_left_alone(value: Any) -> No
     once = ALL.data(value, ("a.b",))
     assert ALL.data(once, ("a.b",)) == once
     json.dumps(once)
+
+
+@pytest.mark.parametrize("unit", ["-eyJ", "-eyJaaaaaaaa", "_eyJa.", "1 ", "+1 ", "a@a.", "NO93 "])
+def test_a_text_of_nothing_but_beginnings_is_read_to_its_end(unit: str) -> None:
+    text = unit * (1_000_000 // len(unit))  # whoever reads the rest anew from each of them is at it for minutes
+    assert ALL.text(text) == text
 
 
 @given(st.text(), st.text())
