@@ -34,14 +34,17 @@ class Intake:
     Args:
         hear: hands a frame that passed to the brain.
         tell: writes an event to the client.
+        session: what the client has set of its session before.
     """
 
-    def __init__(self, client: Client, allowed: ClientPolicy, hear: Hear, tell: Tell) -> None:
+    def __init__(self, client: Client, allowed: ClientPolicy, hear: Hear, tell: Tell, session: Event) -> None:
         self._client = client
         self._allowed = allowed
         self._hear = hear
         self._tell = tell
         self._pace = Pace(allowed, time.monotonic())
+        self.heard_as = self._pace.heard_as
+        self.heard_as(session)
         self._refused: deque[float] = deque()
         self._held: deque[tuple[policy.ClientFrame, int]] = deque()
         self._held_chars = 0
@@ -72,8 +75,6 @@ class Intake:
             if said.left_out and self._allowed.refuses_fields:
                 await self._refuse(policy.about_left_out(said.left_out, said.event.get("event_id")))
             await self._pass_on(said, len(frame) + FRAME_CHARS)
-            if said.event["type"] == "session.update":
-                self._pace.heard_as(said.event["session"])
             await self._keep_pace(said.audio_bytes)
 
     async def _pass_on(self, frame: policy.ClientFrame, chars: int) -> None:

@@ -50,7 +50,7 @@ class Pace:
         self._bytes_per_second = BYTES_PER_SECOND["audio/pcm"]
 
     def heard_as(self, session: Mapping[str, Any]) -> None:
-        """A `session` that the client has set, or that is confirmed: the same audio is longer in another format."""
+        """A `session` that is in force: the same audio is longer in another format. What was only asked for is not."""
         audio = session.get("audio")
         heard = audio.get("input") if isinstance(audio, Mapping) else None
         given = heard.get("format") if isinstance(heard, Mapping) else None

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import events, policy
 from gateway.client import Client, ClientGone
-from gateway.conversation.actions import Action, Event
+from gateway.conversation.actions import Action, Event, KeepSettings
 from gateway.deeds import Deeds, as_text
 from gateway.endings import DRAINING
 from gateway.epochs import Epochs, why_closed
@@ -60,7 +60,7 @@ class Session:
         self._line = line
         self._client = client
         self._place = beginning.place
-        self._intake = Intake(client, beginning.policy, self._hear, self._tell)
+        self._intake = Intake(client, beginning.policy, self._hear, self._tell, beginning.client_session)
         self._open = self._intake.is_open
         self._changed = asyncio.Event()
         self._told: set[tuple[Any, ...]] = set()
@@ -147,6 +147,8 @@ class Session:
     async def perform(self, link: Link, actions: Sequence[Action]) -> None:
         """Carry out what the link's brain wants done."""
         for action in actions:
+            if isinstance(action, KeepSettings):
+                self._intake.heard_as(action.session)
             await self._deeds.do(link, action)
         self._changed.set()
 

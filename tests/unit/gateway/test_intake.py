@@ -1,0 +1,68 @@
+"""What a client sends is held to its pace by the audio format that is in force, whatever it asks for meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from gateway.client import Client, ClientGone
+from gateway.intake import Intake
+from gateway.line import Over
+from gateway.policy import ClientFrame
+from ringback.clients import BROWSER
+
+G711 = {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}
+PCM = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}}
+AS_PCM = {"type": "session.update", "session": PCM}
+MINUTE_OF_G711 = {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(60 * 8_000)).decode()}
+"""Or ten seconds of PCM."""
+
+
+class Frames:
+    """A client that sends these and hangs up."""
+
+    def __init__(self, *frames: dict[str, Any]) -> None:
+        self._frames: Iterator[dict[str, Any]] = iter(frames)
+
+    async def receive(self) -> str:
+        for frame in self._frames:
+            return json.dumps(frame)
+        raise ClientGone("client_closed_1000")
+
+
+def what_becomes_of(*frames: dict[str, Any], before: dict[str, Any], confirmed: bool = False) -> str:
+    """How the client's part ends, as the reason that stands in the history."""
+
+    async def tell(event: dict[str, Any]) -> None:
+        raise AssertionError(event)
+
+    async def hear(frame: ClientFrame) -> None:
+        if confirmed and frame.event["type"] == "session.update":
+            intake.heard_as(frame.event["session"])
+
+    async def run() -> str:
+        intake.is_open.set()
+        with pytest.raises((Over, ClientGone)) as over:
+            await intake.run()
+        return str(over.value)
+
+    intake = Intake(cast(Client, Frames(*frames)), BROWSER, hear, tell, before)
+    return asyncio.run(run())
+
+
+def test_ten_seconds_at_once_are_what_a_recording_is() -> None:
+    assert what_becomes_of(MINUTE_OF_G711, before={}) == "client_closed_1000"
+
+
+def test_in_the_format_that_an_earlier_connection_has_set_they_are_a_minute() -> None:
+    assert what_becomes_of(MINUTE_OF_G711, before=G711) == "too_fast"
+
+
+@pytest.mark.parametrize(("confirmed", "outcome"), [(False, "too_fast"), (True, "client_closed_1000")])
+def test_another_format_counts_once_the_server_has_taken_it(confirmed: bool, outcome: str) -> None:
+    assert what_becomes_of(AS_PCM, MINUTE_OF_G711, before=G711, confirmed=confirmed) == outcome
