@@ -44,7 +44,8 @@ class ClientSide:
             event = self._created(event)
         elif kind == "conversation.item.truncate" and event["item_id"] in seeded:
             return self._cut_short(event, log)
-        self.unheard.said(event)
+        if (event.get("item") or {}).get("type") != "function_call_output":  # the next conversation has no such call
+            self.unheard.said(event)
         return [SendToModel(self.tools.whole(event))]
 
     def _refuse(self, event: Event) -> Refusal | None:

@@ -45,8 +45,8 @@ class Errors:
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):
             self.client.refused(event_id)
             return self._tell(event, {**error, "event_id": None})
-        # A client cannot answer a call, so what is wrong with an answer is never the client's fault.
-        if code != INVALID_CALL and not (isinstance(event_id, str) and event_id.startswith(OURS)):
+        # An answer that is wrong and names no event is one of ours: clients answer few calls, and we most.
+        if (event_id is not None or code != INVALID_CALL) and not str(event_id).startswith(OURS):
             self.client.refused(event_id)
             return self._tell(event, error)
         if code in (REFUSED, NOT_ACTIVE):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ringback.clients import TRUSTED
-from tests.unit.gateway.conversation.script import WEATHER, Script, call, created, done, echo, updated
+from tests.unit.gateway.conversation.script import WEATHER, Script, call, created, done, echo, refused, updated
 
 LAMP = {"type": "function", "name": "lamp", "description": "Turn on the lamp.", "parameters": {"type": "object"}}
 ASKED = {"type": "function_call", "status": "completed", "id": "item_l", "call_id": "call_l", "name": "lamp"}
 LAMP_CALL = {**ASKED, "arguments": '{"on": true}'}
 
+OPENED = ["let the client in", "client: session.created"]
+ON = {"output": "on"}
 NOT_YOURS = "item.call_id: no call of a function that this client brought waits for an answer under this id."
 
 
@@ -81,6 +84,25 @@ def test_a_call_is_answered_once() -> None:
     item = {"type": "function_call_output", "call_id": "call_l", "output": "on"}
     script.client(type="conversation.item.create", item=item)
     assert script.client(type="conversation.item.create", item=item) == ["client: error"]
+
+
+def test_an_answer_that_a_lost_conversation_has_not_confirmed_is_not_said_to_the_next_one() -> None:
+    """Which knows nothing of the call: no row tells of it."""
+    script = with_lamp(trusted())
+    called(script)
+    script.client(type="conversation.item.create", item={"type": "function_call_output", "call_id": "call_l", **ON})
+    again = Script(policy=TRUSTED, carried=replace(script.brain.carry(script.now), has_past=False))
+    again.model({"type": "session.created", "session": {}})
+    assert again.model(updated(again, tools=again.to_model[0]["session"]["tools"])) == OPENED
+
+
+def test_an_answer_of_theirs_that_the_conversation_does_not_take_is_theirs_to_know() -> None:
+    script = with_lamp(trusted())
+    called(script)
+    item = {"type": "function_call_output", "call_id": "call_l", **ON}
+    script.client(type="conversation.item.create", event_id="mine", item=item)
+    assert script.model(refused("mine", "invalid_tool_call_id")) == ["client: error"]
+    assert script.to_client[0]["error"]["event_id"] == "mine"
 
 
 def test_a_servers_call_stays_hidden_beside_it() -> None:
