@@ -15,6 +15,8 @@ from uuid import UUID
 import uvicorn
 from fastapi import FastAPI, Request
 from sqlalchemy import Executable, Row
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NobodyFree
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -30,7 +32,7 @@ from gateway.history import history_router
 from gateway.identity.doorstep import Doorstep
 from gateway.identity.minting import mint_router
 from gateway.identity.revoking import revoke_router
-from gateway.identity.scopes import REFUSALS, needs
+from gateway.identity.scopes import REFUSALS, needs, refused
 from gateway.inbox import Inbox
 from gateway.keeper import Keeper
 from gateway.line import Line
@@ -60,6 +62,8 @@ SHUTDOWN_SECONDS = 10
 """What uvicorn gives sessions to end in."""
 WIRE_LOGGERS = ("uvicorn.error", "websockets.client", "websockets.server")
 """At DEBUG they write down every header, tokens and the key among them: they do not get that far."""
+AWAY = (OperationalError, InterfaceError, NobodyFree, TimeoutError)
+"""What a statement raises while Postgres does not answer, or has no connection to spare."""
 BACKLOG = 1_024
 """Connections that may wait to be accepted: a whole gateway's clients may come back at once."""
 SEND_BUFFER_BYTES = 256 * 1_024
@@ -118,7 +122,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     )
     app.include_router(router)
     _add_history_and_control(app, settings, agents)
-    app.add_exception_handler(HTTPException, as_error)
+    tell_errors(app)
     loopback = settings.mode == "development" and not settings.origins
     app.add_middleware(Doorstep, origins=settings.origins, loopback=loopback)
     return app
@@ -242,7 +246,14 @@ def _must_not_end(task: asyncio.Task[None]) -> None:
         os._exit(70)  # A gateway without its inbox would look alive and answer nobody.
 
 
-async def as_error(_request: Request, problem: Exception) -> JSONResponse:
+def tell_errors(app: FastAPI) -> None:
+    """Whatever goes wrong is answered in one shape."""
+    app.add_exception_handler(HTTPException, _as_error)
+    for away in AWAY:
+        app.add_exception_handler(away, _as_unavailable)
+
+
+async def _as_error(_request: Request, problem: Exception) -> JSONResponse:
     """Errors in the shape that clients of the Realtime API know."""
     assert isinstance(problem, HTTPException)  # noqa: S101 — registered for nothing else
     detail: object = problem.detail
@@ -251,3 +262,10 @@ async def as_error(_request: Request, problem: Exception) -> JSONResponse:
     code = "invalid_api_key" if problem.status_code == 401 else None
     error = {"message": str(detail), "type": "invalid_request_error", "code": code, "param": None}
     return JSONResponse({"error": error}, problem.status_code, problem.headers)
+
+
+async def _as_unavailable(_request: Request, problem: Exception) -> JSONResponse:
+    """Postgres is away: that is no error of whoever asks, and no secret either."""
+    log.warning("a request cannot be answered: Postgres does not answer (%s)", type(problem).__name__)
+    away = refused(503, "unavailable", "That cannot be looked up right now. Try again in a moment.")
+    return JSONResponse(away.detail, away.status_code, away.headers)

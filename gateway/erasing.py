@@ -6,12 +6,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from gateway.callers import ADMIN, Caller
 from gateway.forgetting import Erased
 from gateway.history import ErrorAnswer, HistoryRoute, NotThere
+from gateway.identity.revoking import User
 from gateway.identity.scopes import needs
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def erase_router(erase: Erase) -> APIRouter:
 
     @router.delete("/users/{user}")
     async def erase_user(
-        user: Annotated[str, Path(min_length=1, max_length=200)],
+        user: User,
         who: Annotated[Caller, Depends(needs(ADMIN))],
         response: Response,
     ) -> ErasedUser:

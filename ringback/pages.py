@@ -158,7 +158,8 @@ def _reachable(ago: timedelta) -> timedelta:
     return ago
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text, where Postgres can look for it; raises ValueError."""
     if not text.isprintable():
         raise ValueError("Postgres takes no NUL, and no name has a line break")
     return text
@@ -175,7 +176,7 @@ def _split(given: Any) -> Any:
     return [part.strip() for text in texts for part in text.split(",")]
 
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(printable)]
 Since = Annotated[datetime | timedelta, PlainValidator(since), WithJsonSchema({"type": "string"})]
 After = Annotated[str, AfterValidator(_cursor)]
 

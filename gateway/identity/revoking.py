@@ -13,14 +13,14 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from sqlalchemy import ColumnElement, Row
 
 from gateway.callers import ADMIN, CONTROL, Caller
 from gateway.cancelling import Conflict, ControlRoute
 from gateway.history import ErrorAnswer, Read, Run, named, only
 from gateway.identity.scopes import needs
-from ringback.pages import Listing
+from ringback.pages import Listing, printable
 from ringback.statements import access, ending
 from ringback.statements import history as histories
 
@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 Admin = Annotated[Caller, Depends(needs(ADMIN))]
 Controller = Annotated[Caller, Depends(needs(CONTROL))]
-User = Annotated[str, Path(min_length=1, max_length=200)]
+User = Annotated[str, Path(min_length=1, max_length=200), AfterValidator(printable)]
+"""A user's name in a path."""
 
 
 class Ended(BaseModel):

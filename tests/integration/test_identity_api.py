@@ -3,86 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import httpx2
 import openai
 import pytest
-from fastapi import FastAPI
-from pydantic import SecretStr
-from sqlalchemy import Executable
-from starlette.exceptions import HTTPException
 
-from gateway.app import as_error
-from gateway.callers import CONTROL, HISTORY, Callers
-from gateway.cancelling import cancel_router
-from gateway.history import history_router
-from gateway.identity.minting import mint_router
-from gateway.identity.revoking import revoke_router
-from gateway.identity.scopes import REFUSALS, needs
-from gateway.identity.tokens import Kind, digest, new
+from gateway.identity.tokens import Kind, new
 from gateway.store import Store, open_engine
-from ringback.agents import Agent, load_agents
-from ringback.statements import access, sessions
+from ringback.statements import sessions
+from tests.integration.toolbox.strangers_api import AGENTS, LIMIT, STATIC, Api
 
 pytestmark = pytest.mark.anyio
-
-STATIC = "a-token-of-the-settings"
-AGENTS = {
-    **load_agents(Path(__file__).parents[2] / "agents"),
-    "theirs": Agent(name="theirs", instructions="You are somebody else's.", tenants=("other",)),
-}
-LIMIT = 5
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-def find(agent: str | None, model: str | None) -> Agent | None:
-    return AGENTS.get(agent) if agent is not None else AGENTS.get(model or "") or AGENTS["demo"]
-
-
-class Api:
-    """The routes on an app, asked as clients ask."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-        async def read(tenant: str, statement: Executable) -> Any:
-            return await store.rows_of(tenant, statement)
-
-        async def ring(gateway_id: str, session_id: UUID) -> None:
-            """Nobody is there to hear it."""
-
-        self.app = FastAPI()
-        self.app.state.callers = Callers({"demo": SecretStr(STATIC)}, store.rows)
-        self.app.add_exception_handler(HTTPException, as_error)
-        for router in (
-            mint_router(store.rows, find, LIMIT),
-            revoke_router(read, store.rows),
-            history_router(read, store.rows, lambda tenant, tool: True, needs(HISTORY)),
-            cancel_router(read, store.rows, ring, needs(CONTROL)),
-        ):
-            self.app.include_router(router, responses=REFUSALS)
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway/v1")
-
-    async def key(self, *scopes: str, tenant: str = "default", user: str = "shop") -> str:
-        key = new(Kind.KEY)
-        await self.store.rows(
-            access.create_key(uuid4(), digest(key), user=user, tenant=tenant, scopes=scopes, seconds_valid=None)
-        )
-        return key
-
-    async def ask(self, method: str, path: str, token: str = STATIC, **more: Any) -> httpx.Response:
-        return await self.client.request(method, path, headers={"Authorization": f"Bearer {token}"}, **more)
-
-    async def mint(self, token: str = STATIC, **body: Any) -> httpx.Response:
-        return await self.ask("POST", "/realtime/client_secrets", token, json=body)
 
 
 @pytest.fixture
@@ -260,6 +198,26 @@ async def test_a_sign_out_is_about_one_user_of_ones_own_tenant(api: Api) -> None
     answer = await api.ask("POST", "/users/ada/sign-out", await api.key("admin", user="ada"))
     assert (answer.status_code, answer.json()["sessions"], answer.json()["keys"]) == (200, 1, 1)
     assert await wanted(api) == {mine: "revoked", bobs: None, foreign: None}
+
+
+@pytest.mark.parametrize("user", ["%00", "a%0Ab", "x" * 201])
+async def test_a_name_that_nobody_can_have_is_refused(api: Api, user: str) -> None:
+    answer = await api.ask("POST", f"/users/{user}/sign-out", await api.key("admin"))
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "user")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/sessions"), ("POST", f"/sessions/{uuid4()}/end"), ("POST", "/realtime/client_secrets")],
+)
+async def test_where_postgres_is_away_everybody_is_asked_to_come_again(method: str, path: str) -> None:
+    store = Store(open_engine("postgresql+psycopg://nobody:secret-word@127.0.0.1:1/none", 1))
+    api = Api(store)
+    async with api.client:
+        answer = await api.ask(method, path, json={})
+    await store.close()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+    assert (answer.headers["retry-after"], "secret-word" in answer.text) == ("5", False)
 
 
 async def test_one_session_is_ended_by_whoever_may_and_what_is_anothers_is_not_there(api: Api) -> None:
