@@ -18,6 +18,8 @@ from ringback.clients import BROWSER, ClientPolicy
 
 CALL_ITEMS = frozenset({"function_call", "function_call_output"})
 HIDDEN_ITEMS = CALL_ITEMS | {"mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
+SHOWN_ITEMS = ("message", None)
+"""All that a stranger is shown of a conversation; some servers name no type."""
 HIDDEN_PREFIXES = ("response.function_call_arguments.", "response.mcp_call", "mcp_list_tools.")
 HIDDEN_FIELDS = frozenset({"instructions", "tools", "tool_choice", "prompt", "tracing"})
 """Of a session and of a response."""
@@ -113,7 +115,7 @@ class ClientView:
         return event.get("item_id") in self._own_calls
 
     def _item_is_visible(self, item: Event, event: Event) -> bool:
-        if item.get("type") not in HIDDEN_ITEMS or self.sees_calls or self._is_own(item):
+        if not self._is_servers(item) or self.sees_calls or self._is_own(item):
             return True
         item_id = item.get("id")
         if isinstance(item_id, str) and "previous_item_id" in event:
@@ -122,6 +124,11 @@ class ClientView:
         elif isinstance(item_id, str):
             self._hidden.setdefault(item_id, None)
         return False
+
+    def _is_servers(self, item: Event) -> bool:
+        """True for calls and their answers; to a stranger, for whatever is no message: providers have tools as well."""
+        kind = item.get("type")
+        return kind in HIDDEN_ITEMS or not (self.policy.sees_errors or kind in SHOWN_ITEMS)
 
     def _is_own(self, item: Event) -> bool:
         """True for a call of a function that the client has brought, and for its output."""
@@ -152,7 +159,7 @@ class ClientView:
         return visible
 
     def _may_list(self, item: object) -> bool:
-        if not isinstance(item, dict) or item.get("type") not in HIDDEN_ITEMS:
+        if not isinstance(item, dict) or not self._is_servers(item):
             return True
         return self.sees_calls or self._is_own(item)
 

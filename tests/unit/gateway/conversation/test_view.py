@@ -74,6 +74,22 @@ def test_the_servers_business_is_not(event: dict[str, Any]) -> None:
     assert ClientView(SESSION_ID).show(event) is None
 
 
+@pytest.mark.parametrize("kind", ["web_search_call", "reasoning", "something_new"])
+def test_an_item_that_is_no_message_is_for_trusted_clients_alone(kind: str) -> None:
+    """A provider's own tools are the server's business as well, and so is what nobody here has heard of."""
+    item: dict[str, Any] = {"id": "item_w", "type": kind, "action": {"query": "?"}}
+    came = {"type": "response.output_item.done", "item": item}
+    ended = done("R1", "completed", item, message("item_m"))
+    stranger, trusted = ClientView(SESSION_ID), ClientView(SESSION_ID, TRUSTED)
+    assert stranger.show(came) is None
+    assert stranger.show({"type": "response.web_search_call.searching", "item_id": "item_w"}) is None
+    shown = stranger.show(ended)
+    assert shown is not None
+    assert shown["response"]["output"] == [message("item_m")]
+    assert trusted.show(came) == came
+    assert trusted.show(ended) == ended
+
+
 def test_what_names_a_hidden_item_is_hidden_with_it() -> None:
     view = ClientView(SESSION_ID)
     view.show({"type": "response.output_item.added", "item": hidden("item_f")})
