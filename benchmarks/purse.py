@@ -19,7 +19,8 @@ from cli.embedded import embedded_servers
 from gateway.callers import Caller
 from gateway.conversation.actions import RecordUsage
 from gateway.pricing import price_table
-from gateway.purse import Account, Purse
+from gateway.account import Account
+from gateway.purse import Purse
 from gateway.store import Store, open_engine
 from ringback.agents import Agent
 from ringback.allowances import Allowances

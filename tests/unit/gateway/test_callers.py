@@ -57,8 +57,8 @@ def test_a_good_token_names_its_user(
         (None, [ADA]),
         (None, ["openai-insecure-api-key."]),
         (f"Bearer {ADA}x", [f"openai-insecure-api-key.{ADA}"]),
-        (f"Bearer {new(Kind.KEY)}", []),
-        (f"Bearer {new(Kind.SECRET)}", []),
+        pytest.param(f"Bearer {new(Kind.KEY)}", [], id="an unknown key"),
+        pytest.param(f"Bearer {new(Kind.SECRET)}", [], id="an unknown secret"),
         ("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.", []),
     ],
 )
