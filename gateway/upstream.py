@@ -61,6 +61,15 @@ class Upstream(Protocol):
         ...
 
 
+class _Connect(connect):
+    """One that goes nowhere else: on the way to another host the library would take along `api-key`, and any header of
+    REALTIME_HEADERS, and with them the whole conversation. No Realtime API redirects."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """A redirect is a refusal, with its status."""
+        return exc
+
+
 class WebSocketUpstream:
     """The `websockets` client. Deflate is off: it costs twice the CPU, and audio hardly shrinks."""
 
@@ -71,7 +80,7 @@ class WebSocketUpstream:
     async def open(cls, target: Target, within: float) -> WebSocketUpstream:
         """Connect within so many seconds, or raise UpstreamRefused."""
         try:
-            connection = await connect(
+            connection = await _Connect(
                 target.url,
                 additional_headers=target.headers,
                 compression=None,

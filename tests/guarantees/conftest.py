@@ -9,6 +9,7 @@ import pytest
 
 from cli.embedded import Servers, embedded_servers
 from ringback.migrating import upgrade
+from tests.attacks.toolbox.fort import Fort, open_fort
 from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import Bakery, Pair, open_pair
 from tests.guarantees.toolbox.yard import Yard, open_yard
@@ -76,3 +77,13 @@ def pair(_pair: Pair) -> Pair:
     """Two gateways on one database, whole again whatever the test before has broken."""
     _pair.mend()
     return _pair
+
+
+@pytest.fixture(scope="module")
+def fort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fort]:
+    """A line to be attacked, on servers of its own: its rows are looked through for what must not be there."""
+    with (
+        embedded_servers(durable=False) as servers,
+        open_fort(servers, tmp_path_factory.mktemp("fort"), gateways=1) as fort,
+    ):
+        yield fort
