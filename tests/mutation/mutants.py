@@ -7,6 +7,7 @@ from tests.mutation.mutant import Change, Mutant, gone
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.the_purse import THE_PURSE
 from tests.mutation.what_clients_say import WHAT_CLIENTS_SAY
+from tests.mutation.whose_data import WHOSE_DATA
 
 JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
 ADMISSION = "ringback/statements/admission.py"
@@ -283,4 +284,5 @@ MUTANTS = [
     *STRANGERS,
     *WHAT_CLIENTS_SAY,
     *THE_PURSE,
+    *WHOSE_DATA,
 ]

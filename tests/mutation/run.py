@@ -126,7 +126,7 @@ def servers() -> Iterator[dict[str, str]]:
     from cli.embedded import embedded_servers
 
     with embedded_servers(durable=False) as embedded:
-        yield {**ours, "DATABASE_URL": embedded.database_url, "REDIS_URL": embedded.redis_url}
+        yield {**ours, "DATABASE_URL": embedded.database_url, "REDIS_URL": embedded.keeper_redis_url}  # tests flush it
 
 
 if __name__ == "__main__":

@@ -1,0 +1,148 @@
+"""The guards of whose data it is, how long it is kept, and what of it is kept at all."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import gone
+
+WALLS, STORE, APP = "migrations/versions/0005_walls.py", "gateway/store.py", "gateway/cancelling.py"
+HISTORY, TOOLS = "ringback/statements/history.py", "gateway/history.py"
+RETENTION, ERASURE = "ringback/statements/retention.py", "ringback/statements/erasure.py"
+REDACTION, SEALING, DISCRETION = "ringback/redaction.py", "ringback/sealing.py", "ringback/discretion.py"
+DISPATCH, JOURNAL = "gateway/dispatch.py", "gateway/journal.py"
+CLAIMING, EXECUTE = "workers/claiming.py", "workers/execute.py"
+
+T_WALLS, T_API = "tests/integration/test_walls.py", "tests/integration/test_history_api.py"
+T_RETENTION, T_ERASURE = "tests/integration/test_retention.py", "tests/integration/test_erasure.py"
+T_ROWS, T_SEALING = "tests/integration/test_redacted_rows.py", "tests/unit/ringback/test_sealing.py"
+T_REDACTION = "tests/unit/ringback/test_redaction.py"
+
+WHOSE_DATA = [
+    gone("the wall: what is read stands behind it", T_WALLS, STORE, "await connection.execute(walls.behind(tenant))\n"),
+    gone(
+        "the wall: of this tenant",
+        T_WALLS,
+        WALLS,
+        "USING (tenant = current_setting('ringback.tenant', true))",
+        "USING (true)",
+    ),
+    gone(
+        "the wall: on every table",
+        T_WALLS,
+        WALLS,
+        'op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")\n',
+        "pass\n",
+    ),
+    gone("the wall: no token is readable", T_WALLS, WALLS, '"jobs": "id, tenant,', '"jobs": "id, token, tenant,'),
+    gone("the wall: a gateway proves it", T_WALLS, STORE, "raise ConfigurationError(NOT_THE_OWNER)", "pass"),
+    gone("tools: those that the tenant may have", T_API, TOOLS, " if may_have(who.tenant, row.name)"),
+    gone(
+        "retention: the tenant's own days",
+        T_RETENTION,
+        RETENTION,
+        "func.coalesce(tenants.c.retention_days, cast(",
+        "func.coalesce(cast(",
+    ),
+    gone("retention: what is owed something stays", T_RETENTION, RETENTION, "        .where(~_is_owed_something())\n"),
+    gone(
+        "retention: what others hold is left to them",
+        T_RETENTION,
+        RETENTION,
+        "with_for_update(of=sessions, skip_locked=True)",
+        "with_for_update(of=sessions)",
+    ),
+    gone(
+        "retention: a secret is resumed with for a while", T_RETENTION, RETENTION, " - seconds(EXPIRED_SECRET_SECONDS)"
+    ),
+    gone(
+        "erasure: the tenant's own user",
+        T_ERASURE,
+        ERASURE,
+        "and_(sessions.c.tenant == tenant, sessions.c.user_id == user)",
+        "and_(sessions.c.user_id == user)",
+    ),
+    gone(
+        "erasure: what is used last names nobody, either",
+        T_ERASURE,
+        "gateway/forgetting.py",
+        "erasure.delete_sessions(tenant, user), *rest)",
+        "erasure.delete_sessions(tenant, user))",
+    ),
+    gone("erasure: usage stays", T_ERASURE, ERASURE, "usage_days.c[name] + new.excluded[name]", "usage_days.c[name]"),
+    gone(
+        "erasure: what runs is not left behind",
+        T_ERASURE,
+        ERASURE,
+        ', sessions.c.state.in_(("ended", "detached")), ~runs)',
+        ', sessions.c.state.in_(("ended", "detached")))',
+    ),
+    gone(
+        "erasure: secrets that were made with the user's token",
+        T_ERASURE,
+        ERASURE,
+        'client_secrets.c.minted_by == f"token:{user}", ',
+    ),
+    gone(
+        "erasure: nobody comes back to it",
+        T_ERASURE,
+        "ringback/statements/sessions.py",
+        "        & sessions.c.end_wanted.is_(None)\n",
+    ),
+    gone("redaction: a card adds up", T_REDACTION, REDACTION, " and _luhn(digits)"),
+    gone(
+        "redaction: numbers are text, too",
+        T_REDACTION,
+        REDACTION,
+        "return self._number(value) if isinstance(value, int | float) else value",
+        "return value",
+    ),
+    gone("redaction: what lies too deep", T_REDACTION, REDACTION, 'return removed("a depth")', "return value"),
+    gone(
+        "redaction: in the arguments' row",
+        T_ROWS,
+        DISPATCH,
+        "replace(job, arguments=asked.shown), outcome",
+        "job, outcome",
+    ),
+    gone(
+        "redaction: no key, no call",
+        T_ROWS,
+        DISPATCH,
+        'record.outcome or failed("not_kept", NOT_KEPT)',
+        "record.outcome",
+    ),
+    gone(
+        "redaction: in transcripts",
+        T_ROWS,
+        JOURNAL,
+        "content=self._redaction.data(message.content)",
+        "content=message.content",
+    ),
+    gone("redaction: what an attempt said", T_ROWS, EXECUTE, "job.discretion.text(text) for name", "text for name"),
+    gone(
+        "redaction: in results what was in the arguments",
+        T_ROWS,
+        DISCRETION,
+        "replace(self, redaction=replace(self.redaction, words=words)) if words else self",
+        "self",
+    ),
+    gone("redaction: in the log", T_ROWS, EXECUTE, " if job.redact else problem", " if False else problem"),
+    gone("seals: for their place alone", T_SEALING, SEALING, "session_id.bytes + column.encode()", 'b""'),
+    gone("seals: with each key", T_SEALING, SEALING, "for key in keys}", "for key in keys[:1]}"),
+    gone("seals: what cannot be opened is not run", T_ROWS, CLAIMING, "answer = unreadable()", "pass"),
+    gone("seals: a joined call has its own", T_ROWS, WALLS, "NEW.sealed_result := first.sealed_result;"),
+    gone(
+        "seals: gone with the conversation",
+        T_ROWS,
+        WALLS,
+        "    UPDATE jobs SET sealed_arguments = NULL, sealed_result = NULL\n    WHERE session_id = NEW.id",
+        "    UPDATE jobs SET sealed_arguments = NULL, sealed_result = NULL\n    WHERE false",
+    ),
+    gone("seals: gone where nobody hears", T_ROWS, WALLS, "    NEW.sealed_result := NULL;\n"),
+    gone(
+        "seals: a tool that needs a key has one",
+        T_ROWS,
+        "workers/registry.py",
+        "if redact and discretion.seals is None",
+        "if False",
+    ),
+]
