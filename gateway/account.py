@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.purse import Purse
 
 UNHEARD = Usage(text_in=1_000, audio_out=200)
-"""What the first response of a session counts as if nobody heard its end: a thousand words told, ten seconds said."""
+"""What the first response of a session counts as if nobody says what it used: a thousand words, ten seconds said."""
 
 
 class Account:
@@ -43,10 +43,12 @@ class Account:
     async def record(self, epoch: int, used: RecordUsage) -> str | None:
         """A response is over: write down what it used. A sentence where nothing is left for one more.
 
-        Told twice, it is written once; it is written even if the session ends meanwhile.
+        Told twice, it is written once; it is written even if the session ends meanwhile. One that completed and tells
+        no usage was not for nothing: it counts as much as the one before it did.
         """
         self._open.pop(used.response_id, None)
-        usage = Usage.of(used.usage)
+        is_told = bool(used.usage) or used.status != "completed"
+        usage = Usage.of(used.usage) if is_told else self._last
         self._last = usage if usage.input_tokens else self._last
         debt = self._purse.debt(self._session_id, used.response_id, epoch, used.status, usage, self._model)
         return await self._why_spent() if await self._purse.write(debt) else None

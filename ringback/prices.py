@@ -67,6 +67,8 @@ class Usage:
         kinds["audio"] += max(0, _tokens(usage, "input_tokens") - sum(kinds.values()))
         cached = _cached(told, kinds)
         text_out, audio_out = _tokens(answered, "text_tokens"), _tokens(answered, "audio_tokens")
+        audio_out += max(0, _tokens(usage, "output_tokens") - text_out - audio_out)
+        audio_out += max(0, _tokens(usage, "total_tokens") - sum(kinds.values()) - text_out - audio_out)
         return cls(
             text_in=kinds["text"] - cached["text"],
             audio_in=kinds["audio"] - cached["audio"],
@@ -75,7 +77,7 @@ class Usage:
             audio_cached=cached["audio"],
             image_cached=cached["image"],
             text_out=text_out,
-            audio_out=audio_out + max(0, _tokens(usage, "output_tokens") - text_out - audio_out),
+            audio_out=audio_out,
         )
 
 
@@ -98,7 +100,9 @@ def _table(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _tokens(holder: Mapping[str, Any], name: str) -> int:
     value = holder.get(name)
-    return min(max(value, 0), MAX_TOKENS) if isinstance(value, int) and not isinstance(value, bool) else 0
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
+        return 0
+    return int(min(max(value, 0), MAX_TOKENS))
 
 
 class Rate(BaseModel):

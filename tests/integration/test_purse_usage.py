@@ -94,6 +94,19 @@ def test_a_response_that_nobody_heard_the_end_of_counts_as_the_one_before(databa
     tell(database, story)
 
 
+def test_a_response_that_completed_and_tells_no_usage_is_not_for_nothing(database: str) -> None:
+    async def story(world: World) -> None:
+        account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)
+        await account.record(1, RecordUsage("resp_1", {}, "completed"))
+        await account.record(1, RecordUsage("resp_2", TOLD, "completed"))
+        await account.record(1, RecordUsage("resp_3", {}, "completed"))
+        await account.record(1, RecordUsage("resp_4", {}, "failed"))
+        rows = await world.store.rows(select(responses).order_by(responses.c.response_id))
+        assert [row.input_tokens + row.output_tokens for row in rows] == [1_200, 110, 110, 0]
+
+    tell(database, story)
+
+
 def test_the_first_response_is_not_for_nothing_when_its_client_hangs_up(database: str) -> None:
     async def story(world: World) -> None:
         account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)

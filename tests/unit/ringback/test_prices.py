@@ -68,6 +68,16 @@ USAGES: tuple[tuple[str, Any, Usage], ...] = (
         {"input_tokens": 10, "output_tokens": 5, "output_token_details": {"text_tokens": 2}},
         Usage(audio_in=10, text_out=2, audio_out=3),
     ),
+    (
+        "a total of more than its parts says what they leave out",
+        {"total_tokens": 9, "input_tokens": 4},
+        Usage(audio_in=4, audio_out=5),
+    ),
+    (
+        "a number is one however it is written",
+        {"input_tokens": 3.0, "output_tokens": float("inf")},
+        Usage(audio_in=3, audio_out=MAX_TOKENS),
+    ),
     ("nothing was used", {}, Usage()),
     ("what is no number is none", {"input_tokens": "10", "output_tokens": True}, Usage()),
     ("nothing is given back", {"input_tokens": -10, "input_token_details": {"text_tokens": -1}}, Usage()),
