@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import redis
+from celery import Celery
 
 from cli.embedded import Servers, embedded_servers
+from ringback.broker import make_app
 from tests.attacks.toolbox.fort import Fort, open_fort
 
 
@@ -27,3 +30,18 @@ def servers() -> Iterator[Servers]:
 def fort(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fort]:
     with open_fort(servers, tmp_path_factory.mktemp("attacks")) as fort:
         yield fort
+
+
+@pytest.fixture
+def broker(servers: Servers) -> Iterator[Celery]:
+    """Whoever has the password that our processes have."""
+    app = make_app(servers.redis_url)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def keeper(servers: Servers) -> Iterator[redis.Redis]:
+    """Whoever may do everything in Redis."""
+    with redis.Redis.from_url(servers.keeper_redis_url) as client:
+        yield client

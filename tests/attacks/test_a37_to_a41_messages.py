@@ -1,4 +1,4 @@
-"""A37–A43: somebody who reaches Redis. A message brings an id, and everything else is in the row."""
+"""A37–A41: messages of somebody who reaches Redis. One brings an id, and everything else is in the row."""
 
 from __future__ import annotations
 
@@ -6,64 +6,24 @@ import base64
 import json
 import os
 import pickle
-import re
-import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psutil
 import pytest
 import redis
 from celery import Celery
 
-from cli.embedded import Servers, _installed
-from cli.processes import Process, ProcessGroup, free_port
-from cli.stack import our
-from ringback.broker import TASK, make_app
+from cli.embedded import Servers
+from ringback.broker import TASK
 from ringback.keyspace import KEY_PREFIX
 from tests.attacks.toolbox.fort import Fort, answered, calling, in_thread, marker
-from tests.line import TOKEN
+from tests.attacks.toolbox.queues import QUEUE, all_taken, forge, still_works
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long]
 
-QUEUE = f"{KEY_PREFIX}default"
 HUNDRED_MEGABYTES = 100 * 1024 * 1024
-
-
-@pytest.fixture
-def broker(servers: Servers) -> Iterator[Celery]:
-    """Whoever has the password that our processes have."""
-    app = make_app(servers.redis_url)
-    yield app
-    app.close()
-
-
-@pytest.fixture
-def keeper(servers: Servers) -> Iterator[redis.Redis]:
-    """Whoever may do everything in Redis."""
-    with redis.Redis.from_url(servers.keeper_redis_url) as client:
-        yield client
-
-
-async def still_works(fort: Fort, pid: int) -> None:
-    """The same worker as before answers a call."""
-    call_id = marker("call")
-    async with fort.stranger() as caller:
-        await caller.ask(calling("look", {"what": call_id}, call_id))
-        assert (await answered(fort, call_id))["seen"] == call_id
-    assert fort.line.pids["worker"] == pid
-    assert psutil.pid_exists(pid)
-
-
-async def all_taken(keeper: redis.Redis) -> None:
-    await in_thread(lambda: keeper.llen(QUEUE) == 0, "the messages to be taken")
-
-
-def forge(broker: Celery, *arguments: object, **named: object) -> None:
-    broker.send_task(TASK, args=list(arguments), kwargs=named, queue="default", ignore_result=True, retry=False)
 
 
 # — A37, A38: messages for jobs —
@@ -275,67 +235,3 @@ async def test_a41_nobody_in_redis_tells_a_worker_what_to_do(
             keeper.delete(f"{prefix}{member}")
     app.close()
     await still_works(fort, pid)
-
-
-# — A42, A43: who is let into Redis, and what they may do there —
-
-
-def test_a42_whoever_has_no_password_is_not_let_in(fort: Fort, servers: Servers) -> None:
-    address = servers.redis_url.rpartition("@")[2]
-    for who in ("", "default:@", ":guess@", "ringback:ringback@"):
-        refused = (redis.AuthenticationError, redis.exceptions.ResponseError)
-        with redis.Redis.from_url(f"redis://{who}{address}") as stranger, pytest.raises(refused):
-            stranger.ping()
-
-
-@pytest.mark.parametrize("what", ["gateway", "worker"])
-def test_a42_production_does_not_start_on_a_redis_that_lets_in_anybody(what: str, tmp_path: Path) -> None:
-    port, (_, binary) = free_port(), _installed()
-    argv: list[str | Path] = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    env = {
-        "RINGBACK_MODE": "production",
-        "DATABASE_URL": "postgresql://ringback:a-password-of-our-own@127.0.0.1:1/none",
-        "REDIS_URL": f"redis://ringback:another-one@127.0.0.1:{port}/0",
-        "RINGBACK_TOKENS": f"me:{TOKEN}",
-        "REALTIME_PROVIDER": "openai",
-        "REALTIME_API_KEY": "sk-key-of-nobody-at-all",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
-    log = tmp_path / "started.log"
-    with ProcessGroup() as group:
-        group.start(Process("open", argv, log=tmp_path / "redis.log", ready=re.compile("Ready to accept")))
-        ended = _run([*our(what)], env, log)
-    said = log.read_text(encoding="utf-8")
-    assert ended == 2, said
-    assert "The Redis at REDIS_URL lets in whoever gives no password" in said
-    assert "sk-key-of-nobody" not in said
-    assert len([line for line in said.splitlines() if line.strip()]) == 1, "one line, and no traceback"
-
-
-def _run(argv: list[str], env: dict[str, str], log: Path) -> int:
-    with log.open("w") as out:
-        how: dict[str, Any] = {"stdout": out, "stderr": subprocess.STDOUT, "cwd": log.parent, "timeout": 60}
-        return subprocess.run(argv, env={**os.environ, **env}, check=False, **how).returncode
-
-
-FORBIDDEN = (
-    *("FLUSHALL", "FLUSHDB", "CONFIG SET dir /tmp", "CONFIG GET *", "EVAL return{} 0", "KEYS *", "SCAN 0", "INFO"),
-    *("MONITOR", "CLIENT LIST", "ACL LIST", "SHUTDOWN NOSAVE", "REPLICAOF elsewhere 1", "SCRIPT LOAD return{}"),
-    *("GET ringback:remembers", "DUMP ringback:default", "LRANGE ringback:default 0 -1", "SET other x", "SAVE"),
-    *("PUBLISH ringback:x y", "SUBSCRIBE ringback:x", "LPUSH celery x", "DEL ringback:default"),
-)
-
-
-async def test_a43_our_own_user_in_redis_may_do_what_it_needs_and_nothing_else(
-    fort: Fort, servers: Servers, keeper: redis.Redis
-) -> None:
-    await still_works(fort, fort.line.pids["worker"])
-    attempted = {word for command in FORBIDDEN for word in command.lower().split()}
-    missed = [entry for entry in keeper.acl_log() if entry["username"] == "ringback"]
-    refused = {str(entry["object"]).partition("|")[0] for entry in missed if entry["reason"] != "auth"}
-    assert refused <= attempted, "what our processes need, they may do"
-    with redis.Redis.from_url(servers.redis_url) as ours:
-        for command in FORBIDDEN:
-            with pytest.raises(redis.exceptions.NoPermissionError):
-                ours.execute_command(*command.split())
-    await still_works(fort, fort.line.pids["worker"])
