@@ -19,10 +19,10 @@ def erase(tenant: str, user: str) -> None:
 
     gone, named = 0, 0
     with writing() as write:
-        while write(erasure.mark(tenant, user)):
-            pass
         give_up = monotonic() + WAIT_SECONDS
         while True:
+            while write(erasure.mark(tenant, user)):  # again: they may have come back meanwhile
+                pass
             write(ending.cancel_calls(ending.sessions_of_user(user, tenant)))
             deleted = len(write(erasure.delete_sessions(tenant, user)))
             gone += deleted

@@ -17,7 +17,7 @@ from sqlalchemy import Executable, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.identity.tokens import Kind, digest, kind_of
-from ringback.statements import access
+from ringback.statements import access, erasure
 from ringback.tables import DEFAULT_TENANT
 
 log = logging.getLogger(__name__)
@@ -174,6 +174,11 @@ class Callers:
             return asked is None or bool(await self._rows(asked))
         except Unidentified:
             return True
+
+    async def forget(self, session_id: UUID) -> None:
+        """A session that began as what they came in with was voided: where its user was erased, it goes as well."""
+        with suppress(Unidentified):
+            await self._rows(erasure.mark_unless_known(session_id))
 
     async def _by_key(self, hashed: bytes) -> Caller:
         for row in await self._rows(access.key_by_hash(hashed)):

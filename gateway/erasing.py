@@ -40,7 +40,7 @@ def erase_router(erase: Erase) -> APIRouter:
     }
     router = APIRouter(prefix="/v1", route_class=HistoryRoute, responses=described, tags=["erasure"])
 
-    @router.delete("/users/{user}")
+    @router.delete("/users/{user:path}")  # a name may hold a slash
     async def erase_user(
         user: User,
         who: Annotated[Caller, Depends(needs(ADMIN))],

@@ -72,11 +72,11 @@ class Forgetting:
     async def erase(self, tenant: str, user: str) -> Erased:
         """Everything of this user goes: at once what is over, and within seconds what they are doing."""
         erased = Erased()
-        while await self._store.rows(erasure.mark(tenant, user)):
-            pass
         loop = asyncio.get_running_loop()
         give_up = loop.time() + ERASE_SECONDS
         while True:
+            while await self._store.rows(erasure.mark(tenant, user)):  # again: they may have come back meanwhile
+                pass
             more = await self._take(tenant, user, erased)
             (left,) = await self._store.rows(erasure.left(tenant, user))
             erased.left = left.number

@@ -88,6 +88,7 @@ async def realtime(socket: WebSocket) -> None:
         return await _refuse(socket, refused.status, refused.code, str(refused), refused.retry_after)
     if not await callers.is_still_good(caller):
         beginning.place.send_away("revoked")
+        await callers.forget(beginning.session_id)
     return await reception.converse(Client(socket), beginning, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
 

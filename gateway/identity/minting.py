@@ -86,6 +86,10 @@ class SecretRequest(BaseModel):
     def _realtime(cls, session: dict[str, Any]) -> dict[str, Any]:
         if session.get("type", "realtime") != "realtime":
             raise ValueError("session.type must be realtime: this gateway holds no other sessions")
+        try:
+            "".join(session).encode()
+        except UnicodeEncodeError:
+            raise ValueError("session's names must be plain text: no half of a character") from None
         return session
 
 

@@ -104,7 +104,7 @@ def _add_access(router: APIRouter, run: Run) -> None:
         log.info("key %s is revoked by %s: %s", key_id, who.user, over)
         return RevokedKey(**key(row).model_dump(), **over.model_dump())
 
-    @router.post("/users/{user}/sign-out")
+    @router.post("/users/{user:path}/sign-out")  # a name may hold a slash
     async def sign_out(user: User, who: Admin) -> SignedOut:
         """Whatever was issued to the user until now is void, and their sessions end. They may sign in again."""
         over = await sign_user_out(run, user, who.tenant)

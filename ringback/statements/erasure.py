@@ -1,6 +1,6 @@
 """A user goes, from every table. What they have used stays as sums that name nobody: it was paid for.
 
-    mark             their sessions are to end, and are not to be kept
+    mark             their sessions are to end, and are not to be kept; nor is one that begins now (`mark_unless_known`)
     delete_sessions  those that are over, with all that was said and called in them
     forget           all else that names them; again after their last session, which may have used something until then
 
@@ -11,13 +11,16 @@ deadline at the latest; whoever looks next deletes them.
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Executable,
     Select,
+    Text,
     and_,
     case,
+    cast,
     delete,
     exists,
     func,
@@ -31,6 +34,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from ringback.jobs import JobState
+from ringback.statements.access import secret_credential
 from ringback.statements.clock import now
 from ringback.statements.ending import ERASED
 from ringback.statements.retention import with_all_in_them
@@ -64,6 +68,20 @@ def mark(tenant: str, user: str) -> ReturningUpdate[Any]:
             resume_hash=case((waits, null()), else_=sessions.c.resume_hash),
         )
         .returning(sessions.c.id, sessions.c.state, sessions.c.gateway_id)
+    )
+
+
+def mark_unless_known(session_id: UUID) -> ReturningUpdate[Any]:
+    """A session that began while its user was erased is not to be kept, either. 0 rows: its key or secret is there."""
+    kind = func.split_part(sessions.c.credential, ":", 1)
+    keys = select(literal("key:") + cast(api_keys.c.id, Text)).where(api_keys.c.tenant == sessions.c.tenant)
+    secrets = select(secret_credential()).where(client_secrets.c.tenant == sessions.c.tenant)
+    return (
+        update(sessions)
+        .where(sessions.c.id == session_id, kind.in_(("key", "secret")))
+        .where(sessions.c.credential.not_in(keys), sessions.c.credential.not_in(secrets))
+        .values(end_wanted=ERASED)
+        .returning(sessions.c.id)
     )
 
 

@@ -203,7 +203,7 @@ async def test_a_sign_out_is_about_one_user_of_ones_own_tenant(api: Api) -> None
     assert await wanted(api) == {mine: "revoked", bobs: None, foreign: None}
 
 
-@pytest.mark.parametrize("user", ["%00", "a%0Ab", "x" * 201])
+@pytest.mark.parametrize("user", ["%00", "a%09b", "x" * 201])
 async def test_a_name_that_nobody_can_have_is_refused(api: Api, user: str) -> None:
     answer = await api.ask("POST", f"/users/{user}/sign-out", await api.key("admin"))
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "user")
