@@ -16,10 +16,10 @@ from uuid import uuid4
 from sqlalchemy import delete, insert, text
 
 from cli.embedded import embedded_servers
+from gateway.account import Account
 from gateway.callers import Caller
 from gateway.conversation.actions import RecordUsage
 from gateway.pricing import price_table
-from gateway.account import Account
 from gateway.purse import Purse
 from gateway.store import Store, open_engine
 from ringback.agents import Agent
