@@ -70,12 +70,12 @@ class Intake:
             said = policy.read(frame, self._allowed)
             if isinstance(said, policy.Refusal):
                 await self._refuse(said)
-                await self._keep_pace(0)
+                await self._keep_pace(0, len(frame))
                 continue
             if said.left_out and self._allowed.refuses_fields:
                 await self._refuse(policy.about_left_out(said.left_out, said.event.get("event_id")))
             await self._pass_on(said, len(frame) + FRAME_CHARS)
-            await self._keep_pace(said.audio_bytes)
+            await self._keep_pace(said.audio_bytes, len(frame) - _in_base64(said.audio_bytes))
 
     async def _pass_on(self, frame: policy.ClientFrame, chars: int) -> None:
         if self.is_open.is_set():
@@ -86,8 +86,8 @@ class Intake:
         if self._held_chars > HELD_CHARS:
             await self.is_open.wait()
 
-    async def _keep_pace(self, audio_bytes: int) -> None:
-        pause = self._pace.took(audio_bytes, time.monotonic())
+    async def _keep_pace(self, audio_bytes: int, chars: int) -> None:
+        pause = self._pace.took(audio_bytes, time.monotonic(), max(0, chars))
         if isinstance(pause, TooFast):
             raise Over.because("too_fast")
         if pause:  # its own connection holds it back meanwhile
@@ -101,3 +101,8 @@ class Intake:
             self._refused.popleft()
         if len(self._refused) > self._allowed.refusals_per_minute:
             raise Over.because("too_many_refusals")
+
+
+def _in_base64(audio_bytes: int) -> int:
+    """What so much audio takes up in a frame, at least."""
+    return audio_bytes * 4 // 3

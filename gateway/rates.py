@@ -1,6 +1,6 @@
-"""How fast one client may talk: frames, and seconds of audio. Pure: whoever reads from the client waits as it says.
+"""How fast one client may talk: frames, seconds of audio, and text. Pure: whoever reads from it waits as this says.
 
-Two buckets leak at the policy's rates. A client that overflows one is slowed down: nothing is dropped, it is just read
+Three buckets leak at the policy's rates. A client that overflows one is slowed down: nothing is dropped, it is read
 later, and its own connection holds it back. One that has to be slowed down for too long without a break is no client.
 """
 
@@ -45,6 +45,7 @@ class Pace:
     def __init__(self, policy: ClientPolicy, now: float) -> None:
         self._frames = _Bucket(policy.messages_per_second, policy.messages_burst, at=now)
         self._audio = _Bucket(policy.audio_rate, policy.audio_burst_seconds, at=now)
+        self._text = _Bucket(policy.text_rate, policy.text_burst, at=now)
         self._throttled_seconds = policy.throttled_seconds
         self._throttled_since: float | None = None
         self._bytes_per_second = BYTES_PER_SECOND["audio/pcm"]
@@ -58,19 +59,23 @@ class Pace:
         if isinstance(name, str):
             self._bytes_per_second = BYTES_PER_SECOND.get(name, self._bytes_per_second)
 
-    def took(self, audio_bytes: int, now: float) -> float | TooFast:
-        """One frame was read, with so many bytes of audio in it: how long to wait before the next.
+    def took(self, audio_bytes: int, now: float, chars: int = 0) -> float | TooFast:
+        """One frame was read, with so many bytes of audio and characters beside it: how long to wait before the next.
 
         Seconds, 0.0 for a client that keeps its pace; TooFast where it has been told to wait for too long, or would be.
         """
-        for_frames = self._frames.take(1.0, now)
-        for_audio = self._audio.take(audio_bytes / self._bytes_per_second, now) if audio_bytes else 0.0
-        wait = max(for_frames, for_audio)
+        waits = {
+            "audio": self._audio.take(audio_bytes / self._bytes_per_second, now) if audio_bytes else 0.0,
+            "messages": self._frames.take(1.0, now),
+            "text": self._text.take(chars, now),
+        }
+        what = max(waits, key=waits.__getitem__)
+        wait = waits[what]
         if not wait:
             self._throttled_since = None
             return 0.0
         if self._throttled_since is None:
             self._throttled_since = now
         if now + wait - self._throttled_since > self._throttled_seconds:
-            return TooFast("audio" if for_audio >= for_frames else "messages")
+            return TooFast(what)
         return wait

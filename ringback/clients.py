@@ -76,6 +76,10 @@ class ClientPolicy(BaseModel):
     """Seconds of audio in a second, on average; above it the client is slowed down."""
     audio_burst_seconds: float = Field(default=30.0, ge=1, le=600)
     """Of audio at once: one frame of the largest size."""
+    text_rate: float = Field(default=262_144.0, ge=1_024, le=16_777_216)
+    """Characters of everything but audio in a second, on average: a picture each, and all of it is written down."""
+    text_burst: int = Field(default=8_388_608, ge=65_536, le=134_217_728)
+    """Of these at once: four frames of the largest size."""
     throttled_seconds: float = Field(default=15.0, ge=0, le=600)
     """For how long a client may be slowed down without a break; then it is hung up on (4029)."""
     refusals_per_minute: int = Field(default=10, ge=1, le=10_000)
@@ -103,6 +107,8 @@ TRUSTED = ClientPolicy(
     sees_errors=True,
     messages_per_second=400.0,
     messages_burst=1_500,
+    text_rate=1_048_576.0,
+    text_burst=33_554_432,
     refusals_per_minute=60,
 )
 

@@ -19,9 +19,11 @@ from ringback.statements.items import Message
 MAX_TEXT_CHARS = 16_000
 """Of one message: longer ones are pasted documents, and a rebuilt conversation must fit its window."""
 MAX_IMAGE_CHARS = 262_144
-"""Of one image's data URI; a larger one is remembered as having been there."""
+"""Of the data URIs of one message; an image beyond that is remembered as having been there."""
 MAX_MESSAGES = 2_000
 """Kept in memory: an hour of talk has some hundreds."""
+MAX_CHARS = 4 * 1_048_576
+"""Of all of them, pictures included: what a rebuilt conversation is told is far less."""
 BYTES_PER_MS = {"audio/pcm": 48.0, "audio/pcmu": 8.0, "audio/pcma": 8.0}
 """PCM16 at 24 kHz; G.711."""
 NOT_TRANSCRIBED = "(The user said something here that was not transcribed.)"
@@ -44,6 +46,7 @@ class _Said:
     sounded_ms: float = 0.0
     is_cut: bool = False
     """The user has heard no more of it, whatever the server still says."""
+    chars: int = 0
 
     def message(self) -> Message:
         parts = self.parts or ([{"type": "output_text", "text": self.words}] if self.words else [])
@@ -55,7 +58,11 @@ class ItemLog:
 
     def __init__(self, messages: Iterable[Message] = (), places: Iterable[tuple[str, int]] = ()) -> None:
         """`messages` were said in earlier epochs; `places` are the calls' item ids and positions."""
-        self._said = {m.item_id: _Said(m.position, m.item_id, m.role, m.content, is_cut=True) for m in messages}
+        said = sorted(messages, key=lambda message: message.position)
+        self._said = {m.item_id: _Said(m.position, m.item_id, m.role, m.content, is_cut=True) for m in said}
+        self._chars = 0
+        for each in list(self._said.values()):
+            self._weigh(each)
         self._calls = dict(places)
         taken = [said.position for said in self._said.values()] + list(self._calls.values())
         self._next = max(taken, default=0) + 1
@@ -122,13 +129,14 @@ class ItemLog:
         said = self._said.get(item_id)
         if said is None:
             said = self._said[item_id] = _Said(self._take_position(), item_id, role)
-            self._forget_oldest()
+            self._weigh(said)
         if said.is_cut:
             return []
         parts = _parts(item.get("content") or [])
         if not parts or parts == said.parts:
             return []
         said.parts, said.words = parts, ""
+        self._weigh(said)
         return [said.message()]
 
     def _words(self, item_id: str, delta: object) -> None:
@@ -157,21 +165,27 @@ class ItemLog:
         self._next += 1
         return self._next - 1
 
-    def _forget_oldest(self) -> None:
-        if len(self._said) > MAX_MESSAGES:
-            del self._said[next(iter(self._said))]
+    def _weigh(self, said: _Said) -> None:
+        """It is of another length now: the oldest are forgotten where that is too much. The rows have them."""
+        before, said.chars = said.chars, sum(len(str(value)) for part in said.parts for value in part.values())
+        self._chars += said.chars - before
+        while len(self._said) > 1 and (self._chars > MAX_CHARS or len(self._said) > MAX_MESSAGES):
+            self._chars -= self._said.pop(next(iter(self._said))).chars
 
 
 def _parts(content: list[Any]) -> list[dict[str, Any]]:
     """The parts of an item in one shape. Speech without words yet has an empty text."""
     parts: list[dict[str, Any]] = []
+    room, room_for_images = MAX_TEXT_CHARS, MAX_IMAGE_CHARS
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         words = part.get("transcript") or part.get("text") or "" if kind else ""
-        text = _storable(words) if isinstance(words, str) else ""
+        text = _storable(words)[:room] if isinstance(words, str) else ""
+        room -= len(text)
         if kind == "input_image":
             url = part.get("image_url")
-            fits = isinstance(url, str) and len(url) <= MAX_IMAGE_CHARS
+            fits = isinstance(url, str) and len(url) <= room_for_images
+            room_for_images -= len(url) if fits else 0
             parts.append({"type": kind, "image_url": url} if fits else {"type": "input_text", "text": IMAGE_LEFT_OUT})
         elif kind == "input_audio" or (kind == "input_text" and text):
             parts.append({"type": kind, "text": text})

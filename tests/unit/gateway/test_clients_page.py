@@ -45,7 +45,9 @@ def table(head: str) -> list[list[str]]:
 def as_told(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,g}" if isinstance(value, int | float) else str(value)
+    if isinstance(value, int | float):
+        return f"{int(value):,}" if value == int(value) else f"{value:,g}"
+    return str(value)
 
 
 def test_every_setting_stands_there_with_what_the_presets_say() -> None:

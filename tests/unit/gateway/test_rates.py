@@ -40,6 +40,13 @@ def test_what_was_recorded_before_comes_in_at_once() -> None:
     assert talk(Pace(BROWSER, 0.0), 30, speed=1_000) == 0.0
 
 
+def test_what_is_typed_and_shown_has_a_pace_of_its_own() -> None:
+    pace = Pace(BROWSER, 0.0)
+    assert {pace.took(0, 0.0, 2_097_152) for _ in range(4)} == {0.0}
+    assert pace.took(0, 0.0, 262_144) == pytest.approx(1.0)
+    assert pace.took(0, 1.0, 2 * 2_097_152) == TooFast("text")
+
+
 def test_what_exceeds_the_burst_is_slowed_down() -> None:
     # 30 s come for nothing, 15 more at 1.5 seconds in a second.
     assert talk(Pace(BROWSER, 0.0), 45, speed=1_000) == pytest.approx(10, abs=0.2)

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from gateway.conversation.log import MAX_IMAGE_CHARS, MAX_MESSAGES, ItemLog
+from gateway.conversation.log import (
+    IMAGE_LEFT_OUT,
+    MAX_CHARS,
+    MAX_IMAGE_CHARS,
+    MAX_MESSAGES,
+    MAX_TEXT_CHARS,
+    ItemLog,
+)
 from ringback.statements.items import Message
 
 Event = dict[str, Any]
@@ -106,6 +113,27 @@ def test_a_picture_that_is_too_large_is_remembered_as_one() -> None:
     (message,) = log.hear(shown("u1", small, large))
     assert message.content[0] == small
     assert "picture" in message.content[1]["text"]
+
+
+def test_the_pictures_of_a_message_have_a_bound_together_and_so_have_its_words() -> None:
+    picture = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * (MAX_IMAGE_CHARS // 2)}
+    (message,) = ItemLog().hear(shown("u1", picture, picture, *[typed("a" * MAX_TEXT_CHARS)] * 3))
+    assert [part["type"] for part in message.content] == ["input_image", "input_text", "input_text"]
+    assert sum(len(part.get("text", "")) for part in message.content) == MAX_TEXT_CHARS + len(IMAGE_LEFT_OUT)
+
+
+def test_the_oldest_are_forgotten_where_all_together_are_too_long() -> None:
+    log = ItemLog()
+    picture = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 200_000}
+    for number in range(200):
+        log.hear(shown(f"u{number}", picture))
+    kept = list(log._said.values())
+    assert 200_000 * len(kept) <= MAX_CHARS
+    assert kept[-1].item_id == "u199"
+    again = ItemLog(message.message() for message in reversed(kept))  # the rows come newest first
+    log.hear(shown("u200", picture))
+    again.hear(shown("u200", picture))
+    assert list(again._said) == list(log._said)
 
 
 def test_the_log_has_a_bound() -> None:
