@@ -60,7 +60,7 @@ class Account:
         nothing is left has been told as much, and has answered nothing.
         """
         used = self._last.told if self._is_spent else self._last
-        lost = {response_id: begun for response_id, begun in self._open.items() if begun != epoch}
+        lost = {response_id: begun for response_id, begun in self._open.items() if epoch is None or begun < epoch}
         for response_id, begun in lost.items():
             del self._open[response_id]
             self._purse.owe(self._purse.debt(self._session_id, response_id, begun, "unheard", used, self._model))

@@ -131,8 +131,8 @@ class Reception:
         if row.old_gateway_id not in (None, gateway_id):  # so that it lets go at once, and not at its next look
             await self.line.dispatch.bell.ring(row.old_gateway_id, row.id)
         agent = self.agents.get(row.agent)
-        if agent is None:
-            log.error("session %s cannot be resumed: there is no agent %s any more", row.id, row.agent)
+        if agent is None or not agent.serves(caller.tenant):
+            log.error("session %s cannot be resumed: there is no agent %s for it any more", row.id, row.agent)
             self.presence.leave(row.id, place)
             await self.line.store.count(sessions.detach(row.id, gateway_id, row.epoch))
             return None

@@ -107,6 +107,23 @@ def test_a_response_that_completed_and_tells_no_usage_is_not_for_nothing(databas
     tell(database, story)
 
 
+def test_a_late_word_of_an_earlier_epoch_takes_nothing_for_lost(database: str) -> None:
+    async def story(world: World) -> None:
+        account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)
+        await account.check(2, "resp_2")
+        await account.check(1, "resp_1")
+        await account.record(2, RecordUsage("resp_2", TOLD, "completed"))
+        account.leave(2)
+        await world.purse.close()
+        rows = await world.store.rows(select(responses).order_by(responses.c.response_id))
+        assert [(row.response_id, row.epoch, row.status) for row in rows] == [
+            ("resp_1", 1, "unheard"),
+            ("resp_2", 2, "completed"),
+        ]
+
+    tell(database, story)
+
+
 def test_the_first_response_is_not_for_nothing_when_its_client_hangs_up(database: str) -> None:
     async def story(world: World) -> None:
         account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)

@@ -73,6 +73,12 @@ def test_what_another_client_has_set_holds_as_far_as_this_one_may_set_it(
     assert rows.session_row().policy == ("trusted" if TRUSTED in scopes else "browser")
 
 
+def test_an_agent_that_is_not_the_tenants_any_more_is_not_come_back_to(rows: Rows, database: str) -> None:
+    others = Agent(name="demo", instructions="Hi.", tenants=("acme",))
+    assert asyncio.run(resume(database, agents={"demo": others})) is None
+    assert rows.session_row().state == "detached"
+
+
 def test_an_unknown_token_is_refused_by_a_gateway_that_lives(rows: Rows, database: str) -> None:
     assert asyncio.run(resume(database, "rb_resume_unheard_of")) is None
 
