@@ -13,7 +13,7 @@ from ringback.statements import sweeps
 from ringback.sweeping import BACK, FORGET_EVERY, MARKER, Ask, Publish, Ring, Run, Step, Sweeping, Tell
 
 SIGNS = {
-    "let go": "SET state=CASE WHEN (sessions.resume_seconds IS NULL)",
+    "let go": "SET state=CASE WHEN (sessions.resume_seconds IS NULL",
     "lose workers": "UPDATE processes SET ended_at",
     "take back": "rescues=",
     "time out": "jobs.deadline_at <",
