@@ -21,7 +21,13 @@ THE_PURSE = [
     gone("places: one that is there already is open", T_PLACES, PLACES, " | was_open"),
     gone("usage: a response counts once", T_USAGE, USAGE, ".on_conflict_do_nothing()"),
     gone("usage: what cannot be written now is owed", T_USAGE, PURSE, "            self.owe(debt)\n"),
-    gone("usage: a response whose end nobody heard is paid for", T_USAGE, ACCOUNT, "if begun != epoch", "if False"),
+    gone(
+        "usage: a response whose end nobody heard is paid for",
+        T_USAGE,
+        ACCOUNT,
+        "if epoch is None or begun < epoch",
+        "if False",
+    ),
     gone(
         "usage: a tenant's own",
         T_CLI,
