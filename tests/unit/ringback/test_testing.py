@@ -210,7 +210,9 @@ def test_the_tool_is_told_who_asks() -> None:
     assert talk.outputs == ["ada, baker"]
 
 
-@pytest.mark.parametrize(("scopes", "read"), [(None, ["closed on monday"]), (["staff"], ["closed on monday"]), ([], [])])
+@pytest.mark.parametrize(
+    ("scopes", "read"), [(None, ["closed on monday"]), (["staff"], ["closed on monday"]), ([], [])]
+)
 def test_a_tool_that_asks_for_a_scope_is_there_for_those_who_hold_it(scopes: list[str] | None, read: list[str]) -> None:
     staff = tool(scopes=["staff"])(opening_hours.function)
     talk = converse("Open?", tools=[staff], calls={"opening_hours": {}}, scopes=scopes)
