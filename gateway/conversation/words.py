@@ -135,7 +135,9 @@ def _state(running: Running, now: float) -> str:
         left = running.queue_seconds - running.age(now)
         about = max(SOON_SECONDS, SOON_SECONDS * round(left / SOON_SECONDS))
         return f"Everybody who could do {running.name} is busy, so it will take about {about} seconds to begin: say so."
-    progress = f"; it reports: {running.progress}" if running.progress else ""
+    # Words of strangers are no part of instructions.
+    reports = running.progress and not running.manners.is_untrusted
+    progress = f"; it reports: {running.progress}" if reports else ""
     return f"{running.name} has been running for {round(running.age(now))} seconds{progress}."
 
 
