@@ -28,7 +28,7 @@ def sign_out(user: User, tenant: Tenant = "default") -> None:
     with writing() as write:
         write(access.sign_out(owner, who))
         secrets = len(write(access.void_secrets(owner, who)))
-        over = end(write, ending.sessions_of_user(who, owner), ending.REVOKED)
+        over = end(write, ending.sessions_of_signed_out(who, owner), ending.REVOKED)
         keys = len(write(access.keys_of(owner, who)))
     void = "1 client secret is" if secrets == 1 else f"{secrets} client secrets are"
     typer.echo(f"{who} is signed out: {how_many(over)}, {void} void.")

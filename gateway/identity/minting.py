@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.callers import REALTIME, SCOPES, SECRETS, UNKNOWABLE, Caller, Read
+from gateway.callers import NOT_KNOWN, REALTIME, SCOPES, SECRETS, UNKNOWABLE, Caller, Callers, Read
 from gateway.cancelling import ControlRoute
 from gateway.history import ErrorAnswer
 from gateway.identity.claims import checked
@@ -118,13 +118,16 @@ def mint_router(read: Read, find_agent: FindAgent, limit: int) -> APIRouter:
 
     @router.post("/realtime/client_secrets")
     async def create_client_secret(
-        asked: SecretRequest, who: Annotated[Caller, Depends(needs(SECRETS))]
+        asked: SecretRequest, who: Annotated[Caller, Depends(needs(SECRETS))], request: Request
     ) -> SecretAnswer:
         """A token for one conversation of one user, to be handed to a browser; it is shown once."""
         agent = _agent(asked, who, find_agent)
         claims = _claims(asked.ringback, who)
         value = new(Kind.SECRET)
         expires_at = await _keep(read, value, asked, who, agent, claims, limit)
+        callers: Callers = request.app.state.callers
+        if not await callers.is_still_good(who):  # whoever was signed out meanwhile is not told what was made
+            raise refused(401, "invalid_api_key", NOT_KNOWN)
         return _answer(value, expires_at, asked, who, agent)
 
     return router
@@ -165,7 +168,7 @@ async def _keep(
         digest(value),
         tenant=who.tenant,
         user=asked.ringback.user or who.user,
-        minted_by=who.credential,
+        minted_by=access.person(who.user) if kind == "jwt" else who.credential,
         key_id=UUID(rest) if kind == "key" else None,
         agent=agent.name,
         claims=dict(claims),

@@ -129,7 +129,7 @@ async def sign_user_out(run: Run, user: str, tenant: str) -> SignedOut:
     """First what they came in with, then what they began: nothing slips in between."""
     (row,) = await run(access.sign_out(tenant, user))
     secrets = await run(access.void_secrets(tenant, user))
-    over = await end(run, ending.sessions_of_user(user, tenant), ending.REVOKED)
+    over = await end(run, ending.sessions_of_signed_out(user, tenant), ending.REVOKED)
     keys = await run(access.keys_of(tenant, user))
     return SignedOut(user=user, before=row.before, secrets=len(secrets), keys=len(keys), **over.model_dump())
 

@@ -85,7 +85,7 @@ def mint_secret(
     """A client secret; returns `expires_at`, in seconds since 1970.
 
     Args:
-        minted_by: the credential of whoever asks for it, as `sessions.credential` has it.
+        minted_by: whoever asks for it: their credential as `sessions.credential` has it, or the `person`.
         key_id: the API key that it was made with; revoked together.
         limit: of secrets of the tenant that are good at once. 0 rows: they are that many.
     """
@@ -112,6 +112,18 @@ def mint_secret(
         insert(client_secrets)
         .from_select(list(columns), select(*columns.values()).where(there_is_room))
         .returning(func.floor(func.extract("epoch", client_secrets.c.expires_at)).label("expires_at"))
+    )
+
+
+def person(user: str) -> str:
+    """How `client_secrets.minted_by` names somebody whom an identity provider vouches for: a sign-out is about them."""
+    return f"user:{user}"
+
+
+def minted_by(user: str, tenant: str) -> Select[Any]:
+    """The secrets that such a person has made, as `sessions.credential` names them."""
+    return select(secret_credential()).where(
+        client_secrets.c.tenant == tenant, client_secrets.c.minted_by == person(user)
     )
 
 
@@ -196,11 +208,11 @@ def sign_out(tenant: str, user: str) -> ReturningInsert[Any]:
 
 
 def void_secrets(tenant: str, user: str) -> ReturningUpdate[Any]:
-    """The user's secrets take up no room any more; after `sign_out` they open nothing anyway."""
+    """The user's secrets, and those that they made, take up no room any more; after `sign_out` they open nothing."""
     return (
         update(client_secrets)
-        .where(client_secrets.c.tenant == tenant, client_secrets.c.user_id == user, _secret_has_uses())
-        .where(client_secrets.c.revoked_at.is_(None))
+        .where(client_secrets.c.tenant == tenant, _secret_has_uses(), client_secrets.c.revoked_at.is_(None))
+        .where(or_(client_secrets.c.user_id == user, client_secrets.c.minted_by == person(user)))
         .values(revoked_at=now())
         .returning(client_secrets.c.id)
     )
@@ -228,14 +240,17 @@ def _secret_has_uses() -> ColumnElement[bool]:
 
 
 def _secret_is_not_void() -> ColumnElement[bool]:
-    """Neither revoked, nor its key, nor its user signed out since."""
+    """Neither revoked, nor its key, nor its user or the person who made it signed out since."""
     revoked = exists(
         select(api_keys.c.id).where(api_keys.c.id == client_secrets.c.key_id, api_keys.c.revoked_at.is_not(None))
     )
     since = exists(
         select(signed_out.c.before).where(
             signed_out.c.tenant == client_secrets.c.tenant,
-            signed_out.c.user_id == client_secrets.c.user_id,
+            or_(
+                signed_out.c.user_id == client_secrets.c.user_id,
+                literal("user:") + signed_out.c.user_id == client_secrets.c.minted_by,
+            ),
             signed_out.c.before >= client_secrets.c.created_at,
         )
     )

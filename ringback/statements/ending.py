@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import LIVE, CancelReason, JobState
+from ringback.statements import access
 from ringback.statements.access import secret_credential
 from ringback.statements.clock import now
 from ringback.statements.jobs import deliverable
@@ -30,6 +31,12 @@ def the_session(session_id: UUID, tenant: str) -> ColumnElement[bool]:
 def sessions_of_user(user: str, tenant: str) -> ColumnElement[bool]:
     """Every one of the user, whatever it was begun with."""
     return (sessions.c.user_id == user) & (sessions.c.tenant == tenant)
+
+
+def sessions_of_signed_out(user: str, tenant: str) -> ColumnElement[bool]:
+    """Every one of the user, and those that were begun with a client secret which they made."""
+    theirs = sessions.c.credential.in_(access.minted_by(user, tenant))
+    return or_(sessions_of_user(user, tenant), theirs & (sessions.c.tenant == tenant))
 
 
 def sessions_of_key(key_id: UUID) -> ColumnElement[bool]:

@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from ringback.jobs import JobState
-from ringback.statements.access import secret_credential
+from ringback.statements.access import person, secret_credential
 from ringback.statements.clock import now
 from ringback.statements.ending import ERASED
 from ringback.statements.retention import with_all_in_them
@@ -93,7 +93,10 @@ def delete_sessions(tenant: str, user: str) -> ReturningDelete[Any]:
 def forget(tenant: str, user: str) -> tuple[Executable, ...]:
     """Their keys, secrets and sign-outs, and their name beside what was used. Each returns a row for each that went."""
     keys = select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user)
-    minted = [client_secrets.c.minted_by == f"token:{user}", client_secrets.c.key_id.in_(keys.scalar_subquery())]
+    minted = [
+        client_secrets.c.minted_by.in_((f"token:{user}", person(user))),
+        client_secrets.c.key_id.in_(keys.scalar_subquery()),
+    ]
     of_keys = or_(client_secrets.c.user_id == user, *minted)
     return (
         delete(client_secrets).where(client_secrets.c.tenant == tenant, of_keys).returning(client_secrets.c.id),

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Executable, select
 
-from gateway.callers import Caller, Callers
+from gateway.callers import Caller, Callers, caller
 from gateway.erasing import erase_router
 from gateway.forgetting import Forgetting
 from gateway.identity.minting import mint_router
 from gateway.identity.revoking import revoke_router
+from gateway.identity.scopes import authenticated
+from gateway.identity.tokens import Kind, digest, new
 from gateway.store import Store, open_engine
 from ringback.agents import Agent
-from ringback.statements import erasure, sessions
+from ringback.statements import access, erasure, sessions
 from ringback.tables import sessions as sessions_table
 from tests.integration.toolbox.gate import Gate
 
@@ -120,3 +123,45 @@ async def test_a_session_that_begins_as_its_token_is_revoked_is_kept(gate: Gate,
     await gate.callers.forget(session)
     (row,) = await gate.store.rows(select(sessions_table.c.end_wanted).where(sessions_table.c.id == session))
     assert row.end_wanted is None
+
+
+async def test_who_is_signed_out_has_made_no_secret_that_is_good(gate: Gate, client: httpx.AsyncClient) -> None:
+    made = await minted(gate, "eve", for_user="mallory")
+    who = await gate.whose(made)
+    session, _ = await gate.begin(who)
+    assert (await client.post("/v1/users/eve/sign-out")).json()["sessions"] == 1
+    assert await gate.is_refused(made)
+    assert not await gate.callers.is_still_good(who)
+    (row,) = await gate.store.rows(select(sessions_table.c.end_wanted).where(sessions_table.c.id == session))
+    assert row.end_wanted == "revoked"
+    assert not await gate.is_refused(await minted(gate, "eve", for_user="mallory")), "signed in again"
+
+
+async def test_who_is_erased_has_made_no_secret_either(gate: Gate) -> None:
+    made = await minted(gate, "eve", for_user="mallory")
+    assert (await Forgetting(gate.store, None).erase("acme", "eve")).secrets == 1
+    assert await gate.is_refused(made)
+
+
+async def test_who_is_signed_out_while_they_make_a_secret_is_not_told_it(gate: Gate) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=5)
+    eve = caller("eve", "acme", {"secrets"}, {}, credential="jwt:1", issued_at=before)
+    app = FastAPI()
+    app.state.callers = gate.callers
+    app.include_router(mint_router(gate.store.rows, lambda agent, model: TALK, 10))
+    app.dependency_overrides[authenticated] = lambda: eve  # as the request began she was somebody
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        assert (await client.post("/v1/realtime/client_secrets", json={})).status_code == 200
+        await gate.store.rows(access.sign_out("acme", "eve"))
+        assert (await client.post("/v1/realtime/client_secrets", json={})).status_code == 401
+
+
+async def minted(gate: Gate, by: str, for_user: str) -> str:
+    """A secret that somebody has made whom an identity provider vouches for."""
+    secret = new(Kind.SECRET)
+    statement = access.mint_secret(
+        uuid4(), digest(secret), tenant="acme", user=for_user, minted_by=access.person(by), key_id=None, agent="demo",
+        claims={}, uses=9, seconds_valid=600, limit=10,
+    )  # fmt: skip
+    assert await gate.store.rows(statement)
+    return secret

@@ -79,7 +79,7 @@ WHOSE_DATA = [
         "erasure: secrets that were made with the user's token",
         T_ERASURE,
         ERASURE,
-        'client_secrets.c.minted_by == f"token:{user}", ',
+        'client_secrets.c.minted_by.in_((f"token:{user}", person(user))),',
     ),
     gone(
         "erasure: nobody comes back to it",
