@@ -171,10 +171,12 @@ def test_a_session_whose_gateway_is_slow_goes_when_it_has_ended(
     assert traces(rows.connection) == []
 
 
-def test_a_session_that_is_erased_can_not_be_come_back_to(rows: Rows, database: str) -> None:
+@pytest.mark.parametrize("waits", [True, False], ids=["detached", "still held"])
+def test_a_session_that_is_erased_can_not_be_come_back_to(rows: Rows, waits: bool) -> None:
     session = live(rows, USER)
     (row,) = rows.run(select(sessions_table.c.resume_hash).where(sessions_table.c.id == session))
-    rows.count(sessions.detach(session, "gw", 1))
+    if waits:
+        rows.count(sessions.detach(session, "gw", 1))
     rows.run(erasure.mark("default", USER))
     assert rows.run(sessions.resume(row.resume_hash, b"new", user_id=USER, gateway_id="gw2")) == []
 
