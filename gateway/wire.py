@@ -35,10 +35,10 @@ IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST = 5.0, 100.0
 """Of those that say nothing: pings, pongs, empty ones. A client that is alive sends a few a minute."""
 MAX_FRAGMENTS = 256
 """Of one message: browsers send none, and libraries cut at some kilobytes."""
-MAX_AT_THE_DOOR = 500
-"""WebSockets that ask to be let in at once: all clients of a gateway that is gone come back within a second. One more
-is told to come later before it costs anything: who talks already must not wait for a crowd."""
-LATER_SECONDS = 5
+MAX_AT_THE_DOOR = 150
+"""WebSockets that ask to be let in at once, which is about a second's work. One more is told to come later before it
+costs anything: who talks already, and the gateway's own lease of 3 s, must not wait for a crowd."""
+LATER_SECONDS = 1
 TOO_FAST = 4029
 TOO_LARGE_A_MESSAGE = 1009
 

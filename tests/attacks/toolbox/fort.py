@@ -120,9 +120,9 @@ class Fort:
         """The function `wait` may return."""
         (self.folder / f"go-{name}").touch()
 
-    def logs(self) -> str:
-        """What every process has written so far."""
-        found = sorted(self.line.logs.glob("*.log"))
+    def logs(self, name: str = "*") -> str:
+        """What every process, or this one, has written so far."""
+        found = sorted(self.line.logs.glob(f"{name}.log"))
         return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in found)
 
     def rows(self) -> str:
