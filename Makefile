@@ -60,7 +60,7 @@ laws: $(DEV) ## The architecture as tests: imports, sizes, names, what the docs 
 
 ##### Test it
 
-.PHONY: test unit integration guarantees chaos conformance browser mutants fuzz
+.PHONY: test unit integration guarantees attacks chaos conformance browser mutants fuzz
 test: $(DEV) ## The whole suite: the fast tiers side by side, then the long tier
 	@$(PYTEST) -m "not long" -n $(JOBS) $(ARGS)
 	@$(PYTEST) -m "long" $(ARGS)
@@ -76,6 +76,9 @@ mutants: $(DEV) ## Each guard taken away in turn: which test notices (ten minute
 
 guarantees: $(DEV) ## Real processes, killed and paused, against docs/guarantees.md
 	@$(PYTEST) tests/guarantees $(ARGS)
+
+attacks: $(DEV) ## What strangers try, against real processes (docs/security.md)
+	@$(PYTEST) tests/attacks $(ARGS)
 
 chaos: $(DEV) ## Random faults and a checker, at any length: make chaos SECONDS=120 SEED=7
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
