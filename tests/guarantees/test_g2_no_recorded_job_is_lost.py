@@ -83,7 +83,7 @@ async def test_redis_that_forgets_everything_costs_a_little_time_and_no_call(bak
         await caller.ask("Where is my order A-1042?")
         await caller.hear_kind("ringback.job")
         with redis.Redis.from_url(redis_db) as client:
-            eventually(lambda: client.llen("slow"), "the message is in its queue")
+            eventually(lambda: client.llen("ringback:slow"), "the message is in its queue")
             client.flushdb()
         bakery.let_go()
         await asyncio.to_thread(bakery.line.processes.restart, "worker")
