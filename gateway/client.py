@@ -41,7 +41,7 @@ class Client:
         try:
             await self._socket.accept(subprotocol)
         except (WebSocketDisconnect, RuntimeError, OSError):
-            raise ClientGone("client_closed_1006") from None
+            raise ClientGone("client_not_there") from None
 
     async def receive(self) -> str | bytes:
         """The next frame, as it came; raises ClientGone when there will be none."""

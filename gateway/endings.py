@@ -31,8 +31,8 @@ ENDED = {
 }
 """Ends that the server decides, each with its close code: there is nothing to come back to."""
 
-FINAL = frozenset({"client_closed_1000", "client_closed_1005", "upstream_refused", *ENDED})
-"""Ends after which there is nothing to come back to."""
+FINAL = frozenset({"client_closed_1000", "client_closed_1005", "client_not_there", "upstream_refused", *ENDED})
+"""Ends after which there is nothing to come back to. A client that went before the upgrade has no token to do so."""
 
 # Close reasons that a client is told about in words; every other end is its own doing.
 SENTENCES = {
