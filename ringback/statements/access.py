@@ -92,6 +92,7 @@ def mint_secret(
     good = (
         select(literal(1))
         .where(client_secrets.c.tenant == tenant, _secret_has_uses(), client_secrets.c.revoked_at.is_(None))
+        .where(client_secrets.c.expires_at > func.statement_timestamp())  # an index is searched for this one
         .limit(limit)
         .subquery()
     )
