@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutation.at_the_door import AT_THE_DOOR
 from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
 from tests.mutation.strangers import STRANGERS
@@ -282,6 +283,7 @@ MUTANTS = [
     ),
     *JOINED_AND_LATE,
     *STRANGERS,
+    *AT_THE_DOOR,
     *WHAT_CLIENTS_SAY,
     *THE_PURSE,
     *WHOSE_DATA,

@@ -1,0 +1,30 @@
+"""Guards of the gateway's connections, each taken away in turn: how many come in, and where the key goes."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import gone
+
+WIRE, RECEPTION, UPSTREAM = "gateway/wire.py", "gateway/reception.py", "gateway/upstream.py"
+T_WIRE, T_CROWD = "tests/unit/gateway/test_wire.py", "tests/attacks/test_a21_to_a26_too_much_of_everything.py"
+T_KEY = "tests/guarantees/test_g9_the_key_never_leaves_the_server.py"
+
+AT_THE_DOOR = [
+    gone("the wire: a request's time is not a WebSocket's", T_WIRE, WIRE, "if self._is_upgraded:", "if False:"),
+    gone(
+        "the wire: a crowd waits outside",
+        T_WIRE,
+        WIRE,
+        "if len(WireSocket.at_the_door) >= MAX_AT_THE_DOOR:",
+        "if False:",
+    ),
+    gone(
+        "the wire: whoever was let in stands at no door",
+        T_WIRE,
+        WIRE,
+        "at_the_door.discard(self)",
+        "at_the_door",
+        "def start_keepalive",
+    ),
+    gone("places: counted as they are taken", T_CROWD, RECEPTION, "reason = self.why_not()", "reason = None"),
+    gone("the key: follows no redirect", T_KEY, UPSTREAM, "await _Connect(", "await connect("),
+]
