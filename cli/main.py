@@ -177,6 +177,8 @@ def main() -> None:
         raise SystemExit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except ConfigurationError as problem:
         _fail(2, str(problem))
+    except typer.Abort:
+        _fail(1, "nothing was done, as nobody said yes")
     except TyperException as problem:
         context = getattr(problem, "ctx", None)
         command = context.command_path if context else "ringback"

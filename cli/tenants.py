@@ -103,15 +103,17 @@ def _allowances(given: dict[str, str]) -> dict[str, Any]:
     """The limits as `tenants.allowances` has them; what is none ends the command."""
     from pydantic import ValidationError
 
-    from ringback.allowances import Allowances
+    from ringback.allowances import MOST_DOLLARS, MOST_SESSIONS, MOST_TOKENS, Allowances
 
     limits = {key: None if value == UNLIMITED else value for key, value in given.items()}
     try:
         return Allowances.model_validate(limits).model_dump(mode="json", exclude_unset=True)
     except ValidationError as problem:
         key = str(problem.errors()[0]["loc"][0])
-        kind = "an amount such as 2.50" if key.startswith("cost") else "a whole number"
-        refuse(f"--{key.replace('_', '-')} must be {kind}, none or default, not {given[key]!r}.")
+        what = key.partition("_")[0]
+        most = {"sessions": MOST_SESSIONS, "tokens": MOST_TOKENS, "cost": MOST_DOLLARS}[what]
+        kind = "an amount such as 2.50" if what == "cost" else "a whole number"
+        refuse(f"--{key.replace('_', '-')} must be {kind}, at most {most:,}, or none, or default, not {given[key]!r}.")
 
 
 def _days(text: str) -> int | None:

@@ -41,6 +41,7 @@ def create_token(
     """
     from uuid import uuid4
 
+    from gateway.callers import SCOPES
     from gateway.identity.tokens import Kind, digest, new
     from ringback.statements import access
 
@@ -61,6 +62,8 @@ def create_token(
         (row,) = write(statement)
     typer.echo(key)
     typer.echo(f"The key {row.id} of {name} may: {', '.join(sorted(granted))}. It is not shown again.", err=True)
+    if words := sorted(granted.difference(SCOPES)):
+        typer.echo(f"The gateway has no scope {', '.join(words)}: that is for tools that ask for it.", err=True)
 
 
 @app.command("list")
@@ -103,7 +106,7 @@ def revoke_token(
 def static_token(user: Annotated[str, typer.Argument(help="Who it is for; the name stands in the history.")]) -> None:
     """Make a token for the settings, without a database. Put what it prints into RINGBACK_TOKENS."""
     if not user or set(user) & set(":, "):
-        raise ConfigurationError("a user's name may not be empty or hold a colon, a comma or a space")
+        raise ConfigurationError(f"USER must hold no colon, comma or space, and not be empty, unlike {user!r}")
     typer.echo(f"{user}:rb_{secrets.token_urlsafe(24)}")
 
 

@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 from gateway.callers import SCOPES
 from gateway.identity.origins import origin
 from gateway.identity.pinned import ALGORITHMS, is_safe_source
-from ringback.allowances import Allowances
+from ringback.allowances import Allowances, Dollars, Sessions, Tokens
 from ringback.settings import Stores
 
 SIMULATOR_URL = "ws://127.0.0.1:8090/v1/realtime"
@@ -97,17 +97,17 @@ class GatewaySettings(Stores):
     database_pool: int = Field(10, ge=1, le=200, alias="RINGBACK_DATABASE_POOL")
     """Connections of this process: a statement takes a millisecond, so ten carry thousands a second."""
 
-    sessions_per_user: int | None = Field(100, ge=0, alias="RINGBACK_SESSIONS_PER_USER")
+    sessions_per_user: Sessions | None = Field(100, alias="RINGBACK_SESSIONS_PER_USER")
     """Of one user at once, over all gateways, unless their tenant has a limit of its own: no person talks to more."""
-    sessions_per_tenant: int | None = Field(None, ge=0, alias="RINGBACK_SESSIONS_PER_TENANT")
+    sessions_per_tenant: Sessions | None = Field(None, alias="RINGBACK_SESSIONS_PER_TENANT")
     """Of one tenant at once, over all gateways: one tenant must not take every place."""
-    tokens_per_user_per_day: int | None = Field(None, ge=0, alias="RINGBACK_TOKENS_PER_USER_PER_DAY")
+    tokens_per_user_per_day: Tokens | None = Field(None, alias="RINGBACK_TOKENS_PER_USER_PER_DAY")
     """What one user's responses may use on one day of UTC, as the Realtime API counts."""
-    tokens_per_tenant_per_day: int | None = Field(None, ge=0, alias="RINGBACK_TOKENS_PER_TENANT_PER_DAY")
+    tokens_per_tenant_per_day: Tokens | None = Field(None, alias="RINGBACK_TOKENS_PER_TENANT_PER_DAY")
     """The same for all users of a tenant together."""
-    cost_per_user_per_day: float | None = Field(None, ge=0, alias="RINGBACK_COST_PER_USER_PER_DAY")
+    cost_per_user_per_day: Dollars | None = Field(None, alias="RINGBACK_COST_PER_USER_PER_DAY")
     """The same for one user in US dollars, by the price table."""
-    cost_per_tenant_per_day: float | None = Field(None, ge=0, alias="RINGBACK_COST_PER_TENANT_PER_DAY")
+    cost_per_tenant_per_day: Dollars | None = Field(None, alias="RINGBACK_COST_PER_TENANT_PER_DAY")
     """The same for all users of a tenant together, in US dollars."""
     prices: Path | None = Field(None, alias="RINGBACK_PRICES")
     """A price table of one's own (TOML), whose models go over those that are shipped (gateway/prices.toml)."""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ringback.allowances import MOST_DOLLARS, MOST_TOKENS
 from ringback.clients import ClientPolicy, Clients
 from ringback.errors import ConfigurationError
 
@@ -72,9 +73,9 @@ class Agent(BaseModel):
     """How long one session may last, over all its connections to the Realtime API."""
     max_idle_seconds: float = Field(default=600.0, ge=1, le=86_400)
     """For how long neither side may have said anything and nothing may have run: audio of silence is paid for, too."""
-    max_session_tokens: int | None = Field(default=None, ge=1)
+    max_session_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
     """What one session may use; None: as much as its user and tenant may. Checked as each response begins."""
-    max_session_cost: float | None = Field(default=None, gt=0)
+    max_session_cost: float | None = Field(default=None, gt=0, le=MOST_DOLLARS)
     """The same in US dollars, by the gateway's price table."""
     tenants: tuple[str, ...] = ("*",)
     """Whose clients may have this agent, and through it its tools; for everybody else it does not exist."""

@@ -5,7 +5,20 @@ What a tenant's own row (`tenants.allowances`) leaves out is what the gateways' 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
+
+MOST_SESSIONS = 1_000_000
+"""More than all gateways hold; Postgres compares it as an integer of 32 bits."""
+MOST_TOKENS = 1_000_000_000_000
+"""More than a day can use; Postgres adds them up as integers of 64 bits."""
+MOST_DOLLARS = 1_000_000_000
+"""The same for money, which is counted in millionths of a dollar. It leaves out infinity, which is no limit."""
+
+Sessions = Annotated[int, Field(ge=0, le=MOST_SESSIONS)]
+Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
+Dollars = Annotated[float, Field(ge=0, le=MOST_DOLLARS)]
 
 
 class Allowances(BaseModel):
@@ -13,13 +26,13 @@ class Allowances(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sessions: int | None = Field(default=None, ge=0)
+    sessions: Sessions | None = None
     """Sessions of the tenant at once."""
-    sessions_per_user: int | None = Field(default=None, ge=0)
-    tokens_per_day: int | None = Field(default=None, ge=0)
-    tokens_per_user_per_day: int | None = Field(default=None, ge=0)
-    cost_per_day: float | None = Field(default=None, ge=0)
-    cost_per_user_per_day: float | None = Field(default=None, ge=0)
+    sessions_per_user: Sessions | None = None
+    tokens_per_day: Tokens | None = None
+    tokens_per_user_per_day: Tokens | None = None
+    cost_per_day: Dollars | None = None
+    cost_per_user_per_day: Dollars | None = None
 
     def over(self, defaults: Allowances) -> Allowances:
         """These, and where they say nothing the defaults; a value that was set to null on purpose means no limit."""

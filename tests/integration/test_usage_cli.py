@@ -91,16 +91,19 @@ WRONG = (
     (["tenants", "set", "acme"], "Give at least one limit, such as --sessions-per-user 20."),
     (
         ["tenants", "set", "acme", "--sessions", "many"],
-        "--sessions must be a whole number, none or default, not 'many'.",
+        "--sessions must be a whole number, at most 1,000,000, or none, or default, not 'many'.",
     ),
-    (["tenants", "set", "acme", "--sessions", "-1"], "--sessions must be a whole number, none or default, not '-1'."),
+    (["tenants", "set", "acme", "--sessions", "-1"], "--sessions must be a whole number, at most 1,000,000, or none"),
+    (["tenants", "set", "acme", "--sessions-per-user", "3000000000"], "--sessions-per-user must be a whole number, at"),
+    (["tenants", "set", "acme", "--tokens-per-day", "9" * 20], "--tokens-per-day must be a whole number, at most 1,"),
+    (["tenants", "set", "acme", "--cost-per-day", "inf"], "--cost-per-day must be an amount such as 2.50, at most 1,"),
     (
         ["tenants", "set", "acme", "--cost-per-day", "5e"],
-        "--cost-per-day must be an amount such as 2.50, none or default",
+        "--cost-per-day must be an amount such as 2.50, at most 1,000,000,000, or none, or default",
     ),
     (
         ["tenants", "set", "acme", "--cost-per-day", "nan"],
-        "--cost-per-day must be an amount such as 2.50, none or default",
+        "--cost-per-day must be an amount such as 2.50, at most 1,000,000,000, or none, or default",
     ),
     (["tenants", "set", "acme", "--retention-days", "1.5"], "--retention-days must be a whole number up to 36500, or"),
     (["tenants", "show", "acme"], "The tenant 'acme' has no limits of its own: the gateways' settings hold for it."),

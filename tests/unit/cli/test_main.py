@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ COMMANDS = [
     "agents",
     "token",
     "users",
+    "tenants",
+    "usage",
+    "data-key",
 ]
 
 GOOD_SETTINGS = {
@@ -128,3 +132,11 @@ def test_a_token_is_ready_to_be_put_into_the_settings(
     user, _, token = capsys.readouterr().out.strip().partition(":")
     assert user == "alice"
     assert len(token) >= 32
+
+
+def test_nobody_is_erased_where_nobody_says_yes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", StringIO("n\n"))
+    assert run(monkeypatch, "users", "erase", "ada") == 1
+    assert capsys.readouterr().err == "ringback: nothing was done, as nobody said yes\n"
