@@ -218,6 +218,7 @@ class Reception:
     async def _leave(self, session: Session, over: Over) -> None:
         """The row's last word from here: over, or detached, for its client to resume."""
         session_id, gateway_id, store = session.beginning.session_id, self.line.gateway_id, self.line.store
+        session.beginning.place.is_recorded = False  # that its row is nobody's from now on is no news
         log.info("session %s ends here: %s", session_id, over.reason)
         try:
             may_resume = session.beginning.resume_token is not None and not over.is_final
