@@ -83,7 +83,7 @@ def test_each_command_explains_itself(
         (["worker", "--queues", ","], GOOD_SETTINGS, "--queues names no queue"),
         (["worker", "--concurrency", "0"], GOOD_SETTINGS, "--concurrency"),
         (["migrate"], {}, "DATABASE_URL is not set"),
-        (["token", "static", "a:b"], {}, "a user's name may not"),
+        (["token", "static", "a:b"], {}, "USER must hold no colon"),
         (["token", "static"], {}, "See `ringback token static --help`"),
         (["token", "create", "--user", "me"], {}, "DATABASE_URL is not set"),
         (["token", "create"], GOOD_SETTINGS, "See `ringback token create --help`"),
