@@ -175,7 +175,7 @@ class Epochs:
             beginning.tools,
             epoch=epoch,
             carried=carried,
-            wants=beginning.wants,
+            wants=beginning.asks,
             policy=beginning.policy,
             began_at=beginning.began_at,
             waits=self._line.queues.wait_seconds,

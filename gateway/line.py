@@ -85,6 +85,11 @@ class Beginning:
         """What its client may say and see."""
         return self.agent.policy(trusted=self.caller.is_trusted)
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """Of what the client asked for, what it may have."""
+        return self.wants.intersection(self.policy.asks)
+
     def may_have(self, tool: Announcement) -> bool:
         """True where the agent allows it, and whoever is talking holds what the tool asks for."""
         return self.agent.allows(tool.name) and self.caller.scopes.issuperset(tool.manners.scopes)

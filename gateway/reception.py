@@ -98,7 +98,7 @@ class Reception:
             agent=agent,
             target=target(self.line.settings, agent.model, caller.user),
             wants=wants,
-            resume_token=new_token() if "resume" in wants else None,
+            resume_token=new_token() if "resume" in wants & _may_ask(caller, agent) else None,
         )
 
     async def resume(self, caller: Caller, token: str, wants: frozenset[str]) -> Beginning | None:
@@ -231,6 +231,10 @@ class Reception:
         except (SQLAlchemyError, OSError) as problem:
             # The sweeper lets it go when this gateway's lease is gone.
             log.error("session %s: its end is not recorded (%s)", session_id, type(problem).__name__)
+
+
+def _may_ask(caller: Caller, agent: Agent) -> frozenset[str]:
+    return frozenset(agent.policy(trusted=caller.is_trusted).asks)
 
 
 def _not_taken(problem: UpstreamRefused) -> Over:

@@ -16,13 +16,12 @@ from gateway.identity.scopes import RETRY_SECONDS, authenticated
 from gateway.line import Beginning
 from gateway.purse import Denied
 from gateway.reception import Reception
+from ringback.clients import EXTRAS
 
 log = logging.getLogger(__name__)
 
 router = APIRouter()
 
-EXTRAS = frozenset({"", "approvals", "calls", "jobs", "results", "resume"})
-"""What a client may ask for beyond the Realtime API."""
 NOTHING_TO_RESUME = (
     "There is no session to resume with this token: it is unknown, was used, has expired, or is another user's. "
     "Connect without it to begin a new session."
@@ -77,9 +76,9 @@ async def realtime(socket: WebSocket) -> None:
     if reason is not None:
         return await _refuse(socket, 503, "unavailable", f"No session can begin right now: {reason}.")
     wants = frozenset(socket.query_params.get("ringback", "").split(","))
-    unknown = sorted(wants - EXTRAS)
+    unknown = sorted(wants - EXTRAS - {""})
     if unknown:
-        known = ", ".join(sorted(EXTRAS - {""}))
+        known = ", ".join(sorted(EXTRAS))
         return await _refuse(socket, 400, "invalid_value", f"ringback={unknown[0]}: there are {known}.")
     begin = _new(socket, reception, caller, wants) if token is None else _resumed(socket, caller, token, wants)
     try:

@@ -37,6 +37,9 @@ HEARING = (
 """Of a session: how the client hears and is heard."""
 TUNING = ("audio.output.voice", "max_output_tokens", "tool_choice", "include")
 """Of a session: what costs or reveals nothing that a backend of one's own may not decide."""
+EXTRAS = frozenset({"approvals", "calls", "jobs", "results", "resume"})
+"""What there is to ask for beside the Realtime API: `?ringback=jobs,resume`. Jobs tell the names of tools, approvals
+and calls their arguments as well."""
 SETTABLE = frozenset({*HEARING, *TUNING, "instructions"})
 """All that a policy can open; the model, the tools of the server, tracing and prompts are nobody's but the server's."""
 
@@ -65,8 +68,8 @@ class ClientPolicy(BaseModel):
     """True: tools in a `session.update` are offered beside the server's, and the client answers their calls."""
     sees_session: bool = False
     """True: instructions and tools are shown in `session.created` and `session.updated`."""
-    sees_calls: bool = False
-    """True: it may ask to see the calls of the server's tools (`?ringback=calls`)."""
+    asks: tuple[str, ...] = ("approvals", "jobs", "results", "resume")
+    """What it may ask for beside the Realtime API (`?ringback=`); what else it asks for changes nothing."""
     sees_errors: bool = False
     """True: errors of the Realtime API are passed on as they came; False: their code, with words of ours."""
     messages_per_second: float = Field(default=200.0, gt=0, le=10_000)
@@ -90,6 +93,11 @@ class ClientPolicy(BaseModel):
     def _known_events(cls, events: tuple[str, ...]) -> tuple[str, ...]:
         return _all_known(events, frozenset(SPEAKING), "event")
 
+    @field_validator("asks")
+    @classmethod
+    def _known_extras(cls, asks: tuple[str, ...]) -> tuple[str, ...]:
+        return _all_known(asks, EXTRAS, "wish")
+
     @field_validator("session")
     @classmethod
     def _known_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,7 +111,7 @@ TRUSTED = ClientPolicy(
     refuses_fields=False,
     brings_tools=True,
     sees_session=True,
-    sees_calls=True,
+    asks=("approvals", "calls", "jobs", "results", "resume"),
     sees_errors=True,
     messages_per_second=400.0,
     messages_burst=1_500,

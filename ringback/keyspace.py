@@ -11,5 +11,5 @@ USER_RULES = (
     "+sadd +smembers +zadd +zrange +zrem +hset +hget +hdel +xadd +xread"
 )
 """In the words of Redis' ACL; docker-compose.yml and docs/how-to/deploy.md say the same. Nothing that runs a script,
-reads what others do, changes the server, or empties it; and nothing that Redis 7.0 does not know, which would not start:
-clients that may not say who they are (`CLIENT SETINFO`, since 7.2) go on without."""
+reads what others do, changes the server, or empties it. And nothing that Redis 7.0 does not know, which would not
+start: clients that may not say who they are (`CLIENT SETINFO`, since 7.2) go on without."""

@@ -100,7 +100,7 @@ class Conversation:
         self._floor = floor = Floor(agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds)
         guard, own = Guard(agent), OwnTools(board, asks_aloud="approvals" not in wants)
         clients = ClientTools(tools, own, Settings(carried.client_session))
-        self._view = ClientView(str(session_id), policy, policy.sees_calls and "calls" in wants, clients.owns)
+        self._view = ClientView(str(session_id), policy, "calls" in wants, clients.owns)
         self._approvals = Approvals(board, own, ids.ours)
         self._calls = Calls(session_id, agent, tools, board, own, guard, clients, waits)
         self._answers = Answers(floor, ids.ours, "jobs" in wants, lambda: self._log.last)

@@ -49,7 +49,7 @@ class ClientView:
 
     Args:
         policy: what the client may see.
-        sees_calls: True where it may, and asked to see the calls of the server's functions.
+        sees_calls: True where it asked to see the calls of the server's functions; its policy has to let it.
         owns: True for a function that the client itself has brought.
     """
 
@@ -62,6 +62,9 @@ class ClientView:
     _own_calls: set[str] = field(default_factory=set)
     """The item ids and call ids of calls that are the client's to answer."""
     _session: Event = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sees_calls = self.sees_calls and "calls" in self.policy.asks
 
     def session(self, session: Event) -> Event:
         """The session as the client may know it: under our id, without what is the server's."""

@@ -8,12 +8,13 @@ from typing import get_args
 
 import pytest
 
-from gateway import client, endings, intake, policy, resuming, routes, session
+from gateway import client, endings, intake, policy, resuming, session
 from gateway.conversation import answers, floor, log, own, rebuild, view
 from gateway.endings import SENTENCES
 from gateway.providers import URLS
 from gateway.settings import GatewaySettings
 from ringback import broker, doorbell
+from ringback.clients import EXTRAS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`]+)`")
@@ -72,7 +73,7 @@ def test_the_sentences_at_the_end_are_the_gateways_own() -> None:
 
 def test_what_a_client_may_ask_for_besides_stands_there() -> None:
     asked = {row[0].removeprefix("ringback=") for row in table("query") if row[0].startswith("ringback=")}
-    assert asked == routes.EXTRAS - {""}
+    assert asked == EXTRAS
 
 
 def test_the_events_of_a_session_that_can_be_resumed_are_the_gateways_own() -> None:

@@ -56,6 +56,9 @@ def test_every_setting_stands_there_with_what_the_presets_say() -> None:
     assert rows.pop("events") == ["all", "all"]
     assert BROWSER.events == TRUSTED.events == SPEAKING
     rows.pop("session")
+    asked, more = rows.pop("asks")
+    assert tuple(asked.split(", ")) == BROWSER.asks
+    assert {*BROWSER.asks, more.removeprefix("also ")} == set(TRUSTED.asks)
     assert rows == {name: [as_told(getattr(preset, name)) for preset in PRESETS.values()] for name in rows}
 
 
@@ -124,4 +127,4 @@ def test_the_example_is_a_policy() -> None:
     assert clients.browser.session == ("output_modalities", "audio.output.speed")
     assert clients.browser.messages_burst == BROWSER.messages_burst
     assert not clients.trusted.brings_tools
-    assert clients.trusted.sees_calls
+    assert "calls" in clients.trusted.asks
