@@ -40,7 +40,8 @@ _SECRET = re.compile(
     r"""(?x)
     (?<![A-Za-z0-9])(?:
         (?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}               # API keys of OpenAI, Stripe and others
-      | (?:ek|rb_sk|rb_ek|whsec|xox[abprs]|gh[opsu])[-_][A-Za-z0-9_-]{12,}
+      | (?:ek|rb_sk|rb_ek|rb_resume|whsec|xox[abprs]|gh[opsu])[-_][A-Za-z0-9_-]{12,}
+      | rb_[A-Za-z0-9_-]{32}(?![A-Za-z0-9_-])          # a token of a gateway's settings, as we make them
       | AKIA[0-9A-Z]{16}
       | (?i:bearer)\s+[A-Za-z0-9._~+/-]{12,}=*
     )
