@@ -174,6 +174,8 @@ class GatewaySettings(Stores):
     @model_validator(mode="after")
     def _identity_provider_is_pinned(self) -> GatewaySettings:
         if self.jwt_jwks is None:
+            if self.jwt_issuer or self.jwt_audience:
+                raise ValueError("RINGBACK_JWT_JWKS is not set: without its keys no token of the issuer is good")
             return self
         for name, value in (("RINGBACK_JWT_ISSUER", self.jwt_issuer), ("RINGBACK_JWT_AUDIENCE", self.jwt_audience)):
             if not value:

@@ -157,4 +157,4 @@ def _complaint(problem: ValidationError) -> str:
             return f"{where}: is missing"
         case "tuple_type":
             return f'{where}: write a list, such as {where} = ["…"]'
-    return f"{where}: {first['msg']}"
+    return f"{where}: {str(first['msg']).removeprefix('Value error, ')}"

@@ -112,7 +112,7 @@ def _prepare(instance: Any, conf: Any, **_: Any) -> None:
     try:
         settings, queues = process.prepare()
     except ConfigurationError as problem:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"ringback: {problem}\n")
         raise SystemExit(USAGE_EXIT) from None
     instance.quiet = True
     conf.broker_url = publisher.conf.broker_url = settings.redis_url

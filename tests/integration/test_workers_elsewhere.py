@@ -288,5 +288,5 @@ def test_a_file_that_cannot_be_served_gets_one_sentence_and_exit_code_2(
         timeout=PATIENCE,
     )
     assert (outcome.returncode, outcome.stderr.count("\n")) == (2, 1), outcome.stderr
-    assert outcome.stderr.startswith(f"{line.file}: ")
+    assert outcome.stderr.startswith(f"ringback: {line.file}: ")
     assert sentence in outcome.stderr

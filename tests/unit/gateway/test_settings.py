@@ -92,6 +92,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         },
         "RINGBACK_JWT_JWKS must be a file, or begin with https://",
     ),
+    "an issuer without keys": ({"RINGBACK_JWT_ISSUER": "https://id.example.com"}, "RINGBACK_JWT_JWKS is not set"),
     "a shared secret": ({"RINGBACK_JWT_ALGORITHMS": "RS256,HS256"}, "RINGBACK_JWT_ALGORITHMS is not usable: name algo"),
     "no signature": (
         {"RINGBACK_JWT_ALGORITHMS": "none"},
