@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.reading import After, AsJson, Limit, ask, print_json, reading, refuse
-from cli.tokens import Tenant, named
+from cli.tokens import named
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 By = Annotated[str, typer.Option("--group-by", "--by", help="Summed up by day, user, agent or model.", metavar="WHAT")]
 Day = Annotated[str | None, typer.Option("--from", help="Of this day on; 30 days unless given.", metavar="YYYY-MM-DD")]
+Tenant = Annotated[str, typer.Option(help="Of this tenant.", metavar="NAME")]
 LastDay = Annotated[str | None, typer.Option("--to", help="Up to this day; today unless given.", metavar="YYYY-MM-DD")]
 
 
