@@ -119,14 +119,14 @@ def named(option: str, name: str) -> str:
 
 def _scopes(text: str) -> frozenset[str]:
     from gateway.callers import SCOPES
-    from ringback.declaring import SCOPE
+    from ringback.declaring import SCOPE, SCOPE_RULE
 
     given = frozenset(part.strip() for part in text.split(",") if part.strip())
     if not given:
         refuse(f"--scopes names no scope: give one or more of {', '.join(SCOPES)}, or such that tools ask for.")
     wrong = sorted(scope for scope in given if not SCOPE.fullmatch(scope))
     if wrong:
-        refuse(f"--scopes {wrong[0]!r}: use 1 to 128 printable characters.")
+        refuse(f"--scopes {wrong[0]!r}: {SCOPE_RULE}")
     return given
 
 

@@ -41,6 +41,7 @@ OURS = frozenset({"cancel_call", "answer_approval"})
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # What the Realtime API takes as a function's name.
 _QUEUE = re.compile(r"[a-z0-9_.-]{1,64}")
 SCOPE = re.compile(r"[!#-\[\]-~]{1,128}")  # What OAuth takes as one (RFC 6749, 3.3).
+SCOPE_RULE = "use 1 to 128 characters of ASCII, no space, quote or backslash."
 _FIELD = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")
 _RATE = re.compile(r"(\d{1,6})/([smh])")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
@@ -144,7 +145,7 @@ def _rules_of_manners(tool: Announcement) -> list[tuple[bool, str]]:
         ),
         _within("approval_seconds", said.approval_seconds, MAX_APPROVAL_SECONDS),
         (len(said.scopes) <= MAX_SCOPES, f"scopes: use at most {MAX_SCOPES}; give the right to use it one name."),
-        *((bool(SCOPE.fullmatch(one)), f"scopes: {one!r}: use 1 to 128 printable characters.") for one in said.scopes),
+        *((bool(SCOPE.fullmatch(one)), f"scopes: {one!r}: {SCOPE_RULE}") for one in said.scopes),
         (len(said.redact) <= MAX_REDACTED, f"redact: use at most {MAX_REDACTED} names."),
         *(_redactable(tool, name) for name in said.redact),
     ]

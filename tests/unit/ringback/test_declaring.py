@@ -83,8 +83,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"scopes": "orders:write"}, "scopes='orders:write': use a list of texts, such as [\"orders:write\"]."),
     ({"scopes": None}, "scopes=None: use a list of texts"),
     ({"scopes": ("a", 1)}, "scopes=('a', 1): use a list of texts"),
-    ({"scopes": ("",)}, "scopes: '': use 1 to 128 printable characters."),
-    ({"scopes": ("two words",)}, "scopes: 'two words': use 1 to 128 printable characters."),
+    ({"scopes": ("",)}, "scopes: '': use 1 to 128 characters of ASCII, no space, quote or backslash."),
+    (
+        {"scopes": ("two words",)},
+        "scopes: 'two words': use 1 to 128 characters of ASCII, no space, quote or backslash.",
+    ),
     ({"scopes": ("x" * 129,)}, "scopes: 'xxx"),
     ({"scopes": tuple(map(str, range(17)))}, "scopes: use at most 16; give the right to use it one name."),
     ({"redact": "city"}, "redact='city': use a list of texts"),
