@@ -72,9 +72,9 @@ class ClientPolicy(BaseModel):
     """What it may ask for beside the Realtime API (`?ringback=`); what else it asks for changes nothing."""
     sees_errors: bool = False
     """True: errors of the Realtime API are passed on as they came; False: their code, with words of ours."""
-    messages_per_second: float = Field(default=200.0, gt=0, le=10_000)
+    messages_per_second: float = Field(default=200.0, gt=0, le=500)
     """Frames, on average: one of 10 ms of audio each would be 100. Above 500 the server hangs up, whoever it is."""
-    messages_burst: int = Field(default=1_000, ge=1, le=100_000)
+    messages_burst: int = Field(default=1_000, ge=1, le=2_000)
     audio_rate: float = Field(default=1.5, ge=1.0, le=100.0)
     """Seconds of audio in a second, on average; above it the client is slowed down."""
     audio_burst_seconds: float = Field(default=30.0, ge=1, le=600)
