@@ -57,10 +57,11 @@ async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: 
     store, heard, place = Store(engine), Heard(), Place()
     dispatch = Postbox(store, redis_db, "gw")
     dispatch.published = heard.published
-    settings = SimpleNamespace(call_wait_seconds=5.0)
-    line = SimpleNamespace(store=store, dispatch=dispatch, gateway_id="gw", settings=settings)
+    settings = SimpleNamespace(call_wait_seconds=5.0, realtime_model="model")
+    purse = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
+    line = SimpleNamespace(store=store, dispatch=dispatch, gateway_id="gw", settings=settings, purse=purse)
     caller = SimpleNamespace(tenant=DEFAULT_TENANT)
-    beginning = SimpleNamespace(session_id=rows.session, place=place, caller=caller)
+    beginning = SimpleNamespace(session_id=rows.session, place=place, caller=caller, agent=None)
     epochs = SimpleNamespace(epoch=PRESENT, switching=asyncio.Lock())
     deeds = Deeds(cast(Any, line), cast(Any, beginning), cast(Any, None), cast(Any, epochs))
 

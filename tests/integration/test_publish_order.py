@@ -14,7 +14,7 @@ from gateway.deeds import Deeds
 from gateway.dispatch import Dispatch
 from gateway.presence import Place
 from gateway.store import Store, open_engine
-from ringback.tables import jobs
+from ringback.tables import DEFAULT_TENANT, jobs
 from tests.integration.statement_rows import Rows, connected, new_job, world
 
 
@@ -35,10 +35,11 @@ async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
     store = Store(engine)
     dispatch = Watched(store, redis_db, "gw")
     dispatch.database, dispatch.seen = database, []
-    line = SimpleNamespace(
-        store=store, dispatch=dispatch, gateway_id="gw", settings=SimpleNamespace(call_wait_seconds=5.0)
-    )
-    beginning, epochs = SimpleNamespace(session_id=rows.session, place=Place()), SimpleNamespace(epoch=1)
+    settings = SimpleNamespace(call_wait_seconds=5.0, realtime_model="model")
+    purse = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
+    line = SimpleNamespace(store=store, dispatch=dispatch, gateway_id="gw", settings=settings, purse=purse)
+    caller, epochs = SimpleNamespace(tenant=DEFAULT_TENANT), SimpleNamespace(epoch=1)
+    beginning = SimpleNamespace(session_id=rows.session, place=Place(), caller=caller, agent=None)
     nobody: Any = None
     deeds = Deeds(cast(Any, line), cast(Any, beginning), nobody, cast(Any, epochs))
     link = SimpleNamespace(brain=SimpleNamespace(recorded=lambda call, now: []), epoch=1)

@@ -64,7 +64,7 @@ def claims(**more: Any) -> dict[str, Any]:
         "sub": "ada",
         "org": "acme",
         "iat": now,
-        "exp": now + 300,
+        "exp": now + 86_400,  # made when a test is collected, used when it is run
         "scope": "openid orders:write history admin",
         "plan": "gold",
         "secret": "for nobody's eyes",

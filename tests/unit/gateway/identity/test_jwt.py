@@ -71,7 +71,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "never ending": ({"exp": None}, "lacks a claim"),
     "ending at no time": ({"exp": "soon"}, "not valid"),
     "ending after all numbers": ({"exp": float("inf")}, "not valid"),
-    "not yet valid": ({"nbf": NOW + 600}, "not valid yet"),
+    "not yet valid": ({"nbf": NOW + 86_400}, "not valid yet"),
     "issued tomorrow": ({"iat": NOW + 86_400}, "not valid yet"),
     "for another audience": ({"aud": "https://other.example.com"}, "another audience"),
     "for a longer audience": ({"aud": AUDIENCE + "/"}, "another audience"),
