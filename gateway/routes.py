@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.responses import JSONResponse
 
 from gateway import resuming
 from gateway.callers import REALTIME, SUBPROTOCOL, Caller, Callers, Unidentified
 from gateway.client import Client
+from gateway.identity.doorstep import refusal
 from gateway.identity.scopes import RETRY_SECONDS, authenticated
 from gateway.line import Beginning
 from gateway.purse import Denied
@@ -146,10 +146,9 @@ async def _resumed(socket: WebSocket, caller: Caller, token: str, wants: frozens
 
 async def _refuse(socket: WebSocket, status: int, code: str, message: str, retry_after: int | None = None) -> None:
     """Before the upgrade, as HTTP."""
-    error = {"message": message, "type": "invalid_request_error", "code": code, "param": None}
     if status == 503:
         retry_after = RETRY_SECONDS
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    await socket.send_denial_response(JSONResponse({"error": error}, status, headers))
+    await socket.send_denial_response(refusal(status, code, message, headers=headers))

@@ -40,7 +40,8 @@ class ClientTools:
 
     def configured(self, agent: Agent) -> Event:
         """The session as a conversation begins: the agent's, with what the client has set of it."""
-        return {**merged(agent.session(self.offer()), self.settings.session), "tools": self.offer()}
+        tools = self.offer()
+        return {**merged(agent.session(tools), self.settings.session), "tools": tools}
 
     def owns(self, name: str) -> bool:
         """True where a call of this name is the client's to answer."""

@@ -5,7 +5,7 @@ Plain ASGI and no `Request`, because a WebSocket's frames pass here, too: once i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -65,7 +65,9 @@ def _headers(scope: Scope, name: bytes) -> list[str]:
     return [value.decode("latin-1") for header, value in scope["headers"] if header == name]
 
 
-def refusal(status: int, code: str, message: str, param: str | None = None) -> JSONResponse:
+def refusal(
+    status: int, code: str, message: str, param: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     """An answer in the shape of every error here."""
     error = {"message": message, "type": "invalid_request_error", "code": code, "param": param}
-    return JSONResponse({"error": error}, status)
+    return JSONResponse({"error": error}, status, headers)

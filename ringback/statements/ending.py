@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, func, literal, null, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from ringback.jobs import LIVE, CancelReason, JobState
+from ringback.jobs import LIVE, CancelReason
 from ringback.statements import access
 from ringback.statements.access import secret_credential
 from ringback.statements.clock import now
-from ringback.statements.jobs import deliverable
+from ringback.statements.jobs import cancelling
 from ringback.tables import client_secrets, jobs, sessions
 
 REASONS = REVOKED, ENDED_BY_OPERATOR, ERASED = "revoked", "ended_by_operator", "erased"
@@ -48,25 +48,29 @@ def sessions_of_key(key_id: UUID) -> ColumnElement[bool]:
 def end(which: ColumnElement[bool], reason: str) -> ReturningUpdate[Any]:
     """These sessions are to end; the first reason stays. Returns `id`, `state` and `gateway_id` of those not over."""
     wanted = (
-        select(sessions.c.id, sessions.c.state)
+        select(sessions.c.id)
         .where(which, sessions.c.state != "ended")
         .order_by(sessions.c.id)
         .with_for_update()
         .cte("wanted")
     )
-    waiting = wanted.c.state == "detached"
     return (
         update(sessions)
         .where(sessions.c.id == wanted.c.id)
-        .values(
-            end_wanted=func.coalesce(sessions.c.end_wanted, reason),
-            state=case((waiting, "ended"), else_=sessions.c.state),
-            ended_at=case((waiting, now())),
-            end_reason=case((waiting, literal(reason)), else_=sessions.c.end_reason),
-            resume_hash=case((waiting, literal(None, sessions.c.resume_hash.type)), else_=sessions.c.resume_hash),
-        )
+        .values(end_wanted=func.coalesce(sessions.c.end_wanted, reason), **over_if_waiting(reason))
         .returning(sessions.c.id, sessions.c.state, sessions.c.gateway_id)
     )
+
+
+def over_if_waiting(reason: str) -> dict[str, Any]:
+    """What is set of a session that is to end: one that waits for its client is over at once, by whatever it began."""
+    waits = sessions.c.state == "detached"
+    return {
+        "state": case((waits, "ended"), else_=sessions.c.state),
+        "ended_at": case((waits, now()), else_=sessions.c.ended_at),
+        "end_reason": case((waits, literal(reason)), else_=sessions.c.end_reason),
+        "resume_hash": case((waits, null()), else_=sessions.c.resume_hash),
+    }
 
 
 def cancel_calls(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
@@ -79,17 +83,9 @@ def cancel_calls(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
         .with_for_update(of=jobs)
         .cte("live")
     )
-    waiting = jobs.c.state == JobState.PENDING
     return (
         update(jobs)
         .where(jobs.c.id == live.c.id, jobs.c.session_id == sessions.c.id)
-        .values(
-            cancel_requested=True,
-            cancel_reason=func.coalesce(jobs.c.cancel_reason, CancelReason.OPERATOR),
-            state=case((waiting, JobState.CANCELLED), else_=jobs.c.state),
-            error=case((waiting, func.jsonb_build_object("code", "cancelled")), else_=jobs.c.error),
-            finished_at=case((waiting, now())),
-            delivery=case((waiting, deliverable()), else_=jobs.c.delivery),
-        )
+        .values(**cancelling(CancelReason.OPERATOR))
         .returning(jobs.c.id)
     )

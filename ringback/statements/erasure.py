@@ -19,13 +19,11 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    case,
     cast,
     delete,
     exists,
     func,
     literal,
-    null,
     or_,
     select,
     update,
@@ -35,8 +33,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from ringback.jobs import JobState
 from ringback.statements.access import person, secret_credential
-from ringback.statements.clock import now
-from ringback.statements.ending import ERASED
+from ringback.statements.ending import ERASED, over_if_waiting
 from ringback.statements.retention import with_all_in_them
 from ringback.tables import api_keys, client_secrets, jobs, sessions, signed_out, usage_days
 
@@ -56,17 +53,10 @@ def mark(tenant: str, user: str) -> ReturningUpdate[Any]:
         .with_for_update()
         .cte("theirs")
     )
-    waits = sessions.c.state == "detached"
     return (
         update(sessions)
         .where(sessions.c.id == theirs.c.id)
-        .values(
-            end_wanted=ERASED,
-            state=case((waits, "ended"), else_=sessions.c.state),
-            ended_at=case((waits, now()), else_=sessions.c.ended_at),
-            end_reason=case((waits, literal(ERASED)), else_=sessions.c.end_reason),
-            resume_hash=case((waits, null()), else_=sessions.c.resume_hash),
-        )
+        .values(end_wanted=ERASED, **over_if_waiting(ERASED))
         .returning(sessions.c.id, sessions.c.state, sessions.c.gateway_id)
     )
 

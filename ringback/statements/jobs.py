@@ -174,7 +174,6 @@ def cancel(job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERAT
 
     0 rows: there is no such job, or it is over.
     """
-    waiting = jobs.c.state == JobState.PENDING
     return (
         update(jobs)
         .where(
@@ -183,16 +182,22 @@ def cancel(job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERAT
             jobs.c.state.in_(sorted(LIVE)),
             jobs.c.session_id == sessions.c.id,
         )
-        .values(
-            cancel_requested=True,
-            cancel_reason=func.coalesce(jobs.c.cancel_reason, reason),
-            state=case((waiting, JobState.CANCELLED), else_=jobs.c.state),
-            error=case((waiting, func.jsonb_build_object("code", "cancelled")), else_=jobs.c.error),
-            finished_at=case((waiting, now())),
-            delivery=case((waiting, deliverable()), else_=jobs.c.delivery),
-        )
+        .values(**cancelling(reason))
         .returning(jobs.c.id, jobs.c.state, jobs.c.session_id, sessions.c.gateway_id)
     )
+
+
+def cancelling(reason: CancelReason) -> dict[str, Any]:
+    """What is set of a live job that nobody waits for any more; a statement that does so joins `sessions`."""
+    waiting = jobs.c.state == JobState.PENDING
+    return {
+        "cancel_requested": True,
+        "cancel_reason": func.coalesce(jobs.c.cancel_reason, reason),
+        "state": case((waiting, JobState.CANCELLED), else_=jobs.c.state),
+        "error": case((waiting, func.jsonb_build_object("code", "cancelled")), else_=jobs.c.error),
+        "finished_at": case((waiting, now())),
+        "delivery": case((waiting, deliverable()), else_=jobs.c.delivery),
+    }
 
 
 def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
