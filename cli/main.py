@@ -174,7 +174,7 @@ def main() -> None:
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        raise SystemExit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        raise SystemExit(app(sys.argv[1:] or ["--help"], prog_name="ringback", standalone_mode=False))
     except ConfigurationError as problem:
         _fail(2, str(problem))
     except typer.Abort:

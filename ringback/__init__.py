@@ -8,8 +8,34 @@ between processes; `settings` and `agents` read configuration; `errors` draws th
 connection or runs a loop: the gateway does that in its async way and the workers in their threaded one.
 """
 
-from ringback.calls import Call
-from ringback.errors import ToolError
-from ringback.tools import Breaker, Tool, tool
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ringback.calls import Call
+    from ringback.errors import ToolError
+    from ringback.tools import Breaker, Tool, tool
 
 __all__ = ["Breaker", "Call", "Tool", "ToolError", "tool"]
+
+_HOMES = {"Breaker": "tools", "Call": "calls", "Tool": "tools", "ToolError": "errors", "tool": "tools"}
+"""The module that each name is imported from when it is first used: a command that declares no tool loads no pydantic."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562).
+
+    Raises:
+        AttributeError: the package has no such name.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ringback' has no attribute {name!r}")
+    value = getattr(import_module(f"ringback.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,9 +15,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from ringback.errors import RingbackError
 
 KEY_BYTES = 32
@@ -40,6 +37,9 @@ class Seals:
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
+        # Only a process that has a key loads the cryptography.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         self._ciphers = {hashlib.sha256(key).digest()[:MARK_BYTES]: AESGCM(key) for key in keys}
 
     def __repr__(self) -> str:
@@ -62,6 +62,8 @@ class Seals:
         cipher = self._ciphers.get(mark) if sealed.startswith(VERSION) else None
         if cipher is None:
             raise Unopenable("it was sealed with a key that this process does not have (RINGBACK_DATA_KEY)")
+        from cryptography.exceptions import InvalidTag
+
         try:
             return json.loads(cipher.decrypt(nonce, text, _bound_to(session_id, column)))
         except (InvalidTag, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, delete, exists, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -14,7 +14,9 @@ from ringback.manners import Limits, Manners
 from ringback.settings import LEASE_SECONDS
 from ringback.statements.clock import now, seconds
 from ringback.tables import processes, worker_tools
-from ringback.tools import Announcement
+
+if TYPE_CHECKING:
+    from ringback.tools import Announcement
 
 STEADY_SECONDS = 2.0
 """How long a lease must have been held without a gap before its holder may declare others lost: two renewals."""
@@ -143,6 +145,8 @@ def live_tools() -> Select[Any]:
 
 def announcement(row: Any) -> Announcement:
     """A row of `worker_tools` as the declaration it was."""
+    from ringback.tools import Announcement  # what only looks a call up does not load what declares tools
+
     return Announcement(
         name=row.name,
         description=row.description,
