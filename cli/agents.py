@@ -5,7 +5,7 @@ Everything but typer is imported inside functions: `ringback --help` waits for n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +48,7 @@ def check_agents(folder: Folder = HERE) -> None:
         typer.echo(f"{path}: ok")
         for warning in _warnings(agent, tools):
             typer.echo(f"{path}: warning: {warning}")
-    _warn_of_the_default(folder)
+    _warn_of_the_default(folder, [path.stem for path in paths])
     if wrong:
         raise typer.Exit(WRONG)
 
@@ -99,9 +99,13 @@ def _tools() -> frozenset[str] | None:
         return None
 
 
-def _warn_of_the_default(folder: Path) -> None:
+def _warn_of_the_default(folder: Path, names: Collection[str]) -> None:
     import os
 
-    default = os.environ.get("RINGBACK_DEFAULT_AGENT", "demo")
-    if not (folder / f"{default}.toml").exists():
-        typer.echo(f"{folder}: warning: RINGBACK_DEFAULT_AGENT={default} is none of the agents; no gateway starts so")
+    from gateway.roster import default_of
+    from ringback.errors import ConfigurationError
+
+    try:
+        default_of(names, os.environ.get("RINGBACK_DEFAULT_AGENT"))
+    except ConfigurationError as problem:
+        typer.echo(f"{folder}: warning: {problem}; no gateway starts so")

@@ -10,9 +10,10 @@ PostgreSQL refuses to run as root. Then both run as `nobody`, and where the inst
 account's reach (a virtual environment under /root) they are copied beside the data, 20 MB, for as long as we run.
 
 In the folder: `postgres/` and `valkey/` (the data, owned by the account that serves them), a log each, and a
-lock, for one folder has one user. PostgreSQL listens on a Unix socket only, Valkey on loopback behind passwords
-that change with each start; our processes are a user there who may do what they need and nothing else. One is started
-after the other: Valkey takes so little that threads gain nothing.
+lock, for one folder has one user. PostgreSQL listens on a Unix socket only, Valkey on loopback behind passwords; its
+port and passwords are kept in a given folder, so that other terminals go on after a restart. Our processes are a user
+there who may do what they need and nothing else. One is started after the other: Valkey takes so little that threads
+gain nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import fcntl
 import os
 import pwd
 import re
-import secrets
 import shutil
 import signal
 import stat
@@ -33,7 +33,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from cli.processes import Process, ProcessError, ProcessGroup, free_port
+from cli.kept import Kept
+from cli.processes import Process, ProcessError, ProcessGroup
 from ringback.errors import ConfigurationError
 from ringback.keyspace import USER, USER_RULES
 
@@ -85,7 +86,7 @@ def embedded_servers(folder: Path | None = None, *, durable: bool = True) -> Ite
         account = _account_for(home)
         with _sole_use(home):
             _end_leftovers(home)
-            stack = _Stack(group, home, account, durable)
+            stack = _Stack(group, home, account, durable, Kept(folder and home))
             redis_url, keeper_redis_url = stack.start_valkey(valkey_binary)
             database_url = stack.start_postgres(postgres_package)
             try:
@@ -102,6 +103,7 @@ class _Stack:
     home: Path
     account: tuple[int, int] | None
     durable: bool
+    kept: Kept
 
     def start_postgres(self, package: Path) -> str:
         programs = self._in_reach(package) / f"pginstall{POSTGRES_MAJOR}" / "bin"
@@ -134,13 +136,13 @@ class _Stack:
         return f"postgresql+psycopg://ringback@/postgres?host={quote(str(sockets))}&port={POSTGRES_PORT}"
 
     def start_valkey(self, binary: Path) -> tuple[str, str]:
-        """On a port that was free a moment ago; the next one if somebody was faster. The URLs of its two users."""
+        """Start it on its port, or on another where that was taken a moment ago. Return the URLs of its two users."""
         data = self.home / "valkey"
         data.mkdir(mode=0o700, exist_ok=True)
-        passwords = {USER: secrets.token_urlsafe(), KEEPER: secrets.token_urlsafe()}
+        passwords = {user: self.kept.secret(f"valkey-{user}") for user in (USER, KEEPER)}
         argv = [self._in_reach(binary), data / "valkey.conf"]
         for attempt in range(PORT_ATTEMPTS):
-            port = free_port()
+            port = self.kept.another_port("valkey") if attempt else self.kept.port("valkey")
             self._configure_valkey(data, port, passwords)
             try:
                 self._start("valkey", argv, re.compile("Ready to accept connections"), signal.SIGTERM)

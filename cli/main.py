@@ -31,8 +31,28 @@ app.command("usage")(usage)
 app.add_typer(agents.app, name="agents", help="Who the model is in a conversation.")
 app.add_typer(tools.app, name="tools", help="What can be called; one called by hand.")
 
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+        from platform import platform, python_version
+
+        typer.echo(f"ringback {version('ringback')} (Python {python_version()}, {platform(terse=True)})")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version, and exit.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
 # Libraries that tell of every request: a health check every few seconds is no news.
-TALKATIVE = ("alembic", "httpx", "websockets")
+TALKATIVE = ("alembic", "httpx", "watchfiles", "websockets")
 
 
 @app.command()
@@ -52,15 +72,18 @@ def demo(
 def up(
     folder: Annotated[Path | None, typer.Option(help="Where the data is kept between runs.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The gateway's port; 0 takes a free one.")] = 8080,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS, with a certificate made here.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Load tools anew when their files change.")] = False,
 ) -> None:
     """Keep the whole stack running here.
 
     Postgres, Valkey, a gateway and a worker, until Ctrl-C; with the simulated Realtime API, or with the provider that
-    REALTIME_PROVIDER and REALTIME_API_KEY name.
+    REALTIME_PROVIDER and REALTIME_API_KEY name. The token and the ports stay the same from one start to the next.
+    Agents' files are read anew when they change, with or without --watch.
     """
     from cli.up import run
 
-    raise SystemExit(run(folder, port))
+    raise SystemExit(run(folder, port, tls=tls, watch=watch))
 
 
 @app.command()
@@ -182,7 +205,8 @@ def main() -> None:
     except TyperException as problem:
         context = getattr(problem, "ctx", None)
         command = context.command_path if context else "ringback"
-        _fail(problem.exit_code, f"{problem.format_message().rstrip('.')}. See `{command} --help`.")
+        said = problem.format_message().rstrip(".")
+        _fail(problem.exit_code, f"{said}{'' if said.endswith('?') else '.'} See `{command} --help`.")
 
 
 def _fail(code: int, sentence: str) -> NoReturn:

@@ -6,10 +6,7 @@ run and how to know that it is ready, a `ProcessGroup` runs it.
 - Each child leads its own session: Ctrl-C in a terminal reaches only us (we end the youngest first), and one
   signal to its process group takes its own children along. What a leader leaves behind is killed as it ends.
 - One thread per child reads its output, another one waits for its end; only a readiness probe polls.
-- **kill -9 of ourselves leaves nothing behind.** Each group keeps a *lifeline*, a shell in a session of its own,
-  and writes down for it what to end and to remove. When we are gone, however that happened, its pipe closes,
-  and it does the last thing it read. Linux' PR_SET_PDEATHSIG was not taken: it fires when the *thread* that
-  forked ends, is lost when a child changes its user, and spares grandchildren and folders.
+- **kill -9 of ourselves leaves nothing behind**: each group keeps a `Lifeline`.
 """
 
 from __future__ import annotations
@@ -18,7 +15,6 @@ import http.client
 import os
 import queue
 import re
-import shlex
 import shutil
 import signal
 import socket
@@ -34,17 +30,15 @@ from pathlib import Path
 from typing import IO, NamedTuple, Self, cast
 from urllib.parse import urlsplit
 
+from cli.lifeline import Lifeline
+
 READY_SECONDS = 30.0  # a cold Celery takes 2 s on an idle machine; a busy CI machine ten times that
 STOP_SECONDS = 10.0  # a worker may finish what it holds; a person who pressed Ctrl-C will not wait longer
 KILL_SECONDS = 5.0  # SIGKILL works at once, unless the kernel is stuck in a disk's driver: then we say so
-LIFELINE_SECONDS = 3.0  # when we are dead nobody waits for good manners: shorter than STOP_SECONDS
 DRAIN_SECONDS = 1.0  # a dead group's pipe closes at once; a daemon that left the group may hold it for ever
 POLL_SECONDS = 0.05  # how often a readiness probe looks
 PROBE_SECONDS = 2.0  # one HTTP probe: a server that accepts and never answers must not eat READY_SECONDS
 TAIL_LINES = 20  # what an error quotes of a child's output: a traceback fits, and it fits a screen
-
-# Reads wills, does the last. Deaf to what `systemctl stop` sends to everybody: it has to go last.
-LIFELINE = 'trap "" INT TERM HUP; while read -r line; do will=$line; done; eval "$will"'
 
 
 class ProcessError(Exception):
@@ -93,22 +87,20 @@ class ProcessGroup:
         self._lock = threading.Lock()  # children end in threads of their own
 
     def __enter__(self) -> Self:
-        pipe, none = subprocess.PIPE, subprocess.DEVNULL
-        self._lifeline = subprocess.Popen(  # noqa: S603 - a constant
-            ["/bin/sh", "-c", LIFELINE], stdin=pipe, stdout=none, stderr=none, start_new_session=True
-        )
+        self._lifeline = Lifeline()
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
             self.stop()
         finally:
-            self._lifeline.communicate()  # closes the pipe, waits
+            self._lifeline.close()
 
     def start(self, process: Process) -> int:
         """Start it, wait until it is ready, return its pid; raise ProcessError, and end it, if it is not."""
         child = self._adopt(process)
         child.wait_until(child.is_ready, "ready")
+        child.was_ready = True
         return child.pid
 
     def run(self, process: Process) -> None:
@@ -120,8 +112,7 @@ class ProcessGroup:
     def stop(self) -> None:
         """End all children, the youngest first, then remove the folders. Calling it again is harmless."""
         for name in reversed(list(self._children)):
-            self._children[name].stop()
-            del self._children[name]
+            self.end(name)
         while self._folders:
             shutil.rmtree(self._folders.pop(), ignore_errors=True)
 
@@ -129,6 +120,11 @@ class ProcessGroup:
         """Stop it if it runs (it may have been killed), start the same again, wait until it is ready."""
         self._children[name].stop()
         return self.start(self._children[name].process)
+
+    def end(self, name: str) -> None:
+        """Stop it, and forget it: another may have its name."""
+        self._children[name].stop()
+        del self._children[name]
 
     def kill(self, name: str) -> None:
         """SIGKILL to its process group; returns when it is dead. `wait` does not report it."""
@@ -143,8 +139,11 @@ class ProcessGroup:
         self._children[name].send(signal.SIGCONT)
 
     def wait(self) -> Ended:
-        """Block until a child ends unasked, and tell which. A signal interrupts it with what its handler raises."""
-        while (child := self._ended.get()).asked_to_end:
+        """Block until a child ends unasked, and tell which. A signal interrupts it with what its handler raises.
+
+        A child that ended before it was ready is not reported: `start` has raised for it.
+        """
+        while (child := self._ended.get()).asked_to_end or not child.was_ready:
             pass
         return child.how_ended
 
@@ -166,12 +165,9 @@ class ProcessGroup:
         self._ended.put(child)
 
     def _tell_lifeline(self) -> None:
-        """Rewrite our will. That the lifeline died itself is no reason to fail."""
-        with self._lock, suppress(BrokenPipeError):
+        with self._lock:
             living = [child for child in list(self._children.values()) if child.lives]
-            pipe = cast(IO[bytes], self._lifeline.stdin)
-            pipe.write(_will([(child.pid, child.process.stop_signal) for child in living], self._folders))
-            pipe.flush()
+            self._lifeline.tell([(child.pid, child.process.stop_signal) for child in living], self._folders)
 
 
 class _Child:
@@ -182,6 +178,7 @@ class _Child:
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.ended = threading.Event()
         self.asked_to_end = False
+        self.was_ready = False
         self._matched = False
         self._news = threading.Event()  # the ready line came, or the end
         self._on_end = on_end
@@ -212,6 +209,8 @@ class _Child:
         return Ended(self.process.name, self._popen.returncode)
 
     def is_ready(self) -> bool:
+        if self.ended.is_set():
+            return False  # what answers at its address is another process
         ready = self.process.ready
         if ready is None or isinstance(ready, re.Pattern):
             return ready is None or self._matched
@@ -285,15 +284,3 @@ def _answers(url: str) -> bool:
         connection.request("GET", parts.path or "/")
         return 200 <= connection.getresponse().status < 300
     return False
-
-
-def _will(groups: Sequence[tuple[int, signal.Signals]], folders: Sequence[Path]) -> bytes:
-    """One line of shell: all groups at once are asked, awaited and killed; then the folders are removed."""
-    looks = round(LIFELINE_SECONDS / POLL_SECONDS)
-    ends = [
-        f"(kill -s {asking.name.removeprefix('SIG')} -- -{pgid}; kill -s CONT -- -{pgid}; "
-        f"for look in $(seq {looks}); do kill -s 0 -- -{pgid} || exit; sleep {POLL_SECONDS}; done; "
-        f"kill -s KILL -- -{pgid}) &"
-        for pgid, asking in groups
-    ]
-    return " ".join([*ends, "wait; rm -rf --", *(shlex.quote(str(folder)) for folder in folders)]).encode() + b"\n"

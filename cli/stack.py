@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
-import secrets
+import re
+import ssl
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
+from cli.certificate import Certificate, certificate_in
 from cli.embedded import embedded_servers
-from cli.processes import Process, ProcessGroup, free_port
+from cli.kept import Kept, is_free
+from cli.processes import Process, ProcessGroup
+from ringback.errors import ConfigurationError
 from ringback.migrating import upgrade
+from ringback.statements.processes import live_tools
 
 WORKER_READY_SECONDS = 30.0
 PROBE_SECONDS = 2.0
@@ -37,11 +46,34 @@ class Stack:
     redis_url: str
     simulator_url: str
     processes: ProcessGroup
+    certificate: Certificate | None = None
+    """Of a gateway that speaks TLS itself."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What every process of the stack has in its environment beside our own."""
 
     @property
     def headers(self) -> dict[str, str]:
         """What a request to the history needs."""
         return {"Authorization": f"Bearer {self.token}"}
+
+    def get(self, path: str) -> httpx.Response | None:
+        """Ask the gateway as the stack's own user, directly; None where it does not answer."""
+        trusted = ssl.create_default_context(cafile=self.certificate.certificate) if self.certificate else False
+        with suppress(httpx.HTTPError), httpx.Client(verify=trusted, trust_env=False, timeout=PROBE_SECONDS) as client:
+            return client.get(f"{self.url}{path}", headers=self.headers)
+        return None
+
+    def listed(self, path: str) -> list[dict[str, Any]]:
+        """Return what the gateway lists at this path, such as `/v1/workers`; nothing where it does not answer."""
+        answer = self.get(path)
+        return list(answer.json()["data"]) if answer is not None and answer.is_success else []
+
+    def unoffered(self) -> list[str]:
+        """Return the tools that a worker serves and no agent allows: the model never hears of them."""
+        engine = create_engine(self.database_url, poolclass=NullPool)
+        with engine.connect() as connection:
+            served = {row.name for row in connection.execute(live_tools())}
+        return sorted(served - {tool["name"] for tool in self.listed("/v1/tools")})
 
 
 def agents_folder() -> Path:
@@ -64,37 +96,77 @@ def running_stack(
     logs: Path | None = None,
     settings: Mapping[str, str] | None = None,
     simulate: bool = True,
+    tls: bool = False,
 ) -> Iterator[Stack]:
     """Run everything for as long as the context lasts.
 
     Args:
         folder: keeps the databases between runs; a temporary one goes with the context.
-        port: the gateway's; 0 takes a free one.
+        port: the gateway's; 0 takes a free one, and the same again where a folder is given.
         durable: False lets the databases skip what only a crash of the machine would need.
         logs: a folder for a log of each process; None shows them on stderr.
         settings: more environment for every process.
-        simulate: False leaves the simulator's address to somebody else's Realtime API.
+        simulate: False leaves the simulator's address to another Realtime API.
+        tls: the gateway speaks TLS, with a certificate that it signed itself and that stays in the folder.
+
+    Raises:
+        ConfigurationError: the port is taken, or the databases cannot be started here.
+        ProcessError: a process did not become ready.
     """
+    refuse_taken(port)
     with embedded_servers(folder, durable=durable) as servers, ProcessGroup() as group:
         upgrade(servers.database_url)
         brief = {name: seconds for name, seconds in BRIEF.items() if name not in os.environ}
-        env = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, **brief, **(settings or {})}
+        kept = Kept(folder and folder.resolve())
         stack = Stack(
-            url=f"http://127.0.0.1:{port or free_port()}",
-            token=f"rb_{secrets.token_urlsafe(24)}",
+            url=f"{'https' if tls else 'http'}://127.0.0.1:{port or kept.port('gateway')}",
+            token=kept.secret("token", prefix="rb_"),
             database_url=servers.database_url,
             redis_url=servers.redis_url,
-            simulator_url=f"ws://127.0.0.1:{free_port()}/v1/realtime",
+            simulator_url=f"ws://127.0.0.1:{kept.port('simulator')}/v1/realtime",
             processes=group,
+            certificate=certificate_in(_certificate_folder(folder, group)) if tls else None,
+            env={"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, **brief, **(settings or {})},
         )
         # Most of a start is Python importing things: two at a time, on the two cores that everybody has.
         with ThreadPoolExecutor(2) as threads:
             simulator = threads.submit(_start_simulator, group, stack, logs) if simulate else None
-            _start_gateway(group, stack, env, logs)
-            _start_worker(group, stack, env, logs)
+            _start_gateway(group, stack, logs)
+            group.start(worker_of(stack, "worker", logs))
             if simulator:
                 simulator.result()
         yield stack
+
+
+def refuse_taken(port: int) -> None:
+    """Raise ConfigurationError where another process listens on this port of loopback; 0 is never taken."""
+    if port and not is_free(port):
+        raise ConfigurationError(
+            f"port {port} is in use, perhaps by another ringback: end what uses it, or give another with --port"
+        )
+
+
+def worker_of(stack: Stack, name: str, logs: Path | None = None, ready: re.Pattern[str] | None = None) -> Process:
+    """Return a worker of this stack.
+
+    Args:
+        name: of the process.
+        logs: a folder for its log; None shows it on stderr.
+        ready: is searched in each line that it logs; None: it is ready once the gateway knows of a worker.
+    """
+
+    def has_registered() -> bool:
+        processes = stack.listed("/v1/workers")
+        return any(each["kind"] == "worker" and each["alive"] for each in processes)
+
+    return Process(
+        name,
+        our("worker"),
+        env=stack.env,
+        ready=ready or has_registered,
+        ready_seconds=WORKER_READY_SECONDS,
+        log=_log(logs, name),
+    )
 
 
 def _start_simulator(group: ProcessGroup, stack: Stack, logs: Path | None) -> None:
@@ -106,39 +178,40 @@ def _start_simulator(group: ProcessGroup, stack: Stack, logs: Path | None) -> No
     group.start(Process("simulator", argv, ready=ready, log=_log(logs, "simulator")))
 
 
-def _start_gateway(group: ProcessGroup, stack: Stack, env: Mapping[str, str], logs: Path | None) -> None:
+def _start_gateway(group: ProcessGroup, stack: Stack, logs: Path | None) -> None:
     gateway = {
         "RINGBACK_TOKENS": f"demo:{stack.token}",
         "RINGBACK_PORT": stack.url.rpartition(":")[2],
         "RINGBACK_AGENTS": str(agents_folder()),
-        **_upstream(stack, env),
-        **env,
+        **_upstream(stack),
+        **stack.env,
     }
-    group.start(Process("gateway", our("gateway"), env=gateway, ready=f"{stack.url}/readyz", log=_log(logs, "gateway")))
+    if stack.certificate:
+        gateway |= {
+            "RINGBACK_TLS_CERTIFICATE": str(stack.certificate.certificate),
+            "RINGBACK_TLS_KEY": str(stack.certificate.key),
+        }
+
+    def is_ready() -> bool:
+        answer = stack.get("/readyz")
+        return answer is not None and answer.is_success
+
+    group.start(Process("gateway", our("gateway"), env=gateway, ready=is_ready, log=_log(logs, "gateway")))
 
 
-def _upstream(stack: Stack, env: Mapping[str, str]) -> dict[str, str]:
-    """The simulator, unless somebody chose a provider: that one keeps its own address."""
-    if env.get("REALTIME_PROVIDER", "simulator") != "simulator":
+def _upstream(stack: Stack) -> dict[str, str]:
+    """The simulator, unless the settings name a provider: that one keeps its own address."""
+    if stack.env.get("REALTIME_PROVIDER", "simulator") != "simulator":
         return {}
     return {"REALTIME_PROVIDER": "simulator", "REALTIME_URL": stack.simulator_url}
 
 
-def _start_worker(group: ProcessGroup, stack: Stack, env: Mapping[str, str], logs: Path | None) -> None:
-    def serves_tools() -> bool:
-        answer = httpx.get(f"{stack.url}/v1/tools", headers=stack.headers, timeout=PROBE_SECONDS)
-        return bool(answer.json()["data"])
-
-    group.start(
-        Process(
-            "worker",
-            our("worker"),
-            env=env,
-            ready=serves_tools,
-            ready_seconds=WORKER_READY_SECONDS,
-            log=_log(logs, "worker"),
-        )
-    )
+def _certificate_folder(folder: Path | None, group: ProcessGroup) -> Path:
+    if folder is not None:
+        return folder.resolve() / "tls"
+    made = Path(tempfile.mkdtemp(prefix="ringback-tls-"))
+    group.discard(made)
+    return made
 
 
 def _log(logs: Path | None, name: str) -> Path | None:

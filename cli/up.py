@@ -11,6 +11,7 @@ from rich.console import Console
 from cli.embedded import default_folder
 from cli.interrupts import Interrupts
 from cli.processes import ProcessError
+from cli.reload import reload_tools
 from cli.stack import Stack, agents_folder, running_stack
 
 # The settings of the gateway that `running_stack` has a value of its own for.
@@ -31,12 +32,32 @@ Add a worker with your own tools, and allow them in an agent's file in {agents} 
   export REDIS_URL='{redis_url}' RINGBACK_TOOL_MODULES=my_tools
   {ringback} worker
 
-Ctrl-C ends everything. The data stays in {folder}.
+{more}Ctrl-C ends everything. The data, the token and the ports stay in {folder}.
+"""
+
+WITH_TLS = """It speaks TLS with a certificate that it signed itself. Have your client trust it:
+
+  export NODE_EXTRA_CA_CERTS={certificate}    # Node
+  export SSL_CERT_FILE={certificate}          # Python
+
+"""
+WITHOUT_TLS = """A client that insists on TLS, as openai for Node does, needs `{ringback} up --tls`.
+
+"""
+
+UNOFFERED = """[yellow]No agent allows {tools}[/yellow]: add it to `tools` in an agent's file in {agents}.
 """
 
 
-def run(folder: Path | None, port: int) -> int:
-    """Run until a signal comes or a process ends unasked; returns the exit code."""
+def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = False) -> int:
+    """Run until a signal comes or a process ends unasked; return the exit code.
+
+    Args:
+        folder: of the data; None: `default_folder()`.
+        port: the gateway's; 0 takes a free one.
+        tls: the gateway speaks TLS.
+        watch: the worker begins anew when a tool's file changes.
+    """
     Interrupts().install()
     console = Console()
     home = folder or default_folder()
@@ -44,8 +65,12 @@ def run(folder: Path | None, port: int) -> int:
     try:
         # A simulator of one's own, with a scenario of one's own, is an address: no other one is started then.
         simulate = provider == "simulator" and "REALTIME_URL" not in os.environ
-        with running_stack(home, port=port, settings=_given(), simulate=simulate) as stack:
+        with running_stack(home, port=port, settings=_given(), simulate=simulate, tls=tls) as stack:
             console.print(_welcome(stack, home), highlight=False, soft_wrap=True)
+            if unoffered := stack.unoffered():
+                console.print(UNOFFERED.format(tools=", ".join(unoffered), agents=_agents()))
+            if watch:
+                reload_tools(stack, lambda sentence: console.print(sentence, highlight=False, soft_wrap=True))
             ended = stack.processes.wait()
             console.print(f"[red]{ended}[/red]; everything else ends with it.")
             return 1
@@ -57,15 +82,22 @@ def run(folder: Path | None, port: int) -> int:
 
 
 def _welcome(stack: Stack, home: Path) -> str:
+    ringback = Path(sys.executable).with_name("ringback")
+    certificate = stack.certificate and stack.certificate.certificate
     return WELCOME.format(
+        more=WITH_TLS.format(certificate=certificate) if certificate else WITHOUT_TLS.format(ringback=ringback),
         url=stack.url,
         token=stack.token,
         database_url=stack.database_url,
         redis_url=stack.redis_url,
-        agents=os.environ.get("RINGBACK_AGENTS") or agents_folder(),
-        ringback=Path(sys.executable).with_name("ringback"),
+        agents=_agents(),
+        ringback=ringback,
         folder=home,
     )
+
+
+def _agents() -> str:
+    return os.environ.get("RINGBACK_AGENTS") or str(agents_folder())
 
 
 def _given() -> dict[str, str]:

@@ -7,8 +7,10 @@ import logging
 import os
 import secrets
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -103,7 +105,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             stack.push_async_callback(purse.close)
             line = Line(gateway_id, settings, store, dispatch, queues, catalogue, purse)
             app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
-            app.state.reception = Reception(agents, line, presence, keeper, app.state.draining)
+            app.state.reception = Reception(agents, line, presence, keeper, app.state.draining, agents.default)
             webhooks = Webhooks(store, lambda: agents)
             app.state.forgetting = Forgetting(store, settings.retention_days)
             await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
@@ -204,10 +206,26 @@ def serve(settings: GatewaySettings) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        **_tls(settings),
     )
+    scheme = "http" if settings.tls_certificate is None else "https"
     with listening_socket(settings.host, settings.port) as listener:
-        log.info("listening on http://%s:%s", *listener.getsockname()[:2])
+        log.info("listening on %s://%s:%s", scheme, *listener.getsockname()[:2])
         DrainingServer(config, lambda: app.state.draining.drain()).run(sockets=[listener])
+
+
+def _tls(settings: GatewaySettings) -> dict[str, Path | None]:
+    """uvicorn's words for the certificate and its key, which are read here once, for a sentence about them."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return {}
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as problem:
+        raise ConfigurationError(
+            f"RINGBACK_TLS_CERTIFICATE={settings.tls_certificate} and RINGBACK_TLS_KEY={settings.tls_key} cannot be "
+            f"used: {problem}. Name two PEM files that belong together, the key without a passphrase"
+        ) from None
+    return {"ssl_certfile": settings.tls_certificate, "ssl_keyfile": settings.tls_key}
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

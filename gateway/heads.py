@@ -76,3 +76,12 @@ def _upgrade(target: bytes, headers: Headers, sockets_at: Collection[str]) -> Co
 
 TOO_LARGE = Complaint(413, f"Send a body of at most {MAX_BODY_BYTES} bytes.")
 TOO_LONG = Complaint(431, f"Send at most {MAX_HEAD_BYTES} bytes of headers.")
+
+TLS_RECORD = b"\x16\x03"
+"""What a TLS client says first (RFC 8446, 5.1): a handshake, of version 3 of SSL or a later one."""
+TLS_AT_PLAIN_PORT = (
+    "a client began TLS at this port, which speaks plain HTTP: give it an address that begins with http:// or ws://; a "
+    "client that insists on TLS, as openai for Node does, needs RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY "
+    "(`ringback up --tls` makes them), or a proxy with TLS in front"
+)
+"""The log's line where it says so to a gateway without a certificate."""

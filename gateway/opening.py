@@ -16,7 +16,7 @@ def facts_of(settings: GatewaySettings) -> Facts:
     """Asks Redis; everything else is in the settings."""
     front = Front(
         host=settings.host,
-        is_behind_tls=settings.behind_tls == "yes",
+        is_behind_tls=settings.behind_tls == "yes" or settings.tls_certificate is not None,
         tokens={user: token.get_secret_value() for user, token in settings.tokens.items()},
         provider=settings.realtime_provider,
         upstream_url=settings.realtime_url,

@@ -48,6 +48,8 @@ class Reception:
     presence: Presence
     keeper: Keeper
     draining: Draining
+    default_agent: str
+    """The name of the agent of a client that names none."""
 
     def agent_for(self, agent: str | None, model: str | None) -> Agent | None:
         """The agent a client names: by `agent`, or by a `model` that is one's name; else the default.
@@ -56,7 +58,7 @@ class Reception:
         """
         if agent is not None:
             return self.agents.get(agent)
-        return self.agents.get(model or "") or self.agents[self.line.settings.default_agent]
+        return self.agents.get(model or "") or self.agents[self.default_agent]
 
     def why_not(self) -> str | None:
         """Why no session can begin right now; None where one can."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +20,9 @@ from ringback.errors import ConfigurationError
 
 LOOK_SECONDS = 1.0
 """Between two looks: whoever saves a file and then calls should meet what it says, and a look costs microseconds."""
+
+UNCHOSEN = "demo"
+"""The agent of a client that names none, where RINGBACK_DEFAULT_AGENT is not set and there are several."""
 
 Stamp: TypeAlias = tuple[int, int, int]
 """What changes with a file: when it was written, its size, and which file it is."""
@@ -32,24 +35,20 @@ class Roster(Mapping[str, Agent]):
 
     Args:
         folder: of the agents' files.
-        default: the agent that must be there.
+        default: the agent of a client that names none; None: the only one there is, or else `demo`.
         environment: where the secrets of webhooks are.
 
     Raises:
         ConfigurationError: a file is wrong, a webhook's secret is missing, or the default agent is.
     """
 
-    def __init__(self, folder: Path, default: str, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, folder: Path, default: str | None, environment: Mapping[str, str] = os.environ) -> None:
         self._folder = folder
-        self._default = default
         self._environment = environment
         self._seen = self._dealt_with = _stamps(folder) if folder.is_dir() else {}
         self._agents = load_agents(folder)
         self._complaint = ""
-        if default not in self._agents:
-            raise ConfigurationError(
-                f"RINGBACK_DEFAULT_AGENT={default} is none of the agents: {', '.join(self._agents)}"
-            )
+        self.default = default_of(self._agents, default)
         for agent in self._agents.values():
             if (wrong := unsigned(agent, environment)) is not None:
                 raise ConfigurationError(f"{folder / agent.name}.toml: {wrong}")
@@ -103,7 +102,7 @@ class Roster(Mapping[str, Agent]):
         return None
 
     def _drop(self, name: str) -> None:
-        if name == self._default:
+        if name == self.default:
             return self._complain(f"{self._folder / name}.toml is gone; as the default, the agent stays as it was")
         if name in self._agents:
             self._agents = {known: agent for known, agent in self._agents.items() if known != name}
@@ -118,6 +117,30 @@ class Roster(Mapping[str, Agent]):
         if sentence != self._complaint:
             self._complaint = sentence
             log.error("%s", sentence)
+
+
+def default_of(names: Collection[str], chosen: str | None) -> str:
+    """Return the agent of a client that names none.
+
+    Args:
+        names: of all agents.
+        chosen: by RINGBACK_DEFAULT_AGENT; None: the only agent, or else `demo`.
+
+    Raises:
+        ConfigurationError: the chosen agent is not there, or none was chosen of several.
+    """
+    listed = ", ".join(sorted(names))
+    if chosen:
+        if chosen not in names:
+            raise ConfigurationError(f"RINGBACK_DEFAULT_AGENT={chosen} is none of the agents: {listed}")
+        return chosen
+    if len(names) == 1:
+        return next(iter(names))
+    if UNCHOSEN not in names:
+        raise ConfigurationError(
+            f"RINGBACK_DEFAULT_AGENT is not set, and there are several agents: set it to one of {listed}"
+        )
+    return UNCHOSEN
 
 
 def unsigned(agent: Agent, environment: Mapping[str, str]) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import JSONResponse
 
 from gateway import resuming
 from gateway.callers import REALTIME, SUBPROTOCOL, Caller, Callers, Unidentified
@@ -25,6 +26,11 @@ router = APIRouter()
 NOTHING_TO_RESUME = (
     "There is no session to resume with this token: it is unknown, was used, has expired, or is another user's. "
     "Connect without it to begin a new session."
+)
+NO_UPGRADE = (
+    "This address takes WebSockets, and the request asked for none (no header `Upgrade: websocket`). If the client did "
+    "ask, a proxy in between dropped it: let it pass `Upgrade` and `Connection` on, with HTTP/1.1 (in nginx: "
+    "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade)."
 )
 NOT_FOR_TALKING = "This token lacks the scope 'realtime': it is for no conversation."
 
@@ -50,6 +56,12 @@ async def openapi(request: Request) -> dict[str, Any]:
     """What there is to ask over HTTP; for whoever may ask anything at all."""
     described: dict[str, Any] = request.app.openapi()
     return described
+
+
+@router.get("/v1/realtime", include_in_schema=False)
+async def realtime_without_upgrade() -> JSONResponse:
+    """Answer 426 to a request that asks for no WebSocket, as one does whose proxy has dropped the header `Upgrade`."""
+    return refusal(426, "upgrade_required", NO_UPGRADE, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
 @router.websocket("/v1/realtime")

@@ -68,14 +68,18 @@ class GatewaySettings(Stores):
     """Which claims are handed to tools."""
     agents_folder: Path = Field(Path("agents"), alias="RINGBACK_AGENTS")
     """The agents' TOML files."""
-    default_agent: str = Field("demo", alias="RINGBACK_DEFAULT_AGENT")
-    """The agent of a client that names none."""
+    default_agent: str | None = Field(None, alias="RINGBACK_DEFAULT_AGENT")
+    """The agent of a client that names none. None: the only agent there is, or the one named `demo`."""
 
     host: str = Field("127.0.0.1", alias="RINGBACK_HOST")
     """Loopback unless somebody decides otherwise: a public bind is a decision."""
     behind_tls: Literal["no", "yes"] = Field("no", alias="RINGBACK_BEHIND_TLS")
     """Says that nothing reaches the gateway but through TLS. Nobody can tell that from inside."""
     port: int = Field(8080, ge=0, le=65_535, alias="RINGBACK_PORT")
+    tls_certificate: Path | None = Field(None, alias="RINGBACK_TLS_CERTIFICATE")
+    """A PEM file with the gateway's certificate chain, where no proxy in front speaks TLS. None: plain HTTP."""
+    tls_key: Path | None = Field(None, alias="RINGBACK_TLS_KEY")
+    """A PEM file with its private key."""
     max_sessions: int = Field(400, ge=1, le=100_000, alias="RINGBACK_MAX_SESSIONS")
     """One core carries about 400 talking sessions; one more would be heard by all of them."""
     max_frame_bytes: int = Field(2 * 1024 * 1024, ge=65_536, alias="RINGBACK_MAX_FRAME_BYTES")
@@ -144,6 +148,16 @@ class GatewaySettings(Stores):
     def _split_lists(cls, value: object) -> object:
         return split(value)
 
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_of_kubernetes(cls, value: object) -> object:
+        if isinstance(value, str) and value.startswith(("tcp://", "udp://")):
+            raise ValueError(
+                "Kubernetes sets it in each container beside a Service named `ringback`: set `enableServiceLinks: "
+                "false` in the pod, or RINGBACK_PORT in the container"
+            )
+        return value
+
     @field_validator("origins")
     @classmethod
     def _as_browsers_write_them(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -182,6 +196,14 @@ class GatewaySettings(Stores):
                 raise ValueError(f"{name} is not set, and RINGBACK_JWT_JWKS needs it: tokens for others are not for us")
         if not is_safe_source(self.jwt_jwks):
             raise ValueError("RINGBACK_JWT_JWKS must be a file, or begin with https:// (or http:// on loopback)")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> GatewaySettings:
+        files = {"RINGBACK_TLS_CERTIFICATE": self.tls_certificate, "RINGBACK_TLS_KEY": self.tls_key}
+        missing = [name for name, file in files.items() if file is None]
+        if len(missing) == 1:
+            raise ValueError(f"{missing[0]} is not set: TLS needs a certificate and its key")
         return self
 
     @model_validator(mode="after")

@@ -18,7 +18,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from gateway.heads import MAX_BODY_BYTES, MAX_HEAD_BYTES, TOO_LARGE, TOO_LONG, Complaint, complaint
+from gateway.heads import (
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    TLS_AT_PLAIN_PORT,
+    TLS_RECORD,
+    TOO_LARGE,
+    TOO_LONG,
+    Complaint,
+    complaint,
+)
 
 SOCKETS_AT = frozenset({"/v1/realtime"})
 """Where there is a WebSocket."""
@@ -43,6 +52,20 @@ TOO_FAST = 4029
 TOO_LARGE_A_MESSAGE = 1009
 
 log = logging.getLogger(__name__)
+
+
+class Bucket:
+    """So many at once, and so many a second from then on."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._left, self._at = burst, 0.0
+
+    def takes(self, now: float) -> bool:
+        """True while one more is within the limits; `now` in seconds."""
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1.0
+        self._at = now
+        return self._left >= 0.0
 
 
 class _Requests(h11.Connection):
@@ -73,6 +96,9 @@ class _Requests(h11.Connection):
 class WireHttp(H11Protocol):
     """uvicorn's HTTP, in limits."""
 
+    _tls_lines: ClassVar[Bucket] = Bucket(rate=1 / 60, burst=1)
+    """Of log lines about TLS at a plain port: a client that dials again and again says nothing new."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._requests = self.conn = _Requests()
@@ -89,6 +115,9 @@ class WireHttp(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        is_tls = self._requests.their_state is h11.IDLE and data.startswith(TLS_RECORD)
+        if is_tls and self._tls_lines.takes(self.loop.time()):
+            log.warning("%s", TLS_AT_PLAIN_PORT)
         super().data_received(data)
         self._watch()
 
@@ -250,20 +279,6 @@ class WireSocket(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.transport.close()
-
-
-class Bucket:
-    """So many at once, and so many a second from then on."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst = rate, burst
-        self._left, self._at = burst, 0.0
-
-    def takes(self, now: float) -> bool:
-        """True while one more is within the limits; `now` in seconds."""
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1.0
-        self._at = now
-        return self._left >= 0.0
 
 
 def is_news(record: logging.LogRecord) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Breaker", "Call", "Tool", "ToolError", "tool"]
 
 _HOMES = {"Breaker": "tools", "Call": "calls", "Tool": "tools", "ToolError": "errors", "tool": "tools"}
-"""The module that each name is imported from when it is first used: a command that declares no tool loads no pydantic."""
+"""The module of each name. It is imported on first use: a command that declares no tool loads no pydantic."""
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ class Front:
 
     Args:
         host: the address that it listens on.
-        is_behind_tls: somebody says that nothing reaches it but through TLS.
+        is_behind_tls: it speaks TLS itself, or the operator says that nothing reaches it but through TLS.
         tokens: the static ones, by user.
         upstream_url: the Realtime API's, where it is not the provider's own.
         api_key: for it.
@@ -103,7 +103,7 @@ def _front(front: Front) -> Iterator[str]:
     if not _is_loopback(front.host) and not front.is_behind_tls:
         yield (
             f"RINGBACK_HOST={front.host} can be reached from elsewhere, and tokens and voices would travel in clear: "
-            "put a proxy with TLS in front, and say so with RINGBACK_BEHIND_TLS=yes."
+            "put a proxy with TLS in front, and say so with RINGBACK_BEHIND_TLS=yes, or set RINGBACK_TLS_CERTIFICATE."
         )
     if front.provider == "simulator":
         yield "REALTIME_PROVIDER is the simulator, which is no model: name your provider."

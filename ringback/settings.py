@@ -14,6 +14,7 @@ from ringback.discretion import Discretion
 from ringback.errors import ConfigurationError
 from ringback.redaction import DEFAULT_KINDS, KINDS, Redaction
 from ringback.sealing import Seals, keys_in
+from ringback.setting_names import warn_of_unknown
 
 LEASE_SECONDS = 3.0
 """How long a process may be silent before what it held is taken back: a caller waits seconds, not minutes."""
@@ -114,6 +115,7 @@ def load(settings: type[S], **given: Any) -> S:
     Raises:
         ConfigurationError: a value is missing or bad; the text names each variable and what it must be.
     """
+    warn_of_unknown()
     try:
         return settings(**given)
     except SettingsError as problem:  # raised before any check, and its text names the field only

@@ -39,7 +39,7 @@ async def resume(
     line = SimpleNamespace(
         gateway_id="gw2", store=Store(engine), settings=settings, dispatch=SimpleNamespace(bell=nobody)
     )
-    reception = Reception(agents or {}, cast(Any, line), Presence(10), nobody, nobody)
+    reception = Reception(agents or {}, cast(Any, line), Presence(10), nobody, nobody, "demo")
     try:
         return await reception.resume(Caller("ada", scopes=frozenset(scopes)), token, frozenset())
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.roster import Roster
+from gateway.roster import Roster, default_of
 from ringback.errors import ConfigurationError
 
 SECRET = "whsec_" + "YWJj" * 10
@@ -167,3 +167,21 @@ def test_a_gateway_does_not_start_without_its_default_agent(folder: Path) -> Non
         Roster(folder, "sales", {})
     with pytest.raises(ConfigurationError, match="holds no agent"):
         Roster(folder / "nowhere", "demo", {})
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen", "default"),
+    [
+        (["sales"], None, "sales"),
+        (["sales"], "", "sales"),
+        (["sales", "demo"], None, "demo"),
+        (["sales", "demo"], "sales", "sales"),
+    ],
+)
+def test_a_folder_with_one_agent_needs_no_default(names: list[str], chosen: str | None, default: str) -> None:
+    assert default_of(names, chosen) == default
+
+
+def test_several_agents_need_a_default_unless_one_is_the_demo() -> None:
+    with pytest.raises(ConfigurationError, match=r"RINGBACK_DEFAULT_AGENT is not set.* one of night, sales$"):
+        default_of(["sales", "night"], None)

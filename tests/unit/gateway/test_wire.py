@@ -175,6 +175,18 @@ def test_what_is_no_request_or_too_much_of_one_is_refused_and_hung_up_on(
     assert heard.bodies == [], "the application has not read it"
 
 
+def test_tls_at_the_plain_port_is_told_to_the_operator_once_in_a_while(
+    port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(wire.WireHttp, "_tls_lines", wire.Bucket(rate=0.0, burst=1))
+    for _ in range(3):
+        ask(port, b"\x16\x03\x01\x02\x00\x01\x00\x01")
+    told = [record.getMessage() for record in caplog.records if record.name == "gateway.wire"]
+    assert len(told) == 1
+    assert told[0].startswith("a client began TLS at this port, which speaks plain HTTP")
+    assert "RINGBACK_TLS_CERTIFICATE" in told[0]
+
+
 def test_what_is_refused_is_told_in_a_sentence(port: int) -> None:
     said = ask(port, b"GET / HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     assert b"There is no WebSocket here; it is at /v1/realtime." in said

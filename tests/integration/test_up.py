@@ -1,0 +1,121 @@
+"""`ringback up`, run like a person runs it: what stays from one start to the next, and tools edited meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
+
+PATIENCE = 60.0
+TOOL = '''from ringback import tool
+
+
+@tool
+def {name}() -> str:
+    """Say a word."""
+    return "word"
+'''
+
+
+class Up:
+    """One `ringback up`, and what it has printed so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.text = ""
+        self._lines: Iterator[str] = iter(process.stdout or ())
+
+    def read_until(self, pattern: str) -> re.Match[str]:
+        """Read lines until one of them matches; the end of the output is a failure."""
+        for line in self._lines:
+            self.text += line
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"{pattern!r} never came:\n{self.text}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the databases' account can enter."""
+    for each in (tmp_path, *tmp_path.parents):
+        if each.stat().st_uid == os.geteuid() and not each.stat().st_mode & 0o001:
+            each.chmod(each.stat().st_mode | 0o011)
+    (tmp_path / "my_words.py").write_text(TOOL.format(name="first_word"))
+    return tmp_path
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[Up]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "up", "--folder", str(folder / "kept"), *options],
+        cwd=folder,
+        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    guard = Thread(target=_kill_late, args=(process,), daemon=True)
+    guard.start()
+    try:
+        yield Up(process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, rest
+        assert "Traceback" not in rest
+
+
+def _kill_late(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(PATIENCE * 2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def welcome(up: Up) -> dict[str, str]:
+    """What the banner tells other terminals to export."""
+    up.read_until("Ringback is up")
+    first = up.read_until(r"export RINGBACK_URL=(\S+) RINGBACK_TOKEN=(\S+)")
+    redis = up.read_until(r"export REDIS_URL='(\S+)'")
+    return {"url": first[1], "token": first[2], "redis": redis[1]}
+
+
+def test_a_tool_that_is_edited_is_served_and_one_that_breaks_costs_nothing(folder: Path) -> None:
+    with running(folder, "--port", "0", "--watch") as up:
+        welcome(up)
+        up.read_until(r"^No agent allows first_word: add it to `tools` in an agent's file in ")
+        up.read_until(r"^Watching ")
+        (folder / "my_words.py").write_text(TOOL.format(name="second_word"))
+        up.read_until(r"^my_words.py changed: worker-2 serves, and worker has ended\.$")
+        (folder / "my_words.py").write_text("def broken(")
+        up.read_until(r"^my_words.py changed, and the tools do not load; the worker before goes on\.")
+    assert "serves default: first_word" in up.text
+    assert "serves default: second_word" in up.text
+
+
+def test_token_and_ports_stay_and_a_port_that_is_taken_is_told(folder: Path) -> None:
+    with running(folder, "--port", "0", "--tls") as up:
+        first = welcome(up)
+        certificate = up.read_until(r"export SSL_CERT_FILE=(\S+)")[1]
+        trusted = ssl.create_default_context(cafile=certificate)
+        assert httpx.get(f"{first['url']}/healthz", verify=trusted).json() == {"status": "ok"}
+        port = first["url"].rpartition(":")[2]
+        other = [sys.executable, "-m", "cli", "up", "--folder", str(folder / "other"), "--port", port]
+        done = subprocess.run(other, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"ringback: port {port} is in use, perhaps by another ringback")
+        assert len(done.stderr.splitlines()) == 1
+    with running(folder, "--port", "0", "--tls") as up:
+        assert welcome(up) == first

@@ -1,0 +1,63 @@
+"""What each command loads before it does anything: a library that it does not use is time a person waits for.
+
+Judged by the modules that Python has loaded, as counted by `-X importtime`, and never by a clock.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+IS_FOR_SERVERS = {
+    *("alembic", "celery", "kombu", "redis", "fastapi", "starlette", "uvicorn", "uvloop", "websockets", "h11"),
+    *("gateway", "workers", "simulator", "mcp", "openai", "httpx"),
+}
+"""What only a gateway, a worker, the simulator or a demo needs."""
+IS_FOR_TOOLS = {"docstring_parser", "jsonschema", "yaml", "ringback.tools", "ringback.schema", "ringback.declaring"}
+IS_FOR_KEYS = {"cryptography", "jwt"}
+IS_FOR_ROWS = {"sqlalchemy", "psycopg"}
+IS_FOR_HELP = {"pydantic", "pydantic_settings", "rich", "asyncio"}
+"""typer itself loads pydantic as soon as it runs a command; the first page of help is before that."""
+
+NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
+
+
+def loaded_by(words: list[str], folder: Path) -> set[str]:
+    """The modules that `python -m cli` with these words loads, and the packages that hold them."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "cli", *words],
+        cwd=folder,
+        env={**os.environ, "DATABASE_URL": NO_DATABASE},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = (line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:"))
+    names = {name for name in lines if name and name != "imported package"}
+    assert "cli.main" in names, done.stderr
+    return names | {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("words", "unneeded"),
+    [
+        (["--help"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS | IS_FOR_HELP),
+        (["--version"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS | IS_FOR_HELP),
+        (["jobs", "--help"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS),
+        (["jobs", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS),
+        (["sessions", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS),
+    ],
+    ids=" ".join,
+)
+def test_a_command_loads_only_what_it_uses(words: list[str], unneeded: set[str], tmp_path: Path) -> None:
+    assert sorted(loaded_by(words, tmp_path) & unneeded) == []
+
+
+def test_a_command_on_rows_does_load_the_driver(tmp_path: Path) -> None:
+    """Else the test above would pass for a command that fails before it does anything."""
+    assert loaded_by(["jobs", "list"], tmp_path) >= IS_FOR_ROWS
