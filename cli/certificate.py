@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.x509 import KeyUsage
 
 VALID = timedelta(days=397)
 """The longest that browsers take."""
@@ -80,7 +84,7 @@ def _make(files: Certificate) -> None:
     files.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
 
-def _may_sign() -> object:
+def _may_sign() -> KeyUsage:
     from cryptography.x509 import KeyUsage
 
     return KeyUsage(

@@ -32,7 +32,11 @@ class Kept:
     def secret(self, name: str, prefix: str = "") -> str:
         """Return a secret of 24 random bytes, as text that a URL and a header take."""
         kept = self._read().get(name)
-        return kept if isinstance(kept, str) and kept else self._keep(name, f"{prefix}{secrets.token_urlsafe(24)}")
+        if isinstance(kept, str) and kept:
+            return kept
+        made = f"{prefix}{secrets.token_urlsafe(24)}"
+        self._keep(name, made)
+        return made
 
     def port(self, name: str) -> int:
         """Return a loopback port that is free at this moment: the kept one, or another where that is taken."""
@@ -41,7 +45,9 @@ class Kept:
 
     def another_port(self, name: str) -> int:
         """Return a free loopback port that is kept from now on."""
-        return self._keep(name, free_port())
+        port = free_port()
+        self._keep(name, port)
+        return port
 
     def _read(self) -> dict[str, Any]:
         """Return what is kept; a file that cannot be read, or holds something else, is made anew."""
@@ -50,14 +56,13 @@ class Kept:
                 return kept
         return {}
 
-    def _keep(self, name: str, value: Any) -> Any:
+    def _keep(self, name: str, value: str | int) -> None:
         if self.folder is not None:
             new = self.folder / f"{FILE}.new"
             new.unlink(missing_ok=True)
             new.touch(0o600, exist_ok=False)
             new.write_text(json.dumps({**self._read(), name: value}, indent=2))
             new.replace(self.folder / FILE)
-        return value
 
 
 def is_free(port: int) -> bool:

@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -193,6 +192,7 @@ def serve(settings: GatewaySettings) -> None:
     refuse_what_is_unsafe(settings)
     asyncio.run(prove_wall(settings.database_url))
     app = create_app(settings)
+    prove_certificate(settings)
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -206,7 +206,8 @@ def serve(settings: GatewaySettings) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        **_tls(settings),
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
     scheme = "http" if settings.tls_certificate is None else "https"
     with listening_socket(settings.host, settings.port) as listener:
@@ -214,10 +215,10 @@ def serve(settings: GatewaySettings) -> None:
         DrainingServer(config, lambda: app.state.draining.drain()).run(sockets=[listener])
 
 
-def _tls(settings: GatewaySettings) -> dict[str, Path | None]:
-    """uvicorn's words for the certificate and its key, which are read here once, for a sentence about them."""
+def prove_certificate(settings: GatewaySettings) -> None:
+    """Raise ConfigurationError where the gateway's certificate and its key cannot be used together."""
     if settings.tls_certificate is None or settings.tls_key is None:
-        return {}
+        return
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
     except (OSError, ssl.SSLError) as problem:
@@ -225,7 +226,6 @@ def _tls(settings: GatewaySettings) -> dict[str, Path | None]:
             f"RINGBACK_TLS_CERTIFICATE={settings.tls_certificate} and RINGBACK_TLS_KEY={settings.tls_key} cannot be "
             f"used: {problem}. Name two PEM files that belong together, the key without a passphrase"
         ) from None
-    return {"ssl_certfile": settings.tls_certificate, "ssl_keyfile": settings.tls_key}
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

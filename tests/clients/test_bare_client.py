@@ -55,6 +55,15 @@ def test_nobody_without_a_known_token_gets_as_far_as_the_upgrade(options: dict[s
     assert "Authorization: Bearer" in error["message"]
 
 
+def test_a_request_whose_upgrade_was_dropped_on_the_way_is_told_so(line: Line) -> None:
+    """As behind a proxy that speaks HTTP/1.0, or does not pass `Upgrade` on."""
+    answer = httpx.get(f"{line.url}/v1/realtime?model=demo", headers=bearer(TOKEN))
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    error = answer.json()["error"]
+    assert error["code"] == "upgrade_required"
+    assert "a proxy in between dropped it" in error["message"]
+
+
 def test_a_token_in_the_address_is_no_token(line: Line) -> None:
     """Addresses are written down by everybody on the way."""
     status, _, _ = asyncio.run(refusal(line, line.address(model="demo", token=TOKEN, api_key=TOKEN)))

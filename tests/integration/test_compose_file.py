@@ -30,6 +30,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 VARIABLE = re.compile(r"(?<!\$)\$(?!\$)\{?(\w+)(:-([^}]*))?\}?")
 PRIVILEGED_AT_START = {"postgres", "redis"}
 ONE_SHOT = {"migrate"}
+TLS = {"RINGBACK_TLS_CERTIFICATE", "RINGBACK_TLS_KEY"}  # a proxy speaks it in front of containers
 MOUNTED = {"RINGBACK_AGENTS"}  # the host's folder, where the program looks by itself
 
 
@@ -142,7 +143,7 @@ def test_docker_lets_a_gateway_finish_draining() -> None:
 
 
 def test_each_setting_of_the_gateway_reaches_it() -> None:
-    wanted = {str(field.alias) for field in GatewaySettings.model_fields.values()} - MOUNTED
+    wanted = {str(field.alias) for field in GatewaySettings.model_fields.values()} - MOUNTED - TLS
     assert set(SERVICES["gateway"]["environment"]) == wanted
 
 
