@@ -14,15 +14,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.dispatch import Dispatch
 from gateway.store import Store
 from ringback.lease import LeaseClock
 from ringback.settings import RENEW_SECONDS, SWEEP_SECONDS
 from ringback.statements import processes
-from ringback.sweeping import PASSING, Ask, Publish, Ring, Round, Run, Step, Sweeping, Tell
+from ringback.sweeping import PASSING, Ask, Look, Publish, Ring, Run, Step, Sweeping, Tell
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +60,10 @@ class Keeper:
 
     async def sweep(self) -> None:
         """Publish what nobody claimed, take back what the dead held, time out what is overdue."""
-        more = False
+        pause = SWEEP_SECONDS
         while True:
-            await asyncio.sleep(0 if more else SWEEP_SECONDS)
-            more = False
-            try:
-                more = await self._carry_out(self._sweeping.round())
-            except (SQLAlchemyError, OSError) as problem:
-                log.warning("the sweep is put off (%s)", type(problem).__name__)
+            await asyncio.sleep(pause)
+            pause = await self._carry_out(self._sweeping.look())
 
     async def retire(self) -> None:
         """The gateway ends in order: what it held may be taken at once."""
@@ -78,19 +73,19 @@ class Keeper:
             log.warning("the lease runs out by itself (%s)", type(problem).__name__)
         await self._dispatch.bell.close()
 
-    async def _carry_out(self, sweeping: Round) -> bool:
-        """One round; returns what it does: True where the next one should follow at once."""
+    async def _carry_out(self, look: Look) -> float:
+        """One look; returns how many seconds to wait before the next one."""
         answer: Any = None
         try:
             while True:
-                answer = await self._do(sweeping.send(answer))
+                answer = await self._do(look.send(answer))
         except StopIteration as over:
-            return bool(over.value)
+            return float(over.value)
 
     async def _do(self, step: Step) -> Any:
         match step:
-            case Run(statement, returns):
-                return await self._run(statement, returns)
+            case Run():
+                return await self._run(step)
             case Ask(commands):
                 return await self._dispatch.bell.ask(commands)
             case Publish(jobs):
@@ -101,14 +96,15 @@ class Keeper:
                 log.info("%s", text)
         return None
 
-    async def _run(self, statement: Executable, returns: bool) -> Sequence[Any] | None:
+    async def _run(self, step: Run) -> Sequence[Any] | None:
+        """A step that fails ends no round: it is told, and the next one is taken."""
         try:
-            if returns:
-                return await self._store.rows(statement)
-            await self._store.count(statement)
-        except DBAPIError as problem:
-            if getattr(problem.orig, "sqlstate", None) not in PASSING:
-                raise
+            if step.returns:
+                return await self._store.rows(step.statement)
+            await self._store.count(step.statement)
+        except (SQLAlchemyError, OSError) as problem:
+            if getattr(getattr(problem, "orig", None), "sqlstate", None) not in PASSING:
+                log.warning("the sweep could not %s (%s); it tries again", step.name, type(problem).__name__)
             return None
         return []
 

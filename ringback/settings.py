@@ -23,7 +23,7 @@ RENEW_SECONDS = 1.0
 STOP_BEFORE_SECONDS = 2.0
 """A process that could not renew for so long stops by itself, before others take over what it held."""
 SWEEP_SECONDS = 0.5
-"""How often each process looks for what nobody claimed: the most that a lost message costs, and a little."""
+"""How often a process that is alone sweeps: beside the pause before a message is published again, it is little."""
 
 
 def postgres_url(url: str) -> str:

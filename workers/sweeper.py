@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ringback.settings import SWEEP_SECONDS
-from ringback.sweeping import PASSING, Ask, Publish, Ring, Round, Run, Step, Sweeping, Tell
+from ringback.sweeping import PASSING, Ask, Look, Publish, Ring, Round, Run, Step, Sweeping, Tell
 from workers.bell import Bell
 from workers.lease import Lease
 from workers.logs import Seldom
@@ -28,6 +29,7 @@ Publisher = Callable[[UUID, str], None]
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
+_seldom_of_step: defaultdict[str, Seldom] = defaultdict(lambda: Seldom(logger))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,14 @@ class Hands:
     publisher: Publisher
     bell: Bell
 
-    def carry_out(self, sweeping: Round) -> bool:
-        """One round; returns what it does: True where the next one should follow at once."""
+    def carry_out(self, sweeping: Look | Round) -> float:
+        """A look, or a round by itself; returns what that does."""
         answer: Any = None
         try:
             while True:
                 answer = self._do(sweeping.send(answer))
         except StopIteration as over:
-            return bool(over.value)
+            return float(over.value)
 
     def publish(self, jobs: Iterable[tuple[UUID, str]]) -> int:
         """Publish in order; how many were taken. A broker that refuses one message refuses them all."""
@@ -58,8 +60,8 @@ class Hands:
 
     def _do(self, step: Step) -> Any:
         match step:
-            case Run(statement, returns):
-                return self._run(statement, returns)
+            case Run():
+                return self._run(step)
             case Ask(commands):
                 return self.bell.ask(commands)
             case Publish(jobs):
@@ -70,14 +72,15 @@ class Hands:
                 logger.info("%s", text)
         return None
 
-    def _run(self, statement: Any, returns: bool) -> list[Any] | None:
+    def _run(self, step: Run) -> list[Any] | None:
+        """A step that fails ends no round: it is told, and the next one is taken."""
         try:
-            if returns:
-                return rows(self.engine, statement)
-            count(self.engine, statement)
-        except DBAPIError as problem:
-            if getattr(problem.orig, "sqlstate", None) not in PASSING:
-                raise
+            if step.returns:
+                return rows(self.engine, step.statement)
+            count(self.engine, step.statement)
+        except SQLAlchemyError as problem:
+            if getattr(getattr(problem, "orig", None), "sqlstate", None) not in PASSING:
+                _seldom_of_step[step.name].warning("the sweep could not %s, trying again: %s", step.name, problem)
             return None
         return []
 
@@ -94,45 +97,48 @@ class Hands:
 
 
 class Sweeper:
-    """Sweeps twice a second, in a thread, until it is stopped."""
+    """Looks whether to sweep for all, in a thread, until it is stopped."""
 
     def __init__(self, hands: Hands, lease: Lease) -> None:
         self._hands = hands
         self._lease = lease
         self._sweeping: Sweeping | None = None
         self._suspect: frozenset[str] = frozenset()
-        self._ended = Event()
+        self._ended = False
+        self._wake = Event()
         self._thread = Thread(target=self._sweep_until_ended, name="sweeper", daemon=True)
 
     def start(self) -> None:
-        """Begin, with a first round at once."""
+        """Begin, with a first look half a second later."""
         self._thread.start()
 
     def suspect(self, queues: Iterable[str]) -> None:
-        """Messages of these queues may be gone: the next round publishes again what was in them the longest."""
+        """Messages of these queues may be gone: the next look publishes again what was in them the longest."""
         self._suspect = self._suspect | frozenset(queues)
+        self._wake.set()
 
     def stop(self) -> None:
         """No further round begins, and the one under way is over, unless Postgres stands still."""
-        self._ended.set()
+        self._ended = True
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 
     def _sweep_until_ended(self) -> None:
-        more = False
-        while not self._ended.wait(0 if more else SWEEP_SECONDS):
-            more = False
+        pause = SWEEP_SECONDS
+        while not self._ended:
+            self._wake.wait(pause)
+            self._wake.clear()
+            pause = SWEEP_SECONDS
             if not self._lease.held:
                 continue
             try:
-                more = self._sweep()
-            except SQLAlchemyError as problem:
-                _seldom.warning("could not sweep: %s", problem)
+                pause = self._look()
             except Exception:
-                logger.exception("a fault of the sweep; the next round tries again")
+                logger.exception("a fault of the sweep; the next look tries again")
 
-    def _sweep(self) -> bool:
+    def _look(self) -> float:
         self._sweeping = self._sweeping or Sweeping(self._lease.worker_id)
         suspect, self._suspect = self._suspect, frozenset()
         self._sweeping.suspect(suspect)
-        return self._hands.carry_out(self._sweeping.round())
+        return self._hands.carry_out(self._sweeping.look())

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.pages import IdRange
-from ringback.statements.clock import now, seconds
+from ringback.statements.clock import now, seconds, statement_time
 from ringback.tables import api_keys, client_secrets, sessions, signed_out
 
 
@@ -92,7 +92,7 @@ def mint_secret(
     good = (
         select(literal(1))
         .where(client_secrets.c.tenant == tenant, _secret_has_uses(), client_secrets.c.revoked_at.is_(None))
-        .where(client_secrets.c.expires_at > func.statement_timestamp())  # an index is searched for this one
+        .where(client_secrets.c.expires_at > statement_time())  # an index is searched for this one
         .limit(limit)
         .subquery()
     )

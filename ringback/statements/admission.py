@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Uuid, func, literal, null, select
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Uuid, literal, null, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from ringback.jobs import Approval, Delivery
 from ringback.outcomes import Outcome
-from ringback.statements.clock import now, seconds
+from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.sessions import is_ours
 from ringback.tables import jobs, sessions
 from ringback.tools import Announcement
@@ -117,7 +117,7 @@ def _born_finished(outcome: Outcome) -> dict[str, ColumnElement[Any]]:
         "state": literal(str(outcome.state)),
         "result": literal(outcome.result, JSONB) if outcome.error is None else null(),
         "error": literal(outcome.error, JSONB) if outcome.error else null(),
-        "created_at": func.statement_timestamp(),
-        "finished_at": func.statement_timestamp(),
+        "created_at": statement_time(),
+        "finished_at": statement_time(),
         "delivery": literal(str(Delivery.READY)),
     }

@@ -12,6 +12,11 @@ def now() -> ColumnElement[Any]:
     return func.clock_timestamp()
 
 
+def statement_time() -> ColumnElement[Any]:
+    """When the statement began. Postgres searches an index by it, and by `now()`, which may change meanwhile, never."""
+    return func.statement_timestamp()
+
+
 def seconds(number: float | ColumnElement[Any]) -> ColumnElement[Any]:
     """An interval of so many seconds."""
     return func.make_interval(0, 0, 0, 0, 0, 0, number)

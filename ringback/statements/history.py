@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from ringback.jobs import JobState
 from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery, position
-from ringback.statements.clock import now
+from ringback.statements.clock import now, statement_time
 from ringback.statements.processes import live_tools
 from ringback.tables import job_events, jobs, processes, sessions, worker_tools
 
@@ -119,7 +119,7 @@ def _page(
 
 def _moment(since: Any) -> Any:
     # The statement's time and not `now()`: an index is not searched for a value that may change from row to row.
-    return since if isinstance(since, datetime) else func.statement_timestamp() - since
+    return since if isinstance(since, datetime) else statement_time() - since
 
 
 def _named(rows: Select[Any], table: FromClause, tenant: str, ids: IdRange) -> Select[Any]:

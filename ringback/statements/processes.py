@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 STEADY_SECONDS = 2.0
 """How long a lease must have been held without a gap before its holder may declare others lost: two renewals."""
+LOST_AT_ONCE = 100
+"""Workers that one statement declares over."""
+TURN_SECONDS = 0.4
+"""How long the one that sweeps has the turn: over before the next look of a process that is alone."""
 FORGET_AFTER_SECONDS = 3_600
 """How long a process that is gone stays in `GET /v1/workers`."""
 
@@ -51,6 +55,24 @@ def renew(process_id: str) -> Update:
             steady_since=case((processes.c.lease_until < now(), now()), else_=processes.c.steady_since),
         )
     )
+
+
+def take_turn(process_id: str) -> Select[bool, int]:
+    """Whether this process is to sweep for all now, and how many there are: one row, `is_ours` and `living`.
+
+    The turn is free where no process has taken one for TURN_SECONDS. Two that ask at once may both have it: no harm.
+    A time that lies ahead is of a database whose clock was set back, and holds the turn for none.
+    """
+    taken = processes.alias("taken")
+    since = select(taken.c.id).where(taken.c.swept_at.between(now() - seconds(TURN_SECONDS), now()))
+    ours = (
+        update(processes)
+        .where(processes.c.id == process_id, ~exists(since))
+        .values(swept_at=now())
+        .returning(processes.c.id)
+        .cte("ours")
+    )
+    return select(exists(select(ours.c.id)).label("is_ours"), func.count().label("living")).where(holds_its_lease())
 
 
 def retire(process_id: str) -> Update:
@@ -121,6 +143,7 @@ def lose_workers(sweeper_id: str) -> ReturningUpdate[Any]:
             is_steady(sweeper_id),
         )
         .order_by(processes.c.id)
+        .limit(LOST_AT_ONCE)
         .with_for_update(skip_locked=True)
         .cte("gone")
     )

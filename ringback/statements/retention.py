@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningDelete
 
 from ringback.jobs import LIVE, Delivery
-from ringback.statements.clock import seconds
+from ringback.statements.clock import seconds, statement_time
 from ringback.tables import SEALED, client_secrets, jobs, sessions, tenants
 
 AT_ONCE = 50
@@ -51,7 +51,7 @@ def delete_over(default_days: int | None) -> ReturningDelete[Any]:
     """
     owner = _tenants_with_something_over()
     days = func.coalesce(tenants.c.retention_days, cast(literal(default_days), Integer))
-    limit = func.statement_timestamp() - func.make_interval(0, 0, 0, days)
+    limit = statement_time() - func.make_interval(0, 0, 0, days)
     past = (
         select(sessions.c.id)
         .where(sessions.c.state == "ended", sessions.c.tenant == owner.c.tenant, sessions.c.ended_at < limit)
@@ -75,14 +75,14 @@ def with_all_in_them(which: Select[Any]) -> ReturningDelete[Any]:
 
 def delete_expired_secrets() -> Delete:
     """Client secrets that nobody can use any more, not even to come back."""
-    limit = func.statement_timestamp() - seconds(EXPIRED_SECRET_SECONDS)
+    limit = statement_time() - seconds(EXPIRED_SECRET_SECONDS)
     old = select(client_secrets.c.id).where(client_secrets.c.expires_at < limit).limit(AT_ONCE * 20)
     return delete(client_secrets).where(client_secrets.c.id.in_(old.scalar_subquery()))
 
 
 def drop_old_seals() -> Update:
     """What was sealed for a conversation that ended without anybody's saying so."""
-    limit = func.statement_timestamp() - seconds(SEALED_SECONDS)
+    limit = statement_time() - seconds(SEALED_SECONDS)
     old = (
         select(jobs.c.id)
         .where(text(f"({SEALED})"), jobs.c.created_at < limit)

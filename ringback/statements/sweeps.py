@@ -1,11 +1,11 @@
 """What any process does for all of them: publish again, take back, time out. Any number may sweep at once.
 
-Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`) and takes a bounded number.
+Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`) and takes a bounded number, in the order
+of the index that finds them: by any other order Postgres would sort all there are, or walk the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -21,6 +21,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     true,
     update,
 )
@@ -28,17 +29,19 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import LIVE, Approval, Delivery, Effect, JobState
-from ringback.statements.clock import now, seconds
+from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.jobs import may_be_published
 from ringback.statements.processes import is_steady, lives
 from ringback.statements.sessions import OWNED
-from ringback.tables import jobs, sessions
+from ringback.tables import UNFINISHED, jobs, sessions
 
 AT_ONCE = 200
 """Rows of one sweep; a backlog is worked off in steps, so that no sweep holds locks for long."""
+AGAIN_AT_ONCE = 1_000
+"""Rows that one statement makes due again after Redis has forgotten: some 30 ms, so that no claim waits for longer."""
 TAKEN_ALONG = 50
-"""Messages that a lost worker may have taken and not claimed. Each is in its queue twice if it had not: the longer the
-queue, the longer a new call waits behind messages that nobody needs."""
+"""Messages of one queue that a lost worker may have taken and not claimed. Each is there twice if it had not: the
+longer the queue, the longer a new call waits behind messages that no worker needs."""
 REPUBLISH_SECONDS = 2.0
 """The first pause before a job that nobody claimed is published again; doubled up to 32 s."""
 MAX_RESCUES = 2
@@ -49,7 +52,8 @@ FENCE_GRACE_SECONDS = 1.0
 
 def publish_due() -> ReturningUpdate[Any]:
     """Pending jobs whose message is due: publish each, after the commit."""
-    due = _some(select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_after <= now()))
+    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_after <= statement_time())
+    due = _some(published, jobs.c.publish_after)
     pause = REPUBLISH_SECONDS * func.power(2.0, func.least(jobs.c.publish_count, 4))
     return (
         update(jobs)
@@ -62,7 +66,8 @@ def publish_due() -> ReturningUpdate[Any]:
 def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     """Running jobs of a worker whose lease is gone: another attempt, or the end that fits."""
     lost = _some(
-        select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~lives(jobs.c.worker_id), is_steady(sweeper_id))
+        select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~lives(jobs.c.worker_id), is_steady(sweeper_id)),
+        jobs.c.worker_id,
     )
     begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
     poisonous = jobs.c.rescues >= MAX_RESCUES
@@ -84,11 +89,11 @@ def time_out_overdue() -> ReturningUpdate[Any]:
     """
     overdue = _some(
         select(jobs.c.id).where(
-            # Not `in_`: each half has an index of its own, and the whole has none.
-            or_(jobs.c.state == JobState.PENDING, jobs.c.state == JobState.RUNNING),
-            jobs.c.deadline_at < now() - seconds(FENCE_GRACE_SECONDS),
+            text(UNFINISHED),
+            jobs.c.deadline_at < statement_time() - seconds(FENCE_GRACE_SECONDS),
             ~_ends_with_another(),
-        )
+        ),
+        jobs.c.deadline_at,
     )
     begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
     state = case((begun, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
@@ -102,7 +107,7 @@ def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     gone = select(sessions.c.id).where(
         sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id), is_steady(sweeper_id)
     )
-    lost = _some(gone, sessions)
+    lost = _some(gone, sessions.c.gateway_id)
     over = sessions.c.resume_seconds.is_(None) | sessions.c.end_wanted.is_not(None)
     return (
         update(sessions)
@@ -120,7 +125,8 @@ def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
 def end_unresumed() -> ReturningUpdate[Any]:
     """Detached sessions whose client did not come back in time."""
     waiting = _some(
-        select(sessions.c.id).where(sessions.c.state == "detached", sessions.c.resume_until <= now()), sessions
+        select(sessions.c.id).where(sessions.c.state == "detached", sessions.c.resume_until <= statement_time()),
+        sessions.c.resume_until,
     )
     return (
         update(sessions)
@@ -130,21 +136,28 @@ def end_unresumed() -> ReturningUpdate[Any]:
     )
 
 
-def publish_again(queues: Iterable[str] | None = None) -> Update:
-    """Messages may be gone: make what was published due once more, and no more often than it would be.
+def publish_again() -> ReturningUpdate[Any]:
+    """Redis may have forgotten every message: make due what was published, also by a gateway just now.
 
-    Args:
-        queues: those of a worker that was lost, and may have taken messages from the front of one along; None: all
-            queues, of a Redis that may have forgotten everything, also what a gateway has published just now.
+    To be run until fewer than `AGAIN_AT_ONCE` rows come back.
     """
-    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, may_be_published())
-    if queues is None:
-        published = published.where(jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()))
-    else:
-        published = published.where(jobs.c.publish_count > 0, jobs.c.queue.in_(sorted(queues)))
-        published = published.order_by(jobs.c.created_at).limit(TAKEN_ALONG)
-    gone = published.with_for_update(skip_locked=True).cte("gone")
-    return update(jobs).where(jobs.c.id == gone.c.id).values(publish_after=now())
+    published = (
+        select(jobs.c.id)
+        .where(jobs.c.state == JobState.PENDING, jobs.c.publish_after > statement_time())
+        .where(jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()))
+        .order_by(jobs.c.publish_after)
+    )
+    return _due_at_once(published, AGAIN_AT_ONCE)
+
+
+def publish_taken_along(queue: str) -> ReturningUpdate[Any]:
+    """A lost worker may have taken messages from the front of this queue along: make due what they were for."""
+    published = (
+        select(jobs.c.id)
+        .where(jobs.c.state == JobState.PENDING, jobs.c.queue == queue, may_be_published(), jobs.c.publish_count > 0)
+        .order_by(jobs.c.created_at)
+    )
+    return _due_at_once(published, TAKEN_ALONG)
 
 
 def keep_late_answers() -> Update:
@@ -152,7 +165,8 @@ def keep_late_answers() -> Update:
     late = _some(
         select(jobs.c.id)
         .join(sessions, sessions.c.id == jobs.c.session_id)
-        .where(jobs.c.delivery == Delivery.READY, sessions.c.state == "ended")
+        .where(jobs.c.delivery == Delivery.READY, sessions.c.state == "ended"),
+        jobs.c.session_id,
     )
     return update(jobs).where(jobs.c.id == late.c.id).values(delivery=Delivery.HISTORY_ONLY)
 
@@ -180,10 +194,16 @@ def _ends_with_another() -> ColumnElement[bool]:
     return exists(select(first.c.id).where(first.c.id == jobs.c.joined_to, first.c.state.in_(sorted(LIVE))))
 
 
-def _some(rows: Select[Any], table: Any = jobs) -> CTE:
-    """A bounded number of the rows that nobody else holds.
+def _due_at_once(rows: Select[Any], limit: int) -> ReturningUpdate[Any]:
+    gone = rows.limit(limit).with_for_update(skip_locked=True).cte("gone")
+    return update(jobs).where(jobs.c.id == gone.c.id).values(publish_after=now()).returning(jobs.c.id)
+
+
+def _some(rows: Select[Any], in_order_of: ColumnElement[Any]) -> CTE:
+    """A bounded number of the rows that no other sweeper holds; the order is that of an index.
 
     A CTE that locks is worked out once. A subquery is not: a plan that runs it for each row finds the next so many
     each time, and the bound is none.
     """
-    return rows.order_by(table.c.id).limit(AT_ONCE).with_for_update(of=table, skip_locked=True).cte("some")
+    table = in_order_of.table
+    return rows.order_by(in_order_of).limit(AT_ONCE).with_for_update(of=table, skip_locked=True).cte("some")

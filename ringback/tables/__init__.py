@@ -16,13 +16,14 @@ has an answer that nobody heard sent to a webhook, and one sums up what was used
 
 from ringback.tables.access import api_keys, client_secrets, signed_out, tenants, usage_days
 from ringback.tables.columns import DEFAULT_TENANT, metadata
-from ringback.tables.conversations import RAN, SEALED, items, job_events, jobs, responses, sessions
+from ringback.tables.conversations import RAN, SEALED, UNFINISHED, items, job_events, jobs, responses, sessions
 from ringback.tables.processes import processes, tool_gates, worker_tools
 
 __all__ = [
     "DEFAULT_TENANT",
     "RAN",
     "SEALED",
+    "UNFINISHED",
     "api_keys",
     "client_secrets",
     "items",

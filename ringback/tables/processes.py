@@ -23,6 +23,8 @@ processes = Table(
     time("lease_until", nullable=False),
     # Since when it has been renewed without a gap: who has just come back may not declare others lost.
     time("steady_since", now=True),
+    # When it last swept for all: the others leave the next moment to it.
+    time("swept_at"),
     time("ended_at"),
     CheckConstraint("kind IN ('gateway', 'worker')", name="kind"),
 )

@@ -44,7 +44,7 @@ def test_nobody_publishes_or_claims_what_waits_for_a_yes(rows: Rows) -> None:
     job = rows.asking(publish_count=1)
     assert rows.count(sweeps.publish_due()) == 0
     assert rows.count(sweeps.publish_again()) == 0
-    assert rows.count(sweeps.publish_again(["default"])) == 0
+    assert rows.count(sweeps.publish_taken_along("default")) == 0
     assert rows.count(jobs.claim(job, "w")) == 0
     assert not rows.move(job, state="running", token=job), "not even by hand"
 
@@ -153,6 +153,7 @@ def test_a_call_that_is_refused_at_once_asks_nobody(rows: Rows) -> None:
 def test_one_that_was_granted_is_published_again_and_rescued_like_any_other(rows: Rows) -> None:
     job = rows.asking()
     assert decision(rows, job, True) == 1
+    assert rows.count(sweeps.publish_due()) == 1
     assert rows.count(sweeps.publish_again()) == 1
     (claimed,) = rows.run(jobs.claim(job, "w"))
     rows.lose("w")

@@ -135,7 +135,7 @@ def test_a_joined_call_is_never_claimed_published_or_taken_back(rows: Rows) -> N
     assert rows.job(second).publish_after is None
     assert second not in {row.id for row in rows.run(sweeps.publish_due())}
     assert rows.count(sweeps.publish_again()) == 1
-    assert rows.count(sweeps.publish_again(["default"])) == 1
+    assert rows.count(sweeps.publish_taken_along("default")) == 1
     assert rows.job(second).publish_after is None
     assert not rows.move(second, state=JobState.RUNNING, token=second)
 

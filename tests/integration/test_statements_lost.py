@@ -135,9 +135,10 @@ def due(rows: Rows) -> set[Any]:
 def test_what_was_published_is_published_again_when_its_queue_lost_a_worker(rows: Rows) -> None:
     published, elsewhere = rows.asked(publish_count=3), rows.asked(publish_count=3, queue="slow")
     rows.asked(), rows.running()
-    assert rows.count(sweeps.publish_again(["default"])) == 1
+    assert rows.count(sweeps.publish_taken_along("default")) == 1
     assert due(rows) == {published}
-    assert rows.count(sweeps.publish_again(["slow", "unheard-of"])) == 1
+    assert rows.count(sweeps.publish_taken_along("unheard-of")) == 0
+    assert rows.count(sweeps.publish_taken_along("slow")) == 1
     assert due(rows) == {elsewhere}
 
 
@@ -150,7 +151,7 @@ def test_everything_published_is_published_again_when_redis_forgot(rows: Rows) -
 def test_what_a_gateway_has_published_just_now_may_be_gone_as_well(rows: Rows) -> None:
     fresh = rows.asked()
     assert due(rows) == set()
-    rows.count(sweeps.publish_again(["default"]))
+    rows.count(sweeps.publish_taken_along("default"))
     assert due(rows) == set(), "a lost worker's queue is suspected of what a sweeper has published"
     rows.count(sweeps.publish_again())
     assert due(rows) == {fresh}
@@ -158,7 +159,7 @@ def test_what_a_gateway_has_published_just_now_may_be_gone_as_well(rows: Rows) -
 
 def test_the_pause_of_what_is_published_again_goes_on_growing(rows: Rows) -> None:
     job = rows.asked(publish_count=3)
-    rows.count(sweeps.publish_again(["default"]))
+    rows.count(sweeps.publish_taken_along("default"))
     assert due(rows) == {job}
     assert rows.job(job).publish_count == 4
 
@@ -176,7 +177,7 @@ def test_the_oldest_of_a_long_queue_are_published_first(rows: Rows) -> None:
     rows.connection.execute(update(jobs_table).values(publish_count=1, publish_after=seconds_from_now(30)))
     rows.connection.commit()
     youngest = rows.asked(publish_count=1, publish_after=seconds_from_now(30))
-    assert rows.count(sweeps.publish_again(["default"])) == TAKEN_ALONG
+    assert rows.count(sweeps.publish_taken_along("default")) == TAKEN_ALONG
     assert youngest not in due(rows)
 
 
@@ -185,8 +186,8 @@ def test_the_oldest_of_a_long_queue_are_published_first(rows: Rows) -> None:
     [
         processes.lose_workers("gw2"),
         sweeps.end_unresumed(),
-        sweeps.publish_again().returning(jobs_table.c.id),
-        sweeps.publish_again(["default"]).returning(jobs_table.c.id),
+        sweeps.publish_again(),
+        sweeps.publish_taken_along("default"),
     ],
     ids=["workers", "sessions", "messages", "messages of a queue"],
 )

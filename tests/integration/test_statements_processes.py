@@ -12,7 +12,7 @@ from sqlalchemy import literal, select, update
 from ringback.manners import Manners
 from ringback.settings import LEASE_SECONDS
 from ringback.statements import processes
-from ringback.statements.processes import FORGET_AFTER_SECONDS, announcement, is_steady, lives
+from ringback.statements.processes import FORGET_AFTER_SECONDS, TURN_SECONDS, announcement, is_steady, lives
 from ringback.tables import processes as processes_table
 from ringback.tables import worker_tools
 from tests.integration.statement_rows import ORDER, WEATHER, Rows, seconds_from_now, world
@@ -119,3 +119,31 @@ def test_only_living_workers_serve_and_the_last_to_start_decides(rows: Rows) -> 
     assert [row.description for row in rows.run(processes.live_tools())] == ["Old."]
     rows.lose("w")
     assert rows.run(processes.live_tools()) == []
+
+
+def turn(rows: Rows, process: str) -> bool:
+    (row,) = rows.run(processes.take_turn(process))
+    assert row.living == 4
+    return bool(row.is_ours)
+
+
+def swept(rows: Rows, process: str, seconds_ago: float) -> None:
+    set_process(rows, process, swept_at=seconds_from_now(-seconds_ago))
+
+
+def test_the_turn_to_sweep_is_one_process_s_until_it_is_over(rows: Rows) -> None:
+    swept(rows, "gw", TURN_SECONDS + 1)
+    assert turn(rows, "w")
+    assert not turn(rows, "w2")
+    assert not turn(rows, "w")
+    swept(rows, "w", TURN_SECONDS + 0.1)
+    assert turn(rows, "w2")
+
+
+def test_a_turn_that_lies_ahead_is_of_a_clock_that_was_set_back_and_holds_up_nothing(rows: Rows) -> None:
+    swept(rows, "gw", -3_600)
+    assert turn(rows, "w")
+
+
+def test_a_process_that_is_not_registered_has_no_turn(rows: Rows) -> None:
+    assert not turn(rows, "unheard-of")

@@ -35,7 +35,7 @@ SWEEPS: dict[str, Any] = {
     "let_go_lost_sessions": sweeps.let_go_lost_sessions("w"),
     "end_unresumed": sweeps.end_unresumed(),
     "publish_again": sweeps.publish_again(),
-    "publish_again, of one queue": sweeps.publish_again(["orders"]),
+    "publish_taken_along": sweeps.publish_taken_along("orders"),
     "keep_late_answers": sweeps.keep_late_answers(),
     "take_due": webhooks.take_due(8),
     "waiting_sessions": deliveries.waiting_sessions("gw"),

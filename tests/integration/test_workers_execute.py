@@ -45,9 +45,9 @@ def station(line: Line) -> Iterator[Station]:
 
 
 def sweep(station: Station, publisher: Publisher) -> bool:
-    """One round, with the first look at Redis that a process takes."""
+    """One round, with the first look at Redis that a process takes; True where another should follow."""
     hands = Hands(station.store.outcomes, publisher, station.bell)
-    return hands.carry_out(Sweeping(station.lease.worker_id).round())
+    return bool(hands.carry_out(Sweeping(station.lease.worker_id).round()))
 
 
 def run(line: Line, station: Station, tool: str, **arguments: Any) -> Any:

@@ -25,7 +25,12 @@ JOINED_AND_LATE = [
     ),
     gone("a joined call is not claimed", T_JOINS, JOBS, "jobs.c.joined_to.is_(None) & ", "", "def may_be_published("),
     gone(
-        "what may not run is not published again", T_APPROVALS, SWEEPS, ", may_be_published()", "", "def publish_again("
+        "what may not run is not published again",
+        T_APPROVALS,
+        SWEEPS,
+        ", may_be_published()",
+        "",
+        "def publish_taken_along(",
     ),
     gone("a decision is made once", T_APPROVALS, APPROVALS, "            jobs.c.approval == Approval.REQUESTED,\n"),
     gone("a decision comes in time", T_APPROVALS, APPROVALS, "            jobs.c.deadline_at > now(),\n"),

@@ -165,6 +165,7 @@ class ExpectedJobs(Expected):
     def publish_again(self) -> int:
         pending = [row for row in self.jobs.values() if row.state == "pending" and row.may_run]
         published = [row for row in pending if row.not_before is None or row.not_before <= self.now]
+        published = [row for row in published if row.publish_after is not None and row.publish_after > self.now]
         for row in published:
             row.publish_after = self.now
         return len(published)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from ringback.statements import sweeps
-from ringback.sweeping import BACK, FORGET_EVERY, MARKER, Ask, Publish, Ring, Run, Step, Sweeping, Tell
+from ringback.sweeping import BACK, BATCHES, FORGET_EVERY, MARKER, Ask, Publish, Ring, Run, Step, Sweeping, Tell
 
 SIGNS = {
     "let go": "SET state=CASE WHEN (sessions.resume_seconds IS NULL",
@@ -21,12 +21,15 @@ SIGNS = {
     "end unresumed": "end_reason=",
     "keep late": "SET delivery=",
     "forget": "DELETE FROM processes",
-    "again": "UPDATE jobs SET publish_after=clock_timestamp() FROM gone",
+    "turn": "SET swept_at=",
+    "along": "jobs.publish_count > ",
+    "again": "jobs.publish_after > statement_timestamp()",
     "due": "publish_count=(jobs.publish_count +",
 }
 """What gives each statement away."""
 
 REDIS_IS_THERE: Mapping[str, Any] = {"set": [None]}
+REDIS_FORGOT: Mapping[str, Any] = {"set": [True], "keep": [True]}
 Answers = Mapping[str, Any]
 
 
@@ -35,10 +38,10 @@ def name_of(statement: Any) -> str:
     return next(name for name, sign in SIGNS.items() if sign in text)
 
 
-def play(sweeping: Sweeping, answers: Answers) -> tuple[list[str], list[Step], bool]:
-    """One round: the names of its statements and commands in order, every step, and whether another is due."""
+def play(sweeping: Sweeping, answers: Answers, *, look: bool = False) -> tuple[list[str], list[Step], Any]:
+    """One round, or look: the names of its statements and commands in order, every step, and what it returns."""
     names, steps, answer = [], [], None
-    turn = sweeping.round()
+    turn: Any = sweeping.look() if look else sweeping.round()
     try:
         while True:
             step = turn.send(answer)
@@ -55,7 +58,7 @@ def _answer(step: Step, answers: Answers) -> tuple[str, Any]:
         case Run(statement):
             return name_of(statement), answers.get(name_of(statement), [])
         case Ask(commands):
-            word = str(commands[0][0]).lower()
+            word = "keep" if commands[0][-1] == "XX" else str(commands[0][0]).lower()
             return word, answers.get(word, [None] * len(commands))
         case Publish(jobs):
             return "publish", answers.get("publish", len(jobs))
@@ -68,7 +71,7 @@ def job(state: str = "pending") -> Any:
 
 def asked(steps: list[Step]) -> list[list[str | int]]:
     """The keys that each SET was for."""
-    return [[c[1] for c in step.commands] for step in steps if isinstance(step, Ask) and step.commands[0][0] == "SET"]
+    return [[c[1] for c in step.commands] for step in steps if isinstance(step, Ask) and step.commands[0][-1] != "XX"]
 
 
 def test_a_round_takes_back_before_it_publishes() -> None:
@@ -111,7 +114,7 @@ def test_a_full_batch_means_another_round_at_once(name: str, number: int, expect
 def test_a_statement_that_lost_a_deadlock_leaves_the_round_going(name: str) -> None:
     names, _, more = play(Sweeping("me"), {name: None, "set": [True] if name == "again" else [None]})
     assert names[:7] == ["let go", "lose workers", "take back", "time out", "end unresumed", "keep late", "forget"]
-    assert not more
+    assert more is (name == "again")
 
 
 def test_where_redis_does_not_answer_nothing_is_published_and_it_is_told_once() -> None:
@@ -124,8 +127,8 @@ def test_where_redis_does_not_answer_nothing_is_published_and_it_is_told_once() 
 
 
 def test_a_redis_that_forgot_gets_everything_again_in_the_same_round_and_only_then_the_marker_for_good() -> None:
-    names, steps, _ = play(Sweeping("me"), {"set": [True], "due": [job()]})
-    assert names[-5:] == ["set", "again", "persist", "due", "publish"]
+    names, steps, _ = play(Sweeping("me"), {**REDIS_FORGOT, "due": [job()]})
+    assert names[-5:] == ["set", "again", "keep", "due", "publish"]
     assert asked(steps) == [[MARKER]]
 
 
@@ -143,9 +146,26 @@ def test_a_redis_that_was_away_and_remembers_gets_everything_again_from_one_proc
 
 def test_what_could_not_be_made_due_again_is_tried_in_the_next_round() -> None:
     sweeping = Sweeping("me")
-    names, _, _ = play(sweeping, {"set": [True], "again": None, "due": [job()]})
-    assert names[-2:] == ["set", "again"]
-    assert "persist" not in names
+    names, _, more = play(sweeping, {"set": [True], "again": None, "due": [job()]})
+    assert names[-4:] == ["set", "again", "due", "publish"]
+    assert more
+    assert "again" in play(sweeping, {**REDIS_IS_THERE, "keep": [True]})[0]
+    assert "again" not in play(sweeping, REDIS_IS_THERE)[0], "it is over"
+
+
+def test_a_redis_that_forgets_once_more_meanwhile_gets_everything_again_once_more() -> None:
+    sweeping = Sweeping("me")
+    assert "keep" in play(sweeping, {"set": [True], "keep": [None]})[0]
+    assert "again" in play(sweeping, {**REDIS_IS_THERE, "keep": [True]})[0]
+
+
+def test_a_long_backlog_is_made_due_again_in_batches_and_the_round_goes_on() -> None:
+    sweeping, full = Sweeping("me"), [job()] * sweeps.AGAIN_AT_ONCE
+    names, _, more = play(sweeping, {**REDIS_FORGOT, "again": full, "due": [job()]})
+    assert names.count("again") == BATCHES
+    assert names[-2:] == ["due", "publish"]
+    assert "keep" not in names
+    assert more
 
 
 def test_a_broker_that_refuses_is_looked_at_like_one_that_was_away() -> None:
@@ -166,14 +186,15 @@ def test_a_broker_that_refuses_is_looked_at_like_one_that_was_away() -> None:
 def test_queues_whose_messages_may_be_gone_are_published_again_once(suspicion: Callable[[Sweeping], Answers]) -> None:
     sweeping = Sweeping("me")
     names, steps, _ = play(sweeping, {**suspicion(sweeping), "due": [job()]})
-    assert names[-4:] == ["set", "again", "due", "publish"]
-    (again,) = (step for step in steps if isinstance(step, Run) and name_of(step.statement) == "again")
-    assert ["q", "r"] in again.statement.compile().params.values()  # type: ignore[attr-defined]
-    assert "again" not in play(sweeping, {})[0]
+    assert names[-5:] == ["set", "along", "along", "due", "publish"]
+    along = [step for step in steps if isinstance(step, Run) and name_of(step.statement) == "along"]
+    queues = [set(step.statement.compile().params.values()) & {"q", "r"} for step in along]  # type: ignore[attr-defined]
+    assert queues == [{"q"}, {"r"}]
+    assert "along" not in play(sweeping, {})[0]
 
 
 def test_queues_stay_suspect_while_redis_is_away() -> None:
     sweeping = Sweeping("me")
     sweeping.suspect(["q"])
-    assert "again" not in play(sweeping, {"set": None})[0]
-    assert "again" in play(sweeping, {"set": [None, None]})[0]
+    assert "along" not in play(sweeping, {"set": None})[0]
+    assert "along" in play(sweeping, {"set": [None, None]})[0]
