@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ringback.errors import DeclarationError
 from ringback.jobs import Effect
 from ringback.manners import MAX_WORDS_CHARS, OnDuplicate
+from ringback.tool_schema import SchemaRefused
+from ringback.tool_schema import check as check_schema
 
 if TYPE_CHECKING:
     from ringback.tools import Announcement
@@ -89,6 +91,10 @@ def check(tool: Announcement) -> None:
         for holds, sentence in rules(tool):
             if not holds:
                 raise DeclarationError(f"{tool.name}: {sentence}")
+    try:
+        check_schema(tool.parameters)
+    except SchemaRefused as problem:
+        raise DeclarationError(f"{tool.name}: {problem}.") from None
 
 
 def _rules_of_kinds(tool: Announcement) -> Iterator[tuple[bool, str]]:

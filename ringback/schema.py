@@ -9,7 +9,6 @@ invented argument is an error the model hears.
 from __future__ import annotations
 
 import inspect
-import re
 import warnings
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
@@ -24,6 +23,7 @@ from pydantic_core import SchemaError
 
 from ringback.calls import Call
 from ringback.errors import DeclarationError
+from ringback.tool_schema import SchemaRefused, rewrite
 
 MAX_DESCRIPTION_CHARS = 1_024
 """Every tool's text is in every prompt: instructions and tools share 16,384 tokens on gpt-realtime."""
@@ -75,13 +75,14 @@ def arguments_model(function: Callable[..., Any]) -> type[BaseModel]:
 
 
 def parameters_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of the arguments, as `session.tools[].parameters` wants it (Realtime API)."""
-    schema = model.model_json_schema()
+    """Return the JSON schema of the arguments, as `session.tools[].parameters` wants it (Realtime API).
+
+    Raises:
+        SchemaRefused: it cannot be offered to a model.
+    """
+    schema = rewrite(model.model_json_schema())
     definitions = schema.pop("$defs", {})
-    flat = _flatten(schema, definitions, ())
-    flat.setdefault("properties", {})
-    flat["additionalProperties"] = False
-    return dict(flat)
+    return dict(_flatten(schema, definitions, ()))
 
 
 def _field(
@@ -112,7 +113,13 @@ def _model(function: Callable[..., Any], fields: dict[str, Any]) -> type[BaseMod
         with warnings.catch_warnings():
             warnings.simplefilter("error", PydanticJsonSchemaWarning)
             model.model_json_schema()
-    except (PydanticSchemaGenerationError, PydanticUserError, PydanticJsonSchemaWarning, SchemaError) as problem:
+    except (
+        PydanticSchemaGenerationError,
+        PydanticUserError,
+        PydanticJsonSchemaWarning,
+        SchemaError,
+        KeyError,
+    ) as problem:
         first = str(problem).splitlines()[0].partition(" Set `arbitrary_types_allowed")[0]  # it would not help
         raise DeclarationError(f"{_name(function)}: a parameter's type cannot be told to a model: {first}") from problem
     _check_defaults(function, model)
@@ -140,10 +147,10 @@ def _flatten(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> A
     if not isinstance(node, dict):
         return node
     reference = node.get("$ref")
-    if isinstance(reference, str):
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
         name = reference.removeprefix("#/$defs/")
         if name in path:
-            raise DeclarationError(f"the type {name} contains itself; a model needs a schema that ends.")
+            raise SchemaRefused(f"the type {name} contains itself; a model needs a schema that ends")
         rest = {key: value for key, value in node.items() if key != "$ref"}
         # One after the other: the words of the field take the place of those that its model has for itself.
         return {**_flatten(definitions[name], definitions, (*path, name)), **_flatten(rest, definitions, path)}
@@ -178,17 +185,7 @@ def _part(key: str, value: Any, definitions: dict[str, Any], path: tuple[str, ..
         return value
     if key == "properties":  # A parameter may be called "title"; only pydantic's own titles go.
         return {name: _flatten(schema, definitions, path) for name, schema in value.items()}
-    if key == "pattern":
-        _check_pattern(value)
     return _flatten(value, definitions, path)
-
-
-def _check_pattern(pattern: str) -> None:
-    """Pydantic reads patterns in another dialect than the gateway, which checks the arguments first."""
-    try:
-        re.compile(pattern)
-    except re.error as problem:
-        raise DeclarationError(f"the pattern {pattern!r} is not one that Python's re reads: {problem}.") from None
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

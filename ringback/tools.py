@@ -24,6 +24,7 @@ from ringback.errors import DeclarationError
 from ringback.jobs import Effect
 from ringback.manners import Audience, Late, Limits, Manners, OnBargeIn, OnDuplicate
 from ringback.schema import arguments_model, call_parameter, describe, parameters_schema
+from ringback.tool_schema import SchemaRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +240,14 @@ def _declare(
     label = function.__name__ if name is None else name
     kind = chosen(label, "effect", Effect, effect)
     model = arguments_model(function)
+    try:
+        parameters = parameters_schema(model)
+    except SchemaRefused as problem:
+        raise DeclarationError(f"{label}: {problem}.") from None
     announcement = Announcement(
         name=label,
         description=describe(function)[0],
-        parameters=parameters_schema(model),
+        parameters=parameters,
         effect=kind,
         manners=_manners(label, kind, manners),
         limits=_limits(label, **limits),

@@ -26,6 +26,7 @@ DECIDING = (
     "ringback/schema",
     "ringback/statements",
     "ringback/sweeping",
+    "ringback/tool_schema",
     "ringback/tools",
     "simulator/conversation",
     "simulator/responses",

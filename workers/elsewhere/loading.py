@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ringback.calls import Call
 from ringback.errors import ConfigurationError, DeclarationError
 from ringback.jobs import Effect
+from ringback.tool_schema import SchemaRefused, rewrite
 from ringback.tools import Tool
 from workers.elsewhere.declared import announcement, as_tool, name_of, options_of
 from workers.elsewhere.environment import surroundings
@@ -18,7 +19,7 @@ from workers.elsewhere.files import McpTable, OneOperation, OneTool, OpenApiTabl
 from workers.elsewhere.holding import OPEN_SECONDS, first_of
 from workers.elsewhere.http_api import HttpApi
 from workers.elsewhere.openapi import Operation, document_in, operation
-from workers.elsewhere.schemas import SchemaRefused, as_told, parameters
+from workers.elsewhere.schemas import as_told
 
 if TYPE_CHECKING:
     from mcp.types import Tool as Offered
@@ -146,7 +147,7 @@ def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iter
             announced = announcement(
                 name_of(remote, table.prefix, own),
                 own.description or one.description or one.title or remote,
-                parameters(as_told(one.input_schema, one.input_schema)),
+                rewrite(as_told(one.input_schema, one.input_schema)),
                 options_of(table.defaults, own, effect_of(one)),
             )
         except ConfigurationError as problem:

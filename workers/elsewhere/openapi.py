@@ -17,7 +17,8 @@ import yaml
 
 from ringback.errors import ConfigurationError
 from ringback.jobs import Effect
-from workers.elsewhere.schemas import SchemaRefused, as_told, parameters, pointed_at
+from ringback.tool_schema import SchemaRefused, rewrite
+from workers.elsewhere.schemas import as_told, pointed_at
 
 METHODS = ("get", "head", "put", "delete", "post", "patch", "options")
 EFFECTS = {
@@ -149,7 +150,7 @@ def _operation(
             required.append(part.argument)
     body, insists = _add_body(document, said, properties, required)
     words = "\n".join(str(said[name]).strip() for name in ("summary", "description") if said.get(name))
-    schema = parameters({"properties": properties, **({"required": required} if required else {})})
+    schema = rewrite({"properties": properties, **({"required": required} if required else {})})
     return Operation(key, method, path, words or f"{method.upper()} {path}", schema, tuple(parts), body, insists)
 
 

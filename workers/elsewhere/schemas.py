@@ -7,19 +7,13 @@ stricter: whoever gets the arguments checks them again.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from ringback.tool_schema import SchemaRefused
 
-from ringback.errors import ConfigurationError
-
-MAX_SCHEMA_CHARS = 16_000
-"""As JSON, about 4,000 tokens: instructions and all tools share 16,384 of them on gpt-realtime."""
 MAX_WORDS_CHARS = 300
-"""Of the description of one argument, for the same reason."""
+"""Of the description of one argument: instructions and all tools share 16,384 tokens on gpt-realtime."""
 MAX_NODES = 20_000
 """A few kilobytes of references can stand for a schema without end."""
 
@@ -31,11 +25,6 @@ _NUMBERS = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"}
     | {"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties"}
 )
-_COMPOSED = frozenset({"allOf", "anyOf"})
-
-
-class SchemaRefused(ConfigurationError):
-    """The schema cannot be offered; the text says why, without saying whose it is."""
 
 
 def as_told(schema: Any, document: Any) -> Any:
@@ -47,27 +36,6 @@ def as_told(schema: Any, document: Any) -> Any:
         SchemaRefused: it points outside of the document, or to nothing in it, or has no bound.
     """
     return _Reader(document).read(schema, ())
-
-
-def parameters(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same as the schema of a whole call: an object, of a size that fits into every prompt.
-
-    Raises:
-        SchemaRefused: it is none, or too large.
-    """
-    if schema.get("type", "object") != "object":
-        raise SchemaRefused("its arguments are not an object")
-    whole = {"type": "object", "properties": {}, **schema}
-    if not _COMPOSED & whole.keys():
-        whole.setdefault("additionalProperties", False)
-    size = len(json.dumps(whole, ensure_ascii=False))
-    if size > MAX_SCHEMA_CHARS:
-        raise SchemaRefused(f"its schema has {size} characters, at most {MAX_SCHEMA_CHARS} can be offered to a model")
-    try:
-        Draft202012Validator.check_schema(whole)
-    except SchemaError as problem:
-        raise SchemaRefused(f"its schema is no JSON schema: {problem.message}") from None
-    return whole
 
 
 def pointed_at(reference: str, document: Any) -> Any:
@@ -106,6 +74,8 @@ class _Reader:
             rest = {key: value for key, value in node.items() if key != "$ref"}
             inner = self.read(pointed_at(reference, self.document), (*path, reference))
             return {**inner, **self.read(rest, path)} if isinstance(inner, dict) else inner
+        if isinstance(node.get("items"), list):  # as drafts before 2020-12 wrote it
+            node = {**node, "prefixItems": node["items"], "items": node.get("additionalItems", True)}
         if "oneOf" in node and "anyOf" not in node:
             node = {**node, "anyOf": node["oneOf"]}
         told: dict[str, Any] = {}
@@ -118,8 +88,6 @@ class _Reader:
     def _part(self, key: str, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
         if key in _LITERAL or key in _NUMBERS:
             return {key: value}
-        if key == "items" and isinstance(value, list):  # as drafts before 2020-12 wrote it
-            key = "prefixItems"
         if key in _NAMED and isinstance(value, dict):
             return {key: {name: self.read(part, path) for name, part in value.items()}}
         if key in _MANY and isinstance(value, list):

@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, NamedTuple, Optional
 from uuid import UUID
 
 import pytest
@@ -32,6 +32,11 @@ class Line(BaseModel):
 class Address(BaseModel):
     street: str
     lines: list[Line] = []
+
+
+class Place(NamedTuple):
+    lat: float
+    long: float
 
 
 class Card(BaseModel):
@@ -86,7 +91,14 @@ def told_apart(payment: Annotated[Card | Cash, Field(discriminator="kind")]) -> 
     """Do."""
 
 
-def collections(pair: tuple[int, str], unique: set[str], anything: Any, names: dict[str, list[int]]) -> None:
+def collections(
+    pair: tuple[int, str],
+    place: Place,
+    anything_listed: list,  # type: ignore[type-arg]
+    unique: set[str],
+    anything: Any,
+    names: dict[str, list[int]],
+) -> None:
     """Do."""
 
 
@@ -202,12 +214,26 @@ SCHEMAS: list[tuple[Callable[..., Any], dict[str, Any], list[str]]] = [
     (
         collections,
         {
-            "pair": {"type": "array", "prefixItems": [INTEGER, TEXT], "minItems": 2, "maxItems": 2},
+            "pair": {
+                "type": "array",
+                "items": {"anyOf": [INTEGER, TEXT]},
+                "minItems": 2,
+                "maxItems": 2,
+                "description": "In this order: integer, string.",
+            },
+            "place": {
+                "type": "array",
+                "items": {"type": "number"},
+                "minItems": 2,
+                "maxItems": 2,
+                "description": "In this order: Lat (number), Long (number).",
+            },
+            "anything_listed": {"type": "array", "items": {}},
             "unique": {"type": "array", "items": TEXT, "uniqueItems": True},
             "anything": {},
             "names": {"type": "object", "additionalProperties": {"type": "array", "items": INTEGER}},
         },
-        ["pair", "unique", "anything", "names"],
+        ["pair", "place", "anything_listed", "unique", "anything", "names"],
     ),
     (
         awkward,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from enum import Enum
 from functools import partial
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from ringback import Call, tool
 from ringback.errors import ConfigurationError, DeclarationError
@@ -118,6 +119,22 @@ def looking_ahead(name: Annotated[str, Field(pattern=r"(?=a)a")]) -> None:
     """Do."""
 
 
+def no_choice(of: Enum("Nothing", [])) -> None:  # type: ignore[valid-type]
+    """Do."""
+
+
+def too_much(of: Annotated[str, Field(description="x" * 16_000)]) -> None:
+    """Do."""
+
+
+def pointing(of: Annotated[str, WithJsonSchema({"$ref": "order.json"})]) -> None:
+    """Do."""
+
+
+def by_hand(of: Annotated[str, WithJsonSchema({"type": "text"})]) -> None:
+    """Do."""
+
+
 def piecemeal() -> Iterator[str]:
     """Do."""
     yield "one"
@@ -148,9 +165,16 @@ BAD_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
     (a_function, "a_function: a parameter's type cannot be told to a model"),
     (no_data, "no_data: a parameter's type cannot be told to a model: Default value"),
     (field_as_default, "field_as_default: write number: Annotated[…, Field(…)], and the default after it."),
-    (endless, "the type Node contains itself; a model needs a schema that ends."),
-    (other_regex, "the pattern '^\\\\p{L}+$' is not one that Python's re reads"),
+    (endless, "endless: the type Node contains itself; a model needs a schema that ends."),
+    (
+        other_regex,
+        "other_regex: '^\\\\p{L}+$' is not a 'regex' that Python's re reads, at properties.name.pattern; rewrite it.",
+    ),
     (looking_ahead, "looking_ahead: a parameter's type cannot be told to a model"),
+    (no_choice, "no_choice: the enum at properties.of has no value, so that nothing fits; give it one."),
+    (too_much, "too_much: its schema has 16130 characters, at most 16000 can be offered to a model; take fewer"),
+    (pointing, "pointing: a parameter's type cannot be told to a model: 'order.json'"),
+    (by_hand, "by_hand: its schema is no JSON schema at properties.of.type: 'text' is not valid"),
     (piecemeal, "piecemeal: it yields; a tool returns one result, and tells how far it is by call.progress(…)."),
     (piecemeal_later, "piecemeal_later: it yields"),
     (Desk.opens, "opens: a tool belongs to no class; move the function out of it."),

@@ -10,8 +10,8 @@ import pytest
 
 from ringback.errors import ConfigurationError
 from ringback.jobs import Effect
+from ringback.tool_schema import SchemaRefused
 from workers.elsewhere.openapi import Body, document_in, operation
-from workers.elsewhere.schemas import SchemaRefused
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer"}
