@@ -80,7 +80,8 @@ def check_function(function: Any) -> None:
         raise DeclarationError(
             f"{function.__name__}: it yields; a tool returns one result, and tells how far it is by call.progress(…)."
         )
-    if next(iter(inspect.signature(function).parameters), None) in ("self", "cls"):
+    is_in_a_class = function.__qualname__.rpartition(".")[0].rpartition(".")[2] not in ("", "<locals>")
+    if is_in_a_class or next(iter(inspect.signature(function).parameters), None) in ("self", "cls"):
         raise DeclarationError(f"{function.__name__}: a tool belongs to no class; move the function out of it.")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import docstring_parser
 from docstring_parser import Docstring
@@ -23,6 +23,7 @@ from pydantic_core import SchemaError
 
 from ringback.calls import Call
 from ringback.errors import DeclarationError
+from ringback.json_types import not_of_json
 from ringback.tool_schema import SchemaRefused, rewrite
 
 MAX_DESCRIPTION_CHARS = 1_024
@@ -30,6 +31,7 @@ MAX_DESCRIPTION_CHARS = 1_024
 
 _LITERAL = frozenset({"default", "const", "enum", "examples"})
 """What stands under these is a value of the author's, not a schema."""
+_OF_PYDANTIC = (PydanticSchemaGenerationError, PydanticUserError, PydanticJsonSchemaWarning, SchemaError)
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.VAR_POSITIONAL,
@@ -113,17 +115,25 @@ def _model(function: Callable[..., Any], fields: dict[str, Any]) -> type[BaseMod
         with warnings.catch_warnings():
             warnings.simplefilter("error", PydanticJsonSchemaWarning)
             model.model_json_schema()
-    except (
-        PydanticSchemaGenerationError,
-        PydanticUserError,
-        PydanticJsonSchemaWarning,
-        SchemaError,
-        KeyError,
-    ) as problem:
-        first = str(problem).splitlines()[0].partition(" Set `arbitrary_types_allowed")[0]  # it would not help
-        raise DeclarationError(f"{_name(function)}: a parameter's type cannot be told to a model: {first}") from problem
+    except Exception as problem:  # A type of the author's own brings code that pydantic runs.
+        first = next(iter(str(problem).splitlines()), "").partition(" Set `arbitrary_types_allowed")[0]  # no help here
+        reason = first if isinstance(problem, _OF_PYDANTIC) else f"{type(problem).__name__}: {first}"
+        raise DeclarationError(
+            f"{_name(function)}: a parameter's type cannot be told to a model: {reason}"
+        ) from problem
+    _check_types(function, model)
     _check_defaults(function, model)
     return model
+
+
+def _check_types(function: Callable[..., Any], model: type[BaseModel]) -> None:
+    for name, field in model.model_fields.items():
+        if (found := not_of_json(Annotated[field.annotation, field])) is not None:
+            kind = found.__name__ if isinstance(found, type) else found
+            raise DeclarationError(
+                f"{_name(function)}: only Python can give a value of {kind}, the type of {name}: take a type that JSON "
+                "has, or Any where any JSON value will do."
+            )
 
 
 def _check_defaults(function: Callable[..., Any], model: type[BaseModel]) -> None:
@@ -191,7 +201,7 @@ def _part(key: str, value: Any, definitions: dict[str, Any], path: tuple[str, ..
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
-    except NameError as problem:
+    except Exception as problem:  # A type that is written as a text is run only here.
         raise DeclarationError(
             f"{_name(function)}: {problem}; types of parameters must be importable where the tool is declared."
         ) from problem

@@ -135,8 +135,9 @@ def _with_items(told: Schema, node: Schema) -> Schema:
     others = [] if is_bounded else [rest] if isinstance(rest, dict) else [{}]
     fitting = _unique(_without_names(part) for part in [*members, *others] if isinstance(part, dict))
     told["items"] = fitting[0] if len(fitting) == 1 else {} if {} in fitting or not fitting else {"anyOf": fitting}
-    if members:
-        order = f"In this order: {', '.join(map(_in_a_word, node['prefixItems']))}."
+    kinds = [_in_a_word(member) for member in node.get("prefixItems", ())]
+    if len(set(kinds)) > 1:
+        order = f"In this order: {', '.join(kinds)}."
         told["description"] = f"{told['description']} {order}" if told.get("description") else order
     return told
 

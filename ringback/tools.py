@@ -102,6 +102,10 @@ class Tool:
         return self.function(*args, **kwargs)
 
 
+DECLARED: dict[tuple[str, str], Tool] = {}
+"""By module and function, each tool of a module's top level, whatever a decorator above `@tool` has made of it."""
+
+
 @overload
 def tool(function: Callable[..., Any], /) -> Tool: ...
 
@@ -254,7 +258,10 @@ def _declare(
         **fields,
     )
     check(announcement)
-    return Tool(announcement, function, model, call_parameter(function))
+    declared = Tool(announcement, function, model, call_parameter(function))
+    if function.__qualname__ == function.__name__:
+        DECLARED[function.__module__, function.__name__] = declared
+    return declared
 
 
 def _manners(label: str, effect: Effect, said: dict[str, Any]) -> Manners:

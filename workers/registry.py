@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
+import ringback
 from ringback.discretion import Discretion, NoKey
 from ringback.errors import ConfigurationError, DeclarationError
-from ringback.tools import Tool
+from ringback.tools import DECLARED, Tool
 from workers.elsewhere.loading import load
 
 SETTING = "RINGBACK_TOOL_MODULES"
@@ -72,8 +75,8 @@ def _import(name: str) -> ModuleType:
         )
     try:
         return importlib.import_module(name)
-    except DeclarationError:
-        raise
+    except DeclarationError as problem:
+        raise DeclarationError(f"{_author_of(problem)}{problem}") from problem
     except Exception as problem:
         raise ConfigurationError(
             f"{SETTING} names {name}, which cannot be imported: {type(problem).__name__}: {problem}{_line(problem)}"
@@ -88,8 +91,31 @@ def _line(problem: Exception) -> str:
     return f" ({frames[1].filename}, line {frames[1].lineno})"
 
 
-def _declared(module: ModuleType) -> Iterator[Tool]:
-    return (value for value in vars(module).values() if isinstance(value, Tool))
+def _author_of(problem: DeclarationError) -> str:
+    """Name the line of the declaration, `orders.py:12: `: the last one on the way that is not ours."""
+    ours = Path(ringback.__file__).parent
+    frames = [frame for frame in extract_tb(problem.__traceback__) if ours not in Path(frame.filename).parents]
+    return f"{_place(frames[-1].filename, frames[-1].lineno)}: " if frames else ""
+
+
+def _place(file: str, line: int | None) -> str:
+    path, here = Path(file), Path.cwd()
+    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{line}"
+
+
+def _declared(module: ModuleType) -> list[Tool]:
+    names = vars(module)
+    found = [value for value in names.values() if isinstance(value, Tool)]
+    for (where, name), tool in DECLARED.items():
+        shown = names.get(name)
+        is_hidden = shown is not None and shown is not tool.function and not isinstance(shown, Tool)
+        if where == module.__name__ and is_hidden and not any(one is tool for one in found):
+            code = inspect.unwrap(tool.function).__code__
+            raise DeclarationError(
+                f"{_place(code.co_filename, code.co_firstlineno)}: {tool.name}: what stands above @tool hides the "
+                "tool; write @tool above the other decorators."
+            )
+    return found
 
 
 def _add(tools: dict[str, Tool], new: Tool) -> None:

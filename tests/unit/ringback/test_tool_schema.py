@@ -29,7 +29,7 @@ def array(**rest: Any) -> dict[str, Any]:
         # A tuple: OpenAI refuses an array without `items`.
         (
             array(prefixItems=[NUMBER, NUMBER], minItems=2, maxItems=2),
-            array(items=NUMBER, minItems=2, maxItems=2, description="In this order: number, number."),
+            array(items=NUMBER, minItems=2, maxItems=2),
         ),
         (
             array(prefixItems=[NUMBER | {"title": "Lat"}, NUMBER | {"title": "Long", "default": 0}], maxItems=2),
@@ -41,14 +41,14 @@ def array(**rest: Any) -> dict[str, Any]:
         ),
         (
             array(prefixItems=[NUMBER], items=TEXT),
-            array(items={"anyOf": [NUMBER, TEXT]}, description="In this order: number."),
+            array(items={"anyOf": [NUMBER, TEXT]}),
         ),
         (
             array(prefixItems=[NUMBER], items=False),
-            array(items=NUMBER, maxItems=1, description="In this order: number."),
+            array(items=NUMBER, maxItems=1),
         ),
-        (array(prefixItems=[NUMBER]), array(items=ANY, description="In this order: number.")),
-        ({"prefixItems": [True]}, {"items": ANY, "description": "In this order: anything."}),
+        (array(prefixItems=[NUMBER]), array(items=ANY)),
+        ({"prefixItems": [True]}, {"items": ANY}),
         # Other arrays without items.
         (array(), array(items=ANY)),
         (array(maxItems=0), array(items=ANY, maxItems=0)),

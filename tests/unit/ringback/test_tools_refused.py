@@ -18,6 +18,10 @@ class Desk:
     def opens(self) -> None:
         """Do."""
 
+    @staticmethod
+    def closes() -> None:
+        """Do."""
+
 
 class Node(BaseModel):
     child: Node | None = None
@@ -131,6 +135,18 @@ def pointing(of: Annotated[str, WithJsonSchema({"$ref": "order.json"})]) -> None
     """Do."""
 
 
+def injected(desk: Annotated[object, "a marker of some framework"]) -> None:
+    """Do."""
+
+
+def wordless_text(city: Nowhere.Town) -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Do."""
+
+
+def no_annotation(city: "1 +") -> None:  # type: ignore[valid-type]  # noqa: F722
+    """Do."""
+
+
 def by_hand(of: Annotated[str, WithJsonSchema({"type": "text"})]) -> None:
     """Do."""
 
@@ -173,11 +189,15 @@ BAD_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
     (looking_ahead, "looking_ahead: a parameter's type cannot be told to a model"),
     (no_choice, "no_choice: the enum at properties.of has no value, so that nothing fits; give it one."),
     (too_much, "too_much: its schema has 16130 characters, at most 16000 can be offered to a model; take fewer"),
-    (pointing, "pointing: a parameter's type cannot be told to a model: 'order.json'"),
+    (pointing, "pointing: a parameter's type cannot be told to a model: KeyError: 'order.json'"),
+    (injected, "injected: only Python can give a value of object, the type of desk: take a type that JSON has, or Any"),
+    (wordless_text, "wordless_text: name 'Nowhere' is not defined; types of parameters must be importable"),
+    (no_annotation, "no_annotation: Forward reference must be an expression"),
     (by_hand, "by_hand: its schema is no JSON schema at properties.of.type: 'text' is not valid"),
     (piecemeal, "piecemeal: it yields; a tool returns one result, and tells how far it is by call.progress(…)."),
     (piecemeal_later, "piecemeal_later: it yields"),
     (Desk.opens, "opens: a tool belongs to no class; move the function out of it."),
+    (Desk.closes, "closes: a tool belongs to no class; move the function out of it."),
     (Desk, "Desk: put @tool on a function, written with def or async def, and on nothing else."),
     (tool(weather), "weather: put @tool on a function"),
     (partial(weather, "Rome"), "partial: put @tool on a function"),

@@ -97,10 +97,64 @@ def test_a_module_that_cannot_be_used_is_named_with_the_setting(folder: Path, te
         load_tools(["broken_mod"])
 
 
-def test_a_declaration_that_no_model_could_call_speaks_for_itself(folder: Path) -> None:
-    write(folder / "mute_mod.py", "from ringback import tool\n\n@tool\ndef mute(): ...\n")
-    with pytest.raises(DeclarationError, match="mute: give it a docstring"):
-        load_tools(["mute_mod"])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("@tool\ndef mute(): ...\n", r"orders_mod\.py:3: mute: give it a docstring"),
+        ("x = 1\n\n\n@tool(rate='often')\ndef mute():\n    'Do.'\n", r"orders_mod\.py:6: mute: rate='often'"),
+        ("def mute(): ...\ntool(mute)\n", r"orders_mod\.py:4: mute: give it a docstring"),
+        ("tool('mute')\n", r"orders_mod\.py:3: @tool\('mute'\): write @tool"),
+    ],
+)
+def test_a_declaration_that_no_model_could_call_is_refused_with_its_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
+) -> None:
+    write(folder / "some_pack/__init__.py", "from some_pack import orders_mod")
+    write(folder / "some_pack/orders_mod.py", f"from ringback import tool\n\n{text}")
+    with pytest.raises(DeclarationError, match=rf"^/.*/some_pack/{sentence}"):
+        load_tools(["some_pack"])
+    monkeypatch.chdir(folder)
+    for name in [name for name in sys.modules if name.startswith("some_pack")]:
+        del sys.modules[name]
+    with pytest.raises(DeclarationError, match=rf"^some_pack/{sentence}"):
+        load_tools(["some_pack"])
+
+
+ABOVE = """
+import functools
+from ringback import tool
+
+def plain(function):
+    return lambda *args: function(*args)
+
+def wrapping(function):
+    @functools.wraps(function)
+    def inner(*args):
+        return function(*args)
+    return inner
+
+{line}
+@tool
+def price() -> int:
+    "A price."
+    return 1
+"""
+
+
+@pytest.mark.parametrize("line", ["@plain", "@wrapping", "@functools.cache"])
+def test_a_decorator_above_the_declaration_is_named(folder: Path, line: str) -> None:
+    write(folder / "above_mod.py", ABOVE.format(line=line))
+    with pytest.raises(
+        DeclarationError, match=r"above_mod\.py:14: price: what stands above @tool hides the tool; write @tool above"
+    ):
+        load_tools(["above_mod"])
+
+
+@pytest.mark.parametrize("line", ["del price", "price = None", "price = price.function", "cost = price; price = 1"])
+def test_a_tool_that_its_module_takes_away_or_names_anew_is_no_mistake(folder: Path, line: str) -> None:
+    text = TOOL.format(name="other", queue="default") + ABOVE.format(line="") + line
+    write(folder / "taken_mod.py", text)
+    assert "other" in load_tools(["taken_mod"])
 
 
 def test_the_tools_that_ship_are_these() -> None:
