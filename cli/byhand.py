@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
 from ringback.calls import Call
@@ -37,7 +38,7 @@ async def attempt(tool: Tool, arguments: Mapping[str, Any], call: Call, max_atte
         return Attempt(not_allowed(tool.name))
     try:
         given = arguments_for(tool, dict(arguments))
-        return Attempt(succeeded(as_data(await _returned(tool, given, call))))
+        return Attempt(succeeded(as_data(await _returned(tool, given, call), tool.name)))
     except Exception as problem:
         verdict = on_problem(
             problem,
@@ -51,12 +52,13 @@ async def attempt(tool: Tool, arguments: Mapping[str, Any], call: Call, max_atte
 
 async def _returned(tool: Tool, given: dict[str, Any], call: Call) -> Any:
     given |= {tool.call_parameter: call} if tool.call_parameter else {}
-    if not tool.is_async:
-        return tool.function(**given)  # here and now: what a plain function does cannot be cut short
     limit = asyncio.timeout(tool.announcement.timeout)
     try:
         async with limit:
-            return await tool.function(**given)
+            result = tool.function(**given)  # What a plain function does here cannot be cut short.
+            while isawaitable(result):
+                result = await result
+            return result
     except TimeoutError:
         if limit.expired():
             raise OutOfTime from None

@@ -11,7 +11,9 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from inspect import isawaitable
 from threading import Event, Lock, Thread
+from time import monotonic
 from typing import Any
 
 from ringback.calls import Call
@@ -78,7 +80,10 @@ class Caller:
             return self.loop.run(tool.function(**given), seconds, cancellation)
         if self._stuck[tool.name] >= self._bears * ONE_TOOLS_SHARE:
             raise ToolError(HANGS, code="unavailable")
-        return self._in_a_thread(tool.name, lambda: tool.function(**given), seconds, cancellation)
+        end = monotonic() + seconds
+        result = self._in_a_thread(tool.name, lambda: tool.function(**given), seconds, cancellation)
+        # A decorator below @tool may make a plain function of an async one.
+        return self.loop.run(result, end - monotonic(), cancellation) if isawaitable(result) else result
 
     def _in_a_thread(self, name: str, function: Callable[[], Any], seconds: float, cancellation: Cancellation) -> Any:
         outcome: Future[Any] = Future()

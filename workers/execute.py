@@ -102,7 +102,8 @@ def attempt(station: Station, job: Job, cancellation: Cancellation) -> tuple[Ver
         leave = cancellation if job.effect is not Effect.AT_MOST_ONCE else Cancellation()
         call = _call(station, job, cancellation.asked)
         begun = True
-        return succeeded(as_data(station.caller.call(tool, arguments, call, job.seconds, leave))), Ended.ANSWERED
+        returned = station.caller.call(tool, arguments, call, job.seconds, leave)
+        return succeeded(as_data(returned, tool.name)), Ended.ANSWERED
     except Exception as problem:
         if not station.leaving.is_set():
             _log(job, problem)

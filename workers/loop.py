@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -46,7 +47,7 @@ class ToolLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
 
-    def run(self, coroutine: Coroutine[Any, Any, Any], seconds: float, cancellation: Cancellation) -> Any:
+    def run(self, coroutine: Awaitable[Any], seconds: float, cancellation: Cancellation) -> Any:
         """The coroutine's result, waited for in the caller's thread.
 
         Raises:
@@ -108,12 +109,15 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float, run: Run) -> Any:
+async def _within(coroutine: Awaitable[Any], seconds: float, run: Run) -> Any:
     run.task = asyncio.current_task()
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            return await coroutine
+            result = await coroutine
+            while isawaitable(result):  # An async function may return what another one has begun.
+                result = await result
+            return result
     except TimeoutError:
         if limit.expired():
             raise OutOfTime from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import logging
+from collections.abc import ItemsView, Iterable, KeysView, Mapping, Sequence, ValuesView
+from math import isfinite
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -24,7 +26,11 @@ MAX_FIELD_CHARS = 40
 MAX_COMPLAINT_CHARS = 70
 """A misfit that cites a long value says nothing more by it."""
 
+_MISSING = frozenset({"NAType", "NaTType"})
+"""Pandas' types of a value that is not there."""
 _SURROGATES = dict.fromkeys([0, *range(0xD800, 0xE000)])
+
+logger = logging.getLogger(__name__)
 
 
 def clean_text(text: str) -> str:
@@ -50,14 +56,17 @@ def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
     return {name: getattr(model, name) for name in type(model).model_fields}
 
 
-def as_data(result: Any) -> Any:
-    """JSON data: pydantic models, dataclasses, dates and the like become what JSON has for them.
+def as_data(result: Any, tool: str = "of no name") -> Any:
+    """Return JSON data: pydantic models, dataclasses, dates, arrays and the like become what JSON has for them.
+
+    JSON has no NaN and no infinity: each is told as null, and the log counts them.
 
     Raises:
         ToolError: it is not data ("bad_result"), or too much of it ("result_too_large").
     """
+    lost: list[float] = []
     try:
-        data = _clean(to_jsonable_python(result))
+        data = _clean(to_jsonable_python(_plain(result), fallback=_of_other_kinds), lost)
         size = len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
     except Exception as problem:
         sentence = (
@@ -71,6 +80,8 @@ def as_data(result: Any) -> Any:
             "Ask for less if it can be asked for less; otherwise do not call it again.",
             code="result_too_large",
         )
+    if lost:
+        logger.warning("result of tool %s: %d of its numbers are NaN or infinite; told as null", tool, len(lost))
     return data
 
 
@@ -93,11 +104,33 @@ def _short(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def _clean(data: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """Mend what pydantic refuses a whole result for: halves of characters in keys, and missing values of pandas."""
+    if isinstance(value, dict):
+        return {clean_text(key) if isinstance(key, str) else key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if type(value).__name__ in _MISSING else value
+
+
+def _of_other_kinds(value: Any) -> Any:
+    """Arrays and scalars of numpy and its like, and Python's containers that pydantic does not know."""
+    if callable(to_list := getattr(value, "tolist", None)):
+        return _plain(to_list())
+    if isinstance(value, Mapping):
+        return _plain(dict(value))
+    if isinstance(value, KeysView | ValuesView | ItemsView | Sequence):
+        return _plain(list(value))
+    raise TypeError(f"{type(value).__name__} is no data")
+
+
+def _clean(data: Any, lost: list[float]) -> Any:
     if isinstance(data, str):
         return clean_text(data)
+    if isinstance(data, float) and not isfinite(data):
+        return lost.append(data)
     if isinstance(data, list):
-        return [_clean(part) for part in data]
+        return [_clean(part, lost) for part in data]
     if isinstance(data, dict):
-        return {clean_text(key): _clean(value) for key, value in data.items()}
+        return {clean_text(key): _clean(value, lost) for key, value in data.items()}
     return data

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import UserList, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from math import inf, nan
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+import numpy
 import pytest
 from pydantic import BaseModel
 
@@ -23,6 +27,25 @@ class Model(BaseModel):
 @dataclass
 class Point:
     x: int
+
+
+class Named(NamedTuple):
+    a: str
+    b: str
+
+
+class NaTType(datetime):
+    """As pandas has it."""
+
+    def isoformat(self, *_: Any, **__: Any) -> str:
+        raise TypeError("there is no time in it")
+
+
+class NAType:
+    """As pandas has it."""
+
+
+COUNTED = {"count": 3, "share": 0.5, "sure": True}
 
 
 class Colour(Enum):
@@ -76,7 +99,18 @@ def test_however_much_does_not_fit_the_model_hears_what_to_do() -> None:
         (Model(at=datetime(2026, 1, 2, tzinfo=UTC)), {"at": "2026-01-02T00:00:00Z"}),
         ([Point(1), Colour.RED], [{"x": 1}, "red"]),
         ({1: Decimal("1.10"), "t": (1, 2)}, {"1": "1.10", "t": [1, 2]}),
-        ({"a\0": ["b\0", "\ud800c"]}, {"a": ["b", "c"]}),
+        ({"a\0": ["b\0", "\ud800c"], "d\ud800": Named("\ud800e", "f")}, {"a": ["b", "c"], "d": ["e", "f"]}),
+        # JSON has no such number, and the rest is worth telling.
+        ({"rows": [1.0, nan, 3.0], "name": "Oslo"}, {"rows": [1.0, None, 3.0], "name": "Oslo"}),
+        (-inf, None),
+        ((nan for _ in range(2)), [None, None]),
+        (numpy.array([[1.5, nan], [2.0, inf]]), [[1.5, None], [2.0, None]]),
+        ({"count": numpy.int64(3), "share": numpy.float32(0.5), "sure": numpy.bool_(True)}, COUNTED),
+        ({"when": NaTType(2026, 1, 1), "how_many": (NAType(), 1)}, {"when": None, "how_many": [None, 1]}),
+        # Python's containers.
+        ({1: "a", (2, 3): "b", None: "c"}, {"1": "a", "2,3": "b", "None": "c"}),
+        ([range(2), {"a": 1}.keys(), MappingProxyType({"a": 1}), UserList([1])], [[0, 1], ["a"], {"a": 1}, [1]]),
+        ([map(str, (1, 2)), frozenset({3}), deque([4])], [["1", "2"], [3], [4]]),
         ("x" * (MAX_RESULT_BYTES - 2), "x" * (MAX_RESULT_BYTES - 2)),
     ],
 )
@@ -88,8 +122,8 @@ def test_a_result_becomes_json_data(result: Any, data: Any) -> None:
     ("result", "code"),
     [
         (object(), "bad_result"),
-        (float("inf"), "bad_result"),
-        ({"a": [float("nan")]}, "bad_result"),
+        ({"a": [object()]}, "bad_result"),
+        (ValueError("returned, not raised"), "bad_result"),
         (b"\xff", "bad_result"),
         ("x" * (MAX_RESULT_BYTES - 1), "result_too_large"),
         ("ü" * (MAX_RESULT_BYTES // 2), "result_too_large"),
@@ -106,3 +140,8 @@ def test_a_result_that_holds_itself_is_refused() -> None:
     endless.append(endless)
     with pytest.raises(ToolError, match="is no data"):
         as_data(endless)
+
+
+def test_numbers_that_json_does_not_have_are_counted_in_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    as_data({"rows": [nan, 1.0, inf]}, "weather")
+    assert caplog.messages == ["result of tool weather: 2 of its numbers are NaN or infinite; told as null"]
