@@ -11,7 +11,8 @@ import math
 import time
 from typing import Any
 
-from simulator.wire import Refused, invalid, listed, mapping, missing, new_id, text
+from simulator.functions import functions
+from simulator.wire import Refused, invalid, mapping, missing, new_id, text, unknown
 
 Session = dict[str, Any]
 
@@ -40,7 +41,6 @@ _SEMANTIC_VAD = {
 }
 _TRANSCRIPTION = {"model": None, "language": None, "prompt": None}
 _MODALITIES = (["text"], ["audio"])
-_TOOL_FIELDS = ("type", "name", "description", "parameters")
 # Accepted though the recorded servers do not echo them.
 _NOT_ECHOED = {"parallel_tool_calls", "reasoning"}
 _FORMATS = ("audio/pcm", "audio/pcmu", "audio/pcma")
@@ -114,7 +114,7 @@ def _apply(result: Session, field: str, value: Any) -> None:
     if field == "audio":
         _apply_audio(result["audio"], mapping(value, "session.audio"))
     elif field == "tools":
-        result["tools"] = [_tool(index, tool) for index, tool in enumerate(listed(value, "session.tools"))]
+        result["tools"] = functions(value)
     elif field == "instructions":
         result["instructions"] = text(value or DEFAULT_INSTRUCTIONS, "session.instructions")
     elif field == "output_modalities" and value not in _MODALITIES:
@@ -124,17 +124,17 @@ def _apply(result: Session, field: str, value: Any) -> None:
     elif field in result and field not in ("id", "object", "expires_at"):
         result[field] = copy.deepcopy(value)
     elif field not in _NOT_ECHOED:
-        raise _unknown(f"session.{field}")
+        raise unknown(f"session.{field}")
 
 
 def _apply_audio(audio: dict[str, Any], update: dict[str, Any]) -> None:
     for side, fields in update.items():
         if side not in audio:
-            raise _unknown(f"session.audio.{side}")
+            raise unknown(f"session.audio.{side}")
         for field, value in mapping(fields, f"session.audio.{side}").items():
             path = f"session.audio.{side}.{field}"
             if field not in audio[side]:
-                raise _unknown(path)
+                raise unknown(path)
             audio[side][field] = _audio_field(path, field, value, audio[side][field])
 
 
@@ -155,26 +155,11 @@ def _turn_detection(path: str, value: dict[str, Any], before: dict[str, Any] | N
     base = _SERVER_VAD if kind == "server_vad" else _SEMANTIC_VAD
     if before is not None and before["type"] == kind:
         base = before
-    unknown = sorted(set(value) - set(base))
-    if unknown:
-        raise _unknown(f"{path}.{unknown[0]}")
+    strangers = sorted(set(value) - set(base))
+    if strangers:
+        raise unknown(f"{path}.{strangers[0]}")
     for field in ("threshold", "prefix_padding_ms", "silence_duration_ms"):
         number = value.get(field, 0)
         if not isinstance(number, int | float) or number < 0:
             raise invalid(f"{path}.{field}", f"Invalid value: '{number}'. Expected a number, 0 or more.")
     return {**base, **value}
-
-
-def _tool(index: int, tool: dict[str, Any]) -> dict[str, Any]:
-    if tool.get("type") != "function":
-        return copy.deepcopy(tool)
-    if not tool.get("name"):
-        raise missing(f"session.tools[{index}].name")
-    unknown = sorted(set(tool) - set(_TOOL_FIELDS))
-    if unknown:
-        raise _unknown(f"session.tools[{index}].{unknown[0]}")
-    return {field: copy.deepcopy(tool[field]) for field in _TOOL_FIELDS if field in tool}
-
-
-def _unknown(param: str) -> Refused:
-    return Refused("unknown_parameter", f"Unknown parameter: '{param}'.", param)

@@ -76,6 +76,11 @@ def invalid(param: str, message: str) -> Refused:
     return Refused("invalid_value", message, param)
 
 
+def unknown(param: str) -> Refused:
+    """Return the refusal for a field that there is not."""
+    return Refused("unknown_parameter", f"Unknown parameter: '{param}'.", param)
+
+
 def too_long(param: str, length: int) -> Refused:
     """Return the refusal for an id above the server's limit of 32 characters."""
     return Refused(
