@@ -99,7 +99,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             inbox = Inbox(settings.redis_url, store, presence, gateway_id)
             stack.push_async_callback(inbox.close)
             queues = Queues(store)
-            catalogue = Catalogue(store)
+            catalogue = Catalogue(store, settings.realtime_model)
             purse = Purse(store, prices, settings.allowances)
             stack.push_async_callback(purse.close)
             line = Line(gateway_id, settings, store, dispatch, queues, catalogue, purse)

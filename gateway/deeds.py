@@ -21,6 +21,7 @@ from gateway.conversation.actions import (
     Event,
     KeepMessages,
     KeepSettings,
+    LeaveOut,
     LetClientIn,
     RecordCall,
     RecordUsage,
@@ -97,6 +98,8 @@ class Deeds:
             case Reopen(reason):
                 link.why_closed = reason
                 link.upstream.abort()
+            case LeaveOut(tool, why):
+                self._line.catalogue.leave_out(self._beginning.agent, tool, why)
             case Close(code, reason):
                 raise Over(code, reason)
 

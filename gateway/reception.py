@@ -215,7 +215,12 @@ class Reception:
         missing = {name for name in agent.tools if name != "*"} - {tool.name for tool in live}
         if missing:
             log.warning("agent %s: no live worker serves %s", agent.name, ", ".join(sorted(missing)))
-        return {tool.name: tool for tool in live if beginning.may_have(tool)}
+        wanted = {tool.name: tool for tool in live if beginning.may_have(tool)}
+        taken = {name: tool for name, tool in wanted.items() if self.line.catalogue.takes(agent, tool)}
+        if len(taken) < len(wanted):
+            names = ", ".join(sorted(wanted.keys() - taken.keys()))
+            log.warning("session %s begins without what the model refuses: %s", beginning.session_id, names)
+        return taken
 
     async def _leave(self, session: Session, over: Over) -> None:
         """The row's last word from here: over, or detached, for its client to resume."""

@@ -11,6 +11,7 @@ from ringback.jobs import CancelReason
 from ringback.outcomes import Outcome
 from ringback.statements.admission import NewJob
 from ringback.statements.items import Message
+from ringback.tools import Announcement
 
 Event: TypeAlias = dict[str, Any]
 """An event of the Realtime API, as JSON data."""
@@ -120,6 +121,14 @@ class Reopen:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """The Realtime API refuses this tool, in these words: conversations go on without it."""
+
+    tool: Announcement
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warn:
     """Something an operator should see in the log."""
 
@@ -147,6 +156,7 @@ Action: TypeAlias = (
     | RecordUsage
     | CheckBudget
     | Reopen
+    | LeaveOut
     | Warn
     | Close
 )

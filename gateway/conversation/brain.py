@@ -114,7 +114,7 @@ class Conversation:
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
-        self._opening = Opening(clients.configured(agent), ids.ours, has_past=carried.has_past)
+        self._opening = Opening(clients.configured(agent), clients, ids.ours, has_past=carried.has_past)
 
     @property
     def is_open(self) -> bool:

@@ -88,8 +88,8 @@ class Calls:
             for action in self.item_done({"status": "completed", **item}, response_id, now)
         ]
         for item in self._waiting.pop(str(response_id), []):
-            tool = self.tools[str(item["name"])]
-            refusal = None if completed else _interrupted(tool.name)
+            tool = self.tools.get(str(item["name"]))  # none: the model was told of a version that it refused
+            refusal = None if completed else _interrupted(str(item["name"]))
             actions += self._decide(item, response_id, tool, now, refusal)
         return actions
 

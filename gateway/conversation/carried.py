@@ -88,11 +88,17 @@ class Settings:
         """The event id of the update that the server will answer next: they are answered in order."""
         return self._asked[0][0] if self._asked else None
 
-    def refused(self, event_id: object) -> None:
-        """The server did not take it, not even in part."""
+    def is_asked(self, event_id: object) -> bool:
+        """True where this event is an update that the server has not answered yet."""
+        return any(update[0] == event_id for update in self._asked)
+
+    def refused(self, event_id: object) -> Event | None:
+        """The server did not take it, not even in part; returns what the client asked for, where it was the client."""
         refused = next((update for update in self._asked if update[0] == event_id), None)
-        if refused is not None:
-            self._asked.remove(refused)
+        if refused is None:
+            return None
+        self._asked.remove(refused)
+        return refused[1]
 
     def taken(self) -> Event | None:
         """A session.updated came: what is set now, or None where the client had asked for nothing."""

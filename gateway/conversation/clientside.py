@@ -104,6 +104,15 @@ class ClientSide:
         self.unheard.detects_turns = bool(detection)
         self.floor.auto_response = bool(detection) and detection.get("create_response", True) is not False
 
+    def once_more(self, event_id: str) -> list[Action]:
+        """An update was refused for a tool of the server's that is left out now: the client's is made anew."""
+        session = self.settings.refused(event_id)
+        if session is None:
+            return []
+        event = {"type": "session.update", "event_id": event_id, "session": session}
+        self.settings.asked(event)
+        return [SendToModel(self.tools.whole(event))]
+
     def refused(self, event_id: object) -> None:
         """The server did not take this event of the client."""
         self.settings.refused(event_id)

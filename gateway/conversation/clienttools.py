@@ -1,20 +1,33 @@
-"""The functions that a trusted client brings: offered beside the server's, and run by the client itself.
+"""The functions that a model is offered: the server's, the gateway's own, and those that a trusted client brings.
 
-Their calls are shown to the client, which answers them as at the Realtime API: a `function_call_output` item, then a
-`response.create`. No row tells of them. A name that the server serves is the server's.
+A client's are offered beside the server's, and run by the client itself. Their calls are shown to the client, which
+answers them as at the Realtime API: a `function_call_output` item, then a `response.create`. No row tells of them. A
+name that the server serves is the server's.
+
+A Realtime API refuses the whole of a session for one function that it does not take. One of the server's is left out
+then, and the session is told anew without it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.conversation.actions import Event
+from gateway.conversation.actions import Event, LeaveOut
 from gateway.conversation.carried import Settings, merged
 from gateway.conversation.own import TOOLS, OwnTools
 from ringback.agents import Agent
 from ringback.declaring import OURS
 from ringback.tools import Announcement
+
+MAX_LEFT_OUT = 32
+"""Of one conversation: each costs the beginning of a session a round trip, and its time to connect is bounded."""
+MAX_WHY_CHARS = 300
+"""Of the Realtime API's words: they name the place in the schema, and may quote much of it."""
+
+_BY_NAME = re.compile(r"\b(?:function|tool) ?['\"`]([a-zA-Z0-9_-]{1,64})['\"`]", re.IGNORECASE)
+_BY_INDEX = re.compile(r"(?:session\.)?tools(?:\[|\.)(\d{1,3})\b")
 
 
 @dataclass(slots=True)
@@ -31,12 +44,30 @@ class ClientTools:
     own: OwnTools
     settings: Settings
     _unanswered: set[str] = field(default_factory=set)
+    _told: tuple[Announcement, ...] = ()
+    """The server's tools, as the model was last told of them."""
+    _names: tuple[str, ...] = ()
+    """Of all functions that were last named to the model, in their order."""
+    _left_out: int = 0
+
+    @property
+    def is_outdated(self) -> bool:
+        """True where the server has other tools by now than the model was told of."""
+        return tuple(self.servers.values()) != self._told
 
     def offer(self) -> list[dict[str, Any]]:
         """The `tools` of a session: the server's, the client's, and the gateway's own."""
-        brought = [tool for tool in self.settings.tools if self.owns(str(tool.get("name")))]
-        ours = [TOOLS[name] for name in sorted(self.own.offered)]
-        return [*(tool.for_model() for tool in self.servers.values()), *brought, *ours]
+        self._told = tuple(self.servers.values())
+        return self._listed()
+
+    def leave_out(self, error: Event) -> LeaveOut | None:
+        """Drop the tool of the server's for which the model refuses a session; None where `error` names none."""
+        tool = self.servers.get(self._named(error) or "")
+        if tool is None or self._left_out == MAX_LEFT_OUT:
+            return None
+        del self.servers[tool.name]
+        self._left_out += 1
+        return LeaveOut(tool, f"{error.get('code')}: {error.get('message')}"[:MAX_WHY_CHARS])
 
     def configured(self, agent: Agent) -> Event:
         """The session as a conversation begins: the agent's, with what the client has set of it."""
@@ -59,7 +90,7 @@ class ClientTools:
         session = event.get("session") or {}
         if event["type"] != "session.update" or "tools" not in session:
             return event
-        return {**event, "session": {**session, "tools": self.offer()}}
+        return {**event, "session": {**session, "tools": self._listed()}}
 
     def called(self, call_id: str) -> None:
         """The model has called one of the client's."""
@@ -70,3 +101,18 @@ class ClientTools:
         waited = call_id in self._unanswered
         self._unanswered.discard(call_id)
         return waited
+
+    def _listed(self) -> list[dict[str, Any]]:
+        brought = [tool for tool in self.settings.tools if self.owns(str(tool.get("name")))]
+        ours = [TOOLS[name] for name in sorted(self.own.offered)]
+        listed = [*(tool.for_model() for tool in self.servers.values()), *brought, *ours]
+        self._names = tuple(str(tool.get("name")) for tool in listed)
+        return listed
+
+    def _named(self, error: Event) -> str | None:
+        """The function that a refusal is about: by the name in its words, or else by its place in the list."""
+        found = _BY_NAME.search(str(error.get("message")))
+        if found is not None:
+            return found[1]
+        place = _BY_INDEX.match(str(error.get("param")))
+        return self._names[int(place[1])] if place is not None and int(place[1]) < len(self._names) else None

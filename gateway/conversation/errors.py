@@ -40,8 +40,12 @@ class Errors:
             return []  # What comes of it shows when the connection ends.
         if code == REFUSED:
             event_id = self.floor.create_refused(event_id, now)
-        elif event_id is None and str(error.get("param")).partition(".")[0] == "session":
+        elif event_id is None and str(error.get("param")).startswith(("session", "tools")):
             event_id = self.client.settings.oldest  # Some rejections name no event (Realtime API, error codes).
+        if isinstance(event_id, str) and self.client.settings.is_asked(event_id):
+            left_out = self.client.tools.leave_out(error)
+            if left_out is not None:  # What the model is offered now is told it next.
+                return [left_out, *self.client.once_more(event_id)]
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):
             self.client.refused(event_id)
             return self._tell(event, {**error, "event_id": None})

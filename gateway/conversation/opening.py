@@ -1,6 +1,7 @@
 """How a connection to the Realtime API becomes a conversation that a client may take part in.
 
     session.created        → session.update with our instructions and tools
+    an error               → where it names one of our tools, session.update again, without that tool
     session.updated        → they are in force; a session with a past asks for it
     the past               → its items are created, in order
     the last one's echo    → open
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Action, Close, Event, SendToModel, Warn
+from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.confirmation import Confirmation, confirmation
 
 CLOSE_UPSTREAM = 1011
@@ -27,11 +29,13 @@ class Opening:
 
     Args:
         configured: the `session` of our `session.update`.
+        tools: all that the model is offered.
         ours: gives a client event of ours its `event_id`; the first argument says what it is for.
         has_past: True where earlier epochs hold something.
     """
 
     configured: Event
+    tools: ClientTools
     ours: Callable[[str, Event], Event]
     has_past: bool = False
     is_open: bool = False
@@ -60,7 +64,7 @@ class Opening:
         kind = event.get("type")
         if kind == "session.created":
             self._before = event.get("session") or {}
-            return [SendToModel(self.ours("configure", {"type": "session.update", "session": self.configured}))]
+            return [self._configure()]
         if kind == "session.updated" and not self.session:
             return self._confirm(event)
         if kind == "error":
@@ -80,6 +84,9 @@ class Opening:
         self.is_open, self.wants_past = not actions, False
         return actions
 
+    def _configure(self) -> SendToModel:
+        return SendToModel(self.ours("configure", {"type": "session.update", "session": self.configured}))
+
     def _confirm(self, event: Event) -> list[Action]:
         """No audio is let in before the server says that our instructions and tools are in force."""
         session = event.get("session") or {}
@@ -98,6 +105,10 @@ class Opening:
         if item is not None:
             self.is_open = self.is_open or item == self._last
             return [Warn(f"the rebuilt conversation did not take {item}: {error.get('code')}: {error.get('message')}")]
+        left_out = None if self.session else self.tools.leave_out(error)
+        if left_out is not None:
+            self.configured = {**self.configured, "tools": self.tools.offer()}
+            return [left_out, self._configure()]
         return [
             Warn(f"the Realtime API refused the session: {error.get('code')}: {error.get('message')}"),
             Close(CLOSE_UPSTREAM, "upstream_refused"),

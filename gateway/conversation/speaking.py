@@ -16,7 +16,6 @@ from gateway.conversation.guard import Guard
 from gateway.conversation.own import OwnTools
 from gateway.conversation.view import response_cut
 from gateway.conversation.words import Words
-from ringback.tools import Announcement
 
 
 @dataclass(slots=True)
@@ -35,11 +34,6 @@ class Speaking:
     client: ClientSide
     tools: ClientTools
     ours: Callable[[str, Event], Event]
-    _told: tuple[Announcement, ...] = ()
-    """The tools, as the server was last told of them."""
-
-    def __post_init__(self) -> None:
-        self._told = tuple(self.tools.servers.values())
 
     def say(self, now: float) -> list[Action]:
         """All that is due now."""
@@ -94,10 +88,8 @@ class Speaking:
         return [SendToModel(create)]
 
     def _offer(self, now: float) -> list[Action]:
-        names, tools = self.own.offer(now), tuple(self.tools.servers.values())
-        if names is None and tools == self._told:
+        if self.own.offer(now) is None and not self.tools.is_outdated:
             return []
-        self._told = tools
         session = {"type": "realtime", "tools": self.tools.offer()}
         update = self.ours("offer", {"type": "session.update", "session": session})
         self.client.settings.asked_ours(update)

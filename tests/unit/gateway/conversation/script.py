@@ -23,6 +23,7 @@ from gateway.conversation.actions import (
     Decide,
     KeepMessages,
     KeepSettings,
+    LeaveOut,
     LetClientIn,
     RecordCall,
     RecordUsage,
@@ -204,6 +205,8 @@ def told(action: Action) -> str:
             return f"refuse {job.call_id}: {outcome.code}" if outcome.code else f"serve {job.call_id}"
         case Close(code, reason):
             return f"close {code} {reason}"
+        case LeaveOut(tool, _):
+            return f"leave out {tool.name}"
         case Reopen(reason):
             return f"reopen: {reason}"
         case Cancel(job_id, reason):

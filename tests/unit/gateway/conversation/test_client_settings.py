@@ -29,7 +29,7 @@ def unnamed(param: str | None, code: str = "invalid_value") -> dict[str, Any]:
 def test_a_rejection_of_ours_that_names_no_event_is_known_by_its_order_and_kept_from_the_client() -> None:
     script = offering()
     script.client(type="session.update", session=FAST)
-    assert script.model(unnamed("session.tools[0].name")) == ["warn"]
+    assert script.model(unnamed("session.tools")) == ["warn"]
     assert script.model(updated(script)) == [SHOWN]
     assert script.brain.carry(script.now).client_session == FAST
 
