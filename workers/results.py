@@ -8,11 +8,11 @@ from collections.abc import ItemsView, Iterable, KeysView, Mapping, Sequence, Va
 from math import isfinite
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
+from ringback.argument_check import ArgumentCheck
 from ringback.errors import ToolError
 from ringback.tools import Tool
 
@@ -45,7 +45,7 @@ def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
         ToolError: they do not fit; the text names each field and what is wrong with it.
     """
     if tool.arguments is None:
-        misfit = best_match(Draft202012Validator(tool.announcement.parameters).iter_errors(arguments))
+        misfit = best_match(iter(ArgumentCheck(tool.announcement.parameters).misfits(arguments)))
         if misfit is not None:
             raise ToolError(_complain([(misfit.absolute_path, misfit.message)]), code="invalid_arguments")
         return dict(arguments)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from ringback.argument_check import ArgumentCheck
 from ringback.outcomes import Outcome, failed
 from ringback.tools import Announcement
 
@@ -25,21 +25,24 @@ LARGEST_INTEGER = 2**64
 class Schemas:
     """The schemas of one conversation's tools, each prepared once, and anew where a tool has changed."""
 
-    _prepared: dict[str, tuple[Announcement, Draft202012Validator]] = field(default_factory=dict)
+    _prepared: dict[str, tuple[Announcement, ArgumentCheck]] = field(default_factory=dict)
 
     def refuse(self, tool: Announcement, arguments: Any) -> Outcome | None:
-        """Why these arguments do not fit, in words that the model can act on; None where they do."""
-        error = best_match(self._validator(tool).iter_errors(arguments))
+        """Why these arguments do not fit, in words that the model can act on; None where they do, as far as is judged.
+
+        What is not judged here is for the tool to judge (`ringback.argument_check`).
+        """
+        error = best_match(iter(self._check(tool).misfits(arguments)))
         if error is None:
             return None
         where = ".".join(str(part) for part in error.absolute_path)
         place = f"The argument {where}" if where else f"The arguments of {tool.name}"
         return failed("invalid_arguments", f"{place}: {error.message}. Correct it and call again.")
 
-    def _validator(self, tool: Announcement) -> Draft202012Validator:
+    def _check(self, tool: Announcement) -> ArgumentCheck:
         prepared = self._prepared.get(tool.name)
         if prepared is None or prepared[0] != tool:
-            prepared = self._prepared[tool.name] = tool, Draft202012Validator(tool.parameters)
+            prepared = self._prepared[tool.name] = tool, ArgumentCheck(tool.parameters)
         return prepared[1]
 
 

@@ -20,6 +20,7 @@ DECIDING = (
     "gateway/conversation",
     *(f"gateway/identity/{name}" for name in ("claims", "origins", "pinned", "tokens")),
     "gateway/policy",
+    "ringback/argument_check",
     "ringback/gates",
     "ringback/jobs",
     "ringback/outcomes",
