@@ -36,7 +36,7 @@ from gateway.epochs import Epochs
 from gateway.journal import Journal
 from gateway.line import Beginning, Line, Link, Over
 from gateway.providers import adapt_session
-from gateway.recording import Recording
+from gateway.recording import Recorded, Recording
 from gateway.upstream import UpstreamClosed
 from ringback.jobs import JobState
 from ringback.statements import approvals, deliveries, jobs, sessions
@@ -132,13 +132,11 @@ class Deeds:
 
     async def _record(self, link: Link, record: RecordCall) -> None:
         """The row first, the message second; and an answer where there can be no row."""
-        is_new = await self.recording.record(record, link.epoch)
-        if is_new is None:
-            await self._perform(link, link.brain.not_recorded(record, time.monotonic()))
-            await self.recording.remember(as_answered(record))
-            self._place.bell.set()
+        known = await self.recording.record(record, link.epoch)
+        if known in (Recorded.NEVER, Recorded.UNHEARD):
+            await self._answer_without_row(link, record, may_be_running=known is Recorded.UNHEARD)
             return
-        if not is_new:
+        if known is Recorded.NOT_NEW:
             await self.hang_up_unless_ours()
             if link.epoch != self._epochs.epoch:
                 log.warning("job %s is not recorded: its conversation is over", record.job.id)
@@ -150,6 +148,12 @@ class Deeds:
             self._place.bell.set()
         elif record.job.tool is not None and not record.job.needs_approval:
             await self._line.dispatch.publish(record.job.id, record.job.tool.queue)
+
+    async def _answer_without_row(self, link: Link, record: RecordCall, *, may_be_running: bool) -> None:
+        """The model hears what is known; the row follows, and says what has come of the call."""
+        await self._perform(link, link.brain.not_recorded(record, time.monotonic(), may_be_running=may_be_running))
+        await self.recording.remember(as_answered(record))
+        self._place.bell.set()
 
     async def _cancel(self, cancel: Cancel) -> None:
         """Over at once where no worker has it; else its worker hears of it, and its answer comes as any other does."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Row, select
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ringback.errors import ConfigurationError
@@ -38,6 +38,18 @@ NOT_THE_OWNER = (
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class NotSent(TimeoutError):
+    """Postgres could not be reached: the statement was not sent, so nothing can have come of it."""
+
+
+def may_be_written(problem: Exception) -> bool:
+    """True where a statement that failed like this may have been committed all the same: its answer was lost."""
+    if isinstance(problem, NotSent):
+        return False
+    # Where Postgres itself says no, it has written nothing.
+    return problem.connection_invalidated if isinstance(problem, DBAPIError) else True
 
 
 def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
@@ -126,13 +138,26 @@ class Store:
 
     async def _once_more_if_cut(self, run: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
-                return await run(connection)
+            return await self._once(run)
         except DBAPIError as problem:
             if not (problem.connection_invalidated or _was_in_the_way(problem)):
                 raise
-        async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
-            return await run(connection)
+            first = problem
+        try:
+            return await self._once(run)
+        except NotSent:
+            raise first from None  # what is known of the first attempt is what is known at all
+
+    async def _once(self, run: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        is_sent = False
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
+                is_sent = True
+                return await run(connection)
+        except (SQLAlchemyError, OSError) as problem:
+            if is_sent:
+                raise
+            raise NotSent(f"Postgres is not reached ({type(problem).__name__})") from problem
 
 
 async def prove_wall(database_url: str) -> None:

@@ -69,7 +69,7 @@ class CancelReason(StrEnum):
     DENIED = "denied"
     """The user, or whoever was asked, did not approve of it."""
     UNHEARD = "unheard"
-    """The model was answered without its row, while Postgres was away."""
+    """The gateway answered the model without knowing of the row, while Postgres was away."""
 
 
 class Approval(StrEnum):

@@ -40,6 +40,7 @@ CANCELLED_BY: dict[str, str] = {
         "call the function again only if the user still wants it."
     ),
     CancelReason.REPLACED: "The same call was made again and takes the place of this one. Wait for the newer one.",
+    CancelReason.UNHEARD: "The call could not be run in time, and was cancelled. Say so, and offer to try again.",
 }
 """What the model is told of a cancelled call where it is known who wanted that."""
 
@@ -95,6 +96,11 @@ def timed_out() -> Outcome:
 def cancelled() -> Outcome:
     """Nobody waits for it any more."""
     return _known(JobState.CANCELLED, "cancelled")
+
+
+def unknown() -> Outcome:
+    """The effect may have happened, and must not be repeated."""
+    return _known(JobState.UNKNOWN, "outcome_unknown")
 
 
 def from_row(state: str, result: Any, error: dict[str, str] | None, cancel_reason: str | None = None) -> Outcome:

@@ -148,6 +148,7 @@ def running_line(
     agents: Path | None = None,
     debug: bool = False,
     settings: Mapping[str, str] | None = None,
+    gateway_settings: Mapping[str, str] | None = None,
     gateways: int = 1,
     scenario: str = "demo",
 ) -> Iterator[Line]:
@@ -159,6 +160,7 @@ def running_line(
         agents: the folder of agents; None means the ones that ship.
         debug: every logger of the gateway at its most talkative.
         settings: more environment for all of them.
+        gateway_settings: more of it for gateways alone.
         gateways: one, or two on the same databases.
         scenario: the simulator's, by name or path.
     """
@@ -169,7 +171,8 @@ def running_line(
         env["RINGBACK_TOOL_MODULES"] = tools or "workers.tools"
         upstream = upstream or _start_simulator(line, scenario)
         with ThreadPoolExecutor(2) as threads:  # most of a start is Python importing things
-            start = partial(start_gateway, line, upstream, env, agents=agents, debug=debug)
+            given = {**env, **(gateway_settings or {})}
+            start = partial(start_gateway, line, upstream, given, agents=agents, debug=debug)
             list(threads.map(lambda name: start(name=name), GATEWAYS[:gateways]))
         line.start(Process("worker", our("worker"), env, logs / "worker.log", ready=lambda: _serves_tools(line)))
         yield line

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from ringback.errors import ToolError
 from ringback.gates import Ended
-from ringback.jobs import Effect, JobState
-from ringback.outcomes import MESSAGES, Outcome, cancelled, failed, timed_out
+from ringback.jobs import Effect
+from ringback.outcomes import Outcome, cancelled, failed, timed_out, unknown
 from workers.results import clean_text
 
 BACKOFF_MAX_SECONDS = 8.0
@@ -88,12 +88,6 @@ def says_of_its_tool(problem: BaseException) -> Ended:
     if isinstance(problem, ToolError) and not problem.retryable:
         return Ended.ANSWERED
     return Ended.FAILED
-
-
-def unknown() -> Outcome:
-    """An at_most_once tool may have had its effect."""
-    code = "outcome_unknown"
-    return Outcome(JobState.UNKNOWN, code=code, message=MESSAGES[code])
 
 
 def not_served(tool: str) -> Outcome:

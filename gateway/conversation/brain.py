@@ -33,7 +33,7 @@ from gateway.conversation.allowance import Allowance, end, spent
 from gateway.conversation.answers import Answers
 from gateway.conversation.approvals import Approvals
 from gateway.conversation.board import Board
-from gateway.conversation.calls import UNAVAILABLE, Calls, Waits, nobody_knows
+from gateway.conversation.calls import Calls, Waits, nobody_knows, unrecorded
 from gateway.conversation.carried import Carried, Settings
 from gateway.conversation.clientside import ClientSide
 from gateway.conversation.clienttools import ClientTools
@@ -219,10 +219,10 @@ class Conversation:
         told = self._answers.tell(record.job.id, record.job.call_id, record.job.name, state)
         return [*told, *self._approvals.wanted(record.job.call_id, now)]
 
-    def not_recorded(self, record: RecordCall, now: float) -> list[Action]:
-        """The row could not be committed in time: the model is answered all the same."""
-        job = record.job
-        return self.deliver(job.id, job.call_id, job.name, record.outcome or UNAVAILABLE, now)
+    def not_recorded(self, record: RecordCall, now: float, *, may_be_running: bool = False) -> list[Action]:
+        """It is not known in time that the row is committed: the model is answered all the same."""
+        outcome = unrecorded(record, may_be_running=may_be_running)
+        return self.deliver(record.job.id, record.job.call_id, record.job.name, outcome, now)
 
     def deliver(
         self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float, *, more: bool = False

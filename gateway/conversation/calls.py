@@ -24,12 +24,12 @@ from ringback.agents import Agent
 from ringback.declaring import OURS
 from ringback.jobs import CancelReason, Effect, JobState
 from ringback.manners import Manners, OnDuplicate
-from ringback.outcomes import Outcome, failed
+from ringback.outcomes import Outcome, failed, unknown
 from ringback.statements.admission import QUEUE_WAIT_SECONDS, NewJob
 from ringback.tools import Announcement
 
 UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later.")
-"""While Postgres is away for too long."""
+"""While Postgres is away for too long. It was not run, or may be run again."""
 MAX_NAME_CHARS = 256
 """Of a function's name, and of an id: several times what the Realtime API gives."""
 IN_OUR_WORDS = frozenset({JobState.CANCELLED, JobState.TIMED_OUT})
@@ -218,11 +218,19 @@ class Calls:
         return spares and self.board.same(tool.name, arguments) is not None
 
 
-def as_answered(record: RecordCall) -> RecordCall:
-    """The record of a call that could not be recorded in time, with what the model was told."""
+def unrecorded(record: RecordCall, *, may_be_running: bool = False) -> Outcome:
+    """What the model is told of a call whose row could not be had in time."""
     if record.outcome is not None:
-        return record
-    return RecordCall(replace(record.job, joined_to=None, needs_approval=False), UNAVAILABLE)
+        return record.outcome
+    if record.job.joined_to is not None:
+        return _running_already(record.job.name)
+    may_be_repeated = record.job.tool is None or record.job.tool.effect is Effect.PURE
+    return UNAVAILABLE if may_be_repeated or not may_be_running else unknown()
+
+
+def as_answered(record: RecordCall) -> RecordCall:
+    """The record of such a call, for the history, where it turns out that it was not recorded: it was not run."""
+    return RecordCall(replace(record.job, joined_to=None, needs_approval=False), unrecorded(record))
 
 
 def _storable(name: object) -> str:

@@ -169,17 +169,20 @@ def hand_back(worker_id: str) -> ReturningUpdate[Any]:
     )
 
 
-def cancel(job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERATOR) -> ReturningUpdate[Any]:
-    """Nobody waits for this call any more: a pending one is over, a running one's worker is told.
+def cancel(
+    job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERATOR, *, pending_only: bool = False
+) -> ReturningUpdate[Any]:
+    """The call is not wanted any more: a pending one is over, a running one's worker is told.
 
-    0 rows: there is no such job, or it is over.
+    0 rows: there is no such job, or it is over; or, with `pending_only`, a worker has claimed it.
     """
+    states = {JobState.PENDING} if pending_only else LIVE
     return (
         update(jobs)
         .where(
             jobs.c.id == job_id,
             jobs.c.tenant == tenant,
-            jobs.c.state.in_(sorted(LIVE)),
+            jobs.c.state.in_(sorted(states)),
             jobs.c.session_id == sessions.c.id,
         )
         .values(**cancelling(reason))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 
+from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import Bakery
 from tests.guarantees.toolbox.yard import Yard
+from tests.line import running_line
 from tests.proxy import before_postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
@@ -66,3 +70,33 @@ def test_a_worker_that_was_paused_before_its_effect_does_not_have_it_beside_anot
     yard.processes.resume("sleeper")
     assert yard.finished(yard.ask("reckon", n=5)).state == "succeeded"
     assert (job.state, yard.done()[job_id], yard.job(job_id).state) == ("unknown", 1, "unknown")
+
+
+async def test_a_call_whose_record_is_not_heard_of_for_longer_than_a_call_may_wait_runs_once_and_is_told_as_it_ended(
+    database: str, redis_db: str, tmp_path: Path
+) -> None:
+    """F3: the row is committed and its call runs; the gateway hears nothing, and no model is told to try later."""
+    settings = {FOLDER: str(tmp_path), "RINGBACK_CALL_WAIT_SECONDS": "0.5"}
+    with (
+        before_postgres(database) as (postgres, through),
+        running_line(
+            database,
+            redis_db,
+            tmp_path,
+            tools="tests.guarantees.toolbox",
+            settings=settings,
+            gateway_settings={"DATABASE_URL": through},
+        ) as line,
+    ):
+        bakery = Bakery(line, tmp_path)
+        async with line.call(ringback="jobs") as caller:
+            postgres.lose_answer_to(b"INSERT INTO jobs", silently=True)
+            await caller.ask("What is the weather in London UK?")
+            await asyncio.to_thread(bakery.begun)
+            assert postgres.lost.is_set()
+            bakery.let_go()
+            await caller.hear_until(lambda event: event.get("job", {}).get("state") == "acked")
+            (job,) = line.jobs(caller.session_id)
+        told = [item["output"] for number in line.simulator.heard() for item in line.simulator.outputs(number)]
+    assert (job["state"], bakery.attempts(), len(told)) == ("succeeded", 1, 1)
+    assert json.loads(told[0])["status"] == "baked"

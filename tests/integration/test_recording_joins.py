@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.conversation.actions import RecordCall
 from gateway.dispatch import Dispatch
-from gateway.recording import Recording
+from gateway.recording import Recorded, Recording
 from gateway.store import Store, open_engine
 from ringback.settings import postgres_url
 from ringback.tables import DEFAULT_TENANT
@@ -29,7 +29,7 @@ def test_a_call_that_joins_one_whose_row_comes_later_waits_for_that_row(
     first = new_job(rows.session)
     second = new_job(rows.session, joined_to=first.id)
 
-    async def run() -> tuple[bool | None, bool | None]:
+    async def run() -> tuple[Recorded, Recorded]:
         store = Store(open_engine(postgres_url(database), 4))
         dispatch = Dispatch(store, redis_db, "gw")
         recording = Recording(store, dispatch, DEFAULT_TENANT, lambda: 1, 10.0)
@@ -43,5 +43,5 @@ def test_a_call_that_joins_one_whose_row_comes_later_waits_for_that_row(
             await dispatch.bell.close()
             await store.close()
 
-    assert asyncio.run(run()) == (True, True)
+    assert asyncio.run(run()) == (Recorded.NEW, Recorded.NEW)
     assert rows.job(second.id).joined_to == first.id

@@ -103,9 +103,9 @@ MUTANTS = [
         "the row first, the message second",
         T_ORDER,
         DEEDS,
-        "        is_new = await self.recording.record(record, link.epoch)\n",
+        "        known = await self.recording.record(record, link.epoch)\n",
         "        await self._line.dispatch.publish(record.job.id, 'default')\n"
-        "        is_new = await self.recording.record(record, link.epoch)\n",
+        "        known = await self.recording.record(record, link.epoch)\n",
     ),
     gone("the effect barrier begins once", T_JOBS, JOBS, "jobs.c.effect_started.is_(False), ", "", "def begin_effect("),
     gone(
