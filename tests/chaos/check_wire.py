@@ -1,7 +1,8 @@
 """What must hold of each upstream conversation, read off the wire's ledger. Pure.
 
-I8  an answer enters a conversation once · I9 it is of this conversation · I10 and never before its call ·
-I12 one response at a time, none for nothing · G1 in a conversation that lives to the end, every call is answered.
+I6  what the model was told to try later was not done · I8 an answer enters a conversation once · I9 it is of this
+conversation · I10 and never before its call · I12 one response at a time, none for nothing · G1 in a conversation that
+lives to the end, every call is answered.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ RESERVED_SECONDS = 9.0
 CLIENTS = OURS + "client_"
 UNAVAILABLE = "temporarily_unavailable"
 """The code of an answer without a row: Postgres was away, and the model was told so."""
+UNHEARD = "outcome_unknown"
+"""And where the gateway could not know whether there is one: whatever the row says is right."""
 
 
 def check_wire(run: Evidence) -> Iterator[Violation]:
@@ -27,6 +30,7 @@ def check_wire(run: Evidence) -> Iterator[Violation]:
     rows = {job.call_id: job for job in run.jobs}
     for connection in run.connections.values():
         yield from _answers(connection, rows)
+        yield from _denied(connection, rows, run)
         yield from _refusals(connection)
         yield from _creates(connection, run)
         if connection.farewell is not None:
@@ -52,13 +56,22 @@ def _answers(connection: Connection, rows: dict[str, JobRow]) -> Iterator[Violat
         whose = {match.group() for match in CANARY.finditer(output)}
         if arguments is not None and any(canary not in arguments for canary in whose):
             yield Violation("I9", f"connection {connection.number} was told {output} for {arguments}")
-        if UNAVAILABLE in output:
+        if UNAVAILABLE in output or UNHEARD in output:
             continue
         job = rows.get(call_id)
         if job is None:
             yield Violation("I3", f"connection {connection.number} was told of {call_id}, which is no job: {output}")
         elif job.finished_at is None or from_row(job.state, job.result, job.error).output() != output:
             yield Violation("I3", f"connection {connection.number} was told {output}, and job {job.id} is {job.state}")
+
+
+def _denied(connection: Connection, rows: dict[str, JobRow], run: Evidence) -> Iterator[Violation]:
+    """A call that the model may make once more had no effect that counts."""
+    for entry in connection.outputs:
+        job = rows.get(entry.item["call_id"])
+        denied = job is not None and job.effect != "pure" and UNAVAILABLE in entry.item["output"]
+        if job is not None and denied and run.effects_of.get(job.id):
+            yield Violation("I6", f"connection {connection.number} was told to try job {job.id} later, and it was done")
 
 
 def _refusals(connection: Connection) -> Iterator[Violation]:

@@ -104,6 +104,11 @@ def heard_by_another(run: Evidence) -> Evidence:
     return replace(run, clients=[Told(1, foreign=("c2.1.0",))])
 
 
+def done_and_denied(run: Evidence) -> Evidence:
+    denial = {"type": "function_call_output", "call_id": ONCE, "output": "temporarily_unavailable"}
+    return with_more(run, *taken(1012, 2, denial))
+
+
 def answer_of_another(run: Evidence) -> Evidence:
     wrong = without(run, lambda entry: entry.at == 1021.1)
     return with_more(wrong, *taken(1021.1, 2, answer(LATER, "c2.7.0")))
@@ -191,6 +196,7 @@ WRONG: list[tuple[str, Callable[[Evidence], Evidence]]] = [
     ("I5", more_attempts_than_there_are),
     ("I5", one_attempt_ran_twice),
     ("I6", charged_twice),
+    ("I6", done_and_denied),
     ("I7", nothing_done),
     ("I7", charged_without_saying),
     ("I8", told_twice),
