@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from cli.reading import writing
 from ringback.broker import TASK, make_app
@@ -80,9 +81,9 @@ def _asked_to_stop() -> Iterator[Event]:
 
 @contextmanager
 def _session(write: Read, user: str, claims: dict[str, Any]) -> Iterator[tuple[str, UUID]]:
-    """A session of this process's own; its end, and what it leaves to the history, are written whatever happens."""
+    """A session of this process's own; its end, and what it leaves to the history, are written if they can be."""
     gateway_id = f"by-hand-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    session_id = uuid4()
+    session_id, is_cut = uuid4(), False
     write(processes.register(gateway_id, "gateway", socket.gethostname(), os.getpid()))
     try:
         opened = sessions.open_session(
@@ -90,10 +91,14 @@ def _session(write: Read, user: str, claims: dict[str, Any]) -> Iterator[tuple[s
         )
         write(opened)
         yield gateway_id, session_id
+    except DBAPIError:
+        is_cut = True
+        raise
     finally:
-        write(sessions.end_session(session_id, gateway_id, 1, END_REASON))
-        write(sessions.keep_for_history(session_id))
-        write(processes.retire(gateway_id))
+        if not is_cut:  # else a sweeper ends it, when the lease of this process has run out
+            write(sessions.end_session(session_id, gateway_id, 1, END_REASON))
+            write(sessions.keep_for_history(session_id))
+            write(processes.retire(gateway_id))
 
 
 def _publish(redis_url: str, job_id: UUID, queue: str) -> None:

@@ -27,6 +27,10 @@ CONNECT_TIMEOUT = 5
 MAX_REASON = 200
 """Characters of a driver's own words in a refusal."""
 UNUSABLE_URL = "DATABASE_URL is not usable: it must look like postgresql://user:password@host:5432/name."
+UNKNOWN_IF_DONE = (
+    "The connection to the database broke before it had answered: what was asked for may be done. Look with "
+    "`ringback jobs list` or `ringback sessions list` before you ask for it once more."
+)
 WRONG_INPUT = 2
 NO_DATABASE = 1
 
@@ -57,14 +61,17 @@ def writing() -> Iterator[Read]:
 def _connection(**options: Any) -> Iterator[Read]:
     from sqlalchemy.exc import DBAPIError, OperationalError
 
-    engine = _engine()
+    engine, may_be_written = _engine(), False
     try:
         with engine.connect() as connection:
             connection.execution_options(**options)
+            may_be_written = "postgresql_readonly" not in options
             yield lambda statement: _rows(connection.execute(statement))
     except UnicodeError:  # a host that cannot be a name, before the driver has a word in it
         refuse(UNUSABLE_URL)
     except OperationalError as problem:
+        if may_be_written and problem.connection_invalidated:
+            refuse(f"{UNKNOWN_IF_DONE} ({_reason(engine, problem)})", NO_DATABASE)
         refuse(f"The database in DATABASE_URL cannot be reached: {_reason(engine, problem)}", NO_DATABASE)
     except DBAPIError as problem:
         if getattr(problem.orig, "sqlstate", None) == "42P01":  # undefined_table

@@ -46,7 +46,7 @@ from gateway.reception import Reception
 from gateway.roster import Roster
 from gateway.routes import router
 from gateway.settings import GatewaySettings
-from gateway.store import Store, open_engine, prove_wall
+from gateway.store import Store, may_be_written, open_engine, prove_wall
 from gateway.usage import usage_router
 from gateway.webhooks import Webhooks
 from gateway.wire import WireHttp, WireSocket, is_news
@@ -65,6 +65,10 @@ WIRE_LOGGERS = ("uvicorn.error", "websockets.client", "websockets.server")
 """At DEBUG they write down every header, tokens and the key among them: they do not get that far."""
 AWAY = (OperationalError, InterfaceError, NobodyFree, TimeoutError)
 """What a statement raises while Postgres does not answer, or has no connection to spare."""
+NOT_NOW = "That cannot be looked up right now. Try again in a moment."
+UNKNOWN_IF_DONE = (
+    "Postgres took it and did not answer: it may be done. Look in a moment, or ask for the same once more."
+)
 BACKLOG = 1_024
 """Connections that may wait to be accepted: a whole gateway's clients may come back at once."""
 SEND_BUFFER_BYTES = 256 * 1_024
@@ -282,8 +286,9 @@ async def _as_error(_request: Request, problem: Exception) -> JSONResponse:
     return JSONResponse({"error": error}, problem.status_code, problem.headers)
 
 
-async def _as_unavailable(_request: Request, problem: Exception) -> JSONResponse:
-    """Postgres is away: that is no error of whoever asks, and no secret either."""
+async def _as_unavailable(request: Request, problem: Exception) -> JSONResponse:
+    """Postgres is away: that is no error of the asker's, and no secret either."""
     log.warning("a request cannot be answered: Postgres does not answer (%s)", type(problem).__name__)
-    away = refused(503, "unavailable", "That cannot be looked up right now. Try again in a moment.")
+    writes = request.method not in ("GET", "HEAD")
+    away = refused(503, "unavailable", UNKNOWN_IF_DONE if writes and may_be_written(problem) else NOT_NOW)
     return JSONResponse(away.detail, away.status_code, away.headers)

@@ -1,7 +1,7 @@
 """Approve a call over HTTP that may not start before, or deny it.
 
-Whoever decides first has decided. A call that is approved is published at once; of one that is denied the model is
-told: see docs/how-to/approve-a-call.md.
+The first decision stands; to ask for it once more is no error, as its answer may have been lost. A call that is
+approved is published at once; of one that is denied the model is told: see docs/how-to/approve-a-call.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends
 from gateway.cancelling import Conflict, ControlRoute, Ring
 from gateway.history import ErrorAnswer, Principal, Read, Run, named, only
 from ringback import history
-from ringback.deciding import why_undecidable
+from ringback.deciding import is_decided_so, why_undecidable
 from ringback.history import Job
 from ringback.statements import approvals
 from ringback.statements import history as histories
@@ -45,6 +45,8 @@ def approve_router(read: Read, run: Run, publish: Publish, ring: Ring, principal
         decided = await run(approvals.decide(ids.first, who.tenant, approved))
         row = only("job", given, await read(who.tenant, asked))
         if not decided:
+            if is_decided_so(row.approval, approved=approved):
+                return history.job(row)
             raise Conflict("nothing_to_decide", why_undecidable(row.state, row.approval))
         (now,) = decided
         if approved:

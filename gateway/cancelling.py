@@ -1,7 +1,7 @@
-"""Cancel a call over HTTP: nobody waits for it any more.
+"""Cancel a call over HTTP: it is not wanted any more.
 
 A call that no worker has begun is over at once, and the model is told. A running one's worker hears of it within a
-second; what becomes of it then is the tool's: see docs/how-to/cancel-a-call.md.
+second; what becomes of it then is the tool's: see docs/how-to/cancel-a-call.md. To cancel a call once more is no error.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def cancel_router(read: Read, run: Run, ring: Ring, principal: Callable[..., Any
         only("job", id, await read(who.tenant, asked))
         cancelled = await run(jobs.cancel(ids.first, who.tenant))
         row = only("job", id, await read(who.tenant, asked))
+        if not cancelled and row.state == JobState.CANCELLED:
+            return history.job(row)
         if not cancelled:
             raise Conflict("job_over", f"The job is over: {row.state}.")
         (now,) = cancelled

@@ -50,6 +50,8 @@ OPENINGS_AT_ONCE = 4
 """Sessions that are about to begin and ask Postgres at once: of ten connections, most are for those that are there."""
 OPENINGS_IN_LINE = 100
 """Those that wait for that, half a second at most; whoever comes then is told to come later."""
+UNIQUE_VIOLATION = "23505"
+"""PostgreSQL, Appendix A."""
 MAX_ID = 200
 """Characters of a response's id, or of its status, that are kept."""
 
@@ -127,7 +129,12 @@ class Purse:
         allowed = await self._allowances(caller.tenant)
         limits = Limits(of_tenant=allowed.sessions, of_user=allowed.sessions_per_user)
         if not limits.set():
-            await self._store.count(opening)
+            try:
+                await self._store.count(opening)
+            except IntegrityError as problem:
+                # Its id is new: run once more, because its answer was lost, it finds its own row.
+                if getattr(problem.orig, "sqlstate", None) != UNIQUE_VIOLATION:
+                    raise
             return None
         # Without the lock at first: those who find no place must not queue before those who would.
         (row,) = await self._store.rows(places.taken(caller.tenant, caller.user, limits))

@@ -1,8 +1,13 @@
-"""Why a call can be neither approved nor denied, in a sentence for whoever tries. Pure."""
+"""Why a call can be neither approved nor denied, in a sentence for the one who tries. Pure."""
 
 from __future__ import annotations
 
 from ringback.jobs import LIVE, Approval, JobState
+
+
+def is_decided_so(approval: str | None, *, approved: bool) -> bool:
+    """True where the decision stands as it is asked for: the asker may not have heard that it was taken."""
+    return approval == (Approval.GRANTED if approved else Approval.DENIED)
 
 
 def why_undecidable(state: str, approval: str | None) -> str:

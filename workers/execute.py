@@ -134,7 +134,9 @@ def settle(station: Station, job: Job, verdict: Verdict) -> str:
         sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
         return _finish(station, job, failed("bad_result", sentence))
     except SQLAlchemyError:
-        logger.exception("job %s: the outcome could not be written; the job will be timed out", job.id)
+        logger.exception(
+            "job %s: the outcome is not known to be written; if it is not, the job will be timed out", job.id
+        )
         return "lost"
 
 
@@ -142,6 +144,9 @@ def _finish(station: Station, job: Job, outcome: Outcome) -> str:
     shown, sealed = job.discretion.outcome(outcome, job.session_id, job.redact)
     statement = jobs.finish(job.id, job.token, shown, sealed)
     row = insist(station, lambda: first(station.store.outcomes, statement))
+    if row is None:  # an earlier attempt to write it may have been committed, and its answer lost
+        written = jobs.finished_as(job.id, station.lease.worker_id, job.attempt, outcome.state)
+        row = insist(station, lambda: first(station.store.outcomes, written))
     if row is None:
         fenced = station.running.count_fenced()
         logger.warning("job %s: stale outcome dropped, the job is no longer ours (%d so far)", job.id, fenced)

@@ -117,9 +117,11 @@ def _add_sessions(router: APIRouter, read: Read, run: Run) -> None:
     async def end_session(id: str, who: Controller) -> EndedSession:  # noqa: A002 - the API's name of it
         """One conversation ends, and its calls are cancelled."""
         ids = named("session", id)
-        only("session", id, await read(who.tenant, histories.sessions_with_counts(who.tenant, ids)))
+        asked = histories.sessions_with_counts(who.tenant, ids)
+        only("session", id, await read(who.tenant, asked))
         over = await end(run, ending.the_session(ids.first, who.tenant), ending.ENDED_BY_OPERATOR)
-        if not over.sessions:
+        row = only("session", id, await read(who.tenant, asked)) if not over.sessions else None
+        if row is not None and row.end_reason != ending.ENDED_BY_OPERATOR:  # else it was asked for before, unheard
             raise Conflict("session_over", "The session is over.")
         log.info("session %s is ended by %s", ids.first, who.user)
         return EndedSession(id=ids.first, **over.model_dump())

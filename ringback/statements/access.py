@@ -85,9 +85,11 @@ def mint_secret(
     """A client secret; returns `expires_at`, in seconds since 1970.
 
     Args:
-        minted_by: whoever asks for it: their credential as `sessions.credential` has it, or the `person`.
+        minted_by: the one who asks for it: their credential as `sessions.credential` has it, or the `person`.
         key_id: the API key that it was made with; revoked together.
         limit: of secrets of the tenant that are good at once. 0 rows: they are that many.
+
+    Run once more, because its answer was lost, it finds its own row.
     """
     good = (
         select(literal(1))
@@ -97,6 +99,7 @@ def mint_secret(
         .subquery()
     )
     there_is_room = select(func.count()).select_from(good).scalar_subquery() < limit
+    is_there = exists(select(client_secrets.c.id).where(client_secrets.c.id == secret_id))
     columns: dict[str, ColumnElement[Any]] = {
         "id": literal(secret_id, client_secrets.c.id.type),
         "hash": literal(digest, client_secrets.c.hash.type),
@@ -110,8 +113,9 @@ def mint_secret(
         "expires_at": now() + seconds(seconds_valid),
     }
     return (
-        insert(client_secrets)
-        .from_select(list(columns), select(*columns.values()).where(there_is_room))
+        upsert(client_secrets)
+        .from_select(list(columns), select(*columns.values()).where(there_is_room | is_there))
+        .on_conflict_do_update(index_elements=["id"], set_={"id": secret_id})
         .returning(func.floor(func.extract("epoch", client_secrets.c.expires_at)).label("expires_at"))
     )
 

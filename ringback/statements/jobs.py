@@ -114,6 +114,15 @@ def finish(job_id: UUID, token: UUID, outcome: Outcome, sealed_result: bytes | N
     )
 
 
+def finished_as(job_id: UUID, worker_id: str, attempt: int, state: JobState) -> Select[Any]:
+    """One row where this attempt's outcome stands, for a worker that did not hear that it was written."""
+    return (
+        select(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
+        .join(sessions, sessions.c.id == jobs.c.session_id)
+        .where(jobs.c.id == job_id, jobs.c.worker_id == worker_id, jobs.c.attempt == attempt, jobs.c.state == state)
+    )
+
+
 def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> Update:
     """Give the job back for another attempt in `backoff` seconds. 0 rows: none left, no time, or its effect began."""
     return (

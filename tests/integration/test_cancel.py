@@ -81,6 +81,12 @@ def test_a_call_of_a_session_that_has_ended_rings_nobody_who_is_there(line: Line
     assert (answer.status_code, answer.json()["delivery"]) == (202, "history_only")
 
 
+def test_a_call_that_is_cancelled_may_be_cancelled_once_more(line: Line, api: Api) -> None:
+    """The answer to the first time may have been lost."""
+    job = line.ask(line.open())
+    assert [(api.cancel(job).status_code, api.cancel(job).json()["state"])] == [(202, "cancelled")]
+
+
 def test_what_is_over_cannot_be_cancelled(line: Line, api: Api) -> None:
     job = line.ask(line.open())
     line.finish(job, line.claim(job), outcomes.succeeded(1))

@@ -33,7 +33,7 @@ STRANGERS = [
         "",
         "def secret_by_hash(",
     ),
-    gone("a tenant's secrets are bounded", T_ROWS, ACCESS, ".where(there_is_room)"),
+    gone("a tenant's secrets are bounded", T_ROWS, ACCESS, ".where(there_is_room | is_there)"),
     gone(
         "a revoked key is unknown",
         T_ROWS,
