@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
@@ -30,9 +31,10 @@ _LISTED = (
     *(jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at),
     *(jobs.c.cancel_reason, jobs.c.approval, jobs.c.joined_to),
 )
-# What nobody is shown: what is secret, what is sealed, and what the client or its identity provider said.
+# What the API does not show: what is secret, what is sealed, what the client or its identity provider said, and where
+# in a tool's code it failed, which is the operator's to read (`failure_of`).
 _HIDDEN = {
-    *("token", "sealed_arguments", "sealed_result"),
+    *("token", "sealed_arguments", "sealed_result", "failure"),
     *("resume_hash", "resume_seconds", "client_session", "claims", "credential"),
 }
 _JOB = tuple(column for column in jobs.c if column.name not in _HIDDEN)
@@ -70,6 +72,11 @@ def jobs_with_steps(tenant: str, ids: IdRange) -> Select[Any]:
         .scalar_subquery()
     )
     return _named(select(*_JOB, steps.label("steps")), jobs, tenant, ids)
+
+
+def failure_of(job_id: UUID) -> Select[Any]:
+    """Why the last attempt of the job that failed did so; no row, or null, where none has."""
+    return select(jobs.c.failure).where(jobs.c.id == job_id)
 
 
 def sessions_with_counts(tenant: str, ids: IdRange) -> Select[Any]:

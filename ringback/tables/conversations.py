@@ -148,6 +148,8 @@ jobs = Table(
     Column("approval", Text),
     Column("result", JSONB(none_as_null=True)),
     Column("error", JSONB(none_as_null=True)),
+    # Why the last attempt that failed did so, for operators: see `workers.failures`.
+    Column("failure", JSONB(none_as_null=True)),
     Column("delivered_epoch", BigInteger),
     # The row is the outbox: a pending job past this time is published again; none: it may not be published.
     time("publish_after"),
