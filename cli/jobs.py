@@ -70,18 +70,20 @@ def show_job(
 ) -> None:
     """Show one call and each of its steps.
 
-    Every step with its time, then what was asked and answered.
+    Every step with its time, what was asked and answered, and why its tool failed, which no API shows.
     """
     from cli import tables
-    from ringback import history
+    from ringback import operators
     from ringback.statements import history as statements
 
     ids = beginning("ID", id)
     with reading() as read:
-        job = history.job(only("job", read(statements.jobs_with_steps(tenant, ids)), id))
+        row = only("job", read(statements.jobs_with_steps(tenant, ids)), id)
+        (failed,) = read(statements.failure_of(row.id))
+        job = operators.job(row, failed.failure)
     if as_json:
         return print_json(job)
-    return tables.print_job(tables.console(), job)
+    return tables.print_job(tables.console(), job, job.failure)
 
 
 @app.command("cancel")

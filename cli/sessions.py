@@ -57,9 +57,12 @@ def show_session(
     tenant: OfTenant = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Show one conversation with its newest calls."""
+    """Show one conversation: what was said in it, what was called and answered, and its newest calls.
+
+    What was said is for those who run the service: no API shows it.
+    """
     from cli import tables
-    from ringback import history
+    from ringback import history, operators
     from ringback.pages import JobQuery
     from ringback.statements import history as statements
 
@@ -68,7 +71,8 @@ def show_session(
         row = only("session", read(statements.sessions_with_counts(tenant, ids)), id)
         query = JobQuery(session=row.id)
         page = history.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
-    session = history.session(row, page)
+        said, called = read(statements.messages_of(row.id)), read(statements.calls_of(row.id))
+    session = operators.session(row, page, said, called)
     if as_json:
         return print_json(session)
     return tables.print_session(tables.console(), session)

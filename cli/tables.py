@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ringback.history import Job, ListedJob, ListedSession, Problem, Session, Timeline, Transition
+from ringback.history import Job, ListedJob, ListedSession, Problem, Timeline, Transition
+from ringback.operators import Failure, Line, SessionForOperators
 
 PIPE_WIDTH = 120
 """Columns where nobody says how many there are."""
@@ -36,6 +37,9 @@ STYLES = {
     **dict.fromkeys(("succeeded", "acked", "replayed"), "green"),
     **dict.fromkeys(("failed", "timed_out", "dead", "unknown"), "red"),
 }
+
+SPEAKERS = {"user": "bold", "assistant": "cyan"}
+"""Of a transcript; calls and results are dim."""
 
 
 def console() -> Console:
@@ -87,8 +91,8 @@ def print_sessions(out: Console, sessions: Sequence[ListedSession]) -> None:
     print_rows(out, rows)
 
 
-def print_job(out: Console, job: Job) -> None:
-    """A call's life: what it is, each step with its time, what was asked and answered."""
+def print_job(out: Console, job: Job, failure: Failure | None = None) -> None:
+    """A call's life: what it is, each step with its time, what was asked and answered, and why its tool failed."""
     _print_title(out, job.tool, f"{job.state}, {_delivery(job)}")
     worker = f", last on {job.worker_id}" if job.worker_id else ""
     _print_pairs(
@@ -116,10 +120,13 @@ def print_job(out: Console, job: Job) -> None:
         _print_value(out, "result", job.result)
     elif job.error:
         _print_value(out, "error", _sentence(job.error))
+    if failure:
+        why = f"{failure.type}{f' at {failure.at}' if failure.at else ''}\n\n{failure.trace}"
+        _print_value(out, f"why attempt {failure.attempt} failed", why)
 
 
-def print_session(out: Console, session: Session) -> None:
-    """A conversation, the number of its jobs in each state, and the newest of them."""
+def print_session(out: Console, session: SessionForOperators) -> None:
+    """A conversation, the number of its jobs in each state, what was said and called in it, and its newest jobs."""
     _print_title(out, session.agent, session.state)
     counts = ", ".join(f"{number} {state}" for state, number in sorted(session.counts.items()))
     ended = f"{_exact(session.ended_at)}, {session.end_reason}" if session.ended_at else None
@@ -136,9 +143,24 @@ def print_session(out: Console, session: Session) -> None:
             "jobs": counts or "none",
         },
     )
+    if session.transcript:
+        out.print()
+        if session.is_cut:
+            out.print(Text("… older lines are left out", style="dim"))
+        _print_transcript(out, session.transcript)
     if session.jobs.data:
         out.print()
         print_jobs(out, session.jobs.data, of_one_session=True)
+
+
+def _print_transcript(out: Console, lines: Sequence[Line]) -> None:
+    """Who said what, and when, the oldest first; a long line goes on below itself."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for line in lines:
+        when = Text(f"{line.at:%H:%M:%S}", style="dim", no_wrap=True)
+        who = Text(line.who, style=SPEAKERS.get(line.who, "dim"), no_wrap=True)
+        table.add_row(when, who, Text(printable(line.text), overflow="fold"))
+    out.print(table)
 
 
 def printable(text: str) -> str:

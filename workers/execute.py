@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
@@ -17,7 +18,9 @@ from ringback.jobs import Delivery, Effect, JobState
 from ringback.outcomes import Outcome, cancelled, failed, succeeded
 from ringback.scopes import missing
 from ringback.statements import jobs
+from ringback.tools import Tool
 from workers.claiming import Job, claim, give_up, insist
+from workers.failures import failure_of
 from workers.results import arguments_for, as_data
 from workers.running import Cancellation
 from workers.station import Station
@@ -35,6 +38,9 @@ from workers.verdict import (
 
 logger = logging.getLogger(__name__)
 
+Failure = dict[str, Any] | None
+"""What `workers.failures` tells of an attempt that failed."""
+
 
 def run_job(station: Station, job_id: UUID) -> None:
     """Run the job if it may be run; a repeated, stale or forged message ends at the claim."""
@@ -50,8 +56,8 @@ def run_job(station: Station, job_id: UUID) -> None:
         if (refusal := barred(station, job)) is not None:
             logger.warning("job %s tool=%s not run: %s", job.id, job.tool, settle(station, job, refusal))
         elif may_begin(station, job):
-            verdict, end = attempt(station, job, cancellation)
-            state = settle(station, job, verdict)
+            verdict, end, failure = attempt(station, job, cancellation)
+            state = settle(station, job, verdict, failure)
             ms = (monotonic() - began) * 1000
             logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
         if not station.leaving.is_set() and station.lease.held:
@@ -88,14 +94,14 @@ def may_begin(station: Station, job: Job) -> bool:
     return False
 
 
-def attempt(station: Station, job: Job, cancellation: Cancellation) -> tuple[Verdict, Ended]:
-    """Run the tool; what is to become of the job, and what that says of the tool.
+def attempt(station: Station, job: Job, cancellation: Cancellation) -> tuple[Verdict, Ended, Failure]:
+    """Run the tool; what is to become of the job, what that says of the tool, and why it failed, if it did.
 
     One whose effect has begun is not left before its end.
     """
     tool = station.tools.get(job.tool)
     if tool is None:
-        return not_served(job.tool), Ended.LEFT
+        return not_served(job.tool), Ended.LEFT, None
     begun = False
     try:
         arguments = arguments_for(tool, job.arguments)
@@ -103,7 +109,7 @@ def attempt(station: Station, job: Job, cancellation: Cancellation) -> tuple[Ver
         call = _call(station, job, cancellation.asked)
         begun = True
         returned = station.caller.call(tool, arguments, call, job.seconds, leave)
-        return succeeded(as_data(returned, tool.name)), Ended.ANSWERED
+        return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, None
     except Exception as problem:
         if not station.leaving.is_set():
             _log(job, problem)
@@ -114,21 +120,23 @@ def attempt(station: Station, job: Job, cancellation: Cancellation) -> tuple[Ver
             effect=job.effect,
             first_pause=tool.announcement.limits.backoff,
         )
-        return verdict, says_of_its_tool(problem) if begun else Ended.LEFT
+        if not begun:
+            return verdict, Ended.LEFT, None
+        return verdict, says_of_its_tool(problem), _why(job, tool, problem)
 
 
-def settle(station: Station, job: Job, verdict: Verdict) -> str:
+def settle(station: Station, job: Job, verdict: Verdict, failure: Failure = None) -> str:
     """Write the verdict down; returns the state the job is in now, or "fenced"."""
     if not station.lease.held:
         return "fenced"  # the process is ending, and its tokens are void
     if station.leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
         return "handed back"  # the tool was stopped, and what it said to that is no outcome
     if isinstance(verdict, Again):
-        if _give_back(station, job, verdict):
+        if _give_back(station, job, verdict, failure):
             return JobState.PENDING
         verdict = verdict.reason
     try:
-        return _finish(station, job, verdict)
+        return _finish(station, job, verdict, failure)
     except DataError:
         logger.exception("job %s: Postgres refuses what the tool returned", job.id)
         sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
@@ -140,9 +148,9 @@ def settle(station: Station, job: Job, verdict: Verdict) -> str:
         return "lost"
 
 
-def _finish(station: Station, job: Job, outcome: Outcome) -> str:
+def _finish(station: Station, job: Job, outcome: Outcome, failure: Failure = None) -> str:
     shown, sealed = job.discretion.outcome(outcome, job.session_id, job.redact)
-    statement = jobs.finish(job.id, job.token, shown, sealed)
+    statement = jobs.finish(job.id, job.token, shown, sealed, failure)
     row = insist(station, lambda: first(station.store.outcomes, statement))
     if row is None:  # an earlier attempt to write it may have been committed, and its answer lost
         written = jobs.finished_as(job.id, station.lease.worker_id, job.attempt, outcome.state)
@@ -156,9 +164,9 @@ def _finish(station: Station, job: Job, outcome: Outcome) -> str:
     return outcome.state
 
 
-def _give_back(station: Station, job: Job, again: Again) -> bool:
+def _give_back(station: Station, job: Job, again: Again, failure: Failure) -> bool:
     error = {name: job.discretion.text(text) for name, text in again.error.items()}
-    statement = jobs.retry(job.id, job.token, error, again.backoff)
+    statement = jobs.retry(job.id, job.token, error, again.backoff, failure)
     try:
         return insist(station, lambda: count(station.store.outcomes, statement)) > 0
     except SQLAlchemyError as problem:
@@ -179,6 +187,13 @@ def _call(station: Station, job: Job, cancelled: Event) -> Call:
         _report=lambda note: station.notes.note(job.id, job.token, job.discretion.text(str(note))),
         _cancelled=cancelled,
     )
+
+
+def _why(job: Job, tool: Tool, problem: Exception) -> Failure:
+    """For the row; None where no code is to blame."""
+    if isinstance(problem, OutOfTime | NobodyWaits):
+        return None
+    return failure_of(problem, job.attempt, tool.function, job.discretion.text, quotes=not job.redact)
 
 
 def _log(job: Job, problem: Exception) -> None:

@@ -17,10 +17,12 @@ from ringback.jobs import JobState
 from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery, position
 from ringback.statements.clock import now, statement_time
 from ringback.statements.processes import live_tools
-from ringback.tables import job_events, jobs, processes, sessions, worker_tools
+from ringback.tables import items, job_events, jobs, processes, sessions, worker_tools
 
 MAX_ALIKE = 5
 """Rows found for the beginning of an id: one is the answer, more are shown for the user to choose."""
+LINES_AT_MOST = 500
+"""Messages, and calls, of a transcript, the newest: as many as a conversation that is built anew is told."""
 MAX_PROCESSES = 1_000
 """Gateways and workers in one list, the living first: a worker that crashes in a loop leaves many dead ones."""
 
@@ -77,6 +79,25 @@ def jobs_with_steps(tenant: str, ids: IdRange) -> Select[Any]:
 def failure_of(job_id: UUID) -> Select[Any]:
     """Why the last attempt of the job that failed did so; no row, or null, where none has."""
     return select(jobs.c.failure).where(jobs.c.id == job_id)
+
+
+def messages_of(session_id: UUID) -> Select[Any]:
+    """What was said in a session, the newest first: `position`, `role`, `content`, `created_at`."""
+    said = select(items.c.position, items.c.role, items.c.content, items.c.created_at)
+    return said.where(items.c.session_id == session_id).order_by(items.c.position.desc()).limit(LINES_AT_MOST)
+
+
+def calls_of(session_id: UUID) -> Select[Any]:
+    """What was called in a session, and what came of it, the newest first."""
+    return (
+        select(
+            *(jobs.c.id, jobs.c.position, jobs.c.answer_position, jobs.c.tool, jobs.c.arguments, jobs.c.state),
+            *(jobs.c.result, jobs.c.error, jobs.c.cancel_reason, jobs.c.created_at, jobs.c.finished_at),
+        )
+        .where(jobs.c.session_id == session_id)
+        .order_by(jobs.c.position.desc().nulls_first(), jobs.c.created_at.desc())
+        .limit(LINES_AT_MOST)
+    )
 
 
 def sessions_with_counts(tenant: str, ids: IdRange) -> Select[Any]:

@@ -100,16 +100,23 @@ def begin_effect(job_id: UUID, token: UUID) -> Update:
     )
 
 
-def finish(job_id: UUID, token: UUID, outcome: Outcome, sealed_result: bytes | None = None) -> ReturningUpdate[Any]:
+def finish(
+    job_id: UUID,
+    token: UUID,
+    outcome: Outcome,
+    sealed_result: bytes | None = None,
+    failure: dict[str, Any] | None = None,
+) -> ReturningUpdate[Any]:
     """Write the outcome, once. 0 rows: the token is stale, the job is somebody else's or over.
 
     Args:
         sealed_result: the whole of it, where `outcome` shows less (`ringback.discretion`).
+        failure: why this attempt failed (`workers.failures`); None leaves that of an earlier one.
     """
     return (
         update(jobs)
         .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
-        .values(**_finished(outcome), sealed_result=sealed_result, delivery=deliverable())
+        .values(**_finished(outcome), sealed_result=sealed_result, delivery=deliverable(), **_failed(failure))
         .returning(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
     )
 
@@ -123,7 +130,9 @@ def finished_as(job_id: UUID, worker_id: str, attempt: int, state: JobState) -> 
     )
 
 
-def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> Update:
+def retry(
+    job_id: UUID, token: UUID, error: dict[str, str], backoff: float, failure: dict[str, Any] | None = None
+) -> Update:
     """Give the job back for another attempt in `backoff` seconds. 0 rows: none left, no time, or its effect began."""
     return (
         update(jobs)
@@ -141,6 +150,7 @@ def retry(job_id: UUID, token: UUID, error: dict[str, str], backoff: float) -> U
             publish_after=now() + seconds(backoff),
             not_before=now() + seconds(backoff),
             publish_count=0,
+            **_failed(failure),
         )
     )
 
@@ -269,3 +279,7 @@ def _finished(outcome: Outcome) -> dict[str, Any]:
         "finished_at": now(),
         "token": None,
     }
+
+
+def _failed(failure: dict[str, Any] | None) -> dict[str, Any]:
+    return {} if failure is None else {"failure": failure}

@@ -22,7 +22,15 @@ from ringback.tables import sessions as sessions_table
 from tests.integration.statement_rows import Rows, connected, world
 
 USER = "grace@example.com"
-TRACES = (USER, "the words she said", "the argument she gave", "the answer she got", "her note", "her claim")
+TRACES = (
+    USER,
+    "the words she said",
+    "the argument she gave",
+    "the answer she got",
+    "her note",
+    "her claim",
+    "her failure",
+)
 
 
 @pytest.fixture
@@ -48,6 +56,7 @@ def live(rows: Rows, user: str, tenant: str = "default", mark: str = "she") -> U
     before, rows.session = rows.session, session
     job = rows.answered(succeeded("the answer she got" if mark == "she" else "another"))
     rows.set(job, arguments={"x": "the argument she gave" if mark == "she" else "other"}, progress="her note")
+    rows.set(job, failure={"trace": "her failure" if mark == "she" else "another"})
     rows.session = before
     return session
 

@@ -14,7 +14,8 @@ import pytest
 from rich.console import Console
 
 from cli import tables
-from ringback.history import Job, ListedJob, ListedSession, Problem, Session, Timeline, Transition
+from ringback.history import Job, ListedJob, ListedSession, Problem, Timeline, Transition
+from ringback.operators import Failure, Line, SessionForOperators
 from ringback.pages import Page
 
 CREATED = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
@@ -134,7 +135,9 @@ def test_what_looks_like_markup_is_text() -> None:
 
 def test_a_session_tells_its_counts_and_its_jobs_without_repeating_itself() -> None:
     page = Page[ListedJob](data=[listed()], has_more=False, next=None)
-    lines = printed(120, tables.print_session, Session(**dict(talk()), jobs=page))
+    lines = printed(
+        120, tables.print_session, SessionForOperators(**dict(talk()), jobs=page, transcript=[], is_cut=False)
+    )
     assert "jobs      1 failed, 2 pending" in lines
     assert "SESSION" not in lines[-2]
     assert lines[-1].startswith("3f2a9c1b")
@@ -154,3 +157,28 @@ def test_help_waits_for_no_driver() -> None:
     loaded = json.loads(subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True).stdout)
     assert "typer" in loaded
     assert not {"sqlalchemy", "psycopg", "pydantic", "fastapi", "ringback"} & set(loaded)
+
+
+def test_a_transcript_tells_who_said_what_and_when_and_steers_no_terminal() -> None:
+    page = Page[ListedJob](data=[], has_more=False, next=None)
+    spoken = [
+        Line(at=CREATED, who="user", text="Where is [my] order?\x1b[2J"),
+        Line(at=CREATED, who="call", text='order_status {"order_id": "A-1"}', job_id=IDS[0]),
+        Line(at=CREATED, who="assistant", text="It is " + "on its way " * 20),
+    ]
+    lines = printed(
+        60, tables.print_session, SessionForOperators(**dict(talk()), jobs=page, transcript=spoken, is_cut=True)
+    )
+    told = "\n".join(lines)
+    assert "12:00:00  user       Where is [my] order?\\x1b[2J" in told
+    assert '12:00:00  call       order_status {"order_id": "A-1"}' in told
+    first = next(line for line in lines if line.startswith("12:00:00"))
+    assert lines.index("… older lines are left out") + 1 == lines.index(first)
+    assert "".join(told.split()).count("onitsway") == 20, "a long line goes on below itself"
+
+
+def test_a_call_that_failed_tells_where_and_why() -> None:
+    failure = Failure(attempt=2, type="KeyError", at="shop.py:7 in pay", trace="  File [red]x\nKeyError: 'card'\x07")
+    lines = printed(80, tables.print_job, whole(), failure)
+    assert lines[lines.index("why attempt 2 failed") + 1].strip() == "KeyError at shop.py:7 in pay"
+    assert "KeyError: 'card'\\x07" in lines[-1]
