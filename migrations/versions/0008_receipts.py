@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0006"
 
 # `ringback_tenant` may not read it: the role's rights on `jobs` are by column.
 FAILURE = "ALTER TABLE jobs ADD COLUMN failure jsonb"
