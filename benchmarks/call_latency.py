@@ -2,7 +2,8 @@
 
 Two sides, in turns, against the same server on this machine: `ringback` is a whole gateway, Postgres (durable
 commits), Valkey, Celery and a worker; `in-process` is the least there can be, a client that runs the function in its
-own read loop and loses it with the process. The function does nothing.
+own read loop and loses it with the process. The function does nothing. Every output is looked at, and every
+row of ours: a call that was refused is no call.
 
     .venv/bin/python benchmarks/call_latency.py [--calls 300] [--rounds 3]
 """
@@ -16,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,10 +27,11 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from benchmarks.receipts import insist, insist_on_success
 from cli.stack import running_stack
 
 WARM_UP = 30
-TOOL = "nothing"
+TOOL, DONE = "nothing", "done"
 TOOL_MODULE = '''
 from ringback import tool
 
@@ -37,7 +40,10 @@ async def nothing() -> str:
     """Do nothing."""
     return "done"
 '''
-AGENT = f'instructions = "Measure."\ntools = ["{TOOL}"]\n'
+# The calls follow each other without a word of the user's, and are no model that goes round in circles.
+LIMITS = "max_calls_per_turn = 1000\nmax_calls_unheard = 10000\nmax_calls_per_minute = 10000\n"
+MAX_CALLS = 1_000 - WARM_UP
+AGENT = f'instructions = "Measure."\ntools = ["{TOOL}"]\n{LIMITS}'
 
 
 @dataclass
@@ -46,6 +52,8 @@ class Upstream:
 
     calls: int
     milliseconds: list[float] = field(default_factory=list)
+    call_ids: list[str] = field(default_factory=list)
+    outputs: Counter[str] = field(default_factory=Counter)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, socket: ServerConnection) -> None:
@@ -69,11 +77,13 @@ class Upstream:
             "call_id": f"call_{id(self)}_{number}",
             "arguments": "{}",
         }
+        self.call_ids.append(item["call_id"])
         await _send(socket, {"type": "response.created", "response": response})
         began = time.perf_counter()
         await _send(socket, {"type": "response.output_item.done", "response_id": response["id"], "item": item})
         output = await _hear(socket, "conversation.item.create")
         took = (time.perf_counter() - began) * 1_000
+        self.outputs[output["item"]["output"]] += 1
         await _send(socket, {"type": "conversation.item.added", "item": output["item"], "previous_item_id": None})
         done = {**response, "status": "completed", "output": [item]}
         await _send(socket, {"type": "response.done", "response": done})
@@ -98,7 +108,7 @@ async def upstream_on(port: int, calls: int) -> AsyncIterator[Upstream]:
         yield upstream
 
 
-async def through_ringback(port: int, calls: int, url: str, token: str) -> list[float]:
+async def through_ringback(port: int, calls: int, url: str, token: str) -> Upstream:
     """One session through the gateway; its client only listens."""
     address = url.replace("http", "ws", 1) + "/v1/realtime"
     async with (
@@ -108,7 +118,7 @@ async def through_ringback(port: int, calls: int, url: str, token: str) -> list[
         listening = asyncio.create_task(_listen(client))
         await upstream.finished.wait()
         listening.cancel()
-    return upstream.milliseconds
+    return upstream
 
 
 async def _listen(client: Any) -> None:
@@ -116,11 +126,11 @@ async def _listen(client: Any) -> None:
         pass
 
 
-async def in_process(port: int, calls: int) -> list[float]:
+async def in_process(port: int, calls: int) -> Upstream:
     """The same conversation with a client that runs the function itself."""
 
     async def nothing() -> str:
-        return "done"
+        return DONE
 
     async with upstream_on(port, calls) as upstream, connect(f"ws://127.0.0.1:{port}") as socket:
         await _hear(socket, "session.created")
@@ -136,7 +146,7 @@ async def in_process(port: int, calls: int) -> list[float]:
                 await _send(socket, {"type": "conversation.item.create", "item": item})
             elif event["type"] == "response.done":
                 await _send(socket, {"type": "response.create"})
-    return upstream.milliseconds
+    return upstream
 
 
 def measure(calls: int, rounds: int) -> dict[str, list[float]]:
@@ -149,8 +159,12 @@ def measure(calls: int, rounds: int) -> dict[str, list[float]]:
         with running_stack(logs=Path(folder), settings=settings, simulate=False) as stack:
             port = int(stack.simulator_url.split(":")[2].split("/")[0])
             for _ in range(rounds):
-                taken["ringback"] += asyncio.run(through_ringback(port, calls, stack.url, stack.token))
-                taken["in-process"] += asyncio.run(in_process(port, calls))
+                ours = asyncio.run(through_ringback(port, calls, stack.url, stack.token))
+                insist_on_success(stack.database_url, ours.call_ids)
+                other = asyncio.run(in_process(port, calls))
+                for side, upstream in (("ringback", ours), ("in-process", other)):
+                    insist(f"{side}: outputs", dict(upstream.outputs), {DONE: calls + WARM_UP})
+                    taken[side] += upstream.milliseconds
     return taken
 
 
@@ -159,7 +173,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    print(f"$ {' '.join(sys.argv)} --calls {asked.calls} --rounds {asked.rounds}\n")
+    if asked.calls > MAX_CALLS:
+        parser.error(f"--calls: at most {MAX_CALLS}, as an agent's limits allow")
+    print(f"$ {sys.argv[0]} --calls {asked.calls} --rounds {asked.rounds}\n")
     print("| side | calls | p50 ms | p95 ms | p99 ms |\n| --- | --- | --- | --- | --- |")
     for side, milliseconds in measure(asked.calls, asked.rounds).items():
         cuts = statistics.quantiles(milliseconds, n=100)

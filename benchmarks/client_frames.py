@@ -12,6 +12,7 @@ import base64
 import json
 import timeit
 
+from benchmarks.receipts import insist
 from gateway import policy
 from gateway.events import read as read_event
 from ringback.clients import BROWSER, TRUSTED, ClientPolicy
@@ -20,6 +21,8 @@ PCM_BYTES = 4_800
 """A tenth of a second: 24 kHz of 16 bits."""
 ROUND_SECONDS = 0.05
 AUDIO = base64.b64encode(bytes(range(256)) * 19)[: PCM_BYTES * 4 // 3].decode()
+REFUSED = LISTS, DIGITS = "100,000 lists in each other", "a number of 250,000 digits"
+"""All else is taken."""
 PLAIN = "input_audio_buffer.clear"
 SESSION = {
     "type": "realtime",
@@ -61,16 +64,21 @@ def worst() -> dict[str, tuple[str, ClientPolicy]]:
     members = ", ".join(f'"{number}": 1' for number in range(policy.MAX_PLAIN_VALUES - 2))
     entries = "0," * (policy.MAX_VALUES - 4)
     return {
-        f"{policy.MAX_PLAIN_VALUES:,} names, taken": (f'{{"type": "{PLAIN}", {members}}}', BROWSER),
-        f"{policy.MAX_VALUES:,} entries, taken": (f'{{"type": "{PLAIN}", "x": [{entries}0]}}', TRUSTED),
+        f"{policy.MAX_PLAIN_VALUES:,} names": (f'{{"type": "{PLAIN}", {members}}}', BROWSER),
+        f"{policy.MAX_VALUES:,} entries": (f'{{"type": "{PLAIN}", "x": [{entries}0]}}', TRUSTED),
         "256 Ki of quotation marks": (f'{{"type": "{PLAIN}", "x": "{chr(92) * 2 * 120_000}"}}', BROWSER),
-        "100,000 lists in each other": (f'{{"type": "{PLAIN}", "x": {"[" * 100_000}', BROWSER),
-        "a number of 250,000 digits": (f'{{"type": "{PLAIN}", "x": {"9" * 250_000}}}', BROWSER),
+        LISTS: (f'{{"type": "{PLAIN}", "x": {"[" * 100_000}', BROWSER),
+        DIGITS: (f'{{"type": "{PLAIN}", "x": {"9" * 250_000}}}', BROWSER),
         "2 MiB of audio beside one name more": (
             f'{{"type": "input_audio_buffer.append", "x": 1, "audio": "{"AAEC" * 500_000}"}}',
             BROWSER,
         ),
     }
+
+
+def is_taken(frame: str, allowed: ClientPolicy) -> bool:
+    """True where it is read to its end and passed on."""
+    return isinstance(policy.read(frame, allowed), policy.ClientFrame)
 
 
 def microseconds(frame: str, allowed: ClientPolicy, rounds: int) -> float:
@@ -87,6 +95,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=7)
     rounds = options.parse_args().rounds
     for head, kinds in (("frame", frames()), ("built to cost", worst())):
+        taken = {name: is_taken(*frame) for name, frame in kinds.items()}
+        insist("which frames are taken", taken, {name: name not in REFUSED for name in kinds})
         print(f"| {head} | characters | µs | outcome |\n| --- | --- | --- | --- |")
         for name, (frame, allowed) in kinds.items():
             read = policy.read(frame, allowed)
@@ -94,6 +104,7 @@ def main() -> None:
             print(f"| {name} | {len(frame):,} | {microseconds(frame, allowed, rounds):,.1f} | {outcome} |")
         print()
     delta = json.dumps({"type": "response.output_text.delta", "response_id": "r", "item_id": "i", "delta": "Hello"})
+    insist("a delta of text, read", read_event(delta), json.loads(delta))
     timer = timeit.Timer(lambda: read_event(delta))
     print(f"an event of the Realtime API, a delta of text: {min(timer.repeat(rounds, 20_000)) / 20_000 * 1e6:.1f} µs")
 

@@ -27,6 +27,7 @@ from benchmarks.peers_side_by_side.running import Stage, run
 from benchmarks.peers_side_by_side.sides import DEFAULT, KINDS, OURS, Option, Side
 from benchmarks.peers_side_by_side.tables import Run, cell, figures, table, together
 from benchmarks.peers_side_by_side.venvs import default_folder, pythons, titles
+from benchmarks.receipts import insist
 from cli.processes import Process, ProcessError, ProcessGroup
 from cli.stack import our
 from tests.simulated import Simulated
@@ -125,6 +126,13 @@ def main() -> None:
             print(f"  {one.case}, {one.name}: {cell(one)}", file=sys.stderr)
     heads = {OURS: OURS, **titles()}
     print(f"{table(runs, {name: heads[name] for name in asked.sides})}\n\n{figures(runs)}")
+    insist("what of ours was not measured, or not told", [run.case for run in runs if _is_wanting(run)], [])
+
+
+def _is_wanting(run: Run) -> bool:
+    """True where a conversation of ours had no result that was told: of others that is a finding."""
+    tasks = [task for seen in run.conversations for task in seen.tasks]
+    return run.side == OURS and (not tasks or any(task.told_ms is None for task in tasks))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from sqlalchemy import delete, insert, text
 
+from benchmarks.receipts import count, insist
 from cli.embedded import embedded_servers
 from gateway.account import Account
 from gateway.callers import Caller
@@ -26,6 +27,7 @@ from ringback.agents import Agent
 from ringback.allowances import Allowances
 from ringback.migrating import upgrade
 from ringback.statements import sessions
+from ringback.tables import responses as responses_table
 from ringback.tables import sessions as sessions_table
 from ringback.tables import usage_days
 
@@ -33,6 +35,7 @@ AGENT = Agent(name="demo", instructions="Hello.")
 MANY = 10**6
 PER_USER = Allowances(sessions_per_user=100)
 DEAR = Allowances(sessions=MANY, sessions_per_user=100, cost_per_day=MANY, cost_per_user_per_day=MANY)
+ONE_TOKEN = Allowances(tokens_per_day=1)
 SESSIONS_OF_A_USER = 50
 USAGE = {
     "input_tokens": 789,
@@ -64,7 +67,7 @@ async def opened(purse: Purse, number: int) -> Account:
     """One more session: each user has fifty."""
     caller, session_id = Caller(f"ann-{number // SESSIONS_OF_A_USER}"), uuid4()
     opening = sessions.open_session(session_id, user_id=caller.user, agent="demo", model=AGENT.model, gateway_id="gw")
-    assert await purse.open_session(opening, caller) is None
+    insist("a session that begins is refused", await purse.open_session(opening, caller), None)
     return purse.account(session_id, caller, AGENT, AGENT.model)
 
 
@@ -76,6 +79,7 @@ async def measure(url: str, responses: int, users: int) -> None:
 
     async def begin(what: str, at: Purse, *, at_once: int = 1) -> None:
         await timed(f"a session begins, {what}", responses, lambda number: opened(at, number), at_once=at_once)
+        insist("sessions that have begun", count(url, sessions_table), responses)
         await store.count(delete(sessions_table))
 
     for at_once in (1, 10):
@@ -84,18 +88,21 @@ async def measure(url: str, responses: int, users: int) -> None:
         await begin("limits of the user and of the tenant", purse, at_once=at_once)
     unlimited, accounts = await opened(free, 0), [await opened(purse, number) for number in range(10)]
 
-    def record(number: int) -> Awaitable[str | None]:
-        return accounts[number % 10].record(1, RecordUsage(f"resp_{number}_{uuid4()}", USAGE, "completed"))
+    async def record(number: int) -> None:
+        used = RecordUsage(f"resp_{number}_{uuid4()}", USAGE, "completed")
+        insist("why nothing is left", await accounts[number % 10].record(1, used), None)
 
-    def record_freely(number: int) -> Awaitable[str | None]:
-        return unlimited.record(1, RecordUsage(f"resp_{number}", USAGE, "completed"))
+    async def record_freely(number: int) -> None:
+        used = RecordUsage(f"resp_{number}", USAGE, "completed")
+        insist("why nothing is left", await unlimited.record(1, used), None)
 
-    def check(_: int) -> Awaitable[str | None]:
-        return accounts[0].check(1, "resp")
+    async def check(_: int) -> None:
+        insist("why nothing is left", await accounts[0].check(1, "resp"), None)
 
     await timed("a response is recorded, no budget", responses, record_freely)
     for at_once in (1, 10):
         await timed("a response is recorded, and the budgets are asked", responses, record, at_once=at_once)
+    insist("responses that are recorded", count(url, responses_table), 3 * responses)
     await timed("the budgets are asked", responses, check)
     days = {"day": text("current_date"), "agent": "demo", "model": "m", "responses": 1}
     rows = [{"user_id": f"user-{number}"} for number in range(users)]
@@ -103,6 +110,8 @@ async def measure(url: str, responses: int, users: int) -> None:
         await store.count(insert(usage_days).values([{**days, **row} for row in rows[start : start + 1_000]]))
     await store.count(text("ANALYZE usage_days"))
     await timed(f"the budgets are asked, {users:,} users of the tenant today", responses, check)
+    used_up = Purse(store, price_table(None), ONE_TOKEN).account(uuid4(), Caller("ann-0"), AGENT, AGENT.model)
+    insist("a budget that is used up is noticed", await used_up.check(1, "resp") is not None, True)
     await store.close()
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from benchmarks.outages import control, gateways_killed, restarts, servers_away, workers_killed
 from benchmarks.outages.figures import Figure, tables
 from benchmarks.outages.site import Site, open_site
+from benchmarks.receipts import insist
 from cli.embedded import embedded_servers
 
 QUICK = {
@@ -86,8 +87,11 @@ def options() -> argparse.Namespace:
 def main() -> None:
     asked = options()
     print(f"$ {' '.join(sys.argv)}\n", flush=True)
+    wrong: list[str] = []
     for name, figures in _timed(measure(asked)):
         print(f"## {name}\n\n{tables(figures)}\n", flush=True)
+        wrong += [f"{name}: {figure.what}" for figure in figures if not figure.is_measured]
+    insist("figures without samples, or that miss what must be", wrong, [])
 
 
 def _timed(parts: Iterator[tuple[str, list[Figure]]]) -> Iterator[tuple[str, list[Figure]]]:

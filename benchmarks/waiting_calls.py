@@ -25,6 +25,7 @@ from pathlib import Path
 
 from benchmarks.outages.desk import Desk, open_desk
 from benchmarks.outages.figures import percentile
+from benchmarks.receipts import insist
 from benchmarks.waiting.tools import FOLDER, a_second, hold, hold_a_thread, nothing
 from cli.embedded import Servers, embedded_servers
 from ringback.migrating import upgrade
@@ -100,8 +101,10 @@ def measure(servers: Servers, desk: Desk, folder: Path, way: Way, calls: int, sh
         time.sleep(1.0)
         full, threads = resident(pid), int(status(pid, "Threads"))
         meanwhile = one_by_one(desk, short)
+        insist("calls that waited meanwhile", desk.ends(waiting), {"running": calls})
         (folder / gate).touch()
         desk.await_over(waiting)
+        insist("how the calls that waited ended", desk.ends(waiting), {"succeeded": calls})
         whole = None if way.waits is hold_a_thread else all_of_a_second(desk, calls)
     return Measured(way.name, calls, idle, full, threads, meanwhile, alone, whole)
 
@@ -113,6 +116,7 @@ def one_by_one(desk: Desk, count: int) -> list[float]:
         began = desk.now()
         ids = desk.ask(nothing, 1)
         until(lambda ids=ids: desk.finished(ids), "a short call to end", pause=0.002)
+        insist("how a short call ended", desk.ends(ids), {"succeeded": 1})
         taken.append((desk.finished(ids)[ids[0]] - began).total_seconds() * 1_000)
     return taken
 
@@ -123,6 +127,7 @@ def all_of_a_second(desk: Desk, calls: int) -> float:
     began = desk.now()
     desk.publish(a_second, ids)
     desk.await_over(ids)
+    insist("how the calls of a second ended", desk.ends(ids), {"succeeded": calls})
     return (max(desk.finished(ids).values()) - began).total_seconds()
 
 

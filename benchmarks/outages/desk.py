@@ -121,6 +121,11 @@ class Desk:
         found = {row.job_id: row.times for row in self._rows(counted.where(over, job_events.c.job_id.in_(ids)))}
         return [found.get(job_id, 0) for job_id in ids]
 
+    def ends(self, ids: Collection[UUID]) -> dict[str, int]:
+        """How many of them are in which state."""
+        counted = select(jobs.c.state, func.count().label("number")).where(jobs.c.id.in_(ids)).group_by(jobs.c.state)
+        return {row.state: row.number for row in self._rows(counted)}
+
     def orders(self, names: Collection[str]) -> dict[str, UUID]:
         """The calls that conversations have asked for these orders."""
         order = jobs.c.arguments["order_id"].astext

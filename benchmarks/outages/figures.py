@@ -15,6 +15,11 @@ class Timed:
     seconds: Sequence[float]
     goal: str = ""
 
+    @property
+    def is_measured(self) -> bool:
+        """False where it never came to what was to be timed."""
+        return bool(self.seconds)
+
     def row(self) -> str:
         shares = [f"{percentile(self.seconds, share):.2f}" if self.seconds else "-" for share in (0.5, 0.9, 0.99, 1)]
         return f"| {self.what} | {len(self.seconds)} | {' | '.join(shares)} | {self.goal} |"
@@ -28,6 +33,12 @@ class Counted:
     times: int
     of: int
     goal: str = ""
+
+    @property
+    def is_measured(self) -> bool:
+        """False where there was nothing to count, or what must not be was, or what must be was not."""
+        wanted = {"0": 0, "all": self.of}.get(self.goal, self.times)
+        return self.of > 0 and self.times == wanted
 
     def row(self) -> str:
         return f"| {self.what} | {self.times} | {self.of} | {self.goal} |"

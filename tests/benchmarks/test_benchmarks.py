@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks.outages.figures import Counted, Timed
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 400
@@ -53,8 +56,38 @@ def test_peers_measures_our_side_and_every_result_of_it_is_told() -> None:
     assert [cell.partition(" (")[0] for cell in told] == ["told", "both told in one reply", "told", "told", "told"]
 
 
+@pytest.mark.long  # each frame, many times
+def test_client_frames_are_taken_or_refused_as_they_must_be() -> None:
+    lines = printed("client_frames.py", "--rounds", "1")
+    assert sum("| taken |" in line for line in lines) == 11
+
+
 @pytest.mark.long  # a Postgres
 def test_purse_measures_sessions_and_responses() -> None:
     lines = printed("purse.py", "--responses", "20", "--users", "20")
     rows = [line.split(" | ")[0] for line in lines if line.endswith("|")][2:]
     assert [row.removeprefix("| ").partition(" ")[0] for row in rows] == ["a"] * 9 + ["the"] * 2
+
+
+@pytest.mark.long  # a stack
+def test_a_benchmark_whose_calls_are_refused_gives_no_figures(tmp_path: Path) -> None:
+    """The agent's limits are what they are for a talk: the calls that follow each other without a word are refused."""
+    script = (ROOT / "benchmarks/call_latency.py").read_text(encoding="utf-8")
+    tight = script.replace("max_calls_per_turn = 1000", "max_calls_per_turn = 3")
+    assert tight != script
+    (tmp_path / "tight.py").write_text(tight, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, str(tmp_path / "tight.py"), "--calls", "5", "--rounds", "1"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "this measures nothing" in ended.stderr
+    assert "too_many_in_a_row" in ended.stderr
+    assert "| ringback |" not in ended.stdout
+
+
+def test_a_figure_without_samples_or_beside_its_goal_is_not_measured() -> None:
+    assert [Timed("t", seconds).is_measured for seconds in ([0.1], [])] == [True, False]
+    counted = [Counted("c", 0, 5, "0"), Counted("c", 5, 5, "all"), Counted("c", 2, 5), Counted("c", 1, 5, "0")]
+    counted += [Counted("c", 4, 5, "all"), Counted("c", 0, 0, "0")]
+    assert [each.is_measured for each in counted] == [True, True, True, False, False, False]
