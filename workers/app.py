@@ -22,7 +22,7 @@ from celery.worker.components import Pool
 from ringback.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, make_app
 from ringback.errors import ConfigurationError
 from ringback.settings import load
-from workers import logs
+from workers import celery_hooks, logs
 from workers.consuming import CANARY, Consumer, canary_queue, sing
 from workers.execute import run_job
 from workers.process import WorkerProcess
@@ -97,6 +97,8 @@ class Duties(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, parent: Any) -> None:
         """Celery's own hook."""
+        for difference in celery_hooks.changed():
+            logger.error("Celery or kombu is not as it was tried with this version of Ringback: %s", difference)
         runs_jobs = "prefork" not in parent.pool_cls.__module__
         slots = int(parent.concurrency)
         process.begin(runs_jobs=runs_jobs, is_busy=lambda: len(state.reserved_requests) > 0, slots=slots)

@@ -39,10 +39,12 @@ _Transport: Any = redis.Transport
 class Quality(_Quality):  # type: ignore[misc]
     """What is done with messages that were taken."""
 
+    _looks = 0
+
     def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 10) -> None:
         """kombu's own hook, called every ten seconds; each `interval`-th time counts."""
-        self._vrestore_count += 1
-        if (self._vrestore_count - 1) % (interval or 1):
+        self._looks += 1
+        if (self._looks - 1) % (interval or 1):
             return
         with self.channel.conn_or_acquire() as client:
             index, long_ago = self.unacked_index_key, time() - self.visibility_timeout

@@ -1,0 +1,45 @@
+"""Every hook of Celery and kombu that is overridden is called in a worker's life, by the versions installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.toolbox.line import CELERY, PATIENCE, Line, eventually
+from tests.proxy import before_redis
+from tests.servers import as_ours
+from workers.celery_hooks import OVERRIDDEN
+
+LAST = "workers.app:Duties.close"
+HOOKED = "tests.integration.toolbox.hooked_worker"
+
+
+@pytest.fixture
+def line(database: str, redis_db: str) -> Iterator[Line]:
+    line = Line(database, redis_db)
+    yield line
+    line.close()
+
+
+@pytest.mark.long  # a worker, its broker cut off, and its end
+def test_each_hook_is_called_in_the_life_of_a_worker(line: Line, redis_db: str, tmp_path: Path) -> None:
+    file = tmp_path / "calls"
+
+    def called() -> set[str]:
+        return set(file.read_text(encoding="utf-8").split()) if file.exists() else set()
+
+    wanted = {hook.ours for hook in OVERRIDDEN}
+    with (
+        before_redis(as_ours(redis_db)) as (proxy, through),
+        line.worker(HOOKED, str(file), *CELERY[CELERY.index("-A") :], REDIS_URL=through) as worker,
+    ):
+        eventually(line.workers, "the worker to announce its tools")
+        assert line.finished(line.ask("echo", text="x")).state == "succeeded"
+        proxy.reset()
+        eventually(lambda: called() >= wanted - {LAST}, f"more than {called()} to be called")
+        assert line.finished(line.ask("echo", text="y")).state == "succeeded", "it works on"
+        worker.terminate()
+        worker.wait(PATIENCE)
+    assert called() == wanted
