@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import SecretStr
 from sqlalchemy import Executable, Row, Select
@@ -59,6 +59,7 @@ class Caller:
         agent: the one agent that they may have; None: any.
         spends: the client secret that a session of theirs uses up; None: there is none, or the session was its own.
         issued_at: when their token was issued, where somebody else issued it.
+        visit: this one request, which spends a secret once, however often it has to be said.
     """
 
     user: str
@@ -69,6 +70,7 @@ class Caller:
     agent: str | None = None
     spends: UUID | None = None
     issued_at: datetime | None = None
+    visit: UUID = field(default_factory=uuid4, compare=False)
 
     @property
     def is_trusted(self) -> bool:
@@ -154,14 +156,14 @@ class Callers:
 
     async def spend(self, who: Caller) -> None:
         """Use up what a session of theirs costs; raises Unidentified where somebody was faster, or it is void."""
-        if who.spends is not None and not await self._rows(access.spend_secret(who.spends)):
+        if who.spends is not None and not await self._rows(access.spend_secret(who.spends, who.visit)):
             raise Unidentified(NOT_KNOWN)
 
     async def give_back(self, who: Caller) -> None:
         """There was no session to be had for what they spent; where Postgres is away, the secret is gone."""
         if who.spends is not None:
             with suppress(Unidentified):
-                await self._rows(access.give_secret_back(who.spends))
+                await self._rows(access.give_secret_back(who.spends, who.visit))
 
     async def is_still_good(self, who: Caller) -> bool:
         """False where what they came in with was voided while their session began.

@@ -30,6 +30,7 @@ from gateway.providers import target
 from gateway.purse import Denied
 from gateway.resuming import digest, new_token
 from gateway.session import Session
+from gateway.store import may_be_written
 from gateway.upstream import UpstreamClosed, UpstreamRefused, UpstreamSilent
 from ringback.agents import Agent
 from ringback.statements import ending, processes, sessions
@@ -121,7 +122,13 @@ class Reception:
             claims=caller.claims,
             policy="trusted" if caller.is_trusted else "browser",
         )
-        rows = await self.line.store.rows(statement)
+        try:
+            rows = await self.line.store.rows(statement)
+        except (SQLAlchemyError, OSError) as problem:
+            if not may_be_written(problem):
+                raise
+            # The client's token may be used up by now. Once more: the statement finds the one that follows it.
+            rows = await self.line.store.rows(statement)
         if not rows:
             asked = sessions.resumable(digest(token), user_id=caller.user, tenant=caller.tenant, agent=caller.agent)
             if await self.line.store.rows(asked):

@@ -1,4 +1,4 @@
-"""Why an attempt failed, for operators; and what must not be lost is committed durably, whatever the default is."""
+"""Why an attempt failed; what was said twice, for a lost answer, counts once; what must not be lost is durable."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ down_revision = "0006"
 
 # `ringback_tenant` may not read it: the role's rights on `jobs` are by column.
 FAILURE = "ALTER TABLE jobs ADD COLUMN failure jsonb"
+
+# A request that did not hear that it has spent a secret, or given it back, says so again.
+VISITS = "ALTER TABLE client_secrets ADD COLUMN spent_by uuid, ADD COLUMN given_back_by uuid"
 
 # A database, or a role, may have synchronous_commit off by default. What others were told, or what must not happen
 # twice, waits for the disk all the same; a claim does not, as its token is random and a lost one is only made again.
@@ -31,6 +34,7 @@ CREATE TRIGGER jobs_commit_moves_durably AFTER UPDATE ON jobs FOR EACH ROW
 
 def upgrade() -> None:
     op.execute(FAILURE)
+    op.execute(VISITS)
     op.execute(DURABLE)
 
 
@@ -38,3 +42,4 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER jobs_commit_durably ON jobs; DROP TRIGGER jobs_commit_moves_durably ON jobs")
     op.execute("DROP FUNCTION jobs_commit_durably")
     op.execute("ALTER TABLE jobs DROP COLUMN failure")
+    op.execute("ALTER TABLE client_secrets DROP COLUMN spent_by, DROP COLUMN given_back_by")

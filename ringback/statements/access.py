@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, literal, null, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
@@ -172,22 +172,26 @@ def secret_is_good(secret_id: UUID) -> Select[Any]:
     return select(client_secrets.c.id).where(client_secrets.c.id == secret_id, _secret_is_not_void())
 
 
-def spend_secret(secret_id: UUID) -> ReturningUpdate[Any]:
-    """One use less. Of two that come at once, one gets the last. 0 rows: there is none left, or it is void."""
+def spend_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
+    """One use less. Of two that come at once, one gets the last. 0 rows: there is none left, or it is void.
+
+    Run once more, because its answer was lost, it finds that this visit has spent it, and takes nothing.
+    """
+    mine = client_secrets.c.spent_by.is_not_distinct_from(visit)
     return (
         update(client_secrets)
-        .where(client_secrets.c.id == secret_id, _secret_has_uses(), _secret_is_not_void())
-        .values(uses_left=client_secrets.c.uses_left - 1)
+        .where(client_secrets.c.id == secret_id, or_(mine, _secret_has_uses()), _secret_is_not_void())
+        .values(uses_left=client_secrets.c.uses_left - case((mine, 0), else_=1), spent_by=visit)
         .returning(client_secrets.c.id)
     )
 
 
-def give_secret_back(secret_id: UUID) -> ReturningUpdate[Any]:
-    """One use more: the one that was taken has led to nothing."""
+def give_secret_back(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
+    """One use more, once: the one that this visit took has led to nothing."""
     return (
         update(client_secrets)
-        .where(client_secrets.c.id == secret_id)
-        .values(uses_left=client_secrets.c.uses_left + 1)
+        .where(client_secrets.c.id == secret_id, client_secrets.c.given_back_by.is_distinct_from(visit))
+        .values(uses_left=client_secrets.c.uses_left + 1, given_back_by=visit)
         .returning(client_secrets.c.id)
     )
 

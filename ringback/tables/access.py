@@ -63,6 +63,9 @@ client_secrets = Table(
     Column("agent", Text),
     Column("claims", JSONB, nullable=False, server_default="{}"),
     Column("uses_left", Integer, nullable=False),
+    # The requests that took the last use, and gave the last one back: each does so once, also if it says so twice.
+    Column("spent_by", Uuid),
+    Column("given_back_by", Uuid),
     time("created_at", now=True),
     time("expires_at", nullable=False),
     time("revoked_at"),

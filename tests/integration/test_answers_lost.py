@@ -169,3 +169,16 @@ def test_a_call_by_hand_that_may_be_recorded_is_not_told_as_a_database_out_of_re
     with pytest.raises(typer.Exit):
         run_there(ORDER, {"city": "Rome"}, user="ada", claims={}, note=print)
     assert "may be done" in capsys.readouterr().err
+
+
+async def test_a_secret_that_was_spent_or_given_back_unheard_counts_once(way: tuple[Proxy, str], api: Api) -> None:
+    made = (await api.mint(ringback={"uses": 2})).json()["value"]
+    callers = api.app.state.callers
+    who = await callers.identify(f"Bearer {made}")
+    for act, uses_left in ((callers.spend, 1), (callers.give_back, 2), (callers.spend, 1)):
+        way[0].lose_answer_to(b"uses_left=")
+        if act == callers.spend:
+            who = await callers.identify(f"Bearer {made}")
+        await act(who)
+        assert way[0].lost.is_set()
+        assert (await api.store.rows(select(client_secrets.c.uses_left)))[0][0] == uses_left

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway import store as stores
 from gateway.callers import REALTIME, TRUSTED, Caller
 from gateway.presence import Presence
 from gateway.reception import Reception
@@ -17,6 +18,7 @@ from gateway.settings import GatewaySettings
 from gateway.store import Store, open_engine
 from ringback.agents import Agent
 from tests.integration.statement_rows import Rows, world
+from tests.proxy import before_postgres
 
 TOKEN = "rb_resume_good"
 PROVIDER: Any = {"realtime_provider": "simulator", "tokens": {}}
@@ -89,3 +91,16 @@ def test_a_gateway_whose_lease_has_run_out_refuses_no_good_token(rows: Rows, dat
         asyncio.run(resume(database))
     assert asyncio.run(resume(database, "rb_resume_unheard_of")) is None
     assert rows.session_row().epoch == 1
+
+
+@pytest.mark.parametrize("silently", [False, True])
+def test_a_token_that_was_used_up_unheard_resumes_all_the_same(
+    rows: Rows, database: str, monkeypatch: pytest.MonkeyPatch, silently: bool
+) -> None:
+    monkeypatch.setattr(stores, "ANSWER_SECONDS", 0.5)
+    with before_postgres(database) as (proxy, through):
+        proxy.lose_answer_to(b"resume_hash=", silently=silently)
+        beginning = asyncio.run(resume(through, agents={"demo": Agent(name="demo", instructions="Hi.")}))
+    assert proxy.lost.is_set()
+    assert beginning.session_id == rows.session
+    assert rows.session_row().resume_hash == digest(beginning.resume_token), "the token that the client gets next"

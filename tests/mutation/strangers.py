@@ -18,7 +18,7 @@ STRANGERS = [
         "a secret is spent once",
         T_ROWS,
         ACCESS,
-        "_secret_has_uses(), ",
+        "or_(mine, _secret_has_uses()), ",
         "",
         "def spend_secret(",
     ),
