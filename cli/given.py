@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 
+from ringback import misfits
 from ringback.errors import ConfigurationError
 from ringback.tools import Announcement
 
@@ -29,10 +29,9 @@ def arguments(tool: Announcement, words: Iterable[str], text: str | None = None)
     unknown = sorted(set(given) - set(properties))
     if unknown and tool.parameters.get("additionalProperties") is False:
         raise ConfigurationError(f"{tool.name} takes {', '.join(properties) or 'no arguments'}, and not {unknown[0]}")
-    error = best_match(Draft202012Validator(tool.parameters).iter_errors(given))
-    if error is not None:
-        where = ".".join(map(str, error.absolute_path))
-        raise ConfigurationError(f"{where or tool.name}: {error.message}; see `ringback tools schema {tool.name}`")
+    found = misfits.of_schema(Draft202012Validator(tool.parameters).iter_errors(given))
+    if found:
+        raise ConfigurationError(f"{misfits.told(found)}; see `ringback tools schema {tool.name}`")
     return given
 
 

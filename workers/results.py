@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import ItemsView, Iterable, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import ItemsView, KeysView, Mapping, Sequence, ValuesView
 from math import isfinite
 from typing import Any
 
-from jsonschema.exceptions import best_match
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
+from ringback import misfits
 from ringback.argument_check import ArgumentCheck
 from ringback.errors import ToolError
 from ringback.tools import Tool
@@ -20,11 +20,6 @@ MAX_RESULT_BYTES = 256 * 1024
 """As JSON. The model reads 16,000 characters of it; the history keeps the rest, and a row should stay a row."""
 MAX_NOTE_CHARS = 200
 """A progress note: a few words."""
-MAX_COMPLAINTS = 8
-"""Misfits that are named: with more of them, what to do would not fit into the message."""
-MAX_FIELD_CHARS = 40
-MAX_COMPLAINT_CHARS = 70
-"""A misfit that cites a long value says nothing more by it."""
 
 _MISSING = frozenset({"NAType", "NaTType"})
 """Pandas' types of a value that is not there."""
@@ -45,14 +40,14 @@ def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
         ToolError: they do not fit; the text names each field and what is wrong with it.
     """
     if tool.arguments is None:
-        misfit = best_match(iter(ArgumentCheck(tool.announcement.parameters).misfits(arguments)))
-        if misfit is not None:
-            raise ToolError(_complain([(misfit.absolute_path, misfit.message)]), code="invalid_arguments")
+        found = misfits.of_schema(ArgumentCheck(tool.announcement.parameters).misfits(arguments))
+        if found:
+            raise ToolError(misfits.sentence(found), code="invalid_arguments")
         return dict(arguments)
     try:
         model = tool.arguments.model_validate(arguments)
     except ValidationError as problem:
-        raise ToolError(_complaint(problem), code="invalid_arguments") from None
+        raise ToolError(misfits.sentence(misfits.of_model(problem)), code="invalid_arguments") from None
     return {name: getattr(model, name) for name in type(model).model_fields}
 
 
@@ -83,25 +78,6 @@ def as_data(result: Any, tool: str = "of no name") -> Any:
     if lost:
         logger.warning("result of tool %s: %d of its numbers are NaN or infinite; told as null", tool, len(lost))
     return data
-
-
-def _complaint(problem: ValidationError) -> str:
-    errors = problem.errors(include_url=False, include_context=False, include_input=False)
-    return _complain((error["loc"], error["msg"]) for error in errors)
-
-
-def _complain(misfits: Iterable[tuple[Iterable[str | int], str]]) -> str:
-    told = [
-        f"{_short('.'.join(map(str, where)) or 'arguments', MAX_FIELD_CHARS)}: {_short(what, MAX_COMPLAINT_CHARS)}"
-        for where, what in misfits
-    ]
-    more = [f"and {len(told) - MAX_COMPLAINTS} more"] if len(told) > MAX_COMPLAINTS else []
-    fields = "; ".join(told[:MAX_COMPLAINTS] + more)
-    return f"The arguments do not fit: {fields}. Correct them and call the function again."
-
-
-def _short(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _plain(value: Any) -> Any:

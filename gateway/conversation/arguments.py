@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from jsonschema.exceptions import best_match
-
+from ringback import misfits
 from ringback.argument_check import ArgumentCheck
 from ringback.outcomes import Outcome, failed
 from ringback.tools import Announcement
@@ -32,12 +31,8 @@ class Schemas:
 
         What is not judged here is for the tool to judge (`ringback.argument_check`).
         """
-        error = best_match(iter(self._check(tool).misfits(arguments)))
-        if error is None:
-            return None
-        where = ".".join(str(part) for part in error.absolute_path)
-        place = f"The argument {where}" if where else f"The arguments of {tool.name}"
-        return failed("invalid_arguments", f"{place}: {error.message}. Correct it and call again.")
+        found = misfits.of_schema(self._check(tool).misfits(arguments))
+        return failed("invalid_arguments", misfits.sentence(found)) if found else None
 
     def _check(self, tool: Announcement) -> ArgumentCheck:
         prepared = self._prepared.get(tool.name)
@@ -47,17 +42,24 @@ class Schemas:
 
 
 def parse(text: Any) -> tuple[Any, Outcome | None]:
-    """The arguments as a JSON object, or the text as it came and why it is none."""
-    if not isinstance(text, str):
-        return {}, failed("invalid_arguments", "The call has no arguments. Call again with a JSON object.")
+    """The arguments as a JSON object, or the text as it came and why it is none.
+
+    Models and servers write no arguments as nothing, white space, null, or an empty object.
+    """
+    if text is None:
+        return {}, None
+    if not isinstance(text, str):  # Some servers read them before they send them.
+        text = json.dumps(text)
     if len(text) > MAX_ARGUMENTS_CHARS:
         return _storable(text[:MAX_ARGUMENTS_CHARS]), failed(
             "invalid_arguments", f"The arguments have {len(text)} characters; {MAX_ARGUMENTS_CHARS} is the limit."
         )
     try:
-        arguments = _storable(_decode(text or "{}"))
+        arguments = _storable(_decode(text.strip() or "{}"))
     except (ValueError, RecursionError) as problem:
         return _storable(text), failed("invalid_arguments", f"The arguments are not JSON: {problem}. Call again.")
+    if arguments is None:
+        return {}, None
     if not isinstance(arguments, dict):
         return arguments, failed("invalid_arguments", "The arguments must be one JSON object. Call again.")
     return arguments, None

@@ -177,7 +177,7 @@ def test_what_an_mcp_tool_says_when_it_fails_reaches_the_model(line: Elsewhere) 
         assert "ask for the year as well" in job.error["message"]
         misfit = line.finished(line.ask("tickets_search", query=3))
         assert (misfit.state, misfit.error["code"]) == ("failed", "invalid_arguments")
-        assert "query: 3 is not of type 'string'" in misfit.error["message"]
+        assert "query: Input should be a valid string" in misfit.error["message"]
 
 
 def test_progress_is_noted_and_a_cancelled_call_is_cancelled_at_the_server(line: Elsewhere, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_an_error_is_told_as_the_model_would_hear_it_and_a_fault_with_its_place(
     [
         (["run", "cook"], "there is no tool 'cook'; there are bake, crash, dawdle, lock_up, nothing, refuse"),
         (["schema", "cook"], "there is no tool 'cook'"),
-        (["run", "bake", "cake=a", "count=0"], "count: 0 is less than the minimum of 1"),
+        (["run", "bake", "cake=a", "count=0"], "count: Input should be greater than or equal to 1"),
         (["run", "bake", "--claims", "3"], "--claims must be one JSON object"),
         (["run", "bake", "--user", " "], "--user must name somebody"),
         (["run", "bake", "--queue"], "DATABASE_URL is not set"),

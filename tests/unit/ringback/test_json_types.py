@@ -43,7 +43,7 @@ class Model(BaseModel):
 
 
 @dataclass
-class Data:
+class Kept:
     inner: type[int]
 
 
@@ -86,7 +86,7 @@ class Described(BaseModel):
         (T, T),
         (Model, object),
         (list[Model], object),
-        (Data, type[int]),
+        (Kept, type[int]),
         (Typed, object),
         (Named, object),
         (Wrapped, T),

@@ -91,13 +91,15 @@ REFUSED_ARGUMENTS = {
     "larger than any integer": ('{"city": "Rome", "days": ' + "9" * 40 + "}", "too large"),
     "more digits than Python reads": ('{"city": "Rome", "days": ' + "9" * 5000 + "}", "not JSON"),
     "a string": ('"Rome"', "one JSON object"),
-    "null": ("null", "one JSON object"),
+    "null": (" null ", "The arguments do not fit: city: Field required. Correct them"),
+    "white space": (" \n", "city: Field required"),
     "a list": ("[]", "one JSON object"),
-    "missing argument": ("{}", "'city' is a required property"),
-    "no text at all": ("", "'city' is a required property"),
-    "unknown argument": ('{"city": "Rome", "country": "IT"}', "'country'"),
-    "wrong type": ('{"city": 7}', "The argument city: 7 is not of type 'string'"),
-    "out of range": ('{"city": "Rome", "days": 0}', "The argument days: 0 is less than the minimum of 1"),
+    "missing argument": ("{}", "city: Field required"),
+    "no text at all": ("", "city: Field required"),
+    "unknown argument": ('{"city": "Rome", "country": "IT"}', "country: Extra inputs are not permitted"),
+    "wrong type": ('{"city": 7}', "city: Input should be a valid string"),
+    "out of range": ('{"city": "Rome", "days": 0}', "days: Input should be greater than or equal to 1"),
+    "several": ('{"city": 7, "days": 0}', "city: Input should be a valid string; days: Input should be greater than"),
     "too deep": ('{"city": ' + "[" * 100 + "]" * 100 + "}", f"deeper than {MAX_ARGUMENTS_DEPTH}"),
     "far too deep": ('{"city": ' + "[" * 30_000 + "]" * 30_000 + "}", "not JSON"),
     "too long": ('{"city": "' + "x" * MAX_ARGUMENTS_CHARS + '"}', str(MAX_ARGUMENTS_CHARS)),
@@ -111,10 +113,18 @@ def test_arguments_that_cannot_be_are_answered_at_once(arguments: str, said: str
     assert said in only_message(script)
 
 
-def test_a_call_without_arguments_of_any_kind_is_answered_at_once() -> None:
+@pytest.mark.parametrize("arguments", [None, 7, [], ["Rome"], False])
+def test_a_call_whose_arguments_are_no_text_is_answered_at_once(arguments: Any) -> None:
     script = Script().opened()
-    script.model(finished(function_call("call_1") | {"arguments": None}))
-    assert "no arguments" in only_message(script)
+    script.model(finished(function_call("call_1") | {"arguments": arguments}))
+    said = "city: Field required" if arguments is None else "one JSON object"
+    assert said in only_message(script)
+
+
+def test_arguments_that_a_server_has_read_already_are_taken() -> None:
+    script = Script().opened()
+    assert script.model(finished(function_call("call_1") | {"arguments": {"city": "Rome"}})) == ["record call_1"]
+    assert script.records[0].job.arguments == {"city": "Rome"}
 
 
 @pytest.mark.parametrize(
@@ -141,10 +151,12 @@ def test_the_history_keeps_what_was_really_asked(text: str) -> None:
     assert str(kept) == text.replace("\x00", "").replace("\ud800", "?")
 
 
-def test_a_tool_that_takes_nothing_may_be_called_with_an_empty_text() -> None:
+@pytest.mark.parametrize("arguments", ["", " \n", "null", None, "{}", {}])
+def test_a_tool_that_takes_nothing_may_be_called_with_nothing_of_any_kind(arguments: Any) -> None:
     nothing = {"type": "object", "properties": {}, "additionalProperties": False}
     script = Script(Announcement("quote", "A quote.", nothing)).opened()
-    assert script.model(call("call_1", name="quote", arguments="")) == ["record call_1"]
+    item = function_call("call_1", name="quote") | {"arguments": arguments}
+    assert script.model(finished(item)) == ["record call_1"]
     assert script.records[0].job.arguments == {}
 
 
