@@ -18,8 +18,9 @@ MAX_PROBLEM_CHARS = 200
 
 MAX_DEPTH = 64
 """A session with tools is a dozen deep; whoever writes the event anew has to climb as far."""
-MAX_ID_CHARS = 256
-"""Of ids and other words of the server: they become keys here and columns in rows. The longest known id has 36."""
+MAX_ID_CHARS = 1_024
+"""Of ids and other words of the server: they become keys here and columns in rows. OpenAI's have 36 at most; proxies
+that write into an id where it leads make hundreds of them."""
 MAX_MOMENT = 2**53
 """Of times, in seconds or milliseconds: as far as they can be reckoned with."""
 
@@ -48,7 +49,7 @@ class _Item(Struct):
     id: Id | None = None
     type: Id | None = None
     status: Id | None = None
-    call_id: Id | None = None
+    call_id: str | None = None  # However long: a call is answered by what it was asked with.
     name: str | None = None  # The model's own invention may be long, and is answered.
     content: list[Any] | None = None
 

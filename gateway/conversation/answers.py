@@ -10,6 +10,7 @@ from uuid import UUID
 from gateway.conversation.actions import Acknowledge, Action, Event, SendToClient, SendToModel, Warn
 from gateway.conversation.board import Running
 from gateway.conversation.floor import Floor
+from gateway.conversation.ids import Ids
 from gateway.conversation.rebuild import PastCall
 from gateway.conversation.renderings import Circumstances, Moment, Rendering
 from ringback.jobs import output_item_id
@@ -30,13 +31,13 @@ class Answers:
 
     Args:
         floor: told of each result, as somebody should speak of it.
-        ours: gives an event of ours its `event_id`.
+        ids: gives an event of ours its `event_id`, and knows the calls' ids as the server writes them.
         tells: True where the client asked for `ringback.job` events.
         come_to: how far the conversation has come, as a position in its log.
     """
 
     floor: Floor
-    ours: Callable[[str, Event], Event]
+    ids: Ids
     tells: bool
     come_to: Callable[[], int]
     _sent: dict[str, tuple[UUID, str, str]] = field(default_factory=dict)
@@ -51,7 +52,7 @@ class Answers:
         if item_id in self._sent:
             # It was answered without a row, and the row came after all.
             return [Acknowledge(job_id, self.come_to())] if self.floor.has_echoed(call_id) else []
-        self._sent[item_id] = self._sent[call_id] = (job_id, call_id, tool)
+        self._sent[item_id] = self._sent[self.ids.of_server(call_id)] = (job_id, call_id, tool)
         self._land(call_id, rendering, now)
         written, whose = self._write(item_id, call_id, rendering.output), (job_id, call_id, tool)
         return [written, *self.tell(*whose, state), *self._show(*whose, rendering)]
@@ -104,8 +105,9 @@ class Answers:
         return [warning, self._write(item_id, call_id, json.dumps(UNREADABLE))]
 
     def _write(self, item_id: str, call_id: str, output: str) -> SendToModel:
-        item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}
-        create = self.ours("output", {"type": "conversation.item.create", "item": item})
+        known_as = self.ids.of_server(call_id)
+        item = {"id": item_id, "type": "function_call_output", "call_id": known_as, "output": output}
+        create = self.ids.ours("output", {"type": "conversation.item.create", "item": item})
         self._errands[create["event_id"]] = item_id
         return SendToModel(create)
 
@@ -121,7 +123,7 @@ class Answers:
         if not self.tells:
             return []
         job = {**_named(job_id, call_id, tool), "state": str(state), **({"progress": progress} if progress else {})}
-        return [SendToClient(self.ours("job", {"type": "ringback.job", "job": job}))]
+        return [SendToClient(self.ids.ours("job", {"type": "ringback.job", "job": job}))]
 
     def _land(self, call_id: str, rendering: Rendering, now: float) -> None:
         if rendering.moment is Moment.NEVER:
@@ -134,7 +136,7 @@ class Answers:
         if not rendering.is_shown:
             return []
         shown = {"type": "ringback.result", "job": _named(job_id, call_id, tool), "result": rendering.shown}
-        return [SendToClient(self.ours("result", shown))]
+        return [SendToClient(self.ids.ours("result", shown))]
 
 
 def _named(job_id: UUID, call_id: str, tool: str) -> dict[str, str]:

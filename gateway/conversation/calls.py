@@ -1,8 +1,8 @@
 """A finished function_call item becomes a job for a worker, or an answer at once.
 
 The same events come for responses that were cancelled or cut off, with arguments that may stop in mid-word: only an
-item whose status is "completed" counts (Realtime API, response.output_item.done). A tool that must not run twice
-waits until its whole response has completed as well.
+item whose status is "completed" counts (Realtime API, response.output_item.done). An item that says no such thing of
+itself waits for its response, and is as complete as that. So does a tool that must not run twice.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gateway.conversation.arguments import Schemas, parse
 from gateway.conversation.board import Board, Running
 from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.guard import Guard
+from gateway.conversation.ids import MAX_ID_CHARS, Ids, storable
 from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import PastCall
 from gateway.conversation.renderings import Circumstances, Rendering, render
@@ -30,8 +31,8 @@ from ringback.tools import Announcement
 
 UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later.")
 """While Postgres is away for too long. It was not run, or may be run again."""
-MAX_NAME_CHARS = 256
-"""Of a function's name, and of an id: several times what the Realtime API gives."""
+UNSAID = (None, "in_progress")
+"""What servers unlike OpenAI's say of a finished item: neither that it is complete, nor that it is not."""
 IN_OUR_WORDS = frozenset({JobState.CANCELLED, JobState.TIMED_OUT})
 """Ends of which the tool says nothing itself."""
 Waits = Callable[[str], float | None]
@@ -54,19 +55,25 @@ class Calls:
     own: OwnTools
     guard: Guard
     clients: ClientTools
+    ids: Ids
     waits: Waits = nobody_knows
     _known: set[str] = field(default_factory=set)
+    _unsaid: dict[str, list[Event]] = field(default_factory=dict)
+    """By response, the items that wait to be told complete."""
     _waiting: dict[str, list[Event]] = field(default_factory=dict)
     _schemas: Schemas = field(default_factory=Schemas)
 
     def item_done(self, item: Event, response_id: str | None, now: float) -> list[Action]:
         """What to do about a finished item; [] for anything but a completed call that is new."""
-        if item.get("type") != "function_call" or item.get("status") != "completed":
-            return []
         call_id = item.get("call_id")
-        if not isinstance(call_id, str) or _storable(call_id) != call_id or not call_id or call_id in self._known:
-            return []  # what no row can hold is no id of the Realtime API's, and nobody could answer it
-        self._known.add(call_id)
+        if item.get("type") != "function_call" or not isinstance(call_id, str) or not call_id:
+            return []
+        if item.get("status") in UNSAID and response_id is not None:
+            self._unsaid.setdefault(response_id, []).append(item)
+            return []
+        if item.get("status") not in ("completed", None) or self.ids.of_row(call_id) in self._known:
+            return []
+        self._known.add(self.ids.of_row(call_id))
         if self.clients.owns(str(item.get("name"))):
             self.clients.called(call_id)
             return []
@@ -80,12 +87,12 @@ class Calls:
         """The calls that waited for the end of this response, and any the server showed only here."""
         response_id = response.get("id")
         completed = response.get("status") == "completed"
+        unsaid = self._unsaid.pop(str(response_id), [])
         actions = [
             action
-            for item in (response.get("output") or [] if completed else [])
-            # An item that says nothing of itself is as complete as its response.
+            for item in ([*(response.get("output") or []), *unsaid] if completed else [])
             if isinstance(item, dict)
-            for action in self.item_done({"status": "completed", **item}, response_id, now)
+            for action in self.item_done(_as_complete(item), response_id, now)
         ]
         for item in self._waiting.pop(str(response_id), []):
             tool = self.tools.get(str(item["name"]))  # none: the model was told of a version that it refused
@@ -140,18 +147,18 @@ class Calls:
         now: float,
         refusal: Outcome | None = None,
     ) -> list[Action]:
-        name, call_id = _storable(item.get("name")), str(item["call_id"])
+        name, call_id = storable(item.get("name")), self.ids.of_row(str(item["call_id"]))
         arguments, problem = parse(item.get("arguments"))
         job = NewJob(
             # Named by the call, so that whoever records it twice means the same row.
             id=uuid5(self.session_id, call_id),
             session_id=self.session_id,
             call_id=call_id,
-            response_id=_storable(response_id) or None,
+            response_id=storable(response_id, MAX_ID_CHARS) or None,
             name=name,
             arguments=arguments,
             tool=tool,
-            item_id=_storable(item["id"]) if isinstance(item.get("id"), str) else None,
+            item_id=storable(item["id"], MAX_ID_CHARS) if isinstance(item.get("id"), str) else None,
         )
         self.guard.new_turn(self.board.turn)
         outcome = refusal or self.guard.refuse(name, now) or problem
@@ -233,10 +240,9 @@ def as_answered(record: RecordCall) -> RecordCall:
     return RecordCall(replace(record.job, joined_to=None, needs_approval=False), unrecorded(record))
 
 
-def _storable(name: object) -> str:
-    """A name or an id as a row can hold it: no NUL, no half characters, and of a length that somebody reads."""
-    text = name if isinstance(name, str) else ""
-    return text.replace("\0", "").encode(errors="ignore").decode()[:MAX_NAME_CHARS]
+def _as_complete(item: Event) -> Event:
+    """An item of a response that is complete, as far as it does not say otherwise."""
+    return {**item, "status": "completed"} if item.get("status") in UNSAID else item
 
 
 def _running_already(name: str) -> Outcome:

@@ -57,7 +57,7 @@ class Hearing:
         if self.floor.active is None:
             return []
         cancel = {"type": "response.cancel", "response_id": self.floor.active}
-        return [SendToModel(self.answers.ours("hush", cancel))]
+        return [SendToModel(self.answers.ids.ours("hush", cancel))]
 
     def _turn(self, kind: str, now: float) -> list[Action]:
         if kind == "input_audio_buffer.speech_started":

@@ -64,7 +64,7 @@ class UserMessage(Struct, tag="message", tag_field="type", omit_defaults=True):
 class FunctionCallOutput(Struct, tag="function_call_output", tag_field="type", omit_defaults=True):
     """Only of a client that brings tools, and only about a call of one of these: the brain knows which."""
 
-    call_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    call_id: Annotated[str, Meta(min_length=1, max_length=1_024)]
     output: Text
     id: Open[ItemId] = UNSET
 

@@ -30,7 +30,8 @@ MALFORMED: dict[str, str] = {
     "much too deep": '{"type": "x", "y": ' + "[" * 100_000 + "]" * 100_000 + "}",
     "an item that is none": '{"type": "x", "item": []}',
     "an item id that is none": '{"type": "x", "item": {"id": {}}}',
-    "a long call id": json.dumps({"type": "x", "item": {"call_id": "x" * (MAX_ID_CHARS + 1)}}),
+    "a long item id": json.dumps({"type": "x", "item": {"id": "x" * (MAX_ID_CHARS + 1)}}),
+    "a call id that is none": '{"type": "x", "item": {"call_id": {}}}',
     "content that is none": '{"type": "x", "item": {"content": 7}}',
     "an output that is none": '{"type": "x", "response": {"output": {"a": 1}}}',
     "an output of no items": '{"type": "x", "response": {"output": [1]}}',
@@ -59,6 +60,7 @@ def test_what_is_no_event_is_dropped_with_a_short_reason(frame: str) -> None:
         {"type": "x", "y": json.loads("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1))},
         UPDATED,
         {"type": "response.output_item.done", "item": {"type": "function_call", "name": "x" * 100_000}},
+        {"type": "response.output_item.done", "item": {"id": "x" * MAX_ID_CHARS, "call_id": "x" * 100_000}},
         {"type": "response.done", "response": {"id": "resp_1", "output": [{"type": "message", "content": None}]}},
     ],
 )
