@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from simulator import yaml_core
 from simulator.config import default_session, updated
 from simulator.knobs import Knobs
 from simulator.template import unknown_specs
@@ -138,8 +139,8 @@ def _load_shipped(name: str) -> Scenario:
 def parse(text: str, name: str, where: str) -> Scenario:
     """Parse a scenario's YAML; ``where`` names the source in error messages."""
     try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        raw = yaml_core.load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ScenarioError(f"{where}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ScenarioError(f"{where}: a scenario is a mapping with `turns`, not {type(raw).__name__}.")

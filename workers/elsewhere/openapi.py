@@ -18,6 +18,7 @@ import yaml
 from ringback.errors import ConfigurationError
 from ringback.jobs import Effect
 from ringback.tool_schema import SchemaRefused, rewrite
+from workers.elsewhere import yaml_core
 from workers.elsewhere.schemas import as_told, pointed_at
 
 METHODS = ("get", "head", "put", "delete", "post", "patch", "options")
@@ -82,13 +83,19 @@ def document_in(path: Path) -> dict[str, Any]:
         ConfigurationError: it cannot be read, or is none of OpenAPI 3.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as problem:
-        raise ConfigurationError(f"{path} cannot be read: {' '.join(str(problem).split())}") from problem
+        text = path.read_text(encoding="utf-8-sig")
+        document = json.loads(text) if path.suffix == ".json" else yaml_core.load(text)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as problem:
+        raise ConfigurationError(f"{path} cannot be read: {_in_words(problem)}") from problem
     if not isinstance(document, dict) or not str(document.get("openapi", "")).startswith("3."):
         raise ConfigurationError(f"{path} is no document of OpenAPI 3: it has no `openapi: 3.…`")
     return document
+
+
+def _in_words(problem: Exception) -> str:
+    if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark is not None:
+        return f"line {problem.problem_mark.line + 1}: {problem.problem}"
+    return " ".join(str(problem).split())
 
 
 def operation(document: dict[str, Any], key: str, fixed_headers: frozenset[str] = frozenset()) -> Operation:
@@ -101,13 +108,13 @@ def operation(document: dict[str, Any], key: str, fixed_headers: frozenset[str] 
         if key in (said.get("operationId"), f"{method.upper()} {path}"):
             return _operation(document, key, method, path, _parameters(document, shared, said, fixed_headers), said)
     known = ", ".join(
-        said.get("operationId") or f"{method.upper()} {path}" for method, path, _, said in _operations(document)
+        str(said.get("operationId") or f"{method.upper()} {path}") for method, path, _, said in _operations(document)
     )
     raise SchemaRefused(f"the document has no such operation; it has {known or 'none'}")
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    for path, item in (document.get("paths") or {}).items():
+    for path, item in _resolved(document.get("paths") or {}, document).items():
         item = _resolved(item, document)
         for method in METHODS:
             if isinstance(item.get(method), dict):
@@ -160,8 +167,8 @@ def _part(document: Any, one: dict[str, Any], taken: dict[str, Any]) -> tuple[Pa
         raise SchemaRefused(f"its parameter {name} stands in {place}, which is none of path, query and header")
     content = next(iter((one.get("content") or {}).values()), None)
     written = (content or one).get("schema") or {}
-    words = {"description": one["description"]} if isinstance(one.get("description"), str) else {}
-    schema = as_told({**written, **words} if isinstance(written, dict) else words, document)
+    words = {name: one[name] for name in ("description", "deprecated") if isinstance(one.get(name), str | bool)}
+    schema = as_told({**written, **words} if isinstance(written, dict) else words, document, for_request=True)
     style = str(one.get("style") or ("form" if place == "query" else "simple"))
     as_json = content is not None
     if "object" in _types(schema) and not as_json and style != "deepObject":
@@ -189,7 +196,7 @@ def _add_body(
         if insists:
             raise SchemaRefused(f"its body is {', '.join(content) or 'of no known type'}; only JSON is sent")
         return Body.NONE, False
-    schema = as_told(content[kinds[0]].get("schema") or {}, document)
+    schema = as_told(content[kinds[0]].get("schema") or {}, document, for_request=True)
     schema = _merged(schema) if isinstance(schema, dict) else {}
     inner = schema.get("properties", {})
     is_closed = not schema.get("additionalProperties") and not {"anyOf", "allOf"} & schema.keys()

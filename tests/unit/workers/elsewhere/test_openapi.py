@@ -166,6 +166,7 @@ def test_an_operation_without_an_id_is_named_by_its_method_and_path() -> None:
         ({"parameters": [parameter("f", schema=PLACE)]}, "f is an object"),
         ({"parameters": [{"$ref": "other.yaml#/x"}]}, "outside of it"),
         ({"parameters": ["q"]}, "where an object should"),
+        ({"parameters": [parameter("v", schema={**TEXT, "enum": ["1", 1.1]})]}, "names 1.1 as a value; put that into"),
         ({"requestBody": body(PLACE, "multipart/form-data", required=True)}, "multipart/form-data; only JSON"),
         ({"parameters": [parameter("body")], "requestBody": body(TEXT)}, "would both be called body"),
     ],
@@ -176,11 +177,17 @@ def test_an_operation_that_cannot_be_served_is_refused(said: dict[str, Any], why
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("a.json", json.dumps(document({}))), ("a.yaml", "openapi: 3.1.0\npaths: {}\n")]
+    ("name", "text"),
+    [
+        ("a.json", json.dumps(document({}))),
+        ("a.json", "\ufeff" + json.dumps(document({}))),
+        ("a.yaml", "openapi: 3.1.0\npaths: {}\n"),
+        ("a.yaml", "openapi: 3.1\npaths: {}\n"),
+    ],
 )
 def test_a_document_is_json_or_yaml(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    assert document_in(tmp_path / name)["openapi"].startswith("3.")
+    assert str(document_in(tmp_path / name)["openapi"]).startswith("3.")
 
 
 @pytest.mark.parametrize(
@@ -188,6 +195,9 @@ def test_a_document_is_json_or_yaml(tmp_path: Path, name: str, text: str) -> Non
     [
         ("a.json", "{", "cannot be read"),
         ("a.yaml", "a: [", "cannot be read"),
+        ("a.yaml", "openapi: 3.1.0\nget: 1\nget: 2", "cannot be read: line 3: the field 'get' stands twice"),
+        ("a.yaml", f"a: {'[' * 3_000}", "cannot be read"),
+        ("a.json", "[" * 100_000, "cannot be read"),
         ("a.yaml", "swagger: '2.0'", "no document of OpenAPI 3"),
         ("a.yaml", "- 1", "no document of OpenAPI 3"),
         ("a.yaml", None, "cannot be read"),

@@ -23,7 +23,8 @@ DOCUMENT = {
             "Loop": {"$ref": "#/components/schemas/Loop"},
         }
     },
-    "many": [TEXT],
+    "many": [TEXT, {"$anchor": "word", **TEXT}],
+    "a name": {"$dynamicAnchor": "node", "properties": {"next": {"$dynamicRef": "#node"}}},
 }
 
 
@@ -34,6 +35,20 @@ DOCUMENT = {
         ({"$ref": "#/components/schemas/Both~1Slash"}, {"type": "integer"}),
         ({"$ref": "#/many/0"}, TEXT),
         ({"$ref": "#/components/schemas/Text", "description": "a word"}, {**TEXT, "description": "a word"}),
+        ({"$ref": "#word"}, TEXT),
+        ({"$dynamicRef": "#node"}, {"properties": {"next": {}}}),
+        # What stands beside a reference holds as well.
+        (
+            {"$ref": "#/components/schemas/Tree", "properties": {"more": TEXT}, "description": "a tree"},
+            {
+                "description": "a tree",
+                "allOf": [
+                    {"type": "object", "properties": {"leaf": TEXT, "inner": {}}},
+                    {"properties": {"more": TEXT}},
+                ],
+            },
+        ),
+        ({"$ref": "#/components/schemas/Text", "type": "string", "maxLength": 3}, {**TEXT, "maxLength": 3}),
         # What contains itself ends where it does.
         ({"$ref": TREE}, {"type": "object", "properties": {"leaf": TEXT, "inner": {}}}),
         ({"$ref": "#/components/schemas/Loop"}, {}),
@@ -59,6 +74,9 @@ DOCUMENT = {
         ({"minimum": 0, "exclusiveMinimum": True}, {"exclusiveMinimum": 0}),
         ({"maximum": 9, "exclusiveMaximum": False}, {"maximum": 9}),
         ({"exclusiveMaximum": 9}, {"exclusiveMaximum": 9}),
+        ({"type": ["string", "null"], "enum": ["a", None]}, {"type": ["string", "null"], "enum": ["a", None]}),
+        ({**TEXT, "default": 1.1}, TEXT),
+        ({**TEXT, "deprecated": True, "description": "old"}, {**TEXT, "description": "Deprecated. old"}),
         ({"description": "x" * 400}, {"description": "x" * 300}),
         (True, True),
     ],
@@ -73,7 +91,10 @@ def test_a_schema_is_told_without_what_points_elsewhere_or_is_not_checked(schema
         ({"$ref": "http://169.254.169.254/x"}, "outside of it"),
         ({"$ref": "other.yaml#/a"}, "outside of it"),
         ({"$ref": "#/components/schemas/None"}, "which is not there"),
-        ({"$ref": "#/many/1"}, "which is not there"),
+        ({"$ref": "#/many/2"}, "which is not there"),
+        ({"$ref": "#another"}, "refers to #another, which is not there"),
+        ({**TEXT, "enum": ["1.0", 1.1]}, "names 1.1 as a value; put that into quotes"),
+        ({**TEXT, "const": 1}, "names 1 as a value"),
         ({"items": "text"}, "'text' stands where a schema should"),
     ],
 )
@@ -93,3 +114,17 @@ def test_references_that_stand_for_a_schema_without_end_are_refused() -> None:
 
 def test_a_whole_document_is_pointed_at_by_its_root() -> None:
     assert pointed_at("#", DOCUMENT) is DOCUMENT
+
+
+def test_a_schema_that_is_nested_without_an_end_is_refused() -> None:
+    nested: dict[str, Any] = {}
+    nested["items"] = nested
+    with pytest.raises(SchemaRefused, match="nested too deeply"):
+        as_told(nested, DOCUMENT)
+
+
+def test_references_to_what_is_read_only_are_followed_only_so_often() -> None:
+    """Each level is the one before, twice."""
+    levels = {"0": TEXT} | {str(n): {"allOf": [{"$ref": f"#/{n - 1}"}] * 2} for n in range(1, 30)}
+    with pytest.raises(SchemaRefused, match="more than 20000 parts"):
+        as_told({"properties": {"a": {"$ref": "#/29"}}}, levels, for_request=True)
