@@ -34,7 +34,7 @@ DECIDING = (
     "simulator/scenario",
     "simulator/vad",
     *(f"workers/elsewhere/{name}" for name in ("declared", "failing", "files", "http_answers", "http_request")),
-    *(f"workers/elsewhere/{name}" for name in ("mcp_answers", "openapi", "schemas")),
+    *(f"workers/elsewhere/{name}" for name in ("mcp_answers", "mcp_reading", "openapi", "schemas", "yaml_core")),
     "workers/hearing",
     "workers/stopping",
     "workers/verdict",

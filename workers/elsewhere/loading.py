@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ringback.calls import Call
 from ringback.errors import ConfigurationError, DeclarationError
 from ringback.jobs import Effect
-from ringback.tool_schema import SchemaRefused, rewrite
+from ringback.tool_schema import SchemaRefused, check, rewrite
 from ringback.tools import Tool
 from workers.elsewhere.declared import announcement, as_tool, name_of, options_of
 from workers.elsewhere.environment import surroundings
+from workers.elsewhere.failing import bounded
 from workers.elsewhere.files import McpTable, OneOperation, OneTool, OpenApiTable, read
 from workers.elsewhere.holding import OPEN_SECONDS, first_of
 from workers.elsewhere.http_api import HttpApi
@@ -22,10 +26,13 @@ from workers.elsewhere.openapi import Operation, document_in, operation
 from workers.elsewhere.schemas import as_told
 
 if TYPE_CHECKING:
-    from mcp.types import Tool as Offered
-
+    from workers.elsewhere.mcp_reading import Offered
     from workers.elsewhere.mcp_server import McpServer
 
+logger = logging.getLogger(__name__)
+
+MAX_NAME_CHARS = 64
+"""As long a name as the Realtime API takes."""
 OF_THE_CALL = {"call:user": "user", "call:session": "session_id"}
 """What a fixed argument may stand for."""
 
@@ -123,12 +130,14 @@ async def _offer(server: McpServer) -> list[Offered]:
             return await server.tools()
     except Exception as problem:
         cause = first_of(problem)
+        words = "" if isinstance(cause, ValidationError) else f": {cause}"  # which tells of the package's own models
         raise ConfigurationError(
-            f"{server.where}: the server does not tell its tools ({type(cause).__name__}: {cause}); is it there?"
+            bounded(f"{server.where}: the server does not tell its tools ({type(cause).__name__}{words}); is it there?")
         ) from problem
 
 
 def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iterator[Tool]:
+    """The tools that are wanted, but for those whose schema no model can be told: the log names them."""
     from workers.elsewhere.mcp_answers import effect_of
 
     by_name = {one.name: one for one in offered}
@@ -137,22 +146,35 @@ def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iter
         raise ConfigurationError(
             f"{server.where} tool.{strangers[0]}: no such tool is served; there are {', '.join(wanted) or 'none'}"
         )
+    left_out: list[str] = []
     for remote in wanted:
         own = table.tool.get(remote, OneTool())
         if remote not in by_name:
             known = ", ".join(by_name) or "none"
             raise ConfigurationError(f"{server.where} tools: the server has no tool {remote}; it has {known}")
-        one = by_name[remote]
+        one, name = by_name[remote], name_of(remote, table.prefix, own)
         try:
-            announced = announcement(
-                name_of(remote, table.prefix, own),
-                own.description or one.description or one.title or remote,
-                rewrite(as_told(one.input_schema, one.input_schema)),
-                options_of(table.defaults, own, effect_of(one)),
-            )
+            schema = _schema_of(one, name)
+        except SchemaRefused as problem:
+            left_out.append(f"{remote}: {problem}")
+            continue
+        try:
+            options = options_of(table.defaults, own, effect_of(one))
+            announced = announcement(name, own.description or one.description, schema, options)
         except ConfigurationError as problem:
             raise _named(problem, f"{server.where} {remote}") from None
         yield as_tool(announced, server.where, partial(server.call, remote, announced.effect))
+    if left_out:
+        logger.error("%s: %d of %d tools left out: %s", server.where, len(left_out), len(wanted), "; ".join(left_out))
+
+
+def _schema_of(one: Offered, name: str) -> dict[str, Any]:
+    """The schema of its arguments; raises SchemaRefused where the fault is the server's."""
+    if len(name) > MAX_NAME_CHARS:
+        raise SchemaRefused(f"its name has {len(name)} characters, at most {MAX_NAME_CHARS} can be offered to a model")
+    schema = rewrite(as_told(one.schema, one.schema))
+    check(schema)
+    return schema
 
 
 def _named(problem: ConfigurationError, whose: str) -> ConfigurationError:

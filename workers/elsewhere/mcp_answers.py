@@ -10,7 +10,15 @@ from workers.elsewhere.failing import lost, not_reached, refused
 from workers.verdict import OutOfTime
 
 if TYPE_CHECKING:  # the package is an extra: whoever gets here has it
-    from mcp.types import CallToolResult, ContentBlock, TextContent, Tool
+    from mcp.types import CallToolResult, ContentBlock, TextContent
+
+    from workers.elsewhere.mcp_reading import Offered
+
+MAX_PARTS = 20
+"""Of what a result holds beside its data or text: pictures, links, files. More of them are counted."""
+MAX_URI_CHARS = 200
+ATTACHMENTS = "attachments"
+"""Where data has them: beside its own fields."""
 
 NOT_REACHED = 1_001
 """Beside the codes of MCP: the server could not be connected to."""
@@ -46,19 +54,37 @@ def problem_of(code: int, message: str, server: str, effect: Effect) -> Exceptio
 def result_of(answer: CallToolResult) -> Any:
     """The data it gave, or else its text; what is neither is described, and not passed off as text.
 
+    Files of text are told as text. Beside data they stand with the descriptions, as `attachments`.
+
     Raises:
         ToolError: the tool says that it went wrong; the words are the server's.
     """
     if answer.is_error:
         raise refused(in_words(answer.content) or "The function failed, and did not say why.", "mcp_error")
-    if answer.structured_content is not None:
-        return answer.structured_content
+    data, others = answer.structured_content, [part for part in answer.content if part.type != "text"]
+    if data is not None and others:
+        is_free = isinstance(data, dict) and ATTACHMENTS not in data
+        return {**(data if is_free else {"result": data}), ATTACHMENTS: _told(others)}
+    if data is not None:
+        return data
     return in_words(answer.content) or "[nothing was returned]"
 
 
 def in_words(content: Iterable[ContentBlock]) -> str:
     """Its parts, one below the other."""
-    return "\n".join(_words_of(block) for block in content)
+    return "\n".join(_told(content))
+
+
+def _told(content: Iterable[ContentBlock]) -> list[str]:
+    told: list[str] = []
+    left_out = others = 0
+    for block in content:
+        others += block.type != "text"
+        if block.type == "text" or others <= MAX_PARTS:
+            told.append(_words_of(block))
+        else:
+            left_out += 1
+    return [*told, f"[and {left_out} more that are not told here]"] if left_out else told
 
 
 def _words_of(block: Any) -> str:
@@ -67,14 +93,15 @@ def _words_of(block: Any) -> str:
             text: TextContent = block
             return text.text
         case "image" | "audio":
-            return f"[{block.type}, {block.mime_type}, {_bytes(block.data)}: it cannot be told here]"
+            return f"[{block.type}, {_short(block.mime_type)}, {_bytes(block.data)}: it cannot be told here]"
         case "resource_link":
-            return f"[link to {block.title or block.name}: {block.uri}]"
+            return f"[link to {_short(block.title or block.name)}: {_short(block.uri)}{_of_type(block.mime_type)}]"
         case "resource":
             inner = block.resource
             if hasattr(inner, "text"):
                 return str(inner.text)
-            return f"[file {inner.uri}, {inner.mime_type or 'of no known type'}, {_bytes(inner.blob)}: not told here]"
+            kind = _short(inner.mime_type or "of no known type")
+            return f"[file {_short(inner.uri)}, {kind}, {_bytes(inner.blob)}: not told here]"
     return f"[{block.type}: it cannot be told here]"
 
 
@@ -82,12 +109,20 @@ def _bytes(base64: str) -> str:
     return f"{len(base64) * 3 // 4} bytes"
 
 
-def effect_of(tool: Tool) -> Effect:
+def _short(text: Any) -> str:
+    text = " ".join(str(text).split())
+    return text if len(text) < MAX_URI_CHARS else f"{text[: MAX_URI_CHARS - 1]}…"
+
+
+def _of_type(mime_type: str | None) -> str:
+    return f", {_short(mime_type)}" if mime_type else ""
+
+
+def effect_of(tool: Offered) -> Effect:
     """What running it twice would mean, by its own hints. Without any, it is not run twice."""
-    hints = tool.annotations
-    if hints and hints.read_only_hint:
+    if tool.hints.get("readOnlyHint") is True:
         return Effect.PURE
-    if hints and hints.idempotent_hint:
+    if tool.hints.get("idempotentHint") is True:
         return Effect.IDEMPOTENT
     return Effect.AT_MOST_ONCE
 

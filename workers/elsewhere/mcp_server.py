@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import Implementation, Tool
+from mcp.types import Implementation
 from pydantic import ValidationError
 
 from ringback.calls import Call
@@ -28,6 +29,9 @@ from workers.elsewhere.files import McpTable
 from workers.elsewhere.holding import OPEN_SECONDS, Held
 from workers.elsewhere.mcp_answers import SESSION_GONE, problem_of, progress_of, result_of
 from workers.elsewhere.mcp_http import http_client
+from workers.elsewhere.mcp_reading import Offered, offered, readable_list, readable_result
+
+logger = logging.getLogger(__name__)
 
 MAX_PAGES = 20
 """Of a list of tools: a server with more of them is not read to its end."""
@@ -36,11 +40,16 @@ META = "ringback/"
 
 
 class Incoming:
-    """The stream on which a server's messages arrive; knows when it has ended, which the session does not tell."""
+    """The stream on which a server's messages arrive; knows when it has ended, which the session does not tell.
+
+    What is malformed in a message is put right, or named, before the `mcp` package refuses the whole of it.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self.ended = False
+        self.listed: list[Any] | None = None
+        """The tools of each list that came, as they came; None: nobody wants to know."""
 
     @property
     def last_context(self) -> Any:
@@ -48,7 +57,7 @@ class Incoming:
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> Any:
-        return await self._stream.receive()
+        return self._readable(await self._stream.receive())
 
     async def aclose(self) -> None:
         self.ended = True
@@ -58,7 +67,20 @@ class Incoming:
         return self
 
     async def __anext__(self) -> Any:
-        return await self._stream.__anext__()
+        return self._readable(await self._stream.__anext__())
+
+    def _readable(self, received: Any) -> Any:
+        message = getattr(received, "message", None)
+        result = getattr(message, "result", None)
+        if message is None or not isinstance(result, dict):
+            return received
+        if isinstance(result.get("tools"), list):
+            if self.listed is not None:
+                self.listed += result["tools"]
+            message.result = readable_list(result)
+        elif "content" in result or "structuredContent" in result:
+            message.result = readable_result(result)
+        return received
 
     async def __aenter__(self) -> Incoming:
         await self._stream.__aenter__()
@@ -107,14 +129,14 @@ class McpServer:
         self._held = Held(where, self._session, Session.is_alive)
         self._check_program()
 
-    async def tools(self) -> list[Tool]:
+    async def tools(self) -> list[Offered]:
         """What the server offers now, over a connection of its own.
 
         Raises:
             Exception: it cannot be reached, or speaks something else.
         """
         async with self._session() as session:
-            return await _listed(session.client)
+            return await _listed(session, self.where)
 
     async def call(self, tool: str, effect: Effect, arguments: dict[str, Any], call: Call) -> Any:
         """The tool's result.
@@ -208,13 +230,18 @@ def _seconds_left(call: Call) -> float | None:
     return max((call.deadline - datetime.now(UTC)).total_seconds(), 0.001)
 
 
-async def _listed(client: Client) -> list[Tool]:
-    found: list[Tool] = []
+async def _listed(session: Session, where: str) -> list[Offered]:
+    """Every tool that has a name, and that the `mcp` package would call."""
+    raw = session.incoming.listed = []
+    known: set[str] = set()
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        page = await client.list_tools(cursor=cursor)
-        found += page.tools
+        page = await session.client.list_tools(cursor=cursor)
+        known |= {tool.name for tool in page.tools}
         cursor = page.next_cursor
         if not cursor:
             break
-    return found
+    named = [tool for tool in map(offered, raw) if tool is not None]
+    if len(named) < len(raw):
+        logger.error("%s: %d listed tools have no name and are left out", where, len(raw) - len(named))
+    return [tool for tool in named if tool.name in known]

@@ -14,8 +14,6 @@ from mcp.types import (
     ResourceLink,
     TextContent,
     TextResourceContents,
-    Tool,
-    ToolAnnotations,
 )
 
 from ringback.errors import ToolError
@@ -23,10 +21,13 @@ from ringback.jobs import Effect
 from workers.elsewhere import mcp_answers
 from workers.elsewhere.failing import LostElsewhere
 from workers.elsewhere.mcp_answers import effect_of, problem_of, progress_of, result_of
+from workers.elsewhere.mcp_reading import offered
 from workers.verdict import OutOfTime
 
 ONCE, IDEMPOTENT, PURE = Effect.AT_MOST_ONCE, Effect.IDEMPOTENT, Effect.PURE
 HELLO = TextContent(text="hello")
+INSIDE = {"attachments": ["inside"]}
+LINK = {"attachments": ["[link to n: a:b]"]}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,19 @@ HELLO = TextContent(text="hello")
         ([AudioContent(data="", mime_type="audio/wav")], None, "[audio, audio/wav, 0 bytes: it cannot be told here]"),
         ([ResourceLink(name="n", title="The map", uri="a://b")], None, "[link to The map: a://b]"),
         ([EmbeddedResource(resource=TextResourceContents(uri="a://b", text="inside"))], None, "inside"),
+        (
+            [ResourceLink(name="n", uri="a://" + "b" * 500, mime_type="text/html")],
+            None,
+            f"[link to n: a://{'b' * 195}…, text/html]",
+        ),
+        ([HELLO, ResourceLink(name="n", uri="a://b")], {"a": 1}, {"a": 1, "attachments": ["[link to n: a://b]"]}),
+        ([EmbeddedResource(resource=TextResourceContents(uri="a://b", text="inside"))], [1], {"result": [1], **INSIDE}),
+        ([ResourceLink(name="n", uri="a:b")], {"attachments": 2}, {"result": {"attachments": 2}, **LINK}),
+        (
+            [HELLO, *[ResourceLink(name="n", uri="a:b")] * 25, HELLO],
+            None,
+            "\n".join(["hello", *["[link to n: a:b]"] * 20, "hello", "[and 5 more that are not told here]"]),
+        ),
         (
             [EmbeddedResource(resource=BlobResourceContents(uri="a://b", blob="AAAA"))],
             None,
@@ -103,14 +117,18 @@ def test_what_went_wrong_says_whether_it_may_have_been_done(
     ("hints", "effect"),
     [
         (None, ONCE),
-        (ToolAnnotations(), ONCE),
-        (ToolAnnotations(read_only_hint=True), PURE),
-        (ToolAnnotations(idempotent_hint=True), IDEMPOTENT),
-        (ToolAnnotations(read_only_hint=False, destructive_hint=False), ONCE),
+        ({}, ONCE),
+        ("text", ONCE),
+        ({"readOnlyHint": True}, PURE),
+        ({"idempotentHint": True}, IDEMPOTENT),
+        ({"readOnlyHint": "true"}, ONCE),
+        ({"readOnlyHint": False, "destructiveHint": False}, ONCE),
     ],
 )
-def test_a_tool_that_does_not_say_that_it_may_be_repeated_is_not(hints: ToolAnnotations | None, effect: Effect) -> None:
-    assert effect_of(Tool(name="a", input_schema={"type": "object"}, annotations=hints)) is effect
+def test_a_tool_that_does_not_say_that_it_may_be_repeated_is_not(hints: Any, effect: Effect) -> None:
+    tool = offered({"name": "a", "inputSchema": {"type": "object"}, "annotations": hints})
+    assert tool is not None
+    assert effect_of(tool) is effect
 
 
 @pytest.mark.parametrize(
