@@ -23,8 +23,9 @@ from sqlalchemy.exc import DBAPIError
 
 from cli.reading import writing
 from ringback.broker import TASK, make_app
+from ringback.lease import RENEW_SECONDS
 from ringback.outcomes import Outcome, from_row
-from ringback.settings import RENEW_SECONDS, Stores, load
+from ringback.settings import Stores, load
 from ringback.statements import admission, jobs, processes, sessions
 from ringback.tables import DEFAULT_TENANT
 from ringback.tables import jobs as jobs_table

@@ -11,7 +11,8 @@ upstream      the connection to the Realtime API; providers says how each wants 
 dispatch      RecordCall made real: the row, then the Celery message
 presence      which sessions this process holds
 inbox         hears the doorbell, looks into the table, wakes sessions
-keeper        this process's lease, and its share of the sweeping
+lease         this process's lease, and whether its event loop turns
+keeper        its share of the sweeping
 store         Postgres, bounded
 history       the API over what happened
 """

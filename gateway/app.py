@@ -36,6 +36,7 @@ from gateway.identity.revoking import revoke_router
 from gateway.identity.scopes import REFUSALS, needs, refused
 from gateway.inbox import Inbox
 from gateway.keeper import Keeper
+from gateway.lease import Lease
 from gateway.line import Line
 from gateway.opening import refuse_what_is_unsafe
 from gateway.presence import Presence
@@ -46,7 +47,7 @@ from gateway.reception import Reception
 from gateway.roster import Roster
 from gateway.routes import router
 from gateway.settings import GatewaySettings
-from gateway.store import Store, may_be_written, open_engine, prove_wall
+from gateway.store import Store, lease_connector, may_be_written, open_engine, prove_wall
 from gateway.usage import usage_router
 from gateway.webhooks import Webhooks
 from gateway.wire import WireHttp, WireSocket, is_news
@@ -97,10 +98,16 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             stack.callback(dispatch.close)
             app.state.dispatch = dispatch
             presence = Presence(settings.max_sessions)
-            keeper = Keeper(gateway_id, store, dispatch)
-            await keeper.register()
-            stack.push_async_callback(keeper.retire)
-            inbox = Inbox(settings.redis_url, store, presence, gateway_id)
+            stack.push_async_callback(dispatch.bell.close)
+            lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)
+            await lease.register()
+            stack.push_async_callback(lease.retire)
+            # Neither waits behind the sessions of a full pool: by them a gateway knows what is still its own.
+            sweeper, looker = (Store(open_engine(settings.database_url, 1)) for _ in range(2))
+            stack.push_async_callback(sweeper.close)
+            stack.push_async_callback(looker.close)
+            keeper = Keeper(gateway_id, sweeper, dispatch)
+            inbox = Inbox(settings.redis_url, looker, presence, lease, gateway_id)
             stack.push_async_callback(inbox.close)
             queues = Queues(store)
             catalogue = Catalogue(store, settings.realtime_model)
@@ -108,10 +115,10 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             stack.push_async_callback(purse.close)
             line = Line(gateway_id, settings, store, dispatch, queues, catalogue, purse)
             app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
-            app.state.reception = Reception(agents, line, presence, keeper, app.state.draining, agents.default)
+            app.state.reception = Reception(agents, line, presence, lease, app.state.draining, agents.default)
             webhooks = Webhooks(store, lambda: agents)
             app.state.forgetting = Forgetting(store, settings.retention_days)
-            await stack.enter_async_context(_running(keeper.renew, keeper.sweep, inbox.listen, inbox.look))
+            await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, inbox.listen, inbox.look))
             await stack.enter_async_context(_running(queues.watch, catalogue.follow, purse.settle))
             await stack.enter_async_context(_running(webhooks.send, agents.keep_current, app.state.forgetting.forget))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))

@@ -16,9 +16,11 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.bell import REDIS_TROUBLE
+from gateway.lease import Lease
 from gateway.presence import Presence
 from gateway.store import Store
 from ringback.doorbell import heard, stream_of
+from ringback.errors import database_reason
 from ringback.statements import deliveries, sessions
 
 log = logging.getLogger(__name__)
@@ -30,15 +32,19 @@ LISTEN_MS = 5_000
 SOCKET_SECONDS = LISTEN_MS / 1_000 + 2
 """Longer than the XREAD that it carries."""
 CONNECTIONS = 2
-"""One listens. redis-py's default of 100 and then an error is nothing that anybody chose."""
+"""One listens. redis-py's default is 100, and then an error."""
 PAUSE_SECONDS = 0.5
 """Between attempts while Redis is away."""
 
 
 class Inbox:
-    """Two tasks: `listen` and `look`. Both run until they are cancelled, whatever Redis and Postgres do."""
+    """Two tasks: `listen` and `look`. Both run until they are cancelled, whatever Redis and Postgres do.
 
-    def __init__(self, redis_url: str, store: Store, presence: Presence, gateway_id: str) -> None:
+    Args:
+        store: for `look` alone, on a connection that waits behind nothing else.
+    """
+
+    def __init__(self, redis_url: str, store: Store, presence: Presence, lease: Lease, gateway_id: str) -> None:
         pool = BlockingConnectionPool.from_url(
             redis_url,
             max_connections=CONNECTIONS,
@@ -51,6 +57,7 @@ class Inbox:
         self._pool = pool
         self._store = store
         self._presence = presence
+        self._lease = lease
         self._gateway_id = gateway_id
 
     async def listen(self) -> None:
@@ -72,20 +79,22 @@ class Inbox:
         """Wake the sessions that the table says have an answer ready, and send away those that others hold now."""
         strangers: set[UUID] = set()
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            is_early = await self._lease.lapse_within(LOOK_SECONDS)
             recorded = self._presence.recorded()
             try:
                 mine = await self._store.rows(sessions.held(self._gateway_id))
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
             except (SQLAlchemyError, OSError) as problem:
-                log.warning("the table cannot be asked (%s)", type(problem).__name__)
+                log.warning("look for results failed: %s; looking again", database_reason(problem))
                 continue
             held = {row.id: row.epoch for row in mine}
             self._presence.end({row.id: row.end_wanted for row in mine if row.end_wanted})
             for lost in self._presence.send_away_all_but(held, recorded):
                 log.warning("session %s is held by others now", lost)
             self._presence.ring(row.id for row in rows)
-            # Twice in a row: a session that begins or ends just now is no stranger.
+            if is_early:
+                continue
+            # Twice in a row, a second apart: a session that begins or ends just now is no stranger.
             await self._let_go({each: held[each] for each in strangers & self._presence.strangers(held)})
             strangers = self._presence.strangers(held)
 

@@ -1,15 +1,9 @@
-"""This process's lease, and its share of the sweeping that every process does for all.
-
-A gateway whose lease cannot be renewed keeps its conversations: while Postgres is away nobody can take them over.
-"""
+"""This process's share of the sweeping that every process does for all."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
@@ -18,45 +12,23 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.dispatch import Dispatch
 from gateway.store import Store
-from ringback.lease import LeaseClock
-from ringback.settings import RENEW_SECONDS, SWEEP_SECONDS
-from ringback.statements import processes
+from ringback.settings import SWEEP_SECONDS
 from ringback.sweeping import PASSING, Ask, Look, Publish, Ring, Run, Step, Sweeping, Tell
 
 log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Two tasks: `renew` and `sweep`. Both run until they are cancelled."""
+    """One task, `sweep`, which runs until it is cancelled.
+
+    Args:
+        store: on a connection that waits behind nothing else.
+    """
 
     def __init__(self, gateway_id: str, store: Store, dispatch: Dispatch) -> None:
-        self._gateway_id = gateway_id
         self._store = store
         self._dispatch = dispatch
-        self._lease = LeaseClock(time.monotonic())
         self._sweeping = Sweeping(gateway_id)
-
-    @property
-    def is_current(self) -> bool:
-        """False where Postgres has not been heard of for too long to take new sessions."""
-        return not self._lease.must_stop(time.monotonic())
-
-    async def register(self) -> None:
-        """The gateway begins."""
-        began = time.monotonic()
-        await self._store.count(processes.register(self._gateway_id, "gateway", socket.gethostname(), os.getpid()))
-        self._lease = LeaseClock(began)
-
-    async def renew(self) -> None:
-        """Renew the lease, once a second."""
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            began = time.monotonic()
-            try:
-                if await self._store.count(processes.renew(self._gateway_id)):
-                    self._lease.renewed(began)
-            except (SQLAlchemyError, OSError) as problem:
-                log.warning("the lease cannot be renewed (%s)", type(problem).__name__)
 
     async def sweep(self) -> None:
         """Publish what nobody claimed, take back what the dead held, time out what is overdue."""
@@ -64,14 +36,6 @@ class Keeper:
         while True:
             await asyncio.sleep(pause)
             pause = await self._carry_out(self._sweeping.look())
-
-    async def retire(self) -> None:
-        """The gateway ends in order: what it held may be taken at once."""
-        try:
-            await self._store.count(processes.retire(self._gateway_id))
-        except (SQLAlchemyError, OSError) as problem:
-            log.warning("the lease runs out by itself (%s)", type(problem).__name__)
-        await self._dispatch.bell.close()
 
     async def _carry_out(self, look: Look) -> float:
         """One look; returns how many seconds to wait before the next one."""

@@ -23,7 +23,7 @@ from gateway.client import Client, ClientGone
 from gateway.draining import Draining
 from gateway.endings import SENTENCES, TRY_AGAIN_LATER
 from gateway.epochs import PERMANENT
-from gateway.keeper import Keeper
+from gateway.lease import Lease
 from gateway.line import Beginning, Line, Over
 from gateway.presence import Presence
 from gateway.providers import target
@@ -47,7 +47,7 @@ class Reception:
     """Those of now: their files may be changed while the gateway runs (`gateway.roster`)."""
     line: Line
     presence: Presence
-    keeper: Keeper
+    lease: Lease
     draining: Draining
     default_agent: str
     """The name of the agent of a client that names none."""
@@ -67,7 +67,9 @@ class Reception:
             return "this gateway is ending"
         if self.presence.is_full:
             return f"all {self.line.settings.max_sessions} places are taken"
-        if not self.keeper.is_current:
+        if self.lease.sheds:
+            return "this gateway was held up a moment ago, and takes nothing new"
+        if not self.lease.is_current:
             return "Postgres does not answer"
         return None
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+import psycopg
 from sqlalchemy import Executable, Row, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -20,6 +24,10 @@ STATEMENT_MS = 5_000
 """Every statement here takes about a millisecond; one that takes seconds waits for something broken."""
 ANSWER_SECONDS = 6.0
 """A server that stands still answers nothing, not even that it is late; this clock is ours."""
+LEASE_STATEMENT_MS = 1_000
+"""A renewal that takes longer has missed its turn."""
+STEP_SECONDS = 0.5
+"""What a clock of ours counts in: a step that takes longer, as this process stood still, counts as one."""
 POOL_WAIT_SECONDS = 5.0
 """How long a statement waits for a free connection before it is refused."""
 
@@ -57,7 +65,7 @@ def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
     return create_async_engine(
         database_url,
         isolation_level="AUTOCOMMIT",
-        hide_parameters=True,  # an error in the log must not hold what somebody said
+        hide_parameters=True,  # an error in the log must not hold what was said
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
@@ -66,6 +74,41 @@ def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
             "options": f"-c statement_timeout={STATEMENT_MS} -c application_name=ringback-gateway",
         },
     )
+
+
+def lease_connector(database_url: str) -> Callable[[], psycopg.Connection[Any]]:
+    """What connects the thread that renews the lease, beside the pool."""
+    url = make_url(database_url)
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    options = f"-c statement_timeout={LEASE_STATEMENT_MS} -c application_name=ringback-lease -c synchronous_commit=off"
+    bounds = {"connect_timeout": CONNECT_SECONDS, "options": options, "tcp_user_timeout": LEASE_STATEMENT_MS}
+
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect(**{**arguments, **bounds}, autocommit=True)
+
+    return connect
+
+
+@asynccontextmanager
+async def answered_within(seconds: float) -> AsyncIterator[None]:
+    """Raise TimeoutError after so many seconds in which the event loop turned.
+
+    A loop that was held up finds its clocks run out and the answer there, both at once: that was not Postgres.
+    """
+    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+    async with asyncio.timeout(None) as limit:
+
+        def step(left: int) -> None:
+            if left:
+                timers[:] = [loop.call_later(STEP_SECONDS, step, left - 1)]
+            else:
+                limit.reschedule(loop.time())
+
+        step(math.ceil(seconds / STEP_SECONDS))
+        try:
+            yield
+        finally:
+            timers[0].cancel()
 
 
 class Store:
@@ -151,7 +194,7 @@ class Store:
     async def _once(self, run: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         is_sent = False
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), self._engine.connect() as connection:
+            async with answered_within(ANSWER_SECONDS), self._engine.connect() as connection:
                 is_sent = True
                 return await run(connection)
         except (SQLAlchemyError, OSError) as problem:

@@ -12,16 +12,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from ringback.discretion import Discretion
 from ringback.errors import ConfigurationError
+from ringback.lease import LEASE_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, LeaseTimes
 from ringback.redaction import DEFAULT_KINDS, KINDS, Redaction
 from ringback.sealing import Seals, keys_in
 from ringback.setting_names import warn_of_unknown
 
-LEASE_SECONDS = 3.0
-"""How long a process may be silent before what it held is taken back: a caller waits seconds, not minutes."""
-RENEW_SECONDS = 1.0
-"""A lease is renewed this often: two renewals may be lost before it runs out."""
-STOP_BEFORE_SECONDS = 2.0
-"""A process that could not renew for so long stops by itself, before others take over what it held."""
 SWEEP_SECONDS = 0.5
 """How often a process that is alone sweeps: beside the pause before a message is published again, it is little."""
 
@@ -96,6 +91,25 @@ class Stores(DataSettings):
     """In production nothing is let through for the sake of trying things out."""
     database_url: PostgresUrl = Field(alias="DATABASE_URL", repr=False)
     redis_url: RedisUrl = Field(alias="REDIS_URL", repr=False)
+    lease_seconds: float = Field(LEASE_SECONDS, ge=1, le=60, alias="RINGBACK_LEASE_SECONDS")
+    """How long a process may be silent before others take over what it held. A longer one bears a worse machine."""
+    lease_renew_seconds: float = Field(RENEW_SECONDS, ge=0.2, le=1, alias="RINGBACK_LEASE_RENEW_SECONDS")
+    """How often a lease is renewed; at most a second, as others judge by it whether all had the time to renew."""
+    lease_margin_seconds: float = Field(MARGIN_SECONDS, ge=0.2, le=30, alias="RINGBACK_LEASE_MARGIN_SECONDS")
+    """How long before the end of its lease a worker that could not renew ends itself: time for its end to come."""
+
+    @property
+    def lease(self) -> LeaseTimes:
+        """The three, which fit each other."""
+        return LeaseTimes(self.lease_seconds, self.lease_renew_seconds, self.lease_margin_seconds)
+
+    @model_validator(mode="after")
+    def _lease_is_possible(self) -> Self:
+        try:
+            _ = self.lease
+        except ConfigurationError as problem:
+            raise ValueError(str(problem)) from None
+        return self
 
 
 class Database(BaseSettings):

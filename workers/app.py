@@ -23,7 +23,7 @@ from ringback.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, make_ap
 from ringback.errors import ConfigurationError
 from ringback.settings import load
 from workers import celery_hooks, logs
-from workers.consuming import CANARY, Consumer, canary_queue, sing
+from workers.consuming import CANARY, Consumer, Shedding, canary_queue, sing
 from workers.execute import run_job
 from workers.process import WorkerProcess
 from workers.settings import WorkerSettings
@@ -51,6 +51,7 @@ def make() -> Celery:
     celery.conf.worker_concurrency = calls_at_once("prefork" if forks else "threads", settings)
     celery.conf.worker_consumer = "workers.consuming:Consumer"
     celery.steps["worker"].add(Duties)
+    celery.steps["consumer"].add(Shedding)
     return celery
 
 
@@ -144,6 +145,7 @@ app.task(name=TASK, ignore_result=True)(take)
 app.task(name=CANARY, ignore_result=True, Strategy="workers.consuming:hear")(sing)
 Consumer.on_canary = process.canary.heard
 Consumer.on_cut = process.suspect_messages
+Consumer.sheds = process.sheds
 
 signals.setup_logging.connect(_log)
 signals.celeryd_init.connect(_prepare)

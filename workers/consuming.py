@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import kombu
+from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer import Consumer as CelerysConsumer
+from celery.worker.consumer.tasks import Tasks
 
 from workers.logs import Seldom
 
@@ -31,6 +33,10 @@ def _nothing() -> None:
     """Until the process says what is to be done."""
 
 
+def _never() -> bool:
+    return False
+
+
 class Consumer(CelerysConsumer):  # type: ignore[misc]
     """Tells the process what happens to it."""
 
@@ -38,6 +44,8 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
     """A canary was heard."""
     on_cut: ClassVar[Callable[[], None]] = _nothing
     """The connection broke, and may have taken a message with it."""
+    sheds: ClassVar[Callable[[], bool]] = _never
+    """This process was held up a moment ago, and takes no message: others may."""
 
     def ensure_connected(self, conn: Any) -> Any:
         """Celery's own, but for the pauses."""
@@ -62,9 +70,23 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
         type(self).on_cut()
 
     def is_free(self) -> bool:
-        """True where it takes messages; a full worker does not (`worker_disable_prefetch`)."""
+        """True where it takes messages; a full worker does not (`worker_disable_prefetch`), and one that sheds."""
+        if type(self).sheds():
+            return False
         limit = getattr(self.controller, "max_concurrency", None) or self.pool.num_processes
         return len(state.reserved_requests) < int(limit)
+
+
+class Shedding(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Has each channel that is consumed from ask `Consumer.sheds` as well; Celery's own step makes it anew."""
+
+    requires = (Tasks,)
+
+    def start(self, parent: Any) -> None:
+        """Celery's own hook, after each connect."""
+        quality = parent.task_consumer.channel.qos
+        may_take = quality.can_consume
+        quality.can_consume = lambda: not type(parent).sheds() and may_take()
 
 
 def hear(_task: Any, _app: Any, consumer: Any) -> Callable[..., None]:

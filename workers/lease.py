@@ -1,11 +1,12 @@
 """The row that says this process lives. All that it runs hangs on it.
 
 The process renews its row every second. When it cannot, others take back what it held, and their attempt must not
-run beside ours. So a process that has not renewed for STOP_BEFORE_SECONDS ends itself, a second before anybody may
-take over: at once, without a word to Postgres (its tokens are void), and with an exit code that has a supervisor
+run beside ours. So a process that has not renewed in time ends itself, `LeaseTimes.margin` before others may take
+over: at once, without a word to Postgres (its tokens are void), and with an exit code that has a supervisor
 start it anew. It is the only way: a tool in a thread cannot be stopped from outside.
 
-Two threads, because one can hang: the first renews, the second does nothing but look at the clock.
+Two threads, because one can hang: the first renews, the second does nothing but look at the clock. From how late it
+comes to that, it knows whether this process was held up, and by whom.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ import socket
 from collections.abc import Callable, Sequence
 from secrets import token_hex
 from threading import Event, Thread
-from time import monotonic
+from time import monotonic, process_time
+from uuid import UUID
 
+import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from ringback.lease import LeaseClock
-from ringback.settings import RENEW_SECONDS, STOP_BEFORE_SECONDS
+from ringback.errors import database_reason
+from ringback.lease import HoldUps, LeaseClock, LeaseTimes
+from ringback.renewal import LeaseConnection, as_text
 from ringback.statements import jobs, processes
 from ringback.tools import Announcement
 from workers.logs import Seldom
 from workers.running import Running
-from workers.store import LEASE_STATEMENT_SECONDS, Store, count, rows, together
+from workers.store import LEASE_STATEMENT_SECONDS, Store, count, together
 
 WATCH_SECONDS = 0.1
 """How often the clock is looked at: small beside the second between our end and the end of the lease."""
 FENCED_EXIT = 75
 """EX_TEMPFAIL of sysexits.h: nothing is wrong with this program, start it again."""
+HELD_BY_TOOL = "a tool keeps the interpreter to itself (docs/how-to/write-a-slow-tool.md)"
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
@@ -41,12 +46,13 @@ class Lease:
     """Registers this process, renews its row, and passes cancellations on to the calls it runs.
 
     Args:
-        store: its `lease` connection is used, and nothing else uses that.
+        store: gives the connections for it.
         queues: what this process consumes.
         tools: what it announces: those of its tools whose jobs arrive on these queues.
         running: told which calls nobody waits for any more.
         slots: how many calls this process runs at once.
         fenced: called with the reason when the lease is lost; must not return.
+        times: how long the lease is.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Lease:
         running: Running,
         fenced: Callable[[str], None],
         slots: int = 1,
+        times: LeaseTimes | None = None,
     ) -> None:
         self._store = store
         self._queues = queues
@@ -64,10 +71,13 @@ class Lease:
         self._running = running
         self._fenced = fenced
         self._slots = slots
+        self._times = times or LeaseTimes()
         self._registered = Event()
         self._ended = Event()
         self._thread = Thread(target=self._renew_until_ended, name="lease", daemon=True)
-        self._clock = LeaseClock(monotonic())
+        self._clock = LeaseClock(monotonic(), self._times)
+        self._hold_ups = HoldUps("this worker", HELD_BY_TOOL, WATCH_SECONDS, monotonic(), process_time())
+        self._problem = ""
         self.worker_id = ""
         """Whose claims ours are; empty until registered."""
 
@@ -75,6 +85,11 @@ class Lease:
     def held(self) -> bool:
         """True while this process may claim and finish jobs."""
         return self._registered.is_set() and not self._ended.is_set()
+
+    @property
+    def sheds(self) -> bool:
+        """True while this process should take no new messages, as it was held up a moment ago."""
+        return self._registered.is_set() and self._hold_ups.sheds(monotonic())
 
     def start(self) -> None:
         """Begin to register, and keep trying until Postgres answers."""
@@ -89,59 +104,78 @@ class Lease:
         over = self._ended.is_set()
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join(LEASE_STATEMENT_SECONDS)  # or its connection would be closed under it
+            self._thread.join(LEASE_STATEMENT_SECONDS)
         if over or not self._registered.is_set():
             return
         try:
             count(self._store.lease, processes.retire(self.worker_id))
         except SQLAlchemyError as problem:
-            logger.warning("could not sign off, the lease will run out: %s", problem)
+            logger.warning("sign-off failed: %s; the lease will run out", database_reason(problem))
 
     def _renew_until_ended(self) -> None:
         while not self._ended.is_set() and not self._register():
-            self._ended.wait(RENEW_SECONDS)
+            self._ended.wait(self._times.renew)
+        self._hold_ups.looked, self._hold_ups.cpu = monotonic(), process_time()
         Thread(target=self._watch_the_clock, name="lease-clock", daemon=True).start()
+        renewal = as_text(processes.renew(self.worker_id, self._times.seconds))
+        cancelled = as_text(jobs.cancelled_on(self.worker_id))
+        connection = LeaseConnection(self._store.connect_lease)
         asked = monotonic()
         # From one beginning to the next: whatever a renewal waits for must not make the next one late.
-        while not self._ended.wait(max(0.0, asked + RENEW_SECONDS - monotonic())):
+        while not self._ended.wait(max(0.0, asked + self._times.renew - monotonic())):
             asked = monotonic()
-            self._renew()
+            if self._renew(connection, renewal):
+                self._cancel(connection, cancelled)
+        connection.close()
 
     def _register(self) -> bool:
         """Under a new id each time: a registration whose answer was lost must not stand in the way."""
         host, pid = socket.gethostname(), os.getpid()
         worker_id = f"worker-{host}-{pid}-{token_hex(4)}"
-        asked = monotonic()
+        asked, seconds = monotonic(), self._times.seconds
+        row = processes.register(worker_id, "worker", host, pid, self._queues, self._slots, lease_seconds=seconds)
         try:
-            together(
-                self._store.lease,
-                [
-                    processes.register(worker_id, "worker", host, pid, self._queues, self._slots),
-                    *processes.announce(worker_id, self._tools),
-                ],
-            )
+            together(self._store.lease, [row, *processes.announce(worker_id, self._tools)])
         except SQLAlchemyError as problem:
-            _seldom.warning("could not register, trying again (is the database migrated?): %s", problem)
+            again = self._times.renew
+            _seldom.warning("registration failed: %s; trying again in %g s", database_reason(problem), again)
             return False
-        self.worker_id, self._clock = worker_id, LeaseClock(asked)
+        self._store.lease.dispose()  # it has nothing to do until the end
+        self.worker_id, self._clock = worker_id, LeaseClock(asked, self._times)
         self._registered.set()
         logger.info("%s serves %s: %s", worker_id, ", ".join(self._queues), ", ".join(t.name for t in self._tools))
         return True
 
-    def _renew(self) -> None:
+    def _renew(self, connection: LeaseConnection, renewal: bytes) -> bool:
         asked = monotonic()  # before the question: the lease runs from some moment after it
         try:
-            if count(self._store.lease, processes.renew(self.worker_id)) == 0 and not self._ended.is_set():
-                self._lose("this process was declared dead")
-            self._clock.renewed(asked)
-            self._running.cancel(row.id for row in rows(self._store.lease, jobs.cancelled_on(self.worker_id)))
-        except SQLAlchemyError as problem:
-            _seldom.warning("could not renew the lease: %s", problem)
+            if not connection.ask(renewal) and not self._ended.is_set():
+                self._lose(f"this worker was declared lost; {self._why()}")
+        except psycopg.Error as problem:
+            self._problem = database_reason(problem)
+            _seldom.warning("lease renewal failed: %s; trying again in %g s", self._problem, self._times.renew)
+            return False
+        self._clock.renewed(asked)
+        self._problem = ""
+        return True
+
+    def _cancel(self, connection: LeaseConnection, cancelled: bytes) -> None:
+        try:
+            self._running.cancel(UUID(job_id) for job_id in connection.ask(cancelled))
+        except psycopg.Error as problem:
+            _seldom.warning("look for cancelled calls failed: %s; trying again", database_reason(problem))
 
     def _watch_the_clock(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):
+            if (held_up := self._hold_ups.ticked(monotonic(), process_time())) is not None:
+                logger.warning("%s", held_up)
             if self._clock.must_stop(monotonic()):
-                self._lose(f"the lease could not be renewed for {STOP_BEFORE_SECONDS:g} s")
+                age = monotonic() - self._clock.renewed_at
+                self._lose(f"the lease was not renewed for {age:.1f} s; {self._why()}")
+
+    def _why(self) -> str:
+        """What is known of why the lease was not renewed: Postgres, or this process itself."""
+        return self._problem or self._hold_ups.since(self._clock.renewed_at) or "Postgres does not answer"
 
     def _lose(self, reason: str) -> None:
         self._ended.set()  # first of all: nothing may be claimed or written from here on

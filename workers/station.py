@@ -64,7 +64,7 @@ class Station:
         self._replace = replace
         self.notes = Notes(self.store, self.bell)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
-        self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced, slots)
+        self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced, slots, settings.lease)
         self.hands = Hands(self.store.outcomes, publisher, self.bell)
         self.sweeper = Sweeper(self.hands, self.lease)
         self.later = Later(self.hands.publish)

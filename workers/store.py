@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, Executable, create_engine
 from sqlalchemy.engine import make_url
 
@@ -37,8 +38,16 @@ class Store:
         # A claim's token is random: a claim that a crash of Postgres forgets can never be mistaken for another.
         self.claims = _engine(url, connections, lazy=True)
         self.outcomes = _engine(url, connections)
-        # Its own connection: a renewal must not queue behind a hundred claims.
+        # To register and to sign off with; in between, `connect_lease` has one of its own.
         self.lease = _engine(url, 1, lazy=True, statement_seconds=LEASE_STATEMENT_SECONDS)
+        self._url = url
+
+    def connect_lease(self) -> psycopg.Connection[Any]:
+        """Connect anew, for the renewals alone: they must not queue behind a hundred claims."""
+        url = make_url(self._url)
+        _, arguments = url.get_dialect()().create_connect_args(url)
+        bounds = _connect_args(self._url, LEASE_STATEMENT_SECONDS, lazy=True)
+        return psycopg.connect(**{**arguments, **bounds}, autocommit=True)
 
     def close(self) -> None:
         """Give the connections back to Postgres."""
@@ -79,6 +88,20 @@ def together(engine: Engine, statements: Iterable[Executable]) -> None:
 
 
 def _engine(url: str, connections: int, *, lazy: bool = False, statement_seconds: float = STATEMENT_SECONDS) -> Engine:
+    return create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # an error in the log must not hold what was said
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        # No ping before use: it costs a round trip each time, and whatever fails here is tried again anyway.
+        pool_pre_ping=False,
+        connect_args=_connect_args(url, statement_seconds, lazy=lazy),
+    )
+
+
+def _connect_args(url: str, statement_seconds: float, *, lazy: bool) -> dict[str, Any]:
     milliseconds = int(statement_seconds * 1000)
     given = make_url(url).query.get("options", ())
     options = [
@@ -88,20 +111,10 @@ def _engine(url: str, connections: int, *, lazy: bool = False, statement_seconds
     ]
     if lazy:
         options.append("-c synchronous_commit=off")
-    return create_engine(
-        url,
-        isolation_level="AUTOCOMMIT",
-        hide_parameters=True,  # an error in the log must not hold what somebody said
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
-        # No ping before use: it costs a round trip each time, and whatever fails here is tried again anyway.
-        pool_pre_ping=False,
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "application_name": "ringback-worker",
-            "options": " ".join(options),
-            # A Postgres that vanished without a word must not hold a thread for the two hours TCP would.
-            "tcp_user_timeout": milliseconds,
-        },
-    )
+    return {
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "ringback-worker",
+        "options": " ".join(options),
+        # A Postgres that vanished without a word must not hold a thread for the two hours TCP would.
+        "tcp_user_timeout": milliseconds,
+    }

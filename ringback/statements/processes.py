@@ -10,16 +10,19 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Effect
+from ringback.lease import LEASE_SECONDS, RENEW_SECONDS
 from ringback.manners import Limits, Manners
-from ringback.settings import LEASE_SECONDS
 from ringback.statements.clock import now, seconds
 from ringback.tables import processes, worker_tools
 
 if TYPE_CHECKING:
     from ringback.tools import Announcement
 
-STEADY_SECONDS = 2.0
+STEADY_SECONDS = 2 * RENEW_SECONDS
 """How long a lease must have been held without a gap before its holder may declare others lost: two renewals."""
+SPARE_SECONDS = RENEW_SECONDS
+"""What must be left of the lease of one who declares others lost. A holder with less has been silent for so long that
+Postgres may have stood still; the others, who renewed up to RENEW_SECONDS earlier, then had no chance to."""
 LOST_AT_ONCE = 100
 """Workers that one statement declares over."""
 TURN_SECONDS = 0.4
@@ -28,21 +31,26 @@ FORGET_AFTER_SECONDS = 3_600
 """How long a process that is gone stays in `GET /v1/workers`."""
 
 
-def register(process_id: str, kind: str, host: str, pid: int, queues: Iterable[str] = (), slots: int = 0) -> Insert:
+def register(
+    process_id: str,
+    kind: str,
+    host: str,
+    pid: int,
+    queues: Iterable[str] = (),
+    slots: int = 0,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Insert:
     """A process begins: `kind` is "gateway" or "worker"; `slots` is how many calls it runs at once."""
-    return insert(processes).values(
-        id=process_id,
-        kind=kind,
-        host=host,
-        pid=pid,
-        queues=sorted(queues),
-        slots=slots,
-        lease_until=now() + seconds(LEASE_SECONDS),
+    begun = insert(processes).values(
+        id=process_id, kind=kind, host=host, pid=pid, slots=slots, lease_until=now() + seconds(lease_seconds)
     )
+    named = sorted(queues)
+    return begun.values(queues=named) if named else begun
 
 
-def renew(process_id: str) -> Update:
-    """One row, or the process has been retired and must stop.
+def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpdate[Any]:
+    """One row, or the process has been retired and must stop; `steady_since` has changed where there was a gap.
 
     A lease that ran out may be renewed: while Postgres is away nobody can renew and nobody can take over either, and
     what was taken from a slow process is guarded by its own token or epoch.
@@ -51,9 +59,10 @@ def renew(process_id: str) -> Update:
         update(processes)
         .where(processes.c.id == process_id, processes.c.ended_at.is_(None))
         .values(
-            lease_until=now() + seconds(LEASE_SECONDS),
-            steady_since=case((processes.c.lease_until < now(), now()), else_=processes.c.steady_since),
+            lease_until=now() + seconds(lease_seconds),
+            steady_since=case((~_has_to_spare(), now()), else_=processes.c.steady_since),
         )
+        .returning(processes.c.steady_since)
     )
 
 
@@ -117,13 +126,14 @@ def lives(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
 def is_steady(process_id: str) -> ColumnElement[bool]:
     """True where this process has held its lease for so long that every other has had the time to renew.
 
-    After an outage of Postgres all leases have run out at once, and nobody is lost. A condition of the statement and
-    not of the process: a statement may have been under way while Postgres stood still.
+    After an outage of Postgres all leases have run out at once, and no process is lost; after a shorter one some have.
+    A condition of the statement and not of the process: a statement may have been under way while Postgres stood still.
     """
     return exists(
         select(processes.c.id).where(
             processes.c.id == process_id,
             holds_its_lease(),
+            _has_to_spare(),
             processes.c.steady_since <= now() - seconds(STEADY_SECONDS),
         )
     )
@@ -186,3 +196,7 @@ def announcement(row: Any) -> Announcement:
 def holds_its_lease() -> ColumnElement[bool]:
     """True for a row of a process that lives."""
     return processes.c.ended_at.is_(None) & (processes.c.lease_until > now())
+
+
+def _has_to_spare() -> ColumnElement[bool]:
+    return processes.c.lease_until > now() + seconds(SPARE_SECONDS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ringback.jobs import LIVE, TERMINAL, Delivery, Effect, JobState, may_be_delivered, may_move
-from ringback.settings import STOP_BEFORE_SECONDS
+from ringback.lease import LeaseTimes
 from tests.chaos.evidence import Evidence, JobRow, JobStep, Violation
 
 
@@ -60,7 +60,7 @@ def _effects(job: JobRow, run: Evidence) -> Iterator[Violation]:
     for earlier, later in pairwise(effects):
         # A claim is committed lazily: Postgres may forget it in a crash, and hands the attempt out once more. Whoever
         # had it may come to run it only after the crash: it asks nobody before that.
-        forgotten = any(earlier.at - STOP_BEFORE_SECONDS <= crash <= later.at for crash in run.crashes)
+        forgotten = any(earlier.at - LeaseTimes().stop_after <= crash <= later.at for crash in run.crashes)
         if earlier.attempt == later.attempt and not forgotten:
             yield Violation("I5", f"attempt {later.attempt} of job {job.id} ran twice")
     if job.effect == Effect.AT_MOST_ONCE:

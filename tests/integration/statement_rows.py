@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from ringback.jobs import Effect
+from ringback.lease import LEASE_SECONDS
 from ringback.outcomes import Outcome
-from ringback.settings import LEASE_SECONDS
 from ringback.statements import admission, processes, sessions
 from ringback.statements import jobs as statements
 from ringback.statements.admission import NewJob

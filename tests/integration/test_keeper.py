@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from gateway.dispatch import Dispatch
 from gateway.keeper import Keeper
-from gateway.store import Store, open_engine
+from gateway.lease import Lease
+from gateway.store import Store, lease_connector, open_engine
 from ringback.settings import postgres_url
 from ringback.sweeping import MARKER
 from tests.integration.toolbox.line import PATIENCE, Line
@@ -35,17 +36,19 @@ async def sweeping(line: Line, redis_url: str) -> AsyncIterator[None]:
     """A keeper that sweeps for as long as the context lasts, steady from the first."""
     store = Store(open_engine(postgres_url(line.database), 4))
     dispatch = Dispatch(store, redis_url, "gateway-that-keeps")
+    lease = Lease("gateway-that-keeps", store, lease_connector(postgres_url(line.database)))
     keeper = Keeper("gateway-that-keeps", store, dispatch)
-    await keeper.register()
+    await lease.register()
     line.run(text("UPDATE processes SET steady_since = clock_timestamp() - interval '1 minute'"))
-    tasks = [asyncio.create_task(keeper.sweep()), asyncio.create_task(keeper.renew())]
+    tasks = [asyncio.create_task(keeper.sweep()), asyncio.create_task(lease.watch_loop())]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await keeper.retire()
+        await lease.retire()
+        await dispatch.bell.close()
         dispatch.close()
         await store.close()
 

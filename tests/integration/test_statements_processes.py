@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import literal, select, update
 
+from ringback.lease import LEASE_SECONDS
 from ringback.manners import Manners
-from ringback.settings import LEASE_SECONDS
 from ringback.statements import processes
 from ringback.statements.processes import FORGET_AFTER_SECONDS, TURN_SECONDS, announcement, is_steady, lives
 from ringback.tables import processes as processes_table

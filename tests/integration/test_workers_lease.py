@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from ringback.settings import STOP_BEFORE_SECONDS, postgres_url
+from ringback.lease import LeaseTimes
+from ringback.settings import postgres_url
 from ringback.tables import processes
 from tests.integration.statement_rows import connected
 from tests.integration.toolbox.line import PATIENCE, eventually
@@ -30,7 +31,7 @@ def test_a_table_of_jobs_that_stands_still_costs_no_worker_its_lease(database: s
         table.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
         began = lease_until()
         eventually(
-            lambda: fenced.is_set() or (lease_until() - began).total_seconds() > 2 * STOP_BEFORE_SECONDS,
+            lambda: fenced.is_set() or (lease_until() - began).total_seconds() > 1.5 * LeaseTimes().stop_after,
             "the lease to go on",
         )
     assert not fenced.is_set()

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from ringback.settings import LEASE_SECONDS
-from ringback.statements.processes import STEADY_SECONDS
+from ringback.lease import LEASE_SECONDS
+from ringback.statements.processes import SPARE_SECONDS, STEADY_SECONDS
 
-LEASE, STEADY = int(LEASE_SECONDS * 1000), int(STEADY_SECONDS * 1000)
+LEASE, STEADY, SPARE = int(LEASE_SECONDS * 1000), int(STEADY_SECONDS * 1000), int(SPARE_SECONDS * 1000)
 OWNED = ("open", "draining")
 
 
@@ -89,7 +89,7 @@ class Expected:
         row = self.processes[process]
         if row.ended:
             return 0
-        row.steady_since = self.now if row.lease_until < self.now else row.steady_since
+        row.steady_since = self.now if row.lease_until <= self.now + SPARE else row.steady_since
         row.lease_until = self.now + LEASE
         return 1
 
@@ -105,7 +105,9 @@ class Expected:
         return row is not None and not row.ended and row.lease_until > self.now
 
     def is_steady(self, process: str) -> bool:
-        return self.lives(process) and self.processes[process].steady_since <= self.now - STEADY
+        row = self.processes.get(process)
+        has_to_spare = row is not None and row.lease_until > self.now + SPARE
+        return has_to_spare and self.lives(process) and self.processes[process].steady_since <= self.now - STEADY
 
     def lose_workers(self, sweeper: str) -> set[Any]:
         if not self.is_steady(sweeper):
