@@ -6,6 +6,7 @@ RINGBACK_TEST_LEDGER names the folder. `dies` says where a job takes its process
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from pathlib import Path
@@ -80,6 +81,22 @@ def poison(call: Call) -> None:
     """Kill the worker, each time."""
     note(Path(os.environ[FOLDER]), call.job_id, call.attempt, os.getpid(), "begun")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tool(queue="trade", timeout=120, retries=0, effect="pure")
+def compute(rounds: int) -> int:
+    """Compute, and share the interpreter as Python code does."""
+    total = 0
+    for number in range(rounds):
+        total += number * number
+    return total
+
+
+@tool(queue="trade", timeout=60, retries=0, effect="pure")
+def hold(seconds: float) -> float:
+    """Keep the interpreter to itself, as C code that computes does."""
+    ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
+    return seconds
 
 
 def _work(call: Call, n: int, seconds: float, dies: str, waits: bool) -> dict[str, Any]:
