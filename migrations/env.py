@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import text
 
+from ringback.revising import wait_for_turn
 from ringback.tables import metadata
 
-# Two processes that migrate at once take turns. The connection holds it, as a migration may commit more than once.
+# The connection holds it, as a migration commits after each step.
 ADVISORY_LOCK = 0x72696E67
 
 
@@ -15,7 +15,7 @@ def run() -> None:
     connection = context.config.attributes["connection"]
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+        wait_for_turn(connection.connection.driver_connection, ADVISORY_LOCK)
         context.run_migrations()
 
 

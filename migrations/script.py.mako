@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from ringback.revising import change
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
+    change("table", "ALTER TABLE table …")
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}
+    change("table", "ALTER TABLE table …")

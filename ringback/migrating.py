@@ -59,7 +59,10 @@ def config_for(connection: Connection) -> Config:
 
 def _run(database_url: str, work: Callable[[Config], None]) -> None:
     engine = create_engine(
-        make_url(database_url), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT}
+        make_url(database_url),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",  # each step of a revision says itself what is one transaction
+        connect_args={"connect_timeout": CONNECT_TIMEOUT},
     )
     with engine.connect() as connection:
         work(config_for(connection))

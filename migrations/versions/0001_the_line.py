@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from alembic import op
+from ringback.revising import change, run
 
 revision = "0001"
 down_revision = None
 
-TABLES = """
-CREATE TABLE processes (
+PROCESSES = """
+CREATE TABLE IF NOT EXISTS processes (
     id text NOT NULL,
     tenant text NOT NULL DEFAULT 'default',
     kind text NOT NULL,
@@ -22,8 +22,10 @@ CREATE TABLE processes (
     CONSTRAINT pk_processes PRIMARY KEY (id),
     CONSTRAINT ck_processes_kind CHECK (kind IN ('gateway', 'worker'))
 );
+"""
 
-CREATE TABLE worker_tools (
+WORKER_TOOLS = """
+CREATE TABLE IF NOT EXISTS worker_tools (
     worker_id text NOT NULL,
     name text NOT NULL,
     tenant text NOT NULL DEFAULT 'default',
@@ -38,8 +40,10 @@ CREATE TABLE worker_tools (
     CONSTRAINT pk_worker_tools PRIMARY KEY (worker_id, name),
     CONSTRAINT fk_worker_tools_worker_id FOREIGN KEY (worker_id) REFERENCES processes (id) ON DELETE CASCADE
 );
+"""
 
-CREATE TABLE sessions (
+SESSIONS = """
+CREATE TABLE IF NOT EXISTS sessions (
     id uuid NOT NULL,
     tenant text NOT NULL DEFAULT 'default',
     user_id text NOT NULL,
@@ -56,10 +60,12 @@ CREATE TABLE sessions (
     CONSTRAINT ck_sessions_state CHECK (state IN ('open', 'draining', 'detached', 'ended')),
     CONSTRAINT ck_sessions_ended CHECK ((state = 'ended') = (ended_at IS NOT NULL))
 );
-CREATE INDEX ix_sessions_gateway_id ON sessions (gateway_id) WHERE state IN ('open', 'draining');
-CREATE INDEX ix_sessions_tenant_created_at_id ON sessions (tenant, created_at, id);
+CREATE INDEX IF NOT EXISTS ix_sessions_gateway_id ON sessions (gateway_id) WHERE state IN ('open', 'draining');
+CREATE INDEX IF NOT EXISTS ix_sessions_tenant_created_at_id ON sessions (tenant, created_at, id);
+"""
 
-CREATE TABLE jobs (
+JOBS = """
+CREATE TABLE IF NOT EXISTS jobs (
     id uuid NOT NULL,
     tenant text NOT NULL DEFAULT 'default',
     session_id uuid NOT NULL,
@@ -104,12 +110,14 @@ CREATE TABLE jobs (
         CHECK ((delivery IN ('sent', 'acked', 'replayed')) = (delivered_epoch IS NOT NULL)),
     CONSTRAINT ck_jobs_attempts CHECK (attempt <= max_attempts + rescues)
 );
-CREATE INDEX ix_jobs_to_publish ON jobs (publish_after) WHERE state = 'pending';
-CREATE INDEX ix_jobs_running ON jobs (worker_id) WHERE state = 'running';
-CREATE INDEX ix_jobs_to_deliver ON jobs (session_id) WHERE delivery = 'ready';
-CREATE INDEX ix_jobs_tenant_created_at_id ON jobs (tenant, created_at, id);
+CREATE INDEX IF NOT EXISTS ix_jobs_to_publish ON jobs (publish_after) WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS ix_jobs_running ON jobs (worker_id) WHERE state = 'running';
+CREATE INDEX IF NOT EXISTS ix_jobs_to_deliver ON jobs (session_id) WHERE delivery = 'ready';
+CREATE INDEX IF NOT EXISTS ix_jobs_tenant_created_at_id ON jobs (tenant, created_at, id);
+"""
 
-CREATE TABLE job_events (
+JOB_EVENTS = """
+CREATE TABLE IF NOT EXISTS job_events (
     id bigint GENERATED ALWAYS AS IDENTITY,
     tenant text NOT NULL DEFAULT 'default',
     job_id uuid NOT NULL,
@@ -123,12 +131,12 @@ CREATE TABLE job_events (
     CONSTRAINT pk_job_events PRIMARY KEY (id),
     CONSTRAINT fk_job_events_job_id FOREIGN KEY (job_id) REFERENCES jobs (id) ON DELETE CASCADE
 );
-CREATE INDEX ix_job_events_job_id ON job_events (job_id);
+CREATE INDEX IF NOT EXISTS ix_job_events_job_id ON job_events (job_id);
 """
 
 # The moves of ringback/jobs.py as they stood at this revision; a test holds both against each other.
 GUARD = """
-CREATE FUNCTION jobs_refuse_illegal_moves() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION jobs_refuse_illegal_moves() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.state <> OLD.state AND NOT (
         (OLD.state = 'pending' AND NEW.state IN ('running', 'timed_out', 'cancelled'))
@@ -152,30 +160,35 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER jobs_refuse_illegal_moves BEFORE UPDATE ON jobs
+CREATE OR REPLACE TRIGGER jobs_refuse_illegal_moves BEFORE UPDATE ON jobs
     FOR EACH ROW EXECUTE FUNCTION jobs_refuse_illegal_moves();
 """
 
 CHRONICLE = """
-CREATE FUNCTION jobs_write_event() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION jobs_write_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO job_events (tenant, job_id, state, delivery, attempt, worker_id, epoch, error)
     VALUES (NEW.tenant, NEW.id, NEW.state, NEW.delivery, NEW.attempt, NEW.worker_id, NEW.delivered_epoch, NEW.error);
     RETURN NULL;
 END $$;
-CREATE TRIGGER jobs_write_first_event AFTER INSERT ON jobs
+CREATE OR REPLACE TRIGGER jobs_write_first_event AFTER INSERT ON jobs
     FOR EACH ROW EXECUTE FUNCTION jobs_write_event();
-CREATE TRIGGER jobs_write_event AFTER UPDATE ON jobs
+CREATE OR REPLACE TRIGGER jobs_write_event AFTER UPDATE ON jobs
     FOR EACH ROW WHEN ((OLD.state, OLD.delivery) IS DISTINCT FROM (NEW.state, NEW.delivery))
     EXECUTE FUNCTION jobs_write_event();
 """
 
 
 def upgrade() -> None:
-    for statements in (TABLES, GUARD, CHRONICLE):
-        op.execute(statements)
+    change("processes", PROCESSES)
+    change("worker_tools", WORKER_TOOLS)
+    change("sessions", SESSIONS)
+    change("jobs", JOBS, GUARD)
+    change("job_events", JOB_EVENTS)
+    change("jobs", CHRONICLE)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE job_events, jobs, sessions, worker_tools, processes")
-    op.execute("DROP FUNCTION jobs_write_event, jobs_refuse_illegal_moves")
+    for table in ("job_events", "jobs", "sessions", "worker_tools", "processes"):
+        change(table, f"DROP TABLE IF EXISTS {table}")
+    run("DROP FUNCTION IF EXISTS jobs_write_event, jobs_refuse_illegal_moves")

@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
-from alembic import op
+from ringback.revising import add_check, build_index, change, drop_index, forbid_null, run, write_rows
 
 revision = "0003"
 down_revision = "0002"
 
-# By itself: a lease that cannot be renewed for as long as a large table takes would end every process there is.
 LEASES = "ALTER TABLE processes ADD COLUMN IF NOT EXISTS slots integer NOT NULL DEFAULT 0"
 
 # `say_after` stays: gateways and workers of the older version, which this one replaces one by one, name it.
-TABLES = """
+WORKER_TOOLS = """
 ALTER TABLE worker_tools
-    ADD COLUMN manners jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN limits jsonb NOT NULL DEFAULT '{}';
-UPDATE worker_tools SET manners = jsonb_build_object('say_after', say_after) WHERE say_after IS NOT NULL;
+    ADD COLUMN IF NOT EXISTS manners jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS limits jsonb NOT NULL DEFAULT '{}';
+"""
+SAY_AFTER = """
+UPDATE worker_tools SET manners = jsonb_build_object('say_after', say_after)
+WHERE say_after IS NOT NULL AND manners ->> 'say_after' IS NULL
+"""
 
+SESSIONS = """
 ALTER TABLE sessions
-    ADD COLUMN claims jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN has_webhook boolean NOT NULL DEFAULT false;
+    ADD COLUMN IF NOT EXISTS claims jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS has_webhook boolean NOT NULL DEFAULT false;
+"""
 
+JOBS = """
 ALTER TABLE jobs
-    ADD COLUMN manners jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN cancel_reason text,
-    ADD COLUMN joined_to uuid,
-    ADD COLUMN approval text,
-    ADD COLUMN notify_after timestamptz,
-    ADD COLUMN notify_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN notified_at timestamptz,
-    ADD COLUMN put_off boolean NOT NULL DEFAULT false,
-    ALTER COLUMN publish_after DROP NOT NULL,
-    ADD CONSTRAINT ck_jobs_approval CHECK (approval IN ('requested', 'granted', 'denied')),
-    ADD CONSTRAINT ck_jobs_not_before_approval CHECK (approval IS DISTINCT FROM 'requested' OR state <> 'running'),
-    ADD CONSTRAINT ck_jobs_joined_never_runs CHECK (joined_to IS NULL OR state <> 'running');
-CREATE INDEX ix_jobs_running_of_tool ON jobs (tool) WHERE state = 'running';
-CREATE INDEX ix_jobs_waiting_in_queue ON jobs (queue) WHERE state = 'pending';
-CREATE INDEX ix_jobs_joined ON jobs (joined_to) WHERE joined_to IS NOT NULL;
-CREATE INDEX ix_jobs_put_off ON jobs (tool, created_at, id) WHERE state = 'pending' AND put_off;
-CREATE INDEX ix_jobs_to_notify ON jobs (notify_after) WHERE notify_after IS NOT NULL;
-CREATE INDEX ix_jobs_ran_in_queue ON jobs (queue, finished_at)
-    WHERE state IN ('succeeded', 'failed') AND started_at IS NOT NULL;
-ALTER TABLE job_events ADD COLUMN approval text;
+    ADD COLUMN IF NOT EXISTS manners jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS cancel_reason text,
+    ADD COLUMN IF NOT EXISTS joined_to uuid,
+    ADD COLUMN IF NOT EXISTS approval text,
+    ADD COLUMN IF NOT EXISTS notify_after timestamptz,
+    ADD COLUMN IF NOT EXISTS notify_count integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS notified_at timestamptz,
+    ADD COLUMN IF NOT EXISTS put_off boolean NOT NULL DEFAULT false,
+    ALTER COLUMN publish_after DROP NOT NULL;
+"""
+CHECKS = {
+    "ck_jobs_approval": "approval IN ('requested', 'granted', 'denied')",
+    "ck_jobs_not_before_approval": "approval IS DISTINCT FROM 'requested' OR state <> 'running'",
+    "ck_jobs_joined_never_runs": "joined_to IS NULL OR state <> 'running'",
+}
+INDEXES = {
+    "ix_jobs_running_of_tool": "jobs (tool) WHERE state = 'running'",
+    "ix_jobs_waiting_in_queue": "jobs (queue) WHERE state = 'pending'",
+    "ix_jobs_joined": "jobs (joined_to) WHERE joined_to IS NOT NULL",
+    "ix_jobs_put_off": "jobs (tool, created_at, id) WHERE state = 'pending' AND put_off",
+    "ix_jobs_to_notify": "jobs (notify_after) WHERE notify_after IS NOT NULL",
+    "ix_jobs_ran_in_queue": "jobs (queue, finished_at) "
+    "WHERE state IN ('succeeded', 'failed') AND started_at IS NOT NULL",
+}
 
-CREATE TABLE tool_gates (
+TOOL_GATES = """
+CREATE TABLE IF NOT EXISTS tool_gates (
     tenant text NOT NULL DEFAULT 'default',
     tool text NOT NULL,
     tokens double precision NOT NULL DEFAULT 0,
@@ -100,9 +111,9 @@ END $$;
 """
 
 # The lock on the call that is joined keeps the two orders apart: it ends after this is there, or before, and is copied.
-# Who joins one that has joined joins the first: whoever cancels the one between them ends nobody else.
+# Who joins one that has joined joins the first: a cancellation of the one between them ends no other.
 JOINING = """
-CREATE FUNCTION jobs_join() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION jobs_join() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     first jobs%ROWTYPE;
 BEGIN
@@ -123,25 +134,25 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER jobs_join BEFORE INSERT ON jobs
+CREATE OR REPLACE TRIGGER jobs_join BEFORE INSERT ON jobs
     FOR EACH ROW WHEN (NEW.joined_to IS NOT NULL) EXECUTE FUNCTION jobs_join();
 
-CREATE FUNCTION jobs_end_joined() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION jobs_end_joined() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE jobs SET state = NEW.state, result = NEW.result, error = NEW.error, cancel_reason = NEW.cancel_reason,
                     finished_at = NEW.finished_at, delivery = NEW.delivery
     WHERE joined_to = NEW.id AND state = 'pending';
     RETURN NULL;
 END $$;
-CREATE TRIGGER jobs_end_joined AFTER UPDATE ON jobs
+CREATE OR REPLACE TRIGGER jobs_end_joined AFTER UPDATE ON jobs
     FOR EACH ROW WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL) EXECUTE FUNCTION jobs_end_joined();
 
-CREATE FUNCTION jobs_move_joined_deadline() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION jobs_move_joined_deadline() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE jobs SET deadline_at = NEW.deadline_at + interval '5 seconds' WHERE joined_to = NEW.id AND state = 'pending';
     RETURN NULL;
 END $$;
-CREATE TRIGGER jobs_move_joined_deadline AFTER UPDATE OF deadline_at ON jobs
+CREATE OR REPLACE TRIGGER jobs_move_joined_deadline AFTER UPDATE OF deadline_at ON jobs
     FOR EACH ROW WHEN (OLD.deadline_at <> NEW.deadline_at) EXECUTE FUNCTION jobs_move_joined_deadline();
 """
 
@@ -154,8 +165,7 @@ BEGIN
             NEW.approval);
     RETURN NULL;
 END $$;
-DROP TRIGGER jobs_write_event ON jobs;
-CREATE TRIGGER jobs_write_event AFTER UPDATE ON jobs
+CREATE OR REPLACE TRIGGER jobs_write_event AFTER UPDATE ON jobs
     FOR EACH ROW WHEN ((OLD.state, OLD.delivery, OLD.delivered_epoch, OLD.approval)
                        IS DISTINCT FROM (NEW.state, NEW.delivery, NEW.delivered_epoch, NEW.approval))
     EXECUTE FUNCTION jobs_write_event();
@@ -168,60 +178,77 @@ BEGIN
     VALUES (NEW.tenant, NEW.id, NEW.state, NEW.delivery, NEW.attempt, NEW.worker_id, NEW.delivered_epoch, NEW.error);
     RETURN NULL;
 END $$;
-DROP TRIGGER jobs_write_event ON jobs;
-CREATE TRIGGER jobs_write_event AFTER UPDATE ON jobs
+CREATE OR REPLACE TRIGGER jobs_write_event AFTER UPDATE ON jobs
     FOR EACH ROW WHEN ((OLD.state, OLD.delivery, OLD.delivered_epoch)
                        IS DISTINCT FROM (NEW.state, NEW.delivery, NEW.delivered_epoch))
     EXECUTE FUNCTION jobs_write_event();
 """
 
 NOTIFYING = """
-CREATE FUNCTION jobs_notify_webhook() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION jobs_notify_webhook() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM sessions WHERE id = NEW.session_id AND has_webhook) THEN
         NEW.notify_after := clock_timestamp();
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER jobs_notify_webhook BEFORE UPDATE ON jobs
+CREATE OR REPLACE TRIGGER jobs_notify_webhook BEFORE UPDATE ON jobs
     FOR EACH ROW WHEN (NEW.delivery = 'history_only' AND OLD.delivery <> 'history_only')
     EXECUTE FUNCTION jobs_notify_webhook();
 """
 
 
+TRIGGERS = ("jobs_notify_webhook", "jobs_move_joined_deadline", "jobs_end_joined", "jobs_join")
+
 # The older code would run what waits for a yes, and what is answered by another call.
 LET_GO = """
 UPDATE jobs SET state = 'cancelled', error = '{"code": "cancelled"}', finished_at = clock_timestamp(),
                 delivery = 'ready'
-WHERE state = 'pending' AND (joined_to IS NOT NULL OR approval = 'requested');
-UPDATE jobs SET publish_after = deadline_at WHERE publish_after IS NULL;
+WHERE state = 'pending' AND (joined_to IS NOT NULL OR approval = 'requested')
+"""
+PUBLISHABLE = """
+UPDATE jobs SET publish_after = deadline_at
+WHERE id IN (SELECT id FROM jobs WHERE publish_after IS NULL LIMIT 1000)
+"""
+OLD_SAY_AFTER = """
+UPDATE worker_tools SET say_after = (manners ->> 'say_after')::double precision
+WHERE say_after IS DISTINCT FROM (manners ->> 'say_after')::double precision
 """
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute(LEASES)
-    for statements in (TABLES, GUARD.format(unchanged=UNCHANGED), JOINING, CHRONICLE, NOTIFYING):
-        op.execute(statements)
+    change("processes", LEASES)
+    change("worker_tools", WORKER_TOOLS)
+    write_rows(SAY_AFTER)
+    change("sessions", SESSIONS)
+    change("jobs", JOBS)
+    for name, condition in CHECKS.items():
+        add_check("jobs", name, condition)
+    for name, on in INDEXES.items():
+        build_index(name, on)
+    change("job_events", "ALTER TABLE job_events ADD COLUMN IF NOT EXISTS approval text")
+    change("tool_gates", TOOL_GATES)
+    change("jobs", GUARD.format(unchanged=UNCHANGED), JOINING, CHRONICLE, NOTIFYING)
 
 
 def downgrade() -> None:
-    op.execute(LET_GO)
-    op.execute("DROP TRIGGER jobs_notify_webhook ON jobs; DROP FUNCTION jobs_notify_webhook")
-    op.execute(OLD_CHRONICLE)
-    op.execute("DROP TRIGGER jobs_move_joined_deadline ON jobs")
-    op.execute("DROP TRIGGER jobs_end_joined ON jobs; DROP TRIGGER jobs_join ON jobs")
-    op.execute("DROP FUNCTION jobs_move_joined_deadline, jobs_end_joined, jobs_join")
-    op.execute(OLD_GUARD.format(unchanged=UNCHANGED))
-    op.execute("DROP TABLE tool_gates")
-    op.execute(
-        "ALTER TABLE jobs DROP COLUMN manners, DROP COLUMN cancel_reason, DROP COLUMN joined_to, DROP COLUMN approval, "
-        "DROP COLUMN notify_after, DROP COLUMN notify_count, DROP COLUMN notified_at, DROP COLUMN put_off, "
-        "ALTER COLUMN publish_after SET NOT NULL"
+    write_rows(OLD_SAY_AFTER, needs=("worker_tools", "manners"))
+    write_rows(LET_GO, needs=("jobs", "joined_to"))
+    write_rows(PUBLISHABLE)
+    forbid_null("jobs", "publish_after")
+    change(
+        "jobs",
+        OLD_CHRONICLE,
+        OLD_GUARD.format(unchanged=UNCHANGED),
+        *(f"DROP TRIGGER IF EXISTS {name} ON jobs" for name in TRIGGERS),
+        "ALTER TABLE jobs DROP COLUMN IF EXISTS manners, DROP COLUMN IF EXISTS cancel_reason, "
+        "DROP COLUMN IF EXISTS joined_to, DROP COLUMN IF EXISTS approval, DROP COLUMN IF EXISTS notify_after, "
+        "DROP COLUMN IF EXISTS notify_count, DROP COLUMN IF EXISTS notified_at, DROP COLUMN IF EXISTS put_off",
     )
-    op.execute("DROP INDEX ix_jobs_ran_in_queue, ix_jobs_running_of_tool, ix_jobs_waiting_in_queue")
-    op.execute("ALTER TABLE job_events DROP COLUMN approval")
-    op.execute("ALTER TABLE sessions DROP COLUMN claims, DROP COLUMN has_webhook")
-    op.execute("UPDATE worker_tools SET say_after = (manners ->> 'say_after')::double precision")
-    op.execute("ALTER TABLE worker_tools DROP COLUMN manners, DROP COLUMN limits")
-    op.execute("ALTER TABLE processes DROP COLUMN slots")
+    run(f"DROP FUNCTION IF EXISTS {', '.join(TRIGGERS)}")
+    change("tool_gates", "DROP TABLE IF EXISTS tool_gates")
+    drop_index("ix_jobs_ran_in_queue", "ix_jobs_running_of_tool", "ix_jobs_waiting_in_queue")
+    change("job_events", "ALTER TABLE job_events DROP COLUMN IF EXISTS approval")
+    change("sessions", "ALTER TABLE sessions DROP COLUMN IF EXISTS claims, DROP COLUMN IF EXISTS has_webhook")
+    change("worker_tools", "ALTER TABLE worker_tools DROP COLUMN IF EXISTS manners, DROP COLUMN IF EXISTS limits")
+    change("processes", "ALTER TABLE processes DROP COLUMN IF EXISTS slots")

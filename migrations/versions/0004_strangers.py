@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from alembic import op
+from ringback.revising import build_index, change, drop_index, run
 
 revision = "0004"
 down_revision = "0003"
 
-TABLES = """
-CREATE TABLE tenants (
+TENANTS = """
+CREATE TABLE IF NOT EXISTS tenants (
     tenant text NOT NULL DEFAULT 'default',
     allowances jsonb NOT NULL DEFAULT '{}',
     retention_days integer,
@@ -16,8 +16,10 @@ CREATE TABLE tenants (
     CONSTRAINT pk_tenants PRIMARY KEY (tenant),
     CONSTRAINT ck_tenants_retention CHECK (retention_days >= 0)
 );
+"""
 
-CREATE TABLE api_keys (
+API_KEYS = """
+CREATE TABLE IF NOT EXISTS api_keys (
     id uuid NOT NULL,
     tenant text NOT NULL DEFAULT 'default',
     user_id text NOT NULL,
@@ -29,9 +31,11 @@ CREATE TABLE api_keys (
     CONSTRAINT pk_api_keys PRIMARY KEY (id),
     CONSTRAINT uq_api_keys_hash UNIQUE (hash)
 );
-CREATE INDEX ix_api_keys_tenant_created_at_id ON api_keys (tenant, created_at, id);
+CREATE INDEX IF NOT EXISTS ix_api_keys_tenant_created_at_id ON api_keys (tenant, created_at, id);
+"""
 
-CREATE TABLE client_secrets (
+CLIENT_SECRETS = """
+CREATE TABLE IF NOT EXISTS client_secrets (
     id uuid NOT NULL,
     tenant text NOT NULL DEFAULT 'default',
     key_id uuid,
@@ -49,17 +53,21 @@ CREATE TABLE client_secrets (
     CONSTRAINT fk_client_secrets_key_id FOREIGN KEY (key_id) REFERENCES api_keys (id) ON DELETE CASCADE,
     CONSTRAINT ck_client_secrets_uses CHECK (uses_left >= 0)
 );
-CREATE INDEX ix_client_secrets_over ON client_secrets (expires_at);
-CREATE INDEX ix_client_secrets_tenant_user_id ON client_secrets (tenant, user_id);
+CREATE INDEX IF NOT EXISTS ix_client_secrets_over ON client_secrets (expires_at);
+CREATE INDEX IF NOT EXISTS ix_client_secrets_tenant_user_id ON client_secrets (tenant, user_id);
+"""
 
-CREATE TABLE signed_out (
+SIGNED_OUT = """
+CREATE TABLE IF NOT EXISTS signed_out (
     tenant text NOT NULL DEFAULT 'default',
     user_id text NOT NULL,
     before timestamptz NOT NULL,
     CONSTRAINT pk_signed_out PRIMARY KEY (tenant, user_id)
 );
+"""
 
-CREATE TABLE usage_days (
+USAGE_DAYS = """
+CREATE TABLE IF NOT EXISTS usage_days (
     tenant text NOT NULL DEFAULT 'default',
     user_id text NOT NULL,
     day date NOT NULL,
@@ -71,22 +79,26 @@ CREATE TABLE usage_days (
     micros bigint NOT NULL DEFAULT 0,
     CONSTRAINT pk_usage_days PRIMARY KEY (tenant, user_id, day, agent, model)
 );
-CREATE INDEX ix_usage_days_tenant_day ON usage_days (tenant, day);
+CREATE INDEX IF NOT EXISTS ix_usage_days_tenant_day ON usage_days (tenant, day);
+"""
 
+SESSIONS = """
 ALTER TABLE sessions
-    ADD COLUMN credential text NOT NULL DEFAULT '',
-    ADD COLUMN policy text NOT NULL DEFAULT 'browser',
-    ADD COLUMN end_wanted text,
-    ADD COLUMN tokens bigint NOT NULL DEFAULT 0,
-    ADD COLUMN micros bigint NOT NULL DEFAULT 0;
-CREATE INDEX ix_sessions_live_of_user ON sessions (tenant, user_id) WHERE state <> 'ended';
-CREATE INDEX ix_sessions_live_by_credential ON sessions (credential) WHERE state <> 'ended';
+    ADD COLUMN IF NOT EXISTS credential text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS policy text NOT NULL DEFAULT 'browser',
+    ADD COLUMN IF NOT EXISTS end_wanted text,
+    ADD COLUMN IF NOT EXISTS tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS micros bigint NOT NULL DEFAULT 0;
+"""
 
+JOBS = """
 ALTER TABLE jobs
-    ADD COLUMN sealed_arguments bytea,
-    ADD COLUMN sealed_result bytea;
+    ADD COLUMN IF NOT EXISTS sealed_arguments bytea,
+    ADD COLUMN IF NOT EXISTS sealed_result bytea;
+"""
 
-CREATE TABLE responses (
+RESPONSES = """
+CREATE TABLE IF NOT EXISTS responses (
     session_id uuid NOT NULL,
     response_id text NOT NULL,
     tenant text NOT NULL DEFAULT 'default',
@@ -106,7 +118,7 @@ CREATE TABLE responses (
 """
 
 SUMS = """
-CREATE FUNCTION responses_sum_up() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION responses_sum_up() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE sessions SET tokens = tokens + NEW.input_tokens + NEW.output_tokens,
                         micros = micros + coalesce(NEW.micros, 0)
@@ -121,21 +133,31 @@ BEGIN
         micros = usage_days.micros + EXCLUDED.micros;
     RETURN NULL;
 END $$;
-CREATE TRIGGER responses_sum_up AFTER INSERT ON responses FOR EACH ROW EXECUTE FUNCTION responses_sum_up();
+CREATE OR REPLACE TRIGGER responses_sum_up AFTER INSERT ON responses FOR EACH ROW EXECUTE FUNCTION responses_sum_up();
 """
 
 
 def upgrade() -> None:
-    op.execute(TABLES)
-    op.execute(SUMS)
+    change("tenants", TENANTS)
+    change("api_keys", API_KEYS)
+    change("client_secrets", CLIENT_SECRETS)
+    change("signed_out", SIGNED_OUT)
+    change("usage_days", USAGE_DAYS)
+    change("sessions", SESSIONS)
+    build_index("ix_sessions_live_of_user", "sessions (tenant, user_id) WHERE state <> 'ended'")
+    build_index("ix_sessions_live_by_credential", "sessions (credential) WHERE state <> 'ended'")
+    change("jobs", JOBS)
+    change("responses", RESPONSES, SUMS)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE responses, usage_days, signed_out, client_secrets, api_keys, tenants")
-    op.execute("DROP FUNCTION responses_sum_up")
-    op.execute("DROP INDEX ix_sessions_live_of_user, ix_sessions_live_by_credential")
-    op.execute(
-        "ALTER TABLE sessions DROP COLUMN credential, DROP COLUMN policy, DROP COLUMN end_wanted, "
-        "DROP COLUMN tokens, DROP COLUMN micros"
+    for table in ("responses", "usage_days", "signed_out", "client_secrets", "api_keys", "tenants"):
+        change(table, f"DROP TABLE IF EXISTS {table}")
+    run("DROP FUNCTION IF EXISTS responses_sum_up")
+    drop_index("ix_sessions_live_of_user", "ix_sessions_live_by_credential")
+    change(
+        "sessions",
+        "ALTER TABLE sessions DROP COLUMN IF EXISTS credential, DROP COLUMN IF EXISTS policy, "
+        "DROP COLUMN IF EXISTS end_wanted, DROP COLUMN IF EXISTS tokens, DROP COLUMN IF EXISTS micros",
     )
-    op.execute("ALTER TABLE jobs DROP COLUMN sealed_arguments, DROP COLUMN sealed_result")
+    change("jobs", "ALTER TABLE jobs DROP COLUMN IF EXISTS sealed_arguments, DROP COLUMN IF EXISTS sealed_result")

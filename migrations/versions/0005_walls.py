@@ -5,23 +5,22 @@ And what is sealed beside a row goes with the conversation that may ask for it.
 
 from __future__ import annotations
 
-from alembic import op
-from sqlalchemy.exc import DBAPIError
+from psycopg.errors import InsufficientPrivilege
 
 from ringback.errors import ConfigurationError
+from ringback.revising import build_index, change, current_user, drop_index, run
 
 revision = "0005"
 down_revision = "0004"
 
 ROLE = "ringback_tenant"
-INSUFFICIENT_PRIVILEGE = "42501"
 
 EVERY_TABLE = (
     *("processes", "worker_tools", "tool_gates", "sessions", "items", "jobs", "job_events", "responses"),
     *("tenants", "api_keys", "client_secrets", "signed_out", "usage_days"),
 )
 
-# What the API reads of each. Tokens, hashes and what is sealed are nobody's to read, and processes are the operator's.
+# What the API reads of each. Tokens, hashes and what is sealed are for no reader, and processes are the operator's.
 READABLE = {
     "sessions": "id, tenant, user_id, policy, end_wanted, tokens, micros, has_webhook, agent, model, state, epoch, "
     "gateway_id, upstream_id, created_at, ended_at, end_reason, resume_until",
@@ -51,7 +50,7 @@ BEGIN
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
         END;
     END IF;
-    -- From 16 on a member need not be one that may take the role on: not even whoever has made it.
+    -- From 16 on a member need not be one that may take the role on: not even the one that has made it.
     may := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
     IF NOT pg_has_role(current_user, 'ringback_tenant', may) THEN
         EXECUTE format('GRANT ringback_tenant TO %I', current_user);
@@ -68,32 +67,33 @@ NO_RIGHT = (
 )
 
 # What is over is looked for by tenant, and a user's by name.
-INDEXES = """
-CREATE INDEX ix_sessions_over ON sessions (tenant, ended_at) WHERE state = 'ended';
-CREATE INDEX ix_sessions_erased ON sessions (tenant, user_id) WHERE end_wanted = 'erased';
-CREATE INDEX ix_sessions_tenant_user_id ON sessions (tenant, user_id);
-CREATE INDEX ix_jobs_sealed ON jobs (created_at) WHERE sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL;
-"""
+INDEXES = {
+    "ix_sessions_over": "sessions (tenant, ended_at) WHERE state = 'ended'",
+    "ix_sessions_erased": "sessions (tenant, user_id) WHERE end_wanted = 'erased'",
+    "ix_sessions_tenant_user_id": "sessions (tenant, user_id)",
+    "ix_jobs_sealed": "jobs (created_at) WHERE sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL",
+}
 
 # An answer that no conversation can hear any more is for the history, which shows what may be shown.
-SEALS = """
-CREATE FUNCTION jobs_drop_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+JOBS_SEALS = """
+CREATE OR REPLACE FUNCTION jobs_drop_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.sealed_arguments := NULL;
     NEW.sealed_result := NULL;
     RETURN NEW;
 END $$;
-CREATE TRIGGER jobs_drop_sealed BEFORE UPDATE ON jobs
+CREATE OR REPLACE TRIGGER jobs_drop_sealed BEFORE UPDATE ON jobs
     FOR EACH ROW WHEN (NEW.delivery = 'history_only') EXECUTE FUNCTION jobs_drop_sealed();
-
-CREATE FUNCTION sessions_drop_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+"""
+SESSIONS_SEALS = """
+CREATE OR REPLACE FUNCTION sessions_drop_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE jobs SET sealed_arguments = NULL, sealed_result = NULL
     WHERE session_id = NEW.id AND (sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL)
       AND delivery IN ('sent', 'acked', 'replayed');
     RETURN NULL;
 END $$;
-CREATE TRIGGER sessions_drop_sealed AFTER UPDATE OF state ON sessions
+CREATE OR REPLACE TRIGGER sessions_drop_sealed AFTER UPDATE OF state ON sessions
     FOR EACH ROW WHEN (NEW.state = 'ended' AND OLD.state <> 'ended') EXECUTE FUNCTION sessions_drop_sealed();
 """
 
@@ -135,31 +135,41 @@ SEALED = {
 
 
 def upgrade() -> None:
-    user = op.get_bind().exec_driver_sql("SELECT current_user").scalar_one()
     try:
-        op.execute(ROLES)
-    except DBAPIError as problem:
-        if getattr(problem.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
-            raise
-        raise ConfigurationError(NO_RIGHT.format(user=user)) from None
+        run(ROLES)
+    except InsufficientPrivilege:
+        raise ConfigurationError(NO_RIGHT.format(user=current_user())) from None
     for table in EVERY_TABLE:
-        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        op.execute(
-            f"CREATE POLICY one_tenant ON {table} TO {ROLE} USING (tenant = current_setting('ringback.tenant', true))"
-        )
-    for statements in (INDEXES, SEALS, JOINING.format(**SEALED)):
-        op.execute(statements)
-    for table, columns in READABLE.items():
-        op.execute(f"GRANT SELECT {f'({columns}) ' if columns else ''}ON {table} TO {ROLE}")
+        change(table, *_wall(table))
+    for name, on in INDEXES.items():
+        build_index(name, on)
+    change("jobs", JOBS_SEALS, JOINING.format(**SEALED))
+    change("sessions", SESSIONS_SEALS)
 
 
 def downgrade() -> None:
     """The role stays: other databases of the server may use it."""
-    op.execute(JOINING.format(copied="", passed_on=""))
-    op.execute("DROP TRIGGER jobs_drop_sealed ON jobs; DROP TRIGGER sessions_drop_sealed ON sessions")
-    op.execute("DROP FUNCTION jobs_drop_sealed, sessions_drop_sealed")
-    op.execute("DROP INDEX ix_sessions_over, ix_sessions_erased, ix_sessions_tenant_user_id, ix_jobs_sealed")
+    change("jobs", JOINING.format(copied="", passed_on=""), "DROP TRIGGER IF EXISTS jobs_drop_sealed ON jobs")
+    change("sessions", "DROP TRIGGER IF EXISTS sessions_drop_sealed ON sessions")
+    run("DROP FUNCTION IF EXISTS jobs_drop_sealed, sessions_drop_sealed")
+    drop_index(*INDEXES)
     for table in EVERY_TABLE:
-        op.execute(f"REVOKE ALL ON {table} FROM {ROLE}")
-        op.execute(f"DROP POLICY one_tenant ON {table}")
-        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+        change(
+            table,
+            f"REVOKE ALL ON {table} FROM {ROLE}",
+            f"DROP POLICY IF EXISTS one_tenant ON {table}",
+            f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+        )
+
+
+def _wall(table: str) -> list[str]:
+    mine = "tenant = current_setting('ringback.tenant', true)"
+    steps = [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"DROP POLICY IF EXISTS one_tenant ON {table}",
+        f"CREATE POLICY one_tenant ON {table} TO {ROLE} USING ({mine})",
+    ]
+    if table in READABLE:
+        columns = READABLE[table]
+        steps.append(f"GRANT SELECT {f'({columns}) ' if columns else ''}ON {table} TO {ROLE}")
+    return steps

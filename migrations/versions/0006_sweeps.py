@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from alembic import op
+from ringback.revising import build_index, change, drop_index
 
 revision = "0006"
 down_revision = "0005"
 
-LEASES = "ALTER TABLE processes ADD COLUMN IF NOT EXISTS swept_at timestamptz"
-INDEXES = """
-CREATE INDEX ix_jobs_overdue ON jobs (deadline_at) WHERE state IN ('pending', 'running');
-CREATE INDEX ix_jobs_oldest_in_queue ON jobs (queue, created_at) WHERE state = 'pending';
-DROP INDEX ix_jobs_waiting_in_queue;
-"""
-OLD_INDEXES = """
-CREATE INDEX ix_jobs_waiting_in_queue ON jobs (queue) WHERE state = 'pending';
-DROP INDEX ix_jobs_overdue, ix_jobs_oldest_in_queue;
-"""
+INDEXES = {
+    "ix_jobs_overdue": "jobs (deadline_at) WHERE state IN ('pending', 'running')",
+    "ix_jobs_oldest_in_queue": "jobs (queue, created_at) WHERE state = 'pending'",
+}
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute(LEASES)
-    op.execute(INDEXES)
+    change("processes", "ALTER TABLE processes ADD COLUMN IF NOT EXISTS swept_at timestamptz")
+    for name, on in INDEXES.items():
+        build_index(name, on)
+    drop_index("ix_jobs_waiting_in_queue")
 
 
 def downgrade() -> None:
-    op.execute(OLD_INDEXES)
-    op.execute("ALTER TABLE processes DROP COLUMN swept_at")
+    build_index("ix_jobs_waiting_in_queue", "jobs (queue) WHERE state = 'pending'")
+    drop_index(*INDEXES)
+    change("processes", "ALTER TABLE processes DROP COLUMN IF EXISTS swept_at")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -19,8 +18,6 @@ INSERT INTO jobs (id, session_id, call_id, epoch, tool, queue, arguments, effect
                   clock_timestamp(), clock_timestamp() + interval '1 minute')
 """
 
-
-MIGRATION_WAITS = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass"
 
 OLD_WORKER = """
 INSERT INTO processes (id, kind, host, pid, lease_until) VALUES ('w', 'worker', 'here', 1, clock_timestamp());
@@ -48,24 +45,6 @@ def test_what_a_worker_announced_and_what_waited_before_is_kept(database: str) -
     with connected(database) as connection:
         kept = connection.execute(text("SELECT say_after FROM worker_tools ORDER BY name DESC")).scalars().all()
         assert kept == [3.5, None]
-
-
-def test_leases_are_renewed_while_a_large_table_is_changed(database: str) -> None:
-    migrating.downgrade(database, "0002")
-    with connected(database) as table, connected(database) as connection, ThreadPoolExecutor(1) as threads:
-        connection.execute(text(OLD_WORKER))
-        connection.commit()
-        table.execute(text("SELECT count(*) FROM jobs"))  # holds the migration up, as a million rows would
-        try:
-            migration = threads.submit(migrating.upgrade, database)
-            while not connection.execute(text(MIGRATION_WAITS)).scalar_one():
-                assert not migration.done()
-            connection.execute(text("SET statement_timeout = '1s'"))
-            assert connection.execute(processes.renew("w")).rowcount == 1
-        finally:
-            table.rollback()
-        connection.rollback()
-        migration.result()
 
 
 def test_what_the_older_version_announces_and_asks_for_goes_on_to_work(database: str) -> None:

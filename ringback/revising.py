@@ -1,0 +1,177 @@
+"""What a revision may do to tables that are in use, while leases are renewed and calls are run.
+
+A process whose lease cannot be renewed for two seconds ends itself. So no revision may wait for a lock with others
+behind it, or hold one for as long as a large table takes. Each step here is a transaction of its own, about one table:
+
+    change         what is done in an instant once the lock is had; it is asked for briefly, again and again
+    build_index    without a lock that a writer would notice; what is left of an attempt that failed goes first
+    drop_index     the same
+    add_check      for new rows at once, then the old ones are read without holding anybody up
+    forbid_null    the same, for a column
+    write_rows     rows, a bounded number in each transaction
+    run            what concerns no table: functions, roles
+
+A revision may be stopped between two steps, and is run again from its first one: each step must bear being repeated
+(`IF NOT EXISTS`, `OR REPLACE`, `IF EXISTS`). docs/how-to/change-the-schema.md has an example.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import cast
+
+import psycopg
+from alembic import op
+from psycopg import errors
+
+from ringback.errors import ConfigurationError
+
+LOCK_MS = 300
+"""How long a step waits for its table. Whatever comes meanwhile waits behind it: a renewal may take a second."""
+PAUSE_SECONDS = 1.0
+"""Until the next attempt: what has queued up behind the last one is done by then."""
+PATIENCE_SECONDS = 1_800.0
+"""A table that is held for so long is held by something that will not end by itself."""
+TELL_SECONDS = 10.0
+"""Between two lines that say what the migration waits for."""
+
+IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected)
+
+HOLDERS = """
+SELECT string_agg(format('%s (%s)', activity.pid, coalesce(nullif(application_name, ''), usename)), ', ')
+FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
+WHERE relation = to_regclass(%s) AND granted AND pid <> pg_backend_pid()
+"""
+
+HAS_COLUMN = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped"
+
+log = logging.getLogger(__name__)
+
+
+def change(table: str, *statements: str) -> None:
+    """Change one table, or make it, in one transaction. It locks no other table for longer than an instant.
+
+    Raises:
+        ConfigurationError: the table was in use for `PATIENCE_SECONDS` without a gap.
+    """
+
+    def attempt() -> None:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
+            for statement in statements:
+                _execute(statement)
+
+    connection = _connection()
+    _until_free(table, attempt)
+
+
+def build_index(name: str, on: str, *, unique: bool = False) -> None:
+    """Build an index that is not there yet.
+
+    Args:
+        on: as it stands behind ON: `jobs (queue) WHERE state = 'pending'`.
+    """
+    kind = "UNIQUE INDEX" if unique else "INDEX"
+
+    def attempt() -> None:
+        if _is_valid(name) is False:  # an attempt that was stopped: Postgres keeps it up, and never uses it
+            _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        if _is_valid(name) is None:
+            _execute(f"CREATE {kind} CONCURRENTLY {name} ON {on}")
+
+    _until_free(on.partition(" ")[0], attempt)
+
+
+def drop_index(*names: str) -> None:
+    """Drop each index that is there."""
+    for name in names:
+        _until_free(name, lambda name=name: _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))  # type: ignore[misc]
+
+
+def add_check(table: str, name: str, condition: str) -> None:
+    """Hold every row to a condition."""
+    drop = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}"
+    change(table, drop, f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
+    _until_free(table, lambda: _execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}"))
+
+
+def forbid_null(table: str, column: str) -> None:
+    """Have every row hold a value in that column. Postgres does not read the table where a CHECK has said so."""
+    name = f"ck_{table}_{column}_is_there"
+    add_check(table, name, f"{column} IS NOT NULL")
+    change(table, f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL, DROP CONSTRAINT {name}")
+
+
+def write_rows(statement: str, *, needs: tuple[str, str] | None = None) -> None:
+    """Run a statement that changes rows, each time in a transaction of its own, until it finds none to change.
+
+    Args:
+        needs: a table and its column that a later step of this revision drops: where it is gone, nothing is to do.
+    """
+    if needs and not _connection().execute(HAS_COLUMN, needs).fetchone():
+        return
+    while _execute(statement).rowcount > 0:
+        pass
+
+
+def run(statement: str) -> None:
+    """Run what concerns no table."""
+    _execute(statement)
+
+
+def current_user() -> str:
+    """Who migrates."""
+    found = _connection().execute("SELECT current_user").fetchone()
+    return str(found[0]) if found else ""
+
+
+def wait_for_turn(connection: psycopg.Connection, key: int) -> None:
+    """Hold the lock of that key for as long as the connection lives: those who migrate take turns.
+
+    Asked for again and again, and not waited for: a statement that waits has a snapshot, for whose end an index that
+    is being built by the other would wait.
+    """
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone() != (True,):
+        sleep(PAUSE_SECONDS / 5)
+
+
+def _until_free(table: str, attempt: Callable[[], object]) -> None:
+    began = told = monotonic()
+    while True:
+        try:
+            attempt()
+        except IN_THE_WAY as problem:
+            now = monotonic()
+            if now - began > PATIENCE_SECONDS:
+                raise ConfigurationError(
+                    f"table {table} has been in use for half an hour, by {_holders(table)}: end that, and migrate again"
+                ) from problem
+            if now - told > TELL_SECONDS:
+                told = now
+                log.warning("the migration waits for table %s, which is in use by %s", table, _holders(table))
+            sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def _holders(table: str) -> str:
+    found = _connection().execute(HOLDERS, (table,)).fetchone()
+    return str(found[0] if found and found[0] else "several transactions in turn")
+
+
+def _is_valid(index: str) -> bool | None:
+    """None where there is no such index."""
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
+    found = _connection().execute(valid, (index,)).fetchone()
+    return None if found is None else bool(found[0])
+
+
+def _execute(statement: str) -> psycopg.Cursor[object]:
+    return _connection().execute(statement.encode())
+
+
+def _connection() -> psycopg.Connection[tuple[object, ...]]:
+    """The driver's own, in autocommit: each step says itself what is one transaction."""
+    return cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
