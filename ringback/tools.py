@@ -55,7 +55,7 @@ class Announcement:
 
     @property
     def version(self) -> str:
-        """Twelve characters that change when the declaration changes."""
+        """Twelve characters that change with the declaration: a call that misfits one version may fit another."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -16,7 +16,7 @@ from ringback.jobs import Effect
 from ringback.manners import Manners
 from ringback.outcomes import Outcome
 from ringback.sealing import Unopenable
-from ringback.statements import jobs
+from ringback.statements import gates, jobs
 from workers.gating import Passed, PutOff
 from workers.station import Station
 from workers.store import count, first
@@ -49,6 +49,9 @@ class Job:
     attempt: int
     max_attempts: int
     seconds: float
+    timeout: float = 0.0
+    seconds_left: float = 0.0
+    """Until the deadline."""
     needed: tuple[str, ...] = ()
     """Scopes that the tool asked for when the call was admitted; what this worker's code asks for comes on top."""
     redact: tuple[str, ...] = ()
@@ -58,7 +61,7 @@ class Job:
     is_probe: bool = False
     """Its end says whether a tool that was left alone works again."""
     answer: Outcome | None = None
-    """It is not to be run: this is its outcome, by the limits of the tool, or as nobody here can read it."""
+    """It is not to be run: this is its outcome, by the limits of the tool, or as no worker has or can read it."""
 
 
 def claim(station: Station, job_id: UUID) -> Job | None:
@@ -67,17 +70,16 @@ def claim(station: Station, job_id: UUID) -> Job | None:
         logger.warning("job %s dropped: this process is not registered; it will be published again", job_id)
         station.suspect_messages()
         return None
-    token, worker_id, gates = uuid4(), station.lease.worker_id, station.gates
+    token = uuid4()
     try:
-        row = first(station.store.claims, jobs.claim(job_id, worker_id, token, gates.names))
-        passed = Passed(row) if row is not None else gates.claim(job_id, worker_id, token)
+        passed = _take(station, job_id, token)
     except SQLAlchemyError as problem:
         logger.warning("job %s not claimed, it will be published again: %s", job_id, problem)
         station.suspect_messages()
         give_up(station, job_id, token)
         return None
     if isinstance(passed, PutOff):
-        logger.info("job %s is put off for %.2f s, by the limits of its tool", job_id, passed.seconds)
+        logger.info("job %s is put off for %.2f s, %s", job_id, passed.seconds, passed.why)
         return None
     if passed is None:
         logger.info("job %s is not to be had: a repeated or stale message, or one that comes too early", job_id)
@@ -109,6 +111,19 @@ def insist(station: Station, write: Callable[[], T]) -> T:
             sleep(INSIST_PAUSE_SECONDS)
 
 
+def _take(station: Station, job_id: UUID, token: UUID) -> Passed | PutOff | None:
+    """Claim with one statement; where that moves nothing, see whether the call waits at a gate or for a tool."""
+    engine, worker_id, gate = station.store.claims, station.lease.worker_id, station.gates
+    row = first(engine, jobs.claim(job_id, worker_id, token, gate.ungated))
+    if row is not None:
+        return Passed(row)
+    asked = first(engine, gates.asked_for(job_id))
+    if asked is None or asked.tool in gate.ungated:
+        return None
+    has_tool = asked.tool in gate.names
+    return (gate if has_tool else station.passing).claim(job_id, asked, worker_id, token)
+
+
 def _job(station: Station, passed: Passed) -> Job:
     row, manners, answer = passed.row, Manners.from_data(passed.row.manners), passed.answer
     arguments, tool = row.arguments, station.tools.get(row.tool)
@@ -133,6 +148,8 @@ def _job(station: Station, passed: Passed) -> Job:
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         seconds=min(row.timeout, float(row.seconds_left)),
+        timeout=row.timeout,
+        seconds_left=float(row.seconds_left),
         needed=manners.scopes,
         redact=redact,
         discretion=station.discretion.knowing(arguments, redact),

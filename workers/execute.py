@@ -31,7 +31,6 @@ from workers.verdict import (
     OutOfTime,
     Verdict,
     not_allowed,
-    not_served,
     on_problem,
     says_of_its_tool,
 )
@@ -55,7 +54,7 @@ def run_job(station: Station, job_id: UUID) -> None:
     with station.running.started(job.id) as cancellation:
         if (refusal := barred(station, job)) is not None:
             logger.warning("job %s tool=%s not run: %s", job.id, job.tool, settle(station, job, refusal))
-        elif may_begin(station, job):
+        elif not station.passing.pass_back(job) and may_begin(station, job):
             verdict, end, failure = attempt(station, job, cancellation)
             state = settle(station, job, verdict, failure)
             ms = (monotonic() - began) * 1000
@@ -70,8 +69,7 @@ def barred(station: Station, job: Job) -> Outcome | None:
 
     The gateway does not offer such a tool, and answers a call of it by itself: this holds where it was gone around.
     """
-    tool = station.tools.get(job.tool)
-    asked_here = tool.announcement.manners.scopes if tool else ()
+    asked_here = station.tools[job.tool].announcement.manners.scopes
     lacking = missing((*job.needed, *asked_here), job.claims)
     if not lacking:
         return None
@@ -99,9 +97,7 @@ def attempt(station: Station, job: Job, cancellation: Cancellation) -> tuple[Ver
 
     One whose effect has begun is not left before its end.
     """
-    tool = station.tools.get(job.tool)
-    if tool is None:
-        return not_served(job.tool), Ended.LEFT, None
+    tool = station.tools[job.tool]
     begun = False
     try:
         arguments = arguments_for(tool, job.arguments)

@@ -42,9 +42,10 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """A call that waits in line, for so many seconds or until it is woken."""
+    """A call that waits, for so many seconds or until it is woken."""
 
     seconds: float
+    why: str = "by the limits of its tool"
 
 
 class Gates:
@@ -61,16 +62,18 @@ class Gates:
         self._later = later
         self._limits = {name: tool.announcement.limits for name, tool in tools.items()}
         self.names = frozenset(name for name, limits in self._limits.items() if limits.is_gated)
+        self.ungated = frozenset(tools) - self.names
+        """The others: what may be claimed at once."""
 
-    def claim(self, job_id: UUID, worker_id: str, token: UUID) -> Passed | PutOff | None:
+    def claim(self, job_id: UUID, asked: Any, worker_id: str, token: UUID) -> Passed | PutOff | None:
         """Claim a job of a tool that has a gate; None where it is not to be had.
 
+        Args:
+            asked: the row of `gates.asked_for`.
+
         Raises:
-            SQLAlchemyError: nobody knows whether it was claimed; `jobs.give_up` says.
+            SQLAlchemyError: it may have been claimed; `jobs.give_up` says.
         """
-        asked = first(self._engine, gates.asked_for(job_id)) if self.names else None
-        if asked is None or asked.tool not in self.names:
-            return None
         limits = self._limits[asked.tool]
         with transaction(self._engine) as connection:
             gate, now = _locked(connection, asked.tool, limits)

@@ -42,6 +42,10 @@ class Later:
                 self._thread.start()
             self._change.notify()
 
+    def __len__(self) -> int:
+        """How many wait for their time."""
+        return len(self._times)
+
     def stop(self) -> None:
         """Nothing more is published; what waited is left to the sweepers."""
         with self._change:

@@ -51,6 +51,11 @@ def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
     return {name: getattr(model, name) for name in type(model).model_fields}
 
 
+def fits(parameters: dict[str, Any], arguments: Any) -> bool:
+    """True where the arguments fit the JSON schema of some worker's tool, as far as a schema is judged here."""
+    return not ArgumentCheck(parameters).misfits(arguments)
+
+
 def as_data(result: Any, tool: str = "of no name") -> Any:
     """Return JSON data: pydantic models, dataclasses, dates, arrays and the like become what JSON has for them.
 

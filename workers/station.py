@@ -19,6 +19,7 @@ from workers.gating import Gates
 from workers.later import Later
 from workers.lease import FENCED_EXIT, Lease
 from workers.notes import Notes
+from workers.passing import Passing
 from workers.registry import served_on
 from workers.running import Running
 from workers.settings import WorkerSettings
@@ -69,6 +70,8 @@ class Station:
         self.sweeper = Sweeper(self.hands, self.lease)
         self.later = Later(self.hands.publish)
         self.gates = Gates(self.store, tools, self.later)
+        self._passed_on = Later(self.hands.publish)
+        self.passing = Passing(self.store, tools, self._passed_on)
 
     def start(self) -> None:
         """Register, begin to renew, and take part in the sweeping."""
@@ -93,6 +96,7 @@ class Station:
         """Sign off and close, once. Calls have ended, or are left to be taken back."""
         self.sweeper.stop()
         self.later.stop()
+        self._passed_on.stop()
         self.sign_off()
         with self._stopping:
             if not self._stopped:

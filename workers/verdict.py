@@ -91,7 +91,7 @@ def says_of_its_tool(problem: BaseException) -> Ended:
 
 
 def not_served(tool: str) -> Outcome:
-    """The tool of this job is none of this worker's: it was announced by one of another version."""
+    """No worker that lives has the tool, nor has any had it for a while (`workers.passing`)."""
     return failed("tool_not_served", f"The function {tool} is not available at the moment. Say so; do not retry.")
 
 

@@ -23,9 +23,11 @@ from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 
 
 def asked_for(job_id: UUID) -> Select[Any]:
-    """Which tool a call wants that might begin now: `tool`, `queue`, `timeout`, `seconds_left`."""
+    """Which tool a call wants that might begin now: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`."""
     left = cast(seconds_until(jobs.c.deadline_at), Float).label("seconds_left")
-    return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, left).where(jobs.c.id == job_id, _is_due())
+    return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, jobs.c.max_attempts, left).where(
+        jobs.c.id == job_id, is_due()
+    )
 
 
 def lock(tool: str, burst: int) -> ReturningInsert[Any]:
@@ -109,7 +111,7 @@ def put_off(job_id: UUID, pause: float) -> Update:
     """
     return (
         update(jobs)
-        .where(jobs.c.id == job_id, _is_due())
+        .where(jobs.c.id == job_id, is_due())
         .values(
             put_off=True,
             not_before=now() + seconds(pause),
@@ -137,7 +139,8 @@ def wake_first(tool: str) -> ReturningUpdate[Any]:
     )
 
 
-def _is_due() -> ColumnElement[bool]:
+def is_due() -> ColumnElement[bool]:
+    """True for a pending call that may begin now."""
     due = jobs.c.not_before.is_(None) | (jobs.c.not_before <= now())
     return and_(jobs.c.state == JobState.PENDING, due, may_be_published())
 

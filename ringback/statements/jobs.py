@@ -15,17 +15,19 @@ from ringback.statements.clock import now, seconds, seconds_until
 from ringback.tables import jobs, sessions
 
 
-def claim(job_id: UUID, worker_id: str, token: UUID | None = None, gated: Collection[str] = ()) -> ReturningUpdate[Any]:
+def claim(
+    job_id: UUID, worker_id: str, token: UUID | None = None, tools: Collection[str] | None = None
+) -> ReturningUpdate[Any]:
     """Take a pending job and get its token. 0 rows: a stale, repeated or forged message; drop it.
 
     Everything the run needs comes from the row: the message is not believed. A worker that brings a random token of
-    its own can `give_up` a claim whose answer it did not hear. A job of a tool in `gated` is left where it is: whoever
-    claims that asks at its gate before.
+    its own can `give_up` a claim whose answer it did not hear. A job of a tool that is not among `tools` is left where
+    it is: the worker does not have it (`passing`), or has to ask at its gate before (`gates`). None: any tool.
     """
     return (
         update(jobs)
         .where(
-            *((jobs.c.tool.not_in(sorted(gated)),) if gated else ()),
+            *(() if tools is None else (jobs.c.tool.in_(sorted(tools)),)),
             jobs.c.id == job_id,
             jobs.c.session_id == sessions.c.id,
             jobs.c.state == JobState.PENDING,

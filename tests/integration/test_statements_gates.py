@@ -153,10 +153,11 @@ def test_what_may_not_begin_is_not_put_off_either(rows: Rows, columns: dict[str,
     assert rows.count(gates.put_off(job, 0.0)) == 0
 
 
-def test_a_call_of_a_gated_tool_is_left_to_the_gate(rows: Rows) -> None:
+def test_a_call_of_a_tool_that_is_not_named_is_left_to_its_gate_or_to_another_worker(rows: Rows) -> None:
     job = rows.asked()
-    assert rows.count(jobs.claim(job, "w", uuid4(), {TOOL})) == 0
-    assert rows.count(jobs.claim(job, "w", uuid4(), {"another"})) == 1
+    assert rows.count(jobs.claim(job, "w", uuid4(), {"another"})) == 0
+    assert rows.count(jobs.claim(job, "w", uuid4(), ())) == 0
+    assert rows.count(jobs.claim(job, "w", uuid4(), {TOOL, "another"})) == 1
 
 
 def test_the_first_in_line_that_sleeps_is_woken_and_then_the_next(rows: Rows) -> None:
