@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import typer
 
-from ringback.errors import ConfigurationError
-
 REFUSED = 1
 """The exit code where something must be changed first."""
 
 
 def run() -> None:
-    """Print a line for each thing that must be changed; exit code 1 where there are any."""
-    from gateway.opening import facts_of
+    """Print a line for each thing that must be changed; exit code 1 where there are any.
+
+    Raises:
+        ConfigurationError: a gateway would start in no mode with these settings.
+    """
+    from gateway.opening import facts_of, refuse_a_cluster
     from gateway.settings import GatewaySettings
     from ringback.production import complaints
     from ringback.settings import load
 
-    try:
-        settings = load(GatewaySettings)
-        facts = facts_of(settings)
-        found = [*complaints(facts)]
-        if facts.redis_is_open is None:
-            typer.echo("Redis does not answer: whether it lets in just anybody is not known.", err=True)
-    except ConfigurationError as problem:
-        found = [f"{problem}."]
+    settings = load(GatewaySettings)
+    refuse_a_cluster(settings.redis_url)
+    facts = facts_of(settings)
+    found = complaints(facts)
+    if facts.redis_is_open is None:
+        typer.echo("Redis does not answer: whether it lets in clients without a password is not known.", err=True)
     for sentence in found:
         typer.echo(f"- {sentence}")
     if found:

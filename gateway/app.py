@@ -38,7 +38,7 @@ from gateway.inbox import Inbox
 from gateway.keeper import Keeper
 from gateway.lease import Lease
 from gateway.line import Line
-from gateway.opening import refuse_what_is_unsafe
+from gateway.opening import refuse_a_cluster, refuse_what_is_unsafe
 from gateway.presence import Presence
 from gateway.pricing import prices_for
 from gateway.purse import Purse
@@ -201,9 +201,10 @@ def serve(settings: GatewaySettings) -> None:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(is_news)
     refuse_what_is_unsafe(settings)
-    asyncio.run(prove_wall(settings.database_url))
     app = create_app(settings)
     prove_certificate(settings)
+    refuse_a_cluster(settings.redis_url)
+    asyncio.run(prove_wall(settings.database_url))
     config = uvicorn.Config(
         app,
         loop="uvloop",

@@ -67,7 +67,9 @@ class Inbox:
             try:
                 entries: Any = await self._redis.xread({stream: last}, block=LISTEN_MS, count=100)
             except REDIS_TROUBLE as problem:
-                log.warning("the doorbell is silent (%s); the table is asked instead", type(problem).__name__)
+                log.warning(
+                    "the doorbell is silent (%s: %s); the table is asked instead", type(problem).__name__, problem
+                )
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
             for _, rings in entries:

@@ -1,12 +1,20 @@
-"""What a gateway looks at before it opens in production."""
+"""What a gateway looks at before it opens: what it could never work with, and in production what is unsafe."""
 
 from __future__ import annotations
 
+import logging
+
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ResponseError
+from redis.retry import Retry
 
 from gateway.settings import GatewaySettings
+from ringback.errors import ConfigurationError
 from ringback.production import Facts, Front, refuse, without_password
+from ringback.redis_url import CLUSTER, is_cluster
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 """For Redis to say whether it lets anybody in; one that does not answer cannot be entered either."""
@@ -31,13 +39,29 @@ def refuse_what_is_unsafe(settings: GatewaySettings) -> None:
         refuse(settings.mode, facts_of(settings))
 
 
-def redis_is_open(redis_url: str) -> bool | None:
-    """Whether it answers somebody without a password; None where it does not answer."""
-    seconds = {"socket_timeout": LOOK_SECONDS, "socket_connect_timeout": LOOK_SECONDS}
+def refuse_a_cluster(redis_url: str) -> None:
+    """Raise ConfigurationError where Redis is a node of a cluster; one that does not answer is not waited for."""
     try:
-        with Redis.from_url(without_password(redis_url), **seconds) as stranger:
+        with _client(redis_url) as client:
+            hello = client.execute_command("HELLO")
+    except (RedisError, OSError) as problem:
+        log.warning("Redis does not answer yet: %s", problem)
+        return
+    if is_cluster(hello):
+        raise ConfigurationError(CLUSTER)
+
+
+def redis_is_open(redis_url: str) -> bool | None:
+    """Return whether Redis answers a client without a password; None where it does not answer."""
+    try:
+        with _client(without_password(redis_url)) as stranger:
             return bool(stranger.ping())
     except (AuthenticationError, ResponseError):
         return False
     except (RedisError, OSError):
         return None
+
+
+def _client(redis_url: str) -> Redis:
+    seconds = {"socket_timeout": LOOK_SECONDS, "socket_connect_timeout": LOOK_SECONDS}
+    return Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **seconds)

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ringback.errors import ConfigurationError
+from ringback.redis_url import is_verified
 
 MODE = "RINGBACK_MODE"
 SHORTEST_TOKEN = 24
@@ -87,6 +88,11 @@ def _stores(facts: Facts) -> Iterator[str]:
         yield "REDIS_URL has no password: give Redis a user of its own for Ringback, and its password here."
     elif _is_known(redis):
         yield "REDIS_URL has a password that everybody knows: choose another (REDIS_PASSWORD in compose)."
+    if not is_verified(facts.redis_url):
+        yield (
+            "REDIS_URL turns off the check of the server's certificate, so that any server may say that it is this "
+            "Redis: name the authority that signed it with ssl_ca_certs=FILE instead."
+        )
     if facts.redis_is_open:
         yield "The Redis at REDIS_URL lets in whoever gives no password: switch its user `default` off."
 

@@ -14,6 +14,7 @@ from ringback.discretion import Discretion
 from ringback.errors import ConfigurationError
 from ringback.lease import LEASE_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, LeaseTimes
 from ringback.redaction import DEFAULT_KINDS, KINDS, Redaction
+from ringback.redis_url import redis_url
 from ringback.sealing import Seals, keys_in
 from ringback.setting_names import warn_of_unknown
 
@@ -27,13 +28,6 @@ def postgres_url(url: str) -> str:
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise ValueError("must look like postgresql://user:password@host:5432/name")
     return f"postgresql+psycopg://{rest}"
-
-
-def redis_url(url: str) -> str:
-    """The URL as it came, where it is one of Redis."""
-    if not url.startswith(("redis://", "rediss://")):
-        raise ValueError("must look like redis://host:6379/0 (or rediss://…)")
-    return url
 
 
 PostgresUrl = Annotated[str, AfterValidator(postgres_url)]

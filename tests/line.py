@@ -6,6 +6,7 @@ an upstream of the test's choice or, by default, the simulator. Each is to be ki
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -104,6 +105,16 @@ class Line:
             self.address(on, **query), additional_headers=headers, max_size=None, max_queue=None
         ) as socket:
             yield Caller(socket)
+
+    async def ask_for_the_weather(self) -> None:
+        """One call of a shipped tool goes all the way round."""
+        async with self.call() as caller:
+            await caller.hear_kind("session.created")
+            await caller.ask("What is the weather in London UK?")
+            await caller.hear_kind("conversation.item.done")
+            session_id = caller.session_id
+            find = partial(self.get, f"/v1/jobs?session={session_id}&state=succeeded")
+            await asyncio.to_thread(eventually, lambda: find()["data"], "the call has succeeded")
 
     def get(self, path: str, token: str = TOKEN, on: str = GATEWAYS[0]) -> Any:
         """The JSON of a GET to the history."""

@@ -1,12 +1,20 @@
-"""What a worker looks at before it begins in production."""
+"""What a worker looks at before it begins: what it could never work with, and in production what is unsafe."""
 
 from __future__ import annotations
 
-from redis import Redis, RedisError
-from redis.exceptions import AuthenticationError, ResponseError
+import logging
 
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ResponseError
+from redis.retry import Retry
+
+from ringback.errors import ConfigurationError
 from ringback.production import Facts, refuse, without_password
+from ringback.redis_url import CLUSTER, is_cluster
 from workers.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 """For Redis to say whether it lets anybody in; one that does not answer cannot be entered either."""
@@ -19,12 +27,28 @@ def refuse_what_is_unsafe(settings: WorkerSettings) -> None:
         refuse(settings.mode, Facts(settings.database_url, settings.redis_url, is_open))
 
 
-def _redis_is_open(redis_url: str) -> bool | None:
-    seconds = {"socket_timeout": LOOK_SECONDS, "socket_connect_timeout": LOOK_SECONDS}
+def refuse_a_cluster(redis_url: str) -> None:
+    """Raise ConfigurationError where Redis is a node of a cluster; one that does not answer is not waited for."""
     try:
-        with Redis.from_url(without_password(redis_url), **seconds) as stranger:
+        with _client(redis_url) as client:
+            hello = client.execute_command("HELLO")
+    except (RedisError, OSError) as problem:
+        logger.warning("Redis does not answer yet: %s", problem)
+        return
+    if is_cluster(hello):
+        raise ConfigurationError(CLUSTER)
+
+
+def _redis_is_open(redis_url: str) -> bool | None:
+    try:
+        with _client(without_password(redis_url)) as stranger:
             return bool(stranger.ping())
     except (AuthenticationError, ResponseError):
         return False
     except (RedisError, OSError):
         return None
+
+
+def _client(redis_url: str) -> Redis:
+    seconds = {"socket_timeout": LOOK_SECONDS, "socket_connect_timeout": LOOK_SECONDS}
+    return Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **seconds)

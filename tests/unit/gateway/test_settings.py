@@ -51,7 +51,10 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"DATABASE_URL": "mysql://u:hunter2@h/d"},
         "DATABASE_URL is not usable: must look like postgresql://user:password@host:5432/name",
     ),
-    "no URL at all": ({"REDIS_URL": "hunter2"}, "REDIS_URL is not usable: must look like redis://host:6379/0"),
+    "no URL at all": (
+        {"REDIS_URL": "hunter2"},
+        "REDIS_URL is not usable: must look like redis://user:password@host:6379/0",
+    ),
     "an unknown provider": ({"REALTIME_PROVIDER": "acme"}, "REALTIME_PROVIDER is not usable: input should be 'openai'"),
     "OpenAI without a key": (
         {"REALTIME_PROVIDER": "openai"},

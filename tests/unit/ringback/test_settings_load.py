@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ringback.errors import ConfigurationError
-from ringback.settings import Database, Stores, load, postgres_url, redis_url
+from ringback.settings import Database, Stores, load, postgres_url
 
 
 @pytest.fixture(autouse=True)
@@ -30,21 +30,10 @@ def test_another_database_url_is_refused(url: str) -> None:
         postgres_url(url)
 
 
-@pytest.mark.parametrize("url", ["redis://h", "rediss://:p@h:6380/1"])
-def test_a_redis_url_stays_as_it_is(url: str) -> None:
-    assert redis_url(url) == url
-
-
-@pytest.mark.parametrize("url", ["", "h:6379", "http://h", "unix:///tmp/redis.sock"])
-def test_another_redis_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="must look like redis://"):
-        redis_url(url)
-
-
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://h/d")
     monkeypatch.setenv("REDIS_URL", "redis://h")
-    assert load(Stores).redis_url == "redis://h"
+    assert load(Stores).redis_url == "redis://h:6379/0"
 
 
 def test_a_dot_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
