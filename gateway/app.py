@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -225,19 +224,6 @@ def serve(settings: GatewaySettings) -> None:
     with listening_socket(settings.host, settings.port) as listener:
         log.info("listening on %s://%s:%s", scheme, *listener.getsockname()[:2])
         DrainingServer(config, lambda: app.state.draining.drain()).run(sockets=[listener])
-
-
-def prove_certificate(settings: GatewaySettings) -> None:
-    """Raise ConfigurationError where the gateway's certificate and its key cannot be used together."""
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
-    except (OSError, ssl.SSLError) as problem:
-        raise ConfigurationError(
-            f"RINGBACK_TLS_CERTIFICATE={settings.tls_certificate} and RINGBACK_TLS_KEY={settings.tls_key} cannot be "
-            f"used: {problem}. Name two PEM files that belong together, the key without a passphrase"
-        ) from None
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

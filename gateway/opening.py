@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import logging
 
 from redis import Redis, RedisError
@@ -65,3 +67,16 @@ def redis_is_open(redis_url: str) -> bool | None:
 def _client(redis_url: str) -> Redis:
     seconds = {"socket_timeout": LOOK_SECONDS, "socket_connect_timeout": LOOK_SECONDS}
     return Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **seconds)
+
+
+def prove_certificate(settings: GatewaySettings) -> None:
+    """Raise ConfigurationError where the gateway's certificate and its key cannot be used together."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as problem:
+        raise ConfigurationError(
+            f"RINGBACK_TLS_CERTIFICATE={settings.tls_certificate} and RINGBACK_TLS_KEY={settings.tls_key} cannot be "
+            f"used: {problem}. Name two PEM files that belong together, the key without a passphrase"
+        ) from None

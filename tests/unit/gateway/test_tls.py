@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.certificate import certificate_in
-from gateway.app import prove_certificate
+from gateway.opening import prove_certificate
 from gateway.settings import GatewaySettings
 from ringback.errors import ConfigurationError
 from ringback.settings import load
