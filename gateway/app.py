@@ -37,7 +37,7 @@ from gateway.inbox import Inbox
 from gateway.keeper import Keeper
 from gateway.lease import Lease
 from gateway.line import Line
-from gateway.opening import refuse_a_cluster, refuse_what_is_unsafe
+from gateway.opening import prove_certificate, refuse_a_cluster, refuse_what_is_unsafe
 from gateway.presence import Presence
 from gateway.pricing import prices_for
 from gateway.purse import Purse

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
-
 import logging
+import ssl
 
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
