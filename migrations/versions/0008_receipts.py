@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringback.revising import change, run
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 # A database, or a role, may have synchronous_commit off by default. What others were told, or what must not happen
 # twice, waits for the disk all the same; a claim does not, as its token is random and a lost one is only made again.

@@ -14,6 +14,7 @@ from ringback.jobs import Approval, Delivery
 from ringback.outcomes import Outcome
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.sessions import is_ours
+from ringback.statements.written import written
 from ringback.tables import jobs, sessions
 from ringback.tools import Announcement
 
@@ -85,7 +86,7 @@ def admit(
         "epoch": sessions.c.epoch,
         "tool": literal(job.name),
         "queue": literal(job.tool.queue if job.tool else ""),
-        "arguments": literal(job.arguments, JSONB),
+        **written(jobs.c.arguments, job.arguments),
         "sealed_arguments": literal(sealed.arguments, LargeBinary),
         "sealed_result": literal(sealed.result, LargeBinary),
         "manners": literal(job.tool.manners.as_data() if job.tool else {}, JSONB),
@@ -115,7 +116,7 @@ def admit(
 def _born_finished(outcome: Outcome) -> dict[str, ColumnElement[Any]]:
     return {
         "state": literal(str(outcome.state)),
-        "result": literal(outcome.result, JSONB) if outcome.error is None else null(),
+        **(written(jobs.c.result, outcome.result) if outcome.error is None else {}),
         "error": literal(outcome.error, JSONB) if outcome.error else null(),
         "created_at": statement_time(),
         "finished_at": statement_time(),

@@ -12,13 +12,14 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs import Delivery
 from ringback.statements.processes import lives
 from ringback.statements.sessions import OWNED, is_ours
+from ringback.statements.written import in_order
 from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
 """Answers taken in one statement; a session has few, and the rest come with the next look."""
 _ANSWER = (
     *(jobs.c.id, jobs.c.call_id, jobs.c.tool),
-    *(jobs.c.state, jobs.c.result, jobs.c.sealed_result, jobs.c.error, jobs.c.cancel_reason),
+    *(jobs.c.state, in_order(jobs.c.result), jobs.c.sealed_result, jobs.c.error, jobs.c.cancel_reason),
 )
 
 

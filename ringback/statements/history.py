@@ -17,6 +17,7 @@ from ringback.jobs import JobState
 from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery, position
 from ringback.statements.clock import now, statement_time
 from ringback.statements.processes import live_tools
+from ringback.statements.written import in_order
 from ringback.tables import items, job_events, jobs, processes, sessions, worker_tools
 
 MAX_ALIKE = 5
@@ -36,10 +37,14 @@ _LISTED = (
 # What the API does not show: what is secret, what is sealed, what the client or its identity provider said, and where
 # in a tool's code it failed, which is the operator's to read (`failure_of`).
 _HIDDEN = {
-    *("token", "sealed_arguments", "sealed_result", "failure"),
-    *("resume_hash", "resume_seconds", "client_session", "claims", "credential"),
+    *("token", "sealed_arguments", "sealed_result", "failure", "arguments_in_order", "result_in_order"),
+    *("resume_hash", "resume_seconds", "client_session", "client_session_in_order", "claims", "credential"),
 }
-_JOB = tuple(column for column in jobs.c if column.name not in _HIDDEN)
+_AS_WRITTEN = {"arguments", "result"}
+_JOB = (
+    *(column for column in jobs.c if column.name not in _HIDDEN | _AS_WRITTEN),
+    *(in_order(jobs.c[name]) for name in sorted(_AS_WRITTEN)),
+)
 _SESSION = tuple(column for column in sessions.c if column.name not in _HIDDEN)
 _STEP = ("at", "state", "delivery", "attempt", "worker_id", "epoch", "error", "approval")
 
@@ -91,8 +96,15 @@ def calls_of(session_id: UUID) -> Select[Any]:
     """What was called in a session, and what came of it, the newest first."""
     return (
         select(
-            *(jobs.c.id, jobs.c.position, jobs.c.answer_position, jobs.c.tool, jobs.c.arguments, jobs.c.state),
-            *(jobs.c.result, jobs.c.error, jobs.c.cancel_reason, jobs.c.created_at, jobs.c.finished_at),
+            *(
+                jobs.c.id,
+                jobs.c.position,
+                jobs.c.answer_position,
+                jobs.c.tool,
+                in_order(jobs.c.arguments),
+                jobs.c.state,
+            ),
+            *(in_order(jobs.c.result), jobs.c.error, jobs.c.cancel_reason, jobs.c.created_at, jobs.c.finished_at),
         )
         .where(jobs.c.session_id == session_id)
         .order_by(jobs.c.position.desc().nulls_first(), jobs.c.created_at.desc())

@@ -17,6 +17,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from ringback.jobs import TERMINAL, Delivery
 from ringback.statements.clock import now, seconds_since
 from ringback.statements.sessions import is_ours
+from ringback.statements.written import in_order
 from ringback.tables import items, jobs, sessions
 
 MESSAGES_AT_MOST = 500
@@ -124,12 +125,12 @@ def log_of_calls(session_id: UUID) -> Select[Any]:
             jobs.c.call_id,
             jobs.c.response_id,
             jobs.c.tool,
-            jobs.c.arguments,
+            in_order(jobs.c.arguments),
             jobs.c.sealed_arguments,
             jobs.c.state,
             jobs.c.delivery,
             jobs.c.delivered_epoch,
-            jobs.c.result,
+            in_order(jobs.c.result),
             jobs.c.sealed_result,
             jobs.c.error,
             jobs.c.cancel_reason,

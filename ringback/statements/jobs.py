@@ -12,6 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs import LIVE, Approval, CancelReason, Delivery, Effect, JobState
 from ringback.outcomes import Outcome
 from ringback.statements.clock import now, seconds, seconds_until
+from ringback.statements.written import in_order, written
 from ringback.tables import jobs, sessions
 
 
@@ -50,7 +51,7 @@ def claim(
             jobs.c.id,
             jobs.c.token,
             jobs.c.tool,
-            jobs.c.arguments,
+            in_order(jobs.c.arguments),
             jobs.c.sealed_arguments,
             jobs.c.attempt,
             _attempts().label("max_attempts"),
@@ -276,7 +277,7 @@ def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
 def _finished(outcome: Outcome) -> dict[str, Any]:
     return {
         "state": outcome.state,
-        "result": outcome.result,
+        **written(jobs.c.result, outcome.result),
         "error": outcome.error,
         "finished_at": now(),
         "token": None,

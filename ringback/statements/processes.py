@@ -13,6 +13,7 @@ from ringback.jobs import Effect
 from ringback.lease import LEASE_SECONDS, RENEW_SECONDS
 from ringback.manners import Limits, Manners
 from ringback.statements.clock import now, seconds
+from ringback.statements.written import in_order, written
 from ringback.tables import processes, worker_tools
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def announce(worker_id: str, tools: Iterable[Announcement]) -> list[Insert]:
             worker_id=worker_id,
             name=tool.name,
             description=tool.description,
-            parameters=tool.parameters,
+            **written(worker_tools.c.parameters, tool.parameters),
             queue=tool.queue,
             timeout=tool.timeout,
             retries=tool.retries,
@@ -165,10 +166,13 @@ def lose_workers(sweeper_id: str) -> ReturningUpdate[Any]:
     )
 
 
+_SCHEMA = (worker_tools.c.parameters, worker_tools.c.parameters_in_order)
+
+
 def live_tools() -> Select[Any]:
     """Each tool that some live worker serves; of two declarations, the one of the worker that started last."""
     return (
-        select(worker_tools)
+        select(*(each for each in worker_tools.c if each not in _SCHEMA), in_order(worker_tools.c.parameters))
         .join(processes, processes.c.id == worker_tools.c.worker_id)
         .where(holds_its_lease())
         .ext(distinct_on(worker_tools.c.name))

@@ -17,6 +17,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs import Delivery
 from ringback.statements.clock import now, seconds, seconds_since
 from ringback.statements.processes import lives
+from ringback.statements.written import in_order, written
 from ringback.tables import DEFAULT_TENANT, jobs, sessions
 
 OWNED = ("open", "draining")
@@ -72,7 +73,11 @@ def connected(session_id: UUID, gateway_id: str, epoch: int, upstream_id: str | 
 
 def set_by_client(session_id: UUID, gateway_id: str, epoch: int, session: dict[str, Any]) -> Update:
     """What the client has set of its session so far, all of it: the next epoch begins with it."""
-    return update(sessions).where(is_ours(session_id, gateway_id, epoch)).values(client_session=literal(session, JSONB))
+    return (
+        update(sessions)
+        .where(is_ours(session_id, gateway_id, epoch))
+        .values(**written(sessions.c.client_session, session))
+    )
 
 
 def owned(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
@@ -156,7 +161,7 @@ def resume(
             sessions.c.id,
             sessions.c.epoch,
             sessions.c.agent,
-            sessions.c.client_session,
+            in_order(sessions.c.client_session),
             seconds_since(sessions.c.created_at).label("age"),
             case((found.c.state.in_(OWNED), found.c.gateway_id)).label("old_gateway_id"),
         )

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from ringback.jobs import Delivery, Effect, JobState
 from ringback.tables.columns import metadata, one_of, tenant, time
@@ -69,6 +69,7 @@ sessions = Table(
     time("resume_until"),
     # What the client set of the session (audio formats, turn detection): each epoch begins with it.
     Column("client_session", JSONB(none_as_null=True)),
+    Column("client_session_in_order", JSON(none_as_null=True)),
     CheckConstraint(one_of("state", ("open", "draining", "detached", "ended")), name="state"),
     CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("state <> 'detached' OR resume_until IS NOT NULL", name="detached"),
@@ -119,6 +120,8 @@ jobs = Table(
     Column("queue", Text, nullable=False),
     # The model's own text where it is no JSON object: the history keeps what was really asked.
     Column("arguments", JSONB, nullable=False),
+    # The same as it was written (`ringback.statements.written`): jsonb sorts the names in an object.
+    Column("arguments_in_order", JSON(none_as_null=True)),
     # What was asked, and how it ended, whole and encrypted, where `arguments`, `result` or `error` show less of it
     # (`ringback.discretion`): for whoever runs the call, and for the conversation that asked; gone when that is over.
     Column("sealed_arguments", LargeBinary),
@@ -147,6 +150,7 @@ jobs = Table(
     # Of a call that needs a yes: 'requested', then 'granted' or 'denied'. It is not published before it is granted.
     Column("approval", Text),
     Column("result", JSONB(none_as_null=True)),
+    Column("result_in_order", JSON(none_as_null=True)),
     Column("error", JSONB(none_as_null=True)),
     # Why the last attempt that failed did so, for operators: see `workers.failures`.
     Column("failure", JSONB(none_as_null=True)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Column, Float, ForeignKey, Integer, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from ringback.tables.columns import metadata, tenant, tenant_key, time
 
@@ -37,6 +37,7 @@ worker_tools = Table(
     tenant(),
     Column("description", Text, nullable=False),
     Column("parameters", JSONB, nullable=False),
+    Column("parameters_in_order", JSON(none_as_null=True)),
     Column("queue", Text, nullable=False),
     Column("timeout", Float, nullable=False),
     Column("retries", Integer, nullable=False),
