@@ -6,7 +6,7 @@ No column changes its type and no table is rewritten (docs/decisions/0037-order-
 
 from __future__ import annotations
 
-from alembic import op
+from ringback.revising import change, run
 
 revision = "0007"
 down_revision = "0006"
@@ -60,14 +60,13 @@ IN_ORDER = {
 def upgrade() -> None:
     for table, columns in COLUMNS.items():
         added = ", ".join(f"ADD COLUMN IF NOT EXISTS {column} json" for column in columns)
-        with op.get_context().autocommit_block():  # one table at a time: each is locked for a moment alone
-            op.execute(f"ALTER TABLE {table} {added}")
-    op.execute(READABLE)
-    op.execute(JOINING.format(**IN_ORDER))
+        change(table, f"ALTER TABLE {table} {added}")
+    change("jobs", READABLE)
+    run(JOINING.format(**IN_ORDER))
 
 
 def downgrade() -> None:
-    op.execute(JOINING.format(copied="", passed_on=""))
+    run(JOINING.format(copied="", passed_on=""))
     for table, columns in COLUMNS.items():
         dropped = ", ".join(f"DROP COLUMN IF EXISTS {column}" for column in columns)
-        op.execute(f"ALTER TABLE {table} {dropped}")
+        change(table, f"ALTER TABLE {table} {dropped}")
