@@ -52,7 +52,7 @@ def loaded_by(words: list[str], folder: Path) -> set[str]:
         (["jobs", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS),
         (["sessions", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS),
     ],
-    ids=" ".join,
+    ids=["help", "version", "help of jobs", "jobs list", "sessions list"],
 )
 def test_a_command_loads_only_what_it_uses(words: list[str], unneeded: set[str], tmp_path: Path) -> None:
     assert sorted(loaded_by(words, tmp_path) & unneeded) == []

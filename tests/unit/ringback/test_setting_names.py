@@ -40,7 +40,7 @@ def test_a_name_that_is_no_setting_is_told_with_the_nearest(name: str, sentence:
     "name",
     [
         *("RINGBACK_SERVICE_HOST", "RINGBACK_SERVICE_PORT_HTTP", "RINGBACK_PORT_8080_TCP_ADDR"),
-        *("RINGBACK_TEST_LEDGER", *BESIDE, "ringback_port", "MY_RINGBACK_PORT"),
+        *("RINGBACK_TEST_LEDGER", *sorted(BESIDE), "ringback_port", "MY_RINGBACK_PORT"),
     ],
 )
 def test_what_others_set_is_not_told(name: str) -> None:
