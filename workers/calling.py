@@ -42,11 +42,13 @@ class Caller:
 
     Args:
         slots: how many calls the process runs at once.
+        bears_stuck: False where the process is easily replaced: the first stuck thread wears it out.
+        died: called with the reason once no async tool can run here any more.
     """
 
-    def __init__(self, slots: int = 1) -> None:
-        self.loop = ToolLoop()
-        self._bears = max(MAX_STUCK_THREADS, int(slots * MAX_STUCK_SHARE))
+    def __init__(self, slots: int = 1, *, bears_stuck: bool = True, died: Callable[[str], None] | None = None) -> None:
+        self.loop = ToolLoop(died)
+        self._bears = max(MAX_STUCK_THREADS, int(slots * MAX_STUCK_SHARE)) if bears_stuck else 0
         self._lock = Lock()
         self._stuck: Counter[str] = Counter()
 
@@ -61,7 +63,7 @@ class Caller:
         if self.loop.is_held_up:
             return "an async tool holds up the event loop for longer than its time"
         if self.stuck > self._bears:
-            return f"{self.stuck} threads are stuck in tools that have no time-outs of their own"
+            return f"threads stuck in tools that have no time-outs of their own: {self.stuck}"
         return ""
 
     def call(
@@ -78,7 +80,7 @@ class Caller:
         given = arguments | ({tool.call_parameter: call} if tool.call_parameter else {})
         if tool.is_async:
             return self.loop.run(tool.function(**given), seconds, cancellation)
-        if self._stuck[tool.name] >= self._bears * ONE_TOOLS_SHARE:
+        if self._stuck[tool.name] >= max(1, self._bears * ONE_TOOLS_SHARE):
             raise ToolError(HANGS, code="unavailable")
         end = monotonic() + seconds
         result = self._in_a_thread(tool.name, lambda: tool.function(**given), seconds, cancellation)

@@ -2,20 +2,23 @@
 
 Five hundred tools that wait cost one thread here. A loop belongs to the process that made it, so it starts with the
 first call and not with the import. A tool that computes or blocks on it holds up all the others: once its own time is
-over as well, the process has to be replaced.
+over as well, the process has to be replaced. The loop goes on after a tool that stops it, or whose task raises
+SystemExit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from threading import Event, Lock, Thread
 from typing import Any
 
+from workers.logs import Seldom
 from workers.running import Cancellation
 from workers.verdict import NobodyWaits, OutOfTime
 
@@ -26,6 +29,7 @@ HELD_UP_SECONDS = 1.0
 """How long the loop may take to say that it turns."""
 
 logger = logging.getLogger(__name__)
+_seldom = Seldom(logger)
 
 
 @dataclass
@@ -38,9 +42,14 @@ class Run:
 
 
 class ToolLoop:
-    """Runs coroutines on its thread, for callers on other threads."""
+    """Runs coroutines on its thread, for callers on other threads.
 
-    def __init__(self) -> None:
+    Args:
+        died: called with the reason once the loop cannot go on; what runs on it will not end.
+    """
+
+    def __init__(self, died: Callable[[str], None] | None = None) -> None:
+        self._died = died
         self.is_held_up = False
         """True once a tool has stood on the loop for longer than its time: nothing else can run here any more."""
         self._lock = Lock()
@@ -55,7 +64,15 @@ class ToolLoop:
             NobodyWaits: it was cancelled because that was asked for.
         """
         run, woken, loop = Run(), Event(), self._started()
-        future = asyncio.run_coroutine_threadsafe(_within(coroutine, seconds, run), loop)
+        inner = _within(coroutine, seconds, run)
+        try:
+            future = asyncio.run_coroutine_threadsafe(inner, loop)
+        except RuntimeError:  # a tool has closed the loop, and this process ends: the call is handed back
+            inner.close()
+            if isinstance(coroutine, Coroutine):
+                coroutine.close()
+            cancellation.asked.wait(seconds)
+            raise OutOfTime from None
         future.add_done_callback(lambda _: woken.set())
         cancellation.then(woken.set)
         woken.wait(seconds + CANCEL_SECONDS)
@@ -75,7 +92,8 @@ class ToolLoop:
             loop, thread, self._loop = self._loop, self._thread, None
         if loop is None or thread is None:
             return
-        loop.call_soon_threadsafe(loop.stop)
+        with suppress(RuntimeError):  # a tool has closed it
+            loop.call_soon_threadsafe(loop.stop)
         thread.join(seconds)
 
     def _tell(self, run: Run, loop: asyncio.AbstractEventLoop, what: str) -> None:
@@ -94,19 +112,35 @@ class ToolLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = Thread(target=_serve, args=(self._loop,), name="tool-loop", daemon=True)
+                self._thread = Thread(target=self._serve, args=(self._loop,), name="tool-loop", daemon=True)
                 self._thread.start()
             return self._loop
 
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            while loop is self._loop:  # `stop` forgets it first
+                self._run(loop)
+        except Exception as problem:
+            logger.exception("the event loop of all async tools has died")
+            if self._died:
+                self._died(f"the event loop of all async tools has died of {type(problem).__name__}")
+            return
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_forever()
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-    loop.close()
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Until it is stopped; the callback that raised is over by then, and all others are still in line."""
+        cause = "stop"
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as problem:
+            cause = type(problem).__name__
+        if loop is self._loop:
+            _seldom.warning("a tool has ended the event loop of all async tools (%s): it goes on", cause)
 
 
 async def _within(coroutine: Awaitable[Any], seconds: float, run: Run) -> Any:

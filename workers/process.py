@@ -20,6 +20,7 @@ from typing import Any
 from ringback import logs
 from ringback.settings import load
 from ringback.tools import Tool
+from workers import deaths
 from workers.asked import EndAsked
 from workers.canary import Canary
 from workers.lease import FENCED_EXIT
@@ -55,6 +56,8 @@ class WorkerProcess:
         self._station: Station | None = None
         self._leaving: Leaving | None = None
         self._is_child = False
+        self.is_spent = False
+        """True of a child that ends before its next call: its pool starts another one."""
         self.canary = Canary(self._end_itself)
 
     def prepare(self) -> tuple[WorkerSettings, list[str]]:
@@ -75,6 +78,7 @@ class WorkerProcess:
         logs.leave_out(discretion.redaction.kinds)
         self._prepared = settings, tools
         self._asked = EndAsked()
+        deaths.watch(self._end_itself)
         self.consume(settings.queues or queues_of(tools.values()))
         return settings, list(self._queues)
 
@@ -108,7 +112,9 @@ class WorkerProcess:
         settings, tools = self._ready()
         sys.setswitchinterval(SWITCH_SECONDS)
         self._is_child = self._asked.adopt()
-        station = self._station = Station(settings, tools, self._queues, self._publisher, slots, self._end_itself)
+        replace = self._be_replaced if self._is_child else None
+        station = Station(settings, tools, self._queues, self._publisher, slots, self._end_itself, replace)
+        self._station = station
         station.start()
         self._leave_with(lambda: len(station.running) > 0, station.hand_back, station.sign_off)
 
@@ -117,7 +123,7 @@ class WorkerProcess:
         if self._station is None:
             raise RuntimeError("this process was not begun as one that runs jobs")
         if self._is_child:  # only now: the pool sets its own handler, which exits, once the station is open
-            signal.signal(signal.SIGTERM, lambda *_: self._asked.ask())
+            signal.signal(signal.SIGTERM, self._stop_child)
             self._is_child = False
         return self._station
 
@@ -171,17 +177,28 @@ class WorkerProcess:
         for number in STOP_SIGNALS:
             signal.signal(number, stop)
 
+    def _stop_child(self, *_: Any) -> None:
+        if self.is_spent:  # it has signed off, and its parent wants its place
+            os._exit(0)
+        self._asked.ask()
+
     def _wait_for_children(self) -> None:
         """They hand back and sign off by themselves, and would be killed with their parent."""
         while not self._asked.children_are_gone():
             sleep(LOOK_SECONDS)
+
+    def _be_replaced(self, reason: str) -> None:
+        """In a child of a prefork pool, between two calls."""
+        logger.warning("%s: this child ends, and another one takes its place", reason)
+        self.is_spent = True
 
     def _end_itself(self, reason: str) -> None:
         """A supervisor starts it again; nothing that runs here waits for that. One that stops already ends anyway."""
         if self._asked.times:
             return
         logger.error("%s: handing back what runs here, and ending", reason)
-        if self._leaving:
-            self._leaving.code = FENCED_EXIT
-            for _ in range(2):
-                self._asked.ask()
+        if not self._leaving:
+            os._exit(FENCED_EXIT)
+        self._leaving.code = FENCED_EXIT
+        for _ in range(2):
+            self._asked.ask()

@@ -39,7 +39,9 @@ class Station:
 
     Args:
         slots: how many calls this process runs at once.
-        replace: called with the reason when tools hold so much of this process that it should make room for another.
+        end: called with the reason where this process cannot go on: it hands back what runs here, and ends.
+        replace: called instead, after an outcome, when tools hold so much of this process that it should make room for
+            another: of a child, which its pool replaces.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Station:
         queues: Sequence[str],
         publisher: Publisher,
         slots: int = 1,
+        end: Callable[[str], None] | None = None,
         replace: Callable[[str], None] | None = None,
     ) -> None:
         self.tools = tools
@@ -61,8 +64,8 @@ class Station:
         """Set once what runs here is given to others: nothing is claimed any more."""
         self._stopping = Lock()
         self._stopped = False
-        self.caller = Caller(slots)
-        self._replace = replace
+        self.caller = Caller(slots, bears_stuck=replace is None, died=end)
+        self._replace = replace or end
         self.notes = Notes(self.store, self.bell)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
         self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced, slots, settings.lease)

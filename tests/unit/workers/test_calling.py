@@ -151,7 +151,7 @@ def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(slo
         assert not caller.worn, f"{number} of them are borne"
         with pytest.raises(OutOfTime):
             ask(caller, hanging[number % 3], 0.001)
-    assert caller.worn == f"{borne + 1} threads are stuck in tools that have no time-outs of their own"
+    assert caller.worn == f"threads stuck in tools that have no time-outs of their own: {borne + 1}"
     release.set()
 
 
