@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -102,17 +102,23 @@ def worker(
         str | None, typer.Option(help="The queues to serve, such as default,slow; all its tools' unless given.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, max=1_000, help="Calls it runs at once.")] = None,
+    pool: Annotated[
+        Literal["threads", "prefork"],
+        typer.Option(
+            help="threads for tools that wait; prefork, a process for each call, for those that compute or hang."
+        ),
+    ] = "threads",
 ) -> None:
     """Run a worker.
 
-    The same as `celery -A workers.app worker -Q …`.
+    The same as `celery -A workers.app worker -Q … -P …`.
     """
     from workers.command import run
 
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
     if names == []:
         raise ConfigurationError("--queues names no queue: give one or more, such as --queues default,slow")
-    raise SystemExit(run(queues=names, concurrency=concurrency))
+    raise SystemExit(run(queues=names, concurrency=concurrency, pool=pool))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -30,6 +30,8 @@ from workers.settings import WorkerSettings
 
 USAGE_EXIT = 2
 """What every command of ours exits with when it was told something that cannot work."""
+PREFORK = "workers.prefork:TaskPool"
+"""Celery's pool of that name, with children that are replaced."""
 NO_BROKER = "redis://"
 """Stands where no setting names one; a worker that lacks it ends before it connects."""
 
@@ -47,7 +49,7 @@ def make() -> Celery:
     celery.conf.broker_transport = "workers.carrier:Transport"
     forks = asks_for_prefork(sys.argv)
     if forks:
-        celery.conf.worker_pool = "prefork"
+        celery.conf.worker_pool = PREFORK
     celery.conf.worker_concurrency = calls_at_once("prefork" if forks else "threads", settings)
     celery.conf.worker_consumer = "workers.consuming:Consumer"
     celery.steps["worker"].add(Duties)

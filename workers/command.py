@@ -31,7 +31,7 @@ def run(
     Returns:
         The exit code: 0 after a signal, 2 where the settings cannot work (the sentence is on standard error).
     """
-    from workers.app import USAGE_EXIT, app, calls_at_once
+    from workers.app import PREFORK, USAGE_EXIT, app, calls_at_once
 
     try:
         settings = load(WorkerSettings)
@@ -41,7 +41,7 @@ def run(
     worker = app.Worker(
         queues=list(queues) if queues else None,
         concurrency=concurrency or calls_at_once(pool, settings),
-        pool_cls=pool,
+        pool_cls=PREFORK if pool == "prefork" else pool,
         loglevel=logging.getLevelName(log_level.upper()),
         quiet=True,
     )
