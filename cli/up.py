@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 from rich.console import Console
 
 from cli.embedded import default_folder
 from cli.interrupts import Interrupts
-from cli.processes import ProcessError
+from cli.processes import Ended, ProcessError, ProcessGroup
 from cli.reload import reload_tools
 from cli.stack import Stack, agents_folder, running_stack
 
 # The settings of the gateway that `running_stack` has a value of its own for.
 CHOICES = ("RINGBACK_AGENTS", "REALTIME_PROVIDER", "REALTIME_URL")
+
+START_AGAIN = os.EX_TEMPFAIL
+"""What a process exits with that ended itself, and has nothing wrong with it: 75."""
+FIRST_PAUSE_SECONDS = 1.0
+"""Before it is started again. A start costs two seconds of a core, which the others may be short of."""
+LONGEST_PAUSE_SECONDS = 30.0
+"""Each pause is twice the one before, up to this."""
+HEALTHY_SECONDS = 60.0
+"""A process that ran for so long begins with the first pause again."""
 
 WELCOME = """
 [bold]Ringback is up.[/bold] Talk to it as to the Realtime API:
@@ -71,7 +84,7 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
                 console.print(UNOFFERED.format(tools=", ".join(unoffered), agents=_agents()))
             if watch:
                 reload_tools(stack, lambda sentence: console.print(sentence, highlight=False, soft_wrap=True))
-            ended = stack.processes.wait()
+            ended = outlast(stack.processes, lambda sentence: console.print(f"[yellow]{sentence}[/yellow]"))
             console.print(f"[red]{ended}[/red]; everything else ends with it.")
             return 1
     except ProcessError as problem:
@@ -79,6 +92,38 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
         return 1
     except KeyboardInterrupt:
         return 0
+
+
+@dataclass(slots=True)
+class Backoff:
+    """The pauses before one process is started again; times are a monotonic clock's."""
+
+    started: float
+    _pause: float = FIRST_PAUSE_SECONDS / 2
+
+    def pause(self, now: float) -> float:
+        """Return how long to wait with the next start, as the process has ended just now."""
+        healthy = now - self.started >= HEALTHY_SECONDS
+        self._pause = FIRST_PAUSE_SECONDS if healthy else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+        return self._pause
+
+
+def outlast(processes: ProcessGroup, tell: Callable[[str], None], wait: Callable[[float], None] = sleep) -> Ended:
+    """Start each process again that ends itself for that; return how the first one ended that ends otherwise.
+
+    Raises:
+        ProcessError: one that was started again did not get ready.
+    """
+    backoffs: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(began))
+    began = monotonic()
+    while (ended := processes.wait()).returncode == START_AGAIN:
+        backoff = backoffs[ended.name]
+        pause = backoff.pause(monotonic())
+        tell(f"{ended}: starting it again in {pause:g} s")
+        wait(pause)
+        processes.restart(ended.name)
+        backoff.started = monotonic()
+    return ended
 
 
 def _welcome(stack: Stack, home: Path) -> str:

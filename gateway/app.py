@@ -101,8 +101,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)
             await lease.register()
             stack.push_async_callback(lease.retire)
-            # Neither waits behind the sessions of a full pool: by them a gateway knows what is still its own.
-            sweeper, looker = (Store(open_engine(settings.database_url, 1)) for _ in range(2))
+            sweeper, looker = (Store(open_engine(settings.database_url, 1)) for _ in range(2))  # waiting behind no pool
             stack.push_async_callback(sweeper.close)
             stack.push_async_callback(looker.close)
             keeper = Keeper(gateway_id, sweeper, dispatch)
