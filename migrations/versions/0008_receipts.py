@@ -30,7 +30,17 @@ CREATE OR REPLACE TRIGGER jobs_commit_moves_durably AFTER UPDATE ON jobs FOR EAC
 """
 
 
+# A request that did not hear that it has spent a secret, or given it back, says so again.
+VISITS = """
+ALTER TABLE client_secrets ADD COLUMN IF NOT EXISTS spent_by uuid, ADD COLUMN IF NOT EXISTS given_back_by uuid
+"""
+NO_VISITS = """
+ALTER TABLE client_secrets DROP COLUMN IF EXISTS spent_by, DROP COLUMN IF EXISTS given_back_by
+"""
+
+
 def upgrade() -> None:
+    change("client_secrets", VISITS)
     run(DURABLE)
     # `ringback_tenant` may not read it: the role's rights on `jobs` are by column.
     change("jobs", "ALTER TABLE jobs ADD COLUMN IF NOT EXISTS failure jsonb", ADMISSIONS, MOVES)
@@ -44,3 +54,4 @@ def downgrade() -> None:
         "ALTER TABLE jobs DROP COLUMN IF EXISTS failure",
     )
     run("DROP FUNCTION IF EXISTS jobs_commit_durably")
+    change("client_secrets", NO_VISITS)

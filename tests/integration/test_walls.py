@@ -31,7 +31,7 @@ from tests.servers import in_dialect, own_database
 
 READ = (sessions, jobs, job_events, items, responses, usage_days)
 """What the API reads on a caller's behalf."""
-SECRETS = ("token", "hash", "resume_hash", "sealed_arguments", "sealed_result", "claims", "client_session")
+SECRETS = ("failure", "token", "hash", "resume_hash", "sealed_arguments", "sealed_result", "claims", "client_session")
 
 
 @pytest.fixture
