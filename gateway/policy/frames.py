@@ -11,6 +11,8 @@ from gateway.policy.fields import Milliseconds, Open, Text
 
 MAX_EVENT_ID_CHARS = 512
 """The Realtime API's own limit."""
+MAX_CALL_ID_CHARS = 1_024
+"""Servers and proxies make ids of hundreds of characters; OpenAI's have 32 at most."""
 OURS = "rb_"
 """How the event_id of everything we send on our own account begins; a client's may not."""
 OUR_MARK = "ringback"
@@ -64,7 +66,7 @@ class UserMessage(Struct, tag="message", tag_field="type", omit_defaults=True):
 class FunctionCallOutput(Struct, tag="function_call_output", tag_field="type", omit_defaults=True):
     """Only of a client that brings tools, and only about a call of one of these: the brain knows which."""
 
-    call_id: Annotated[str, Meta(min_length=1, max_length=1_024)]
+    call_id: Annotated[str, Meta(min_length=1, max_length=MAX_CALL_ID_CHARS)]
     output: Text
     id: Open[ItemId] = UNSET
 

@@ -164,7 +164,7 @@ def give(kind: str) -> Any:
     """Return something odd."""
     things: dict[str, Any] = {
         "object": object(),
-        "nan": float("nan"),
+        "nan": [1.0, float("nan")],
         "nul": {"a\0b": "c\0d\ud800"},
         "large": "x" * 300_000,
         "date": datetime(2026, 1, 2, tzinfo=UTC),

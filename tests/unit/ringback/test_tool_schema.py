@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from ringback.tool_schema import MAX_DEPTH, MAX_SCHEMA_CHARS, SchemaRefused, check, rewrite
+from simulator.functions import functions
 
 TEXT, NUMBER, ANY = {"type": "string"}, {"type": "number"}, dict[str, Any]()
 A, B = {"properties": {"a": TEXT}, "required": ["a"]}, {"properties": {"b": NUMBER}, "required": ["b"]}
@@ -17,6 +18,11 @@ A, B = {"properties": {"a": TEXT}, "required": ["a"]}, {"properties": {"b": NUMB
 
 def whole(properties: dict[str, Any], **rest: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "additionalProperties": False, **rest}
+
+
+def assert_openai_takes(schema: dict[str, Any]) -> None:
+    """The simulator has OpenAI's rules from elsewhere."""
+    functions([{"type": "function", "name": "f", "parameters": schema}])
 
 
 def array(**rest: Any) -> dict[str, Any]:
@@ -80,6 +86,7 @@ def test_a_parameter_is_told_as_every_provider_takes_it(came: Any, told: Any) ->
     assert schema == whole({"x": told})
     check(schema)
     assert rewrite(schema) == schema
+    assert_openai_takes(schema)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +125,7 @@ def test_a_parameter_is_told_as_every_provider_takes_it(came: Any, told: Any) ->
 def test_the_arguments_are_one_object_without_combinators(came: dict[str, Any], told: dict[str, Any]) -> None:
     assert rewrite(came) == told
     check(rewrite(came))
+    assert_openai_takes(rewrite(came))
 
 
 @pytest.mark.parametrize(
