@@ -31,7 +31,10 @@ from tests.servers import in_dialect, own_database
 
 READ = (sessions, jobs, job_events, items, responses, usage_days)
 """What the API reads on a caller's behalf."""
-SECRETS = ("failure", "token", "hash", "resume_hash", "sealed_arguments", "sealed_result", "claims", "client_session")
+SECRETS = (
+    *("token", "hash", "resume_hash", "sealed_arguments", "sealed_result", "claims"),
+    *("client_session", "client_session_in_order", "failure"),
+)
 
 
 @pytest.fixture

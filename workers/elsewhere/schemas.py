@@ -118,7 +118,7 @@ class _Reader:
 
     def _part(self, key: str, value: Any, path: tuple[str, ...], hidden: frozenset[str]) -> dict[str, Any]:
         if key == "required" and isinstance(value, list):
-            return {key: [name for name in value if name not in hidden]}
+            return {key: [name for name in value if not isinstance(name, str) or name not in hidden]}
         if key in _LITERAL or key in _NUMBERS:
             return {key: value}
         if key == "properties" and isinstance(value, dict):

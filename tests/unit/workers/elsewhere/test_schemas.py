@@ -76,6 +76,7 @@ DOCUMENT = {
         ({"exclusiveMaximum": 9}, {"exclusiveMaximum": 9}),
         ({"type": ["string", "null"], "enum": ["a", None]}, {"type": ["string", "null"], "enum": ["a", None]}),
         ({**TEXT, "default": 1.1}, TEXT),
+        ({"required": [["a"], 1]}, {"required": [["a"], 1]}),
         ({**TEXT, "deprecated": True, "description": "old"}, {**TEXT, "description": "Deprecated. old"}),
         ({"description": "x" * 400}, {"description": "x" * 300}),
         (True, True),
