@@ -124,7 +124,7 @@ class Lease:
         # From one beginning to the next: whatever a renewal waits for must not make the next one late.
         while not self._ended.wait(max(0.0, asked + self._times.renew - monotonic())):
             asked = monotonic()
-            if self._renew(connection, renewal):
+            if self._renew(connection, renewal) and len(self._running):  # who runs nothing has nothing to cancel
                 self._cancel(connection, cancelled)
         connection.close()
 

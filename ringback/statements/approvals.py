@@ -12,6 +12,7 @@ from ringback.jobs import Approval, CancelReason, JobState
 from ringback.statements.admission import time_for
 from ringback.statements.clock import now, seconds
 from ringback.statements.jobs import deliverable
+from ringback.statements.keys import is_now
 from ringback.tables import jobs, sessions
 
 
@@ -41,7 +42,7 @@ def decide(job_id: UUID, tenant: str, approved: bool) -> ReturningUpdate[Any]:
             jobs.c.id == job_id,
             jobs.c.tenant == tenant,
             jobs.c.session_id == sessions.c.id,
-            jobs.c.state == JobState.PENDING,
+            is_now(jobs.c.state, JobState.PENDING),
             jobs.c.approval == Approval.REQUESTED,
             jobs.c.deadline_at > now(),
         )

@@ -10,6 +10,7 @@ from sqlalchemy import Select, Update, literal, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Delivery
+from ringback.statements.keys import is_now
 from ringback.statements.processes import lives
 from ringback.statements.sessions import OWNED, is_ours
 from ringback.statements.written import in_order
@@ -60,7 +61,7 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
     )
     return (
         update(jobs)
-        .where(jobs.c.id == ready.c.id, jobs.c.delivery == Delivery.READY)
+        .where(jobs.c.id == ready.c.id, is_now(jobs.c.delivery, Delivery.READY))
         .values(delivery=Delivery.SENT, delivered_epoch=ready.c.epoch)
         .returning(*_ANSWER)
     )

@@ -17,6 +17,7 @@ from ringback.statements import access
 from ringback.statements.access import secret_credential
 from ringback.statements.clock import now
 from ringback.statements.jobs import cancelling
+from ringback.statements.keys import is_now
 from ringback.tables import client_secrets, jobs, sessions
 
 REASONS = REVOKED, ENDED_BY_OPERATOR, ERASED = "revoked", "ended_by_operator", "erased"
@@ -78,7 +79,7 @@ def cancel_calls(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     live = (
         select(jobs.c.id)
         .join(sessions, sessions.c.id == jobs.c.session_id)
-        .where(which, sessions.c.end_wanted.is_not(None), jobs.c.state.in_(sorted(LIVE)))
+        .where(which, sessions.c.end_wanted.is_not(None), is_now(jobs.c.state, *LIVE))
         .order_by(jobs.c.id)
         .with_for_update(of=jobs)
         .cte("live")

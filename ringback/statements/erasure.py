@@ -34,6 +34,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 from ringback.jobs import JobState
 from ringback.statements.access import person, secret_credential
 from ringback.statements.ending import ERASED, over_if_waiting
+from ringback.statements.keys import is_now
 from ringback.statements.retention import with_all_in_them
 from ringback.tables import api_keys, client_secrets, jobs, sessions, signed_out, usage_days
 
@@ -133,5 +134,5 @@ def _theirs(tenant: str, user: str) -> ColumnElement[bool]:
 
 def _may_go() -> ColumnElement[bool]:
     # A worker looks into the rows for what it is to stop: without them it would go on.
-    runs = exists(select(jobs.c.id).where(jobs.c.session_id == sessions.c.id, jobs.c.state == JobState.RUNNING))
+    runs = exists(select(jobs.c.id).where(jobs.c.session_id == sessions.c.id, is_now(jobs.c.state, JobState.RUNNING)))
     return and_(sessions.c.end_wanted == ERASED, sessions.c.state.in_(("ended", "detached")), ~runs)

@@ -19,6 +19,7 @@ from ringback.jobs import JobState
 from ringback.statements.admission import PUBLISH_GRACE_SECONDS
 from ringback.statements.clock import now, seconds, seconds_until
 from ringback.statements.jobs import may_be_published
+from ringback.statements.keys import is_now
 from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 
 
@@ -142,7 +143,7 @@ def wake_first(tool: str) -> ReturningUpdate[Any]:
 def is_due() -> ColumnElement[bool]:
     """True for a pending call that may begin now."""
     due = jobs.c.not_before.is_(None) | (jobs.c.not_before <= now())
-    return and_(jobs.c.state == JobState.PENDING, due, may_be_published())
+    return and_(is_now(jobs.c.state, JobState.PENDING), due, may_be_published())
 
 
 def _in_line(tool: str) -> tuple[ColumnElement[bool], ...]:

@@ -6,15 +6,16 @@ A job comes with its steps, a session with its counts, in one statement each: as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from ringback.jobs import JobState
-from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery, position
+from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery, SessionState, position
 from ringback.statements.clock import now, statement_time
 from ringback.statements.processes import live_tools
 from ringback.statements.written import in_order
@@ -54,20 +55,19 @@ def page_of_jobs(tenant: str, query: JobQuery) -> Select[Any]:
     filters = [
         jobs.c.session_id == query.session if query.session else None,
         jobs.c.tool == query.tool if query.tool else None,
-        jobs.c.state.in_(query.state) if query.state else None,
         jobs.c.queue == query.queue if query.queue else None,
         jobs.c.approval == query.approval if query.approval else None,
     ]
-    return _page(select(*_LISTED), jobs, tenant, query, filters)
+    few = query.session or query.approval
+    states = query.state or (tuple(JobState) if (query.tool or query.queue) and not few else ())
+    return _page(select(*_LISTED), jobs, tenant, query, filters, states)
 
 
 def page_of_sessions(tenant: str, query: SessionQuery) -> Select[Any]:
     """Sessions, newest first, each with its `counts`; one more than the page holds."""
-    filters = [
-        sessions.c.state.in_(query.state) if query.state else None,
-        sessions.c.agent == query.agent if query.agent else None,
-    ]
-    return _page(select(*_SESSION, _counts()), sessions, tenant, query, filters)
+    filters = [sessions.c.agent == query.agent if query.agent else None]
+    states = query.state or (get_args(SessionState) if query.agent else ())
+    return _page(select(*_SESSION, _counts()), sessions, tenant, query, filters, states)
 
 
 def jobs_with_steps(tenant: str, ids: IdRange) -> Select[Any]:
@@ -146,15 +146,30 @@ def all_processes(tenant: str) -> Select[Any]:
 
 
 def _page(
-    rows: Select[Any], table: FromClause, tenant: str, query: PageQuery, filters: list[ColumnElement[bool] | None]
+    rows: Select[Any],
+    table: FromClause,
+    tenant: str,
+    query: PageQuery,
+    filters: list[ColumnElement[bool] | None],
+    states: Sequence[str],
 ) -> Select[Any]:
-    place = tuple_(table.c.created_at, table.c.id)
+    """A page of these rows in these states; no states: in any.
+
+    Each state is looked for by itself, in the order of an index that holds it, and gives a page at most: so a page of
+    what is rare costs no more than one of what is everywhere.
+    """
     wanted = [table.c.tenant == tenant, *(each for each in filters if each is not None)]
     if query.since is not None:
         wanted.append(table.c.created_at >= _moment(query.since))
     if query.after is not None:
-        wanted.append(place < tuple(position(query.after)))
-    return rows.where(*wanted).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(query.limit + 1)
+        wanted.append(tuple_(table.c.created_at, table.c.id) < tuple(position(query.after)))
+    newest = (table.c.created_at.desc(), table.c.id.desc())
+    if states:
+        each = [select(table.c.id).where(*wanted, table.c.state == state) for state in states]
+        pages = [page.order_by(*newest).limit(query.limit + 1).subquery() for page in each]
+        found = union_all(*(select(page.c.id) for page in pages)).cte("found").prefix_with("MATERIALIZED")
+        wanted = [table.c.tenant == tenant, table.c.id.in_(select(found.c.id))]
+    return rows.where(*wanted).order_by(*newest).limit(query.limit + 1)
 
 
 def _moment(since: Any) -> Any:

@@ -12,6 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs import LIVE, Approval, CancelReason, Delivery, Effect, JobState
 from ringback.outcomes import Outcome
 from ringback.statements.clock import now, seconds, seconds_until
+from ringback.statements.keys import is_now
 from ringback.statements.written import in_order, written
 from ringback.tables import jobs, sessions
 
@@ -31,7 +32,7 @@ def claim(
             *(() if tools is None else (jobs.c.tool.in_(sorted(tools)),)),
             jobs.c.id == job_id,
             jobs.c.session_id == sessions.c.id,
-            jobs.c.state == JobState.PENDING,
+            is_now(jobs.c.state, JobState.PENDING),
             jobs.c.attempt < _attempts(),
             jobs.c.cancel_requested.is_(False),
             jobs.c.deadline_at > now(),
@@ -129,7 +130,9 @@ def finished_as(job_id: UUID, worker_id: str, attempt: int, state: JobState) -> 
     return (
         select(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
         .join(sessions, sessions.c.id == jobs.c.session_id)
-        .where(jobs.c.id == job_id, jobs.c.worker_id == worker_id, jobs.c.attempt == attempt, jobs.c.state == state)
+        .where(
+            jobs.c.id == job_id, jobs.c.worker_id == worker_id, jobs.c.attempt == attempt, is_now(jobs.c.state, state)
+        )
     )
 
 
@@ -204,7 +207,7 @@ def cancel(
         .where(
             jobs.c.id == job_id,
             jobs.c.tenant == tenant,
-            jobs.c.state.in_(sorted(states)),
+            is_now(jobs.c.state, *states),
             jobs.c.session_id == sessions.c.id,
         )
         .values(**cancelling(reason))
@@ -239,7 +242,7 @@ def progress_in(session_id: UUID) -> Select[Any]:
     """What is to be heard of the live calls of a session: `id`, `progress`, and `is_approved`, by whomever."""
     is_approved = jobs.c.approval.is_not_distinct_from(Approval.GRANTED)
     return select(jobs.c.id, jobs.c.progress, is_approved.label("is_approved")).where(
-        jobs.c.session_id == session_id, jobs.c.state.in_(sorted(LIVE)), jobs.c.progress.is_not(None) | is_approved
+        jobs.c.session_id == session_id, is_now(jobs.c.state, *LIVE), jobs.c.progress.is_not(None) | is_approved
     )
 
 
@@ -271,7 +274,7 @@ def _attempts() -> ColumnElement[int]:
 
 
 def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
-    return (jobs.c.id == job_id) & (jobs.c.state == JobState.RUNNING) & (jobs.c.token == token)
+    return (jobs.c.id == job_id) & is_now(jobs.c.state, JobState.RUNNING) & (jobs.c.token == token)
 
 
 def _finished(outcome: Outcome) -> dict[str, Any]:

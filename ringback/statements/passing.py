@@ -18,6 +18,7 @@ from ringback.statements import jobs as statements
 from ringback.statements.admission import PUBLISH_GRACE_SECONDS
 from ringback.statements.clock import now, seconds
 from ringback.statements.gates import is_due
+from ringback.statements.keys import is_now
 from ringback.statements.processes import holds_its_lease, is_steady
 from ringback.tables import jobs, processes, worker_tools
 
@@ -69,7 +70,7 @@ def pass_back(job_id: UUID, token: UUID, queue: str, pause: float) -> Update:
         update(jobs)
         .where(
             jobs.c.id == job_id,
-            jobs.c.state == JobState.RUNNING,
+            is_now(jobs.c.state, JobState.RUNNING),
             jobs.c.token == token,
             jobs.c.effect_started.is_(False),
             jobs.c.cancel_requested.is_(False),

@@ -16,6 +16,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs import Delivery
 from ringback.statements.clock import now, seconds, seconds_since
+from ringback.statements.keys import is_now
 from ringback.statements.processes import lives
 from ringback.statements.written import in_order, written
 from ringback.tables import DEFAULT_TENANT, jobs, sessions
@@ -223,7 +224,7 @@ def keep_for_history(session_id: UUID) -> Update:
 def owners(session_ids: Iterable[UUID]) -> Select[Any]:
     """Of these sessions, those that a gateway holds: `(id, gateway_id)`, for whoever rings its doorbell."""
     return select(sessions.c.id, sessions.c.gateway_id).where(
-        sessions.c.id.in_(sorted(session_ids)), sessions.c.state.in_(OWNED), sessions.c.gateway_id.is_not(None)
+        sessions.c.id.in_(sorted(session_ids)), is_now(sessions.c.state, *OWNED), sessions.c.gateway_id.is_not(None)
     )
 
 
@@ -244,5 +245,5 @@ def is_ours(session_id: UUID, gateway_id: str, epoch: int) -> ColumnElement[bool
         (sessions.c.id == session_id)
         & (sessions.c.gateway_id == gateway_id)
         & (sessions.c.epoch == epoch)
-        & sessions.c.state.in_(OWNED)
+        & is_now(sessions.c.state, *OWNED)
     )

@@ -75,6 +75,8 @@ sessions = Table(
     CheckConstraint("state <> 'detached' OR resume_until IS NOT NULL", name="detached"),
     Index(None, "gateway_id", postgresql_where=text("state IN ('open', 'draining')")),
     Index(None, "tenant", "created_at", "id"),
+    Index("ix_sessions_by_state", "tenant", "state", "created_at", "id"),
+    Index("ix_sessions_by_agent", "tenant", "agent", "state", "created_at", "id"),
     Index(None, "resume_hash", unique=True, postgresql_where=text("resume_hash IS NOT NULL")),
     Index("ix_sessions_live_of_user", "tenant", "user_id", postgresql_where=text("state <> 'ended'")),
     Index("ix_sessions_live_by_credential", "credential", postgresql_where=text("state <> 'ended'")),
@@ -196,6 +198,13 @@ jobs = Table(
     Index("ix_jobs_sealed", "created_at", postgresql_where=text(SEALED)),
     Index("ix_jobs_ran_in_queue", "queue", "finished_at", postgresql_where=text(RAN)),
     Index(None, "tenant", "created_at", "id"),
+    # What the history is searched by; `state` is in each, so that a page is one look into the index for each state.
+    Index("ix_jobs_by_state", "tenant", "state", "created_at", "id"),
+    Index("ix_jobs_by_tool", "tenant", "tool", "state", "created_at", "id"),
+    Index("ix_jobs_by_queue", "tenant", "queue", "state", "created_at", "id"),
+    Index(
+        "ix_jobs_by_approval", "tenant", "approval", "created_at", "id", postgresql_where=text("approval IS NOT NULL")
+    ),
 )
 
 responses = Table(

@@ -69,6 +69,14 @@ def test_purse_measures_sessions_and_responses() -> None:
     assert [row.removeprefix("| ").partition(" ")[0] for row in rows] == ["a"] * 9 + ["the"] * 2
 
 
+@pytest.mark.long  # a Postgres
+def test_history_indexes_measures_both_sides_and_a_page_by_each_filter() -> None:
+    lines = printed("history_indexes.py", "--jobs", "2000", "--calls", "5", "--rounds", "2")
+    rows = [line.split(" | ")[0] for line in lines if line.endswith("|")]
+    assert rows[2:4] == ["| with the indexes", "| without"]
+    assert len(rows[6:]) == 5
+
+
 @pytest.mark.long  # a stack
 def test_a_benchmark_whose_calls_are_refused_gives_no_figures(tmp_path: Path) -> None:
     """The agent's limits are what they are for a talk: the calls that follow each other without a word are refused."""

@@ -58,7 +58,11 @@ def test_a_call_is_passed_on_uncounted_while_a_living_worker_has_its_tool(rows: 
     assert rows.count(jobs.claim(job, "w2")) == 1
 
 
-@pytest.mark.parametrize("columns", [{"approval": Approval.REQUESTED}, {"not_before": seconds_from_now(9)}], ids=str)
+@pytest.mark.parametrize(
+    "columns",
+    [{"approval": Approval.REQUESTED}, {"not_before": seconds_from_now(9)}],
+    ids=["a yes is waited for", "a pause is waited for"],
+)
 def test_what_may_not_begin_is_not_passed_on(rows: Rows, columns: dict[str, Any]) -> None:
     announce(rows, "w2", WEATHER)
     assert passed_on(rows, rows.asked(**columns)) == []
