@@ -114,8 +114,8 @@ def outlast(processes: ProcessGroup, tell: Callable[[str], None], wait: Callable
     Raises:
         ProcessError: one that was started again did not get ready.
     """
-    backoffs: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(began))
     began = monotonic()
+    backoffs: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(began))
     while (ended := processes.wait()).returncode == START_AGAIN:
         backoff = backoffs[ended.name]
         pause = backoff.pause(monotonic())

@@ -194,7 +194,7 @@ def test_a_page_of_the_history_costs_the_same_whatever_is_asked_for(over: Rows, 
 )
 def test_a_page_of_sessions_costs_the_same_whatever_is_asked_for(over: Rows, asked: dict[str, str]) -> None:
     over.connection.execute(walls.behind("default"))
-    is_flat(over, str(asked), history.page_of_sessions("default", SessionQuery(**asked)), at_most=PAGES_OF_A_PAGE)  # type: ignore[arg-type]
+    is_flat(over, str(asked), history.page_of_sessions("default", SessionQuery(**asked)), at_most=PAGES_OF_A_PAGE)
 
 
 def test_what_ends_with_a_user_and_what_is_kept_no_longer_is_found_by_an_index(over: Rows) -> None:

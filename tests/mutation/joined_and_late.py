@@ -38,7 +38,7 @@ JOINED_AND_LATE = [
         "a decision is about what still waits",
         T_APPROVALS,
         APPROVALS,
-        "            jobs.c.state == JobState.PENDING,\n",
+        "            is_now(jobs.c.state, JobState.PENDING),\n",
     ),
     gone("a decision is its tenant's", T_APPROVALS, APPROVALS, "            jobs.c.tenant == tenant,\n"),
     gone("a joined call waits for an end that is under way", T_AT_ONCE, MIGRATION, " FOR SHARE"),

@@ -213,7 +213,7 @@ MUTANTS = [
         "a pending job is claimed once",
         T_JOBS,
         JOBS,
-        "            jobs.c.state == JobState.PENDING,\n",
+        "            is_now(jobs.c.state, JobState.PENDING),\n",
         "",
         "def claim(",
     ),
