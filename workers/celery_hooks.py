@@ -75,6 +75,18 @@ OVERRIDDEN = (
         "workers.app:Duties.close",
     ),
     Hook(
+        "celery.concurrency.asynpool:Worker.on_loop_start",
+        "has a child of a prefork pool end before its next job, once a tool hangs in it",
+        "(self, pid)",
+        "workers.prefork:Child.on_loop_start",
+    ),
+    Hook(
+        "celery.concurrency.prefork:TaskPool.did_start_ok",
+        "keeps the worker where a child has died before the consumer's loop began",
+        "(self)",
+        "workers.prefork:TaskPool.did_start_ok",
+    ),
+    Hook(
         "celery.worker.strategy:default",
         "hears the canary in the consumer, without a slot of the pool",
         None,
@@ -96,6 +108,10 @@ USED = (
         "(self, errback=None, max_retries=None, interval_start=2, interval_step=2, interval_max=30, callback=None, "
         "reraise_as_library_errors=True, timeout=None)",
     ),
+    Hook("billiard.pool:Worker._make_protected_receive", "what a child waits for its next job with", "(self, conn)"),
+    Hook("billiard.pool:EX_RECYCLE", "how a child ends that is to be replaced"),
+    Hook("celery.concurrency.prefork:TaskPool.Pool", "the class that makes the children"),
+    Hook("celery.concurrency.asynpool:AsynPool.Worker", "and the class of a child"),
     Hook("celery.worker.state:maybe_shutdown", "ends the wait for Redis when the worker is told to stop", "()"),
     Hook("celery.worker.state:reserved_requests", "what the pool has to do"),
     Hook("celery.concurrency.base:BasePool.num_processes", "how many slots the pool has"),

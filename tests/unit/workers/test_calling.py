@@ -18,6 +18,7 @@ from workers.verdict import NobodyWaits, OutOfTime
 AGES = 3_000.0
 SOON = 0.05
 PATIENCE = 10.0
+BEARING = [(Caller(1), 20), (Caller(100), 20), (Caller(150), 30), (Caller(1, bears_stuck=False), 0)]
 
 
 @tool
@@ -138,9 +139,9 @@ def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_retu
     assert caller.stuck == 0
 
 
-@pytest.mark.parametrize(("slots", "borne"), [(1, 20), (100, 20), (150, 30)])
-def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(slots: int, borne: int) -> None:
-    caller, release = Caller(slots), Event()
+@pytest.mark.parametrize(("caller", "borne"), BEARING)
+def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(caller: Caller, borne: int) -> None:
+    release = Event()
 
     def hang() -> None:
         """Hang until released."""

@@ -9,9 +9,14 @@ import pytest
 from celery.worker.consumer import Consumer
 from kombu.transport import redis
 
-from workers import carrier, consuming
+from workers import carrier, consuming, prefork
 from workers.app import Duties, app
 from workers.celery_hooks import OVERRIDDEN, USED, Hook, changed, find
+
+OURS = [
+    *(carrier.Quality, carrier.Channel, carrier.Transport, consuming.Consumer, Duties),
+    *(prefork.Child, prefork.Pool, prefork.TaskPool),
+]
 
 
 def _named(hook: Hook) -> str:
@@ -64,11 +69,11 @@ def test_the_worker_is_made_of_ours() -> None:
     assert app.connection_for_read("redis://").transport_cls in ("workers.carrier:Transport", carrier.Transport)
 
 
-@pytest.mark.parametrize("of_ours", [carrier.Quality, carrier.Channel, carrier.Transport, consuming.Consumer, Duties])
+@pytest.mark.parametrize("of_ours", OURS)
 def test_every_override_in_the_code_is_listed(of_ours: Any) -> None:
     (of_theirs,) = of_ours.__bases__
     overridden = {name for name, value in vars(of_ours).items() if callable(value) and hasattr(of_theirs, name)}
     methods = [hook for hook in OVERRIDDEN if hook.signature]
     listed = {hook.ours.rpartition(".")[2] for hook in methods if find(hook.ours.rpartition(".")[0]) is of_ours}
-    made_of = {"QoS", "Channel"}
+    made_of = {"QoS", "Channel", "Pool", "Worker"}
     assert overridden - made_of == listed
