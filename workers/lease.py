@@ -36,7 +36,7 @@ WATCH_SECONDS = 0.1
 """How often the clock is looked at: small beside the second between our end and the end of the lease."""
 FENCED_EXIT = 75
 """EX_TEMPFAIL of sysexits.h: nothing is wrong with this program, start it again."""
-HELD_BY_TOOL = "a tool keeps the interpreter to itself (docs/how-to/write-a-slow-tool.md)"
+HELD_BY_TOOL = "a tool keeps the interpreter to itself (see docs/how-to/write-a-slow-tool.md)"
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
