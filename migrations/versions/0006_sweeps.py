@@ -12,13 +12,19 @@ down_revision = "0005"
 
 INDEXES = {
     "ix_jobs_overdue": "jobs (deadline_at) WHERE state IN ('pending', 'running')",
-    "ix_jobs_oldest_in_queue": "jobs (queue, created_at) WHERE state = 'pending'",
+    "ix_jobs_oldest_in_queue": "jobs (queue, created_at) WHERE token IS NULL AND finished_at IS NULL",
+    "ix_jobs_in_line": "jobs (tool, created_at, id) WHERE put_off AND finished_at IS NULL",
     "ix_jobs_by_state": "jobs (tenant, state, created_at, id)",
     "ix_jobs_by_tool": "jobs (tenant, tool, state, created_at, id)",
     "ix_jobs_by_queue": "jobs (tenant, queue, state, created_at, id)",
     "ix_jobs_by_approval": "jobs (tenant, approval, created_at, id) WHERE approval IS NOT NULL",
     "ix_sessions_by_state": "sessions (tenant, state, created_at, id)",
     "ix_sessions_by_agent": "sessions (tenant, agent, state, created_at, id)",
+}
+
+OLD_INDEXES = {
+    "ix_jobs_waiting_in_queue": "jobs (queue) WHERE state = 'pending'",
+    "ix_jobs_put_off": "jobs (tool, created_at, id) WHERE state = 'pending' AND put_off",
 }
 
 # As in 0005 and 0003, and the joined calls are found by the one that they have joined: no condition of an index fits
@@ -44,12 +50,13 @@ def upgrade() -> None:
     change("processes", "ALTER TABLE processes ADD COLUMN IF NOT EXISTS swept_at timestamptz")
     for name, on in INDEXES.items():
         build_index(name, on)
-    drop_index("ix_jobs_waiting_in_queue")
+    drop_index(*OLD_INDEXES)
     run(JOINING.format(state="state || ''"))
 
 
 def downgrade() -> None:
     run(JOINING.format(state="state"))
-    build_index("ix_jobs_waiting_in_queue", "jobs (queue) WHERE state = 'pending'")
+    for name, on in OLD_INDEXES.items():
+        build_index(name, on)
     drop_index(*INDEXES)
     change("processes", "ALTER TABLE processes DROP COLUMN IF EXISTS swept_at")

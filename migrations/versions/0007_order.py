@@ -47,7 +47,7 @@ BEGIN
     UPDATE jobs SET state = NEW.state, result = NEW.result, error = NEW.error, cancel_reason = NEW.cancel_reason,
                     {passed_on}sealed_result = NEW.sealed_result, finished_at = NEW.finished_at,
                     delivery = NEW.delivery
-    WHERE joined_to = NEW.id AND state = 'pending';
+    WHERE joined_to = NEW.id AND state || '' = 'pending';
     RETURN NULL;
 END $$;
 """

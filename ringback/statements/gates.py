@@ -147,7 +147,8 @@ def is_due() -> ColumnElement[bool]:
 
 
 def _in_line(tool: str) -> tuple[ColumnElement[bool], ...]:
-    return jobs.c.state == JobState.PENDING, jobs.c.put_off, jobs.c.tool == tool
+    # Who runs is put off no longer. Not `state`, which other indexes hold as well: see `keys`.
+    return jobs.c.put_off, jobs.c.finished_at.is_(None), jobs.c.tool == tool
 
 
 def _moment(time: ColumnElement[Any]) -> ColumnElement[float]:

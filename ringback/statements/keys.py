@@ -11,8 +11,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from ringback.tables import jobs
+
 
 def is_now(column: ColumnElement[Any], *values: str) -> ColumnElement[bool]:
     """True where the column has one of these values; in words that fit the condition of no index."""
     said = column.concat("")
     return said == values[0] if len(values) == 1 else said.in_(sorted(values))
+
+
+def waits() -> ColumnElement[bool]:
+    """True for a pending job, in the words of `ix_jobs_oldest_in_queue` alone: one that runs has a token."""
+    return jobs.c.token.is_(None) & jobs.c.finished_at.is_(None)

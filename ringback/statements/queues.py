@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from ringback.jobs import JobState
 from ringback.statements.clock import now, seconds_since
 from ringback.statements.jobs import may_be_published
+from ringback.statements.keys import waits
 from ringback.statements.processes import holds_its_lease
 from ringback.tables import RAN, jobs, processes
 
@@ -80,7 +81,7 @@ def _pending(queue: ColumnElement[Any]) -> ColumnElement[Any]:
         select(literal_column("1"))
         .where(
             jobs.c.queue == queue,
-            jobs.c.state == JobState.PENDING,
+            waits(),
             may_be_published(),
             jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()),
         )

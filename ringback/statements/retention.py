@@ -31,6 +31,7 @@ from sqlalchemy.sql.dml import ReturningDelete
 
 from ringback.jobs import LIVE, Delivery
 from ringback.statements.clock import seconds, statement_time
+from ringback.statements.keys import is_now
 from ringback.tables import SEALED, client_secrets, jobs, sessions, tenants
 
 AT_ONCE = 50
@@ -56,6 +57,7 @@ def delete_over(default_days: int | None) -> ReturningDelete[Any]:
         select(sessions.c.id)
         .where(sessions.c.state == "ended", sessions.c.tenant == owner.c.tenant, sessions.c.ended_at < limit)
         .where(~_is_owed_something())
+        .order_by(sessions.c.ended_at)
         .limit(AT_ONCE)
         .lateral("past")
     )
@@ -96,12 +98,13 @@ def drop_old_seals() -> Update:
 
 def _tenants_with_something_over() -> CTE:
     """Each tenant that has a session which is over: one look into the index for each, however many sessions it has."""
-    first = select(sessions.c.tenant).where(sessions.c.state == "ended").order_by(sessions.c.tenant).limit(1).subquery()
+    of_the_index = (sessions.c.tenant, sessions.c.ended_at)
+    first = select(sessions.c.tenant).where(sessions.c.state == "ended").order_by(*of_the_index).limit(1).subquery()
     owner = select(first.c.tenant).cte("owner", recursive=True)
     following = (
         select(sessions.c.tenant)
         .where(sessions.c.state == "ended", sessions.c.tenant > owner.c.tenant)
-        .order_by(sessions.c.tenant)
+        .order_by(*of_the_index)
         .limit(1)
         .lateral("following")
     )
@@ -110,6 +113,6 @@ def _tenants_with_something_over() -> CTE:
 
 def _is_owed_something() -> ColumnElement[bool]:
     unfinished = or_(
-        jobs.c.state.in_(sorted(LIVE)), jobs.c.delivery == Delivery.READY, jobs.c.notify_after.is_not(None)
+        is_now(jobs.c.state, *LIVE), is_now(jobs.c.delivery, Delivery.READY), jobs.c.notify_after.is_not(None)
     )
     return exists(select(jobs.c.id).where(jobs.c.session_id == sessions.c.id, unfinished))

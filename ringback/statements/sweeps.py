@@ -31,6 +31,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs import LIVE, Approval, Delivery, Effect, JobState
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.jobs import may_be_published
+from ringback.statements.keys import waits
 from ringback.statements.processes import is_steady, lives
 from ringback.statements.sessions import OWNED
 from ringback.tables import UNFINISHED, jobs, sessions
@@ -154,7 +155,7 @@ def publish_taken_along(queue: str) -> ReturningUpdate[Any]:
     """A lost worker may have taken messages from the front of this queue along: make due what they were for."""
     published = (
         select(jobs.c.id)
-        .where(jobs.c.state == JobState.PENDING, jobs.c.queue == queue, may_be_published(), jobs.c.publish_count > 0)
+        .where(waits(), jobs.c.queue == queue, may_be_published(), jobs.c.publish_count > 0)
         .order_by(jobs.c.created_at)
     )
     return _due_at_once(published, TAKEN_ALONG)

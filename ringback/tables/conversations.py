@@ -30,6 +30,9 @@ RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
 SEALED = "sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL"
 """Jobs with something sealed, for the same reason word for word."""
 
+WAITS = "token IS NULL AND finished_at IS NULL"
+"""Jobs that wait, in words of their own: see `ringback.statements.keys`."""
+
 UNFINISHED = "state IN ('pending', 'running')"
 """Jobs that a deadline may still end, for the same reason word for word."""
 
@@ -191,8 +194,8 @@ jobs = Table(
     Index("ix_jobs_running", "worker_id", postgresql_where=text("state = 'running'")),
     Index("ix_jobs_to_deliver", "session_id", postgresql_where=text("delivery = 'ready'")),
     Index("ix_jobs_running_of_tool", "tool", postgresql_where=text("state = 'running'")),
-    Index("ix_jobs_oldest_in_queue", "queue", "created_at", postgresql_where=text("state = 'pending'")),
-    Index("ix_jobs_put_off", "tool", "created_at", "id", postgresql_where=text("state = 'pending' AND put_off")),
+    Index("ix_jobs_oldest_in_queue", "queue", "created_at", postgresql_where=text(WAITS)),
+    Index("ix_jobs_in_line", "tool", "created_at", "id", postgresql_where=text("put_off AND finished_at IS NULL")),
     Index("ix_jobs_joined", "joined_to", postgresql_where=text("joined_to IS NOT NULL")),
     Index("ix_jobs_to_notify", "notify_after", postgresql_where=text("notify_after IS NOT NULL")),
     Index("ix_jobs_sealed", "created_at", postgresql_where=text(SEALED)),

@@ -261,7 +261,7 @@ MUTANTS = [
         "jobs.c.id == job_id, is_due())\n        .values",
         "jobs.c.id == job_id)\n        .values",
     ),
-    gone("a limit wakes no retry", T_GATES, GATES, "JobState.PENDING, jobs.c.put_off, ", "JobState.PENDING, "),
+    gone("a limit wakes no retry", T_GATES, GATES, "return jobs.c.put_off, ", "return "),
     gone(
         "a limit wakes one for each that ends",
         T_GATES,
