@@ -22,21 +22,41 @@ Markers:
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from cli.embedded import Servers, embedded_servers
 from tests.servers import OUR_USERS, in_dialect, own_database, own_redis_db, postgres_container, redis_container
 
+SAMPLE = "sample"
+"""The profile of `make check`: a fifth of the examples that the whole suite tries."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--containers", action="store_true", help="PostgreSQL and Redis in containers, not embedded")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-profile") == SAMPLE:
+        from hypothesis import settings
+
+        settings.register_profile(SAMPLE, max_examples=20)
     config.addinivalue_line("markers", "loopback: this unit test may open sockets on this machine")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Collecting leaves hundreds of thousands of objects that stay: no use in looking for garbage among them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,26 @@ def modules(root: Path, folders: tuple[str, ...]) -> Iterator[Path]:
 
 
 def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    """The module's tree, for reading only: the laws share it."""
+    return _parsed(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def _parsed(text: str, filename: str) -> ast.Module:
+    """Each text is parsed once: most of what the laws take is this."""
+    return ast.parse(text, filename=filename)
+
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def definitions(tree: ast.AST) -> Iterator[Definition]:
+    """Each function and class, however deep. No expression is looked into: it can hold neither."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, Definition):
+            yield child
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from definitions(child)
 
 
 def imported_names(root: Path, path: Path) -> Iterator[str]:

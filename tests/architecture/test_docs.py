@@ -7,14 +7,14 @@ with a placeholder in it (`tests/unit/test_<module>.py`) is nobody's.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from tests.architecture.source_tree import ROOT, committed_files, parse
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md")
@@ -149,12 +149,15 @@ def test_every_make_target_the_documents_name_exists() -> None:
     assert missing_targets(ROOT) == []
 
 
-@pytest.mark.long  # one process for each command
 def test_every_subcommand_the_documents_name_exists() -> None:
-    program = Path(sys.executable).with_name("ringback")
-    for document, words in commands(ROOT):
-        helped = subprocess.run([program, *words.split(), "--help"], capture_output=True, text=True, check=False)
-        assert helped.returncode == 0, f"{document}: ringback {words}: {helped.stderr}"
+    documents_by_words = {words: document for document, words in commands(ROOT)}
+    for words, document in documents_by_words.items():
+        helped = CliRunner().invoke(app, [*words.split(), "--help"])
+        assert helped.exit_code == 0, f"{document}: ringback {words}: {helped.output}"
+
+
+def test_a_subcommand_that_is_gone_is_found() -> None:
+    assert CliRunner().invoke(app, ["jobs", "sing", "--help"]).exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.architecture.source_tree import PRODUCT, ROOT, SURROUNDINGS, modules, parse, write_tree
+from tests.architecture.source_tree import PRODUCT, ROOT, SURROUNDINGS, definitions, modules, parse, write_tree
 
 LONGEST_MODULE = 300
 LONGEST_FUNCTION = 60
@@ -37,8 +37,8 @@ def too_long_modules(root: Path) -> list[str]:
 def functions(root: Path, folders: tuple[str, ...]) -> Iterator[Function]:
     """Each function with its length from `def` to its end, its docstring not counted."""
     for path in modules(root, folders):
-        for node in ast.walk(parse(path)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for node in definitions(parse(path)):
+            if not isinstance(node, ast.ClassDef):
                 where = f"{path.relative_to(root)}:{node.lineno} {node.name}"
                 yield Function(where, _span(node) - _docstring_span(node))
 
@@ -50,7 +50,7 @@ def empty_names(root: Path) -> list[str]:
         found += [f"{place}: {part}" for part in place.with_suffix("").parts if part.strip("_") in EMPTY_NAMES]
         found += [
             f"{place}:{node.lineno} class {node.name}"
-            for node in ast.walk(parse(path))
+            for node in definitions(parse(path))
             if isinstance(node, ast.ClassDef) and _last_word(node.name) in EMPTY_NAMES
         ]
     return found
