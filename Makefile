@@ -41,9 +41,10 @@ up: $(DEMO) ## The same stack, kept running for you to use; Ctrl-C stops it
 .PHONY: install check format lint types laws
 install: $(DEV) ## The development environment, in .venv
 
-check: $(DEV) ## Before each commit, under a minute: format, lint, types, laws, unit tests
+check: $(DEV) ## Before each commit: format, lint, types, then laws and unit tests with fewer random examples
 	@$(BIN)/ruff format --check .
-	@$(MAKE) --no-print-directory lint types laws unit
+	@$(MAKE) --no-print-directory lint types
+	@$(PYTEST) tests/architecture tests/unit -m "not long" --hypothesis-profile=sample -q $(ARGS)
 
 format: $(DEV) ## Rewrite the code in the one format, and repair what ruff can
 	@$(BIN)/ruff format .
@@ -62,8 +63,8 @@ laws: $(DEV) ## The architecture as tests: imports, sizes, names, what the docs 
 
 .PHONY: test unit integration guarantees attacks chaos conformance browser mutants fuzz
 test: $(DEV) ## The whole suite: the fast tiers side by side, then the long tier
-	@$(PYTEST) -m "not long" -n $(JOBS) $(ARGS)
-	@$(PYTEST) -m "long" $(ARGS)
+	@time $(PYTEST) -m "not long" -n $(JOBS) --durations=15 $(ARGS)
+	@time $(PYTEST) -m "long" --durations=15 $(ARGS)
 
 unit: $(DEV) ## Decisions and single modules; no servers
 	@$(PYTEST) tests/unit -q $(ARGS)

@@ -98,7 +98,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(VALUES)
 def test_whatever_comes_is_an_event_that_can_be_written_again_or_malformed(value: Any) -> None:
     try:
@@ -109,7 +109,7 @@ def test_whatever_comes_is_an_event_that_can_be_written_again_or_malformed(value
     assert read(written) == event
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(st.text(max_size=60))
 def test_reading_raises_nothing_else(frame: str) -> None:
     with suppress(Malformed):

@@ -78,19 +78,19 @@ def check(frame: str | bytes) -> None:
         assert forbidden + b":" not in written
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(EVENTS)
 def test_whatever_an_event_holds_only_the_allowed_shape_passes(event: dict[str, Any]) -> None:
     check(json.dumps(event))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(st.text(max_size=60) | st.binary(max_size=60))
 def test_whatever_a_frame_is_reading_it_raises_nothing(frame: str | bytes) -> None:
     check(frame)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.data(), st.sampled_from([*AS_IT_CAME.values(), *(event for event, _ in FORBIDDEN.values())]))
 def test_a_frame_with_a_few_bytes_changed_is_read_or_refused(data: st.DataObject, event: dict[str, Any]) -> None:
     frame = bytearray(json.dumps(event).encode())

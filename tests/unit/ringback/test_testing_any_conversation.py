@@ -61,7 +61,7 @@ def have(said: Sequence[tuple[float | None, dict[str, Any], dict[str, Any]]], to
     return converse(*spoken, tools=tools, calls=[{**called, **own} for _, called, own in said], **rest)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=settings().max_examples // 2, deadline=None)
 @given(
     said=turns,
     each=st.tuples(*[manners] * len(NAMES)),
@@ -81,7 +81,7 @@ def test_each_call_is_answered_and_nothing_is_refused(
     assert talk.warnings == [], str(talk)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples * 2 // 5, deadline=None)
 @given(said=turns, each=st.tuples(*[manners] * len(NAMES)))
 def test_where_nobody_breaks_in_each_result_is_told_once(
     said: list[tuple[float | None, dict[str, Any], dict[str, Any]]], each: tuple[Manners, ...]

@@ -35,7 +35,7 @@ EVENTS = (
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=settings().max_examples // 2, deadline=None)
 @given(fields=st.dictionaries(NAMES, TREES, max_size=5))
 def test_any_fields_of_an_event_are_answered_with_events_that_are_json(kind: str, fields: dict[str, Any]) -> None:
     rehearsal = Rehearsal()

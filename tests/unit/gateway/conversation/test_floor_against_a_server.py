@@ -176,7 +176,7 @@ class World:
             self.hear_server()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4 * settings().max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(habits=HABITS, steps=st.lists(STEPS, max_size=60))
 @example(habits=Habits(), steps=[])
 def test_no_result_is_lost_doubled_or_spoken_over(habits: Habits, steps: list[tuple[str, float]]) -> None:
