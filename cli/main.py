@@ -140,7 +140,7 @@ def migrate(
     It is the one at DATABASE_URL.
     """
     from alembic.util import CommandError
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DBAPIError
 
     from ringback import migrating
     from ringback.settings import Database, load
@@ -154,7 +154,7 @@ def migrate(
         revision = migrating.revision(url)
     except CommandError as problem:
         raise ConfigurationError(f"--down-to {down_to} is no revision below the database's: {problem}") from None
-    except OperationalError as problem:
+    except DBAPIError as problem:
         _fail(1, f"the database at DATABASE_URL cannot be used: {str(problem.orig).strip().splitlines()[0]}")
     typer.echo(f"The database is at {revision}." if revision else "The database holds no table of ringback's.")
 

@@ -26,7 +26,6 @@ CONNECT_TIMEOUT = 5
 """Seconds. Whoever waits at a prompt wants to hear by then that nobody answers."""
 MAX_REASON = 200
 """Characters of a driver's own words in a refusal."""
-UNUSABLE_URL = "DATABASE_URL is not usable: it must look like postgresql://user:password@host:5432/name."
 UNKNOWN_IF_DONE = (
     "The connection to the database broke before it had answered: what was asked for may be done. Look with "
     "`ringback jobs list` or `ringback sessions list` before you ask for it once more."
@@ -67,16 +66,14 @@ def _connection(**options: Any) -> Iterator[Read]:
             connection.execution_options(**options)
             may_be_written = "postgresql_readonly" not in options
             yield lambda statement: _rows(connection.execute(statement))
-    except UnicodeError:  # a host that cannot be a name, before the driver has a word in it
-        refuse(UNUSABLE_URL)
     except OperationalError as problem:
         if may_be_written and problem.connection_invalidated:
-            refuse(f"{UNKNOWN_IF_DONE} ({_reason(engine, problem)})", NO_DATABASE)
-        refuse(f"The database in DATABASE_URL cannot be reached: {_reason(engine, problem)}", NO_DATABASE)
+            refuse(f"{UNKNOWN_IF_DONE} ({_reason(problem)})", NO_DATABASE)
+        refuse(f"The database in DATABASE_URL cannot be reached: {_reason(problem)}", NO_DATABASE)
     except DBAPIError as problem:
         if getattr(problem.orig, "sqlstate", None) == "42P01":  # undefined_table
             refuse("The database in DATABASE_URL has no tables of ringback's yet: run `ringback migrate`.", NO_DATABASE)
-        refuse(f"The database in DATABASE_URL refuses to answer: {_reason(engine, problem)}", NO_DATABASE)
+        refuse(f"The database in DATABASE_URL refuses to answer: {_reason(problem)}", NO_DATABASE)
 
 
 def ask(query: type[Q], given: dict[str, Any]) -> Q:
@@ -142,25 +139,20 @@ def _rows(result: Any) -> Sequence[Row[Any]]:
 
 
 def _engine() -> Engine:
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import ArgumentError
     from sqlalchemy.pool import NullPool
 
     from ringback.errors import ConfigurationError
+    from ringback.postgres import open_engine
     from ringback.settings import Database, load
 
     try:
         url = load(Database).database_url
-        return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT})
     except ConfigurationError as problem:
         refuse(str(problem))
-    except (ArgumentError, ValueError):
-        refuse(UNUSABLE_URL)
+    return open_engine(url, "ringback-cli", CONNECT_TIMEOUT, poolclass=NullPool)
 
 
-def _reason(engine: Engine, problem: Any) -> str:
-    """The driver's words on one line. It never quotes a password, but it does quote a host."""
-    if "@" in (engine.url.host or ""):
-        return "its host holds an @: write the one in the password as %40."
+def _reason(problem: Any) -> str:
+    """The driver's words on one line. It quotes no password, and a host that may be part of one is refused before."""
     words = " ".join(str(problem.orig).split())
     return words if len(words) <= MAX_REASON else f"{words[:MAX_REASON]}…"

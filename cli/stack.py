@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from cli.certificate import Certificate, certificate_in
@@ -26,6 +25,7 @@ from cli.kept import Kept, is_free
 from cli.processes import Process, ProcessGroup
 from ringback.errors import ConfigurationError
 from ringback.migrating import upgrade
+from ringback.postgres import open_engine
 from ringback.statements.processes import live_tools
 
 WORKER_READY_SECONDS = 30.0
@@ -70,7 +70,7 @@ class Stack:
 
     def unoffered(self) -> list[str]:
         """Return the tools that a worker serves and no agent allows: the model never hears of them."""
-        engine = create_engine(self.database_url, poolclass=NullPool)
+        engine = open_engine(self.database_url, "ringback-up", int(PROBE_SECONDS), poolclass=NullPool)
         with engine.connect() as connection:
             served = {row.name for row in connection.execute(live_tools())}
         return sorted(served - {tool["name"] for tool in self.listed("/v1/tools")})

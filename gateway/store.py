@@ -7,24 +7,25 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
 from sqlalchemy import Executable, Row, select
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringback.errors import ConfigurationError
+from ringback.postgres import ENCODING, Bounds, connect, open_async_engine, refuse_encoding
 from ringback.statements import walls
 
 CONNECT_SECONDS = 2
 """A database that does not answer by then is away; the conversation goes on without it."""
-STATEMENT_MS = 5_000
+STATEMENT_SECONDS = 5.0
 """Every statement here takes about a millisecond; one that takes seconds waits for something broken."""
 ANSWER_SECONDS = 6.0
 """A server that stands still answers nothing, not even that it is late; this clock is ours."""
-LEASE_STATEMENT_MS = 1_000
+LEASE_STATEMENT_SECONDS = 1.0
 """A renewal that takes longer has missed its turn."""
 STEP_SECONDS = 0.5
 """What a clock of ours counts in: a step that takes longer, as this process stood still, counts as one."""
@@ -62,31 +63,22 @@ def may_be_written(problem: Exception) -> bool:
 
 def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
     """An engine on psycopg 3, in autocommit: BEGIN and COMMIT would be two round trips more for each statement."""
-    return create_async_engine(
+    return open_async_engine(
         database_url,
+        "ringback-gateway",
+        CONNECT_SECONDS,
+        Bounds(STATEMENT_SECONDS),
         isolation_level="AUTOCOMMIT",
-        hide_parameters=True,  # an error in the log must not hold what was said
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "options": f"-c statement_timeout={STATEMENT_MS} -c application_name=ringback-gateway",
-        },
     )
 
 
 def lease_connector(database_url: str) -> Callable[[], psycopg.Connection[Any]]:
     """What connects the thread that renews the lease, beside the pool."""
-    url = make_url(database_url)
-    _, arguments = url.get_dialect()().create_connect_args(url)
-    options = f"-c statement_timeout={LEASE_STATEMENT_MS} -c application_name=ringback-lease -c synchronous_commit=off"
-    bounds = {"connect_timeout": CONNECT_SECONDS, "options": options, "tcp_user_timeout": LEASE_STATEMENT_MS}
-
-    def connect() -> psycopg.Connection[Any]:
-        return psycopg.connect(**{**arguments, **bounds}, autocommit=True)
-
-    return connect
+    bounds, silent = Bounds(LEASE_STATEMENT_SECONDS, lazy=True), int(LEASE_STATEMENT_SECONDS * 1000)
+    return partial(connect, database_url, "ringback-lease", CONNECT_SECONDS, bounds, tcp_user_timeout=silent)
 
 
 @asynccontextmanager
@@ -125,7 +117,8 @@ class Store:
         """Run a statement that returns rows, and give them."""
 
         async def run(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            return (await connection.execute(statement)).all()
+            async with connection.begin():
+                return (await connection.execute(statement)).all()
 
         return await self._once_more_if_cut(run)
 
@@ -144,7 +137,8 @@ class Store:
         """Run a statement; how many rows it changed."""
 
         async def run(connection: AsyncConnection) -> int:
-            return (await connection.execute(statement)).rowcount
+            async with connection.begin():
+                return (await connection.execute(statement)).rowcount
 
         return await self._once_more_if_cut(run)
 
@@ -165,6 +159,8 @@ class Store:
 
     async def prove_wall(self) -> None:
         """Raises ConfigurationError where tenants could not be kept apart here, or the gateway from its own rows."""
+        (encoding,) = await self.rows(ENCODING)
+        refuse_encoding(encoding[0])
         try:
             await self.rows_of("", select(1))
         except (ProgrammingError, DataError):
@@ -208,8 +204,8 @@ async def prove_wall(database_url: str) -> None:
     store = Store(open_engine(database_url, 1))
     try:
         await store.prove_wall()
-    except (OperationalError, OSError):
-        log.warning("Postgres does not answer yet")
+    except (OperationalError, OSError) as problem:
+        log.warning("Postgres does not answer yet: %s", getattr(problem, "orig", None) or type(problem).__name__)
     finally:
         await store.close()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from ringback.database_url import read
 from ringback.errors import ConfigurationError
 from ringback.redis_url import is_verified
 
@@ -81,12 +82,13 @@ def is_placeholder(secret: str) -> bool:
 
 
 def _stores(facts: Facts) -> Iterator[str]:
-    database, redis = urlsplit(facts.database_url), urlsplit(facts.redis_url)
-    if database.hostname and _is_known(database):
+    database, redis = read(facts.database_url).arguments, urlsplit(facts.redis_url)
+    is_remote = not database.get("host", "/").startswith("/")
+    if is_remote and _is_known(database.get("user"), database.get("password")):
         yield "DATABASE_URL has a password that everybody knows, or none: give the database's user one of its own."
     if not redis.password:
         yield "REDIS_URL has no password: give Redis a user of its own for Ringback, and its password here."
-    elif _is_known(redis):
+    elif _is_known(redis.username, unquote(redis.password)):
         yield "REDIS_URL has a password that everybody knows: choose another (REDIS_PASSWORD in compose)."
     if not is_verified(facts.redis_url):
         yield (
@@ -120,8 +122,8 @@ def _front(front: Front) -> Iterator[str]:
         yield "REALTIME_URL begins with ws://, and the key would travel in clear: use wss://."
 
 
-def _is_known(url: SplitResult) -> bool:
-    return not url.password or is_placeholder(unquote(url.password)) or url.password == url.username
+def _is_known(user: str | None, password: str | None) -> bool:
+    return not password or is_placeholder(password) or password == user
 
 
 def _is_loopback(host: str) -> bool:

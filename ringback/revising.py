@@ -127,16 +127,6 @@ def current_user() -> str:
     return str(found[0]) if found else ""
 
 
-def wait_for_turn(connection: psycopg.Connection, key: int) -> None:
-    """Hold the lock of that key for as long as the connection lives: those who migrate take turns.
-
-    Asked for again and again, and not waited for: a statement that waits has a snapshot, for whose end an index that
-    is being built by the other would wait.
-    """
-    while connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone() != (True,):
-        sleep(PAUSE_SECONDS / 5)
-
-
 def _until_free(table: str, attempt: Callable[[], object]) -> None:
     began = told = monotonic()
     while True:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from ringback.database_url import postgres_url as postgres_url
 from ringback.discretion import Discretion
 from ringback.errors import ConfigurationError
 from ringback.lease import LEASE_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, LeaseTimes
@@ -20,14 +21,6 @@ from ringback.setting_names import warn_of_unknown
 
 SWEEP_SECONDS = 0.5
 """How often a process that is alone sweeps: beside the pause before a message is published again, it is little."""
-
-
-def postgres_url(url: str) -> str:
-    """The URL with the driver that Ringback uses; `postgres://` and `postgresql://` are taken as well."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise ValueError("must look like postgresql://user:password@host:5432/name")
-    return f"postgresql+psycopg://{rest}"
 
 
 PostgresUrl = Annotated[str, AfterValidator(postgres_url)]

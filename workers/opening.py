@@ -8,11 +8,15 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ResponseError
 from redis.retry import Retry
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from ringback.errors import ConfigurationError
+from ringback.postgres import ENCODING, open_engine, refuse_encoding
 from ringback.production import Facts, refuse, without_password
 from ringback.redis_url import CLUSTER, is_cluster
 from workers.settings import WorkerSettings
+from workers.store import CONNECT_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,16 @@ def refuse_a_cluster(redis_url: str) -> None:
         return
     if is_cluster(hello):
         raise ConfigurationError(CLUSTER)
+
+
+def refuse_encoding_of(database_url: str) -> None:
+    """Raise ConfigurationError where Postgres could not keep every character; one that is away is not waited for."""
+    engine = open_engine(database_url, "ringback-worker", CONNECT_SECONDS, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            refuse_encoding(connection.execute(ENCODING).scalar_one())
+    except DBAPIError as problem:
+        logger.warning("Postgres does not answer yet: %s", problem.orig)
 
 
 def _redis_is_open(redis_url: str) -> bool | None:

@@ -25,7 +25,7 @@ from workers.asked import EndAsked
 from workers.canary import Canary
 from workers.lease import FENCED_EXIT
 from workers.leaving import LOOK_SECONDS, Leaving
-from workers.opening import refuse_a_cluster, refuse_what_is_unsafe
+from workers.opening import refuse_a_cluster, refuse_encoding_of, refuse_what_is_unsafe
 from workers.registry import load_tools, queues_of, refuse_without_key
 from workers.settings import WorkerSettings
 from workers.station import Station
@@ -69,6 +69,7 @@ class WorkerProcess:
         settings = load(WorkerSettings)
         refuse_what_is_unsafe(settings)
         refuse_a_cluster(settings.redis_url)
+        refuse_encoding_of(settings.database_url)
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Executable, create_engine
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, Executable
+
+from ringback.postgres import Bounds, connect, open_engine
 
 CONNECT_SECONDS = 3
 """A connection that takes longer is not coming; another one is tried."""
@@ -44,10 +45,8 @@ class Store:
 
     def connect_lease(self) -> psycopg.Connection[Any]:
         """Connect anew, for the renewals alone: they must not queue behind a hundred claims."""
-        url = make_url(self._url)
-        _, arguments = url.get_dialect()().create_connect_args(url)
-        bounds = _connect_args(self._url, LEASE_STATEMENT_SECONDS, lazy=True)
-        return psycopg.connect(**{**arguments, **bounds}, autocommit=True)
+        bounds, silent = Bounds(LEASE_STATEMENT_SECONDS, lazy=True), int(LEASE_STATEMENT_SECONDS * 1000)
+        return connect(self._url, "ringback-worker", CONNECT_SECONDS, bounds, tcp_user_timeout=silent)
 
     def close(self) -> None:
         """Give the connections back to Postgres."""
@@ -57,7 +56,7 @@ class Store:
 
 def rows(engine: Engine, statement: Executable) -> list[Any]:
     """Run the statement and commit; the rows it returns."""
-    with engine.connect() as connection:
+    with engine.begin() as connection:
         return list(connection.execute(statement).all())
 
 
@@ -69,7 +68,7 @@ def first(engine: Engine, statement: Executable) -> Any | None:
 
 def count(engine: Engine, statement: Executable) -> int:
     """Run the statement and commit; how many rows it changed."""
-    with engine.connect() as connection:
+    with engine.begin() as connection:
         return connection.execute(statement).rowcount
 
 
@@ -88,33 +87,17 @@ def together(engine: Engine, statements: Iterable[Executable]) -> None:
 
 
 def _engine(url: str, connections: int, *, lazy: bool = False, statement_seconds: float = STATEMENT_SECONDS) -> Engine:
-    return create_engine(
+    return open_engine(
         url,
+        "ringback-worker",
+        CONNECT_SECONDS,
+        Bounds(statement_seconds, idle_seconds=IDLE_SECONDS, lazy=lazy),
+        # A Postgres that vanished without a word must not hold a thread for the two hours TCP would.
+        more={"tcp_user_timeout": int(statement_seconds * 1000)},
         isolation_level="AUTOCOMMIT",
-        hide_parameters=True,  # an error in the log must not hold what was said
         pool_size=connections,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         # No ping before use: it costs a round trip each time, and whatever fails here is tried again anyway.
         pool_pre_ping=False,
-        connect_args=_connect_args(url, statement_seconds, lazy=lazy),
     )
-
-
-def _connect_args(url: str, statement_seconds: float, *, lazy: bool) -> dict[str, Any]:
-    milliseconds = int(statement_seconds * 1000)
-    given = make_url(url).query.get("options", ())
-    options = [
-        *((given,) if isinstance(given, str) else given),
-        f"-c statement_timeout={milliseconds}",
-        f"-c idle_in_transaction_session_timeout={int(IDLE_SECONDS * 1000)}",
-    ]
-    if lazy:
-        options.append("-c synchronous_commit=off")
-    return {
-        "connect_timeout": CONNECT_SECONDS,
-        "application_name": "ringback-worker",
-        "options": " ".join(options),
-        # A Postgres that vanished without a word must not hold a thread for the two hours TCP would.
-        "tcp_user_timeout": milliseconds,
-    }

@@ -1,0 +1,125 @@
+"""DATABASE_URL, read once: what each connection of each process is told, and a sentence for what it cannot be.
+
+libpq itself takes the URL apart, so that all its forms work, several hosts among them. What it would say of a wrong one
+is not shown: it quotes, and what it quotes may be part of a password.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+LOOK = "must look like postgresql://user:password@host:5432/name"
+RAW = "write what is special in its password with a %: @ as %40, / as %2F, ? as %3F, : as %3A, % as %25"
+POOLER = "pgbouncer"
+"""The parameter that says that a pooler stands in between, as other projects spell it. It is ours, not libpq's."""
+NUMBERS = frozenset(
+    {"connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
+)
+CHOICES = {
+    "sslmode": "disable, allow, prefer, require, verify-ca, verify-full",
+    "target_session_attrs": "any, read-write, read-only, primary, standby, prefer-standby",
+    "channel_binding": "disable, prefer, require",
+    "gssencmode": "disable, prefer, require",
+    "load_balance_hosts": "disable, random",
+    POOLER: "true, false",
+}
+"""What libpq would complain of only when it connects, where it looks like a server that is away."""
+MAX_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the rows are.
+
+    Args:
+        arguments: what libpq is told, by its own keywords.
+        is_pooled: the URL says that a pooler stands in between. Where it says nothing, the connection tells.
+    """
+
+    arguments: dict[str, str] = field(repr=False)
+    is_pooled: bool = False
+
+
+def postgres_url(url: str) -> str:
+    """Return the URL with the driver that Ringback uses; `postgres://` and `postgresql://` are taken as well.
+
+    Raises:
+        ValueError: the URL cannot be used. The text shows no part of it but the name of a parameter.
+    """
+    scheme, separator, rest = url.strip().partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise ValueError(LOOK)
+    written = f"postgresql+psycopg://{rest}"
+    read(written)
+    return written
+
+
+def read(url: str) -> Target:
+    """Take the URL apart.
+
+    Raises:
+        ValueError: as `postgres_url`.
+    """
+    from psycopg import ProgrammingError, conninfo, pq  # the driver is not read in for a setting that is never used
+
+    head, _, query = url.partition("://")[2].partition("?")
+    _refuse_what_is_raw(head, query)
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {POOLER, "ssl"}
+    said = _parameters(query, known)
+    try:
+        arguments = {name: str(value) for name, value in conninfo.conninfo_to_dict(f"postgresql://{head}").items()}
+    except (ProgrammingError, UnicodeError):
+        raise ValueError(LOOK) from None
+    arguments |= _hosts([value for name, value in said if name == "host"])
+    arguments |= {name: value for name, value in said if name != "host"}
+    if arguments.pop("ssl", "") == "true":  # JDBC's word, which libpq takes as well
+        arguments["sslmode"] = "require"
+    is_pooled = arguments.pop(POOLER, "") == "true"
+    _refuse_bad_addresses(arguments)
+    return Target(arguments, is_pooled)
+
+
+def _refuse_what_is_raw(head: str, query: str) -> None:
+    """A password whose special characters are not written with a % shifts all that follows it."""
+    authority, _, path = head.partition("/")
+    if authority.count("@") > 1 or "@" in path or ("@" in query and "@" not in authority):
+        raise ValueError(f"it has more than one @, or a raw / or ? before it: {RAW}")
+    if re.search(r"%(?![0-9A-Fa-f]{2})", f"{head}?{query}"):
+        raise ValueError(f"it has a % that two hexadecimal digits do not follow: {RAW}")
+
+
+def _parameters(query: str, known: set[str]) -> list[tuple[str, str]]:
+    pairs = [each.partition("=") for each in query.split("&") if each]
+    said = [(unquote(name), unquote(value)) for name, _, value in pairs]
+    for name, value in said:
+        if name not in known:
+            raise ValueError(f"it has a parameter {name!r} that Postgres does not know: take it out")
+        if name in CHOICES and value not in CHOICES[name].split(", "):
+            raise ValueError(f"its parameter {name} must be one of {CHOICES[name]}")
+        if name in NUMBERS and not (value.isascii() and value.isdigit()):
+            raise ValueError(f"its parameter {name} must be a number")
+    return said
+
+
+def _hosts(values: list[str]) -> dict[str, str]:
+    """`host=h1:5432&host=h2:5432` is SQLAlchemy's form of several hosts."""
+    if not values:
+        return {}
+    split = [found.groups() if (found := re.fullmatch(r"([^/:]+):(\d+)", value)) else (value, "") for value in values]
+    hosts, ports = (",".join(each) for each in zip(*split, strict=True))
+    return {"host": hosts, "port": ports} if any(port for _, port in split) else {"host": hosts}
+
+
+def _refuse_bad_addresses(arguments: dict[str, str]) -> None:
+    hosts, ports = arguments.get("host", "").split(","), arguments.get("port", "").split(",")
+    if not all(port == "" or (port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT) for port in ports):
+        raise ValueError(f"it has a port that is no number from 1 to {MAX_PORT}; or {RAW}")
+    if len(ports) not in {1, len(hosts)}:
+        raise ValueError("it must name one port, or one for each host")
+    try:
+        for host in hosts:
+            host.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"it names a host that can be none; or {RAW}") from None
