@@ -102,5 +102,5 @@ def _show_history(console: Console, stack: Stack) -> None:
 
     console.print()
     console.rule("what the history holds (GET /v1/jobs)", align="left", style="dim")
-    answer = httpx.get(f"{stack.url}/v1/jobs", headers=stack.headers, timeout=10)
+    answer = httpx.get(f"{stack.url}/v1/jobs", headers=stack.headers, timeout=10, trust_env=False)
     print_jobs(console, [ListedJob.model_validate(job) for job in answer.json()["data"]])

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from rich.console import Console
 from rich.markup import escape
 
@@ -76,8 +76,13 @@ class Talk:
         self._began = 0.0
 
     async def __aenter__(self) -> Self:
-        self._client = AsyncOpenAI(api_key=self._token, base_url=f"{self._url}/v1")
-        self._manager = self._client.realtime.connect(model="demo", extra_query={"ringback": "jobs"})
+        # The stack is on this machine: no proxy of the environment's is asked.
+        http = DefaultAsyncHttpxClient(trust_env=False)
+        self._client = AsyncOpenAI(api_key=self._token, base_url=f"{self._url}/v1", http_client=http)
+        directly: Any = {"proxy": None}  # the SDK's type lists some of the options that it passes on
+        self._manager = self._client.realtime.connect(
+            model="demo", extra_query={"ringback": "jobs"}, websocket_connection_options=directly
+        )
         self._connection = await self._manager.enter()
         created = await self._connection.recv()
         if created.type != "session.created":
@@ -160,7 +165,7 @@ class Talk:
     async def _tell_life(self, answer: Answer) -> None:
         """Each call's steps as Postgres recorded them."""
         headers = {"Authorization": f"Bearer {self._token}"}
-        async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=10, trust_env=False) as http:
             for job_id in answer.jobs:
                 job = (await http.get(f"/v1/jobs/{job_id}")).json()
                 steps = " → ".join(f"{_step(step)} +{step['ms']:.0f}" for step in job["transitions"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from uuid import UUID
@@ -15,7 +16,7 @@ from uuid import UUID
 from gateway.bell import Bell
 from gateway.conversation.actions import RecordCall
 from gateway.store import Store
-from ringback.broker import TASK, make_app
+from ringback.broker import TASK, ignored, make_app
 from ringback.discretion import Discretion, NoKey
 from ringback.outcomes import Outcome, failed
 from ringback.redaction import of_arguments
@@ -43,6 +44,8 @@ class Dispatch:
         self.discretion = discretion or Discretion()
         self._gateway_id = gateway_id
         self._celery = make_app(redis_url)
+        if said := ignored(os.environ):
+            log.warning("%s", said)
         self.bell = Bell(redis_url)
         self._threads = ThreadPoolExecutor(PUBLISHERS, thread_name_prefix="publish")
 

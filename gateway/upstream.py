@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus
 
 from gateway.providers import Target
+from ringback.proxies import ProxyUnusable, is_direct
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """The largest event that is read: a long audio item is 4 MB, and somebody must say stop."""
@@ -90,10 +92,13 @@ class WebSocketUpstream:
                 ping_interval=PING_SECONDS,
                 ping_timeout=PONG_SECONDS,
                 user_agent_header=None,
+                proxy=None if is_direct(target.url) else True,
             )
         except InvalidStatus as problem:
             status = problem.response.status_code
             raise UpstreamRefused(f"HTTP {status}", status) from None
+        except (ImportError, InvalidProxy) as problem:
+            raise UpstreamRefused(str(ProxyUnusable(os.environ, problem))) from None
         except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as problem:
             raise UpstreamRefused(type(problem).__name__) from None
         return cls(connection)

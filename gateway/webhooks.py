@@ -18,11 +18,13 @@ from typing import Any
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.outgoing import http_client
 from gateway.signing import BadSecret, key_of, signed_headers
 from gateway.store import Store
 from ringback import history
 from ringback.agents import Agent
 from ringback.pages import IdRange
+from ringback.proxies import ProxyUnusable, is_direct
 from ringback.statements import history as histories
 from ringback.statements import webhooks
 
@@ -57,19 +59,21 @@ class Webhooks:
         self._environment = environment
         self._under_way = Counter[str]()
         self._complaints: set[str] = set()
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+        """Made for the first post; one for receivers on this machine, one for all others."""
 
     async def send(self) -> None:
         """Take what is due, once a second, and post it."""
-        # Whoever names a receiver names it: one that points elsewhere is not followed.
-        async with (
-            httpx.AsyncClient(timeout=POST_SECONDS, follow_redirects=False) as client,
-            asyncio.TaskGroup() as posts,
-        ):
-            while True:
-                for due in await self._take_due():
-                    self._under_way[due.agent] += 1
-                    posts.create_task(self._post(client, due))
-                await asyncio.sleep(LOOK_SECONDS)
+        try:
+            async with asyncio.TaskGroup() as posts:
+                while True:
+                    for due in await self._take_due():
+                        self._under_way[due.agent] += 1
+                        posts.create_task(self._post(due))
+                    await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            for client in self._clients.values():
+                await client.aclose()
 
     async def _take_due(self) -> list[Any]:
         free = min(AT_ONCE, AT_ONCE_IN_ALL - self._under_way.total())
@@ -82,17 +86,19 @@ class Webhooks:
             log.warning("webhooks must wait (%s)", type(problem).__name__)
             return []
 
-    async def _post(self, client: httpx.AsyncClient, due: Any) -> None:
+    async def _post(self, due: Any) -> None:
         try:
             receiver = self._receiver(due.agent)
             if receiver is None:
                 return
             async with asyncio.timeout(POST_SECONDS):
-                status = await self._send(client, due, *receiver)
+                status = await self._send(due, *receiver)
             if 200 <= status < 300:
                 await self._store.count(webhooks.done([due.id]))
                 return
             why = f"it answers {status}"
+        except ProxyUnusable as problem:
+            why = str(problem)
         except TROUBLE as problem:
             why = type(problem).__name__
         finally:
@@ -115,18 +121,24 @@ class Webhooks:
             self._complain(f"agent {name}: {webhook.secret_env}: {wrong}. Its late answers are not posted")
             return None
 
+    def _client(self, url: str) -> httpx.AsyncClient:
+        direct = is_direct(url)
+        if direct not in self._clients:
+            self._clients[direct] = http_client(url, POST_SECONDS)
+        return self._clients[direct]
+
     def _complain(self, sentence: str) -> None:
         if sentence not in self._complaints:
             self._complaints.add(sentence)
             log.error("%s", sentence)
 
-    async def _send(self, client: httpx.AsyncClient, due: Any, url: str, key: bytes) -> int:
+    async def _send(self, due: Any, url: str, key: bytes) -> int:
         """The status of the answer; what else it says is not read."""
         (row,) = await self._store.rows(histories.jobs_with_steps(due.tenant, IdRange.only(due.id)))
         body = body_of(history.job(row))
         headers = signed_headers(key, f"job_{due.id}", int(time.time()), body)
         headers["content-type"] = "application/json"
-        async with client.stream("POST", url, content=body, headers=headers) as answer:
+        async with self._client(url).stream("POST", url, content=body, headers=headers) as answer:
             return answer.status_code
 
 

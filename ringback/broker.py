@@ -6,9 +6,11 @@ docs/decisions/0006. The task's body lives in `workers.execute`; a gateway publi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
+from celery.loaders.base import BaseLoader
 
 from ringback.keyspace import KEY_PREFIX
 
@@ -54,6 +56,44 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+IGNORED_VARIABLES = (
+    *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND"),
+    *("CELERY_CONFIG_MODULE", "CELERY_LOADER"),
+)
+"""By these Celery lets the environment win over an app's own settings. Here they are another service's."""
+
+
+def ignored(environment: Mapping[str, str]) -> str:
+    """Return a sentence on variables that are set for Celery and count for nothing here; empty where there are none."""
+    names = [name for name in IGNORED_VARIABLES if environment.get(name)]
+    if not names:
+        return ""
+    are = "is" if len(names) == 1 else "are"
+    return f"{', '.join(names)} {are} set and ignored: Ringback's messages go through the Redis at REDIS_URL"
+
+
+class Loader(BaseLoader):  # type: ignore[misc]
+    """Reads no configuration from anywhere: all of it is here."""
+
+    def read_configuration(self, *_: object) -> dict[str, Any]:
+        """Celery's own hook, which would import what CELERY_CONFIG_MODULE names."""
+        return {}
+
+
+class App(Celery):  # type: ignore[misc]
+    """An app that connects to the broker it was given, whatever the environment says."""
+
+    backend_cls = "disabled://"
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        """Celery's own, but for CELERY_BROKER_READ_URL and CELERY_BROKER_URL."""
+        return self._connection(url or self.conf["broker_url"], **options)
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        """Celery's own, but for CELERY_BROKER_WRITE_URL and CELERY_BROKER_URL."""
+        return self._connection(url or self.conf["broker_url"], **options)
+
+
 def make_app(redis_url: str, *, socket_timeout: float = PUBLISH_TIMEOUT) -> Celery:
     """A Celery app on this Redis; opens nothing until it is used.
 
@@ -61,7 +101,7 @@ def make_app(redis_url: str, *, socket_timeout: float = PUBLISH_TIMEOUT) -> Cele
         redis_url: `redis://…` or `rediss://…`.
         socket_timeout: seconds that one Redis round trip may take; without it a black hole hangs for ever.
     """
-    app = Celery("ringback", broker=redis_url, set_as_current=False)
+    app = App("ringback", broker=redis_url, loader=Loader, set_as_current=False)
     app.conf.update(SETTINGS)
     app.conf.broker_transport_options = {
         "global_keyprefix": KEY_PREFIX,

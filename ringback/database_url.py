@@ -1,7 +1,7 @@
 """DATABASE_URL, read once: what each connection of each process is told, and a sentence for what it cannot be.
 
-libpq itself takes the URL apart, so that all its forms work, several hosts among them. What it would say of a wrong one
-is not shown: it quotes, and what it quotes may be part of a password.
+All forms of libpq's work, several hosts among them. What libpq would say of a wrong one is not shown: it quotes, and
+what it quotes may be part of a password.
 """
 
 from __future__ import annotations
@@ -17,6 +17,23 @@ POOLER = "pgbouncer"
 NUMBERS = frozenset(
     {"connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
 )
+ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?")
+"""One host, as it stands in a URL."""
+PARAMETERS = frozenset(
+    {
+        *("application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname"),
+        *("fallback_application_name", "gssdelegation", "gssencmode", "gsslib", "host", "hostaddr", "keepalives"),
+        *("keepalives_count", "keepalives_idle", "keepalives_interval", "krbsrvname", "load_balance_hosts"),
+        *("max_protocol_version", "min_protocol_version", "oauth_client_id", "oauth_client_secret", "oauth_issuer"),
+        *("oauth_scope", "options", "passfile", "password", "port", "require_auth", "requirepeer"),
+        *("scram_client_key", "scram_server_key", "service", "ssl", "ssl_max_protocol_version"),
+        *("ssl_min_protocol_version", "sslcert", "sslcertmode", "sslcompression", "sslcrl", "sslcrldir", "sslkey"),
+        *("sslkeylogfile", "sslmode", "sslnegotiation", "sslpassword", "sslrootcert", "sslsni"),
+        *("target_session_attrs", "tcp_user_timeout", "user"),
+        POOLER,
+    }
+)
+"""What libpq knows (PostgreSQL 18, Database Connection Control Functions), and `POOLER`."""
 CHOICES = {
     "sslmode": "disable, allow, prefer, require, verify-ca, verify-full",
     "target_session_attrs": "any, read-write, read-only, primary, standby, prefer-standby",
@@ -62,16 +79,10 @@ def read(url: str) -> Target:
     Raises:
         ValueError: as `postgres_url`.
     """
-    from psycopg import ProgrammingError, conninfo, pq  # the driver is not read in for a setting that is never used
-
     head, _, query = url.partition("://")[2].partition("?")
     _refuse_what_is_raw(head, query)
-    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {POOLER, "ssl"}
-    said = _parameters(query, known)
-    try:
-        arguments = {name: str(value) for name, value in conninfo.conninfo_to_dict(f"postgresql://{head}").items()}
-    except (ProgrammingError, UnicodeError):
-        raise ValueError(LOOK) from None
+    said = _parameters(query)
+    arguments = _authority(head)
     arguments |= _hosts([value for name, value in said if name == "host"])
     arguments |= {name: value for name, value in said if name != "host"}
     if arguments.pop("ssl", "") == "true":  # JDBC's word, which libpq takes as well
@@ -79,6 +90,21 @@ def read(url: str) -> Target:
     is_pooled = arguments.pop(POOLER, "") == "true"
     _refuse_bad_addresses(arguments)
     return Target(arguments, is_pooled)
+
+
+def _authority(head: str) -> dict[str, str]:
+    """What stands before the ?: `user:password@host:port,host:port/name`, each part of which may be missing."""
+    authority, _, name = head.partition("/")
+    who, _, where = authority.rpartition("@")
+    user, _, password = who.partition(":")
+    found = [ADDRESS.fullmatch(each) for each in where.split(",")]
+    if not all(found):
+        raise ValueError(f"{LOOK}; or {RAW}")
+    hosts = ",".join(unquote(each["name"] or each["ipv6"] or "") for each in found if each)
+    ports = ",".join(each["port"] or "" for each in found if each)
+    given = {"user": unquote(user), "password": unquote(password), "dbname": unquote(name), "host": hosts}
+    given["port"] = ports if ports.strip(",") else ""
+    return {name: value for name, value in given.items() if value.strip(",")}
 
 
 def _refuse_what_is_raw(head: str, query: str) -> None:
@@ -90,11 +116,11 @@ def _refuse_what_is_raw(head: str, query: str) -> None:
         raise ValueError(f"it has a % that two hexadecimal digits do not follow: {RAW}")
 
 
-def _parameters(query: str, known: set[str]) -> list[tuple[str, str]]:
+def _parameters(query: str) -> list[tuple[str, str]]:
     pairs = [each.partition("=") for each in query.split("&") if each]
     said = [(unquote(name), unquote(value)) for name, _, value in pairs]
     for name, value in said:
-        if name not in known:
+        if name not in PARAMETERS:
             raise ValueError(f"it has a parameter {name!r} that Postgres does not know: take it out")
         if name in CHOICES and value not in CHOICES[name].split(", "):
             raise ValueError(f"its parameter {name} must be one of {CHOICES[name]}")

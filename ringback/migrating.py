@@ -81,12 +81,13 @@ def _turn(connection: Connection) -> Iterator[None]:
     index that the other process builds.
     """
     connection.execution_options(isolation_level="READ COMMITTED")
-    with connection.begin():
-        refuse_encoding(connection.execute(ENCODING).scalar_one())
-        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-        while not connection.execute(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))).scalar_one():
-            sleep(TURN_SECONDS)
-        yield
+    refuse_encoding(connection.execute(ENCODING).scalar_one())
+    while not connection.execute(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))).scalar_one():
+        connection.rollback()  # or it would keep a pooler's connection from the process that it waits for
+        sleep(TURN_SECONDS)
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    yield
+    connection.rollback()
 
 
 def _refuse_without_rights(connection: Connection) -> None:

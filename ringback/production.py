@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from ringback.database_url import read
 from ringback.errors import ConfigurationError
+from ringback.proxies import is_loopback
 from ringback.redis_url import is_verified
 
 MODE = "RINGBACK_MODE"
@@ -108,7 +108,7 @@ def _front(front: Front) -> Iterator[str]:
                 f"RINGBACK_TOKENS gives {user} a token of less than {SHORTEST_TOKEN} characters: make one with "
                 "`ringback token static`, or leave it out and use `ringback token create`."
             )
-    if not _is_loopback(front.host) and not front.is_behind_tls:
+    if not is_loopback(front.host) and not front.is_behind_tls:
         yield (
             f"RINGBACK_HOST={front.host} can be reached from elsewhere, and tokens and voices would travel in clear: "
             "put a proxy with TLS in front, and say so with RINGBACK_BEHIND_TLS=yes, or set RINGBACK_TLS_CERTIFICATE."
@@ -118,16 +118,9 @@ def _front(front: Front) -> Iterator[str]:
     elif is_placeholder(front.api_key):
         yield "REALTIME_API_KEY is a placeholder: put your provider's key there."
     upstream = urlsplit(front.upstream_url or "")
-    if upstream.scheme == "ws" and not _is_loopback(upstream.hostname or ""):
+    if upstream.scheme == "ws" and not is_loopback(upstream.hostname or ""):
         yield "REALTIME_URL begins with ws://, and the key would travel in clear: use wss://."
 
 
 def _is_known(user: str | None, password: str | None) -> bool:
     return not password or is_placeholder(password) or password == user
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

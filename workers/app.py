@@ -19,7 +19,7 @@ from celery import Celery, bootsteps, signals
 from celery.worker import state
 from celery.worker.components import Pool
 
-from ringback.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, make_app
+from ringback.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, ignored, make_app
 from ringback.errors import ConfigurationError
 from ringback.settings import load
 from workers import celery_hooks, logs
@@ -105,7 +105,7 @@ class Duties(bootsteps.StartStopStep):  # type: ignore[misc]
         runs_jobs = "prefork" not in parent.pool_cls.__module__
         slots = int(parent.concurrency)
         process.begin(runs_jobs=runs_jobs, is_busy=lambda: len(state.reserved_requests) > 0, slots=slots)
-        process.canary.start(parent.app.conf.broker_url, lambda: parent.consumer.is_free())
+        process.canary.start(parent.app.conf["broker_url"], lambda: parent.consumer.is_free())
 
     def close(self, parent: Any) -> None:
         """Celery's own hook: it shuts down, after a signal or a fault."""
@@ -119,6 +119,8 @@ def _prepare(instance: Any, conf: Any, **_: Any) -> None:
     except ConfigurationError as problem:
         sys.stderr.write(f"ringback: {problem}\n")
         raise SystemExit(USAGE_EXIT) from None
+    if said := ignored(os.environ):
+        logger.warning("%s", said)
     instance.quiet = True
     conf.broker_url = publisher.conf.broker_url = settings.redis_url
     conf.task_queues = {name: {} for name in queues}

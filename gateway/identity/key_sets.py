@@ -18,6 +18,7 @@ import httpx
 
 from gateway.callers import Caller, Unidentified
 from gateway.identity.jwt import Keys, NoSuchKey, Rules, header_of, is_one, verified
+from gateway.outgoing import http_client
 from ringback.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ def _from_url(url: str) -> Fetch:
         # Redirects are not followed: the address is the provider's own, and was checked.
         async with (
             asyncio.timeout(FETCH_SECONDS),
-            httpx.AsyncClient(timeout=FETCH_SECONDS) as client,
+            http_client(url, FETCH_SECONDS) as client,
             client.stream("GET", url, headers={"Accept": "application/json"}) as answer,
         ):
             if answer.status_code != 200:

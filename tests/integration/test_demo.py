@@ -18,6 +18,14 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 END_SECONDS = 120
 MARK = "RINGBACK_TEST_OF_THE_DEMO"
+DEAD_PROXY = {
+    **dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:1"),
+    "all_proxy": "socks5://127.0.0.1:1",
+    "ALL_PROXY": "socks5://127.0.0.1:1",
+    "no_proxy": "",
+    "NO_PROXY": "",
+}
+"""A company's proxy, which cannot reach this machine; the demo needs none."""
 
 
 @pytest.fixture
@@ -35,7 +43,7 @@ def scratch(tmp_path: Path) -> Path:
 def demo(tmp_path: Path, scratch: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", "demo", "--output", str(tmp_path / "answer.wav")],
-        env={**os.environ, "TMPDIR": str(scratch), MARK: str(tmp_path), "COLUMNS": "120"},
+        env={**os.environ, **DEAD_PROXY, "TMPDIR": str(scratch), MARK: str(tmp_path), "COLUMNS": "120"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -84,7 +84,7 @@ async def test_options_in_the_url_hold_for_every_process(database_url: str) -> N
             await gateway.close()
             worker.close()
         listed = ended(["jobs", "list"], url)
-        assert (listed.returncode, listed.stderr) == (0, "No calls fit.\n")
+        assert (listed.returncode, listed.stderr) == (0, "No job fits.\n")
 
 
 def test_whoever_may_make_no_table_is_told_what_to_run(database_url: str) -> None:

@@ -6,8 +6,11 @@ are for addresses that a model chooses.
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -15,6 +18,7 @@ import httpx
 from ringback.calls import Call
 from ringback.errors import ToolError
 from ringback.jobs import Effect
+from ringback.proxies import ProxyUnusable, is_direct
 from workers.egress import unpacked
 from workers.elsewhere.environment import filled, filled_address
 from workers.elsewhere.failing import lost, not_reached, refused
@@ -32,6 +36,8 @@ MAX_CONNECTIONS = 1_000
 """As many calls as a worker may have at once."""
 IDEMPOTENCY_KEY = "Idempotency-Key"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+logger = logging.getLogger(__name__)
 
 
 class HttpApi:
@@ -51,7 +57,7 @@ class HttpApi:
         self.name = name
         self._address = httpx.URL(filled_address(f"{where} base_url", table.base_url, environment))
         self._headers = filled(f"{where} headers", table.headers, environment)
-        self._held = Held(where, _client)
+        self._held = Held(where, partial(_client, str(self._address)))
 
     async def call(self, operation: Operation, effect: Effect, arguments: dict[str, object], call: Call) -> object:
         """The operation's result.
@@ -61,7 +67,11 @@ class HttpApi:
             LostElsewhere: it failed amid a call that must not run twice.
         """
         asked = request_for(operation, arguments)
-        client = await self._held.get()
+        try:
+            client = await self._held.get()
+        except ProxyUnusable as problem:
+            logger.error("%s cannot be called: %s", self.name, problem)
+            raise not_reached(self.name) from problem
         try:
             answer = await self._sent(client, self._request(client, asked, call))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
@@ -105,13 +115,18 @@ class HttpApi:
 
 
 @asynccontextmanager
-async def _client() -> AsyncIterator[httpx.AsyncClient]:
+async def _client(address: str) -> AsyncIterator[httpx.AsyncClient]:
     """One for all calls of a process. It keeps no cookies: what one caller was given is none of the next one's."""
-    async with httpx.AsyncClient(
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        headers={"User-Agent": "ringback"},
-        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
-    ) as client:
+    try:
+        client = httpx.AsyncClient(
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": "ringback"},
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
+            trust_env=not is_direct(address),
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as problem:
+        raise ProxyUnusable(os.environ, problem) from None
+    async with client:
         yield client

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from psycopg import pq
 
-from ringback.database_url import read
+from ringback.database_url import PARAMETERS, read
 from ringback.errors import ConfigurationError
 from ringback.settings import Database, load
 
@@ -31,6 +32,11 @@ def test_every_form_that_libpq_takes_is_read(url: str, arguments: dict[str, str]
     assert read(load(Database, DATABASE_URL=url).database_url).arguments == arguments
 
 
+def test_every_parameter_that_libpq_knows_is_known() -> None:
+    libpqs = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} - {"replication"}
+    assert libpqs <= PARAMETERS
+
+
 def test_a_url_says_whether_there_is_a_pooler() -> None:
     assert read("postgresql://h/d?pgbouncer=true").is_pooled
     assert not read("postgresql://h/d").is_pooled
@@ -48,6 +54,7 @@ def test_a_url_says_whether_there_is_a_pooler() -> None:
         ("postgresql://u:hunter2@h1:1,h2:2,h3:x/d", "it has a port that is no number"),
         ("postgresql://u:hunter2@h/d?port=1,2", "it must name one port, or one for each host"),
         ("postgresql://u:hunter2@[::1/d", "must look like postgresql://"),
+        ("postgresql://u:hunter2@::1/d", "it has a port that is no number"),
         (f"postgresql://u:hunter2@{'h' * 64}/d", "it names a host that can be none"),
         ("postgresql://u:hunter2@h/d?schema=public", "a parameter 'schema' that Postgres does not know"),
         ("postgresql://u:hunter2@h/d?sslmode=yes", "its parameter sslmode must be one of disable, allow"),

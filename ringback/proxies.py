@@ -1,0 +1,35 @@
+"""When a connection goes through a proxy that the environment names, and what is told where that proxy cannot be used.
+
+What is on this machine is never asked through a proxy: no proxy elsewhere can reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+class ProxyUnusable(OSError):
+    """A proxy that the environment names cannot be used; the text says which variables are set."""
+
+    def __init__(self, environment: Mapping[str, str], problem: Exception) -> None:
+        names = [name for name in environment if name.upper() in VARIABLES]
+        # The problem's own text may quote the proxy's URL, which may hold a password.
+        reason = "SOCKS needs a package that is not installed" if isinstance(problem, ImportError) else "no such proxy"
+        super().__init__(f"the proxy that {', '.join(sorted(names))} names cannot be used: {reason}")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the host is this machine."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def is_direct(url: str) -> bool:
+    """Return whether the URL is one of this machine, which no proxy can reach."""
+    return is_loopback(urlsplit(url).hostname or "")
