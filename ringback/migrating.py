@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -64,7 +65,7 @@ def config_for(connection: Connection) -> Config:
 
 def _run(database_url: str, work: Callable[[Config], None]) -> None:
     # Each step of a revision says itself what is one transaction.
-    options = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
     engine = open_engine(database_url, "ringback-migrate", CONNECT_TIMEOUT, **options)
     with engine.connect() as waiting, _turn(waiting), engine.connect() as connection:
         work(config_for(connection))
