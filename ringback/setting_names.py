@@ -18,7 +18,7 @@ NAMES = frozenset(
     PREFIX + name
     for name in (
         # every process
-        *("DATA_KEY", "MODE", "REDACT"),
+        *("DATA_KEY", "LEASE_MARGIN_SECONDS", "LEASE_RENEW_SECONDS", "LEASE_SECONDS", "MODE", "REDACT"),
         # the gateway
         *("AGENTS", "BEHIND_TLS", "CALL_WAIT_SECONDS", "DATABASE_POOL", "DEFAULT_AGENT", "DRAIN_SECONDS", "HOST"),
         *("MAX_CLIENT_SECRETS", "MAX_FRAME_BYTES", "MAX_SESSIONS", "ORIGINS", "PORT", "PRICES", "RESUME_SECONDS"),

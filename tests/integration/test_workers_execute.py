@@ -262,7 +262,7 @@ def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more
     assert station.lease.wait(PATIENCE)
     line.run(processes.retire(station.lease.worker_id))
     eventually(lambda: reasons, "the process to notice")
-    assert reasons[0] == "this process was declared dead"
+    assert reasons[0].startswith("this worker was declared lost")
     assert claim(station, line.admit("echo", text="x")) is None
     station.stop()
 
