@@ -146,6 +146,7 @@ def _refuse_bad_addresses(arguments: dict[str, str]) -> None:
         raise ValueError("it must name one port, or one for each host")
     try:
         for host in hosts:
-            host.encode("idna")
+            if not host.startswith("/"):  # the folder of a socket may have any name
+                host.encode("idna")
     except UnicodeError:
         raise ValueError(f"it names a host that can be none; or {RAW}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.broker import IGNORED_VARIABLES, TASK, ignored, make_app
+from ringback.broker import IGNORED_VARIABLES, ignored, make_app
 
 OURS = "redis://ours:6379/0"
 
@@ -22,7 +22,6 @@ def test_the_environment_changes_neither_broker_nor_backend_nor_configuration() 
     for connection in (app.connection_for_read(), app.connection_for_write()):
         assert (connection.hostname, connection.transport_cls) == ("ours", "redis")
     assert type(app.backend).__name__ == "DisabledBackend"
-    assert TASK not in app.tasks
     assert app.conf.task_ignore_result is True
 
 

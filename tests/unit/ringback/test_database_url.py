@@ -20,6 +20,7 @@ SECRET = "hunter2"
         ("postgresql://h1:5432,h2:5433/d", {"host": "h1,h2", "port": "5432,5433", "dbname": "d"}),
         ("postgresql:///d?host=h1:5432&host=h2:5433", {"host": "h1,h2", "port": "5432,5433", "dbname": "d"}),
         ("postgresql:///d?host=%2Frun%2Fpg&port=5432", {"host": "/run/pg", "port": "5432", "dbname": "d"}),
+        (f"postgresql:///d?host=%2F{'f' * 90}", {"host": f"/{'f' * 90}", "dbname": "d"}),
         ("postgresql://[::1]:5432/d", {"host": "::1", "port": "5432", "dbname": "d"}),
         (
             "postgresql://h/d?options=-csearch_path%3Drb&target_session_attrs=read-write",
