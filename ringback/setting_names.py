@@ -35,7 +35,7 @@ NAMES = frozenset(
 """What the settings classes read."""
 BESIDE = frozenset(PREFIX + name for name in ("IMAGE", "ORDER_DELAY", "PUBLISH", "SIMULATOR_IMAGE", "TOKEN", "URL"))
 """What Docker Compose, a tool that ships, and a client's own shell read."""
-NOT_OURS = re.compile(r"RINGBACK_(TEST_|CHAOS_|SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))")
+NOT_OURS = re.compile(r"RINGBACK_(TEST_|CHAOS_|RECORDINGS$|STORIES$|SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))")
 """What the test suite sets, and what Kubernetes sets in each container beside a Service named `ringback`."""
 DOTENV = ".env"
 

@@ -31,11 +31,20 @@ async def test_a_worker_killed_in_the_middle_of_it_leaves_an_unknown_outcome(bak
     assert (job["state"], bakery.attempts()) == ("unknown", 1)
 
 
-@pytest.mark.parametrize(("place", "effects"), [("claimed", 0), ("begun", 0), ("done", 1)])
+def test_a_worker_killed_before_the_barrier_leaves_the_call_to_another_which_runs_it_once(yard: Yard) -> None:
+    """F3: the arguments are read before the barrier, to see whether they fit this version of the tool."""
+    yard.start_workers("first", "second")
+    job_id = yard.ask("pay", n=1, dies="claimed:pay")
+    job = yard.finished(job_id)
+    assert (job.state, job.attempt) == ("succeeded", 2)
+    assert yard.done()[job_id] == 1
+
+
+@pytest.mark.parametrize(("place", "effects"), [("begun", 0), ("done", 1)])
 def test_a_worker_killed_behind_the_barrier_leaves_an_unknown_outcome_wherever_it_was(
     yard: Yard, place: str, effects: int
 ) -> None:
-    """F3: the barrier is committed before the arguments are read; from there on nobody can say what happened."""
+    """F3: the barrier is committed before the tool is called; from there on it may have had its effect."""
     yard.start_workers("first", "second")
     job_id = yard.ask("pay", n=1, dies=f"{place}:pay")
     job = yard.finished(job_id)
