@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ResponseError
-from redis.retry import Retry
+from redis import Redis
 
 from gateway.settings import GatewaySettings
+from ringback import redis_check
 from ringback.errors import ConfigurationError
 from ringback.production import Facts, Front, refuse, without_password
-from ringback.redis_url import CLUSTER, is_cluster
-
-log = logging.getLogger(__name__)
-
-LOOK_SECONDS = 2.0
-"""For Redis to say whether it lets anybody in; one that does not answer cannot be entered either."""
 
 
 def facts_of(settings: GatewaySettings) -> Facts:
@@ -41,31 +32,15 @@ def refuse_what_is_unsafe(settings: GatewaySettings) -> None:
 
 
 def refuse_a_cluster(redis_url: str) -> None:
-    """Raise ConfigurationError where Redis is a node of a cluster; one that does not answer is not waited for."""
-    try:
-        with _client(redis_url) as client:
-            hello = client.execute_command("HELLO")
-    except (RedisError, OSError) as problem:
-        log.warning("Redis does not answer yet: %s", problem)
-        return
-    if is_cluster(hello):
-        raise ConfigurationError(CLUSTER)
+    """Raise ConfigurationError where Redis is a node of a cluster."""
+    with Redis.from_url(redis_url, **redis_check.client_options()) as client:
+        redis_check.refuse_a_cluster(client)
 
 
 def redis_is_open(redis_url: str) -> bool | None:
     """Return whether Redis answers a client without a password; None where it does not answer."""
-    try:
-        with _client(without_password(redis_url)) as stranger:
-            return bool(stranger.ping())
-    except (AuthenticationError, ResponseError):
-        return False
-    except (RedisError, OSError):
-        return None
-
-
-def _client(redis_url: str) -> Redis:
-    seconds = {"socket_timeout": LOOK_SECONDS, "socket_connect_timeout": LOOK_SECONDS}
-    return Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **seconds)
+    with Redis.from_url(without_password(redis_url), **redis_check.client_options()) as stranger:
+        return redis_check.lets_in(stranger)
 
 
 def prove_certificate(settings: GatewaySettings) -> None:

@@ -4,43 +4,31 @@ from __future__ import annotations
 
 import logging
 
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ResponseError
-from redis.retry import Retry
+from redis import Redis
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from ringback.errors import ConfigurationError
+from ringback import redis_check
 from ringback.postgres import ENCODING, open_engine, refuse_encoding
 from ringback.production import Facts, refuse, without_password
-from ringback.redis_url import CLUSTER, is_cluster
 from workers.settings import WorkerSettings
 from workers.store import CONNECT_SECONDS
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
-"""For Redis to say whether it lets anybody in; one that does not answer cannot be entered either."""
-
 
 def refuse_what_is_unsafe(settings: WorkerSettings) -> None:
     """Raise ConfigurationError where RINGBACK_MODE=production forbids what is so."""
     if settings.mode == "production":
-        is_open = _redis_is_open(settings.redis_url)
+        with Redis.from_url(without_password(settings.redis_url), **redis_check.client_options()) as stranger:
+            is_open = redis_check.lets_in(stranger)
         refuse(settings.mode, Facts(settings.database_url, settings.redis_url, is_open))
 
 
 def refuse_a_cluster(redis_url: str) -> None:
-    """Raise ConfigurationError where Redis is a node of a cluster; one that does not answer is not waited for."""
-    try:
-        with _client(redis_url) as client:
-            hello = client.execute_command("HELLO")
-    except (RedisError, OSError) as problem:
-        logger.warning("Redis does not answer yet: %s", problem)
-        return
-    if is_cluster(hello):
-        raise ConfigurationError(CLUSTER)
+    """Raise ConfigurationError where Redis is a node of a cluster."""
+    with Redis.from_url(redis_url, **redis_check.client_options()) as client:
+        redis_check.refuse_a_cluster(client)
 
 
 def refuse_encoding_of(database_url: str) -> None:
@@ -51,18 +39,3 @@ def refuse_encoding_of(database_url: str) -> None:
             refuse_encoding(connection.execute(ENCODING).scalar_one())
     except DBAPIError as problem:
         logger.warning("Postgres does not answer yet: %s", problem.orig)
-
-
-def _redis_is_open(redis_url: str) -> bool | None:
-    try:
-        with _client(without_password(redis_url)) as stranger:
-            return bool(stranger.ping())
-    except (AuthenticationError, ResponseError):
-        return False
-    except (RedisError, OSError):
-        return None
-
-
-def _client(redis_url: str) -> Redis:
-    seconds = {"socket_timeout": LOOK_SECONDS, "socket_connect_timeout": LOOK_SECONDS}
-    return Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **seconds)
