@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 Failure = dict[str, Any] | None
 """What `workers.failures` tells of an attempt that failed."""
+Given = dict[str, Any] | Exception
+"""The arguments as the function takes them, or why there are none."""
 
 
 def run_job(station: Station, job_id: UUID) -> None:
@@ -54,8 +56,8 @@ def run_job(station: Station, job_id: UUID) -> None:
     with station.running.started(job.id) as cancellation:
         if (refusal := barred(station, job)) is not None:
             logger.warning("job %s tool=%s not run: %s", job.id, job.tool, settle(station, job, refusal))
-        elif not station.passing.pass_back(job) and may_begin(station, job):
-            verdict, end, failure = attempt(station, job, cancellation)
+        elif (given := read_arguments(station, job)) is not None and may_begin(station, job):
+            verdict, end, failure = attempt(station, job, given, cancellation)
             state = settle(station, job, verdict, failure)
             ms = (monotonic() - began) * 1000
             logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
@@ -77,6 +79,19 @@ def barred(station: Station, job: Job) -> Outcome | None:
     return not_allowed(job.tool)
 
 
+def read_arguments(station: Station, job: Job) -> Given | None:
+    """Read the arguments once, before the effect may begin; None where another worker's version of the tool has them.
+
+    What is wrong with them is returned, for the attempt to end in it.
+    """
+    try:
+        return arguments_for(station.tools[job.tool], job.arguments)
+    except ToolError as problem:
+        return None if station.passing.pass_back(job) else problem
+    except Exception as problem:  # of a validator that the tool brings
+        return problem
+
+
 def may_begin(station: Station, job: Job) -> bool:
     """True where the tool may be called. An at_most_once tool is written down first, and durably."""
     if job.effect is not Effect.AT_MOST_ONCE:
@@ -92,7 +107,7 @@ def may_begin(station: Station, job: Job) -> bool:
     return False
 
 
-def attempt(station: Station, job: Job, cancellation: Cancellation) -> tuple[Verdict, Ended, Failure]:
+def attempt(station: Station, job: Job, given: Given, cancellation: Cancellation) -> tuple[Verdict, Ended, Failure]:
     """Run the tool; what is to become of the job, what that says of the tool, and why it failed, if it did.
 
     One whose effect has begun is not left before its end.
@@ -100,11 +115,12 @@ def attempt(station: Station, job: Job, cancellation: Cancellation) -> tuple[Ver
     tool = station.tools[job.tool]
     begun = False
     try:
-        arguments = arguments_for(tool, job.arguments)
+        if isinstance(given, Exception):
+            raise given
         leave = cancellation if job.effect is not Effect.AT_MOST_ONCE else Cancellation()
         call = _call(station, job, cancellation.asked)
         begun = True
-        returned = station.caller.call(tool, arguments, call, job.seconds, leave)
+        returned = station.caller.call(tool, given, call, job.seconds, leave)
         return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, None
     except Exception as problem:
         if not station.leaving.is_set():

@@ -14,13 +14,12 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ringback.errors import ToolError
 from ringback.statements import passing
 from ringback.statements.admission import time_for
 from ringback.tools import Tool
 from workers.gating import Passed, PutOff
 from workers.later import Later
-from workers.results import arguments_for, fits
+from workers.results import fits
 from workers.store import Store, count, first, rows
 from workers.verdict import not_served
 
@@ -73,20 +72,11 @@ class Passing:
         return None if row is None else Passed(row, answer=not_served(asked.tool))
 
     def pass_back(self, job: Any) -> bool:
-        """Pass on a claimed job whose arguments fit another worker's version of the tool, and not this one's.
+        """Pass on a claimed job whose arguments do not fit this worker's version of the tool, and fit another's.
 
-        False: it is this worker's to run, or to refuse.
+        False: they fit no other version, or that is not known; it is this worker's to refuse.
         """
         tool = self._tools[job.tool]
-        try:
-            arguments_for(tool, job.arguments)
-        except ToolError:
-            return self._is_passed_back(job, tool)
-        except Exception:  # of a validator that the tool brings: the attempt tells of it
-            return False
-        return False
-
-    def _is_passed_back(self, job: Any, tool: Tool) -> bool:
         seconds = self._pause(job.timeout, job.max_attempts, job.seconds_left)
         try:
             others = rows(self._store.claims, passing.other_versions(job.tool, tool.announcement.version))
