@@ -25,7 +25,6 @@ import re
 import shutil
 import signal
 import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -233,8 +232,7 @@ def _installed() -> tuple[Path, Path]:
 
 
 def _temporary_folder(group: ProcessGroup) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="ringback-")).resolve()
-    group.discard(folder)
+    folder = group.make_folder()
     if os.geteuid() == 0:
         folder.chmod(0o711)  # what lies inside belongs to the account that serves, and is closed
     return folder

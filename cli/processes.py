@@ -15,11 +15,13 @@ import http.client
 import os
 import queue
 import re
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -151,6 +153,13 @@ class ProcessGroup:
         """Remove this folder when the group ends, however it ends."""
         self._folders.append(folder)
         self._tell_lifeline()
+
+    def make_folder(self) -> Path:
+        """Make a temporary folder, which is removed when the group ends."""
+        folder = Path(tempfile.gettempdir()).resolve() / f"ringback-{secrets.token_hex(8)}"
+        self.discard(folder)  # before it is there: a signal may come in between
+        folder.mkdir(mode=0o700)
+        return folder
 
     def _adopt(self, process: Process) -> _Child:
         if process.name in self._children and self._children[process.name].lives:

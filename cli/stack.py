@@ -6,7 +6,6 @@ import os
 import re
 import ssl
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -125,7 +124,7 @@ def running_stack(
             redis_url=servers.redis_url,
             simulator_url=f"ws://127.0.0.1:{kept.port('simulator')}/v1/realtime",
             processes=group,
-            certificate=certificate_in(_certificate_folder(folder, group)) if tls else None,
+            certificate=certificate_in(folder.resolve() / "tls" if folder else group.make_folder()) if tls else None,
             env={"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, **brief, **(settings or {})},
         )
         # Most of a start is Python importing things: two at a time, on the two cores that everybody has.
@@ -204,14 +203,6 @@ def _upstream(stack: Stack) -> dict[str, str]:
     if stack.env.get("REALTIME_PROVIDER", "simulator") != "simulator":
         return {}
     return {"REALTIME_PROVIDER": "simulator", "REALTIME_URL": stack.simulator_url}
-
-
-def _certificate_folder(folder: Path | None, group: ProcessGroup) -> Path:
-    if folder is not None:
-        return folder.resolve() / "tls"
-    made = Path(tempfile.mkdtemp(prefix="ringback-tls-"))
-    group.discard(made)
-    return made
 
 
 def _log(logs: Path | None, name: str) -> Path | None:

@@ -230,6 +230,22 @@ def test_a_free_port_can_be_bound() -> None:
         server.bind(("127.0.0.1", free_port()))
 
 
+def test_a_folder_whose_making_was_interrupted_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+
+    def interrupted(folder: Path, mode: int = 0o777) -> None:
+        os.mkdir(folder, mode)  # noqa: PTH102 - `Path.mkdir` is what is interrupted
+        made.append(folder)
+        raise KeyboardInterrupt
+
+    with ProcessGroup() as group:
+        monkeypatch.setattr(Path, "mkdir", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            group.make_folder()
+        assert made[0].is_dir()
+    assert not made[0].exists()
+
+
 def test_killing_the_parent_leaves_no_process_and_no_folder_behind(tmp_path: Path) -> None:
     """Among them one that ignores SIGTERM, one that is paused, and a grandchild."""
     folder = tmp_path / "with a 'quote'"
