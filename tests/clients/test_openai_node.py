@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.tls import Certificate, tls_in_front_of
+from cli.certificate import certificate_in
+from tests.clients.tls import tls_in_front_of
 from tests.line import PATIENCE, TOKEN, Event, Line
 
 SCRIPT = Path(__file__).parent / "node" / "talk.mjs"
 PACKAGES = ("openai", "ws")
-NEEDED = ("node", "npm", "openssl")
+NEEDED = ("node", "npm")
 INSTALL_SECONDS = 60
 QUESTION = "What is the weather in London UK?"
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds the script, its packages and a certificate."""
+    """Holds the script and its packages, and the certificate that is made there."""
     missing = [program for program in NEEDED if shutil.which(program) is None]
     if missing:
         pytest.skip(f"the official client for Node is not tried: {', '.join(missing)} is not installed")
@@ -40,13 +41,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
         pytest.skip(f"the official client for Node is not tried: npm cannot fetch {' and '.join(PACKAGES)} ({problem})")
     shutil.copy(SCRIPT, folder)
-    Certificate.made_in(folder)
     return folder
 
 
 async def talk(line: Line, folder: Path, way: str, token: str = TOKEN) -> Event:
     """What one run of the script told."""
-    certificate = Certificate(folder / "certificate.pem", folder / "key.pem")
+    certificate = certificate_in(folder)
     async with tls_in_front_of(int(line.url.rpartition(":")[2]), certificate) as port:
         node = await asyncio.create_subprocess_exec(
             *("node", "--experimental-websocket", SCRIPT.name, way, f"https://127.0.0.1:{port}/v1", token, QUESTION),

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+
+from cli.certificate import Certificate
 
 CHUNK = 65_536
-DAYS = "2"
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A certificate for 127.0.0.1 that signed itself, and its key."""
-
-    certificate: Path
-    key: Path
-
-    @classmethod
-    def made_in(cls, folder: Path) -> Certificate:
-        made = cls(folder / "certificate.pem", folder / "key.pem")
-        subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", DAYS)
-        files = ("-keyout", str(made.key), "-out", str(made.certificate))
-        order = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files]
-        subprocess.run(order, check=True, capture_output=True)
-        return made
 
 
 @asynccontextmanager

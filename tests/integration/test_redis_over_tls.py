@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.tls import Certificate
+from cli.certificate import Certificate, certificate_in
 from tests.line import eventually, running_line
 from tests.redis_tls import Tap, redis_behind_tls
 from tests.servers import as_ours
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return Certificate.made_in(tmp_path_factory.mktemp("certificate"))
+    return certificate_in(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture
