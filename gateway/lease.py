@@ -73,7 +73,7 @@ class Lease:
         began = monotonic()
         await self._store.count(self._register)
         self._clock.renewed(began)
-        self._hold_ups.looked, self._hold_ups.cpu = monotonic(), process_time()
+        self._hold_ups.begin(monotonic(), process_time())
         loop = asyncio.get_running_loop()
         self._thread = Thread(target=self._renew_in_thread, args=(loop,), name="lease", daemon=True)
         self._thread.start()

@@ -95,10 +95,14 @@ class HoldUps:
     _told: float = field(default=float("-inf"), init=False)
     _last: str = field(default="", init=False)
 
+    def begin(self, now: float, cpu: float) -> None:
+        """Count from here on: what came before the first tick was no hold-up."""
+        self.looked, self.cpu = now, cpu
+
     def ticked(self, now: float, cpu: float) -> str | None:
         """Note a tick, and return a sentence for the log where it came late and none was told for a while."""
         late, computed = now - self.looked - self.tick, cpu - self.cpu
-        self.looked, self.cpu = now, cpu
+        self.begin(now, cpu)
         if late < HELD_UP_SECONDS:
             return None
         self._shed_until = now + SHED_SECONDS

@@ -115,7 +115,7 @@ class Lease:
     def _renew_until_ended(self) -> None:
         while not self._ended.is_set() and not self._register():
             self._ended.wait(self._times.renew)
-        self._hold_ups.looked, self._hold_ups.cpu = monotonic(), process_time()
+        self._hold_ups.begin(monotonic(), process_time())
         Thread(target=self._watch_the_clock, name="lease-clock", daemon=True).start()
         renewal = as_text(processes.renew(self.worker_id, self._times.seconds))
         cancelled = as_text(jobs.cancelled_on(self.worker_id))
