@@ -10,13 +10,17 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from cli.processes import ProcessError
 from cli.stack import Stack, worker_of
 from ringback.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from workers.settings import ToolSettings
 
 SUFFIXES = frozenset({".py", ".toml", ".yaml", ".yml", ".json"})
 """Of the files that tools are declared in: modules, tool files, and the descriptions of HTTP APIs that those name."""
@@ -39,15 +43,18 @@ def reload_tools(stack: Stack, tell: Callable[[str], None]) -> None:
     """
     if find_spec("watchfiles") is None:
         raise ConfigurationError("--watch needs the package watchfiles: install ringback[embedded]")
-    Thread(target=_watch, args=(stack, folders_of_tools(), tell), name="tool-reload", daemon=True).start()
-
-
-def folders_of_tools() -> set[Path]:
-    """Return the folders whose files the tools come from, by RINGBACK_TOOL_MODULES and RINGBACK_TOOL_FILES."""
     from ringback.settings import load
     from workers.settings import ToolSettings
 
-    settings = load(ToolSettings)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # as the worker finds its tools
+    args = (stack, load(ToolSettings), tell)
+    Thread(target=_watch, args=args, name="tool-reload", daemon=True).start()
+
+
+def folders_of(settings: ToolSettings) -> set[Path]:
+    """Return the folders whose files the tools come from; a package may have got another one since the last look."""
     folders = {Path(file).resolve().parent for file in settings.tool_files}
     for name in settings.tool_modules:
         folders.update(_folders_of(name))
@@ -60,9 +67,6 @@ def is_of_tools(path: str) -> bool:
 
 
 def _folders_of(module: str) -> Iterator[Path]:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)  # as the worker finds it
     try:
         spec = find_spec(module)
     except (ImportError, ValueError):
@@ -75,21 +79,18 @@ def _folders_of(module: str) -> Iterator[Path]:
         yield from (each for each in folder.rglob("*") if each.is_dir() and not each.name.startswith(UNSEEN))
 
 
-def _watch(stack: Stack, folders: set[Path], tell: Callable[[str], None]) -> None:
+def _watch(stack: Stack, settings: ToolSettings, tell: Callable[[str], None]) -> None:
     names = (f"worker-{number}" for number in count(2))
     serving = "worker"
     while True:
-        tell_once = (
-            f"Watching {', '.join(sorted(map(str, folders)))}: save a tool's file, and a new worker takes over.\n"
-        )
-        for paths in _changes(folders):
-            if tell_once:  # the first look is over: from here on no change is missed
-                tell(tell_once)
-                tell_once = ""
+        folders = folders_of(settings)
+        changes = _changes(folders)
+        first = next(changes)  # from here on no change is missed
+        tell(f"Watching {', '.join(sorted(map(str, folders)))}: save a tool's file, and a new worker takes over.\n")
+        for paths in chain([first], changes):
             if paths:
                 serving = _replace(stack, serving, next(names), paths, tell)
-            if (now := folders_of_tools()) != folders:
-                folders = now
+            if folders_of(settings) != folders:
                 break
 
 
