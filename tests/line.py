@@ -81,6 +81,11 @@ class Line:
         for name in [name for name in self.pids if self.has_ended(name)]:
             self.restart(name)
 
+    def takes_sessions(self) -> bool:
+        """Whether every gateway does: one that was held up a moment ago, as by a pause, does not yet."""
+        urls = [self.url_of(name) for name in GATEWAYS if name in self.pids]
+        return all(httpx.get(f"{url}/readyz").is_success for url in urls)
+
     @property
     def simulator(self) -> Simulated:
         """What the gateways talk to, unless the test brought another upstream."""

@@ -85,6 +85,7 @@ class Pair(Bakery):
         self.redis.heal()
         self.line.revive()
         self.line.simulator.calm()
+        eventually(self.line.takes_sessions, "both gateways to take sessions")
         self.tidy()
 
     def signal(self, name: str, which: signal.Signals) -> None:
