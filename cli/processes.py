@@ -156,7 +156,8 @@ class ProcessGroup:
 
     def make_folder(self) -> Path:
         """Make a temporary folder, which is removed when the group ends."""
-        folder = Path(tempfile.gettempdir()).resolve() / f"ringback-{secrets.token_hex(8)}"
+        # As short as tempfile's own: the path of a socket in it has a limit.
+        folder = Path(tempfile.gettempdir()).resolve() / f"ringback-{secrets.token_urlsafe(6)}"
         self.discard(folder)  # before it is there: a signal may come in between
         folder.mkdir(mode=0o700)
         return folder

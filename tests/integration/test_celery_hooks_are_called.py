@@ -13,6 +13,7 @@ from tests.servers import as_ours
 from workers.celery_hooks import OVERRIDDEN
 
 LAST = "workers.app:Duties.close"
+OF_PREFORK = "workers.prefork:"
 HOOKED = "tests.integration.toolbox.hooked_worker"
 
 
@@ -24,21 +25,23 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 
 @pytest.mark.long  # a worker, its broker cut off, and its end
-def test_each_hook_is_called_in_the_life_of_a_worker(line: Line, redis_db: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_each_hook_is_called_in_the_life_of_a_worker(line: Line, redis_db: str, tmp_path: Path, pool: str) -> None:
     file = tmp_path / "calls"
 
     def called() -> set[str]:
         return set(file.read_text(encoding="utf-8").split()) if file.exists() else set()
 
-    wanted = {hook.ours for hook in OVERRIDDEN}
+    wanted = {hook.ours for hook in OVERRIDDEN if pool == "prefork" or not hook.ours.startswith(OF_PREFORK)}
+    options = [*CELERY[CELERY.index("-A") :], *(["-P", "prefork", "-c", "1"] if pool == "prefork" else [])]
     with (
         before_redis(as_ours(redis_db)) as (proxy, through),
-        line.worker(HOOKED, str(file), *CELERY[CELERY.index("-A") :], REDIS_URL=through) as worker,
+        line.worker(HOOKED, str(file), *options, REDIS_URL=through) as worker,
     ):
         eventually(line.workers, "the worker to announce its tools")
         assert line.finished(line.ask("echo", text="x")).state == "succeeded"
         proxy.reset()
-        eventually(lambda: called() >= wanted - {LAST}, f"more than {called()} to be called")
+        eventually(lambda: called() >= wanted - {LAST}, "every hook but the last to be called")
         assert line.finished(line.ask("echo", text="y")).state == "succeeded", "it works on"
         worker.terminate()
         worker.wait(PATIENCE)
