@@ -27,7 +27,8 @@ CREATE TRIGGER chaos_write_session AFTER INSERT OR UPDATE ON sessions
 
 JOBS = """
 SELECT id::text, session_id::text, call_id, epoch, tool, arguments, effect, state, delivery, attempt,
-       max_attempts AS most_attempts, rescues, effect_started, result, error, delivered_epoch,
+       max_attempts AS most_attempts, rescues, effect_started, error, delivered_epoch,
+       coalesce(result_in_order, result::json) AS result,
        extract(epoch FROM created_at)::float8 AS created_at, extract(epoch FROM finished_at)::float8 AS finished_at
 FROM jobs ORDER BY created_at, id
 """
