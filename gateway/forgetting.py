@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.store import Store
@@ -24,6 +27,9 @@ ERASE_SECONDS = 5.0
 """How long whoever asks for a user to be erased waits for it; sessions that go on until then are seen to later."""
 AGAIN_SECONDS = 0.25
 """Between two attempts of that: the gateways that hold the user's sessions look once a second."""
+
+Found = Sequence[Row[Any]]
+"""The rows that one statement took."""
 
 
 @dataclass(slots=True)
@@ -41,6 +47,14 @@ class Erased:
     def is_nobody(self) -> bool:
         """True where nothing was known of them."""
         return self == Erased()
+
+    def add(self, found: list[Found]) -> None:
+        """Count the rows of each of `erasure.forget`."""
+        secrets, keys, sign_outs, days = (len(rows) for rows in found)
+        self.secrets += secrets
+        self.keys += keys
+        self.sign_outs += sign_outs
+        self.days += days
 
 
 class Forgetting:
@@ -70,16 +84,24 @@ class Forgetting:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def erase(self, tenant: str, user: str) -> Erased:
-        """Everything of this user goes: at once what is over, and within seconds what they are doing."""
-        erased = Erased()
+        """Everything of this user goes: at once what is over, and within seconds what they are doing.
+
+        Another gateway deletes what is marked as soon as it sees it, so what went is counted by what was marked.
+        """
         loop = asyncio.get_running_loop()
         give_up = loop.time() + ERASE_SECONDS
+        (before,), marked, *found = await self._store.together(
+            erasure.marked(tenant, user), erasure.mark(tenant, user), *erasure.forget(tenant, user)
+        )
+        erased, theirs = Erased(), before.number + len(marked)
+        erased.add(found)
         while True:
-            while await self._store.rows(erasure.mark(tenant, user)):  # again: they may have come back meanwhile
-                pass
-            more = await self._take(tenant, user, erased)
+            while again := await self._store.rows(erasure.mark(tenant, user)):  # they may have come back meanwhile
+                theirs += len(again)
+            found, more = await self._take(tenant, user)
+            erased.add(found)
             (left,) = await self._store.rows(erasure.left(tenant, user))
-            erased.left = left.number
+            erased.left, erased.sessions = left.number, max(0, theirs - left.number)
             if not more and (not left.number or loop.time() > give_up):
                 return erased
             await asyncio.sleep(0 if more else AGAIN_SECONDS)
@@ -87,23 +109,20 @@ class Forgetting:
     async def _go_on_erasing(self) -> bool:
         rows = await self._store.rows(erasure.waiting())
         for row in rows:
-            await self._take(row.tenant, row.user_id, Erased())
+            await self._take(row.tenant, row.user_id)
         return bool(rows)
 
-    async def _take(self, tenant: str, user: str, erased: Erased) -> bool:
-        """Some of the user's sessions and all else, together or not at all; True where there may be more."""
+    async def _take(self, tenant: str, user: str) -> tuple[list[Found], bool]:
+        """Take some of the user's sessions and all else, together or not at all.
+
+        Returns the rows of each of `erasure.forget`, and whether more sessions may be there.
+        """
         await self._store.rows(ending.cancel_calls(ending.sessions_of_user(user, tenant)))
         rest = erasure.forget(tenant, user)
         sessions, *found = await self._store.together(erasure.delete_sessions(tenant, user), *rest)
         if not sessions:
             found = [await self._store.rows(statement) for statement in rest]
-        secrets, keys, sign_outs, days = (len(rows) for rows in found)
-        erased.sessions += len(sessions)
-        erased.secrets += secrets
-        erased.keys += keys
-        erased.sign_outs += sign_outs
-        erased.days += days
-        return len(sessions) >= retention.AT_ONCE
+        return found, len(sessions) >= retention.AT_ONCE
 
     async def _let_go_what_is_over(self) -> bool:
         gone = await self._store.rows(retention.delete_over(self._retention_days))

@@ -104,6 +104,11 @@ def left(tenant: str, user: str) -> Select[Any]:
     return select(func.count().label("number")).select_from(sessions).where(_theirs(tenant, user))
 
 
+def marked(tenant: str, user: str) -> Select[Any]:
+    """How many of those are marked: `number`."""
+    return left(tenant, user).where(sessions.c.end_wanted == ERASED)
+
+
 def waiting() -> Select[Any]:
     """One user with a session that is marked and over: `tenant`, `user_id`."""
     return select(sessions.c.tenant, sessions.c.user_id).where(_may_go()).limit(1)

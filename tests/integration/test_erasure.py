@@ -94,14 +94,28 @@ def traces(connection: Connection) -> list[str]:
     return [trace for trace in TRACES if trace in told]
 
 
-def erase(database: str, tenant: str = "default", user: str = USER, gateway_ends: UUID | None = None) -> Erased:
+class Overtaken(Forgetting):
+    """A gateway that is asked to erase a user, and before which another one finds their sessions marked."""
+
+    async def _take(self, *whose: Any) -> Any:
+        await Forgetting(self._store, None)._go_on_erasing()
+        return await super()._take(*whose)
+
+
+def erase(
+    database: str,
+    tenant: str = "default",
+    user: str = USER,
+    gateway_ends: UUID | None = None,
+    how: type[Forgetting] = Forgetting,
+) -> Erased:
     """As the gateway does it; meanwhile the gateway that holds that session ends it, as it is wanted."""
 
     async def run() -> Erased:
         engine = open_engine(postgres_url(database), 2)
         store = Store(engine)
         try:
-            erasing = asyncio.create_task(Forgetting(store, None).erase(tenant, user))
+            erasing = asyncio.create_task(how(store, None).erase(tenant, user))
             while gateway_ends and not erasing.done():
                 held = await store.rows(sessions.held("gw"))
                 if any(row.id == gateway_ends and row.end_wanted == "erased" for row in held):
@@ -134,6 +148,15 @@ def test_nothing_of_a_user_is_left_in_any_table(rows: Rows, database: str) -> No
     assert traces(rows.connection) == []
     (usage,) = rows.run(select(usage_days))
     assert (usage.user_id, usage.responses, usage.input_tokens, usage.micros) == ("", 4, 31, 21)
+
+
+def test_what_another_gateway_deletes_meanwhile_is_counted_as_well(rows: Rows, database: str) -> None:
+    ended = live(rows, USER)
+    let_in(rows, USER)
+    rows.count(sessions.end_session(ended, "gw", 1, "client_left"))
+    went = erase(database, how=Overtaken)
+    assert (went.sessions, went.keys, went.secrets, went.sign_outs, went.left) == (1, 1, 3, 1, 0)
+    assert traces(rows.connection) == []
 
 
 def test_nobody_else_loses_anything(rows: Rows, database: str) -> None:
