@@ -12,7 +12,7 @@ import pytest
 
 from tests.architecture.source_tree import PRODUCT, ROOT, SURROUNDINGS, definitions, modules, parse, write_tree
 
-LONGEST_MODULE = 300
+LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 LONG_FUNCTION = 25
 MOST_LONG_FUNCTIONS = 0.10
@@ -78,13 +78,13 @@ def _function_of(lines: int, docstring: int = 0) -> str:
     return "\n".join(["def f():", *text, *["    pass"] * (lines - 1)]) + "\n"
 
 
-def test_no_module_is_longer_than_300_lines() -> None:
+def test_no_module_is_longer_than_400_lines() -> None:
     assert too_long_modules(ROOT) == []
 
 
-def test_a_module_of_301_lines_is_found(tmp_path: Path) -> None:
-    write_tree(tmp_path, {"gateway/fits.py": "x = 1\n" * 300, "tests/unit/long.py": "x = 1\n" * 301})
-    assert too_long_modules(tmp_path) == ["tests/unit/long.py: 301 lines"]
+def test_a_module_of_401_lines_is_found(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"gateway/fits.py": "x = 1\n" * 400, "tests/unit/long.py": "x = 1\n" * 401})
+    assert too_long_modules(tmp_path) == ["tests/unit/long.py: 401 lines"]
 
 
 def test_no_function_is_longer_than_60_lines() -> None:
