@@ -1,12 +1,13 @@
 """What the model says next: a scenario applied to a conversation.
 
 The rules, in order: tell the results that have come in and were not told yet; then react to what the user
-said last (call tools, answer, or say that a call is still pending); else follow the instructions of the
-request; else say that there is nothing new.
+said last (call tools, answer, or say that a call is still pending); else say that there is nothing new. Before
+all of them goes what the request's own instructions, or a system message since the last turn, say word for word.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -93,7 +94,7 @@ class Script:
             request: what the response was asked for with.
             heard: the spoken turns, by item id.
         """
-        exactly = _SAY_EXACTLY.search(request.instructions or "")
+        exactly = _SAY_EXACTLY.search(request.instructions or _directed(items))
         if exactly:
             return Plan(self._messages((exactly["text"],), request))
         news = self._news(items)
@@ -211,6 +212,12 @@ class _Reply:
     line: str | None = None
     calls: tuple[Call, ...] = ()
     cut_turn: Turn | None = None
+
+
+def _directed(items: Items) -> str:
+    """Return what a system message says to do, where neither side has said a word since."""
+    since = itertools.takewhile(lambda item: item.get("role") not in ("user", "assistant"), reversed(items.items))
+    return next((text_of(item) for item in since if item.get("role") == "system"), "")
 
 
 def _is_seeded_answer(item: Item, items: Items) -> bool:
