@@ -3,12 +3,12 @@
     actions       what the brain can ask the session loop to do
     brain         the doors: receive_model, receive_client, deliver, progressed, tick
     opening       from the connection to a conversation that a client may take part in; confirmation, rebuild, carried
-    hearing       what the model's events mean to calls and to the floor
+    hearing       what the model's events mean to calls and to turn-taking
     calls         a finished function_call item becomes a job, or an answer at once; arguments, guard, own, approvals
-    board         the calls that are under way
-    renderings    how an outcome is told, and when; answers brings it in
-    floor         who may speak next: one response at a time, and never over the user
-    speaking      what is said by our asking for it: results first, then words about what is still running
+    call_table    one record for each call, from the model's request until its result is told
+    renderings    how an outcome is told, and when; results sends it
+    turn_taking   who speaks next, and why: the response slot, the user, and the rules
+    speaking      turns what the rules say is due into events
     view          what of the model's events a client gets to see; clientside, unheard: what the client says
     log           what was said, in order
 

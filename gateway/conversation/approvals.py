@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.conversation.actions import Action, Event, SendToClient
-from gateway.conversation.board import Board, Running
+from gateway.conversation.call_table import Call, CallTable
 from gateway.conversation.own import OwnTools
 
 
@@ -15,7 +15,7 @@ from gateway.conversation.own import OwnTools
 class Approvals:
     """The client's part in it. What the user says aloud comes as a call of `answer_approval` (`own`)."""
 
-    board: Board
+    calls: CallTable
     own: OwnTools
     ours: Callable[[str, Event], Event]
 
@@ -29,23 +29,23 @@ class Approvals:
 
     def answered(self, event: Event, now: float) -> list[Action]:
         """The client's `ringback.approval.respond`."""
-        call = self.board.by_job(UUID(event["job_id"]))
+        call = self.calls.by_job(UUID(event["job_id"]))
         if call is None or not call.waits_for_yes or self.own.asks_aloud:
             return [SendToClient(self.ours("refused", _nothing_to_answer(event)))]
         return self.own.decide(call, now, approved=event["approved"])
 
     def given(self, job_id: UUID, now: float) -> bool:
         """Somebody else has said yes to this call; False where nobody waited for it."""
-        call = self.board.by_job(job_id)
+        call = self.calls.by_job(job_id)
         if call is None or not call.waits_for_yes:
             return False
-        call.may_begin(now, self.board.turn)
+        call.may_begin(now, self.own.turns.number)
         return True
 
-    def _to_be_asked(self) -> list[Running]:
-        return [] if self.own.asks_aloud else self.board.waiting_for_yes()
+    def _to_be_asked(self) -> list[Call]:
+        return [] if self.own.asks_aloud else self.calls.waiting_for_yes()
 
-    def _ask(self, call: Running, now: float) -> Action:
+    def _ask(self, call: Call, now: float) -> Action:
         job = {"id": str(call.job_id), "call_id": call.call_id, "tool": call.name, "arguments": call.arguments}
         seconds = max(0.0, round(call.manners.approval_seconds - call.age(now), 3))
         event = {"type": "ringback.approval.requested", "job": job, "seconds": seconds}

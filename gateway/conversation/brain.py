@@ -15,6 +15,7 @@ Its doors are plain functions, each of which returns a list of actions:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Container
 from dataclasses import replace
 from uuid import UUID
@@ -30,15 +31,13 @@ from gateway.conversation.actions import (
     SendToModel,
 )
 from gateway.conversation.allowance import Allowance, end, spent
-from gateway.conversation.answers import Answers
 from gateway.conversation.approvals import Approvals
-from gateway.conversation.board import Board
+from gateway.conversation.call_table import CallTable
 from gateway.conversation.calls import Calls, Waits, nobody_knows, unrecorded
 from gateway.conversation.carried import Carried, Settings
 from gateway.conversation.clientside import ClientSide
 from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.errors import Errors
-from gateway.conversation.floor import Floor
 from gateway.conversation.guard import Guard
 from gateway.conversation.hearing import Hearing
 from gateway.conversation.ids import Ids
@@ -47,9 +46,12 @@ from gateway.conversation.opening import Opening
 from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import Past
 from gateway.conversation.renderings import Circumstances
+from gateway.conversation.results import ResultSender
 from gateway.conversation.speaking import Speaking
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
+from gateway.conversation.turn_taking.slot import Active
+from gateway.conversation.turn_taking.turns import Turns
 from gateway.conversation.view import ClientView
-from gateway.conversation.words import Words
 from gateway.policy import ClientFrame
 from ringback.agents import Agent
 from ringback.clients import BROWSER, ClientPolicy
@@ -94,23 +96,26 @@ class Conversation:
         self._greets = greets
         self._carried = carried = carried or Carried()
         self._log = carried.log or ItemLog()
-        self._board = board = Board()
-        board.go_on_from(carried.board)
+        self._table, self._turns = table, turns = CallTable(), Turns()
+        table.go_on_from(carried.calls)
+        turns.go_on_from(carried.turns)
         self.allowance = Allowance(agent, began_at)
-        self._floor = floor = Floor(agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds)
-        guard, own = Guard(agent), OwnTools(board, asks_aloud="approvals" not in wants)
-        clients = ClientTools(tools, own, Settings(carried.client_session))
+        own = OwnTools(table, turns, asks_aloud="approvals" not in wants)
+        self._scheduler = scheduler = ResponseScheduler(
+            table, turns, agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds, asks_aloud=own.asks_aloud
+        )
+        scheduler.waiting.extend(carried.creates)
+        guard = Guard(agent)
+        clients = ClientTools(tools, own, Settings(carried.client_session), table)
         self._view = ClientView(str(session_id), policy, "calls" in wants, clients.owns)
-        self._approvals = Approvals(board, own, ids.ours)
-        self._calls = Calls(session_id, agent, tools, board, own, guard, clients, ids, waits)
-        self._answers = Answers(floor, ids, "jobs" in wants, lambda: self._log.last)
-        self._client = ClientSide(floor, board, carried.unheard, clients.settings, clients, ids.new)
-        words = Words(floor, board, agent.instructions, ids.ours, own.asks_aloud)
-        self._speaking = Speaking(floor, words, own, guard, self._client, clients, ids.ours)
-        self._hearing = Hearing(floor, board, self._calls, self._answers)
-        self._errors = Errors(floor, self._client, self._answers, self._view, self._speaking.refused)
+        self._approvals = Approvals(table, own, ids.ours)
+        self._calls = Calls(session_id, agent, tools, table, turns, own, guard, clients, ids, waits)
+        self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last)
+        self._client = ClientSide(scheduler, carried.unheard, clients.settings, clients, ids.new)
+        self._speaking = Speaking(scheduler, guard, self._client, clients, ids.ours)
+        self._hearing = Hearing(scheduler, table, self._calls, self._results)
+        self._errors = Errors(scheduler, self._client, self._results, self._view)
         self._reading = Circumstances(client_shows="results" in wants, max_chars=agent.max_result_chars)
-        self._heard_at = 0.0
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
@@ -138,22 +143,21 @@ class Conversation:
 
     def receive_model(self, event: Event, now: float) -> list[Action]:
         """An event of the Realtime API; audio deltas may be relayed without asking (`audio_passed`)."""
-        self._heard_at = now
         if not self.is_open:
             return self._open(event, now)
         is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
         actions = [*self._client.heard(event), *self._hearing.hear(event, self._log, now)]
-        self.allowance.note_turn(self._board.turn, now)
+        self.allowance.note_turn(self._turns.number, now)
         if event.get("type") == "error":
             return [*actions, *self._errors.hear(event, now), *self._speak(now)]
         visible = self._view.show(event)
-        if visible is not None and not is_ours and (event.get("item") or {}).get("id") not in self._opening.seeded:
+        if visible is not None and not is_ours and not self._hearing.hides(event, self._opening.seeded):
             actions.append(SendToClient(visible))
         return [*actions, *self._speak(now)]
 
     def audio_passed(self, frame: str, now: float) -> None:
         """A `response.output_audio.delta` went straight to the client."""
-        self._floor.audio_passed(self._log.audio_passed(frame), now)
+        self._scheduler.heard_audio(self._log.audio_passed(frame), now)
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.policy`: what goes to the model is written anew from it."""
@@ -162,19 +166,22 @@ class Conversation:
             return [SendToClient(self._view.updated(self._ids.new("updated")))]
         if frame.event["type"] == "ringback.approval.respond":
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
-        return self._client.says(frame.event, self._log, self._opening.seeded, now)
+        said = self._client.says(frame.event, self._log, self._opening.seeded, now)
+        hushed = self._hearing.hush() if self._scheduler.gives_way() else []  # a filler gives way to the client
+        return [*said, *hushed, *self._speak(now)]
 
     def remember(self, past: Past, now: float) -> list[Action]:
         """Build the conversation anew: what was said and called before, and the answers that are there by now."""
         if self._carried.log is None:
             self._log = ItemLog(past.messages, past.places)
         actions = self._opening.tell(past.items(self._reading))
-        self._board.keep({call.call_id for call in past.calls})
-        for call in past.calls:
-            self._news += self._answers.remember(self._calls.remember(call, now), self._reading, now)
+        self._table.keep({call.call_id for call in past.calls})
+        for each in past.calls:
+            known, call = self._calls.remember(each, now)
+            self._news += self._results.remember(known, call, self._reading, now)
         self._news += self._approvals.still_wanted(now)
         if self._carried.is_awaited(past):
-            self._floor.owe(now)
+            self._scheduler.owed_at = now
         return [*actions, *self._opened(now)] if self.is_open else actions
 
     def cut(self, reason: str, now: float) -> list[Action]:
@@ -186,38 +193,42 @@ class Conversation:
         """What the next epoch begins with."""
         if not self.is_open:
             # What it was told of and never came to say is news for the next one.
-            return replace(self._carried, has_past=True, untold=self._carried.untold | self._floor.unheard())
+            return replace(self._carried, has_past=True, untold=self._carried.untold | self._table.not_surely_told())
         return Carried(
             has_past=True,
             log=self._log,
-            board=self._board,
+            calls=self._table,
+            turns=self._turns,
             unheard=self._client.unheard,
             client_session=self._client.settings.session,
-            untold=self._floor.unheard(),
+            untold=self._table.not_surely_told(),
             lively_at=self.allowance.lively_at,
-            user_waits=self._floor.is_owed(now),
+            creates=tuple(self._scheduler.client_creates()),
+            user_waits=self._scheduler.is_owed(now),
         )
 
     def take_over(self, carried: Carried) -> None:
         """What it began with has changed: an earlier epoch went on while this one was being opened."""
         self._is_outdated = carried.client_session != self._client.settings.session
         self._carried, self._client.settings.session = carried, carried.client_session
-        self._board.go_on_from(carried.board)
+        self._table.go_on_from(carried.calls)
+        self._turns.go_on_from(carried.turns)
+        self._scheduler.waiting = deque(carried.creates)
 
     def is_quiet(self, now: float) -> bool:
         """Nobody speaks, and nobody is about to."""
-        return self.is_open and self._floor.is_quiet(now)
+        return self.is_open and self._scheduler.is_quiet(now)
 
     @property
     def is_idle(self) -> bool:
         """No call is running."""
-        return self._floor.is_idle
+        return not self._table.awaited()
 
     def recorded(self, record: RecordCall, now: float) -> list[Action]:
         """The call's row is committed."""
         state = record.outcome.state if record.outcome else "pending"
-        told = self._answers.tell(record.job.id, record.job.call_id, record.job.name, state)
-        return [*told, *self._approvals.wanted(record.job.call_id, now)]
+        call = self._table.recorded(record.job.call_id)
+        return [*self._results.tell(call, state), *self._approvals.wanted(call.call_id, now)] if call else []
 
     def not_recorded(self, record: RecordCall, now: float, *, may_be_running: bool = False) -> list[Action]:
         """It is not known in time that the row is committed: the model is answered all the same."""
@@ -233,7 +244,7 @@ class Conversation:
         """
         rendering = self._calls.answered(call_id, outcome, self._reading, now)
         self._has_more = more
-        given = self._answers.give(job_id, call_id, tool, outcome.state, rendering, now)
+        given = self._results.give(job_id, call_id, tool, outcome.state, rendering, now)
         return [*given, *self._speak(now)]
 
     def approved(self, job_id: UUID, now: float) -> list[Action]:
@@ -242,7 +253,7 @@ class Conversation:
 
     def progressed(self, job_id: UUID, note: str) -> list[Action]:
         """What a running job last said of itself: a client that wants to hears of it, and so does the next word."""
-        return self._answers.progressed(self._board.by_job(job_id), note)
+        return self._results.progressed(self._table.by_job(job_id), note)
 
     def tools_came(self, tools: dict[str, Announcement], now: float) -> list[Action]:
         """The model may call these as well from now on."""
@@ -256,8 +267,8 @@ class Conversation:
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
-        over = self.allowance.over(now, is_busy=bool(self._board) or self._floor.active is not None)
-        if not (over or self._speaking.hangs(self._heard_at, now)):
+        over = self.allowance.over(now, is_busy=bool(self._table.running()) or isinstance(self._scheduler.slot, Active))
+        if not (over or self._speaking.hangs(now)):
             return self._speak(now)
         self._is_given_up = True
         return over or [Reopen("upstream_hung")]
@@ -266,8 +277,7 @@ class Conversation:
         """When `tick` should be called, if no event comes first."""
         if self._is_given_up or self._has_more or not self.is_open:
             return None
-        hangs_at = self._speaking.hangs_at(self._heard_at)
-        moments = (self._speaking.wake_at(now), hangs_at, self.allowance.wake_at())
+        moments = (self._speaking.wake_at(now), self.allowance.wake_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     # — before the client is let in —
@@ -277,12 +287,12 @@ class Conversation:
         item = event.get("item")
         if isinstance(item, dict):
             self._view.show(event)  # It tells what stands before what, for events that point at a hidden item.
-            self._answers.past_echoed(item)
+            self._results.echoed(item)
         return [*actions, *self._opened(now)] if self.is_open else actions
 
     def _opened(self, now: float) -> list[Action]:
         session = self._opening.session
-        self.allowance.began(now, self._carried.lively_at, self._board.turn)
+        self.allowance.began(now, self._carried.lively_at, self._turns.number)
         self._client.note_session(session)
         self._log.hear({"type": "session.updated", "session": session})
         created = self._view.created(session, self._ids.new("created"))

@@ -14,13 +14,14 @@ from uuid import UUID, uuid5
 
 from gateway.conversation.actions import Action, Cancel, Event, RecordCall
 from gateway.conversation.arguments import Schemas, parse
-from gateway.conversation.board import Board, Running
+from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.guard import Guard
 from gateway.conversation.ids import MAX_ID_CHARS, Ids, storable
 from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import PastCall
 from gateway.conversation.renderings import Circumstances, Rendering, render
+from gateway.conversation.turn_taking.turns import Turns
 from ringback.agents import Agent
 from ringback.declaring import OURS
 from ringback.jobs import CancelReason, Effect, JobState
@@ -51,83 +52,104 @@ class Calls:
     session_id: UUID
     agent: Agent
     tools: dict[str, Announcement]
-    board: Board
+    calls: CallTable
+    turns: Turns
     own: OwnTools
     guard: Guard
     clients: ClientTools
     ids: Ids
     waits: Waits = nobody_knows
-    _known: set[str] = field(default_factory=set)
-    _unsaid: dict[str, list[Event]] = field(default_factory=dict)
-    """By response, the items that wait to be told complete."""
-    _waiting: dict[str, list[Event]] = field(default_factory=dict)
     _schemas: Schemas = field(default_factory=Schemas)
+
+    def item_added(self, item: Event, response_id: str | None) -> None:
+        """A call of the client's is announced: the client may answer it before the item is whole."""
+        if item.get("type") != "function_call" or not self.clients.owns(str(item.get("name"))):
+            return
+        call_id = item.get("call_id")
+        if isinstance(call_id, str) and call_id and self.ids.of_row(call_id) not in self.calls:
+            self._note(item, response_id)
 
     def item_done(self, item: Event, response_id: str | None, now: float) -> list[Action]:
         """What to do about a finished item; [] for anything but a completed call that is new."""
         call_id = item.get("call_id")
         if item.get("type") != "function_call" or not isinstance(call_id, str) or not call_id:
             return []
+        known = self.calls.get(self.ids.of_row(call_id))
+        if known is not None and known.is_whole:
+            return []
         if item.get("status") in UNSAID and response_id is not None:
-            self._unsaid.setdefault(response_id, []).append(item)
+            call = known or self._note(item, response_id)
+            call.item = item
             return []
-        if item.get("status") not in ("completed", None) or self.ids.of_row(call_id) in self._known:
+        if item.get("status") not in ("completed", None):
+            if known is not None and known.is_running:
+                known.go(Stage.SILENT)
             return []
-        self._known.add(self.ids.of_row(call_id))
-        if self.clients.owns(str(item.get("name"))):
-            self.clients.called(call_id)
+        call = known or self._note(item, response_id)
+        call.item, call.is_whole = item, True
+        if call.owner is Owner.CLIENT:
+            if call.stage is Stage.ASKED:
+                call.go(Stage.RUNNING)
             return []
-        tool = self.tools.get(str(item.get("name")))
+        tool = self.tools.get(call.name)
         if tool is not None and tool.effect is Effect.AT_MOST_ONCE and response_id is not None:
-            self._waiting.setdefault(response_id, []).append(item)
-            return []
-        return self._decide(item, response_id, tool, now)
+            return []  # until its response is complete
+        return self._decide(call, tool, now)
 
     def response_done(self, response: Event, now: float) -> list[Action]:
         """The calls that waited for the end of this response, and any the server showed only here."""
-        response_id = response.get("id")
+        response_id = str(response.get("id"))
         completed = response.get("status") == "completed"
-        unsaid = self._unsaid.pop(str(response_id), [])
-        actions = [
-            action
-            for item in ([*(response.get("output") or []), *unsaid] if completed else [])
-            if isinstance(item, dict)
-            for action in self.item_done(_as_complete(item), response_id, now)
-        ]
-        for item in self._waiting.pop(str(response_id), []):
-            tool = self.tools.get(str(item["name"]))  # none: the model was told of a version that it refused
-            refusal = None if completed else _interrupted(str(item["name"]))
-            actions += self._decide(item, response_id, tool, now, refusal)
+        actions = list[Action]()
+        if completed:
+            shown = [item for item in response.get("output") or [] if isinstance(item, dict)]
+            unsaid = [call.item for call in self.calls.of_response(response_id) if call.item and not call.is_whole]
+            for item in (*shown, *unsaid):
+                actions += self.item_done(_as_complete(item), response_id, now)
+        for call in self.calls.of_response(response_id):
+            if call.stage is not Stage.ASKED or call.job_id is not None:
+                continue
+            if not call.is_whole:
+                call.go(Stage.SILENT)
+                continue
+            tool = self.tools.get(call.name)  # none: the model was told of a version that it refused
+            actions += self._decide(call, tool, now, None if completed else _interrupted(call.name))
         return actions
 
-    def remember(self, call: PastCall, now: float) -> PastCall:
-        """A call of an earlier epoch: it is no news, and is under way until its answer is there.
+    def _note(self, item: Event, response_id: str | None) -> Call:
+        """Begin the record of a call."""
+        name = item.get("name")
+        owner = Owner.SERVER if name in self.tools else Owner.OWN
+        if self.clients.owns(str(name)):
+            owner = Owner.CLIENT
+        call_id = self.ids.of_row(str(item["call_id"]))
+        return self.calls.add(Call(call_id, storable(name), owner, response_id=response_id, turn=self.turns.number))
 
-        Returns it with what is known here and in no row.
+    def remember(self, past: PastCall, now: float) -> tuple[PastCall, Call]:
+        """A call of an earlier epoch: it is no news, and is under way until its result is there.
+
+        Return it with what is known here and in no row, and its record.
         """
-        self._known.add(call.call_id)
-        if call.outcome is not None:
-            if call.is_news or not call.is_late:
-                self._taint(call.manners, call.outcome)
-            ended = self.board.ended(call.call_id)
-            return replace(call, is_unwanted=True) if ended is not None and ended.is_unwanted else call
-        known = self.board.by_call(call.call_id)
-        if known is None:
-            self.board.began(call.running(self.board.turn, now))
-        elif known.waits_for_yes and not call.waits_for_yes:
-            known.may_begin(now, self.board.turn)
-        return call
+        known = self.calls.get(past.call_id)
+        call = known if known is not None and known.is_running else self.calls.add(past.as_call(self.turns.number, now))
+        if past.outcome is not None:
+            if past.is_news or not past.is_late:
+                self._taint(past.manners, past.outcome)
+            return (replace(past, is_unwanted=True) if call.is_unwanted else past), call
+        if call.waits_for_yes and not past.waits_for_yes:
+            call.may_begin(now, self.turns.number)
+        return past, call
 
     def answered(self, call_id: str, outcome: Outcome, reading: Circumstances, now: float) -> Rendering:
-        """The answer of a call is there: how it is put into the conversation."""
-        call = self.board.ended(call_id)
-        if call is None:
+        """The result of a call is there: how it is put into the conversation."""
+        call = self.calls.get(call_id)
+        if call is None or call.owner is not Owner.SERVER or not call.is_running:
             return render(outcome, Manners(), reading)
         self._taint(call.manners, outcome)
         now_and_here = replace(
             reading,
             age=call.age(now),
-            is_late=self.board.is_late(call),
+            is_late=self.turns.number > call.turn,
             is_unwanted=call.is_unwanted,
             # Also a no that came after somebody else's yes: the user believes that it was not done.
             is_action=call.is_action or call.is_denied,
@@ -137,81 +159,71 @@ class Calls:
     def _taint(self, manners: Manners, outcome: Outcome) -> None:
         """A result of strangers, or their own words for what went wrong, enters the conversation."""
         if manners.is_untrusted and outcome.state not in IN_OUR_WORDS:
-            self.board.taint()
+            self.turns.taint()
 
     def _decide(
-        self,
-        item: Event,
-        response_id: str | None,
-        tool: Announcement | None,
-        now: float,
-        refusal: Outcome | None = None,
+        self, call: Call, tool: Announcement | None, now: float, refusal: Outcome | None = None
     ) -> list[Action]:
-        name, call_id = storable(item.get("name")), self.ids.of_row(str(item["call_id"]))
+        item, call.item = call.item or {}, None
         arguments, problem = parse(item.get("arguments"))
         job = NewJob(
             # Named by the call, so that whoever records it twice means the same row.
-            id=uuid5(self.session_id, call_id),
+            id=uuid5(self.session_id, call.call_id),
             session_id=self.session_id,
-            call_id=call_id,
-            response_id=storable(response_id, MAX_ID_CHARS) or None,
-            name=name,
+            call_id=call.call_id,
+            response_id=storable(call.response_id, MAX_ID_CHARS) or None,
+            name=call.name,
             arguments=arguments,
             tool=tool,
             item_id=storable(item["id"], MAX_ID_CHARS) if isinstance(item.get("id"), str) else None,
         )
-        self.guard.new_turn(self.board.turn)
-        outcome = refusal or self.guard.refuse(name, now) or problem
+        call.job_id = job.id
+        self.guard.new_turn(self.turns.number)
+        outcome = refusal or self.guard.refuse(call.name, now) or problem
+        actions = list[Action]()
         if outcome is None and item.get("name") in OURS:
-            outcome, actions = self.own.serve(name, arguments, now)
-            return [*actions, RecordCall(job, outcome)]
-        outcome = outcome or self._refuse(name, tool, arguments)
+            outcome, actions = self.own.serve(call.name, arguments, now)
+        outcome = outcome or self._refuse(call, tool, arguments)
         if outcome is not None or tool is None:
-            return [RecordCall(job, outcome)]
-        return self._begin(job, tool, now)
+            call.owner = Owner.OWN
+            return [*actions, RecordCall(job, outcome)]
+        return self._begin(call, job, tool, now)
 
-    def _begin(self, job: NewJob, tool: Announcement, now: float) -> list[Action]:
+    def _begin(self, call: Call, job: NewJob, tool: Announcement, now: float) -> list[Action]:
         """Nothing speaks against it but, perhaps, that the same call is running already."""
-        same, actions = self.board.same(job.name, job.arguments), list[Action]()
+        same, actions = self._same(call, job.arguments), list[Action]()
         rule = tool.manners.on_duplicate
         if same is not None and rule is OnDuplicate.REJECT:
+            call.owner = Owner.OWN
             return [RecordCall(job, _running_already(job.name))]
-        if same is not None and rule is OnDuplicate.REPLACE:
-            self.board.unwant(same)
+        if same is not None and rule is OnDuplicate.REPLACE and same.job_id is not None:
+            self.calls.unwant(same)
             actions.append(Cancel(same.job_id, CancelReason.REPLACED))
-        joined_to = same.job_id if same is not None and rule is OnDuplicate.JOIN else None
+        call.joined_to = same.job_id if same is not None and rule is OnDuplicate.JOIN else None
         # On the strength of a stranger's words nothing is changed that the user has not agreed to.
-        is_risky = self.board.is_tainted and tool.effect is not Effect.PURE
-        needs_yes = (tool.manners.requires_approval or is_risky) and joined_to is None
+        is_risky = self.turns.is_tainted and tool.effect is not Effect.PURE
+        call.waits_for_yes = (tool.manners.requires_approval or is_risky) and call.is_own
         expected = self.waits(tool.queue) or 0.0
-        self.board.began(
-            Running(
-                job_id=job.id,
-                call_id=job.call_id,
-                name=job.name,
-                arguments=job.arguments,
-                manners=tool.manners,
-                is_action=tool.effect is not Effect.PURE,
-                began_at=now,
-                turn=self.board.turn,
-                joined_to=joined_to,
-                waits_for_yes=needs_yes,
-                queue_seconds=expected if expected > self.agent.busy_seconds else 0.0,
-            )
-        )
-        return [*actions, RecordCall(replace(job, joined_to=joined_to, needs_approval=needs_yes))]
+        call.queue_seconds = expected if expected > self.agent.busy_seconds else 0.0
+        call.arguments, call.manners, call.is_action = job.arguments, tool.manners, tool.effect is not Effect.PURE
+        call.began_at, call.turn = now, self.turns.number
+        return [*actions, RecordCall(replace(job, joined_to=call.joined_to, needs_approval=call.waits_for_yes))]
 
-    def _refuse(self, name: str, tool: Announcement | None, arguments: Any) -> Outcome | None:
+    def _same(self, call: Call, arguments: Any) -> Call | None:
+        return self.calls.same(call.name, arguments, but=call)
+
+    def _refuse(self, call: Call, tool: Announcement | None, arguments: Any) -> Outcome | None:
         if tool is None:
             known = ", ".join(sorted(self.tools)) or "none"
-            return failed("unknown_tool", f"There is no function {name!r}. The functions are: {known}.")
-        if len(self.board) >= self.agent.max_calls_at_once:
+            return failed("unknown_tool", f"There is no function {call.name!r}. The functions are: {known}.")
+        running = len(self.calls.running()) - 1  # without this one
+        if running >= self.agent.max_calls_at_once:
             return failed(
                 "too_many_calls",
-                f"{len(self.board)} functions are still running, which is the limit; wait for their results.",
+                f"{running} functions are still running, which is the limit; wait for their results.",
             )
         expected = self.waits(tool.queue) or 0.0
-        if expected > QUEUE_WAIT_SECONDS and not self._costs_nothing(tool, arguments):
+        if expected > QUEUE_WAIT_SECONDS and not self._costs_nothing(call, tool, arguments):
             return failed(
                 "busy",
                 f"Everybody who could do this is busy: it would take about {round(expected)} seconds to begin, which "
@@ -219,10 +231,10 @@ class Calls:
             )
         return self._schemas.refuse(tool, arguments)
 
-    def _costs_nothing(self, tool: Announcement, arguments: Any) -> bool:
+    def _costs_nothing(self, call: Call, tool: Announcement, arguments: Any) -> bool:
         """The same call runs already, and this one needs no worker of its own."""
         spares = tool.manners.on_duplicate in (OnDuplicate.JOIN, OnDuplicate.REJECT)
-        return spares and self.board.same(tool.name, arguments) is not None
+        return spares and self._same(call, arguments) is not None
 
 
 def unrecorded(record: RecordCall, *, may_be_running: bool = False) -> Outcome:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversation.actions import Event
-from gateway.conversation.board import Board
+from gateway.conversation.call_table import CallTable
 from gateway.conversation.log import ItemLog
 from gateway.conversation.rebuild import Past
+from gateway.conversation.turn_taking.turns import Turns
 from gateway.conversation.unheard import Unheard
 
 DEEP = 3
@@ -22,21 +23,25 @@ class Carried:
     Args:
         has_past: earlier epochs hold something that the next conversation must be told.
         log: what was said; None where this process has heard nothing yet, and the rows have to tell.
-        board: what is under way, and what is known of it beside its row.
+        calls: every call, and what is known of it beside its row.
+        turns: the user's turns.
         unheard: what the client has said and no server has confirmed.
         client_session: what the client has set of its session.
         lively_at: when the user last took part.
         untold: the calls whose results nobody has told the user yet.
+        creates: the client's `response.create`s that no response has answered.
         user_waits: True where a response was under way, asked for or due; None where only the rows can tell.
     """
 
     has_past: bool = False
     log: ItemLog | None = None
-    board: Board = field(default_factory=Board)
+    calls: CallTable = field(default_factory=CallTable)
+    turns: Turns = field(default_factory=Turns)
     unheard: Unheard = field(default_factory=Unheard)
     client_session: Event = field(default_factory=dict)
     untold: frozenset[str] = frozenset()
     lively_at: float | None = None
+    creates: tuple[Event, ...] = ()
     user_waits: bool | None = None
 
     def is_awaited(self, past: Past) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettings, SendToClient, SendToModel
-from gateway.conversation.board import Board
 from gateway.conversation.carried import Settings
 from gateway.conversation.clienttools import ClientTools
-from gateway.conversation.floor import Floor
 from gateway.conversation.log import ItemLog
+from gateway.conversation.turn_taking.scheduler import MAX_WAITING, ResponseScheduler
 from gateway.conversation.unheard import Unheard
+from gateway.conversation.view import WORDS
 from gateway.policy import OURS, Refusal
 
 CLIENTS = OURS + "client_"
@@ -22,12 +22,13 @@ CLIENTS = OURS + "client_"
 class ClientSide:
     """The client's part in one conversation; `new_id` makes an id of ours, told what for."""
 
-    floor: Floor
-    board: Board
+    scheduler: ResponseScheduler
     unheard: Unheard
     settings: Settings
     tools: ClientTools
     new_id: Callable[[str], str]
+    must_call: bool = False
+    """The session's `tool_choice` leaves the model no choice but to call a function."""
 
     def says(self, event: Event, log: ItemLog, seeded: frozenset[str], now: float) -> list[Action]:
         """A checked event of the client; `seeded` are the items that a rebuilt conversation was told."""
@@ -36,22 +37,45 @@ class ClientSide:
             return [SendToClient(refusal.as_event(self.new_id("refused")))]
         event = {"event_id": self.new_id("client"), **event}
         kind = event["type"]
-        if kind == "response.create":
-            self.floor.create_sent(event["event_id"], now, is_clients=True)
-        elif kind == "session.update":
+        self._note_user(kind, event, now)
+        if kind == "response.create" and (event.get("response") or {}).get("conversation") != "none":
+            self.scheduler.waiting.append(event)  # the rules say when it goes out
+            return []
+        if kind == "session.update":
             self.settings.asked(event)
         elif kind == "conversation.item.create":
             event = self._created(event)
         elif kind == "conversation.item.truncate" and event["item_id"] in seeded:
             return self._cut_short(event, log)
-        if (event.get("item") or {}).get("type") != "function_call_output":  # the next conversation has no such call
+        if (event.get("item") or {}).get("type") != "function_call_output":  # the next conversation is told of it
             self.unheard.said(event)
         return [SendToModel(self.tools.whole(event))]
+
+    def _note_user(self, kind: str, event: Event, now: float) -> None:
+        """What the client does tells what its user does."""
+        item = event.get("item") or {}
+        if kind == "input_audio_buffer.append":
+            self.scheduler.user_appended(now)
+        elif kind == "input_audio_buffer.clear":
+            self.scheduler.user_muted()
+        elif kind == "input_audio_buffer.commit":
+            self.scheduler.user_ended(now, is_servers=False)
+        elif item.get("type") == "function_call_output":
+            call = self.tools.waiting(item["call_id"])
+            if call is not None:
+                self.tools.answered(call, item["output"], now)
+                self.scheduler.client_will_ask(now)
+        elif _is_said(item):
+            self.scheduler.turns.begin()
+            self.scheduler.client_will_ask(now)
 
     def _refuse(self, event: Event) -> Refusal | None:
         """Why this may not be said here, though it is well said."""
         item = event.get("item") or {}
-        if item.get("type") == "function_call_output" and not self.tools.answered(item["call_id"]):
+        if event["type"] == "response.create" and len(self.scheduler.waiting) >= MAX_WAITING:
+            busy = "conversation_already_has_active_response"
+            return Refusal(busy, WORDS[busy], event.get("event_id"))
+        if item.get("type") == "function_call_output" and self.tools.waiting(item["call_id"]) is None:
             sentence = "item.call_id: no call of a function that this client brought waits for an answer under this id."
             return Refusal("forbidden_event", sentence, event.get("event_id"))
         taken = self.tools.taken(event.get("session") or {})
@@ -62,8 +86,6 @@ class ClientSide:
 
     def _created(self, event: Event) -> Event:
         """Under an id of its own an item is known again, should it have to be said once more."""
-        if event["item"]["type"] == "message":
-            self.board.user_turn()
         if "id" in event["item"]:
             return event
         return {**event, "item": {"id": f"item_{self.new_id('said')}", **event["item"]}}
@@ -97,12 +119,17 @@ class ClientSide:
 
     def note_session(self, session: Event) -> None:
         """Who notices that the user's turn is over, by what the server says of the session."""
+        if "tool_choice" in session:
+            self.must_call = session["tool_choice"] not in ("auto", "none", None)
         heard = (session.get("audio") or {}).get("input") or {}
         if "turn_detection" not in {**session, **heard}:
             return  # A server that does not echo it has not changed it.
         detection = {**session, **heard}["turn_detection"] or {}
         self.unheard.detects_turns = bool(detection)
-        self.floor.auto_response = bool(detection) and detection.get("create_response", True) is not False
+        if self.scheduler.detects_turns and not detection:
+            self.scheduler.user_muted()
+        self.scheduler.detects_turns = bool(detection)
+        self.scheduler.server_answers = bool(detection) and detection.get("create_response", True) is not False
 
     def once_more(self, event_id: str) -> list[Action]:
         """An update was refused for a tool of the server's that is left out now: the client's is made anew."""
@@ -117,7 +144,6 @@ class ClientSide:
         """The server did not take this event of the client."""
         self.settings.refused(event_id)
         self.unheard.refused(event_id)
-        self.floor.create_failed(event_id if isinstance(event_id, str) else None)
 
     def _cut_short(self, event: Event, log: ItemLog) -> list[Action]:
         """Of a rebuilt conversation's items there is no audio to truncate: what was heard stands in the log alone."""
@@ -125,3 +151,11 @@ class ClientSide:
         fields = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
         told = {"type": "conversation.item.truncated", "event_id": self.new_id("cut"), **fields}
         return [*([KeepMessages(kept)] if kept else []), SendToClient(told)]
+
+
+def _is_said(item: Event) -> bool:
+    """Return True for words of the user's; a picture is no turn, and neither is what others are made to say."""
+    if item.get("type") != "message" or item.get("role") != "user":
+        return False
+    kinds = {part.get("type") for part in item.get("content") or [] if isinstance(part, dict)}
+    return not kinds.isdisjoint(("input_text", "input_audio"))

@@ -11,12 +11,13 @@ then, and the session is told anew without it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.conversation.actions import Event, LeaveOut
+from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.carried import Settings, merged
-from gateway.conversation.own import TOOLS, OwnTools
+from gateway.conversation.own import OwnTools
 from ringback.agents import Agent
 from ringback.declaring import OURS
 from ringback.tools import Announcement
@@ -38,12 +39,13 @@ class ClientTools:
         servers: the server's tools, as they are now.
         own: the gateway's own.
         settings: what the client has set of its session; its tools are a part of it.
+        calls: the calls of the conversation.
     """
 
     servers: dict[str, Announcement]
     own: OwnTools
     settings: Settings
-    _unanswered: set[str] = field(default_factory=set)
+    calls: CallTable
     _told: tuple[Announcement, ...] = ()
     """The server's tools, as the model was last told of them."""
     _names: tuple[str, ...] = ()
@@ -92,20 +94,21 @@ class ClientTools:
             return event
         return {**event, "session": {**session, "tools": self._listed()}}
 
-    def called(self, call_id: str) -> None:
-        """The model has called one of the client's."""
-        self._unanswered.add(call_id)
+    def waiting(self, call_id: str) -> Call | None:
+        """The call of the client's that waits for an answer under this id; None where there is none."""
+        call = self.calls.get(call_id)
+        return call if call is not None and call.owner is Owner.CLIENT and call.is_running else None
 
-    def answered(self, call_id: str) -> bool:
-        """The client answers this call; False where it is none of its own that still waits."""
-        waited = call_id in self._unanswered
-        self._unanswered.discard(call_id)
-        return waited
+    def answered(self, call: Call, output: str, now: float) -> None:
+        """The client answers it: the client asks for the response that tells it."""
+        call.output = output
+        call.land(now)
+        call.go(Stage.SILENT)
 
     def _listed(self) -> list[dict[str, Any]]:
         brought = [tool for tool in self.settings.tools if self.owns(str(tool.get("name")))]
-        ours = [TOOLS[name] for name in sorted(self.own.offered)]
-        listed = [*(tool.for_model() for tool in self.servers.values()), *brought, *ours]
+        tools = self.servers.values()
+        listed = [*(tool.for_model() for tool in tools), *brought, *self.own.offered(tools)]
         self._names = tuple(str(tool.get("name")) for tool in listed)
         return listed
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Action, Event, SendToClient, Warn
-from gateway.conversation.answers import INVALID_CALL, Answers
 from gateway.conversation.clientside import CLIENTS, ClientSide
-from gateway.conversation.floor import REFUSED, Floor
+from gateway.conversation.results import INVALID_CALL, ResultSender
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.view import WORDS, ClientView
 from gateway.policy import OURS
 
+REFUSED = "conversation_already_has_active_response"
 NOT_ACTIVE = "response_cancel_not_active"
 """What was to be stopped has stopped by itself (Realtime API, error codes)."""
 EXPIRED = "session_expired"
@@ -21,12 +21,10 @@ EXPIRED = "session_expired"
 class Errors:
     """Hears the errors of one open conversation."""
 
-    floor: Floor
+    scheduler: ResponseScheduler
     client: ClientSide
-    answers: Answers
+    results: ResultSender
     view: ClientView
-    refused: Callable[[object, bool], None]
-    """Told of each event of ours that the server did not take, and whether it may take it later."""
     said_expired: bool = False
     _reported: set[object] = field(default_factory=lambda: {*WORDS})
     """Codes of which the log tells no more: a client's errors are many, and each kind of them is news once."""
@@ -38,9 +36,10 @@ class Errors:
         if code == EXPIRED:
             self.said_expired = True
             return []  # What comes of it shows when the connection ends.
-        if code == REFUSED:
-            event_id = self.floor.create_refused(event_id, now)
-        elif event_id is None and str(error.get("param")).startswith(("session", "tools")):
+        event_id, is_settled = self._of_create(code, event_id, now)
+        if is_settled:
+            return []
+        if event_id is None and str(error.get("param")).startswith(("session", "tools")):
             event_id = self.client.settings.oldest  # Some rejections name no event (Realtime API, error codes).
         if isinstance(event_id, str) and self.client.settings.is_asked(event_id):
             left_out = self.client.tools.leave_out(error)
@@ -54,11 +53,21 @@ class Errors:
             self.client.refused(event_id)
             return self._tell(event, error)
         if code in (REFUSED, NOT_ACTIVE):
-            self.refused(event_id, code == REFUSED)
             return []
-        told = self.answers.refused(event_id, code)
-        self.refused(event_id, False)
+        self.client.settings.refused(event_id)
+        told = self.results.refused(event_id, code)
         return told or [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]
+
+    def _of_create(self, code: object, event_id: object, now: float) -> tuple[object, bool]:
+        """What it means to the response slot: the event id of the create that is meant, and whether that is all."""
+        named = event_id if isinstance(event_id, str) else None
+        if code == REFUSED:
+            return self.scheduler.refused(named, now)
+        if named is None:
+            self.scheduler.note_error(now)
+        else:
+            self.scheduler.failed(named, now)
+        return event_id, False
 
     def _tell(self, event: Event, error: Event) -> list[Action]:
         """The client hears of it, in words that are for it; an operator reads the Realtime API's own."""

@@ -1,4 +1,4 @@
-"""What an event of the Realtime API means to the calls of a conversation, and to whoever has the floor."""
+"""What an event of the Realtime API means to the calls of a conversation, and to who speaks next."""
 
 from __future__ import annotations
 
@@ -6,70 +6,89 @@ from dataclasses import dataclass, replace
 
 from gateway.conversation.actions import Action, Cancel, Event, KeepMessages, RecordCall, SendToModel
 from gateway.conversation.allowance import costs
-from gateway.conversation.answers import Answers
-from gateway.conversation.board import Board
+from gateway.conversation.call_table import CallTable, Owner
 from gateway.conversation.calls import Calls
-from gateway.conversation.floor import Floor
 from gateway.conversation.log import ItemLog
-from gateway.conversation.words import tag_of
+from gateway.conversation.results import ResultSender
+from gateway.conversation.turn_taking.filler import is_filler_item, mark_of
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
+from gateway.conversation.turn_taking.slot import Active
 from ringback.jobs import CancelReason
 from ringback.manners import OnBargeIn
+
+ECHOES = frozenset({"conversation.item.added", "conversation.item.created", "conversation.item.done"})
 
 
 @dataclass(slots=True)
 class Hearing:
     """Listens for one conversation."""
 
-    floor: Floor
-    board: Board
+    scheduler: ResponseScheduler
+    table: CallTable
     calls: Calls
-    answers: Answers
+    results: ResultSender
 
     def hear(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         """What is said is kept; and what is to be done about the event, which is nothing about most."""
-        said = log.hear(event)
+        self.scheduler.heard(event, now)
+        said = [] if is_filler_item((event.get("item") or {}).get("id")) else log.hear(event)
         kept: list[Action] = [KeepMessages(said)] if said else []
         return [*kept, *costs(event), *self._react(event, log, now)]
 
+    @staticmethod
+    def hides(event: Event, seeded: frozenset[str]) -> bool:
+        """Return True for items that the gateway has put into the conversation by itself."""
+        item_id = (event.get("item") or {}).get("id") or event.get("item_id")
+        return is_filler_item(item_id) or ("item" in event and item_id in seeded)
+
     def _react(self, event: Event, log: ItemLog, now: float) -> list[Action]:
-        kind = event.get("type")
+        kind, item = event.get("type"), event.get("item") or {}
         if kind == "response.created" and _in_conversation(event):
-            return self._begins(str((event.get("response") or {}).get("id")), tag_of(event))
+            return self._begins(str((event.get("response") or {}).get("id")), mark_of(event), now)
         if kind == "response.done":
-            response = event.get("response") or {}
-            self.floor.response_done(str(response.get("id")), now, failed=response.get("status") == "failed")
-            return self._placed(self.calls.response_done(response, now), log)
+            return self._ends(event.get("response") or {}, log, now)
+        if kind == "response.output_item.added":
+            self.calls.item_added(item, event.get("response_id"))
+            return []
         if kind == "response.output_item.done":
-            return self._placed(self.calls.item_done(event.get("item") or {}, event.get("response_id"), now), log)
-        if kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
-            self.answers.past_echoed(event.get("item") or {})
-            return self.answers.echoed(event.get("item") or {})
+            return self._placed(self.calls.item_done(item, event.get("response_id"), now), item, log)
+        if kind in ECHOES:
+            return self.results.echoed(item)
+        if kind == "rate_limits.updated":
+            self.scheduler.pacing.note_limits(event.get("rate_limits"), now)
+            return []
         return self._turn(str(kind), now)
 
-    def _begins(self, response_id: str, tag: str | None) -> list[Action]:
+    def _begins(self, response_id: str, mark: str | None, now: float) -> list[Action]:
         """The server stops what it says when the user begins to speak, and not what it begins to say after that."""
-        if not self.floor.response_created(response_id, tag):
-            return []
-        return self.hush()
+        return self.hush() if self.scheduler.began(response_id, mark, now) else []
+
+    def _ends(self, response: Event, log: ItemLog, now: float) -> list[Action]:
+        self.scheduler.ended(str(response.get("id")), str(response.get("status")), now)
+        return [*self._placed(self.calls.response_done(response, now), {}, log), *self.results.told()]
 
     def hush(self) -> list[Action]:
         """What is being said is not to go on."""
-        if self.floor.active is None:
+        slot = self.scheduler.slot
+        if not isinstance(slot, Active):
             return []
-        cancel = {"type": "response.cancel", "response_id": self.floor.active}
-        return [SendToModel(self.answers.ids.ours("hush", cancel))]
+        cancel = {"type": "response.cancel", "response_id": slot.response}
+        return [SendToModel(self.results.ids.ours("hush", cancel))]
 
     def _turn(self, kind: str, now: float) -> list[Action]:
+        scheduler = self.scheduler
         if kind == "input_audio_buffer.speech_started":
             return self._barged_in(now)
         if kind == "input_audio_buffer.committed":
-            if self.board.committed():
-                self.floor.speech_stopped(now)
+            if scheduler.turns.committed():
+                scheduler.user_ended(now, is_servers=scheduler.detects_turns)
         elif kind == "input_audio_buffer.speech_stopped":
-            self.floor.speech_stopped(now)
+            scheduler.user_ended(now, is_servers=True)
         elif kind == "input_audio_buffer.timeout_triggered":
-            self.board.silence()
-            self.floor.speech_stopped(now)
+            scheduler.turns.note_silence()
+            scheduler.user_ended(now, is_servers=True)
+        elif kind == "input_audio_buffer.cleared":
+            scheduler.user_muted()
         return []
 
     def _barged_in(self, now: float) -> list[Action]:
@@ -77,20 +96,22 @@ class Hearing:
 
         What waits for a yes goes on waiting: it may be the yes.
         """
-        self.floor.speech_started(now)
-        self.board.user_turn(aloud=True)
-        meant = [each for each in self.board.wanted() if each.manners.on_barge_in is OnBargeIn.CANCEL]
-        unwanted = [each for each in meant if not each.waits_for_yes]
-        for each in unwanted:
-            self.board.unwant(each)
-        return [Cancel(each.job_id, CancelReason.BARGE_IN) for each in unwanted]
+        self.scheduler.user_began(now)
+        self.scheduler.turns.begin(aloud=True)
+        meant = [call for call in self.table.wanted() if call.manners.on_barge_in is OnBargeIn.CANCEL]
+        unwanted = [call for call in meant if not call.waits_for_yes]
+        for call in unwanted:
+            self.table.unwant(call)
+        return [Cancel(call.job_id, CancelReason.BARGE_IN) for call in unwanted if call.job_id]
 
-    def _placed(self, actions: list[Action], log: ItemLog) -> list[Action]:
-        """The same, each call with its place in the conversation; from now on an answer is awaited."""
+    def _placed(self, actions: list[Action], item: Event, log: ItemLog) -> list[Action]:
+        """The same, each call with its place in the conversation."""
+        call = self.table.get(self.results.ids.of_row(str(item["call_id"]))) if item.get("call_id") else None
+        if call is not None and call.owner is Owner.CLIENT:  # no row tells of it
+            call.position = log.place_of_call(item.get("id"))
         return [self._place(action, log) if isinstance(action, RecordCall) else action for action in actions]
 
     def _place(self, record: RecordCall, log: ItemLog) -> RecordCall:
-        self.floor.call_began(record.job.call_id, record.job.response_id)
         return replace(record, job=replace(record.job, position=log.place_of_call(record.job.item_id)))
 
 

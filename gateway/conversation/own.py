@@ -1,25 +1,27 @@
-"""The functions that the gateway itself offers the model, each only while there is something to do with it.
+"""The functions that the gateway itself offers the model, wherever the agent's tools have a use for them.
 
-    cancel_call       while a call has been running for a moment that the caller may have cancelled
-    answer_approval   while a call waits for the user's yes, and no client was asked for it instead
+    cancel_call       where a call may be cancelled by the caller
+    answer_approval   where a call may need the user's yes, and no client is asked for it instead
 
-They are offered and withdrawn by a `session.update` of ours with the tools alone (Realtime API, session.update).
+They are offered from the beginning, whether or not anything runs: tools stand in front of all that was said, so a list
+that changes costs the server's prompt cache of the whole talk. A call that has nothing to do is answered so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.conversation.actions import Action, Cancel, Decide
-from gateway.conversation.board import Board, Running
+from gateway.conversation.call_table import Call, CallTable
+from gateway.conversation.turn_taking.turns import Turns
 from ringback.declaring import OURS
-from ringback.jobs import CancelReason
+from ringback.jobs import CancelReason, Effect
 from ringback.outcomes import Outcome, failed, succeeded
+from ringback.tools import Announcement
 
 CANCEL, ANSWER = "cancel_call", "answer_approval"
-OFFER_SECONDS = 1.5
-"""How long a call must have run before it can be cancelled by name: nobody asks for that sooner, and most are over."""
 
 _WHICH = {"type": "string", "description": "the name of the function, as you called it; leave it out to mean all"}
 TOOLS: dict[str, dict[str, Any]] = {
@@ -55,82 +57,70 @@ Answer = tuple[Outcome, list[Action]]
 
 @dataclass(slots=True)
 class OwnTools:
-    """What of them is offered in one conversation, and what a call of them does.
+    """Which of them a conversation offers, and what a call of them does.
 
     Args:
-        board: the calls that are under way.
+        calls: the calls of the conversation.
+        turns: the user's turns.
         asks_aloud: True where approval is the user's to speak; False where the client is asked.
     """
 
-    board: Board
+    calls: CallTable
+    turns: Turns
     asks_aloud: bool = True
-    offered: frozenset[str] = field(default_factory=frozenset)
-    """What the model may call now."""
 
-    def offer(self, now: float) -> frozenset[str] | None:
-        """The names to offer from now on; None where nothing changes."""
-        if not self.board and not self.offered:  # Asked at each event, and mostly nothing runs.
-            return None
-        wanted = self._wanted(now)
-        if wanted == self.offered:
-            return None
-        self.offered = wanted
-        return wanted
-
-    def wake_at(self, now: float) -> float | None:
-        """When a call has run for long enough to be cancelled by name; None where nothing changes by itself."""
-        if not self.board or CANCEL in self.offered:
-            return None
-        return min((each.began_at + OFFER_SECONDS for each in self._by_name()), default=None)
+    def offered(self, tools: Collection[Announcement]) -> list[dict[str, Any]]:
+        """The functions that have a use beside these tools."""
+        names = [CANCEL] if any(tool.manners.cancellable for tool in tools) else []
+        strangers = any(tool.manners.is_untrusted for tool in tools)
+        if self.asks_aloud and any(
+            tool.manners.requires_approval or (strangers and tool.effect is not Effect.PURE) for tool in tools
+        ):
+            names.insert(0, ANSWER)
+        return [TOOLS[name] for name in names]
 
     def serve(self, name: str, arguments: Any, now: float) -> Answer:
         """A call of one of them. Arguments were not held against the schema: they are held against it here."""
         arguments = arguments if isinstance(arguments, dict) else {}
         which = arguments.get("function")
         if name == CANCEL:
-            return self._cancel(self._meant(self.board.cancellable(), which))
-        return self._answer(self._meant(self.board.waiting_for_yes(), which), arguments.get("approved"), now)
+            return self._cancel(self._meant(self.calls.cancellable(), which))
+        return self._answer(self._meant(self.calls.waiting_for_yes(), which), arguments.get("approved"), now)
 
-    def decide(self, running: Running, now: float, *, approved: bool) -> list[Action]:
-        """The word on a call that waited for it."""
-        running.may_begin(now, self.board.turn)
-        running.is_denied = not approved
-        return [Decide(running.job_id, approved)]
+    def decide(self, call: Call, now: float, *, approved: bool) -> list[Action]:
+        """A call that waited for a yes or a no has it."""
+        call.may_begin(now, self.turns.number)
+        call.is_denied = not approved
+        return [Decide(call.job_id, approved)] if call.job_id else []
 
-    def _wanted(self, now: float) -> frozenset[str]:
-        cancel = any(each.began_at + OFFER_SECONDS <= now for each in self._by_name())
-        answer = self.asks_aloud and bool(self.board.waiting_for_yes())
-        return frozenset({CANCEL} if cancel else ()) | frozenset({ANSWER} if answer else ())
-
-    def _by_name(self) -> list[Running]:
-        return [each for each in self.board.cancellable() if not each.waits_for_yes]
-
-    def _cancel(self, meant: list[Running]) -> Answer:
+    def _cancel(self, meant: list[Call]) -> Answer:
         if not meant:
             return failed("nothing_to_cancel", "No such function is running. Its result may be there already."), []
-        for each in meant:
-            self.board.unwant(each)
-        names = ", ".join(each.name for each in meant)
-        return succeeded({"cancelled": names}), [Cancel(each.job_id, CancelReason.CALLER) for each in meant]
+        for call in meant:
+            self.calls.unwant(call)
+        names = ", ".join(call.name for call in meant)
+        return succeeded({"cancelled": names}), [
+            Cancel(call.job_id, CancelReason.CALLER) for call in meant if call.job_id
+        ]
 
-    def _answer(self, meant: list[Running], approved: object, now: float) -> Answer:
+    def _answer(self, meant: list[Call], approved: object, now: float) -> Answer:
         if not isinstance(approved, bool):
             return failed("invalid_arguments", "approved must be true or false. Correct it and call again."), []
         if not meant:
             return failed("nothing_to_approve", "No function waits for the user's answer any more."), []
-        answered = [each for each in meant if self._was_answered(each)]
+        answered = [call for call in meant if self._was_answered(call)]
         if not answered:
             return failed("not_answered", "The user has not answered yet. Ask them, and wait for what they say."), []
-        actions = [action for each in answered for action in self.decide(each, now, approved=approved)]
-        for each in answered if not approved else ():
-            self.board.unwant(each)  # The answer to this very call tells of it.
-        names = ", ".join(each.name for each in answered)
+        actions = [action for call in answered for action in self.decide(call, now, approved=approved)]
+        for call in answered if not approved else ():
+            self.calls.unwant(call)  # The answer to this very call tells of it.
+        names = ", ".join(call.name for call in answered)
         return succeeded({"approved" if approved else "denied": names}), actions
 
-    def _was_answered(self, running: Running) -> bool:
-        """A yes counts after the user was asked, and has said something since."""
-        return running.asked_in_turn is not None and self.board.turn > running.asked_in_turn
+    def _was_answered(self, call: Call) -> bool:
+        """A yes counts after the user has heard the question, and has said something since."""
+        return call.question_heard_in is not None and self.turns.number > call.question_heard_in
 
     @staticmethod
-    def _meant(all_of_them: list[Running], which: object) -> list[Running]:
-        return [each for each in all_of_them if not isinstance(which, str) or not which or each.name == which]
+    def _meant(all_of_them: list[Call], which: object) -> list[Call]:
+        return [call for call in all_of_them if not isinstance(which, str) or not which or call.name == which]

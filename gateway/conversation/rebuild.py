@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.conversation.actions import Event
-from gateway.conversation.board import Running
+from gateway.conversation.call_table import Call
 from gateway.conversation.log import NOT_TRANSCRIBED
 from gateway.conversation.renderings import Circumstances, Rendering, render
 from ringback.jobs import Approval, CancelReason, Delivery, Effect, JobState, output_item_id
@@ -63,12 +63,13 @@ class PastCall:
     waits_for_yes: bool = False
     joined_to: UUID | None = None
 
-    def running(self, turn: int, now: float) -> Running:
-        """As it stands on the board of the conversation that waits for its answer."""
-        return Running(
-            job_id=self.job_id,
+    def as_call(self, turn: int, now: float) -> Call:
+        """Its record in the conversation that waits for its result."""
+        return Call(
             call_id=self.call_id,
             name=self.tool,
+            response_id=self.response_id,
+            job_id=self.job_id,
             arguments=self.arguments,
             manners=self.manners,
             is_action=self.is_action,
@@ -77,6 +78,7 @@ class PastCall:
             joined_to=self.joined_to,
             waits_for_yes=self.waits_for_yes,
             is_unwanted=self.is_unwanted,
+            is_whole=True,
         )
 
     def rendering(self, reading: Circumstances) -> Rendering | None:

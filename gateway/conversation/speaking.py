@@ -1,94 +1,103 @@
-"""What is said in one conversation by our asking for it: results first, then a word about what is still running.
-
-With it goes what the model is offered meanwhile: functions of our own, each only while there is something to do.
-"""
+"""Asks the model to speak, by what the rules say is due (`turn_taking.rules`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Action, Event, SendToClient, SendToModel
 from gateway.conversation.clientside import ClientSide
 from gateway.conversation.clienttools import ClientTools
-from gateway.conversation.floor import RESERVED_SECONDS, Floor
 from gateway.conversation.guard import Guard
-from gateway.conversation.own import OwnTools
+from gateway.conversation.turn_taking import filler
+from gateway.conversation.turn_taking.rules import Ask, next_ask, wake_at
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
+from gateway.conversation.turn_taking.slot import Active, Asked, By
 from gateway.conversation.view import response_cut
-from gateway.conversation.words import Words
+
+HUNG_FACTOR = 2
+"""A server of which nothing is heard for so many times what a create may take is not there any more."""
+NAMES = {By.RESULTS: "speak", By.QUESTION: "question", By.FILLER: "filler"}
+"""What the event id of a create of ours says."""
 
 
 @dataclass(slots=True)
 class Speaking:
-    """Asks the model to speak, whenever that is due.
+    """Turns what is due into events.
 
     Args:
         tools: all that the model is offered.
         ours: gives an event of ours its `event_id`; the first argument says what it is for.
     """
 
-    floor: Floor
-    words: Words
-    own: OwnTools
+    scheduler: ResponseScheduler
     guard: Guard
     client: ClientSide
     tools: ClientTools
     ours: Callable[[str, Event], Event]
+    _messages: set[str] = field(default_factory=set)
+    """The creates whose messages the conversation still has."""
 
     def say(self, now: float) -> list[Action]:
         """All that is due now."""
-        return [*self._offer(now), *self._results(now), *self._word(now)]
+        self.scheduler.expire(now)
+        actions = [*self._tidy(), *self._offer()]
+        ask = next_ask(self.scheduler, now)
+        return actions if ask is None else [*actions, *self._ask(ask, now)]
 
     def wake_at(self, now: float) -> float | None:
         """When `say` has something, if nothing else comes; None: only an event can tell."""
-        moments = (self.floor.wake_at(now), self.words.wake_at(now), self.own.wake_at(now))
+        slot = self.scheduler.slot
+        until = slot.until if isinstance(slot, Asked | Active) else None
+        moments = (wake_at(self.scheduler, now), until, self._hangs_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def hangs_at(self, heard_at: float) -> float | None:
-        """A server that was asked to speak and has not said a word since, about anything, is not there any more."""
-        asked = self.floor.asked_at
-        return None if asked is None or heard_at > asked else asked + RESERVED_SECONDS
-
-    def hangs(self, heard_at: float, now: float) -> bool:
-        """True where it is not there any more."""
-        hangs_at = self.hangs_at(heard_at)
+    def hangs(self, now: float) -> bool:
+        """Return True where a server that was asked to speak, and of which nothing is heard, is taken for gone."""
+        hangs_at = self._hangs_at()
         return hangs_at is not None and hangs_at <= now
 
-    def refused(self, event_id: object, again: bool) -> None:
-        """The server did not take something of ours. A word takes no slot then, and is due again if it may be taken."""
-        self.client.settings.refused(event_id)
-        if self.words.refused(event_id, again=again):
-            self.floor.create_failed(str(event_id))
-
     def cut(self, reason: str) -> list[Action]:
-        """The connection is gone, and what was being said on it: a word is due again, and the client hears of it."""
-        if self.floor.is_saying_word:
-            self.words.unsaid()
-        if self.floor.active is None:
+        """The connection is gone, and what was being said on it: the client hears of it."""
+        slot = self.scheduler.slot
+        if not isinstance(slot, Active):
             return []
-        return [SendToClient(self.ours("cut", response_cut(self.floor.active, reason)))]
+        return [SendToClient(self.ours("cut", response_cut(slot.response, reason)))]
 
-    def _results(self, now: float) -> list[Action]:
-        if not self.floor.may_speak(now):
-            return []
-        # A model that goes round in circles is to use words now.
-        response = {"response": {"tool_choice": "none"}} if self.guard.is_tripped(self.own.board.turn) else {}
-        create = self.ours("speak", {"type": "response.create", **response})
-        self.floor.create_sent(create["event_id"], now)
-        return [SendToModel(create)]
+    def _hangs_at(self) -> float | None:
+        since = self.scheduler.silent_since
+        return None if since is None else since + HUNG_FACTOR * self.scheduler.pacing.create_seconds
 
-    def _word(self, now: float) -> list[Action]:
-        if self.floor.word_failed:
-            self.floor.word_failed = False
-            self.words.unsaid(only_questions=True)
-        create = self.words.due(now)
-        if create is None:
-            return []
-        self.floor.create_sent(create["event_id"], now, is_word=True)
-        return [SendToModel(create)]
+    def _ask(self, ask: Ask, now: float) -> list[Action]:
+        if ask.by is By.CLIENT:
+            return [SendToModel(self.scheduler.send_clients(now))]
+        create = self.ours(NAMES[ask.by], {"type": "response.create"})
+        if ask.by is By.RESULTS:
+            self.scheduler.send(create["event_id"], By.RESULTS, now)
+            return [SendToModel({**create, **self._response()})]
+        about = frozenset(call.call_id for call in ask.about)
+        self.scheduler.send(create["event_id"], ask.by, now, about)
+        self._messages.add(create["event_id"])
+        message, create = filler.say(ask, create, self.ours("message", {})["event_id"], now)
+        return [SendToModel(message), SendToModel(create)]
 
-    def _offer(self, now: float) -> list[Action]:
-        if self.own.offer(now) is None and not self.tools.is_outdated:
+    def _response(self) -> Event:
+        """How results are told. A model that must call a function would call, and be answered, without end."""
+        if self.guard.is_tripped(self.scheduler.turns.number):
+            return {"response": {"tool_choice": "none"}}
+        return {"response": {"tool_choice": "auto"}} if self.client.must_call else {}
+
+    def _tidy(self) -> list[Action]:
+        """Delete the messages of fillers that are over."""
+        slot = self.scheduler.slot
+        under_way = {each.create for each in (slot, getattr(slot, "behind", None)) if isinstance(each, Asked | Active)}
+        over = self._messages - under_way
+        self._messages &= under_way
+        deletes = ({"type": "conversation.item.delete", "item_id": filler.item_of(create)} for create in sorted(over))
+        return [SendToModel(self.ours("tidy", delete)) for delete in deletes]
+
+    def _offer(self) -> list[Action]:
+        if not self.tools.is_outdated:
             return []
         session = {"type": "realtime", "tools": self.tools.offer()}
         update = self.ours("offer", {"type": "session.update", "session": session})

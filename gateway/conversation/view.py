@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversation.actions import Event
+from gateway.conversation.turn_taking.filler import is_filler_item
 from gateway.policy import OUR_MARK
 from ringback.clients import BROWSER, ClientPolicy
 
@@ -118,7 +119,8 @@ class ClientView:
         return event.get("item_id") in self._own_calls
 
     def _item_is_visible(self, item: Event, event: Event) -> bool:
-        if not self._is_servers(item) or self.sees_calls or self._is_own(item):
+        is_shown = not self._is_servers(item) or self.sees_calls or self._is_own(item)
+        if is_shown and not is_filler_item(item.get("id")):
             return True
         item_id = item.get("id")
         if isinstance(item_id, str) and "previous_item_id" in event:

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from gateway import client, endings, intake, policy, resuming, session
-from gateway.conversation import answers, floor, log, own, rebuild, view
+from gateway.conversation import errors, log, own, rebuild, results, view
 from gateway.endings import SENTENCES
 from gateway.providers import URLS
 from gateway.settings import GatewaySettings
@@ -101,28 +101,13 @@ def test_the_providers_are_the_presets_with_their_urls() -> None:
     assert {name: presets[name] for name in URLS} == URLS
 
 
-def test_the_bounds_of_the_floor_are_its_own() -> None:
-    bounds = " ".join(row[1] for row in table("condition"))
-    for seconds in (
-        floor.RESERVED_SECONDS,
-        floor.SPEECH_HOLD_SECONDS,
-        floor.AUTO_RESPONSE_SECONDS,
-        floor.Floor().gather_seconds,
-        floor.BLOCKED_SECONDS,
-        floor.Floor().quiet_seconds,
-        floor.Floor().hold_seconds,
-    ):
-        assert f"{seconds:g} s" in bounds
-
-
 def test_the_gateways_own_functions_are_those_that_it_offers() -> None:
     assert [row[0] for row in table("function")] == sorted(own.TOOLS, key=list(own.TOOLS).index)
-    assert f"{own.OFFER_SECONDS:g} s" in table("function")[0][1]
     assert f"the key `{policy.OUR_MARK}` in the `metadata`" in PAGE
 
 
 def test_names_that_others_depend_on_are_the_codes() -> None:
-    names = (policy.OURS, answers.INVALID_CALL, floor.REFUSED, policy.SERVER_ITEMS, broker.TASK)
+    names = (policy.OURS, results.INVALID_CALL, errors.REFUSED, policy.SERVER_ITEMS, broker.TASK)
     assert [name for name in names if name not in PAGE] == []
     assert doorbell.stream_of("<gateway id>") in PAGE
     assert f"MAXLEN ~ {doorbell.MAX_LENGTH} * {doorbell.FIELD} " in PAGE

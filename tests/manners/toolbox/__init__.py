@@ -45,8 +45,9 @@ async def song(title: str) -> dict[str, str]:
 
 
 @tool(timeout=60, effect="at_most_once", requires_approval=True, approval_seconds=20)
-async def close_account(name: str) -> dict[str, str]:
+async def close_account(name: str, call: Call) -> dict[str, str]:
     """Close an account for good."""
+    call.progress("closing it")
     return await _wait_to_be_let_go(name)
 
 

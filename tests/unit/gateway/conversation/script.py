@@ -36,8 +36,8 @@ from gateway.conversation.carried import Carried
 from gateway.policy import ClientFrame, Refusal, read
 from ringback.agents import Agent
 from ringback.clients import BROWSER, ClientPolicy
-from ringback.declaring import OURS as OWN
 from ringback.jobs import Effect, output_item_id
+from ringback.manners import Manners
 from ringback.outcomes import Outcome, succeeded
 from ringback.tools import Announcement
 
@@ -50,8 +50,10 @@ CITY = {
     "required": ["city"],
     "additionalProperties": False,
 }
-WEATHER = Announcement("weather", "The weather in a city.", CITY)
-ORDER = Announcement("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE)
+PLAIN = Manners(cancellable=False)
+"""Of tools beside which the gateway offers nothing of its own."""
+WEATHER = Announcement("weather", "The weather in a city.", CITY, manners=PLAIN)
+ORDER = Announcement("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE, manners=PLAIN)
 GATHER, QUIET, HOLD = 0.25, 1.0, 20.0
 SERVER_VAD = {"type": "server_vad", "create_response": True}
 
@@ -94,8 +96,12 @@ class Script:
         more: dict[str, Any] = {"wants": wants, "policy": policy, "waits": waits.get, "carried": carried}
         self.brain = Conversation(SESSION, agent(**fields), offered, **more)
         self.now = 1_000.0
+        self.offered: list[Event] = []
+        """The functions that the model was last told of."""
         self.actions: list[Action] = []
         """What the last line made the brain do, whole."""
+        self.everything: list[str] = []
+        """What all lines made it do, in short."""
         self.seen: list[str] = []
         """The same, in short."""
 
@@ -129,8 +135,8 @@ class Script:
         while (wake_at := self.brain.wake_at(self.now)) is not None and wake_at <= until:
             self.now = wake_at
             actions = self.brain.tick(self.now)
-            assert actions, "it asked to be woken, and then had nothing to do"
             told_meanwhile += self._do(actions)
+            assert actions or self.brain.wake_at(self.now) != wake_at, "it asked to be woken, and then nothing changed"
         self.now = until
         return told_meanwhile
 
@@ -158,13 +164,13 @@ class Script:
     def outputs(self) -> dict[str, Any]:
         """What the model reads as the answer to each call, as JSON data."""
         items = [event["item"] for event in self.to_model if event["type"] == "conversation.item.create"]
-        return {item["call_id"]: json.loads(item["output"]) for item in items}
+        return {item["call_id"]: json.loads(item["output"]) for item in items if "output" in item}
 
     @property
     def asked(self) -> str:
-        """How the model was asked for the word that it is to say."""
-        (create,) = [event for event in self.to_model if event["type"] == "response.create"]
-        return str(create["response"]["instructions"])
+        """How the model was told what to say."""
+        (message,) = [action.event for action in self.actions if _is_message(action)]  # type: ignore[union-attr]
+        return str(message["item"]["content"][0]["text"])
 
     @property
     def last_create(self) -> str:
@@ -177,8 +183,17 @@ class Script:
             if isinstance(action, SendToModel):
                 assert action.event.get("event_id"), "everything we send bears an event_id"
         self.actions = actions
-        self.seen = [told(action) for action in actions if not isinstance(action, NOT_TOLD)]
+        for action in actions:
+            if isinstance(action, SendToModel) and "tools" in action.event.get("session", {}):
+                self.offered = action.event["session"]["tools"]
+        self.seen = [told(action) for action in actions if not (isinstance(action, NOT_TOLD) or _is_message(action))]
+        self.everything += self.seen
         return self.seen
+
+
+def _is_message(action: Action) -> bool:
+    """True for what tells the model the words of a filler, and for its removal: they go with their create."""
+    return isinstance(action, SendToModel) and action.event["event_id"].startswith(("rb_message", "rb_tidy"))
 
 
 IN_SHORT: dict[type[Action], str] = {
@@ -225,9 +240,8 @@ def _event_told(event: Event) -> str:
             return f"job {job['call_id']} {job['tool']} {job['state']}"
         case {"type": "response.create", "response": {"metadata": {"ringback": _}}}:
             return "a word"
-        case {"type": "session.update", "session": {"tools": tools}} if event["event_id"].startswith("rb_offer"):
-            ours = [tool["name"] for tool in tools if tool["name"] in OWN]
-            return f"offer {', '.join(ours) or 'nothing'}"
+        case {"type": "session.update"} if event["event_id"].startswith("rb_offer"):
+            return "offer"
     return str(event["type"])
 
 
@@ -246,7 +260,7 @@ def updated(script: Script, **session: Any) -> Event:
         "id": "sess_1",
         "model": "gpt-realtime-2.1",
         "instructions": script.brain.agent.instructions,
-        "tools": [tool.for_model() for tool in script.brain.tools.values()],
+        "tools": script.offered,
         "tool_choice": "auto",
         "audio": {"input": {"turn_detection": SERVER_VAD}},
     }

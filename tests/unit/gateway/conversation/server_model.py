@@ -64,7 +64,7 @@ class Server:
         if not self.inbox:
             return
         event = self.inbox.popleft()
-        if event["type"] == "conversation.item.create":
+        if event["type"] == "conversation.item.create" and "call_id" in event["item"]:
             self.outputs.append(event["item"]["call_id"])
             self._deferred.append(event)
             if not (self.is_running and self.habits.defers_items):
@@ -128,7 +128,7 @@ class Server:
             self.outbox.append(refused(event_id if self.habits.names_refusals else None))
             return
         self.take_in()
-        self.begin(event_id, wanted.get("metadata"), is_word="instructions" in wanted)
+        self.begin(event_id, wanted.get("metadata"), is_word="metadata" in wanted)
 
     def begin(self, asked_by: str | None, metadata: Event | None = None, *, is_word: bool = False) -> None:
         response = Response(f"R{len(self.responses)}", frozenset(self._items), asked_by, is_word)

@@ -211,15 +211,16 @@ def test_a_collision_of_the_clients_own_create_is_told_to_the_client() -> None:
     script = Script().opened()
     script.client(type="response.create", event_id="mine")
     assert script.model(refused("mine")) == ["client: error"]
+    script.model(created("R1"), done("R1"))
     script.client(type="response.create")
-    assert script.model(refused(script.to_model[0]["event_id"])) == ["client: error"]
+    assert script.model(refused(script.last_create)) == ["client: error"]
     assert script.to_client[0]["error"]["event_id"] is None
 
 
 def test_a_later_confirmation_without_turn_detection_changes_nothing_of_it() -> None:
     script = Script().opened(audio={"input": {"turn_detection": SERVER_VAD}})
     script.model({"type": "session.updated", "session": {"type": "realtime"}})
-    assert script.brain._floor.auto_response, "a server that does not echo a field has not changed it"
+    assert script.brain._scheduler.server_answers, "a server that does not echo a field has not changed it"
 
 
 @pytest.mark.parametrize("missing", ["response", "item", "session", "error"])

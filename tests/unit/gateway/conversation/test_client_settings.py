@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from gateway.conversation.own import OFFER_SECONDS
 from gateway.conversation.rebuild import Past
-from tests.unit.gateway.conversation.script import Script, call, created, done, updated
+from tests.unit.gateway.conversation.script import ORDER, WEATHER, Script, updated
 from tests.unit.gateway.conversation.test_epochs import HELLO, NextEpoch, past_call
 
 FAST: dict[str, Any] = {"audio": {"output": {"speed": 1.2}}}
@@ -15,11 +15,14 @@ SHOWN = "client: session.updated"
 
 
 def offering() -> Script:
-    """A call has been running for a moment: it can be cancelled, and the server has not answered yet."""
-    script = Script().opened()
-    script.model(created("R1"), call("a"), done("R1"))
-    assert script.wait(OFFER_SECONDS) == ["model: offer cancel_call"]
+    """A worker has come with one more function, and the server has not confirmed the offer yet."""
+    script = Script(WEATHER).opened()
+    assert offer_order(script) == ["model: offer"]
     return script
+
+
+def offer_order(script: Script) -> list[str]:
+    return script._do(script.brain.tools_came({"order": ORDER}, script.now))
 
 
 def unnamed(param: str | None, code: str = "invalid_value") -> dict[str, Any]:
@@ -85,7 +88,8 @@ def test_between_two_updates_of_ours_and_one_of_its_own_the_client_hears_of_its_
     following = moved(Script().opened())
     following.told(Past([HELLO], [past_call("a")]))
     assert following.echoed("item_u1", "item_a") == ["let the client in", "model: session.update"]
-    assert following.wait(OFFER_SECONDS) == ["model: offer cancel_call"]
+    tides = {"tides": replace(WEATHER, name="tides")}
+    assert following._do(following.brain.tools_came(tides, following.now)) == ["model: offer"]
     following.client(type="session.update", session=SLOW)
     assert [following.model(updated(following)) for _ in range(3)] == [[], [], [SHOWN]]
     assert following.brain.carry(following.now).client_session == SLOW
@@ -111,11 +115,3 @@ def test_what_was_set_and_refused_is_not_set_again() -> None:
     script.model({"type": "error", "error": {"code": "invalid_value", "event_id": "mine"}})
     following = NextEpoch(script.brain.carry(script.now)).confirmed()
     assert following.told(Past()) == ["let the client in"]
-
-
-def test_the_functions_of_the_gateway_are_offered_to_the_next_conversation_as_well() -> None:
-    script = offering()
-    script.model(updated(script))
-    following = NextEpoch(script.brain.carry(script.now)).confirmed()
-    following.told(Past([HELLO], [past_call("a")]))
-    assert "model: offer cancel_call" in following.echoed("item_u1", "item_a") + following.wait(OFFER_SECONDS)

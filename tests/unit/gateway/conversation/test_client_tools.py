@@ -113,8 +113,8 @@ def test_a_servers_call_stays_hidden_beside_it() -> None:
 
 def test_they_are_still_offered_when_our_own_functions_come_and_in_the_next_epoch() -> None:
     script = with_lamp(trusted())
-    script.model(created("R1"), call("a"), done("R1"))
-    assert script.wait(2) == ["model: offer cancel_call"]
+    came = {"tides": replace(WEATHER, name="tides")}
+    assert script._do(script.brain.tools_came(came, script.now)) == ["model: offer"]
     assert "lamp" in [tool["name"] for tool in script.to_model[0]["session"]["tools"]]
     carried = script.brain.carry(script.now)
     again = Script(policy=TRUSTED, carried=carried)

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 
-from gateway.conversation.own import OFFER_SECONDS
 from gateway.policy import Refusal, read
 from ringback.manners import Manners
 from ringback.outcomes import cancelled, succeeded
@@ -109,44 +108,72 @@ def test_the_newer_call_replaces_the_first_where_the_tool_says_so_and_the_first_
 # — cancelling —
 
 
-def test_what_has_been_running_for_a_moment_can_be_cancelled_by_the_caller() -> None:
+def test_what_is_running_can_be_cancelled_by_the_caller() -> None:
     script = running()
-    assert script.wait(OFFER_SECONDS - 0.01) == []
-    assert script.wait(0.02) == ["model: offer cancel_call"]
-    script.model(updated(script), created("R2"))
-    assert script.model(own("cancel_call", function="weather")) == [
-        "cancel a: caller",
-        "serve own",
-        "model: offer nothing",
-    ]
+    script.model(created("R2"))
+    assert script.model(own("cancel_call", function="weather")) == ["cancel a: caller", "serve own"]
     assert script.records[0].outcome == succeeded({"cancelled": "weather"})
 
 
 def test_what_was_cancelled_is_answered_and_not_told_a_second_time() -> None:
     script = running()
-    script.wait(OFFER_SECONDS)
-    script.model(updated(script), created("R2"), own("cancel_call"), done("R2"))
+    script.model(created("R2"), own("cancel_call"), done("R2"))
     assert script.deliver("own", succeeded({}), "cancel_call") == ["model: output own", SPEAK]
     assert script.deliver("a", cancelled()) == ["model: output a"]
 
 
-def test_the_function_is_withdrawn_when_nothing_runs_any_more() -> None:
-    script = running()
-    script.wait(OFFER_SECONDS)
-    assert script.deliver("a") == ["model: output a", "model: offer nothing", SPEAK]
+OURS = ("cancel_call", "answer_approval")
+
+
+@pytest.mark.parametrize(
+    ("tools", "offered"),
+    [
+        ((), ()),
+        ((Manners(cancellable=False),), ()),
+        ((Manners(cancellable=True),), ("cancel_call",)),
+        ((Manners(cancellable=False, requires_approval=True),), ("answer_approval",)),
+        ((Manners(cancellable=False), Manners(cancellable=True, requires_approval=True)), OURS),
+        ((Manners(cancellable=False, is_untrusted=True),), ("answer_approval",)),
+    ],
+)
+def test_the_gateways_own_functions_are_offered_where_a_tool_has_a_use_for_them(
+    tools: tuple[Manners, ...], offered: tuple[str, ...]
+) -> None:
+    """The tools change something, so that words of strangers make each need a yes."""
+    script = Script(*(replace(ORDER, name=f"t{at}", manners=manners) for at, manners in enumerate(tools)), ORDER)
+    script.model({"type": "session.created", "session": {}})
+    named = {tool["name"] for tool in script.offered}
+    assert named.intersection(OURS) == set(offered)
+
+
+def test_a_session_is_not_updated_for_a_call_that_takes_long_or_waits_for_a_yes() -> None:
+    script = running(requires_approval=True, say_after=2.0)
+    script.wait(60)
+    script.model(created("W1"), done("W1"), STARTED, STOPPED, created("R2"), own("answer_approval", approved=True))
+    script.model(done("R2"))
+    script.wait(60)
+    script.deliver("a")
+    assert script.everything.count("model: session.update") == 1, "the one that configured it"
+    assert "model: offer" not in script.everything
 
 
 def test_a_client_hears_nothing_of_our_own_updates_and_all_of_its_own() -> None:
     script = running()
-    script.wait(OFFER_SECONDS)
+    came(script)
     script.client(type="session.update", session={"audio": {"output": {"speed": 1.2}}})
     assert script.model(updated(script)) == []
     assert script.model(updated(script)) == ["client: session.updated"]
 
 
+def came(script: Script) -> None:
+    """A worker brings one more function."""
+    tools = {"tides": replace(WEATHER, name="tides")}
+    assert script._do(script.brain.tools_came(tools, script.now)) == ["model: offer"]
+
+
 def test_an_update_of_ours_that_was_refused_is_waited_for_no_longer() -> None:
     script = running()
-    script.wait(OFFER_SECONDS)
+    came(script)
     (update,) = script.to_model
     script.model({"type": "error", "error": {"code": "invalid_value", "event_id": update["event_id"]}})
     script.client(type="session.update", session={"audio": {"output": {"speed": 1.2}}})
@@ -160,7 +187,8 @@ def test_there_is_nothing_to_cancel_of_a_tool_that_is_not_to_be_stopped() -> Non
 
 
 def test_one_of_two_is_cancelled_by_its_name() -> None:
-    script = Script(WEATHER, replace(WEATHER, name="tides")).opened()
+    tool = with_manners()
+    script = Script(tool, replace(tool, name="tides")).opened()
     script.model(created("R1"), call("a"), call("b", name="tides"), done("R1"))
     assert script.model(own("cancel_call", function="tides"))[0] == "cancel b: caller"
 
@@ -183,7 +211,7 @@ def test_work_goes_on_when_the_user_speaks_unless_the_tool_says_otherwise() -> N
 def test_the_user_is_asked_before_a_call_that_needs_a_yes_and_it_begins_when_they_say_it() -> None:
     script = Script(with_manners(requires_approval=True)).opened()
     script.model(created("R1"))
-    assert script.model(call("a")) == ["record a", "model: offer answer_approval"]
+    assert script.model(call("a")) == ["record a"]
     assert script.records[0].job.needs_approval
     script.model(done("R1"))
     assert script.seen[-1] == WORD

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.conversation.floor import BLOCKED_SECONDS
+from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS
 from ringback.manners import Manners
 from ringback.outcomes import failed, succeeded
 from tests.unit.gateway.conversation.script import (
@@ -66,7 +66,7 @@ def test_a_silent_one_is_never_brought_up() -> None:
 def test_a_result_waits_for_what_the_model_says_to_be_heard_to_its_end() -> None:
     script = interrupted()
     script.brain.receive_model({"type": "response.output_item.added", "item": {}}, script.now)
-    script.brain._floor.audio_passed(4.0, script.now)
+    script.brain._scheduler.heard_audio(4.0, script.now)
     script.deliver("a")
     assert script.wait(4.0 + QUIET - 0.01) == []
     assert script.wait(0.02) == [SPEAK]
@@ -137,14 +137,34 @@ def test_an_error_is_never_out_of_date() -> None:
 # — a response that fails —
 
 
-def test_a_result_whose_telling_failed_is_told_after_a_pause_and_tried_once_more() -> None:
+def test_a_result_whose_telling_failed_is_told_after_a_pause_that_grows_until_it_is_told() -> None:
     script = mannered(cancellable=False)
     assert script.deliver("a") == [OUTPUT, SPEAK]
     assert script.model(echo("a"), created("R2"), done("R2", "failed"))[-1] == "client: response.done"
-    assert script.wait(BLOCKED_SECONDS - 0.01) == []
+    assert script.wait(PAUSE_SECONDS - 0.01) == []
     assert script.wait(0.02) == [SPEAK]
-    script.model(created("R3"), done("R3", "failed"))
-    assert script.wait(600) == [], "a model that cannot speak is not asked for ever"
+    pauses = []
+    for number in range(3, 9):
+        script.model(created(f"R{number}"), done(f"R{number}", "failed"))
+        failed_at = script.now
+        while SPEAK not in script.wait(1.0):
+            pass
+        pauses.append(round(script.now - failed_at))
+    assert pauses == [10, 20, 40, 60, 60, 60]
+    script.model(created("R9"), done("R9"))
+    assert script.wait(600) == []
+
+
+def test_a_rate_limit_is_waited_for_as_long_as_the_server_says() -> None:
+    script = mannered()
+    script.deliver("a")
+    limits = [
+        {"name": "requests", "remaining": 5, "reset_seconds": 0.1},
+        {"name": "tokens", "remaining": 0, "reset_seconds": 31.5},
+    ]
+    script.model(echo("a"), {"type": "rate_limits.updated", "rate_limits": limits}, created("R2"), done("R2", "failed"))
+    assert script.wait(31.49) == []
+    assert script.wait(0.02) == [SPEAK]
 
 
 def test_the_answer_to_the_users_turn_tells_what_a_failed_response_did_not() -> None:

@@ -59,8 +59,9 @@ def test_after_some_seconds_the_user_is_told_that_it_is_still_running() -> None:
 
 def test_the_word_is_said_in_the_agents_own_manner_and_calls_nothing() -> None:
     script = waiting()
-    (create,) = script.to_model
-    assert create["response"]["instructions"].startswith("Be kind.\n\n")
+    message, create = script.to_model
+    assert message["item"]["role"] == "system", "the instructions stay, and with them the server's prompt cache"
+    assert set(create["response"]) == {"tool_choice", "metadata"}
     assert create["response"]["tool_choice"] == "none"
     assert "conversation" not in create["response"], "out of band, a barge-in could not stop it"
 
@@ -231,7 +232,7 @@ def test_a_word_is_no_answer_that_a_lost_conversation_still_owes() -> None:
 def test_neither_a_full_queue_nor_a_question_is_told_over_what_the_model_said_before() -> None:
     script = Script(replace(WEATHER, manners=Manners(requires_approval=True))).opened()
     script.model(created("R1"), call("a"))
-    script.brain._floor.audio_passed(2.0, script.now)  # as `audio_passed` counts it, see test_log
+    script.brain._scheduler.heard_audio(2.0, script.now)  # as `audio_passed` counts it, see test_log
     assert WORD not in script.model(done("R1"))
     assert script.wait(1.99) == []
     assert script.wait(0.02) == [WORD]

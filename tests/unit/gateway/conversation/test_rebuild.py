@@ -200,7 +200,7 @@ def test_a_call_without_a_place_comes_last() -> None:
 def test_what_the_caller_wanted_cancelled_is_not_brought_up(reason: str | None, is_unwanted: bool) -> None:
     (call,) = Replayed([], [row(3, state="running", delivery="none", cancel_reason=reason)]).past(2).calls
     assert call.is_unwanted is is_unwanted
-    assert call.running(0, 0.0).is_unwanted is is_unwanted
+    assert call.as_call(0, 0.0).is_unwanted is is_unwanted
 
 
 @pytest.mark.parametrize(
@@ -216,4 +216,4 @@ def test_a_result_goes_out_of_date_until_it_is_told(had_at: int, told: str) -> N
 
 def test_a_running_call_is_late_where_the_user_has_spoken_since() -> None:
     early, late = Replayed([spoken(4, "user")], [row(5, delivery="none"), row(3, delivery="none")]).past(2).calls
-    assert (early.running(7, 0.0).turn, late.running(7, 0.0).turn) == (7, 6)
+    assert (early.as_call(7, 0.0).turn, late.as_call(7, 0.0).turn) == (7, 6)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ringback.tools import Announcement
-from tests.unit.gateway.conversation.script import SPEAK, Script
+from tests.unit.gateway.conversation.script import PLAIN, SPEAK, Script
 
 ROOT = Path(__file__).parents[4]
 FOLDER = Path(os.environ.get("RINGBACK_RECORDINGS") or ROOT.parent / "shared" / "recordings")
@@ -38,7 +38,10 @@ def recorded(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def test_a_recorded_reasoning_round_is_answered_and_spoken_about_once() -> None:
     received, sent = recorded(REASONING)
     configured = next(event["session"] for event in sent if event["type"] == "session.update")
-    tools = [Announcement(tool["name"], tool["description"], tool["parameters"]) for tool in configured["tools"]]
+    tools = [
+        Announcement(tool["name"], tool["description"], tool["parameters"], manners=PLAIN)
+        for tool in configured["tools"]
+    ]
     script = Script(*tools, instructions=configured["instructions"])
 
     actions: list[str] = []
@@ -76,7 +79,10 @@ def test_a_recorded_reasoning_round_is_answered_and_spoken_about_once() -> None:
 def test_what_the_client_sees_of_it_hangs_together() -> None:
     received, sent = recorded(REASONING)
     configured = next(event["session"] for event in sent if event["type"] == "session.update")
-    tools = [Announcement(tool["name"], tool["description"], tool["parameters"]) for tool in configured["tools"]]
+    tools = [
+        Announcement(tool["name"], tool["description"], tool["parameters"], manners=PLAIN)
+        for tool in configured["tools"]
+    ]
     script = Script(*tools, instructions=configured["instructions"])
     items: list[str] = []
     for event in received:

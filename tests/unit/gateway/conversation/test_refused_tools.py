@@ -17,7 +17,7 @@ TIDES = replace(WEATHER, name="tides")
 LAMP = {"type": "function", "name": "lamp", "description": "Turn on the lamp.", "parameters": {"type": "object"}}
 REFUSED = "Invalid schema for function '{}': In context=('properties', 'where'), array schema missing items."
 LET_IN = ["let the client in", "client: session.created"]
-OFFER = "model: offer nothing"
+OFFER = "model: offer"
 
 
 def refusal(script: Script, name: str = "tides", event_id: str | None = "sent", **error: Any) -> dict[str, Any]:

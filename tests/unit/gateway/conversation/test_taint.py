@@ -92,4 +92,4 @@ def test_what_a_conversation_that_is_built_anew_is_told_counts_as_well(
 
 def test_the_next_epoch_knows_of_it() -> None:
     script = read_a_page(Script(PAGE, PAY).opened())
-    assert script.brain.carry(script.now).board.is_tainted
+    assert script.brain.carry(script.now).turns.is_tainted

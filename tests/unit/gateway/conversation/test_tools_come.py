@@ -9,8 +9,7 @@ from ringback.tools import Announcement
 from tests.unit.gateway.conversation.script import SESSION, WEATHER, Script, agent, call, created, updated
 
 TIDES = replace(WEATHER, name="tides")
-OFFER = "model: offer nothing"
-"""Nothing of the gateway's own, that is."""
+OFFER = "model: offer"
 
 
 def offered(script: Script) -> list[str]:

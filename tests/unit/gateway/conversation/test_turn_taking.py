@@ -6,11 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.conversation.floor import (
-    AUTO_RESPONSE_SECONDS,
-    RESERVED_SECONDS,
-    SPEECH_HOLD_SECONDS,
-)
+from gateway.conversation.speaking import HUNG_FACTOR
+from gateway.conversation.turn_taking.pacing import CREATE_SECONDS
+from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS, QUIET_LINE_SECONDS, SERVER_ANSWERS_SECONDS
 from ringback.manners import Late, Manners
 from ringback.outcomes import failed
 from tests.unit.gateway.conversation.script import (
@@ -168,20 +166,20 @@ def test_a_second_create_is_not_sent_before_the_first_has_begun() -> None:
     script, _ = speaking()
     script.model(call("b"))
     assert script.deliver("b") == ["model: output b"]
-    assert script.wait(RESERVED_SECONDS - A_MOMENT) == []
+    assert script.wait(CREATE_SECONDS - A_MOMENT) == []
 
 
 def test_a_create_that_neither_began_nor_was_refused_is_sent_again_in_the_end() -> None:
     script, first = speaking()
     script.wait(A_MOMENT)
     script.model({"type": "rate_limits.updated", "rate_limits": []})
-    assert script.wait(RESERVED_SECONDS) == [SPEAK]
+    assert script.wait(CREATE_SECONDS) == [SPEAK]
     assert script.last_create != first
 
 
 def test_a_server_that_says_nothing_at_all_after_it_was_asked_to_speak_is_left_once() -> None:
     script, _ = speaking()
-    assert script.wait(RESERVED_SECONDS) == ["reopen: upstream_hung"]
+    assert script.wait(HUNG_FACTOR * CREATE_SECONDS) == [SPEAK, "reopen: upstream_hung"]
     assert script.brain.carry(script.now).user_waits, "the next conversation is asked to speak"
 
 
@@ -192,14 +190,14 @@ def test_nothing_is_asked_for_while_the_user_speaks() -> None:
     script = asked("a")
     assert script.model(STARTED) == [HEARD_STARTED]
     assert script.deliver("a") == ["model: output a"], "the result itself does not wait"
-    assert script.wait(SPEECH_HOLD_SECONDS - A_MOMENT) == []
+    assert script.wait(QUIET_LINE_SECONDS - A_MOMENT) == []
 
 
 def test_a_lost_end_of_speech_does_not_silence_the_model_for_ever() -> None:
     script = asked("a")
     script.model(STARTED)
     script.deliver("a")
-    assert script.wait(SPEECH_HOLD_SECONDS) == [SPEAK]
+    assert script.wait(QUIET_LINE_SECONDS) == [SPEAK]
 
 
 def test_the_servers_own_answer_to_the_user_is_waited_for_and_not_doubled() -> None:
@@ -207,7 +205,7 @@ def test_the_servers_own_answer_to_the_user_is_waited_for_and_not_doubled() -> N
     script.model(STARTED)
     script.deliver("a")
     assert script.model(echo("a"), STOPPED) == ["acknowledge", HEARD_STOPPED]
-    assert script.wait(AUTO_RESPONSE_SECONDS - A_MOMENT) == []
+    assert script.wait(SERVER_ANSWERS_SECONDS - A_MOMENT) == []
     assert script.model(created("R2"), done("R2")) == [BEGAN, ENDED]
     assert script.wait(60) == []
 
@@ -217,7 +215,7 @@ def test_a_server_that_does_not_answer_the_user_after_all_is_asked() -> None:
     script.model(STARTED)
     script.deliver("a")
     script.model(echo("a"), STOPPED)
-    assert script.wait(AUTO_RESPONSE_SECONDS) == [SPEAK]
+    assert script.wait(SERVER_ANSWERS_SECONDS) == [SPEAK]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +231,8 @@ def test_where_the_server_makes_no_answer_of_its_own_none_is_waited_for(session:
     script = Script(replace(WEATHER, manners=Manners(late=Late.SPEAK))).opened(**session)
     script.model(created("R1"), call("a"), done("R1"), STARTED)
     script.deliver("a")
-    assert script.model(STOPPED) == [HEARD_STOPPED, SPEAK]
+    assert script.model(STOPPED) == [HEARD_STOPPED]
+    assert script.wait(CLIENT_ASKS_SECONDS) == [SPEAK], "the client has had a moment to ask"
 
 
 def test_an_idle_time_out_counts_as_a_turn_of_the_user() -> None:
@@ -279,5 +278,5 @@ def test_a_server_that_names_no_conversation_has_only_the_one() -> None:
 
 def test_a_server_that_echoes_no_item_is_spoken_to_once_all_the_same() -> None:
     script, _ = speaking()
-    assert script.model(created("R2"), done("R2")) == [BEGAN, ENDED]
+    assert script.model(created("R2"), done("R2")) == [BEGAN, "acknowledge", ENDED], "what it has told, it had"
     assert script.wait(60) == []

@@ -33,6 +33,7 @@ SLOW = replace(WEATHER, manners=OFTEN)
 LONGEST_JOURNEY = 8
 """Steps that an event may be on its way: 2.4 s at most, and no bound of ours is reached by a slow network."""
 CALLS_TO_BEGIN_WITH = 3
+OURS = ("rb_speak", "rb_question", "rb_filler")
 QUIET_SECONDS = 12
 """Longer than any wait of the floor's while nobody speaks."""
 
@@ -125,11 +126,14 @@ class World:
             self.waiting.append(record.job.call_id)
             self.recorded.append(record.job.call_id)
         for event in self.script.to_model:
-            if event["type"] == "response.create" and event["event_id"].startswith(("rb_speak", "rb_word")):
-                assert self._active is None, "it asked for a second response while one ran"
+            if event["type"] == "response.create":
+                assert self._active is None, "it asked for a second response while one was active"
                 assert self._under_way is None, "it asked again before the first create began or was refused"
-                assert not self._user_speaks, "it spoke over the user"
                 self._under_way = event["event_id"]
+            if event["type"] == "response.create" and event["event_id"].startswith(
+                ("rb_speak", "rb_question", "rb_filler")
+            ):
+                assert not self._user_speaks, "it spoke over the user"
                 if event["event_id"].startswith("rb_speak"):
                     self.ours.append(event["event_id"])
             self.server.inbox.append(event)

@@ -1,0 +1,66 @@
+"""The books of which response told which result.
+
+A result is credited to a response when that begins. If the server had shown the result by then, the credit is sure. If
+the result was only sent before the create of the response, it may not have been there: the server may refuse that
+create, and then the response was another's. A response that fails, or that is cut off before anything of it was
+heard, has told nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.conversation.call_table import Call, CallTable, Stage
+from gateway.conversation.turn_taking.slot import Active, By
+
+
+@dataclass(slots=True)
+class Credits:
+    """Keeps these books for one conversation, in the records of its calls."""
+
+    calls: CallTable
+
+    def began(self, active: Active) -> None:
+        """A response began: credit it with what it can tell."""
+        tells = active.by.tells_results
+        for call in self.calls:
+            is_there = call.is_echoed or (tells and call.call_id in active.about)
+            if (call.is_untold and is_there) or (tells and call.is_echoed and call.credit is not None):
+                call.give_credit(active.response, active.create)
+
+    def refused(self, create: str) -> None:
+        """This create began no response: what is not sure of the one that it was taken for is taken back."""
+        for call in self.calls:
+            if call.credit is not None and call.credit.create == create and not call.credit.is_sure:
+                call.take_back()
+
+    def ended(self, active: Active, *, was_said: bool, outlived: Active | None) -> None:
+        """A response ended. `outlived`: one that ended before it, and of whose end no word came."""
+        lost = outlived.response if outlived is not None else None
+        for call in self.calls:
+            if call.stage is not Stage.CREDITED or call.credit is None:
+                continue
+            if call.credit.response == active.response and was_said and active.by.tells_results:
+                call.go(Stage.TOLD)
+            elif call.credit.response in (active.response, lost):
+                call.take_back()
+
+    def close(self, latest: str | None) -> None:
+        """A create is about to go out: what another than the `latest` told is told, as no refusal can come of it."""
+        for call in self.calls:
+            if call.stage is Stage.TOLD and call.credit is not None and call.credit.create != latest:
+                call.credit = replace(call.credit, is_sure=True)
+
+    def say_said(self, active_about: frozenset[str], at: float) -> None:
+        """A filler about these calls was asked for."""
+        for call in self._meant(active_about):
+            call.filled_at = at
+
+    def question_heard(self, active: Active, turn: int) -> None:
+        """The user has heard the question about these calls, or some of it, in this turn."""
+        if active.by is By.QUESTION and not active.is_cut:
+            for call in self._meant(active.about):
+                call.question_heard_in = turn if call.question_heard_in is None else call.question_heard_in
+
+    def _meant(self, about: frozenset[str]) -> list[Call]:
+        return [call for call in (self.calls.get(call_id) for call_id in sorted(about)) if call is not None]

@@ -1,0 +1,68 @@
+"""How long the gateway waits for this server, by what the server has done so far; and how long after a failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS, LONGEST_ANSWER_SECONDS, SERVER_ANSWERS_SECONDS
+
+CREATE_SECONDS = 10.0
+"""A create that neither began a response nor was refused by then is taken for lost; a slow server is given more."""
+LONGEST_CREATE_SECONDS = 60.0
+"""However slow it was."""
+PAUSE_SECONDS = 5.0
+"""After a refusal without a response in sight, and after the first response that failed."""
+LONGEST_PAUSE_SECONDS = 60.0
+"""Between two attempts to have a result told: rate limits are counted by the minute."""
+MOST_DOUBLINGS = 4
+"""Of the pause: then it is at its longest."""
+
+
+@dataclass(slots=True)
+class Pacing:
+    """What one conversation has learned of its server. Times are seconds of any monotonic clock."""
+
+    retry_at: float = 0.0
+    """A response failed: until then the gateway asks for nothing of its own."""
+    _failures: int = 0
+    _limits_reset_at: float = 0.0
+    _slowest_create: float = 0.0
+    _slowest_answer: float = 0.0
+
+    @property
+    def create_seconds(self) -> float:
+        """How long a create may take."""
+        return min(max(CREATE_SECONDS, 3 * self._slowest_create), LONGEST_CREATE_SECONDS)
+
+    def answer_seconds(self, *, is_servers: bool) -> float:
+        """How long after the user's turn a response is waited for that others ask for."""
+        if not is_servers:
+            return CLIENT_ASKS_SECONDS
+        return min(max(SERVER_ANSWERS_SECONDS, 2 * self._slowest_answer), LONGEST_ANSWER_SECONDS)
+
+    def note_create(self, seconds: float) -> None:
+        """A create has begun its response after so long."""
+        self._slowest_create = max(self._slowest_create, seconds)
+
+    def note_answer(self, seconds: float) -> None:
+        """The server has answered the user's turn by itself after so long."""
+        self._slowest_answer = max(self._slowest_answer, seconds)
+
+    def note_limits(self, limits: object, now: float) -> None:
+        """`rate_limits.updated`: when what is used up is there again."""
+        for limit in limits if isinstance(limits, list) else []:
+            left, seconds = (
+                limit.get(name) if isinstance(limit, dict) else None for name in ("remaining", "reset_seconds")
+            )
+            if isinstance(left, int | float) and isinstance(seconds, int | float) and left <= 0 < seconds:
+                self._limits_reset_at = max(self._limits_reset_at, now + min(seconds, LONGEST_PAUSE_SECONDS))
+
+    def failed(self, now: float) -> None:
+        """A response failed: wait, longer each time, and until the server's limits are reset."""
+        pause = min(PAUSE_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)
+        self._failures = min(self._failures + 1, MOST_DOUBLINGS)
+        self.retry_at = max(now + pause, self._limits_reset_at)
+
+    def succeeded(self) -> None:
+        """A response was said."""
+        self._failures = 0

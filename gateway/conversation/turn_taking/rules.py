@@ -1,0 +1,166 @@
+"""What the gateway asks the model for next, and when: an ordered list of rules, each with its reason.
+
+The first rule that has something due now decides. A rule says when it may ask, if no event comes first; None means
+that only an event can tell. Questions and fillers wait until every result is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.conversation.call_table import Call, Owner
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
+from gateway.conversation.turn_taking.slot import By, Idle
+from gateway.conversation.turn_taking.user import busy_until
+
+CLIENT_ANSWERS_SECONDS = 3.0
+"""How long a result waits for the client's answer to a call of the same response: one create is to tell both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is due: a create of this kind, about these calls."""
+
+    by: By
+    about: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of create.
+
+    Args:
+        reason: why it stands at its place, for docs/turn-taking.md.
+        at: when it may be sent.
+        about: the calls that it is about then.
+    """
+
+    by: By
+    reason: str
+    at: Callable[[ResponseScheduler, float], float | None]
+    about: Callable[[ResponseScheduler, float], tuple[Call, ...]] = lambda _scheduler, _now: ()
+
+
+def _clients_at(scheduler: ResponseScheduler, _now: float) -> float | None:
+    return _free_at(scheduler) if scheduler.waiting else None
+
+
+def _results_at(scheduler: ResponseScheduler, now: float) -> float | None:
+    untold, at = scheduler.calls.untold(), _ours_at(scheduler, now)
+    if at is None or not (untold or scheduler.owed_at is not None):
+        return None
+    moments = [_due_at(call, scheduler) for call in untold]
+    if scheduler.owed_at is not None:
+        moments.append(scheduler.owed_at)
+    return max(at, min(moments))
+
+
+def _due_at(call: Call, scheduler: ResponseScheduler) -> float:
+    """When this result should be told; the others that are there go with it."""
+    siblings = scheduler.calls.of_response(call.response_id) if call.response_id is not None else []
+    if any(sibling.owner is Owner.CLIENT for sibling in siblings):
+        return call.landed_at + CLIENT_ANSWERS_SECONDS
+    if call.is_patient:
+        return min(call.landed_at + scheduler.hold_seconds, max(call.landed_at, _quiet_at(scheduler)))
+    return call.landed_at + (scheduler.gather_seconds if siblings else 0.0)
+
+
+def _questions_at(scheduler: ResponseScheduler, now: float) -> float | None:
+    asked = [call for call in scheduler.calls.waiting_for_yes() if call.question_heard_in is None]
+    at = _aside_at(scheduler, now)
+    if at is None or not asked or not scheduler.asks_aloud:
+        return None
+    return max(at, _urgent_at(scheduler))
+
+
+def _questions(scheduler: ResponseScheduler, _now: float) -> tuple[Call, ...]:
+    return tuple(call for call in scheduler.calls.waiting_for_yes() if call.question_heard_in is None)
+
+
+def _fillers_at(scheduler: ResponseScheduler, now: float) -> float | None:
+    at, moments = _aside_at(scheduler, now), [moment for _, moment in _fillers(scheduler)]
+    return None if at is None or not moments else max(at, min(moments))
+
+
+def _filled(scheduler: ResponseScheduler, now: float) -> tuple[Call, ...]:
+    return tuple(call for call, moment in _fillers(scheduler) if moment <= now)
+
+
+def _fillers(scheduler: ResponseScheduler) -> list[tuple[Call, float]]:
+    """The calls of which there is something to say, each with when it may be said."""
+    due = ((call, _filler_at(call)) for call in scheduler.calls.running())
+    urgent, quiet = _urgent_at(scheduler), _quiet_at(scheduler)
+    return [(call, max(at, urgent if is_queued(call) else quiet)) for call, at in due if at is not None]
+
+
+def _filler_at(call: Call) -> float | None:
+    if call.is_unwanted or call.is_denied or not call.is_own or call.waits_for_yes:
+        return None
+    if call.queue_seconds and call.filled_at is None:
+        return call.began_at
+    manners = call.manners
+    if manners.say_after is None:
+        return None
+    first = call.began_at + manners.say_after
+    if call.filled_at is None or call.filled_at < first:  # the one before was about its place in the queue
+        return first
+    return call.filled_at + manners.say_every if manners.say_every is not None else None
+
+
+def is_queued(call: Call) -> bool:
+    """Return True where the user should hear that it waits for a worker: before they wait themselves."""
+    return bool(call.queue_seconds) and (call.manners.say_after is None or call.filled_at is None)
+
+
+def _free_at(scheduler: ResponseScheduler) -> float | None:
+    """When the slot may be taken; None where only an event can tell."""
+    return scheduler.slot.not_before if isinstance(scheduler.slot, Idle) else None
+
+
+def _ours_at(scheduler: ResponseScheduler, now: float) -> float | None:
+    """The same, for what the gateway asks for: the user goes first, and a server that failed has a pause."""
+    free_at = _free_at(scheduler)
+    return None if free_at is None else max(free_at, scheduler.pacing.retry_at, busy_until(scheduler.user), now)
+
+
+def _quiet_at(scheduler: ResponseScheduler) -> float:
+    """From when on both sides have been quiet for long enough, if neither begins again."""
+    return max(scheduler.spoke_at, scheduler.plays_until) + scheduler.quiet_seconds
+
+
+def _urgent_at(scheduler: ResponseScheduler) -> float:
+    """When something urgent may be said: right behind the model, and not right behind the user."""
+    return max(scheduler.plays_until, scheduler.user_spoke_at + scheduler.quiet_seconds)
+
+
+def _aside_at(scheduler: ResponseScheduler, now: float) -> float | None:
+    """When something may be said that tells no result: never while one is there to be told."""
+    if scheduler.waiting or scheduler.owed_at is not None or scheduler.calls.untold():
+        return None
+    return _ours_at(scheduler, now)
+
+
+RULES = (
+    Rule(By.CLIENT, "The client has asked: it waits for the slot alone, and is never refused for what the gateway did.",
+         _clients_at),
+    Rule(By.RESULTS, "A result is there, and is news: nothing that the gateway has to say is worth more.", _results_at),
+    Rule(By.QUESTION, "A call cannot begin before the user agrees, so the question is urgent.",
+         _questions_at, _questions),
+    Rule(By.FILLER, "A call takes long. It can wait: it tells nothing new.", _fillers_at, _filled),
+)  # fmt: skip
+
+
+def next_ask(scheduler: ResponseScheduler, now: float) -> Ask | None:
+    """Return what is due now, by the first rule that has something."""
+    for rule in RULES:
+        at = rule.at(scheduler, now)
+        if at is not None and at <= now:
+            return Ask(rule.by, rule.about(scheduler, now))
+    return None
+
+
+def wake_at(scheduler: ResponseScheduler, now: float) -> float | None:
+    """Return when `next_ask` has something, if no event comes first; None where only an event can tell."""
+    moments = (rule.at(scheduler, now) for rule in RULES)
+    return min((moment for moment in moments if moment is not None), default=None)

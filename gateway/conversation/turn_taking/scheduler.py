@@ -1,0 +1,307 @@
+"""Keeps the response slot and the user's state of one conversation, and applies to them what happens."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from gateway.conversation.actions import Event
+from gateway.conversation.call_table import CallTable
+from gateway.conversation.turn_taking import slot as slots
+from gateway.conversation.turn_taking import user as users
+from gateway.conversation.turn_taking.credits import Credits
+from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS, Pacing
+from gateway.conversation.turn_taking.slot import Active, Asked, By, Idle, Slot
+from gateway.conversation.turn_taking.turns import Turns
+from gateway.conversation.turn_taking.user import Silent, TurnTaken, User
+
+ACTIVE_SECONDS = 120.0
+"""A response of which nothing is heard for so long is taken for dead: its `response.done` was lost."""
+DYING_SECONDS = 5.0
+"""The same, after an error that names no event: some servers end a response with that alone."""
+MAX_WAITING = 8
+"""Creates of the client that wait for the slot."""
+SAID = frozenset({"response.output_text.delta", "response.output_audio_transcript.delta"})
+"""Of these a client shows or plays something."""
+
+
+@dataclass(slots=True)
+class ResponseScheduler:
+    """The state of one conversation's turn-taking. Times are seconds of any monotonic clock.
+
+    Args:
+        calls: the calls of the conversation.
+        turns: the user's turns.
+        gather_seconds: how long a result waits for the results of the same response.
+        quiet_seconds: how long both sides must have been quiet for what is not urgent.
+        hold_seconds: how long a late result waits for that at most.
+        server_answers: the server answers the user's turn by itself (`turn_detection.create_response`).
+        detects_turns: the server notices by itself when the user speaks (`turn_detection`).
+        asks_aloud: a call that needs a yes is the user's to be asked about; False where the client is asked.
+    """
+
+    calls: CallTable
+    turns: Turns
+    gather_seconds: float = 0.25
+    quiet_seconds: float = 1.0
+    hold_seconds: float = 20.0
+    server_answers: bool = True
+    detects_turns: bool = True
+    asks_aloud: bool = True
+
+    slot: Slot = field(default_factory=Idle)
+    user: User = field(default_factory=Silent)
+    waiting: deque[Event] = field(default_factory=deque)
+    """The client's creates that wait for the slot."""
+    owed_at: float | None = None
+    """Since when the user waits for an answer that an earlier epoch did not come to give."""
+    silent_since: float | None = None
+    """When the first create was sent of which, and of anything else, nothing has been heard."""
+    pacing: Pacing = field(default_factory=Pacing)
+    credits: Credits = field(init=False)
+    spoke_at: float = 0.0
+    user_spoke_at: float = 0.0
+    plays_until: float = 0.0
+    """When the user will have heard what the model has said: audio comes faster than it plays."""
+    _client_create: Event | None = None
+    """The client's create that went out last."""
+    _latest: Asked | None = None
+    """The last create that is under way no more: its refusal, or its response, may come late."""
+    _outlived: Active | None = None
+    """The response before the active one, as long as its end was not told."""
+    _given_up: Active | None = None
+    """The last response that was taken for dead: it may come back."""
+    _names_creates: bool = False
+    """The server shows the metadata of a create in its response: one without ours is no filler of the gateway's."""
+
+    def __post_init__(self) -> None:
+        self.credits = Credits(self.calls)
+
+    # — what is sent —
+
+    def send(self, create: str, by: By, now: float, about: frozenset[str] | None = None) -> None:
+        """A create goes out. `about`: what it says something of; by default all results that are untold."""
+        if about is None:
+            about = frozenset(call.call_id for call in self.calls.untold())
+        self.credits.close(self._latest.create if self._latest is not None else None)
+        self._apply(slots.Sent(Asked(create, by, now, now + self.pacing.create_seconds, about)))
+        self.silent_since = now if self.silent_since is None else self.silent_since
+
+    def send_clients(self, now: float) -> Event:
+        """The first create of the client's that waits goes out; return it."""
+        self._client_create = self.waiting.popleft()
+        self.send(self._client_create["event_id"], By.CLIENT, now)
+        return self._client_create
+
+    def gives_way(self) -> bool:
+        """Return True once where an active filler or question stands in the way of the client's create."""
+        slot = self.slot
+        if not (self.waiting and isinstance(slot, Active)) or slot.by.tells_results or slot.is_cut:
+            return False
+        self.slot = replace(slot, is_cut=True)
+        return True
+
+    # — what the server says —
+
+    def heard(self, event: Event, now: float) -> None:
+        """Any event: the line is alive, and so is the response that it is of."""
+        self.silent_since = None
+        response_id = event.get("response_id")
+        if response_id is None:
+            return
+        if self._given_up is not None and response_id == self._given_up.response and isinstance(self.slot, Idle):
+            self.slot, self._given_up = self._given_up, None
+            self.credits.began(self.slot)
+        if isinstance(self.slot, Active) and response_id == self.slot.response:
+            self._hear_response(now, is_heard=event.get("type") in SAID)
+
+    def heard_audio(self, seconds: float, now: float) -> None:
+        """So much more speech of the model's is on its way to the user's ears."""
+        self.silent_since = None
+        self.plays_until = max(self.plays_until, now) + seconds
+        self._hear_response(now, is_heard=True)
+
+    def began(self, response_id: str, mark: str | None, now: float) -> bool:
+        """A response began, whoever asked for it. `mark` is the event id of a create that it names.
+
+        Return True where the gateway asked for it, and must cancel it: the user has begun to speak meanwhile, or the
+        client waits for the slot.
+        """
+        self._names_creates = self._names_creates or mark is not None
+        asked = self.slot if isinstance(self.slot, Asked) else None
+        own = next((each for each in (asked, self._latest) if each is not None and each.create == mark), None)
+        is_servers = self._names_creates and mark is None and asked is not None and not asked.by.tells_results
+        self._outlived = self.slot if isinstance(self.slot, Active) else self._outlived
+        self._apply(slots.Began(response_id, now, now + ACTIVE_SECONDS, own, is_servers))
+        active = self.slot
+        assert isinstance(active, Active)  # noqa: S101
+        if active.create is not None:
+            self.pacing.note_create(now - active.asked)
+        elif isinstance(self.user, TurnTaken):
+            self.pacing.note_answer(now - self.user_spoke_at)
+        self.credits.began(active)
+        self.owed_at = None if active.by.tells_results else self.owed_at
+        talks = users.is_talking(self.user, now)
+        self.user = users.advance(self.user, users.Answered())
+        if active.by.is_ours and talks:
+            self.slot = replace(active, is_cut=True)
+            return True
+        return self.gives_way()
+
+    def ended(self, response_id: str, status: str, now: float) -> None:
+        """A response is over. That of an older one, which may come late, frees nothing."""
+        known = [each for each in (self.slot, self._outlived, self._given_up) if isinstance(each, Active)]
+        ends = next((each for each in known if each.response == response_id), None)
+        if ends is not None and ends is self._given_up:
+            self.credits.began(ends)
+        self._apply(slots.Ended(response_id))
+        if ends is not None:
+            self._settle(ends, status, now)
+
+    def refused(self, create: str | None, now: float) -> tuple[str | None, bool]:
+        """The server has a response already, and took no create.
+
+        Return the event id of the create that it meant, and whether that is settled here: the gateway asks again, and
+        the client's own, where the gateway's was in the way, waits for the slot once more.
+        """
+        meant, before = self._meant(create), self.slot
+        self._apply(slots.Refused(meant.create if meant else create, now + PAUSE_SECONDS))
+        if meant is None:
+            return create, False
+        self.credits.refused(meant.create)
+        in_the_way = isinstance(before, Active) and before.by.is_ours
+        if meant.by is By.CLIENT and in_the_way and self._client_create is not None:
+            self.waiting.appendleft(self._client_create)
+            return meant.create, True
+        return meant.create, meant.by.is_ours
+
+    def failed(self, create: str, now: float) -> None:
+        """The server refused this create for another reason."""
+        meant = self._meant(create)
+        if meant is None:
+            return
+        self._apply(slots.Failed(create))
+        if meant.by is By.FILLER:
+            self.credits.say_said(meant.about, meant.at)
+        elif meant.by.is_ours:
+            self.pacing.failed(now)
+
+    def note_error(self, now: float) -> None:
+        """An error that names no event: it may be all that the server says of the end of its response."""
+        if isinstance(self.slot, Active):
+            self.slot = replace(self.slot, until=min(self.slot.until, now + DYING_SECONDS))
+
+    # — what the user does —
+
+    def user_began(self, now: float) -> None:
+        """The user began to speak; what the model was saying stops."""
+        self.user = users.advance(self.user, users.Started(now))
+        self.plays_until = min(self.plays_until, now)
+
+    def user_ended(self, now: float, *, is_servers: bool) -> None:
+        """The user came to an end. `is_servers`: the server heard so, and may answer by itself."""
+        self.spoke_at = self.user_spoke_at = now
+        is_servers = is_servers and self.server_answers
+        until = now + self.pacing.answer_seconds(is_servers=is_servers)
+        self.user = users.advance(self.user, users.CameToEnd(until, is_servers))
+
+    def client_will_ask(self, now: float) -> None:
+        """The client has said something after which it asks for a response: a typed message, or its own result."""
+        self.user_spoke_at = now
+        if not users.is_talking(self.user, now):
+            self.user = users.advance(self.user, users.CameToEnd(now + users.CLIENT_ASKS_SECONDS, False))
+
+    def user_appended(self, now: float) -> None:
+        """The client appended audio."""
+        self.user = users.advance(self.user, users.Appended(now, is_held=not self.detects_turns))
+
+    def user_muted(self) -> None:
+        """What was appended was thrown away, or turn detection went off."""
+        self.user = users.advance(self.user, users.Cleared())
+
+    # — the clock —
+
+    def expire(self, now: float) -> None:
+        """Give up what has not come in time."""
+        given_up = self.slot
+        if isinstance(given_up, Idle) or given_up.until > now:
+            return
+        self._apply(slots.Lost())
+        if isinstance(given_up, Active):
+            self._given_up = given_up
+            self._settle(given_up, "failed", now)
+
+    def is_quiet(self, now: float) -> bool:
+        """Return True where neither side speaks or is about to."""
+        taken = not isinstance(self.slot, Idle) or bool(self.waiting) or self.owed_at is not None
+        return not (taken or users.busy_until(self.user) > now or self.calls.untold())
+
+    def is_owed(self, now: float) -> bool:
+        """Return True where the user waits for a response: one is active, asked for, or about to begin by itself."""
+        waits = self.owed_at is not None
+        match self.user:
+            case TurnTaken(until, is_servers):
+                waits = waits or (is_servers and until > now)
+        match self.slot:
+            case Asked(by=by):
+                waits = waits or by is By.RESULTS
+            case Active(by=by, response=response):
+                # A response that has called a function is answered by that function's result.
+                waits = waits or (by.tells_results and not self.calls.of_response(response))
+        return waits
+
+    def client_creates(self) -> list[Event]:
+        """The client's creates that no response has answered yet, for the next epoch."""
+        under_way = isinstance(self.slot, Asked) and self.slot.by is By.CLIENT and self._client_create is not None
+        return [*([self._client_create] if under_way and self._client_create else []), *self.waiting]
+
+    # — inside —
+
+    def _apply(self, event: slots.SlotEvent) -> None:
+        before, self.slot = _under_way(self.slot), slots.advance(self.slot, event)
+        after = _under_way(self.slot)
+        if before is not None and (after is None or after.create != before.create):
+            self._latest = before
+
+    def _meant(self, create: str | None) -> Asked | None:
+        """The create that a refusal means; one that names none means the one under way, or else the last one."""
+        known = [each for each in (_under_way(self.slot), self._latest) if each is not None]
+        return next((each for each in known if create in (None, each.create)), None)
+
+    def _settle(self, active: Active, status: str, now: float) -> None:
+        """What the end of a response means to what it was about."""
+        has_failed = status == "failed"
+        was_said = not has_failed and not active.is_cut and (status != "cancelled" or active.is_heard)
+        outlived = None if self._outlived is active else self._outlived
+        self.credits.ended(active, was_said=was_said, outlived=outlived)
+        self._outlived = None
+        self.spoke_at = now
+        if active.by is By.FILLER:
+            self.credits.say_said(active.about, active.asked)
+        if was_said:
+            self.credits.question_heard(active, self.turns.number)
+            self.pacing.succeeded()
+        elif has_failed:
+            self.pacing.failed(now)
+
+    def _hear_response(self, now: float, *, is_heard: bool) -> None:
+        active = self.slot
+        if not isinstance(active, Active):
+            return
+        if is_heard and not active.is_heard:
+            self.slot = active = replace(active, is_heard=True)
+            self.credits.question_heard(active, self.turns.number)
+        if now + ACTIVE_SECONDS - active.until > 1.0:  # a frozen record for each frame of audio would cost
+            self.slot = replace(active, until=now + ACTIVE_SECONDS)
+
+
+def _under_way(slot: Slot) -> Asked | None:
+    """The create whose refusal may still come: the one under way, or the one that the active response is taken for."""
+    match slot:
+        case Asked():
+            return slot
+        case Active(behind=Asked() as behind):
+            return behind
+        case Active(create=str() as create):
+            return Asked(create, slot.by, slot.asked, slot.until, slot.about)
+    return None
