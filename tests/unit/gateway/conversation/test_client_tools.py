@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from gateway.conversation.turn_taking.rules import CLIENT_ANSWERS_SECONDS
+from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS
 from ringback.clients import TRUSTED
-from tests.unit.gateway.conversation.script import WEATHER, Script, call, created, done, echo, refused, updated
+from tests.unit.gateway.conversation.script import SPEAK, WEATHER, Script, call, created, done, echo, refused, updated
 
 LAMP = {"type": "function", "name": "lamp", "description": "Turn on the lamp.", "parameters": {"type": "object"}}
 ASKED = {"type": "function_call", "status": "completed", "id": "item_l", "call_id": "call_l", "name": "lamp"}
@@ -131,3 +133,84 @@ def test_a_client_that_asks_for_calls_and_may_is_shown_the_servers_too() -> None
     assert stranger.model(call("a")) == ["record a"]
     assert stranger.deliver("a") == ["model: output a"]
     assert stranger.model(echo("a")) == ["acknowledge"]
+
+
+# — a call of the client's is a call like any other —
+
+
+def answer(script: Script, event_id: str = "answered") -> list[str]:
+    item = {"type": "function_call_output", "call_id": "call_l", **ON}
+    return script.client(type="conversation.item.create", event_id=event_id, item=item)
+
+
+def announced(script: Script) -> Script:
+    """The model has begun to ask for the lamp: the item is there, its arguments are not."""
+    script.model(created("R1"))
+    item = {**LAMP_CALL, "status": "in_progress", "arguments": ""}
+    script.model({"type": "response.output_item.added", "response_id": "R1", "item": item})
+    return script
+
+
+def test_an_answer_that_is_sent_as_soon_as_the_arguments_are_there_is_taken() -> None:
+    script = announced(with_lamp(trusted()))
+    script.model({"type": "response.function_call_arguments.done", "response_id": "R1", "item_id": "item_l"})
+    assert answer(script) == ["model: output call_l"]
+    done_event = {"type": "response.output_item.done", "response_id": "R1", "item": LAMP_CALL}
+    assert script.model(done_event) == ["client: response.output_item.done"]
+    assert answer(script) == ["client: error"], "once is enough"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed", "incomplete"])
+def test_a_call_that_was_announced_and_cut_off_waits_for_no_answer(status: str) -> None:
+    script = announced(with_lamp(trusted()))
+    script.model(done("R1", status))
+    assert answer(script) == ["client: error"]
+    assert script.brain.is_idle
+
+
+def test_a_session_is_not_idle_while_the_client_is_to_answer() -> None:
+    script = with_lamp(trusted())
+    called(script)
+    script.model(done("R1"))
+    assert not script.brain.is_idle
+    answer(script)
+    assert script.brain.is_idle
+
+
+def both_called() -> Script:
+    """R1 asked for the weather and for the lamp, and is over."""
+    script = with_lamp(trusted())
+    script.model(created("R1"), call("a"))
+    script.model({"type": "response.output_item.done", "response_id": "R1", "item": LAMP_CALL}, done("R1"))
+    return script
+
+
+def test_one_create_tells_the_servers_result_and_the_clients() -> None:
+    script = both_called()
+    assert script.deliver("a") == ["model: output a"], "the client is about to answer its own, and to ask"
+    answer(script)
+    assert script.client(type="response.create", event_id="mine") == ["model: response.create"]
+    script.model(echo("a"), created("R2"), done("R2"))
+    assert script.wait(600) == []
+
+
+def test_a_client_that_answers_first_is_answered_at_once_and_ours_is_told_when_it_is_there() -> None:
+    script = both_called()
+    answer(script)
+    assert script.client(type="response.create", event_id="mine") == ["model: response.create"]
+    script.model(created("R2"), done("R2"))
+    assert script.deliver("a") == ["model: output a", SPEAK]
+
+
+def test_a_client_that_never_answers_holds_the_servers_result_up_for_a_moment() -> None:
+    script = both_called()
+    script.deliver("a")
+    assert script.wait(CLIENT_ANSWERS_SECONDS - 0.01) == []
+    assert script.wait(0.02) == [SPEAK]
+
+
+def test_a_client_that_answers_and_does_not_ask_is_asked_for() -> None:
+    script = both_called()
+    script.deliver("a")
+    answer(script)
+    assert script.wait(CLIENT_ASKS_SECONDS) == [SPEAK]
