@@ -167,6 +167,8 @@ class Conversation:
         if frame.event["type"] == "ringback.approval.respond":
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
         said = self._client.says(frame.event, self._log, self._opening.seeded, now)
+        if frame.event["type"] == "input_audio_buffer.append":
+            return said  # fifty times a second, and nothing is due because of it
         hushed = self._hearing.hush() if self._scheduler.gives_way() else []  # a filler gives way to the client
         return [*said, *hushed, *self._speak(now)]
 

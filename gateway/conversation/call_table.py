@@ -196,6 +196,7 @@ class CallTable:
         for call in list(self._open.values()):
             if call.stage is Stage.SILENT or (call.stage is Stage.TOLD and call.credit and call.credit.is_sure):
                 del self._open[call.call_id]
+                call.arguments = None  # all that is kept of it from now on is that it is known
             else:
                 yield call
 

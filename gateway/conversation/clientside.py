@@ -58,6 +58,8 @@ class ClientSide:
             self.scheduler.user_appended(now)
         elif kind == "input_audio_buffer.clear":
             self.scheduler.user_muted()
+        elif kind == "response.cancel":
+            self.scheduler.client_stops()
         elif kind == "input_audio_buffer.commit":
             self.scheduler.user_ended(now, is_servers=False)
         elif item.get("type") == "function_call_output":

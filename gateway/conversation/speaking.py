@@ -89,6 +89,8 @@ class Speaking:
 
     def _tidy(self) -> list[Action]:
         """Delete the messages of fillers that are over."""
+        if not self._messages:
+            return []
         slot = self.scheduler.slot
         under_way = {each.create for each in (slot, getattr(slot, "behind", None)) if isinstance(each, Asked | Active)}
         over = self._messages - under_way

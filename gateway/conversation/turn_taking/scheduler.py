@@ -101,6 +101,11 @@ class ResponseScheduler:
         self.slot = replace(slot, is_cut=True)
         return True
 
+    def client_stops(self) -> None:
+        """The client cancels what is active."""
+        if isinstance(self.slot, Active) and not self.slot.is_cut:
+            self.slot = replace(self.slot, is_stopped=True)
+
     # — what the server says —
 
     def heard(self, event: Event, now: float) -> None:
@@ -273,7 +278,7 @@ class ResponseScheduler:
         has_failed = status == "failed"
         was_said = not has_failed and not active.is_cut and (status != "cancelled" or active.is_heard)
         outlived = None if self._outlived is active else self._outlived
-        self.credits.ended(active, was_said=was_said, outlived=outlived)
+        self.credits.ended(active, was_said=was_said or active.is_stopped, outlived=outlived)
         self._outlived = None
         self.spoke_at = now
         if active.by is By.FILLER:

@@ -71,6 +71,7 @@ class Active:
         asked: when that create was sent.
         is_heard: some of it has reached the client.
         is_cut: the gateway has cancelled it; it tells nothing.
+        is_stopped: the client has cancelled it: its user wants no more of it.
         behind: a create that is under way although this response is not its own.
     """
 
@@ -82,6 +83,7 @@ class Active:
     about: frozenset[str] = frozenset()
     is_heard: bool = False
     is_cut: bool = False
+    is_stopped: bool = False
     behind: Asked | None = None
 
 

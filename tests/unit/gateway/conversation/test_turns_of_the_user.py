@@ -121,6 +121,15 @@ def test_a_filler_that_is_on_its_way_gives_way_as_soon_as_it_begins() -> None:
     assert script.model(done("F1", "cancelled"))[-1] == SPEAK
 
 
+def test_a_result_that_the_client_stops_before_it_is_heard_is_not_begun_again() -> None:
+    script = asked()
+    script.deliver("a")
+    script.model(echo("a"), created("R2"))
+    assert script.client(type="response.cancel") == ["model: response.cancel"]
+    script.model(done("R2", "cancelled"))
+    assert script.wait(600) == []
+
+
 # — typing —
 
 
