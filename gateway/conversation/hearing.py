@@ -30,10 +30,11 @@ class Hearing:
 
     def hear(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         """What is said is kept; and what is to be done about the event, which is nothing about most."""
+        begun = self._begins_unannounced(event, now)
         self.scheduler.heard(event, now)
         said = [] if is_filler_item((event.get("item") or {}).get("id")) else log.hear(event)
         kept: list[Action] = [KeepMessages(said)] if said else []
-        return [*kept, *costs(event), *self._react(event, log, now)]
+        return [*begun, *kept, *costs(event), *self._react(event, log, now)]
 
     @staticmethod
     def hides(event: Event, seeded: frozenset[str]) -> bool:
@@ -43,8 +44,12 @@ class Hearing:
 
     def _react(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         kind, item = event.get("type"), event.get("item") or {}
-        if kind == "response.created" and _in_conversation(event):
-            return self._begins(str((event.get("response") or {}).get("id")), mark_of(event), now)
+        if kind == "response.created":
+            response_id = str((event.get("response") or {}).get("id"))
+            if _in_conversation(event):
+                return self._begins(response_id, mark_of(event), now)
+            self.scheduler.note_aside(response_id)
+            return []
         if kind == "response.done":
             return self._ends(event.get("response") or {}, log, now)
         if kind == "response.output_item.added":
@@ -62,6 +67,16 @@ class Hearing:
     def _begins(self, response_id: str, mark: str | None, now: float) -> list[Action]:
         """The server stops what it says when the user begins to speak, and not what it begins to say after that."""
         return self.hush() if self.scheduler.began(response_id, mark, now) else []
+
+    def _begins_unannounced(self, event: Event, now: float) -> list[Action]:
+        """Some servers leave out `response.created`: then the first event of a response tells that it began."""
+        if event.get("type") == "response.done":
+            response_id, has_ended = (event.get("response") or {}).get("id"), _in_conversation(event)
+            unannounced = has_ended and self.scheduler.is_unannounced(response_id, has_ended=True)
+        else:
+            response_id = event.get("response_id")
+            unannounced = self.scheduler.is_unannounced(response_id)
+        return self._begins(str(response_id), None, now) if unannounced else []
 
     def _ends(self, response: Event, log: ItemLog, now: float) -> list[Action]:
         self.scheduler.ended(str(response.get("id")), str(response.get("status")), now)

@@ -6,7 +6,8 @@ from tests.mutation.mutant import gone
 
 JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
 APPROVALS, WEBHOOKS = "ringback/statements/approvals.py", "ringback/statements/webhooks.py"
-MIGRATION = "migrations/versions/0003_manners.py"
+MANNERS, JOINING = "migrations/versions/0003_manners.py", "migrations/versions/0007_order.py"
+DEADLINES = "migrations/versions/0006_sweeps.py"
 
 T_JOINS, T_AT_ONCE = "tests/integration/test_statements_joins.py", "tests/integration/test_statements_joins_at_once.py"
 T_APPROVALS, T_WEBHOOKS = (
@@ -41,16 +42,21 @@ JOINED_AND_LATE = [
         "            is_now(jobs.c.state, JobState.PENDING),\n",
     ),
     gone("a decision is its tenant's", T_APPROVALS, APPROVALS, "            jobs.c.tenant == tenant,\n"),
-    gone("a joined call waits for an end that is under way", T_AT_ONCE, MIGRATION, " FOR SHARE"),
+    gone("a joined call waits for an end that is under way", T_AT_ONCE, JOINING, " FOR SHARE"),
     gone(
-        "a joined call keeps an end of its own", T_JOINS, MIGRATION, " AND state = 'pending'", "", "jobs_end_joined()"
+        "a joined call keeps an end of its own",
+        T_JOINS,
+        JOINING,
+        " AND state || '' = 'pending'",
+        "",
+        "jobs_end_joined()",
     ),
-    gone("a joined call is of the same session", T_JOINS, MIGRATION, " AND session_id = NEW.session_id"),
-    gone("a joined call joins the first", T_JOINS, MIGRATION, "coalesce(joined_to, id)", "id"),
+    gone("a joined call is of the same session", T_JOINS, JOINING, " AND session_id = NEW.session_id"),
+    gone("a joined call joins the first", T_JOINS, JOINING, "coalesce(joined_to, id)", "id"),
     gone(
         "a joined call has as much time as the first",
         T_APPROVALS,
-        MIGRATION,
+        DEADLINES,
         "joined_to = NEW.id AND",
         "false AND",
         "deadline()",
@@ -62,6 +68,6 @@ JOINED_AND_LATE = [
         WEBHOOKS,
         "        .with_for_update(of=jobs, skip_locked=True)\n",
     ),
-    gone("a late answer is posted where there is a webhook", T_WEBHOOKS, MIGRATION, " AND has_webhook"),
+    gone("a late answer is posted where there is a webhook", T_WEBHOOKS, MANNERS, " AND has_webhook"),
     gone("a late answer is noted once", T_WEBHOOKS, WEBHOOKS, ", jobs.c.notified_at.is_(None)"),
 ]

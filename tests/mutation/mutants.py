@@ -7,6 +7,7 @@ from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.the_purse import THE_PURSE
+from tests.mutation.turn_taking import TURN_TAKING
 from tests.mutation.what_clients_say import WHAT_CLIENTS_SAY
 from tests.mutation.whose_data import WHOSE_DATA
 
@@ -287,4 +288,5 @@ MUTANTS = [
     *WHAT_CLIENTS_SAY,
     *THE_PURSE,
     *WHOSE_DATA,
+    *TURN_TAKING,
 ]

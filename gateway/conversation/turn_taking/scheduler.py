@@ -19,6 +19,8 @@ ACTIVE_SECONDS = 120.0
 """A response of which nothing is heard for so long is taken for dead: its `response.done` was lost."""
 DYING_SECONDS = 5.0
 """The same, after an error that names no event: some servers end a response with that alone."""
+MAX_KNOWN = 32
+"""Responses of which late events are told from those of one that was never announced."""
 MAX_WAITING = 8
 """Creates of the client that wait for the slot."""
 SAID = frozenset({"response.output_text.delta", "response.output_audio_transcript.delta"})
@@ -71,6 +73,8 @@ class ResponseScheduler:
     """The response before the active one, as long as its end was not told."""
     _given_up: Active | None = None
     """The last response that was taken for dead: it may come back."""
+    _known: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_KNOWN))
+    """The responses that were announced last, in the conversation or outside of it."""
     _names_creates: bool = False
     """The server shows the metadata of a create in its response: one without ours is no filler of the gateway's."""
 
@@ -132,6 +136,7 @@ class ResponseScheduler:
         Return True where the gateway asked for it, and must cancel it: the user has begun to speak meanwhile, or the
         client waits for the slot.
         """
+        self._known.append(response_id)
         self._names_creates = self._names_creates or mark is not None
         asked = self.slot if isinstance(self.slot, Asked) else None
         own = next((each for each in (asked, self._latest) if each is not None and each.create == mark), None)
@@ -152,6 +157,19 @@ class ResponseScheduler:
             self.slot = replace(active, is_cut=True)
             return True
         return self.gives_way()
+
+    def note_aside(self, response_id: str) -> None:
+        """A response began outside the conversation: it takes no slot."""
+        self._known.append(response_id)
+
+    def is_unannounced(self, response_id: object, *, has_ended: bool = False) -> bool:
+        """Return True for a response that is at work although the server has not said `response.created`.
+
+        `has_ended`: its end is the first that is heard of it.
+        """
+        if not isinstance(response_id, str) or response_id in self._known:
+            return False
+        return isinstance(self.slot, Asked) or (isinstance(self.slot, Idle) and not has_ended)
 
     def ended(self, response_id: str, status: str, now: float) -> None:
         """A response is over. That of an older one, which may come late, frees nothing."""

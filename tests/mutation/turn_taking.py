@@ -1,0 +1,87 @@
+"""The guards of who speaks next: the slot, the user, the credits of results, and the rules."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import gone
+
+FOLDER = "gateway/conversation/turn_taking/"
+SLOT, USER, RULES = FOLDER + "slot.py", FOLDER + "user.py", FOLDER + "rules.py"
+CREDITS, SCHEDULER, PACING = FOLDER + "credits.py", FOLDER + "scheduler.py", FOLDER + "pacing.py"
+CLIENTS, SPEAKING = "gateway/conversation/clientside.py", "gateway/conversation/speaking.py"
+
+TESTS = "tests/unit/gateway/conversation/"
+T_TURNS, T_QUESTIONS = TESTS + "test_turns_of_the_user.py", TESTS + "test_questions.py"
+T_COLLISIONS, T_PLAIN = TESTS + "test_turn_taking_collisions.py", TESTS + "test_turn_taking.py"
+T_LATE, T_HUSH, T_FILLERS = (
+    TESTS + "test_manners_late.py",
+    TESTS + "test_manners_hush.py",
+    TESTS + "test_manners_words.py",
+)
+T_CLIENTS = TESTS + "test_client_tools.py"
+
+TURN_TAKING = [
+    gone(
+        "one create: none while another is under way",
+        TESTS + "turn_taking/test_slot.py",
+        SLOT,
+        "(Asked, Sent): None",
+        "(Asked, Sent): _ask",
+    ),
+    gone("a refused create's response is another's", T_COLLISIONS, SLOT, "by=By.SERVER, create=None", "create=None"),
+    gone(
+        "what is not sure is taken back",
+        T_COLLISIONS,
+        CREDITS,
+        " and not call.credit.is_sure",
+        " and False",
+        "def refused(",
+    ),
+    gone("a held button is a turn", T_TURNS, USER, "if event.is_held else user", "if False else user"),
+    gone("a line that is alive keeps the user speaking", T_TURNS, USER, "heard=event.at", "heard=user.heard"),
+    gone(
+        "whoever is muted is silent",
+        T_TURNS,
+        CLIENTS,
+        "            self.scheduler.user_muted()\n",
+        "            pass\n",
+        'kind == "input_audio_buffer.clear"',
+    ),
+    gone("the client has a moment to ask", T_TURNS, SCHEDULER, "until = now + ", "until = now + 0 * "),
+    gone("the user goes first", T_PLAIN, RULES, ", busy_until(scheduler.user), now)", ", now)"),
+    gone(
+        "a filler gives way to the client",
+        T_TURNS,
+        SCHEDULER,
+        "if not (self.waiting and isinstance(slot, Active))",
+        "if True",
+        "def gives_way(",
+    ),
+    gone("no filler while a result is untold", T_FILLERS, RULES, " or scheduler.calls.untold()", "", "def _aside_at("),
+    gone(
+        "a question counts once it was heard",
+        T_QUESTIONS,
+        SCHEDULER,
+        '(status != "cancelled" or active.is_heard)',
+        "True",
+    ),
+    gone("a picture is no turn", T_QUESTIONS, CLIENTS, 'not kinds.isdisjoint(("input_text", "input_audio"))', "True"),
+    gone("a response that failed has told nothing", T_LATE, SCHEDULER, "was_said = not has_failed and", "was_said ="),
+    gone("a failure has a pause that grows", T_LATE, PACING, "2**self._failures", "1"),
+    gone("rate limits are waited for", T_LATE, PACING, ", self._limits_reset_at)", ", 0.0)", "def failed("),
+    gone(
+        "what the gateway has hushed is untold",
+        T_HUSH,
+        SCHEDULER,
+        "            self.slot = replace(active, is_cut=True)\n",
+        "",
+        "if active.by.is_ours and talks",
+    ),
+    gone("a model may use words when it tells a result", T_QUESTIONS, SPEAKING, "if self.client.must_call", "if False"),
+    gone(
+        "one create tells the client's result as well",
+        T_CLIENTS,
+        RULES,
+        "return call.landed_at + CLIENT_ANSWERS_SECONDS",
+        "return call.landed_at",
+    ),
+]
