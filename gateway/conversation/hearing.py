@@ -80,7 +80,7 @@ class Hearing:
 
     def _ends(self, response: Event, log: ItemLog, now: float) -> list[Action]:
         self.scheduler.ended(str(response.get("id")), str(response.get("status")), now)
-        return [*self._placed(self.calls.response_done(response, now), {}, log), *self.results.told()]
+        return self._placed(self.calls.response_done(response, now), {}, log)
 
     def hush(self) -> list[Action]:
         """What is being said is not to go on."""

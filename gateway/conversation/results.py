@@ -42,8 +42,6 @@ class ResultSender:
     _by_item: dict[str, Call] = field(default_factory=dict)
     """By the id of the item that brings the result, and by call_id: not every server keeps the ids that it is given."""
     _past: dict[str, Call] = field(default_factory=dict)
-    _shows_items: bool = False
-    """The server echoes what is sent to it."""
 
     def give(self, job_id: UUID, call_id: str, tool: str, state: str, rendering: Rendering, now: float) -> list[Action]:
         """Send the result into the conversation, even while a response is active; to tell it is another matter."""
@@ -83,15 +81,7 @@ class ResultSender:
             call = self._by_item.get(str(item.get("call_id")))
         if call is None:
             return []
-        self._shows_items = True
         return self._acknowledge(call) if call.echo() else []
-
-    def told(self) -> list[Action]:
-        """A response is over. A server that echoes nothing has shown by it that it had what the response told."""
-        if self._shows_items:
-            return []
-        told = [call for call in self.calls if call.stage is Stage.TOLD and not call.is_echoed and call.job_id]
-        return [action for call in told if call.echo() for action in self._acknowledge(call)]
 
     def refused(self, event_id: object, code: object) -> list[Action]:
         """The conversation did not take a result; [] where the event was none.

@@ -12,10 +12,9 @@ CLIENTS, SPEAKING = "gateway/conversation/clientside.py", "gateway/conversation/
 TESTS = "tests/unit/gateway/conversation/"
 T_TURNS, T_QUESTIONS = TESTS + "test_turns_of_the_user.py", TESTS + "test_questions.py"
 T_COLLISIONS, T_PLAIN = TESTS + "test_turn_taking_collisions.py", TESTS + "test_turn_taking.py"
-T_LATE, T_HUSH, T_FILLERS = (
+T_LATE, T_HUSH = (
     TESTS + "test_manners_late.py",
     TESTS + "test_manners_hush.py",
-    TESTS + "test_manners_words.py",
 )
 T_CLIENTS = TESTS + "test_client_tools.py"
 
@@ -27,7 +26,13 @@ TURN_TAKING = [
         "(Asked, Sent): None",
         "(Asked, Sent): _ask",
     ),
-    gone("a refused create's response is another's", T_COLLISIONS, SLOT, "by=By.SERVER, create=None", "create=None"),
+    gone(
+        "a refused create's response is another's",
+        TESTS + "turn_taking/test_slot.py",
+        SLOT,
+        "by=By.SERVER, create=None",
+        "create=None",
+    ),
     gone(
         "what is not sure is taken back",
         T_COLLISIONS,
@@ -56,7 +61,9 @@ TURN_TAKING = [
         "if True",
         "def gives_way(",
     ),
-    gone("no filler while a result is untold", T_FILLERS, RULES, " or scheduler.calls.untold()", "", "def _aside_at("),
+    gone(
+        "no filler while a result is untold", T_QUESTIONS, RULES, " or scheduler.calls.untold()", "", "def _aside_at("
+    ),
     gone(
         "a question counts once it was heard",
         T_QUESTIONS,

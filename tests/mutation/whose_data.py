@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
+JOINING = "migrations/versions/0007_order.py"
 WALLS, STORE, APP = "migrations/versions/0005_walls.py", "gateway/store.py", "gateway/cancelling.py"
 HISTORY, TOOLS = "ringback/statements/history.py", "gateway/history.py"
 RETENTION, ERASURE = "ringback/statements/retention.py", "ringback/statements/erasure.py"
@@ -129,7 +130,7 @@ WHOSE_DATA = [
     gone("seals: for their place alone", T_SEALING, SEALING, "session_id.bytes + column.encode()", 'b""'),
     gone("seals: with each key", T_SEALING, SEALING, "for key in keys}", "for key in keys[:1]}"),
     gone("seals: what cannot be opened is not run", T_ROWS, CLAIMING, "answer = unreadable()", "pass"),
-    gone("seals: a joined call has its own", T_ROWS, WALLS, "NEW.sealed_result := first.sealed_result;"),
+    gone("seals: a joined call has its own", T_ROWS, JOINING, "NEW.sealed_result := first.sealed_result;"),
     gone(
         "seals: gone with the conversation",
         T_ROWS,

@@ -169,7 +169,7 @@ class ResponseScheduler:
         """
         if not isinstance(response_id, str) or response_id in self._known:
             return False
-        return isinstance(self.slot, Asked) or (isinstance(self.slot, Idle) and not has_ended)
+        return isinstance(self.slot, Asked) or not has_ended
 
     def ended(self, response_id: str, status: str, now: float) -> None:
         """A response is over. That of an older one, which may come late, frees nothing."""

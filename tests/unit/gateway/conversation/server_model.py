@@ -29,6 +29,8 @@ class Habits:
     lets_the_user_interrupt: bool = True
     reports_ends_late: bool = False
     shows_metadata: bool = True
+    announces: bool = True
+    """`response.created` comes first; else an item of the response does."""
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Response:
     """The call ids whose results stood in the conversation when it began."""
     asked_by: str | None
     """The event id of the response.create, or None where the server began it by itself."""
+    has_died: bool = False
     is_word: bool = False
     """It was told to say something that tells no result."""
 
@@ -98,6 +101,13 @@ class Server:
             if not self.habits.reports_ends_late:
                 self.report()
 
+    def die(self) -> None:
+        """The running response comes to nothing, and an error that names no event is all that is said of it."""
+        if self.is_running:
+            self.is_running = False
+            self.responses[-1].has_died = True
+            self._say({"type": "error", "error": {"type": "server_error", "message": "The backend has failed."}})
+
     def hear(self) -> None:
         """The user begins to speak, or stops."""
         self.is_spoken_to = not self.is_spoken_to
@@ -135,8 +145,8 @@ class Server:
         self.responses.append(response)
         self.is_running = True
         self.announce()
-        self._unannounced = created(response.id)
-        if self.habits.shows_metadata:
+        self._unannounced = created(response.id) if self.habits.announces else _added(response.id)
+        if self.habits.shows_metadata and self.habits.announces:
             self._unannounced["response"]["metadata"] = metadata
         if asked_by is not None or not self.habits.announces_late:
             self.announce()
@@ -144,3 +154,8 @@ class Server:
     def _say(self, *events: Event) -> None:
         self.announce()
         self.outbox.extend(events)
+
+
+def _added(response_id: str) -> Event:
+    item = {"id": f"item_{response_id}", "type": "message", "role": "assistant", "content": []}
+    return {"type": "response.output_item.added", "response_id": response_id, "item": item}

@@ -12,6 +12,7 @@ from ringback.manners import Manners
 from tests.unit.gateway.conversation.script import (
     ORDER,
     QUIET,
+    SPEAK,
     STARTED,
     STOPPED,
     WEATHER,
@@ -105,6 +106,18 @@ def test_a_picture_does_not_lift_what_words_of_strangers_forbid(content: Any, ne
     script.client(type="conversation.item.create", item={"type": "message", "role": "user", "content": content})
     script.model(created("R3"), call("b", "R3", name="order"))
     assert script.records[0].job.needs_approval is needs_yes
+
+
+def test_a_question_waits_until_every_result_is_told() -> None:
+    """The result is late and waits for quiet; the question would be urgent."""
+    script = Script(NEEDS_YES, replace(WEATHER, name="tides")).opened()
+    script.model(created("R1"), call("b", name="tides"), done("R1"), STARTED, STOPPED, created("R2"))
+    script.deliver("b", tool="tides")
+    script.brain._scheduler.heard_audio(3.0, script.now)
+    script.model(call("a", "R2"), done("R2"))
+    assert script.wait(3.0 + QUIET - 0.01) == []
+    assert script.wait(0.02) == [SPEAK]
+    assert script.model(created("R3"), done("R3"))[-1] == WORD
 
 
 # — a session that leaves the model no choice —

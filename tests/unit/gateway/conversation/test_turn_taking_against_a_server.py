@@ -21,12 +21,23 @@ STEPS = st.tuples(
     st.sampled_from(
         [
             *("to server", "to client", "to client"),  # Events travel more often than anything else happens.
-            *("call", "result", "finish", "hear", "say a word", "take in", "announce", "report", "client create"),
+            *(
+                "call",
+                "result",
+                "finish",
+                "hear",
+                "say a word",
+                "take in",
+                "announce",
+                "report",
+                "client create",
+                "die",
+            ),
         ]
     ),
     st.sampled_from([0.0, 0.05, 0.3]),
 )
-HABITS = st.builds(Habits, *[st.booleans()] * 7)
+HABITS = st.builds(Habits, *[st.booleans()] * 8)
 OFTEN = Manners(say_after=0.05, say_every=0.1, cancellable=False, on_duplicate=OnDuplicate.ALLOW)
 SLOW = replace(WEATHER, manners=OFTEN)
 """Its words are due often, and collide with everything."""
@@ -71,6 +82,7 @@ class World:
             "announce": self.server.announce,
             "report": self.server.report,
             "client create": self.client_create,
+            "die": self.server.die,
         }
         happen[step]()
         self._hurry()
@@ -97,13 +109,17 @@ class World:
         match event["type"]:
             case "response.created":
                 self._active, self._under_way = event["response"]["id"], None
+            case "response.output_item.added":
+                self._active, self._under_way = event["response_id"], None
+            case "error" if event["error"].get("type") == "server_error":
+                self._active = None
             case "response.done" if event["response"]["id"] == self._active:
                 self._active = None
             case "input_audio_buffer.speech_started":
                 self._user_speaks = True
             case "input_audio_buffer.speech_stopped":
                 self._user_speaks = False
-            case "error" if event["error"]["event_id"] in (None, self._under_way):
+            case "error" if event["error"].get("event_id") in (None, self._under_way):
                 self._under_way = None
         self.script.model(event)
         self.sent()
@@ -192,9 +208,10 @@ def test_no_result_is_lost_doubled_or_spoken_over(habits: Habits, steps: list[tu
 
     server = world.server
     assert sorted(server.outputs) == sorted(world.recorded), "each result is sent, once"
-    seen = frozenset[str]().union(*(response.saw for response in server.responses if not response.is_word))
+    told = [response for response in server.responses if not (response.is_word or response.has_died)]
+    seen = frozenset[str]().union(*(response.saw for response in told))
     assert seen == set(server.outputs), "each result was there when some response began that could tell it"
-    begun_by_us = [response for response in server.responses if response.asked_by in world.ours]
+    begun_by_us = [response for response in told if response.asked_by in world.ours]
     # A server that neither says which create it refused nor which one it took leaves open what was told: better twice.
     if habits.names_refusals or habits.shows_metadata:
         assert len(begun_by_us) <= len(server.outputs), "no result is spoken about twice"
