@@ -13,11 +13,31 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ringback.agent_audio import ServerVad, TurnDetection
+from ringback.agent_session import (
+    AgentSession,
+    ChosenFunction,
+    ChosenHosted,
+    ToolChoice,
+    as_sent,
+    laid_over,
+)
 from ringback.allowances import MOST_DOLLARS, MOST_TOKENS
 from ringback.clients import ClientPolicy, Clients
 from ringback.errors import ConfigurationError
+from ringback.toml_tables import complaint
+
+SAME = {
+    "voice": "audio.output.voice",
+    "output_modalities": "output_modalities",
+    "tool_choice": "tool_choice",
+    "transcription_model": "audio.input.transcription.model",
+    "turn_detection": "audio.input.turn_detection",
+}
+"""The file's short words, and the field of `[session]` that each stands for."""
+TRANSCRIPTION = "audio.input.transcription"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -46,11 +66,15 @@ class Agent(BaseModel):
     voice: str | None = None
     output_modalities: tuple[Literal["audio", "text"]] = ("audio",)
     tools: tuple[str, ...] = ()
-    tool_choice: Literal["auto", "none", "required"] = "auto"
+    tool_choice: ToolChoice = "auto"
     transcription_model: str | None = None
     """Transcribe what the user says, with this model; None: no transcription."""
-    turn_detection: dict[str, Any] | None = Field(default_factory=lambda: {"type": "server_vad"})
+    require_transcription: bool = False
+    """True: a client can neither change the transcription nor turn it off, so the history holds the user's words."""
+    turn_detection: TurnDetection = Field(default_factory=lambda: ServerVad(type="server_vad"))
     """As in `session.audio.input.turn_detection`; an empty table turns it off (push to talk)."""
+    session_fields: AgentSession = Field(default_factory=AgentSession, alias="session")
+    """`[session]`: every other field of the Realtime API's session, by the API's own names."""
     max_calls_at_once: int = Field(default=16, ge=1, le=128)
     """Calls of one session that may run at the same time; one more is refused, and the model hears why."""
     gather_seconds: float = Field(default=0.25, ge=0, le=10)
@@ -94,24 +118,75 @@ class Agent(BaseModel):
 
     def policy(self, *, trusted: bool) -> ClientPolicy:
         """What a client of this agent may say and see."""
-        return self.clients.policy(trusted=trusted)
+        policy = self.clients.policy(trusted=trusted)
+        if not self.require_transcription:
+            return policy
+        left = tuple(field for field in policy.session if field != TRANSCRIPTION)
+        return policy.model_copy(update={"session": left})
+
+    @property
+    def hosted_tools(self) -> list[dict[str, Any]]:
+        """The tools that the Realtime API runs by itself, to be offered beside the workers'."""
+        return self.session_fields.hosted_tools()
 
     def session(self, tools: list[dict[str, Any]]) -> dict[str, Any]:
-        """The `session` of our `session.update` (Realtime API), `tools` being the ones to offer."""
-        audio_input: dict[str, Any] = {"turn_detection": self.turn_detection or None}
-        if self.transcription_model:
-            audio_input["transcription"] = {"model": self.transcription_model}
-        audio: dict[str, Any] = {"input": audio_input}
-        if self.voice:
-            audio["output"] = {"voice": self.voice}
-        return {
+        """The `session` of our `session.update` (Realtime API), `tools` being all that are to be offered."""
+        said = self.session_fields.fields()
+        audio = said.pop("audio", {})
+        heard: dict[str, Any] = {"turn_detection": as_sent(self.turn_detection), **audio.get("input", {})}
+        transcription = heard.get("transcription", {})
+        if self.transcription_model and transcription is not None:
+            heard["transcription"] = {"model": self.transcription_model, **transcription}
+        spoken = {**({"voice": self.voice} if self.voice else {}), **audio.get("output", {})}
+        session = {
             "type": "realtime",
             "instructions": self.instructions,
             "output_modalities": list(self.output_modalities),
-            "audio": audio,
+            **said,
+            "audio": {"input": heard, **({"output": spoken} if spoken else {})},
             "tools": tools,
-            "tool_choice": self.tool_choice if tools else "auto",
+            "tool_choice": self._choice(tools),
         }
+        providers = {name: value for name, value in self.session_fields.provider.items() if name != "tools"}
+        return laid_over(session, providers)
+
+    def _choice(self, tools: list[dict[str, Any]]) -> str | dict[str, Any] | None:
+        """A choice among what is offered now: a server refuses a session that must call what it does not have."""
+        choice = self.session_fields.tool_choice or self.tool_choice
+        if isinstance(choice, str):
+            return choice if tools else "auto"
+        names = {tool.get("name") for tool in tools} | {tool.get("server_label") for tool in tools}
+        wanted = choice.name if isinstance(choice, ChosenFunction) else choice.server_label
+        return as_sent(choice) if wanted in names else "auto"
+
+    @model_validator(mode="after")
+    def _says_each_thing_once(self) -> Agent:
+        session = self.session_fields
+        for word, path in SAME.items():
+            if word in self.model_fields_set and session.said(path):
+                raise ValueError(f"{word} and session.{path} mean the same: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_held_to(self) -> Agent:
+        transcription = self.session([])["audio"]["input"].get("transcription")
+        if transcription is not None and "model" not in transcription:
+            raise ValueError(f"session.{TRANSCRIPTION}.model: is missing")
+        if self.require_transcription and transcription is None:
+            raise ValueError(f"require_transcription: name a model in session.{TRANSCRIPTION}.model")
+        if self.transcription_model and transcription is None:
+            raise ValueError(f"transcription_model and an empty session.{TRANSCRIPTION}, which is off: leave out one")
+        return self
+
+    @model_validator(mode="after")
+    def _chooses_what_it_has(self) -> Agent:
+        choice = self.session_fields.tool_choice or self.tool_choice
+        if isinstance(choice, ChosenFunction) and not self.allows(choice.name):
+            raise ValueError(f"tool_choice names {choice.name}, which is none of `tools`: add it there")
+        labels = {tool.get("server_label") for tool in self.hosted_tools}
+        if isinstance(choice, ChosenHosted) and choice.server_label not in labels:
+            raise ValueError(f"tool_choice names {choice.server_label}, which is no server_label in [[session.tools]]")
+        return self
 
 
 def load_agents(folder: Path) -> dict[str, Agent]:
@@ -144,17 +219,4 @@ def load_agent(path: Path) -> Agent:
     except TypeError:
         raise ConfigurationError(f"{path}: leave out `name`: an agent is named like its file") from None
     except ValidationError as problem:
-        raise ConfigurationError(f"{path}: {_complaint(problem)}") from None
-
-
-def _complaint(problem: ValidationError) -> str:
-    first = problem.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    match first["type"]:
-        case "extra_forbidden":
-            return f"{where}: is not known here; check how it is spelt, and under which table it stands"
-        case "missing":
-            return f"{where}: is missing"
-        case "tuple_type":
-            return f'{where}: write a list, such as {where} = ["…"]'
-    return f"{where}: {str(first['msg']).removeprefix('Value error, ')}"
+        raise ConfigurationError(f"{path}: {complaint(Agent, problem)}") from None

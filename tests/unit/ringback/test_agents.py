@@ -95,7 +95,7 @@ def test_a_star_allows_every_tool(tmp_path: Path) -> None:
     [
         ("", "instructions: is missing"),
         ('instructions = ""', "instructions: "),
-        (MINIMAL + "instruction = 1", "instruction: is not known here; check how it is spelt"),
+        (MINIMAL + "instruction = 1", "instruction: is not known here: did you mean instructions?"),
         (MINIMAL + 'tools = "weather"', 'tools: write a list, such as tools = ["…"]'),
         (MINIMAL + "max_calls_at_once = 0", "max_calls_at_once: "),
         (MINIMAL + "gather_seconds = 11", "gather_seconds: "),

@@ -251,6 +251,15 @@ def test_the_agent_decides_what_is_offered_and_how_one_talks() -> None:
         {"turn_detection": {"type": "server_vad", "create_response": False}},
         {"turn_detection": {"type": "semantic_vad"}, "transcription_model": "gpt-transcribe"},
         {"output_modalities": ("text",)},
+        {"session": {"audio": {"input": {"turn_detection": {}}}}},
+        {
+            "session": {
+                "reasoning": {"effort": "low"},
+                "truncation": {"type": "retention_ratio", "retention_ratio": 0.8},
+                "max_output_tokens": "inf",
+                "audio": {"input": {"transcription": {"model": "gpt-transcribe", "keywords": ["bread"]}}},
+            }
+        },
     ],
 )
 def test_whoever_notices_that_a_turn_is_over_it_is_answered_once(settings: dict[str, Any]) -> None:
