@@ -30,7 +30,8 @@ def check_agents(folder: Folder = HERE) -> None:
     """Check each agent's file.
 
     Says of each that it is ok, or what is wrong with it. Warns of tools that neither RINGBACK_TOOL_MODULES nor
-    RINGBACK_TOOL_FILES declares, of a webhook whose secret is not set here, and of a default agent that is not there.
+    RINGBACK_TOOL_FILES declares, of a webhook or a hosted tool whose secret is not set here, and of a default agent
+    that is not there.
     """
     from ringback.agents import files_in, load_agent
     from ringback.errors import ConfigurationError
@@ -61,29 +62,36 @@ def list_agents(folder: Folder = HERE) -> None:
     from cli.tables import console, print_rows, printable
     from ringback.agents import load_agents
 
-    rows = [
-        {
-            "AGENT": Text(agent.name, no_wrap=True),
-            "MODEL": Text(printable(agent.model), no_wrap=True),
-            "VOICE": Text(printable(agent.voice or "–"), no_wrap=True),
-            "SPEAKS": Text(", ".join(agent.output_modalities), no_wrap=True),
-            "WEBHOOK": Text("yes" if agent.webhook else "–"),
-            "TOOLS": Text(printable(", ".join(agent.tools) or "–")),
+    rows = []
+    for agent in load_agents(folder).values():
+        session = agent.session([])
+        voice = (session["audio"].get("output") or {}).get("voice") or "–"
+        hosted = [str(tool.get("server_label") or tool["type"]) for tool in agent.hosted_tools]
+        columns = {
+            "MODEL": agent.model,
+            "VOICE": voice if isinstance(voice, str) else voice["id"],
+            "SPEAKS": ", ".join(session["output_modalities"]),
+            "WEBHOOK": "yes" if agent.webhook else "–",
         }
-        for agent in load_agents(folder).values()
-    ]
+        rows.append(
+            {
+                "AGENT": Text(agent.name, no_wrap=True),
+                **{head: Text(printable(value), no_wrap=True) for head, value in columns.items()},
+                "TOOLS": Text(printable(", ".join((*agent.tools, *hosted)) or "–")),
+            }
+        )
     print_rows(console(), rows)
 
 
 def _warnings(agent: Agent, tools: frozenset[str] | None) -> Iterator[str]:
     import os
 
-    from gateway.roster import unsigned
+    from gateway.roster import missing_secret
 
     missing = sorted({name for name in agent.tools if name != "*"} - tools) if tools is not None else []
     if missing:
         yield f"no tool module or tool file declares {', '.join(missing)}; it is offered where a worker serves it"
-    if (unset := unsigned(agent, os.environ)) is not None:
+    if (unset := missing_secret(agent, os.environ)) is not None:
         yield f"{unset}; a gateway without it does not start"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Sequence
 
@@ -38,6 +39,7 @@ from gateway.line import Beginning, Line, Link, Over
 from gateway.providers import adapt_session
 from gateway.recording import Recorded, Recording
 from gateway.upstream import UpstreamClosed
+from ringback.hosted_tools import with_secrets
 from ringback.jobs import JobState
 from ringback.statements import approvals, deliveries, jobs, sessions
 
@@ -106,7 +108,8 @@ class Deeds:
     async def _send_to_model(self, link: Link, event: Event) -> None:
         if event["type"] == "session.update":
             provider = self._line.settings.realtime_provider
-            event = {**event, "session": adapt_session(provider, event["session"])}
+            session = with_secrets(event["session"], os.environ)
+            event = {**event, "session": adapt_session(provider, session)}
         try:
             await link.upstream.send(as_text(event))
         except UpstreamClosed:

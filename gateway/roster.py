@@ -17,6 +17,7 @@ from typing import TypeAlias
 from gateway.signing import BadSecret, key_of
 from ringback.agents import Agent, load_agent, load_agents
 from ringback.errors import ConfigurationError
+from ringback.hosted_tools import hosted_variables
 
 LOOK_SECONDS = 1.0
 """Between two looks: whoever saves a file and then calls should meet what it says, and a look costs microseconds."""
@@ -36,10 +37,10 @@ class Roster(Mapping[str, Agent]):
     Args:
         folder: of the agents' files.
         default: the agent of a client that names none; None: the only one there is, or else `demo`.
-        environment: where the secrets of webhooks are.
+        environment: where the secrets of webhooks and hosted tools are.
 
     Raises:
-        ConfigurationError: a file is wrong, a webhook's secret is missing, or the default agent is.
+        ConfigurationError: a file is wrong, a secret that it names is missing, or the default agent is.
     """
 
     def __init__(self, folder: Path, default: str | None, environment: Mapping[str, str] = os.environ) -> None:
@@ -50,7 +51,7 @@ class Roster(Mapping[str, Agent]):
         self._complaint = ""
         self.default = default_of(self._agents, default)
         for agent in self._agents.values():
-            if (wrong := unsigned(agent, environment)) is not None:
+            if (wrong := missing_secret(agent, environment)) is not None:
                 raise ConfigurationError(f"{folder / agent.name}.toml: {wrong}")
 
     def __getitem__(self, name: str) -> Agent:
@@ -94,7 +95,7 @@ class Roster(Mapping[str, Agent]):
             agent = load_agent(path)
         except (ConfigurationError, OSError) as problem:
             return self._complain(f"{problem}; {self._what_stays(name)}")
-        if (wrong := unsigned(agent, self._environment)) is not None:
+        if (wrong := missing_secret(agent, self._environment)) is not None:
             return self._complain(f"{path}: {wrong}; {self._what_stays(name)}")
         if agent != self._agents.get(name):
             self._agents = {**self._agents, name: agent}
@@ -143,8 +144,11 @@ def default_of(names: Collection[str], chosen: str | None) -> str:
     return UNCHOSEN
 
 
-def unsigned(agent: Agent, environment: Mapping[str, str]) -> str | None:
-    """Why nothing can be posted to the agent's webhook, in a sentence; None where it can, or there is none."""
+def missing_secret(agent: Agent, environment: Mapping[str, str]) -> str | None:
+    """Say which secret of the agent's webhook or hosted tools is not there, or of no use; None where all are."""
+    for variable in hosted_variables(agent.hosted_tools):
+        if not environment.get(variable):
+            return f"session.tools names {variable}, which is not set in the environment"
     if agent.webhook is None:
         return None
     name = agent.webhook.secret_env

@@ -13,7 +13,7 @@ gateway's environment, and `with_secrets` reads them as the session goes out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, model_validator
@@ -80,10 +80,15 @@ class McpTool(Table):
             raise ValueError("write one of server_url, connector_id and tunnel_id")
         return self
 
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The environment variables that it needs."""
-        return (*((self.authorization_env,) if self.authorization_env else ()), *(self.headers_env or {}).values())
+
+SECRET_FIELDS = frozenset({"authorization", "headers", "authorization_env", "headers_env"})
+"""What no client is shown of a hosted tool."""
+
+
+def hosted_variables(tools: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the environment variables that hosted tools need."""
+    authorizations = [tool["authorization_env"] for tool in tools if "authorization_env" in tool]
+    return [*authorizations, *(name for tool in tools for name in tool.get("headers_env", {}).values())]
 
 
 def with_secrets(session: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class Conversation:
         )
         scheduler.waiting.extend(carried.creates)
         guard = Guard(agent)
-        clients = ClientTools(tools, own, Settings(carried.client_session), table)
+        clients = ClientTools(tools, own, Settings(carried.client_session), table, agent.hosted_tools)
         self._view = ClientView(str(session_id), policy, "calls" in wants, clients.owns)
         self._approvals = Approvals(table, own, ids.ours)
         self._calls = Calls(session_id, agent, tools, table, turns, own, guard, clients, ids, waits)

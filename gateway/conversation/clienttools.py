@@ -11,6 +11,7 @@ then, and the session is told anew without it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +41,14 @@ class ClientTools:
         own: the gateway's own.
         settings: what the client has set of its session; its tools are a part of it.
         calls: the calls of the conversation.
+        hosted: tools that the Realtime API runs by itself.
     """
 
     servers: dict[str, Announcement]
     own: OwnTools
     settings: Settings
     calls: CallTable
+    hosted: Sequence[Event] = ()
     _told: tuple[Announcement, ...] = ()
     """The server's tools, as the model was last told of them."""
     _names: tuple[str, ...] = ()
@@ -108,7 +111,7 @@ class ClientTools:
     def _listed(self) -> list[dict[str, Any]]:
         brought = [tool for tool in self.settings.tools if self.owns(str(tool.get("name")))]
         tools = self.servers.values()
-        listed = [*(tool.for_model() for tool in tools), *brought, *self.own.offered(tools)]
+        listed = [*(tool.for_model() for tool in tools), *self.hosted, *brought, *self.own.offered(tools)]
         self._names = tuple(str(tool.get("name")) for tool in listed)
         return listed
 

@@ -16,6 +16,7 @@ from gateway.conversation.actions import Event
 from gateway.conversation.turn_taking.filler import is_filler_item
 from gateway.policy import OUR_MARK
 from ringback.clients import BROWSER, ClientPolicy
+from ringback.hosted_tools import SECRET_FIELDS
 
 CALL_ITEMS = frozenset({"function_call", "function_call_output"})
 HIDDEN_ITEMS = CALL_ITEMS | {"mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
@@ -70,7 +71,7 @@ class ClientView:
     def session(self, session: Event) -> Event:
         """The session as the client may know it: under our id, without what is the server's."""
         hidden = frozenset() if self.policy.sees_session else HIDDEN_FIELDS
-        self._session = {key: value for key, value in session.items() if key not in hidden}
+        self._session = _without_secrets({key: value for key, value in session.items() if key not in hidden})
         self._session |= {"id": self.session_id, **({} if self.policy.sees_session else {"tools": []})}
         return self._session
 
@@ -153,7 +154,7 @@ class ClientView:
 
     def _response(self, response: Event) -> Event:
         hidden = frozenset() if self.policy.sees_session else HIDDEN_FIELDS
-        visible: dict[str, Any] = {key: value for key, value in response.items() if key not in hidden}
+        visible = _without_secrets({key: value for key, value in response.items() if key not in hidden})
         if isinstance(response.get("metadata"), dict) and OUR_MARK in response["metadata"]:
             visible["metadata"] = {key: value for key, value in response["metadata"].items() if key != OUR_MARK} or None
         details = response.get("status_details")
@@ -167,6 +168,20 @@ class ClientView:
         if not isinstance(item, dict) or not self._is_servers(item):
             return True
         return self.sees_calls or self._is_own(item)
+
+
+def _without_secrets(fields: Event) -> Event:
+    """A session or a response whose hosted tools do not tell what opens their servers."""
+    tools = fields.get("tools")
+    if not isinstance(tools, list):
+        return fields
+    return {**fields, "tools": [_shown(tool) for tool in tools]}
+
+
+def _shown(tool: Any) -> Any:
+    if not isinstance(tool, dict) or tool.get("type") == "function":
+        return tool
+    return {key: value for key, value in tool.items() if key not in SECRET_FIELDS}
 
 
 def response_cut(response_id: str, code: str) -> Event:

@@ -187,17 +187,15 @@ async def _keep(
 
 
 def _answer(value: str, expires_at: int, asked: SecretRequest, who: Caller, agent: Agent) -> SecretAnswer:
-    audio: dict[str, Any] = {"input": {"turn_detection": agent.turn_detection or None}}
-    if agent.voice:
-        audio["output"] = {"voice": agent.voice}
+    said = agent.session([])
     session = {
         "id": f"sess_{uuid4().hex[:21]}",
         "object": "realtime.session",
         "type": "realtime",
         "expires_at": 0,
         "model": agent.model,
-        "output_modalities": list(agent.output_modalities),
-        "audio": audio,
+        "output_modalities": said["output_modalities"],
+        "audio": said["audio"],
     }
     left_out = sorted(f"session.{name}"[:100] for name in asked.session if name not in ("type", "model"))
     ours = {

@@ -8,6 +8,10 @@ import pytest
 
 from tests.unit.cli.test_main import run
 
+MCP = (
+    '[[session.tools]]\ntype = "mcp"\nserver_label = "docs"\nserver_url = "https://docs.example/mcp"\n'
+    'require_approval = "never"\nauthorization_env = "DOCS_TOKEN"\n'
+)
 HOOK = '[webhook]\nurl = "https://example.test/late"\nsecret_env = "HOOK_SECRET"\n'
 
 
@@ -51,6 +55,7 @@ def test_each_file_is_told_of_and_one_that_is_wrong_makes_it_fail(
             "no tool module or tool file declares brew, cook",
         ),
         (HOOK, "webhook.secret_env names HOOK_SECRET, which is not set in the environment"),
+        (MCP, "session.tools names DOCS_TOKEN, which is not set in the environment"),
     ],
 )
 def test_what_may_be_wrong_elsewhere_is_a_warning(
@@ -101,11 +106,14 @@ def test_agents_are_listed_one_a_line(
 ) -> None:
     text = f'instructions = "Be brief."\nmodel = "m-2"\nvoice = "marin"\noutput_modalities = ["text"]\n{HOOK}'
     (folder / "night.toml").write_text(text, encoding="utf-8")
+    sounds = '[session.audio.output]\nvoice = {id = "voice_7"}\n'
+    (folder / "odd.toml").write_text(f'instructions = "Hi."\n{sounds}{MCP}', encoding="utf-8")
     assert run(monkeypatch, "agents", "list") == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["AGENT", "MODEL", "VOICE", "SPEAKS", "WEBHOOK", "TOOLS"],
         ["demo", "gpt-realtime-2.1", "–", "audio", "–", "bake,", "*"],
         ["night", "m-2", "marin", "text", "yes", "–"],
+        ["odd", "gpt-realtime-2.1", "voice_7", "audio", "–", "docs"],
     ]
 
 

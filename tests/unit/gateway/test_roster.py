@@ -162,6 +162,17 @@ def test_a_gateway_does_not_start_without_the_secret(folder: Path, environment: 
     assert "short" not in str(raised.value)
 
 
+def test_a_gateway_does_not_start_without_the_secret_of_a_hosted_tool(folder: Path) -> None:
+    mcp = 'type = "mcp"\nserver_label = "docs"\nserver_url = "https://docs.example/mcp"\nrequire_approval = "never"\n'
+    secrets = 'authorization_env = "DOCS_TOKEN"\nheaders_env = {X-Shop = "SHOP_KEY"}\n'
+    write(folder, "demo", "Be signed.", f"[[session.tools]]\n{mcp}{secrets}")
+    for environment, missing in (({}, "DOCS_TOKEN"), ({"DOCS_TOKEN": "t"}, "SHOP_KEY")):
+        sentence = rf"demo\.toml: session\.tools names {missing}, which is not set in the environment"
+        with pytest.raises(ConfigurationError, match=sentence):
+            Roster(folder, "demo", environment)
+    assert Roster(folder, "demo", {"DOCS_TOKEN": "t", "SHOP_KEY": "k"})["demo"].hosted_tools
+
+
 def test_a_gateway_does_not_start_without_its_default_agent(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match="RINGBACK_DEFAULT_AGENT=sales is none of the agents: demo, night"):
         Roster(folder, "sales", {})
