@@ -34,7 +34,7 @@ class Intake:
     Args:
         hear: hands a frame that passed to the brain.
         tell: writes an event to the client.
-        session: what the client has set of its session before.
+        session: as the agent's file has it, with what the client has set of it before.
     """
 
     def __init__(self, client: Client, allowed: ClientPolicy, hear: Hear, tell: Tell, session: Event) -> None:

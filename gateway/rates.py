@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.audio_formats import DEFAULT_BYTES_PER_SECOND, bytes_per_second
 from ringback.clients import ClientPolicy
-
-BYTES_PER_SECOND = {"audio/pcm": 48_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
-"""Of audio as the Realtime API takes it: 24 kHz of 16 bits, or G.711."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +46,14 @@ class Pace:
         self._text = _Bucket(policy.text_rate, policy.text_burst, at=now)
         self._throttled_seconds = policy.throttled_seconds
         self._throttled_since: float | None = None
-        self._bytes_per_second = BYTES_PER_SECOND["audio/pcm"]
+        self._bytes_per_second = DEFAULT_BYTES_PER_SECOND
 
     def heard_as(self, session: Mapping[str, Any]) -> None:
         """A `session` that is in force: the same audio is longer in another format. What was only asked for is not."""
         audio = session.get("audio")
         heard = audio.get("input") if isinstance(audio, Mapping) else None
         given = heard.get("format") if isinstance(heard, Mapping) else None
-        name = given.get("type") if isinstance(given, Mapping) else given
-        if isinstance(name, str):
-            self._bytes_per_second = BYTES_PER_SECOND.get(name, self._bytes_per_second)
+        self._bytes_per_second = bytes_per_second(given) or self._bytes_per_second
 
     def took(self, audio_bytes: int, now: float, chars: int = 0) -> float | TooFast:
         """One frame was read, with so many bytes of audio and characters beside it: how long to wait before the next.

@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway import events, policy
 from gateway.client import Client, ClientGone
 from gateway.conversation.actions import Action, Event, KeepSettings
+from gateway.conversation.carried import merged
 from gateway.deeds import Deeds, as_text
 from gateway.endings import DRAINING
 from gateway.epochs import Epochs, why_closed
@@ -60,7 +61,8 @@ class Session:
         self._line = line
         self._client = client
         self._place = beginning.place
-        self._intake = Intake(client, beginning.policy, self._hear, self._tell, beginning.client_session)
+        session = merged(beginning.agent.session([]), beginning.client_session)
+        self._intake = Intake(client, beginning.policy, self._hear, self._tell, session)
         self._open = self._intake.is_open
         self._changed = asyncio.Event()
         self._told: set[tuple[Any, ...]] = set()

@@ -295,8 +295,9 @@ class Conversation:
     def _opened(self, now: float) -> list[Action]:
         session = self._opening.session
         self.allowance.began(now, self._carried.lively_at, self._turns.number)
-        self._client.note_session(session)
-        self._log.hear({"type": "session.updated", "session": session})
+        for each in (self._opening.configured, session):  # what a server does not echo is as it was asked for
+            self._client.note_session(each)
+            self._log.hear({"type": "session.updated", "session": each})
         created = self._view.created(session, self._ids.new("created"))
         return [
             LetClientIn(session.get("id"), self._opening.expires_at),
@@ -305,8 +306,6 @@ class Conversation:
             *(SendToModel(event) for event in self._client.again(is_outdated=self._is_outdated)),
             *self._speak(now),
         ]
-
-    # — speaking —
 
     def _speak(self, now: float) -> list[Action]:
         return [] if self._is_given_up or self._has_more or not self.is_open else self._speaking.say(now)

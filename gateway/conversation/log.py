@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.audio_formats import DEFAULT_BYTES_PER_SECOND, bytes_per_second
 from gateway.conversation.actions import Event
 from ringback.statements.items import Message
 
@@ -24,8 +25,6 @@ MAX_MESSAGES = 2_000
 """Kept in memory: an hour of talk has some hundreds."""
 MAX_CHARS = 4 * 1_048_576
 """Of all of them, pictures included: what a rebuilt conversation is told is far less."""
-BYTES_PER_MS = {"audio/pcm": 48.0, "audio/pcmu": 8.0, "audio/pcma": 8.0}
-"""PCM16 at 24 kHz; G.711."""
 NOT_TRANSCRIBED = "(The user said something here that was not transcribed.)"
 IMAGE_LEFT_OUT = "(The user showed a picture here.)"
 
@@ -66,7 +65,7 @@ class ItemLog:
         self._calls = dict(places)
         taken = [said.position for said in self._said.values()] + list(self._calls.values())
         self._next = max(taken, default=0) + 1
-        self._bytes_per_ms = BYTES_PER_MS["audio/pcm"]
+        self._bytes_per_ms = DEFAULT_BYTES_PER_SECOND / 1_000
 
     @property
     def last(self) -> int:
@@ -153,8 +152,9 @@ class ItemLog:
 
     def _note_format(self, session: Event) -> None:
         shape = ((session.get("audio") or {}).get("output") or {}).get("format")
-        if isinstance(shape, dict):
-            self._bytes_per_ms = BYTES_PER_MS.get(str(shape.get("type")), self._bytes_per_ms)
+        in_a_second = bytes_per_second(shape)
+        if in_a_second is not None:
+            self._bytes_per_ms = in_a_second / 1_000
 
     def _place(self, item_id: str) -> int:
         if item_id not in self._calls:

@@ -87,6 +87,9 @@ def test_the_same_bytes_are_longer_as_telephone_audio() -> None:
     pace = Pace(SLOW, 0.0)
     pace.heard_as({"audio": {"input": {"format": {"type": "audio/pcmu"}}}})
     assert pace.took(33 * SECOND_OF_G711, 0.0) == pytest.approx(2, abs=0.01)
+    slower = Pace(BROWSER, 0.0)
+    slower.heard_as({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16_000}}}})
+    assert slower.took(33 * SECOND_OF_PCM * 2 // 3, 0.0) == pytest.approx(2, abs=0.01)
 
 
 @pytest.mark.parametrize(
