@@ -26,10 +26,17 @@ APPROVAL = (
     "(docs/how-to/serve-an-mcp-server.md)"
 )
 NO_SECRETS = "a file that is checked in holds no secret: write authorization_env, the name of an environment variable"
-NOT_MCP = {
-    "function": "a function is a worker's: name it in `tools` at the top of the file",
-    "other": 'the Realtime API has tools of the type "mcp"; your provider\'s own stand in [[session.provider.tools]]',
+A_FUNCTION = "a function is a worker's: name it in `tools` at the top of the file"
+NOT_MCP = 'the Realtime API has tools of the type "mcp"; your provider\'s own stand in [[session.provider.tools]]'
+REFUSED = {
+    "authorization": NO_SECRETS,
+    "require_approval.always": APPROVAL,
+    "require_approval.never": APPROVAL,
+    "name": A_FUNCTION,
+    "description": A_FUNCTION,
+    "parameters": A_FUNCTION,
 }
+"""Fields that the Realtime API's tools have, and this table has not."""
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
@@ -66,7 +73,7 @@ class McpTool(Table):
         if not isinstance(given, dict):
             return given
         if given.get("type") != "mcp":
-            raise belongs_elsewhere("type", NOT_MCP["function" if given.get("type") == "function" else "other"])
+            raise belongs_elsewhere("type", A_FUNCTION if given.get("type") == "function" else NOT_MCP)
         if given.get("require_approval") != "never":
             raise belongs_elsewhere("require_approval", APPROVAL)
         if "authorization" in given:
