@@ -39,7 +39,7 @@ SAMPLES: dict[str, Any] = {
 
 def events_of(union: Any) -> dict[str, type[BaseModel]]:
     """The events of a union by their `type`, in its order."""
-    members = [member for part in get_args(union) for member in (get_args(part) or [part]) if isinstance(member, type)]
+    members = [member for part in get_args(union) for member in models(part)]
     return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
 
 
