@@ -15,6 +15,7 @@ from tests.servers import own_database, own_redis_db
 
 TOOLBOX = Path(__file__).parent / "toolbox"
 FIRST_REDIS = 4
+HOSTED_TOKEN = "token-of-the-docs-server"
 BOUND_SECONDS = "4"
 """For an upstream that says nothing: long for a loopback, short for a test."""
 
@@ -59,6 +60,7 @@ def stage(
             debug=True,
             settings={
                 "RINGBACK_DEFAULT_AGENT": "recorded",
+                "DOCS_TOKEN": HOSTED_TOKEN,
                 "RINGBACK_UPSTREAM_CONNECT_SECONDS": BOUND_SECONDS,
                 "RINGBACK_UPSTREAM_RETRY_SECONDS": "0",  # a script that ends hangs up, and is not played twice
             },
