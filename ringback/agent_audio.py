@@ -28,7 +28,7 @@ class Format(Table):
 
 class NoiseReduction(Table):
     type: Literal["near_field", "far_field"] | None = None
-    strength: float | None = Field(default=None, ge=0)
+    strength: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class Transcription(Table):

@@ -27,7 +27,7 @@ ELSEWHERE = {
     "object": "the Realtime API gives it",
     "expires_at": "the Realtime API gives it",
     "client_secret": "a client gets one from the gateway, at POST /v1/realtime/client_secrets",
-    "conversation": "it belongs to a response, and the gateway has every response in the conversation",
+    "conversation": "it belongs to a response",
     "input": "it belongs to a response",
     "metadata": "it belongs to a response; a trace has `session.tracing.metadata`",
     "modalities": "that is its name in the beta: write `session.output_modalities`",
@@ -154,6 +154,12 @@ class AgentSession(Table):
     def _nothing_that_is_relied_on(cls, given: dict[str, Any]) -> dict[str, Any]:
         for name in sorted(NOT_THE_PROVIDERS & given.keys()):
             raise belongs_elsewhere(name, "the gateway relies on it: write it where docs/agents.md has it")
+        audio = given.get("audio", {})
+        tables = (
+            (audio, *(audio.get(side, {}) for side in ("input", "output"))) if isinstance(audio, dict) else (audio,)
+        )
+        if not all(isinstance(table, dict) for table in tables):
+            raise belongs_elsewhere("audio", "write tables, such as [session.provider.audio.input]")
         tools = given.get("tools", [])
         if not isinstance(tools, list) or not all(isinstance(tool, dict) and "type" in tool for tool in tools):
             raise belongs_elsewhere("tools", "write tables with a `type`: [[session.provider.tools]]")

@@ -221,6 +221,10 @@ WRONG = {
     f'{ALLOWED}tunnel_id = "t"': "session.tools[0]: write one of server_url, connector_id and tunnel_id",
     ALLOWED + ALLOWED: "session.tools: give each server a server_label of its own",
     '[session.provider]\ninstructions = "x"': "session.provider.instructions: the gateway relies on it",
+    "[session.provider]\naudio = 3": "session.provider.audio: write tables, such as [session.provider.audio.input]",
+    "[session.provider.audio]\ninput = 3": "session.provider.audio: write tables",
+    HEARD
+    + "noise_reduction = {strength = inf}": "session.audio.input.noise_reduction.strength: Input should be a finite",
     '[session.provider]\ntools = ["web_search"]': "session.provider.tools: write tables with a `type`",
     '[[session.provider.tools]]\ntype = "function"': "session.provider.tools: functions are workers'",
 }
