@@ -13,6 +13,8 @@ from ringback.agents import Agent
 from ringback.jobs import JobState
 from ringback.testing import Talk, Turn, converse, fake_call
 
+HOSTED = {"type": "mcp", "server_label": "docs", "server_url": "https://d.example/mcp", "require_approval": "never"}
+
 
 @tool(say_after=3, say="One moment, I am looking.", say_every=5)
 async def order_status(order_id: str, call: Call) -> dict[str, str]:
@@ -251,7 +253,10 @@ def test_the_agent_decides_what_is_offered_and_how_one_talks() -> None:
         {"turn_detection": {"type": "server_vad", "create_response": False}},
         {"turn_detection": {"type": "semantic_vad"}, "transcription_model": "gpt-transcribe"},
         {"output_modalities": ("text",)},
+        {"tool_choice": "required"},
         {"session": {"audio": {"input": {"turn_detection": {}}}}},
+        {"session": {"tool_choice": {"type": "function", "name": "opening_hours"}}},
+        {"session": {"tools": [HOSTED]}},
         {
             "session": {
                 "reasoning": {"effort": "low"},
