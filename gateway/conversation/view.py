@@ -25,6 +25,8 @@ SHOWN_ITEMS = ("message", None)
 HIDDEN_PREFIXES = ("response.function_call_arguments.", "response.mcp_call", "mcp_list_tools.")
 HIDDEN_FIELDS = frozenset({"instructions", "tools", "tool_choice", "prompt", "tracing"})
 """Of a session and of a response."""
+HIDDEN_OF_TRANSCRIPTION = frozenset({"prompt", "keywords"})
+"""Of a session's `audio.input.transcription`."""
 SHOWN = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "response.", "error")
 """How the types of events begin that a stranger is shown. Not `rate_limits.updated`, which tells of the server's
 account, nor whatever a provider adds of its own."""
@@ -70,9 +72,11 @@ class ClientView:
 
     def session(self, session: Event) -> Event:
         """The session as the client may know it: under our id, without what is the server's."""
-        hidden = frozenset() if self.policy.sees_session else HIDDEN_FIELDS
-        self._session = _without_secrets({key: value for key, value in session.items() if key not in hidden})
-        self._session |= {"id": self.session_id, **({} if self.policy.sees_session else {"tools": []})}
+        if self.policy.sees_session:
+            self._session = {**_without_secrets(session), "id": self.session_id}
+        else:
+            shown = {key: value for key, value in session.items() if key not in HIDDEN_FIELDS}
+            self._session = {**_without_hints(shown), "id": self.session_id, "tools": []}
         return self._session
 
     def created(self, session: Event, event_id: str) -> Event:
@@ -168,6 +172,17 @@ class ClientView:
         if not isinstance(item, dict) or not self._is_servers(item):
             return True
         return self.sees_calls or self._is_own(item)
+
+
+def _without_hints(session: Event) -> Event:
+    """A session that does not tell by which words the user is understood: they may be names of customers."""
+    audio = session.get("audio")
+    heard = audio.get("input") if isinstance(audio, dict) else None
+    transcription = heard.get("transcription") if isinstance(heard, dict) else None
+    if not (isinstance(audio, dict) and isinstance(heard, dict) and isinstance(transcription, dict)):
+        return session
+    shown = {key: value for key, value in transcription.items() if key not in HIDDEN_OF_TRANSCRIPTION}
+    return {**session, "audio": {**audio, "input": {**heard, "transcription": shown}}}
 
 
 def _without_secrets(fields: Event) -> Event:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.callers import NOT_KNOWN, REALTIME, SCOPES, SECRETS, UNKNOWABLE, Caller, Callers, Read
 from gateway.cancelling import ControlRoute
+from gateway.conversation.view import ClientView
 from gateway.history import ErrorAnswer
 from gateway.identity.claims import checked
 from gateway.identity.scopes import needs, refused
@@ -187,9 +188,10 @@ async def _keep(
 
 
 def _answer(value: str, expires_at: int, asked: SecretRequest, who: Caller, agent: Agent) -> SecretAnswer:
-    said = agent.session([])
+    # Backends hand the answer on to browsers.
+    said = ClientView(f"sess_{uuid4().hex[:21]}").session(agent.session([]))
     session = {
-        "id": f"sess_{uuid4().hex[:21]}",
+        "id": said["id"],
         "object": "realtime.session",
         "type": "realtime",
         "expires_at": 0,

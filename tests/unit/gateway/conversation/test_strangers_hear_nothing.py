@@ -48,7 +48,8 @@ def event(pick: random.Random) -> Event:
         "metadata": pick.choice([None, {"ringback": CANARY}]),
         "output": [item, other],
     }
-    session = {**hidden, "id": CANARY, "tracing": CANARY, "audio": {"input": {"turn_detection": None}}}
+    heard = {"turn_detection": None, "transcription": {"model": "m", "prompt": CANARY, "keywords": [CANARY]}}
+    session = {**hidden, "id": CANARY, "tracing": CANARY, "audio": {"input": heard}}
     previous = {"previous_item_id": pick.choice([None, other["id"]])}
     kinds: list[Event] = [
         *({"type": f"session.{kind}", "session": session} for kind in ("created", "updated")),
