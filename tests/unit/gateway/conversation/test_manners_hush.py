@@ -45,6 +45,15 @@ def test_a_result_that_begins_to_be_told_when_the_user_has_begun_to_speak_is_hus
     assert script.wait(5) == [SPEAK]
 
 
+def test_what_slips_through_before_it_is_hushed_has_told_nothing() -> None:
+    script = asked()
+    script.deliver("a")
+    script.model(echo("a"), STARTED, created("R2"))
+    word = {"type": "response.output_audio_transcript.delta", "response_id": "R2", "item_id": "i", "delta": "It"}
+    script.model(word, done("R2", "cancelled"), STOPPED)
+    assert script.wait(5) == [SPEAK]
+
+
 def test_the_answer_to_what_the_user_then_says_tells_it_instead() -> None:
     script = asked()
     script.deliver("a")
