@@ -7,8 +7,8 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +43,7 @@ from gateway.pricing import prices_for
 from gateway.purse import Purse
 from gateway.queues import Queues
 from gateway.reception import Reception
+from gateway.restarting import Loop, restarting
 from gateway.roster import Roster
 from gateway.routes import router
 from gateway.settings import GatewaySettings
@@ -117,8 +118,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             webhooks = Webhooks(store, lambda: agents)
             app.state.forgetting = Forgetting(store, settings.retention_days)
             await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, inbox.listen, inbox.look))
-            await stack.enter_async_context(_running(queues.watch, catalogue.follow, purse.settle))
-            await stack.enter_async_context(_running(webhooks.send, agents.keep_current, app.state.forgetting.forget))
+            await stack.enter_async_context(_kept_going(queues.watch, catalogue.follow, purse.settle, webhooks.send))
+            await stack.enter_async_context(_kept_going(agents.keep_current, app.state.forgetting.forget))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 
@@ -241,12 +242,21 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-@asynccontextmanager
-async def _running(*loops: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Tasks that run while the block does; one that fails takes the process down instead of vanishing."""
+def _running(*loops: Loop) -> AbstractAsyncContextManager[None]:
+    """Loops that every session needs, while the block runs; one that fails takes the process down."""
     tasks = [asyncio.create_task(loop()) for loop in loops]
     for task in tasks:
         task.add_done_callback(_must_not_end)
+    return _until_here(tasks)
+
+
+def _kept_going(*loops: Loop) -> AbstractAsyncContextManager[None]:
+    """Loops that no session hangs on, while the block runs; one that fails begins again."""
+    return _until_here([asyncio.create_task(restarting(loop)) for loop in loops])
+
+
+@asynccontextmanager
+async def _until_here(tasks: Sequence[asyncio.Task[None]]) -> AsyncIterator[None]:
     try:
         yield
     finally:

@@ -10,13 +10,15 @@ MAX_SECONDS = 5.0
 """Somebody is on the line: a longer pause would only lengthen the silence."""
 
 
-def pauses(random: Callable[[], float]) -> Iterator[float]:
-    """Seconds before each attempt: none, and then anything up to a bound that doubles (full jitter).
+def pauses(
+    random: Callable[[], float], first_seconds: float = FIRST_SECONDS, max_seconds: float = MAX_SECONDS
+) -> Iterator[float]:
+    """Seconds before each attempt: none, and then anything up to a bound that doubles, with jitter.
 
     Thousands of sessions may have lost the same server at the same moment: they must not come back together.
     """
     yield 0.0
-    bound = FIRST_SECONDS
+    bound = first_seconds
     while True:
         yield bound * (0.5 + random() / 2)
-        bound = min(bound * 2, MAX_SECONDS)
+        bound = min(bound * 2, max_seconds)

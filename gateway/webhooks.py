@@ -64,6 +64,7 @@ class Webhooks:
 
     async def send(self) -> None:
         """Take what is due, once a second, and post it."""
+        self._under_way.clear()
         try:
             async with asyncio.TaskGroup() as posts:
                 while True:
@@ -72,8 +73,8 @@ class Webhooks:
                         posts.create_task(self._post(due))
                     await asyncio.sleep(LOOK_SECONDS)
         finally:
-            for client in self._clients.values():
-                await client.aclose()
+            while self._clients:
+                await self._clients.popitem()[1].aclose()
 
     async def _take_due(self) -> list[Any]:
         free = min(AT_ONCE, AT_ONCE_IN_ALL - self._under_way.total())
@@ -100,6 +101,9 @@ class Webhooks:
         except ProxyUnusable as problem:
             why = str(problem)
         except TROUBLE as problem:
+            why = type(problem).__name__
+        except Exception as problem:  # of this one answer: the others are posted all the same
+            log.exception("job %s: its post has failed here", due.id)
             why = type(problem).__name__
         finally:
             self._under_way[due.agent] -= 1

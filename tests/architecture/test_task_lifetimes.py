@@ -20,6 +20,8 @@ STARTS: dict[str, int | str] = {
     "run_in_executor": 1,
     "Thread": "target",
 }
+KEEPERS = ("restarting",)
+"""What runs the function that it is given."""
 TABLE = re.compile(r"^\| (?:task|thread) \|.*\n\|[ \-|]+\n((?:\|.*\n?)+)", re.MULTILINE)
 NAMED = re.compile(r"^\| `((?:\w+\.)*\w+)` \|", re.MULTILINE)
 
@@ -82,7 +84,7 @@ def _what_runs(call: ast.Call) -> ast.expr:
 def _names(what: ast.expr, holder: Holder, module: ast.Module) -> list[str]:
     """The functions that an expression may stand for: itself, or all that a variable may hold."""
     if isinstance(what, ast.Call):
-        return _names(what.func, holder, module)
+        return _names(what.args[0] if _called(what) in KEEPERS else what.func, holder, module)
     if isinstance(what, ast.Attribute):
         return [what.attr]
     if isinstance(what, ast.Tuple | ast.List):
