@@ -169,8 +169,7 @@ class Session:
     async def _relay(self, link: Link) -> None:
         while True:
             frame = await link.upstream.receive()
-            if AUDIO_DELTA in frame[:HEAD]:
-                link.brain.audio_passed(frame, time.monotonic())
+            if AUDIO_DELTA in frame[:HEAD] and link.brain.audio_passed(frame, time.monotonic()):
                 await self._client.send(frame)
                 continue
             event = self.understood(frame)

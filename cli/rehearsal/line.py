@@ -150,7 +150,8 @@ class Line:
         if event["type"] == SOUND:
             item = event["item_id"]
             self._sounded[item] = self._sounded.get(item, 0) + len(base64.b64decode(event["delta"]))
-            return self.brain.audio_passed(frame, self.loop.time())
+            self.brain.audio_passed(frame, self.loop.time())
+            return None
         return self._do(self.brain.receive_model(events.read(frame), self.loop.time()))
 
     # — what the gateway's side wants done —

@@ -2,7 +2,7 @@
 
 Its doors are plain functions, each of which returns a list of actions:
 
-    receive_model(event, now)    an event of the Realtime API
+    receive_model(event, now)    an event of the Realtime API; `audio_passed(frame, now)`: one that passes undecoded
     receive_client(frame, now)   a frame of the client that passed the policy
     remember(past, now)          what earlier epochs hold, once `wants_past` is true
     deliver(job_id, …, now)      the outcome of a job, marked as sent
@@ -142,7 +142,7 @@ class Conversation:
         return self._carried.untold
 
     def receive_model(self, event: Event, now: float) -> list[Action]:
-        """An event of the Realtime API; audio deltas may be relayed without asking (`audio_passed`)."""
+        """An event of the Realtime API; audio may pass undecoded (`audio_passed`)."""
         if not self.is_open:
             return self._open(event, now)
         is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
@@ -155,9 +155,9 @@ class Conversation:
             actions.append(SendToClient(visible))
         return [*actions, *self._speak(now)]
 
-    def audio_passed(self, frame: str, now: float) -> None:
-        """A `response.output_audio.delta` went straight to the client."""
-        self._scheduler.heard_audio(self._log.audio_passed(frame), now)
+    def audio_passed(self, frame: str, now: float) -> bool:
+        """A `response.output_audio.delta` goes straight to the client; False where it has to be decoded first."""
+        return self._hearing.sounds(self._log.audio_passed(frame), now)
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.policy`: what goes to the model is written anew from it."""

@@ -16,6 +16,8 @@ from gateway.conversation.turn_taking.slot import Active
 from ringback.jobs import CancelReason
 from ringback.manners import OnBargeIn
 
+AUDIO = ("response.output_audio.delta", "response.audio.delta")
+"""What the model says, as it is now called and as it was in the beta."""
 ECHOES = frozenset({"conversation.item.added", "conversation.item.created", "conversation.item.done"})
 
 
@@ -50,6 +52,9 @@ class Hearing:
                 return self._begins(response_id, mark_of(event), now)
             self.scheduler.note_aside(response_id)
             return []
+        if kind in AUDIO:
+            self.sounds(log.audio_read(event), now)
+            return []
         if kind == "response.done":
             return self._ends(event.get("response") or {}, log, now)
         if kind == "response.output_item.added":
@@ -63,6 +68,12 @@ class Hearing:
             self.scheduler.pacing.note_limits(event.get("rate_limits"), now)
             return []
         return self._turn(str(kind), now)
+
+    def sounds(self, seconds: float, now: float) -> bool:
+        """So much of what the model says passes to the client; return False where it is nothing."""
+        if seconds > 0.0:
+            self.scheduler.heard_audio(seconds, now)
+        return seconds > 0.0
 
     def _begins(self, response_id: str, mark: str | None, now: float) -> list[Action]:
         """The server stops what it says when the user begins to speak, and not what it begins to say after that."""

@@ -90,12 +90,19 @@ class ItemLog:
     def audio_passed(self, frame: str) -> float:
         """A `response.output_audio.delta`, as it came: how many seconds it sounds, without decoding it."""
         item, delta = _ITEM.search(frame, 0, 600), _DELTA.search(frame, 0, 600)
-        said = self._said.get(item[1]) if item else None
-        if said is None or delta is None:
+        if item is None or delta is None:
             return 0.0
-        end = frame.find('"', delta.end())
-        sounds_ms = (end - delta.end()) * 0.75 / self._bytes_per_ms
-        said.sounded_ms += sounds_ms
+        return self._sounded(item[1], frame.find('"', delta.end()) - delta.end())
+
+    def audio_read(self, event: Event) -> float:
+        """The same, of an event that was decoded."""
+        delta = event.get("delta")
+        return self._sounded(str(event.get("item_id")), len(delta) if isinstance(delta, str) else 0)
+
+    def _sounded(self, item_id: str, chars: int) -> float:
+        said, sounds_ms = self._said.get(item_id), chars * 0.75 / self._bytes_per_ms
+        if said is not None:
+            said.sounded_ms += sounds_ms
         return sounds_ms / 1_000
 
     def place_of_call(self, item_id: object) -> int:

@@ -106,8 +106,7 @@ class FuzzedLine:
     def from_model(self, frame: str) -> None:
         """An event of the Realtime API, on the way that the session takes it."""
         began = time.thread_time()
-        if AUDIO_DELTA in frame[:HEAD]:
-            self._brain.audio_passed(frame, self._now)
+        if AUDIO_DELTA in frame[:HEAD] and self._brain.audio_passed(frame, self._now):
             return
         try:
             event = events.read(frame)
