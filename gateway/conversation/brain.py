@@ -48,6 +48,7 @@ from gateway.conversation.rebuild import Past
 from gateway.conversation.renderings import Circumstances
 from gateway.conversation.results import ResultSender
 from gateway.conversation.speaking import Speaking
+from gateway.conversation.turn_taking.pacing import CREATE_SECONDS, Pacing
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active
 from gateway.conversation.turn_taking.turns import Turns
@@ -73,6 +74,7 @@ class Conversation:
         began_at: when the session began, by the session's clock; None: with this conversation.
         waits: how long a call is expected to wait for a worker.
         greets: True where the client waits for its `session.created`; False where it has had one.
+        create_seconds: how long a server that is asked to speak may take to begin, at least.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Conversation:
         began_at: float | None = None,
         waits: Waits = nobody_knows,
         greets: bool = True,
+        create_seconds: float = CREATE_SECONDS,
     ) -> None:
         self.session_id = session_id
         self.agent = agent
@@ -104,6 +107,7 @@ class Conversation:
         self._scheduler = scheduler = ResponseScheduler(
             table, turns, agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds, asks_aloud=own.asks_aloud
         )
+        scheduler.pacing = Pacing(create_seconds)
         scheduler.waiting.extend(carried.creates)
         guard = Guard(agent)
         clients = ClientTools(tools, own, Settings(carried.client_session), table, agent.hosted_tools)

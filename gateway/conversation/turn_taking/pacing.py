@@ -22,6 +22,8 @@ MOST_DOUBLINGS = 4
 class Pacing:
     """What one conversation has learned of its server. Times are seconds of any monotonic clock."""
 
+    least_create_seconds: float = CREATE_SECONDS
+    """What a create may take at any time: a provider's servers may be slow to begin."""
     retry_at: float = 0.0
     """A response failed: until then the gateway asks for nothing of its own."""
     _failures: int = 0
@@ -32,7 +34,7 @@ class Pacing:
     @property
     def create_seconds(self) -> float:
         """How long a create may take."""
-        return min(max(CREATE_SECONDS, 3 * self._slowest_create), LONGEST_CREATE_SECONDS)
+        return min(max(self.least_create_seconds, 3 * self._slowest_create), LONGEST_CREATE_SECONDS)
 
     def answer_seconds(self, *, is_servers: bool) -> float:
         """How long after the user's turn a response is waited for that others ask for."""
