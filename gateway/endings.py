@@ -34,6 +34,9 @@ ENDED = {
 FINAL = frozenset({"client_closed_1000", "client_closed_1005", "client_not_there", "upstream_refused", *ENDED})
 """Ends after which there is nothing to come back to. A client that went before the upgrade has no token to do so."""
 
+PERMANENT = frozenset(set(range(400, 500)) - {408, 425, 429})
+"""HTTP statuses of a wrong key, model or URL: it stays wrong. A server that is busy or away may come back."""
+
 # Close reasons that a client is told about in words; every other end is its own doing.
 SENTENCES = {
     "upstream_unavailable": "The Realtime API cannot be reached. Try again in a moment.",

@@ -7,6 +7,9 @@ rows hold, both in one transaction, and tells it to the new conversation: millis
     the connection is lost    dial, with backoff and jitter, until one can be filled or the time for it is up
     it will expire soon       dial while the old one goes on; fill when nobody speaks; then close the old one
 
+Where the next one cannot be had, the old one is none the worse. Only what refuses the first of all ends the session for
+good; after any other end its client may come back.
+
 From the moment an epoch begins whatever an older one still does finds another number in the row, and is refused.
 """
 
@@ -25,10 +28,11 @@ from gateway.conversation import Conversation
 from gateway.conversation.actions import LetClientIn
 from gateway.conversation.carried import Carried
 from gateway.conversation.rebuild import Replayed
-from gateway.endings import SUPERSEDED
+from gateway.endings import SUPERSEDED, TRY_AGAIN_LATER
 from gateway.line import Holder, Line, Link, Over
+from gateway.providers import lifetime
 from gateway.resuming import digest
-from gateway.upstream import UpstreamClosed, UpstreamRefused, UpstreamSilent, WebSocketUpstream
+from gateway.upstream import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent, WebSocketUpstream
 from ringback.statements import items, sessions
 
 log = logging.getLogger(__name__)
@@ -36,14 +40,11 @@ log = logging.getLogger(__name__)
 STEADY_SECONDS = 10.0
 """A conversation that held for so long ends a series of failures: the next one has all the time to be mended."""
 QUIET_LOOK_SECONDS = 0.25
-"""How often a conversation that is to move is asked whether somebody speaks; a pause in a talk lasts longer."""
-ROTATE_AGAIN_SECONDS = 5.0
-"""After a new connection could not be had in time: the old one is still good."""
-PERMANENT = frozenset(set(range(400, 500)) - {408, 425, 429})
-"""HTTP statuses of a wrong key, model or URL: it stays wrong. A server that is busy or away may come back."""
-
-EXPIRED_WORDS = "maximum duration"
-"""In the close reason of a session that lasted as long as it may; close code 1001 alone means any going away."""
+"""How often a conversation that is to move is asked whether a voice is heard; a pause in a talk lasts longer."""
+ROTATE_AGAIN_SECONDS, ROTATE_SELDOM_SECONDS = 5.0, 60.0
+"""After a new connection could not be had in time: the old one is still good. Each pause is twice as long."""
+ROTATE_LEAST_SECONDS = 30.0
+"""Between two moves: a server that says of each session that it ends at once is waited for."""
 MISHAPS = (UpstreamRefused, UpstreamClosed, SQLAlchemyError, OSError, TimeoutError)
 """What may go wrong on the way to a new epoch, and is tried again."""
 
@@ -57,39 +58,37 @@ class Epochs:
         self.switching = asyncio.Lock()
         """Held while one link follows another."""
         self._trouble_since: float | None = None
+        self._pauses = pauses(random.random)
+        """Of the present series of failures."""
+        self._moved_at: float | None = None
         self.epoch = holder.beginning.epoch
         """The session's own, as the row has it."""
         self._is_fresh = True
         """Nothing was told to a conversation of this epoch yet."""
 
     async def begin(self) -> None:
-        """The first link of a session here. A resumed one may take some attempts: its client has waited before."""
+        """The first link of a session here. It may take some attempts: its client has just come, and waits."""
         beginning = self._holder.beginning
         carried = Carried(has_past=beginning.is_resumed, client_session=dict(beginning.client_session))
-        if beginning.is_resumed:
-            self._trouble_since = time.monotonic()
-            await self._hand_over(await self._insist(carried, "upstream_closed", greets=True), None)
-            return
-        try:
-            link = await self._dial(carried, greets=True)
-        except UpstreamClosed as problem:
-            raise Over(1011, why_closed(problem)) from None
+        self._trouble_since = time.monotonic()
+        link = await self._insist(carried, Over(TRY_AGAIN_LATER, "upstream_unavailable"), greets=True)
         self._is_fresh = False
+        self._trouble_since = self._trouble_since if beginning.is_resumed else None
         await self._hand_over(link, None)
 
     async def begin_again(self, lost: Link, reason: str) -> None:
         """The link is gone: build its conversation anew, or end the session where that cannot be done in time."""
         async with self.switching:
             if self._holder.link is not lost:
-                return  # somebody has seen to it
+                return  # it is seen to
             now = time.monotonic()
-            if self._trouble_since is None or now - lost.opened_at > STEADY_SECONDS:
-                self._trouble_since = now
+            if self._trouble_since is None or lost.held_seconds(now) > STEADY_SECONDS:
+                self._trouble_since, self._pauses = now, pauses(random.random)
             self._holder.hold()
             await self._holder.perform(lost, lost.brain.cut(reason, now))
-            if not self._line.settings.upstream_retry_seconds:
+            if now >= self._trouble_since + self._line.settings.upstream_retry_seconds:
                 raise Over(1011, reason)
-            link = await self._insist(lost.brain.carry(now), reason, greets=False)
+            link = await self._insist(lost.brain.carry(now), Over(1011, reason), greets=False)
             await self._hand_over(link, reason)
 
     async def rotate_in_time(self) -> None:
@@ -104,16 +103,19 @@ class Epochs:
                 try:
                     await self._rotate(link)
                 except MISHAPS as problem:
-                    log.warning("session %s cannot move yet: %s", link.brain.session_id, type(problem).__name__)
-                    link.rotates_at = time.monotonic() + ROTATE_AGAIN_SECONDS
+                    log.warning("session %s cannot move yet: %s", link.brain.session_id, _in_words(problem))
+                    pause = min(ROTATE_AGAIN_SECONDS * 2**link.moves_failed, ROTATE_SELDOM_SECONDS)
+                    link.rotates_at = time.monotonic() + pause
+                    link.moves_failed += 1
 
     async def _rotate(self, old: Link) -> None:
         fresh = await self._dial(old.brain.carry(time.monotonic()), greets=False)
         try:
+            await self._configure(fresh)
             while not old.brain.is_quiet(time.monotonic()):
                 if self._holder.link is not old:
                     return
-                await asyncio.sleep(QUIET_LOOK_SECONDS)
+                await self._hear_one(fresh, within=QUIET_LOOK_SECONDS)
             async with self.switching:
                 if self._holder.link is not old:
                     return
@@ -127,6 +129,7 @@ class Epochs:
             # It may have heard a turn since the new one was dialled, or begun one just now.
             await self._holder.perform(old, old.brain.cut("rotated", time.monotonic()))
             fresh.brain.take_over(old.brain.carry(time.monotonic()))
+            self._moved_at = time.monotonic()
             await self._fill(fresh)
         except BaseException:
             # The old one's epoch is over, or will be by the next attempt: it is mended like one that was lost.
@@ -135,39 +138,44 @@ class Epochs:
             raise
         await self._hand_over(fresh, "rotated")
 
-    async def _insist(self, carried: Carried, reason: str, *, greets: bool) -> Link:
-        assert self._trouble_since is not None  # noqa: S101
-        give_up = self._trouble_since + self._line.settings.upstream_retry_seconds
-        for pause in pauses(random.random):
+    async def _insist(self, carried: Carried, otherwise: Over, *, greets: bool) -> Link:
+        """A conversation that has its past, or an end of the session: `otherwise`, when the time for it is up."""
+        for pause in self._pauses:
             await asyncio.sleep(pause)
             link = None
             try:
                 link = await self._dial(carried, greets=greets)
-                await self._fill(link)
+                await self._configure(link)
+                if link.brain.wants_past:
+                    await self._fill(link)
             except MISHAPS as problem:
                 if link is not None:
                     carried = link.brain.carry(time.monotonic())
                     await link.upstream.close()
-                self._give_up_if(problem, give_up, reason)
+                self._give_up_if(problem, otherwise, is_first=not carried.has_past)
                 continue
-            except BaseException:  # nobody else knows of this connection yet
+            except BaseException:  # the connection is known to nothing else yet
                 if link is not None:
                     link.upstream.abort()
                 raise
             return link
         raise AssertionError("pauses do not end")
 
-    def _give_up_if(self, problem: BaseException, give_up: float, reason: str) -> None:
-        log.warning("session %s: %s; %s", self._holder.beginning.session_id, reason, _in_words(problem))
-        if isinstance(problem, UpstreamRefused) and problem.status in PERMANENT:
-            raise Over(1011, "upstream_refused") from None
-        if time.monotonic() > give_up:
-            raise Over(1011, reason) from None
+    def _give_up_if(self, problem: Exception, otherwise: Over, *, is_first: bool) -> None:
+        """A session that has not begun is told at once that there is none; a server that is only busy is waited for."""
+        assert self._trouble_since is not None  # noqa: S101
+        log.warning("session %s: no conversation yet: %s", self._holder.beginning.session_id, _in_words(problem))
+        if is_first and isinstance(problem, UpstreamClosed):
+            raise Over(1011, "upstream_closed") from None
+        if is_first and not isinstance(problem, UpstreamBusy):
+            raise problem
+        if time.monotonic() > self._trouble_since + self._line.settings.upstream_retry_seconds:
+            raise otherwise from None
 
     async def _dial(self, carried: Carried, *, greets: bool) -> Link:
-        """A connection on which nothing but the past is missing."""
-        beginning, seconds = self._holder.beginning, self._line.settings.upstream_connect_seconds
-        upstream = await WebSocketUpstream.open(beginning.target, seconds)
+        """A connection on which nothing was said yet."""
+        beginning = self._holder.beginning
+        upstream = await WebSocketUpstream.open(beginning.target, self._line.settings.upstream_connect_seconds)
         epoch = self.epoch if self._is_fresh else self.epoch + 1
         brain = Conversation(
             beginning.session_id,
@@ -180,19 +188,25 @@ class Epochs:
             began_at=beginning.began_at,
             waits=self._line.queues.wait_seconds,
             greets=greets,
+            create_seconds=beginning.target.profile.create_seconds,
         )
-        link = Link(epoch, upstream, brain)
+        return Link(epoch, upstream, brain)
+
+    async def _configure(self, link: Link) -> None:
+        """Bring the link to where nothing but the past is missing."""
+        brain, seconds = link.brain, self._line.settings.upstream_connect_seconds
+        await self._holder.perform(link, brain.tick(time.monotonic()))
         try:
             async with asyncio.timeout(seconds):
                 while not (brain.is_open or brain.wants_past):
                     await self._hear_one(link)
-        except BaseException as problem:
-            await upstream.close()
-            if isinstance(problem, TimeoutError):
-                log.error("session %s: the Realtime API confirms nothing within %g s", brain.session_id, seconds)
-                raise UpstreamSilent("it confirms nothing") from None
+        except UpstreamClosed:  # it may have said why
+            await self._holder.perform(link, brain.cut("upstream_closed", time.monotonic()))
+            _prove(link)
             raise
-        return link
+        except TimeoutError:
+            log.error("session %s: the Realtime API confirms nothing within %g s", brain.session_id, seconds)
+            raise UpstreamSilent("it confirms nothing") from None
 
     async def _fill(self, link: Link) -> None:
         """Begin the epoch in the rows, and tell the new conversation what they hold."""
@@ -236,10 +250,20 @@ class Epochs:
         self.epoch = epoch
         raise TimeoutError("nobody heard that the epoch began: another one follows it")
 
-    async def _hear_one(self, link: Link) -> None:
-        event = self._holder.understood(await link.upstream.receive())
+    async def _hear_one(self, link: Link, within: float | None = None) -> None:
+        """Take in the next event, or that so much time has passed without one."""
+        wake_at = link.brain.wake_at(time.monotonic())
+        waits = [each for each in (within, wake_at and wake_at - time.monotonic()) if each is not None]
+        frame = None
+        try:
+            async with asyncio.timeout(max(0.0, min(waits)) if waits else None):
+                frame = await link.upstream.receive()
+        except TimeoutError:
+            await self._holder.perform(link, link.brain.tick(time.monotonic()))
+        event = None if frame is None else self._holder.understood(frame)
         if event is not None:
             await self._holder.perform(link, link.brain.receive_model(event, time.monotonic()))
+        _prove(link)
 
     async def _hand_over(self, link: Link, reason: str | None) -> None:
         link.opened_at = time.monotonic()
@@ -247,16 +271,23 @@ class Epochs:
 
     def note_expiry(self, link: Link, let_in: LetClientIn) -> None:
         """When this link is to be left, by what the Realtime API says of its end."""
-        if let_in.expires_at is None:
+        left, now = lifetime(let_in.expires_at, time.time()), time.monotonic()
+        if left is None:
+            if let_in.expires_at:
+                words = (
+                    "session %s: the Realtime API says that it ends at %.16g, which cannot be: its end is waited for"
+                )
+                log.warning(words, link.brain.session_id, let_in.expires_at)
             return
-        lifetime = let_in.expires_at - time.time()
-        before = min(self._line.settings.rotate_before_seconds, lifetime / 2)
-        link.rotates_at = time.monotonic() + lifetime - before
+        link.expires_at = now + left
+        before = min(self._line.settings.rotate_before_seconds, left / 2)
+        earliest = now if self._moved_at is None else self._moved_at + ROTATE_LEAST_SECONDS
+        link.rotates_at = max(link.expires_at - before, earliest)
 
 
-def why_closed(problem: UpstreamClosed, *, is_expired: bool = False) -> str:
-    """The reason, for the history and for a client: its longest duration, or any other going away."""
-    return "session_expired" if is_expired or EXPIRED_WORDS in str(problem) else "upstream_closed"
+def _prove(link: Link) -> None:
+    if link.why_closed is not None:
+        raise UpstreamBusy(link.why_closed)
 
 
 def _is_due(link: Link) -> bool:

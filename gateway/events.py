@@ -80,7 +80,7 @@ class _Session(Struct):
 
 
 class _Error(Struct):
-    code: Id | None = None
+    code: Id | float | None = None  # Some write the status of HTTP.
     event_id: str | None = None
 
 

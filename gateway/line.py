@@ -25,6 +25,9 @@ from ringback.agents import Agent
 from ringback.clients import ClientPolicy
 from ringback.tools import Announcement
 
+EXPIRED_SECONDS = 5.0
+"""A connection that ends so close to its announced end has reached it."""
+
 
 class Over(Exception):
     """The session is over here: a close code and reason for the client, and the reason for the history."""
@@ -103,13 +106,29 @@ class Link:
     upstream: Upstream
     brain: Conversation
     opened_at: float = 0.0
+    heard_at: float = 0.0
+    """When the Realtime API last said something, by the session's clock, as all times here."""
+    expires_at: float | None = None
+    """When the Realtime API will end it, where that is known."""
     rotates_at: float | None = None
+    moves_failed: int = 0
+    """How often no connection could be had that takes its place in time."""
     why_closed: str | None = None
     """Why we gave it up, where it was us."""
     echoed: dict[UUID, int] = field(default_factory=dict)
     """Jobs whose answer the conversation has, and whose row does not say so yet; with how far it had come by then."""
     is_acknowledging: bool = False
-    """Somebody is about to write them all down."""
+    """They are about to be written down, all of them."""
+
+    def why_it_ended(self, now: float) -> str:
+        """The reason, for the history and for a client: ours, its longest duration, or any other going away."""
+        is_late = self.expires_at is not None and now > self.expires_at - EXPIRED_SECONDS
+        reason = "session_expired" if is_late or self.brain.is_expired else "upstream_closed"
+        return self.why_closed or reason
+
+    def held_seconds(self, now: float) -> float:
+        """How long it was good for; one that hung, until it last said something."""
+        return (self.heard_at if self.why_closed == "upstream_hung" else now) - self.opened_at
 
 
 class Holder(Protocol):

@@ -21,8 +21,7 @@ from gateway import policy
 from gateway.callers import Caller
 from gateway.client import Client, ClientGone
 from gateway.draining import Draining
-from gateway.endings import SENTENCES, TRY_AGAIN_LATER
-from gateway.epochs import PERMANENT
+from gateway.endings import PERMANENT, SENTENCES, TRY_AGAIN_LATER
 from gateway.lease import Lease
 from gateway.line import Beginning, Line, Over
 from gateway.presence import Presence

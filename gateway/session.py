@@ -31,7 +31,7 @@ from gateway.conversation.actions import Action, Event, KeepSettings
 from gateway.conversation.carried import merged
 from gateway.deeds import Deeds, as_text
 from gateway.endings import DRAINING
-from gateway.epochs import Epochs, why_closed
+from gateway.epochs import Epochs
 from gateway.intake import Intake
 from gateway.line import Beginning, Line, Link, Over
 from gateway.upstream import UpstreamClosed
@@ -163,18 +163,19 @@ class Session:
             try:
                 await self._relay(link)
             except UpstreamClosed as problem:
-                reason = link.why_closed or why_closed(problem, is_expired=link.brain.is_expired)
-                await self._epochs.begin_again(link, reason)
+                log.info("session %s: the Realtime API hung up: %s", self.beginning.session_id, problem)
+                await self._epochs.begin_again(link, link.why_it_ended(time.monotonic()))
 
     async def _relay(self, link: Link) -> None:
         while True:
             frame = await link.upstream.receive()
-            if AUDIO_DELTA in frame[:HEAD] and link.brain.audio_passed(frame, time.monotonic()):
+            link.heard_at = now = time.monotonic()
+            if AUDIO_DELTA in frame[:HEAD] and link.brain.audio_passed(frame, now):
                 await self._client.send(frame)
                 continue
             event = self.understood(frame)
             if event is not None:
-                await self.perform(link, link.brain.receive_model(event, time.monotonic()))
+                await self.perform(link, link.brain.receive_model(event, now))
 
     async def _hear(self, frame: policy.ClientFrame) -> None:
         link = self._current()

@@ -14,9 +14,6 @@ from ringback.proxies import ProxyUnusable, is_direct
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """The largest event that is read: a long audio item is 4 MB, and somebody must say stop."""
-PING_SECONDS = 15.0
-PONG_SECONDS = 10.0
-"""A half-open connection is noticed within 25 s."""
 SEND_SECONDS = 10.0
 """A server that takes no event for so long is not there any more, and its pings wait behind the same full buffer."""
 CLOSE_SECONDS = 2.0
@@ -33,6 +30,10 @@ class UpstreamRefused(Exception):
 
 class UpstreamSilent(UpstreamRefused):
     """The Realtime API took the connection, and did not confirm our instructions and tools in time."""
+
+
+class UpstreamBusy(UpstreamRefused):
+    """The Realtime API took the connection, and says that it takes no session now."""
 
 
 class UpstreamClosed(Exception):
@@ -89,8 +90,8 @@ class WebSocketUpstream:
                 max_size=MAX_EVENT_BYTES,
                 open_timeout=within,
                 close_timeout=CLOSE_SECONDS,
-                ping_interval=PING_SECONDS,
-                ping_timeout=PONG_SECONDS,
+                ping_interval=target.profile.ping_seconds,
+                ping_timeout=target.profile.pong_seconds,
                 user_agent_header=None,
                 proxy=None if is_direct(target.url) else True,
             )

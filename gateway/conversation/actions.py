@@ -35,11 +35,11 @@ class SendToClient:
 class LetClientIn:
     """The conversation is whole: from now on the client's frames may be passed on.
 
-    `expires_at` is when the Realtime API ends it (Unix seconds; None where it does not say).
+    `expires_at` is when the Realtime API ends it, as it says it itself (None where it does not): most say Unix seconds.
     """
 
     upstream_id: str | None
-    expires_at: int | None = None
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

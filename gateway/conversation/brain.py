@@ -28,7 +28,6 @@ from gateway.conversation.actions import (
     RecordCall,
     Reopen,
     SendToClient,
-    SendToModel,
 )
 from gateway.conversation.allowance import Allowance, end, spent
 from gateway.conversation.approvals import Approvals
@@ -110,7 +109,8 @@ class Conversation:
         scheduler.pacing = Pacing(create_seconds)
         scheduler.waiting.extend(carried.creates)
         guard = Guard(agent)
-        clients = ClientTools(tools, own, Settings(carried.client_session), table, agent.hosted_tools)
+        settings = Settings(carried.client_session, carried.aside)
+        clients = ClientTools(tools, own, settings, table, agent.hosted_tools)
         self._view = ClientView(str(session_id), policy, "calls" in wants, clients.owns)
         self._approvals = Approvals(table, own, ids.ours)
         self._calls = Calls(session_id, agent, tools, table, turns, own, guard, clients, ids, waits)
@@ -123,7 +123,7 @@ class Conversation:
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
-        self._opening = Opening(clients.configured(agent), clients, ids.ours, has_past=carried.has_past)
+        self._opening = Opening(lambda: clients.configured(agent), clients, ids.ours, has_past=carried.has_past)
 
     @property
     def is_open(self) -> bool:
@@ -149,13 +149,14 @@ class Conversation:
         """An event of the Realtime API; audio may pass undecoded (`audio_passed`)."""
         if not self.is_open:
             return self._open(event, now)
+        event = self._opening.seeds.named(event)
         is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
         actions = [*self._client.heard(event), *self._hearing.hear(event, self._log, now)]
         self.allowance.note_turn(self._turns.number, now)
         if event.get("type") == "error":
             return [*actions, *self._errors.hear(event, now), *self._speak(now)]
         visible = self._view.show(event)
-        if visible is not None and not is_ours and not self._hearing.hides(event, self._opening.seeded):
+        if visible is not None and not is_ours and not self._hearing.hides(event, self._opening.seeds.ids):
             actions.append(SendToClient(visible))
         return [*actions, *self._speak(now)]
 
@@ -170,7 +171,7 @@ class Conversation:
             return [SendToClient(self._view.updated(self._ids.new("updated")))]
         if frame.event["type"] == "ringback.approval.respond":
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
-        said = self._client.says(frame.event, self._log, self._opening.seeded, now)
+        said = self._client.says(frame.event, self._log, self._opening.seeds.ids, now)
         if frame.event["type"] == "input_audio_buffer.append":
             return said  # fifty times a second, and nothing is due because of it
         hushed = self._hearing.hush() if self._scheduler.gives_way() else []  # a filler gives way to the client
@@ -180,7 +181,7 @@ class Conversation:
         """Build the conversation anew: what was said and called before, and the answers that are there by now."""
         if self._carried.log is None:
             self._log = ItemLog(past.messages, past.places)
-        actions = self._opening.tell(past.items(self._reading))
+        actions = self._opening.tell(past.items(self._reading), now)
         self._table.keep({call.call_id for call in past.calls})
         for each in past.calls:
             known, call = self._calls.remember(each, now)
@@ -188,10 +189,12 @@ class Conversation:
         self._news += self._approvals.still_wanted(now)
         if self._carried.is_awaited(past):
             self._scheduler.owed_at = now
-        return [*actions, *self._opened(now)] if self.is_open else actions
+        return self._opened(actions, now)
 
     def cut(self, reason: str, now: float) -> list[Action]:
         """The connection is gone, and what ran on it with it: keep what was said of it, and tell the client."""
+        if not self.is_open:
+            return self._opening.hung_up()
         said = self._log.unfinished()
         return [*([KeepMessages(said)] if said else []), *self._speaking.cut(reason)]
 
@@ -199,7 +202,8 @@ class Conversation:
         """What the next epoch begins with."""
         if not self.is_open:
             # What it was told of and never came to say is news for the next one.
-            return replace(self._carried, has_past=True, untold=self._carried.untold | self._table.not_surely_told())
+            settings, untold = self._client.settings, self._carried.untold | self._table.not_surely_told()
+            return replace(self._carried, untold=untold, client_session=settings.session, aside=settings.aside)
         return Carried(
             has_past=True,
             log=self._log,
@@ -215,8 +219,8 @@ class Conversation:
 
     def take_over(self, carried: Carried) -> None:
         """What it began with has changed: an earlier epoch went on while this one was being opened."""
-        self._is_outdated = carried.client_session != self._client.settings.session
-        self._carried, self._client.settings.session = carried, carried.client_session
+        self._is_outdated = self._client.settings.take_over(carried.client_session)
+        self._carried = carried
         self._table.go_on_from(carried.calls)
         self._turns.go_on_from(carried.turns)
         self._scheduler.waiting = deque(carried.creates)
@@ -273,6 +277,8 @@ class Conversation:
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
+        if not self.is_open:
+            return self._opened(self._opening.tick(now), now)
         over = self.allowance.over(now, is_busy=bool(self._table.running()) or isinstance(self._scheduler.slot, Active))
         if not (over or self._speaking.hangs(now)):
             return self._speak(now)
@@ -281,7 +287,9 @@ class Conversation:
 
     def wake_at(self, now: float) -> float | None:
         """When `tick` should be called, if no event comes first."""
-        if self._is_given_up or self._has_more or not self.is_open:
+        if not self.is_open:
+            return self._opening.wake_at
+        if self._is_given_up or self._has_more:
             return None
         moments = (self._speaking.wake_at(now), self.allowance.wake_at())
         return min((moment for moment in moments if moment is not None), default=None)
@@ -289,25 +297,30 @@ class Conversation:
     # — before the client is let in —
 
     def _open(self, event: Event, now: float) -> list[Action]:
-        actions = self._opening.receive(event)
-        item = event.get("item")
+        actions = self._opening.receive(event, now)
+        item = (event := self._opening.seeds.named(event)).get("item")
         if isinstance(item, dict):
             self._view.show(event)  # It tells what stands before what, for events that point at a hidden item.
             self._results.echoed(item)
-        return [*actions, *self._opened(now)] if self.is_open else actions
+        return self._opened(actions, now)
 
-    def _opened(self, now: float) -> list[Action]:
+    def _opened(self, actions: list[Action], now: float) -> list[Action]:
+        """The same, and what is due where the conversation is open by now."""
+        if not self.is_open:
+            return actions
         session = self._opening.session
         self.allowance.began(now, self._carried.lively_at, self._turns.number)
         for each in (self._opening.configured, session):  # what a server does not echo is as it was asked for
             self._client.note_session(each)
             self._log.hear({"type": "session.updated", "session": each})
-        created = self._view.created(session, self._ids.new("created"))
+        kind = {} if self._greets else {"type": "session.updated"}
+        greeting = self._view.created(session, self._ids.new("created")) | kind
         return [
+            *actions,
             LetClientIn(session.get("id"), self._opening.expires_at),
-            *([SendToClient(created)] if self._greets else []),
+            *([SendToClient(greeting)] if self._greets or self._client.settings.aside is not None else []),
             *self._news,
-            *(SendToModel(event) for event in self._client.again(is_outdated=self._is_outdated)),
+            *self._client.again(is_outdated=self._is_outdated),
             *self._speak(now),
         ]
 

@@ -27,6 +27,7 @@ class Carried:
         turns: the user's turns.
         unheard: what the client has said and no server has confirmed.
         client_session: what the client has set of its session.
+        aside: what it had set before, where the Realtime API refused to begin with it.
         lively_at: when the user last took part.
         untold: the calls whose results nobody has told the user yet.
         creates: the client's `response.create`s that no response has answered.
@@ -39,6 +40,7 @@ class Carried:
     turns: Turns = field(default_factory=Turns)
     unheard: Unheard = field(default_factory=Unheard)
     client_session: Event = field(default_factory=dict)
+    aside: Event | None = None
     untold: frozenset[str] = frozenset()
     lively_at: float | None = None
     creates: tuple[Event, ...] = ()
@@ -60,57 +62,104 @@ def merged(session: Event, update: Event, depth: int = DEEP) -> dict[str, Any]:
     return result
 
 
+def shows(session: object, update: object) -> bool:
+    """True where the session holds what the update asks for."""
+    if isinstance(update, dict) and isinstance(session, dict):
+        return all(key in session and shows(session[key], value) for key, value in update.items())
+    return session == update
+
+
+@dataclass(slots=True)
+class Update:
+    """A session.update that the server has not answered yet."""
+
+    event_id: str
+    session: Event
+    is_ours: bool
+    is_doubted: bool = False
+    """An error came that names no event, and is most likely about this one."""
+
+
 @dataclass(slots=True)
 class Settings:
     """What the client sets of its session: it counts once the server has taken it."""
 
     session: Event
-    _asked: list[tuple[str, Event | None]] = field(default_factory=list)
-    """By event id, in the order in which they went out; None stands for one of ours. A client may use an id twice."""
+    aside: Event | None = None
+    """What the client had set, and the Realtime API refuses: conversations begin without it."""
+    _asked: list[Update] = field(default_factory=list)
+    """In the order in which they went out. A client may use an id twice."""
 
     def asked_ours(self, event: Event) -> None:
         """A session.update of our own goes out."""
-        self._asked.append((event["event_id"], None))
+        self._asked.append(Update(event["event_id"], event["session"], is_ours=True))
 
     @property
     def answers_ours(self) -> bool:
         """True where the next session.updated is about one of ours: no news for the client."""
-        return bool(self._asked) and self._asked[0][1] is None
+        return any(asked.is_ours for asked in (self._certain() or self._asked)[:1])
 
     def asked(self, event: Event) -> None:
         """The client's session.update goes out."""
-        self._asked.append((event["event_id"], event["session"]))
+        self._asked.append(Update(event["event_id"], event["session"], is_ours=False))
 
     @property
     def tools(self) -> list[Event]:
         """The functions that the client brings, by the last that it said of them."""
-        asked = (update for _, update in reversed(self._asked) if update is not None and "tools" in update)
-        brought: list[Event] = next(asked, self.session).get("tools", [])
+        said = (asked.session for asked in reversed(self._certain()) if not asked.is_ours)
+        brought: list[Event] = next((session for session in said if "tools" in session), self.session).get("tools", [])
         return brought
 
     @property
     def oldest(self) -> str | None:
         """The event id of the update that the server will answer next: they are answered in order."""
-        return self._asked[0][0] if self._asked else None
+        return next((asked.event_id for asked in self._certain()), None)
 
     def is_asked(self, event_id: object) -> bool:
         """True where this event is an update that the server has not answered yet."""
-        return any(update[0] == event_id for update in self._asked)
+        return any(asked.event_id == event_id for asked in self._certain())
+
+    def doubt(self, event_id: object) -> None:
+        """An error names no event: this update of the client's counts only where the session that comes shows it."""
+        for asked in self._asked:
+            if asked.event_id == event_id and not asked.is_doubted:
+                asked.is_doubted = True
+                return
 
     def refused(self, event_id: object) -> Event | None:
         """The server did not take it, not even in part; returns what the client asked for, where it was the client."""
-        refused = next((update for update in self._asked if update[0] == event_id), None)
+        refused = next((asked for asked in self._certain() if asked.event_id == event_id), None)
         if refused is None:
             return None
         self._asked.remove(refused)
-        return refused[1]
+        return None if refused.is_ours else refused.session
 
-    def taken(self) -> Event | None:
-        """A session.updated came: what is set now, or None where the client had asked for nothing."""
-        if not self._asked:
-            return None
-        _, update = self._asked.pop(0)
-        if update is None:
-            return None
-        self.session = merged(self.session, {key: value for key, value in update.items() if key != "type"})
-        return self.session
+    def taken(self, shown: Event) -> Event | None:
+        """A session.updated came, with this session: what is set now; None where it is not the client's doing."""
+        while self._asked:
+            asked = self._asked.pop(0)
+            if asked.is_doubted and (asked.is_ours or not shows(shown, asked.session)):
+                continue
+            if asked.is_ours:
+                return None
+            update = {key: value for key, value in asked.session.items() if key != "type"}
+            self.session = merged(self.session, update)
+            return self.session
+        return None
+
+    def set_aside(self) -> bool:
+        """Begin without what the client has set, as the Realtime API refuses it; False where there is nothing."""
+        if not self.session:
+            return False
+        self.aside, self.session = self.session, {}
+        return True
+
+    def take_over(self, session: Event) -> bool:
+        """What the client has set by now, elsewhere; True where the server has to be told of it."""
+        if session == self.aside:
+            return False
+        is_news, self.session = session != self.session, session
+        return is_news
+
+    def _certain(self) -> list[Update]:
+        return [asked for asked in self._asked if not asked.is_doubted]

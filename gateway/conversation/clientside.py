@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettings, SendToClient, SendToModel
@@ -30,7 +30,7 @@ class ClientSide:
     must_call: bool = False
     """The session's `tool_choice` leaves the model no choice but to call a function."""
 
-    def says(self, event: Event, log: ItemLog, seeded: frozenset[str], now: float) -> list[Action]:
+    def says(self, event: Event, log: ItemLog, seeded: Container[str], now: float) -> list[Action]:
         """A checked event of the client; `seeded` are the items that a rebuilt conversation was told."""
         refusal = self._refuse(event)
         if refusal is not None:
@@ -98,14 +98,14 @@ class ClientSide:
         if event.get("type") != "session.updated":
             return []
         self.note_session(event.get("session") or {})
-        settings = self.settings.taken()
+        settings = self.settings.taken(event.get("session") or {})
         if settings is None:
             return []
         self.unheard.in_force()
         return [KeepSettings(settings)]
 
-    def again(self, *, is_outdated: bool) -> list[Event]:
-        """What the client has said to a connection that was lost with it, for the next one.
+    def again(self, *, is_outdated: bool) -> list[Action]:
+        """What the client has said to a connection that was lost with it, for the next one; and what it has set.
 
         `is_outdated`: that one was set up before the client set what it has set.
         """
@@ -117,7 +117,9 @@ class ClientSide:
         for event in said:
             if event["type"] == "session.update":
                 self.settings.asked(event)
-        return [self.tools.whole(event) for event in (*([update] if is_outdated else []), *said)]
+        kept: list[Action] = [] if self.settings.aside is None else [KeepSettings(self.settings.session)]
+        again = (*([update] if is_outdated else []), *said)
+        return [*kept, *(SendToModel(self.tools.whole(event)) for event in again)]
 
     def note_session(self, session: Event) -> None:
         """Who notices that the user's turn is over, by what the server says of the session."""

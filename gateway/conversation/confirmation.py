@@ -2,7 +2,9 @@
 
 A `session.update` is applied or rejected as a whole (Realtime API, session.updated), so its echo is the confirmation.
 An echo that still shows what the session had before ours is none: it belongs to something else, or the update had no
-effect. One that shows neither is the server's own wording of what it was told; it is accepted, and said in the log.
+effect. One that shows our instructions and no tools at all comes from a server that keeps its tools to itself, as half
+an update is never applied. One that shows neither is the server's own wording of what it was told; it is accepted, and
+said in the log.
 """
 
 from __future__ import annotations
@@ -23,14 +25,21 @@ class Confirmation(Enum):
 
 def confirmation(before: Event, echoed: Event, sent: Event) -> Confirmation:
     """Compare the session as it was created, as it was echoed and as we sent it; the worst of its parts counts."""
-    parts = [Confirmation.CONFIRMED]
+    words = tools = Confirmation.CONFIRMED
     # A part that is not echoed at all is believed: xAI shows no tools.
     if "instructions" in echoed:
         ours, theirs = _words(sent["instructions"]), _words(echoed["instructions"])
-        parts.append(_compare(_words(before.get("instructions")), theirs, ours))
+        words = _compare(_words(before.get("instructions")), theirs, ours)
     if "tools" in echoed:
-        parts.append(_compare(_names(before.get("tools")), _names(echoed["tools"]), _names(sent["tools"])))
-    return max(parts, key=list(Confirmation).index)
+        tools = _compare(_names(before.get("tools")), _names(echoed["tools"]), _names(sent["tools"]))
+        if not echoed["tools"] and words is Confirmation.CONFIRMED and _has_news(before, echoed):
+            tools = min(tools, Confirmation.REWORDED, key=list(Confirmation).index)
+    return max(words, tools, key=list(Confirmation).index)
+
+
+def _has_news(before: Event, echoed: Event) -> bool:
+    """True where the instructions were others before: then the update was applied, and with them its tools."""
+    return "instructions" in echoed and _words(before.get("instructions")) != _words(echoed["instructions"])
 
 
 def _compare(before: object, echoed: object, sent: object) -> Confirmation:

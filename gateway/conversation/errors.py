@@ -1,4 +1,7 @@
-"""What the Realtime API's `error` events mean: whose they are, and whether anybody must hear of them."""
+"""What the Realtime API's `error` events mean: whose they are, and who has to hear of them.
+
+What kind of error it is, its code says; where there is none, its type. The words are for people.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,48 @@ from gateway.conversation.clientside import CLIENTS, ClientSide
 from gateway.conversation.results import INVALID_CALL, ResultSender
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.view import WORDS, ClientView
+from gateway.endings import PERMANENT
 from gateway.policy import OURS
 
 REFUSED = "conversation_already_has_active_response"
 NOT_ACTIVE = "response_cancel_not_active"
 """What was to be stopped has stopped by itself (Realtime API, error codes)."""
 EXPIRED = "session_expired"
+CALL_OPEN = "function_call_output_pending"
+"""Some servers begin no response while a call has no answer: it is routine, and only means later."""
+LATER = frozenset({REFUSED, CALL_OPEN})
+"""A `response.create` is refused for now."""
+KINDS = frozenset({*WORDS, *LATER, NOT_ACTIVE, EXPIRED, INVALID_CALL})
+"""Codes of which it is known what they are about: never a session.update."""
+WRONG = "invalid_request_error"
+"""The type of an error about a request that would be refused each time."""
+TYPES = frozenset({WRONG, "server_error", "error"})
+"""Types that say nothing of the code."""
+PASSING = frozenset({"rate_limit_exceeded", "server_error", EXPIRED})
+"""Codes of what passes, whatever the type says."""
+ELSEWHERE = frozenset({"item", "item_id", "previous_item_id", "content_index", "audio_end_ms", "audio", "response"})
+"""Fields of the client's events that a session.update does not have."""
+
+
+def code_of(error: Event) -> str | None:
+    """The code of an error, as text: some servers write a number, or name the kind in `type` alone."""
+    code, kind = error.get("code"), error.get("type")
+    if code is not None and code != "":
+        return str(code)
+    return kind if isinstance(kind, str) and kind not in TYPES else None
+
+
+def is_refusal(error: Event) -> bool:
+    """True where the same request would be refused each time; anything else may pass by itself."""
+    code = code_of(error)
+    if code is not None and code.isdecimal():
+        return int(code) in PERMANENT
+    return error.get("type") == WRONG and code not in PASSING
+
+
+def may_be_about_settings(error: Event) -> bool:
+    """False for an error that is known to be about another event than a session.update."""
+    return code_of(error) not in KINDS and str(error.get("param")).partition(".")[0] not in ELSEWHERE
 
 
 @dataclass(slots=True)
@@ -32,19 +71,27 @@ class Errors:
     def hear(self, event: Event, now: float) -> list[Action]:
         """Our own errors stay with us; `already has an active response` is routine and only means later."""
         error = event.get("error") or {}
-        code, event_id = error.get("code"), error.get("event_id")
+        code, event_id = code_of(error), error.get("event_id")
+        event = {**event, "error": (error := {**error, "code": code})}
         if code == EXPIRED:
             self.said_expired = True
             return []  # What comes of it shows when the connection ends.
         event_id, is_settled = self._of_create(code, event_id, now)
         if is_settled:
             return []
-        if event_id is None and str(error.get("param")).startswith(("session", "tools")):
+        is_guess = event_id is None and may_be_about_settings(error)
+        if is_guess:
             event_id = self.client.settings.oldest  # Some rejections name no event (Realtime API, error codes).
         if isinstance(event_id, str) and self.client.settings.is_asked(event_id):
             left_out = self.client.tools.leave_out(error)
             if left_out is not None:  # What the model is offered now is told it next.
                 return [left_out, *self.client.once_more(event_id)]
+            if is_guess:
+                self.client.settings.doubt(event_id)
+        return self._tell_whose_it_is(event, error, event_id)
+
+    def _tell_whose_it_is(self, event: Event, error: Event, event_id: object) -> list[Action]:
+        code = error["code"]
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):
             self.client.refused(event_id)
             return self._tell(event, {**error, "event_id": None})
@@ -52,7 +99,7 @@ class Errors:
         if (event_id is not None or code != INVALID_CALL) and not str(event_id).startswith(OURS):
             self.client.refused(event_id)
             return self._tell(event, error)
-        if code in (REFUSED, NOT_ACTIVE):
+        if code in (*LATER, NOT_ACTIVE):
             return []
         self.client.settings.refused(event_id)
         told = self.results.refused(event_id, code)
@@ -61,7 +108,7 @@ class Errors:
     def _of_create(self, code: object, event_id: object, now: float) -> tuple[object, bool]:
         """What it means to the response slot: the event id of the create that is meant, and whether that is all."""
         named = event_id if isinstance(event_id, str) else None
-        if code == REFUSED:
+        if code in LATER:
             return self.scheduler.refused(named, now)
         if named is None:
             self.scheduler.note_error(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from gateway.conversation.actions import Action, Cancel, Event, KeepMessages, RecordCall, SendToModel
@@ -39,7 +40,7 @@ class Hearing:
         return [*begun, *kept, *costs(event), *self._react(event, log, now)]
 
     @staticmethod
-    def hides(event: Event, seeded: frozenset[str]) -> bool:
+    def hides(event: Event, seeded: Container[str]) -> bool:
         """Return True for items that the gateway has put into the conversation by itself."""
         item_id = (event.get("item") or {}).get("id") or event.get("item_id")
         return is_filler_item(item_id) or ("item" in event and item_id in seeded)

@@ -30,8 +30,6 @@ from ringback.statements.jobs import outcome_of
 
 MAX_CHARS = 48_000
 """About 12,000 tokens: leaves room for the talk to come, even in the smallest window (32,768 tokens)."""
-MAX_ID_CHARS = 32
-"""The Realtime API refuses longer ids; an item whose own is longer gets a new one."""
 AT_THE_END = 2**62
 """The place of a call that was recorded without one."""
 UNWANTED = frozenset({CancelReason.CALLER, CancelReason.BARGE_IN, CancelReason.REPLACED})
@@ -188,7 +186,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_id(item: Event, item_id: str | None) -> Event:
-    return {"id": item_id, **item} if item_id and len(item_id) <= MAX_ID_CHARS else item
+    return {"id": item_id, **item} if item_id else item
 
 
 def _newest_that_fit(entries: list[tuple[int, bool, list[Event]]]) -> list[list[Event]]:

@@ -55,7 +55,7 @@ class Unheard:
         elif kind == "input_audio_buffer.committed":
             self._committed()
         elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
-            self._echoed((event.get("item") or {}).get("id"))
+            self._echoed(event.get("item") or {})
 
     def in_force(self) -> None:
         """The server has taken what the client set first."""
@@ -93,11 +93,14 @@ class Unheard:
             ends = next(commits, len(self._sent))
         self._drop_audio(ends)
 
-    def _echoed(self, item_id: object) -> None:
-        for at, sent in enumerate(self._sent):
-            if "item" in sent and sent["item"].get("id") == item_id:
-                self._drop(at)
-                return
+    def _echoed(self, item: Event) -> None:
+        """It is known by its id, or by its words where the server gives items ids of its own."""
+        typed = [(at, sent["item"]) for at, sent in enumerate(self._sent) if "item" in sent]
+        by_id = (at for at, said in typed if said.get("id") == item.get("id"))
+        by_words = (at for at, said in typed if said.get("role") == item.get("role") and _same_words(said, item))
+        at = next(by_id, next(by_words, None))
+        if at is not None:
+            self._drop(at)
 
     def _drop_audio(self, before: int) -> None:
         for at in reversed(range(before)):
@@ -110,6 +113,12 @@ class Unheard:
         del self._sent[at]
         if self._turn_ends is not None and at < self._turn_ends:
             self._turn_ends -= 1
+
+
+def _same_words(said: Event, item: Event) -> bool:
+    words = [part.get("text") for part in said.get("content") or []]
+    parts = item.get("content") or []
+    return any(words) and words == [part.get("text") for part in parts if isinstance(part, dict)]
 
 
 def _weight(event: Event) -> int:

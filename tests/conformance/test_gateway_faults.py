@@ -13,6 +13,8 @@ from tests.conformance.player.wire import Event, Script, Wire
 from tests.line import KEY, OTHER_TOKEN, TOKEN, eventually
 
 ANSWER = "Foggy, 12 degrees."
+THEIRS = [{"type": "function", "name": "theirs"}]
+"""What the session had before it was asked for ours."""
 HUGE = 5 * 1024 * 1024
 
 
@@ -78,10 +80,12 @@ def test_an_upstream_that_confirms_nothing_is_given_up_within_a_bound(stage: Sta
     assert (code, reason) == (1011, "upstream_silent")
 
 
-@pytest.mark.parametrize("changes", [{"instructions": "Be rude."}, {"tools": []}, {"tools": None}])
+@pytest.mark.parametrize("changes", [{"instructions": "Be rude."}, {"instructions": None}, {"tools": THEIRS}])
 def test_a_session_that_did_not_take_our_instructions_or_tools_is_not_begun(changes: Event, stage: Stage) -> None:
     async def script(wire: Wire) -> None:
-        await wire.send({"type": "session.created", "session": {"id": "sess_1", "instructions": "Be rude."}})
+        await wire.send(
+            {"type": "session.created", "session": {"id": "sess_1", "instructions": "Be rude.", "tools": THEIRS}}
+        )
         session = (await wire.receive("session.update"))["session"]
         await wire.send({"type": "session.updated", "session": {**session, **changes}})
 
@@ -102,19 +106,19 @@ def test_a_session_that_the_upstream_refuses_is_not_begun(stage: Stage) -> None:
 
 
 AWAY = "the server's own reason"
-EXPIRED = "Your session hit the maximum duration of 60 minutes."
-CLOSED = [
-    (1000, AWAY, "upstream_closed"),
-    (1001, AWAY, "upstream_closed"),
+EXPIRED = {"type": "invalid_request_error", "code": "session_expired", "message": "It lasted for 60 minutes."}
+CLOSED: list[tuple[int, Event | None, str]] = [
+    (1000, None, "upstream_closed"),
+    (1001, None, "upstream_closed"),
     (1001, EXPIRED, "session_expired"),
-    (1011, AWAY, "upstream_closed"),
-    (1006, AWAY, "upstream_closed"),
+    (1011, None, "upstream_closed"),
+    (1006, None, "upstream_closed"),
 ]
 
 
-@pytest.mark.parametrize(("code", "words", "reason"), CLOSED)
+@pytest.mark.parametrize(("code", "error", "reason"), CLOSED)
 def test_an_upstream_that_hangs_up_in_mid_call_is_told_and_the_call_is_kept(
-    code: int, words: str, reason: str, stage: Stage
+    code: int, error: Event | None, reason: str, stage: Stage
 ) -> None:
     async def script(wire: Wire) -> None:
         model = Model(wire)
@@ -122,10 +126,12 @@ def test_an_upstream_that_hangs_up_in_mid_call_is_told_and_the_call_is_kept(
         await model.hear_question()
         await model.call([Call.of("get_weather", "call_1", city="Oslo")], done=False)
         await wire.receive("conversation.item.create")
+        if error is not None:
+            await model.tell("error", error=error)
         if code == 1006:
             wire.connection.transport.abort()
         else:
-            await wire.connection.close(code, words)
+            await wire.connection.close(code, AWAY)
 
     async def go() -> tuple[str, int, str]:
         async with stage.upstream(script), stage.line.call() as caller:

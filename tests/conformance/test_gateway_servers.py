@@ -32,6 +32,7 @@ WAYS = {
     "only response.done says that anything is completed": Ways(call_status=False),
     "session.updated shows the instructions trimmed": Ways(confirms="trimmed"),
     "session.updated lists no tools": Ways(confirms="no tools"),
+    "session.updated says that there are none": Ways(confirms="empty tools"),
     "session.updated holds no session": Ways(confirms="nothing"),
     "events that nobody has heard of": Ways(
         noise=(

@@ -55,7 +55,7 @@ class Ways:
     call_status: bool = True
     """A finished call's item says that it is completed."""
     confirms: str = "session"
-    """What `session.updated` holds: "session", "trimmed", "no tools", or "nothing" (xAI)."""
+    """What `session.updated` holds: "session", "trimmed", "no tools", "empty tools", or "nothing" (xAI)."""
     names_event: bool = True
     """An error names the client event that caused it."""
     noise: tuple[Event, ...] = ()
@@ -78,6 +78,7 @@ class Model:
         confirmed: dict[str, Event] = {
             "session": {"session": {**self.session, "id": "sess_1"}},
             "trimmed": {"session": {**self.session, "instructions": self.session["instructions"].strip()}},
+            "empty tools": {"session": {**self.session, "id": "sess_1", "tools": []}},
             "no tools": {"session": {"id": "sess_1", "instructions": self.session["instructions"]}},
             "nothing": {},
         }

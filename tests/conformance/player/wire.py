@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -56,6 +56,11 @@ class Wire:
         assert event is not None, f"the gateway hung up before it sent {kinds}"
         assert event["type"] in kinds, f"the gateway sent {event} where {kinds} was due"
         return event
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Whatever the gateway sends, until it hangs up."""
+        while (event := await self._arrived.get()) is not None:
+            yield event
 
     async def listen(self) -> None:
         """Take in the gateway's frames until it hangs up."""

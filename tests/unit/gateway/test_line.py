@@ -7,8 +7,8 @@ from typing import Any, cast
 from uuid import UUID
 
 from gateway.callers import REALTIME, TRUSTED, Caller
-from gateway.endings import ENDED, SENTENCES
-from gateway.line import Beginning, Over
+from gateway.endings import ENDED, FINAL, SENTENCES
+from gateway.line import EXPIRED_SECONDS, Beginning, Link, Over
 from ringback.agents import Agent
 from ringback.clients import Clients
 from ringback.manners import Manners
@@ -43,3 +43,30 @@ def test_a_function_that_asks_for_a_scope_is_there_for_those_who_hold_it() -> No
 def test_an_end_that_the_server_decides_leaves_nothing_to_come_back_to() -> None:
     assert {reason for reason in ENDED if not Over.because(reason).is_final} == set()
     assert set(ENDED) - set(SENTENCES) == {"budget_spent"}, "whose sentence says which budget"
+
+
+class Brain:
+    """As much of one as a link asks."""
+
+    is_expired = False
+
+
+def link(**fields: Any) -> Link:
+    nowhere: Any = None
+    return Link(1, nowhere, cast(Any, Brain()), opened_at=100.0, **fields)
+
+
+def test_a_connection_that_ends_when_it_was_to_end_has_lasted_as_long_as_it_may() -> None:
+    assert link().why_it_ended(200.0) == "upstream_closed"
+    assert link(expires_at=200.0).why_it_ended(200.0 - EXPIRED_SECONDS) == "upstream_closed"
+    assert link(expires_at=200.0).why_it_ended(199.0) == "session_expired"
+    assert link(expires_at=200.0, why_closed="upstream_hung").why_it_ended(199.0) == "upstream_hung"
+
+
+def test_a_connection_that_hung_was_good_until_it_last_said_something() -> None:
+    assert link(heard_at=101.0).held_seconds(140.0) == 40.0
+    assert link(heard_at=101.0, why_closed="upstream_hung").held_seconds(140.0) == 1.0
+
+
+def test_what_a_server_does_later_ends_nothing_for_good() -> None:
+    assert not FINAL & {"upstream_unavailable", "upstream_silent", "upstream_closed", "upstream_hung", "rotated"}

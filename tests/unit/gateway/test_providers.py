@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from gateway.providers import Target, adapt_session, target
+from gateway.providers import LONGEST_SECONDS, PROFILES, Target, adapt_session, lifetime, target
 from gateway.settings import GatewaySettings
 from ringback.settings import load
 
@@ -122,3 +122,36 @@ def test_most_providers_read_a_session_as_it_is(provider: str) -> None:
 )
 def test_xai_reads_voice_and_turn_detection_at_the_top(session: dict[str, Any], lifted: dict[str, Any]) -> None:
     assert adapt_session("xai", session) == session | lifted
+
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "seconds"),
+    [
+        (NOW + 3_600, 3_600),
+        ((NOW + 3_600) * 1_000, 3_600),
+        (1_800, 1_800),
+        (0.5, 0.5),
+        (None, None),
+        (0, None),
+        (-60, None),
+        (NOW - 60, None),
+        (NOW, None),
+        (NOW + LONGEST_SECONDS + 1, None),
+        (float(2**53), None),
+    ],
+)
+def test_the_end_of_a_session_is_read_in_the_unit_in_which_it_can_be_meant(
+    expires_at: float | None, seconds: float | None
+) -> None:
+    assert lifetime(expires_at, NOW) == seconds
+
+
+def test_each_provider_has_a_profile() -> None:
+    presets = get_args(GatewaySettings.model_fields["realtime_provider"].annotation)
+    assert set(PROFILES) == set(presets)
+    assert (
+        target_of(REALTIME_PROVIDER="custom", **ELSEWHERE).profile.create_seconds > target_of().profile.create_seconds
+    )

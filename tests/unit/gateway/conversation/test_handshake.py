@@ -18,6 +18,8 @@ from tests.unit.gateway.conversation.script import (
     updated,
 )
 
+THEIRS = [{"type": "function", "name": "theirs"}]
+
 
 def test_the_model_is_configured_as_soon_as_the_session_exists() -> None:
     script = Script(WEATHER, voice="marin")
@@ -67,13 +69,12 @@ def test_nothing_happens_before_the_confirmation(event: dict[str, Any]) -> None:
         {"instructions": "  theirs\n"},
         {"instructions": None},
         {"instructions": ""},
-        {"tools": []},
-        {"tools": None},
+        {"tools": THEIRS},
     ],
 )
 def test_a_session_that_did_not_take_our_instructions_or_tools_is_closed(session: dict[str, Any]) -> None:
     script = Script()
-    script.model({"type": "session.created", "session": {"instructions": "theirs", "tools": []}})
+    script.model({"type": "session.created", "session": {"instructions": "theirs", "tools": THEIRS}})
     assert script.model(updated(script, **session)) == ["warn", "close 1011 upstream_refused"]
     assert not script.brain.is_open
 
@@ -82,6 +83,8 @@ def test_a_session_that_did_not_take_our_instructions_or_tools_is_closed(session
     "session",
     [
         {"instructions": "Be kind, said the caller."},
+        {"tools": []},
+        {"tools": None},
         {"tools": [WEATHER.for_model()]},
         {"tools": [WEATHER.for_model(), {"type": "function", "name": "another"}]},
     ],

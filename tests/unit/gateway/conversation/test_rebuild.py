@@ -88,9 +88,9 @@ def test_an_answer_of_which_nothing_was_heard_is_not_told() -> None:
     assert told(Past([user(1), model(2, "")])) == ["user: hello"]
 
 
-def test_an_id_that_is_too_long_is_left_to_the_server() -> None:
+def test_an_item_keeps_its_id_however_long() -> None:
     (item,) = Past([Message(1, "x" * 33, "user", [{"type": "input_text", "text": "hello"}])]).items()
-    assert "id" not in item
+    assert item["id"] == "x" * 33, "what a server takes is known where it is told"
 
 
 def test_the_oldest_goes_first_where_not_all_fits_but_nothing_that_is_still_wanted() -> None:

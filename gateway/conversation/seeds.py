@@ -1,0 +1,94 @@
+"""The items of the past that a new conversation is told, and which of them it has shown.
+
+A server shows each item that it takes, in the order in which they came. Some give it an id of their own, and some show
+nothing: so an item is known by its id, or else as the next one of its kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.conversation.actions import Event
+
+MAX_ID_CHARS = 32
+"""OpenAI refuses a longer id; a server whose own are longer is given an item under a shorter one."""
+POINTERS = ("item_id", "previous_item_id")
+"""Fields in which an event names an item."""
+
+
+@dataclass(slots=True)
+class Seeds:
+    """What one conversation was told of the past. Its items have the ids that we gave them."""
+
+    ids: set[str] = field(default_factory=set)
+    _waiting: dict[str, Event] = field(default_factory=dict)
+    """Told, and neither shown nor refused; the oldest first."""
+    _events: dict[str, str] = field(default_factory=dict)
+    """The item that each of our events creates."""
+    _known_as: dict[str, str] = field(default_factory=dict)
+    """The server's own id of an item, and ours."""
+
+    @property
+    def waiting(self) -> int:
+        """How many the server has not shown yet."""
+        return len(self._waiting)
+
+    def sown(self, item: Event, number: int) -> Event:
+        """The item as it is told, under an id that every server takes."""
+        short, ours = f"rb_past_{number}", item.get("id")
+        if isinstance(ours, str) and len(ours) <= MAX_ID_CHARS:
+            return item
+        if isinstance(ours, str):
+            self._known_as[short] = ours
+        return {**item, "id": short}
+
+    def told(self, event: Event) -> None:
+        """An item of the past goes out."""
+        item_id = self._ours(event["item"])
+        self.ids.add(item_id)
+        self._waiting[item_id] = event["item"]
+        self._events[event["event_id"]] = item_id
+
+    def shown(self, item: Event) -> bool:
+        """The server shows an item; True where that is news. What was told before it has arrived, or never will."""
+        ours = self._ours(item)
+        if ours not in self.ids:
+            found = self._like(item)
+            if found is None:
+                return False
+            self._known_as[ours] = found
+            ours = found
+        if ours not in self._waiting:
+            return False
+        while next(iter(self._waiting)) != ours:
+            del self._waiting[next(iter(self._waiting))]
+        del self._waiting[ours]
+        return True
+
+    def refused(self, event_id: object) -> str | None:
+        """The server did not take what this event creates; None where that is no item of the past."""
+        item_id = self._events.get(str(event_id))
+        self._waiting.pop(item_id or "", None)
+        return item_id
+
+    def named(self, event: Event) -> Event:
+        """The event, with our ids of the items of the past instead of the server's own."""
+        if not self._known_as:
+            return event
+        ours = {name: self._known_as[event[name]] for name in POINTERS if event.get(name) in self._known_as}
+        item = event.get("item")
+        if isinstance(item, dict) and item.get("id") in self._known_as:
+            ours["item"] = {**item, "id": self._known_as[item["id"]]}  # type: ignore[assignment]
+        return {**event, **ours} if ours else event
+
+    def _ours(self, item: Event) -> str:
+        known = str(item.get("id"))
+        return self._known_as.get(known, known)
+
+    def _like(self, item: Event) -> str | None:
+        """The oldest that waits and is of this kind."""
+        alike = ("type", "role", "call_id")
+        for item_id, told in self._waiting.items():
+            if all(item.get(name) == told.get(name) for name in alike):
+                return item_id
+        return None
