@@ -257,3 +257,27 @@ def test_a_receiver_that_is_not_there_is_given_up_in_the_end(
     row = rows.job(job)
     assert (row.notify_count, row.notify_after, row.notified_at) == (webhooks.ATTEMPTS, None, None)
     assert str(job) in caplog.text
+
+
+def test_an_answer_that_cannot_be_posted_here_holds_up_no_other(
+    database: str, rows: Rows, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where a row was written by a version that this one does not know."""
+    unreadable, other = late(rows), late(rows)
+    whole = history.job
+
+    def job(row: Any) -> Any:
+        if row.id == unreadable:
+            raise LookupError("the row cannot be read")
+        return whole(row)
+
+    monkeypatch.setattr(history, "job", job)
+
+    async def run() -> None:
+        async with gateway(database, receiver.url):
+            await until(lambda: rows.job(other).notified_at, "the other is posted")
+            await until(lambda: "it is tried again" in caplog.text, "the log says so")
+
+    asyncio.run(run())
+    assert "the row cannot be read" in caplog.text
+    assert rows.job(unreadable).notified_at is None
