@@ -88,8 +88,8 @@ class GatewaySettings(Stores):
     """Until the Realtime API takes the connection, and once more until it confirms the session: a caller who hears
     nothing for longer hangs up."""
     upstream_retry_seconds: float = Field(30.0, ge=0, le=600, alias="RINGBACK_UPSTREAM_RETRY_SECONDS")
-    """How long a Realtime API that dropped a session is called again before the session ends: nobody listens to
-    silence for longer. 0: a session ends with its connection."""
+    """How long a Realtime API that dropped a session, or takes none now, is called again before the session ends: a
+    caller listens to silence no longer. 0: a session ends with its connection."""
     rotate_before_seconds: float = Field(300.0, gt=0, le=3_000, alias="RINGBACK_ROTATE_BEFORE_SECONDS")
     """How long before its `expires_at` a conversation moves to a new connection: time to find a pause in the talk."""
     call_wait_seconds: float = Field(10.0, ge=0, le=120, alias="RINGBACK_CALL_WAIT_SECONDS")

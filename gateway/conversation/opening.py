@@ -8,7 +8,7 @@
     the last one's echo    → open; so it is after a moment without any
 
 An error that does not name our session.update may be a warning: it counts where no session.updated follows.
-Nothing of the client is passed on before the conversation is open. So nobody is heard while the past is told, and the
+Nothing of the client is passed on before the conversation is open. So no user is heard while the past is told, and the
 server has no turn to answer: its turn detection needs no turning off.
 """
 
@@ -27,7 +27,7 @@ from gateway.policy import OURS
 CLOSE_UPSTREAM = 1011
 ECHOES = frozenset({"conversation.item.added", "conversation.item.created", "conversation.item.done"})
 CREATED_SECONDS = 0.5
-"""How long a server may take to say session.created: one that joins a call of somebody else's says none."""
+"""How long a server may take to say session.created: one that joins a call says none."""
 DOUBT_SECONDS = 1.0
 """How long after an error a session.updated shows that it was a warning."""
 ECHO_SECONDS = 2.0
@@ -126,7 +126,7 @@ class Opening:
         """No audio is let in before the server says that our instructions and tools are in force."""
         session = event.get("session") or {}
         if not self._has_asked:
-            return []  # It tells of what somebody else has set.
+            return []  # It tells of what another has set.
         verdict = confirmation(self._before, session, self.configured)
         if verdict is Confirmation.NOT_APPLIED:
             return [Warn("the Realtime API did not take our instructions or tools"), self._give_up()]

@@ -92,6 +92,31 @@ async def test_a_connection_that_cannot_take_over_leaves_the_call_as_it_was(
     assert [item["content"][0]["text"] for item in server.told[-1]][:2] == ["And now?", "answer 1 of 1"]
 
 
+@pytest.mark.parametrize("error", BUSY.values(), ids=BUSY)
+async def test_a_call_that_is_dropped_goes_on_when_the_server_takes_it_again(error: Event, lasting: Stage) -> None:
+    server = Odd(refuses=lambda number: error if number in (2, 3) else None, names_event=True)
+    async with lasting.upstream(server) as upstream, lasting.line.call(**RESUMABLE) as caller:
+        await caller.hear_kind("session.created")
+        await hears_from(caller, 1)
+        upstream.wires[0].connection.transport.abort()
+        await hears_from(caller, 4)
+    assert not [event for event in caller.heard if event["type"] == "error"]
+
+
+@pytest.mark.parametrize("error", BUSY.values(), ids=BUSY)
+async def test_a_client_that_could_not_come_back_can_try_again(error: Event, stage: Stage) -> None:
+    """On a gateway that makes one attempt."""
+    server = Odd(refuses=lambda number: error if number == 2 else None, names_event=True)
+    async with stage.upstream(server), stage.line.call(**RESUMABLE) as caller:
+        await caller.hear_kind("session.created")
+        await hears_from(caller, 1)
+        caller.vanish()
+        async with stage.line.call(resume=caller.token, **RESUMABLE) as again:
+            assert await again.hear_goodbye() == (1013, "upstream_unavailable")
+        async with stage.line.call(resume=again.token, **RESUMABLE) as once_more:
+            await hears_from(once_more, 3)
+
+
 async def test_a_server_that_is_busy_at_first_is_called_again(lasting: Stage) -> None:
     server = Odd(refuses=lambda number: BUSY["server_error"] if number < 3 else None, names_event=True)
     async with lasting.upstream(server), lasting.line.call() as caller:
