@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.conformance.conftest import TOOLBOX, Stage
+from tests.conformance.conftest import HOSTED_TOKEN, TOOLBOX, Stage
 from tests.conformance.player.odd import Odd
 from tests.conformance.player.wire import Event
 from tests.line import Caller, eventually, redis_number, running_line
@@ -51,7 +51,7 @@ def lasting(
             upstream=f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/realtime",
             tools="tests.conformance.toolbox.functions",
             agents=TOOLBOX / "agents",
-            settings={"RINGBACK_DEFAULT_AGENT": "recorded"},
+            settings={"RINGBACK_DEFAULT_AGENT": "recorded", "DOCS_TOKEN": HOSTED_TOKEN},
         ) as line,
     ):
         yield Stage(line, listener)
