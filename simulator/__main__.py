@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from simulator.knobs import SIMPLE, KnobError, Knobs
 from simulator.scenario import ScenarioError, load, shipped
 from simulator.server import NO_SENSES, REAL_SENSES, Control, Simulator, serve_until_told
 
@@ -27,18 +28,39 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", help="refuse connections that do not carry this key with 401")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write every frame as a line of JSON")
     parser.add_argument(
+        "--knob",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="turn a knob, such as item_echo=renamed; may be given more than once (docs/scenarios.md lists them)",
+    )
+    parser.add_argument(
         "--control", action="store_true", help="for tests: faults on demand at /control, from here only"
     )
     parser.add_argument("--no-voice", action="store_true", help="neither hear nor speak: numbered turns, a chime")
     return parser
 
 
+def _knobs(given: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE`` texts, and try them; raises KnobError."""
+    knobs = dict(each.partition("=")[::2] for each in given)
+    for name in sorted(knobs.keys() - SIMPLE):
+        raise KnobError(f"--knob {name}: there is no such knob; there are {', '.join(sorted(SIMPLE))}.")
+    try:
+        Knobs().turned(knobs)
+    except KnobError as problem:
+        raise KnobError(f"--knob {problem}.") from None
+    return knobs
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the simulator and return the exit code: 0 after a signal, 2 for wrong input."""
     options = _parser().parse_args(argv)
     try:
+        knobs = _knobs(options.knob)
         simulator = Simulator(
             scenario=load(options.scenario),
+            knobs=knobs,
             host=options.host,
             port=options.port,
             key=options.key,
@@ -47,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             control=Control() if options.control else None,
         )
         asyncio.run(serve_until_told(simulator))
-    except (ScenarioError, OSError) as error:
+    except (ScenarioError, KnobError, OSError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return _USAGE_ERROR
     return 0

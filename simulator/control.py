@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from simulator.knobs import Knobs, Refusal
+from simulator.knobs import KnobError, Knobs, Refusal
 from simulator.scenario import Scenario
 
 CONTROL_PATH = "/control"
@@ -73,8 +73,7 @@ class Control:
 
     def turned(self, scenario: Scenario) -> Scenario:
         """Return the scenario with the knobs that were turned."""
-        knobs = {**scenario.knobs.model_dump(exclude_unset=True), **self.knobs}
-        return scenario.model_copy(update={"knobs": Knobs.model_validate(knobs)}) if self.knobs else scenario
+        return scenario.turned(self.knobs)
 
     def answer(self, method: str, target: str) -> tuple[int, str]:
         """Carry out a request; return the HTTP status and the JSON text of the answer."""
@@ -86,12 +85,14 @@ class Control:
         except ValidationError as error:
             first = error.errors()[0]
             return 400, json.dumps({"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"})
+        except KnobError as error:
+            return 400, json.dumps({"error": str(error)})
 
     def _obey(self, given: dict[str, Any]) -> list[int]:
         """Carry out an order and return the numbers of the connections that it was for."""
         if given.get("do") == "knobs":
             knobs = {name: value for name, value in given.items() if name != "do"}
-            Knobs.model_validate(knobs)
+            Knobs().turned(knobs)
             self.knobs = knobs
             return []
         order = Order.model_validate(given)

@@ -25,6 +25,11 @@ from simulator.transcription import Transcription
 from simulator.vad import BYTES_PER_MS, SpeechStarted, SpeechStopped
 from simulator.wire import Event, Refused, invalid, mapping, missing, server_event
 
+_REFUSALS = {
+    "invalid_request_error": "The session could not be configured.",
+    "server_error": "The server had an error while processing your request.",
+    "rate_limit_exceeded": "Rate limit reached. Please try again later.",
+}
 _EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
 
@@ -38,9 +43,10 @@ class Conversation:
         self.knobs = scenario.knobs
         self.stage = Stage(Script(scenario), session)
         self.items = self.stage.items
-        self.input = InputBuffer(self.knobs.speech_level)
+        self.input = InputBuffer(self.knobs.speech_level, lambda: self.knobs.new_id("item"))
         self.input.configure(session["audio"]["input"]["turn_detection"])
         self._answered_calls: set[str] = set()
+        self._transcripts: dict[str, str] = {}
         self._handlers: dict[str, Callable[[Event], list[Effect]]] = {
             "session.update": self._session_update,
             "input_audio_buffer.append": self._append,
@@ -69,8 +75,11 @@ class Conversation:
             event = _parsed(frame)
             return self._dispatch(event)
         except Refused as refused:
-            echoed = event.get("event_id") if self.knobs.error_event_id == "echo" else None
-            return [Send(refused.event(echoed))]
+            return [Send(refused.event(self._echoed(event)))]
+
+    def _echoed(self, event: Any) -> str | None:
+        """The client's event id, where errors name it."""
+        return event.get("event_id") if self.knobs.error_event_id == "echo" else None
 
     def _dispatch(self, event: Event) -> list[Effect]:
         kind = event.get("type")
@@ -93,6 +102,7 @@ class Conversation:
         """Take the recognised words of a spoken item; empty when nothing could hear it."""
         effects: list[Effect] = []
         if self.stage.session["audio"]["input"]["transcription"] is not None:
+            self._transcripts[item_id] = text
             seconds = len(self.items.audio.get(item_id, b"")) / BYTES_PER_MS / 1000
             effects.append(Play(Transcription(item_id, text, seconds)))
         return effects + self.stage.hears(item_id, text)
@@ -109,10 +119,15 @@ class Conversation:
         if event.get("session") is None:
             raise missing("session")
         update = mapping(event["session"], "session")
+        odd: list[Effect] = []
+        if self.knobs.before_updated != "nothing":
+            odd = [Send(_odd_refusal(self.knobs.before_updated).event(self._echoed(event)))]
+            if not self.knobs.updated_follows:
+                return odd
         session = updated(self.stage.session, update, voice_locked=bool(self.items.sounded))
         self.stage.session = session
         self.input.configure(session["audio"]["input"]["turn_detection"])
-        return [Send(server_event("session.updated", session=copy.deepcopy(session)))]
+        return [*odd, Send(server_event("session.updated", session=copy.deepcopy(session)))]
 
     def _append(self, event: Event) -> list[Effect]:
         if "audio" not in event:
@@ -176,7 +191,9 @@ class Conversation:
         ]
 
     def _create_item(self, event: Event) -> list[Effect]:
-        item, audio = checked_item(event.get("item"))
+        item, audio = checked_item(event.get("item"), self.knobs.max_id_length)
+        if self.knobs.item_echo == "renamed":
+            item["id"] = self.knobs.new_id("item")
         previous = event.get("previous_item_id")
         self.items.check_position(previous)
         self.items.check_new(item["id"])
@@ -197,7 +214,7 @@ class Conversation:
             self.items.insert(item, previous)
         except Refused as refused:
             return [Send(refused.event(None))]
-        effects = self._announced(item)
+        effects = [] if self.knobs.item_echo == "missing" else self._announced(item)
         if self.knobs.ack_delay_ms:
             delayed = effects
             effects = [Later(self.knobs.ack_delay_ms, lambda: delayed)]
@@ -208,6 +225,8 @@ class Conversation:
         pcm = self.items.audio.get(item["id"])
         if pcm is not None:
             item["content"][0]["audio"] = base64.b64encode(pcm).decode()
+        if item["id"] in self._transcripts:
+            item["content"][0]["transcript"] = self._transcripts[item["id"]]
         return [Send(server_event("conversation.item.retrieved", item=item))]
 
     def _truncate_item(self, event: Event) -> list[Effect]:
@@ -228,6 +247,13 @@ class Conversation:
         item_id = _item_id(event)
         self.items.remove(item_id)
         return [Send(server_event("conversation.item.deleted", item_id=item_id))]
+
+
+def _odd_refusal(kind: str) -> Refused:
+    """An error that comes before `session.updated`: a warning about a field, or a real one."""
+    if kind == "warning":
+        return invalid("session.audio", "Specifying `session.audio` is not supported.")
+    return Refused(kind, _REFUSALS[kind], type=kind)
 
 
 def _lifetime_s(knobs: Knobs) -> float:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
+
+from simulator.knobs import SIMPLE
 
 PATHS = frozenset({"/v1/realtime", "/openai/v1/realtime"})
 HEALTH_PATH = "/healthz"
@@ -27,19 +29,21 @@ _MESSAGES = {
 
 @dataclass(frozen=True)
 class Wish:
-    """What a connection asks for in its URL; ``scenario`` and ``model`` may be absent."""
+    """What a connection asks for in its URL; ``scenario`` and ``model`` may be absent, ``knobs`` are as text."""
 
     path: str
     model: str | None = None
     scenario: str | None = None
     call_id: str | None = None
+    knobs: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, target: str) -> Wish:
         """Read the request target, such as ``/v1/realtime?model=gpt-realtime``."""
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        return cls(parts.path, query.get("model"), query.get("scenario"), query.get("call_id"))
+        knobs = {name: value for name, value in query.items() if name in SIMPLE}
+        return cls(parts.path, query.get("model"), query.get("scenario"), query.get("call_id"), knobs)
 
 
 def key_of(headers: Mapping[str, str]) -> str | None:

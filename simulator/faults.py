@@ -1,7 +1,7 @@
-"""The faults of a scenario: whom the server refuses at the door, and when it drops the line.
+"""The faults of a scenario: whom the server refuses at the door, when it drops the line, which responses fail.
 
-A fault happens a given number of times and then no more, counted over all connections of the server, so that
-a client that tries again gets through.
+What happens at the door or to a line happens a given number of times and then no more, counted over all connections
+of the server, so that a client that tries again gets through. Responses are counted by connection.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from simulator.effects import Effect, Later
 from simulator.knobs import Drop, Knobs, Refusal
+from simulator.wire import Event, server_event
 
 
 @dataclass
@@ -46,3 +48,40 @@ class Fuse:
             return None
         self.ledger.dropped[self.scenario] += 1
         return self.drop.code
+
+
+@dataclass
+class ResponseFaults:
+    """Counts one connection's responses: which one dies, and from when to when a rate limit stands."""
+
+    knobs: Knobs
+    is_limited: bool = False
+    _begun: int = 0
+
+    @property
+    def dies(self) -> bool:
+        """Whether the response that has just begun ends by an error alone."""
+        return self._begun == self.knobs.dies_at
+
+    def begin(self) -> list[Effect]:
+        """Count a response; with the n-th one the time of the rate limit begins."""
+        self._begun += 1
+        lasts_ms = self.knobs.rate_limited_ms
+        if lasts_ms is None or self._begun != self.knobs.rate_limited_from:
+            return []
+        self.is_limited = True
+        return [Later(lasts_ms, self._lift)]
+
+    def _lift(self) -> list[Effect]:
+        self.is_limited = False
+        return []
+
+    def rate_limits(self, *, called: bool) -> list[Event]:
+        """Return the ``rate_limits.updated`` that follows a response, if one does."""
+        knob, remaining, reset_s = self.knobs.rate_limits, 14_998_954, 0.004
+        if self.is_limited:
+            knob, remaining, reset_s = "always", 0, (self.knobs.rate_limited_ms or 0) / 1000
+        if knob == "never" or (knob == "calls" and not called):
+            return []
+        limits = [{"name": "tokens", "limit": 15_000_000, "remaining": remaining, "reset_seconds": reset_s}]
+        return [server_event("rate_limits.updated", rate_limits=limits)]

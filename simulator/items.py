@@ -133,7 +133,7 @@ class Items:
         return [call for call in calls if self.output(call["call_id"]) is None]
 
 
-def checked_item(raw: Any) -> tuple[Item, bytes | None]:
+def checked_item(raw: Any, max_id_length: int = MAX_ID_LENGTH) -> tuple[Item, bytes | None]:
     """Return a client's item as the server would echo it, and the PCM16 audio that it carried.
 
     Raises:
@@ -151,8 +151,8 @@ def checked_item(raw: Any) -> tuple[Item, bytes | None]:
             raise missing(f"item.{required}")
     for name in ("id", "call_id"):
         length = len(text(raw.get(name) or "", f"item.{name}"))
-        if length > MAX_ID_LENGTH:
-            raise too_long(f"item.{name}", length)
+        if length > max_id_length:
+            raise too_long(f"item.{name}", length, max_id_length)
     return _normalised(raw)
 
 

@@ -1,16 +1,23 @@
 """The knobs of a scenario: how the server behaves, apart from what the model says.
 
 Each default is what the recordings show. A knob whose description begins with "Unknown" stands for a fact
-that no source tells: run a client against every setting of it.
+that no source tells: run a client against every setting of it. What servers of other makers do their own way is
+in ``oddities``; those are knobs, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from simulator.oddities import Oddities
 from simulator.vad import DEFAULT_SPEECH_LEVEL
+
+
+class KnobError(ValueError):
+    """There is no such knob, or it cannot be turned so; the message names it."""
 
 
 class _Strict(BaseModel):
@@ -35,7 +42,7 @@ class Drop(_Strict):
     )
 
 
-class Knobs(_Strict):
+class Knobs(Oddities):
     """Everything about the server that a scenario may turn."""
 
     refuse: Refusal | None = Field(default=None, description="Refuse connections at the upgrade.")
@@ -96,3 +103,26 @@ class Knobs(_Strict):
     speech_level: float = Field(
         default=DEFAULT_SPEECH_LEVEL, gt=0, description="Loudness (RMS) of speech at a VAD threshold of 0.5."
     )
+
+    def turned(self, changes: Mapping[str, str]) -> Knobs:
+        """Return these knobs with some of them turned, by name and value as text.
+
+        Raises:
+            KnobError: one of them is not there, or takes no such value.
+        """
+        try:
+            return Knobs.model_validate({**self.model_dump(exclude_unset=True), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise KnobError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    def at_connection(self, number: int) -> Knobs:
+        """Return the knobs of the server's n-th connection, from 1: before `odd_from_connection` nothing is odd."""
+        if number >= self.odd_from_connection:
+            return self
+        usual = {name: value for name, value in self.model_dump().items() if name not in Oddities.model_fields}
+        return Knobs.model_validate(usual)
+
+
+SIMPLE = frozenset(Knobs.model_fields) - {"refuse", "drop"}
+"""The knobs that one word of text can turn: on the command line, at the control door, in a connection's URL."""

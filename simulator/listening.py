@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from simulator.vad import BYTES_PER_MS, EnergyVad, SpeechStarted, SpeechStopped
@@ -16,13 +17,14 @@ MAX_KEPT_MS = 120_000
 class InputBuffer:
     """Uncommitted audio, PCM16 mono 24 kHz, on the session's own clock of milliseconds."""
 
-    def __init__(self, speech_level: float) -> None:
+    def __init__(self, speech_level: float, item_ids: Callable[[], str] = lambda: new_id("item")) -> None:
         self._vad = EnergyVad(speech_level=speech_level)
         self._pcm = bytearray()
         self._starts_at_ms = 0
         self._detects = False
         self._speech_from_ms = 0
-        self.item_id = new_id("item")
+        self._item_ids = item_ids
+        self.item_id = item_ids()
 
     def configure(self, turn_detection: dict[str, Any] | None) -> None:
         """Follow the session's ``turn_detection``; None leaves turns to the client."""
@@ -96,5 +98,5 @@ class InputBuffer:
         self._vad.forget()
 
     def _next_id(self) -> str:
-        item_id, self.item_id = self.item_id, new_id("item")
+        item_id, self.item_id = self.item_id, self._item_ids()
         return item_id

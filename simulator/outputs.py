@@ -14,7 +14,7 @@ from simulator.items import Item, Items
 from simulator.knobs import Knobs
 from simulator.script import Call, Say
 from simulator.vad import BYTES_PER_MS
-from simulator.wire import Event, new_id, obfuscation, server_event
+from simulator.wire import Event, obfuscation, server_event
 
 ItemStatus = Literal["completed", "incomplete"]
 
@@ -44,7 +44,7 @@ class Output:
         cls, of: Say | Call, response_id: str, index: int, *, audio: bool, items: Items | None, knobs: Knobs
     ) -> Output:
         """Return the output for one part of a plan, not yet opened."""
-        return cls(of, response_id, index, audio and isinstance(of, Say), items, knobs, _fresh_item(of))
+        return cls(of, response_id, index, audio and isinstance(of, Say), items, knobs, _fresh_item(of, knobs))
 
     def opening(self) -> list[Event]:
         """Return the events that announce the item, and add it to the conversation."""
@@ -129,9 +129,9 @@ class Output:
         return self._event(kind, item_id=self.item["id"], **fields)
 
 
-def _fresh_item(of: Say | Call) -> Item:
-    item: Item = {"id": new_id("item"), "type": "", "status": "in_progress"}
+def _fresh_item(of: Say | Call, knobs: Knobs) -> Item:
+    item: Item = {"id": knobs.new_id("item"), "type": "", "status": "in_progress"}
     if isinstance(of, Call):
-        return {**item, "type": "function_call", "name": of.name, "call_id": new_id("call"), "arguments": ""}
+        return {**item, "type": "function_call", "name": of.name, "call_id": knobs.new_id("call"), "arguments": ""}
     phase = {"phase": of.phase} if of.phase else {}
     return {**item, "type": "message", "role": "assistant", "content": [], **phase}

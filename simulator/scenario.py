@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -107,6 +108,10 @@ class Scenario(_Strict):
     answers: dict[str, Answer] = Field(default_factory=dict)
     waiting: Waiting = Waiting()
     otherwise: str = "I can only say what my script tells me to."
+
+    def turned(self, knobs: Mapping[str, str]) -> Scenario:
+        """Return the scenario with some of its knobs turned; raises KnobError (``Knobs.turned``)."""
+        return self.model_copy(update={"knobs": self.knobs.turned(knobs)}) if knobs else self
 
 
 def shipped() -> list[str]:

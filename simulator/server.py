@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +20,7 @@ from simulator.control import CONTROL_PATH, Control, may_control
 from simulator.conversation import Conversation
 from simulator.door import HEALTH_PATH, PATHS, SUBPROTOCOL, Wish, key_of, refusal_body
 from simulator.faults import Fuse, Ledger
+from simulator.knobs import KnobError
 from simulator.recorder import Recorder
 from simulator.scenario import Scenario, ScenarioError, load, shipped
 from simulator.session import NO_SENSES, REAL_SENSES, Senses, Session
@@ -37,7 +38,7 @@ class Simulator:
     """A Realtime API on a local address.
 
     ``key``: when set, connections with another one are refused with 401. ``port`` 0 takes a free one.
-    ``control``: faults on demand at ``/control``; None leaves that door away.
+    ``control``: faults on demand at ``/control``; None leaves that door away. ``knobs``: turned for every scenario.
     """
 
     scenario: Scenario = field(default_factory=lambda: load("demo"))
@@ -47,8 +48,10 @@ class Simulator:
     record: Path | None = None
     senses: Senses = REAL_SENSES
     control: Control | None = None
+    knobs: Mapping[str, str] = field(default_factory=dict)
     _ledger: Ledger = field(default_factory=Ledger)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _accepted: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def url(self) -> str:
@@ -113,7 +116,10 @@ class Simulator:
             return 401, None
         if wish.scenario is not None and wish.scenario not in shipped():
             return 400, f"There is no scenario {wish.scenario!r}; there are {', '.join(shipped())}."
-        scenario = self._scenario_of(wish)
+        try:
+            scenario = self._scenario_of(wish)
+        except KnobError as problem:
+            return 400, f"The URL turns a knob that cannot be turned so: {problem}"
         refused = self._ledger.refusal(scenario.name, scenario.knobs)
         if refused is None and self.control is not None:
             refused = self.control.refusal()
@@ -122,13 +128,17 @@ class Simulator:
         return (404, None) if wish.call_id is not None else None
 
     def _scenario_of(self, wish: Wish) -> Scenario:
+        """The scenario of a connection; its URL has the last word on knobs, the control door the one before."""
         scenario = load(wish.scenario) if wish.scenario else self.scenario
-        return self.control.turned(scenario) if self.control else scenario
+        scenario = scenario.turned(self.knobs)
+        return (self.control.turned(scenario) if self.control else scenario).turned(wish.knobs)
 
     async def _talk(self, connection: ServerConnection, recorder: Recorder) -> None:
         assert connection.request is not None  # noqa: S101 - set since the handshake
         wish = Wish.of(connection.request.path)
         scenario = self._scenario_of(wish)
+        knobs = scenario.knobs.at_connection(next(self._accepted))
+        scenario = scenario.model_copy(update={"knobs": knobs})
         number = next(self._numbers)
         recorder.note(number, "open", connection.request.path)
         conversation = Conversation(scenario, wish.model or _DEFAULT_MODEL)

@@ -121,7 +121,9 @@ class Session:
         for effect in effects:
             match effect:
                 case Send():
-                    self._outbox.put_nowait(effect.event)
+                    event = self._conversation.knobs.shown(effect.event)
+                    if event is not None:
+                        self._outbox.put_nowait(event)
                 case HangUp():
                     self._outbox.put_nowait(effect)
                 case Play():
@@ -172,6 +174,7 @@ class Session:
 
     async def _write(self) -> None:
         """Send what is in the outbox, until the line is closed or a fault closes it."""
+        await asyncio.sleep(self._conversation.knobs.first_event_ms / 1000)
         with contextlib.suppress(ConnectionClosed):
             while True:
                 entry = await self._outbox.get()

@@ -15,11 +15,14 @@ from typing import Any
 
 from simulator.config import Session, is_reasoning
 from simulator.effects import Effect, Later, Play, Send, Speak
+from simulator.faults import ResponseFaults
 from simulator.items import Items, checked_item
+from simulator.knobs import Knobs
 from simulator.responses import Performance
+from simulator.scenario import Cut
 from simulator.script import Call, Heard, Plan, Request, Say, Script
 from simulator.vad import BYTES_PER_MS
-from simulator.wire import Event, Refused, invalid, listed, mapping, new_id, server_event
+from simulator.wire import Event, Refused, invalid, listed, mapping, new_id
 
 # What a held-back `response.done` waits for at most when no further response begins.
 _LATE_DONE_MS = 1000
@@ -55,6 +58,9 @@ class Stage:
     _held: list[Event] = field(default_factory=list)
     _cached_tokens: int = 0
 
+    def __post_init__(self) -> None:
+        self.faults = ResponseFaults(self.knobs)
+
     def create(self, parameters: dict[str, Any] | None) -> list[Effect]:
         """Begin a response.
 
@@ -69,11 +75,30 @@ class Stage:
                 "Wait until the response is finished before creating a new one."
             )
             raise Refused("conversation_already_has_active_response", message)
+        if self.knobs.create_needs_outputs and not out_of_band and self.items.pending_calls():
+            message = "Cannot create a response while function call outputs are pending."
+            raise Refused("function_call_output_pending", message)
         self._items_of(wanted)
         performance = self._new_performance(wanted, out_of_band)
         self._requests[performance.id] = wanted
         effects: list[Effect] = [Send(performance.created()), *self._release_held()]
+        effects += self.faults.begin()
+        if self.faults.dies:
+            return effects + self._die(performance)
         return effects + self._prepare(performance)
+
+    def _die(self, performance: Performance) -> list[Effect]:
+        """End a response by an error alone: its place is free, and no `response.done` says so."""
+        self._requests.pop(performance.id)
+        if self.beside.pop(performance.id, None) is None:
+            self.active = None
+        dead = Refused("server_error", "The server had an error while processing your request.", type="server_error")
+        return [Send(dead.event(None))]
+
+    @property
+    def knobs(self) -> Knobs:
+        """How the server behaves."""
+        return self.script.scenario.knobs
 
     def _new_performance(self, wanted: dict[str, Any], out_of_band: bool) -> Performance:
         output = copy.deepcopy(self.session["audio"]["output"])
@@ -91,9 +116,7 @@ class Stage:
             "usage": None,
             "metadata": wanted.get("metadata"),
         }
-        performance = Performance(
-            response, None if out_of_band else self.items, self.script.scenario.knobs, self._input_tokens()
-        )
+        performance = Performance(response, None if out_of_band else self.items, self.knobs, self._input_tokens())
         if out_of_band:
             self.beside[performance.id] = performance
         else:
@@ -104,6 +127,10 @@ class Stage:
         """Plan a response, unless it has to wait for something to be recognised."""
         if self.hearing or performance.plan or performance.id in self._plans:
             return []
+        if self.faults.is_limited:
+            self._requests.pop(performance.id)
+            performance.rehearse(Plan((), Cut(status="failed")), {})
+            return [Play(performance)]
         plan = self._plan(performance)
         texts = tuple(output.text for output in plan.outputs if isinstance(output, Say))
         if performance.spoken and texts:
@@ -143,7 +170,7 @@ class Stage:
             if raw.get("type") == "item_reference":
                 items.append(self.items.require(str(raw.get("id")), "retrieve"))
             else:
-                items.append(checked_item(raw)[0])
+                items.append(checked_item(raw, self.knobs.max_id_length)[0])
         return items
 
     def hears(self, item_id: str, text: str) -> list[Effect]:
@@ -177,7 +204,7 @@ class Stage:
         if plan is not None and (performance.completed or performance.said_something):
             self.script.settle(plan)
         called = plan is not None and any(isinstance(output, Call) for output in plan.outputs)
-        effects: list[Effect] = [Send(event) for event in self._rate_limits(called)]
+        effects: list[Effect] = [Send(event) for event in self.faults.rate_limits(called=called)]
         waiting, self._after = self._after, []
         for then in waiting:
             effects += then()
@@ -185,7 +212,7 @@ class Stage:
 
     def when_free(self, then: Callable[[], list[Effect]]) -> list[Effect]:
         """Do something now, or when the active response is over."""
-        if self.active is None or self.script.scenario.knobs.items_during_response == "at_once":
+        if self.active is None or self.knobs.items_during_response == "at_once":
             return then()
         self._after.append(then)
         return []
@@ -207,7 +234,7 @@ class Stage:
 
     def _cut(self, performance: Performance, reason: str) -> list[Effect]:
         self._plans.pop(performance.id, None)
-        knobs = self.script.scenario.knobs
+        knobs = self.knobs
         *events, done = performance.cut(reason, trailing=knobs.trailing_deltas)
         late = knobs.late_done and performance is self.active
         if late:
@@ -221,16 +248,9 @@ class Stage:
         held, self._held = self._held, []
         return [Send(event) for event in held]
 
-    def _rate_limits(self, called: bool) -> list[Event]:
-        knob = self.script.scenario.knobs.rate_limits
-        if knob == "never" or (knob == "calls" and not called):
-            return []
-        limits = [{"name": "tokens", "limit": 15_000_000, "remaining": 14_998_954, "reset_seconds": 0.004}]
-        return [server_event("rate_limits.updated", rate_limits=limits)]
-
     def _rival(self) -> list[Effect]:
         """Start a response that nobody asked for, as turn detection may do at the worst moment."""
-        lasts_ms = self.script.scenario.knobs.rival_response_ms
+        lasts_ms = self.knobs.rival_response_ms
         if lasts_ms is None:
             return []
         rival = self._new_performance({"output_modalities": ["text"]}, out_of_band=False)

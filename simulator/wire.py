@@ -81,11 +81,11 @@ def unknown(param: str) -> Refused:
     return Refused("unknown_parameter", f"Unknown parameter: '{param}'.", param)
 
 
-def too_long(param: str, length: int) -> Refused:
-    """Return the refusal for an id above the server's limit of 32 characters."""
+def too_long(param: str, length: int, limit: int = MAX_ID_LENGTH) -> Refused:
+    """Return the refusal for an id above the server's limit, which is OpenAI's unless told."""
     return Refused(
         "string_above_max_length",
-        f"Invalid '{param}': string too long. Expected a string with maximum length {MAX_ID_LENGTH}, "
+        f"Invalid '{param}': string too long. Expected a string with maximum length {limit}, "
         f"but got a string with length {length} instead.",
         param,
     )

@@ -1,7 +1,7 @@
 """Servers that speak the protocol their own way: a call goes all the way round with each of them.
 
-Some differences are those of providers (xAI confirms without a session and sends no `conversation.item.done`), some
-are of the beta, and some no document rules out.
+Some differences are those of providers (xAI nests the tools that it confirms, and sends no `conversation.item.done`),
+some are of the beta, and some no document rules out.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ WAYS = {
     "a call is shown in response.done alone": Ways(output_item_done=False, item_done=False),
     "only response.done says that anything is completed": Ways(call_status=False),
     "session.updated shows the instructions trimmed": Ways(confirms="trimmed"),
+    "session.updated nests each tool under `function`": Ways(confirms="nested"),
     "session.updated lists no tools": Ways(confirms="no tools"),
     "session.updated says that there are none": Ways(confirms="empty tools"),
     "session.updated holds no session": Ways(confirms="nothing"),

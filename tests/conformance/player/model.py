@@ -55,7 +55,7 @@ class Ways:
     call_status: bool = True
     """A finished call's item says that it is completed."""
     confirms: str = "session"
-    """What `session.updated` holds: "session", "trimmed", "no tools", "empty tools", or "nothing" (xAI)."""
+    """What `session.updated` holds: "session", "trimmed", "nested" (xAI's tools), "no tools", "empty tools", "nothing"."""
     names_event: bool = True
     """An error names the client event that caused it."""
     noise: tuple[Event, ...] = ()
@@ -79,6 +79,7 @@ class Model:
             "session": {"session": {**self.session, "id": "sess_1"}},
             "trimmed": {"session": {**self.session, "instructions": self.session["instructions"].strip()}},
             "empty tools": {"session": {**self.session, "id": "sess_1", "tools": []}},
+            "nested": {"session": {**self.session, "tools": [_nested(tool) for tool in self.session["tools"]]}},
             "no tools": {"session": {"id": "sess_1", "instructions": self.session["instructions"]}},
             "nothing": {},
         }
@@ -170,6 +171,10 @@ class Model:
     def _finished(self, call: Call) -> Event:
         item = call.item()
         return item if self.ways.call_status else {key: item[key] for key in item if key != "status"}
+
+
+def _nested(tool: Event) -> Event:
+    return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type"}}
 
 
 def _response(response_id: str, status: str, **fields: Any) -> Event:

@@ -46,7 +46,9 @@ class Rehearsal:
         for effect in effects:
             match effect:
                 case Send():
-                    self.sent.append(effect.event)
+                    event = self.conversation.knobs.shown(effect.event)
+                    if event is not None:
+                        self.sent.append(event)
                 case Play():
                     self.tracks.append(effect.track)
                 case Hear():

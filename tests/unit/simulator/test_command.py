@@ -47,6 +47,24 @@ def test_a_wrong_scenario_is_one_sentence_and_exit_code_2(
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("knob", "complaint"),
+    [
+        ("item_ecko=renamed", "--knob item_ecko: there is no such knob; there are ack_delay_ms, "),
+        ("item_echo=lost", "--knob item_echo: Input should be 'as_sent', 'renamed' or 'missing'."),
+        ("item_echo", "--knob item_echo: Input should be "),
+        ("drop=1", "--knob drop: there is no such knob"),
+    ],
+)
+def test_a_wrong_knob_is_one_sentence_and_exit_code_2(
+    knob: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--knob", knob]) == 2
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
 def test_its_help_names_the_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])

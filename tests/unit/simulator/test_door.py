@@ -30,6 +30,7 @@ def test_a_wish_is_read_from_the_url() -> None:
     wish = Wish.of("/openai/v1/realtime?model=gpt-realtime&scenario=slow&call_id=rtc_1")
     assert wish == Wish("/openai/v1/realtime", "gpt-realtime", "slow", "rtc_1")
     assert Wish.of("/v1/realtime") == Wish("/v1/realtime")
+    assert Wish.of("/v1/realtime?item_echo=renamed&strange=1").knobs == {"item_echo": "renamed"}
 
 
 @pytest.mark.parametrize(
