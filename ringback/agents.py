@@ -91,6 +91,8 @@ class Agent(BaseModel):
     """Calls of all tools between two turns of the user, for the same reason."""
     max_result_chars: int = Field(default=16_000, ge=500, le=200_000)
     """Of one result as the model reads it; the rest is cut, and the model is told how much."""
+    memory_tokens: int | None = Field(default=None, ge=1_000, le=1_000_000)
+    """What a rebuilt conversation is told of its past at most; None: three eighths of the model's window."""
     max_calls_per_minute: int = Field(default=60, ge=1, le=10_000)
     """Calls of one session; one more is refused, and the model hears why."""
     max_session_seconds: float = Field(default=3_600.0, gt=0, le=86_400)
