@@ -10,8 +10,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, Text, case, column, func, literal, select, true, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Subquery,
+    Text,
+    case,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.jobs import TERMINAL, Delivery
@@ -22,6 +36,15 @@ from ringback.tables import items, jobs, sessions
 
 MESSAGES_AT_MOST = 500
 """The newest messages of a conversation; more than a model's window holds of spoken turns."""
+IMAGE_LEFT_OUT = "(The user showed a picture here.)"
+"""In the place of a picture that is not kept, or not told."""
+PICTURE_CHARS_AT_MOST = 1_048_576
+"""Of the data URIs of a session's pictures: the newest are kept, four at least. More cannot be told to a conversation
+that is built anew, and a camera makes many."""
+SMALL_BYTES = 2_048
+"""A message that takes less in its row holds no picture worth leaving out."""
+LOADED_BYTES = PICTURE_CHARS_AT_MOST * 5 // 4
+"""Of the larger messages that are loaded as they are, in bytes: the pictures that a session keeps, and their words."""
 CALLS_AT_MOST = 500
 """The newest calls of a conversation, for the same reason."""
 
@@ -34,6 +57,12 @@ class Message:
     item_id: str
     role: str
     content: list[dict[str, Any]]
+
+
+def without_pictures(content: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a message, with words in the place of each picture."""
+    named = {"type": "input_text", "text": IMAGE_LEFT_OUT}
+    return [named if part.get("type") == "input_image" else part for part in content]
 
 
 def keep(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Message]) -> ReturningInsert[Any]:
@@ -104,14 +133,56 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
     )
 
 
-def log_of_messages(session_id: UUID) -> Select[Any]:
-    """What was said, the newest first: `position`, `item_id`, `role`, `content`."""
+def leave_out_pictures(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
+    """Keep the session's newest pictures (`PICTURE_CHARS_AT_MOST`) and name the older ones. Returns their `item_id`s.
+
+    0 rows: there are none, or the session is no longer this gateway's in this epoch.
+    """
+    weighed = _weighed(select(items).where(items.c.session_id == session_id).subquery("said")).cte("weighed")
     return (
-        select(items.c.position, items.c.item_id, items.c.role, items.c.content)
-        .where(items.c.session_id == session_id)
-        .order_by(items.c.position.desc())
-        .limit(MESSAGES_AT_MOST)
+        update(items)
+        .where(
+            items.c.session_id == sessions.c.id,
+            items.c.item_id == weighed.c.item_id,
+            ~weighed.c.is_whole,
+            items.c.content.contains(literal([{"type": "input_image"}], JSONB)),
+            is_ours(session_id, gateway_id, epoch),
+        )
+        .values(content=_pictures_named(items.c.content), changed_at=now())
+        .returning(items.c.item_id)
     )
+
+
+def log_of_messages(session_id: UUID) -> Select[Any]:
+    """What was said, the newest first: `position`, `item_id`, `role`, `content`.
+
+    Pictures beyond `PICTURE_CHARS_AT_MOST` are named: they are not told again, and are not loaded for nothing.
+    """
+    newest = select(items).where(items.c.session_id == session_id).order_by(items.c.position.desc())
+    said = _weighed(newest.limit(MESSAGES_AT_MOST).subquery("said")).subquery("weighed")
+    content = case((said.c.is_whole, said.c.content), else_=_pictures_named(said.c.content)).label("content")
+    return select(said.c.position, said.c.item_id, said.c.role, content).order_by(said.c.position.desc())
+
+
+def _weighed(said: Subquery) -> Select[Any]:
+    """These messages, each with whether its pictures are among those that are kept (`is_whole`)."""
+    # As it lies on the disk, which is known without reading it; a picture does not get smaller there.
+    size = func.pg_column_size(said.c.content)
+    so_far = func.sum(size).filter(size >= SMALL_BYTES).over(order_by=said.c.position.desc())
+    is_whole = or_(size < SMALL_BYTES, so_far <= LOADED_BYTES).label("is_whole")
+    return select(said.c.position, said.c.item_id, said.c.role, said.c.content, is_whole)
+
+
+def _pictures_named(content: ColumnElement[Any]) -> ColumnElement[Any]:
+    """As `without_pictures`."""
+    part = (
+        func.jsonb_array_elements(content)
+        .table_valued(column("value", JSONB), with_ordinality="place", name="part")
+        .render_derived()
+    )
+    named = literal({"type": "input_text", "text": IMAGE_LEFT_OUT}, JSONB)
+    shown = case((part.c.value["type"].astext == "input_image", named), else_=part.c.value)
+    return select(func.jsonb_agg(aggregate_order_by(shown, part.c.place))).scalar_subquery()
 
 
 def log_of_calls(session_id: UUID) -> Select[Any]:
