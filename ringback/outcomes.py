@@ -75,7 +75,7 @@ class Outcome:
         if self.error is not None:
             return _json({"error": self.error})
         text = self.result if isinstance(self.result, str) else _json(self.result)
-        return _cut(text, max_chars)
+        return cut(text, max_chars)
 
 
 def succeeded(result: Any) -> Outcome:
@@ -85,7 +85,7 @@ def succeeded(result: Any) -> Outcome:
 
 def failed(code: str, message: str) -> Outcome:
     """The tool, or a check before it, said no."""
-    return Outcome(JobState.FAILED, code=code, message=_cut(message, MAX_MESSAGE_CHARS))
+    return Outcome(JobState.FAILED, code=code, message=cut(message, MAX_MESSAGE_CHARS))
 
 
 def timed_out() -> Outcome:
@@ -118,7 +118,8 @@ def _known(state: JobState, code: str) -> Outcome:
     return Outcome(state, code=code, message=MESSAGES[code])
 
 
-def _cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters: where it is longer, its beginning, and how much is missing."""
     if len(text) <= limit:
         return text
     kept = limit - CUT_NOTE_CHARS

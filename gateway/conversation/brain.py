@@ -41,6 +41,7 @@ from gateway.conversation.guard import Guard
 from gateway.conversation.hearing import Hearing
 from gateway.conversation.ids import Ids
 from gateway.conversation.log import ItemLog
+from gateway.conversation.memory import budget
 from gateway.conversation.opening import Opening
 from gateway.conversation.own import OwnTools
 from gateway.conversation.rebuild import Past
@@ -171,7 +172,7 @@ class Conversation:
             return [SendToClient(self._view.updated(self._ids.new("updated")))]
         if frame.event["type"] == "ringback.approval.respond":
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
-        said = self._client.says(frame.event, self._log, self._opening.seeds.ids, now)
+        said = self._client.says(frame.event, self._log, now)
         if frame.event["type"] == "input_audio_buffer.append":
             return said  # fifty times a second, and nothing is due because of it
         hushed = self._hearing.hush() if self._scheduler.gives_way() else []  # a filler gives way to the client
@@ -179,9 +180,8 @@ class Conversation:
 
     def remember(self, past: Past, now: float) -> list[Action]:
         """Build the conversation anew: what was said and called before, and the answers that are there by now."""
-        if self._carried.log is None:
-            self._log = ItemLog(past.messages, past.places)
-        actions = self._opening.tell(past.items(self._reading), now)
+        self._log = (self._carried.log or ItemLog(past.messages, past.places)).told_anew()
+        actions = self._opening.tell(past.items(self._reading, budget(self.agent)), now)
         self._table.keep({call.call_id for call in past.calls})
         for each in past.calls:
             known, call = self._calls.remember(each, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettings, SendToClient, SendToModel
@@ -30,8 +30,8 @@ class ClientSide:
     must_call: bool = False
     """The session's `tool_choice` leaves the model no choice but to call a function."""
 
-    def says(self, event: Event, log: ItemLog, seeded: Container[str], now: float) -> list[Action]:
-        """A checked event of the client; `seeded` are the items that a rebuilt conversation was told."""
+    def says(self, event: Event, log: ItemLog, now: float) -> list[Action]:
+        """A checked event of the client."""
         refusal = self._refuse(event)
         if refusal is not None:
             return [SendToClient(refusal.as_event(self.new_id("refused")))]
@@ -45,7 +45,7 @@ class ClientSide:
             self.settings.asked(event)
         elif kind == "conversation.item.create":
             event = self._created(event)
-        elif kind == "conversation.item.truncate" and event["item_id"] in seeded:
+        elif kind == "conversation.item.truncate" and log.is_past(event["item_id"]):
             return self._cut_short(event, log)
         if (event.get("item") or {}).get("type") != "function_call_output":  # the next conversation is told of it
             self.unheard.said(event)

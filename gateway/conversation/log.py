@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.audio_formats import DEFAULT_BYTES_PER_SECOND, bytes_per_second
 from gateway.conversation.actions import Event
-from ringback.statements.items import Message
+from ringback.statements.items import IMAGE_LEFT_OUT, Message
 
 MAX_TEXT_CHARS = 16_000
 """Of one message: longer ones are pasted documents, and a rebuilt conversation must fit its window."""
@@ -26,7 +26,6 @@ MAX_MESSAGES = 2_000
 MAX_CHARS = 4 * 1_048_576
 """Of all of them, pictures included: what a rebuilt conversation is told is far less."""
 NOT_TRANSCRIBED = "(The user said something here that was not transcribed.)"
-IMAGE_LEFT_OUT = "(The user showed a picture here.)"
 
 _ITEM = re.compile(r'"item_id":\s*"([^"]{1,64})"')
 _DELTA = re.compile(r'"delta":\s*"')
@@ -45,6 +44,7 @@ class _Said:
     sounded_ms: float = 0.0
     is_cut: bool = False
     """The user has heard no more of it, whatever the server still says."""
+    is_past: bool = False
     chars: int = 0
 
     def message(self) -> Message:
@@ -56,9 +56,9 @@ class ItemLog:
     """The log of one session's conversation, through all its epochs."""
 
     def __init__(self, messages: Iterable[Message] = (), places: Iterable[tuple[str, int]] = ()) -> None:
-        """`messages` were said in earlier epochs; `places` are the calls' item ids and positions."""
+        """`messages` were said in earlier epochs (`told_anew`); `places` are the calls' item ids and positions."""
         said = sorted(messages, key=lambda message: message.position)
-        self._said = {m.item_id: _Said(m.position, m.item_id, m.role, m.content, is_cut=True) for m in said}
+        self._said = {m.item_id: _Said(m.position, m.item_id, m.role, m.content) for m in said}
         self._chars = 0
         for each in list(self._said.values()):
             self._weigh(each)
@@ -71,6 +71,17 @@ class ItemLog:
     def last(self) -> int:
         """The position of what came last."""
         return self._next - 1
+
+    def told_anew(self) -> ItemLog:
+        """Another conversation is told of it: what its server shows of these messages is cut, and no news."""
+        for said in self._said.values():
+            said.is_past = said.is_cut = True
+        return self
+
+    def is_past(self, item_id: str) -> bool:
+        """True of a message of an earlier conversation: its audio is gone, and it can be cut short here alone."""
+        said = self._said.get(item_id)
+        return said is not None and said.is_past
 
     def hear(self, event: Event) -> list[Message]:
         """The messages that this event of the Realtime API makes known, or changes."""
@@ -177,7 +188,8 @@ class ItemLog:
         before, said.chars = said.chars, sum(len(str(value)) for part in said.parts for value in part.values())
         self._chars += said.chars - before
         while len(self._said) > 1 and (self._chars > MAX_CHARS or len(self._said) > MAX_MESSAGES):
-            self._chars -= self._said.pop(next(iter(self._said))).chars
+            oldest = self._said.pop(next(iter(self._said)))
+            self._chars -= oldest.chars
 
 
 def _parts(content: list[Any]) -> list[dict[str, Any]]:

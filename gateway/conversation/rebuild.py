@@ -6,8 +6,8 @@ A new connection to the Realtime API is a new, empty conversation. What it is to
 - messages as text: what the user said, as it was transcribed, and of the assistant what the user heard;
 - each call with its own `call_id`, and right behind it the output, where there is one: a result that comes later then
   belongs to a call that the conversation knows;
-- never an output without its call, and nothing beyond a bound: the oldest goes first, but no call that is still
-  running and no result that nobody has told yet.
+- never an output without its call, and no more than the model's window has room for: what is long is cut, a picture
+  is named, and the oldest goes first; but no call that is still running and no result that is news (`memory`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from uuid import UUID
 from gateway.conversation.actions import Event
 from gateway.conversation.call_table import Call
 from gateway.conversation.log import NOT_TRANSCRIBED
+from gateway.conversation.memory import SMALL_BUDGET, Entry, fitting
 from gateway.conversation.renderings import Circumstances, Rendering, render
 from ringback.jobs import Approval, CancelReason, Delivery, Effect, JobState, output_item_id
 from ringback.manners import Manners
-from ringback.outcomes import Outcome, from_row
-from ringback.statements.items import Message
+from ringback.outcomes import Outcome, cut, from_row
+from ringback.statements.items import IMAGE_LEFT_OUT, Message
 from ringback.statements.jobs import outcome_of
 
-MAX_CHARS = 48_000
-"""About 12,000 tokens: leaves room for the talk to come, even in the smallest window (32,768 tokens)."""
 AT_THE_END = 2**62
 """The place of a call that was recorded without one."""
 UNWANTED = frozenset({CancelReason.CALLER, CancelReason.BARGE_IN, CancelReason.REPLACED})
@@ -86,8 +85,10 @@ class PastCall:
         said = {"is_late": self.is_late, "is_unwanted": self.is_unwanted, "is_action": self.is_action}
         return render(self.outcome, self.manners, replace(reading, age=self.age, **said))
 
-    def events(self, reading: Circumstances) -> list[Event]:
-        """The items to create: the call, and its output where there is one."""
+    def events(self, reading: Circumstances, limit: int | None) -> list[Event]:
+        """The items to create: the call, and its output where there is one, cut at `limit` characters."""
+        if limit is not None:
+            reading = replace(reading, max_chars=min(limit, reading.max_chars))
         text = self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
         call = {"type": "function_call", "call_id": self.call_id, "name": self.tool, "arguments": text}
         items, told = [_with_id(call, self.item_id)], self.rendering(reading)
@@ -117,15 +118,17 @@ class Past:
             return False
         return last.content[0].get("type") == "input_audio"
 
-    def items(self, reading: Circumstances | None = None) -> list[Event]:
-        """What to create, the oldest first, as far as it fits; `reading`: what is true of all that is read here."""
+    def items(self, reading: Circumstances | None = None, tokens: int = SMALL_BUDGET) -> list[Event]:
+        """What to create, the oldest first, as far as it fits.
+
+        Args:
+            reading: what is true of all that is read here.
+            tokens: of the model's window, for all of it.
+        """
         reading = reading or Circumstances()
-        entries: list[tuple[int, bool, list[Event]]] = [
-            (message.position, False, [item]) for message in self.messages if (item := _message(message)) is not None
-        ]
-        entries += [(call.position, call.is_news or call.outcome is None, call.events(reading)) for call in self.calls]
-        entries.sort(key=lambda entry: entry[0])
-        return [item for entry in _newest_that_fit(entries) for item in entry]
+        entries = [_message_entry(message) for message in self.messages if _says_something(message)]
+        entries += [_call_entry(call, reading) for call in self.calls]
+        return fitting(entries, tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,31 +174,33 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str])
     )
 
 
-def _message(message: Message) -> Event | None:
-    parts = [_part(part) for part in message.content]
-    content = [part for part in parts if part.get("text") != ""]
-    if not content:
-        return None
-    return _with_id({"type": "message", "role": message.role, "content": content}, message.item_id)
+def _call_entry(call: PastCall, reading: Circumstances) -> Entry:
+    is_wanted = call.is_news or call.outcome is None
+    return Entry(call.position, lambda limit: call.events(reading, limit), is_wanted)
 
 
-def _part(part: dict[str, Any]) -> dict[str, Any]:
-    if part["type"] == "input_audio":
-        return {"type": "input_text", "text": part.get("text") or NOT_TRANSCRIBED}
-    return part
+def _message_entry(message: Message) -> Entry:
+    def write(limit: int | None) -> list[Event]:
+        parts = [_part(part, limit) for part in message.content]
+        content = [part for part in parts if part.get("text") != ""]
+        item = {"type": "message", "role": message.role, "content": content}
+        return [_with_id(item, message.item_id)]
+
+    return Entry(message.position, write)
+
+
+def _says_something(message: Message) -> bool:
+    """False of an answer of which nothing was heard."""
+    return any(part["type"] == "input_audio" or part.get("text") != "" for part in message.content)
+
+
+def _part(part: dict[str, Any], limit: int | None) -> dict[str, Any]:
+    if part["type"] == "input_image":
+        return part if limit is None else {"type": "input_text", "text": IMAGE_LEFT_OUT}
+    text = part.get("text") or (NOT_TRANSCRIBED if part["type"] == "input_audio" else "")
+    kind = "input_text" if part["type"] == "input_audio" else part["type"]
+    return {"type": kind, "text": text if limit is None else cut(text, limit)}
 
 
 def _with_id(item: Event, item_id: str | None) -> Event:
     return {"id": item_id, **item} if item_id else item
-
-
-def _newest_that_fit(entries: list[tuple[int, bool, list[Event]]]) -> list[list[Event]]:
-    """From the newest back, until the bound is reached; of what is older, only what must be there."""
-    kept: list[list[Event]] = []
-    room = MAX_CHARS
-    for _, must, items in reversed(entries):
-        size = sum(len(json.dumps(item, ensure_ascii=False)) for item in items)
-        room -= size
-        if room >= 0 or must:
-            kept.append(items)
-    return kept[::-1]

@@ -8,13 +8,14 @@ from typing import get_args
 
 import pytest
 
-from gateway import client, endings, intake, policy, resuming, session
-from gateway.conversation import errors, log, own, rebuild, results, view
+from gateway import client, endings, intake, journal, policy, resuming, session
+from gateway.conversation import errors, log, memory, own, results, seeds, view
 from gateway.endings import SENTENCES
 from gateway.providers import URLS
 from gateway.settings import GatewaySettings
 from ringback import broker, doorbell
 from ringback.clients import EXTRAS
+from ringback.statements import items
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`]+)`")
@@ -91,8 +92,18 @@ def test_the_codes_and_bounds_of_coming_back_are_the_gateways_own() -> None:
     assert f"\n{resuming.HEADER.title()}: {resuming.PREFIX}" in PAGE
     assert f'"{resuming.TOKEN_SUBPROTOCOL}{resuming.PREFIX}' in PAGE
     assert f"{intake.HELD_CHARS // 1024**2} Mi characters" in PAGE
-    assert f"{rebuild.MAX_CHARS:,} characters" in PAGE
     assert f"{log.MAX_IMAGE_CHARS:,} characters" in PAGE
+    assert f"the newest {items.PICTURE_CHARS_AT_MOST:,} of a session" in PAGE
+    assert f"{journal.PICTURE_CHARS_BURST:,} characters at once" in PAGE
+    assert f"{journal.PICTURE_CHARS_PER_SECOND:,.0f} a second" in PAGE
+
+
+def test_what_a_rebuilt_conversation_is_told_has_the_bounds_of_the_page() -> None:
+    for window in (memory.SMALL_WINDOW, memory.LARGE_WINDOW):
+        assert f"{window * memory.WINDOW_SHARE:,.0f} of {window:,}" in PAGE
+    assert f"cut at {memory.SHORT_CHARS:,} characters" in PAGE
+    assert f"{memory.PICTURE_TOKENS:,} for a picture" in PAGE
+    assert f"takes from a client ({seeds.MAX_ID_CHARS} characters)" in PAGE
 
 
 def test_the_providers_are_the_presets_with_their_urls() -> None:

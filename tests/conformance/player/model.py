@@ -55,7 +55,7 @@ class Ways:
     call_status: bool = True
     """A finished call's item says that it is completed."""
     confirms: str = "session"
-    """What `session.updated` holds: "session", "trimmed", "nested" (xAI's tools), "no tools", "empty tools", "nothing"."""
+    """What `session.updated` holds: "session", "trimmed", "nested" (xAI), "no tools", "empty tools", or "nothing"."""
     names_event: bool = True
     """An error names the client event that caused it."""
     noise: tuple[Event, ...] = ()

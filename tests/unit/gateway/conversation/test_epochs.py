@@ -10,6 +10,7 @@ from gateway.conversation import Conversation
 from gateway.conversation.actions import LetClientIn
 from gateway.conversation.carried import Carried, merged
 from gateway.conversation.rebuild import Past, PastCall
+from gateway.policy import ClientFrame
 from ringback.outcomes import succeeded
 from ringback.statements.items import Message
 from tests.unit.gateway.conversation.script import (
@@ -232,6 +233,19 @@ def test_what_a_client_cuts_short_of_a_rebuilt_conversation_stands_in_the_log() 
     script.echoed("item_a1")
     cut = {"type": "conversation.item.truncate", "item_id": "item_a1", "content_index": 0, "audio_end_ms": 0}
     assert script.client(**cut) == ["client: conversation.item.truncated"], "the server has no audio of it"
+
+
+def test_an_answer_with_an_id_too_long_to_be_told_again_is_cut_short_under_it_and_not_logged_twice() -> None:
+    long_id = "50993d4c-8b18-42f0-a54e-dc847687bec1"
+    answer = Message(1, long_id, "assistant", [{"type": "output_text", "text": "one two three"}])
+    script = resumed(Past([answer]))
+    (told,) = (event["item"] for event in script.to_model)
+    assert len(told["id"]) <= 32
+    script.echoed(told["id"])
+    done = {"type": "conversation.item.done", "item": {**told, "content": [{"type": "output_text", "text": "one"}]}}
+    assert script.model(done) == [], "what the server says of it later is no message, and nothing for the client"
+    cut = ClientFrame({"type": "conversation.item.truncate", "item_id": long_id, "content_index": 0, "audio_end_ms": 0})
+    assert script._do(script.brain.receive_client(cut, script.now)) == ["client: conversation.item.truncated"]
 
 
 def test_two_epochs_give_no_id_twice() -> None:

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from gateway.conversation.log import (
-    IMAGE_LEFT_OUT,
     MAX_CHARS,
     MAX_IMAGE_CHARS,
     MAX_MESSAGES,
     MAX_TEXT_CHARS,
     ItemLog,
 )
-from ringback.statements.items import Message
+from ringback.statements.items import IMAGE_LEFT_OUT, Message
 
 Event = dict[str, Any]
 
@@ -134,6 +133,32 @@ def test_the_oldest_are_forgotten_where_all_together_are_too_long() -> None:
     log.hear(shown("u200", picture))
     again.hear(shown("u200", picture))
     assert list(again._said) == list(log._said)
+
+
+LONG_ID = "50993d4c-8b18-42f0-a54e-dc847687bec1"
+
+
+def said_before(*, is_carried: bool) -> ItemLog:
+    """The log of a conversation that follows one in which an answer had an id of 36 characters."""
+    log = ItemLog()
+    heard = {"type": "output_audio", "transcript": "Good morning to you."}
+    kept = log.hear(shown(LONG_ID, heard, role="assistant", kind="done"))
+    return (log if is_carried else ItemLog(kept)).told_anew()
+
+
+@pytest.mark.parametrize("is_carried", [True, False], ids=["the same gateway", "another one"])
+def test_a_late_echo_of_what_was_told_anew_is_no_message(is_carried: bool) -> None:
+    log = said_before(is_carried=is_carried)
+    assert log.hear(shown(LONG_ID, {"type": "output_text", "text": "Good"}, role="assistant", kind="done")) == []
+    assert log.last == 1
+
+
+def test_a_message_of_an_earlier_conversation_is_cut_short() -> None:
+    log = said_before(is_carried=False)
+    assert log.is_past(LONG_ID)
+    assert log.is_past("a2") is False
+    (cut,) = log.truncate(LONG_ID, 0)
+    assert cut.item_id == LONG_ID
 
 
 def test_the_log_has_a_bound() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from gateway.conversation.log import NOT_TRANSCRIBED
-from gateway.conversation.rebuild import AT_THE_END, MAX_CHARS, Past, PastCall, Replayed
+from gateway.conversation.rebuild import AT_THE_END, Past, PastCall, Replayed
 from ringback.jobs import output_item_id
 from ringback.outcomes import succeeded
 from ringback.statements.items import Message
@@ -91,17 +91,6 @@ def test_an_answer_of_which_nothing_was_heard_is_not_told() -> None:
 def test_an_item_keeps_its_id_however_long() -> None:
     (item,) = Past([Message(1, "x" * 33, "user", [{"type": "input_text", "text": "hello"}])]).items()
     assert item["id"] == "x" * 33, "what a server takes is known where it is told"
-
-
-def test_the_oldest_goes_first_where_not_all_fits_but_nothing_that_is_still_wanted() -> None:
-    long = "x" * (MAX_CHARS // 4)
-    past = Past(
-        [user(2, "forgotten " + long), *(user(position, long) for position in (5, 6, 7))],
-        [call(1, result="told long ago"), call(3), call(4, result="nobody has heard it", is_news=True)],
-    )
-    lines = told(past)
-    assert lines[:3] == ["function_call call_3", "function_call call_4", "function_call_output call_4"]
-    assert [line[:6] for line in lines[3:]] == ["user: "] * 3
 
 
 @pytest.mark.parametrize(
