@@ -43,8 +43,8 @@ PICTURE_CHARS_AT_MOST = 1_048_576
 that is built anew, and a camera makes many."""
 SMALL_BYTES = 2_048
 """A message that takes less in its row holds no picture worth leaving out."""
-LOADED_BYTES = PICTURE_CHARS_AT_MOST * 5 // 4
-"""Of the larger messages that are loaded as they are, in bytes: the pictures that a session keeps, and their words."""
+LOADED_BYTES = PICTURE_CHARS_AT_MOST + 16_384
+"""Of the larger messages that are loaded as they are: the pictures that a session keeps, and words beside them."""
 CALLS_AT_MOST = 500
 """The newest calls of a conversation, for the same reason."""
 

@@ -115,7 +115,7 @@ WHOSE_DATA = [
         "redaction: in transcripts",
         T_ROWS,
         JOURNAL,
-        "content=self._redaction.data(message.content)",
+        "content=self._redacted(message.content)",
         "content=message.content",
     ),
     gone("redaction: what an attempt said", T_ROWS, EXECUTE, "job.discretion.text(text) for name", "text for name"),
