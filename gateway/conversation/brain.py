@@ -181,6 +181,7 @@ class Conversation:
     def remember(self, past: Past, now: float) -> list[Action]:
         """Build the conversation anew: what was said and called before, and the answers that are there by now."""
         self._log = (self._carried.log or ItemLog(past.messages, past.places)).told_anew()
+        past = replace(past, client_calls=self._table.of_client())
         actions = self._opening.tell(past.items(self._reading, budget(self.agent)), now)
         self._table.keep({call.call_id for call in past.calls})
         for each in past.calls:

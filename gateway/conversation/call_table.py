@@ -243,8 +243,12 @@ class CallTable:
     def keep(self, call_ids: Container[str]) -> None:
         """Forget what is under way and not among these: the conversation is gone, and no row tells of it."""
         for call in self:
-            if call.call_id not in call_ids and call.owner is not Owner.CLIENT:
+            if call.call_id not in call_ids and not (call.owner is Owner.CLIENT and call.is_whole):
                 del self._open[call.call_id], self._calls[call.call_id]
+
+    def of_client(self) -> list[Call]:
+        """The calls of the client's functions that a new conversation is to be told of, answered or not."""
+        return [call for call in self._calls.values() if call.owner is Owner.CLIENT and call.is_whole]
 
     def unwant(self, cancelled: Call) -> None:
         """It was cancelled: nothing is brought up of it, nor of what waits for its end."""

@@ -29,6 +29,8 @@ from ringback.outcomes import Outcome, cut, from_row
 from ringback.statements.items import IMAGE_LEFT_OUT, Message
 from ringback.statements.jobs import outcome_of
 
+ASKED = frozenset({"id", "call_id", "name", "arguments"})
+"""Of a `function_call` item, what it is created again with."""
 AT_THE_END = 2**62
 """The place of a call that was recorded without one."""
 UNWANTED = frozenset({CancelReason.CALLER, CancelReason.BARGE_IN, CancelReason.REPLACED})
@@ -104,6 +106,8 @@ class Past:
 
     messages: Sequence[Message] = ()
     calls: Sequence[PastCall] = ()
+    client_calls: Sequence[Call] = ()
+    """Of functions that the client brings: no row tells of them, but the process that holds the session knows."""
 
     @property
     def places(self) -> list[tuple[str, int]]:
@@ -128,6 +132,7 @@ class Past:
         reading = reading or Circumstances()
         entries = [_message_entry(message) for message in self.messages if _says_something(message)]
         entries += [_call_entry(call, reading) for call in self.calls]
+        entries += [_client_call_entry(call) for call in self.client_calls]
         return fitting(entries, tokens)
 
 
@@ -177,6 +182,18 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str])
 def _call_entry(call: PastCall, reading: Circumstances) -> Entry:
     is_wanted = call.is_news or call.outcome is None
     return Entry(call.position, lambda limit: call.events(reading, limit), is_wanted)
+
+
+def _client_call_entry(call: Call) -> Entry:
+    def write(limit: int | None) -> list[Event]:
+        asked = {key: value for key, value in (call.item or {}).items() if key in ASKED}
+        items: list[Event] = [{"type": "function_call", **asked}]
+        if call.output is not None:
+            output = call.output if limit is None else cut(call.output, limit)
+            items.append({"type": "function_call_output", "call_id": asked["call_id"], "output": output})
+        return items
+
+    return Entry(AT_THE_END if call.position is None else call.position, write, call.is_running)
 
 
 def _message_entry(message: Message) -> Entry:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from gateway.conversation.rebuild import Past
 from gateway.conversation.turn_taking.rules import CLIENT_ANSWERS_SECONDS
 from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS
 from ringback.clients import TRUSTED
 from tests.unit.gateway.conversation.script import SPEAK, WEATHER, Script, call, created, done, echo, refused, updated
+from tests.unit.gateway.conversation.test_epochs import NextEpoch
 
 LAMP = {"type": "function", "name": "lamp", "description": "Turn on the lamp.", "parameters": {"type": "object"}}
 ASKED = {"type": "function_call", "status": "completed", "id": "item_l", "call_id": "call_l", "name": "lamp"}
@@ -214,3 +216,56 @@ def test_a_client_that_answers_and_does_not_ask_is_asked_for() -> None:
     script.deliver("a")
     answer(script)
     assert script.wait(CLIENT_ASKS_SECONDS) == [SPEAK]
+
+
+# — and outlives the connection on which it was asked for —
+
+
+class Following(NextEpoch):
+    def __init__(self, script: Script) -> None:
+        super().__init__(script.brain.carry(script.now), policy=TRUSTED)
+
+
+def test_a_call_that_waits_for_the_client_is_told_to_the_next_conversation_and_can_be_answered_there() -> None:
+    script = with_lamp(trusted())
+    called(script)
+    script.model(done("R1"))
+    following = Following(script).confirmed()
+    assert following.told(Past()) == ["model: output call_l"]
+    (asked,) = [event["item"] for event in following.to_model]
+    assert asked == {
+        "type": "function_call",
+        "id": "item_l",
+        "call_id": "call_l",
+        "name": "lamp",
+        "arguments": '{"on": true}',
+    }
+    following.echoed("item_l")
+    assert answer(following) == ["model: output call_l"]
+    assert answer(following) == ["client: error"]
+
+
+def test_a_call_that_the_client_has_answered_is_told_with_its_answer() -> None:
+    script = with_lamp(trusted())
+    called(script)
+    answer(script)
+    following = Following(script).confirmed()
+    assert following.told(Past()) == ["model: output call_l"] * 2
+    assert [event["item"].get("output") for event in following.to_model] == [None, "on"]
+    assert answer(following) == ["client: error"]
+
+
+def test_a_call_that_was_announced_and_never_whole_is_forgotten() -> None:
+    script = announced(with_lamp(trusted()))
+    following = Following(script).confirmed()
+    assert following.told(Past())[0] == "let the client in"
+    assert answer(following) == ["client: error"]
+
+
+def test_a_create_of_the_client_that_no_response_has_answered_is_sent_to_the_next_conversation() -> None:
+    script = trusted()
+    script.model(created("R1"))
+    script.client(type="response.create", event_id="mine")
+    following = Following(script).confirmed()
+    assert following.told(Past()) == ["let the client in", SPEAK]
+    assert following.last_create == "mine"

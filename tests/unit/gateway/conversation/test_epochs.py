@@ -11,6 +11,7 @@ from gateway.conversation.actions import LetClientIn
 from gateway.conversation.carried import Carried, merged
 from gateway.conversation.rebuild import Past, PastCall
 from gateway.policy import ClientFrame
+from ringback.clients import BROWSER, ClientPolicy
 from ringback.outcomes import succeeded
 from ringback.statements.items import Message
 from tests.unit.gateway.conversation.script import (
@@ -38,11 +39,12 @@ SPOKEN = Message(1, "item_u1", "user", [{"type": "input_audio", "text": "hello"}
 class NextEpoch(Script):
     """The conversation that follows another one's end."""
 
-    def __init__(self, carried: Carried, *, greets: bool = False, wants: tuple[str, ...] = ()) -> None:
-        super().__init__(wants=wants)
-        self.brain = Conversation(
-            SESSION, agent(), self.brain.tools, epoch=2, carried=carried, greets=greets, wants=wants
-        )
+    def __init__(
+        self, carried: Carried, *, greets: bool = False, wants: tuple[str, ...] = (), policy: ClientPolicy = BROWSER
+    ) -> None:
+        super().__init__(wants=wants, policy=policy)
+        more: dict[str, Any] = {"carried": carried, "greets": greets, "wants": wants, "policy": policy}
+        self.brain = Conversation(SESSION, agent(), self.brain.tools, epoch=2, **more)
 
     def confirmed(self) -> NextEpoch:
         """As far as it comes without its past."""
