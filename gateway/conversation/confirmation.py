@@ -56,4 +56,6 @@ def _words(instructions: Any) -> list[str]:
 
 
 def _names(tools: Any) -> frozenset[str]:
-    return frozenset(str(tool.get("name")) for tool in tools or [] if isinstance(tool, dict))
+    """The names of these tools; xAI shows each under a key of its own, as `{"type": "function", "function": {…}}`."""
+    shown = (tool for tool in tools or [] if isinstance(tool, dict))
+    return frozenset(str((tool.get("function") or tool).get("name")) for tool in shown)
