@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, delete, exists, func, insert, select, update
@@ -67,6 +68,7 @@ def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpd
     )
 
 
+@cache
 def take_turn(process_id: str) -> Select[bool, int]:
     """Whether this process is to sweep for all now, and how many there are: one row, `is_ours` and `living`.
 
@@ -94,6 +96,7 @@ def retire(process_id: str) -> Update:
     )
 
 
+@cache
 def forget_old() -> Delete:
     """Rows of processes that are long gone; their jobs keep the name in `worker_id`."""
     return delete(processes).where(processes.c.lease_until < now() - seconds(FORGET_AFTER_SECONDS))
@@ -140,6 +143,7 @@ def is_steady(process_id: str) -> ColumnElement[bool]:
     )
 
 
+@cache
 def lose_workers(sweeper_id: str) -> ReturningUpdate[Any]:
     """Workers whose lease is gone are over, whether they know it or not. Each is returned once, with its queues.
 

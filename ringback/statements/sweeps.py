@@ -2,10 +2,13 @@
 
 Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`) and takes a bounded number, in the order
 of the index that finds them: by any other order Postgres would sort all there are, or walk the table.
+
+What every round runs is built once: a process sweeps twice a second for as long as it lives.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -51,6 +54,7 @@ FENCE_GRACE_SECONDS = 1.0
 """A worker reports its own time-out first; the sweeper's is for one that cannot."""
 
 
+@cache
 def publish_due() -> ReturningUpdate[Any]:
     """Pending jobs whose message is due: publish each, after the commit."""
     published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_after <= statement_time())
@@ -64,6 +68,7 @@ def publish_due() -> ReturningUpdate[Any]:
     )
 
 
+@cache
 def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     """Running jobs of a worker whose lease is gone: another attempt, or the end that fits."""
     lost = _some(
@@ -83,6 +88,7 @@ def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     return ended.values(rescues=jobs.c.rescues + 1).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
+@cache
 def time_out_overdue() -> ReturningUpdate[Any]:
     """Jobs past their deadline, running or not: the model is answered, and a late worker is fenced.
 
@@ -103,6 +109,7 @@ def time_out_overdue() -> ReturningUpdate[Any]:
     return _end(overdue, state, code, true()).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
+@cache
 def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     """Sessions of a gateway whose lease is gone: a client may resume those it can, and the others are over."""
     gone = select(sessions.c.id).where(
@@ -123,6 +130,7 @@ def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     )
 
 
+@cache
 def end_unresumed() -> ReturningUpdate[Any]:
     """Detached sessions whose client did not come back in time."""
     waiting = _some(
@@ -161,6 +169,7 @@ def publish_taken_along(queue: str) -> ReturningUpdate[Any]:
     return _due_at_once(published, TAKEN_ALONG)
 
 
+@cache
 def keep_late_answers() -> Update:
     """Answers that became ready while their session ended."""
     late = _some(

@@ -7,6 +7,7 @@ checkout it must find nothing, run on a toy tree that breaks it, it must name th
 from __future__ import annotations
 
 import ast
+import gc
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -32,8 +33,10 @@ def parse(path: Path) -> ast.Module:
 
 @cache
 def _parsed(text: str, filename: str) -> ast.Module:
-    """Each text is parsed once: most of what the laws take is this."""
-    return ast.parse(text, filename=filename)
+    """Each text is parsed once: most of what the laws take is this. Trees stay, and no garbage is sought in them."""
+    tree = ast.parse(text, filename=filename)
+    gc.freeze()
+    return tree
 
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

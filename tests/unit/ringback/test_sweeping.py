@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,6 +34,7 @@ REDIS_FORGOT: Mapping[str, Any] = {"set": [True], "keep": [True]}
 Answers = Mapping[str, Any]
 
 
+@cache
 def name_of(statement: Any) -> str:
     text = str(statement.compile(dialect=None))
     return next(name for name, sign in SIGNS.items() if sign in text)
