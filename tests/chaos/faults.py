@@ -74,14 +74,16 @@ def schedule(seed: int, seconds: float, every: float, gateways: Sequence[str], w
     chance = random.Random(seed)
     kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
     faults: list[Fault] = []
+    ends: list[float] = []
     at = chance.expovariate(1 / every)
     while at < seconds:
         kind = chance.choices(kinds, weights)[0]
         fault = _fault(len(faults) + 1, at, kind, chance, gateways, workers)
-        under_way = sum(other.at + other.seconds > at for other in faults)
-        at += chance.expovariate(1 / every)
-        if under_way < AT_ONCE:
+        ends = [end for end in ends if end > at]
+        if len(ends) < AT_ONCE:
             faults.append(fault)
+            ends.append(at + fault.seconds)
+        at += chance.expovariate(1 / every)
     return faults
 
 

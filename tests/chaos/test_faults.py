@@ -26,6 +26,21 @@ def test_what_lasts_is_a_kind_that_there_is() -> None:
     assert set(LASTING) <= set(WEIGHTS)
 
 
+def most_under_way(came: list[Fault]) -> int:
+    """How many lasted at one time, going from one beginning to the next."""
+    ends: list[float] = []
+    counts = []
+    for fault in came:
+        ends = [end for end in (*ends, fault.at + fault.seconds) if end > fault.at]
+        counts.append(len(ends))
+    return max(counts)
+
+
 def test_only_so_many_faults_are_under_way_at_once() -> None:
-    came = faults(7, every=0.1)
-    assert max(sum(one.at <= other.at < one.at + one.seconds for one in came) for other in came) <= AT_ONCE
+    assert most_under_way(faults(7, every=0.1)) == AT_ONCE
+
+
+def test_those_that_are_under_way_are_counted() -> None:
+    came = [Fault(number, at, "a", seconds) for number, (at, seconds) in enumerate([(0, 5), (1, 1), (2, 2), (3, 0)])]
+    assert most_under_way(came) == 2
+    assert most_under_way([*came, Fault(9, 3.5, "a", 1)]) == 3

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from ringback.errors import ConfigurationError
 from tests.integration.toolbox.line import CELERY, PATIENCE, ROOT, Line, eventually
+from workers.process import WorkerProcess
 
 STARTS = {
     "celery, threads": CELERY,
@@ -81,21 +83,32 @@ def test_a_worker_announces_the_tools_of_the_queues_it_serves_and_no_others(line
         ({"RINGBACK_TOOL_MODULES": "tests.integration.toolbox.line,json"}, "holds no tool"),
     ],
 )
+def test_settings_that_cannot_work_are_refused_in_one_sentence(
+    line: Line, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], sentence: str
+) -> None:
+    for name, value in {**line.environment(), **environment}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as refused:
+        WorkerProcess(line.publish).prepare()
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("start", ["celery, threads", "ringback, threads"])
-def test_settings_that_cannot_work_get_one_sentence_and_exit_code_2(
-    line: Line, start: str, environment: dict[str, str], sentence: str
+def test_a_worker_whose_settings_are_refused_writes_the_sentence_and_ends_with_exit_code_2(
+    line: Line, start: str
 ) -> None:
     outcome = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", *STARTS[start]],
         cwd=ROOT,
-        env={**line.environment(), "PATH": "", **environment},
+        env={**line.environment(), "PATH": "", "RINGBACK_TOOL_MODULES": "no.such.module"},
         capture_output=True,
         text=True,
         check=False,
         timeout=PATIENCE,
     )
     assert (outcome.returncode, outcome.stderr.count("\n")) == (2, 1), outcome.stderr
-    assert sentence in outcome.stderr
+    assert "RINGBACK_TOOL_MODULES names no.such.module" in outcome.stderr
 
 
 def test_help_needs_no_settings() -> None:
