@@ -4,10 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let a signal that comes meanwhile wait for the end: what is begun here is known before it is unwound.
+
+    Only the main thread hears signals: in another one there is nothing to hold.
+    """
+    came: list[int] = []
+    before = {each: signal.getsignal(each) for each in SIGNALS if callable(signal.getsignal(each))}
+    if threading.current_thread() is not threading.main_thread():
+        before = {}
+    for each in before:
+        signal.signal(each, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 class Interrupts:
@@ -23,8 +48,8 @@ class Interrupts:
 
     def install(self) -> None:
         """From now on. SIGINT too: a script starts its background jobs with it ignored."""
-        signal.signal(signal.SIGINT, self._take)
-        signal.signal(signal.SIGTERM, self._take)
+        for each in SIGNALS:
+            signal.signal(each, self._take)
 
     def run(self, runner: asyncio.Runner, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the runner's loop; KeyboardInterrupt where a signal ended it."""

@@ -8,8 +8,10 @@ forked ends, is lost when a child changes its user, and spares grandchildren and
 from __future__ import annotations
 
 import shlex
+import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import IO, cast
 
 SECONDS = 3.0  # from asking to killing: when the keeper is dead, no person waits for good manners
 POLL_SECONDS = 0.05  # between two looks whether a group has ended
+LOOKS = round(SECONDS / POLL_SECONDS)
 
 # Deaf to what `systemctl stop` sends to all processes of a unit: it has to go last.
 SHELL = 'trap "" INT TERM HUP; while read -r line; do will=$line; done; eval "$will"'
@@ -46,12 +49,20 @@ class Lifeline:
         self._shell.communicate()
 
 
+def remove(folder: Path) -> None:
+    """Remove it, also where a process that was killed a moment ago still makes a file in it."""
+    for _ in range(LOOKS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(POLL_SECONDS)
+
+
 def will(groups: Sequence[tuple[int, signal.Signals]], folders: Sequence[Path]) -> bytes:
     """Return one line of shell: all groups at once are asked, awaited and killed; then the folders are removed."""
-    looks = round(SECONDS / POLL_SECONDS)
     ends = [
         f"(kill -s {asking.name.removeprefix('SIG')} -- -{pgid}; kill -s CONT -- -{pgid}; "
-        f"for look in $(seq {looks}); do kill -s 0 -- -{pgid} || exit; sleep {POLL_SECONDS}; done; "
+        f"for look in $(seq {LOOKS}); do kill -s 0 -- -{pgid} || exit; sleep {POLL_SECONDS}; done; "
         f"kill -s KILL -- -{pgid}) &"
         for pgid, asking in groups
     ]

@@ -16,7 +16,6 @@ import os
 import queue
 import re
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -32,7 +31,8 @@ from pathlib import Path
 from typing import IO, NamedTuple, Self, cast
 from urllib.parse import urlsplit
 
-from cli.lifeline import Lifeline
+from cli.interrupts import held_back
+from cli.lifeline import Lifeline, remove
 
 READY_SECONDS = 30.0  # a cold Celery takes 2 s on an idle machine; a busy CI machine ten times that
 STOP_SECONDS = 10.0  # a worker may finish what it holds; a person who pressed Ctrl-C will not wait longer
@@ -116,7 +116,7 @@ class ProcessGroup:
         for name in reversed(list(self._children)):
             self.end(name)
         while self._folders:
-            shutil.rmtree(self._folders.pop(), ignore_errors=True)
+            remove(self._folders.pop())
 
     def restart(self, name: str) -> int:
         """Stop it if it runs (it may have been killed), start the same again, wait until it is ready."""
@@ -166,7 +166,8 @@ class ProcessGroup:
         if process.name in self._children and self._children[process.name].lives:
             raise ValueError(f"{process.name} runs already: give each process a name of its own")
         self._children.pop(process.name, None)  # a restarted child is the youngest again
-        child = self._children[process.name] = _Child(process, self._on_end)
+        with held_back():  # or a signal might leave a child that nothing ends
+            child = self._children[process.name] = _Child(process, self._on_end)
         self._tell_lifeline()
         return child
 
