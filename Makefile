@@ -14,8 +14,14 @@ UV ?= uv
 
 # The first of these that is a Python 3.11, 3.12 or 3.13; name another with `make PYTHON=... demo`.
 PYTHON ?= python3 python3.13 python3.12 python3.11
-# Test processes of the fast tiers. Each brings its own servers, so more is not always faster.
+# Test processes, of the fast tiers and of the long one, which mostly waits. Each brings its own servers, and starts what
+# a folder of tests shares: more is not always faster.
 JOBS ?= 2
+LONG_JOBS ?= 3
+# A file stays with one process, and the files in their order: what a folder's tests share ends with the last of them.
+SIDE_BY_SIDE := --dist=loadfile --no-loadscope-reorder
+# The tests start hundreds of processes: without bytecode each of them would compile all of our modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 # More arguments for pytest: make unit ARGS="-k inbox -x"
 ARGS ?=
 
@@ -62,9 +68,9 @@ laws: $(DEV) ## The architecture as tests: imports, sizes, names, what the docs 
 ##### Test it
 
 .PHONY: test unit integration guarantees attacks chaos conformance browser mutants fuzz
-test: $(DEV) ## The whole suite: the fast tiers side by side, then the long tier
-	@time $(PYTEST) -m "not long" -n $(JOBS) --durations=15 $(ARGS)
-	@time $(PYTEST) -m "long" --durations=15 $(ARGS)
+test: $(DEV) ## The whole suite, side by side: the fast tiers, then the long tier
+	@time $(PYTEST) -m "not long" -n $(JOBS) $(SIDE_BY_SIDE) --durations=15 $(ARGS)
+	@time $(PYTEST) -m "long" -n $(LONG_JOBS) $(SIDE_BY_SIDE) --durations=15 $(ARGS)
 
 unit: $(DEV) ## Decisions and single modules; no servers
 	@$(PYTEST) tests/unit -q $(ARGS)

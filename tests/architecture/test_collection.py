@@ -12,7 +12,12 @@ import pytest
 from tests.architecture.source_tree import ROOT
 
 
+SECONDS = 300
+"""A bound for a machine that is busy: each collection is some ten seconds of computing."""
+
+
 @pytest.mark.long  # two collections of the whole suite
+@pytest.mark.timeout(SECONDS)
 def test_the_order_of_tests_does_not_hang_on_the_order_of_a_set() -> None:
     with ThreadPoolExecutor() as side_by_side:
         first, second = side_by_side.map(_collected, ("1", "2"))
@@ -29,6 +34,6 @@ def test_no_unit_test_is_in_the_long_tier() -> None:
 def _collected(hash_seed: str) -> list[str]:
     argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     env = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    ended = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=110)
+    ended = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 0, ended.stdout[-2_000:]
     return [line for line in ended.stdout.splitlines() if "::" in line]

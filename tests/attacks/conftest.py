@@ -19,14 +19,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers() -> Iterator[Servers]:
     """Ours alone: an attack may empty them, and may look into every row."""
     with embedded_servers(durable=False) as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fort(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fort]:
     with open_fort(servers, tmp_path_factory.mktemp("attacks")) as fort:
         yield fort

@@ -29,7 +29,7 @@ class QuietFiles(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def line(
     database_url: str, redis_url: str, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Line]:
@@ -41,7 +41,7 @@ def line(
         yield line
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pages() -> Iterator[str]:
     """The address where the test's own pages are served."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=str(PAGES)))

@@ -14,7 +14,7 @@ ORDER_SECONDS = "0.2"
 """How slow the function that is slow on purpose is here."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def line(
     database_url: str, redis_url: str, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Line]:

@@ -32,13 +32,13 @@ class Stage:
         return Upstream(self.listener, script, refusal=refusal)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(
     database_url: str,
     redis_url: str,

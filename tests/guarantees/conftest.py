@@ -42,7 +42,7 @@ def yard(database: str, redis_db: str, tmp_path: Path) -> Iterator[Yard]:
         yield yard
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plugs() -> Iterator[Servers]:
     """A Postgres and a Redis of our own, to be killed, stopped and started again; in order between two tests."""
     with embedded_servers(durable=False) as servers:
@@ -60,7 +60,7 @@ def pulled(plugs: Servers, tmp_path: Path) -> Iterator[Yard]:
             yield yard
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _pair(
     database_url: str, redis_url: str, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:
