@@ -11,7 +11,6 @@ import pytest
 
 from tests.architecture.source_tree import ROOT
 
-
 SECONDS = 300
 """A bound for a machine that is busy: each collection is some ten seconds of computing."""
 

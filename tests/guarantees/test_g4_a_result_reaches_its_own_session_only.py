@@ -9,13 +9,15 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.caller import Caller
+from tests.caller import Caller, Event
 from tests.guarantees.toolbox.bakery import FIRST, SECOND, Pair, baked, given_once_each, order
 from tests.line import OTHER_TOKEN, TOKEN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(120)]
 
 WISHES = "jobs,resume"
+OVER = ("conversation.item.done", "response.output_item.done")
+"""What says that an item is whole; either may be the last that a gateway hears of an upstream."""
 NAME = re.compile(r"\bA-\d+\b")
 
 
@@ -25,7 +27,12 @@ def names_in(text: str) -> set[str]:
 
 
 async def hear_result(caller: Caller, name: str) -> None:
-    await caller.hear_words(baked(name))
+    """Until the sentence is over: an upstream that is cut right behind it never says that the response is."""
+
+    def says_it(event: Event) -> bool:
+        return event["type"] in OVER and baked(name) in json.dumps(event["item"])
+
+    await caller.hear_until(says_it)
 
 
 @pytest.mark.parametrize("fault", ["none", "postgres", "upstream", "redis"])

@@ -32,6 +32,7 @@ def children_that_ended(line: Line) -> int:
         return int(connection.execute(ended).scalar_one())
 
 
+@pytest.mark.long  # four children that hang, each until its time is over
 def test_a_child_whose_tool_hangs_is_replaced_and_every_other_call_is_answered(line: Line) -> None:
     with line.worker(*OURS, RINGBACK_TOOL_MODULES=MISCHIEF) as worker:
         hung = [line.ask(name) for name in HUNG]
