@@ -14,7 +14,7 @@ UV ?= uv
 
 # The first of these that is a Python 3.11, 3.12 or 3.13; name another with `make PYTHON=... demo`.
 PYTHON ?= python3 python3.13 python3.12 python3.11
-# Test processes, of the fast tiers and of the long one, which mostly waits. Each brings its own servers, and starts what
+# Test processes, of the fast tiers and of the long one, where some wait while others compute. Each brings its own servers, and starts what
 # a folder of tests shares: more is not always faster.
 JOBS ?= 2
 LONG_JOBS ?= 3

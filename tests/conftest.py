@@ -31,6 +31,8 @@ import pytest
 from cli.embedded import Servers, embedded_servers
 from tests.servers import OUR_USERS, in_dialect, own_database, own_redis_db, postgres_container, redis_container
 
+PATIENT = "patient"
+"""The profile of the whole suite: Hypothesis' own, without its clock."""
 SAMPLE = "sample"
 """The profile of `make check`: a fifth of the examples that the whole suite tries."""
 
@@ -41,10 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--hypothesis-profile") == SAMPLE:
-        from hypothesis import settings
+    from hypothesis import HealthCheck, settings
 
-        settings.register_profile(SAMPLE, max_examples=20)
+    # How long an example takes to make or to try says only how busy the machine is.
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(PATIENT, patient)
+    settings.register_profile(SAMPLE, patient, max_examples=20)
+    settings.load_profile(PATIENT)
     config.addinivalue_line("markers", "loopback: this unit test may open sockets on this machine")
 
 
