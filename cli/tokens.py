@@ -103,11 +103,14 @@ def revoke_token(
 
 
 @app.command("static")
-def static_token(user: Annotated[str, typer.Argument(help="Who it is for; the name stands in the history.")]) -> None:
+def static_token(
+    user: Annotated[str, typer.Argument(help="Who it is for; the name stands in the history.")],
+    trusted: Annotated[bool, typer.Option("--trusted", help="For a backend of your own (docs/clients.md).")] = False,
+) -> None:
     """Make a token for the settings, without a database. Put what it prints into RINGBACK_TOKENS."""
     if not user or set(user) & set(":, "):
         raise ConfigurationError(f"USER must hold no colon, comma or space, and not be empty, unlike {user!r}")
-    typer.echo(f"{user}:rb_{secrets.token_urlsafe(24)}")
+    typer.echo(f"{user}:rb_{secrets.token_urlsafe(24)}{':trusted' if trusted else ''}")
 
 
 def named(option: str, name: str) -> str:

@@ -93,6 +93,19 @@ class Unidentified(Exception):
         self.code = code
 
 
+@dataclass(frozen=True, slots=True)
+class StaticToken:
+    """A token of the settings; `is_trusted`: whoever holds it is held to the policy of a backend."""
+
+    secret: SecretStr
+    is_trusted: bool = False
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What its holder may do."""
+        return Caller("").scopes | ({TRUSTED} if self.is_trusted else frozenset())
+
+
 class Provider(Protocol):
     """An identity provider's tokens (`gateway.identity.key_sets`)."""
 
@@ -118,33 +131,39 @@ class Callers:
     """
 
     def __init__(
-        self, tokens: Mapping[str, SecretStr], read: Read | None = None, provider: Provider | None = None
+        self, tokens: Mapping[str, StaticToken], read: Read | None = None, provider: Provider | None = None
     ) -> None:
-        self._users = {digest(token.get_secret_value()): user for user, token in tokens.items()}
+        self._users = {digest(token.secret.get_secret_value()): (user, token.scopes) for user, token in tokens.items()}
         self._read = read
         self._provider = provider
         self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE)
         self._waiting = 0
 
     async def identify(
-        self, authorization: str | None, subprotocols: Iterable[str] = (), resume_hash: bytes | None = None
+        self,
+        authorization: str | None,
+        subprotocols: Iterable[str] = (),
+        resume_hash: bytes | None = None,
+        api_key: str | None = None,
     ) -> Caller:
         """The caller of a request: `Authorization: Bearer …`, or a browser's WebSocket subprotocol.
 
         Args:
+            api_key: the header `api-key`, in which Azure's SDKs send what others send as a bearer.
             resume_hash: of the token of the session that they come back to. A client secret that is used up is good
                 for the session that was begun with it, and for no other.
 
         Raises:
             Unidentified: the token is missing or no good (401), or nobody can say (503).
         """
-        token = bearer(authorization) or offered(subprotocols)
+        token = bearer(authorization) or offered(subprotocols) or (api_key or "").strip() or None
         if token is None:
             raise Unidentified(f"There is no token. {HOW_TO_AUTHENTICATE}")
         hashed = digest(token)
-        found = [user for known, user in self._users.items() if hmac.compare_digest(known, hashed)]
+        found = [who for known, who in self._users.items() if hmac.compare_digest(known, hashed)]
         if found:
-            return caller(found[0], DEFAULT_TENANT, Caller(found[0]).scopes, {}, credential=f"token:{found[0]}")
+            user, scopes = found[0]
+            return caller(user, DEFAULT_TENANT, scopes, {}, credential=f"token:{user}")
         kind = kind_of(token)
         if kind is Kind.KEY:
             return await self._by_key(hashed)

@@ -6,7 +6,7 @@ refuse (request smuggling). So whatever can be read in two ways is refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_HEAD_BYTES = 16 * 1_024
@@ -32,8 +32,8 @@ class Complaint:
     sentence: str
 
 
-def complaint(method: bytes, target: bytes, headers: Headers, sockets_at: Collection[str]) -> Complaint | None:
-    """What is wrong with the head, or None. `sockets_at` are the paths at which there is a WebSocket."""
+def complaint(method: bytes, target: bytes, headers: Headers, sockets_at: Sequence[str]) -> Complaint | None:
+    """What is wrong with the head, or None. `sockets_at` are the paths at which there is a WebSocket, the usual one first."""
     if len(headers) > MAX_HEADERS:
         return Complaint(431, f"Send at most {MAX_HEADERS} headers.")
     if any(len(name) + len(value) + 4 > MAX_HEADER_BYTES for name, value in headers):
@@ -61,14 +61,14 @@ def _body(headers: Headers) -> Complaint | None:
     return None
 
 
-def _upgrade(target: bytes, headers: Headers, sockets_at: Collection[str]) -> Complaint | None:
+def _upgrade(target: bytes, headers: Headers, sockets_at: Sequence[str]) -> Complaint | None:
     wanted = [value.strip().lower() for name, value in headers if name == b"upgrade"]
     if not wanted:
         return None
     if wanted != [b"websocket"]:
         return Complaint(400, "This server speaks HTTP/1.1 and WebSocket; leave out the Upgrade header.")
     if target.partition(b"?")[0].decode("latin-1") not in sockets_at:
-        return Complaint(400, f"There is no WebSocket here; it is at {', '.join(sorted(sockets_at))}.")
+        return Complaint(400, f"There is no WebSocket here; it is at {sockets_at[0]}.")
     if any(name in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in headers):
         return Complaint(400, "Send no body with the request for a WebSocket.")
     return None

@@ -17,7 +17,7 @@ def facts_of(settings: GatewaySettings) -> Facts:
     front = Front(
         host=settings.host,
         is_behind_tls=settings.behind_tls == "yes" or settings.tls_certificate is not None,
-        tokens={user: token.get_secret_value() for user, token in settings.tokens.items()},
+        tokens={user: token.secret.get_secret_value() for user, token in settings.tokens.items()},
         provider=settings.realtime_provider,
         upstream_url=settings.realtime_url,
         api_key=settings.realtime_api_key.get_secret_value(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
@@ -17,6 +18,7 @@ from gateway.identity.scopes import RETRY_SECONDS, authenticated
 from gateway.line import Beginning
 from gateway.purse import Denied
 from gateway.reception import Reception
+from gateway.wire import SOCKETS_AT
 from ringback.clients import EXTRAS
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ NO_UPGRADE = (
     "ask, a proxy in between dropped it: let it pass `Upgrade` and `Connection` on, with HTTP/1.1 (in nginx: "
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade)."
 )
+CONVERSATION = "conversation"
+"""The one `intent` that there is here; who names none means it."""
 NOT_FOR_TALKING = "This token lacks the scope 'realtime': it is for no conversation."
 
 
@@ -58,18 +62,23 @@ async def openapi(request: Request) -> dict[str, Any]:
     return described
 
 
-@router.get("/v1/realtime", include_in_schema=False)
+@router.get(SOCKETS_AT[0], include_in_schema=False)
+@router.get(SOCKETS_AT[1], include_in_schema=False)
+@router.get(SOCKETS_AT[2], include_in_schema=False)
 async def realtime_without_upgrade() -> JSONResponse:
     """Answer 426 to a request that asks for no WebSocket, as one does whose proxy has dropped the header `Upgrade`."""
     return refusal(426, "upgrade_required", NO_UPGRADE, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
 
 
-@router.websocket("/v1/realtime")
+@router.websocket(SOCKETS_AT[0])
+@router.websocket(SOCKETS_AT[1])
+@router.websocket(SOCKETS_AT[2])
 async def realtime(socket: WebSocket) -> None:
     """The Realtime API, minus the key, plus your tools.
 
-    Query: `agent` (a file in agents/), `model` (as the SDKs send it; an agent's name, or ignored),
-    `ringback` (`jobs` adds `ringback.job` events, `resume` makes the session resumable; with a comma, both).
+    Query: `agent` (a file in agents/), `model` (as the SDKs send it, or `deployment`, as Azure's do; an agent's name,
+    or ignored), `ringback` (`jobs` adds `ringback.job` events, `resume` makes the session resumable; with a comma,
+    both).
     Header `Ringback-Resume`, or a subprotocol `ringback-resume.<token>`: the session to come back to.
     400, 401, 403, 404 and 503 come before the upgrade, as HTTP.
     """
@@ -79,7 +88,8 @@ async def realtime(socket: WebSocket) -> None:
     token = resuming.presented(socket.headers.get(resuming.HEADER), offered)
     resume_hash = None if token is None else resuming.digest(token)
     try:
-        caller = await callers.identify(socket.headers.get("authorization"), offered, resume_hash)
+        api_key = socket.headers.get("api-key")
+        caller = await callers.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
     except Unidentified as nobody:
         return await _refuse(socket, nobody.status, nobody.code, str(nobody))
     if REALTIME not in caller.scopes:
@@ -87,6 +97,9 @@ async def realtime(socket: WebSocket) -> None:
     reason = reception.why_not()
     if reason is not None:
         return await _refuse(socket, 503, "unavailable", f"No session can begin right now: {reason}.")
+    not_here = _asks_for_what_is_not_here(socket.query_params)
+    if not_here is not None:
+        return await _refuse(socket, 400, "invalid_value", not_here)
     wants = frozenset(socket.query_params.get("ringback", "").split(","))
     unknown = sorted(wants - EXTRAS - {""})
     if unknown:
@@ -103,6 +116,17 @@ async def realtime(socket: WebSocket) -> None:
     return await reception.converse(Client(socket), beginning, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
 
+def _asks_for_what_is_not_here(query: Mapping[str, str]) -> str | None:
+    """The sentence for a client that asks for another kind of session than a conversation of its own."""
+    if query.get("intent", CONVERSATION) != CONVERSATION:
+        return (
+            f"intent={query['intent'][:32]}: this gateway holds conversations and no other sessions; leave intent out."
+        )
+    if "call_id" in query:
+        return "call_id: a call is joined at the Realtime API itself, and not here; leave call_id out."
+    return None
+
+
 class Refused(Exception):
     """No session begins; told before the upgrade, as HTTP."""
 
@@ -116,7 +140,8 @@ class Refused(Exception):
 async def _new(socket: WebSocket, reception: Reception, caller: Caller, wants: frozenset[str]) -> Beginning:
     callers: Callers = socket.app.state.callers
     named = socket.query_params.get("agent", caller.agent)
-    agent = reception.agent_for(named, socket.query_params.get("model"))
+    model = socket.query_params.get("model", socket.query_params.get("deployment"))
+    agent = reception.agent_for(named, model)
     if agent is None or not agent.serves(caller.tenant) or caller.agent not in (None, agent.name):
         known = sorted(each.name for each in reception.agents.values() if each.serves(caller.tenant))
         theirs = ", ".join(known) if caller.agent is None else caller.agent

@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from gateway.callers import SCOPES
+from gateway.callers import SCOPES, StaticToken
 from gateway.identity.origins import origin
 from gateway.identity.pinned import ALGORITHMS, is_safe_source
 from ringback.allowances import Allowances, Dollars, Sessions, Tokens
 from ringback.settings import Stores
 
+TRUSTED_SUFFIX = ":trusted"
+"""Behind a token of RINGBACK_TOKENS."""
 SIMULATOR_URL = "ws://127.0.0.1:8090/v1/realtime"
 
 
@@ -22,6 +24,11 @@ def split(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _static(token: str) -> StaticToken:
+    """One token of RINGBACK_TOKENS, with what it says of itself."""
+    return StaticToken(SecretStr(token.removesuffix(TRUSTED_SUFFIX)), is_trusted=token.endswith(TRUSTED_SUFFIX))
 
 
 class GatewaySettings(Stores):
@@ -40,8 +47,9 @@ class GatewaySettings(Stores):
     realtime_model: str | None = Field(None, alias="REALTIME_MODEL")
     """The model (on Azure: the deployment) for every agent, whatever its file says."""
 
-    tokens: Annotated[dict[str, SecretStr], NoDecode] = Field(default_factory=dict, alias="RINGBACK_TOKENS")
-    """Who may call beside those with an API key, as `user:token,user:token`: the name stands in the history."""
+    tokens: Annotated[dict[str, StaticToken], NoDecode] = Field(default_factory=dict, alias="RINGBACK_TOKENS")
+    """Who may call beside those with an API key, as `user:token,user:token:trusted`: the name stands in the history,
+    and a token that is `trusted` is a backend's."""
     retention_days: int | None = Field(None, ge=1, le=36_500, alias="RINGBACK_RETENTION_DAYS")
     """For how many days sessions are kept after their end, where their tenant says nothing; None: for ever."""
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), alias="RINGBACK_ORIGINS")
@@ -136,9 +144,10 @@ class GatewaySettings(Stores):
         pairs = [pair.strip().partition(":") for pair in value.split(",") if pair.strip()]
         if not all(user and separator and token for user, separator, token in pairs):
             raise ValueError("must look like user:token,user:token")
-        if len({user for user, _, _ in pairs}) < len(pairs) or len({token for _, _, token in pairs}) < len(pairs):
+        tokens = {token.removesuffix(TRUSTED_SUFFIX) for _, _, token in pairs}
+        if len({user for user, _, _ in pairs}) < len(pairs) or len(tokens) < len(pairs):
             raise ValueError("each user and each token may stand there once")
-        return {user: token for user, _, token in pairs}
+        return {user: _static(token) for user, _, token in pairs}
 
     @field_validator(
         *("origins", "jwt_audience", "jwt_algorithms", "jwt_gateway_scopes", "jwt_claims"),
@@ -165,8 +174,8 @@ class GatewaySettings(Stores):
 
     @field_validator("tokens")
     @classmethod
-    def _long_enough(cls, tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        if any(len(token.get_secret_value()) < 12 for token in tokens.values()):
+    def _long_enough(cls, tokens: dict[str, StaticToken]) -> dict[str, StaticToken]:
+        if any(len(token.secret.get_secret_value()) < 12 for token in tokens.values()):
             raise ValueError("a token needs 12 characters or more; make one with `ringback token static`")
         return tokens
 

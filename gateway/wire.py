@@ -29,8 +29,8 @@ from gateway.heads import (
     complaint,
 )
 
-SOCKETS_AT = frozenset({"/v1/realtime"})
-"""Where there is a WebSocket."""
+SOCKETS_AT = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
+"""Where there is a WebSocket: as OpenAI's SDKs ask for it, and as Azure's do."""
 HEAD_SECONDS = 5.0
 """From the connection, or the first byte of a further request, to the end of its head: a phone on a bad line takes one.
 A connection that stays silent is closed after it as well."""

@@ -20,7 +20,7 @@ NOT_IN_URL = (
 FOREIGN_ORIGIN = (
     "Pages of this origin may not talk to this gateway. Name it in RINGBACK_ORIGINS, exactly as it is sent."
 )
-TWO_TOKENS = "There are two Authorization headers, and who is asking must be read in one way only: send one."
+TWO_TOKENS = "There are two headers with a token, and who is asking must be read in one way only: send one."
 MAX_NAME = 64
 """Characters of a parameter's name that the answer repeats."""
 
@@ -51,7 +51,9 @@ class Doorstep:
         if name is not None:
             message = NOT_IN_URL.format(name=name[:MAX_NAME])
             return refusal(400, "token_in_url", message, param=name[:MAX_NAME])
-        if len(_headers(scope, b"authorization")) > 1:
+        # Only a WebSocket's `api-key` is read (gateway.routes).
+        named = (b"authorization", b"api-key") if scope["type"] == "websocket" else (b"authorization",)
+        if sum(len(_headers(scope, header)) for header in named) > 1:
             return refusal(400, "two_tokens", TWO_TOKENS)
         if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
             return None

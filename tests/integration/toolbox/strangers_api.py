@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import Executable
 
 from gateway.app import tell_errors
-from gateway.callers import CONTROL, HISTORY, Callers
+from gateway.callers import CONTROL, HISTORY, Callers, StaticToken
 from gateway.cancelling import cancel_router
 from gateway.history import history_router
 from gateway.identity.minting import mint_router
@@ -48,7 +48,7 @@ class Api:
             """Nobody is there to hear it."""
 
         self.app = FastAPI()
-        self.app.state.callers = Callers({"demo": SecretStr(STATIC)}, store.rows)
+        self.app.state.callers = Callers({"demo": StaticToken(SecretStr(STATIC))}, store.rows)
         tell_errors(self.app)
         for router in (
             mint_router(store.rows, find, LIMIT),

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from gateway.callers import LOOKUPS_AT_ONCE, LOOKUPS_WAITING, Callers, Unidentified, bearer, offered
+from gateway.callers import (
+    LOOKUPS_AT_ONCE,
+    LOOKUPS_WAITING,
+    TRUSTED,
+    Callers,
+    StaticToken,
+    Unidentified,
+    bearer,
+    offered,
+)
 from gateway.identity.tokens import Kind, new
 
 ADA, BOB = "ada-token-000001", "bob-token-000002"
@@ -16,7 +25,7 @@ ADA, BOB = "ada-token-000001", "bob-token-000002"
 
 @pytest.fixture
 def callers() -> Callers:
-    return Callers({"ada": SecretStr(ADA), "bob": SecretStr(BOB)})
+    return Callers({"ada": StaticToken(SecretStr(ADA)), "bob": StaticToken(SecretStr(BOB), is_trusted=True)})
 
 
 @pytest.mark.parametrize(
@@ -37,6 +46,18 @@ def test_a_good_token_names_its_user(
     callers: Callers, authorization: str | None, subprotocols: list[str], user: str
 ) -> None:
     assert asyncio.run(callers.identify(authorization, subprotocols)).user == user
+
+
+def test_a_token_of_the_settings_is_a_backends_where_it_says_so(callers: Callers) -> None:
+    ada, bob = (asyncio.run(callers.identify(f"Bearer {token}")) for token in (ADA, BOB))
+    assert (ada.is_trusted, bob.is_trusted) == (False, True)
+    assert bob.claims["scopes"] == sorted({*ada.scopes, TRUSTED})
+
+
+def test_the_header_of_azures_sdks_carries_a_token_as_well(callers: Callers) -> None:
+    assert asyncio.run(callers.identify(None, api_key=ADA)).user == "ada"
+    with pytest.raises(Unidentified):
+        asyncio.run(callers.identify(None, api_key=" "))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.heads import MAX_BODY_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, complaint
 
-AT = frozenset({"/v1/realtime"})
+AT = ("/v1/realtime",)
 HOST = (b"host", b"here")
 SOCKET = [HOST, (b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
 

@@ -114,6 +114,14 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"RINGBACK_TOKENS": "ada:hunter2"},
         "RINGBACK_TOKENS is not usable: a token needs 12 characters or more; make one with `ringback token static`",
     ),
+    "a short token of a backend": (
+        {"RINGBACK_TOKENS": "ada:hunter2:trusted"},
+        "RINGBACK_TOKENS is not usable: a token needs 12 characters or more; make one with `ringback token static`",
+    ),
+    "one token for a user and a backend": (
+        {"RINGBACK_TOKENS": "ada:hunter2-hunter2,bob:hunter2-hunter2:trusted"},
+        "RINGBACK_TOKENS is not usable: each user and each token may stand there once",
+    ),
     "one token for two": (
         {"RINGBACK_TOKENS": "ada:hunter2-hunter2,bob:hunter2-hunter2"},
         "RINGBACK_TOKENS is not usable: each user and each token may stand there once",
@@ -144,13 +152,14 @@ def test_what_is_wrong_is_named_in_one_sentence_without_its_value(
 def test_tokens_and_headers_are_read_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(
         monkeypatch,
-        RINGBACK_TOKENS=" ada:token:with:colons , bob:another-token,",
+        RINGBACK_TOKENS=" ada:token:with:colons , bob:another-token:trusted,",
         REALTIME_HEADERS='{"X-Key": "1"}',
     )
-    assert {user: token.get_secret_value() for user, token in settings.tokens.items()} == {
+    assert {user: token.secret.get_secret_value() for user, token in settings.tokens.items()} == {
         "ada": "token:with:colons",
         "bob": "another-token",
     }
+    assert [user for user, token in settings.tokens.items() if token.is_trusted] == ["bob"]
     assert settings.realtime_headers == {"X-Key": "1"}
 
 
