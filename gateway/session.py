@@ -62,7 +62,10 @@ class Session:
         self._client = client
         self._place = beginning.place
         session = merged(beginning.agent.session([]), beginning.client_session)
-        self._intake = Intake(client, beginning.policy, self._hear, self._tell, session)
+        who = str(beginning.session_id)
+        self._intake = Intake(
+            client, beginning.policy, self._hear, self._tell, session, name=who, asks=beginning.asks
+        )
         self._open = self._intake.is_open
         self._changed = asyncio.Event()
         self._told: set[tuple[Any, ...]] = set()

@@ -18,13 +18,16 @@ SPEAKING = (
     "input_audio_buffer.commit",
     "input_audio_buffer.clear",
     "conversation.item.create",
+    "conversation.item.retrieve",
     "conversation.item.truncate",
     "response.create",
     "response.cancel",
     "session.update",
     "ringback.approval.respond",
 )
-"""The events that a client may send; which of their fields, the decoder's types say."""
+"""The events that any client may send; which of their fields, the decoder's types say."""
+STEERING = ("conversation.item.delete",)
+"""Those that change what a conversation holds."""
 HEARING = (
     "output_modalities",
     "audio.input.format",
@@ -35,9 +38,26 @@ HEARING = (
     "audio.output.speed",
 )
 """Of a session: how the client hears and is heard."""
-TUNING = ("audio.output.voice", "max_output_tokens", "tool_choice", "include")
+STEERED = ("audio.input.transcription.prompt", "audio.input.transcription.keywords")
+"""Of a field that is the client's, what is not without being named: it decides what is written down of the user."""
+TUNING = (*STEERED, "audio.output.voice", "max_output_tokens", "tool_choice", "include")
 """Of a session: what costs or reveals nothing that a backend of one's own may not decide."""
-EXTRAS = frozenset({"approvals", "calls", "jobs", "results", "resume"})
+OF_A_RESPONSE = (
+    "conversation",
+    "output_modalities",
+    "metadata",
+    "instructions",
+    "max_output_tokens",
+    "tool_choice",
+    "audio.output.format",
+    "audio.output.voice",
+    "input",
+)
+"""All of a `response.create` that a policy can open. The first three change nothing of what the model is told;
+`conversation` is then "auto", and with `input` open it may be "none": a response out of band."""
+ROLES = ("user", "system", "assistant")
+"""Of the messages that a client may create: the user's own, instructions, and what the model has said elsewhere."""
+EXTRAS = frozenset({"approvals", "calls", "jobs", "left_out", "results", "resume"})
 """What there is to ask for beside the Realtime API: `?ringback=jobs,resume`. Jobs tell the names of tools, approvals
 and calls their arguments as well."""
 SETTABLE = frozenset({*HEARING, *TUNING, "instructions"})
@@ -61,14 +81,15 @@ class ClientPolicy(BaseModel):
     """The allow-list of client events."""
     session: tuple[str, ...] = HEARING
     """The fields of a `session.update` that are the client's to set, as dotted names."""
-    refuses_fields: bool = True
-    """True: a field that is not the client's is told in an `error` event. False: it is left out without a word, as
-    SDKs of trusted backends send all they know. It goes no further in either case."""
+    response: tuple[str, ...] = OF_A_RESPONSE[:3]
+    """The fields of a `response.create` that are the client's to set, beside those that it may set for its session."""
+    roles: tuple[Literal["user", "system", "assistant"], ...] = ("user",)
+    """Of the messages that it may create."""
     brings_tools: bool = False
     """True: tools in a `session.update` are offered beside the server's, and the client answers their calls."""
     sees_session: bool = False
     """True: instructions and tools are shown in `session.created` and `session.updated`."""
-    asks: tuple[str, ...] = ("approvals", "jobs", "results", "resume")
+    asks: tuple[str, ...] = ("approvals", "jobs", "left_out", "results", "resume")
     """What it may ask for beside the Realtime API (`?ringback=`); what else it asks for changes nothing."""
     sees_errors: bool = False
     """True: errors of the Realtime API are passed on as they came; False: their code, with words of ours."""
@@ -91,7 +112,7 @@ class ClientPolicy(BaseModel):
     @field_validator("events")
     @classmethod
     def _known_events(cls, events: tuple[str, ...]) -> tuple[str, ...]:
-        return _all_known(events, frozenset(SPEAKING), "event")
+        return _all_known(events, frozenset({*SPEAKING, *STEERING}), "event")
 
     @field_validator("asks")
     @classmethod
@@ -103,15 +124,22 @@ class ClientPolicy(BaseModel):
     def _known_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
         return _all_known(fields, SETTABLE, "session field")
 
+    @field_validator("response")
+    @classmethod
+    def _known_response_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
+        return _all_known(fields, frozenset(OF_A_RESPONSE), "field of a response")
+
 
 BROWSER = ClientPolicy(name="browser")
 TRUSTED = ClientPolicy(
     name="trusted",
+    events=(*SPEAKING, *STEERING),
     session=(*HEARING, *TUNING),
-    refuses_fields=False,
+    response=OF_A_RESPONSE,
+    roles=ROLES,
     brings_tools=True,
     sees_session=True,
-    asks=("approvals", "calls", "jobs", "results", "resume"),
+    asks=("approvals", "calls", "jobs", "left_out", "results", "resume"),
     sees_errors=True,
     messages_per_second=400.0,
     messages_burst=1_500,

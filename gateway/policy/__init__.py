@@ -1,7 +1,9 @@
 """What a client may say. Each frame is decoded once, by type, and what goes on is written anew from the value.
 
     frames       the client events as types: a tagged union, which is the longest allow-list there can be
+    items        what a client may create
     fields       what of a session and of a response can be set, as types
+    values       what these are made of, and the bounds of it
     strictness   JSON that two readers could understand in two ways, or that is built to cost: which rule it breaks
     opening      the client's policy applied to fields: what is kept, what is left out
     reading      a frame through all of it
@@ -21,13 +23,12 @@ from gateway.policy.frames import (
     OUR_MARK,
     OURS,
     SERVER_ITEMS,
-    FunctionCallOutput,
     Known,
-    UserMessage,
 )
+from gateway.policy.items import ClientMessage, FunctionCallOutput
 from gateway.policy.opening import of_earlier
 from gateway.policy.reading import ClientFrame, read
-from gateway.policy.refusals import FORBIDDEN, MAX_PROBLEM_CHARS, RULES, Refusal, about_left_out
+from gateway.policy.refusals import FORBIDDEN, MAX_PROBLEM_CHARS, RULES, Refusal, about_left_out, left_out_event
 from gateway.policy.strictness import MAX_DEPTH, MAX_NUMBER_CHARS
 
 __all__ = [
@@ -46,14 +47,15 @@ __all__ = [
     "AudioIn",
     "AudioOut",
     "ClientFrame",
+    "ClientMessage",
     "FunctionCallOutput",
     "FunctionTool",
     "Known",
     "Refusal",
     "ResponseFields",
     "SessionFields",
-    "UserMessage",
     "about_left_out",
+    "left_out_event",
     "of_earlier",
     "read",
 ]

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.policy.frames import MAX_EVENT_ID_CHARS
+from gateway.policy.items import PARTS
 from gateway.policy.refusals import FORBIDDEN, Refusal
 from gateway.policy.strictness import Broken, broken_rule
 from ringback.clients import ClientPolicy
@@ -22,7 +23,6 @@ MAX_PLAIN_VALUES = 500
 MAX_VALUES = 10_000
 """The same for clients that bring tools: 64 schemas."""
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
-MESSAGES_ONLY = "A client may create messages of the role user only."
 
 
 class _Part(Struct):
@@ -54,7 +54,12 @@ class _PeekParts(Struct):
 _peek = msgspec.json.Decoder(_Peek).decode
 _peek_item = msgspec.json.Decoder(_PeekItem).decode
 _peek_parts = msgspec.json.Decoder(_PeekParts).decode
-_USER_PARTS = ("input_text", "input_audio", "input_image")
+
+
+def messages_only(allowed: ClientPolicy) -> str:
+    """What a client is told that creates an item of another kind."""
+    roles = " and ".join(allowed.roles)
+    return f"A client may create messages of the role {roles} only."
 
 
 def most_values(allowed: ClientPolicy) -> int:
@@ -91,7 +96,7 @@ def refused(frame: str, problem: str, allowed: ClientPolicy) -> Refusal:
     if kind in FORBIDDEN:
         return Refusal("forbidden_event", f"A client may not send {kind}: {FORBIDDEN[kind]}.", event_id)
     if kind == "conversation.item.create" and not _is_own_item(frame, allowed):
-        return Refusal("forbidden_event", f"{MESSAGES_ONLY[:-1]}: {problem}.", event_id)
+        return Refusal("forbidden_event", f"{messages_only(allowed)[:-1]}: {problem}.", event_id)
     return Refusal("invalid_value", f"{kind}: {problem}.", event_id)
 
 
@@ -104,7 +109,8 @@ def _is_own_item(frame: str, allowed: ClientPolicy) -> bool:
         parts = _peek_parts(frame).item.content
     except DECODE_ERRORS:
         return False
-    return item.type == "message" and item.role == "user" and all(part.type in _USER_PARTS for part in parts)
+    kinds = [kind.__struct_config__.tag for kind in PARTS.get(str(item.role), ())]
+    return item.type == "message" and item.role in allowed.roles and all(part.type in kinds for part in parts)
 
 
 def _no_json(problem: str) -> Refusal:

@@ -5,38 +5,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct
+
+from gateway.policy.items import ClientMessage, ItemReference
+from gateway.policy.values import (
+    Language,
+    Languages,
+    Metadata,
+    Milliseconds,
+    Modalities,
+    Open,
+    OutputTokens,
+    Text,
+    ToolName,
+    Word,
+)
 
 MAX_TOOLS = 64
 """Of a client's own: all their texts are in every prompt."""
+MAX_DESCRIPTION_CHARS = 16_384
+"""Of one tool: an SDK makes it of a whole docstring."""
+MAX_INPUT_ITEMS = 64
+"""Of a response that is told of few items: more are a conversation."""
 MAX_PARAMETERS_BYTES = 32 * 1024
 """One tool's schema, as JSON: instructions and tools share 16,384 tokens on gpt-realtime."""
-
-T = TypeVar("T")
-Open: TypeAlias = T | UnsetType | None
-"""What a client may leave open: by leaving it out, or, as many serializers do, by null."""
-NULL_MEANS_OFF = frozenset({"turn_detection", "noise_reduction", "transcription", "idle_timeout_ms"})
-"""Where null is a value of its own; everywhere else it goes no further."""
-
-Text = Annotated[str, Meta(max_length=65_536)]  # Far more than a person types, far less than a context window.
-Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]  # A session lasts an hour at most.
-Modalities = Annotated[list[Literal["audio", "text"]], Meta(min_length=1, max_length=2)]
-Metadata = Annotated[
-    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
-]
-ToolName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
-OutputTokens = Annotated[int, Meta(ge=1, le=128_000)] | Literal["inf"]  # The longest context window there is.
 
 
 class Format(Struct, omit_defaults=True):
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
-    rate: Open[Literal[24000]] = UNSET
+    rate: Open[Literal[8000, 16000, 22050, 24000, 32000, 44100, 48000]] = UNSET
+    """OpenAI takes 24,000 alone, xAI all of them."""
 
 
 class TurnDetection(Struct, omit_defaults=True):
-    type: Literal["server_vad", "semantic_vad"]
+    type: Literal["server_vad", "semantic_vad", "azure_semantic_vad", "azure_semantic_vad_multilingual"] | None
     threshold: Open[Annotated[float, Meta(ge=0, le=1)]] = UNSET
     prefix_padding_ms: Open[Milliseconds] = UNSET
     silence_duration_ms: Open[Milliseconds] = UNSET
@@ -44,15 +48,24 @@ class TurnDetection(Struct, omit_defaults=True):
     eagerness: Open[Literal["low", "medium", "high", "auto"]] = UNSET
     create_response: Open[bool] = UNSET
     interrupt_response: Open[bool] = UNSET
+    speech_duration_ms: Open[Milliseconds] = UNSET
+    remove_filler_words: Open[bool] = UNSET
+    auto_truncate: Open[bool] = UNSET
+    languages: Open[Languages] = UNSET
 
 
-class NoiseReduction(Struct):
-    type: Literal["near_field", "far_field"]
+class NoiseReduction(Struct, omit_defaults=True):
+    type: Literal["near_field", "far_field", "azure_deep_noise_suppression"] | None
+    strength: Open[Annotated[float, Meta(ge=0, le=1)]] = UNSET
 
 
 class Transcription(Struct, omit_defaults=True):
-    model: Annotated[str, Meta(max_length=64)]
-    language: Open[Annotated[str, Meta(max_length=16)]] = UNSET
+    model: Open[Word] = UNSET
+    language: Open[Language] = UNSET
+    languages: Open[Languages] = UNSET
+    prompt: Open[Annotated[str, Meta(max_length=4_096)]] = UNSET
+    keywords: Open[Annotated[list[Word], Meta(max_length=128)]] = UNSET
+    delay: Open[Word] = UNSET
 
 
 class AudioIn(Struct, omit_defaults=True):
@@ -85,7 +98,7 @@ class FunctionTool(Struct, tag="function", tag_field="type", omit_defaults=True)
     """A tool that the client runs itself."""
 
     name: ToolName
-    description: Open[Annotated[str, Meta(max_length=1_024)]] = UNSET
+    description: Open[Annotated[str, Meta(max_length=MAX_DESCRIPTION_CHARS)]] = UNSET
     parameters: Open[dict[str, Any]] = UNSET
 
 
@@ -104,12 +117,18 @@ class SessionFields(Struct, omit_defaults=True):
     tools: Open[Annotated[list[FunctionTool], Meta(max_length=MAX_TOOLS)]] = UNSET
 
 
-class ResponseFields(Struct, omit_defaults=True):
-    """The first three are any client's; the others are so where the policy opens them for the session."""
+class ResponseAudio(Struct, omit_defaults=True):
+    output: Open[AudioOut] = UNSET
 
-    conversation: Open[Literal["auto"]] = UNSET
+
+class ResponseFields(Struct, omit_defaults=True):
+    """What of one response can be set; which of it a client may, its policy says."""
+
+    conversation: Open[Literal["auto", "none"]] = UNSET
     output_modalities: Open[Modalities] = UNSET
     metadata: Open[Metadata] = UNSET
     instructions: Open[Text] = UNSET
     max_output_tokens: Open[OutputTokens] = UNSET
     tool_choice: Open[Choice] = UNSET
+    audio: Open[ResponseAudio] = UNSET
+    input: Open[Annotated[list[ClientMessage | ItemReference], Meta(max_length=MAX_INPUT_ITEMS)]] = UNSET

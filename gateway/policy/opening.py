@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from gateway.policy.fields import NULL_MEANS_OFF
-from ringback.clients import SETTABLE, ClientPolicy
+from gateway.policy.values import NULL_MEANS_OFF
+from ringback.clients import SETTABLE, STEERED, ClientPolicy
 
 MAX_LEFT_OUT = 16
 """Of names that a client is told of: it could send thousands."""
 MAX_NAME_CHARS = 64
 
-OF_ANY_RESPONSE = ("conversation", "output_modalities", "metadata")
-"""Of a `response.create`: they change nothing of what the model is told."""
 ALSO_OF_RESPONSES = ("instructions", "max_output_tokens", "tool_choice")
 """The session's fields that a client may set for one response, where it may set them for all."""
 
@@ -29,15 +27,18 @@ class Opened(NamedTuple):
 @lru_cache(maxsize=256)
 def of_session(allowed: ClientPolicy) -> Opened:
     """What of a `session.update` is the client's."""
-    fields = (SETTABLE & set(allowed.session)) | ({"tools"} if allowed.brings_tools else frozenset())
-    groups = {field.rsplit(".", count)[0] for field in fields for count in range(1, field.count(".") + 1)}
-    return Opened(frozenset(fields), frozenset(groups))
+    return _opened((SETTABLE & set(allowed.session)) | ({"tools"} if allowed.brings_tools else frozenset()))
 
 
 @lru_cache(maxsize=256)
 def of_response(allowed: ClientPolicy) -> Opened:
     """What of a `response.create` is the client's."""
-    return Opened(frozenset({*OF_ANY_RESPONSE, *(set(ALSO_OF_RESPONSES) & set(allowed.session))}), frozenset())
+    return _opened({*allowed.response, *(set(ALSO_OF_RESPONSES) & set(allowed.session))})
+
+
+def _opened(fields: Set[str]) -> Opened:
+    groups = {field.rsplit(".", count)[0] for field in fields for count in range(1, field.count(".") + 1)}
+    return Opened(frozenset(fields), frozenset(groups))
 
 
 def of_earlier(session: dict[str, Any], allowed: ClientPolicy) -> dict[str, Any]:
@@ -45,14 +46,17 @@ def of_earlier(session: dict[str, Any], allowed: ClientPolicy) -> dict[str, Any]
     return kept(session, of_session(allowed))
 
 
-def kept(given: dict[str, Any], opened: Opened, group: str = "") -> dict[str, Any]:
-    """Of what was given, the fields that are open."""
-    result = {}
+def kept(given: dict[str, Any], opened: Opened, group: str = "", *, is_whole: bool = False) -> dict[str, Any]:
+    """Of what was given, the fields that are open; `is_whole`: it stands in one that is."""
+    result: dict[str, Any] = {}
     for key, value in given.items():
         name = group + key
-        if name in opened.groups and isinstance(value, dict):
-            result[key] = kept(value, opened, f"{name}.")
-        elif name in opened.fields or name in opened.groups:
+        if name in STEERED and name not in opened.fields:
+            continue
+        whole = is_whole or name in opened.fields
+        if isinstance(value, dict) and (name in opened.groups or whole):
+            result[key] = kept(value, opened, f"{name}.", is_whole=whole)
+        elif whole or name in opened.groups:
             result[key] = value
     return result
 
@@ -76,10 +80,16 @@ def says_nothing(fields: dict[str, Any]) -> bool:
 
 
 def without_nulls(value: Any) -> Any:
-    """As it was, less the nulls in objects that mean nothing; lists are not looked into."""
+    """As it was, less the nulls in objects that mean nothing; milliseconds are whole. Lists are not looked into.
+
+    Players count milliseconds as floating-point numbers, and servers take integers alone.
+    """
     if not isinstance(value, dict):
         return value
-    return {key: without_nulls(inner) for key, inner in value.items() if inner is not None or key in NULL_MEANS_OFF}
+    kept = {key: without_nulls(inner) for key, inner in value.items() if inner is not None or key in NULL_MEANS_OFF}
+    return {
+        key: round(inner) if isinstance(inner, float) and key.endswith("_ms") else inner for key, inner in kept.items()
+    }
 
 
 def _lost(given: dict[str, Any], taken: dict[str, Any], group: str) -> Iterator[str]:

@@ -11,8 +11,8 @@ from msgspec import UNSET, Struct
 from gateway.policy.explaining import (
     DECODE_ERRORS,
     MAX_PLAIN_CHARS,
-    MESSAGES_ONLY,
     broken_refusal,
+    messages_only,
     most_values,
     readable,
     refused,
@@ -26,16 +26,28 @@ from gateway.policy.frames import (
     AppendAudio,
     CreateItem,
     CreateResponse,
-    FunctionCallOutput,
-    InputAudio,
     Known,
     UpdateSession,
 )
-from gateway.policy.opening import Opened, kept, left_out, of_response, of_session, says_nothing, without_nulls
+from gateway.policy.items import PARTS, ClientMessage, FunctionCallOutput, InputAudio
+from gateway.policy.opening import (
+    MAX_LEFT_OUT,
+    Opened,
+    kept,
+    left_out,
+    of_response,
+    of_session,
+    says_nothing,
+    without_nulls,
+)
 from gateway.policy.refusals import MAX_PROBLEM_CHARS, Refusal
 from gateway.policy.strictness import broken_rule
 from ringback.clients import BROWSER, ClientPolicy
 
+NO_FUNCTIONS = ("mcp", "web_search", "file_search")
+"""Tools that a server runs: OpenAI's, and xAI's own."""
+PLACING = "assistant"
+"""A client that may tell what the model has said may also say where an item stands (`previous_item_id`)."""
 QUOTES_OF_AUDIO = 8
 """The quotation marks around `type`, `audio` and their values."""
 
@@ -58,8 +70,8 @@ class ClientFrame:
     Args:
         event: what may go on.
         is_empty_update: a session.update of which nothing is the client's to say.
-        left_out: dotted names of a session's fields, or of a response's (`response.…`), that are not the client's to
-            set; a few at most.
+        left_out: dotted names of a session's fields, of a response's (`response.…`) and of an item's (`item.…`) that
+            are not the client's to set; a few at most.
         audio_bytes: how much audio it carries, decoded.
     """
 
@@ -133,26 +145,53 @@ def _checked(known: Known, allowed: ClientPolicy) -> ClientFrame:
 
 def _item(known: CreateItem, allowed: ClientPolicy) -> ClientFrame:
     item = known.item
-    if isinstance(item, FunctionCallOutput) and not allowed.brings_tools:
-        raise _Refused("forbidden_event", MESSAGES_ONLY, "item.type")
+    is_theirs = allowed.brings_tools if isinstance(item, FunctionCallOutput) else item.role in allowed.roles
+    if not is_theirs:
+        raise _Refused("forbidden_event", messages_only(allowed), "item")
     if isinstance(item.id, str) and item.id.startswith(SERVER_ITEMS):
         raise _Refused("invalid_value", f"item.id: choose one that does not begin with {SERVER_ITEMS!r}.", "item.id")
     event = without_nulls(msgspec.to_builtins(known))
+    names = () if PLACING in allowed.roles or event.pop("previous_item_id", None) is None else ("previous_item_id",)
     if isinstance(item, FunctionCallOutput):
-        return ClientFrame(event)
+        return ClientFrame(event, left_out=names)
+    _check_parts(item)
     event["item"]["content"] = [without_nulls(part) for part in event["item"]["content"]]
-    return ClientFrame(event, audio_bytes=sum(len(part.audio) for part in item.content if isinstance(part, InputAudio)))
+    return ClientFrame(event, left_out=names, audio_bytes=_audio_of(item))
+
+
+def _check_parts(message: ClientMessage) -> None:
+    """Raise where a part of the message is one that its role does not have."""
+    for index, part in enumerate(message.content):
+        if not isinstance(part, PARTS[message.role]):
+            kinds = " or ".join(str(kind.__struct_config__.tag) for kind in PARTS[message.role])
+            sentence = f"item.content[{index}]: a message of the role {message.role} has parts of the type {kinds}."
+            raise _Refused("invalid_value", sentence, f"item.content[{index}].type")
+
+
+def _audio_of(message: ClientMessage) -> int:
+    return sum(len(part.audio) for part in message.content if isinstance(part, InputAudio))
 
 
 def _update(known: UpdateSession, allowed: ClientPolicy) -> ClientFrame:
     given = _object(known.session, "session")
     if given.get("type") not in (None, "realtime"):
         raise _Refused("invalid_value", "session.type: only 'realtime' sessions are served here.", "session.type")
-    session = _fields(given, of_session(allowed), _OfSession, "session")
+    functions, others = _functions(given) if allowed.brings_tools else (given, ())
+    session = _fields(functions, of_session(allowed), _OfSession, "session")
     _check_tools(session)
     taken = {**session, "type": "realtime"}
-    event = _event(known, session=taken)
-    return ClientFrame(event, is_empty_update=says_nothing(session), left_out=left_out(given, taken))
+    names = (*others, *left_out(given, taken))[:MAX_LEFT_OUT]
+    return ClientFrame(_event(known, session=taken), is_empty_update=says_nothing(session), left_out=names)
+
+
+def _functions(session: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The session with its functions alone, and the names of its other tools: servers elsewhere are not a client's."""
+    tools = session.get("tools")
+    if not isinstance(tools, list):
+        return session, ()
+    others = {at: tool for at, tool in enumerate(tools) if isinstance(tool, dict) and tool.get("type") in NO_FUNCTIONS}
+    functions = [tool for at, tool in enumerate(tools) if at not in others]
+    return {**session, "tools": functions}, tuple(f"tools[{at}] ({tool['type']})" for at, tool in others.items())
 
 
 def _create(known: CreateResponse, allowed: ClientPolicy) -> ClientFrame:
@@ -160,10 +199,20 @@ def _create(known: CreateResponse, allowed: ClientPolicy) -> ClientFrame:
         return ClientFrame(_event(known))
     given = _object(known.response, "response")
     response = _fields(given, of_response(allowed), _OfResponse, "response")
+    if response.get("conversation") == "none" and "input" not in allowed.response:
+        sentence = "response.conversation: only 'auto'; the agent's policy allows no response out of band."
+        raise _Refused("invalid_value", sentence, "response.conversation")
     if OUR_MARK in response.get("metadata", {}):
         sentence = f"response.metadata: choose a key other than {OUR_MARK!r}."
         raise _Refused("invalid_value", sentence, "response.metadata")
-    return ClientFrame(_event(known, response=response), left_out=left_out(given, response, "response."))
+    named = left_out(given, response, "response.")
+    return ClientFrame(_event(known, response=response), left_out=named, audio_bytes=_audio_in(response))
+
+
+def _audio_in(response: dict[str, Any]) -> int:
+    """Of what a response is told, decoded."""
+    parts = (part for item in response.get("input", ()) for part in item.get("content", ()))
+    return sum(len(part.get("audio", "")) * 3 // 4 for part in parts)
 
 
 def _event(known: UpdateSession | CreateResponse, **parts: Any) -> dict[str, Any]:

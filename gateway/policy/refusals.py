@@ -20,13 +20,10 @@ RULES = {
     "invalid_event": "Each event has a type.",
     "invalid_value": "Each field has a value that it can have.",
     "forbidden_event": "An event is one that the client's policy allows.",
-    "forbidden_field": "A field is one that the client's policy opens; the rest of the frame is taken.",
 }
 """The `code` of each refusal, and what it asks for."""
 
 FORBIDDEN = {
-    "conversation.item.delete": "items are kept by the server",
-    "conversation.item.retrieve": "items may hold what functions returned",
     "output_audio_buffer.clear": "this is a WebSocket: stop playing, and send conversation.item.truncate",
 }
 """Events of the Realtime API that no policy can open, and why."""
@@ -65,15 +62,20 @@ class Refusal:
         return {"type": "error", "event_id": event_id, "error": error}
 
 
-def about_left_out(left_out: Sequence[str], event_id: str | None = None) -> Refusal:
-    """What a client is told of fields that are not its own to set; the rest of its frame was taken.
+def about_left_out(names: Sequence[str]) -> str:
+    """The sentence about what is not a client's own to set; the rest of its frame was taken.
 
     Args:
-        left_out: their dotted names, at least one.
-        event_id: of the client's event.
+        names: dotted names, at least one.
     """
-    names = ", ".join(left_out)[:MAX_PROBLEM_CHARS]
-    sentence = (
-        f"Not this client's to set, and left out: {names}. Set it in the agent's file, or leave it to the server."
-    )
-    return Refusal("forbidden_field", sentence, event_id, left_out[0])
+    quoted = ", ".join(names)[:MAX_PROBLEM_CHARS]
+    return f"Not this client's to set, and left out: {quoted}. Set it in the agent's file, or leave it to the server."
+
+
+def left_out_event(names: Sequence[str], event_id: str | None) -> dict[str, Any]:
+    """The event about it, for a client that asked to be told (`?ringback=left_out`); `event_id` is its own event's.
+
+    It is no `error`: SDKs send all they know on every connection, and several of them take an error for the end.
+    """
+    told = {"client_event_id": event_id, "fields": list(names), "message": about_left_out(names)}
+    return {"type": "ringback.left_out", "event_id": "rb_left_out", **told}

@@ -186,6 +186,10 @@ def _same_names(sent: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
         del sent["event_id"]
     if "item" in said and "id" not in said["item"]:
         sent["item"] = {name: value for name, value in sent["item"].items() if name != "id"}
+    if said.get("response", {}).get("conversation") == "none":  # it is offered no functions
+        sent["response"] = {**sent["response"], "tool_choice": said["response"].get("tool_choice", "none")}
+        if "tool_choice" not in said["response"]:
+            del sent["response"]["tool_choice"]
     if "tools" in said.get("session", {}):
         names = {tool["name"] for tool in said["session"]["tools"]}
         tools = [tool for tool in sent["session"]["tools"] if tool["name"] in names]

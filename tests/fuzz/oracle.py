@@ -16,15 +16,19 @@ ANYONE = {
     "session.type session.output_modalities session.output_modalities.* session.audio session.audio.input",
     "session.audio.output session.audio.input.format session.audio.input.format.type session.audio.input.format.rate",
     "session.audio.input.transcription session.audio.input.transcription.model",
-    "session.audio.input.transcription.language session.audio.input.noise_reduction",
+    "session.audio.input.transcription.language session.audio.input.transcription.languages",
+    "session.audio.input.transcription.languages.* session.audio.input.transcription.delay",
+    "session.audio.input.noise_reduction session.audio.input.noise_reduction.strength",
     "session.audio.input.noise_reduction.type session.audio.input.turn_detection",
+    "session.audio.input.turn_detection.languages.*",
     "session.audio.output.format session.audio.output.format.type session.audio.output.format.rate",
     "session.audio.output.speed",
     *(
         f"session.audio.input.turn_detection.{name}"
         for name in (
             *("type", "threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms", "eagerness"),
-            *("create_response", "interrupt_response"),
+            *("create_response", "interrupt_response", "speech_duration_ms", "remove_filler_words", "auto_truncate"),
+            "languages",
         )
     ),
 }
@@ -33,13 +37,25 @@ BACKENDS = {
     "session.tool_choice session.tool_choice.type session.tool_choice.name session.include session.include.*",
     "session.tools session.tools.* session.tools.*.type session.tools.*.name session.tools.*.description",
     "session.tools.*.parameters response.max_output_tokens response.tool_choice response.tool_choice.type",
-    "response.tool_choice.name",
+    "response.tool_choice.name response.instructions response.audio response.audio.output previous_item_id",
+    "response.audio.output.voice response.audio.output.voice.id response.audio.output.format",
+    "response.audio.output.format.type response.audio.output.format.rate response.input response.input.*",
+    "session.audio.input.transcription.prompt session.audio.input.transcription.keywords",
+    "session.audio.input.transcription.keywords.*",
+    *(
+        f"response.input.*.{name}"
+        for name in (
+            *("type", "id", "role", "content", "content.*", "content.*.type", "content.*.text", "content.*.audio"),
+            *("content.*.transcript", "content.*.image_url", "content.*.detail"),
+        )
+    ),
 }
 OPEN = ("response.metadata", "session.tools.*.parameters")
 """Below these the client chooses the names."""
 TYPES = {
     *("input_audio_buffer.append", "input_audio_buffer.commit", "input_audio_buffer.clear"),
     *("conversation.item.create", "conversation.item.truncate", "response.create", "response.cancel", "session.update"),
+    "conversation.item.delete",
 }
 
 

@@ -12,9 +12,18 @@ import pytest
 
 from gateway import policy
 from gateway.policy import ClientFrame
-from gateway.policy.fields import MAX_PARAMETERS_BYTES, MAX_TOOLS
-from gateway.policy.opening import ALSO_OF_RESPONSES, MAX_LEFT_OUT, MAX_NAME_CHARS, OF_ANY_RESPONSE
-from ringback.clients import BROWSER, SETTABLE, SPEAKING, TRUSTED, ClientPolicy, Clients
+from gateway.policy.fields import MAX_DESCRIPTION_CHARS, MAX_INPUT_ITEMS, MAX_PARAMETERS_BYTES, MAX_TOOLS
+from gateway.policy.opening import ALSO_OF_RESPONSES, MAX_LEFT_OUT, MAX_NAME_CHARS
+from ringback.clients import (
+    BROWSER,
+    OF_A_RESPONSE,
+    SETTABLE,
+    SPEAKING,
+    STEERING,
+    TRUSTED,
+    ClientPolicy,
+    Clients,
+)
 
 PAGE = (Path(__file__).parents[3] / "docs" / "clients.md").read_text(encoding="utf-8")
 PRESETS = {"browser": BROWSER, "trusted": TRUSTED}
@@ -23,6 +32,8 @@ VALUES: dict[str, Any] = {
     "audio.input.format": {"type": "audio/pcmu"},
     "audio.input.noise_reduction": {"type": "near_field"},
     "audio.input.transcription": None,
+    "audio.input.transcription.prompt": "Names of towns.",
+    "audio.input.transcription.keywords": ["Bruges"],
     "audio.input.turn_detection": {"type": "semantic_vad"},
     "audio.output.format": {"type": "audio/pcma"},
     "audio.output.speed": 0.25,
@@ -53,9 +64,12 @@ def as_told(value: object) -> str:
 def test_every_setting_stands_there_with_what_the_presets_say() -> None:
     rows = {row[0]: row[1:3] for row in table("setting")}
     assert set(rows) == set(ClientPolicy.model_fields) - {"name"}
-    assert rows.pop("events") == ["all", "all"]
-    assert BROWSER.events == TRUSTED.events == SPEAKING
+    assert rows.pop("events") == [f"all but {STEERING[0]}", "all"]
+    assert (BROWSER.events, TRUSTED.events) == (SPEAKING, (*SPEAKING, *STEERING))
     rows.pop("session")
+    rows.pop("response")
+    roles, all_roles = rows.pop("roles")
+    assert (roles, tuple(all_roles.split(", "))) == (*BROWSER.roles, TRUSTED.roles)
     asked, more = rows.pop("asks")
     assert tuple(asked.split(", ")) == BROWSER.asks
     assert {*BROWSER.asks, more.removeprefix("also ")} == set(TRUSTED.asks)
@@ -66,7 +80,7 @@ def test_the_events_are_those_of_the_decoder_and_of_the_policies() -> None:
     allowed = [kind.__struct_config__.tag for kind in get_args(policy.Known)]
     first, forbidden = re.findall(r"^\| event \|.*\n\|[ \-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     assert re.findall(r"^\| `([a-z_.]+)`", first, re.MULTILINE) == allowed
-    assert sorted(allowed) == sorted(SPEAKING)
+    assert sorted(allowed) == sorted({*SPEAKING, *STEERING})
     assert dict(re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", forbidden, re.MULTILINE)) == policy.FORBIDDEN
 
 
@@ -92,11 +106,11 @@ def test_a_field_is_taken_from_whom_the_page_says(row: list[str]) -> None:
 
 
 def test_the_fields_of_a_response_stand_there() -> None:
-    section = PAGE[PAGE.index("### A response") : PAGE.index("### Functions of")]
-    anyones, others = section.split("are any client's.", 1)
-    assert [name for name in OF_ANY_RESPONSE if f"`{name}`" not in anyones] == []
-    assert [name for name in ALSO_OF_RESPONSES if f"`{name}`" not in others] == []
-    assert {*OF_ANY_RESPONSE, *ALSO_OF_RESPONSES} == set(policy.ResponseFields.__struct_fields__)
+    rows = {row[0]: row[1:3] for row in table("field of a response")}
+    assert rows == {name: [as_told(name in preset.response) for preset in PRESETS.values()] for name in OF_A_RESPONSE}
+    named = {name.split(".")[0] for name in OF_A_RESPONSE}
+    assert named == set(policy.ResponseFields.__struct_fields__)
+    assert set(ALSO_OF_RESPONSES) <= set(OF_A_RESPONSE)
 
 
 def test_the_rules_stand_there_word_for_word() -> None:
@@ -115,6 +129,8 @@ def test_the_bounds_are_the_decoders() -> None:
         f"at most {MAX_LEFT_OUT} names of {MAX_NAME_CHARS} characters",
         f"There may be {MAX_TOOLS} of them",
         f"{MAX_PARAMETERS_BYTES:,} bytes as JSON",
+        f"{MAX_DESCRIPTION_CHARS:,} characters",
+        f"at most {MAX_INPUT_ITEMS} items",
         f"at most {policy.MAX_EVENT_ID_CHARS} characters that does not begin with `{policy.OURS}`",
         f"not `{policy.SERVER_ITEMS}…`",
     ):

@@ -55,6 +55,47 @@ def what_becomes_of(*frames: dict[str, Any], before: dict[str, Any], confirmed: 
     return asyncio.run(run())
 
 
+MODEL = {"type": "session.update", "event_id": "mine", "session": {"model": "x", "instructions": "Obey."}}
+FORBIDDEN = {"type": "conversation.item.delete", "item_id": "i"}
+
+
+def told_to(*frames: dict[str, Any], asks: tuple[str, ...] = ()) -> list[str]:
+    """What happens, in order, as the frames come before the conversation is open, and it opens then."""
+    happened: list[str] = []
+
+    async def tell(event: dict[str, Any]) -> None:
+        happened.append(event["type"])
+
+    async def hear(frame: ClientFrame) -> None:
+        happened.append(f"heard {frame.event['type']}")
+
+    async def run() -> None:
+        with pytest.raises(ClientGone):
+            await intake.run()
+        happened.append("session.created")
+        await intake.let_go()
+
+    intake = Intake(cast(Client, Frames(*frames)), BROWSER, hear, tell, {}, name="the session", asks=asks)
+    asyncio.run(run())
+    return happened
+
+
+def test_what_is_left_out_is_told_in_the_log_once_and_to_a_client_that_asks(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert told_to(MODEL, MODEL) == ["session.created", "heard session.update", "heard session.update"]
+    [line] = caplog.messages
+    assert line == "session the session: model, instructions is left out of what the client sent: not its own to set"
+    assert told_to(MODEL, asks=("left_out",)) == ["session.created", "ringback.left_out", "heard session.update"]
+
+
+def test_no_refusal_is_told_before_the_conversation_is_open() -> None:
+    assert told_to(FORBIDDEN, MODEL) == ["session.created", "error", "heard session.update"]
+
+
+def test_fields_that_are_left_out_are_no_refusals_however_many() -> None:
+    assert told_to(*[MODEL] * 50).count("heard session.update") == 50
+
+
 def test_ten_seconds_at_once_are_what_a_recording_is() -> None:
     assert what_becomes_of(MINUTE_OF_G711, before={}) == "client_closed_1000"
 

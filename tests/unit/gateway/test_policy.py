@@ -23,6 +23,7 @@ AS_IT_CAME: dict[str, dict[str, Any]] = {
         "type": "conversation.item.create",
         "item": user_message({"type": "input_image", "image_url": "data:image/png;base64,AAEC", "detail": "low"}),
     },
+    "retrieve": {"type": "conversation.item.retrieve", "item_id": "item_1"},
     "truncate": {
         "type": "conversation.item.truncate",
         "item_id": "item_1",
@@ -60,10 +61,20 @@ AUDIO_SETTINGS: dict[str, dict[str, Any]] = {
         }
     },
     "semantic_vad": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "high"}}},
+    "off as xAI spells it": {"input": {"turn_detection": {"type": None}}},
+    "azure_semantic_vad": {
+        "input": {"turn_detection": {"type": "azure_semantic_vad", "remove_filler_words": True, "languages": ["en"]}}
+    },
+    "noise reduction of a strength": {"input": {"noise_reduction": {"type": "far_field", "strength": 0.5}}},
     "noise reduction off": {"input": {"noise_reduction": None}},
     "noise reduction": {"input": {"noise_reduction": {"type": "near_field"}}},
     "transcription off": {"input": {"transcription": None}},
     "transcription": {"input": {"transcription": {"model": "gpt-transcribe", "language": "en"}}},
+    "transcription in languages": {
+        "input": {"transcription": {"model": "gpt-transcribe", "languages": ["en", "nl"], "delay": "low"}}
+    },
+    "transcription in a language": {"input": {"transcription": {"language": "nl"}}},
+    "PCM of another rate": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}},
     "formats": {
         "input": {"format": {"type": "audio/pcm", "rate": 24000}},
         "output": {"format": {"type": "audio/pcmu"}},

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.policy import MAX_PROBLEM_CHARS, ClientFrame, Refusal, about_left_out, read
-from ringback.clients import BROWSER, HEARING, SPEAKING, TRUSTED, ClientPolicy
+from gateway.policy import MAX_PROBLEM_CHARS, ClientFrame, Refusal, about_left_out, left_out_event, read
+from ringback.clients import BROWSER, HEARING, SPEAKING, STEERING, TRUSTED, ClientPolicy
 from tests.unit.gateway.client_frames import TEXT, user_message
 
 LOOK_UP = {
@@ -48,18 +48,21 @@ def update(policy: ClientPolicy, **session: Any) -> ClientFrame:
 # — events —
 
 
-@pytest.mark.parametrize("kind", SPEAKING)
+@pytest.mark.parametrize("kind", [*SPEAKING, *STEERING])
 def test_an_event_that_the_policy_does_not_name_is_refused(kind: str) -> None:
     events: dict[str, dict[str, Any]] = {
         "input_audio_buffer.append": {"audio": "AAEC"},
         "conversation.item.create": {"item": user_message(TEXT)},
+        "conversation.item.retrieve": {"item_id": "i"},
+        "conversation.item.delete": {"item_id": "i"},
         "conversation.item.truncate": {"item_id": "i", "content_index": 0, "audio_end_ms": 1},
         "session.update": {"session": {}},
         "ringback.approval.respond": {"job_id": "c9091c61-915b-5ff6-a80f-70d5ab22e78a", "approved": True},
     }
     event = {"type": kind, "event_id": "mine", **events.get(kind, {})}
-    assert isinstance(read(json.dumps(event), BROWSER), ClientFrame)
-    without = BROWSER.model_copy(update={"events": tuple(name for name in SPEAKING if name != kind)})
+    assert isinstance(read(json.dumps(event), TRUSTED), ClientFrame)
+    assert isinstance(read(json.dumps(event), BROWSER), ClientFrame) == (kind in SPEAKING)
+    without = TRUSTED.model_copy(update={"events": tuple(name for name in TRUSTED.events if name != kind)})
     refusal = refused(without, event)
     assert (refusal.rule, refusal.event_id) == ("forbidden_event", "mine")
     assert kind in refusal.message
@@ -86,6 +89,14 @@ def test_a_backend_tunes_more_but_does_not_say_who_the_model_is() -> None:
     frame = update(TRUSTED, instructions="Obey.", model="x", tracing="auto", prompt={"id": "p"}, **TUNED)
     assert frame.event["session"] == {"type": "realtime", **TUNED}
     assert frame.left_out == ("instructions", "model", "tracing", "prompt")
+
+
+def test_what_a_transcription_is_told_to_expect_is_a_backends_to_say() -> None:
+    heard = {"input": {"transcription": {"model": "gpt-transcribe", "prompt": "Towns.", "keywords": ["Bruges"]}}}
+    assert update(TRUSTED, audio=heard).event["session"]["audio"] == heard
+    frame = update(BROWSER, audio=heard)
+    assert frame.event["session"]["audio"] == {"input": {"transcription": {"model": "gpt-transcribe"}}}
+    assert frame.left_out == ("audio.input.transcription.prompt", "audio.input.transcription.keywords")
 
 
 def test_instructions_can_be_opened_by_name() -> None:
@@ -155,15 +166,15 @@ def test_what_is_left_out_is_told_in_bounds() -> None:
     left_out = update(BROWSER, **{f"{'x' * 100}{number}": 1 for number in range(100)}).left_out
     assert len(left_out) == 16
     assert {len(name) for name in left_out} == {64}
-    assert len(about_left_out(left_out).message) < MAX_PROBLEM_CHARS + 200
+    assert len(about_left_out(left_out)) < MAX_PROBLEM_CHARS + 200
 
 
-def test_what_is_left_out_is_an_error_event_that_names_the_fields() -> None:
-    event = about_left_out(("instructions", "audio.output.voice"), "mine").as_event("rb_1")
-    assert event["error"]["code"] == "forbidden_field"
-    assert event["error"]["param"] == "instructions"
-    assert event["error"]["event_id"] == "mine"
-    assert "instructions, audio.output.voice" in event["error"]["message"]
+def test_what_is_left_out_is_told_in_an_event_that_names_the_fields_and_is_no_error() -> None:
+    event = left_out_event(("instructions", "audio.output.voice"), "mine")
+    assert event["type"] == "ringback.left_out"
+    assert event["fields"] == ["instructions", "audio.output.voice"]
+    assert event["client_event_id"] == "mine"
+    assert "instructions, audio.output.voice" in event["message"]
 
 
 # — a response —
@@ -182,15 +193,66 @@ def test_a_response_is_told_no_more_than_its_session_may_be() -> None:
     assert frame.left_out == tuple(
         f"response.{name}" for name in ("instructions", "max_output_tokens", "tool_choice", "input")
     )
-    frame = said(TRUSTED, type="response.create", response=given)
-    assert frame.event["response"] == {"metadata": {"a": "1"}, "max_output_tokens": 5, "tool_choice": "none"}
-    assert frame.left_out == ("response.instructions", "response.input")
+    frame = said(TRUSTED, type="response.create", response={**given, "prompt": {"id": "p"}})
+    assert frame.event["response"] == given
+    assert frame.left_out == ("response.prompt",)
 
 
-@pytest.mark.parametrize("policy", [BROWSER, TRUSTED], ids=["browser", "trusted"])
-def test_no_response_is_out_of_band(policy: ClientPolicy) -> None:
-    refusal = refused(policy, {"type": "response.create", "response": {"conversation": "none"}})
+OUT_OF_BAND = {
+    "conversation": "none",
+    "input": [
+        {"type": "item_reference", "id": "i" * 36},
+        {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be short."}]},
+    ],
+    "metadata": {"topic": "mood"},
+    "audio": {"output": {"voice": "marin"}},
+}
+
+
+def test_a_response_out_of_band_is_a_backends_to_ask_for() -> None:
+    assert said(TRUSTED, type="response.create", response=OUT_OF_BAND).event["response"] == OUT_OF_BAND
+    refusal = refused(BROWSER, {"type": "response.create", "response": {"conversation": "none"}})
     assert refusal.rule == "invalid_value"
+    assert "out of band" in refusal.message
+
+
+# — items —
+
+HISTORY: dict[str, dict[str, Any]] = {
+    "system": {"type": "message", "role": "system", "content": [TEXT]},
+    "assistant": {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I am Bob."}]},
+}
+
+
+@pytest.mark.parametrize("role", HISTORY)
+def test_a_backend_tells_what_was_said_elsewhere_and_a_browser_does_not(role: str) -> None:
+    event = {"type": "conversation.item.create", "previous_item_id": "root", "item": HISTORY[role]}
+    assert said(TRUSTED, **event).event == event
+    assert refused(BROWSER, event).rule == "forbidden_event"
+    alone = TRUSTED.model_copy(update={"roles": ("user",)})
+    assert refused(alone, event).rule == "forbidden_event"
+
+
+@pytest.mark.parametrize(("role", "other"), [("system", "assistant"), ("assistant", "system"), ("user", "assistant")])
+def test_a_part_that_the_role_does_not_have_is_named(role: str, other: str) -> None:
+    item = {**HISTORY[other], "role": role}
+    refusal = refused(TRUSTED, {"type": "conversation.item.create", "item": item})
+    assert refusal.param == "item.content[0].type"
+
+
+def test_where_an_item_of_a_browsers_stands_is_the_servers_to_say() -> None:
+    frame = said(BROWSER, type="conversation.item.create", previous_item_id="root", item=user_message(TEXT))
+    assert "previous_item_id" not in frame.event
+    assert frame.left_out == ("previous_item_id",)
+
+
+@pytest.mark.parametrize("kind", ["conversation.item.truncate", "conversation.item.retrieve"])
+def test_ids_that_a_server_has_made_may_be_longer_than_a_clients_own(kind: str) -> None:
+    event = {"type": kind, "item_id": "i" * 36}
+    more = {"content_index": 0, "audio_end_ms": 1234.0} if kind.endswith("truncate") else {}
+    written = said(BROWSER, **event, **more).event
+    assert written == {**event, **({"content_index": 0, "audio_end_ms": 1234} if more else {})}
+    assert isinstance(written.get("audio_end_ms", 0), int)
 
 
 # — tools of the client's own —
@@ -208,14 +270,21 @@ def test_no_tools_are_an_update_as_well() -> None:
     assert not frame.is_empty_update
 
 
+def test_a_server_elsewhere_among_the_tools_is_left_out_and_the_others_are_taken() -> None:
+    elsewhere = {"type": "mcp", "server_label": "x", "server_url": "https://example.com"}
+    frame = update(TRUSTED, tools=[elsewhere, LOOK_UP])
+    assert frame.event["session"]["tools"] == [LOOK_UP]
+    assert frame.left_out == ("tools[0] (mcp)",)
+
+
 NO_TOOLS: dict[str, tuple[Any, str, str]] = {
-    "a server elsewhere": ({"type": "mcp", "server_url": "https://example.com"}, "invalid_value", "tools[0]"),
+    "a tool of no kind": (LOOK_UP | {"type": "wizard"}, "invalid_value", "tools[0]"),
     "no name": ({"type": "function"}, "invalid_value", "name"),
     "a name of no letters": (LOOK_UP | {"name": ""}, "invalid_value", "name"),
     "a name with a dot": (LOOK_UP | {"name": "a.b"}, "invalid_value", "name"),
     "a name with a line's end": (LOOK_UP | {"name": "a\n"}, "invalid_value", "name"),
     "a long name": (LOOK_UP | {"name": "a" * 65}, "invalid_value", "name"),
-    "a long description": (LOOK_UP | {"description": "a" * 1_025}, "invalid_value", "description"),
+    "a long description": (LOOK_UP | {"description": "a" * 16_385}, "invalid_value", "description"),
     "parameters that are a list": (LOOK_UP | {"parameters": []}, "invalid_value", "parameters"),
     "parameters of another type": (LOOK_UP | {"parameters": {"type": "string"}}, "invalid_value", "object"),
     "long parameters": (LOOK_UP | {"parameters": {"description": "a" * 32_768}}, "too_large", "parameters"),
@@ -259,7 +328,7 @@ def test_an_answer_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     assert refusal.rule == "invalid_value"
 
 
-@pytest.mark.parametrize("kind", ["function_call", "mcp_approval_response", "message"])
+@pytest.mark.parametrize("kind", ["function_call", "mcp_approval_response"])
 def test_a_backend_speaks_for_the_server_no_more_than_a_browser(kind: str) -> None:
     item = {"type": kind, "role": "system", "content": [TEXT], "call_id": "call_1", "name": "x", "arguments": "{}"}
     assert refused(TRUSTED, {"type": "conversation.item.create", "item": item}).rule == "forbidden_event"

@@ -11,8 +11,7 @@ from gateway.policy import MAX_EVENT_ID_CHARS
 from tests.unit.gateway.client_frames import TEXT, refusal, user_message
 
 FORBIDDEN: dict[str, tuple[dict[str, Any], str]] = {
-    "delete": ({"type": "conversation.item.delete", "item_id": "item_1"}, "items are kept by the server"),
-    "retrieve": ({"type": "conversation.item.retrieve", "item_id": "item_1"}, "what functions returned"),
+    "delete": ({"type": "conversation.item.delete", "item_id": "item_1"}, "the agent's policy"),
     "output buffer": ({"type": "output_audio_buffer.clear"}, "conversation.item.truncate"),
     "an answer to a function": (
         {
@@ -47,10 +46,6 @@ FORBIDDEN: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "conversation.item.create", "item": {"type": "message", "content": [TEXT]}},
         "messages of the role user only",
     ),
-    "the assistant's words": (
-        {"type": "conversation.item.create", "item": user_message({"type": "output_text", "text": "Yes."})},
-        "messages of the role user only",
-    ),
 }
 
 
@@ -68,7 +63,11 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "type a number": ({"type": 1}, "Expected `str`"),
     "type a list": ({"type": []}, "Expected `str`"),
     "type an object": ({"type": {"a": 1}}, "Expected `str`"),
-    "out of band": ({"type": "response.create", "response": {"conversation": "none"}}, "'none'"),
+    "out of band": ({"type": "response.create", "response": {"conversation": "none"}}, "out of band"),
+    "the assistant's words": (
+        {"type": "conversation.item.create", "item": user_message({"type": "output_text", "text": "Yes."})},
+        "item.content[0]",
+    ),
     "no audio": ({"type": "input_audio_buffer.append"}, "`audio`"),
     "audio that is none": ({"type": "input_audio_buffer.append", "audio": "A"}, "base64"),
     "base64 of another alphabet": ({"type": "input_audio_buffer.append", "audio": "A-_="}, "base64"),
@@ -83,10 +82,6 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "negative time": (
         {"type": "conversation.item.truncate", "item_id": "i", "content_index": 0, "audio_end_ms": -1},
-        "$.audio_end_ms",
-    ),
-    "time a fraction": (
-        {"type": "conversation.item.truncate", "item_id": "i", "content_index": 0, "audio_end_ms": 1.5},
         "$.audio_end_ms",
     ),
     "time a flag": (
@@ -176,13 +171,13 @@ def test_a_malformed_frame_is_refused_and_nothing_else_happens(frame: str | byte
 
 
 def test_a_refusal_is_an_error_event_that_names_the_clients_event() -> None:
-    assert refusal('{"type": "conversation.item.delete", "event_id": "mine"}').as_event("rb_1") == {
+    assert refusal('{"type": "conversation.item.delete", "item_id": "i", "event_id": "mine"}').as_event("rb_1") == {
         "type": "error",
         "event_id": "rb_1",
         "error": {
             "type": "invalid_request_error",
             "code": "forbidden_event",
-            "message": "A client may not send conversation.item.delete: items are kept by the server.",
+            "message": "A client may not send conversation.item.delete: the agent's policy for it does not allow it.",
             "param": None,
             "event_id": "mine",
         },
