@@ -118,7 +118,7 @@ class Conversation:
         self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last)
         self._client = ClientSide(scheduler, carried.unheard, clients.settings, clients, ids.new)
         self._speaking = Speaking(scheduler, guard, self._client, clients, ids.ours)
-        self._hearing = Hearing(scheduler, table, self._calls, self._results)
+        self._hearing = Hearing(scheduler, table, self._calls, self._results, self._client.aside)
         self._errors = Errors(scheduler, self._client, self._results, self._view)
         self._reading = Circumstances(client_shows="results" in wants, max_chars=agent.max_result_chars)
         self._is_outdated = self._is_given_up = self._has_more = False
@@ -168,8 +168,8 @@ class Conversation:
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.policy`: what goes to the model is written anew from it."""
         self.allowance.note_client(frame.event["type"], now)
-        if frame.is_empty_update:
-            return [SendToClient(self._view.updated(self._ids.new("updated")))]
+        if answered := self._view.answer(frame, self._log, self._ids.new):
+            return answered
         if frame.event["type"] == "ringback.approval.respond":
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
         said = self._client.says(frame.event, self._log, now)

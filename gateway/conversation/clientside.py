@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettings, SendToClient, SendToModel
+from gateway.conversation.aside import Aside
 from gateway.conversation.carried import Settings
 from gateway.conversation.clienttools import ClientTools
 from gateway.conversation.log import ItemLog
@@ -29,6 +30,7 @@ class ClientSide:
     new_id: Callable[[str], str]
     must_call: bool = False
     """The session's `tool_choice` leaves the model no choice but to call a function."""
+    aside: Aside = field(default_factory=Aside)
 
     def says(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         """A checked event of the client."""
@@ -38,7 +40,9 @@ class ClientSide:
         event = {"event_id": self.new_id("client"), **event}
         kind = event["type"]
         self._note_user(kind, event, now)
-        if kind == "response.create" and (event.get("response") or {}).get("conversation") != "none":
+        if kind == "response.create" and self.aside.is_asked(event):
+            return [SendToModel(self.aside.asked(event))]
+        if kind == "response.create":
             self.scheduler.waiting.append(event)  # the rules say when it goes out
             return []
         if kind == "session.update":
@@ -129,11 +133,13 @@ class ClientSide:
         if "turn_detection" not in {**session, **heard}:
             return  # A server that does not echo it has not changed it.
         detection = {**session, **heard}["turn_detection"] or {}
-        self.unheard.detects_turns = bool(detection)
-        if self.scheduler.detects_turns and not detection:
+        # xAI spells "off" as {"type": null}
+        detects = bool(detection) and detection.get("type", "server_vad") is not None
+        self.unheard.detects_turns = detects
+        if self.scheduler.detects_turns and not detects:
             self.scheduler.user_muted()
-        self.scheduler.detects_turns = bool(detection)
-        self.scheduler.server_answers = bool(detection) and detection.get("create_response", True) is not False
+        self.scheduler.detects_turns = detects
+        self.scheduler.server_answers = detects and detection.get("create_response", True) is not False
 
     def once_more(self, event_id: str) -> list[Action]:
         """An update was refused for a tool of the server's that is left out now: the client's is made anew."""
@@ -148,6 +154,7 @@ class ClientSide:
         """The server did not take this event of the client."""
         self.settings.refused(event_id)
         self.unheard.refused(event_id)
+        self.aside.refused(event_id)
 
     def _cut_short(self, event: Event, log: ItemLog) -> list[Action]:
         """Of a rebuilt conversation's items there is no audio to truncate: what was heard stands in the log alone."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gateway.conversation.actions import Action, Cancel, Event, KeepMessages, RecordCall, SendToModel
 from gateway.conversation.allowance import costs
+from gateway.conversation.aside import Aside
 from gateway.conversation.call_table import CallTable, Owner
 from gateway.conversation.calls import Calls
 from gateway.conversation.log import ItemLog
@@ -30,9 +31,14 @@ class Hearing:
     table: CallTable
     calls: Calls
     results: ResultSender
+    aside: Aside
 
     def hear(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         """What is said is kept; and what is to be done about the event, which is nothing about most."""
+        if self.aside.is_about(event):
+            self.scheduler.heard(event, now)
+            self.scheduler.note_aside(str((event.get("response") or {}).get("id") or event.get("response_id")))
+            return list(costs(event))
         begun = self._begins_unannounced(event, now)
         self.scheduler.heard(event, now)
         said = [] if is_filler_item((event.get("item") or {}).get("id")) else log.hear(event)

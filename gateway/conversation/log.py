@@ -94,6 +94,8 @@ class ItemLog:
             return self._transcribed(str(event.get("item_id")), event.get("transcript"))
         elif kind == "conversation.item.truncated":
             return self.truncate(str(event.get("item_id")), event.get("audio_end_ms"))
+        elif kind == "conversation.item.deleted":
+            return self._deleted(str(event.get("item_id")))
         elif kind == "session.updated":
             self._note_format(event.get("session") or {})
         return []
@@ -119,6 +121,11 @@ class ItemLog:
     def place_of_call(self, item_id: object) -> int:
         """Where a `function_call` item stands."""
         return self._place(item_id if isinstance(item_id, str) else "")
+
+    def message(self, item_id: str) -> Message | None:
+        """What was said in this item, as the user said or heard it; None where it is no message, or forgotten."""
+        said = self._said.get(item_id)
+        return None if said is None else said.message()
 
     def unfinished(self) -> list[Message]:
         """What was being said when the line went: as far as it came, the client has it."""
@@ -166,6 +173,14 @@ class ItemLog:
         if said is None or said.is_cut or not isinstance(transcript, str) or not transcript.strip():
             return []
         said.parts = [{"type": "input_audio", "text": _storable(transcript.strip())}]
+        return [said.message()]
+
+    def _deleted(self, item_id: str) -> list[Message]:
+        """A client took it out of the conversation: no later one is told of it."""
+        said = self._said.get(item_id)
+        if said is None:
+            return []
+        said.parts, said.words, said.is_cut = [], "", True
         return [said.message()]
 
     def _note_format(self, session: Event) -> None:

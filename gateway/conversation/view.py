@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.conversation.actions import Event
+from gateway.conversation.actions import Action, Event, SendToClient
+from gateway.conversation.log import ItemLog
+from gateway.conversation.retrieving import Shown
 from gateway.conversation.turn_taking.filler import is_filler_item
-from gateway.policy import OUR_MARK
+from gateway.policy import OUR_MARK, ClientFrame
 from ringback.clients import BROWSER, ClientPolicy
 from ringback.hosted_tools import SECRET_FIELDS
 
@@ -66,6 +68,7 @@ class ClientView:
     _own_calls: set[str] = field(default_factory=set)
     """The item ids and call ids of calls that are the client's to answer."""
     _session: Event = field(default_factory=dict)
+    _shown: Shown = field(default_factory=Shown)
 
     def __post_init__(self) -> None:
         self.sees_calls = self.sees_calls and "calls" in self.policy.asks
@@ -83,9 +86,14 @@ class ClientView:
         """The `session.created` of a client that is let in."""
         return {"type": "session.created", "event_id": event_id, "session": self.session(session)}
 
-    def updated(self, event_id: str) -> Event:
-        """The `session.updated` of a client whose wishes change nothing: the session as it was last shown."""
-        return {"type": "session.updated", "event_id": event_id, "session": self._session}
+    def answer(self, frame: ClientFrame, log: ItemLog, new_id: Callable[[str], str]) -> list[Action]:
+        """What the client is answered at once; [] where its frame is for the model.
+
+        One whose wishes change nothing of its session gets `session.updated`, with the session as it was last shown.
+        """
+        if frame.is_empty_update:
+            return [SendToClient({"type": "session.updated", "event_id": new_id("updated"), "session": self._session})]
+        return self._shown.answer(frame.event, log, new_id("item"))
 
     def show(self, event: Event) -> Event | None:
         """The event as the client may see it; None where it may not."""
@@ -100,6 +108,7 @@ class ClientView:
             changed = {**changed, "error": self.error(event["error"])}
         if event.get("previous_item_id") in self._hidden:
             changed = {**changed, "previous_item_id": self._before(event["previous_item_id"])}
+        self._shown.note(changed)
         return changed
 
     def error(self, error: Event) -> Event:

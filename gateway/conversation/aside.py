@@ -1,0 +1,52 @@
+"""Responses out of band (`"conversation": "none"`), which a trusted client may ask for: they are no part of the talk.
+
+The Realtime API runs them beside the conversation's own response. So they take no slot, are kept in no log, and what
+they cost counts all the same. They are offered no functions: a result would have no conversation to go into.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.conversation.actions import Event
+
+MAX_ASKED = 64
+"""Of responses that were asked for and have neither begun nor been refused: beyond it the oldest are forgotten."""
+
+
+@dataclass(slots=True)
+class Aside:
+    """Knows the events of one conversation that are about such a response."""
+
+    _asked: dict[str, None] = field(default_factory=dict)
+    _active: dict[str, None] = field(default_factory=dict)
+
+    @staticmethod
+    def is_asked(event: Event) -> bool:
+        """True for a client's `response.create` that asks for one."""
+        return (event.get("response") or {}).get("conversation") == "none"
+
+    def asked(self, event: Event) -> Event:
+        """The client's `response.create` as the model gets it."""
+        self._asked[event["event_id"]] = None
+        while len(self._asked) > MAX_ASKED:
+            del self._asked[next(iter(self._asked))]
+        return {**event, "response": {**event["response"], "tool_choice": "none"}}
+
+    def refused(self, event_id: object) -> None:
+        """The server did not take this event."""
+        self._asked.pop(str(event_id), None)
+
+    def is_about(self, event: Event) -> bool:
+        """True for a server event of a response out of band; a server that shows no conversation has only the one."""
+        response = event.get("response")
+        if not isinstance(response, dict):
+            return event.get("response_id") in self._active
+        response_id = str(response.get("id"))
+        if event.get("type") == "response.created" and self._asked and response.get("conversation_id", "") is None:
+            del self._asked[next(iter(self._asked))]
+            self._active[response_id] = None
+        is_aside = response_id in self._active
+        if event.get("type") == "response.done":
+            self._active.pop(response_id, None)
+        return is_aside
