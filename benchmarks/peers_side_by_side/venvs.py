@@ -13,6 +13,7 @@ PINNED = {
     "openai-agents": ("openai-agents==0.24.0",),
     "pipecat-ai": ("pipecat-ai[openai]==1.14.0",),
     "livekit-agents": ("livekit-agents==1.8.9", "livekit-plugins-openai==1.8.9"),
+    "pydantic-ai": ("pydantic-ai-slim[openai,realtime]==2.68.0",),  # for tests/clients alone
 }
 INSTALLED = "installed.txt"
 """Says what was installed; without it the environment is made anew or made complete."""

@@ -10,38 +10,26 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from cli.certificate import certificate_in
+from tests.clients.conftest import Fetch
 from tests.clients.tls import tls_in_front_of
 from tests.line import PATIENCE, TOKEN, Event, Line
 
 SCRIPT = Path(__file__).parent / "node" / "talk.mjs"
 PACKAGES = ("openai", "ws")
-NEEDED = ("node", "npm")
-INSTALL_SECONDS = 60
 QUESTION = "What is the weather in London UK?"
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(fetch: Fetch) -> Path:
     """Holds the script and its packages, and the certificate that is made there."""
-    missing = [program for program in NEEDED if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"the official client for Node is not tried: {', '.join(missing)} is not installed")
-    folder = tmp_path_factory.mktemp("node")
-    install = ["npm", "install", "--no-audit", "--no-fund", "--silent", *PACKAGES]
-    try:
-        subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=INSTALL_SECONDS)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
-        pytest.skip(f"the official client for Node is not tried: npm cannot fetch {' and '.join(PACKAGES)} ({problem})")
-    shutil.copy(SCRIPT, folder)
-    return folder
+    return shutil.copy(SCRIPT, fetch(*PACKAGES)).parent
 
 
 async def talk(line: Line, folder: Path, way: str, token: str = TOKEN) -> Event:
