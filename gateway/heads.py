@@ -33,7 +33,7 @@ class Complaint:
 
 
 def complaint(method: bytes, target: bytes, headers: Headers, sockets_at: Sequence[str]) -> Complaint | None:
-    """What is wrong with the head, or None. `sockets_at` are the paths at which there is a WebSocket, the usual one first."""
+    """What is wrong with the head, or None. `sockets_at` are the paths of the WebSocket, the usual one first."""
     if len(headers) > MAX_HEADERS:
         return Complaint(431, f"Send at most {MAX_HEADERS} headers.")
     if any(len(name) + len(value) + 4 > MAX_HEADER_BYTES for name, value in headers):

@@ -36,12 +36,13 @@ account, nor whatever a provider adds of its own."""
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 WORDS = {
     "conversation_already_has_active_response": "The model is speaking already: wait for response.done.",
-    "response_cancel_not_active": "No response is active, so there is none to cancel.",
+    "response_cancel_not_active": "Cancellation failed: no active response found",
     "input_audio_buffer_commit_empty": "There is no audio to commit: append some first.",
     "rate_limit_exceeded": "The Realtime API is too busy for this right now. Try again in a moment.",
     "session_expired": "The session has reached its longest duration. Connect again.",
 }
-"""The errors that a client meets in its daily life, in words that tell nothing of the server."""
+"""The errors that a client meets in its daily life, in words that tell nothing of the server. Those of a cancellation
+are the Realtime API's own: livekit-agents knows by them that nothing is wrong."""
 
 
 def nobodys(_name: str) -> bool:

@@ -20,7 +20,7 @@ BACKEND = "rb_token-of-a-backend-of-ones-own"
 """Of a trusted client; `TOKEN` is that of any other."""
 TOKENS = f"tester:{TOKEN},somebody:{OTHER_TOKEN},backend:{BACKEND}:trusted"
 SCENARIO = Path(__file__).parent / "scenario.yaml"
-SPOKEN = {"weather": "what is the weather in london", "quote": "give me a quote of the day"}
+SPOKEN = "what is the weather in london"
 NPM_SECONDS = 120
 Fetch = Callable[..., Path]
 
@@ -46,11 +46,10 @@ def fetch(tmp_path_factory: pytest.TempPathFactory) -> Fetch:
 
 @pytest.fixture(scope="session")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a recording of each question that is asked aloud."""
-    folder = tmp_path_factory.mktemp("speech")
-    for name, words in SPOKEN.items():
-        (folder / f"{name}.pcm").write_bytes(voice.speak(words))
-    return folder
+    """A recording of the question that is asked aloud."""
+    file = tmp_path_factory.mktemp("speech") / "weather.pcm"
+    file.write_bytes(voice.speak(SPOKEN))
+    return file
 
 
 @pytest.fixture(scope="package")

@@ -55,8 +55,8 @@ def python_of(framework: str) -> Path:
 async def told_by(*command: str | Path, cwd: Path = ROOT) -> dict[str, Any]:
     """What one run of a driver prints."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
-    driver = await asyncio.create_subprocess_exec(*command, cwd=cwd, env=env, **pipes)
+    pipe = asyncio.subprocess.PIPE
+    driver = await asyncio.create_subprocess_exec(*command, cwd=cwd, env=env, stdout=pipe, stderr=pipe)
     try:
         async with asyncio.timeout(TALK_SECONDS):
             said, complained = await driver.communicate()
@@ -90,7 +90,9 @@ def test_a_framework_talks_to_the_gateway_as_to_the_realtime_api(
 @pytest.fixture(scope="module")
 def folder(fetch: Fetch) -> Path:
     """Holds the script for Node and its packages."""
-    return shutil.copy(NODE, fetch(*NODE_PACKAGES)).parent
+    folder = fetch(*NODE_PACKAGES)
+    shutil.copy(NODE, folder)
+    return folder
 
 
 @pytest.mark.parametrize("policy", TOKENS)

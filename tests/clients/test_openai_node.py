@@ -29,7 +29,9 @@ pytestmark = pytest.mark.long
 @pytest.fixture(scope="module")
 def folder(fetch: Fetch) -> Path:
     """Holds the script and its packages, and the certificate that is made there."""
-    return shutil.copy(SCRIPT, fetch(*PACKAGES)).parent
+    folder = fetch(*PACKAGES)
+    shutil.copy(SCRIPT, folder)
+    return folder
 
 
 async def talk(line: Line, folder: Path, way: str, token: str = TOKEN) -> Event:

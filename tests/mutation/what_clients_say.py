@@ -7,6 +7,7 @@ from tests.mutation.mutant import gone
 READING, STRICTNESS = "gateway/policy/reading.py", "gateway/policy/strictness.py"
 OPENING, EVENTS = "gateway/policy/opening.py", "gateway/events.py"
 T_STRICT, T_ALLOWED = "tests/unit/gateway/test_policy_strictness.py", "tests/unit/gateway/test_policy_allowed.py"
+T_TOOLS = "tests/unit/gateway/test_policy_tools.py"
 T_REFUSALS, T_EVENTS = "tests/unit/gateway/test_policy_refusals.py", "tests/unit/gateway/test_events.py"
 T_FUZZ = "tests/unit/gateway/test_fuzz.py"
 
@@ -42,15 +43,15 @@ WHAT_CLIENTS_SAY = [
         "a client's fields are those of its policy",
         T_ALLOWED,
         OPENING,
-        "elif name in opened.fields or name in opened.groups:",
+        "elif whole or name in opened.groups:",
         "else:",
     ),
     gone(
         "a client's answers are of its own functions",
-        T_ALLOWED,
+        T_TOOLS,
         READING,
-        " and not allowed.brings_tools:",
-        " and False:",
+        "allowed.brings_tools if isinstance(item, FunctionCallOutput)",
+        "True if isinstance(item, FunctionCallOutput)",
     ),
     gone("a client's ids are not the server's", T_REFUSALS, READING, "item.id.startswith(SERVER_ITEMS)", "False"),
     gone("a client's word is not the gateway's", T_REFUSALS, READING, "if OUR_MARK in", "if False and OUR_MARK in"),

@@ -12,7 +12,6 @@ from pipecat.adapters.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
     ErrorFrame,
     InputAudioRawFrame,
-    InterruptionTaskFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMRunFrame,
@@ -75,7 +74,7 @@ class Talking:
         await self._task.queue_frame(InputAudioRawFrame(audio=pcm, sample_rate=24_000, num_channels=1))
 
     async def interrupt(self) -> None:
-        await self._task.queue_frame(InterruptionTaskFrame())
+        await self._llm.send_client_event(events.ResponseCancelEvent())
 
 
 @asynccontextmanager

@@ -44,10 +44,11 @@ class Talking:
 async def connect(base: str, token: str, ears: Ears) -> AsyncIterator[Talk]:
     agent = Agent(instructions=INSTRUCTIONS)
 
-    @agent.tool_plain
     async def parrot(word: str) -> str:
         """Ask the parrot."""
         return await ears.parrot_says(word)
+
+    agent.tool_plain(parrot)
 
     model = OpenAIRealtimeModel("gpt-realtime", provider=OpenAIProvider(base_url=base, api_key=token))
     async with agent.realtime(model).session() as session:

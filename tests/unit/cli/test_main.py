@@ -132,6 +132,11 @@ def test_a_token_is_ready_to_be_put_into_the_settings(
     user, _, token = capsys.readouterr().out.strip().partition(":")
     assert user == "alice"
     assert len(token) >= 32
+    assert ":" not in token
+    monkeypatch.setattr(sys, "argv", ["ringback", "token", "static", "alice", "--trusted"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.strip().endswith(":trusted")
 
 
 def test_nobody_is_erased_where_nobody_says_yes(

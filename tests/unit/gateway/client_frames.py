@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from gateway.policy import ClientFrame, Refusal, read
+from ringback.clients import ClientPolicy
 
 
 def say(**event: Any) -> ClientFrame | Refusal:
@@ -24,8 +25,30 @@ def refusal(frame: str | bytes) -> Refusal:
     return refused
 
 
+def said_by(policy: ClientPolicy, **event: Any) -> ClientFrame:
+    frame = read(json.dumps(event), policy)
+    assert isinstance(frame, ClientFrame), frame
+    return frame
+
+
+def refused_by(policy: ClientPolicy, event: dict[str, Any]) -> Refusal:
+    frame = read(json.dumps(event), policy)
+    assert isinstance(frame, Refusal), frame
+    return frame
+
+
+def update_of(policy: ClientPolicy, **session: Any) -> ClientFrame:
+    return said_by(policy, type="session.update", session=session)
+
+
 def user_message(*content: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": list(content), **fields}
 
 
 TEXT = {"type": "input_text", "text": "Hello"}
+LOOK_UP = {
+    "type": "function",
+    "name": "look_up",
+    "description": "Look it up.",
+    "parameters": {"type": "object", "properties": {"what": {"type": ["string", "null"], "default": None}}},
+}
