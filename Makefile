@@ -94,7 +94,7 @@ fuzz: $(DEV) ## A million mutated frames over both decoders and the brain: make 
 	@$(BIN)/python -m tests.fuzz $(if $(FRAMES),--frames $(FRAMES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 conformance: $(DEV) ## The simulator against recordings, the official SDKs against the gateway
-	@$(PYTEST) tests/conformance $(ARGS)
+	@$(PYTEST) tests/conformance tests/clients $(ARGS)
 
 browser: $(DEV) ## The pages, in a real browser where one is found
 	@$(PYTEST) tests/browser $(ARGS)

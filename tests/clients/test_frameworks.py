@@ -18,12 +18,14 @@ from typing import Any
 import pytest
 
 from benchmarks.peers_side_by_side import venvs
+from cli.certificate import certificate_in
 from tests.clients.conftest import BACKEND, Fetch
+from tests.clients.tls import tls_in_front_of
 from tests.line import TOKEN, Line
 
 ROOT = Path(__file__).parents[2]
-NODE = Path(__file__).parent / "node" / "agents.mjs"
-NODE_PACKAGES = ("@openai/agents-realtime@0.20.0", "zod", "ws")
+NODE = Path(__file__).parent / "node"
+NODE_PACKAGES = ("@openai/agents-realtime@0.20.0", "openai", "zod", "ws")
 PYTHON = {
     "openai": "openai_python_talks",
     "openai-agents": "openai_agents_talks",
@@ -52,9 +54,9 @@ def python_of(framework: str) -> Path:
         pytest.skip(f"{framework} is not tried: it cannot be installed ({problem})")
 
 
-async def told_by(*command: str | Path, cwd: Path = ROOT) -> dict[str, Any]:
-    """What one run of a driver prints."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+async def told_by(*command: str | Path, cwd: Path = ROOT, **more: str) -> dict[str, Any]:
+    """What one run of a driver prints; `more` is its environment."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     pipe = asyncio.subprocess.PIPE
     driver = await asyncio.create_subprocess_exec(*command, cwd=cwd, env=env, stdout=pipe, stderr=pipe)
     try:
@@ -89,13 +91,23 @@ def test_a_framework_talks_to_the_gateway_as_to_the_realtime_api(
 
 @pytest.fixture(scope="module")
 def folder(fetch: Fetch) -> Path:
-    """Holds the script for Node and its packages."""
+    """Holds the programs for Node, their packages, and a certificate."""
     folder = fetch(*NODE_PACKAGES)
-    shutil.copy(NODE, folder)
+    for program in NODE.glob("*.mjs"):
+        shutil.copy(program, folder)
     return folder
 
 
 @pytest.mark.parametrize("policy", TOKENS)
-def test_openais_agents_for_node_talk_to_it_as_well(policy: str, line: Line, speech: Path, folder: Path) -> None:
-    given = (f"{line.url}/v1", TOKENS[policy], speech, PARROT[policy])
-    check(asyncio.run(told_by("node", "--experimental-websocket", NODE.name, *given, cwd=folder)), policy)
+@pytest.mark.parametrize("program", ["agents.mjs", "openai.mjs"])
+def test_a_package_for_node_talks_to_it_as_well(
+    program: str, policy: str, line: Line, speech: Path, folder: Path
+) -> None:
+    async def go() -> dict[str, Any]:
+        certificate = certificate_in(folder)
+        async with tls_in_front_of(int(line.url.rpartition(":")[2]), certificate) as port:
+            given = (f"https://127.0.0.1:{port}/v1", TOKENS[policy], speech, PARROT[policy])
+            trusted = {"NODE_EXTRA_CA_CERTS": str(certificate.certificate)}
+            return await told_by("node", "--experimental-websocket", program, *given, cwd=folder, **trusted)
+
+    check(asyncio.run(go()), policy)
