@@ -37,7 +37,8 @@ class Hearing:
         """What is said is kept; and what is to be done about the event, which is nothing about most."""
         if self.aside.is_about(event):
             self.scheduler.heard(event, now)
-            self.scheduler.note_aside(str((event.get("response") or {}).get("id") or event.get("response_id")))
+            if event.get("type") == "response.created":
+                self.scheduler.note_aside(str(event["response"].get("id")))
             return list(costs(event))
         begun = self._begins_unannounced(event, now)
         self.scheduler.heard(event, now)
