@@ -63,9 +63,7 @@ class Session:
         self._place = beginning.place
         session = merged(beginning.agent.session([]), beginning.client_session)
         who = str(beginning.session_id)
-        self._intake = Intake(
-            client, beginning.policy, self._hear, self._tell, session, name=who, asks=beginning.asks
-        )
+        self._intake = Intake(client, beginning.policy, self._hear, self._tell, session, name=who, asks=beginning.asks)
         self._open = self._intake.is_open
         self._changed = asyncio.Event()
         self._told: set[tuple[Any, ...]] = set()
