@@ -94,7 +94,7 @@ class Script:
             request: what the response was asked for with.
             heard: the spoken turns, by item id.
         """
-        exactly = _SAY_EXACTLY.search(request.instructions or _directed(items))
+        exactly = _SAY_EXACTLY.search(request.instructions or directed(items))
         if exactly:
             return Plan(self._messages((exactly["text"],), request))
         news = self._news(items)
@@ -214,7 +214,7 @@ class _Reply:
     cut_turn: Turn | None = None
 
 
-def _directed(items: Items) -> str:
+def directed(items: Items) -> str:
     """Return what a system message says to do, where neither side has said a word since."""
     since = itertools.takewhile(lambda item: item.get("role") not in ("user", "assistant"), reversed(items.items))
     return next((text_of(item) for item in since if item.get("role") == "system"), "")

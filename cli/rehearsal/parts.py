@@ -12,7 +12,7 @@ from ringback.tools import Tool
 from simulator.items import Items
 from simulator.scenario import Answer, Scenario, ToolCall
 from simulator.scenario import Turn as Cue
-from simulator.script import Heard, Plan, Request, Say, Script
+from simulator.script import Heard, Plan, Request, Say, Script, directed
 from simulator.template import fill
 
 Arguments: TypeAlias = Mapping[str, Any]
@@ -44,7 +44,7 @@ class Actor(Script):
     """Follows its scenario, and finds words of its own where the gateway asks it to."""
 
     def plan(self, items: Items, request: Request, heard: Mapping[str, Heard]) -> Plan:
-        asked = request.instructions or ""
+        asked = request.instructions or directed(items)
         if question := _QUESTION.search(asked):
             return Plan((Say(f"May I do this: {question['what']}?"),))
         if (report := _REPORT.search(asked)) and _WAITING in asked and "Say exactly" not in asked:
