@@ -49,6 +49,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+AT_START_SECONDS = 1.0
+"""Between two attempts to reach Postgres before anything is open."""
+
+
 class NotSent(TimeoutError):
     """Postgres could not be reached: the statement was not sent, so nothing can have come of it."""
 
@@ -200,14 +204,24 @@ class Store:
 
 
 async def prove_wall(database_url: str) -> None:
-    """As `Store.prove_wall`, before anything is open; a database that is away now is not waited for."""
+    """Wait until Postgres answers, as a worker does, then do as `Store.prove_wall`."""
     store = Store(open_engine(database_url, 1))
     try:
-        await store.prove_wall()
-    except (OperationalError, OSError) as problem:
-        log.warning("Postgres does not answer yet: %s", getattr(problem, "orig", None) or type(problem).__name__)
+        while True:
+            try:
+                return await store.prove_wall()
+            except (OperationalError, OSError) as problem:
+                log.warning("Postgres is not reached: %s; trying again in %g s", _reason(problem), AT_START_SECONDS)
+            await asyncio.sleep(AT_START_SECONDS)
     finally:
         await store.close()
+
+
+def _reason(problem: BaseException) -> str:
+    """What Postgres, or the network, says, in one line."""
+    cause = problem.__cause__ or problem
+    said = getattr(cause, "orig", None) or cause
+    return next(iter(str(said).strip().splitlines()), "") or type(said).__name__
 
 
 def _was_in_the_way(problem: DBAPIError) -> bool:

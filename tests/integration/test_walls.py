@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from gateway import store
 from gateway.store import Store, prove_wall
 from ringback import migrating
 from ringback.errors import ConfigurationError
@@ -27,6 +29,7 @@ from ringback.statements import history, walls
 from ringback.tables import items, job_events, jobs, metadata, responses, sessions, usage_days
 from tests.integration.statement_rows import connected
 from tests.integration.test_history_rows import Line, line_on
+from tests.proxy import Proxy, before_postgres
 from tests.servers import in_dialect, own_database
 
 READ = (sessions, jobs, job_events, items, responses, usage_days)
@@ -204,10 +207,6 @@ def test_a_gateway_whose_database_has_no_tables_says_so_at_its_start(
         prove(url)
 
 
-def test_a_gateway_whose_database_is_away_says_nothing_of_walls() -> None:
-    prove("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-
-
 def test_a_gateway_that_the_wall_would_hide_its_own_rows_from_says_so_at_its_start(database: str) -> None:
     with plain_user(database) as (url, admin):
         allow(admin, url, f"GRANT {walls.ROLE} TO {{user}}")
@@ -227,3 +226,31 @@ def test_every_column_is_hidden_from_the_history_or_may_be_read(table: Table, da
                 f"the history selects {table.name}.{column}, which {walls.ROLE} may not read: add it to _HIDDEN in "
                 f"ringback/statements/history.py, or GRANT SELECT ({column}) ON {table.name} in its revision"
             )
+
+
+class Healing(logging.Handler):
+    """Postgres comes back as soon as the gateway says that it is away."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__()
+        self._proxy = proxy
+
+    def emit(self, _record: logging.LogRecord) -> None:
+        self._proxy.heal()
+
+
+def test_a_gateway_that_starts_before_postgres_says_why_it_waits(
+    database: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "AT_START_SECONDS", 0.05)
+    with before_postgres(database) as (proxy, url):
+        proxy.refuse()
+        healing = Healing(proxy)
+        store.log.addHandler(healing)
+        try:
+            prove(url)
+        finally:
+            store.log.removeHandler(healing)
+    told = caplog.records[0].getMessage()
+    assert told.startswith("Postgres is not reached: connection failed: ")
+    assert told.endswith("; trying again in 0.05 s")
