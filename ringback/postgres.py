@@ -13,14 +13,16 @@ A statement with bounds must be committed (`engine.begin()`), also in autocommit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ringback.database_url import read
 from ringback.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 DIALECT = "postgresql+psycopg://"
 PREPARE_AFTER = 5
@@ -94,6 +96,8 @@ def open_engine(
 def open_async_engine(url: str, name: str, connect_seconds: int, bounds: Bounds, **options: Any) -> AsyncEngine:
     """As `open_engine`."""
     arguments = connect_arguments(url, name, connect_seconds)
+    from sqlalchemy.ext.asyncio import create_async_engine  # and the ORM with it, which a command does not need
+
     engine = create_async_engine(DIALECT, connect_args=arguments, hide_parameters=True, **options)
     _hold(engine.sync_engine, bounds, read(url).is_pooled)
     return engine

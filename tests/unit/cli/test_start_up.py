@@ -20,6 +20,8 @@ IS_FOR_SERVERS = {
 IS_FOR_TOOLS = {"docstring_parser", "jsonschema", "yaml", "ringback.tools", "ringback.schema", "ringback.declaring"}
 IS_FOR_KEYS = {"cryptography", "jwt"}
 IS_FOR_ROWS = {"sqlalchemy", "psycopg"}
+IS_FOR_LOOPS = {"sqlalchemy.ext.asyncio", "sqlalchemy.orm"}
+"""What only a process that waits for many statements at once needs."""
 IS_FOR_HELP = {"pydantic", "pydantic_settings", "rich", "asyncio"}
 """typer itself loads pydantic as soon as it runs a command; the first page of help is before that."""
 
@@ -49,8 +51,8 @@ def loaded_by(words: list[str], folder: Path) -> set[str]:
         (["--help"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS | IS_FOR_HELP),
         (["--version"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS | IS_FOR_HELP),
         (["jobs", "--help"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS),
-        (["jobs", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS),
-        (["sessions", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS),
+        (["jobs", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS),
+        (["sessions", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS),
     ],
     ids=["help", "version", "help of jobs", "jobs list", "sessions list"],
 )
