@@ -326,4 +326,6 @@ class Conversation:
         ]
 
     def _speak(self, now: float) -> list[Action]:
-        return [] if self._is_given_up or self._has_more or not self.is_open else self._speaking.say(now)
+        if self._is_given_up or self._has_more or not self.is_open:
+            return []
+        return [*self._hearing.expire(self._log, now), *self._speaking.say(now)]

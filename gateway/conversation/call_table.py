@@ -172,6 +172,12 @@ class Call:
         self.credit = None
         self.go(Stage.ECHOED if self.is_echoed else Stage.SENT)
 
+    def land_again(self, now: float) -> None:
+        """Another item brings its result: what was asked for before this does not tell it."""
+        self.landed_at = now
+        if self.credit is not None:
+            self.take_back()
+
     def may_begin(self, now: float, turn: int) -> None:
         """It has its yes: it begins now, and what it returns is no late news."""
         self.waits_for_yes = False

@@ -63,7 +63,9 @@ class ClientSide:
         elif kind == "input_audio_buffer.clear":
             self.scheduler.user_muted()
         elif kind == "response.cancel":
-            self.scheduler.client_stops()
+            self.scheduler.client_stops(event.get("response_id"))
+        elif kind == "conversation.item.truncate":
+            self.scheduler.client_cut(now)
         elif kind == "input_audio_buffer.commit":
             self.scheduler.user_ended(now, is_servers=False)
         elif item.get("type") == "function_call_output":

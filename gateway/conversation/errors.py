@@ -88,9 +88,9 @@ class Errors:
                 return [left_out, *self.client.once_more(event_id)]
             if is_guess:
                 self.client.settings.doubt(event_id)
-        return self._tell_whose_it_is(event, error, event_id)
+        return self._tell_whose_it_is(event, error, event_id, now)
 
-    def _tell_whose_it_is(self, event: Event, error: Event, event_id: object) -> list[Action]:
+    def _tell_whose_it_is(self, event: Event, error: Event, event_id: object, now: float) -> list[Action]:
         code = error["code"]
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):
             self.client.refused(event_id)
@@ -102,7 +102,7 @@ class Errors:
         if code in (*LATER, NOT_ACTIVE):
             return []
         self.client.settings.refused(event_id)
-        told = self.results.refused(event_id, code)
+        told = self.results.refused(event_id, code, now)
         return told or [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]
 
     def _of_create(self, code: object, event_id: object, now: float) -> tuple[object, bool]:

@@ -15,6 +15,7 @@ from gateway.conversation.results import ResultSender
 from gateway.conversation.turn_taking.filler import is_filler_item, mark_of
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active
+from gateway.conversation.turn_taking.user import Speaking
 from ringback.jobs import CancelReason
 from ringback.manners import OnBargeIn
 
@@ -56,6 +57,8 @@ class Hearing:
         kind, item = event.get("type"), event.get("item") or {}
         if kind == "response.created":
             response_id = str((event.get("response") or {}).get("id"))
+            if self.scheduler.is_active(response_id):
+                return []  # an item of it came first
             if _in_conversation(event):
                 return self._begins(response_id, mark_of(event), now)
             self.scheduler.note_aside(response_id)
@@ -101,6 +104,13 @@ class Hearing:
         self.scheduler.ended(str(response.get("id")), str(response.get("status")), now)
         return self._placed(self.calls.response_done(response, now), {}, log)
 
+    def expire(self, log: ItemLog, now: float) -> list[Action]:
+        """Give up what has not come in time. A call that waited for the end of such a response is answered."""
+        self.scheduler.expire(now)
+        dead, self.scheduler.dead = self.scheduler.dead, []
+        ends: list[Event] = [{"id": response_id, "status": "failed"} for response_id in dead]
+        return [action for end in ends for action in self._placed(self.calls.response_done(end, now), {}, log)]
+
     def hush(self) -> list[Action]:
         """What is being said is not to go on."""
         slot = self.scheduler.slot
@@ -114,7 +124,8 @@ class Hearing:
         if kind == "input_audio_buffer.speech_started":
             return self._barged_in(now)
         if kind == "input_audio_buffer.committed":
-            if scheduler.turns.committed():
+            has_not_stopped = isinstance(scheduler.user, Speaking)  # not every server says that speech stopped
+            if scheduler.turns.committed() or has_not_stopped:
                 scheduler.user_ended(now, is_servers=scheduler.detects_turns)
         elif kind == "input_audio_buffer.speech_stopped":
             scheduler.user_ended(now, is_servers=True)

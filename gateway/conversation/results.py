@@ -83,7 +83,7 @@ class ResultSender:
             return []
         return self._acknowledge(call) if call.echo() else []
 
-    def refused(self, event_id: object, code: object) -> list[Action]:
+    def refused(self, event_id: object, code: object, now: float) -> list[Action]:
         """The conversation did not take a result; [] where the event was none.
 
         A call that it knows gets another one, once: that there was a result, which cannot be read here.
@@ -97,6 +97,7 @@ class ResultSender:
             call.go(Stage.SILENT)
             return [warning]
         call.is_unreadable = True
+        call.land_again(now)
         return [warning, self._write(call, json.dumps(UNREADABLE))]
 
     def progressed(self, call: Call | None, note: str) -> list[Action]:

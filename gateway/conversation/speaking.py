@@ -40,7 +40,6 @@ class Speaking:
 
     def say(self, now: float) -> list[Action]:
         """All that is due now."""
-        self.scheduler.expire(now)
         actions = [*self._tidy(), *self._offer()]
         ask = next_ask(self.scheduler, now)
         return actions if ask is None else [*actions, *self._ask(ask, now)]

@@ -8,9 +8,9 @@ heard, has told nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from gateway.conversation.call_table import Call, CallTable, Stage
+from gateway.conversation.call_table import Call, CallTable, Credit, Stage
 from gateway.conversation.turn_taking.slot import Active, By
 
 
@@ -19,14 +19,29 @@ class Credits:
     """Keeps these books for one conversation, in the records of its calls."""
 
     calls: CallTable
+    _given_up: list[tuple[Call, Credit]] = field(default_factory=list)
+    """What the last response that was taken for dead was to tell."""
 
     def began(self, active: Active) -> None:
         """A response began: credit it with what it can tell."""
         tells = active.by.tells_results
         for call in self.calls:
-            is_there = call.is_echoed or (tells and call.call_id in active.about)
+            is_there = call.is_echoed or (tells and call.call_id in active.about and call.landed_at <= active.asked)
             if (call.is_untold and is_there) or (tells and call.is_echoed and call.credit is not None):
                 call.give_credit(active.response, active.create)
+
+    def gave_up(self, active: Active) -> None:
+        """A response is taken for dead: remember what it was to tell."""
+        credited = [(call, call.credit) for call in self.calls if call.stage is Stage.CREDITED]
+        self._given_up = [(call, credit) for call, credit in credited if credit and credit.response == active.response]
+
+    def came_back(self) -> None:
+        """That response goes on: it tells the same, and nothing that has landed since it began."""
+        for call, credit in self._given_up:
+            if call.is_untold:
+                call.give_credit(credit.response, credit.create)
+                call.credit = credit
+        self._given_up = []
 
     def refused(self, create: str) -> None:
         """This create began no response: what is not sure of the one that it was taken for is taken back."""

@@ -55,6 +55,8 @@ class ResponseScheduler:
     user: User = field(default_factory=Silent)
     waiting: deque[Event] = field(default_factory=deque)
     """The client's creates that wait for the slot."""
+    dead: list[str] = field(default_factory=list)
+    """Responses of whose end no word came: their calls need not wait for it any longer."""
     owed_at: float | None = None
     """Since when the user waits for an answer that an earlier epoch did not come to give."""
     silent_since: float | None = None
@@ -67,6 +69,8 @@ class ResponseScheduler:
     """When the user will have heard what the model has said: audio comes faster than it plays."""
     _client_create: Event | None = None
     """The client's create that went out last."""
+    _lost: list[Event] = field(default_factory=list)
+    """The client's creates that went out since `silent_since`, and were taken for lost."""
     _latest: Asked | None = None
     """The last create that is under way no more: its refusal, or its response, may come late."""
     _outlived: Active | None = None
@@ -89,7 +93,8 @@ class ResponseScheduler:
             about = frozenset(call.call_id for call in self.calls.untold())
         self.credits.close(self._latest.create if self._latest is not None else None)
         self._apply(slots.Sent(Asked(create, by, now, now + self.pacing.create_seconds, about)))
-        self.silent_since = now if self.silent_since is None else self.silent_since
+        if self.silent_since is None:
+            self.silent_since, self._lost = now, []
 
     def send_clients(self, now: float) -> Event:
         """The first create of the client's that waits goes out; return it."""
@@ -105,9 +110,10 @@ class ResponseScheduler:
         self.slot = replace(slot, is_cut=True)
         return True
 
-    def client_stops(self) -> None:
-        """The client cancels what is active."""
-        if isinstance(self.slot, Active) and not self.slot.is_cut:
+    def client_stops(self, response_id: str | None) -> None:
+        """The client cancels what is active, or the response that it names."""
+        is_meant = isinstance(self.slot, Active) and response_id in (None, self.slot.response)
+        if isinstance(self.slot, Active) and is_meant and not self.slot.is_cut:
             self.slot = replace(self.slot, is_stopped=True)
 
     # — what the server says —
@@ -120,7 +126,7 @@ class ResponseScheduler:
             return
         if self._given_up is not None and response_id == self._given_up.response and isinstance(self.slot, Idle):
             self.slot, self._given_up = self._given_up, None
-            self.credits.began(self.slot)
+            self.credits.came_back()
         if isinstance(self.slot, Active) and response_id == self.slot.response:
             self._hear_response(now, is_heard=event.get("type") in SAID)
 
@@ -141,7 +147,9 @@ class ResponseScheduler:
         asked = self.slot if isinstance(self.slot, Asked) else None
         own = next((each for each in (asked, self._latest) if each is not None and each.create == mark), None)
         is_servers = self._names_creates and mark is None and asked is not None and not asked.by.tells_results
-        self._outlived = self.slot if isinstance(self.slot, Active) else self._outlived
+        if isinstance(self.slot, Active):
+            self.dead += [self._outlived.response] if self._outlived is not None else []
+            self._outlived = self.slot
         self._apply(slots.Began(response_id, now, now + ACTIVE_SECONDS, own, is_servers))
         active = self.slot
         assert isinstance(active, Active)  # noqa: S101
@@ -157,6 +165,10 @@ class ResponseScheduler:
             self.slot = replace(active, is_cut=True)
             return True
         return self.gives_way()
+
+    def is_active(self, response_id: str) -> bool:
+        """Return True for the response that has the slot."""
+        return isinstance(self.slot, Active) and self.slot.response == response_id
 
     def note_aside(self, response_id: str) -> None:
         """A response began outside the conversation: it takes no slot."""
@@ -176,7 +188,7 @@ class ResponseScheduler:
         known = [each for each in (self.slot, self._outlived, self._given_up) if isinstance(each, Active)]
         ends = next((each for each in known if each.response == response_id), None)
         if ends is not None and ends is self._given_up:
-            self.credits.began(ends)
+            self.credits.came_back()
         self._apply(slots.Ended(response_id))
         if ends is not None:
             self._settle(ends, status, now)
@@ -204,6 +216,7 @@ class ResponseScheduler:
         if meant is None:
             return
         self._apply(slots.Failed(create))
+        self.credits.refused(create)
         if meant.by is By.FILLER:
             self.credits.say_said(meant.about, meant.at)
         elif meant.by.is_ours:
@@ -227,6 +240,10 @@ class ResponseScheduler:
         is_servers = is_servers and self.server_answers
         until = now + self.pacing.answer_seconds(is_servers=is_servers)
         self.user = users.advance(self.user, users.CameToEnd(until, is_servers))
+
+    def client_cut(self, now: float) -> None:
+        """The client plays no more of what the model has said."""
+        self.plays_until = min(self.plays_until, now)
 
     def client_will_ask(self, now: float) -> None:
         """The client has said something after which it asks for a response: a typed message, or its own result."""
@@ -252,7 +269,11 @@ class ResponseScheduler:
         self._apply(slots.Lost())
         if isinstance(given_up, Active):
             self._given_up = given_up
+            self.dead.append(given_up.response)
+            self.credits.gave_up(given_up)
             self._settle(given_up, "failed", now)
+        elif given_up.by is By.CLIENT and self.silent_since is not None and self._client_create is not None:
+            self._lost.append(self._client_create)
 
     def is_quiet(self, now: float) -> bool:
         """Return True where neither side speaks or is about to."""
@@ -276,7 +297,8 @@ class ResponseScheduler:
     def client_creates(self) -> list[Event]:
         """The client's creates that no response has answered yet, for the next epoch."""
         under_way = isinstance(self.slot, Asked) and self.slot.by is By.CLIENT and self._client_create is not None
-        return [*([self._client_create] if under_way and self._client_create else []), *self.waiting]
+        lost = self._lost if self.silent_since is not None else []
+        return [*lost, *([self._client_create] if under_way and self._client_create else []), *self.waiting]
 
     # — inside —
 
@@ -294,9 +316,11 @@ class ResponseScheduler:
     def _settle(self, active: Active, status: str, now: float) -> None:
         """What the end of a response means to what it was about."""
         has_failed = status == "failed"
-        was_said = not has_failed and not active.is_cut and (status != "cancelled" or active.is_heard)
+        is_short = status in ("cancelled", "incomplete") and not active.is_heard
+        was_said = not has_failed and not active.is_cut and not is_short
         outlived = None if self._outlived is active else self._outlived
         self.credits.ended(active, was_said=was_said or active.is_stopped, outlived=outlived)
+        self.dead += [outlived.response] if outlived is not None else []
         self._outlived = None
         self.spoke_at = now
         if active.by is By.FILLER:
@@ -304,8 +328,8 @@ class ResponseScheduler:
         if was_said:
             self.credits.question_heard(active, self.turns.number)
             self.pacing.succeeded()
-        elif has_failed:
-            self.pacing.failed(now)
+        elif has_failed or not (active.is_cut or active.is_stopped or users.busy_until(self.user) > now):
+            self.pacing.failed(now)  # it is the server's doing
 
     def _hear_response(self, now: float, *, is_heard: bool) -> None:
         active = self.slot
