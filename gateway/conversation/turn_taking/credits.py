@@ -49,15 +49,16 @@ class Credits:
             if call.credit is not None and call.credit.create == create and not call.credit.is_sure:
                 call.take_back()
 
-    def ended(self, active: Active, *, was_said: bool, outlived: Active | None) -> None:
-        """A response ended. `outlived`: one that ended before it, and of whose end no word came."""
-        lost = outlived.response if outlived is not None else None
+    def ended(self, active: Active, *, was_said: bool) -> None:
+        """A response ended."""
         for call in self.calls:
             if call.stage is not Stage.CREDITED or call.credit is None:
                 continue
-            if call.credit.response == active.response and was_said and active.by.tells_results:
+            if call.credit.response != active.response:
+                continue
+            if was_said and active.by.tells_results:
                 call.go(Stage.TOLD)
-            elif call.credit.response in (active.response, lost):
+            else:
                 call.take_back()
 
     def close(self, latest: str | None) -> None:

@@ -148,7 +148,8 @@ class ResponseScheduler:
         own = next((each for each in (asked, self._latest) if each is not None and each.create == mark), None)
         is_servers = self._names_creates and mark is None and asked is not None and not asked.by.tells_results
         if isinstance(self.slot, Active):
-            self.dead += [self._outlived.response] if self._outlived is not None else []
+            if self._outlived is not None:
+                self._lose(self._outlived)
             self._outlived = self.slot
         self._apply(slots.Began(response_id, now, now + ACTIVE_SECONDS, own, is_servers))
         active = self.slot
@@ -318,9 +319,9 @@ class ResponseScheduler:
         has_failed = status == "failed"
         is_short = status in ("cancelled", "incomplete") and not active.is_heard
         was_said = not has_failed and not active.is_cut and not is_short
-        outlived = None if self._outlived is active else self._outlived
-        self.credits.ended(active, was_said=was_said or active.is_stopped, outlived=outlived)
-        self.dead += [outlived.response] if outlived is not None else []
+        self.credits.ended(active, was_said=was_said or active.is_stopped)
+        if self._outlived is not None and self._outlived is not active:
+            self._lose(self._outlived)
         self._outlived = None
         self.spoke_at = now
         if active.by is By.FILLER:
@@ -330,6 +331,11 @@ class ResponseScheduler:
             self.pacing.succeeded()
         elif has_failed or not (active.is_cut or active.is_stopped or users.busy_until(self.user) > now):
             self.pacing.failed(now)  # it is the server's doing
+
+    def _lose(self, outlived: Active) -> None:
+        """Another began and ended, or two have begun, and of its end no word came: none comes any more."""
+        self.dead.append(outlived.response)
+        self.credits.ended(outlived, was_said=outlived.is_heard and not outlived.is_cut)
 
     def _hear_response(self, now: float, *, is_heard: bool) -> None:
         active = self.slot

@@ -80,6 +80,12 @@ def test_so_it_is_where_another_response_ends_instead() -> None:
     assert "refuse a: response_interrupted" in script.everything
 
 
+def test_a_result_is_told_again_where_two_responses_have_begun_since_and_its_own_was_never_heard() -> None:
+    script, _ = speaking()
+    script.model(created("R2"), created("R3"), created("R4"), done("R4"))
+    assert SPEAK in script.wait(A_WHILE)
+
+
 # — creates that come to nothing —
 
 
