@@ -247,7 +247,10 @@ class CallTable:
         return [call for call in self if call.is_running and call.response_id == response_id]
 
     def keep(self, call_ids: Container[str]) -> None:
-        """Forget what is under way and not among these: the conversation is gone, and no row tells of it."""
+        """Forget what is under way and not among these: the conversation is gone, and no row tells of it.
+
+        A call of the client's has no row. It is kept where the server has said all of it.
+        """
         for call in self:
             if call.call_id not in call_ids and not (call.owner is Owner.CLIENT and call.is_whole):
                 del self._open[call.call_id], self._calls[call.call_id]

@@ -24,6 +24,8 @@ from tests.unit.gateway.conversation.script import (
     echo,
     refused,
 )
+from tests.unit.gateway.conversation.test_client_tools import LAMP_CALL, announced, trusted, with_lamp
+from tests.unit.gateway.conversation.test_manners_epochs import Following
 from tests.unit.gateway.conversation.test_questions import NEEDS_YES
 from tests.unit.gateway.conversation.test_turn_taking import asked, speaking
 from tests.unit.gateway.conversation.test_turn_taking_odd_servers import NAMELESS, added
@@ -152,6 +154,17 @@ def test_what_the_client_cuts_short_plays_no_longer() -> None:
     script.brain._scheduler.heard_audio(60.0, script.now)
     script.client(type="conversation.item.truncate", item_id="i", content_index=0, audio_end_ms=900)
     assert WORD in script.model(call("a"), done("R1"))
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_call_of_the_clients_that_was_cut_off_with_its_connection_waits_for_no_answer(is_whole: bool) -> None:
+    script = announced(with_lamp(trusted()))
+    if is_whole:
+        script.model({"type": "response.output_item.done", "response_id": "R1", "item": LAMP_CALL})
+    following = Following(script)
+    following.built()
+    assert following.brain.is_open
+    assert following.brain.is_idle is not is_whole
 
 
 # — servers that tell of a response in another order —
