@@ -321,7 +321,7 @@ class Conversation:
             LetClientIn(session.get("id"), self._opening.expires_at),
             *([SendToClient(greeting)] if self._greets or self._client.settings.aside is not None else []),
             *self._news,
-            *self._client.again(is_outdated=self._is_outdated),
+            *self._client.again(now, is_outdated=self._is_outdated),
             *self._speak(now),
         ]
 

@@ -15,6 +15,7 @@ from gateway.conversation.unheard import Unheard
 from gateway.conversation.view import WORDS
 from gateway.policy import OURS, Refusal
 
+AUDIO = frozenset({"input_audio_buffer.append", "input_audio_buffer.commit"})
 CLIENTS = OURS + "client_"
 """The event_id of a client's event that came without one, so that an error about it can be told from ours."""
 
@@ -110,7 +111,7 @@ class ClientSide:
         self.unheard.in_force()
         return [KeepSettings(settings)]
 
-    def again(self, *, is_outdated: bool) -> list[Action]:
+    def again(self, now: float, *, is_outdated: bool) -> list[Action]:
         """What the client has said to a connection that was lost with it, for the next one; and what it has set.
 
         `is_outdated`: that one was set up before the client set what it has set.
@@ -123,6 +124,8 @@ class ClientSide:
         for event in said:
             if event["type"] == "session.update":
                 self.settings.asked(event)
+            elif event["type"] in AUDIO:
+                self._note_user(event["type"], event, now)  # a button that is held is held here as well
         kept: list[Action] = [] if self.settings.aside is None else [KeepSettings(self.settings.session)]
         again = (*([update] if is_outdated else []), *said)
         return [*kept, *(SendToModel(self.tools.whole(event)) for event in again)]

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from gateway.conversation.rebuild import Past
 from gateway.conversation.speaking import HUNG_FACTOR
 from gateway.conversation.turn_taking.pacing import CREATE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_SECONDS
 from gateway.conversation.turn_taking.scheduler import ACTIVE_SECONDS, DYING_SECONDS
-from gateway.conversation.turn_taking.user import SERVER_ANSWERS_SECONDS
+from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS, SERVER_ANSWERS_SECONDS
 from ringback.clients import TRUSTED
+from ringback.outcomes import succeeded
 from tests.unit.gateway.conversation.script import (
     GATHER,
     QUIET,
@@ -23,13 +25,16 @@ from tests.unit.gateway.conversation.script import (
     done,
     echo,
     refused,
+    updated,
 )
 from tests.unit.gateway.conversation.test_client_tools import LAMP_CALL, announced, trusted, with_lamp
-from tests.unit.gateway.conversation.test_manners_epochs import Following
+from tests.unit.gateway.conversation.test_manners_epochs import Following, past
 from tests.unit.gateway.conversation.test_questions import NEEDS_YES
 from tests.unit.gateway.conversation.test_turn_taking import asked, speaking
 from tests.unit.gateway.conversation.test_turn_taking_odd_servers import NAMELESS, added
 
+BY_HAND = {"input": {"turn_detection": None}}
+"""The client says when a turn is over."""
 COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_u"}
 A_WHILE = 3 * LONGEST_PAUSE_SECONDS
 
@@ -165,6 +170,21 @@ def test_a_call_of_the_clients_that_was_cut_off_with_its_connection_waits_for_no
     following.built()
     assert following.brain.is_open
     assert following.brain.is_idle is not is_whole
+
+
+def test_a_button_that_is_held_while_the_connection_is_rebuilt_is_held_on_the_next_one() -> None:
+    script = asked("a")
+    script.model(updated(script, audio=BY_HAND))
+    script.client(type="input_audio_buffer.append", audio="AAAA")
+    following = Following(script)
+    following.model({"type": "session.created", "session": {}}, updated(following, audio=BY_HAND))
+    following._do(following.brain.remember(Past([], [past(script, outcome=succeeded({}), is_news=True)]), script.now))
+    items = [event["item"] for event in following.to_model]
+    said = following.model(*({"type": "conversation.item.added", "item": item} for item in items))
+    assert following.brain.is_open
+    assert SPEAK not in said + following.wait(QUIET)
+    following.client(type="input_audio_buffer.commit")
+    assert SPEAK in following.wait(CLIENT_ASKS_SECONDS)
 
 
 # — servers that tell of a response in another order —
