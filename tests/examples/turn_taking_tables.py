@@ -13,7 +13,7 @@ from gateway.conversation.turn_taking import pacing, rules, scheduler, slot, use
 PAGE = Path(__file__).parents[2] / "docs" / "turn-taking.md"
 NEVER = "never: the rules send nothing then"
 STAGES = {
-    call_table.Stage.ASKED: "the model has asked for it; one that must not run twice waits for its response",
+    call_table.Stage.ASKED: "the model has asked for it; one that must not run twice waits for the end of its response",
     call_table.Stage.RUNNING: "it is recorded, and a worker, or the client, is to answer it",
     call_table.Stage.SENT: "its result was sent into the conversation",
     call_table.Stage.ECHOED: "the server has shown that it has the result",
@@ -33,7 +33,7 @@ WAITS = {
         "then the gateway connects anew",
     ),
     "a refusal came, and no response is in sight": (pacing.PAUSE_SECONDS, "or until a response ends"),
-    "a response failed": (
+    "a response failed, or stopped short unheard": (
         pacing.PAUSE_SECONDS,
         "twice as long each time, up to a minute; at least until `rate_limits.updated` says that the limits are reset",
     ),
