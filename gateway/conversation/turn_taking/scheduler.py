@@ -329,8 +329,8 @@ class ResponseScheduler:
         if was_said:
             self.credits.question_heard(active, self.turns.number)
             self.pacing.succeeded()
-        elif has_failed or not (active.is_cut or active.is_stopped or users.busy_until(self.user) > now):
-            self.pacing.failed(now)  # it is the server's doing
+        elif has_failed or not (active.is_cut or users.busy_until(self.user) > now):
+            self.pacing.failed(now)  # neither the gateway nor the user's voice cut it off
 
     def _lose(self, outlived: Active) -> None:
         """Another began and ended, or two have begun, and of its end no word came: none comes any more."""

@@ -30,6 +30,7 @@ from tests.unit.gateway.conversation.script import (
 from tests.unit.gateway.conversation.test_client_tools import LAMP_CALL, announced, trusted, with_lamp
 from tests.unit.gateway.conversation.test_manners_epochs import Following, past
 from tests.unit.gateway.conversation.test_questions import NEEDS_YES
+from tests.unit.gateway.conversation.test_questions import asked as question
 from tests.unit.gateway.conversation.test_turn_taking import asked, speaking
 from tests.unit.gateway.conversation.test_turn_taking_odd_servers import NAMELESS, added
 
@@ -143,6 +144,14 @@ def test_a_cancel_of_another_response_says_nothing_of_the_active_one() -> None:
     script.client(type="response.cancel", response_id="R9")
     script.model(done("R2", "failed"))
     assert SPEAK in script.wait(A_WHILE)
+
+
+def test_a_question_that_the_client_cancels_is_not_asked_again_at_once() -> None:
+    script = question()
+    script.client(type="response.cancel")
+    script.model(done("W1", "cancelled"))
+    assert script.wait(PAUSE_SECONDS - 0.1) == []
+    assert WORD in script.wait(0.2)
 
 
 def test_a_turn_that_is_committed_is_over_where_the_server_does_not_say_that_speech_stopped() -> None:
