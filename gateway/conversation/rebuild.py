@@ -29,8 +29,6 @@ from ringback.outcomes import Outcome, cut, from_row
 from ringback.statements.items import IMAGE_LEFT_OUT, Message
 from ringback.statements.jobs import outcome_of
 
-ASKED = frozenset({"id", "call_id", "name", "arguments"})
-"""Of a `function_call` item, what it is created again with."""
 AT_THE_END = 2**62
 """The place of a call that was recorded without one."""
 UNWANTED = frozenset({CancelReason.CALLER, CancelReason.BARGE_IN, CancelReason.REPLACED})
@@ -91,8 +89,8 @@ class PastCall:
         """The items to create: the call, and its output where there is one, cut at `limit` characters."""
         if limit is not None:
             reading = replace(reading, max_chars=min(limit, reading.max_chars))
-        text = self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
-        call = {"type": "function_call", "call_id": self.call_id, "name": self.tool, "arguments": text}
+        call = {"type": "function_call", "call_id": self.call_id, "name": self.tool}
+        call["arguments"] = _as_text(self.arguments)
         items, told = [_with_id(call, self.item_id)], self.rendering(reading)
         if told is not None:
             output = {"type": "function_call_output", "call_id": self.call_id, "output": told.output}
@@ -184,10 +182,17 @@ def _call_entry(call: PastCall, reading: Circumstances) -> Entry:
     return Entry(call.position, lambda limit: call.events(reading, limit), is_wanted)
 
 
+def _as_text(arguments: Any) -> str:
+    """As the Realtime API takes them; not every server writes them so."""
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
 def _client_call_entry(call: Call) -> Entry:
     def write(limit: int | None) -> list[Event]:
-        asked = {key: value for key, value in (call.item or {}).items() if key in ASKED}
-        items: list[Event] = [{"type": "function_call", **asked}]
+        said = call.item or {}
+        item_id, text = said.get("id"), _as_text(said.get("arguments"))
+        asked = {"type": "function_call", "call_id": said["call_id"], "name": call.name, "arguments": text}
+        items = [_with_id(asked, item_id if isinstance(item_id, str) else None)]
         if call.output is not None:
             output = call.output if limit is None else cut(call.output, limit)
             items.append({"type": "function_call_output", "call_id": asked["call_id"], "output": output})

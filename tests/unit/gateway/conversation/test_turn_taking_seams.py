@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -179,6 +180,18 @@ def test_a_call_of_the_clients_that_was_cut_off_with_its_connection_waits_for_no
     following.built()
     assert following.brain.is_open
     assert following.brain.is_idle is not is_whole
+
+
+@pytest.mark.parametrize("arguments", [{"on": True}, None, 7])
+def test_a_call_of_the_clients_is_told_as_text_though_the_server_wrote_something_else(arguments: Any) -> None:
+    script = announced(with_lamp(trusted()))
+    item = {**LAMP_CALL, "arguments": arguments}
+    script.model({"type": "response.output_item.done", "response_id": "R1", "item": item})
+    following = Following(script)
+    following.model({"type": "session.created", "session": {}}, updated(following))
+    following._do(following.brain.remember(Past(), script.now))
+    (item,) = [event["item"] for event in following.to_model]
+    assert item["arguments"] == json.dumps(arguments)
 
 
 def test_a_button_that_is_held_while_the_connection_is_rebuilt_is_held_on_the_next_one() -> None:
