@@ -33,7 +33,8 @@ from workers.station import Station
 
 CARD, IBAN = "4111 1111 1111 1111", "an account of Ada's"
 KEY = new_key()
-SECRETS = (CARD, IBAN, "4111", "account of")
+SECRETS = (CARD, IBAN, "4111 1111", "1111 1111", "account of")
+"""Each with a space in it, which no id in a row has by chance."""
 
 
 @pytest.fixture
