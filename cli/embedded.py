@@ -25,6 +25,7 @@ import re
 import shutil
 import signal
 import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ LEFTOVER_SECONDS = 10  # a server that outlived its command gets this long to wr
 SOCKET_PATH_LIMIT = 103  # bytes; macOS' limit, Linux has 107
 POSTGRES_PORT = 5432  # names the socket; given everywhere, because PGPORT may say something else
 SOCKET_NAME = f".s.PGSQL.{POSTGRES_PORT}"
+SHORT_FOLDERS = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - ours is made in it, with a name that cannot be guessed
+LIKE_A_FOLDER = "ringback-12345678"  # as long as `ProcessGroup.make_folder` names one
 KEEPER = "keeper"
 UNPRIVILEGED = "nobody"  # exists on every Linux and macOS; nothing is left behind by using it
 
@@ -114,7 +117,7 @@ class _Stack:
         self._own(data)
         sockets = data
         if len(os.fsencode(data / SOCKET_NAME)) > SOCKET_PATH_LIMIT:
-            sockets = self._own(_temporary_folder(self.group))
+            sockets = self._own(_temporary_folder(self.group, _where_sockets_fit()))
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(sockets),
@@ -231,8 +234,22 @@ def _installed() -> tuple[Path, Path]:
     return postgres, binaries[0]
 
 
-def _temporary_folder(group: ProcessGroup) -> Path:
-    folder = group.make_folder()
+def _where_sockets_fit() -> Path:
+    """Return a folder for temporary ones in which the path of a socket is not too long, wherever TMPDIR is.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    for parent in (Path(tempfile.gettempdir()).resolve(), *SHORT_FOLDERS):
+        if len(os.fsencode(parent / LIKE_A_FOLDER / SOCKET_NAME)) <= SOCKET_PATH_LIMIT and os.access(parent, os.W_OK):
+            return parent
+    raise ConfigurationError(
+        f"the path of a socket may have {SOCKET_PATH_LIMIT} characters, and TMPDIR is too long: name a shorter folder."
+    )
+
+
+def _temporary_folder(group: ProcessGroup, within: Path | None = None) -> Path:
+    folder = group.make_folder(within)
     if os.geteuid() == 0:
         folder.chmod(0o711)  # what lies inside belongs to the account that serves, and is closed
     return folder

@@ -154,10 +154,10 @@ class ProcessGroup:
         self._folders.append(folder)
         self._tell_lifeline()
 
-    def make_folder(self) -> Path:
-        """Make a temporary folder, which is removed when the group ends."""
+    def make_folder(self, within: Path | None = None) -> Path:
+        """Make a temporary folder, which is removed when the group ends; by default where temporary folders are."""
         # As short as tempfile's own: the path of a socket in it has a limit.
-        folder = Path(tempfile.gettempdir()).resolve() / f"ringback-{secrets.token_urlsafe(6)}"
+        folder = (within or Path(tempfile.gettempdir())).resolve() / f"ringback-{secrets.token_urlsafe(6)}"
         self.discard(folder)  # before it is there: a signal may come in between
         folder.mkdir(mode=0o700)
         return folder

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import psycopg
@@ -155,6 +155,20 @@ def test_a_folder_with_a_long_name_gets_its_socket_elsewhere(folder: Path, tempo
         assert ask_postgres(servers, "SELECT 1") == 1
         assert ask_valkey(servers, "ECHO", "hello") == "hello"
     assert [entry.name for entry in temporary.iterdir()] == ["long" * 30]
+
+
+def test_where_temporary_folders_lie_too_deep_the_socket_is_elsewhere_and_goes_as_well(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = temporary / ("deep" * 20)
+    deep.mkdir(mode=0o711)
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with embedded_servers(durable=False) as servers:
+        (where,) = parse_qs(urlsplit(servers.database_url).query)["host"]
+        assert not where.startswith(str(temporary))
+        assert ask_postgres(servers, "SELECT 1") == 1
+    assert not Path(where).exists()
+    assert list(deep.iterdir()) == []
 
 
 def test_each_server_can_be_killed_and_restarted_under_its_url(folder: Path) -> None:
