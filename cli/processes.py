@@ -59,6 +59,10 @@ class Ended(NamedTuple):
         return f"{self.name} exited with code {self.returncode}"
 
 
+HEAR_SECONDS = 1.0
+"""How long a command that waits for its children may take to hear Ctrl-C, whichever thread it interrupts."""
+
+
 @dataclass(frozen=True)
 class Process:
     """What to run. `env` is added to our own environment; `account` is a (uid, gid) that only root can give.
@@ -145,9 +149,12 @@ class ProcessGroup:
 
         A child that ended before it was ready is not reported: `start` has raised for it.
         """
-        while (child := self._ended.get()).asked_to_end or not child.was_ready:
-            pass
-        return child.how_ended
+        while True:
+            # With a bound: a signal that the kernel gives to another thread is heard when this one next wakes.
+            with suppress(queue.Empty):
+                child = self._ended.get(timeout=HEAR_SECONDS)
+                if not child.asked_to_end and child.was_ready:
+                    return child.how_ended
 
     def discard(self, folder: Path) -> None:
         """Remove this folder when the group ends, however it ends."""

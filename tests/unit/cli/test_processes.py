@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,6 +111,35 @@ def test_wait_tells_which_child_ended_and_how(group: ProcessGroup) -> None:
     group.start(program("stays", FOR_EVER))
     os.kill(group.start(program("dies", FOR_EVER)), signal.SIGKILL)
     assert str(group.wait()) == "dies was killed by SIGKILL"
+
+
+def test_wait_hears_a_signal_that_interrupts_another_thread(group: ProcessGroup) -> None:
+    class Heard(Exception):
+        pass
+
+    def hear(_number: int, _frame: object) -> None:
+        raise Heard
+
+    over = threading.Event()
+
+    def be_interrupted() -> None:
+        while not over.wait(0.05):
+            signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    def wait() -> None:
+        thread.start()
+        group.wait()
+
+    before = signal.signal(signal.SIGUSR1, hear)
+    thread = threading.Thread(target=be_interrupted)
+    try:
+        with pytest.raises(Heard):
+            wait()
+    finally:
+        over.set()
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_wait_does_not_report_a_child_that_was_killed_on_purpose(group: ProcessGroup) -> None:
