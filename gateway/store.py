@@ -15,7 +15,7 @@ from sqlalchemy import Executable, Row, select
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ringback.errors import ConfigurationError
+from ringback.errors import ConfigurationError, first_line
 from ringback.postgres import ENCODING, Bounds, connect, open_async_engine, refuse_encoding
 from ringback.statements import walls
 
@@ -211,17 +211,12 @@ async def prove_wall(database_url: str) -> None:
             try:
                 return await store.prove_wall()
             except (OperationalError, OSError) as problem:
-                log.warning("Postgres is not reached: %s; trying again in %g s", _reason(problem), AT_START_SECONDS)
+                cause = problem.__cause__ or problem
+                reason = first_line(cause) or type(cause).__name__
+                log.warning("Postgres is not reached: %s; trying again in %g s", reason, AT_START_SECONDS)
             await asyncio.sleep(AT_START_SECONDS)
     finally:
         await store.close()
-
-
-def _reason(problem: BaseException) -> str:
-    """What Postgres, or the network, says, in one line."""
-    cause = problem.__cause__ or problem
-    said = getattr(cause, "orig", None) or cause
-    return next(iter(str(said).strip().splitlines()), "") or type(said).__name__
 
 
 def _was_in_the_way(problem: DBAPIError) -> bool:

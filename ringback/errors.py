@@ -43,10 +43,15 @@ NO_SUCH_TABLE = "42P01"
 """undefined_table (PostgreSQL, Appendix A)."""
 
 
+def first_line(problem: BaseException) -> str:
+    """Return what the driver, or the network, says of it, in one line; nothing where it says nothing."""
+    return str(getattr(problem, "orig", None) or problem).strip().partition("\n")[0]
+
+
 def database_reason(problem: BaseException) -> str:
     """Return in a few words why Postgres did not do what it was asked, without the statement or its values."""
     cause = getattr(problem, "orig", None) or problem
     if getattr(cause, "sqlstate", None) == NO_SUCH_TABLE:
         return "the database has no tables of ringback's yet: run `ringback migrate`"
-    said = str(cause).strip().partition("\n")[0]
+    said = first_line(problem)
     return f"{type(cause).__name__}: {said}" if said else type(cause).__name__
