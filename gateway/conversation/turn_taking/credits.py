@@ -32,8 +32,8 @@ class Credits:
 
     def gave_up(self, active: Active) -> None:
         """A response is taken for dead: remember what it was to tell."""
-        credited = [(call, call.credit) for call in self.calls if call.stage is Stage.CREDITED]
-        self._given_up = [(call, credit) for call, credit in credited if credit and credit.response == active.response]
+        credited = (call for call in self.calls if self._is_credited(call, active))
+        self._given_up = [(call, call.credit) for call in credited if call.credit is not None]
 
     def came_back(self) -> None:
         """That response goes on: it tells the same, and nothing that has landed since it began."""
@@ -52,14 +52,11 @@ class Credits:
     def ended(self, active: Active, *, was_said: bool) -> None:
         """A response ended."""
         for call in self.calls:
-            if call.stage is not Stage.CREDITED or call.credit is None:
-                continue
-            if call.credit.response != active.response:
-                continue
-            if was_said and active.by.tells_results:
-                call.go(Stage.TOLD)
-            else:
-                call.take_back()
+            if self._is_credited(call, active):
+                if was_said and active.by.tells_results:
+                    call.go(Stage.TOLD)
+                else:
+                    call.take_back()
 
     def close(self, latest: str | None) -> None:
         """A create is about to go out: what another than the `latest` told is told, as no refusal can come of it."""
@@ -67,9 +64,9 @@ class Credits:
             if call.stage is Stage.TOLD and call.credit is not None and call.credit.create != latest:
                 call.credit = replace(call.credit, is_sure=True)
 
-    def say_said(self, active_about: frozenset[str], at: float) -> None:
+    def say_said(self, about: frozenset[str], at: float) -> None:
         """A filler about these calls was asked for."""
-        for call in self._meant(active_about):
+        for call in self._meant(about):
             call.filled_at = at
 
     def question_heard(self, active: Active, turn: int) -> None:
@@ -77,6 +74,12 @@ class Credits:
         if active.by is By.QUESTION and not active.is_cut:
             for call in self._meant(active.about):
                 call.question_heard_in = turn if call.question_heard_in is None else call.question_heard_in
+
+    @staticmethod
+    def _is_credited(call: Call, active: Active) -> bool:
+        """Return True where this response is taken to tell the result."""
+        is_its = call.credit is not None and call.credit.response == active.response
+        return is_its and call.stage is Stage.CREDITED
 
     def _meant(self, about: frozenset[str]) -> list[Call]:
         return [call for call in (self.calls.get(call_id) for call_id in sorted(about)) if call is not None]

@@ -112,9 +112,9 @@ class ResponseScheduler:
 
     def client_stops(self, response_id: str | None) -> None:
         """The client cancels what is active, or the response that it names."""
-        is_meant = isinstance(self.slot, Active) and response_id in (None, self.slot.response)
-        if isinstance(self.slot, Active) and is_meant and not self.slot.is_cut:
-            self.slot = replace(self.slot, is_stopped=True)
+        active = self.slot
+        if isinstance(active, Active) and response_id in (None, active.response) and not active.is_cut:
+            self.slot = replace(active, is_stopped=True)
 
     # — what the server says —
 
@@ -233,7 +233,7 @@ class ResponseScheduler:
     def user_began(self, now: float) -> None:
         """The user began to speak; what the model was saying stops."""
         self.user = users.advance(self.user, users.Started(now))
-        self.plays_until = min(self.plays_until, now)
+        self.client_cut(now)
 
     def user_ended(self, now: float, *, is_servers: bool) -> None:
         """The user came to an end. `is_servers`: the server heard so, and may answer by itself."""
@@ -297,9 +297,10 @@ class ResponseScheduler:
 
     def client_creates(self) -> list[Event]:
         """The client's creates that no response has answered yet, for the next epoch."""
-        under_way = isinstance(self.slot, Asked) and self.slot.by is By.CLIENT and self._client_create is not None
-        lost = self._lost if self.silent_since is not None else []
-        return [*lost, *([self._client_create] if under_way and self._client_create else []), *self.waiting]
+        creates = list(self._lost) if self.silent_since is not None else []
+        if isinstance(self.slot, Asked) and self.slot.by is By.CLIENT and self._client_create is not None:
+            creates.append(self._client_create)
+        return [*creates, *self.waiting]
 
     # — inside —
 
