@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 import pytest
 import typer
@@ -16,10 +15,9 @@ from cli import tenants
 from cli.usage import usage
 from ringback.settings import postgres_url
 from ringback.tables import tenants as table
-from tests.integration.test_usage_api import use
+from tests.integration.test_usage_api import TODAY, is_today, use
 
 Run = Callable[..., Result]
-TODAY = datetime.now(UTC).date()
 
 program = typer.Typer()
 program.add_typer(tenants.app)
@@ -64,7 +62,7 @@ def test_it_prints_what_the_api_answers(run: Run, rows: Engine) -> None:
     use(rows, responses=7)
     use(rows, tenant="other")
     document = json.loads(run("usage", "--tenant", "other", "--json").stdout)
-    assert (document["from"] <= document["to"], document["to"]) == (True, str(TODAY))
+    assert (document["from"] <= document["to"], is_today(document["to"])) == (True, True)
     assert document["data"] == [
         {"responses": 1, "input_tokens": 10, "output_tokens": 5, "cost": 0.25, "key": str(TODAY)}
     ]
