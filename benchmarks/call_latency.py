@@ -28,7 +28,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks.receipts import insist, insist_on_success
-from cli.stack import running_stack
+from cli.local_stack.stack import running_stack
 
 WARM_UP = 30
 TOOL, DONE = "nothing", "done"

@@ -13,9 +13,9 @@ import json
 import timeit
 
 from benchmarks.receipts import insist
-from gateway import policy
-from gateway.events import read as read_event
-from ringback.clients import BROWSER, TRUSTED, ClientPolicy
+from gateway import protocol
+from gateway.protocol.server_events import read as read_event
+from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy
 
 PCM_BYTES = 4_800
 """A tenth of a second: 24 kHz of 16 bits."""
@@ -61,11 +61,11 @@ def frames() -> dict[str, tuple[str, ClientPolicy]]:
 
 def worst() -> dict[str, tuple[str, ClientPolicy]]:
     """What is built to cost, and as much of it as passes or is read to its end."""
-    members = ", ".join(f'"{number}": 1' for number in range(policy.MAX_PLAIN_VALUES - 2))
-    entries = "0," * (policy.MAX_VALUES - 4)
+    members = ", ".join(f'"{number}": 1' for number in range(protocol.MAX_PLAIN_VALUES - 2))
+    entries = "0," * (protocol.MAX_VALUES - 4)
     return {
-        f"{policy.MAX_PLAIN_VALUES:,} names": (f'{{"type": "{PLAIN}", {members}}}', BROWSER),
-        f"{policy.MAX_VALUES:,} entries": (f'{{"type": "{PLAIN}", "x": [{entries}0]}}', TRUSTED),
+        f"{protocol.MAX_PLAIN_VALUES:,} names": (f'{{"type": "{PLAIN}", {members}}}', BROWSER),
+        f"{protocol.MAX_VALUES:,} entries": (f'{{"type": "{PLAIN}", "x": [{entries}0]}}', TRUSTED),
         "256 Ki of quotation marks": (f'{{"type": "{PLAIN}", "x": "{chr(92) * 2 * 120_000}"}}', BROWSER),
         LISTS: (f'{{"type": "{PLAIN}", "x": {"[" * 100_000}', BROWSER),
         DIGITS: (f'{{"type": "{PLAIN}", "x": {"9" * 250_000}}}', BROWSER),
@@ -78,12 +78,12 @@ def worst() -> dict[str, tuple[str, ClientPolicy]]:
 
 def is_taken(frame: str, allowed: ClientPolicy) -> bool:
     """True where it is read to its end and passed on."""
-    return isinstance(policy.read(frame, allowed), policy.ClientFrame)
+    return isinstance(protocol.read(frame, allowed), protocol.ClientFrame)
 
 
 def microseconds(frame: str, allowed: ClientPolicy, rounds: int) -> float:
     """To read it once, at best."""
-    timer = timeit.Timer(lambda: policy.read(frame, allowed))
+    timer = timeit.Timer(lambda: protocol.read(frame, allowed))
     once = timer.timeit(3) / 3
     number = max(1, int(ROUND_SECONDS / once))
     return min(timer.repeat(rounds, number)) / number * 1e6
@@ -99,8 +99,8 @@ def main() -> None:
         insist("which frames are taken", taken, {name: name not in REFUSED for name in kinds})
         print(f"| {head} | characters | µs | outcome |\n| --- | --- | --- | --- |")
         for name, (frame, allowed) in kinds.items():
-            read = policy.read(frame, allowed)
-            outcome = "taken" if isinstance(read, policy.ClientFrame) else read.rule
+            read = protocol.read(frame, allowed)
+            outcome = "taken" if isinstance(read, protocol.ClientFrame) else read.rule
             print(f"| {name} | {len(frame):,} | {microseconds(frame, allowed, rounds):,.1f} | {outcome} |")
         print()
     delta = json.dumps({"type": "response.output_text.delta", "response_id": "r", "item_id": "i", "delta": "Hello"})

@@ -15,15 +15,16 @@ from uuid import uuid4
 from sqlalchemy import Connection, Executable, create_engine, insert, select, text
 from sqlalchemy.pool import NullPool
 
-from cli.embedded import embedded_servers
-from ringback.migrating import upgrade
-from ringback.outcomes import succeeded
-from ringback.pages import JobQuery
-from ringback.statements import admission, deliveries, history, jobs, processes
-from ringback.statements.admission import NewJob
+from cli.local_stack.embedded_servers import embedded_servers
+from ringback.history.pagination import JobQuery
+from ringback.jobs.outcomes import succeeded
+from ringback.postgres.migrate import upgrade
+from ringback.statements import history, processes
+from ringback.statements.jobs import admission, deliveries, transitions
+from ringback.statements.jobs.admission import NewJob
 from ringback.tables import jobs as jobs_table
 from ringback.tables import sessions
-from ringback.tools import Announcement
+from ringback.tools.decorator import Announcement
 
 TOOL = Announcement("tool 7", "A tool.", {"type": "object"}, retries=1)
 INDEXES = ("ix_jobs_by_state", "ix_jobs_by_tool", "ix_jobs_by_queue")
@@ -62,8 +63,8 @@ class Side:
         job = NewJob(uuid4(), self.session, f"call_{uuid4().hex}", "resp", TOOL.name, {}, TOOL)
         began = perf_counter()
         self.run(admission.admit(job, "gw", 1))
-        (claimed,) = self.run(jobs.claim(job.id, "w"))
-        self.run(jobs.finish(job.id, claimed.token, succeeded({"ok": True})))
+        (claimed,) = self.run(transitions.claim(job.id, "w"))
+        self.run(transitions.finish(job.id, claimed.token, succeeded({"ok": True})))
         self.run(deliveries.take_ready(self.session, "gw", 1))
         self.run(deliveries.acknowledge([job.id], 1))
         return 1_000 * (perf_counter() - began)

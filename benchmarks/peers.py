@@ -28,8 +28,8 @@ from benchmarks.peers_side_by_side.sides import DEFAULT, KINDS, OURS, Option, Si
 from benchmarks.peers_side_by_side.tables import Run, cell, figures, table, together
 from benchmarks.peers_side_by_side.venvs import default_folder, pythons, titles
 from benchmarks.receipts import insist
-from cli.processes import Process, ProcessError, ProcessGroup
-from cli.stack import our
+from cli.local_stack.process_group import Process, ProcessError, ProcessGroup
+from cli.local_stack.stack import our
 from tests.simulated import Simulated
 
 SCENARIO = ROOT / "benchmarks" / "peers_side_by_side" / "scenario.yaml"

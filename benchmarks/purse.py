@@ -16,17 +16,17 @@ from uuid import uuid4
 from sqlalchemy import delete, insert, text
 
 from benchmarks.receipts import count, insist
-from cli.embedded import embedded_servers
-from gateway.account import Account
-from gateway.callers import Caller
+from cli.local_stack.embedded_servers import embedded_servers
+from gateway.auth.authenticator import Caller
+from gateway.budgets.budgets import Purse
+from gateway.budgets.pricing import price_table
+from gateway.budgets.session_usage import Account
 from gateway.conversation.actions import RecordUsage
-from gateway.pricing import price_table
-from gateway.purse import Purse
-from gateway.store import Store, open_engine
-from ringback.agents import Agent
-from ringback.allowances import Allowances
-from ringback.migrating import upgrade
-from ringback.statements import sessions
+from gateway.storage.database import Store, open_engine
+from ringback.agents.agent import Agent
+from ringback.agents.quotas import Allowances
+from ringback.postgres.migrate import upgrade
+from ringback.statements.sessions import lifecycle
 from ringback.tables import responses as responses_table
 from ringback.tables import sessions as sessions_table
 from ringback.tables import usage_days
@@ -66,7 +66,7 @@ async def timed(what: str, number: int, run: Callable[[int], Awaitable[Any]], *,
 async def opened(purse: Purse, number: int) -> Account:
     """One more session: each user has fifty."""
     caller, session_id = Caller(f"ann-{number // SESSIONS_OF_A_USER}"), uuid4()
-    opening = sessions.open_session(session_id, user_id=caller.user, agent="demo", model=AGENT.model, gateway_id="gw")
+    opening = lifecycle.open_session(session_id, user_id=caller.user, agent="demo", model=AGENT.model, gateway_id="gw")
     insist("a session that begins is refused", await purse.open_session(opening, caller), None)
     return purse.account(session_id, caller, AGENT, AGENT.model)
 

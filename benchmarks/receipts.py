@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.pool import NullPool
 
-from ringback.settings import postgres_url
+from ringback.config.settings import postgres_url
 from ringback.tables import jobs
 
 

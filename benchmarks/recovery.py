@@ -23,7 +23,7 @@ from benchmarks.outages import control, gateways_killed, restarts, servers_away,
 from benchmarks.outages.figures import Figure, tables
 from benchmarks.outages.site import Site, open_site
 from benchmarks.receipts import insist
-from cli.embedded import embedded_servers
+from cli.local_stack.embedded_servers import embedded_servers
 
 QUICK = {
     "kills": 2,

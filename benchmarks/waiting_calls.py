@@ -27,8 +27,8 @@ from benchmarks.outages.desk import Desk, open_desk
 from benchmarks.outages.figures import percentile
 from benchmarks.receipts import insist
 from benchmarks.waiting.tools import FOLDER, a_second, hold, hold_a_thread, nothing
-from cli.embedded import Servers, embedded_servers
-from ringback.migrating import upgrade
+from cli.local_stack.embedded_servers import Servers, embedded_servers
+from ringback.postgres.migrate import upgrade
 
 PROJECT = Path(__file__).parents[1]
 TOOLS = "benchmarks.waiting.tools"

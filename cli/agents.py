@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ringback.agents import Agent
+    from ringback.agents.agent import Agent
 
 app = typer.Typer(name="agents", help="Check agents' files, and look at them.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ def check_agents(folder: Folder = HERE) -> None:
     RINGBACK_TOOL_FILES declares, of a webhook or a hosted tool whose secret is not set here, and of a default agent
     that is not there.
     """
-    from ringback.agents import files_in, load_agent
+    from ringback.agents.agent import files_in, load_agent
     from ringback.errors import ConfigurationError
 
     paths = files_in(folder)
@@ -59,8 +59,8 @@ def list_agents(folder: Folder = HERE) -> None:
     """List agents, with their models and tools."""
     from rich.text import Text
 
-    from cli.tables import console, print_rows, printable
-    from ringback.agents import load_agents
+    from cli.output.tables import console, print_rows, printable
+    from ringback.agents.agent import load_agents
 
     rows = []
     for agent in load_agents(folder).values():
@@ -86,7 +86,7 @@ def list_agents(folder: Folder = HERE) -> None:
 def _warnings(agent: Agent, tools: frozenset[str] | None) -> Iterator[str]:
     import os
 
-    from gateway.roster import missing_secret
+    from gateway.background.agent_registry import missing_secret
 
     missing = sorted({name for name in agent.tools if name != "*"} - tools) if tools is not None else []
     if missing:
@@ -97,7 +97,7 @@ def _warnings(agent: Agent, tools: frozenset[str] | None) -> Iterator[str]:
 
 def _tools() -> frozenset[str] | None:
     """The names of the tools that are declared here; None, and a word about it, where they cannot be had."""
-    from cli.declared import declared_tools
+    from cli.tools.discovery import declared_tools
     from ringback.errors import ConfigurationError
 
     try:
@@ -110,7 +110,7 @@ def _tools() -> frozenset[str] | None:
 def _warn_of_the_default(folder: Path, names: Collection[str]) -> None:
     import os
 
-    from gateway.roster import default_of
+    from gateway.background.agent_registry import default_of
     from ringback.errors import ConfigurationError
 
     try:

@@ -14,10 +14,10 @@ def run() -> None:
     Raises:
         ConfigurationError: a gateway would start in no mode with these settings.
     """
-    from gateway.opening import facts_of, refuse_a_cluster
+    from gateway.production_checks import facts_of, refuse_a_cluster
     from gateway.settings import GatewaySettings
-    from ringback.production import complaints
-    from ringback.settings import load
+    from ringback.config.production import complaints
+    from ringback.config.settings import load
 
     settings = load(GatewaySettings)
     refuse_a_cluster(settings.redis_url)

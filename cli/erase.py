@@ -6,7 +6,7 @@ from time import monotonic, sleep
 
 import typer
 
-from cli.reading import refuse, writing
+from cli.output.history_queries import refuse, writing
 
 WAIT_SECONDS = 30.0
 """How long the gateways that hold the user's sessions may take to end them; each looks once a second."""
@@ -15,7 +15,8 @@ AGAIN_SECONDS = 0.25
 
 def erase(tenant: str, user: str) -> None:
     """Erase the user, and say what went; wait for sessions that have still to end."""
-    from ringback.statements import ending, erasure
+    from ringback.statements import erasure
+    from ringback.statements.sessions import session_end
 
     named = 0
     with writing() as write:
@@ -24,7 +25,7 @@ def erase(tenant: str, user: str) -> None:
         while True:
             while marked := write(erasure.mark(tenant, user)):  # again: they may have come back meanwhile
                 theirs += len(marked)
-            write(ending.cancel_calls(ending.sessions_of_user(user, tenant)))
+            write(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
             deleted = write(erasure.delete_sessions(tenant, user))
             named += sum(len(write(statement)) for statement in erasure.forget(tenant, user))
             left = write(erasure.left(tenant, user))[0].number

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.reading import (
+from cli.output.history_queries import (
     DEFAULT,
     After,
     AsJson,
@@ -44,9 +44,9 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List calls, newest first."""
-    from cli import tables
-    from ringback import history
-    from ringback.pages import JobQuery
+    from cli.output import tables
+    from ringback.history import documents
+    from ringback.history.pagination import JobQuery
     from ringback.statements import history as statements
 
     given = {"tool": tool, "state": state, "queue": queue, "approval": approval, "since": since}
@@ -56,7 +56,7 @@ def list_jobs(
         if ids:
             owner = only("session", read(statements.sessions_with_counts(tenant, ids)), session)
             query = query.model_copy(update={"session": owner.id})
-        page = history.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
+        page = documents.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
     if as_json:
         return print_json(page)
     return show_page(page, "job", tables.print_jobs)
@@ -72,15 +72,15 @@ def show_job(
 
     Every step with its time, what was asked and answered, and why its tool failed, which no API shows.
     """
-    from cli import tables
-    from ringback import operators
+    from cli.output import tables
+    from ringback import operator_view
     from ringback.statements import history as statements
 
     ids = beginning("ID", id)
     with reading() as read:
         row = only("job", read(statements.jobs_with_steps(tenant, ids)), id)
         (failed,) = read(statements.failure_of(row.id))
-        job = operators.job(row, failed.failure)
+        job = operator_view.job(row, failed.failure)
     if as_json:
         return print_json(job)
     return tables.print_job(tables.console(), job, job.failure)
@@ -95,15 +95,15 @@ def cancel_job(
 
     One that no worker has begun is over at once. A running one's worker hears of it within a second.
     """
-    from ringback.jobs import JobState
+    from ringback.jobs.states import JobState
     from ringback.statements import history as statements
-    from ringback.statements import jobs
+    from ringback.statements.jobs import transitions
 
     ids = beginning("ID", id)
     with reading() as read:
         job = only("job", read(statements.jobs_with_steps(tenant, ids)), id)
     with writing() as write:
-        cancelled = write(jobs.cancel(job.id, tenant))
+        cancelled = write(transitions.cancel(job.id, tenant))
     if not cancelled:
         refuse(f"The job {job.id} is over already: see `ringback jobs show {id}`.")
     over = cancelled[0].state == JobState.CANCELLED
@@ -129,9 +129,9 @@ def deny_job(
 
 
 def _decide(prefix: str, tenant: str, *, approved: bool) -> None:
-    from ringback.deciding import why_undecidable
-    from ringback.statements import approvals
+    from ringback.jobs.deciding import why_undecidable
     from ringback.statements import history as statements
+    from ringback.statements.jobs import approvals
 
     ids = beginning("ID", prefix)
     with reading() as read:

@@ -10,9 +10,10 @@ from typing import Annotated, Literal, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from cli import agents, jobs, sessions, tenants, tokens, tools, users
+from cli import agents, jobs, sessions, tenants, tokens, users
+from cli.tools import commands
 from cli.usage import usage
-from ringback import logs
+from ringback.config import logs
 from ringback.errors import ConfigurationError
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ app.add_typer(users.app, name="users", help="Sign somebody out.")
 app.add_typer(tenants.app, name="tenants", help="What each tenant may use.")
 app.command("usage")(usage)
 app.add_typer(agents.app, name="agents", help="Who the model is in a conversation.")
-app.add_typer(tools.app, name="tools", help="What can be called; one called by hand.")
+app.add_typer(commands.app, name="tools", help="What can be called; one called by hand.")
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -63,7 +64,7 @@ def demo(
 
     On this machine, with nothing installed and no key: it starts the whole stack, talks to it, and ends it.
     """
-    from cli.demo import run
+    from cli.local_stack.demo import run
 
     raise SystemExit(run(output))
 
@@ -81,7 +82,7 @@ def up(
     REALTIME_PROVIDER and REALTIME_API_KEY name. The token and the ports stay the same from one start to the next.
     Agents' files are read anew when they change, with or without --watch.
     """
-    from cli.up import run
+    from cli.local_stack.up import run
 
     raise SystemExit(run(folder, port, tls=tls, watch=watch))
 
@@ -91,7 +92,7 @@ def gateway() -> None:
     """Run a gateway. Settings come from the environment and .env; see .env.example."""
     from gateway.app import serve
     from gateway.settings import GatewaySettings
-    from ringback.settings import load
+    from ringback.config.settings import load
 
     serve(load(GatewaySettings))
 
@@ -142,8 +143,8 @@ def migrate(
     from alembic.util import CommandError
     from sqlalchemy.exc import DBAPIError
 
-    from ringback import migrating
-    from ringback.settings import Database, load
+    from ringback.config.settings import Database, load
+    from ringback.postgres import migrate as migrating
 
     url = load(Database).database_url
     try:
@@ -177,7 +178,7 @@ def data_key() -> None:
 
     With it, what is redacted in the rows is kept encrypted for those who need it.
     """
-    from ringback.sealing import new_key
+    from ringback.privacy.encryption import new_key
 
     typer.echo(new_key())
 
@@ -191,7 +192,7 @@ def new_tool(
 
     Two files, NAME.py and test_NAME.py, which run as they are; nothing is overwritten.
     """
-    from cli.new_tool import write
+    from cli.tools.scaffold import write
 
     typer.echo(write(name, folder))
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.reading import (
+from cli.output.history_queries import (
     DEFAULT,
     After,
     AsJson,
@@ -37,9 +37,9 @@ def list_sessions(
     as_json: AsJson = False,
 ) -> None:
     """List conversations, newest first."""
-    from cli import tables
-    from ringback import history
-    from ringback.pages import SessionQuery
+    from cli.output import tables
+    from ringback.history import documents as history
+    from ringback.history.pagination import SessionQuery
     from ringback.statements import history as statements
 
     given = {"state": state, "agent": agent, "since": since, "limit": limit, "after": after}
@@ -61,9 +61,10 @@ def show_session(
 
     What was said is for those who run the service: no API shows it.
     """
-    from cli import tables
-    from ringback import history, operators
-    from ringback.pages import JobQuery
+    from cli.output import tables
+    from ringback import operator_view
+    from ringback.history import documents as history
+    from ringback.history.pagination import JobQuery
     from ringback.statements import history as statements
 
     ids = beginning("ID", id)
@@ -72,7 +73,7 @@ def show_session(
         query = JobQuery(session=row.id)
         page = history.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
         said, called = read(statements.messages_of(row.id)), read(statements.calls_of(row.id))
-    session = operators.session(row, page, said, called)
+    session = operator_view.session(row, page, said, called)
     if as_json:
         return print_json(session)
     return tables.print_session(tables.console(), session)
@@ -87,15 +88,15 @@ def end_session(
 
     Whoever holds it hangs up within a second or so, and its calls are cancelled. Its client cannot come back to it.
     """
-    from cli.ending import end, how_many
-    from ringback.statements import ending
+    from cli.end_sessions import end, how_many
     from ringback.statements import history as statements
+    from ringback.statements.sessions import session_end
 
     ids = beginning("ID", id)
     with reading() as read:
         session = only("session", read(statements.sessions_with_counts(tenant, ids)), id)
     with writing() as write:
-        over = end(write, ending.the_session(session.id, tenant), ending.ENDED_BY_OPERATOR)
+        over = end(write, session_end.the_session(session.id, tenant), session_end.ENDED_BY_OPERATOR)
     if not over.sessions:
         refuse(f"The session {session.id} is over already: see `ringback sessions show {id}`.")
     typer.echo(f"The session {session.id}: {how_many(over)}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.reading import AsJson, reading, refuse, writing
+from cli.output.history_queries import AsJson, reading, refuse, writing
 from cli.tokens import named
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def list_tenants(as_json: AsJson = False) -> None:
 
     A dash stands for what the gateways' settings say.
     """
-    from ringback.statements import tenants
+    from ringback.statements.identity import tenants
 
     with reading() as read:
         rows = read(tenants.every())
@@ -54,7 +54,7 @@ def list_tenants(as_json: AsJson = False) -> None:
 @app.command("show")
 def show_tenant(tenant: Name, as_json: AsJson = False) -> None:
     """Show what one tenant may use, and how long what is over is kept."""
-    from ringback.statements import tenants
+    from ringback.statements.identity import tenants
 
     name = named("TENANT", tenant)
     with reading() as read:
@@ -83,7 +83,7 @@ def set_tenant(
 
     Gateways hold to it within seconds. `none` means no limit, `default` what the gateways' settings say.
     """
-    from ringback.statements import tenants
+    from ringback.statements.identity import tenants
 
     name = named("TENANT", tenant)
     given = {key: value for key, value in locals().items() if key in LIMITS and value is not None}
@@ -103,7 +103,7 @@ def _allowances(given: dict[str, str]) -> dict[str, Any]:
     """The limits as `tenants.allowances` has them; what is none ends the command."""
     from pydantic import ValidationError
 
-    from ringback.allowances import MOST_DOLLARS, MOST_SESSIONS, MOST_TOKENS, Allowances
+    from ringback.agents.quotas import MOST_DOLLARS, MOST_SESSIONS, MOST_TOKENS, Allowances
 
     limits = {key: None if value == UNLIMITED else value for key, value in given.items()}
     try:
@@ -137,7 +137,7 @@ def _print_json(document: Any) -> None:
 def _print(rows: Sequence[Row[Any]]) -> None:
     from rich.text import Text
 
-    from cli import tables
+    from cli.output import tables
 
     def cell(allowances: dict[str, Any], key: str) -> Text:
         text = "–" if key not in allowances else UNLIMITED if allowances[key] is None else f"{allowances[key]:,}"

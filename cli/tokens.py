@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.reading import AsJson, beginning, only, reading, refuse, writing
+from cli.output.history_queries import AsJson, beginning, only, reading, refuse, writing
 from ringback.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def create_token(
     """
     from uuid import uuid4
 
-    from gateway.callers import SCOPES
-    from gateway.identity.tokens import Kind, digest, new
-    from ringback.statements import access
+    from gateway.auth.authenticator import SCOPES
+    from gateway.auth.tokens import Kind, digest, new
+    from ringback.statements.identity import credentials as access
 
     granted = _scopes(scopes)
     name, owner = named("--user", user), named("--tenant", tenant)
@@ -72,7 +72,7 @@ def list_tokens(
     as_json: AsJson = False,
 ) -> None:
     """List API keys, newest first, without what they are."""
-    from ringback.statements import access
+    from ringback.statements.identity import credentials as access
 
     with reading() as read:
         rows = read(access.keys(tenant))
@@ -90,15 +90,16 @@ def revoke_token(
     The client secrets that were made with it are void, the sessions that were begun with either end within a second or
     so, and their calls are cancelled.
     """
-    from cli.ending import end, how_many
-    from ringback.statements import access, ending
+    from cli.end_sessions import end, how_many
+    from ringback.statements.identity import credentials as access
+    from ringback.statements.sessions import session_end
 
     ids = beginning("ID", id)
     with reading() as read:
         key = only("key", read(access.keys_in(ids)), id)
     with writing() as write:
         write(access.revoke_key(key.id, key.tenant))
-        over = end(write, ending.sessions_of_key(key.id), ending.REVOKED)
+        over = end(write, session_end.sessions_of_key(key.id), session_end.REVOKED)
     typer.echo(f"The key {key.id} is revoked; {how_many(over)}.")
 
 
@@ -121,8 +122,8 @@ def named(option: str, name: str) -> str:
 
 
 def _scopes(text: str) -> frozenset[str]:
-    from gateway.callers import SCOPES
-    from ringback.declaring import SCOPE, SCOPE_RULE
+    from gateway.auth.authenticator import SCOPES
+    from ringback.tools.declaration import SCOPE, SCOPE_RULE
 
     given = frozenset(part.strip() for part in text.split(",") if part.strip())
     if not given:
@@ -136,7 +137,7 @@ def _scopes(text: str) -> frozenset[str]:
 def _print(rows: Any) -> None:
     from rich.text import Text
 
-    from cli import tables
+    from cli.output import tables
 
     if not rows:
         typer.echo("There is no key. Make one with `ringback token create`.", err=True)

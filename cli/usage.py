@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.reading import After, AsJson, Limit, ask, print_json, reading, refuse
+from cli.output.history_queries import After, AsJson, Limit, ask, print_json, reading, refuse
 from cli.tokens import named
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from ringback.usage import Sums, UsagePage
+    from ringback.usage.report import Sums, UsagePage
 
 By = Annotated[str, typer.Option("--group-by", "--by", help="Summed up by day, user, agent or model.", metavar="WHAT")]
 Day = Annotated[str | None, typer.Option("--from", help="Of this day on; 30 days unless given.", metavar="YYYY-MM-DD")]
@@ -33,9 +33,9 @@ def usage(
 
     Days are UTC's. The dollars are by the gateways' price table.
     """
-    from ringback import usage
     from ringback.statements import usage as statements
-    from ringback.usage import UsageQuery
+    from ringback.usage import report as usage
+    from ringback.usage.report import UsageQuery
 
     owner = named("--tenant", tenant)
     query = ask(UsageQuery, {"from": since, "to": to, "group_by": by, "limit": limit, "after": after})
@@ -52,7 +52,7 @@ def usage(
 def _print(page: UsagePage) -> None:
     from rich.text import Text
 
-    from cli import tables
+    from cli.output import tables
 
     if not page.data:
         typer.echo(f"Nothing was used from {page.from_} to {page.to}.", err=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.reading import writing
+from cli.output.history_queries import writing
 from cli.tokens import Tenant, named
 
 app = typer.Typer(name="users", help="Sign a user out, or erase them.", no_args_is_help=True)
@@ -21,15 +21,16 @@ def sign_out(user: User, tenant: Tenant = "default") -> None:
     Client secrets and identity tokens that were issued until now are void, the user's sessions end within a second or
     so, and their calls are cancelled. An API key of that name stays good: see `ringback token revoke`.
     """
-    from cli.ending import end, how_many
-    from ringback.statements import access, ending
+    from cli.end_sessions import end, how_many
+    from ringback.statements.identity import credentials
+    from ringback.statements.sessions import session_end
 
     who, owner = named("USER", user), named("--tenant", tenant)
     with writing() as write:
-        write(access.sign_out(owner, who))
-        secrets = len(write(access.void_secrets(owner, who)))
-        over = end(write, ending.sessions_of_signed_out(who, owner), ending.REVOKED)
-        keys = len(write(access.keys_of(owner, who)))
+        write(credentials.sign_out(owner, who))
+        secrets = len(write(credentials.void_secrets(owner, who)))
+        over = end(write, session_end.sessions_of_signed_out(who, owner), session_end.REVOKED)
+        keys = len(write(credentials.keys_of(owner, who)))
     void = "1 client secret is" if secrets == 1 else f"{secrets} client secrets are"
     typer.echo(f"{who} is signed out: {how_many(over)}, {void} void.")
     if keys:

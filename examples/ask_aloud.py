@@ -78,9 +78,9 @@ def read(path: str) -> bytes:
 
 
 def in_the_simulators_voice() -> bytes:
-    from simulator import voice
+    from simulator.speech import synthesis
 
-    return voice.speak("what is the weather in london")
+    return synthesis.speak("what is the weather in london")
 
 
 if __name__ == "__main__":

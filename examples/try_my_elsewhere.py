@@ -26,11 +26,11 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from cli.stack import running_stack
+from cli.local_stack.stack import running_stack
 from examples.my_shop import Shop
 from examples.try_my_tools import converse
-from simulator.scenario import load
-from simulator.server import NO_SENSES, Simulator
+from simulator.scripting.scenario import load
+from simulator.server.server import NO_SENSES, Simulator
 
 HERE = Path(__file__).parent
 QUESTIONS = (

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from openai import AsyncOpenAI
 
-from cli.stack import Stack, running_stack
+from cli.local_stack.stack import Stack, running_stack
 from examples.ask_in_text import has_answered
-from simulator.scenario import load
-from simulator.server import NO_SENSES, Simulator
+from simulator.scripting.scenario import load
+from simulator.server.server import NO_SENSES, Simulator
 
 HERE = Path(__file__).parent
 QUESTIONS = (

@@ -20,39 +20,39 @@ from sqlalchemy.exc import TimeoutError as NobodyFree
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from gateway.approving import approve_router
-from gateway.callers import CONTROL, HISTORY, Callers, Provider
-from gateway.cancelling import cancel_router
-from gateway.catalogue import Catalogue
-from gateway.dispatch import Dispatch
-from gateway.draining import Draining, DrainingServer
-from gateway.erasing import erase_router
-from gateway.forgetting import Erased, Forgetting
-from gateway.history import history_router
-from gateway.identity.doorstep import Doorstep
-from gateway.identity.minting import mint_router
-from gateway.identity.revoking import revoke_router
-from gateway.identity.scopes import REFUSALS, needs, refused
-from gateway.inbox import Inbox
-from gateway.keeper import Keeper
-from gateway.lease import Lease
-from gateway.line import Line
-from gateway.opening import prove_certificate, refuse_a_cluster, refuse_what_is_unsafe
-from gateway.presence import Presence
-from gateway.pricing import prices_for
-from gateway.purse import Purse
-from gateway.queues import Queues
-from gateway.reception import Reception
-from gateway.restarting import Loop, restarting
-from gateway.roster import Roster
-from gateway.routes import router
+from gateway.api.client_secrets import mint_router
+from gateway.api.history import history_router
+from gateway.api.job_approving import approve_router
+from gateway.api.job_cancelling import cancel_router
+from gateway.api.realtime import router
+from gateway.api.revocation import revoke_router
+from gateway.api.scopes import REFUSALS, needs, refused
+from gateway.api.usage import usage_router
+from gateway.api.users import erase_router
+from gateway.auth.authenticator import CONTROL, HISTORY, Callers, Provider
+from gateway.auth.request_filter import Doorstep
+from gateway.background.agent_registry import Roster
+from gateway.background.draining import Draining, DrainingServer
+from gateway.background.lease import Lease
+from gateway.background.lease_keeper import Keeper
+from gateway.background.queue_monitor import Queues
+from gateway.background.result_listener import Inbox
+from gateway.background.retention import Erased, Forgetting
+from gateway.background.tool_catalog import Catalogue
+from gateway.background.webhooks import Webhooks
+from gateway.budgets.budgets import Purse
+from gateway.budgets.pricing import prices_for
+from gateway.live_sessions import Presence
+from gateway.production_checks import prove_certificate, refuse_a_cluster, refuse_what_is_unsafe
+from gateway.server.uvicorn_protocols import WireHttp, WireSocket, is_news
+from gateway.session.admission import Reception
+from gateway.session.context import Line
+from gateway.session.restarting import Loop, restarting
 from gateway.settings import GatewaySettings
-from gateway.store import Store, lease_connector, may_be_written, open_engine, prove_wall
-from gateway.usage import usage_router
-from gateway.webhooks import Webhooks
-from gateway.wire import WireHttp, WireSocket, is_news
-from ringback import logs
-from ringback.agents import Agent
+from gateway.storage.database import Store, lease_connector, may_be_written, open_engine, prove_wall
+from gateway.storage.job_publisher import Dispatch
+from ringback.agents.agent import Agent
+from ringback.config import logs
 from ringback.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app = FastAPI(
         title="Ringback",
         lifespan=lifespan,
-        openapi_url=None,  # see gateway.routes
+        openapi_url=None,  # see gateway.api.realtime
         docs_url=None,
         redoc_url=None,
         max_body_size=MAX_BODY_BYTES,
@@ -178,7 +178,7 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ma
 def _identity_provider(settings: GatewaySettings) -> Provider | None:
     if settings.jwt_jwks is None or settings.jwt_issuer is None:
         return None
-    from gateway.identity import jwt, key_sets  # the cryptography is read in by those who need it
+    from gateway.auth import jwt, key_sets  # the cryptography is read in by those who need it
 
     rules = jwt.Rules(
         issuer=settings.jwt_issuer,

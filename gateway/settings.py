@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from gateway.callers import SCOPES, StaticToken
-from gateway.identity.origins import origin
-from gateway.identity.pinned import ALGORITHMS, is_safe_source
-from ringback.allowances import Allowances, Dollars, Sessions, Tokens
-from ringback.settings import Stores
+from gateway.auth.authenticator import SCOPES, StaticToken
+from gateway.auth.jwt_settings import ALGORITHMS, is_safe_source
+from gateway.auth.origins import origin
+from ringback.agents.quotas import Allowances, Dollars, Sessions, Tokens
+from ringback.config.settings import Stores
 
 TRUSTED_SUFFIX = ":trusted"
 """Behind a token of RINGBACK_TOKENS."""
@@ -32,7 +32,7 @@ def _static(token: str) -> StaticToken:
 
 
 class GatewaySettings(Stores):
-    """Read with `ringback.settings.load`; see .env.example for each variable."""
+    """Read with `ringback.config.settings.load`; see .env.example for each variable."""
 
     realtime_provider: Literal["openai", "azure", "xai", "simulator", "custom"] = Field(
         "simulator", alias="REALTIME_PROVIDER"
@@ -122,7 +122,7 @@ class GatewaySettings(Stores):
     cost_per_tenant_per_day: Dollars | None = Field(None, alias="RINGBACK_COST_PER_TENANT_PER_DAY")
     """The same for all users of a tenant together, in US dollars."""
     prices: Path | None = Field(None, alias="RINGBACK_PRICES")
-    """A price table of one's own (TOML), whose models go over those that are shipped (gateway/prices.toml)."""
+    """A price table of one's own (TOML), whose models go over those that are shipped (gateway/budgets/prices.toml)."""
 
     @property
     def allowances(self) -> Allowances:

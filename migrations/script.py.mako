@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.revising import change
+from ringback.postgres.revisions import change
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

@@ -14,13 +14,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ringback.calls import Call
     from ringback.errors import ToolError
-    from ringback.tools import Breaker, Tool, tool
+    from ringback.tools.call import Call
+    from ringback.tools.decorator import Breaker, Tool, tool
 
 __all__ = ["Breaker", "Call", "Tool", "ToolError", "tool"]
 
-_HOMES = {"Breaker": "tools", "Call": "calls", "Tool": "tools", "ToolError": "errors", "tool": "tools"}
+_HOMES = {
+    "Breaker": "tools.decorator",
+    "Call": "tools.call",
+    "Tool": "tools.decorator",
+    "ToolError": "errors",
+    "tool": "tools.decorator",
+}
 """The module of each name. It is imported on first use: a command that declares no tool loads no pydantic."""
 
 

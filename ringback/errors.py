@@ -5,7 +5,7 @@
     │   └── DeclarationError   an `@tool` function cannot be offered to a model as it is written
     └── ToolError              a tool says, on purpose, what went wrong; the model hears the sentence
 
-A tool that fails is not an error of ours: it becomes an Outcome (see `ringback.outcomes`), which the model hears.
+A tool that fails is not an error of ours: it becomes an Outcome (see `ringback.jobs.outcomes`), which the model hears.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from datetime import datetime
 from typing import Any
 
 from cli.rehearsal import RehearsalError, Talk, ToolCall, Turn, converse
-from ringback.calls import Call
-from ringback.scopes import CLAIM
+from ringback.config.scopes import CLAIM
+from ringback.tools.call import Call
 
 __all__ = ["FakeCall", "RehearsalError", "Talk", "ToolCall", "Turn", "converse", "fake_call"]
 

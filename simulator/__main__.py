@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from simulator.knobs import SIMPLE, KnobError, Knobs
-from simulator.scenario import ScenarioError, load, shipped
-from simulator.server import NO_SENSES, REAL_SENSES, Control, Simulator, serve_until_told
+from simulator.behavior import SIMPLE, KnobError, Knobs
+from simulator.scripting.scenario import ScenarioError, load, shipped
+from simulator.server.server import NO_SENSES, REAL_SENSES, Control, Simulator, serve_until_told
 
 # Wrong input: the convention of command lines.
 _USAGE_ERROR = 2

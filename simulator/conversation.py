@@ -12,17 +12,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from simulator.behavior import Knobs
 from simulator.config import SESSION_LIFETIME_S, default_session, updated
 from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Track
 from simulator.items import Item, checked_item
-from simulator.knobs import Knobs
-from simulator.listening import InputBuffer
-from simulator.responses import Performance
-from simulator.scenario import Scenario
-from simulator.script import Script
-from simulator.stage import Stage
-from simulator.transcription import Transcription
-from simulator.vad import BYTES_PER_MS, SpeechStarted, SpeechStopped
+from simulator.responses.player import Stage
+from simulator.responses.responses import Performance
+from simulator.scripting.scenario import Scenario
+from simulator.scripting.script import Script
+from simulator.speech.input_buffer import InputBuffer
+from simulator.speech.transcription import Transcription
+from simulator.speech.vad import BYTES_PER_MS, SpeechStarted, SpeechStopped
 from simulator.wire import Event, Refused, invalid, mapping, missing, server_event
 
 _REFUSALS = {

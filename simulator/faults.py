@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from simulator.behavior import Drop, Knobs, Refusal
 from simulator.effects import Effect, Later
-from simulator.knobs import Drop, Knobs, Refusal
 from simulator.wire import Event, server_event
 
 

@@ -2,7 +2,7 @@
 
 Most of them change or withhold what is about to be sent: :meth:`Oddities.shown` is the one place where that happens.
 The others are asked where the server decides: ``conversation`` and ``stage``. They are knobs like all others
-(``simulator.knobs``), so each may come from a scenario, the command line, the control door or a connection's URL.
+(``simulator.behavior``), so each may come from a scenario, the command line, the control door or a connection's URL.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from cli.embedded import Servers, embedded_servers
+from cli.local_stack.embedded_servers import Servers, embedded_servers
 from tests.servers import OUR_USERS, in_dialect, own_database, own_redis_db, postgres_container, redis_container
 
 PATIENT = "patient"
@@ -97,7 +97,7 @@ def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_template(database_url: str) -> Iterator[str]:
     """The name of a database that is migrated once, for `database` to copy."""
-    from ringback.migrating import upgrade
+    from ringback.postgres.migrate import upgrade
 
     with own_database(database_url, "ringback_template") as url:
         upgrade(url)

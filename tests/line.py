@@ -24,8 +24,8 @@ import httpx
 import psutil
 from websockets.asyncio.client import connect
 
-from cli.processes import Process, ProcessGroup, free_port
-from cli.stack import agents_folder, our
+from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from cli.local_stack.stack import agents_folder, our
 from tests.caller import PATIENCE, Caller, Event, message, spoken
 from tests.servers import as_ours
 from tests.simulated import Simulated

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded import UNPRIVILEGED
-from cli.processes import Process, ProcessGroup, free_port
-from ringback.database_url import read
+from cli.local_stack.embedded_servers import UNPRIVILEGED
+from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from ringback.postgres.url import read
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 needs_pgbouncer = pytest.mark.skipif(

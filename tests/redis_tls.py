@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from cli.certificate import Certificate
+from cli.local_stack.certificate import Certificate
 
 HANDSHAKE = b"\x16"
 """What TLS begins with, as every record of a handshake does."""

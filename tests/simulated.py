@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from cli.processes import free_port
+from cli.local_stack.process_group import free_port
 
 Event = dict[str, Any]
 

@@ -19,13 +19,14 @@ from celery import Celery, bootsteps, signals
 from celery.worker import state
 from celery.worker.components import Pool
 
-from ringback.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, ignored, make_app
+from ringback.config.settings import load
 from ringback.errors import ConfigurationError
-from ringback.settings import load
-from workers import celery_hooks, logs
-from workers.consuming import CANARY, Consumer, Shedding, canary_queue, sing
-from workers.execute import run_job
-from workers.process import WorkerProcess
+from ringback.redis.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, ignored, make_app
+from workers import logs
+from workers.broker import celery_hooks
+from workers.broker.consumer import CANARY, Consumer, Shedding, canary_queue, sing
+from workers.execution.runner import run_job
+from workers.lifecycle.process import WorkerProcess
 from workers.settings import WorkerSettings
 
 USAGE_EXIT = 2
@@ -46,12 +47,12 @@ def make() -> Celery:
     celery = make_app(settings.redis_url if settings else NO_BROKER, socket_timeout=WORKER_SOCKET_TIMEOUT)
     # A message is fetched when a thread is free for it, and not before: an idle worker should have it instead.
     celery.conf.worker_disable_prefetch = True
-    celery.conf.broker_transport = "workers.carrier:Transport"
+    celery.conf.broker_transport = "workers.broker.transport:Transport"
     forks = asks_for_prefork(sys.argv)
     if forks:
         celery.conf.worker_pool = PREFORK
     celery.conf.worker_concurrency = calls_at_once("prefork" if forks else "threads", settings)
-    celery.conf.worker_consumer = "workers.consuming:Consumer"
+    celery.conf.worker_consumer = "workers.broker.consumer:Consumer"
     celery.steps["worker"].add(Duties)
     celery.steps["consumer"].add(Shedding)
     return celery
@@ -146,7 +147,7 @@ publisher: Celery = make_app(NO_BROKER)
 """Its round trips are short, where the consumer's wait for a message."""
 process = WorkerProcess(_publish)
 app.task(name=TASK, ignore_result=True)(take)
-app.task(name=CANARY, ignore_result=True, Strategy="workers.consuming:hear")(sing)
+app.task(name=CANARY, ignore_result=True, Strategy="workers.broker.consumer:hear")(sing)
 Consumer.on_canary = process.canary.heard
 Consumer.on_cut = process.suspect_messages
 Consumer.sheds = process.sheds

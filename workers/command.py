@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
+from ringback.config.settings import load
 from ringback.errors import ConfigurationError
-from ringback.settings import load
 from workers.settings import WorkerSettings
 
 PoolName = Literal["threads", "prefork", "solo"]

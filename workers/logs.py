@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
-from ringback.logs import configure as configure_root
+from ringback.config.logs import configure as configure_root
 
 OURS = ("workers", "ringback")
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"

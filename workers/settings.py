@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from ringback.settings import Stores
+from ringback.config.settings import Stores
 
 SHIPPED_TOOLS = "workers.tools"
 
@@ -28,7 +28,7 @@ class ToolSettings(BaseSettings):
     tool_modules: Names = Field((SHIPPED_TOOLS,), alias="RINGBACK_TOOL_MODULES")
     """Modules or packages that declare tools, separated by commas; empty where the tool files are to be all."""
     tool_files: Names = Field((), alias="RINGBACK_TOOL_FILES")
-    """TOML files that name tools which are elsewhere (`workers.elsewhere`), separated by commas."""
+    """TOML files that name tools which are elsewhere (`workers.remote_tools`), separated by commas."""
 
 
 class WorkerSettings(Stores, ToolSettings):

@@ -20,9 +20,9 @@ from benchmarks.outages.desk import Desk, open_desk
 from benchmarks.outages.figures import Counted, Figure
 from benchmarks.outages.site import ROOT, WORKER_READY, environment, worker
 from benchmarks.outages.tools import FOLDER, LEDGER, mark
-from cli.embedded import Servers
-from cli.processes import Process
-from ringback.migrating import upgrade
+from cli.local_stack.embedded_servers import Servers
+from cli.local_stack.process_group import Process
+from ringback.postgres.migrate import upgrade
 from tests.servers import own_database
 
 AT_ONCE = 4

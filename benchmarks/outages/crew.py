@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from cli.processes import Process, ProcessError, ProcessGroup
+from cli.local_stack.process_group import Process, ProcessError, ProcessGroup
 
 RESTART_SECONDS = 0.1
 """A supervisor's pause before it starts again what has ended: systemd's own."""

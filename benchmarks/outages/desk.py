@@ -14,15 +14,16 @@ from sqlalchemy import create_engine, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmarks.outages.crew import PATIENCE
-from ringback.broker import TASK, make_app
-from ringback.jobs import LIVE
-from ringback.settings import postgres_url
-from ringback.statements import admission, processes
+from ringback.config.settings import postgres_url
+from ringback.jobs.states import LIVE
+from ringback.redis.broker import TASK, make_app
+from ringback.statements import processes
 from ringback.statements.clock import now, seconds
-from ringback.statements.sessions import open_session
+from ringback.statements.jobs import admission
+from ringback.statements.sessions.lifecycle import open_session
 from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
-from ringback.tools import Tool
+from ringback.tools.decorator import Tool
 
 GATEWAY = "gateway-of-the-benchmark"
 LOOK_SECONDS = 0.05

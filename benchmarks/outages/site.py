@@ -14,10 +14,10 @@ from threading import Thread
 from benchmarks.outages.crew import PATIENCE, Crew, supervised
 from benchmarks.outages.desk import Desk, open_desk
 from benchmarks.outages.tools import FOLDER
-from cli.embedded import Servers
-from cli.processes import Process, ProcessError, free_port
-from cli.stack import our
-from ringback.migrating import upgrade
+from cli.local_stack.embedded_servers import Servers
+from cli.local_stack.process_group import Process, ProcessError, free_port
+from cli.local_stack.stack import our
+from ringback.postgres.migrate import upgrade
 from tests.simulated import Simulated
 
 ROOT = Path(__file__).parents[2]

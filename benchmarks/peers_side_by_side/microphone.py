@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulator import voice
-from simulator.vad import FRAME_BYTES, loudness
+from simulator.speech import synthesis
+from simulator.speech.vad import FRAME_BYTES, loudness
 
 WORDS = "Are you really really still there now?"
 LOUD = 500.0
@@ -18,8 +18,8 @@ def write_speech(path: Path) -> None:
     Raises:
         SystemExit: nothing can speak here.
     """
-    if not voice.available():
+    if not synthesis.available():
         raise SystemExit("the user cannot speak: install ringback[voice]")
-    pcm = voice.speak(WORDS)
+    pcm = synthesis.speak(WORDS)
     frames = range(0, len(pcm), FRAME_BYTES)
     path.write_bytes(pcm[next(start for start in frames if loudness(pcm[start : start + FRAME_BYTES]) > LOUD) :])

@@ -14,7 +14,7 @@ from benchmarks.peers_side_by_side.cases import SEVERAL, SPOKEN
 from benchmarks.peers_side_by_side.drivers.orders import INSTRUCTIONS, SILENCE_MS, SPEECH
 from benchmarks.peers_side_by_side.drivers.ringback import TOKEN
 from benchmarks.peers_side_by_side.driving import ROOT, Driver
-from cli.stack import Stack, running_stack
+from cli.local_stack.stack import Stack, running_stack
 
 SUPERVISOR_SECONDS = 0.1
 """Until a supervisor starts again what has ended: systemd's own pause, for all sides."""

@@ -13,12 +13,12 @@ from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
 
-from ringback.outcomes import succeeded
-from workers.claiming import Job, claim
-from workers.execute import settle
-from workers.results import arguments_for, as_data
-from workers.station import Station
-from workers.verdict import on_problem
+from ringback.jobs.outcomes import succeeded
+from workers.execution.claim import Job, claim
+from workers.execution.results import arguments_for, as_data
+from workers.execution.retry_policy import on_problem
+from workers.execution.runner import settle
+from workers.execution.runtime import Station
 
 SETTLERS = ThreadPoolExecutor(8, "settle")
 """Outcomes are written by a few threads: as many as there are connections for it, and twice that."""

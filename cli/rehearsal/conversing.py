@@ -14,11 +14,11 @@ from cli.rehearsal.parts import Actor, Calls, Turn, check_names, check_tools, ne
 from cli.rehearsal.talk import Talk
 from cli.rehearsal.work import Work
 from gateway.conversation import Conversation
-from ringback.agents import Agent
-from ringback.scopes import CLAIM, missing
-from ringback.tools import Tool
+from ringback.agents.agent import Agent
+from ringback.config.scopes import CLAIM, missing
+from ringback.tools.decorator import Tool
 from simulator.conversation import Conversation as Model
-from simulator.vad import BYTES_PER_MS
+from simulator.speech.vad import BYTES_PER_MS
 
 SESSION = UUID(int=0)
 LONGEST_SECONDS = 7_200.0

@@ -17,7 +17,7 @@ from uuid import UUID
 from cli.rehearsal.clock import PassingTime
 from cli.rehearsal.talk import Talk
 from cli.rehearsal.work import Work
-from gateway import events, policy
+from gateway import protocol
 from gateway.conversation import Conversation
 from gateway.conversation.actions import (
     Action,
@@ -31,10 +31,11 @@ from gateway.conversation.actions import (
     SendToModel,
     Warn,
 )
-from ringback.outcomes import Outcome
+from gateway.protocol import server_events
+from ringback.jobs.outcomes import Outcome
 from simulator.conversation import Conversation as Model
 from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Speak, Track
-from simulator.vad import BYTES_PER_MS
+from simulator.speech.vad import BYTES_PER_MS
 
 MOST_STEPS = 200_000
 """A conversation that takes more goes round in circles."""
@@ -102,8 +103,8 @@ class Line:
 
     def client_says(self, event: Mapping[str, Any]) -> None:
         """A frame of the client, through the gateway's policy."""
-        said = policy.read(json.dumps(event))
-        if isinstance(said, policy.Refusal):
+        said = protocol.read(json.dumps(event))
+        if isinstance(said, protocol.Refusal):
             raise RehearsalError(f"the gateway refuses {event['type']}: {said.message}\n{self.talk}")
         self._do(self.brain.receive_client(said, self.loop.time()))
         self._run()
@@ -152,7 +153,7 @@ class Line:
             self._sounded[item] = self._sounded.get(item, 0) + len(base64.b64decode(event["delta"]))
             self.brain.audio_passed(frame, self.loop.time())
             return None
-        return self._do(self.brain.receive_model(events.read(frame), self.loop.time()))
+        return self._do(self.brain.receive_model(server_events.read(frame), self.loop.time()))
 
     # — what the gateway's side wants done —
 

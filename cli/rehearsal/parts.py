@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ringback.declaring import OURS
-from ringback.tools import Tool
+from ringback.tools.declaration import OURS
+from ringback.tools.decorator import Tool
 from simulator.items import Items
-from simulator.scenario import Answer, Scenario, ToolCall
-from simulator.scenario import Turn as Cue
-from simulator.script import Heard, Plan, Request, Say, Script, directed
-from simulator.template import fill
+from simulator.scripting.scenario import Answer, Scenario, ToolCall
+from simulator.scripting.scenario import Turn as Cue
+from simulator.scripting.script import Heard, Plan, Request, Say, Script, directed
+from simulator.scripting.template import fill
 
 Arguments: TypeAlias = Mapping[str, Any]
 Calls: TypeAlias = Mapping[str, Any]

@@ -9,8 +9,8 @@ from threading import Event as Flag
 from typing import Any
 from uuid import UUID
 
-from ringback.jobs import JobState
-from ringback.outcomes import Outcome
+from ringback.jobs.outcomes import Outcome
+from ringback.jobs.states import JobState
 
 
 @dataclass(slots=True)

@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from cli.byhand import attempt
 from cli.rehearsal.talk import Talk, ToolCall
+from cli.tools.run_inline import attempt
 from gateway.conversation.actions import Event, RecordCall
-from ringback.calls import Call
-from ringback.jobs import CancelReason, Effect, JobState
-from ringback.outcomes import Outcome, from_row
-from ringback.tools import Tool
-from workers.results import MAX_NOTE_CHARS, clean_text
-from workers.verdict import Again
+from ringback.jobs.outcomes import Outcome, from_row
+from ringback.jobs.states import CancelReason, Effect, JobState
+from ringback.tools.call import Call
+from ringback.tools.decorator import Tool
+from workers.execution.results import MAX_NOTE_CHARS, clean_text
+from workers.execution.retry_policy import Again
 
 
 @dataclass(slots=True)

@@ -16,6 +16,6 @@ Nothing here awaits, reads a clock or opens anything: the time comes in as an ar
 protocol is a line in a table of tests.
 """
 
-from gateway.conversation.brain import Conversation
+from gateway.conversation.conversation import Conversation
 
 __all__ = ["Conversation"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from ringback.jobs import CancelReason
-from ringback.outcomes import Outcome
-from ringback.statements.admission import NewJob
-from ringback.statements.items import Message
-from ringback.tools import Announcement
+from ringback.jobs.outcomes import Outcome
+from ringback.jobs.states import CancelReason
+from ringback.statements.jobs.admission import NewJob
+from ringback.statements.sessions.items import Message
+from ringback.tools.decorator import Announcement
 
 Event: TypeAlias = dict[str, Any]
 """An event of the Realtime API, as JSON data."""

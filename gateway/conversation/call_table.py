@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.conversation.actions import Event
-from ringback.manners import Manners
+from ringback.tools.behavior import Manners
 
 
 class Owner(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.revising import change, run
+from ringback.postgres.revisions import change, run
 
 revision = "0001"
 down_revision = None
@@ -134,7 +134,7 @@ CREATE TABLE IF NOT EXISTS job_events (
 CREATE INDEX IF NOT EXISTS ix_job_events_job_id ON job_events (job_id);
 """
 
-# The moves of ringback/jobs.py as they stood at this revision; a test holds both against each other.
+# The moves of ringback/jobs/states.py as they stood at this revision; a test holds both against each other.
 GUARD = """
 CREATE OR REPLACE FUNCTION jobs_refuse_illegal_moves() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

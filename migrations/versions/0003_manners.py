@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.revising import add_check, build_index, change, drop_index, forbid_null, run, write_rows
+from ringback.postgres.revisions import add_check, build_index, change, drop_index, forbid_null, run, write_rows
 
 revision = "0003"
 down_revision = "0002"

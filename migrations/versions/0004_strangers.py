@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.revising import build_index, change, drop_index, run
+from ringback.postgres.revisions import build_index, change, drop_index, run
 
 revision = "0004"
 down_revision = "0003"

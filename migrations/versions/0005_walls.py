@@ -8,7 +8,7 @@ from __future__ import annotations
 from psycopg.errors import InsufficientPrivilege
 
 from ringback.errors import ConfigurationError
-from ringback.revising import build_index, change, current_user, drop_index, run
+from ringback.postgres.revisions import build_index, change, current_user, drop_index, run
 
 revision = "0005"
 down_revision = "0004"

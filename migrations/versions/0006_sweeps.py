@@ -5,7 +5,7 @@ And one process sweeps for all.
 
 from __future__ import annotations
 
-from ringback.revising import build_index, change, drop_index, run
+from ringback.postgres.revisions import build_index, change, drop_index, run
 
 revision = "0006"
 down_revision = "0005"

@@ -6,7 +6,7 @@ No column changes its type and no table is rewritten (docs/decisions/0037-order-
 
 from __future__ import annotations
 
-from ringback.revising import change, run
+from ringback.postgres.revisions import change, run
 
 revision = "0007"
 down_revision = "0006"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.revising import change, run
+from ringback.postgres.revisions import change, run
 
 revision = "0008"
 down_revision = "0007"

@@ -31,11 +31,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
-from ringback.jobs import JobState
-from ringback.statements.access import person, secret_credential
-from ringback.statements.ending import ERASED, over_if_waiting
-from ringback.statements.keys import is_now
+from ringback.jobs.states import JobState
+from ringback.statements.identity.credentials import person, secret_credential
 from ringback.statements.retention import with_all_in_them
+from ringback.statements.row_state import is_now
+from ringback.statements.sessions.session_end import ERASED, over_if_waiting
 from ringback.tables import api_keys, client_secrets, jobs, sessions, signed_out, usage_days
 
 AT_ONCE = 1_000

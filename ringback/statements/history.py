@@ -14,11 +14,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
-from ringback.jobs import JobState
-from ringback.pages import IdRange, JobQuery, PageQuery, SessionQuery, SessionState, position
+from ringback.history.pagination import IdRange, JobQuery, PageQuery, SessionQuery, SessionState, position
+from ringback.jobs.states import JobState
 from ringback.statements.clock import now, statement_time
+from ringback.statements.json_order import in_order
 from ringback.statements.processes import live_tools
-from ringback.statements.written import in_order
 from ringback.tables import items, job_events, jobs, processes, sessions, worker_tools
 
 MAX_ALIKE = 5

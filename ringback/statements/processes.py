@@ -10,15 +10,15 @@ from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, dele
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from ringback.jobs import Effect
-from ringback.lease import LEASE_SECONDS, RENEW_SECONDS
-from ringback.manners import Limits, Manners
+from ringback.jobs.states import Effect
+from ringback.leases.lease import LEASE_SECONDS, RENEW_SECONDS
 from ringback.statements.clock import now, seconds
-from ringback.statements.written import in_order, written
+from ringback.statements.json_order import in_order, written
 from ringback.tables import processes, worker_tools
+from ringback.tools.behavior import Limits, Manners
 
 if TYPE_CHECKING:
-    from ringback.tools import Announcement
+    from ringback.tools.decorator import Announcement
 
 STEADY_SECONDS = 2 * RENEW_SECONDS
 """How long a lease must have been held without a gap before its holder may declare others lost: two renewals."""
@@ -186,7 +186,7 @@ def live_tools() -> Select[Any]:
 
 def announcement(row: Any) -> Announcement:
     """A row of `worker_tools` as the declaration it was."""
-    from ringback.tools import Announcement  # what only looks a call up does not load what declares tools
+    from ringback.tools.decorator import Announcement  # what only looks a call up does not load what declares tools
 
     return Announcement(
         name=row.name,

@@ -29,9 +29,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningDelete
 
-from ringback.jobs import LIVE, Delivery
+from ringback.jobs.states import LIVE, Delivery
 from ringback.statements.clock import seconds, statement_time
-from ringback.statements.keys import is_now
+from ringback.statements.row_state import is_now
 from ringback.tables import SEALED, client_secrets, jobs, sessions, tenants
 
 AT_ONCE = 50

@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_once
 
-from ringback.budgets import Whose
-from ringback.prices import Usage
 from ringback.statements.clock import now
 from ringback.tables import responses, sessions, tenants, usage_days
-from ringback.usage import UsageQuery
+from ringback.usage.budgets import Whose
+from ringback.usage.prices import Usage
+from ringback.usage.report import UsageQuery
 
 _SUMS: list[ColumnElement[Any]] = [
     cast(func.coalesce(func.sum(usage_days.c[name]), 0), BigInteger).label(name)

@@ -9,7 +9,7 @@
     tool_gates                        how much each limited tool bears right now, for all workers together
     api_keys ──< client_secrets       who may come in, and `signed_out`, who may not any more
 
-The rules that a CHECK can say are CHECKs. Triggers say the rest: one refuses a move that `ringback.jobs`
+The rules that a CHECK can say are CHECKs. Triggers say the rest: one refuses a move that `ringback.jobs.states`
 does not list, one writes every move into `job_events`, one ends a call that has joined another as that one ends, one
 has an answer that nobody heard sent to a webhook, and one sums up what was used, so that no statement can forget to.
 """

@@ -24,7 +24,7 @@ tenants = Table(
     metadata,
     # A tenant without a row has the gateways' own defaults.
     tenant_key(),
-    # `ringback.allowances.Allowances`, as JSON: what is left out is the gateways' default.
+    # `ringback.agents.quotas.Allowances`, as JSON: what is left out is the gateways' default.
     Column("allowances", JSONB, nullable=False, server_default="{}"),
     # How long what is over is kept; none: for ever.
     Column("retention_days", Integer),

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-from ringback.jobs import Delivery, Effect, JobState
+from ringback.jobs.states import Delivery, Effect, JobState
 from ringback.tables.columns import metadata, one_of, tenant, time
 
 RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
@@ -31,7 +31,7 @@ SEALED = "sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL"
 """Jobs with something sealed, for the same reason word for word."""
 
 WAITS = "token IS NULL AND finished_at IS NULL"
-"""Jobs that wait, in words of their own: see `ringback.statements.keys`."""
+"""Jobs that wait, in words of their own: see `ringback.statements.row_state`."""
 
 UNFINISHED = "state IN ('pending', 'running')"
 """Jobs that a deadline may still end, for the same reason word for word."""
@@ -125,10 +125,11 @@ jobs = Table(
     Column("queue", Text, nullable=False),
     # The model's own text where it is no JSON object: the history keeps what was really asked.
     Column("arguments", JSONB, nullable=False),
-    # The same as it was written (`ringback.statements.written`): jsonb sorts the names in an object.
+    # The same as it was written (`ringback.statements.json_order`): jsonb sorts the names in an object.
     Column("arguments_in_order", JSON(none_as_null=True)),
     # What was asked, and how it ended, whole and encrypted, where `arguments`, `result` or `error` show less of it
-    # (`ringback.discretion`): for whoever runs the call, and for the conversation that asked; gone when that is over.
+    # (`ringback.privacy.row_privacy`): for whoever runs the call, and for the conversation that asked; gone when that
+    # is over.
     Column("sealed_arguments", LargeBinary),
     Column("sealed_result", LargeBinary),
     Column("effect", Text, nullable=False),
@@ -148,7 +149,7 @@ jobs = Table(
     Column("worker_id", Text),
     Column("progress", Text),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
-    # Who wanted that: see ringback.jobs.CancelReason.
+    # Who wanted that: see ringback.jobs.states.CancelReason.
     Column("cancel_reason", Text),
     # The same call that was running already: it is never run, and ends as that one does.
     Column("joined_to", Uuid),
@@ -157,7 +158,7 @@ jobs = Table(
     Column("result", JSONB(none_as_null=True)),
     Column("result_in_order", JSON(none_as_null=True)),
     Column("error", JSONB(none_as_null=True)),
-    # Why the last attempt that failed did so, for operators: see `workers.failures`.
+    # Why the last attempt that failed did so, for operators: see `workers.execution.failures`.
     Column("failure", JSONB(none_as_null=True)),
     Column("delivered_epoch", BigInteger),
     # The row is the outbox: a pending job past this time is published again; none: it may not be published.
@@ -224,7 +225,7 @@ responses = Table(
     Column("status", Text, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
-    # By kind: `ringback.prices.Usage`.
+    # By kind: `ringback.usage.prices.Usage`.
     Column("tokens", JSONB, nullable=False),
     # Millionths of a US dollar; none: the price table does not know the model.
     Column("micros", BigInteger),

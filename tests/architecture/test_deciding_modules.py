@@ -18,26 +18,23 @@ from tests.architecture.source_tree import PACKAGES, ROOT, imported_names, reach
 # Globs without their suffix: `gateway/conversation` is that module, or that package with all it holds.
 DECIDING = (
     "gateway/conversation",
-    *(f"gateway/identity/{name}" for name in ("claims", "origins", "pinned", "tokens")),
-    "gateway/policy",
-    "ringback/argument_check",
-    "ringback/gates",
+    *(f"gateway/auth/{name}" for name in ("claims", "jwt_settings", "origins", "tokens")),
+    "gateway/protocol",
     "ringback/jobs",
-    "ringback/outcomes",
-    "ringback/schema",
     "ringback/statements",
-    "ringback/sweeping",
-    "ringback/tool_schema",
+    "ringback/sweeper",
     "ringback/tools",
+    "ringback/usage",
     "simulator/conversation",
     "simulator/responses",
-    "simulator/scenario",
-    "simulator/vad",
-    *(f"workers/elsewhere/{name}" for name in ("declared", "failing", "files", "http_answers", "http_request")),
-    *(f"workers/elsewhere/{name}" for name in ("mcp_answers", "mcp_reading", "openapi", "schemas", "yaml_core")),
-    "workers/hearing",
-    "workers/stopping",
-    "workers/verdict",
+    "simulator/scripting/scenario",
+    "simulator/speech/vad",
+    *(f"workers/remote_tools/{name}" for name in ("declaration", "failures", "schemas", "tool_files")),
+    *(f"workers/remote_tools/mcp/{name}" for name in ("answers", "reading")),
+    *(f"workers/remote_tools/openapi/{name}" for name in ("answers", "operations", "request", "yaml_core")),
+    "workers/execution/retry_policy",
+    "workers/lifecycle/canary_policy",
+    "workers/lifecycle/shutdown_policy",
 )
 IO_LIBRARIES = (
     *("asyncio", "socket", "psycopg", "redis", "celery", "kombu"),
@@ -117,13 +114,13 @@ def test_the_deciding_modules_of_a_package_that_has_any_are_there(package: str) 
 
 
 def test_each_io_library_is_found(tmp_path: Path) -> None:
-    write_tree(tmp_path, {"ringback/jobs.py": f"def late():\n    import {', '.join(IO_LIBRARIES)}\n"})
-    assert io_chains(tmp_path) == [f"ringback.jobs -> {library}" for library in sorted(IO_LIBRARIES)]
+    write_tree(tmp_path, {"ringback/jobs/states.py": f"def late():\n    import {', '.join(IO_LIBRARIES)}\n"})
+    assert io_chains(tmp_path) == [f"ringback.jobs.states -> {library}" for library in sorted(IO_LIBRARIES)]
 
 
 def test_an_io_library_behind_another_module_of_ours_is_found(tmp_path: Path) -> None:
-    files = {"gateway/conversation/speaking.py": "import gateway.clock", "gateway/clock.py": "import asyncio"}
-    assert io_chains(write_tree(tmp_path, files)) == ["gateway.conversation.speaking -> gateway.clock -> asyncio"]
+    files = {"gateway/conversation/speaker.py": "import gateway.clock", "gateway/clock.py": "import asyncio"}
+    assert io_chains(write_tree(tmp_path, files)) == ["gateway.conversation.speaker -> gateway.clock -> asyncio"]
 
 
 @pytest.mark.parametrize(

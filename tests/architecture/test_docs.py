@@ -165,19 +165,25 @@ def test_a_subcommand_that_is_gone_is_found() -> None:
 )
 def test_a_file_that_is_gone_is_found(tmp_path: Path, span: str) -> None:
     _document(tmp_path, f"See `{span}`.")
-    assert missing_files(tmp_path, {"gateway/inbox.py"}) == [("docs/tour.md", span)]
+    assert missing_files(tmp_path, {"gateway/background/result_listener.py"}) == [("docs/tour.md", span)]
 
 
 @pytest.mark.parametrize(
     "span",
     [
-        *("gateway/inbox.py", "inbox.py", "gateway/", "gateway/inbox.py:3", "protocol.md"),
+        *(
+            "gateway/background/result_listener.py",
+            "result_listener.py",
+            "gateway/",
+            "gateway/background/result_listener.py:3",
+            "protocol.md",
+        ),
         *("my_tools/orders.py", "test_<module>.py", "/v1/realtime", "session.update", "application/json"),
     ],
 )
 def test_a_file_that_is_there_and_what_is_no_file_are_left_alone(tmp_path: Path, span: str) -> None:
     _document(tmp_path, f"See `{span}`.")
-    assert missing_files(tmp_path, {"gateway/inbox.py", "docs/protocol.md"}) == []
+    assert missing_files(tmp_path, {"gateway/background/result_listener.py", "docs/protocol.md"}) == []
 
 
 @pytest.mark.parametrize("span", ["test_it_sings", "tests/unit/test_jobs.py::test_it_sings", "a.py::test_it_rings"])

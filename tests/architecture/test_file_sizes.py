@@ -113,7 +113,7 @@ def test_no_file_package_or_class_has_a_name_that_says_nothing() -> None:
         ("gateway/utils.py", "", "gateway/utils.py: utils"),
         ("gateway/_common.py", "", "gateway/_common.py: _common"),
         ("workers/core/claim.py", "", "workers/core/claim.py: core"),
-        ("ringback/jobs.py", "class JobManager: ...", "ringback/jobs.py:1 class JobManager"),
+        ("ringback/jobs/states.py", "class JobManager: ...", "ringback/jobs/states.py:1 class JobManager"),
         ("ringback/tables/columns.py", "class Base: ...", "ringback/tables/columns.py:1 class Base"),
     ],
 )

@@ -70,7 +70,7 @@ def test_every_contract_is_kept() -> None:
 
 
 def test_the_testing_kit_may_reach_up_and_takes_nobody_along(tmp_path: Path) -> None:
-    (outcome,) = lint_imports(write_tree(tmp_path, {**KIT, "gateway/dispatch.py": "import fastapi"}))
+    (outcome,) = lint_imports(write_tree(tmp_path, {**KIT, "gateway/storage/job_publisher.py": "import fastapi"}))
     assert outcome.status == 0, outcome.report
 
 
@@ -83,26 +83,26 @@ def test_the_contracts_cover_every_package() -> None:
 
 
 BREACHES = [
-    ("gateway/dispatch.py", "import workers.claim", LAYERS),
-    ("gateway/dispatch.py", "import simulator", LAYERS),
+    ("gateway/storage/job_publisher.py", "import workers.claim", LAYERS),
+    ("gateway/storage/job_publisher.py", "import simulator", LAYERS),
     ("workers/claim.py", "import gateway", LAYERS),
-    ("ringback/jobs.py", "import gateway", LAYERS),
-    ("ringback/jobs.py", "def late():\n    from cli import main", LAYERS),
-    ("simulator/server.py", "import ringback.jobs", SIMULATOR),
+    ("ringback/jobs/states.py", "import gateway", LAYERS),
+    ("ringback/jobs/states.py", "def late():\n    from cli import main", LAYERS),
+    ("simulator/server/server.py", "import ringback.jobs.states", SIMULATOR),
     (
-        "simulator/server.py",
+        "simulator/server/server.py",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import cli",
         SIMULATOR,
     ),
     ("workers/claim.py", "import fastapi", WORKERS),
     ("workers/claim.py", "from websockets import connect", WORKERS),
-    ("ringback/jobs.py", "import starlette.requests", WORKERS),
-    ("gateway/dispatch.py", "import workers.claim", TOOLS),
-    ("gateway/dispatch.py", "from ringback.testing import converse", TESTING),
-    ("ringback/jobs.py", "def late():\n    from ringback import testing", TESTING),
+    ("ringback/jobs/states.py", "import starlette.requests", WORKERS),
+    ("gateway/storage/job_publisher.py", "import workers.claim", TOOLS),
+    ("gateway/storage/job_publisher.py", "from ringback.testing import converse", TESTING),
+    ("ringback/jobs/states.py", "def late():\n    from ringback import testing", TESTING),
     ("cli/main.py", "import ringback.testing", TESTING),
     ("ringback/testing.py", "import gateway\nfrom cli.rehearsal import converse", LAYERS),
-    ("ringback/jobs.py", "from cli.rehearsal import converse", LAYERS),
+    ("ringback/jobs/states.py", "from cli.rehearsal import converse", LAYERS),
 ]
 """Importer, statement and the contract that it breaks."""
 
@@ -110,7 +110,7 @@ BREACHES = [
 @pytest.fixture(scope="module")
 def breached(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     """What the linter says of each breach, on a toy tree of its own."""
-    kept = {"workers/claim.py": "", "ringback/jobs.py": "", "cli/main.py": "", **KIT}
+    kept = {"workers/claim.py": "", "ringback/jobs/states.py": "", "cli/main.py": "", **KIT}
     folder = tmp_path_factory.mktemp("breaches")
     trees = (kept | {importer: statement} for importer, statement, _ in BREACHES)
     return lint_imports(*(write_tree(folder / str(number), files) for number, files in enumerate(trees)))

@@ -8,8 +8,8 @@ import pytest
 
 from tests.architecture.source_tree import ROOT, calls, imported_names, modules, reaches, write_tree
 
-CELERY = ("celery", "kombu", "billiard", "ringback.broker")
-DOORS_TO_CELERY = ("gateway/dispatch.py", "ringback/broker.py", "ringback/carrier.py")
+CELERY = ("celery", "kombu", "billiard", "ringback.redis.broker")
+DOORS_TO_CELERY = ("gateway/storage/job_publisher.py", "ringback/redis/broker.py", "ringback/carrier.py")
 
 # Calls that import what a string names: the one way round an import law.
 BY_NAME = frozenset({"import_module", "__import__", "import_string"})
@@ -23,7 +23,7 @@ OPENS_OR_RUNS = frozenset(
 )
 # `migrating` runs Alembic for `ringback migrate`: it opens a connection, and closes it again. `postgres` makes the
 # engines that others connect with.
-OPENS_ON_PURPOSE = frozenset({"ringback/migrating.py", "ringback/postgres.py"})
+OPENS_ON_PURPOSE = frozenset({"ringback/postgres/migrate.py", "ringback/postgres/connections.py"})
 
 
 def other_doors_to_celery(root: Path) -> list[str]:
@@ -67,17 +67,20 @@ def test_only_dispatch_touches_celery_in_the_gateway() -> None:
 @pytest.mark.parametrize(
     ("importer", "statement"),
     [
-        ("gateway/inbox.py", "import celery"),
-        ("gateway/inbox.py", "from kombu.utils import json"),
-        ("gateway/inbox.py", "from ringback.broker import app"),
-        ("gateway/inbox.py", "from ringback import broker"),
-        ("ringback/settings.py", "from .broker import app"),
-        ("ringback/settings.py", "from . import broker"),
-        ("ringback/settings.py", "def late():\n    import celery"),
+        ("gateway/background/result_listener.py", "import celery"),
+        ("gateway/background/result_listener.py", "from kombu.utils import json"),
+        ("gateway/background/result_listener.py", "from ringback.redis.broker import app"),
+        ("gateway/background/result_listener.py", "from ringback.redis import broker"),
+        ("ringback/redis/url.py", "from .broker import app"),
+        ("ringback/redis/url.py", "from . import broker"),
+        ("ringback/config/settings.py", "def late():\n    import celery"),
     ],
 )
 def test_another_door_to_celery_is_found(tmp_path: Path, importer: str, statement: str) -> None:
-    doors = {"gateway/dispatch.py": "import ringback.broker", "ringback/broker.py": "import celery"}
+    doors = {
+        "gateway/storage/job_publisher.py": "import ringback.redis.broker",
+        "ringback/redis/broker.py": "import celery",
+    }
     assert other_doors_to_celery(write_tree(tmp_path, doors | {importer: statement})) == [importer]
 
 

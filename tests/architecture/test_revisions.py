@@ -1,4 +1,4 @@
-"""No revision holds a large table up: all it does it does by the steps of `ringback.revising`."""
+"""No revision holds a large table up: all it does it does by the steps of `ringback.postgres.revisions`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from alembic.script import ScriptDirectory
 
-from ringback import revising
-from ringback.migrating import migrations_folder
+from ringback.postgres import revisions as revising
+from ringback.postgres.migrate import migrations_folder
 
 STEPS = ("change", "build_index", "drop_index", "add_check", "forbid_null", "write_rows", "run")
 SMALL = {"processes", "worker_tools", "tool_gates", "tenants", "api_keys", "client_secrets", "signed_out"}

@@ -32,10 +32,10 @@ LOOKS = {
 }
 ALLOWED = {
     "tests/examples/test_examples.py": "the secret that Standard Webhooks gives as its example",
-    "tests/integration/test_webhooks.py": "the same",
+    "tests/integration/gateway/test_webhooks.py": "the same",
     "tests/integration/toolbox/tls/site.pem": "of a server on loopback that lives as long as a test",
-    "tests/unit/ringback/test_logs.py": "made up, in the shapes that logs must not show",
-    "tests/unit/ringback/test_redaction.py": "made up, in the shapes that rows must not show",
+    "tests/unit/ringback/config/test_logs.py": "made up, in the shapes that logs must not show",
+    "tests/unit/ringback/privacy/test_redaction.py": "made up, in the shapes that rows must not show",
 }
 """Files that may hold something that looks like one, each with its reason."""
 

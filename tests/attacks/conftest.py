@@ -8,8 +8,8 @@ import pytest
 import redis
 from celery import Celery
 
-from cli.embedded import Servers, embedded_servers
-from ringback.broker import make_app
+from cli.local_stack.embedded_servers import Servers, embedded_servers
+from ringback.redis.broker import make_app
 from tests.attacks.toolbox.fort import Fort, open_fort
 
 

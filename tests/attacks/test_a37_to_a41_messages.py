@@ -15,9 +15,9 @@ import pytest
 import redis
 from celery import Celery
 
-from cli.embedded import Servers
-from ringback.broker import TASK
-from ringback.keyspace import KEY_PREFIX
+from cli.local_stack.embedded_servers import Servers
+from ringback.redis.broker import TASK
+from ringback.redis.keyspace import KEY_PREFIX
 from tests.attacks.toolbox.fort import Fort, answered, calling, in_thread, marker
 from tests.attacks.toolbox.queues import QUEUE, all_taken, forge, still_works
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import redis
 
-from cli.embedded import Servers, _installed
-from cli.processes import Process, ProcessGroup, free_port
-from cli.stack import our
+from cli.local_stack.embedded_servers import Servers, _installed
+from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from cli.local_stack.stack import our
 from tests.attacks.toolbox.fort import Fort
 from tests.attacks.toolbox.queues import still_works
 from tests.line import TOKEN

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from cli.embedded import embedded_servers
-from ringback.sealing import new_key
+from cli.local_stack.embedded_servers import embedded_servers
+from ringback.privacy.encryption import new_key
 from tests.attacks.toolbox.fort import CARD, FIRST, Fort, answered, calling, in_thread, marker, open_fort, order
 from tests.servers import in_dialect
 

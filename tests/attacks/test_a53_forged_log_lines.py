@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ringback.logs import MAX_LINE_CHARS
+from ringback.config.logs import MAX_LINE_CHARS
 from tests.attacks.toolbox.fort import Fort, answered, calling, marker
 from tests.line import TOKEN
 from tests.wire import ask

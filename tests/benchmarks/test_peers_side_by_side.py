@@ -14,8 +14,8 @@ from benchmarks.peers_side_by_side.seen import COLLISION, Seen, Task, is_over, r
 from benchmarks.peers_side_by_side.tables import Run, cell, figures, table, together
 from benchmarks.peers_side_by_side.verdicts import verdict
 from simulator.items import Items
-from simulator.scenario import load
-from simulator.script import Call, Request, Script
+from simulator.scripting.scenario import load
+from simulator.scripting.script import Call, Request, Script
 
 ONE = {"alpha": 1_000}
 TWO = {"alpha": 1_000, "bravo": 1_500}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ringback.jobs import TERMINAL, Delivery
+from ringback.jobs.states import TERMINAL, Delivery
 from tests.chaos.evidence import Connection, Evidence, JobRow, Refusal, SessionStep, Violation, maker_of
 from tests.chaos.ledger import CANARY
 

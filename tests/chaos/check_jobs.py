@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ringback.jobs import LIVE, TERMINAL, Delivery, Effect, JobState, may_be_delivered, may_move
-from ringback.lease import LeaseTimes
+from ringback.jobs.states import LIVE, TERMINAL, Delivery, Effect, JobState, may_be_delivered, may_move
+from ringback.leases.lease import LeaseTimes
 from tests.chaos.evidence import Evidence, JobRow, JobStep, Violation
 
 

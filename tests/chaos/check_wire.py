@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from gateway.policy import OURS
-from ringback.outcomes import from_row
+from gateway.protocol import OURS
+from ringback.jobs.outcomes import from_row
 from tests.chaos.evidence import Connection, Evidence, JobRow, Violation
 from tests.chaos.ledger import CANARY
 from tests.chaos.model import OUTPUT

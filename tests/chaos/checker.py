@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ringback.jobs import JobState
+from ringback.jobs.states import JobState
 from tests.chaos.check_epochs import check_epochs, why_refused
 from tests.chaos.check_jobs import check_jobs
 from tests.chaos.check_wire import check_wire, collisions

@@ -18,9 +18,9 @@ import httpx
 import psutil
 import redis
 
-from cli.embedded import Servers
-from cli.processes import Process, ProcessError, ProcessGroup, free_port
-from cli.stack import our
+from cli.local_stack.embedded_servers import Servers
+from cli.local_stack.process_group import Process, ProcessError, ProcessGroup, free_port
+from cli.local_stack.stack import our
 from tests.chaos import rows
 from tests.chaos.ledger import EFFECTS
 from tests.line import KEY, ROOT, eventually

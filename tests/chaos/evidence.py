@@ -13,7 +13,8 @@ from tests.chaos.ledger import Effect, Entry
 from tests.chaos.model import OUTPUT, question
 
 WHOLE_CHARS = 40_000
-"""Of items: a rebuilt conversation holds its past, unless that is longer than `gateway.conversation.rebuild` allows."""
+"""Of items: a rebuilt conversation holds its past, unless that is longer than `gateway.conversation.reconnect.replay`
+allows."""
 
 
 @dataclass(frozen=True, slots=True)

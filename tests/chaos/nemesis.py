@@ -15,7 +15,7 @@ from uuid import uuid4
 import psycopg
 import redis
 
-from ringback.broker import TASK, make_app
+from ringback.redis.broker import TASK, make_app
 from tests.chaos.client import VirtualClient
 from tests.chaos.crew import Crew
 from tests.chaos.faults import AT_ONCE, Fault

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.embedded import embedded_servers
-from ringback.migrating import upgrade
+from cli.local_stack.embedded_servers import embedded_servers
+from ringback.postgres.migrate import upgrade
 from tests.chaos import checker, rows
 from tests.chaos.client import VirtualClient
 from tests.chaos.crew import RESUME_SECONDS, Crew, crew_at_work

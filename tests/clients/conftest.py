@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator import voice
+from simulator.speech import synthesis
 from tests.line import OTHER_TOKEN, TOKEN, Line, redis_number, running_line
 from tests.servers import own_database, own_redis_db
 
@@ -48,7 +48,7 @@ def fetch(tmp_path_factory: pytest.TempPathFactory) -> Fetch:
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of the question that is asked aloud."""
     file = tmp_path_factory.mktemp("speech") / "weather.pcm"
-    file.write_bytes(voice.speak(SPOKEN))
+    file.write_bytes(synthesis.speak(SPOKEN))
     return file
 
 

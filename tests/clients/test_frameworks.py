@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from benchmarks.peers_side_by_side import venvs
-from cli.certificate import certificate_in
+from cli.local_stack.certificate import certificate_in
 from tests.clients.conftest import BACKEND, Fetch
 from tests.clients.tls import tls_in_front_of
 from tests.line import TOKEN, Line

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.certificate import certificate_in
+from cli.local_stack.certificate import certificate_in
 from tests.clients.conftest import Fetch
 from tests.clients.tls import tls_in_front_of
 from tests.line import PATIENCE, TOKEN, Event, Line

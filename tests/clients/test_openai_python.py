@@ -15,7 +15,7 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 from websockets.exceptions import InvalidStatus
 
-from simulator import voice
+from simulator.speech import synthesis
 from tests.line import PATIENCE, TOKEN, Line, eventually, spoken
 
 LONDON = "In London, UK it is 12 degrees with light rain."
@@ -95,7 +95,7 @@ def answers(connection: Any) -> Iterator[bool]:
 def test_a_spoken_question_is_heard_and_answered_aloud(line: Line) -> None:
     async def go() -> tuple[list[Any], str]:
         async with connected(line) as connection:
-            sound = voice.speak("what is the weather in london") + PAUSE
+            sound = synthesis.speak("what is the weather in london") + PAUSE
             for start in range(0, len(sound), CHUNK_BYTES):
                 chunk = base64.b64encode(sound[start : start + CHUNK_BYTES]).decode()
                 await connection.input_audio_buffer.append(audio=chunk)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from cli.certificate import Certificate
+from cli.local_stack.certificate import Certificate
 
 CHUNK = 65_536
 

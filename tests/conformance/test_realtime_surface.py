@@ -14,11 +14,11 @@ import openai.types.realtime as sdk
 import pytest
 from pydantic import BaseModel
 
-from gateway import policy
-from gateway.conversation.view import ClientView
-from ringback import hosted_tools
-from ringback.agent_session import ELSEWHERE, AgentSession
-from ringback.clients import BROWSER, TRUSTED, ClientPolicy
+from gateway import protocol
+from gateway.conversation.client.view import ClientView
+from ringback.agents import hosted_tools
+from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy
+from ringback.agents.session import ELSEWHERE, AgentSession
 
 PAGE = (Path(__file__).parents[2] / "docs" / "realtime-api.md").read_text(encoding="utf-8")
 NOT_SERVED = {"RealtimeTranslationClientEvent", "RealtimeTranslationServerEvent"}
@@ -51,10 +51,10 @@ def table(head: str) -> list[list[str]]:
 
 
 def test_each_event_of_a_client_is_passed_or_refused() -> None:
-    passed = {kind.__struct_config__.tag for kind in get_args(policy.Known)}
-    known = passed | set(policy.FORBIDDEN)
+    passed = {kind.__struct_config__.tag for kind in get_args(protocol.Known)}
+    known = passed | set(protocol.FORBIDDEN)
     assert [kind for kind in events_of(sdk.RealtimeClientEvent) if kind not in known] == []
-    assert passed.isdisjoint(policy.FORBIDDEN)
+    assert passed.isdisjoint(protocol.FORBIDDEN)
 
 
 def shows(kind: str, model: type[BaseModel], allowed: ClientPolicy, *, sees_calls: bool = False) -> str:
@@ -122,7 +122,7 @@ def is_refused(path: str) -> bool:
 @pytest.mark.parametrize("path", dict.fromkeys(path for path, _ in THEIRS))
 def test_each_field_of_a_session_is_taken_or_refused(path: str) -> None:
     assert is_taken(path) or is_refused(path), (
-        f"session.{path} is new: take it in ringback/agent_session.py, or list it"
+        f"session.{path} is new: take it in ringback/agents/session.py, or list it"
     )
 
 

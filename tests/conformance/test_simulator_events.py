@@ -16,9 +16,9 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
 
-from simulator import voice
-from simulator.scenario import Scenario, load, parse
-from simulator.server import NO_SENSES, Simulator
+from simulator.scripting.scenario import Scenario, load, parse
+from simulator.server.server import NO_SENSES, Simulator
+from simulator.speech import synthesis
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 # Far above what the tour takes; it only ends a test that would wait for ever.
@@ -61,7 +61,7 @@ class Tourist:
         return await self.ask("response.create", "response.done")
 
     async def speak(self) -> dict[str, Any]:
-        sound = base64.b64encode(voice.chime() + bytes(48_000)).decode()
+        sound = base64.b64encode(synthesis.chime() + bytes(48_000)).decode()
         return await self.ask("input_audio_buffer.append", "response.done", audio=sound)
 
 

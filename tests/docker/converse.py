@@ -13,8 +13,8 @@ import sys
 import httpx
 from rich.console import Console
 
-from cli.talk import Answer, Talk
-from simulator import voice
+from cli.local_stack.demo_client import Answer, Talk
+from simulator.speech import synthesis
 
 TYPED = {
     "What is the weather in London UK?": ("weather", "default"),
@@ -26,7 +26,7 @@ SPOKEN = {"give me a quote of the day": ("quote_of_the_day", "default")}
 async def converse(url: str, token: str) -> list[Answer]:
     async with Talk(url, token, Console(highlight=False, soft_wrap=True)) as talk:
         answers = [await talk.type(question) for question in TYPED]
-        return [*answers, *[await talk.say(question, voice.speak(question)) for question in SPOKEN]]
+        return [*answers, *[await talk.say(question, synthesis.speak(question)) for question in SPOKEN]]
 
 
 def recorded(url: str, token: str, answer: Answer) -> set[tuple[str, str, str, str]]:

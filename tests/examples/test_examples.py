@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cli.processes import Process, free_port
-from cli.stack import Stack, running_stack
-from ringback.tools import Tool
+from cli.local_stack.process_group import Process, free_port
+from cli.local_stack.stack import Stack, running_stack
+from ringback.tools.decorator import Tool
 from tests.guarantees.toolbox import FOLDER, GO
 from tests.line import Line, eventually, running_line
-from workers.elsewhere.loading import load
-from workers.registry import load_tools
+from workers.remote_tools.loader import load
+from workers.tool_registry import load_tools
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import CheckConstraint
 
-from gateway.endings import ENDED, SENTENCES
-from ringback.jobs import DELIVERY_MOVES, JOINED_MOVES, MOVES, TERMINAL, Delivery, JobState
+from gateway.close_codes import ENDED, SENTENCES
+from ringback.jobs.states import DELIVERY_MOVES, JOINED_MOVES, MOVES, TERMINAL, Delivery, JobState
 from ringback.tables import metadata, sessions
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +21,7 @@ DOCS = ROOT / "docs"
 PAGE = (DOCS / "job-states.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```mermaid\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 EDGE = re.compile(r"^ +(\S+) --> (\S+): (\w+)$", re.MULTILINE)
-STATEMENT = re.compile(
-    r"`(admission|approvals|deliveries|gates|items|jobs|processes|queues|sessions|sweeps|webhooks)\.(\w+)`"
-)
+STATEMENT = re.compile(r"`((?:identity|jobs|sessions)\.[a-z_]+|processes|retention|erasure|usage|webhooks)\.(\w+)")
 BORN = "[*]"
 WORK_MOVES = {**MOVES, JobState.PENDING: MOVES[JobState.PENDING] | JOINED_MOVES}
 # Where a session's end gets its reason: who says so, or what failed on the way to a next conversation.
@@ -78,7 +76,7 @@ def test_the_page_draws_each_state_of_a_session() -> None:
 
 
 def test_each_reason_of_an_end_is_told_and_no_other() -> None:
-    sources = [*(ROOT / "gateway").rglob("*.py"), ROOT / "ringback/statements/sweeps.py"]
+    sources = [*(ROOT / "gateway").rglob("*.py"), ROOT / "ringback/statements/jobs/sweeps.py"]
     found = {name for path in sources for names in REASON.findall(path.read_text(encoding="utf-8")) for name in names}
     told = re.findall(
         r"^\| `(\w+)` \|", PAGE[PAGE.index("| `client_closed_") : PAGE.index("## The tables")], re.MULTILINE

@@ -6,8 +6,8 @@ import inspect
 import re
 from pathlib import Path
 
-from ringback.agents import Agent
-from ringback.tools import tool
+from ringback.agents.agent import Agent
+from ringback.tools.decorator import tool
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "manners.md").read_text(encoding="utf-8")

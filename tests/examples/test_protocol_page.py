@@ -8,14 +8,19 @@ from typing import get_args
 
 import pytest
 
-from gateway import client, endings, intake, journal, policy, resuming, session
-from gateway.conversation import errors, log, memory, own, results, seeds, view
-from gateway.endings import SENTENCES
-from gateway.providers import URLS
+from gateway import close_codes, protocol
+from gateway.auth import resume_tokens
+from gateway.close_codes import SENTENCES
+from gateway.conversation import item_log, upstream_errors
+from gateway.conversation.client import view
+from gateway.conversation.reconnect import memory, seeds
+from gateway.conversation.tool_calls import builtin_tools, results
+from gateway.session import client_connection, client_reader, session, transcript_writer
 from gateway.settings import GatewaySettings
-from ringback import broker, doorbell
-from ringback.clients import EXTRAS
-from ringback.statements import items
+from gateway.upstream.providers import URLS
+from ringback.agents.client_policy import EXTRAS
+from ringback.redis import broker, notifications
+from ringback.statements.sessions import items
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`]+)`")
@@ -29,18 +34,18 @@ def table(head: str) -> list[list[str]]:
 
 
 def test_the_events_of_a_client_are_those_of_the_allow_list() -> None:
-    allowed = [kind.__struct_config__.tag for kind in get_args(policy.Known)]
+    allowed = [kind.__struct_config__.tag for kind in get_args(protocol.Known)]
     assert [row[0] for row in table("event")] == allowed
 
 
 def test_the_fields_of_an_update_are_those_that_its_struct_has() -> None:
     [row] = [row for row in table("event") if row[0] == "session.update"]
-    fields = {*policy.SessionFields.__struct_fields__, *policy.AudioIn.__struct_fields__}
+    fields = {*protocol.SessionFields.__struct_fields__, *protocol.AudioIn.__struct_fields__}
     assert {name for name in fields if name not in row[1]} == set()
 
 
 def test_the_forbidden_events_are_those_of_the_policy() -> None:
-    assert [row[0] for row in table("forbidden")] == list(policy.FORBIDDEN)
+    assert [row[0] for row in table("forbidden")] == list(protocol.FORBIDDEN)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +58,8 @@ def test_the_forbidden_events_are_those_of_the_policy() -> None:
     ],
 )
 def test_a_refused_frame_has_one_of_the_codes(frame: str, code: str) -> None:
-    refusal = policy.read(frame)
-    assert isinstance(refusal, policy.Refusal)
+    refusal = protocol.read(frame)
+    assert isinstance(refusal, protocol.Refusal)
     assert refusal.code == code
     assert code in [row[0] for row in table("code")] + CODE.findall(PAGE)
 
@@ -87,15 +92,15 @@ def test_the_events_of_a_session_that_can_be_resumed_are_the_gateways_own() -> N
 
 def test_the_codes_and_bounds_of_coming_back_are_the_gateways_own() -> None:
     codes = {row[0] for row in table("close code")}
-    assert {str(endings.DRAINING), str(client.SLOW), str(client.SERVICE_RESTART)} <= codes
-    assert f"closes with {endings.SUPERSEDED} " in PAGE
-    assert f"\n{resuming.HEADER.title()}: {resuming.PREFIX}" in PAGE
-    assert f'"{resuming.TOKEN_SUBPROTOCOL}{resuming.PREFIX}' in PAGE
-    assert f"{intake.HELD_CHARS // 1024**2} Mi characters" in PAGE
-    assert f"{log.MAX_IMAGE_CHARS:,} characters" in PAGE
+    assert {str(close_codes.DRAINING), str(client_connection.SLOW), str(client_connection.SERVICE_RESTART)} <= codes
+    assert f"closes with {close_codes.SUPERSEDED} " in PAGE
+    assert f"\n{resume_tokens.HEADER.title()}: {resume_tokens.PREFIX}" in PAGE
+    assert f'"{resume_tokens.TOKEN_SUBPROTOCOL}{resume_tokens.PREFIX}' in PAGE
+    assert f"{client_reader.HELD_CHARS // 1024**2} Mi characters" in PAGE
+    assert f"{item_log.MAX_IMAGE_CHARS:,} characters" in PAGE
     assert f"the newest {items.PICTURE_CHARS_AT_MOST:,} of a session" in PAGE
-    assert f"{journal.PICTURE_CHARS_BURST:,} characters at once" in PAGE
-    assert f"{journal.PICTURE_CHARS_PER_SECOND:,.0f} a second" in PAGE
+    assert f"{transcript_writer.PICTURE_CHARS_BURST:,} characters at once" in PAGE
+    assert f"{transcript_writer.PICTURE_CHARS_PER_SECOND:,.0f} a second" in PAGE
 
 
 def test_what_a_rebuilt_conversation_is_told_has_the_bounds_of_the_page() -> None:
@@ -113,13 +118,13 @@ def test_the_providers_are_the_presets_with_their_urls() -> None:
 
 
 def test_the_gateways_own_functions_are_those_that_it_offers() -> None:
-    assert [row[0] for row in table("function")] == sorted(own.TOOLS, key=list(own.TOOLS).index)
-    assert f"the key `{policy.OUR_MARK}` in the `metadata`" in PAGE
+    assert [row[0] for row in table("function")] == sorted(builtin_tools.TOOLS, key=list(builtin_tools.TOOLS).index)
+    assert f"the key `{protocol.OUR_MARK}` in the `metadata`" in PAGE
 
 
 def test_names_that_others_depend_on_are_the_codes() -> None:
-    names = (policy.OURS, results.INVALID_CALL, errors.REFUSED, policy.SERVER_ITEMS, broker.TASK)
+    names = (protocol.OURS, results.INVALID_CALL, upstream_errors.REFUSED, protocol.SERVER_ITEMS, broker.TASK)
     assert [name for name in names if name not in PAGE] == []
-    assert doorbell.stream_of("<gateway id>") in PAGE
-    assert f"MAXLEN ~ {doorbell.MAX_LENGTH} * {doorbell.FIELD} " in PAGE
-    assert f"EXPIRE {doorbell.stream_of('<gateway id>')} {doorbell.TIME_TO_LIVE}" in PAGE
+    assert notifications.stream_of("<gateway id>") in PAGE
+    assert f"MAXLEN ~ {notifications.MAX_LENGTH} * {notifications.FIELD} " in PAGE
+    assert f"EXPIRE {notifications.stream_of('<gateway id>')} {notifications.TIME_TO_LIVE}" in PAGE

@@ -7,7 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
-from ringback.tools import tool
+from ringback.tools.decorator import tool
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-tool.md"
 ROW = re.compile(r"^\| `(\w+)` \| `([^`]+)` \| ", re.MULTILINE)

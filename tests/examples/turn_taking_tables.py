@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.conversation import call_table, speaking
+from gateway.conversation import call_table, speaker
 from gateway.conversation.turn_taking import pacing, rules, scheduler, slot, user
 
 PAGE = Path(__file__).parents[2] / "docs" / "turn-taking.md"
@@ -29,7 +29,7 @@ WAITS = {
     "the slot is active, and nothing is heard of the response": (scheduler.ACTIVE_SECONDS, ""),
     "the same, after an error that names no event": (scheduler.DYING_SECONDS, "some servers end a response so"),
     "nothing at all is heard after a create": (
-        speaking.HUNG_FACTOR * pacing.CREATE_SECONDS,
+        speaker.HUNG_FACTOR * pacing.CREATE_SECONDS,
         "then the gateway connects anew",
     ),
     "a refusal came, and no response is in sight": (pacing.PAUSE_SECONDS, "or until a response ends"),

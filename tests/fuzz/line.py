@@ -12,20 +12,21 @@ from uuid import UUID
 
 import msgspec
 
-from gateway import events, policy
+from gateway import protocol
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, KeepMessages, RecordCall, RecordUsage, SendToClient, SendToModel
-from gateway.conversation.carried import Carried
-from gateway.conversation.rebuild import Past, PastCall
-from gateway.policy.strictness import broken_rule
-from gateway.session import AUDIO_DELTA, HEAD
-from ringback.agents import Agent
-from ringback.clients import BROWSER, TRUSTED, ClientPolicy
-from ringback.manners import Manners
-from ringback.outcomes import succeeded
-from ringback.prices import Usage
-from ringback.statements.items import Message
-from ringback.tools import Announcement
+from gateway.conversation.reconnect.carry_over import Carried
+from gateway.conversation.reconnect.replay import Past, PastCall
+from gateway.protocol import server_events
+from gateway.protocol.json_strictness import broken_rule
+from gateway.session.session import AUDIO_DELTA, HEAD
+from ringback.agents.agent import Agent
+from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy
+from ringback.jobs.outcomes import succeeded
+from ringback.statements.sessions.items import Message
+from ringback.tools.behavior import Manners
+from ringback.tools.decorator import Announcement
+from ringback.usage.prices import Usage
 from tests.fuzz.oracle import TYPES, strays
 from tests.fuzz.seeds import CANARY, SESSION
 
@@ -94,8 +95,8 @@ class FuzzedLine:
     def from_client(self, frame: str | bytes) -> None:
         """A frame of the client: refused in words, or taken and written anew."""
         began = time.thread_time()
-        said = policy.read(frame, self.policy)
-        if isinstance(said, policy.Refusal):
+        said = protocol.read(frame, self.policy)
+        if isinstance(said, protocol.Refusal):
             self._counts[f"client {said.rule}"] += 1
             _check_refusal(said)
         elif self._brain.is_open:
@@ -109,10 +110,10 @@ class FuzzedLine:
         if AUDIO_DELTA in frame[:HEAD] and self._brain.audio_passed(frame, self._now):
             return
         try:
-            event = events.read(frame)
-        except events.Malformed as problem:
+            event = server_events.read(frame)
+        except server_events.Malformed as problem:
             self._counts["model malformed"] += 1
-            if not 0 < len(str(problem)) <= events.MAX_PROBLEM_CHARS:
+            if not 0 < len(str(problem)) <= server_events.MAX_PROBLEM_CHARS:
                 raise Wrong("a malformed event has no short reason") from None
         else:
             self._counts["model read"] += 1
@@ -154,7 +155,7 @@ class FuzzedLine:
                 self._messages.update({message.item_id: message for message in action.messages})
         return sent
 
-    def _check_taken(self, said: policy.ClientFrame, actions: Sequence[Action]) -> None:
+    def _check_taken(self, said: protocol.ClientFrame, actions: Sequence[Action]) -> None:
         """What goes to the model for a client is what was read from its frame, and all of it is the client's to say."""
         self._perform(actions)
         stray = strays(said.event, self.policy.name)
@@ -162,8 +163,8 @@ class FuzzedLine:
             raise Wrong(f"{stray} got through")
         if self.policy is BROWSER and CANARY in str(said.event.get("session")):
             raise Wrong("the session's own fields got through")
-        again = policy.read(msgspec.json.encode(said.event), self.policy)
-        if not isinstance(again, policy.ClientFrame) or again.event != said.event or again.left_out:
+        again = protocol.read(msgspec.json.encode(said.event), self.policy)
+        if not isinstance(again, protocol.ClientFrame) or again.event != said.event or again.left_out:
             raise Wrong(f"what was written anew would not pass once more: {again}")
         for action in actions:
             if isinstance(action, SendToModel) and action.event["type"] == said.event["type"]:
@@ -204,11 +205,11 @@ def _check_written(event: dict[str, Any]) -> None:
         raise Wrong("what is written is not what was meant")
 
 
-def _check_refusal(refusal: policy.Refusal) -> None:
-    if refusal.rule not in policy.RULES or not refusal.message.endswith("."):
+def _check_refusal(refusal: protocol.Refusal) -> None:
+    if refusal.rule not in protocol.RULES or not refusal.message.endswith("."):
         raise Wrong(f"no sentence of ours: {refusal}")
     text = msgspec.json.encode(refusal.as_event("rb_refused")).decode()
-    if len(text) > 6 * (policy.MAX_PROBLEM_CHARS + policy.MAX_EVENT_ID_CHARS) + 1_000 or broken_rule(text, 100):
+    if len(text) > 6 * (protocol.MAX_PROBLEM_CHARS + protocol.MAX_EVENT_ID_CHARS) + 1_000 or broken_rule(text, 100):
         raise Wrong("a refusal as long as what it refuses")
 
 

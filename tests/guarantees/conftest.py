@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded import Servers, embedded_servers
-from ringback.migrating import upgrade
+from cli.local_stack.embedded_servers import Servers, embedded_servers
+from ringback.postgres.migrate import upgrade
 from tests.attacks.toolbox.fort import Fort, open_fort
 from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import Bakery, Pair, open_pair

@@ -13,7 +13,7 @@ import pytest
 import redis
 from sqlalchemy import text
 
-from cli.embedded import Servers
+from cli.local_stack.embedded_servers import Servers
 from tests.guarantees.toolbox.bakery import Bakery
 from tests.guarantees.toolbox.yard import Yard
 from tests.integration.toolbox.line import eventually as soon

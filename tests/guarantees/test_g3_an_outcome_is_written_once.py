@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from ringback.outcomes import succeeded
-from ringback.statements import jobs
+from ringback.jobs.outcomes import succeeded
+from ringback.statements.jobs import transitions
 from tests.guarantees.toolbox.yard import Yard
 from tests.integration.toolbox.line import eventually
 from tests.proxy import before_postgres
@@ -33,7 +33,7 @@ def test_a_worker_that_was_paused_past_its_lease_changes_nothing_when_it_wakes(y
     before = yard.finished(job_id)
     yard.processes.resume("sleeper")
     eventually(lambda: yard.has_ended("sleeper") or "stale outcome dropped" in yard.log("sleeper"), "it to notice")
-    assert yard.run(jobs.finish(job_id, token, succeeded("too late"))) == 0
+    assert yard.run(transitions.finish(job_id, token, succeeded("too late"))) == 0
     after = yard.job(job_id)
     assert (after.state, after.result, after.finished_at) == ("succeeded", {"n": 1, "attempt": 2}, before.finished_at)
     assert ends_of(yard, job_id) == 1
@@ -72,6 +72,6 @@ def test_a_claim_or_barrier_that_nobody_heard_of_holds_no_job_up(yard: Yard, los
 
 def test_an_outcome_is_refused_to_whoever_does_not_hold_the_token(yard: Yard) -> None:
     job_id = yard.admit("reckon")
-    assert yard.run(jobs.finish(job_id, UUID(int=0), succeeded(None))) == 0
+    assert yard.run(transitions.finish(job_id, UUID(int=0), succeeded(None))) == 0
     with pytest.raises(Exception, match="may not go from"):
         yard.run(text("UPDATE jobs SET state = 'succeeded', finished_at = now()"))

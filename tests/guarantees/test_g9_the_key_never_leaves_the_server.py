@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded import Servers
-from ringback.migrating import upgrade
+from cli.local_stack.embedded_servers import Servers
+from ringback.postgres.migrate import upgrade
 from tests.attacks.toolbox.fort import Fort, answered, calling, marker
 from tests.line import KEY, Line, running_line
 from tests.servers import own_database

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
-WIRE, RECEPTION, UPSTREAM = "gateway/wire.py", "gateway/reception.py", "gateway/upstream.py"
-T_WIRE, T_CROWD = "tests/unit/gateway/test_wire.py", "tests/attacks/test_a21_to_a26_too_much_of_everything.py"
+WIRE, RECEPTION, UPSTREAM = (
+    "gateway/server/uvicorn_protocols.py",
+    "gateway/session/admission.py",
+    "gateway/upstream/connection.py",
+)
+T_WIRE, T_CROWD = (
+    "tests/unit/gateway/server/test_uvicorn_protocols.py",
+    "tests/attacks/test_a21_to_a26_too_much_of_everything.py",
+)
 T_KEY = "tests/guarantees/test_g9_the_key_never_leaves_the_server.py"
 
 AT_THE_DOOR = [

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
-JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
-APPROVALS, WEBHOOKS = "ringback/statements/approvals.py", "ringback/statements/webhooks.py"
+JOBS, SWEEPS = "ringback/statements/jobs/transitions.py", "ringback/statements/jobs/sweeps.py"
+APPROVALS, WEBHOOKS = "ringback/statements/jobs/approvals.py", "ringback/statements/webhooks.py"
 MANNERS, JOINING = "migrations/versions/0003_manners.py", "migrations/versions/0007_order.py"
 DEADLINES = "migrations/versions/0006_sweeps.py"
 
-T_JOINS, T_AT_ONCE = "tests/integration/test_statements_joins.py", "tests/integration/test_statements_joins_at_once.py"
+T_JOINS, T_AT_ONCE = "tests/integration/statements/test_joins.py", "tests/integration/statements/test_joins_at_once.py"
 T_APPROVALS, T_WEBHOOKS = (
-    "tests/integration/test_statements_approvals.py",
-    "tests/integration/test_statements_webhooks.py",
+    "tests/integration/statements/test_approvals.py",
+    "tests/integration/statements/test_webhooks.py",
 )
 
 JOINED_AND_LATE = [

@@ -11,18 +11,18 @@ from tests.mutation.turn_taking import TURN_TAKING
 from tests.mutation.what_clients_say import WHAT_CLIENTS_SAY
 from tests.mutation.whose_data import WHOSE_DATA
 
-JOBS, SWEEPS = "ringback/statements/jobs.py", "ringback/statements/sweeps.py"
-ADMISSION = "ringback/statements/admission.py"
-PROCESSES, SESSIONS = "ringback/statements/processes.py", "ringback/statements/sessions.py"
-ITEMS, DELIVERIES = "ringback/statements/items.py", "ringback/statements/deliveries.py"
-MIGRATION, DEEDS = "migrations/versions/0001_the_line.py", "gateway/deeds.py"
+JOBS, SWEEPS = "ringback/statements/jobs/transitions.py", "ringback/statements/jobs/sweeps.py"
+ADMISSION = "ringback/statements/jobs/admission.py"
+PROCESSES, SESSIONS = "ringback/statements/processes.py", "ringback/statements/sessions/lifecycle.py"
+ITEMS, DELIVERIES = "ringback/statements/sessions/items.py", "ringback/statements/jobs/deliveries.py"
+MIGRATION, DEEDS = "migrations/versions/0001_the_line.py", "gateway/session/effects.py"
 
-T_JOBS, T_SWEEPS = "tests/integration/test_statements_jobs.py", "tests/integration/test_statements_sweeps.py"
-T_EPOCHS, T_ONCE = "tests/integration/test_statements_epochs.py", "tests/integration/test_statements_at_once.py"
-T_LOST, T_BACK = "tests/integration/test_statements_lost.py", "tests/integration/test_statements_deliveries.py"
-T_ORDER = "tests/integration/test_publish_order.py"
-GATES, GATING = "ringback/statements/gates.py", "workers/gating.py"
-T_GATES, T_LIMITS = "tests/integration/test_statements_gates.py", "tests/integration/test_workers_gates.py"
+T_JOBS, T_SWEEPS = "tests/integration/statements/test_transitions.py", "tests/integration/statements/test_sweeps.py"
+T_EPOCHS, T_ONCE = "tests/integration/statements/test_epochs.py", "tests/integration/statements/test_at_once.py"
+T_LOST, T_BACK = "tests/integration/statements/test_lost.py", "tests/integration/statements/test_deliveries.py"
+T_ORDER = "tests/integration/redis/test_publish_order.py"
+GATES, GATING = "ringback/statements/jobs/gates.py", "workers/execution/tool_limits.py"
+T_GATES, T_LIMITS = "tests/integration/statements/test_gates.py", "tests/integration/workers/test_gates.py"
 
 OURS = "is_ours(session_id, gateway_id, epoch)"
 ANY_EPOCH = "is_ours(session_id, gateway_id, sessions.c.epoch)"
@@ -245,7 +245,7 @@ MUTANTS = [
     gone(
         "a limit lets nobody pass who came later",
         T_LIMITS,
-        "ringback/gates.py",
+        "ringback/tools/gate.py",
         "load.running + load.ahead",
         "load.running",
     ),
@@ -273,13 +273,13 @@ MUTANTS = [
     gone(
         "a limit is waited for within the deadline",
         T_LIMITS,
-        "ringback/gates.py",
+        "ringback/tools/gate.py",
         " if turn < seconds_left else TooLong(turn)",
     ),
     gone(
         "a limit: only the probe says how a tool is that is left alone",
-        "tests/unit/ringback/test_gates.py",
-        "ringback/gates.py",
+        "tests/unit/ringback/tools/test_gate.py",
+        "ringback/tools/gate.py",
         " or (is_open and not is_probe)",
     ),
     *JOINED_AND_LATE,

@@ -25,7 +25,7 @@ from tests.mutation.mutants import MUTANTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/mutants.md"
-STORIES = "tests/integration/test_state_machine.py tests/integration/test_interleavings.py"
+STORIES = "tests/integration/statements/test_state_machine.py tests/integration/statements/test_interleavings.py"
 SECONDS = 600
 """For the tests of one mutant; one that hangs has been noticed."""
 HEAD = """# Mutants: what the tests notice
@@ -123,7 +123,7 @@ def servers() -> Iterator[dict[str, str]]:
     if {"DATABASE_URL", "REDIS_URL"} <= ours.keys():
         yield ours
         return
-    from cli.embedded import embedded_servers
+    from cli.local_stack.embedded_servers import embedded_servers
 
     with embedded_servers(durable=False) as embedded:
         yield {**ours, "DATABASE_URL": embedded.database_url, "REDIS_URL": embedded.keeper_redis_url}  # tests flush it

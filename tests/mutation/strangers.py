@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
-ACCESS, ENDING, SESSIONS = (f"ringback/statements/{name}.py" for name in ("access", "ending", "sessions"))
-JWT, KEY_SETS, ORIGINS = (f"gateway/identity/{name}.py" for name in ("jwt", "key_sets", "origins"))
-MINTING, SCOPES, DOORSTEP = (f"gateway/identity/{name}.py" for name in ("minting", "scopes", "doorstep"))
-CALLERS = "gateway/callers.py"
+ACCESS = "ringback/statements/identity/credentials.py"
+ENDING, SESSIONS = (f"ringback/statements/sessions/{name}.py" for name in ("session_end", "lifecycle"))
+JWT, KEY_SETS, ORIGINS = (f"gateway/auth/{name}.py" for name in ("jwt", "key_sets", "origins"))
+MINTING, SCOPES = "gateway/api/client_secrets.py", "gateway/api/scopes.py"
+DOORSTEP = "gateway/auth/request_filter.py"
+CALLERS = "gateway/auth/authenticator.py"
 
-T_ROWS, T_API = "tests/integration/test_identity_rows.py", "tests/integration/test_identity_api.py"
-T_JWT, T_KEY_SETS = "tests/unit/gateway/identity/test_jwt.py", "tests/unit/gateway/identity/test_key_sets.py"
-T_ORIGINS, T_DOORSTEP = "tests/unit/gateway/identity/test_origins.py", "tests/unit/gateway/identity/test_doorstep.py"
+T_ROWS, T_API = "tests/integration/statements/test_identity.py", "tests/integration/api/test_identity.py"
+T_JWT, T_KEY_SETS = "tests/unit/gateway/auth/test_jwt.py", "tests/unit/gateway/auth/test_key_sets.py"
+T_ORIGINS, T_DOORSTEP = "tests/unit/gateway/auth/test_origins.py", "tests/unit/gateway/auth/test_request_filter.py"
 
 STRANGERS = [
     gone(
@@ -94,7 +96,7 @@ STRANGERS = [
     gone("keys grow too old", T_KEY_SETS, KEY_SETS, " or self._age > STALE_SECONDS"),
     gone(
         "lookups leave connections to the calls",
-        "tests/unit/gateway/test_callers.py",
+        "tests/unit/gateway/auth/test_authenticator.py",
         CALLERS,
         "async with self._lookups:",
         "if True:",

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
-PLACES, USAGE = "ringback/statements/places.py", "ringback/statements/usage.py"
-BUDGETS, PRICES, RATES = "ringback/budgets.py", "ringback/prices.py", "gateway/rates.py"
-PURSE, ACCOUNT, TURNS = "gateway/purse.py", "gateway/account.py", "gateway/turns.py"
+PLACES, USAGE = "ringback/statements/sessions/session_quota.py", "ringback/statements/usage.py"
+BUDGETS, PRICES, RATES = "ringback/usage/budgets.py", "ringback/usage/prices.py", "gateway/session/rate_limit.py"
+PURSE, ACCOUNT, TURNS = (
+    "gateway/budgets/budgets.py",
+    "gateway/budgets/session_usage.py",
+    "gateway/budgets/bounded_semaphore.py",
+)
 
-T_PLACES, T_USAGE = "tests/integration/test_purse_places.py", "tests/integration/test_purse_usage.py"
-T_LEFT, T_CLI = "tests/integration/test_purse_budgets.py", "tests/integration/test_usage_cli.py"
-T_PRICES, T_BUDGETS = "tests/unit/ringback/test_prices.py", "tests/unit/ringback/test_budgets.py"
-T_RATES, T_TURNS = "tests/unit/gateway/test_rates.py", "tests/unit/gateway/test_turns.py"
+T_PLACES, T_USAGE = "tests/integration/budgets/test_session_quota.py", "tests/integration/budgets/test_usage.py"
+T_LEFT, T_CLI = "tests/integration/budgets/test_budgets.py", "tests/integration/cli/test_usage.py"
+T_PRICES, T_BUDGETS = "tests/unit/ringback/usage/test_prices.py", "tests/unit/ringback/usage/test_budgets.py"
+T_RATES, T_TURNS = (
+    "tests/unit/gateway/session/test_rate_limit.py",
+    "tests/unit/gateway/budgets/test_bounded_semaphore.py",
+)
 
 THE_PURSE = [
     gone("places: whoever opens waits for whoever is about to", T_PLACES, PLACES, "func.pg_advisory_xact_lock"),

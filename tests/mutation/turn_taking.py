@@ -7,16 +7,14 @@ from tests.mutation.mutant import gone
 FOLDER = "gateway/conversation/turn_taking/"
 SLOT, USER, RULES = FOLDER + "slot.py", FOLDER + "user.py", FOLDER + "rules.py"
 CREDITS, SCHEDULER, PACING = FOLDER + "credits.py", FOLDER + "scheduler.py", FOLDER + "pacing.py"
-CLIENTS, SPEAKING = "gateway/conversation/clientside.py", "gateway/conversation/speaking.py"
+CLIENTS, SPEAKING = "gateway/conversation/client/requests.py", "gateway/conversation/speaker.py"
 
 TESTS = "tests/unit/gateway/conversation/"
-T_TURNS, T_QUESTIONS = TESTS + "test_turns_of_the_user.py", TESTS + "test_questions.py"
-T_COLLISIONS, T_PLAIN = TESTS + "test_turn_taking_collisions.py", TESTS + "test_turn_taking.py"
-T_LATE, T_HUSH = (
-    TESTS + "test_manners_late.py",
-    TESTS + "test_manners_hush.py",
-)
-T_CLIENTS = TESTS + "test_client_tools.py"
+TURNS = TESTS + "turn_taking/"
+T_TURNS, T_QUESTIONS = TURNS + "test_turns_of_the_user.py", TESTS + "tool_calls/test_questions.py"
+T_COLLISIONS, T_PLAIN = TURNS + "test_collisions.py", TURNS + "test_turn_taking.py"
+T_LATE, T_HUSH = TURNS + "test_late_results.py", TURNS + "test_barge_in.py"
+T_CLIENTS = TESTS + "tool_calls/test_client_tools.py"
 
 TURN_TAKING = [
     gone(

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
-READING, STRICTNESS = "gateway/policy/reading.py", "gateway/policy/strictness.py"
-OPENING, EVENTS = "gateway/policy/opening.py", "gateway/events.py"
-T_STRICT, T_ALLOWED = "tests/unit/gateway/test_policy_strictness.py", "tests/unit/gateway/test_policy_allowed.py"
-T_TOOLS = "tests/unit/gateway/test_policy_tools.py"
-T_REFUSALS, T_EVENTS = "tests/unit/gateway/test_policy_refusals.py", "tests/unit/gateway/test_events.py"
-T_FUZZ = "tests/unit/gateway/test_fuzz.py"
+READING, STRICTNESS = "gateway/protocol/client_decoder.py", "gateway/protocol/json_strictness.py"
+OPENING, EVENTS = "gateway/protocol/field_filter.py", "gateway/protocol/server_events.py"
+T_STRICT, T_ALLOWED = (
+    "tests/unit/gateway/protocol/test_json_strictness.py",
+    "tests/unit/gateway/protocol/test_field_filter.py",
+)
+T_TOOLS = "tests/unit/gateway/protocol/test_client_tools.py"
+T_REFUSALS, T_EVENTS = (
+    "tests/unit/gateway/protocol/test_rejections.py",
+    "tests/unit/gateway/protocol/test_server_events.py",
+)
+T_FUZZ = "tests/unit/gateway/protocol/test_fuzz.py"
 
 WHAT_CLIENTS_SAY = [
     gone("a client's frame: no name stands twice", T_STRICT, STRICTNESS, "if written in names:", "if False:"),

@@ -5,20 +5,29 @@ from __future__ import annotations
 from tests.mutation.mutant import gone
 
 JOINING = "migrations/versions/0007_order.py"
-WALLS, STORE, APP = "migrations/versions/0005_walls.py", "gateway/store.py", "gateway/cancelling.py"
-HISTORY, TOOLS = "ringback/statements/history.py", "gateway/history.py"
+WALLS, STORE, APP = "migrations/versions/0005_walls.py", "gateway/storage/database.py", "gateway/api/job_cancelling.py"
+HISTORY, TOOLS = "ringback/statements/history.py", "gateway/api/history.py"
 RETENTION, ERASURE = "ringback/statements/retention.py", "ringback/statements/erasure.py"
-REDACTION, SEALING, DISCRETION = "ringback/redaction.py", "ringback/sealing.py", "ringback/discretion.py"
-DISPATCH, JOURNAL = "gateway/dispatch.py", "gateway/journal.py"
-CLAIMING, EXECUTE = "workers/claiming.py", "workers/execute.py"
+REDACTION, SEALING, DISCRETION = (
+    "ringback/privacy/redaction.py",
+    "ringback/privacy/encryption.py",
+    "ringback/privacy/row_privacy.py",
+)
+DISPATCH, JOURNAL = "gateway/storage/job_publisher.py", "gateway/session/transcript_writer.py"
+CLAIMING, EXECUTE = "workers/execution/claim.py", "workers/execution/runner.py"
 
-T_WALLS, T_API = "tests/integration/test_walls.py", "tests/integration/test_history_api.py"
-T_RETENTION, T_ERASURE = "tests/integration/test_retention.py", "tests/integration/test_erasure.py"
-T_ROWS, T_SEALING = "tests/integration/test_redacted_rows.py", "tests/unit/ringback/test_sealing.py"
-T_REDACTION = "tests/unit/ringback/test_redaction.py"
+T_WALLS, T_API = "tests/integration/postgres/test_tenant_isolation.py", "tests/integration/api/test_history.py"
+T_RETENTION, T_ERASURE = "tests/integration/gateway/test_retention.py", "tests/integration/api/test_erasure.py"
+T_ROWS, T_SEALING = "tests/integration/workers/test_redacted_rows.py", "tests/unit/ringback/privacy/test_encryption.py"
+T_REDACTION = "tests/unit/ringback/privacy/test_redaction.py"
 
 WHOSE_DATA = [
-    gone("the wall: what is read stands behind it", T_WALLS, STORE, "await connection.execute(walls.behind(tenant))\n"),
+    gone(
+        "the wall: what is read stands behind it",
+        T_WALLS,
+        STORE,
+        "await connection.execute(tenant_isolation.behind(tenant))\n",
+    ),
     gone(
         "the wall: of this tenant",
         T_WALLS,
@@ -64,7 +73,7 @@ WHOSE_DATA = [
     gone(
         "erasure: what is used last names nobody, either",
         T_ERASURE,
-        "gateway/forgetting.py",
+        "gateway/background/retention.py",
         "erasure.delete_sessions(tenant, user), *rest)",
         "erasure.delete_sessions(tenant, user))",
     ),
@@ -85,7 +94,7 @@ WHOSE_DATA = [
     gone(
         "erasure: nobody comes back to it",
         T_ERASURE,
-        "ringback/statements/sessions.py",
+        "ringback/statements/sessions/lifecycle.py",
         "        & sessions.c.end_wanted.is_(None)\n",
     ),
     gone("redaction: a card adds up", T_REDACTION, REDACTION, " and _luhn(digits)"),
@@ -142,7 +151,7 @@ WHOSE_DATA = [
     gone(
         "seals: a tool that needs a key has one",
         T_ROWS,
-        "workers/registry.py",
+        "workers/tool_registry.py",
         "if redact and discretion.seals is None",
         "if False",
     ),

@@ -14,7 +14,7 @@ from gateway.conversation.actions import Event
 from gateway.conversation.call_table import Call
 from gateway.conversation.turn_taking.rules import Ask, is_queued
 from gateway.conversation.turn_taking.slot import By
-from gateway.policy import OUR_MARK, OURS
+from gateway.protocol import OUR_MARK, OURS
 
 MAX_TOLD_CHARS = 1_000
 """Of the arguments that the user is asked about: a listener takes in no more."""

@@ -12,8 +12,8 @@ from gateway.conversation.turn_taking import user as users
 from gateway.conversation.turn_taking.credits import Credits
 from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS, Pacing
 from gateway.conversation.turn_taking.slot import Active, Asked, By, Idle, Slot
-from gateway.conversation.turn_taking.turns import Turns
 from gateway.conversation.turn_taking.user import Silent, TurnTaken, User
+from gateway.conversation.turns import Turns
 
 ACTIVE_SECONDS = 120.0
 """A response of which nothing is heard for so long is taken for dead: its `response.done` was lost."""

@@ -24,9 +24,9 @@ from psycopg import sql
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from cli.embedded import Servers
-from cli.stack import our
-from ringback.migrating import upgrade
+from cli.local_stack.embedded_servers import Servers
+from cli.local_stack.stack import our
+from ringback.postgres.migrate import upgrade
 from tests.attacks.toolbox.functions import FOLDER
 from tests.attacks.toolbox.gullible import Event, Gullible, Heard, gullible
 from tests.attacks.toolbox.provider import Provider

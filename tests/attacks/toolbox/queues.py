@@ -6,8 +6,8 @@ import psutil
 import redis
 from celery import Celery
 
-from ringback.broker import TASK
-from ringback.keyspace import KEY_PREFIX
+from ringback.redis.broker import TASK
+from ringback.redis.keyspace import KEY_PREFIX
 from tests.attacks.toolbox.fort import Fort, answered, calling, in_thread, marker
 
 QUEUE = f"{KEY_PREFIX}default"

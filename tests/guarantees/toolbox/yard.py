@@ -20,9 +20,9 @@ from uuid import UUID, uuid4
 import psutil
 from sqlalchemy import func, select, text, update
 
-from cli.processes import Process, ProcessGroup
-from cli.stack import our
-from ringback.statements import admission
+from cli.local_stack.process_group import Process, ProcessGroup
+from cli.local_stack.stack import our
+from ringback.statements.jobs import admission
 from ringback.tables import job_events, jobs
 from tests.guarantees.toolbox import FOLDER, GO, trade
 from tests.integration.toolbox.line import GATEWAY, Line, eventually

@@ -8,8 +8,9 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from ringback.outcomes import succeeded
-from ringback.statements import deliveries, items, jobs, sessions, sweeps
+from ringback.jobs.outcomes import succeeded
+from ringback.statements.jobs import deliveries, sweeps, transitions
+from ringback.statements.sessions import items, lifecycle
 from tests.integration.model.clock import set_clock
 from tests.integration.model.rows import RealRows
 
@@ -59,14 +60,14 @@ def worker(name: str, *, has_barrier: bool, gives_back: bool = False) -> Program
     """Claim, the barrier where there is one, the tool, then the outcome; or once more, where it `gives_back`."""
 
     def claim(rows: RealRows, world: World) -> World:
-        (found,) = rows.run(jobs.claim(JOB, name))
+        (found,) = rows.run(transitions.claim(JOB, name))
         return world.told(name, at=1, token=found[0].token) if found else world.told(name, at=DONE)
 
     def act(rows: RealRows, world: World) -> World:
         token = world.locals[name].token
         assert token is not None
         is_held = rows.jobs()[JOB].token == token
-        if has_barrier and not rows.count(jobs.begin_effect(JOB, token)):
+        if has_barrier and not rows.count(transitions.begin_effect(JOB, token)):
             return world.is_refused("effect").told(name, at=DONE)
         assert is_held or not has_barrier, "a stale worker was let in"
         return replace(world, effects=world.effects + 1).told(name, at=2)
@@ -75,8 +76,8 @@ def worker(name: str, *, has_barrier: bool, gives_back: bool = False) -> Program
         token = world.locals[name].token
         assert token is not None
         is_held = rows.jobs()[JOB].token == token
-        again = jobs.retry(JOB, token, {"code": "busy", "message": ""}, 0)
-        moved = rows.count(again if gives_back else jobs.finish(JOB, token, succeeded(name)))
+        again = transitions.retry(JOB, token, {"code": "busy", "message": ""}, 0)
+        moved = rows.count(again if gives_back else transitions.finish(JOB, token, succeeded(name)))
         assert bool(moved) <= is_held, "a stale write got through"
         return world.told(name, at=DONE) if moved else world.is_refused("outcome").told(name, at=DONE)
 
@@ -129,7 +130,7 @@ def owner(name: str) -> Program:
 
     def rebuild(rows: RealRows, world: World) -> World:
         epoch = world.locals[name].epoch
-        if not rows.count(sessions.next_epoch(SESSION, name, epoch)):
+        if not rows.count(lifecycle.next_epoch(SESSION, name, epoch)):
             return world.is_refused("next epoch").told(name, at=DONE)
         return taken_in(rows, world.told(name, at=DONE, epoch=epoch + 1), name, name)
 
@@ -147,7 +148,7 @@ def newcomer(name: str, gateway: str) -> Program:
 
 def resumed(rows: RealRows, world: World, name: str, gateway: str, token: bytes = TOKEN) -> World:
     new = sha256(name.encode()).digest()
-    (found,) = rows.run(sessions.resume(token, new, user_id="ada", gateway_id=gateway))
+    (found,) = rows.run(lifecycle.resume(token, new, user_id="ada", gateway_id=gateway))
     if not found:
         return world.is_refused("resume").told(name, at=DONE)
     return taken_in(rows, world.told(name, at=1, epoch=found[0].epoch), name, gateway)

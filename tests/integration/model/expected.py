@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from ringback.lease import LEASE_SECONDS
+from ringback.leases.lease import LEASE_SECONDS
 from ringback.statements.processes import SPARE_SECONDS, STEADY_SECONDS
 
 LEASE, STEADY, SPARE = int(LEASE_SECONDS * 1000), int(STEADY_SECONDS * 1000), int(SPARE_SECONDS * 1000)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from ringback.statements.admission import PUBLISH_GRACE_SECONDS, QUEUE_WAIT_SECONDS
-from ringback.statements.sweeps import FENCE_GRACE_SECONDS, MAX_RESCUES, REPUBLISH_SECONDS
-from ringback.tools import Announcement
+from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS, QUEUE_WAIT_SECONDS
+from ringback.statements.jobs.sweeps import FENCE_GRACE_SECONDS, MAX_RESCUES, REPUBLISH_SECONDS
+from ringback.tools.decorator import Announcement
 from tests.integration.model.expected import OWNED, Expected, Job
 
 JOINED_LATER = 5_000

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from ringback.outcomes import succeeded
-from ringback.statements import jobs, sweeps
+from ringback.jobs.outcomes import succeeded
+from ringback.statements.jobs import sweeps, transitions
 from tests.integration.model.actors import JOB, OVERDUE, SESSION, TOKEN, Local, Program, World, resumed
 from tests.integration.model.clock import set_clock
 from tests.integration.model.expected import Job, Session
@@ -82,11 +82,11 @@ class Explorer:
         """All who act die here and now. Whoever is well brings the job to its end, and the client hears of it once."""
         set_clock(self.rows.connection, max(world.now, OVERDUE // 2))
         self.rows.run(sweeps.take_back_lost(HEALER))
-        (claimed,) = self.rows.run(jobs.claim(JOB, HEALER))
+        (claimed,) = self.rows.run(transitions.claim(JOB, HEALER))
         has_barrier = self.rows.jobs()[JOB].effect == "at_most_once"
-        if claimed and (not has_barrier or self.rows.count(jobs.begin_effect(JOB, claimed[0].token))):
+        if claimed and (not has_barrier or self.rows.count(transitions.begin_effect(JOB, claimed[0].token))):
             world = replace(world, effects=world.effects + 1)
-            assert self.rows.count(jobs.finish(JOB, claimed[0].token, succeeded(HEALER)))
+            assert self.rows.count(transitions.finish(JOB, claimed[0].token, succeeded(HEALER)))
         set_clock(self.rows.connection, OVERDUE)
         self.rows.run(sweeps.time_out_overdue())
         token = TOKEN if self.rows.sessions()[SESSION].resume_hash == TOKEN else sha256(NEWCOMER.encode()).digest()

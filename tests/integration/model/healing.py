@@ -5,8 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from uuid import UUID
 
-from ringback.outcomes import succeeded
-from ringback.statements import deliveries, jobs, processes, sessions, sweeps
+from ringback.jobs.outcomes import succeeded
+from ringback.statements import processes
+from ringback.statements.jobs import deliveries, sweeps, transitions
+from ringback.statements.sessions import lifecycle
 from tests.integration.model.story import Conversation, Story, differences
 
 STEP = 2_500
@@ -50,7 +52,7 @@ class Healing(Story):
         due = self.real.ids(sweeps.publish_due())
         assert due == self.expected.publish_due()
         for job in sorted(due):
-            (found,) = self.real.run(jobs.claim(job, WORKER))
+            (found,) = self.real.run(transitions.claim(job, WORKER))
             assert len(found) == int(self.expected.claim(job, WORKER))
             for row in found:
                 self.claims[job] += 1
@@ -60,12 +62,12 @@ class Healing(Story):
     def run_well(self, job: UUID, token: UUID) -> None:
         row = self.expected.jobs[job]
         if row.effect == "at_most_once":
-            moved = self.real.count(jobs.begin_effect(job, token))
+            moved = self.real.count(transitions.begin_effect(job, token))
             assert moved == self.expected.begin_effect(job, token)
             if not moved:
                 return  # its effect has begun once, and the deadline ends it
         self.effects[job] += 1
-        assert self.real.count(jobs.finish(job, token, succeeded("well"))) == 1
+        assert self.real.count(transitions.finish(job, token, succeeded("well"))) == 1
         self.expected.finish(job, token, "succeeded", None)
 
     def come_back(self) -> None:
@@ -74,7 +76,7 @@ class Healing(Story):
             if row.state == "ended" or row.resume_hash is None:
                 continue
             new = sha256(session.bytes + b"again").digest()
-            (found,) = self.real.run(sessions.resume(row.resume_hash, new, user_id="ada", gateway_id=GATEWAY))
+            (found,) = self.real.run(lifecycle.resume(row.resume_hash, new, user_id="ada", gateway_id=GATEWAY))
             assert self.expected.resume(row.resume_hash, new, GATEWAY) == session
             epoch = found[0].epoch
             self.rebuilt(session, GATEWAY, epoch)

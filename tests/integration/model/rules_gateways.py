@@ -9,10 +9,11 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from ringback.outcomes import failed
-from ringback.statements import admission, approvals, deliveries, items, jobs, sessions
-from ringback.statements.admission import NewJob
-from ringback.statements.items import Message
+from ringback.jobs.outcomes import failed
+from ringback.statements.jobs import admission, approvals, deliveries, transitions
+from ringback.statements.jobs.admission import NewJob
+from ringback.statements.sessions import items, lifecycle
+from ringback.statements.sessions.items import Message
 from tests.integration.model.story import GATEWAYS, TOOLS, Conversation, Story
 
 some = st.integers(0, 7)
@@ -130,7 +131,7 @@ class GatewayRules(Story):
     @rule(which=some)
     def upstream_drop(self, which: int) -> None:
         each = self.pick(self.conversations, which)
-        (bumped,) = self.real.run(sessions.next_epoch(each.session, each.gateway, each.epoch))
+        (bumped,) = self.real.run(lifecycle.next_epoch(each.session, each.gateway, each.epoch))
         moved = self.expected.next_epoch(each.session, each.gateway, each.epoch)
         assert [row.epoch for row in bumped] == [each.epoch + 1] * moved
         self.count("next epoch", moved)
@@ -146,7 +147,7 @@ class GatewayRules(Story):
         if not tokens:
             return
         token, new = tokens[-1], sha256(b"token %d" % self.number()).digest()
-        moving = sessions.resume(token, new, user_id="ada", gateway_id=gateway)
+        moving = lifecycle.resume(token, new, user_id="ada", gateway_id=gateway)
         (found,) = self.real.run(moving)
         session = self.expected.resume(token, new, gateway)
         assert [row.id for row in found] == ([] if session is None else [session])
@@ -163,9 +164,9 @@ class GatewayRules(Story):
         each = self.pick(self.conversations, which)
         key = each.session, each.gateway, each.epoch
         if how == "drain":
-            assert self.real.count(sessions.drain(each.gateway)) == self.expected.drain(each.gateway)
+            assert self.real.count(lifecycle.drain(each.gateway)) == self.expected.drain(each.gateway)
             return
-        statement = sessions.end_session(*key, "client_left") if how == "end" else sessions.detach(*key)
+        statement = lifecycle.end_session(*key, "client_left") if how == "end" else lifecycle.detach(*key)
         moved = self.real.count(statement)
         assert moved == (self.expected.end(*key) if how == "end" else self.expected.detach(*key))
         self.count(how, moved)
@@ -176,7 +177,7 @@ class GatewayRules(Story):
     @rule(job=some)
     def cancel(self, job: int) -> None:
         name = self.pick(list(self.expected.jobs), job)
-        moved = self.real.ids(jobs.cancel(name, "default"))
+        moved = self.real.ids(transitions.cancel(name, "default"))
         assert moved == self.expected.cancel(name)
         self.count("cancel", moved)
 

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from ringback.outcomes import failed, succeeded
-from ringback.statements import jobs, processes, sweeps
+from ringback.jobs.outcomes import failed, succeeded
+from ringback.statements import processes
+from ringback.statements.jobs import sweeps, transitions
 from tests.integration.model.rules_gateways import some
 from tests.integration.model.story import Run, Story
 
@@ -47,8 +48,8 @@ class WorkerRules(Story):
             return self.messages.clear()  # the next sweep publishes them again
         job, worker = self.messages.pop(0), self.pick(workers, which)
         if how == "is undone":
-            return self.real.undone(jobs.claim(job, worker))
-        (found,) = self.real.run(jobs.claim(job, worker))
+            return self.real.undone(transitions.claim(job, worker))
+        (found,) = self.real.run(transitions.claim(job, worker))
         moved = self.expected.claim(job, worker)
         assert len(found) == int(moved)
         self.count("claim" if self.expected.jobs[job].may_run else "claim of what waits", moved)
@@ -77,7 +78,7 @@ class WorkerRules(Story):
         """The barrier, and what is behind it: whatever has become of the job meanwhile, who was let in is not held."""
         run = self.pick(self.runs, which)
         if run.effect == "at_most_once" and not run.may_act:
-            moved = self.real.count(jobs.begin_effect(run.job, run.token))
+            moved = self.real.count(transitions.begin_effect(run.job, run.token))
             assert moved == self.expected.begin_effect(run.job, run.token)
             self.count("effect", moved)
             run.may_act = bool(moved)
@@ -91,8 +92,8 @@ class WorkerRules(Story):
         run = self.pick(self.runs, which)
         outcome = succeeded(str(run.job)) if run.has_acted else failed("broken", "No.")
         if how == "is undone":
-            return self.real.undone(jobs.finish(run.job, run.token, outcome))
-        moved = self.real.count(jobs.finish(run.job, run.token, outcome))
+            return self.real.undone(transitions.finish(run.job, run.token, outcome))
+        moved = self.real.count(transitions.finish(run.job, run.token, outcome))
         error = None if run.has_acted else "broken"
         assert moved == int(self.expected.finish(run.job, run.token, str(outcome.state), error))
         self.count("outcome", moved)
@@ -104,7 +105,7 @@ class WorkerRules(Story):
     @rule(which=some, backoff=st.sampled_from([0, 500, 4_000]))
     def retry(self, which: int, backoff: int) -> None:
         run = self.pick(self.runs, which)
-        moved = self.real.count(jobs.retry(run.job, run.token, BUSY, backoff / 1000))
+        moved = self.real.count(transitions.retry(run.job, run.token, BUSY, backoff / 1000))
         assert moved == self.expected.retry(run.job, run.token, backoff)
         self.count("retry", moved)
         if moved:
@@ -116,7 +117,7 @@ class WorkerRules(Story):
         """Killed, or in order, and another takes its place. What it ran may still be heard of: it was on its way."""
         worker = self.pick(self.runs, which).worker
         if hands_back:
-            assert self.real.ids(jobs.hand_back(worker)) == self.expected.hand_back(worker)
+            assert self.real.ids(transitions.hand_back(worker)) == self.expected.hand_back(worker)
             assert self.real.count(processes.retire(worker)) == self.expected.retire(worker)
         else:
             self.runs = [run for run in self.runs if run.worker != worker]

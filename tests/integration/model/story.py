@@ -11,10 +11,11 @@ from uuid import UUID
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from ringback.jobs import Effect
-from ringback.manners import Manners
-from ringback.statements import items, processes, sessions
-from ringback.tools import Announcement
+from ringback.jobs.states import Effect
+from ringback.statements import processes
+from ringback.statements.sessions import items, lifecycle
+from ringback.tools.behavior import Manners
+from ringback.tools.decorator import Announcement
 from tests.integration.model.expected import Session
 from tests.integration.model.expected_jobs import MODEL_TIMEOUT, ExpectedJobs
 from tests.integration.model.rows import RealRows
@@ -110,7 +111,7 @@ class Story(RuleBasedStateMachine):
         session = UUID(int=self.number())
         token = sha256(session.bytes).digest() if seconds else None
         self.real.run(
-            sessions.open_session(
+            lifecycle.open_session(
                 session,
                 user_id="ada",
                 agent="demo",

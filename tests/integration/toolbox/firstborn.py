@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import signals
 
-from workers.lease import FENCED_EXIT
+from workers.leases.lease import FENCED_EXIT
 
 MARK = "RINGBACK_TEST_FIRSTBORN"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from gateway.callers import Caller, Callers, Unidentified
-from gateway.identity.tokens import Kind, digest, new
-from gateway.resuming import new_token
-from gateway.store import Store
-from ringback.statements import access, sessions
+from gateway.auth.authenticator import Caller, Callers, Unidentified
+from gateway.auth.resume_tokens import new_token
+from gateway.auth.tokens import Kind, digest, new
+from gateway.storage.database import Store
+from ringback.statements.identity import credentials
+from ringback.statements.sessions import lifecycle
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Gate:
     ) -> tuple[UUID, str]:
         key_id, key = uuid4(), new(Kind.KEY)
         await self.store.rows(
-            access.create_key(key_id, digest(key), user=user, tenant="acme", scopes=scopes, seconds_valid=days)
+            credentials.create_key(key_id, digest(key), user=user, tenant="acme", scopes=scopes, seconds_valid=days)
         )
         return key_id, key
 
@@ -32,7 +33,7 @@ class Gate:
         self, user: str = "ada", uses: int = 1, key_id: UUID | None = None, seconds: float = 600, limit: int = 100
     ) -> str | None:
         secret = new(Kind.SECRET)
-        minted = access.mint_secret(
+        minted = credentials.mint_secret(
             uuid4(),
             digest(secret),
             tenant="acme",
@@ -61,7 +62,7 @@ class Gate:
         """A session of theirs, and the token that resumes it."""
         session, resume = uuid4(), new_token()
         await self.store.count(
-            sessions.open_session(
+            lifecycle.open_session(
                 session,
                 user_id=who.user,
                 tenant=who.tenant,

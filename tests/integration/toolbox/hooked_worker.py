@@ -29,7 +29,7 @@ def watch(place: str, file: Path) -> None:
 
 def main() -> None:
     file = Path(sys.argv.pop(1))
-    from workers.celery_hooks import OVERRIDDEN
+    from workers.broker.celery_hooks import OVERRIDDEN
 
     for hook in OVERRIDDEN:
         watch(hook.ours, file)

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from ringback import Call, ToolError, tool
-from ringback.tools import Breaker
+from ringback.tools.decorator import Breaker
 
 PLACES = 3
 

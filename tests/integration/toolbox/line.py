@@ -17,15 +17,16 @@ from uuid import UUID, uuid4
 from redis import Redis
 from sqlalchemy import create_engine, func, select, update
 
-from ringback.broker import TASK, make_app
-from ringback.doorbell import stream_of
-from ringback.settings import postgres_url
-from ringback.statements import admission, processes
+from ringback.config.settings import postgres_url
+from ringback.redis.broker import TASK, make_app
+from ringback.redis.notifications import stream_of
+from ringback.statements import processes
 from ringback.statements.clock import now, seconds
-from ringback.statements.sessions import open_session
+from ringback.statements.jobs import admission
+from ringback.statements.sessions.lifecycle import open_session
 from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
-from ringback.tools import Tool
+from ringback.tools.decorator import Tool
 from tests.integration.toolbox import errands, limited
 from tests.servers import as_ours
 

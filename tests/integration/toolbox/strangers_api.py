@@ -11,17 +11,17 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Executable
 
+from gateway.api.client_secrets import mint_router
+from gateway.api.history import history_router
+from gateway.api.job_cancelling import cancel_router
+from gateway.api.revocation import revoke_router
+from gateway.api.scopes import REFUSALS, needs
 from gateway.app import tell_errors
-from gateway.callers import CONTROL, HISTORY, Callers, StaticToken
-from gateway.cancelling import cancel_router
-from gateway.history import history_router
-from gateway.identity.minting import mint_router
-from gateway.identity.revoking import revoke_router
-from gateway.identity.scopes import REFUSALS, needs
-from gateway.identity.tokens import Kind, digest, new
-from gateway.store import Store
-from ringback.agents import Agent, load_agents
-from ringback.statements import access
+from gateway.auth.authenticator import CONTROL, HISTORY, Callers, StaticToken
+from gateway.auth.tokens import Kind, digest, new
+from gateway.storage.database import Store
+from ringback.agents.agent import Agent, load_agents
+from ringback.statements.identity import credentials
 
 STATIC = "a-token-of-the-settings"
 AGENTS = {
@@ -62,7 +62,7 @@ class Api:
     async def key(self, *scopes: str, tenant: str = "default", user: str = "shop") -> str:
         key = new(Kind.KEY)
         await self.store.rows(
-            access.create_key(uuid4(), digest(key), user=user, tenant=tenant, scopes=scopes, seconds_valid=None)
+            credentials.create_key(uuid4(), digest(key), user=user, tenant=tenant, scopes=scopes, seconds_valid=None)
         )
         return key
 

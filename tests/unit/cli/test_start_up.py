@@ -17,7 +17,14 @@ IS_FOR_SERVERS = {
     *("gateway", "workers", "simulator", "mcp", "openai", "httpx"),
 }
 """What only a gateway, a worker, the simulator or a demo needs."""
-IS_FOR_TOOLS = {"docstring_parser", "jsonschema", "yaml", "ringback.tools", "ringback.schema", "ringback.declaring"}
+IS_FOR_TOOLS = {
+    "docstring_parser",
+    "jsonschema",
+    "yaml",
+    "ringback.tools.decorator",
+    "ringback.tools.schema",
+    "ringback.tools.declaration",
+}
 IS_FOR_KEYS = {"cryptography", "jwt"}
 IS_FOR_ROWS = {"sqlalchemy", "psycopg"}
 IS_FOR_LOOPS = {"sqlalchemy.ext.asyncio", "sqlalchemy.orm"}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import GatewaySettings
+from ringback.config.settings import load
 from ringback.errors import ConfigurationError
-from ringback.settings import load
 
 GOOD = {
     "DATABASE_URL": "postgresql://u:hunter2@h/d",

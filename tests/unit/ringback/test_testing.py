@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ringback import Call, ToolError, tool
-from ringback.agents import Agent
-from ringback.jobs import JobState
+from ringback.agents.agent import Agent
+from ringback.jobs.states import JobState
 from ringback.testing import Talk, Turn, converse, fake_call
 
 HOSTED = {"type": "mcp", "server_label": "docs", "server_url": "https://d.example/mcp", "require_approval": "never"}

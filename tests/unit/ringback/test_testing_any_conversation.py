@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback import Call, Tool, tool
-from ringback.manners import Audience, Late, Manners, OnBargeIn, OnDuplicate
 from ringback.testing import Talk, Turn, converse
+from ringback.tools.behavior import Audience, Late, Manners, OnBargeIn, OnDuplicate
 
 NAMES = "abc"
 SECONDS = (0.0, 0.1, 1.0, 3.0, 8.0, 20.0)

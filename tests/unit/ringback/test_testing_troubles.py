@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ringback import tool
-from ringback.agents import Agent
-from ringback.jobs import JobState
+from ringback.agents.agent import Agent
+from ringback.jobs.states import JobState
 from ringback.testing import RehearsalError, converse
 from tests.unit.ringback.test_testing import ORDER, endless, flaky, in_a_thread, opening_hours, order_status, refuse
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from simulator.conversation import Conversation
 from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Speak, Track
-from simulator.scenario import parse
-from simulator.vad import BYTES_PER_MS, SAMPLE_RATE
+from simulator.scripting.scenario import parse
+from simulator.speech.vad import BYTES_PER_MS, SAMPLE_RATE
 
 SPEECH_MS = 300
 

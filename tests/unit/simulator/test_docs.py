@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.knobs import Knobs
-from simulator.scenario import parse, shipped
+from simulator.behavior import Knobs
+from simulator.scripting.scenario import parse, shipped
 
 PAGE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text("utf-8")
 ROWS = "\n".join(line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulator.knobs import Knobs
+from simulator.behavior import Knobs
 from simulator.oddities import Oddities
 from tests.unit.simulator.rehearsal import Rehearsal, calls, said, silence, sound, types
 

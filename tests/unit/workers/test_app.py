@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from ringback.config.settings import load
 from ringback.errors import ConfigurationError
-from ringback.settings import load
 from workers.app import app, asks_for_prefork, calls_at_once, job_id_in, take
 from workers.settings import WorkerSettings
 

@@ -32,14 +32,14 @@ from gateway.conversation.actions import (
     SendToModel,
     Warn,
 )
-from gateway.conversation.carried import Carried
-from gateway.policy import ClientFrame, Refusal, read
-from ringback.agents import Agent
-from ringback.clients import BROWSER, ClientPolicy
-from ringback.jobs import Effect, output_item_id
-from ringback.manners import Manners
-from ringback.outcomes import Outcome, succeeded
-from ringback.tools import Announcement
+from gateway.conversation.reconnect.carry_over import Carried
+from gateway.protocol import ClientFrame, Refusal, read
+from ringback.agents.agent import Agent
+from ringback.agents.client_policy import BROWSER, ClientPolicy
+from ringback.jobs.outcomes import Outcome, succeeded
+from ringback.jobs.states import Effect, output_item_id
+from ringback.tools.behavior import Manners
+from ringback.tools.decorator import Announcement
 
 Event = dict[str, Any]
 

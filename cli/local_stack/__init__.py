@@ -1,0 +1,1 @@
+"""`ringback up` and `ringback demo`: every process on this machine, started, watched and stopped."""

@@ -1,0 +1,209 @@
+"""Which processes make the whole of Ringback on one machine, and with which settings each is started."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from sqlalchemy.pool import NullPool
+
+from cli.local_stack.certificate import Certificate, certificate_in
+from cli.local_stack.embedded_servers import embedded_servers
+from cli.local_stack.kept import Kept, is_free
+from cli.local_stack.process_group import Process, ProcessGroup
+from ringback.errors import ConfigurationError
+from ringback.postgres.connections import open_engine
+from ringback.postgres.migrate import upgrade
+from ringback.statements.processes import live_tools
+
+WORKER_READY_SECONDS = 30.0
+PROBE_SECONDS = 2.0
+
+
+BRIEF = {"RINGBACK_DRAIN_SECONDS": "3", "RINGBACK_WORKER_DRAIN_SECONDS": "3"}
+"""A person who presses Ctrl-C waits for no conversation to end; well below what a process is given to end in."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack: where it listens, and the token that opens it."""
+
+    url: str
+    token: str
+    database_url: str
+    redis_url: str
+    simulator_url: str
+    processes: ProcessGroup
+    certificate: Certificate | None = None
+    """Of a gateway that speaks TLS itself."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What every process of the stack has in its environment beside our own."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request to the history needs."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def get(self, path: str) -> httpx.Response | None:
+        """Ask the gateway as the stack's own user, directly; None where it does not answer."""
+        trusted = ssl.create_default_context(cafile=self.certificate.certificate) if self.certificate else False
+        with suppress(httpx.HTTPError), httpx.Client(verify=trusted, trust_env=False, timeout=PROBE_SECONDS) as client:
+            return client.get(f"{self.url}{path}", headers=self.headers)
+        return None
+
+    def listed(self, path: str) -> list[dict[str, Any]]:
+        """Return what the gateway lists at this path, such as `/v1/workers`; nothing where it does not answer."""
+        answer = self.get(path)
+        return list(answer.json()["data"]) if answer is not None and answer.is_success else []
+
+    def unoffered(self) -> list[str]:
+        """Return the tools that a worker serves and no agent allows: the model never hears of them."""
+        engine = open_engine(self.database_url, "ringback-up", int(PROBE_SECONDS), poolclass=NullPool)
+        with engine.connect() as connection:
+            served = {row.name for row in connection.execute(live_tools())}
+        return sorted(served - {tool["name"] for tool in self.listed("/v1/tools")})
+
+
+def agents_folder() -> Path:
+    """The agents that ship: inside the wheel beside this file, in a checkout beside this package."""
+    here = Path(__file__).parents[1]
+    return next(folder for folder in (here / "agents", here.parent / "agents") if folder.is_dir())
+
+
+def our(*words: str) -> list[str]:
+    """A `ringback` command line, run by this very Python."""
+    return [sys.executable, "-m", "cli", *words]
+
+
+@contextmanager
+def running_stack(
+    folder: Path | None = None,
+    *,
+    port: int = 0,
+    durable: bool = True,
+    logs: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    simulate: bool = True,
+    tls: bool = False,
+) -> Iterator[Stack]:
+    """Run everything for as long as the context lasts.
+
+    Args:
+        folder: keeps the databases between runs; a temporary one goes with the context.
+        port: the gateway's; 0 takes a free one, and the same again where a folder is given.
+        durable: False lets the databases skip what only a crash of the machine would need.
+        logs: a folder for a log of each process; None shows them on stderr.
+        settings: more environment for every process.
+        simulate: False leaves the simulator's address to another Realtime API.
+        tls: the gateway speaks TLS, with a certificate that it signed itself and that stays in the folder.
+
+    Raises:
+        ConfigurationError: the port is taken, or the databases cannot be started here.
+        ProcessError: a process did not become ready.
+    """
+    refuse_taken(port)
+    with embedded_servers(folder, durable=durable) as servers, ProcessGroup() as group:
+        upgrade(servers.database_url)
+        brief = {name: seconds for name, seconds in BRIEF.items() if name not in os.environ}
+        kept = Kept(folder and folder.resolve())
+        stack = Stack(
+            url=f"{'https' if tls else 'http'}://127.0.0.1:{port or kept.port('gateway')}",
+            token=kept.secret("token", prefix="rb_"),
+            database_url=servers.database_url,
+            redis_url=servers.redis_url,
+            simulator_url=f"ws://127.0.0.1:{kept.port('simulator')}/v1/realtime",
+            processes=group,
+            certificate=certificate_in(folder.resolve() / "tls" if folder else group.make_folder()) if tls else None,
+            env={"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, **brief, **(settings or {})},
+        )
+        # Most of a start is Python importing things: two at a time, on the two cores that everybody has.
+        with ThreadPoolExecutor(2) as threads:
+            simulator = threads.submit(_start_simulator, group, stack, logs) if simulate else None
+            _start_gateway(group, stack, logs)
+            group.start(worker_of(stack, "worker", logs))
+            if simulator:
+                simulator.result()
+        yield stack
+
+
+def refuse_taken(port: int) -> None:
+    """Raise ConfigurationError where another process listens on this port of loopback; 0 is never taken."""
+    if port and not is_free(port):
+        raise ConfigurationError(
+            f"port {port} is in use, perhaps by another ringback: end what uses it, or give another with --port"
+        )
+
+
+def worker_of(stack: Stack, name: str, logs: Path | None = None, ready: re.Pattern[str] | None = None) -> Process:
+    """Return a worker of this stack.
+
+    Args:
+        name: of the process.
+        logs: a folder for its log; None shows it on stderr.
+        ready: is searched in each line that it logs; None: it is ready once the gateway knows of a worker.
+    """
+
+    def has_registered() -> bool:
+        processes = stack.listed("/v1/workers")
+        return any(each["kind"] == "worker" and each["alive"] for each in processes)
+
+    return Process(
+        name,
+        our("worker"),
+        env=stack.env,
+        ready=ready or has_registered,
+        ready_seconds=WORKER_READY_SECONDS,
+        log=_log(logs, name),
+    )
+
+
+def _start_simulator(group: ProcessGroup, stack: Stack, logs: Path | None) -> None:
+    address = urlsplit(stack.simulator_url)
+    argv = our("simulator", "--host", "127.0.0.1", "--port", str(address.port))
+    if find_spec("hibari") is None:
+        argv.append("--no-voice")
+    ready = f"http://{address.netloc}/healthz"
+    group.start(Process("simulator", argv, ready=ready, log=_log(logs, "simulator")))
+
+
+def _start_gateway(group: ProcessGroup, stack: Stack, logs: Path | None) -> None:
+    gateway = {
+        "RINGBACK_TOKENS": f"demo:{stack.token}",
+        "RINGBACK_PORT": stack.url.rpartition(":")[2],
+        "RINGBACK_AGENTS": str(agents_folder()),
+        **_upstream(stack),
+        **stack.env,
+    }
+    if stack.certificate:
+        gateway |= {
+            "RINGBACK_TLS_CERTIFICATE": str(stack.certificate.certificate),
+            "RINGBACK_TLS_KEY": str(stack.certificate.key),
+        }
+
+    def is_ready() -> bool:
+        answer = stack.get("/readyz")
+        return answer is not None and answer.is_success
+
+    group.start(Process("gateway", our("gateway"), env=gateway, ready=is_ready, log=_log(logs, "gateway")))
+
+
+def _upstream(stack: Stack) -> dict[str, str]:
+    """The simulator, unless the settings name a provider: that one keeps its own address."""
+    if stack.env.get("REALTIME_PROVIDER", "simulator") != "simulator":
+        return {}
+    return {"REALTIME_PROVIDER": "simulator", "REALTIME_URL": stack.simulator_url}
+
+
+def _log(logs: Path | None, name: str) -> Path | None:
+    return logs / f"{name}.log" if logs else None

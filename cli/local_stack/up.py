@@ -1,0 +1,150 @@
+"""`ringback up`: the whole stack on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+from rich.console import Console
+
+from cli.local_stack.embedded_servers import default_folder
+from cli.local_stack.process_group import Ended, ProcessError, ProcessGroup
+from cli.local_stack.reload import reload_tools
+from cli.local_stack.signals import Interrupts
+from cli.local_stack.stack import Stack, agents_folder, running_stack
+
+# The settings of the gateway that `running_stack` has a value of its own for.
+CHOICES = ("RINGBACK_AGENTS", "REALTIME_PROVIDER", "REALTIME_URL")
+
+START_AGAIN = os.EX_TEMPFAIL
+"""What a process exits with that ended itself, and has nothing wrong with it: 75."""
+FIRST_PAUSE_SECONDS = 1.0
+"""Before it is started again. A start costs two seconds of a core, which the others may be short of."""
+LONGEST_PAUSE_SECONDS = 30.0
+"""Each pause is twice the one before, up to this."""
+HEALTHY_SECONDS = 60.0
+"""A process that ran for so long begins with the first pause again."""
+
+WELCOME = """
+[bold]Ringback is up.[/bold] Talk to it as to the Realtime API:
+
+  export RINGBACK_URL={url} RINGBACK_TOKEN={token}
+
+Its base URL for an SDK is {url}/v1. Look at what it did, from another terminal:
+
+  export DATABASE_URL='{database_url}'
+  {ringback} jobs list
+
+Add a worker with your own tools, and allow them in an agent's file in {agents} (docs/how-to/add-a-tool.md):
+
+  export REDIS_URL='{redis_url}' RINGBACK_TOOL_MODULES=my_tools
+  {ringback} worker
+
+{more}Ctrl-C ends everything. The data, the token and the ports stay in {folder}.
+"""
+
+WITH_TLS = """It speaks TLS with a certificate that it signed itself. Have your client trust it:
+
+  export NODE_EXTRA_CA_CERTS={certificate}    # Node
+  export SSL_CERT_FILE={certificate}          # Python
+
+"""
+WITHOUT_TLS = """A client that insists on TLS, as openai for Node does, needs `{ringback} up --tls`.
+
+"""
+
+UNOFFERED = """[yellow]No agent allows {tools}[/yellow]: add it to `tools` in an agent's file in {agents}.
+"""
+
+
+def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = False) -> int:
+    """Run until a signal comes or a process ends unasked; return the exit code.
+
+    Args:
+        folder: of the data; None: `default_folder()`.
+        port: the gateway's; 0 takes a free one.
+        tls: the gateway speaks TLS.
+        watch: the worker begins anew when a tool's file changes.
+    """
+    Interrupts().install()
+    console = Console()
+    home = folder or default_folder()
+    provider = os.environ.get("REALTIME_PROVIDER", "simulator")
+    try:
+        # A simulator of one's own, with a scenario of one's own, is an address: no other one is started then.
+        simulate = provider == "simulator" and "REALTIME_URL" not in os.environ
+        with running_stack(home, port=port, settings=_given(), simulate=simulate, tls=tls) as stack:
+            console.print(_welcome(stack, home), highlight=False, soft_wrap=True)
+            if unoffered := stack.unoffered():
+                console.print(UNOFFERED.format(tools=", ".join(unoffered), agents=_agents()))
+            if watch:
+                reload_tools(stack, lambda sentence: console.print(sentence, highlight=False, soft_wrap=True))
+            ended = outlast(stack.processes, lambda sentence: console.print(f"[yellow]{sentence}[/yellow]"))
+            console.print(f"[red]{ended}[/red]; everything else ends with it.")
+            return 1
+    except ProcessError as problem:
+        console.print(f"[red]{problem}[/red]", highlight=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+@dataclass(slots=True)
+class Backoff:
+    """The pauses before one process is started again; times are a monotonic clock's."""
+
+    started: float
+    _pause: float = FIRST_PAUSE_SECONDS / 2
+
+    def pause(self, now: float) -> float:
+        """Return how long to wait with the next start, as the process has ended just now."""
+        healthy = now - self.started >= HEALTHY_SECONDS
+        self._pause = FIRST_PAUSE_SECONDS if healthy else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+        return self._pause
+
+
+def outlast(processes: ProcessGroup, tell: Callable[[str], None], wait: Callable[[float], None] = sleep) -> Ended:
+    """Start each process again that ends itself for that; return how the first one ended that ends otherwise.
+
+    Raises:
+        ProcessError: one that was started again did not get ready.
+    """
+    began = monotonic()
+    backoffs: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(began))
+    while (ended := processes.wait()).returncode == START_AGAIN:
+        backoff = backoffs[ended.name]
+        pause = backoff.pause(monotonic())
+        tell(f"{ended}: starting it again in {pause:g} s")
+        wait(pause)
+        processes.restart(ended.name)
+        backoff.started = monotonic()
+    return ended
+
+
+def _welcome(stack: Stack, home: Path) -> str:
+    ringback = Path(sys.executable).with_name("ringback")
+    certificate = stack.certificate and stack.certificate.certificate
+    return WELCOME.format(
+        more=WITH_TLS.format(certificate=certificate) if certificate else WITHOUT_TLS.format(ringback=ringback),
+        url=stack.url,
+        token=stack.token,
+        database_url=stack.database_url,
+        redis_url=stack.redis_url,
+        agents=_agents(),
+        ringback=ringback,
+        folder=home,
+    )
+
+
+def _agents() -> str:
+    return os.environ.get("RINGBACK_AGENTS") or str(agents_folder())
+
+
+def _given() -> dict[str, str]:
+    """What the person set for the gateway wins over what the stack would choose."""
+    return {name: os.environ[name] for name in CHOICES if name in os.environ}

@@ -1,0 +1,158 @@
+"""What the commands on the history share: a connection, mostly read-only, and refusals of one sentence.
+
+Everything but typer is imported inside functions: `ringback --help` waits for no driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+    from sqlalchemy import Engine, Executable, Row
+
+    from ringback.history.pagination import IdRange, Page, Query
+
+    Read = Callable[[Executable], Sequence[Row[Any]]]
+    Q = TypeVar("Q", bound=Query)
+    T = TypeVar("T")
+
+CONNECT_TIMEOUT = 5
+"""Seconds. Whoever waits at a prompt wants to hear by then that nobody answers."""
+MAX_REASON = 200
+"""Characters of a driver's own words in a refusal."""
+UNKNOWN_IF_DONE = (
+    "The connection to the database broke before it had answered: what was asked for may be done. Look with "
+    "`ringback jobs list` or `ringback sessions list` before you ask for it once more."
+)
+WRONG_INPUT = 2
+NO_DATABASE = 1
+
+Since = Annotated[str | None, typer.Option(help="Since a time, 2026-01-31T12:00:00Z, or 15m, 2h, 1d.", metavar="WHEN")]
+Limit = Annotated[str, typer.Option(help="How many, 1 to 200.", metavar="NUMBER")]
+After = Annotated[str | None, typer.Option(help="Go on after a page, with its `next`.", metavar="CURSOR")]
+OfTenant = Annotated[str, typer.Option("--tenant", help="Of this tenant.", metavar="NAME")]
+DEFAULT = "default"
+"""The tenant of whoever names none, as in `ringback.tables`."""
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
+
+
+@contextmanager
+def reading() -> Iterator[Read]:
+    """A connection that only reads and sees one moment. What goes wrong with it ends the command, in one sentence."""
+    with _connection(isolation_level="REPEATABLE READ", postgresql_readonly=True) as read:
+        yield read
+
+
+@contextmanager
+def writing() -> Iterator[Read]:
+    """A connection whose every statement is a transaction of its own."""
+    with _connection(isolation_level="AUTOCOMMIT") as write:
+        yield write
+
+
+@contextmanager
+def _connection(**options: Any) -> Iterator[Read]:
+    from sqlalchemy.exc import DBAPIError, OperationalError
+
+    engine, may_be_written = _engine(), False
+    try:
+        with engine.connect() as connection:
+            connection.execution_options(**options)
+            may_be_written = "postgresql_readonly" not in options
+            yield lambda statement: _rows(connection.execute(statement))
+    except OperationalError as problem:
+        if may_be_written and problem.connection_invalidated:
+            refuse(f"{UNKNOWN_IF_DONE} ({_reason(problem)})", NO_DATABASE)
+        refuse(f"The database in DATABASE_URL cannot be reached: {_reason(problem)}", NO_DATABASE)
+    except DBAPIError as problem:
+        if getattr(problem.orig, "sqlstate", None) == "42P01":  # undefined_table
+            refuse("The database in DATABASE_URL has no tables of ringback's yet: run `ringback migrate`.", NO_DATABASE)
+        refuse(f"The database in DATABASE_URL refuses to answer: {_reason(problem)}", NO_DATABASE)
+
+
+def ask(query: type[Q], given: dict[str, Any]) -> Q:
+    """The query with what was given on the command line; wrong input ends the command."""
+    from pydantic import ValidationError
+
+    from ringback.history.pagination import refusal
+
+    try:
+        return query(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as problem:
+        name, _, rest = refusal(problem.errors()).message.partition(" ")
+        refuse(f"--{name.replace('_', '-')} {rest}")
+
+
+def beginning(name: str, prefix: str) -> IdRange:
+    """All ids that begin like that."""
+    from ringback.history.pagination import IdRange
+
+    try:
+        return IdRange.beginning(prefix)
+    except ValueError as problem:
+        refuse(f"{name} must be {problem}, not {prefix!r}.")
+
+
+def only(what: str, rows: Sequence[Row[Any]], prefix: str | None) -> Row[Any]:
+    """The one row that was found; none or several end the command."""
+    if not rows:
+        refuse(f"There is no {what} {prefix!r}.")
+    if len(rows) > 1:
+        refuse(f"{prefix!r} begins the id of more than one {what}: {', '.join(str(row.id) for row in rows)}.")
+    return rows[0]
+
+
+def show_page(page: Page[T], what: str, print_rows: Callable[[Console, Sequence[T]], None]) -> None:
+    """A list on standard output; what is to be said about it goes to standard error."""
+    from cli.output import tables
+
+    if not page.data:
+        typer.echo(f"No {what} fits.", err=True)
+        return
+    print_rows(tables.console(), page.data)
+    if page.has_more:
+        typer.echo(f"There are more: narrow it down, raise --limit, or go on with --after {page.next}", err=True)
+
+
+def print_json(document: BaseModel) -> None:
+    """What the API answers, byte for byte; on a terminal with indentation."""
+    import sys
+
+    typer.echo(document.model_dump_json(indent=2 if sys.stdout.isatty() else None))
+
+
+def refuse(sentence: str, code: int = WRONG_INPUT) -> NoReturn:
+    """End the command with one sentence on standard error."""
+    typer.echo(f"ringback: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def _rows(result: Any) -> Sequence[Row[Any]]:
+    rows: Sequence[Row[Any]] = result.all() if result.returns_rows else []
+    return rows
+
+
+def _engine() -> Engine:
+    from sqlalchemy.pool import NullPool
+
+    from ringback.config.settings import Database, load
+    from ringback.errors import ConfigurationError
+    from ringback.postgres.connections import open_engine
+
+    try:
+        url = load(Database).database_url
+    except ConfigurationError as problem:
+        refuse(str(problem))
+    return open_engine(url, "ringback-cli", CONNECT_TIMEOUT, poolclass=NullPool)
+
+
+def _reason(problem: Any) -> str:
+    """The driver's words on one line. It quotes no password, and a host that may be part of one is refused before."""
+    words = " ".join(str(problem.orig).split())
+    return words if len(words) <= MAX_REASON else f"{words[:MAX_REASON]}…"

@@ -1,0 +1,260 @@
+"""The history for people: aligned columns on a terminal, and the same without colour in a pipe.
+
+Tool names, arguments and results come from a model or from a tool, so none of it is markup here, and characters that
+would steer a terminal are shown by their code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from textwrap import indent
+from typing import Any
+from uuid import UUID
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ringback.history.documents import Job, ListedJob, ListedSession, Problem, Timeline, Transition
+from ringback.operator_view import Failure, Line, SessionForOperators
+
+PIPE_WIDTH = 120
+"""Columns where nobody says how many there are."""
+WIDE = 100
+"""From so many columns on there is room for what is merely good to know."""
+NO_QUEUE = "none: no worker had a part in it"
+"""Of a call that the gateway served or refused itself."""
+NUMBERS = {"TOOK", "LASTED", "JOBS", "+MS", "RESPONSES", "TOKENS IN", "TOKENS OUT", "US DOLLARS"}
+SHORT_ID = 8
+"""Characters of an id that are shown, unless two rows begin alike."""
+
+STYLES = {
+    **dict.fromkeys(("pending", "running", "open", "draining", "ready", "sent"), "yellow"),
+    **dict.fromkeys(("succeeded", "acked", "replayed"), "green"),
+    **dict.fromkeys(("failed", "timed_out", "dead", "unknown"), "red"),
+}
+
+SPEAKERS = {"user": "bold", "assistant": "cyan"}
+"""Of a transcript; calls and results are dim."""
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal, or as COLUMNS says."""
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if known else PIPE_WIDTH, highlight=False)
+
+
+def print_jobs(out: Console, jobs: Sequence[ListedJob], *, of_one_session: bool = False) -> None:
+    """One line a job; SESSION is left out where all have the same."""
+    wide = out.width >= WIDE
+    ids = _short([job.id for job in jobs])
+    in_sessions = _short([job.session_id for job in jobs])
+    show = {"QUEUE": wide, "SESSION": wide and not of_one_session}
+    rows = [
+        {
+            "ID": Text(ids[job.id]),
+            "CREATED (UTC)": _time(job.created_at, wide),
+            "TOOL": _cell(job.tool),
+            "QUEUE": _cell(job.queue),
+            "STATE": _state(job.state),
+            "DELIVERY": _state(job.delivery),
+            "TRY": Text(f"{job.attempt}/{job.max_attempts}"),
+            "TOOK": _length(job.created_at, job.finished_at),
+            "SESSION": Text(in_sessions[job.session_id]),
+        }
+        for job in jobs
+    ]
+    print_rows(out, [{name: cell for name, cell in row.items() if show.get(name, True)} for row in rows])
+
+
+def print_sessions(out: Console, sessions: Sequence[ListedSession]) -> None:
+    """One line a session."""
+    wide = out.width >= WIDE
+    ids = _short([session.id for session in sessions])
+    rows = [
+        {
+            "ID": Text(ids[session.id]),
+            "CREATED (UTC)": _time(session.created_at, wide),
+            "USER": _cell(session.user_id),
+            "AGENT": _cell(session.agent),
+            "STATE": _state(session.state),
+            "JOBS": Text(str(sum(session.counts.values()))),
+            "LASTED": _length(session.created_at, session.ended_at),
+            "ENDED BY": _cell(session.end_reason or ""),
+        }
+        for session in sessions
+    ]
+    print_rows(out, rows)
+
+
+def print_job(out: Console, job: Job, failure: Failure | None = None) -> None:
+    """A call's life: what it is, each step with its time, what was asked and answered, and why its tool failed."""
+    _print_title(out, job.tool, f"{job.state}, {_delivery(job)}")
+    worker = f", last on {job.worker_id}" if job.worker_id else ""
+    _print_pairs(
+        out,
+        {
+            "job": str(job.id),
+            "session": f"{job.session_id}, epoch {job.epoch}",
+            "call": f"{job.call_id} of {job.response_id or 'an unnamed response'}",
+            "queue": f"{job.queue}, {job.effect}, at most {job.timeout:g} s an attempt" if job.queue else NO_QUEUE,
+            "attempts": f"{job.attempt} of {job.max_attempts}{worker}" if job.queue else None,
+            "created": _exact(job.created_at),
+            "approval": job.approval,
+            "joined to": str(job.joined_to) if job.joined_to else None,
+            "cancelled": f"reason {job.cancel_reason}" if job.cancel_reason else None,
+            "notified": _exact(job.notified_at) if job.notified_at else None,
+            "progress": job.progress,
+        },
+    )
+    out.print()
+    print_rows(out, [_step(step, is_end=step.state == job.state) for step in job.transitions])
+    out.print()
+    out.print(Text(_durations(job.timeline), style="dim"), soft_wrap=True)
+    _print_value(out, "arguments", job.arguments)
+    if job.state == "succeeded":
+        _print_value(out, "result", job.result)
+    elif job.error:
+        _print_value(out, "error", _sentence(job.error))
+    if failure:
+        why = f"{failure.type}{f' at {failure.at}' if failure.at else ''}\n\n{failure.trace}"
+        _print_value(out, f"why attempt {failure.attempt} failed", why)
+
+
+def print_session(out: Console, session: SessionForOperators) -> None:
+    """A conversation, the number of its jobs in each state, what was said and called in it, and its newest jobs."""
+    _print_title(out, session.agent, session.state)
+    counts = ", ".join(f"{number} {state}" for state, number in sorted(session.counts.items()))
+    ended = f"{_exact(session.ended_at)}, {session.end_reason}" if session.ended_at else None
+    _print_pairs(
+        out,
+        {
+            "session": f"{session.id}, epoch {session.epoch}",
+            "user": session.user_id,
+            "model": session.model,
+            "gateway": session.gateway_id,
+            "upstream": session.upstream_id,
+            "created": _exact(session.created_at),
+            "ended": ended,
+            "jobs": counts or "none",
+        },
+    )
+    if session.transcript:
+        out.print()
+        if session.is_cut:
+            out.print(Text("… older lines are left out", style="dim"))
+        _print_transcript(out, session.transcript)
+    if session.jobs.data:
+        out.print()
+        print_jobs(out, session.jobs.data, of_one_session=True)
+
+
+def _print_transcript(out: Console, lines: Sequence[Line]) -> None:
+    """Who said what, and when, the oldest first; a long line goes on below itself."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for line in lines:
+        when = Text(f"{line.at:%H:%M:%S}", style="dim", no_wrap=True)
+        who = Text(line.who, style=SPEAKERS.get(line.who, "dim"), no_wrap=True)
+        table.add_row(when, who, Text(printable(line.text), overflow="fold"))
+    out.print(table)
+
+
+def printable(text: str) -> str:
+    """`text` with every character that is not plainly visible as its escape; line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def print_rows(out: Console, rows: Sequence[dict[str, Text]]) -> None:
+    """Aligned columns, named by the keys of the first row."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in rows[0] if rows else ():
+        table.add_column(name, justify="right" if name in NUMBERS else "left")
+    for row in rows:
+        table.add_row(*row.values())
+    out.print(table)
+
+
+def _print_title(out: Console, name: str, state: str) -> None:
+    out.print(Text.assemble((printable(name), "bold"), "  ", (state, STYLES.get(state.split(",")[0], ""))))
+
+
+def _print_pairs(out: Console, pairs: dict[str, str | None]) -> None:
+    for name, value in pairs.items():
+        if value:
+            out.print(Text.assemble((f"{name:<9} ", "dim"), printable(value)), soft_wrap=True)
+
+
+def _print_value(out: Console, name: str, value: Any) -> None:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    out.print()
+    out.print(Text(name, style="bold"))
+    out.print(Text(indent(printable(text), "  ")), soft_wrap=True)
+
+
+def _step(step: Transition, *, is_end: bool) -> dict[str, Text]:
+    """A line of the story; the error that it ends with stands below the story, in full."""
+    notes = [
+        f"attempt {step.attempt}" if step.state == "running" else "",
+        f"epoch {step.epoch}" if step.epoch is not None else "",
+        f"approval {step.approval}" if step.approval else "",
+        "" if step.error is None else step.error.code if is_end else _sentence(step.error),
+    ]
+    return {
+        "+MS": Text(f"+{step.ms:.1f}", no_wrap=True),
+        "STATE": _state(step.state),
+        "DELIVERY": _state("" if step.delivery == "none" else step.delivery),
+        "WORKER": Text(printable(step.worker_id or "")),
+        "": Text(printable(", ".join(filter(None, notes)))),
+    }
+
+
+def _durations(timeline: Timeline) -> str:
+    named = {name.removesuffix("_ms"): ms for name, ms in timeline.model_dump().items()}
+    return " · ".join(f"{name} {ms:.1f} ms" if ms is not None else f"{name} –" for name, ms in named.items())
+
+
+def _delivery(job: Job) -> str:
+    return "not delivered yet" if job.delivery == "none" else str(job.delivery)
+
+
+def _sentence(problem: Problem) -> str:
+    return f"{problem.code}: {problem.message}" if problem.message else problem.code
+
+
+def _cell(text: str) -> Text:
+    """What may be cut where the line is too short."""
+    return Text(printable(text).replace("\n", "\\n"), no_wrap=True, overflow="ellipsis")
+
+
+def _state(state: str) -> Text:
+    return Text(state, style=STYLES.get(state, ""), no_wrap=True)
+
+
+def _time(moment: datetime, wide: bool) -> Text:
+    return Text(moment.strftime("%Y-%m-%d %H:%M:%S" if wide else "%m-%d %H:%M:%S"), no_wrap=True)
+
+
+def _exact(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03} UTC"
+
+
+def _length(start: datetime, end: datetime | None) -> Text:
+    if end is None:
+        return Text("")
+    seconds = (end - start) / timedelta(seconds=1)
+    if seconds < 1:
+        return Text(f"{seconds * 1000:.0f} ms", no_wrap=True)
+    return Text(f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.0f} min", no_wrap=True)
+
+
+def _short(ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Beginnings of these ids, just long enough to tell them apart."""
+    known = set(ids)
+    length = SHORT_ID
+    while len({str(each)[:length] for each in known}) < len(known):
+        length += 1
+    return {each: str(each)[:length] for each in known}

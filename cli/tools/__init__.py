@@ -1,0 +1,1 @@
+"""`ringback tools`: list, check, run and create tools."""

@@ -1,0 +1,172 @@
+"""`ringback tools`: what can be called, what a model is told of it, and a call made by hand.
+
+Everything but typer is imported inside functions: `ringback --help` waits for no tool.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.output.history_queries import reading
+
+if TYPE_CHECKING:
+    from ringback.tools.decorator import Announcement
+
+app = typer.Typer(name="tools", help="Look at tools, and call one by hand.", no_args_is_help=True)
+
+FAILED = 1
+"""The exit code of a call that ended in an error."""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as a shell has it."""
+
+Name = Annotated[str, typer.Argument(help="The tool's name.")]
+
+
+@app.command("list")
+def list_tools(
+    live: Annotated[bool, typer.Option("--live", help="What live workers serve, as Postgres has it.")] = False,
+) -> None:
+    """List tools, with their queues and limits.
+
+    Those that RINGBACK_TOOL_MODULES and RINGBACK_TOOL_FILES declare; with --live, those that a session could be
+    offered now.
+    """
+    from cli.tools.discovery import declared_tools
+    from cli.tools.listing import print_tools
+
+    if live:
+        rows = _live_rows()
+        if not rows:
+            typer.echo("No live worker serves any tool.", err=True)
+        return print_tools([_announced(row) for row in rows], {row.name: row.workers for row in rows})
+    return print_tools([tool.announcement for _, tool in sorted(declared_tools().items())])
+
+
+@app.command("schema")
+def show_schema(name: Name) -> None:
+    """Show what a model is told of a tool, as JSON.
+
+    This is its entry in `session.tools`.
+    """
+    import json
+
+    from cli.tools.discovery import declared_tool
+
+    typer.echo(json.dumps(declared_tool(name).announcement.for_model(), indent=2, ensure_ascii=False))
+
+
+@app.command("run")
+def run_tool(
+    name: Name,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="As key=value; JSON where the value is none of text.", metavar="KEY=VALUE"),
+    ] = None,
+    json_: Annotated[str | None, typer.Option("--json", help="All arguments as one JSON object.")] = None,
+    user: Annotated[str, typer.Option(help="Who asks, as the tool is told.")] = "cli",
+    claims: Annotated[str | None, typer.Option(help="What else is known of them, as a JSON object.")] = None,
+    scopes: Annotated[
+        str | None, typer.Option(help="What they hold, such as orders:read,eu; what the tool asks for unless given.")
+    ] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Have a worker do it, with a row in the history.")] = False,
+) -> None:
+    """Call a tool, and print what the model would read.
+
+    It runs here and now, once; with --queue it goes the way of every call: a row, a message, a worker. Exit code 1
+    means that it ended in an error.
+    """
+    from cli.tools import argument_parser as given
+    from ringback.errors import ConfigurationError
+
+    if not user.strip():
+        raise ConfigurationError("--user must name somebody: their name stands in the history")
+    known = given.json_object("--claims", claims) if claims is not None else {}
+    if scopes is not None:
+        known["scopes"] = sorted({scope.strip() for scope in scopes.split(",") if scope.strip()})
+    if queue:
+        return _run_there(name, arguments or [], json_, user, known)
+    return _run_here(name, arguments or [], json_, user, known)
+
+
+def _run_here(name: str, words: list[str], text: str | None, user: str, claims: dict[str, Any]) -> None:
+    import asyncio
+    from datetime import UTC, datetime, timedelta
+    from time import monotonic
+    from uuid import uuid4
+
+    from cli.tools import argument_parser as given
+    from cli.tools import run_inline
+    from cli.tools.discovery import declared_tool
+    from ringback.tools.call import Call
+
+    tool = declared_tool(name)
+    arguments = given.arguments(tool.announcement, words, text)
+    claims.setdefault("scopes", sorted(tool.announcement.manners.scopes))
+    deadline = datetime.now(UTC) + timedelta(seconds=tool.announcement.timeout)
+    call = Call(job_id=str(uuid4()), user=user, claims=claims, arguments=arguments, deadline=deadline, _report=_note)
+    began = monotonic()
+    try:
+        made = asyncio.run(run_inline.attempt(tool, arguments, call))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    took, limit = monotonic() - began, tool.announcement.timeout
+    if took > limit and not tool.is_async:  # here it cannot be left alone, and has run to its end
+        typer.echo(f"ringback: {name} took {took:.1f} s; a worker gives it {limit:g} s, and then up", err=True)
+    if made.fault is not None:
+        typer.echo(f"ringback: {name} raised {_where(made.fault)}", err=True)
+    _print_outcome(made.verdict)
+
+
+def _run_there(name: str, words: list[str], text: str | None, user: str, claims: dict[str, Any]) -> None:
+    from cli.tools import argument_parser as given
+    from cli.tools.run_queued import run_there
+    from ringback.errors import ConfigurationError
+
+    rows = {row.name: row for row in _live_rows()}
+    if name not in rows:
+        known = ", ".join(rows) or "none"
+        raise ConfigurationError(f"no live worker serves a tool {name!r}; the tools that are served: {known}")
+    tool = _announced(rows[name])
+    arguments = given.arguments(tool, words, text)
+    claims.setdefault("scopes", sorted(tool.manners.scopes))
+    job_id, outcome = run_there(tool, arguments, user=user, claims=claims, note=_note)
+    typer.echo(f"job {job_id}: {outcome.state if outcome else 'cancelled, as nobody waits for it any more'}", err=True)
+    if outcome is None:
+        raise typer.Exit(FAILED)
+    _print_outcome(outcome)
+
+
+def _live_rows() -> list[Any]:
+    from ringback.statements import history as statements
+
+    with reading() as read:
+        return list(read(statements.served_tools()))
+
+
+def _announced(row: Any) -> Announcement:
+    from ringback.statements import processes
+
+    return processes.announcement(row)
+
+
+def _note(note: str) -> None:
+    typer.echo(f"… {note}", err=True)
+
+
+def _print_outcome(outcome: Any) -> None:
+    """A result on standard output; an error as its sentence on standard error, with the code that a model reads."""
+    if outcome.error is None:
+        return typer.echo(outcome.output())
+    typer.echo(f"ringback: {outcome.code}: {outcome.message}", err=True)
+    raise typer.Exit(FAILED)
+
+
+def _where(problem: Exception) -> str:
+    """A fault on one line, with the place where it was raised."""
+    import traceback
+
+    frames = traceback.extract_tb(problem.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{' '.join(f'{type(problem).__name__}: {problem}'.split())}{place}"

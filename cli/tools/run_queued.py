@@ -1,0 +1,135 @@
+"""A call made by hand that goes the way of every call: a session's row, a job's row, a message, a worker.
+
+The statements are those that a gateway uses, and for as long as the call takes this process holds a lease as one: a
+session that nobody holds would be ended by a sweeper, and its answer kept from us.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from cli.output.history_queries import writing
+from ringback.config.settings import Stores, load
+from ringback.jobs.outcomes import Outcome, from_row
+from ringback.leases.lease import RENEW_SECONDS
+from ringback.redis.broker import TASK, make_app
+from ringback.statements import processes
+from ringback.statements.jobs import admission, transitions
+from ringback.statements.sessions import lifecycle
+from ringback.tables import DEFAULT_TENANT
+from ringback.tables import jobs as jobs_table
+from ringback.tools.decorator import Announcement
+
+if TYPE_CHECKING:
+    from cli.output.history_queries import Read
+
+LOOK_SECONDS = 0.05
+"""Between two looks at the job's row: a person waits, and a look takes a millisecond."""
+LATE_SECONDS = 10.0
+"""What a sweeper may take to see that the deadline has passed; then we wait no more."""
+END_REASON = "by_hand"
+COLUMNS = ("id", "state", "result", "sealed_result", "error", "cancel_reason", "progress", "finished_at")
+
+log = logging.getLogger(__name__)
+
+
+def run_there(
+    tool: Announcement, arguments: dict[str, Any], *, user: str, claims: dict[str, Any], note: Callable[[str], None]
+) -> tuple[UUID, Outcome | None]:
+    """Have a worker call the tool: the job's id and its outcome, None where nobody waits for it any more.
+
+    Args:
+        note: told each progress note that the tool reports.
+    """
+    stores = load(Stores)
+    discretion = stores.discretion
+    seconds = admission.time_for(tool.timeout, tool.retries + 1)
+    with _asked_to_stop() as stop, writing() as write, _session(write, user, claims) as (gateway_id, session_id):
+        job_id = uuid4()
+        asked = discretion.arguments(arguments, session_id, tool.manners.redact)
+        call = admission.NewJob(job_id, session_id, "call_by_hand", None, tool.name, asked.shown, tool)
+        write(admission.admit(call, gateway_id, 1, sealed=admission.Sealed(asked.sealed)))
+        _publish(stores.redis_url, job_id, tool.queue)
+        row = _finished(write, gateway_id, job_id, seconds, note, stop)
+        if row is not None:
+            return job_id, from_row(**transitions.outcome_of(discretion.whole(row, session_id)))
+        write(transitions.cancel(job_id, DEFAULT_TENANT))
+        return job_id, None
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Event]:
+    """Set by Ctrl-C and SIGTERM. An exception of theirs may come where nobody passes it on, such as in a destructor."""
+    stop = Event()
+    before = {each: signal.signal(each, lambda *_: stop.set()) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _session(write: Read, user: str, claims: dict[str, Any]) -> Iterator[tuple[str, UUID]]:
+    """A session of this process's own; its end, and what it leaves to the history, are written if they can be."""
+    gateway_id = f"by-hand-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    session_id, is_cut = uuid4(), False
+    write(processes.register(gateway_id, "gateway", socket.gethostname(), os.getpid()))
+    try:
+        opened = lifecycle.open_session(
+            session_id, user_id=user, agent="none", model="none", gateway_id=gateway_id, claims=claims
+        )
+        write(opened)
+        yield gateway_id, session_id
+    except DBAPIError:
+        is_cut = True
+        raise
+    finally:
+        if not is_cut:  # else a sweeper ends it, when the lease of this process has run out
+            write(lifecycle.end_session(session_id, gateway_id, 1, END_REASON))
+            write(lifecycle.keep_for_history(session_id))
+            write(processes.retire(gateway_id))
+
+
+def _publish(redis_url: str, job_id: UUID, queue: str) -> None:
+    celery = make_app(redis_url)
+    try:
+        celery.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
+    except Exception as problem:  # kombu and redis raise a family of errors with no common parent but this
+        log.warning("job %s is not published yet (%s); a sweeper will", job_id, type(problem).__name__)
+    finally:
+        celery.close()
+
+
+def _finished(
+    write: Read, gateway_id: str, job_id: UUID, seconds: float, note: Callable[[str], None], stop: Event
+) -> Any:
+    """The job's row once it is over; None if that takes too long, or nobody waits. The lease is renewed meanwhile."""
+    look = select(*(jobs_table.c[name] for name in COLUMNS))
+    give_up = monotonic() + seconds + LATE_SECONDS
+    renewed, noted = monotonic(), None
+    while monotonic() < give_up and not stop.is_set():
+        (row,) = write(look.where(jobs_table.c.id == job_id))
+        if row.progress and row.progress != noted:
+            noted = row.progress
+            note(noted)
+        if row.finished_at is not None:
+            return row
+        if monotonic() - renewed > RENEW_SECONDS:
+            write(processes.renew(gateway_id))
+            renewed = monotonic()
+        stop.wait(LOOK_SECONDS)
+    return None

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket routes: one module for each part of the API that clients and operators call."""

@@ -1,0 +1,209 @@
+"""Client secrets over HTTP: `POST /v1/realtime/client_secrets`, in the shape that OpenAI's SDKs send and expect.
+
+A backend that has the scope `secrets` asks for one and hands it to its user's browser. Of the `session` that it sends,
+`model` may name an agent; everything else is the server's own to say, as in a `session.update` of a trusted client: it
+is left out, and the answer lists it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.api.history import ErrorAnswer
+from gateway.api.job_cancelling import ControlRoute
+from gateway.api.scopes import needs, refused
+from gateway.auth.authenticator import NOT_KNOWN, REALTIME, SCOPES, SECRETS, UNKNOWABLE, Caller, Callers, Read
+from gateway.auth.claims import checked
+from gateway.auth.tokens import Kind, digest, new
+from gateway.conversation.client.view import ClientView
+from ringback.agents.agent import Agent
+from ringback.statements.identity import credentials
+
+MAX_LEFT_OUT = 50
+"""Names that the answer lists."""
+
+Minter = Annotated[Caller, Depends(needs(SECRETS))]
+FindAgent = Callable[[str | None, str | None], Agent | None]
+"""The agent for a name and a `model`, as the WebSocket finds it."""
+
+
+class ExpiresAfter(BaseModel):
+    """When the secret stops opening sessions; one that has begun outlives it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    anchor: Literal["created_at"] = "created_at"
+    seconds: int = Field(default=600, ge=10, le=7_200)
+
+
+class Wishes(BaseModel):
+    """What is ours, beside OpenAI's: for whom the secret is, and what it opens."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    user: str | None = Field(default=None, min_length=1, max_length=200)
+    """Who will speak; None: whoever asks. The name stands in the history."""
+    claims: dict[str, Any] = Field(default_factory=dict, max_length=50)
+    """What else is known of them, handed to tools."""
+    scopes: tuple[str, ...] = Field(default=(), max_length=50, strict=False)
+    """What tools ask for (`@tool(scopes=…)`), of what the one who asks has as well."""
+    agent: str | None = Field(default=None, max_length=64)
+    """The one agent that it opens; None: the one that `session.model` names, or the default."""
+    uses: int = Field(default=1, ge=1, le=1_000)
+    """How many sessions it begins; coming back to one of those is none."""
+
+    @field_validator("user")
+    @classmethod
+    def _printable(cls, user: str | None) -> str | None:
+        if user is not None and not user.isprintable():
+            raise ValueError("a user's name has no line breaks or other invisible characters")
+        return user
+
+    @field_validator("claims")
+    @classmethod
+    def _small(cls, claims: dict[str, Any]) -> dict[str, Any]:
+        if "scopes" in claims:
+            raise ValueError("`scopes` is no claim: name them in ringback.config.scopes")
+        return checked(claims)
+
+
+class SecretRequest(BaseModel):
+    """The body; unknown fields of OpenAI's are no error."""
+
+    model_config = ConfigDict(strict=True)
+
+    expires_after: ExpiresAfter = Field(default_factory=ExpiresAfter)
+    session: dict[str, Any] = Field(default_factory=dict)
+    ringback: Wishes = Field(default_factory=Wishes)
+
+    @field_validator("session")
+    @classmethod
+    def _realtime(cls, session: dict[str, Any]) -> dict[str, Any]:
+        if session.get("type", "realtime") != "realtime":
+            raise ValueError("session.type must be realtime: this gateway holds no other sessions")
+        try:
+            "".join(session).encode()
+        except UnicodeEncodeError:
+            raise ValueError("session's names must be plain text: no half of a character") from None
+        return session
+
+
+class SecretAnswer(BaseModel):
+    """As OpenAI's, and with `ringback`: what it opens, and which fields of `session` were left out."""
+
+    value: str
+    expires_at: int
+    session: dict[str, Any]
+    ringback: dict[str, Any]
+
+
+def mint_router(read: Read, find_agent: FindAgent, limit: int) -> APIRouter:
+    """The route.
+
+    Args:
+        read: runs one statement and returns its rows.
+        limit: secrets of one tenant that are good at once.
+    """
+    described: dict[int | str, dict[str, Any]] = {
+        "4XX": {"model": ErrorAnswer, "description": "Refused"},
+        404: {"model": ErrorAnswer, "description": "There is no such agent"},
+        429: {"model": ErrorAnswer, "description": "So many secrets of the tenant are good already"},
+    }
+    router = APIRouter(prefix="/v1", route_class=ControlRoute, responses=described, tags=["secrets"])
+
+    @router.post("/realtime/client_secrets")
+    async def create_client_secret(
+        asked: SecretRequest, who: Annotated[Caller, Depends(needs(SECRETS))], request: Request
+    ) -> SecretAnswer:
+        """A token for one conversation of one user, to be handed to a browser; it is shown once."""
+        agent = _agent(asked, who, find_agent)
+        claims = _claims(asked.ringback, who)
+        value = new(Kind.SECRET)
+        expires_at = await _keep(read, value, asked, who, agent, claims, limit)
+        callers: Callers = request.app.state.callers
+        if not await callers.is_still_good(who):  # whoever was signed out meanwhile is not told what was made
+            raise refused(401, "invalid_api_key", NOT_KNOWN)
+        return _answer(value, expires_at, asked, who, agent)
+
+    return router
+
+
+def _agent(asked: SecretRequest, who: Caller, find_agent: FindAgent) -> Agent:
+    model = asked.session.get("model")
+    agent = find_agent(asked.ringback.agent, model if isinstance(model, str) else None)
+    if agent is None or not agent.serves(who.tenant):
+        raise refused(404, "agent_not_found", "There is no such agent.", "ringback.agent")
+    return agent
+
+
+def _claims(wishes: Wishes, who: Caller) -> dict[str, Any]:
+    for scope in wishes.scopes:
+        if scope in SCOPES and scope != REALTIME:
+            why = f"{scope!r} is the gateway's: a client secret holds conversations, and nothing else."
+        elif scope not in who.scopes:
+            why = f"You do not have the scope {scope!r} yourself, so you cannot give it."
+        else:
+            continue
+        raise refused(403, "insufficient_scope", why, "ringback.config.scopes")
+    return {**wishes.claims, "scopes": sorted(set(wishes.scopes))}
+
+
+async def _keep(
+    read: Read,
+    value: str,
+    asked: SecretRequest,
+    who: Caller,
+    agent: Agent,
+    claims: Mapping[str, Any],
+    limit: int,
+) -> int:
+    kind, _, rest = who.credential.partition(":")
+    statement = credentials.mint_secret(
+        uuid4(),
+        digest(value),
+        tenant=who.tenant,
+        user=asked.ringback.user or who.user,
+        minted_by=credentials.person(who.user) if kind == "jwt" else who.credential,
+        key_id=UUID(rest) if kind == "key" else None,
+        agent=agent.name,
+        claims=dict(claims),
+        uses=asked.ringback.uses,
+        seconds_valid=asked.expires_after.seconds,
+        limit=limit,
+    )
+    try:
+        rows = await read(statement)
+    except (SQLAlchemyError, OSError):
+        raise refused(503, "unavailable", UNKNOWABLE) from None
+    if not rows:
+        message = f"{limit} client secrets are good already: use some, or wait until they expire."
+        raise refused(429, "too_many_secrets", message)
+    return int(rows[0].expires_at)
+
+
+def _answer(value: str, expires_at: int, asked: SecretRequest, who: Caller, agent: Agent) -> SecretAnswer:
+    # Backends hand the answer on to browsers.
+    said = ClientView(f"sess_{uuid4().hex[:21]}").session(agent.session([]))
+    session = {
+        "id": said["id"],
+        "object": "realtime.session",
+        "type": "realtime",
+        "expires_at": 0,
+        "model": agent.model,
+        "output_modalities": said["output_modalities"],
+        "audio": said["audio"],
+    }
+    left_out = sorted(f"session.{name}"[:100] for name in asked.session if name not in ("type", "model"))
+    ours = {
+        "user": asked.ringback.user or who.user,
+        "agent": agent.name,
+        "uses": asked.ringback.uses,
+        "left_out": left_out[:MAX_LEFT_OUT],
+    }
+    return SecretAnswer(value=value, expires_at=expires_at, session=session, ringback=ours)

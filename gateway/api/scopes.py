@@ -1,0 +1,64 @@
+"""Which scope a route asks for: FastAPI dependencies that give a `Caller`, or refuse in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from gateway.auth.authenticator import Caller, Callers, Unidentified
+
+ROOM_SECONDS = 60
+"""What a client is told to wait that has too many secrets: some will have been used, or have expired."""
+RETRY_SECONDS = 5
+"""What a client is told to wait while Postgres, or the identity provider, is away."""
+
+bearer_token = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description="An API key (`rb_sk_…`), a JWT of the identity provider, or a token of the gateway's settings. "
+    "What it may do, its scopes say: realtime, secrets, trusted, history, control, admin.",
+)
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The token is missing, or no good: unknown, expired, revoked, used up or signed out"},
+    403: {"description": "The token is good, and lacks the scope; or the page's origin may not ask"},
+    503: {"description": "Postgres, or the identity provider, does not answer; `Retry-After` says when to try again"},
+}
+"""What every route that asks for a token may answer."""
+
+
+async def authenticated(
+    request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer_token)] = None
+) -> Caller:
+    """The caller of an HTTP request, or 401."""
+    callers: Callers = request.app.state.callers
+    try:
+        return await callers.identify(request.headers.get("authorization"))
+    except Unidentified as nobody:
+        raise refused(nobody.status, nobody.code, str(nobody)) from None
+
+
+def needs(scope: str) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who has this scope; or 401, or 403."""
+
+    async def caller_with_scope(who: Annotated[Caller, Depends(authenticated)]) -> Caller:
+        if scope not in who.scopes:
+            has = ", ".join(sorted(who.scopes)) or "none"
+            raise refused(403, "insufficient_scope", f"This needs the scope {scope!r}; yours: {has}.")
+        return who
+
+    return caller_with_scope
+
+
+def refused(status: int, code: str, message: str, param: str | None = None) -> HTTPException:
+    """An answer in the shape of every error here, with the headers that go with its status."""
+    headers = {
+        401: {"WWW-Authenticate": "Bearer"},
+        429: {"Retry-After": str(ROOM_SECONDS)},
+        503: {"Retry-After": str(RETRY_SECONDS)},
+    }.get(status)
+    error = {"message": message, "type": "invalid_request_error", "code": code, "param": param}
+    return HTTPException(status, {"error": error}, headers)

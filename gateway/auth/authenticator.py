@@ -1,0 +1,274 @@
+"""Who is calling. Decided before the upgrade, from headers alone; a token never stands in a URL or a log."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+from pydantic import SecretStr
+from sqlalchemy import Executable, Row, Select
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.auth.tokens import Kind, digest, kind_of
+from ringback.statements import erasure
+from ringback.statements.identity import credentials
+from ringback.tables import DEFAULT_TENANT
+
+log = logging.getLogger(__name__)
+
+SUBPROTOCOL = "realtime"
+TOKEN_SUBPROTOCOL = "openai-insecure-api-key."  # noqa: S105 — the official SDKs' own prefix, for browsers.
+LOOKUPS_AT_ONCE = 4
+"""Of the gateway's connections to Postgres: whoever guesses tokens does not take the calls' own away."""
+LOOKUPS_WAITING = 500
+"""A wave of clients that come back at once waits its turn of a millisecond each; beyond that it is an attack."""
+
+
+REALTIME, SECRETS, TRUSTED, HISTORY, CONTROL, ADMIN = SCOPES = (
+    "realtime",  # hold a conversation
+    "secrets",  # make client secrets, for users of one's own
+    "trusted",  # be held to the policy of a backend, and not to that of a stranger
+    "history",  # read sessions, calls and usage
+    "control",  # cancel and approve calls, end sessions
+    "admin",  # revoke, sign out and erase
+)
+"""What a caller may do with the gateway. Any other scope is the tools' business (`@tool(scopes=…)`)."""
+
+HOW_TO_AUTHENTICATE = (
+    "Send `Authorization: Bearer <token>`, or from a browser the subprotocols "
+    '["realtime", "openai-insecure-api-key.<token>"].'
+)
+NOT_KNOWN = f"This token is not known here: it may have expired, been revoked, or been used up. {HOW_TO_AUTHENTICATE}"
+UNKNOWABLE = "Who you are cannot be looked up right now. Try again in a moment."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated client: `user` within `tenant`.
+
+    Args:
+        claims: what else is known of them, handed to tools; `claims["scopes"]` holds their scopes as a sorted list.
+        scopes: of `SCOPES`, and any that tools ask for.
+        credential: with what they came in, as `sessions.credential` has it; never the credential itself.
+        agent: the one agent that they may have; None: any.
+        spends: the client secret that a session of theirs uses up; None: there is none, or the session was its own.
+        issued_at: when their token was issued, where somebody else issued it.
+        visit: this one request, which spends a secret once, however often it has to be said.
+    """
+
+    user: str
+    tenant: str = DEFAULT_TENANT
+    claims: dict[str, Any] = field(default_factory=dict, hash=False)
+    scopes: frozenset[str] = frozenset({REALTIME, SECRETS, HISTORY, CONTROL})
+    credential: str = ""
+    agent: str | None = None
+    spends: UUID | None = None
+    issued_at: datetime | None = None
+    visit: UUID = field(default_factory=uuid4, compare=False)
+
+    @property
+    def is_trusted(self) -> bool:
+        """True for a backend of one's own."""
+        return TRUSTED in self.scopes
+
+
+def caller(user: str, tenant: str, scopes: Iterable[str], claims: Mapping[str, Any], **more: Any) -> Caller:
+    """A caller whose tools are told their scopes, whatever else claims to be that."""
+    granted = frozenset(scopes)
+    return Caller(user, tenant, {**claims, "scopes": sorted(granted)}, granted, **more)
+
+
+class Unidentified(Exception):
+    """Nobody that is known here, or nobody can say: an HTTP status, a code for programs, a sentence for people."""
+
+    def __init__(self, message: str, status: int = 401, code: str = "invalid_api_key") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class StaticToken:
+    """A token of the settings; `is_trusted`: whoever holds it is held to the policy of a backend."""
+
+    secret: SecretStr
+    is_trusted: bool = False
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What its holder may do."""
+        return Caller("").scopes | ({TRUSTED} if self.is_trusted else frozenset())
+
+
+class Provider(Protocol):
+    """An identity provider's tokens (`gateway.auth.key_sets`)."""
+
+    def is_one(self, token: str) -> bool:
+        """True where it looks like one of them."""
+        ...
+
+    async def caller(self, token: str) -> Caller:
+        """Whose it is; raises Unidentified."""
+        ...
+
+
+Read = Callable[[Executable], Awaitable[Sequence[Row[Any]]]]
+
+
+class Callers:
+    """Who is known here.
+
+    Args:
+        tokens: those of the settings, by user; kept as hashes and compared in constant time.
+        read: runs one statement; None: there are no other tokens.
+        provider: whose JWTs are good here, too.
+    """
+
+    def __init__(
+        self, tokens: Mapping[str, StaticToken], read: Read | None = None, provider: Provider | None = None
+    ) -> None:
+        self._users = {digest(token.secret.get_secret_value()): (user, token.scopes) for user, token in tokens.items()}
+        self._read = read
+        self._provider = provider
+        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+        self._waiting = 0
+
+    async def identify(
+        self,
+        authorization: str | None,
+        subprotocols: Iterable[str] = (),
+        resume_hash: bytes | None = None,
+        api_key: str | None = None,
+    ) -> Caller:
+        """The caller of a request: `Authorization: Bearer …`, or a browser's WebSocket subprotocol.
+
+        Args:
+            api_key: the header `api-key`, in which Azure's SDKs send what others send as a bearer.
+            resume_hash: of the token of the session that they come back to. A client secret that is used up is good
+                for the session that was begun with it, and for no other.
+
+        Raises:
+            Unidentified: the token is missing or no good (401), or nobody can say (503).
+        """
+        token = bearer(authorization) or offered(subprotocols) or (api_key or "").strip() or None
+        if token is None:
+            raise Unidentified(f"There is no token. {HOW_TO_AUTHENTICATE}")
+        hashed = digest(token)
+        found = [who for known, who in self._users.items() if hmac.compare_digest(known, hashed)]
+        if found:
+            user, scopes = found[0]
+            return caller(user, DEFAULT_TENANT, scopes, {}, credential=f"token:{user}")
+        kind = kind_of(token)
+        if kind is Kind.KEY:
+            return await self._by_key(hashed)
+        if kind is Kind.SECRET:
+            return await self._by_secret(hashed, resume_hash)
+        if self._provider is not None and self._provider.is_one(token):
+            return await self._by_provider(self._provider, token)
+        raise Unidentified(NOT_KNOWN)
+
+    async def spend(self, who: Caller) -> None:
+        """Use up what a session of theirs costs; raises Unidentified where somebody was faster, or it is void."""
+        if who.spends is not None and not await self._rows(credentials.spend_secret(who.spends, who.visit)):
+            raise Unidentified(NOT_KNOWN)
+
+    async def give_back(self, who: Caller) -> None:
+        """There was no session to be had for what they spent; where Postgres is away, the secret is gone."""
+        if who.spends is not None:
+            with suppress(Unidentified):
+                await self._rows(credentials.give_secret_back(who.spends, who.visit))
+
+    async def is_still_good(self, who: Caller) -> bool:
+        """False where what they came in with was voided while their session began.
+
+        Asked once the session's row is there: whoever voids it later finds that row. A Postgres that does not answer
+        now is no reason to hang up: who they are it has said a moment ago.
+        """
+        asked = _still_good(who)
+        try:
+            return asked is None or bool(await self._rows(asked))
+        except Unidentified:
+            return True
+
+    async def forget(self, session_id: UUID) -> None:
+        """A session that began as what they came in with was voided: where its user was erased, it goes as well."""
+        with suppress(Unidentified):
+            await self._rows(erasure.mark_unless_known(session_id))
+
+    async def _by_key(self, hashed: bytes) -> Caller:
+        for row in await self._rows(credentials.key_by_hash(hashed)):
+            return caller(row.user_id, row.tenant, row.scopes, {}, credential=f"key:{row.id}")
+        raise Unidentified(NOT_KNOWN)
+
+    async def _by_secret(self, hashed: bytes, resume_hash: bytes | None) -> Caller:
+        for row in await self._rows(credentials.secret_by_hash(hashed, resume_hash)):
+            if not (row.is_good or row.began):
+                break
+            # A token that resumes nothing is told as such, and costs nothing.
+            spends = row.id if not row.began and (resume_hash is None or row.resumes) else None
+            scopes = {REALTIME, *row.claims.get("scopes", ())}
+            return caller(
+                row.user_id,
+                row.tenant,
+                scopes,
+                row.claims,
+                credential=f"secret:{row.id}",
+                agent=row.agent,
+                spends=spends,
+            )
+        raise Unidentified(NOT_KNOWN)
+
+    async def _by_provider(self, provider: Provider, token: str) -> Caller:
+        who = await provider.caller(token)
+        issued_at = who.issued_at or datetime.fromtimestamp(0, UTC)
+        if await self._rows(credentials.is_signed_out(who.tenant, who.user, issued_at)):
+            raise Unidentified("You have been signed out since this token was issued. Sign in again.")
+        return who
+
+    async def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        if self._read is None:
+            return []
+        if self._waiting >= LOOKUPS_WAITING:
+            raise Unidentified(UNKNOWABLE, 503, "unavailable")
+        self._waiting += 1
+        try:
+            async with self._lookups:
+                return await self._read(statement)
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning("nobody can be looked up: Postgres does not answer (%s)", type(problem).__name__)
+            raise Unidentified(UNKNOWABLE, 503, "unavailable") from None
+        finally:
+            self._waiting -= 1
+
+
+def _still_good(who: Caller) -> Select[Any] | None:
+    """One row while what they came in with is good; None: it cannot become void."""
+    kind, _, rest = who.credential.partition(":")
+    if kind == "key":
+        return credentials.key_is_good(UUID(rest))
+    if kind == "secret":
+        return credentials.secret_is_good(UUID(rest))
+    if kind == "jwt":
+        return credentials.is_not_signed_out(who.tenant, who.user, who.issued_at or datetime.fromtimestamp(0, UTC))
+    return None
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token in an Authorization header."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def offered(subprotocols: Iterable[str]) -> str | None:
+    """The token among the subprotocols a browser offers (it cannot set headers)."""
+    for protocol in subprotocols:
+        if protocol.startswith(TOKEN_SUBPROTOCOL):
+            return protocol.removeprefix(TOKEN_SUBPROTOCOL) or None
+    return None

@@ -1,0 +1,178 @@
+"""An identity provider's keys: fetched when somebody needs them, kept for a while, and fetched anew for an unknown one.
+
+Nobody fetches in the background. Of those who come while the keys are too old, one fetches and the others go on with
+what there is. A provider that does not answer makes nobody a stranger: while the keys are not too old for that they
+are used on, and after that the answer is 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.auth.authenticator import Caller, Unidentified
+from gateway.auth.jwt import Keys, NoSuchKey, Rules, header_of, is_one, verified
+from gateway.http_client import http_client
+from ringback.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 600.0
+"""After that the keys are fetched anew: one that was withdrawn is good for no longer."""
+STALE_SECONDS = 3_600.0
+"""For so long keys are used that cannot be fetched anew: a provider's bad hour is not ours."""
+AGAIN_SECONDS = 30.0
+"""Between two fetches for keys that are unknown: whoever invents names does not make us call the provider."""
+RETRY_SECONDS = 5.0
+"""Between two fetches of a provider that did not answer."""
+FETCH_SECONDS = 5.0
+"""For one fetch, all in all: a client waits for it."""
+MAX_BYTES = 256 * 1_024
+"""Of a key set: a hundred keys take less."""
+
+Fetch = Callable[[], Coroutine[Any, Any, bytes]]
+"""Gets the key set; raises OSError, ValueError or httpx.HTTPError where it cannot."""
+
+CANNOT_TELL = "The identity provider's keys cannot be had right now, so your token cannot be verified. Try again."
+
+
+class KeySet:
+    """Keys that are kept.
+
+    Args:
+        fetch: where they come from.
+        clock: seconds, of a clock that never goes back.
+    """
+
+    def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._keys: Keys | None = None
+        self._fetched_at = self._tried_at = float("-inf")
+        self._has_failed = False
+        self._fetching = asyncio.Lock()
+
+    async def current(self) -> Keys:
+        """The keys; raises Unidentified (503) where there are none to go by."""
+        if self._keys is None or (self._age > FRESH_SECONDS and not self._fetching.locked()):
+            await self._fetch_unless_just_tried(RETRY_SECONDS)
+        return self._usable()
+
+    async def newer(self, known: Keys) -> Keys:
+        """Keys that may have what `known` lacks; the same where they were fetched a moment ago.
+
+        Raises:
+            Unidentified: 503, where the provider does not answer, so that nobody can say.
+        """
+        if self._keys is known:
+            await self._fetch_unless_just_tried(RETRY_SECONDS if self._has_failed else AGAIN_SECONDS)
+        if self._keys is known and self._has_failed:
+            raise Unidentified(CANNOT_TELL, 503, "unavailable")
+        return self._usable()
+
+    @property
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+    def _usable(self) -> Keys:
+        if self._keys is None or self._age > STALE_SECONDS:
+            raise Unidentified(CANNOT_TELL, 503, "unavailable")
+        return self._keys
+
+    async def _fetch_unless_just_tried(self, pause: float) -> None:
+        async with self._fetching:
+            if self._clock() - self._tried_at < pause:
+                return
+            self._tried_at = self._clock()
+            try:
+                self._keys = Keys.read(await self._fetch())
+            except (OSError, ValueError, RecursionError, httpx.HTTPError) as problem:
+                self._has_failed = True
+                log.error("the identity provider's keys cannot be had: %s: %s", type(problem).__name__, problem)
+                return
+            self._fetched_at, self._has_failed = self._clock(), False
+
+
+class Provider:
+    """An identity provider whose tokens are good here."""
+
+    def __init__(self, rules: Rules, keys: KeySet) -> None:
+        self._rules = rules
+        self._keys = keys
+
+    def is_one(self, token: str) -> bool:
+        """True where it looks like one of its tokens."""
+        return is_one(token)
+
+    async def caller(self, token: str) -> Caller:
+        """Whose it is; raises Unidentified: 401 where it is no good, 503 where nobody can say."""
+        header = header_of(token)
+        keys = await self._keys.current()
+        try:
+            key = keys.find(header, self._rules.algorithms)
+        except NoSuchKey:
+            keys = await self._keys.newer(keys)
+            try:
+                key = keys.find(header, self._rules.algorithms)
+            except NoSuchKey:
+                raise Unidentified("The token is signed by a key that its issuer does not have.") from None
+        return verified(token, key, self._rules)
+
+
+def fetcher(source: str) -> Fetch:
+    """How to get the key set at this URL, or in this file."""
+    return _from_url(source) if "://" in source else _from_file(Path(source))
+
+
+def prove(source: str) -> None:
+    """Raises ConfigurationError where a file is named that holds no usable keys; a URL is asked when it is needed."""
+    if "://" in source:
+        return
+    try:
+        Keys.read(_read(Path(source)))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise ConfigurationError(f"RINGBACK_JWT_JWKS={source} cannot be used: {problem}") from None
+
+
+def _from_file(path: Path) -> Fetch:
+    async def read() -> bytes:
+        return await asyncio.to_thread(_read, path)
+
+    return read
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _bounded(file.read(MAX_BYTES + 1))
+
+
+def _from_url(url: str) -> Fetch:
+    async def get() -> bytes:
+        received = bytearray()
+        # Redirects are not followed: the address is the provider's own, and was checked.
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            http_client(url, FETCH_SECONDS) as client,
+            client.stream("GET", url, headers={"Accept": "application/json"}) as answer,
+        ):
+            if answer.status_code != 200:
+                raise ValueError(f"the status was {answer.status_code}")
+            async for chunk in answer.aiter_bytes():
+                received += chunk
+                if len(received) > MAX_BYTES:
+                    break
+        return _bounded(bytes(received))
+
+    return get
+
+
+def _bounded(received: bytes) -> bytes:
+    if len(received) > MAX_BYTES:
+        raise ValueError(f"it takes more than {MAX_BYTES} bytes")
+    return received

@@ -1,0 +1,143 @@
+"""This gateway's lease: a thread that renews it, and a task from which it knows whether the event loop turns.
+
+The thread has a connection of its own, and waits for no pool and no event loop. A gateway whose lease cannot be renewed
+keeps its conversations: while Postgres is away no other can take them over. One that was silent for so long that others
+may have taken some looks at once which are still its own (`gateway.background.result_listener`); until then the rows
+refuse what it writes. A loop that does not turn is vouched for only so long: its sessions are then better off
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from threading import Event, Thread
+from time import monotonic, process_time
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.storage.database import Store
+from ringback.errors import database_reason
+from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
+from ringback.leases.renewal import ANSWER_SECONDS, LeaseConnection, as_text
+from ringback.statements import processes
+
+TURN_SECONDS = 0.1
+"""How often the event loop says that it turns."""
+VOUCH_SECONDS = 10.0
+"""How long the lease of a gateway is renewed whose event loop does not turn: a caller hears silence meanwhile."""
+LOOP_HELD = "something in it blocks the event loop"
+
+log = logging.getLogger(__name__)
+
+
+class Lease:
+    """One task, `watch_loop`, which runs until it is cancelled, and a thread between `register` and `retire`."""
+
+    def __init__(
+        self,
+        gateway_id: str,
+        store: Store,
+        connect: Callable[[], psycopg.Connection[Any]],
+        times: LeaseTimes | None = None,
+    ) -> None:
+        self._gateway_id = gateway_id
+        self._store = store
+        self._connection = LeaseConnection(connect)
+        self._times = times or LeaseTimes()
+        self._clock = LeaseClock(monotonic(), self._times)
+        self._hold_ups = HoldUps("the gateway", LOOP_HELD, TURN_SECONDS, monotonic(), process_time())
+        self._lapsed = asyncio.Event()
+        self._ended = Event()
+        self._steady_since = ""
+        self._register = processes.register(
+            gateway_id, "gateway", socket.gethostname(), os.getpid(), lease_seconds=self._times.seconds
+        )
+
+    @property
+    def is_current(self) -> bool:
+        """False where Postgres has not been heard of for too long to take new sessions."""
+        return not self._clock.must_stop(monotonic())
+
+    @property
+    def sheds(self) -> bool:
+        """True while this gateway should take no new sessions, as it was held up a moment ago."""
+        return self._hold_ups.sheds(monotonic())
+
+    async def register(self) -> None:
+        """The gateway begins, and its lease is renewed from now on."""
+        began = monotonic()
+        await self._store.count(self._register)
+        self._clock.renewed(began)
+        self._hold_ups.begin(monotonic(), process_time())
+        loop = asyncio.get_running_loop()
+        self._thread = Thread(target=self._renew_in_thread, args=(loop,), name="lease", daemon=True)
+        self._thread.start()
+
+    async def watch_loop(self) -> None:
+        """Say that the event loop turns, and tell when it did not."""
+        while True:
+            await asyncio.sleep(TURN_SECONDS)
+            held_up = self._hold_ups.ticked(monotonic(), process_time())
+            if held_up is not None:
+                log.warning("%s", held_up)
+
+    async def lapse_within(self, seconds: float) -> bool:
+        """Wait so long, or until others may have taken sessions of ours: True at once then."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._lapsed.wait()
+        except TimeoutError:
+            return False
+        self._lapsed.clear()
+        return True
+
+    async def retire(self) -> None:
+        """The gateway ends in order: what it held may be taken at once."""
+        self._ended.set()
+        self._thread.join(ANSWER_SECONDS)  # nothing else is left to turn for
+        try:
+            await self._store.count(processes.retire(self._gateway_id))
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning("sign-off failed: %s; the lease runs out by itself", database_reason(problem))
+
+    def _renew_in_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._keep_renewing(loop)
+        except Exception:
+            log.critical("the lease cannot be renewed any more; the process ends", exc_info=True)
+            os._exit(70)  # as for a task of the gateway's that fails (`gateway.app`)
+        finally:
+            self._connection.close()
+
+    def _keep_renewing(self, loop: asyncio.AbstractEventLoop) -> None:
+        renewal, again = as_text(processes.renew(self._gateway_id, self._times.seconds)), self._times.renew
+        asked = monotonic()
+        while not self._ended.wait(max(0.0, asked + again - monotonic())):
+            asked = monotonic()
+            if asked - self._hold_ups.looked > VOUCH_SECONDS:
+                log.error("lease is not renewed: the event loop has not turned for %g s", VOUCH_SECONDS)
+                asked += TURN_SECONDS - again  # it may turn again, as after a pause
+                continue
+            try:
+                self._renew(renewal, asked, loop)
+            except psycopg.Error as problem:
+                log.warning("lease renewal failed: %s; trying again in %g s", database_reason(problem), again)
+
+    def _renew(self, renewal: bytes, asked: float, loop: asyncio.AbstractEventLoop) -> None:
+        steady_since = "".join(self._connection.ask(renewal))
+        if not steady_since:
+            if not self._ended.is_set():
+                log.warning("this gateway's row is gone, after a long silence: it registers again")
+                self._connection.ask(as_text(self._register))
+            return
+        self._clock.renewed(asked)
+        if self._steady_since and steady_since != self._steady_since:
+            log.warning("the lease had run out, or nearly: looking at once which sessions are still held here")
+            loop.call_soon_threadsafe(self._lapsed.set)
+        self._steady_since = steady_since

@@ -1,0 +1,60 @@
+"""How long a call would wait for a worker now: asked of the table once a second, for all sessions of this gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.storage.database import Store
+from ringback.jobs.queue_wait import expected_wait
+from ringback.statements.jobs import queues
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""A queue of a voice line fills within seconds; one statement a second for each gateway is nothing."""
+STALE_SECONDS = 5.0
+"""What is older is no measurement any more: while Postgres is away nothing is known of any queue."""
+
+
+class Queues:
+    """One task, `watch`. It runs until it is cancelled."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waits: Mapping[str, float | None] = {}
+        self._seen_at = float("-inf")
+
+    def wait_seconds(self, queue: str) -> float | None:
+        """How long one more call of this queue would wait for a worker; None where nothing is known."""
+        if time.monotonic() - self._seen_at > STALE_SECONDS:
+            return None
+        return self._waits.get(queue)
+
+    async def watch(self) -> None:
+        """Look at all queues, once a second."""
+        while True:
+            try:
+                await self.look()
+            except (SQLAlchemyError, OSError) as problem:
+                log.warning("the queues cannot be looked at (%s)", type(problem).__name__)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Measure all queues once."""
+        asked_at = time.monotonic()
+        self._waits = _by_queue(await self._store.rows(queues.loads()))
+        self._seen_at = asked_at
+
+
+def _by_queue(rows: Sequence[Any]) -> dict[str, float | None]:
+    waits = {}
+    for row in rows:
+        mean, end_every = (None if each is None else float(each) for each in (row.mean_seconds, row.end_every))
+        waits[row.queue] = expected_wait(int(row.pending), int(row.running), int(row.slots), mean, end_every)
+    return waits

@@ -1,0 +1,116 @@
+"""Hears when a job of one of our sessions is finished, and wakes that session.
+
+The doorbell (a Redis Stream of this gateway's own) makes it quick; the look into the table, once a second, makes it
+certain. Neither carries an answer: the session takes that from its row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.background.lease import Lease
+from gateway.live_sessions import Presence
+from gateway.storage.database import Store
+from gateway.storage.redis_client import REDIS_TROUBLE
+from ringback.errors import database_reason
+from ringback.redis.notifications import heard, stream_of
+from ringback.statements.jobs import deliveries
+from ringback.statements.sessions import lifecycle
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""A lost doorbell costs a caller at most this."""
+LISTEN_MS = 5_000
+"""How long one XREAD waits; a dead connection is noticed by then."""
+SOCKET_SECONDS = LISTEN_MS / 1_000 + 2
+"""Longer than the XREAD that it carries."""
+CONNECTIONS = 2
+"""One listens. redis-py's default is 100, and then an error."""
+PAUSE_SECONDS = 0.5
+"""Between attempts while Redis is away."""
+
+
+class Inbox:
+    """Two tasks: `listen` and `look`. Both run until they are cancelled, whatever Redis and Postgres do.
+
+    Args:
+        store: for `look` alone, on a connection that waits behind nothing else.
+    """
+
+    def __init__(self, redis_url: str, store: Store, presence: Presence, lease: Lease, gateway_id: str) -> None:
+        pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=CONNECTIONS,
+            decode_responses=True,
+            protocol=2,  # Redis and Valkey answer XREAD in another shape in RESP3.
+            socket_connect_timeout=1,
+            socket_timeout=SOCKET_SECONDS,
+        )
+        self._redis = Redis(connection_pool=pool)
+        self._pool = pool
+        self._store = store
+        self._presence = presence
+        self._lease = lease
+        self._gateway_id = gateway_id
+
+    async def listen(self) -> None:
+        """Wake the sessions that the doorbell names."""
+        stream, last = stream_of(self._gateway_id), "0"
+        while True:
+            try:
+                entries: Any = await self._redis.xread({stream: last}, block=LISTEN_MS, count=100)
+            except REDIS_TROUBLE as problem:
+                log.warning(
+                    "the doorbell is silent (%s: %s); the table is asked instead", type(problem).__name__, problem
+                )
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            for _, rings in entries:
+                last = rings[-1][0]
+                named = (heard(fields) for _, fields in rings)
+                self._presence.ring(session_id for session_id in named if session_id)
+
+    async def look(self) -> None:
+        """Wake the sessions that the table says have an answer ready, and send away those that others hold now."""
+        strangers: set[UUID] = set()
+        while True:
+            is_early = await self._lease.lapse_within(LOOK_SECONDS)
+            recorded = self._presence.recorded()
+            try:
+                mine = await self._store.rows(lifecycle.held(self._gateway_id))
+                rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
+            except (SQLAlchemyError, OSError) as problem:
+                log.warning("look for results failed: %s; looking again", database_reason(problem))
+                continue
+            held = {row.id: row.epoch for row in mine}
+            self._presence.end({row.id: row.end_wanted for row in mine if row.end_wanted})
+            for lost in self._presence.send_away_all_but(held, recorded):
+                log.warning("session %s is held by others now", lost)
+            self._presence.ring(row.id for row in rows)
+            if is_early:
+                continue
+            # Twice in a row, a second apart: a session that begins or ends just now is no stranger.
+            await self._let_go({each: held[each] for each in strangers & self._presence.strangers(held)})
+            strangers = self._presence.strangers(held)
+
+    async def _let_go(self, strangers: Mapping[UUID, int]) -> None:
+        """Sessions whose end, or whose beginning, went wrong: nobody would ever answer in them."""
+        for session_id, epoch in strangers.items():
+            log.warning("session %s is held here and nobody knows it: it is let go", session_id)
+            try:
+                if not await self._store.count(lifecycle.detach(session_id, self._gateway_id, epoch)):
+                    await self._store.count(lifecycle.end_session(session_id, self._gateway_id, epoch, "gateway_lost"))
+            except (SQLAlchemyError, OSError):
+                return  # the next look finds them again
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+        await self._pool.aclose()

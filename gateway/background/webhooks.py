@@ -1,0 +1,153 @@
+"""Posts answers that came after the end of their session to the webhook of its agent.
+
+The rows say what is due (`ringback.statements.webhooks`); any gateway may take any of it. A receiver hears of each
+answer at least once, with the same `webhook-id` each time, or is given up after about an hour: the history has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.background.webhook_signing import BadSecret, key_of, signed_headers
+from gateway.http_client import http_client
+from gateway.storage.database import Store
+from ringback.agents.agent import Agent
+from ringback.config.proxies import ProxyUnusable, is_direct
+from ringback.history import documents
+from ringback.history.pagination import IdRange
+from ringback.statements import history as histories
+from ringback.statements import webhooks
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""The session is over: nobody waits by the second."""
+POST_SECONDS = 10.0
+"""A receiver that needs longer should take the message, answer, and then work."""
+AT_ONCE = 8
+"""Posts under way to one agent's receiver, from when on no more of its are taken: one that hangs holds up its own."""
+AT_ONCE_IN_ALL = 32
+"""Posts under way: each holds a connection, and none a conversation."""
+
+TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OSError, SQLAlchemyError)
+"""What a receiver, the network or Postgres may do to a post; it is tried again. Time-outs are among OSError."""
+
+
+class Webhooks:
+    """One task, `send`, and one for each post. It runs until it is cancelled.
+
+    Args:
+        agents: those of now; a file may be changed while the gateway runs.
+        environment: where secrets are.
+    """
+
+    def __init__(
+        self, store: Store, agents: Callable[[], Mapping[str, Agent]], environment: Mapping[str, str] = os.environ
+    ) -> None:
+        self._store = store
+        self._agents = agents
+        self._environment = environment
+        self._under_way = Counter[str]()
+        self._complaints: set[str] = set()
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+        """Made for the first post; one for receivers on this machine, one for all others."""
+
+    async def send(self) -> None:
+        """Take what is due, once a second, and post it."""
+        self._under_way.clear()
+        try:
+            async with asyncio.TaskGroup() as posts:
+                while True:
+                    for due in await self._take_due():
+                        self._under_way[due.agent] += 1
+                        posts.create_task(self._post(due))
+                    await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            while self._clients:
+                await self._clients.popitem()[1].aclose()
+
+    async def _take_due(self) -> list[Any]:
+        free = min(AT_ONCE, AT_ONCE_IN_ALL - self._under_way.total())
+        if free <= 0:
+            return []
+        full = [agent for agent, number in self._under_way.items() if number >= AT_ONCE]
+        try:
+            return list(await self._store.rows(webhooks.take_due(free, full)))
+        except (SQLAlchemyError, OSError) as problem:
+            log.warning("webhooks must wait (%s)", type(problem).__name__)
+            return []
+
+    async def _post(self, due: Any) -> None:
+        try:
+            receiver = self._receiver(due.agent)
+            if receiver is None:
+                return
+            async with asyncio.timeout(POST_SECONDS):
+                status = await self._send(due, *receiver)
+            if 200 <= status < 300:
+                await self._store.count(webhooks.done([due.id]))
+                return
+            why = f"it answers {status}"
+        except ProxyUnusable as problem:
+            why = str(problem)
+        except TROUBLE as problem:
+            why = type(problem).__name__
+        except Exception as problem:  # of this one answer: the others are posted all the same
+            log.exception("job %s: its post has failed here", due.id)
+            why = type(problem).__name__
+        finally:
+            self._under_way[due.agent] -= 1
+        end = "given up" if due.attempt >= webhooks.ATTEMPTS else "it is tried again"
+        log.warning("job %s: the webhook of agent %s did not take it (%s); %s", due.id, due.agent, why, end)
+
+    def _receiver(self, name: str) -> tuple[str, bytes] | None:
+        """The URL and the key; None, and one line in the log for each reason, where there are none."""
+        agent = self._agents().get(name)
+        if agent is None or agent.webhook is None:
+            self._complain(f"agent {name} names no webhook any more: its late answers stay in the history")
+            return None
+        webhook = agent.webhook
+        secret = self._environment.get(webhook.secret_env, "")
+        try:
+            return webhook.url, key_of(secret)
+        except BadSecret as problem:
+            wrong = str(problem) if secret else "it is not set"
+            self._complain(f"agent {name}: {webhook.secret_env}: {wrong}. Its late answers are not posted")
+            return None
+
+    def _client(self, url: str) -> httpx.AsyncClient:
+        direct = is_direct(url)
+        if direct not in self._clients:
+            self._clients[direct] = http_client(url, POST_SECONDS)
+        return self._clients[direct]
+
+    def _complain(self, sentence: str) -> None:
+        if sentence not in self._complaints:
+            self._complaints.add(sentence)
+            log.error("%s", sentence)
+
+    async def _send(self, due: Any, url: str, key: bytes) -> int:
+        """The status of the answer; what else it says is not read."""
+        (row,) = await self._store.rows(histories.jobs_with_steps(due.tenant, IdRange.only(due.id)))
+        body = body_of(documents.job(row))
+        headers = signed_headers(key, f"job_{due.id}", int(time.time()), body)
+        headers["content-type"] = "application/json"
+        async with self._client(url).stream("POST", url, content=body, headers=headers) as answer:
+            return answer.status_code
+
+
+def body_of(job: documents.Job) -> bytes:
+    """What is posted: the call as `GET /v1/jobs/{id}` shows it, and when it was over."""
+    data = job.model_dump(mode="json")
+    event = {"type": "job.finished", "timestamp": data["finished_at"], "data": data}
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

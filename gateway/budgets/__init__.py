@@ -1,0 +1,1 @@
+"""What responses use, what that costs, and whether another response may begin."""

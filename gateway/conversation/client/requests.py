@@ -1,0 +1,177 @@
+"""What a client asks for, on its way to the model: under ids of its own, and remembered until it has arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettings, SendToClient, SendToModel
+from gateway.conversation.client.out_of_band import Aside
+from gateway.conversation.client.resend_buffer import Unheard
+from gateway.conversation.client.view import WORDS
+from gateway.conversation.item_log import ItemLog
+from gateway.conversation.reconnect.carry_over import Settings
+from gateway.conversation.tool_calls.client_tools import ClientTools
+from gateway.conversation.turn_taking.scheduler import MAX_WAITING, ResponseScheduler
+from gateway.protocol import OURS, Refusal
+
+AUDIO = frozenset({"input_audio_buffer.append", "input_audio_buffer.commit"})
+CLIENTS = OURS + "client_"
+"""The event_id of a client's event that came without one, so that an error about it can be told from ours."""
+
+
+@dataclass(slots=True)
+class ClientSide:
+    """The client's part in one conversation; `new_id` makes an id of ours, told what for."""
+
+    scheduler: ResponseScheduler
+    unheard: Unheard
+    settings: Settings
+    tools: ClientTools
+    new_id: Callable[[str], str]
+    must_call: bool = False
+    """The session's `tool_choice` leaves the model no choice but to call a function."""
+    aside: Aside = field(default_factory=Aside)
+
+    def says(self, event: Event, log: ItemLog, now: float) -> list[Action]:
+        """A checked event of the client."""
+        refusal = self._refuse(event)
+        if refusal is not None:
+            return [SendToClient(refusal.as_event(self.new_id("refused")))]
+        event = {"event_id": self.new_id("client"), **event}
+        kind = event["type"]
+        self._note_user(kind, event, now)
+        if kind == "response.create" and self.aside.is_asked(event):
+            return [SendToModel(self.aside.asked(event))]
+        if kind == "response.create":
+            self.scheduler.waiting.append(event)  # the rules say when it goes out
+            return []
+        if kind == "session.update":
+            self.settings.asked(event)
+        elif kind == "conversation.item.create":
+            event = self._created(event)
+        elif kind == "conversation.item.truncate" and log.is_past(event["item_id"]):
+            return self._cut_short(event, log)
+        if (event.get("item") or {}).get("type") != "function_call_output":  # the next conversation is told of it
+            self.unheard.said(event)
+        return [SendToModel(self.tools.whole(event))]
+
+    def _note_user(self, kind: str, event: Event, now: float) -> None:
+        """What the client does tells what its user does."""
+        item = event.get("item") or {}
+        if kind == "input_audio_buffer.append":
+            self.scheduler.user_appended(now)
+        elif kind == "input_audio_buffer.clear":
+            self.scheduler.user_muted()
+        elif kind == "response.cancel":
+            self.scheduler.client_stops(event.get("response_id"))
+        elif kind == "conversation.item.truncate":
+            self.scheduler.client_cut(now)
+        elif kind == "input_audio_buffer.commit":
+            self.scheduler.user_ended(now, is_servers=False)
+        elif item.get("type") == "function_call_output":
+            call = self.tools.waiting(item["call_id"])
+            if call is not None:
+                self.tools.answered(call, item["output"], now)
+                self.scheduler.client_will_ask(now)
+        elif _is_said(item):
+            self.scheduler.turns.begin()
+            self.scheduler.client_will_ask(now)
+
+    def _refuse(self, event: Event) -> Refusal | None:
+        """Why this may not be said here, though it is well said."""
+        item = event.get("item") or {}
+        if event["type"] == "response.create" and len(self.scheduler.waiting) >= MAX_WAITING:
+            busy = "conversation_already_has_active_response"
+            return Refusal(busy, WORDS[busy], event.get("event_id"))
+        if item.get("type") == "function_call_output" and self.tools.waiting(item["call_id"]) is None:
+            sentence = "item.call_id: no call of a function that this client brought waits for an answer under this id."
+            return Refusal("forbidden_event", sentence, event.get("event_id"))
+        taken = self.tools.taken(event.get("session") or {})
+        if taken is not None:
+            sentence = f"session.tools: {taken!r} is a function of the server's; give yours another name."
+            return Refusal("invalid_value", sentence, event.get("event_id"))
+        return None
+
+    def _created(self, event: Event) -> Event:
+        """Under an id of its own an item is known again, should it have to be said once more."""
+        if "id" in event["item"]:
+            return event
+        return {**event, "item": {"id": f"item_{self.new_id('said')}", **event["item"]}}
+
+    def heard(self, event: Event) -> list[Action]:
+        """An event of the server, which may say that something of the client's has arrived."""
+        self.unheard.heard(event)
+        if event.get("type") != "session.updated":
+            return []
+        self.note_session(event.get("session") or {})
+        settings = self.settings.taken(event.get("session") or {})
+        if settings is None:
+            return []
+        self.unheard.in_force()
+        return [KeepSettings(settings)]
+
+    def again(self, now: float, *, is_outdated: bool) -> list[Action]:
+        """What the client has said to a connection that was lost with it, for the next one; and what it has set.
+
+        `is_outdated`: that one was set up before the client set what it has set.
+        """
+        session = {"type": "realtime", **self.settings.session}
+        update = {"type": "session.update", "event_id": self.new_id("update"), "session": session}
+        if is_outdated:
+            self.settings.asked_ours(update)
+        said = self.unheard.again()
+        for event in said:
+            if event["type"] == "session.update":
+                self.settings.asked(event)
+            elif event["type"] in AUDIO:
+                self._note_user(event["type"], event, now)  # a button that is held is held here as well
+        kept: list[Action] = [] if self.settings.aside is None else [KeepSettings(self.settings.session)]
+        again = (*([update] if is_outdated else []), *said)
+        return [*kept, *(SendToModel(self.tools.whole(event)) for event in again)]
+
+    def note_session(self, session: Event) -> None:
+        """Who notices that the user's turn is over, by what the server says of the session."""
+        if "tool_choice" in session:
+            self.must_call = session["tool_choice"] not in ("auto", "none", None)
+        heard = (session.get("audio") or {}).get("input") or {}
+        if "turn_detection" not in {**session, **heard}:
+            return  # A server that does not echo it has not changed it.
+        detection = {**session, **heard}["turn_detection"] or {}
+        # xAI spells "off" as {"type": null}
+        detects = bool(detection) and detection.get("type", "server_vad") is not None
+        self.unheard.detects_turns = detects
+        if self.scheduler.detects_turns and not detects:
+            self.scheduler.user_muted()
+        self.scheduler.detects_turns = detects
+        self.scheduler.server_answers = detects and detection.get("create_response", True) is not False
+
+    def once_more(self, event_id: str) -> list[Action]:
+        """An update was refused for a tool of the server's that is left out now: the client's is made anew."""
+        session = self.settings.refused(event_id)
+        if session is None:
+            return []
+        event = {"type": "session.update", "event_id": event_id, "session": session}
+        self.settings.asked(event)
+        return [SendToModel(self.tools.whole(event))]
+
+    def refused(self, event_id: object) -> None:
+        """The server did not take this event of the client."""
+        self.settings.refused(event_id)
+        self.unheard.refused(event_id)
+        self.aside.refused(event_id)
+
+    def _cut_short(self, event: Event, log: ItemLog) -> list[Action]:
+        """Of a rebuilt conversation's items there is no audio to truncate: what was heard stands in the log alone."""
+        kept = log.truncate(event["item_id"], event["audio_end_ms"])
+        fields = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
+        told = {"type": "conversation.item.truncated", "event_id": self.new_id("cut"), **fields}
+        return [*([KeepMessages(kept)] if kept else []), SendToClient(told)]
+
+
+def _is_said(item: Event) -> bool:
+    """Return True for words of the user's; a picture is no turn, and neither is what others are made to say."""
+    if item.get("type") != "message" or item.get("role") != "user":
+        return False
+    kinds = {part.get("type") for part in item.get("content") or [] if isinstance(part, dict)}
+    return not kinds.isdisjoint(("input_text", "input_audio"))

@@ -1,0 +1,331 @@
+"""The session brain: it hears every event of one conversation and says what is to be done.
+
+Its doors are plain functions, each of which returns a list of actions:
+
+    receive_model(event, now)    an event of the Realtime API; `audio_passed(frame, now)`: one that passes undecoded
+    receive_client(frame, now)   a frame of the client that passed the policy
+    remember(past, now)          what earlier epochs hold, once `wants_past` is true
+    deliver(job_id, …, now)      the outcome of a job, marked as sent
+    progressed(job_id, note)     what a running job says of itself; `approved(job_id, now)`: what somebody says of one
+    tools_came(tools, now)       workers have come with more, or newer, functions
+    tick(now)                    time has passed; `wake_at(now)` says when it matters
+    budget_spent(why, now)       there is nothing left to pay for another response
+    cut(reason, now)             the connection is gone; `carry(now)` is for the brain of the next epoch
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container
+from dataclasses import replace
+from uuid import UUID
+
+from gateway.conversation.actions import (
+    Action,
+    Event,
+    KeepMessages,
+    LetClientIn,
+    RecordCall,
+    Reopen,
+    SendToClient,
+)
+from gateway.conversation.call_table import CallTable
+from gateway.conversation.client.requests import ClientSide
+from gateway.conversation.client.view import ClientView
+from gateway.conversation.event_ids import Ids
+from gateway.conversation.item_log import ItemLog
+from gateway.conversation.reconnect.carry_over import Carried, Settings
+from gateway.conversation.reconnect.handshake import Opening
+from gateway.conversation.reconnect.memory import budget
+from gateway.conversation.reconnect.replay import Past
+from gateway.conversation.session_limits import Allowance, end, spent
+from gateway.conversation.speaker import Speaking
+from gateway.conversation.tool_calls.approvals import Approvals
+from gateway.conversation.tool_calls.builtin_tools import OwnTools
+from gateway.conversation.tool_calls.client_tools import ClientTools
+from gateway.conversation.tool_calls.intake import Calls, Waits, nobody_knows, unrecorded
+from gateway.conversation.tool_calls.loop_guard import Guard
+from gateway.conversation.tool_calls.rendering import Circumstances
+from gateway.conversation.tool_calls.results import ResultSender
+from gateway.conversation.turn_taking.pacing import CREATE_SECONDS, Pacing
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
+from gateway.conversation.turn_taking.slot import Active
+from gateway.conversation.turns import Turns
+from gateway.conversation.upstream_errors import Errors
+from gateway.conversation.upstream_events import Hearing
+from gateway.protocol import ClientFrame
+from ringback.agents.agent import Agent
+from ringback.agents.client_policy import BROWSER, ClientPolicy
+from ringback.jobs.outcomes import Outcome
+from ringback.tools.decorator import Announcement
+
+
+class Conversation:
+    """One conversation with one model, in one epoch.
+
+    Args:
+        session_id: ours, which names the rows.
+        agent: who the model is to be.
+        tools: what it may call, by name.
+        epoch: which of the session's conversations this is.
+        carried: what earlier epochs left.
+        wants: what the client asked for beside the Realtime API: "jobs", "results", "approvals", "calls".
+        policy: what the client may say and see.
+        began_at: when the session began, by the session's clock; None: with this conversation.
+        waits: how long a call is expected to wait for a worker.
+        greets: True where the client waits for its `session.created`; False where it has had one.
+        create_seconds: how long a server that is asked to speak may take to begin, at least.
+    """
+
+    def __init__(
+        self,
+        session_id: UUID,
+        agent: Agent,
+        tools: dict[str, Announcement],
+        *,
+        epoch: int = 1,
+        carried: Carried | None = None,
+        wants: Container[str] = (),
+        policy: ClientPolicy = BROWSER,
+        began_at: float | None = None,
+        waits: Waits = nobody_knows,
+        greets: bool = True,
+        create_seconds: float = CREATE_SECONDS,
+    ) -> None:
+        self.session_id = session_id
+        self.agent = agent
+        self.tools = tools
+        self._ids = ids = Ids(epoch)
+        self._greets = greets
+        self._carried = carried = carried or Carried()
+        self._log = carried.log or ItemLog()
+        self._table, self._turns = table, turns = CallTable(), Turns()
+        table.go_on_from(carried.calls)
+        turns.go_on_from(carried.turns)
+        self.allowance = Allowance(agent, began_at)
+        own = OwnTools(table, turns, asks_aloud="approvals" not in wants)
+        self._scheduler = scheduler = ResponseScheduler(
+            table, turns, agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds, asks_aloud=own.asks_aloud
+        )
+        scheduler.pacing = Pacing(create_seconds)
+        scheduler.waiting.extend(carried.creates)
+        guard = Guard(agent)
+        settings = Settings(carried.client_session, carried.aside)
+        clients = ClientTools(tools, own, settings, table, agent.hosted_tools)
+        self._view = ClientView(str(session_id), policy, "calls" in wants, clients.owns)
+        self._approvals = Approvals(table, own, ids.ours)
+        self._calls = Calls(session_id, agent, tools, table, turns, own, guard, clients, ids, waits)
+        self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last)
+        self._client = ClientSide(scheduler, carried.unheard, clients.settings, clients, ids.new)
+        self._speaking = Speaking(scheduler, guard, self._client, clients, ids.ours)
+        self._hearing = Hearing(scheduler, table, self._calls, self._results, self._client.aside)
+        self._errors = Errors(scheduler, self._client, self._results, self._view)
+        self._reading = Circumstances(client_shows="results" in wants, max_chars=agent.max_result_chars)
+        self._is_outdated = self._is_given_up = self._has_more = False
+        self._news: list[Action] = []
+        """Of calls of the past, for a client that has not been greeted yet."""
+        self._opening = Opening(lambda: clients.configured(agent), clients, ids.ours, has_past=carried.has_past)
+
+    @property
+    def is_open(self) -> bool:
+        """True from the moment when the client's frames may be passed on."""
+        return self._opening.is_open
+
+    @property
+    def is_expired(self) -> bool:
+        """The Realtime API said that the session has lasted as long as it may; it closes next."""
+        return self._errors.said_expired
+
+    @property
+    def wants_past(self) -> bool:
+        """True while nothing but the past is missing (`remember`)."""
+        return self._opening.wants_past
+
+    @property
+    def untold(self) -> frozenset[str]:
+        """The calls of earlier epochs whose results are known not to have been told."""
+        return self._carried.untold
+
+    def receive_model(self, event: Event, now: float) -> list[Action]:
+        """An event of the Realtime API; audio may pass undecoded (`audio_passed`)."""
+        if not self.is_open:
+            return self._open(event, now)
+        event = self._opening.seeds.named(event)
+        is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
+        actions = [*self._client.heard(event), *self._hearing.hear(event, self._log, now)]
+        self.allowance.note_turn(self._turns.number, now)
+        if event.get("type") == "error":
+            return [*actions, *self._errors.hear(event, now), *self._speak(now)]
+        visible = self._view.show(event)
+        if visible is not None and not is_ours and not self._hearing.hides(event, self._opening.seeds.ids):
+            actions.append(SendToClient(visible))
+        return [*actions, *self._speak(now)]
+
+    def audio_passed(self, frame: str, now: float) -> bool:
+        """A `response.output_audio.delta` goes straight to the client; False where it has to be decoded first."""
+        return self._hearing.sounds(self._log.audio_passed(frame), now)
+
+    def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
+        """A client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""
+        self.allowance.note_client(frame.event["type"], now)
+        if answered := self._view.answer(frame, self._log, self._ids.new):
+            return answered
+        if frame.event["type"] == "ringback.approval.respond":
+            return [*self._approvals.answered(frame.event, now), *self._speak(now)]
+        said = self._client.says(frame.event, self._log, now)
+        if frame.event["type"] == "input_audio_buffer.append":
+            return said  # fifty times a second, and nothing is due because of it
+        hushed = self._hearing.hush() if self._scheduler.gives_way() else []  # a filler gives way to the client
+        return [*said, *hushed, *self._speak(now)]
+
+    def remember(self, past: Past, now: float) -> list[Action]:
+        """Build the conversation anew: what was said and called before, and the answers that are there by now."""
+        self._log = (self._carried.log or ItemLog(past.messages, past.places)).told_anew()
+        past = replace(past, client_calls=self._table.of_client())
+        actions = self._opening.tell(past.items(self._reading, budget(self.agent)), now)
+        self._table.keep({call.call_id for call in past.calls})
+        for each in past.calls:
+            known, call = self._calls.remember(each, now)
+            self._news += self._results.remember(known, call, self._reading, now)
+        self._news += self._approvals.still_wanted(now)
+        if self._carried.is_awaited(past):
+            self._scheduler.owed_at = now
+        return self._opened(actions, now)
+
+    def cut(self, reason: str, now: float) -> list[Action]:
+        """The connection is gone, and what ran on it with it: keep what was said of it, and tell the client."""
+        if not self.is_open:
+            return self._opening.hung_up()
+        said = self._log.unfinished()
+        return [*([KeepMessages(said)] if said else []), *self._speaking.cut(reason)]
+
+    def carry(self, now: float) -> Carried:
+        """What the next epoch begins with."""
+        if not self.is_open:
+            # What it was told of and never came to say is news for the next one.
+            settings, untold = self._client.settings, self._carried.untold | self._table.not_surely_told()
+            return replace(self._carried, untold=untold, client_session=settings.session, aside=settings.aside)
+        return Carried(
+            has_past=True,
+            log=self._log,
+            calls=self._table,
+            turns=self._turns,
+            unheard=self._client.unheard,
+            client_session=self._client.settings.session,
+            untold=self._table.not_surely_told(),
+            lively_at=self.allowance.lively_at,
+            creates=tuple(self._scheduler.client_creates()),
+            user_waits=self._scheduler.is_owed(now),
+        )
+
+    def take_over(self, carried: Carried) -> None:
+        """What it began with has changed: an earlier epoch went on while this one was being opened."""
+        self._is_outdated = self._client.settings.take_over(carried.client_session)
+        self._carried = carried
+        self._table.go_on_from(carried.calls)
+        self._turns.go_on_from(carried.turns)
+        self._scheduler.waiting = deque(carried.creates)
+
+    def is_quiet(self, now: float) -> bool:
+        """Nobody speaks, and nobody is about to."""
+        return self.is_open and self._scheduler.is_quiet(now)
+
+    @property
+    def is_idle(self) -> bool:
+        """No call is running."""
+        return not self._table.awaited()
+
+    def recorded(self, record: RecordCall, now: float) -> list[Action]:
+        """The call's row is committed."""
+        state = record.outcome.state if record.outcome else "pending"
+        call = self._table.recorded(record.job.call_id)
+        return [*self._results.tell(call, state), *self._approvals.wanted(call.call_id, now)] if call else []
+
+    def not_recorded(self, record: RecordCall, now: float, *, may_be_running: bool = False) -> list[Action]:
+        """It is not known in time that the row is committed: the model is answered all the same."""
+        outcome = unrecorded(record, may_be_running=may_be_running)
+        return self.deliver(record.job.id, record.job.call_id, record.job.name, outcome, now)
+
+    def deliver(
+        self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float, *, more: bool = False
+    ) -> list[Action]:
+        """A job's answer enters the conversation, even while a response runs; speaking of it is another matter.
+
+        `more`: another has come with it, and is delivered next: both are spoken of together.
+        """
+        rendering = self._calls.answered(call_id, outcome, self._reading, now)
+        self._has_more = more
+        given = self._results.give(job_id, call_id, tool, outcome.state, rendering, now)
+        return [*given, *self._speak(now)]
+
+    def approved(self, job_id: UUID, now: float) -> list[Action]:
+        """Somebody else has said yes to a call: nobody needs to be asked any more."""
+        return self._speak(now) if self._approvals.given(job_id, now) else []
+
+    def progressed(self, job_id: UUID, note: str) -> list[Action]:
+        """What a running job last said of itself: a client that wants to hears of it, and so does the next word."""
+        return self._results.progressed(self._table.by_job(job_id), note)
+
+    def tools_came(self, tools: dict[str, Announcement], now: float) -> list[Action]:
+        """The model may call these as well from now on."""
+        self.tools.update(tools)
+        return self._speak(now)
+
+    def budget_spent(self, why: str, now: float) -> list[Action]:
+        """There is nothing left to pay for another response: the one that runs is stopped, and the session over."""
+        self._is_given_up = True
+        return [*self._hearing.hush(), SendToClient(spent(why, self._ids.new("purse"))), end("budget_spent")]
+
+    def tick(self, now: float) -> list[Action]:
+        """Time has passed."""
+        if not self.is_open:
+            return self._opened(self._opening.tick(now), now)
+        over = self.allowance.over(now, is_busy=bool(self._table.running()) or isinstance(self._scheduler.slot, Active))
+        if not (over or self._speaking.hangs(now)):
+            return self._speak(now)
+        self._is_given_up = True
+        return over or [Reopen("upstream_hung")]
+
+    def wake_at(self, now: float) -> float | None:
+        """When `tick` should be called, if no event comes first."""
+        if not self.is_open:
+            return self._opening.wake_at
+        if self._is_given_up or self._has_more:
+            return None
+        moments = (self._speaking.wake_at(now), self.allowance.wake_at())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    # — before the client is let in —
+
+    def _open(self, event: Event, now: float) -> list[Action]:
+        actions = self._opening.receive(event, now)
+        item = (event := self._opening.seeds.named(event)).get("item")
+        if isinstance(item, dict):
+            self._view.show(event)  # It tells what stands before what, for events that point at a hidden item.
+            self._results.echoed(item)
+        return self._opened(actions, now)
+
+    def _opened(self, actions: list[Action], now: float) -> list[Action]:
+        """The same, and what is due where the conversation is open by now."""
+        if not self.is_open:
+            return actions
+        session = self._opening.session
+        self.allowance.began(now, self._carried.lively_at, self._turns.number)
+        for each in (self._opening.configured, session):  # what a server does not echo is as it was asked for
+            self._client.note_session(each)
+            self._log.hear({"type": "session.updated", "session": each})
+        kind = {} if self._greets else {"type": "session.updated"}
+        greeting = self._view.created(session, self._ids.new("created")) | kind
+        return [
+            *actions,
+            LetClientIn(session.get("id"), self._opening.expires_at),
+            *([SendToClient(greeting)] if self._greets or self._client.settings.aside is not None else []),
+            *self._news,
+            *self._client.again(now, is_outdated=self._is_outdated),
+            *self._speak(now),
+        ]
+
+    def _speak(self, now: float) -> list[Action]:
+        if self._is_given_up or self._has_more or not self.is_open:
+            return []
+        return [*self._hearing.expire(self._log, now), *self._speaking.say(now)]

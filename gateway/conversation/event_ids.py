@@ -1,0 +1,52 @@
+"""The ids of one conversation: of the events that it sends itself, and of the calls that it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from gateway.conversation.actions import Event
+from gateway.protocol import OURS
+
+MAX_NAME_CHARS = 256
+"""Of what a row keeps of a function's name, and of a call's id, which is indexed: several times OpenAI's."""
+MAX_ID_CHARS = 1_024
+"""Of the ids of items and responses: as much as `gateway.protocol.server_events` lets through, so that they are found
+again."""
+
+
+@dataclass(slots=True)
+class Ids:
+    """Names what is sent: each once in a session, whatever its epoch."""
+
+    epoch: int
+    _count: int = 0
+    _written: dict[str, str] = field(default_factory=dict)
+    """By the id in the row, the call's id as the server writes it, where the two differ."""
+
+    def new(self, what: str) -> str:
+        """An event id of ours; `what` says what it is for."""
+        self._count += 1
+        return f"{OURS}{what}_{self.epoch}_{self._count}"
+
+    def ours(self, what: str, event: Event) -> Event:
+        """The event, with an id of ours."""
+        return {**event, "event_id": self.new(what)}
+
+    def of_row(self, call_id: str) -> str:
+        """Return the id under which the call's row is kept; another one for what no row can hold."""
+        kept = storable(call_id)
+        if kept != call_id:
+            kept = f"call_{sha256(call_id.encode(errors='replace')).hexdigest()[:27]}"  # 32 characters, as OpenAI takes
+            self._written[kept] = call_id
+        return kept
+
+    def of_server(self, kept: str) -> str:
+        """Return the id by which the server of this conversation knows the call."""
+        return self._written.get(kept, kept)
+
+
+def storable(name: object, limit: int = MAX_NAME_CHARS) -> str:
+    """A name or an id as a row can hold it: no NUL, no half characters, and of a length that can be read."""
+    text = name if isinstance(name, str) else ""
+    return text.replace("\0", "").encode(errors="ignore").decode()[:limit]

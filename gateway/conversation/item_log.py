@@ -1,0 +1,241 @@
+"""What was said so far, in order: the log from which a conversation can be built anew.
+
+The Realtime API keeps the items of a conversation and gives none of them back. So each message is noted as its events
+pass: where it stands, who said it, and its words as the user said or heard them. What a client cut off
+(`conversation.item.truncate`) was not heard, and is cut here as well. Calls stand in the same order; their words and
+answers are their jobs'. Outputs have no place of their own: they follow their call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.conversation.actions import Event
+from gateway.protocol.audio_formats import DEFAULT_BYTES_PER_SECOND, bytes_per_second
+from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
+
+MAX_TEXT_CHARS = 16_000
+"""Of one message: longer ones are pasted documents, and a rebuilt conversation must fit its window."""
+MAX_IMAGE_CHARS = 262_144
+"""Of the data URIs of one message; an image beyond that is remembered as having been there."""
+MAX_MESSAGES = 2_000
+"""Kept in memory: an hour of talk has some hundreds."""
+MAX_CHARS = 4 * 1_048_576
+"""Of all of them, pictures included: what a rebuilt conversation is told is far less."""
+NOT_TRANSCRIBED = "(The user said something here that was not transcribed.)"
+
+_ITEM = re.compile(r'"item_id":\s*"([^"]{1,64})"')
+_DELTA = re.compile(r'"delta":\s*"')
+_SHOWN = ("conversation.item.added", "conversation.item.created", "conversation.item.done", "response.output_item.done")
+_WORDS = ("response.output_audio_transcript.delta", "response.output_text.delta")
+
+
+@dataclass(slots=True)
+class _Said:
+    position: int
+    item_id: str
+    role: str
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    words: str = ""
+    """Deltas of what is being said right now."""
+    sounded_ms: float = 0.0
+    is_cut: bool = False
+    """The user has heard no more of it, whatever the server still says."""
+    is_past: bool = False
+    chars: int = 0
+
+    def message(self) -> Message:
+        parts = self.parts or ([{"type": "output_text", "text": self.words}] if self.words else [])
+        return Message(self.position, self.item_id, self.role, parts)
+
+
+class ItemLog:
+    """The log of one session's conversation, through all its epochs."""
+
+    def __init__(self, messages: Iterable[Message] = (), places: Iterable[tuple[str, int]] = ()) -> None:
+        """`messages` were said in earlier epochs (`told_anew`); `places` are the calls' item ids and positions."""
+        said = sorted(messages, key=lambda message: message.position)
+        self._said = {m.item_id: _Said(m.position, m.item_id, m.role, m.content) for m in said}
+        self._chars = 0
+        for each in list(self._said.values()):
+            self._weigh(each)
+        self._calls = dict(places)
+        taken = [said.position for said in self._said.values()] + list(self._calls.values())
+        self._next = max(taken, default=0) + 1
+        self._bytes_per_ms = DEFAULT_BYTES_PER_SECOND / 1_000
+
+    @property
+    def last(self) -> int:
+        """The position of what came last."""
+        return self._next - 1
+
+    def told_anew(self) -> ItemLog:
+        """Another conversation is told of it: what its server shows of these messages is cut, and no news."""
+        for said in self._said.values():
+            said.is_past = said.is_cut = True
+        return self
+
+    def is_past(self, item_id: str) -> bool:
+        """True of a message of an earlier conversation: its audio is gone, and it can be cut short here alone."""
+        said = self._said.get(item_id)
+        return said is not None and said.is_past
+
+    def hear(self, event: Event) -> list[Message]:
+        """The messages that this event of the Realtime API makes known, or changes."""
+        kind = event.get("type")
+        if kind in _SHOWN:
+            return self._shown(event.get("item") or {})
+        if kind in _WORDS:
+            self._words(str(event.get("item_id")), event.get("delta"))
+        elif kind == "conversation.item.input_audio_transcription.completed":
+            return self._transcribed(str(event.get("item_id")), event.get("transcript"))
+        elif kind == "conversation.item.truncated":
+            return self.truncate(str(event.get("item_id")), event.get("audio_end_ms"))
+        elif kind == "conversation.item.deleted":
+            return self._deleted(str(event.get("item_id")))
+        elif kind == "session.updated":
+            self._note_format(event.get("session") or {})
+        return []
+
+    def audio_passed(self, frame: str) -> float:
+        """A `response.output_audio.delta`, as it came: how many seconds it sounds, without decoding it."""
+        item, delta = _ITEM.search(frame, 0, 600), _DELTA.search(frame, 0, 600)
+        if item is None or delta is None:
+            return 0.0
+        return self._sounded(item[1], frame.find('"', delta.end()) - delta.end())
+
+    def audio_read(self, event: Event) -> float:
+        """The same, of an event that was decoded."""
+        delta = event.get("delta")
+        return self._sounded(str(event.get("item_id")), len(delta) if isinstance(delta, str) else 0)
+
+    def _sounded(self, item_id: str, chars: int) -> float:
+        said, sounds_ms = self._said.get(item_id), chars * 0.75 / self._bytes_per_ms
+        if said is not None:
+            said.sounded_ms += sounds_ms
+        return sounds_ms / 1_000
+
+    def place_of_call(self, item_id: object) -> int:
+        """Where a `function_call` item stands."""
+        return self._place(item_id if isinstance(item_id, str) else "")
+
+    def message(self, item_id: str) -> Message | None:
+        """What was said in this item, as the user said or heard it; None where it is no message, or forgotten."""
+        said = self._said.get(item_id)
+        return None if said is None else said.message()
+
+    def unfinished(self) -> list[Message]:
+        """What was being said when the line went: as far as it came, the client has it."""
+        return [said.message() for said in self._said.values() if said.words and not said.parts]
+
+    def truncate(self, item_id: str, audio_end_ms: object) -> list[Message]:
+        """The user has heard only so much of it."""
+        said = self._said.get(item_id)
+        if said is None or said.role != "assistant" or not isinstance(audio_end_ms, int | float):
+            return []
+        whole = " ".join(part.get("text", "") for part in said.parts) or said.words
+        share = 1.0 if not said.sounded_ms else min(1.0, audio_end_ms / said.sounded_ms)
+        heard = _cut_at_a_word(whole, share)
+        said.parts, said.words, said.is_cut = [{"type": "output_text", "text": heard}], "", True
+        return [said.message()]
+
+    def _shown(self, item: Event) -> list[Message]:
+        item_id, role = item.get("id"), item.get("role")
+        if not isinstance(item_id, str):
+            return []
+        if item.get("type") == "function_call":
+            self._place(item_id)
+        if item.get("type") != "message" or role not in ("user", "assistant", "system"):
+            return []
+        said = self._said.get(item_id)
+        if said is None:
+            said = self._said[item_id] = _Said(self._take_position(), item_id, role)
+            self._weigh(said)
+        if said.is_cut:
+            return []
+        parts = _parts(item.get("content") or [])
+        if not parts or parts == said.parts:
+            return []
+        said.parts, said.words = parts, ""
+        self._weigh(said)
+        return [said.message()]
+
+    def _words(self, item_id: str, delta: object) -> None:
+        said = self._said.get(item_id)
+        if said is not None and isinstance(delta, str) and not said.is_cut and len(said.words) < MAX_TEXT_CHARS:
+            said.words += _storable(delta)
+
+    def _transcribed(self, item_id: str, transcript: object) -> list[Message]:
+        said = self._said.get(item_id)
+        if said is None or said.is_cut or not isinstance(transcript, str) or not transcript.strip():
+            return []
+        said.parts = [{"type": "input_audio", "text": _storable(transcript.strip())}]
+        return [said.message()]
+
+    def _deleted(self, item_id: str) -> list[Message]:
+        """A client took it out of the conversation: no later one is told of it."""
+        said = self._said.get(item_id)
+        if said is None:
+            return []
+        said.parts, said.words, said.is_cut = [], "", True
+        return [said.message()]
+
+    def _note_format(self, session: Event) -> None:
+        shape = ((session.get("audio") or {}).get("output") or {}).get("format")
+        in_a_second = bytes_per_second(shape)
+        if in_a_second is not None:
+            self._bytes_per_ms = in_a_second / 1_000
+
+    def _place(self, item_id: str) -> int:
+        if item_id not in self._calls:
+            self._calls[item_id] = self._take_position()
+        return self._calls[item_id]
+
+    def _take_position(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _weigh(self, said: _Said) -> None:
+        """It is of another length now: the oldest are forgotten where that is too much. The rows have them."""
+        before, said.chars = said.chars, sum(len(str(value)) for part in said.parts for value in part.values())
+        self._chars += said.chars - before
+        while len(self._said) > 1 and (self._chars > MAX_CHARS or len(self._said) > MAX_MESSAGES):
+            oldest = self._said.pop(next(iter(self._said)))
+            self._chars -= oldest.chars
+
+
+def _parts(content: list[Any]) -> list[dict[str, Any]]:
+    """The parts of an item in one shape. Speech without words yet has an empty text."""
+    parts: list[dict[str, Any]] = []
+    room, room_for_images = MAX_TEXT_CHARS, MAX_IMAGE_CHARS
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        words = part.get("transcript") or part.get("text") or "" if kind else ""
+        text = _storable(words)[:room] if isinstance(words, str) else ""
+        room -= len(text)
+        if kind == "input_image":
+            url = part.get("image_url")
+            fits = isinstance(url, str) and len(url) <= room_for_images
+            room_for_images -= len(url) if fits else 0
+            parts.append({"type": kind, "image_url": url} if fits else {"type": "input_text", "text": IMAGE_LEFT_OUT})
+        elif kind == "input_audio" or (kind == "input_text" and text):
+            parts.append({"type": kind, "text": text})
+        elif kind in ("output_text", "output_audio", "text", "audio") and text:
+            parts.append({"type": "output_text", "text": text})
+    return parts
+
+
+def _storable(text: str) -> str:
+    """Postgres keeps no NUL, and no half of a surrogate pair."""
+    return text[:MAX_TEXT_CHARS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _cut_at_a_word(text: str, share: float) -> str:
+    """So much of it as was heard; a word that was begun does not count."""
+    if share >= 1.0:
+        return text
+    kept = text[: int(len(text) * share)]
+    return kept if text[len(kept) : len(kept) + 1].isspace() else kept.rpartition(" ")[0]

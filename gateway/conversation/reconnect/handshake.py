@@ -1,0 +1,172 @@
+"""How a connection to the Realtime API becomes a conversation that a client may take part in.
+
+    session.created        → session.update with our instructions and tools; a server may leave it out
+    an error               → where it names one of our tools, session.update again, without that tool;
+                             else without what the client has set; else the connection is given up
+    session.updated        → they are in force; a session with a past asks for it
+    the past               → its items are created, in order
+    the last one's echo    → open; so it is after a moment without any
+
+An error that does not name our session.update may be a warning: it counts where no session.updated follows.
+Nothing of the client is passed on before the conversation is open. So no user is heard while the past is told, and the
+server has no turn to answer: its turn detection needs no turning off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.conversation.actions import Action, Close, Event, Reopen, SendToModel, Warn
+from gateway.conversation.reconnect.confirmation import Confirmation, confirmation
+from gateway.conversation.reconnect.seeds import Seeds
+from gateway.conversation.tool_calls.client_tools import ClientTools
+from gateway.conversation.upstream_errors import code_of, is_refusal
+from gateway.protocol import OURS
+
+CLOSE_UPSTREAM = 1011
+ECHOES = frozenset({"conversation.item.added", "conversation.item.created", "conversation.item.done"})
+CREATED_SECONDS = 0.5
+"""How long a server may take to say session.created: one that joins a call says none."""
+DOUBT_SECONDS = 1.0
+"""How long after an error a session.updated shows that it was a warning."""
+ECHO_SECONDS = 2.0
+"""Between two items of the past that are shown: a server that shows no more of them shows none."""
+
+
+@dataclass(slots=True)
+class Opening:
+    """The handshake of one connection.
+
+    Args:
+        configure: makes the `session` of our `session.update`, out of what is offered and set by then.
+        tools: all that the model is offered.
+        ours: gives a client event of ours its `event_id`; the first argument says what it is for.
+        has_past: True where earlier epochs hold something. What refuses the first of them ends the session.
+    """
+
+    configure: Callable[[], Event]
+    tools: ClientTools
+    ours: Callable[[str, Event], Event]
+    has_past: bool = False
+    is_open: bool = False
+    wants_past: bool = False
+    """Our instructions and tools are in force: now the past may be told (`tell`)."""
+    session: Event = field(default_factory=dict)
+    """As the server confirmed it."""
+    configured: Event = field(default_factory=dict)
+    """As it was last asked for."""
+    seeds: Seeds = field(default_factory=Seeds)
+    """The items of the past: the client has heard of them in an earlier epoch."""
+    wake_at: float | None = None
+    """When `tick` has something to say, if no event comes first."""
+    _has_asked: bool = False
+    _before: Event = field(default_factory=dict)
+    _problem: Event | None = None
+    """An error that is not known to be about our session.update."""
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the server will end the session, as it says it, where it does."""
+        moment = self.session.get("expires_at")
+        return moment if isinstance(moment, int | float) else None
+
+    def receive(self, event: Event, now: float) -> list[Action]:
+        """What to do about an event that comes before the conversation is open."""
+        kind = event.get("type")
+        if kind == "session.created":
+            self._before = event.get("session") or {}
+            return [] if self._has_asked else self._ask()
+        if kind == "session.updated" and not self.session:
+            return self._confirm(event)
+        if kind == "error":
+            return self._hear_error(event.get("error") or {}, now)
+        if kind in ECHOES and self.seeds.shown(event.get("item") or {}):
+            self._wait_for_echoes(now)
+        return []
+
+    def tick(self, now: float) -> list[Action]:
+        """Time has passed; the first time tells that the connection is there."""
+        if self.wake_at is None and not self._has_asked:
+            self.wake_at = now + CREATED_SECONDS
+        if self.wake_at is None or now < self.wake_at:
+            return []
+        self.wake_at = None
+        if self._problem is not None:
+            return self._refused(self._problem)
+        if not self._has_asked:
+            return self._ask()
+        self.is_open = bool(self.session)
+        return [Warn(f"the Realtime API has not shown {self.seeds.waiting} items of the past")]
+
+    def hung_up(self) -> list[Action]:
+        """The server has ended the connection: what it had to say before was no warning."""
+        return [] if self._problem is None else self._refused(self._problem)
+
+    def tell(self, items: Sequence[Event], now: float) -> list[Action]:
+        """Create the items of the past; with none of them the conversation is open at once."""
+        actions: list[Action] = []
+        for number, item in enumerate(items):
+            event = self.ours("past", {"type": "conversation.item.create", "item": self.seeds.sown(item, number)})
+            self.seeds.told(event)
+            actions.append(SendToModel(event))
+        self.wants_past = False
+        self._wait_for_echoes(now)
+        return actions
+
+    def _wait_for_echoes(self, now: float) -> None:
+        self.is_open = not self.seeds.waiting
+        self.wake_at = None if self.is_open else now + ECHO_SECONDS
+
+    def _ask(self) -> list[Action]:
+        self.configured, self._has_asked, self.wake_at = self.configure(), True, None
+        return [SendToModel(self.ours("configure", {"type": "session.update", "session": self.configured}))]
+
+    def _confirm(self, event: Event) -> list[Action]:
+        """No audio is let in before the server says that our instructions and tools are in force."""
+        session = event.get("session") or {}
+        if not self._has_asked:
+            return []  # It tells of what another has set.
+        verdict = confirmation(self._before, session, self.configured)
+        if verdict is Confirmation.NOT_APPLIED:
+            return [Warn("the Realtime API did not take our instructions or tools"), self._give_up()]
+        reworded = "the Realtime API shows our instructions or tools in words of its own"
+        warnings: list[Action] = [Warn(reworded)] if verdict is Confirmation.REWORDED else []
+        if self._problem is not None:
+            warnings.append(Warn(f"the Realtime API took the session, and says: {_in_words(self._problem)}"))
+        self.session, self._problem, self.wake_at = session or {"id": None}, None, None
+        self.is_open, self.wants_past = not self.has_past, self.has_past
+        return warnings
+
+    def _hear_error(self, error: Event, now: float) -> list[Action]:
+        named = error.get("event_id")
+        item = self.seeds.refused(named)
+        if item is not None:
+            self._wait_for_echoes(now)
+            return [Warn(f"the rebuilt conversation did not take {item}: {_in_words(error)}")]
+        if self.session:
+            return [Warn(f"the Realtime API says, while the conversation is rebuilt: {_in_words(error)}")]
+        if str(named).startswith(OURS):  # so far there is nothing else of ours
+            return self._refused(error)
+        self._problem, self.wake_at = error, now + DOUBT_SECONDS
+        return []
+
+    def _refused(self, error: Event) -> list[Action]:
+        self._problem = self.wake_at = None
+        left_out = self.tools.leave_out(error)
+        if left_out is not None:
+            return [left_out, *self._ask()]
+        if not is_refusal(error):
+            return [Warn(f"the Realtime API takes no session now: {_in_words(error)}"), Reopen("upstream_unavailable")]
+        if self.tools.settings.set_aside():
+            aside = f"the Realtime API refuses what the client has set of its session: {_in_words(error)}"
+            return [Warn(aside), *self._ask()]
+        return [Warn(f"the Realtime API refused the session: {_in_words(error)}"), self._give_up()]
+
+    def _give_up(self) -> Action:
+        """Where no conversation has begun yet none will; else the one that goes on is none the worse."""
+        return Reopen("upstream_refused") if self.has_past else Close(CLOSE_UPSTREAM, "upstream_refused")
+
+
+def _in_words(error: Event) -> str:
+    return f"{code_of(error)}: {error.get('message')}"

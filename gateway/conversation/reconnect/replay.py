@@ -1,0 +1,228 @@
+"""A conversation built anew: the items to create in it, out of what is on record.
+
+A new connection to the Realtime API is a new, empty conversation. What it is told, in this order and by these rules
+(Realtime API, conversation.item.create):
+
+- messages as text: what the user said, as it was transcribed, and of the assistant what the user heard;
+- each call with its own `call_id`, and right behind it the output, where there is one: a result that comes later then
+  belongs to a call that the conversation knows;
+- never an output without its call, and no more than the model's window has room for: what is long is cut, a picture
+  is named, and the oldest goes first; but no call that is still running and no result that is news (`memory`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from gateway.conversation.actions import Event
+from gateway.conversation.call_table import Call
+from gateway.conversation.item_log import NOT_TRANSCRIBED
+from gateway.conversation.reconnect.memory import SMALL_BUDGET, Entry, fitting
+from gateway.conversation.tool_calls.rendering import Circumstances, Rendering, render
+from ringback.jobs.outcomes import Outcome, cut, from_row
+from ringback.jobs.states import Approval, CancelReason, Delivery, Effect, JobState, output_item_id
+from ringback.statements.jobs.transitions import outcome_of
+from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
+from ringback.tools.behavior import Manners
+
+AT_THE_END = 2**62
+"""The place of a call that was recorded without one."""
+UNWANTED = frozenset({CancelReason.CALLER, CancelReason.BARGE_IN, CancelReason.REPLACED})
+"""Whoever cancelled it knows: nobody needs to be told of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """A call of an earlier epoch. `outcome` is None while it runs."""
+
+    job_id: UUID
+    position: int
+    item_id: str | None
+    call_id: str
+    response_id: str | None
+    tool: str
+    arguments: Any
+    outcome: Outcome | None = None
+    is_news: bool = False
+    """Nobody has told the user of its result."""
+    manners: Manners = field(default_factory=Manners)
+    age: float = 0.0
+    """Seconds from when it was asked for: until now, or until its answer was there, where that has been told."""
+    is_late: bool = False
+    """The user has said something since."""
+    is_action: bool = False
+    is_unwanted: bool = False
+    """It was cancelled by the caller, or on their account."""
+    waits_for_yes: bool = False
+    joined_to: UUID | None = None
+
+    def as_call(self, turn: int, now: float) -> Call:
+        """Its record in the conversation that waits for its result."""
+        return Call(
+            call_id=self.call_id,
+            name=self.tool,
+            response_id=self.response_id,
+            job_id=self.job_id,
+            arguments=self.arguments,
+            manners=self.manners,
+            is_action=self.is_action,
+            began_at=now - self.age,
+            turn=turn - 1 if self.is_late else turn,
+            joined_to=self.joined_to,
+            waits_for_yes=self.waits_for_yes,
+            is_unwanted=self.is_unwanted,
+            is_whole=True,
+        )
+
+    def rendering(self, reading: Circumstances) -> Rendering | None:
+        """Its answer, as this conversation is told it; None while there is none."""
+        if self.outcome is None:
+            return None
+        said = {"is_late": self.is_late, "is_unwanted": self.is_unwanted, "is_action": self.is_action}
+        return render(self.outcome, self.manners, replace(reading, age=self.age, **said))
+
+    def events(self, reading: Circumstances, limit: int | None) -> list[Event]:
+        """The items to create: the call, and its output where there is one, cut at `limit` characters."""
+        if limit is not None:
+            reading = replace(reading, max_chars=min(limit, reading.max_chars))
+        call = {"type": "function_call", "call_id": self.call_id, "name": self.tool}
+        call["arguments"] = _as_text(self.arguments)
+        items, told = [_with_id(call, self.item_id)], self.rendering(reading)
+        if told is not None:
+            output = {"type": "function_call_output", "call_id": self.call_id, "output": told.output}
+            items.append({"id": output_item_id(self.job_id), **output})
+        return items
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """All that a conversation brings along from its earlier epochs."""
+
+    messages: Sequence[Message] = ()
+    calls: Sequence[PastCall] = ()
+    client_calls: Sequence[Call] = ()
+    """Of functions that the client brings: no row tells of them, but the process that holds the session knows."""
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """The calls' items, and where they stand."""
+        return [(call.item_id or "", call.position) for call in self.calls if call.position != AT_THE_END]
+
+    @property
+    def user_waits(self) -> bool:
+        """The last word is the user's, spoken, and it has led to nothing, not even to a call."""
+        last = max(self.messages, key=lambda message: message.position, default=None)
+        if last is None or last.role != "user" or any(call.position > last.position for call in self.calls):
+            return False
+        return last.content[0].get("type") == "input_audio"
+
+    def items(self, reading: Circumstances | None = None, tokens: int = SMALL_BUDGET) -> list[Event]:
+        """What to create, the oldest first, as far as it fits.
+
+        Args:
+            reading: what is true of all that is read here.
+            tokens: of the model's window, for all of it.
+        """
+        reading = reading or Circumstances()
+        entries = [_message_entry(message) for message in self.messages if _says_something(message)]
+        entries += [_call_entry(call, reading) for call in self.calls]
+        entries += [_client_call_entry(call) for call in self.client_calls]
+        return fitting(entries, tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a transaction brought: rows of `items.log_of_messages` and of `items.log_of_calls`."""
+
+    messages: Sequence[Any] = ()
+    calls: Sequence[Any] = ()
+
+    def past(self, epoch: int, unheard: Iterable[str] = ()) -> Past:
+        """`unheard`: call_ids whose result is known not to have been told."""
+        messages = [Message(row.position, row.item_id, row.role, row.content) for row in self.messages]
+        spoken = {
+            role: max((message.position for message in messages if message.role == role), default=0)
+            for role in ("assistant", "user")
+        }
+        return Past(messages, [_call(row, epoch, spoken, frozenset(unheard)) for row in self.calls])
+
+
+def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str]) -> PastCall:
+    enters = row.delivery == Delivery.REPLAYED and row.delivered_epoch == epoch
+    position = AT_THE_END if row.position is None else row.position
+    # Nothing was said since: whoever was to tell of it did not come to speak.
+    is_news = enters and (row.call_id in unheard or spoken["assistant"] <= (row.answer_position or 0))
+    return PastCall(
+        job_id=row.id,
+        position=position,
+        item_id=row.item_id,
+        call_id=row.call_id,
+        response_id=row.response_id,
+        tool=row.tool,
+        arguments=row.arguments,
+        outcome=from_row(**outcome_of(row)) if enters else None,
+        is_news=is_news,
+        manners=Manners.from_data(row.manners),
+        # What was told in time does not go out of date afterwards.
+        age=float(row.took if enters and not is_news else row.age),
+        is_late=position < spoken["user"],
+        is_action=row.effect != Effect.PURE,
+        is_unwanted=row.cancel_reason in UNWANTED,
+        waits_for_yes=row.state == JobState.PENDING and row.approval == Approval.REQUESTED,
+        joined_to=row.joined_to,
+    )
+
+
+def _call_entry(call: PastCall, reading: Circumstances) -> Entry:
+    is_wanted = call.is_news or call.outcome is None
+    return Entry(call.position, lambda limit: call.events(reading, limit), is_wanted)
+
+
+def _as_text(arguments: Any) -> str:
+    """As the Realtime API takes them; not every server writes them so."""
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
+def _client_call_entry(call: Call) -> Entry:
+    def write(limit: int | None) -> list[Event]:
+        said = call.item or {}
+        item_id, text = said.get("id"), _as_text(said.get("arguments"))
+        asked = {"type": "function_call", "call_id": said["call_id"], "name": call.name, "arguments": text}
+        items = [_with_id(asked, item_id if isinstance(item_id, str) else None)]
+        if call.output is not None:
+            output = call.output if limit is None else cut(call.output, limit)
+            items.append({"type": "function_call_output", "call_id": asked["call_id"], "output": output})
+        return items
+
+    return Entry(AT_THE_END if call.position is None else call.position, write, call.is_running)
+
+
+def _message_entry(message: Message) -> Entry:
+    def write(limit: int | None) -> list[Event]:
+        parts = [_part(part, limit) for part in message.content]
+        content = [part for part in parts if part.get("text") != ""]
+        item = {"type": "message", "role": message.role, "content": content}
+        return [_with_id(item, message.item_id)]
+
+    return Entry(message.position, write)
+
+
+def _says_something(message: Message) -> bool:
+    """False of an answer of which nothing was heard."""
+    return any(part["type"] == "input_audio" or part.get("text") != "" for part in message.content)
+
+
+def _part(part: dict[str, Any], limit: int | None) -> dict[str, Any]:
+    if part["type"] == "input_image":
+        return part if limit is None else {"type": "input_text", "text": IMAGE_LEFT_OUT}
+    text = part.get("text") or (NOT_TRANSCRIBED if part["type"] == "input_audio" else "")
+    kind = "input_text" if part["type"] == "input_audio" else part["type"]
+    return {"type": kind, "text": text if limit is None else cut(text, limit)}
+
+
+def _with_id(item: Event, item_id: str | None) -> Event:
+    return {"id": item_id, **item} if item_id else item

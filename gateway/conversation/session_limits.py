@@ -1,0 +1,79 @@
+"""How long a session may last, for how long nobody may have said anything in it, and what its responses cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.close_codes import ENDED
+from gateway.conversation.actions import Action, CheckBudget, Close, Event, RecordUsage
+from ringback.agents.agent import Agent
+
+
+@dataclass(slots=True)
+class Allowance:
+    """The bounds of one session, by the session's own clock.
+
+    Args:
+        began_at: when the session began, in whichever epoch and process; None: with this conversation.
+        lively_at: when the user last took part, or something ran for them; None: the conversation is not open yet.
+    """
+
+    agent: Agent
+    began_at: float | None = None
+    lively_at: float | None = None
+    _turn: int = 0
+
+    def began(self, now: float, lively_at: float | None, turn: int) -> None:
+        """The conversation is open: what no earlier epoch knows counts from here. A new epoch is no sign of life."""
+        self.began_at = now if self.began_at is None else self.began_at
+        self.lively_at, self._turn = now if lively_at is None else lively_at, turn
+
+    def note_client(self, kind: str, now: float) -> None:
+        """The client has said something of this kind. Audio alone may be silence."""
+        if kind != "input_audio_buffer.append":
+            self.lively_at = now
+
+    def note_turn(self, turn: int, now: float) -> None:
+        """The user's turns are counted elsewhere: a new one is a sign of life."""
+        if turn != self._turn:
+            self._turn, self.lively_at = turn, now
+
+    def over(self, now: float, *, is_busy: bool) -> list[Action]:
+        """The end, where it has come. While somebody speaks or something runs, nobody is idle."""
+        if self.began_at is not None and now >= self.began_at + self.agent.max_session_seconds:
+            return [end("too_long")]
+        if self.lively_at is None or now < self.lively_at + self.agent.max_idle_seconds:
+            return []
+        if is_busy:
+            self.lively_at = now
+            return []
+        return [end("idle")]
+
+    def wake_at(self) -> float | None:
+        """When `over` has to be asked."""
+        if self.began_at is None or self.lively_at is None:
+            return None
+        return min(self.began_at + self.agent.max_session_seconds, self.lively_at + self.agent.max_idle_seconds)
+
+
+def costs(event: Event) -> list[Action]:
+    """What a response that begins or ends means to the purse, whoever has asked for it."""
+    response = event.get("response") or {}
+    response_id = str(response.get("id"))
+    if event.get("type") == "response.created":
+        return [CheckBudget(response_id)]
+    if event.get("type") == "response.done":
+        usage = response.get("usage")  # one that failed may have none: it has used nothing, and it is over
+        return [RecordUsage(response_id, usage if isinstance(usage, dict) else {}, str(response.get("status")))]
+    return []
+
+
+def end(reason: str) -> Close:
+    """The session ends because the server says so."""
+    return Close(ENDED[reason], reason)
+
+
+def spent(why: str, event_id: str) -> Event:
+    """What the client is told of it, in the Realtime API's own words for an account without credit."""
+    error = {"type": "insufficient_quota", "code": "insufficient_quota", "message": why, "param": None}
+    return {"type": "error", "event_id": event_id, "error": {**error, "event_id": None}}

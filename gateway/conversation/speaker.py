@@ -1,0 +1,106 @@
+"""Asks the model to speak, by what the rules say is due (`turn_taking.rules`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.conversation.actions import Action, Event, SendToClient, SendToModel
+from gateway.conversation.client.requests import ClientSide
+from gateway.conversation.client.view import response_cut
+from gateway.conversation.tool_calls.client_tools import ClientTools
+from gateway.conversation.tool_calls.loop_guard import Guard
+from gateway.conversation.turn_taking import filler
+from gateway.conversation.turn_taking.rules import Ask, next_ask, wake_at
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
+from gateway.conversation.turn_taking.slot import Active, Asked, By
+
+HUNG_FACTOR = 2
+"""A server of which nothing is heard for so many times what a create may take is not there any more."""
+NAMES = {By.RESULTS: "speak", By.QUESTION: "question", By.FILLER: "filler"}
+"""What the event id of a create of ours says."""
+
+
+@dataclass(slots=True)
+class Speaking:
+    """Turns what is due into events.
+
+    Args:
+        tools: all that the model is offered.
+        ours: gives an event of ours its `event_id`; the first argument says what it is for.
+    """
+
+    scheduler: ResponseScheduler
+    guard: Guard
+    client: ClientSide
+    tools: ClientTools
+    ours: Callable[[str, Event], Event]
+    _messages: set[str] = field(default_factory=set)
+    """The creates whose messages the conversation still has."""
+
+    def say(self, now: float) -> list[Action]:
+        """All that is due now."""
+        actions = [*self._tidy(), *self._offer()]
+        ask = next_ask(self.scheduler, now)
+        return actions if ask is None else [*actions, *self._ask(ask, now)]
+
+    def wake_at(self, now: float) -> float | None:
+        """When `say` has something, if nothing else comes; None: only an event can tell."""
+        slot = self.scheduler.slot
+        until = slot.until if isinstance(slot, Asked | Active) else None
+        moments = (wake_at(self.scheduler, now), until, self._hangs_at())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def hangs(self, now: float) -> bool:
+        """Return True where a server that was asked to speak, and of which nothing is heard, is taken for gone."""
+        hangs_at = self._hangs_at()
+        return hangs_at is not None and hangs_at <= now
+
+    def cut(self, reason: str) -> list[Action]:
+        """The connection is gone, and what was being said on it: the client hears of it."""
+        slot = self.scheduler.slot
+        if not isinstance(slot, Active):
+            return []
+        return [SendToClient(self.ours("cut", response_cut(slot.response, reason)))]
+
+    def _hangs_at(self) -> float | None:
+        since = self.scheduler.silent_since
+        return None if since is None else since + HUNG_FACTOR * self.scheduler.pacing.create_seconds
+
+    def _ask(self, ask: Ask, now: float) -> list[Action]:
+        if ask.by is By.CLIENT:
+            return [SendToModel(self.scheduler.send_clients(now))]
+        create = self.ours(NAMES[ask.by], {"type": "response.create"})
+        if ask.by is By.RESULTS:
+            self.scheduler.send(create["event_id"], By.RESULTS, now)
+            return [SendToModel({**create, **self._response()})]
+        about = frozenset(call.call_id for call in ask.about)
+        self.scheduler.send(create["event_id"], ask.by, now, about)
+        self._messages.add(create["event_id"])
+        message, create = filler.say(ask, create, self.ours("message", {})["event_id"], now)
+        return [SendToModel(message), SendToModel(create)]
+
+    def _response(self) -> Event:
+        """How results are told. A model that must call a function would call, and be answered, without end."""
+        if self.guard.is_tripped(self.scheduler.turns.number):
+            return {"response": {"tool_choice": "none"}}
+        return {"response": {"tool_choice": "auto"}} if self.client.must_call else {}
+
+    def _tidy(self) -> list[Action]:
+        """Delete the messages of fillers that are over."""
+        if not self._messages:
+            return []
+        slot = self.scheduler.slot
+        under_way = {each.create for each in (slot, getattr(slot, "behind", None)) if isinstance(each, Asked | Active)}
+        over = self._messages - under_way
+        self._messages &= under_way
+        deletes = ({"type": "conversation.item.delete", "item_id": filler.item_of(create)} for create in sorted(over))
+        return [SendToModel(self.ours("tidy", delete)) for delete in deletes]
+
+    def _offer(self) -> list[Action]:
+        if not self.tools.is_outdated:
+            return []
+        session = {"type": "realtime", "tools": self.tools.offer()}
+        update = self.ours("offer", {"type": "session.update", "session": session})
+        self.client.settings.asked_ours(update)
+        return [SendToModel(update)]

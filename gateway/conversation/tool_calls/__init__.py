@@ -1,0 +1,1 @@
+"""Function calls of the model: read, checked, recorded, answered."""

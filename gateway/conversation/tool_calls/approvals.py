@@ -1,0 +1,63 @@
+"""Calls that may not start before somebody has said yes: the client is asked, where it wants to be; else the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from gateway.conversation.actions import Action, Event, SendToClient
+from gateway.conversation.call_table import Call, CallTable
+from gateway.conversation.tool_calls.builtin_tools import OwnTools
+
+
+@dataclass(slots=True)
+class Approvals:
+    """The client's part in it. What the user says aloud comes as a call of `answer_approval` (`own`)."""
+
+    calls: CallTable
+    own: OwnTools
+    ours: Callable[[str, Event], Event]
+
+    def wanted(self, call_id: str, now: float) -> list[Action]:
+        """This call was recorded: ask the client, if there is anything to ask, and it is the one to be asked."""
+        return [self._ask(each, now) for each in self._to_be_asked() if each.call_id == call_id]
+
+    def still_wanted(self, now: float) -> list[Action]:
+        """A new epoch begins: the client may be another one, that has not been asked."""
+        return [self._ask(each, now) for each in self._to_be_asked()]
+
+    def answered(self, event: Event, now: float) -> list[Action]:
+        """The client's `ringback.approval.respond`."""
+        call = self.calls.by_job(UUID(event["job_id"]))
+        if call is None or not call.waits_for_yes or self.own.asks_aloud:
+            return [SendToClient(self.ours("refused", _nothing_to_answer(event)))]
+        return self.own.decide(call, now, approved=event["approved"])
+
+    def given(self, job_id: UUID, now: float) -> bool:
+        """Somebody else has said yes to this call; False where nobody waited for it."""
+        call = self.calls.by_job(job_id)
+        if call is None or not call.waits_for_yes:
+            return False
+        call.may_begin(now, self.own.turns.number)
+        return True
+
+    def _to_be_asked(self) -> list[Call]:
+        return [] if self.own.asks_aloud else self.calls.waiting_for_yes()
+
+    def _ask(self, call: Call, now: float) -> Action:
+        job = {"id": str(call.job_id), "call_id": call.call_id, "tool": call.name, "arguments": call.arguments}
+        seconds = max(0.0, round(call.manners.approval_seconds - call.age(now), 3))
+        event = {"type": "ringback.approval.requested", "job": job, "seconds": seconds}
+        return SendToClient(self.ours("approval", event))
+
+
+def _nothing_to_answer(event: Event) -> Event:
+    error = {
+        "type": "invalid_request_error",
+        "code": "nothing_to_approve",
+        "message": f"No call with the job_id {event['job_id']} waits for an answer of this client.",
+        "param": "job_id",
+        "event_id": event.get("event_id"),
+    }
+    return {"type": "error", "error": error}

@@ -1,0 +1,124 @@
+"""The functions that a model is offered: the server's, the gateway's own, and those that a trusted client brings.
+
+A client's are offered beside the server's, and run by the client itself. Their calls are shown to the client, which
+answers them as at the Realtime API: a `function_call_output` item, then a `response.create`. No row tells of them. A
+name that the server serves is the server's.
+
+A Realtime API refuses the whole of a session for one function that it does not take. One of the server's is left out
+then, and the session is told anew without it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.conversation.actions import Event, LeaveOut
+from gateway.conversation.call_table import Call, CallTable, Owner, Stage
+from gateway.conversation.reconnect.carry_over import Settings, merged
+from gateway.conversation.tool_calls.builtin_tools import OwnTools
+from ringback.agents.agent import Agent
+from ringback.tools.declaration import OURS
+from ringback.tools.decorator import Announcement
+
+MAX_LEFT_OUT = 32
+"""Of one conversation: each costs the beginning of a session a round trip, and its time to connect is bounded."""
+MAX_WHY_CHARS = 300
+"""Of the Realtime API's words: they name the place in the schema, and may quote much of it."""
+
+_BY_NAME = re.compile(r"\b(?:function|tool) ?['\"`]([a-zA-Z0-9_-]{1,64})['\"`]", re.IGNORECASE)
+_BY_INDEX = re.compile(r"(?:session\.)?tools(?:\[|\.)(\d{1,3})\b")
+
+
+@dataclass(slots=True)
+class ClientTools:
+    """All that the model is offered in one conversation, and which of it is the client's.
+
+    Args:
+        servers: the server's tools, as they are now.
+        own: the gateway's own.
+        settings: what the client has set of its session; its tools are a part of it.
+        calls: the calls of the conversation.
+        hosted: tools that the Realtime API runs by itself.
+    """
+
+    servers: dict[str, Announcement]
+    own: OwnTools
+    settings: Settings
+    calls: CallTable
+    hosted: Sequence[Event] = ()
+    _told: tuple[Announcement, ...] = ()
+    """The server's tools, as the model was last told of them."""
+    _names: tuple[str, ...] = ()
+    """Of all functions that were last named to the model, in their order."""
+    _left_out: int = 0
+
+    @property
+    def is_outdated(self) -> bool:
+        """True where the server has other tools by now than the model was told of."""
+        return tuple(self.servers.values()) != self._told
+
+    def offer(self) -> list[dict[str, Any]]:
+        """The `tools` of a session: the server's, the client's, and the gateway's own."""
+        self._told = tuple(self.servers.values())
+        return self._listed()
+
+    def leave_out(self, error: Event) -> LeaveOut | None:
+        """Drop the tool of the server's for which the model refuses a session; None where `error` names none."""
+        tool = self.servers.get(self._named(error) or "")
+        if tool is None or self._left_out == MAX_LEFT_OUT:
+            return None
+        del self.servers[tool.name]
+        self._left_out += 1
+        return LeaveOut(tool, f"{error.get('code')}: {error.get('message')}"[:MAX_WHY_CHARS])
+
+    def configured(self, agent: Agent) -> Event:
+        """The session as a conversation begins: the agent's, with what the client has set of it."""
+        tools = self.offer()
+        return {**merged(agent.session(tools), self.settings.session), "tools": tools}
+
+    def owns(self, name: str) -> bool:
+        """True where a call of this name is the client's to answer."""
+        if name in self.servers or name in OURS:
+            return False
+        return any(tool.get("name") == name for tool in self.settings.tools)
+
+    def taken(self, session: Event) -> str | None:
+        """The first of the tools in this `session` that the client may not bring, as the name is the server's."""
+        names = (str(tool.get("name")) for tool in session.get("tools", ()))
+        return next((name for name in names if name in self.servers or name in OURS), None)
+
+    def whole(self, event: Event) -> Event:
+        """A session.update of the client as the model gets it: its tools stand beside the server's."""
+        session = event.get("session") or {}
+        if event["type"] != "session.update" or "tools" not in session:
+            return event
+        return {**event, "session": {**session, "tools": self._listed()}}
+
+    def waiting(self, call_id: str) -> Call | None:
+        """The call of the client's that waits for an answer under this id; None where there is none."""
+        call = self.calls.get(call_id)
+        return call if call is not None and call.owner is Owner.CLIENT and call.is_running else None
+
+    def answered(self, call: Call, output: str, now: float) -> None:
+        """The client answers it: the client asks for the response that tells it."""
+        call.output = output
+        call.land(now)
+        call.go(Stage.SILENT)
+
+    def _listed(self) -> list[dict[str, Any]]:
+        brought = [tool for tool in self.settings.tools if self.owns(str(tool.get("name")))]
+        tools = self.servers.values()
+        listed = [*(tool.for_model() for tool in tools), *self.hosted, *brought, *self.own.offered(tools)]
+        self._names = tuple(str(tool.get("name")) for tool in listed)
+        return listed
+
+    def _named(self, error: Event) -> str | None:
+        """The function that a refusal is about: by the name in its words, or else by its place in the list."""
+        found = _BY_NAME.search(str(error.get("message")))
+        if found is not None:
+            return found[1]
+        place = _BY_INDEX.match(str(error.get("param")))
+        return self._names[int(place[1])] if place is not None and int(place[1]) < len(self._names) else None

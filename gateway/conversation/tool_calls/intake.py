@@ -1,0 +1,271 @@
+"""A finished function_call item becomes a job for a worker, or an answer at once.
+
+The same events come for responses that were cancelled or cut off, with arguments that may stop in mid-word: only an
+item whose status is "completed" counts (Realtime API, response.output_item.done). An item that says no such thing of
+itself waits for its response, and is as complete as that. So does a tool that must not run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID, uuid5
+
+from gateway.conversation.actions import Action, Cancel, Event, RecordCall
+from gateway.conversation.call_table import Call, CallTable, Owner, Stage
+from gateway.conversation.event_ids import MAX_ID_CHARS, Ids, storable
+from gateway.conversation.reconnect.replay import PastCall
+from gateway.conversation.tool_calls.arguments import Schemas, parse
+from gateway.conversation.tool_calls.builtin_tools import OwnTools
+from gateway.conversation.tool_calls.client_tools import ClientTools
+from gateway.conversation.tool_calls.loop_guard import Guard
+from gateway.conversation.tool_calls.rendering import Circumstances, Rendering, render
+from gateway.conversation.turns import Turns
+from ringback.agents.agent import Agent
+from ringback.jobs.outcomes import Outcome, failed, unknown
+from ringback.jobs.states import CancelReason, Effect, JobState
+from ringback.statements.jobs.admission import QUEUE_WAIT_SECONDS, NewJob
+from ringback.tools.behavior import Manners, OnDuplicate
+from ringback.tools.declaration import OURS
+from ringback.tools.decorator import Announcement
+
+UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later.")
+"""While Postgres is away for too long. It was not run, or may be run again."""
+UNSAID = (None, "in_progress")
+"""What servers unlike OpenAI's say of a finished item: neither that it is complete, nor that it is not."""
+IN_OUR_WORDS = frozenset({JobState.CANCELLED, JobState.TIMED_OUT})
+"""Ends of which the tool says nothing itself."""
+Waits = Callable[[str], float | None]
+"""How long a call is expected to wait for a worker of this queue, in seconds; None where nothing is known."""
+
+
+def nobody_knows(_queue: str) -> float | None:
+    """Of a conversation that is not told how long its queues are."""
+    return None
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls of one conversation: each call_id once, whichever of the server's events shows it first."""
+
+    session_id: UUID
+    agent: Agent
+    tools: dict[str, Announcement]
+    calls: CallTable
+    turns: Turns
+    own: OwnTools
+    guard: Guard
+    clients: ClientTools
+    ids: Ids
+    waits: Waits = nobody_knows
+    _schemas: Schemas = field(default_factory=Schemas)
+
+    def item_added(self, item: Event, response_id: str | None) -> None:
+        """A call of the client's is announced: the client may answer it before the item is whole."""
+        if item.get("type") != "function_call" or not self.clients.owns(str(item.get("name"))):
+            return
+        call_id = item.get("call_id")
+        if isinstance(call_id, str) and call_id and self.ids.of_row(call_id) not in self.calls:
+            self._note(item, response_id)
+
+    def item_done(self, item: Event, response_id: str | None, now: float) -> list[Action]:
+        """What to do about a finished item; [] for anything but a completed call that is new."""
+        call_id = item.get("call_id")
+        if item.get("type") != "function_call" or not isinstance(call_id, str) or not call_id:
+            return []
+        known = self.calls.get(self.ids.of_row(call_id))
+        if known is not None and known.is_whole:
+            return []
+        if item.get("status") in UNSAID and response_id is not None:
+            call = known or self._note(item, response_id)
+            call.item = item
+            return []
+        if item.get("status") not in ("completed", None):
+            if known is not None and known.is_running:
+                known.go(Stage.SILENT)
+            return []
+        call = known or self._note(item, response_id)
+        call.item, call.is_whole = item, True
+        if call.owner is Owner.CLIENT:
+            if call.stage is Stage.ASKED:
+                call.go(Stage.RUNNING)
+            return []
+        tool = self.tools.get(call.name)
+        if tool is not None and tool.effect is Effect.AT_MOST_ONCE and response_id is not None:
+            return []  # until its response is complete
+        return self._decide(call, tool, now)
+
+    def response_done(self, response: Event, now: float) -> list[Action]:
+        """The calls that waited for the end of this response, and any the server showed only here."""
+        response_id = str(response.get("id"))
+        completed = response.get("status") == "completed"
+        actions = list[Action]()
+        if completed:
+            shown = [item for item in response.get("output") or [] if isinstance(item, dict)]
+            unsaid = [call.item for call in self.calls.of_response(response_id) if call.item and not call.is_whole]
+            for item in (*shown, *unsaid):
+                actions += self.item_done(_as_complete(item), response_id, now)
+        for call in self.calls.of_response(response_id):
+            if call.stage is not Stage.ASKED or call.job_id is not None:
+                continue
+            if not call.is_whole:
+                call.go(Stage.SILENT)
+                continue
+            tool = self.tools.get(call.name)  # none: the model was told of a version that it refused
+            actions += self._decide(call, tool, now, None if completed else _interrupted(call.name))
+        return actions
+
+    def _note(self, item: Event, response_id: str | None) -> Call:
+        """Begin the record of a call."""
+        name = item.get("name")
+        owner = Owner.SERVER if name in self.tools else Owner.OWN
+        if self.clients.owns(str(name)):
+            owner = Owner.CLIENT
+        call_id = self.ids.of_row(str(item["call_id"]))
+        return self.calls.add(Call(call_id, storable(name), owner, response_id=response_id, turn=self.turns.number))
+
+    def remember(self, past: PastCall, now: float) -> tuple[PastCall, Call]:
+        """A call of an earlier epoch: it is no news, and is under way until its result is there.
+
+        Return it with what is known here and in no row, and its record.
+        """
+        known = self.calls.get(past.call_id)
+        call = known if known is not None and known.is_running else self.calls.add(past.as_call(self.turns.number, now))
+        if past.outcome is not None:
+            if past.is_news or not past.is_late:
+                self._taint(past.manners, past.outcome)
+            return (replace(past, is_unwanted=True) if call.is_unwanted else past), call
+        if call.waits_for_yes and not past.waits_for_yes:
+            call.may_begin(now, self.turns.number)
+        return past, call
+
+    def answered(self, call_id: str, outcome: Outcome, reading: Circumstances, now: float) -> Rendering:
+        """The result of a call is there: how it is put into the conversation."""
+        call = self.calls.get(call_id)
+        if call is None or call.owner is not Owner.SERVER or not call.is_running:
+            return render(outcome, Manners(), reading)
+        self._taint(call.manners, outcome)
+        now_and_here = replace(
+            reading,
+            age=call.age(now),
+            is_late=self.turns.number > call.turn,
+            is_unwanted=call.is_unwanted,
+            # Also a no that came after somebody else's yes: the user believes that it was not done.
+            is_action=call.is_action or call.is_denied,
+        )
+        return render(outcome, call.manners, now_and_here)
+
+    def _taint(self, manners: Manners, outcome: Outcome) -> None:
+        """A result of strangers, or their own words for what went wrong, enters the conversation."""
+        if manners.is_untrusted and outcome.state not in IN_OUR_WORDS:
+            self.turns.taint()
+
+    def _decide(
+        self, call: Call, tool: Announcement | None, now: float, refusal: Outcome | None = None
+    ) -> list[Action]:
+        item, call.item = call.item or {}, None
+        arguments, problem = parse(item.get("arguments"))
+        job = NewJob(
+            # Named by the call, so that whoever records it twice means the same row.
+            id=uuid5(self.session_id, call.call_id),
+            session_id=self.session_id,
+            call_id=call.call_id,
+            response_id=storable(call.response_id, MAX_ID_CHARS) or None,
+            name=call.name,
+            arguments=arguments,
+            tool=tool,
+            item_id=storable(item["id"], MAX_ID_CHARS) if isinstance(item.get("id"), str) else None,
+        )
+        call.job_id = job.id
+        self.guard.new_turn(self.turns.number)
+        outcome = refusal or self.guard.refuse(call.name, now) or problem
+        actions = list[Action]()
+        if outcome is None and item.get("name") in OURS:
+            outcome, actions = self.own.serve(call.name, arguments, now)
+        outcome = outcome or self._refuse(call, tool, arguments)
+        if outcome is not None or tool is None:
+            call.owner = Owner.OWN
+            return [*actions, RecordCall(job, outcome)]
+        return self._begin(call, job, tool, now)
+
+    def _begin(self, call: Call, job: NewJob, tool: Announcement, now: float) -> list[Action]:
+        """Nothing speaks against it but, perhaps, that the same call is running already."""
+        same, actions = self._same(call, job.arguments), list[Action]()
+        rule = tool.manners.on_duplicate
+        if same is not None and rule is OnDuplicate.REJECT:
+            call.owner = Owner.OWN
+            return [RecordCall(job, _running_already(job.name))]
+        if same is not None and rule is OnDuplicate.REPLACE and same.job_id is not None:
+            self.calls.unwant(same)
+            actions.append(Cancel(same.job_id, CancelReason.REPLACED))
+        call.joined_to = same.job_id if same is not None and rule is OnDuplicate.JOIN else None
+        # On the strength of a stranger's words nothing is changed that the user has not agreed to.
+        is_risky = self.turns.is_tainted and tool.effect is not Effect.PURE
+        call.waits_for_yes = (tool.manners.requires_approval or is_risky) and call.is_own
+        expected = self.waits(tool.queue) or 0.0
+        call.queue_seconds = expected if expected > self.agent.busy_seconds else 0.0
+        call.arguments, call.manners, call.is_action = job.arguments, tool.manners, tool.effect is not Effect.PURE
+        call.began_at, call.turn = now, self.turns.number
+        return [*actions, RecordCall(replace(job, joined_to=call.joined_to, needs_approval=call.waits_for_yes))]
+
+    def _same(self, call: Call, arguments: Any) -> Call | None:
+        return self.calls.same(call.name, arguments, but=call)
+
+    def _refuse(self, call: Call, tool: Announcement | None, arguments: Any) -> Outcome | None:
+        if tool is None:
+            known = ", ".join(sorted(self.tools)) or "none"
+            return failed("unknown_tool", f"There is no function {call.name!r}. The functions are: {known}.")
+        running = len(self.calls.running()) - 1  # without this one
+        if running >= self.agent.max_calls_at_once:
+            return failed(
+                "too_many_calls",
+                f"{running} functions are still running, which is the limit; wait for their results.",
+            )
+        expected = self.waits(tool.queue) or 0.0
+        if expected > QUEUE_WAIT_SECONDS and not self._costs_nothing(call, tool, arguments):
+            return failed(
+                "busy",
+                f"Everybody who could do this is busy: it would take about {round(expected)} seconds to begin, which "
+                "is too long. It was not begun. Say so, and offer to try again later.",
+            )
+        return self._schemas.refuse(tool, arguments)
+
+    def _costs_nothing(self, call: Call, tool: Announcement, arguments: Any) -> bool:
+        """The same call runs already, and this one needs no worker of its own."""
+        spares = tool.manners.on_duplicate in (OnDuplicate.JOIN, OnDuplicate.REJECT)
+        return spares and self._same(call, arguments) is not None
+
+
+def unrecorded(record: RecordCall, *, may_be_running: bool = False) -> Outcome:
+    """What the model is told of a call whose row could not be had in time."""
+    if record.outcome is not None:
+        return record.outcome
+    if record.job.joined_to is not None:
+        return _running_already(record.job.name)
+    may_be_repeated = record.job.tool is None or record.job.tool.effect is Effect.PURE
+    return UNAVAILABLE if may_be_repeated or not may_be_running else unknown()
+
+
+def as_answered(record: RecordCall) -> RecordCall:
+    """The record of such a call, for the history, where it turns out that it was not recorded: it was not run."""
+    return RecordCall(replace(record.job, joined_to=None, needs_approval=False), unrecorded(record))
+
+
+def _as_complete(item: Event) -> Event:
+    """An item of a response that is complete, as far as it does not say otherwise."""
+    return {**item, "status": "completed"} if item.get("status") in UNSAID else item
+
+
+def _running_already(name: str) -> Outcome:
+    return failed(
+        "already_running",
+        f"The same call of {name} is still running, and this one was not begun. Wait for the result of the first one.",
+    )
+
+
+def _interrupted(name: str) -> Outcome:
+    return failed(
+        "response_interrupted",
+        f"{name} was not run: the turn that asked for it was interrupted. Call it again if it is still wanted.",
+    )

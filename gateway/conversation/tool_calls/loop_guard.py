@@ -1,0 +1,66 @@
+"""A model that goes round in circles is stopped: it calls, is answered, and calls again, and nobody has said a word."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from ringback.agents.agent import Agent
+from ringback.jobs.outcomes import Outcome, failed
+
+MINUTE = 60.0
+
+
+@dataclass(slots=True)
+class Guard:
+    """Counts calls from one turn of the user to the next, and in the last minute."""
+
+    agent: Agent
+    _is_tripped: bool = False
+    _turn: int = 0
+    _by_tool: Counter[str] = field(default_factory=Counter)
+    _lately: deque[float] = field(default_factory=deque)
+
+    def new_turn(self, turn: int) -> None:
+        """The user has said something: counting begins anew."""
+        if turn != self._turn:
+            self._turn, self._is_tripped = turn, False
+            self._by_tool.clear()
+
+    def is_tripped(self, turn: int) -> bool:
+        """It has refused a call in this turn: the next answer should be words."""
+        return self._is_tripped and turn == self._turn
+
+    def refuse(self, tool: str, now: float) -> Outcome | None:
+        """Count a call; why it may not be made, or None where it may."""
+        if self._is_too_many(now):
+            self._is_tripped = True
+            return failed(
+                "too_many_calls",
+                f"{self.agent.max_calls_per_minute} functions were called within a minute, which is the limit. "
+                "Call nothing more for a while, and say so.",
+            )
+        self._by_tool[tool] += 1
+        if self._by_tool[tool] > self.agent.max_calls_per_turn:
+            self._is_tripped = True
+            return _refusal(f"{tool} was called {self.agent.max_calls_per_turn} times")
+        if self._by_tool.total() > self.agent.max_calls_unheard:
+            self._is_tripped = True
+            return _refusal(f"Functions were called {self.agent.max_calls_unheard} times")
+        return None
+
+    def _is_too_many(self, now: float) -> bool:
+        while self._lately and self._lately[0] <= now - MINUTE:
+            self._lately.popleft()
+        if len(self._lately) >= self.agent.max_calls_per_minute:
+            return True
+        self._lately.append(now)
+        return False
+
+
+def _refusal(what: str) -> Outcome:
+    return failed(
+        "too_many_in_a_row",
+        f"{what} since the user last said something, which is the limit. "
+        "Call nothing more now: tell the user what you have found so far, and ask how to go on.",
+    )

@@ -1,0 +1,94 @@
+"""How an outcome is put into the conversation: what the model reads of it, what the client is shown, and how it is
+brought up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from ringback.jobs.outcomes import MAX_OUTPUT_CHARS, Outcome
+from ringback.jobs.states import JobState
+from ringback.tools.behavior import Audience, Late, Manners
+
+SHOWN = {
+    "shown": True,
+    "note": "The result is on the user's screen. You have not seen it: do not read it out or guess.",
+}
+NOT_SHOWN = {
+    "error": {
+        "code": "nowhere_to_show",
+        "message": "The function has finished, but its result can only be shown on a screen, and this user has none.",
+    }
+}
+OUT_OF_DATE = {
+    "error": {"code": "out_of_date", "message": "The function took too long: its result is out of date. Leave it out."}
+}
+
+
+class Moment(Enum):
+    """When somebody should speak of an outcome."""
+
+    SOON = auto()
+    """As soon as nobody speaks."""
+    QUIET = auto()
+    """When both sides have been quiet for a while."""
+    NEVER = auto()
+    """When the user asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """One outcome, in one conversation."""
+
+    output: str
+    """Of the `function_call_output` item."""
+    moment: Moment = Moment.SOON
+    shown: Any = None
+    """The result as the client is shown it (`ringback.result`); meaningful where `is_shown`."""
+    is_shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What bears on an outcome when it arrives.
+
+    Args:
+        age: seconds since the call was asked for.
+        is_late: the user has said something since.
+        is_unwanted: the call was cancelled.
+        is_action: it changes something: that it was done must be told, also if it was cancelled.
+        client_shows: the client asked for results.
+        max_chars: of the output.
+    """
+
+    age: float = 0.0
+    is_late: bool = False
+    is_unwanted: bool = False
+    is_action: bool = False
+    client_shows: bool = False
+    max_chars: int = MAX_OUTPUT_CHARS
+
+
+def render(outcome: Outcome, manners: Manners, now: Circumstances) -> Rendering:
+    """Errors are always the model's to tell; results go by what the tool said of itself."""
+    moment = _moment(outcome, manners, now)
+    if outcome.state is not JobState.SUCCEEDED:
+        return Rendering(outcome.output(now.max_chars), moment)
+    if manners.drop_after is not None and now.age > manners.drop_after:
+        return Rendering(json.dumps(OUT_OF_DATE), Moment.NEVER)
+    is_shown = manners.audience is not Audience.MODEL and now.client_shows
+    output = outcome.output(now.max_chars)
+    if manners.audience is Audience.CLIENT:
+        output = json.dumps(SHOWN if is_shown else NOT_SHOWN)
+    return Rendering(output, moment, outcome.result if is_shown else None, is_shown)
+
+
+def _moment(outcome: Outcome, manners: Manners, now: Circumstances) -> Moment:
+    was_done = now.is_action and outcome.state is JobState.SUCCEEDED
+    if now.is_unwanted and not was_done:
+        return Moment.NEVER
+    if not now.is_late or manners.late is Late.SPEAK:
+        return Moment.SOON
+    return Moment.NEVER if manners.late is Late.SILENT else Moment.QUIET

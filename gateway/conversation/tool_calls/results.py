@@ -1,0 +1,144 @@
+"""The results of calls on their way into one conversation: each sent once, and known by its echo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from gateway.conversation.actions import Acknowledge, Action, Event, SendToClient, SendToModel, Warn
+from gateway.conversation.call_table import Call, CallTable, Owner, Stage
+from gateway.conversation.event_ids import Ids
+from gateway.conversation.reconnect.replay import PastCall
+from gateway.conversation.tool_calls.rendering import Circumstances, Moment, Rendering
+from ringback.jobs.states import output_item_id
+
+INVALID_CALL = "invalid_tool_call_id"
+"""The conversation has no call that this answer belongs to (Realtime API, error codes)."""
+UNREADABLE = {
+    "error": {
+        "code": "unreadable_result",
+        "message": "The function has finished, but its result cannot be read here. Say so; do not guess it.",
+    }
+}
+
+
+@dataclass(slots=True)
+class ResultSender:
+    """Sends the results of one conversation.
+
+    Args:
+        calls: the calls of the conversation.
+        ids: gives an event of ours its `event_id`, and knows the calls' ids as the server writes them.
+        tells: True where the client asked for `ringback.job` events.
+        come_to: how far the conversation has come, as a position in its log.
+    """
+
+    calls: CallTable
+    ids: Ids
+    tells: bool
+    come_to: Callable[[], int]
+    _by_item: dict[str, Call] = field(default_factory=dict)
+    """By the id of the item that brings the result, and by call_id: not every server keeps the ids that it is given."""
+    _past: dict[str, Call] = field(default_factory=dict)
+
+    def give(self, job_id: UUID, call_id: str, tool: str, state: str, rendering: Rendering, now: float) -> list[Action]:
+        """Send the result into the conversation, even while a response is active; to tell it is another matter."""
+        item_id = output_item_id(job_id)
+        known = self._by_item.get(item_id)
+        if known is not None:
+            # It was answered without a row, and the row came after all.
+            return [Acknowledge(job_id, self.come_to())] if known.is_echoed else []
+        call = self.calls.get(call_id)
+        if call is None or not call.is_running:
+            call = self.calls.add(Call(call_id, tool, Owner.OWN))
+        call.job_id = job_id
+        self._by_item[item_id] = self._by_item[self.ids.of_server(call_id)] = call
+        self._land(call, rendering, now)
+        return [self._write(call, rendering.output), *self.tell(call, state), *self._show(call, rendering)]
+
+    def remember(self, past: PastCall, call: Call, reading: Circumstances, now: float) -> list[Action]:
+        """A call of an earlier epoch: its result is among the items of the past, or still to come."""
+        rendering = past.rendering(reading)
+        if rendering is None:
+            call.go(Stage.RUNNING)
+            return []
+        self._past[output_item_id(past.job_id)] = call
+        if not past.is_news:
+            call.go(Stage.SILENT)
+            return []
+        self._land(call, rendering, now)
+        return [*self.tell(call, "replayed"), *self._show(call, rendering)]
+
+    def echoed(self, item: Event) -> list[Action]:
+        """The server shows an item that it has: a result that was sent here is acknowledged, once."""
+        past = self._past.get(str(item.get("id")))
+        if past is not None:
+            past.echo()
+        call = self._by_item.get(str(item.get("id")))
+        if call is None and item.get("type") == "function_call_output":
+            call = self._by_item.get(str(item.get("call_id")))
+        if call is None:
+            return []
+        return self._acknowledge(call) if call.echo() else []
+
+    def refused(self, event_id: object, code: object, now: float) -> list[Action]:
+        """The conversation did not take a result; [] where the event was none.
+
+        A call that it knows gets another one, once: that there was a result, which cannot be read here.
+        """
+        call = next((call for call in self._by_item.values() if event_id and call.sent_as == event_id), None)
+        if call is None:
+            return []
+        call.sent_as = None
+        warning = Warn(f"the conversation did not take the result of job {call.job_id}: {code}")
+        if code == INVALID_CALL or call.is_unreadable:
+            call.go(Stage.SILENT)
+            return [warning]
+        call.is_unreadable = True
+        call.land_again(now)
+        return [warning, self._write(call, json.dumps(UNREADABLE))]
+
+    def progressed(self, call: Call | None, note: str) -> list[Action]:
+        """What a running call last said of itself: news once."""
+        if call is None or call.progress == note:
+            return []
+        call.progress = note
+        return self.tell(call, "running", note)
+
+    def tell(self, call: Call, state: str, progress: str | None = None) -> list[Action]:
+        """A `ringback.job` event, for a client that asked for them."""
+        if not self.tells:
+            return []
+        job = {**_named(call), "state": str(state), **({"progress": progress} if progress else {})}
+        return [SendToClient(self.ids.ours("job", {"type": "ringback.job", "job": job}))]
+
+    def _acknowledge(self, call: Call) -> list[Action]:
+        assert call.job_id is not None, "a client's result is not sent here"  # noqa: S101
+        return [Acknowledge(call.job_id, self.come_to()), *self.tell(call, "acked")]
+
+    def _write(self, call: Call, output: str) -> SendToModel:
+        assert call.job_id is not None  # noqa: S101
+        known_as = self.ids.of_server(call.call_id)
+        item = {"id": output_item_id(call.job_id), "type": "function_call_output", "call_id": known_as}
+        create = {"type": "conversation.item.create", "item": {**item, "output": output}}
+        event = self.ids.ours("output", create)
+        call.sent_as = event["event_id"]
+        return SendToModel(event)
+
+    def _land(self, call: Call, rendering: Rendering, now: float) -> None:
+        call.land(now, is_patient=rendering.moment is Moment.QUIET)
+        if rendering.moment is Moment.NEVER:
+            call.go(Stage.SILENT)
+
+    def _show(self, call: Call, rendering: Rendering) -> list[Action]:
+        """A `ringback.result` event, where the tool lets its client see the result, and the client wants to."""
+        if not rendering.is_shown:
+            return []
+        shown = {"type": "ringback.result", "job": _named(call), "result": rendering.shown}
+        return [SendToClient(self.ids.ours("result", shown))]
+
+
+def _named(call: Call) -> dict[str, str]:
+    return {"id": str(call.job_id), "call_id": call.call_id, "tool": call.name}

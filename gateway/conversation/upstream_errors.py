@@ -1,0 +1,126 @@
+"""What the Realtime API's `error` events mean: whose they are, and who has to hear of them.
+
+What kind of error it is, its code says; where there is none, its type. The words are for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.close_codes import PERMANENT
+from gateway.conversation.actions import Action, Event, SendToClient, Warn
+from gateway.conversation.client.requests import CLIENTS, ClientSide
+from gateway.conversation.client.view import WORDS, ClientView
+from gateway.conversation.tool_calls.results import INVALID_CALL, ResultSender
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
+from gateway.protocol import OURS
+
+REFUSED = "conversation_already_has_active_response"
+NOT_ACTIVE = "response_cancel_not_active"
+"""What was to be stopped has stopped by itself (Realtime API, error codes)."""
+EXPIRED = "session_expired"
+CALL_OPEN = "function_call_output_pending"
+"""Some servers begin no response while a call has no answer: it is routine, and only means later."""
+LATER = frozenset({REFUSED, CALL_OPEN})
+"""A `response.create` is refused for now."""
+KINDS = frozenset({*WORDS, *LATER, NOT_ACTIVE, EXPIRED, INVALID_CALL})
+"""Codes of which it is known what they are about: never a session.update."""
+WRONG = "invalid_request_error"
+"""The type of an error about a request that would be refused each time."""
+TYPES = frozenset({WRONG, "server_error", "error"})
+"""Types that say nothing of the code."""
+PASSING = frozenset({"rate_limit_exceeded", "server_error", EXPIRED})
+"""Codes of what passes, whatever the type says."""
+ELSEWHERE = frozenset({"item", "item_id", "previous_item_id", "content_index", "audio_end_ms", "audio", "response"})
+"""Fields of the client's events that a session.update does not have."""
+
+
+def code_of(error: Event) -> str | None:
+    """The code of an error, as text: some servers write a number, or name the kind in `type` alone."""
+    code, kind = error.get("code"), error.get("type")
+    if code is not None and code != "":
+        return str(code)
+    return kind if isinstance(kind, str) and kind not in TYPES else None
+
+
+def is_refusal(error: Event) -> bool:
+    """True where the same request would be refused each time; anything else may pass by itself."""
+    code = code_of(error)
+    if code is not None and code.isdecimal():
+        return int(code) in PERMANENT
+    return error.get("type") == WRONG and code not in PASSING
+
+
+def may_be_about_settings(error: Event) -> bool:
+    """False for an error that is known to be about another event than a session.update."""
+    return code_of(error) not in KINDS and str(error.get("param")).partition(".")[0] not in ELSEWHERE
+
+
+@dataclass(slots=True)
+class Errors:
+    """Hears the errors of one open conversation."""
+
+    scheduler: ResponseScheduler
+    client: ClientSide
+    results: ResultSender
+    view: ClientView
+    said_expired: bool = False
+    _reported: set[object] = field(default_factory=lambda: {*WORDS})
+    """Codes of which the log tells no more: a client's errors are many, and each kind of them is news once."""
+
+    def hear(self, event: Event, now: float) -> list[Action]:
+        """Our own errors stay with us; `already has an active response` is routine and only means later."""
+        error = event.get("error") or {}
+        code, event_id = code_of(error), error.get("event_id")
+        event = {**event, "error": (error := {**error, "code": code})}
+        if code == EXPIRED:
+            self.said_expired = True
+            return []  # What comes of it shows when the connection ends.
+        event_id, is_settled = self._of_create(code, event_id, now)
+        if is_settled:
+            return []
+        is_guess = event_id is None and may_be_about_settings(error)
+        if is_guess:
+            event_id = self.client.settings.oldest  # Some rejections name no event (Realtime API, error codes).
+        if isinstance(event_id, str) and self.client.settings.is_asked(event_id):
+            left_out = self.client.tools.leave_out(error)
+            if left_out is not None:  # What the model is offered now is told it next.
+                return [left_out, *self.client.once_more(event_id)]
+            if is_guess:
+                self.client.settings.doubt(event_id)
+        return self._tell_whose_it_is(event, error, event_id, now)
+
+    def _tell_whose_it_is(self, event: Event, error: Event, event_id: object, now: float) -> list[Action]:
+        code = error["code"]
+        if isinstance(event_id, str) and event_id.startswith(CLIENTS):
+            self.client.refused(event_id)
+            return self._tell(event, {**error, "event_id": None})
+        # An answer that is wrong and names no event is one of ours: clients answer few calls, and we most.
+        if (event_id is not None or code != INVALID_CALL) and not str(event_id).startswith(OURS):
+            self.client.refused(event_id)
+            return self._tell(event, error)
+        if code in (*LATER, NOT_ACTIVE):
+            return []
+        self.client.settings.refused(event_id)
+        told = self.results.refused(event_id, code, now)
+        return told or [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]
+
+    def _of_create(self, code: object, event_id: object, now: float) -> tuple[object, bool]:
+        """What it means to the response slot: the event id of the create that is meant, and whether that is all."""
+        named = event_id if isinstance(event_id, str) else None
+        if code in LATER:
+            return self.scheduler.refused(named, now)
+        if named is None:
+            self.scheduler.note_error(now)
+        else:
+            self.scheduler.failed(named, now)
+        return event_id, False
+
+    def _tell(self, event: Event, error: Event) -> list[Action]:
+        """The client hears of it, in words that are for it; an operator reads the Realtime API's own."""
+        shown = self.view.error(error)
+        told: list[Action] = [SendToClient({**event, "error": shown})]
+        if shown == error or shown["code"] in self._reported:
+            return told
+        self._reported.add(shown["code"])
+        return [*told, Warn(f"the Realtime API refused the client: {error.get('code')}: {error.get('message')}")]

@@ -1,0 +1,56 @@
+"""What a gateway looks at before it opens: what it could never work with, and in production what is unsafe."""
+
+from __future__ import annotations
+
+import ssl
+
+from redis import Redis
+
+from gateway.settings import GatewaySettings
+from ringback.config.production import Facts, Front, refuse, without_password
+from ringback.errors import ConfigurationError
+from ringback.redis import check
+
+
+def facts_of(settings: GatewaySettings) -> Facts:
+    """Asks Redis; everything else is in the settings."""
+    front = Front(
+        host=settings.host,
+        is_behind_tls=settings.behind_tls == "yes" or settings.tls_certificate is not None,
+        tokens={user: token.secret.get_secret_value() for user, token in settings.tokens.items()},
+        provider=settings.realtime_provider,
+        upstream_url=settings.realtime_url,
+        api_key=settings.realtime_api_key.get_secret_value(),
+    )
+    return Facts(settings.database_url, settings.redis_url, redis_is_open(settings.redis_url), front)
+
+
+def refuse_what_is_unsafe(settings: GatewaySettings) -> None:
+    """Raise ConfigurationError where RINGBACK_MODE=production forbids what is so."""
+    if settings.mode == "production":
+        refuse(settings.mode, facts_of(settings))
+
+
+def refuse_a_cluster(redis_url: str) -> None:
+    """Raise ConfigurationError where Redis is a node of a cluster."""
+    with Redis.from_url(redis_url, **check.client_options()) as client:
+        check.refuse_a_cluster(client)
+
+
+def redis_is_open(redis_url: str) -> bool | None:
+    """Return whether Redis answers a client without a password; None where it does not answer."""
+    with Redis.from_url(without_password(redis_url), **check.client_options()) as stranger:
+        return check.lets_in(stranger)
+
+
+def prove_certificate(settings: GatewaySettings) -> None:
+    """Raise ConfigurationError where the gateway's certificate and its key cannot be used together."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as problem:
+        raise ConfigurationError(
+            f"RINGBACK_TLS_CERTIFICATE={settings.tls_certificate} and RINGBACK_TLS_KEY={settings.tls_key} cannot be "
+            f"used: {problem}. Name two PEM files that belong together, the key without a passphrase"
+        ) from None

@@ -1,0 +1,260 @@
+"""One frame of a client, from text to what may go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from gateway.protocol.client_events import (
+    OUR_MARK,
+    OURS,
+    SERVER_ITEMS,
+    AppendAudio,
+    CreateItem,
+    CreateResponse,
+    Known,
+    UpdateSession,
+)
+from gateway.protocol.decode_errors import (
+    DECODE_ERRORS,
+    MAX_PLAIN_CHARS,
+    broken_refusal,
+    messages_only,
+    most_values,
+    readable,
+    refused,
+    too_large,
+)
+from gateway.protocol.field_filter import (
+    MAX_LEFT_OUT,
+    Opened,
+    kept,
+    left_out,
+    of_response,
+    of_session,
+    says_nothing,
+    without_nulls,
+)
+from gateway.protocol.item_fields import PARTS, ClientMessage, FunctionCallOutput, InputAudio
+from gateway.protocol.json_strictness import broken_rule
+from gateway.protocol.rejections import MAX_PROBLEM_CHARS, Refusal
+from gateway.protocol.session_fields import MAX_PARAMETERS_BYTES, ResponseFields, SessionFields
+from ringback.agents.client_policy import BROWSER, ClientPolicy
+
+NO_FUNCTIONS = ("mcp", "web_search", "file_search")
+"""Tools that a server runs: OpenAI's, and xAI's own."""
+PLACING = "assistant"
+"""A client that may tell what the model has said may also say where an item stands (`previous_item_id`)."""
+QUOTES_OF_AUDIO = 8
+"""The quotation marks around `type`, `audio` and their values."""
+
+_decode = msgspec.json.Decoder(Known).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+class _OfSession(Struct):
+    session: SessionFields
+
+
+class _OfResponse(Struct):
+    response: ResponseFields
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFrame:
+    """A frame that passed, written anew as JSON data.
+
+    Args:
+        event: what may go on.
+        is_empty_update: a session.update of which nothing is the client's to say.
+        left_out: dotted names of a session's fields, of a response's (`response.…`) and of an item's (`item.…`) that
+            are not the client's to set; a few at most.
+        audio_bytes: how much audio it carries, decoded.
+    """
+
+    event: dict[str, Any]
+    is_empty_update: bool = False
+    left_out: tuple[str, ...] = ()
+    audio_bytes: int = field(default=0, compare=False)
+
+
+class _Refused(Exception):
+    """Carries the refusal out of a part."""
+
+    def __init__(self, rule: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.message = message
+        self.param = param
+
+
+def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | Refusal:
+    """Decode one frame of a client, whole: what it may say, or why it may not."""
+    if isinstance(frame, bytes):
+        try:
+            frame = frame.decode()
+        except UnicodeDecodeError:
+            return Refusal("invalid_json", "The frame is not UTF-8: send JSON as UTF-8 text.")
+    if len(frame) > MAX_PLAIN_CHARS and (refusal := too_large(frame)) is not None:
+        return refusal
+    try:
+        known = _decode(frame)
+    except DECODE_ERRORS as problem:
+        return refused(frame, str(problem)[:MAX_PROBLEM_CHARS], allowed)
+    if not (isinstance(known, AppendAudio) and _is_plain_audio(frame, known)):
+        broken = broken_rule(frame, most_values(allowed))
+        if broken is not None:
+            return broken_refusal(broken, readable(known.event_id))
+    try:
+        return _checked(known, allowed)
+    except _Refused as not_taken:
+        return Refusal(not_taken.rule, not_taken.message, readable(known.event_id), not_taken.param)
+
+
+def _is_plain_audio(frame: str, known: AppendAudio) -> bool:
+    """Nothing stands in it but its own names, each once, and nothing is escaped: what the walk would look for.
+
+    A second name, an object or a number would come with more quotation marks; base64 has none.
+    """
+    event_id = known.event_id
+    more = 0 if event_id is UNSET else 2 if event_id is None else 4
+    return "\\" not in frame and frame.count('"') == QUOTES_OF_AUDIO + more
+
+
+def _checked(known: Known, allowed: ClientPolicy) -> ClientFrame:
+    kind: str = known.__struct_config__.tag  # type: ignore[assignment]
+    if kind not in allowed.events:
+        raise _Refused("forbidden_event", f"A client may not send {kind}: the agent's policy for it does not allow it.")
+    if isinstance(known.event_id, str) and known.event_id.startswith(OURS):
+        raise _Refused("invalid_value", f"event_id: choose one that does not begin with {OURS!r}.", "event_id")
+    if isinstance(known, AppendAudio):
+        named = {"event_id": known.event_id} if isinstance(known.event_id, str) else {}
+        event = {"type": kind, **named, "audio": msgspec.to_builtins(known.audio)}
+        return ClientFrame(event, audio_bytes=len(known.audio))
+    if isinstance(known, UpdateSession):
+        return _update(known, allowed)
+    if isinstance(known, CreateResponse):
+        return _create(known, allowed)
+    if isinstance(known, CreateItem):
+        return _item(known, allowed)
+    return ClientFrame(without_nulls(msgspec.to_builtins(known)))
+
+
+def _item(known: CreateItem, allowed: ClientPolicy) -> ClientFrame:
+    item = known.item
+    is_theirs = allowed.brings_tools if isinstance(item, FunctionCallOutput) else item.role in allowed.roles
+    if not is_theirs:
+        raise _Refused("forbidden_event", messages_only(allowed), "item")
+    if isinstance(item.id, str) and item.id.startswith(SERVER_ITEMS):
+        raise _Refused("invalid_value", f"item.id: choose one that does not begin with {SERVER_ITEMS!r}.", "item.id")
+    event = without_nulls(msgspec.to_builtins(known))
+    names = () if PLACING in allowed.roles or event.pop("previous_item_id", None) is None else ("previous_item_id",)
+    if isinstance(item, FunctionCallOutput):
+        return ClientFrame(event, left_out=names)
+    _check_parts(item)
+    event["item"]["content"] = [without_nulls(part) for part in event["item"]["content"]]
+    return ClientFrame(event, left_out=names, audio_bytes=_audio_of(item))
+
+
+def _check_parts(message: ClientMessage) -> None:
+    """Raise where a part of the message is one that its role does not have."""
+    for index, part in enumerate(message.content):
+        if not isinstance(part, PARTS[message.role]):
+            kinds = " or ".join(str(kind.__struct_config__.tag) for kind in PARTS[message.role])
+            sentence = f"item.content[{index}]: a message of the role {message.role} has parts of the type {kinds}."
+            raise _Refused("invalid_value", sentence, f"item.content[{index}].type")
+
+
+def _audio_of(message: ClientMessage) -> int:
+    return sum(len(part.audio) for part in message.content if isinstance(part, InputAudio))
+
+
+def _update(known: UpdateSession, allowed: ClientPolicy) -> ClientFrame:
+    given = _object(known.session, "session")
+    if given.get("type") not in (None, "realtime"):
+        raise _Refused("invalid_value", "session.type: only 'realtime' sessions are served here.", "session.type")
+    functions, others = _functions(given) if allowed.brings_tools else (given, ())
+    session = _fields(functions, of_session(allowed), _OfSession, "session")
+    _check_tools(session)
+    taken = {**session, "type": "realtime"}
+    names = (*others, *left_out(given, taken))[:MAX_LEFT_OUT]
+    return ClientFrame(_event(known, session=taken), is_empty_update=says_nothing(session), left_out=names)
+
+
+def _functions(session: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The session with its functions alone, and the names of its other tools: servers elsewhere are not a client's."""
+    tools = session.get("tools")
+    if not isinstance(tools, list):
+        return session, ()
+    others = {at: tool for at, tool in enumerate(tools) if isinstance(tool, dict) and tool.get("type") in NO_FUNCTIONS}
+    functions = [tool for at, tool in enumerate(tools) if at not in others]
+    return {**session, "tools": functions}, tuple(f"tools[{at}] ({tool['type']})" for at, tool in others.items())
+
+
+def _create(known: CreateResponse, allowed: ClientPolicy) -> ClientFrame:
+    if bytes(known.response) == b"null":
+        return ClientFrame(_event(known))
+    given = _object(known.response, "response")
+    response = _fields(given, of_response(allowed), _OfResponse, "response")
+    if response.get("conversation") == "none" and "input" not in allowed.response:
+        sentence = "response.conversation: only 'auto'; the agent's policy allows no response out of band."
+        raise _Refused("invalid_value", sentence, "response.conversation")
+    if OUR_MARK in response.get("metadata", {}):
+        sentence = f"response.metadata: choose a key other than {OUR_MARK!r}."
+        raise _Refused("invalid_value", sentence, "response.metadata")
+    named = left_out(given, response, "response.")
+    return ClientFrame(_event(known, response=response), left_out=named, audio_bytes=_audio_in(response))
+
+
+def _audio_in(response: dict[str, Any]) -> int:
+    """Of what a response is told, decoded."""
+    parts = (part for item in response.get("input", ()) for part in item.get("content", ()))
+    return sum(len(part.get("audio", "")) * 3 // 4 for part in parts)
+
+
+def _event(known: UpdateSession | CreateResponse, **parts: Any) -> dict[str, Any]:
+    named = {"event_id": known.event_id} if isinstance(known.event_id, str) else {}
+    return {"type": known.__struct_config__.tag, **named, **parts}
+
+
+def _object(raw: msgspec.Raw, name: str) -> dict[str, Any]:
+    try:
+        value = _decode_any(raw)
+    except DECODE_ERRORS as problem:
+        raise _Refused("invalid_value", f"{name}: {str(problem)[:MAX_PROBLEM_CHARS]}.", name) from None
+    if not isinstance(value, dict):
+        raise _Refused("invalid_value", f"Expected `object` - at `$.{name}`.", name)
+    return value
+
+
+def _fields(
+    given: dict[str, Any], opened: Opened, whole: type[_OfSession] | type[_OfResponse], name: str
+) -> dict[str, Any]:
+    """The open ones of the given fields, checked by type."""
+    try:
+        checked = msgspec.convert({name: kept(given, opened)}, whole)
+    except DECODE_ERRORS as problem:
+        raise _Refused("invalid_value", f"{str(problem)[:MAX_PROBLEM_CHARS]}.", name) from None
+    fields: dict[str, Any] = without_nulls(msgspec.to_builtins(getattr(checked, name)))
+    return fields
+
+
+def _check_tools(session: dict[str, Any]) -> None:
+    tools = session.get("tools")
+    if tools is None:
+        return
+    session["tools"] = tools = [{name: value for name, value in tool.items() if value is not None} for tool in tools]
+    names = [tool["name"] for tool in tools]
+    for index, tool in enumerate(tools):
+        where = f"session.tools[{index}]"
+        if tool["name"] in names[:index]:
+            raise _Refused("invalid_value", f"{where}: give each tool a name of its own.", f"{where}.name")
+        parameters = tool.get("parameters", {})
+        if parameters.get("type", "object") != "object":
+            raise _Refused("invalid_value", f"{where}.parameters: its type must be 'object'.", f"{where}.parameters")
+        if len(msgspec.json.encode(parameters)) > MAX_PARAMETERS_BYTES:
+            sentence = f"{where}.parameters: at most {MAX_PARAMETERS_BYTES:,} bytes of JSON."
+            raise _Refused("too_large", sentence, f"{where}.parameters")

@@ -1,0 +1,295 @@
+"""The wire, as strangers may use it: uvicorn's two protocols, with a limit on all that costs us something.
+
+Before a request is a request: how long its head may take and how large it may be. Before a frame is an event: how many
+frames, fragments and pings a second. Past a limit the connection is closed; other connections do not notice. What an
+event may say, and how fast, is the session's to decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from gateway.server.request_limits import (
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    TLS_AT_PLAIN_PORT,
+    TLS_RECORD,
+    TOO_LARGE,
+    TOO_LONG,
+    Complaint,
+    complaint,
+)
+
+SOCKETS_AT = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
+"""Where there is a WebSocket: as OpenAI's SDKs ask for it, and as Azure's do."""
+HEAD_SECONDS = 5.0
+"""From the connection, or the first byte of a further request, to the end of its head: a phone on a bad line takes one.
+A connection that stays silent is closed after it as well."""
+BODY_SECONDS = 10.0
+"""From the end of the head to the end of the body."""
+READ_PIECE_BYTES = 8 * 1_024
+"""How much is read before others get their turn: 1,300 empty frames, which take some 10 ms."""
+FRAMES_PER_SECOND, FRAMES_BURST = 500.0, 2_000.0
+"""Of all kinds. Audio in pieces of 10 ms makes 100 a second."""
+IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST = 5.0, 100.0
+"""Of those that say nothing: pings, pongs, empty ones. A client that is alive sends a few a minute."""
+MAX_FRAGMENTS = 256
+"""Of one message: browsers send none, and libraries cut at some kilobytes."""
+MAX_AT_THE_DOOR = 150
+"""WebSockets that ask to be let in at once, which is about a second's work. One more is told to come later before it
+costs anything: who talks already, and the gateway's own lease of 3 s, must not wait for a crowd."""
+LATER_SECONDS = 1
+TOO_FAST = 4029
+TOO_LARGE_A_MESSAGE = 1009
+
+log = logging.getLogger(__name__)
+
+
+class Bucket:
+    """So many at once, and so many a second from then on."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._left, self._at = burst, 0.0
+
+    def takes(self, now: float) -> bool:
+        """True while one more is within the limits; `now` in seconds."""
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1.0
+        self._at = now
+        return self._left >= 0.0
+
+
+class _Requests(h11.Connection):
+    """h11's reading of a connection, with our limits on heads and bodies."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, MAX_HEAD_BYTES)
+        self.complaint: Complaint | None = None
+        self._body_bytes = 0
+
+    def next_event(self) -> Any:
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as problem:
+            self.complaint = TOO_LONG if problem.error_status_hint == TOO_LONG.status else None
+            raise
+        if isinstance(event, h11.Request):
+            self._body_bytes = 0
+            self.complaint = complaint(event.method, event.target, list(event.headers), SOCKETS_AT)
+        elif isinstance(event, h11.Data):
+            self._body_bytes += len(event.data)
+            self.complaint = TOO_LARGE if self._body_bytes > MAX_BODY_BYTES else None
+        if self.complaint is not None:
+            raise h11.RemoteProtocolError(self.complaint.sentence, self.complaint.status)
+        return event
+
+
+class WireHttp(H11Protocol):
+    """uvicorn's HTTP, in limits."""
+
+    _tls_lines: ClassVar[Bucket] = Bucket(rate=1 / 60, burst=1)
+    """Of log lines about TLS at a plain port: a client that dials again and again says nothing new."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._requests = self.conn = _Requests()
+        self._waits_for = ""
+        self._is_upgraded = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await("head", HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await("")
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        is_tls = self._requests.their_state is h11.IDLE and data.startswith(TLS_RECORD)
+        if is_tls and self._tls_lines.takes(self.loop.time()):
+            log.warning("%s", TLS_AT_PLAIN_PORT)
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._unset_keepalive_if_required()  # it has begun to ask again
+        self._watch()
+
+    def _watch(self) -> None:
+        """What it is to send next, it sends in time; of a WebSocket, h11 waits for the end of a request for ever."""
+        if self._is_upgraded:
+            return
+        if self.conn.their_state is h11.SEND_BODY:
+            self._await("body", BODY_SECONDS)
+        elif self.conn.their_state is h11.IDLE:  # in the midst of a further head, unless nothing of it is here yet
+            self._await("head" if self.conn.trailing_data[0] else "", HEAD_SECONDS)
+        else:
+            self._await("")
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        if len(WireSocket.at_the_door) >= MAX_AT_THE_DOOR:
+            return self._refuse(Complaint(503, "Too many ask to be let in at once. Try again in a moment."))
+        self._await("")
+        self._is_upgraded = True
+        return super().handle_websocket_upgrade(event)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """What is not supported was refused before."""
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to what is no HTTP, with the status and the sentence that fit."""
+        self._refuse(self._requests.complaint or Complaint(400, "Send an HTTP/1.1 request."))
+
+    def _await(self, what: str, seconds: float = 0.0) -> None:
+        """The clock runs on for what it runs for already."""
+        if what == self._waits_for and what:
+            return
+        self._waits_for = what
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if what:
+            self._deadline = self.loop.call_later(seconds, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        """Whoever said nothing is told nothing: browsers open connections that they may not need."""
+        if not self.transport.is_closing():
+            if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+                self.transport.close()
+            else:
+                self._refuse(Complaint(408, f"Send the {self._waits_for} of a request without pauses."))
+
+    def _refuse(self, complaint: Complaint) -> None:
+        """Answer, unless the application has begun to, and hang up."""
+        self._await("")
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            error = {"message": complaint.sentence, "type": "invalid_request_error", "code": None, "param": None}
+            body = json.dumps({"error": error}).encode()
+            headers = [
+                ("content-type", "application/json"),
+                ("content-length", str(len(body))),
+                ("connection", "close"),
+                *([("retry-after", str(LATER_SECONDS))] if complaint.status == 503 else []),
+            ]
+            for event in (
+                h11.Response(status_code=complaint.status, headers=headers),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+class WireSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, in limits. `at_the_door` are those of this process that nobody has let in yet."""
+
+    at_the_door: ClassVar[set[WireSocket]] = set()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._frames = Bucket(FRAMES_PER_SECOND, FRAMES_BURST)
+        self._idle_frames = Bucket(IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST)
+        self._fragments = 0
+        self._is_given_up = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.at_the_door.add(self)
+        super().connection_made(transport)
+
+    def start_keepalive(self) -> None:
+        """uvicorn calls it once the upgrade is complete."""
+        self.at_the_door.discard(self)
+        super().start_keepalive()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.at_the_door.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.handshake_initiated and not self.handshake_complete:
+            self.transport.abort()  # It talks before it was let in; our answer would not be the first thing it reads.
+            return
+        for start in range(0, len(data), READ_PIECE_BYTES):
+            if self._is_given_up or self.transport.is_closing():
+                return
+            super().data_received(data[start : start + READ_PIECE_BYTES])
+
+    def handle_text(self, event: Frame) -> None:
+        self._handle(super().handle_text, event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        self._handle(super().handle_bytes, event)
+
+    def handle_cont(self, event: Frame) -> None:
+        self._handle(super().handle_cont, event)
+
+    def handle_ping(self) -> None:
+        if self._takes(is_idle=True):
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._takes(is_idle=True):
+            super().handle_pong(event)
+
+    def handle_parser_exception(self) -> None:
+        if self._is_given_up:
+            return
+        self._is_given_up = True
+        if self.conn.close_sent is None:
+            self.transport.abort()
+        else:
+            super().handle_parser_exception()
+
+    def _handle(self, handler: Callable[[Frame], None], event: Frame) -> None:
+        self._fragments = 0 if event.fin else self._fragments + 1
+        if self._fragments > MAX_FRAGMENTS:
+            self._give_up(TOO_LARGE_A_MESSAGE, f"a message may have {MAX_FRAGMENTS} fragments")
+        elif self._takes(is_idle=not event.data):
+            handler(event)
+
+    def _takes(self, *, is_idle: bool) -> bool:
+        if self._is_given_up:
+            return False
+        now = self.loop.time()
+        if self._frames.takes(now) and not (is_idle and not self._idle_frames.takes(now)):
+            return True
+        self._give_up(TOO_FAST, "too_fast")
+        return False
+
+    def _give_up(self, code: int, reason: str) -> None:
+        """Close at once; what it sends from now on is not read."""
+        if self._is_given_up:
+            return
+        self._is_given_up = True
+        log.info("a client is hung up on: %s", reason)
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.fail(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.close()
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """uvicorn writes a line for each upgrade, with its address, and an error for each that was refused in order."""
+    return not str(record.msg).startswith(UVICORNS_OWN)
+
+
+UVICORNS_OWN = (
+    '%s - "WebSocket %s"',
+    "ASGI callable returned without completing handshake",
+    "Invalid HTTP request received",
+    "connection open",
+    "connection closed",
+)

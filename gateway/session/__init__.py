@@ -1,0 +1,1 @@
+"""One live session: the client connection, the upstream connection, and what the conversation decides, carried out."""

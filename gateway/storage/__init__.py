@@ -1,0 +1,1 @@
+"""The gateway's connections to Postgres, Redis and the Celery broker."""

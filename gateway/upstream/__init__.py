@@ -1,0 +1,1 @@
+"""The Realtime server: which provider it is, and the connection to it."""

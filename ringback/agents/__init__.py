@@ -1,0 +1,1 @@
+"""Agent files (`agents/*.toml`), read and checked."""

@@ -1,0 +1,1 @@
+"""Settings of a process, its logs, and the checks before production."""

@@ -1,0 +1,117 @@
+"""Log lines that nobody can forge, and that give nothing away.
+
+What strangers say gets into logs: a name in an error, an address, the text of an exception. So a record is one line,
+whatever is in it: control characters are written as escapes, the lines of a traceback are indented, and a record has an
+end. What looks like a credential is masked, as it may stand in the message of any library; so are card numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable
+from types import TracebackType
+
+from ringback.privacy.redaction import Redaction
+
+LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+MAX_LINE_CHARS = 4_000
+"""Of a record's own line: a longer one is somebody's payload."""
+MAX_TRACE_CHARS = 16_000
+"""Of a traceback: some hundred frames."""
+MASK = "…"
+MARGIN = 512
+"""Characters beyond the end that are read as well: a credential must be seen whole to be masked."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_MASKS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"\b(?i:bearer)\s+[^\s\"',;]+"), f"Bearer {MASK}"),
+    (
+        re.compile(r"(?i)\b((?:proxy-)?authorization|(?:x-)?api-key|set-cookie|cookie)(\W{1,6})[^'\"\r\n]{4,}"),
+        rf"\1\2{MASK}",
+    ),
+    (re.compile(r"openai-insecure-api-key\.[^\s,\"']+"), f"openai-insecure-api-key.{MASK}"),
+    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), f"eyJ{MASK}"),
+    (re.compile(r"\b(sk|pk|rk|ek|rb|whsec)([-_])[\w-]{8,}"), rf"\1\2{MASK}"),
+    (re.compile(r"(://[^\s/:@]*:)[^\s/@]+@"), rf"\1{MASK}@"),
+    (
+        re.compile(r"(?i)([?&](?:[a-z_-]*token|api[_-]?key|key|[a-z_-]*secret|password|authorization|ek)=)[^&\s\"'#]+"),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"(?i)\b(pass(?:word|wd)?=)[^\s\"'&]+"), rf"\1{MASK}"),
+)
+_SHAPES = [Redaction(("card",))]
+
+
+def clean(text: str, most: int = MAX_LINE_CHARS) -> str:
+    """The text on one line, without credentials, and no longer than that by much."""
+    left_out = len(text) - most
+    read = text if left_out <= MARGIN else text[: most + MARGIN]
+    read = masked(_CONTROL.sub(_escape, read))
+    return read if left_out <= 0 or len(read) <= most else f"{read[:most]}… [cut: {left_out} more characters]"
+
+
+def masked(text: str) -> str:
+    """The text without what looks like a credential or a card number."""
+    for pattern, instead in _MASKS:
+        text = pattern.sub(instead, text)
+    return _SHAPES[0].text(text)
+
+
+def leave_out(kinds: Iterable[str]) -> None:
+    """These shapes (`ringback.privacy.redaction.KINDS`) stand in no line of this process, either; cards never do."""
+    _SHAPES[0] = Redaction(tuple({"card", *kinds}))
+
+
+class SafeFormatter(logging.Formatter):
+    """For every handler of every process."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and below it the traceback where there is one."""
+        try:
+            record.message = record.getMessage()
+        except Exception as problem:  # logging itself would print the values as they are
+            record.message = f"{record.msg} (not written in full: {type(problem).__name__})"
+        if self.usesTime():
+            record.asctime = self.formatTime(record, self.datefmt)
+        lines = [clean(self.formatMessage(record))]
+        if record.exc_info:
+            lines += _indented(self.formatException(record.exc_info))
+        if record.stack_info:
+            lines += _indented(self.formatStack(record.stack_info))
+        return "\n".join(lines)
+
+
+def configure(level: int = logging.INFO, line: str = LINE) -> None:
+    """Have this process write its log to standard error, in this way; a level that was set already stays.
+
+    An exception that nobody catches is written in the same way.
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.StreamHandler(sys.stderr))
+        root.setLevel(level)
+    for handler in root.handlers:
+        if getattr(handler, "stream", None) is sys.stderr:
+            handler.setFormatter(SafeFormatter(line))
+    sys.excepthook = _uncaught
+
+
+def _uncaught(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, problem, trace)
+    else:
+        logging.getLogger(__name__).critical("the process ends", exc_info=(kind, problem, trace))
+
+
+def _indented(trace: str) -> list[str]:
+    lines = [f"  {clean(line)}" for line in trace[-MAX_TRACE_CHARS:].splitlines()]
+    return lines if len(trace) <= MAX_TRACE_CHARS else ["  … [cut]", *lines]
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found[0]
+    code = ord(character)
+    return _ESCAPES.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")

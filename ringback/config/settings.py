@@ -1,0 +1,137 @@
+"""Settings that both sides need, and how every side reads its own: environment first, then `.env`.
+
+A missing or bad value is named in one sentence at start: which variable, what was wrong with it, what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+
+from ringback.config.setting_names import warn_of_unknown
+from ringback.errors import ConfigurationError
+from ringback.leases.lease import LEASE_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, LeaseTimes
+from ringback.postgres.url import postgres_url as postgres_url
+from ringback.privacy.encryption import Seals, keys_in
+from ringback.privacy.redaction import DEFAULT_KINDS, KINDS, Redaction
+from ringback.privacy.row_privacy import Discretion
+from ringback.redis.url import redis_url
+
+SWEEP_SECONDS = 0.5
+"""How often a process that is alone sweeps: beside the pause before a message is published again, it is little."""
+
+
+PostgresUrl = Annotated[str, AfterValidator(postgres_url)]
+RedisUrl = Annotated[str, AfterValidator(redis_url)]
+
+
+class DataSettings(BaseSettings):
+    """What must not stand in a row in clear text, and the keys for those who need it: see
+    `ringback.privacy.row_privacy`."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    data_key: SecretStr = Field(SecretStr(""), alias="RINGBACK_DATA_KEY")
+    """What is redacted is kept encrypted with it, for the worker and the conversation. Several, with commas: the first
+    encrypts, and each decrypts."""
+    redact: Annotated[tuple[str, ...] | None, NoDecode] = Field(None, alias="RINGBACK_REDACT")
+    """Shapes that no row shows (`ringback.privacy.redaction.KINDS`); None: cards and secrets, where there is a key."""
+
+    @field_validator("redact", mode="before")
+    @classmethod
+    def _known_kinds(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        kinds = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        unknown = sorted(set(kinds) - {*KINDS, "none"})
+        if unknown or ("none" in kinds and len(kinds) > 1):
+            raise ValueError(f"must be none, or of {', '.join(KINDS)}, separated by commas")
+        return () if kinds == ("none",) else kinds or None
+
+    @field_validator("data_key")
+    @classmethod
+    def _usable_keys(cls, value: SecretStr) -> SecretStr:
+        keys_in(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_is_lost(self) -> Self:
+        if self.redact and not self.data_key.get_secret_value():
+            raise ValueError("RINGBACK_REDACT is set and RINGBACK_DATA_KEY is not: make one with `ringback data-key`")
+        return self
+
+    @property
+    def discretion(self) -> Discretion:
+        """The rules and the keys."""
+        keys = keys_in(self.data_key.get_secret_value())
+        kinds = (DEFAULT_KINDS if keys else ()) if self.redact is None else self.redact
+        return Discretion(Redaction(kinds), Seals(keys) if keys else None)
+
+
+class Stores(DataSettings):
+    """Where the rows and the messages are. Neither URL is ever shown: they hold passwords."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    mode: Literal["development", "production"] = Field("development", alias="RINGBACK_MODE")
+    """In production nothing is let through for the sake of trying things out."""
+    database_url: PostgresUrl = Field(alias="DATABASE_URL", repr=False)
+    redis_url: RedisUrl = Field(alias="REDIS_URL", repr=False)
+    lease_seconds: float = Field(LEASE_SECONDS, ge=1, le=60, alias="RINGBACK_LEASE_SECONDS")
+    """How long a process may be silent before others take over what it held. A longer one bears a worse machine."""
+    lease_renew_seconds: float = Field(RENEW_SECONDS, ge=0.2, le=1, alias="RINGBACK_LEASE_RENEW_SECONDS")
+    """How often a lease is renewed; at most a second, as others judge by it whether all had the time to renew."""
+    lease_margin_seconds: float = Field(MARGIN_SECONDS, ge=0.2, le=30, alias="RINGBACK_LEASE_MARGIN_SECONDS")
+    """How long before the end of its lease a worker that could not renew ends itself: time for its end to come."""
+
+    @property
+    def lease(self) -> LeaseTimes:
+        """The three, which fit each other."""
+        return LeaseTimes(self.lease_seconds, self.lease_renew_seconds, self.lease_margin_seconds)
+
+    @model_validator(mode="after")
+    def _lease_is_possible(self) -> Self:
+        try:
+            _ = self.lease
+        except ConfigurationError as problem:
+            raise ValueError(str(problem)) from None
+        return self
+
+
+class Database(BaseSettings):
+    """Where the rows are, for those who only read or migrate them."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    database_url: PostgresUrl = Field(alias="DATABASE_URL", repr=False)
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(settings: type[S], **given: Any) -> S:
+    """Read `settings` from the environment; `given` values win.
+
+    Raises:
+        ConfigurationError: a value is missing or bad; the text names each variable and what it must be.
+    """
+    warn_of_unknown()
+    try:
+        return settings(**given)
+    except SettingsError as problem:  # raised before any check, and its text names the field only
+        field = str(problem).partition('"')[2].partition('"')[0]
+        name = settings.model_fields[field].alias or field
+        raise ConfigurationError(f"{name} is not usable: it must be JSON") from None
+    except ValidationError as problem:
+        raise ConfigurationError("; ".join(_sentence(error) for error in problem.errors())) from None
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "missing":
+        return f"{name} is not set: set it in the environment or in .env (see .env.example)"
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    # A rule about several variables names them itself.
+    return f"{name} is not usable: {reason[:1].lower()}{reason[1:]}" if name else reason

@@ -1,0 +1,299 @@
+"""What the history tells of a session and of a call: the documents of the API, worked out from rows.
+
+The database keeps one event for each step of a job (state, or delivery) and nothing derived. Attempts, durations
+and the story between the steps are read out of those events here, for the API and the command line alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, cast
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+
+from ringback.history.pagination import Listing, Page, SessionState, cut
+from ringback.jobs import outcomes
+from ringback.jobs.states import TERMINAL, Approval, CancelReason, Delivery, Effect, JobState
+
+Ending = Literal["running", "retried", "lost", "succeeded", "failed", "timed_out", "cancelled", "dead", "unknown"]
+"""How an attempt ended: as the job did, or "retried" or "lost" (with its worker) where another could follow."""
+
+Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+
+class Problem(BaseModel):
+    """What went wrong. `message` is missing where a sweeper gave the job another attempt."""
+
+    code: str
+    message: str | None = None
+
+
+class ListedJob(BaseModel):
+    """A job as lists show it. `error` says how it ended, and is null until then: see its attempts."""
+
+    object: Literal["job"] = "job"
+    id: UUID
+    session_id: UUID
+    call_id: str = Field(description="the model's own id of the call (Realtime API, function_call item)")
+    tool: str
+    queue: str
+    state: JobState
+    delivery: Delivery
+    attempt: int = Field(description="the number of the present or last attempt; 0 before the first")
+    max_attempts: int
+    worker_id: str | None
+    error: Problem | None
+    cancel_reason: CancelReason | None = Field(description="who wanted it cancelled")
+    approval: Approval | None = Field(description="of a call that needs a yes: whether it was given")
+    joined_to: UUID | None = Field(
+        description="the same call, made before: this one was not run, and ended as that did"
+    )
+    created_at: Utc
+    started_at: Utc | None = Field(description="when the present or last attempt began")
+    finished_at: Utc | None
+
+
+class Attempt(BaseModel):
+    """One run of a job on one worker. `ended_at` and `ms` are null while it runs."""
+
+    number: int
+    worker_id: str | None
+    started_at: Utc
+    ended_at: Utc | None
+    ms: float | None
+    ended: Ending
+    error: Problem | None
+
+
+class Step(BaseModel):
+    """The job as it stood after a move: one row of job_events."""
+
+    at: Utc
+    state: JobState
+    delivery: Delivery
+    attempt: int
+    worker_id: str | None = None
+    epoch: int | None = Field(None, description="the epoch of the conversation that the answer went into")
+    error: Problem | None = None
+    approval: Approval | None = None
+
+
+class Transition(Step):
+    """A step, told by itself: worker and error are null where the row only carries them on."""
+
+    ms: float = Field(description="milliseconds since the job was created")
+
+
+class Timeline(BaseModel):
+    """Where the time went, in milliseconds; null for what has not happened."""
+
+    waited_ms: float | None = Field(description="created → first run begins")
+    ran_ms: float | None = Field(description="all ended attempts together")
+    delivered_ms: float | None = Field(description="finished → sent into the conversation")
+    acked_ms: float | None = Field(description="sent → the conversation has it")
+
+
+class Job(ListedJob):
+    """A job with its whole life."""
+
+    response_id: str | None
+    epoch: int = Field(description="the epoch of the conversation that asked")
+    effect: Effect
+    timeout: float = Field(description="seconds that one attempt may run")
+    arguments: Any = Field(description="as the model gave them; its own text where that is no JSON object")
+    result: Any
+    progress: str | None
+    cancel_requested: bool
+    delivered_epoch: int | None
+    publish_count: int = Field(description="how often a sweeper published it again")
+    deadline_at: Utc
+    notified_at: Utc | None = Field(description="when the agent's webhook took the answer, which nobody had heard")
+    notify_count: int = Field(description="how often that was tried")
+    attempts: list[Attempt]
+    transitions: list[Transition]
+    timeline: Timeline
+
+
+class ListedSession(BaseModel):
+    """A conversation. `counts` holds the number of its jobs in each state that occurs."""
+
+    object: Literal["session"] = "session"
+    id: UUID
+    user_id: str
+    agent: str
+    model: str | None
+    state: SessionState
+    epoch: int
+    gateway_id: str | None
+    upstream_id: str | None = Field(description="the Realtime API's own id of the conversation")
+    created_at: Utc
+    ended_at: Utc | None
+    end_reason: str | None
+    counts: dict[JobState, int]
+
+
+class Session(ListedSession):
+    """A conversation with its jobs: the first page of `GET /v1/jobs?session=…`."""
+
+    jobs: Page[ListedJob]
+
+
+class ServedTool(BaseModel):
+    """A tool that some live worker serves, as the one that started last declares it."""
+
+    object: Literal["tool"] = "tool"
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    queue: str
+    timeout: float
+    retries: int
+    effect: Effect
+    manners: dict[str, Any] = Field(description="how a conversation behaves around a call of it")
+    limits: dict[str, Any] = Field(description="how much it bears, over all workers together")
+    version: str
+    workers: int
+
+
+class Process(BaseModel):
+    """A gateway or a worker, and whether its lease holds."""
+
+    object: Literal["worker"] = "worker"
+    id: str
+    kind: Literal["gateway", "worker"]
+    host: str
+    pid: int
+    queues: list[str]
+    started_at: Utc
+    alive: bool
+    lease_until: Utc
+    slots: int = Field(description="jobs it runs at once")
+    running: int = Field(description="jobs it runs now")
+
+
+def page_of_jobs(rows: Sequence[Any], limit: int) -> Page[ListedJob]:
+    """The answer to `statements.history.page_of_jobs`."""
+    shown, following = cut(rows, limit)
+    data = [ListedJob(**_columns(ListedJob, row)) for row in shown]
+    return Page[ListedJob](data=data, has_more=following is not None, next=following)
+
+
+def page_of_sessions(rows: Sequence[Any], limit: int) -> Page[ListedSession]:
+    """The answer to `statements.history.page_of_sessions`."""
+    shown, following = cut(rows, limit)
+    data = [ListedSession(**_columns(ListedSession, row)) for row in shown]
+    return Page[ListedSession](data=data, has_more=following is not None, next=following)
+
+
+def job(row: Any) -> Job:
+    """One row of `statements.history.jobs_with_steps`."""
+    steps = [Step.model_validate(step) for step in row.steps]
+    attempts = attempts_of(steps)
+    return Job(
+        **_columns(Job, row),
+        attempts=attempts,
+        transitions=transitions_of(steps, row.created_at),
+        timeline=timeline_of(steps, attempts, row.created_at),
+    )
+
+
+def session(row: Any, jobs: Page[ListedJob]) -> Session:
+    """One row of `statements.history.sessions_with_counts`, with the first page of its jobs."""
+    return Session(**_columns(Session, row), jobs=jobs)
+
+
+def tools(rows: Iterable[Any]) -> Listing[ServedTool]:
+    """The answer to `statements.history.served_tools`."""
+    return Listing[ServedTool](data=[ServedTool(**_columns(ServedTool, row)) for row in rows])
+
+
+def processes(rows: Iterable[Any]) -> Listing[Process]:
+    """The answer to `statements.history.all_processes`."""
+    return Listing[Process](data=[Process(**_columns(Process, row)) for row in rows])
+
+
+def transitions_of(steps: Sequence[Step], created_at: datetime) -> list[Transition]:
+    """Each step as what it changed."""
+    found = []
+    for before, step in zip([None, *steps], steps, strict=False):
+        moved = before is None or before.state is not step.state
+        runs = JobState.RUNNING in {step.state, before.state if before else None}
+        own = {
+            "worker_id": step.worker_id if moved and runs else None,
+            "error": step.error if moved and step.state is not JobState.RUNNING else None,
+            "approval": step.approval if before is None or before.approval is not step.approval else None,
+        }
+        found.append(Transition(**{**dict(step), **own}, ms=_ms(step.at - created_at)))
+    return found
+
+
+def attempts_of(steps: Sequence[Step]) -> list[Attempt]:
+    """Each run, from the step that began it to the step that ended it."""
+    found = []
+    for number, step in enumerate(steps):
+        if step.state is not JobState.RUNNING:
+            continue
+        end = next((later for later in steps[number + 1 :] if later.state is not JobState.RUNNING), None)
+        found.append(
+            Attempt(
+                number=step.attempt,
+                worker_id=step.worker_id,
+                started_at=step.at,
+                ended_at=end.at if end else None,
+                ms=_ms(end.at - step.at) if end else None,
+                ended=_ending(end),
+                error=end.error if end else None,
+            )
+        )
+    return found
+
+
+def timeline_of(steps: Sequence[Step], attempts: Sequence[Attempt], created_at: datetime) -> Timeline:
+    """Where the time went."""
+    finished = _first(step.at for step in steps if step.state in TERMINAL)
+    sent = _first(step.at for step in steps if step.delivery in {Delivery.SENT, Delivery.REPLAYED})
+    acked = _first(step.at for step in steps if step.delivery is Delivery.ACKED)
+    ran = [attempt.ms for attempt in attempts if attempt.ms is not None]
+    return Timeline(
+        waited_ms=_between(created_at, _first(attempt.started_at for attempt in attempts)),
+        ran_ms=round(sum(ran), 1) if ran else None,
+        delivered_ms=_between(finished, sent),
+        acked_ms=_between(sent, acked),
+    )
+
+
+def _ending(end: Step | None) -> Ending:
+    if end is None:
+        return "running"
+    if end.state is JobState.PENDING:
+        return "lost" if end.error and end.error.code == "worker_lost" else "retried"
+    return cast(Ending, end.state.value)
+
+
+def _columns(model: type[BaseModel], row: Any) -> dict[str, Any]:
+    """What `model` shows of a row."""
+    shown = {name: getattr(row, name) for name in model.model_fields if hasattr(row, name)}
+    if "error" in shown:
+        shown["error"] = _outcome_error(row)
+    return shown
+
+
+def _outcome_error(row: Any) -> dict[str, str] | None:
+    """The error as the model was told it: a sweeper's rows hold its code alone."""
+    if JobState(row.state) not in TERMINAL:
+        return None
+    return outcomes.from_row(row.state, None, row.error, row.cancel_reason).error
+
+
+def _first(moments: Iterable[datetime]) -> datetime | None:
+    return next(iter(moments), None)
+
+
+def _between(earlier: datetime | None, later: datetime | None) -> float | None:
+    return _ms(later - earlier) if earlier and later else None
+
+
+def _ms(length: timedelta) -> float:
+    return round(length / timedelta(milliseconds=1), 1)

@@ -1,0 +1,1 @@
+"""States and outcomes of a job, and how long jobs wait."""

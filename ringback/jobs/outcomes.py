@@ -1,0 +1,130 @@
+"""How a job can end, and what the model is told about it.
+
+An Outcome is data that both sides share: a worker (or the sweeper) writes it into the job's row, the gateway reads
+it from there and renders it as the `output` string of a `function_call_output` item. The Realtime API takes free
+text there; ours is JSON in every case but that of a tool which returned plain text, so that a model can tell a
+result from an error: an error is always `{"error": {"code", "message"}}`, and the message says what to do next.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ringback.jobs.states import TERMINAL, CancelReason, JobState
+
+MAX_OUTPUT_CHARS = 16_000
+"""About 4,000 tokens: a larger answer pushes the conversation itself out of the model's window."""
+CUT_NOTE_CHARS = 48
+"""Room for the words that say that something was cut, and how much."""
+MAX_MESSAGE_CHARS = 1_000
+"""An error's sentence; a stack trace helps no listener."""
+
+MESSAGES: dict[str, str] = {
+    "timed_out": "The function did not finish in time. Say so, and offer to try again.",
+    "cancelled": "The call was cancelled before it finished. Do not report a result.",
+    "approval_denied": "The answer was no, so it was not done. Do not ask for it again.",
+    "approval_expired": "Nobody agreed to this in time, so it was not done. Say so, and offer to ask again.",
+    "worker_lost": "The function could not be completed after several attempts. Say so, and offer to try later.",
+    "outcome_unknown": (
+        "It is not known whether the action took effect. Do not repeat it; tell the user that it must be checked."
+    ),
+}
+
+CANCELLED_BY: dict[str, str] = {
+    CancelReason.OPERATOR: "An operator cancelled the call before it finished. Do not report a result.",
+    CancelReason.CALLER: "The call was cancelled, as the user wished. Do not report a result.",
+    CancelReason.BARGE_IN: (
+        "The call was cancelled because the user began to speak. Do not report a result; "
+        "call the function again only if the user still wants it."
+    ),
+    CancelReason.REPLACED: "The same call was made again and takes the place of this one. Wait for the newer one.",
+    CancelReason.UNHEARD: "The call could not be run in time, and was cancelled. Say so, and offer to try again.",
+}
+"""What the model is told of a cancelled call where it is known who wanted that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a job.
+
+    Args:
+        state: one of the terminal job states.
+        result: what the tool returned, as JSON data; only where it succeeded.
+        code: a short name for what went wrong; empty where it succeeded.
+        message: what the model is told about it.
+    """
+
+    state: JobState
+    result: Any = None
+    code: str = ""
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        if self.state not in TERMINAL:
+            raise ValueError(f"a job in state {self.state} has no outcome yet")
+
+    @property
+    def error(self) -> dict[str, str] | None:
+        """`{"code", "message"}`, or None where the tool succeeded: what the row and the API show."""
+        return None if self.state is JobState.SUCCEEDED else {"code": self.code, "message": self.message}
+
+    def output(self, max_chars: int = MAX_OUTPUT_CHARS) -> str:
+        """The `output` string of the `function_call_output` item (Realtime API, conversation.item.create)."""
+        if self.error is not None:
+            return _json({"error": self.error})
+        text = self.result if isinstance(self.result, str) else _json(self.result)
+        return cut(text, max_chars)
+
+
+def succeeded(result: Any) -> Outcome:
+    """The tool returned `result`, which must be JSON data."""
+    return Outcome(JobState.SUCCEEDED, result=result)
+
+
+def failed(code: str, message: str) -> Outcome:
+    """The tool, or a check before it, said no."""
+    return Outcome(JobState.FAILED, code=code, message=cut(message, MAX_MESSAGE_CHARS))
+
+
+def timed_out() -> Outcome:
+    """The deadline passed."""
+    return _known(JobState.TIMED_OUT, "timed_out")
+
+
+def cancelled() -> Outcome:
+    """Nobody waits for it any more."""
+    return _known(JobState.CANCELLED, "cancelled")
+
+
+def unknown() -> Outcome:
+    """The effect may have happened, and must not be repeated."""
+    return _known(JobState.UNKNOWN, "outcome_unknown")
+
+
+def from_row(state: str, result: Any, error: dict[str, str] | None, cancel_reason: str | None = None) -> Outcome:
+    """The outcome that a finished job's row holds; a sweeper's rows carry a code alone."""
+    if JobState(state) is JobState.SUCCEEDED:
+        return succeeded(result)
+    code = (error or {}).get("code", "")
+    message = (error or {}).get("message") or MESSAGES.get(code, "The function could not be completed.")
+    if code == "cancelled":
+        message = CANCELLED_BY.get(cancel_reason or "", message)
+    return Outcome(JobState(state), code=code, message=message)
+
+
+def _known(state: JobState, code: str) -> Outcome:
+    return Outcome(state, code=code, message=MESSAGES[code])
+
+
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters: where it is longer, its beginning, and how much is missing."""
+    if len(text) <= limit:
+        return text
+    kept = limit - CUT_NOTE_CHARS
+    return f"{text[:kept]} … [cut: {len(text) - kept} more characters]"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))

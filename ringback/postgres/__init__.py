@@ -1,0 +1,1 @@
+"""PostgreSQL: the URL, the engines, migrations."""

@@ -1,0 +1,1 @@
+"""What rows and logs must not hold in clear: redaction and encryption."""

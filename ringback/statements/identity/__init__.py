@@ -1,0 +1,1 @@
+"""Statements about tenants and credentials, and the row-level security between tenants."""

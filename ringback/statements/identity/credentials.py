@@ -1,0 +1,266 @@
+"""API keys, client secrets, and who has been signed out: looked up by hash, spent once, void from a moment on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, literal, null, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from ringback.history.pagination import IdRange
+from ringback.statements.clock import now, seconds, statement_time
+from ringback.tables import api_keys, client_secrets, sessions, signed_out
+
+
+def create_key(
+    key_id: UUID, digest: bytes, *, user: str, tenant: str, scopes: Iterable[str], seconds_valid: float | None
+) -> ReturningInsert[Any]:
+    """An API key; returns it as `keys` does."""
+    return (
+        insert(api_keys)
+        .values(
+            id=key_id,
+            hash=digest,
+            user_id=user,
+            tenant=tenant,
+            scopes=sorted(scopes),
+            expires_at=null() if seconds_valid is None else now() + seconds(seconds_valid),
+        )
+        .returning(*_shown())
+    )
+
+
+def key_by_hash(digest: bytes) -> Select[Any]:
+    """The key with that hash, while it is good: `id`, `tenant`, `user_id`, `scopes`."""
+    found = select(api_keys.c.id, api_keys.c.tenant, api_keys.c.user_id, api_keys.c.scopes)
+    return found.where(api_keys.c.hash == digest, _key_is_good())
+
+
+def key_is_good(key_id: UUID) -> Select[Any]:
+    """One row while that key is good."""
+    return select(api_keys.c.id).where(api_keys.c.id == key_id, _key_is_good())
+
+
+def keys(tenant: str | None = None, limit: int = 200) -> Select[Any]:
+    """Keys, newest first: everything but the hash. `tenant` None: everybody's."""
+    found = select(*_shown()).order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc()).limit(limit)
+    return found if tenant is None else found.where(api_keys.c.tenant == tenant)
+
+
+def keys_in(ids: IdRange, tenant: str | None = None) -> Select[Any]:
+    """The keys with such an id, at most two: one is an answer, two are a question."""
+    found = select(*_shown()).where(api_keys.c.id.between(ids.first, ids.last)).order_by(api_keys.c.id).limit(2)
+    return found if tenant is None else found.where(api_keys.c.tenant == tenant)
+
+
+def revoke_key(key_id: UUID, tenant: str) -> ReturningUpdate[Any]:
+    """The key is good no more, and no secret that was made with it; the first time stays. 0 rows: no such key."""
+    return (
+        update(api_keys)
+        .where(api_keys.c.id == key_id, api_keys.c.tenant == tenant)
+        .values(revoked_at=func.coalesce(api_keys.c.revoked_at, now()))
+        .returning(*_shown())
+    )
+
+
+def mint_secret(
+    secret_id: UUID,
+    digest: bytes,
+    *,
+    tenant: str,
+    user: str,
+    minted_by: str,
+    key_id: UUID | None,
+    agent: str,
+    claims: dict[str, Any],
+    uses: int,
+    seconds_valid: float,
+    limit: int,
+) -> ReturningInsert[Any]:
+    """A client secret; returns `expires_at`, in seconds since 1970.
+
+    Args:
+        minted_by: the one who asks for it: their credential as `sessions.credential` has it, or the `person`.
+        key_id: the API key that it was made with; revoked together.
+        limit: of secrets of the tenant that are good at once. 0 rows: they are that many.
+
+    Run once more, because its answer was lost, it finds its own row.
+    """
+    good = (
+        select(literal(1))
+        .where(client_secrets.c.tenant == tenant, _secret_has_uses(), client_secrets.c.revoked_at.is_(None))
+        .where(client_secrets.c.expires_at > statement_time())  # an index is searched for this one
+        .limit(limit)
+        .subquery()
+    )
+    there_is_room = select(func.count()).select_from(good).scalar_subquery() < limit
+    is_there = exists(select(client_secrets.c.id).where(client_secrets.c.id == secret_id))
+    columns: dict[str, ColumnElement[Any]] = {
+        "id": literal(secret_id, client_secrets.c.id.type),
+        "hash": literal(digest, client_secrets.c.hash.type),
+        "tenant": literal(tenant),
+        "user_id": literal(user),
+        "minted_by": literal(minted_by),
+        "key_id": literal(key_id, client_secrets.c.key_id.type),
+        "agent": literal(agent),
+        "claims": literal(claims, JSONB),
+        "uses_left": literal(uses),
+        "expires_at": now() + seconds(seconds_valid),
+    }
+    return (
+        upsert(client_secrets)
+        .from_select(list(columns), select(*columns.values()).where(there_is_room | is_there))
+        .on_conflict_do_update(index_elements=["id"], set_={"id": secret_id})
+        .returning(func.floor(func.extract("epoch", client_secrets.c.expires_at)).label("expires_at"))
+    )
+
+
+def person(user: str) -> str:
+    """How `client_secrets.minted_by` names somebody whom an identity provider vouches for: a sign-out is about them."""
+    return f"user:{user}"
+
+
+def minted_by(user: str, tenant: str) -> Select[Any]:
+    """The secrets that such a person has made, as `sessions.credential` names them."""
+    return select(secret_credential()).where(
+        client_secrets.c.tenant == tenant, client_secrets.c.minted_by == person(user)
+    )
+
+
+def secret_by_hash(digest: bytes, resume_hash: bytes | None = None) -> Select[Any]:
+    """The secret with that hash, unless it is void: `id`, `tenant`, `user_id`, `agent`, `claims`, and
+
+    `is_good`: a session can be begun with it; `began`: the session that `resume_hash` resumes was begun with it;
+    `resumes`: there is a session that `resume_hash` resumes.
+    """
+    named = (
+        exists(select(sessions.c.id).where(sessions.c.resume_hash == resume_hash)) if resume_hash else literal(False)
+    )
+    began = (
+        exists(
+            select(sessions.c.id).where(
+                sessions.c.resume_hash == resume_hash, sessions.c.credential == secret_credential()
+            )
+        )
+        if resume_hash
+        else literal(False)
+    )
+    return select(
+        client_secrets.c.id,
+        client_secrets.c.tenant,
+        client_secrets.c.user_id,
+        client_secrets.c.agent,
+        client_secrets.c.claims,
+        _secret_has_uses().label("is_good"),
+        began.label("began"),
+        named.label("resumes"),
+    ).where(client_secrets.c.hash == digest, _secret_is_not_void())
+
+
+def secret_credential() -> ColumnElement[str]:
+    """How `sessions.credential` names a secret."""
+    return literal("secret:") + func.cast(client_secrets.c.id, sessions.c.credential.type)
+
+
+def secret_is_good(secret_id: UUID) -> Select[Any]:
+    """One row while nobody has voided that secret, spent or not."""
+    return select(client_secrets.c.id).where(client_secrets.c.id == secret_id, _secret_is_not_void())
+
+
+def spend_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
+    """One use less. Of two that come at once, one gets the last. 0 rows: there is none left, or it is void.
+
+    Run once more, because its answer was lost, it finds that this visit has spent it, and takes nothing.
+    """
+    mine = client_secrets.c.spent_by.is_not_distinct_from(visit)
+    return (
+        update(client_secrets)
+        .where(client_secrets.c.id == secret_id, or_(mine, _secret_has_uses()), _secret_is_not_void())
+        .values(uses_left=client_secrets.c.uses_left - case((mine, 0), else_=1), spent_by=visit)
+        .returning(client_secrets.c.id)
+    )
+
+
+def give_secret_back(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
+    """One use more, once: the one that this visit took has led to nothing."""
+    return (
+        update(client_secrets)
+        .where(client_secrets.c.id == secret_id, client_secrets.c.given_back_by.is_distinct_from(visit))
+        .values(uses_left=client_secrets.c.uses_left + 1, given_back_by=visit)
+        .returning(client_secrets.c.id)
+    )
+
+
+def is_signed_out(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
+    """One row where what was issued to the user at that moment is void."""
+    return select(signed_out.c.before).where(
+        signed_out.c.tenant == tenant, signed_out.c.user_id == user, signed_out.c.before >= issued_at
+    )
+
+
+def is_not_signed_out(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
+    """One row where what was issued to the user at that moment is good."""
+    return select(literal(1)).where(~exists(is_signed_out(tenant, user, issued_at)))
+
+
+def sign_out(tenant: str, user: str) -> ReturningInsert[Any]:
+    """What was issued to the user until now is void, whoever issued it. Returns `before`."""
+    row = upsert(signed_out).values(tenant=tenant, user_id=user, before=now())
+    return row.on_conflict_do_update(
+        index_elements=[signed_out.c.tenant, signed_out.c.user_id], set_={"before": now()}
+    ).returning(signed_out.c.before)
+
+
+def void_secrets(tenant: str, user: str) -> ReturningUpdate[Any]:
+    """The user's secrets, and those that they made, take up no room any more; after `sign_out` they open nothing."""
+    return (
+        update(client_secrets)
+        .where(client_secrets.c.tenant == tenant, _secret_has_uses(), client_secrets.c.revoked_at.is_(None))
+        .where(or_(client_secrets.c.user_id == user, client_secrets.c.minted_by == person(user)))
+        .values(revoked_at=now())
+        .returning(client_secrets.c.id)
+    )
+
+
+def keys_of(tenant: str, user: str) -> Select[Any]:
+    """The user's API keys that are still good."""
+    return select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user, _key_is_good())
+
+
+def _shown() -> tuple[ColumnElement[Any], ...]:
+    names = ("id", "tenant", "user_id", "scopes", "created_at", "expires_at", "revoked_at")
+    return tuple(api_keys.c[name] for name in names)
+
+
+def _key_is_good() -> ColumnElement[bool]:
+    return and_(
+        api_keys.c.revoked_at.is_(None),
+        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now()),
+    )
+
+
+def _secret_has_uses() -> ColumnElement[bool]:
+    return and_(client_secrets.c.uses_left > 0, client_secrets.c.expires_at > now())
+
+
+def _secret_is_not_void() -> ColumnElement[bool]:
+    """Neither revoked, nor its key, nor its user or the person who made it signed out since."""
+    revoked = exists(
+        select(api_keys.c.id).where(api_keys.c.id == client_secrets.c.key_id, api_keys.c.revoked_at.is_not(None))
+    )
+    since = exists(
+        select(signed_out.c.before).where(
+            signed_out.c.tenant == client_secrets.c.tenant,
+            or_(
+                signed_out.c.user_id == client_secrets.c.user_id,
+                literal("user:") + signed_out.c.user_id == client_secrets.c.minted_by,
+            ),
+            signed_out.c.before >= client_secrets.c.created_at,
+        )
+    )
+    return and_(client_secrets.c.revoked_at.is_(None), ~revoked, ~since)

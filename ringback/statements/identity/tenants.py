@@ -1,0 +1,48 @@
+"""Tenants: what each may use, and how long what is over is kept. One without a row has the gateways' defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Select, Text, cast, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
+
+from ringback.tables import api_keys, tenants
+
+MAX_TENANTS = 10_000
+"""In one list."""
+
+
+def every() -> Select[Any]:
+    """All that have a row or a key, by name: `tenant`, `allowances` and `retention_days`, None without a row."""
+    names = select(tenants.c.tenant).union(select(api_keys.c.tenant)).subquery("names")
+    return (
+        select(names.c.tenant, tenants.c.allowances, tenants.c.retention_days)
+        .outerjoin_from(names, tenants, tenants.c.tenant == names.c.tenant)
+        .order_by(names.c.tenant)
+        .limit(MAX_TENANTS)
+    )
+
+
+def one(tenant: str) -> Select[Any]:
+    """Its row, if it has one."""
+    return select(tenants.c.tenant, tenants.c.allowances, tenants.c.retention_days).where(tenants.c.tenant == tenant)
+
+
+def allow(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> Insert:
+    """Set these of its limits, and let those of `defaults` be what the gateways say; the others stay.
+
+    Args:
+        limits: of `ringback.agents.quotas.Allowances`; None means no limit.
+    """
+    new = insert(tenants).values(tenant=tenant, allowances=literal(limits, JSONB))
+    kept = tenants.c.allowances.op("-")(cast(sorted(defaults), ARRAY(Text)))
+    merged = kept.op("||")(literal(limits, JSONB))
+    return new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"allowances": merged})
+
+
+def keep_for(tenant: str, days: int | None) -> Insert:
+    """How long what is over is kept; None: for as long as the gateways' default says."""
+    new = insert(tenants).values(tenant=tenant, retention_days=days)
+    return new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"retention_days": days})

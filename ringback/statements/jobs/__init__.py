@@ -1,0 +1,1 @@
+"""Statements about jobs: admit, claim, finish, deliver, sweep."""

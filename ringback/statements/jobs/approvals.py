@@ -1,0 +1,51 @@
+"""A call that needs a yes gets it, or a no: once, and only while it is still waited for."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from ringback.jobs.states import Approval, CancelReason, JobState
+from ringback.statements.clock import now, seconds
+from ringback.statements.jobs.admission import time_for
+from ringback.statements.jobs.transitions import deliverable
+from ringback.statements.row_state import is_now
+from ringback.tables import jobs, sessions
+
+
+def decide(job_id: UUID, tenant: str, approved: bool) -> ReturningUpdate[Any]:
+    """Somebody has said yes or no. With a yes it may run from now on, and its time begins; with a no it is over.
+
+    0 rows: nobody is asked about it: it needs no yes, has an answer already, or the time for one has passed. Returns
+    `id`, `state`, `approval`, `queue`, and whom to ring: `session_id`, `gateway_id`.
+    """
+    attempts = jobs.c.max_attempts
+    granted = {
+        "approval": Approval.GRANTED,
+        "publish_after": now(),
+        "deadline_at": now() + seconds(time_for(jobs.c.timeout, attempts)),
+    }
+    denied = {
+        "approval": Approval.DENIED,
+        "state": JobState.CANCELLED,
+        "cancel_reason": CancelReason.DENIED,
+        "error": func.jsonb_build_object("code", "approval_denied"),
+        "finished_at": now(),
+        "delivery": deliverable(),
+    }
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.tenant == tenant,
+            jobs.c.session_id == sessions.c.id,
+            is_now(jobs.c.state, JobState.PENDING),
+            jobs.c.approval == Approval.REQUESTED,
+            jobs.c.deadline_at > now(),
+        )
+        .values(granted if approved else denied)
+        .returning(jobs.c.id, jobs.c.state, jobs.c.approval, jobs.c.queue, jobs.c.session_id, sessions.c.gateway_id)
+    )

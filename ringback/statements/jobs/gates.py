@@ -1,0 +1,159 @@
+"""What a tool bears, over all workers: its gate, locked; how much of it runs; the line of calls that were put off.
+
+`ringback.tools.gate` decides. The lock comes first, and what runs is counted by a statement of its own: one that had
+waited for the lock would count what was there when it began to wait. A gate is that of whoever announces the tool, and
+counts its calls for all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Float, Select, Update, and_, case, cast, extract, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from ringback.jobs.states import JobState
+from ringback.statements.clock import now, seconds, seconds_until
+from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS
+from ringback.statements.jobs.transitions import may_be_published
+from ringback.statements.row_state import is_now
+from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
+from ringback.tools.gate import Gate, Load
+
+
+def asked_for(job_id: UUID) -> Select[Any]:
+    """Which tool a call wants that might begin now: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`."""
+    left = cast(seconds_until(jobs.c.deadline_at), Float).label("seconds_left")
+    return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, jobs.c.max_attempts, left).where(
+        jobs.c.id == job_id, is_due()
+    )
+
+
+def lock(tool: str, burst: int) -> ReturningInsert[Any]:
+    """The tool's gate, and `now`, as `gate_in` takes it. Nobody else has it until the transaction ends.
+
+    Made where there is none, with as many tokens as there may ever be.
+    """
+    new = insert(tool_gates).values(tenant=DEFAULT_TENANT, tool=tool, tokens=float(burst), refilled_at=now())
+    return new.on_conflict_do_update(
+        index_elements=["tenant", "tool"],
+        set_={"tool": new.excluded.tool},  # the lock, and the row as it is by then
+    ).returning(
+        tool_gates.c.tokens,
+        _moment(tool_gates.c.refilled_at).label("refilled_at"),
+        tool_gates.c.failures,
+        _moment(tool_gates.c.open_until).label("open_until"),
+        _moment(tool_gates.c.probe_until).label("probe_until"),
+        _moment(now()).label("now"),
+    )
+
+
+def gate_in(row: Any) -> Gate:
+    """The gate out of a row of `lock`."""
+    return Gate(row.tokens, row.refilled_at, row.failures, row.open_until, row.probe_until)
+
+
+def load_around(job_id: UUID, tool: str) -> Select[Any]:
+    """How much of the tool runs, and how many calls are in line before this one, as `load_in` takes it."""
+    this = jobs.alias("this")
+    running = select(func.count()).where(jobs.c.tool == tool, jobs.c.state == JobState.RUNNING)
+    ahead = (
+        select(func.count())
+        .select_from(jobs)
+        .join(this, and_(this.c.id == job_id, this.c.queue == jobs.c.queue))
+        .where(
+            *_in_line(tool),
+            jobs.c.deadline_at > now(),
+            tuple_(jobs.c.created_at, jobs.c.id) < tuple_(this.c.created_at, this.c.id),
+        )
+    )
+    late = select(case((this.c.put_off, -seconds_until(this.c.not_before)), else_=0.0)).where(this.c.id == job_id)
+    return select(
+        running.scalar_subquery().label("running"),
+        ahead.scalar_subquery().label("ahead"),
+        func.coalesce(cast(late.scalar_subquery(), Float), 0.0).label("late"),
+    )
+
+
+def load_in(row: Any) -> Load:
+    """The load out of a row of `load_around`."""
+    return Load(row.running, row.ahead, row.late)
+
+
+def keep(tool: str, gate: Gate) -> Update:
+    """Write the gate; whoever does has locked it."""
+    return (
+        update(tool_gates)
+        .where(tool_gates.c.tenant == DEFAULT_TENANT, tool_gates.c.tool == tool)
+        .values(
+            tokens=gate.tokens,
+            refilled_at=func.to_timestamp(gate.refilled_at),
+            failures=gate.failures,
+            open_until=_timestamp(gate.open_until),
+            probe_until=_timestamp(gate.probe_until),
+        )
+    )
+
+
+def answered(tool: str) -> Update:
+    """What `gates.after` says of an answer to a call that is no probe, at once: nothing is locked in the usual case."""
+    mine = (tool_gates.c.tenant == DEFAULT_TENANT) & (tool_gates.c.tool == tool)
+    return (
+        update(tool_gates).where(mine, tool_gates.c.failures > 0, tool_gates.c.open_until.is_(None)).values(failures=0)
+    )
+
+
+def put_off(job_id: UUID, pause: float) -> Update:
+    """A call gets in line, for so many seconds. It costs no attempt, and moves no deadline.
+
+    Whoever puts it off publishes it in time; a sweeper does, a little later, if that one is gone.
+    """
+    return (
+        update(jobs)
+        .where(jobs.c.id == job_id, is_due())
+        .values(
+            put_off=True,
+            not_before=now() + seconds(pause),
+            publish_after=now() + seconds(pause + PUBLISH_GRACE_SECONDS),
+            publish_count=0,
+        )
+    )
+
+
+def wake_first(tool: str) -> ReturningUpdate[Any]:
+    """The first in line that still sleeps may begin now: publish it (`id`, `queue`)."""
+    asleep = (
+        select(jobs.c.id)
+        .where(*_in_line(tool), jobs.c.not_before > now(), may_be_published())
+        .order_by(jobs.c.created_at, jobs.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .cte("asleep")
+    )
+    return (
+        update(jobs)
+        .where(jobs.c.id == asleep.c.id)
+        .values(not_before=now(), publish_after=now() + seconds(PUBLISH_GRACE_SECONDS))
+        .returning(jobs.c.id, jobs.c.queue)
+    )
+
+
+def is_due() -> ColumnElement[bool]:
+    """True for a pending call that may begin now."""
+    due = jobs.c.not_before.is_(None) | (jobs.c.not_before <= now())
+    return and_(is_now(jobs.c.state, JobState.PENDING), due, may_be_published())
+
+
+def _in_line(tool: str) -> tuple[ColumnElement[bool], ...]:
+    # Who runs is put off no longer. Not `state`, which other indexes hold as well: see `keys`.
+    return jobs.c.put_off, jobs.c.finished_at.is_(None), jobs.c.tool == tool
+
+
+def _moment(time: ColumnElement[Any]) -> ColumnElement[float]:
+    return cast(extract("epoch", time), Float)
+
+
+def _timestamp(moment: float | None) -> ColumnElement[Any] | None:
+    return None if moment is None else func.to_timestamp(moment)

@@ -1,0 +1,219 @@
+"""What any process does for all of them: publish again, take back, time out. Any number may sweep at once.
+
+Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`) and takes a bounded number, in the order
+of the index that finds them: by any other order Postgres would sort all there are, or walk the table.
+
+What every round runs is built once: a process sweeps twice a second for as long as it lives.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Update,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from ringback.jobs.states import LIVE, Approval, Delivery, Effect, JobState
+from ringback.statements.clock import now, seconds, statement_time
+from ringback.statements.jobs.transitions import may_be_published
+from ringback.statements.processes import is_steady, lives
+from ringback.statements.row_state import waits
+from ringback.statements.sessions.lifecycle import OWNED
+from ringback.tables import UNFINISHED, jobs, sessions
+
+AT_ONCE = 200
+"""Rows of one sweep; a backlog is worked off in steps, so that no sweep holds locks for long."""
+AGAIN_AT_ONCE = 1_000
+"""Rows that one statement makes due again after Redis has forgotten: some 30 ms, so that no claim waits for longer."""
+TAKEN_ALONG = 50
+"""Messages of one queue that a lost worker may have taken and not claimed. Each is there twice if it had not: the
+longer the queue, the longer a new call waits behind messages that no worker needs."""
+REPUBLISH_SECONDS = 2.0
+"""The first pause before a job that nobody claimed is published again; doubled up to 32 s."""
+MAX_RESCUES = 2
+"""A job that has lost three workers is taken for what killed them."""
+FENCE_GRACE_SECONDS = 1.0
+"""A worker reports its own time-out first; the sweeper's is for one that cannot."""
+
+
+@cache
+def publish_due() -> ReturningUpdate[Any]:
+    """Pending jobs whose message is due: publish each, after the commit."""
+    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_after <= statement_time())
+    due = _some(published, jobs.c.publish_after)
+    pause = REPUBLISH_SECONDS * func.power(2.0, func.least(jobs.c.publish_count, 4))
+    return (
+        update(jobs)
+        .where(jobs.c.id == due.c.id)
+        .values(publish_count=jobs.c.publish_count + 1, publish_after=now() + seconds(pause))
+        .returning(jobs.c.id, jobs.c.queue)
+    )
+
+
+@cache
+def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
+    """Running jobs of a worker whose lease is gone: another attempt, or the end that fits."""
+    lost = _some(
+        select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~lives(jobs.c.worker_id), is_steady(sweeper_id)),
+        jobs.c.worker_id,
+    )
+    begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
+    poisonous = jobs.c.rescues >= MAX_RESCUES
+    state = case(
+        (begun, JobState.UNKNOWN),
+        (jobs.c.cancel_requested, JobState.CANCELLED),
+        (poisonous, JobState.DEAD),
+        else_=JobState.PENDING,
+    )
+    code = case((begun, "outcome_unknown"), (jobs.c.cancel_requested, "cancelled"), else_="worker_lost")
+    ended = _end(lost, state, code, or_(begun, jobs.c.cancel_requested, poisonous))
+    return ended.values(rescues=jobs.c.rescues + 1).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
+
+
+@cache
+def time_out_overdue() -> ReturningUpdate[Any]:
+    """Jobs past their deadline, running or not: the model is answered, and a late worker is fenced.
+
+    One that has joined another ends with that one, in the same statement, and is not counted here.
+    """
+    overdue = _some(
+        select(jobs.c.id).where(
+            text(UNFINISHED),
+            jobs.c.deadline_at < statement_time() - seconds(FENCE_GRACE_SECONDS),
+            ~_ends_with_another(),
+        ),
+        jobs.c.deadline_at,
+    )
+    begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
+    state = case((begun, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
+    unapproved = jobs.c.approval == Approval.REQUESTED
+    code = case((begun, "outcome_unknown"), (unapproved, "approval_expired"), else_="timed_out")
+    return _end(overdue, state, code, true()).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
+
+
+@cache
+def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
+    """Sessions of a gateway whose lease is gone: a client may resume those it can, and the others are over."""
+    gone = select(sessions.c.id).where(
+        sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id), is_steady(sweeper_id)
+    )
+    lost = _some(gone, sessions.c.gateway_id)
+    over = sessions.c.resume_seconds.is_(None) | sessions.c.end_wanted.is_not(None)
+    return (
+        update(sessions)
+        .where(sessions.c.id == lost.c.id)
+        .values(
+            state=case((over, "ended"), else_="detached"),
+            ended_at=case((over, now())),
+            end_reason=case((over, "gateway_lost")),
+            resume_until=now() + seconds(sessions.c.resume_seconds),
+        )
+        .returning(sessions.c.id, sessions.c.state)
+    )
+
+
+@cache
+def end_unresumed() -> ReturningUpdate[Any]:
+    """Detached sessions whose client did not come back in time."""
+    waiting = _some(
+        select(sessions.c.id).where(sessions.c.state == "detached", sessions.c.resume_until <= statement_time()),
+        sessions.c.resume_until,
+    )
+    return (
+        update(sessions)
+        .where(sessions.c.id == waiting.c.id)
+        .values(state="ended", ended_at=now(), end_reason="not_resumed", resume_hash=None)
+        .returning(sessions.c.id)
+    )
+
+
+def publish_again() -> ReturningUpdate[Any]:
+    """Redis may have forgotten every message: make due what was published, also by a gateway just now.
+
+    To be run until fewer than `AGAIN_AT_ONCE` rows come back.
+    """
+    published = (
+        select(jobs.c.id)
+        .where(jobs.c.state == JobState.PENDING, jobs.c.publish_after > statement_time())
+        .where(jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()))
+        .order_by(jobs.c.publish_after)
+    )
+    return _due_at_once(published, AGAIN_AT_ONCE)
+
+
+def publish_taken_along(queue: str) -> ReturningUpdate[Any]:
+    """A lost worker may have taken messages from the front of this queue along: make due what they were for."""
+    published = (
+        select(jobs.c.id)
+        .where(waits(), jobs.c.queue == queue, may_be_published(), jobs.c.publish_count > 0)
+        .order_by(jobs.c.created_at)
+    )
+    return _due_at_once(published, TAKEN_ALONG)
+
+
+@cache
+def keep_late_answers() -> Update:
+    """Answers that became ready while their session ended."""
+    late = _some(
+        select(jobs.c.id)
+        .join(sessions, sessions.c.id == jobs.c.session_id)
+        .where(jobs.c.delivery == Delivery.READY, sessions.c.state == "ended"),
+        jobs.c.session_id,
+    )
+    return update(jobs).where(jobs.c.id == late.c.id).values(delivery=Delivery.HISTORY_ONLY)
+
+
+def _end(rows: CTE, state: ColumnElement[Any], code: ColumnElement[Any], over: ColumnElement[bool]) -> Update:
+    """Every row gets its state; where that is the end, the error, the time and the delivery with it."""
+    error = func.jsonb_build_object("code", code)
+    return (
+        update(jobs)
+        .where(jobs.c.id == rows.c.id)
+        .values(
+            state=state,
+            token=None,
+            error=cast(error, JSONB),
+            publish_after=now(),
+            finished_at=case((over, now()), else_=null()),
+            delivery=case((over, Delivery.READY), else_=Delivery.NONE),
+        )
+    )
+
+
+def _ends_with_another() -> ColumnElement[bool]:
+    """True for a joined call while the other is not over: two sweepers that each held one of them would deadlock."""
+    first = jobs.alias("first")
+    return exists(select(first.c.id).where(first.c.id == jobs.c.joined_to, first.c.state.in_(sorted(LIVE))))
+
+
+def _due_at_once(rows: Select[Any], limit: int) -> ReturningUpdate[Any]:
+    gone = rows.limit(limit).with_for_update(skip_locked=True).cte("gone")
+    return update(jobs).where(jobs.c.id == gone.c.id).values(publish_after=now()).returning(jobs.c.id)
+
+
+def _some(rows: Select[Any], in_order_of: ColumnElement[Any]) -> CTE:
+    """A bounded number of the rows that no other sweeper holds; the order is that of an index.
+
+    A CTE that locks is worked out once. A subquery is not: a plan that runs it for each row finds the next so many
+    each time, and the bound is none.
+    """
+    table = in_order_of.table
+    return rows.order_by(in_order_of).limit(AT_ONCE).with_for_update(of=table, skip_locked=True).cte("some")

@@ -1,0 +1,291 @@
+"""The life of one call: admitted by a gateway, claimed by a worker, finished by whoever holds the token."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Update, case, func, literal, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from ringback.jobs.outcomes import Outcome
+from ringback.jobs.states import LIVE, Approval, CancelReason, Delivery, Effect, JobState
+from ringback.statements.clock import now, seconds, seconds_until
+from ringback.statements.json_order import in_order, written
+from ringback.statements.row_state import is_now
+from ringback.tables import jobs, sessions
+
+
+def claim(
+    job_id: UUID, worker_id: str, token: UUID | None = None, tools: Collection[str] | None = None
+) -> ReturningUpdate[Any]:
+    """Take a pending job and get its token. 0 rows: a stale, repeated or forged message; drop it.
+
+    Everything the run needs comes from the row: the message is not believed. A worker that brings a random token of
+    its own can `give_up` a claim whose answer it did not hear. A job of a tool that is not among `tools` is left where
+    it is: the worker does not have it (`passing`), or has to ask at its gate before (`gates`). None: any tool.
+    """
+    return (
+        update(jobs)
+        .where(
+            *(() if tools is None else (jobs.c.tool.in_(sorted(tools)),)),
+            jobs.c.id == job_id,
+            jobs.c.session_id == sessions.c.id,
+            is_now(jobs.c.state, JobState.PENDING),
+            jobs.c.attempt < _attempts(),
+            jobs.c.cancel_requested.is_(False),
+            jobs.c.deadline_at > now(),
+            jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()),
+            may_be_published(),
+        )
+        .values(
+            state=JobState.RUNNING,
+            attempt=jobs.c.attempt + 1,
+            token=func.gen_random_uuid() if token is None else literal(token),
+            worker_id=worker_id,
+            started_at=now(),
+            progress=None,
+            put_off=False,
+        )
+        .returning(
+            jobs.c.id,
+            jobs.c.token,
+            jobs.c.tool,
+            in_order(jobs.c.arguments),
+            jobs.c.sealed_arguments,
+            jobs.c.attempt,
+            _attempts().label("max_attempts"),
+            jobs.c.call_id,
+            jobs.c.session_id,
+            jobs.c.effect,
+            jobs.c.timeout,
+            jobs.c.manners,
+            jobs.c.deadline_at,
+            seconds_until(jobs.c.deadline_at).label("seconds_left"),
+            sessions.c.user_id,
+            sessions.c.claims,
+        )
+    )
+
+
+def give_up(job_id: UUID, token: UUID) -> Update:
+    """A worker gives a job back that it has not begun: it did not hear what came of its claim, or of the barrier.
+
+    It costs the tool no attempt. 0 rows: the claim was not written, or the job is somebody else's by now.
+    """
+    over = jobs.c.cancel_requested
+    return (
+        update(jobs)
+        .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
+        .values(
+            state=case((over, JobState.CANCELLED), else_=JobState.PENDING),
+            token=None,
+            effect_started=False,
+            error=func.jsonb_build_object("code", case((over, "cancelled"), else_="handed_back")),
+            max_attempts=jobs.c.max_attempts + 1,
+            publish_after=now(),
+            publish_count=0,
+            finished_at=case((over, now())),
+            delivery=case((over, deliverable()), else_=Delivery.NONE),
+        )
+    )
+
+
+def begin_effect(job_id: UUID, token: UUID) -> Update:
+    """An at_most_once tool is about to run: from here on its effect may have happened. A durable commit.
+
+    0 rows: the job is no longer ours, or nobody waits for it any more; the tool must not run.
+    """
+    return (
+        update(jobs)
+        .where(_held(job_id, token), jobs.c.effect_started.is_(False), jobs.c.cancel_requested.is_(False))
+        .values(effect_started=True)
+    )
+
+
+def finish(
+    job_id: UUID,
+    token: UUID,
+    outcome: Outcome,
+    sealed_result: bytes | None = None,
+    failure: dict[str, Any] | None = None,
+) -> ReturningUpdate[Any]:
+    """Write the outcome, once. 0 rows: the token is stale, the job is somebody else's or over.
+
+    Args:
+        sealed_result: the whole of it, where `outcome` shows less (`ringback.privacy.row_privacy`).
+        failure: why this attempt failed (`workers.execution.failures`); None leaves that of an earlier one.
+    """
+    return (
+        update(jobs)
+        .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
+        .values(**_finished(outcome), sealed_result=sealed_result, delivery=deliverable(), **_failed(failure))
+        .returning(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
+    )
+
+
+def finished_as(job_id: UUID, worker_id: str, attempt: int, state: JobState) -> Select[Any]:
+    """One row where this attempt's outcome stands, for a worker that did not hear that it was written."""
+    return (
+        select(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
+        .join(sessions, sessions.c.id == jobs.c.session_id)
+        .where(
+            jobs.c.id == job_id, jobs.c.worker_id == worker_id, jobs.c.attempt == attempt, is_now(jobs.c.state, state)
+        )
+    )
+
+
+def retry(
+    job_id: UUID, token: UUID, error: dict[str, str], backoff: float, failure: dict[str, Any] | None = None
+) -> Update:
+    """Give the job back for another attempt in `backoff` seconds. 0 rows: none left, no time, or its effect began."""
+    return (
+        update(jobs)
+        .where(
+            _held(job_id, token),
+            jobs.c.attempt < _attempts(),
+            jobs.c.cancel_requested.is_(False),
+            jobs.c.deadline_at > now() + seconds(backoff),
+            (jobs.c.effect != Effect.AT_MOST_ONCE) | jobs.c.effect_started.is_(False),
+        )
+        .values(
+            state=JobState.PENDING,
+            token=None,
+            error=error,
+            publish_after=now() + seconds(backoff),
+            not_before=now() + seconds(backoff),
+            publish_count=0,
+            **_failed(failure),
+        )
+    )
+
+
+def hand_back(worker_id: str) -> ReturningUpdate[Any]:
+    """A worker that stops gives back what it still runs, for others to take at once.
+
+    It costs the tool no attempt of its own. What may have had its effect is `unknown`, what nobody waits for is over.
+    """
+    mine = (
+        select(jobs.c.id)
+        .where(jobs.c.worker_id == worker_id, jobs.c.state == JobState.RUNNING)
+        .order_by(jobs.c.id)
+        .with_for_update()
+        .cte("mine")
+    )
+    begun = (jobs.c.effect == Effect.AT_MOST_ONCE) & jobs.c.effect_started
+    over = begun | jobs.c.cancel_requested
+    state = case((begun, JobState.UNKNOWN), (jobs.c.cancel_requested, JobState.CANCELLED), else_=JobState.PENDING)
+    code = case((begun, "outcome_unknown"), (jobs.c.cancel_requested, "cancelled"), else_="handed_back")
+    return (
+        update(jobs)
+        .where(jobs.c.id == mine.c.id, jobs.c.session_id == sessions.c.id)
+        .values(
+            state=state,
+            token=None,
+            error=func.jsonb_build_object("code", code),
+            max_attempts=jobs.c.max_attempts + 1,
+            publish_after=now(),
+            publish_count=0,
+            finished_at=case((over, now())),
+            delivery=case((over, deliverable()), else_=Delivery.NONE),
+        )
+        .returning(jobs.c.id, jobs.c.session_id, jobs.c.queue, jobs.c.state, sessions.c.gateway_id)
+    )
+
+
+def cancel(
+    job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERATOR, *, pending_only: bool = False
+) -> ReturningUpdate[Any]:
+    """The call is not wanted any more: a pending one is over, a running one's worker is told.
+
+    0 rows: there is no such job, or it is over; or, with `pending_only`, a worker has claimed it.
+    """
+    states = {JobState.PENDING} if pending_only else LIVE
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.tenant == tenant,
+            is_now(jobs.c.state, *states),
+            jobs.c.session_id == sessions.c.id,
+        )
+        .values(**cancelling(reason))
+        .returning(jobs.c.id, jobs.c.state, jobs.c.session_id, sessions.c.gateway_id)
+    )
+
+
+def cancelling(reason: CancelReason) -> dict[str, Any]:
+    """What is set of a live job that nobody waits for any more; a statement that does so joins `sessions`."""
+    waiting = jobs.c.state == JobState.PENDING
+    return {
+        "cancel_requested": True,
+        "cancel_reason": func.coalesce(jobs.c.cancel_reason, reason),
+        "state": case((waiting, JobState.CANCELLED), else_=jobs.c.state),
+        "error": case((waiting, func.jsonb_build_object("code", "cancelled")), else_=jobs.c.error),
+        "finished_at": case((waiting, now())),
+        "delivery": case((waiting, deliverable()), else_=jobs.c.delivery),
+    }
+
+
+def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
+    """What a running tool says of how far it is. Returns whom to ring: `session_id` and `gateway_id`."""
+    return (
+        update(jobs)
+        .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
+        .values(progress=note)
+        .returning(jobs.c.session_id, sessions.c.gateway_id)
+    )
+
+
+def progress_in(session_id: UUID) -> Select[Any]:
+    """What is to be heard of the live calls of a session: `id`, `progress`, and `is_approved`, by whomever."""
+    is_approved = jobs.c.approval.is_not_distinct_from(Approval.GRANTED)
+    return select(jobs.c.id, jobs.c.progress, is_approved.label("is_approved")).where(
+        jobs.c.session_id == session_id, is_now(jobs.c.state, *LIVE), jobs.c.progress.is_not(None) | is_approved
+    )
+
+
+def cancelled_on(worker_id: str) -> Select[Any]:
+    """The running jobs of a worker that nobody waits for any more."""
+    return select(jobs.c.id).where(
+        jobs.c.worker_id == worker_id, jobs.c.state == JobState.RUNNING, jobs.c.cancel_requested
+    )
+
+
+def outcome_of(row: Any) -> dict[str, Any]:
+    """The arguments of `ringback.jobs.outcomes.from_row` out of a job's row."""
+    return {"state": row.state, "result": row.result, "error": row.error, "cancel_reason": row.cancel_reason}
+
+
+def may_be_published() -> ColumnElement[bool]:
+    """False for a pending call that waits for a yes, or for the end of the same call: no worker may have it."""
+    return jobs.c.joined_to.is_(None) & jobs.c.approval.is_distinct_from(Approval.REQUESTED)
+
+
+def deliverable() -> ColumnElement[Any]:
+    """Ready for a conversation that may still hear it; kept for the history of one that is over."""
+    return case((sessions.c.state == "ended", Delivery.HISTORY_ONLY), else_=Delivery.READY)
+
+
+def _attempts() -> ColumnElement[int]:
+    """How many attempts there may be: the tool's own, and one for each that a lost worker took with it."""
+    return jobs.c.max_attempts + jobs.c.rescues
+
+
+def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
+    return (jobs.c.id == job_id) & is_now(jobs.c.state, JobState.RUNNING) & (jobs.c.token == token)
+
+
+def _finished(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "state": outcome.state,
+        **written(jobs.c.result, outcome.result),
+        "error": outcome.error,
+        "finished_at": now(),
+        "token": None,
+    }
+
+
+def _failed(failure: dict[str, Any] | None) -> dict[str, Any]:
+    return {} if failure is None else {"failure": failure}

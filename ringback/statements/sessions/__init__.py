@@ -1,0 +1,1 @@
+"""Statements about sessions: their life, their quota, what was said."""

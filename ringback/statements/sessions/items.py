@@ -1,0 +1,218 @@
+"""The log of what was said, and how a conversation is built anew from it.
+
+Messages stand in `items`, calls and their outputs in `jobs`; `position` is one order for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Subquery,
+    Text,
+    case,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+
+from ringback.jobs.states import TERMINAL, Delivery
+from ringback.statements.clock import now, seconds_since
+from ringback.statements.json_order import in_order
+from ringback.statements.sessions.lifecycle import is_ours
+from ringback.tables import items, jobs, sessions
+
+MESSAGES_AT_MOST = 500
+"""The newest messages of a conversation; more than a model's window holds of spoken turns."""
+IMAGE_LEFT_OUT = "(The user showed a picture here.)"
+"""In the place of a picture that is not kept, or not told."""
+PICTURE_CHARS_AT_MOST = 1_048_576
+"""Of the data URIs of a session's pictures: the newest are kept, four at least. More cannot be told to a conversation
+that is built anew, and a camera makes many."""
+SMALL_BYTES = 2_048
+"""A message that takes less in its row holds no picture worth leaving out."""
+LOADED_BYTES = PICTURE_CHARS_AT_MOST + 16_384
+"""Of the larger messages that are loaded as they are: the pictures that a session keeps, and words beside them."""
+CALLS_AT_MOST = 500
+"""The newest calls of a conversation, for the same reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing said. `content` is `[{"type": …, "text": …}]` as the user said or heard it."""
+
+    position: int
+    item_id: str
+    role: str
+    content: list[dict[str, Any]]
+
+
+def without_pictures(content: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a message, with words in the place of each picture."""
+    named = {"type": "input_text", "text": IMAGE_LEFT_OUT}
+    return [named if part.get("type") == "input_image" else part for part in content]
+
+
+def keep(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Message]) -> ReturningInsert[Any]:
+    """Write these messages down, or what has become of them since. Returns their `item_id`s.
+
+    0 rows: the session is no longer this gateway's in this epoch.
+    """
+    said = (
+        func.jsonb_to_recordset(literal([asdict(message) for message in messages], JSONB))
+        .table_valued(
+            column("position", BigInteger), column("item_id", Text), column("role", Text), column("content", JSONB)
+        )
+        .render_derived("said", with_types=True)
+    )
+    values = {
+        "session_id": sessions.c.id,
+        "tenant": sessions.c.tenant,
+        "epoch": sessions.c.epoch,
+        "position": said.c.position,
+        "item_id": said.c.item_id,
+        "role": said.c.role,
+        "content": said.c.content,
+    }
+    source = (
+        select(*values.values())
+        .select_from(sessions.join(said, true()))
+        .where(is_ours(session_id, gateway_id, epoch))
+        .order_by(said.c.position)
+        # An epoch that begins meanwhile waits for this, or this for it, and then writes nothing.
+        .with_for_update(read=True, of=sessions)
+    )
+    writing = insert(items).from_select(list(values), source)
+    return writing.on_conflict_do_update(
+        index_elements=["session_id", "item_id"],
+        set_={"content": writing.excluded.content, "changed_at": now()},
+    ).returning(items.c.item_id)
+
+
+def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
+    """Every answer there is enters the conversation that is being rebuilt as this epoch, here and only here.
+
+    In one transaction with the bump of the epoch and before `log_of_calls`: whatever finishes later is `ready`, and is
+    delivered live. Returns each `id`.
+    """
+    finished = (
+        select(jobs.c.id, jobs.c.delivery)
+        .where(
+            jobs.c.session_id == session_id,
+            jobs.c.state.in_(sorted(TERMINAL)),
+            jobs.c.delivery != Delivery.HISTORY_ONLY,
+        )
+        .order_by(jobs.c.id)
+        .with_for_update()
+        .cte("finished")
+    )
+    # Where the conversation stands now: what enters it only here was told by nobody so far.
+    come_to = select(func.max(items.c.position)).where(items.c.session_id == session_id).scalar_subquery()
+    entered = finished.c.delivery.in_((Delivery.READY, Delivery.SENT))
+    return (
+        update(jobs)
+        .where(jobs.c.id == finished.c.id, jobs.c.session_id == sessions.c.id, is_ours(session_id, gateway_id, epoch))
+        .values(
+            delivery=Delivery.REPLAYED,
+            delivered_epoch=epoch,
+            answer_position=case((entered, func.coalesce(come_to, 0)), else_=jobs.c.answer_position),
+        )
+        .returning(jobs.c.id)
+    )
+
+
+def leave_out_pictures(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
+    """Keep the session's newest pictures (`PICTURE_CHARS_AT_MOST`) and name the older ones. Returns their `item_id`s.
+
+    0 rows: there are none, or the session is no longer this gateway's in this epoch.
+    """
+    weighed = _weighed(select(items).where(items.c.session_id == session_id).subquery("said")).cte("weighed")
+    return (
+        update(items)
+        .where(
+            items.c.session_id == sessions.c.id,
+            items.c.item_id == weighed.c.item_id,
+            ~weighed.c.is_whole,
+            items.c.content.contains(literal([{"type": "input_image"}], JSONB)),
+            is_ours(session_id, gateway_id, epoch),
+        )
+        .values(content=_pictures_named(items.c.content), changed_at=now())
+        .returning(items.c.item_id)
+    )
+
+
+def log_of_messages(session_id: UUID) -> Select[Any]:
+    """What was said, the newest first: `position`, `item_id`, `role`, `content`.
+
+    Pictures beyond `PICTURE_CHARS_AT_MOST` are named: they are not told again, and are not loaded for nothing.
+    """
+    newest = select(items).where(items.c.session_id == session_id).order_by(items.c.position.desc())
+    said = _weighed(newest.limit(MESSAGES_AT_MOST).subquery("said")).subquery("weighed")
+    content = case((said.c.is_whole, said.c.content), else_=_pictures_named(said.c.content)).label("content")
+    return select(said.c.position, said.c.item_id, said.c.role, content).order_by(said.c.position.desc())
+
+
+def _weighed(said: Subquery) -> Select[Any]:
+    """These messages, each with whether its pictures are among those that are kept (`is_whole`)."""
+    # As it lies on the disk, which is known without reading it; a picture does not get smaller there.
+    size = func.pg_column_size(said.c.content)
+    so_far = func.sum(size).filter(size >= SMALL_BYTES).over(order_by=said.c.position.desc())
+    is_whole = or_(size < SMALL_BYTES, so_far <= LOADED_BYTES).label("is_whole")
+    return select(said.c.position, said.c.item_id, said.c.role, said.c.content, is_whole)
+
+
+def _pictures_named(content: ColumnElement[Any]) -> ColumnElement[Any]:
+    """As `without_pictures`."""
+    part = (
+        func.jsonb_array_elements(content)
+        .table_valued(column("value", JSONB), with_ordinality="place", name="part")
+        .render_derived()
+    )
+    named = literal({"type": "input_text", "text": IMAGE_LEFT_OUT}, JSONB)
+    shown = case((part.c.value["type"].astext == "input_image", named), else_=part.c.value)
+    return select(func.jsonb_agg(aggregate_order_by(shown, part.c.place))).scalar_subquery()
+
+
+def log_of_calls(session_id: UUID) -> Select[Any]:
+    """The calls, the newest first, each with its place and, where `replay` took it in, its answer."""
+    return (
+        select(
+            jobs.c.id,
+            jobs.c.position,
+            jobs.c.answer_position,
+            jobs.c.item_id,
+            jobs.c.call_id,
+            jobs.c.response_id,
+            jobs.c.tool,
+            in_order(jobs.c.arguments),
+            jobs.c.sealed_arguments,
+            jobs.c.state,
+            jobs.c.delivery,
+            jobs.c.delivered_epoch,
+            in_order(jobs.c.result),
+            jobs.c.sealed_result,
+            jobs.c.error,
+            jobs.c.cancel_reason,
+            jobs.c.effect,
+            jobs.c.manners,
+            jobs.c.approval,
+            jobs.c.joined_to,
+            seconds_since(jobs.c.created_at).label("age"),
+            func.extract("epoch", jobs.c.finished_at - jobs.c.created_at).label("took"),
+        )
+        .where(jobs.c.session_id == session_id)
+        .order_by(jobs.c.position.desc().nulls_first(), jobs.c.created_at.desc())
+        .limit(CALLS_AT_MOST)
+    )

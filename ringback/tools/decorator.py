@@ -1,0 +1,289 @@
+"""`@tool`: a typed function becomes something that a voice model can call.
+
+    @tool(queue="orders", timeout=20, retries=2)
+    async def order_status(order_id: str, call: Call) -> dict[str, str]:
+        "Look up where an order is."
+
+The declaration is checked where it stands: a module with a tool that no model could call does not import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any, overload
+
+from pydantic import BaseModel
+
+from ringback.errors import DeclarationError
+from ringback.jobs.states import Effect
+from ringback.tools.behavior import Audience, Late, Limits, Manners, OnBargeIn, OnDuplicate
+from ringback.tools.declaration import DEFAULT_QUEUE, DEFAULT_TIMEOUT, check, check_function, chosen, per_second
+from ringback.tools.provider_schema import SchemaRefused
+from ringback.tools.schema import arguments_model, call_parameter, describe, parameters_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """All that a gateway needs to know of a tool: what workers write into Postgres, without any code.
+
+    Args:
+        name: the function's name, as the model calls it.
+        description: what the model is told it does.
+        parameters: the JSON schema of the arguments.
+        queue: the Celery queue its jobs go to.
+        timeout: seconds that one attempt may run.
+        retries: how many more attempts a failed one may be followed by.
+        effect: what running it twice would mean.
+        manners: how a conversation behaves around a call of it.
+        limits: how much it bears, over all workers.
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    queue: str = DEFAULT_QUEUE
+    timeout: float = DEFAULT_TIMEOUT
+    retries: int = 0
+    effect: Effect = Effect.PURE
+    manners: Manners = field(default_factory=Manners)
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def version(self) -> str:
+        """Twelve characters that change with the declaration: a call that misfits one version may fit another."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def for_model(self) -> dict[str, Any]:
+        """The entry in `session.tools` (Realtime API, session.update)."""
+        return {
+            "type": "function",
+            "name": self.name,
+            "description": self.description,
+            "parameters": self.parameters,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Leave a tool alone, on all workers, once it has failed `failures` times in a row.
+
+    After `seconds` one call is let through: if it succeeds, all is well again.
+    """
+
+    failures: int = 5
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A declared tool: its announcement, and the function behind it. Calling it calls the function."""
+
+    announcement: Announcement
+    function: Callable[..., Any]
+    arguments: type[BaseModel] | None
+    """None: the function takes the arguments as they fit the schema."""
+    call_parameter: str | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        return self.announcement.name
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+DECLARED: dict[tuple[str, str], Tool] = {}
+"""By module and function, each tool of a module's top level, whatever a decorator above `@tool` has made of it."""
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    queue: str = ...,
+    timeout: float = ...,
+    retries: int = ...,
+    backoff: float = ...,
+    effect: str = Effect.PURE,
+    concurrency: int | None = None,
+    rate: str | None = None,
+    burst: int = 1,
+    breaker: Breaker | None = None,
+    say_after: float | None = None,
+    say: str | None = None,
+    say_every: float | None = None,
+    on_barge_in: str = OnBargeIn.CONTINUE,
+    late: str = Late.WHEN_QUIET,
+    drop_after: float | None = None,
+    on_duplicate: str | None = None,
+    cancellable: bool | None = None,
+    requires_approval: bool = False,
+    approval_seconds: float = ...,
+    audience: str = Audience.MODEL,
+    scopes: Sequence[str] = (),
+    untrusted: bool = False,
+    redact: Sequence[str] = (),
+) -> Callable[[Callable[..., Any]], Tool]: ...
+
+
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    queue: str = DEFAULT_QUEUE,
+    timeout: float = DEFAULT_TIMEOUT,
+    retries: int = 0,
+    backoff: float = 0.5,
+    effect: str = Effect.PURE,
+    concurrency: int | None = None,
+    rate: str | None = None,
+    burst: int = 1,
+    breaker: Breaker | None = None,
+    say_after: float | None = None,
+    say: str | None = None,
+    say_every: float | None = None,
+    on_barge_in: str = OnBargeIn.CONTINUE,
+    late: str = Late.WHEN_QUIET,
+    drop_after: float | None = None,
+    on_duplicate: str | None = None,
+    cancellable: bool | None = None,
+    requires_approval: bool = False,
+    approval_seconds: float = 60.0,
+    audience: str = Audience.MODEL,
+    scopes: Sequence[str] = (),
+    untrusted: bool = False,
+    redact: Sequence[str] = (),
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Declare a function as a tool.
+
+    Args:
+        function: the function, where the decorator is written without brackets.
+        name: what the model calls it; the function's own name unless given.
+        queue: the Celery queue its jobs go to; workers choose the queues they serve.
+        timeout: seconds that one attempt may run.
+        retries: how many more attempts may follow one that failed.
+        backoff: seconds before the second attempt; each further pause is twice as long.
+        effect: "pure", "idempotent" or "at_most_once": what running it twice would mean.
+        concurrency: calls that run at once, over all workers.
+        rate: calls that may begin, over all workers, such as "10/s", "30/m" or "500/h".
+        burst: calls that may begin at once after a quiet time, where there is a rate; one by one unless given.
+        breaker: leave it alone for a while when it has failed some times in a row.
+        say_after: seconds after which the user is told that it is still running.
+        say: the words for that; the model finds its own unless given.
+        say_every: seconds from one such word to the next; once unless given.
+        on_barge_in: "continue" or "cancel", when the user begins to speak meanwhile.
+        late: "speak", "when_quiet" or "silent": how a result is brought up after the user has said something else.
+        drop_after: seconds after which a result is out of date, and not told any more.
+        on_duplicate: "join", "reject", "allow" or "replace", for the same call while one runs; "join" unless given, and
+            "reject" for an at_most_once tool.
+        cancellable: whether the caller may have it cancelled; yes unless given, and no for an at_most_once tool.
+        requires_approval: the user must say yes before it may start.
+        approval_seconds: how long that is waited for.
+        audience: "model", "client" or "both": who gets to see a result.
+        scopes: what whoever is talking must hold, such as ("orders:write",); the tool does not exist for others.
+        untrusted: the result holds words of strangers, such as a web page: what changes something then needs a yes.
+        redact: arguments, and fields of the result, that are kept nowhere in clear text: ("iban", "result.iban").
+
+    Raises:
+        DeclarationError: the declaration cannot be offered to a model; the text says what to change.
+    """
+
+    declared = partial(
+        _declare,
+        name=name,
+        queue=queue,
+        timeout=timeout,
+        retries=retries,
+        effect=effect,
+        limits={"concurrency": concurrency, "backoff": backoff, "rate": rate, "burst": burst, "breaker": breaker},
+        manners={
+            "say_after": say_after,
+            "say": say,
+            "say_every": say_every,
+            "on_barge_in": on_barge_in,
+            "late": late,
+            "drop_after": drop_after,
+            "on_duplicate": on_duplicate,
+            "cancellable": cancellable,
+            "requires_approval": requires_approval,
+            "approval_seconds": approval_seconds,
+            "audience": audience,
+            "scopes": scopes,
+            "is_untrusted": untrusted,
+            "redact": redact,
+        },
+    )
+    return declared if function is None else declared(function)
+
+
+def _declare(
+    function: Callable[..., Any],
+    *,
+    name: str | None,
+    effect: str,
+    limits: dict[str, Any],
+    manners: dict[str, Any],
+    **fields: Any,
+) -> Tool:
+    check_function(function)
+    label = function.__name__ if name is None else name
+    kind = chosen(label, "effect", Effect, effect)
+    model = arguments_model(function)
+    try:
+        parameters = parameters_schema(model)
+    except SchemaRefused as problem:
+        raise DeclarationError(f"{label}: {problem}.") from None
+    announcement = Announcement(
+        name=label,
+        description=describe(function)[0],
+        parameters=parameters,
+        effect=kind,
+        manners=_manners(label, kind, manners),
+        limits=_limits(label, **limits),
+        **fields,
+    )
+    check(announcement)
+    declared = Tool(announcement, function, model, call_parameter(function))
+    if function.__qualname__ == function.__name__:
+        DECLARED[function.__module__, function.__name__] = declared
+    return declared
+
+
+def _manners(label: str, effect: Effect, said: dict[str, Any]) -> Manners:
+    """What is left open is decided by what running it twice would mean."""
+    once = effect is Effect.AT_MOST_ONCE
+    words: dict[str, Any] = {"on_barge_in": OnBargeIn, "late": Late, "on_duplicate": OnDuplicate, "audience": Audience}
+    open_ones = {"on_duplicate": OnDuplicate.REJECT if once else OnDuplicate.JOIN, "cancellable": not once}
+    said = {**said, **{name: value for name, value in open_ones.items() if said[name] is None}}
+    said |= {name: tuple(said[name]) for name in ("scopes", "redact") if isinstance(said[name], list | tuple)}
+    return Manners(
+        **{name: chosen(label, name, words[name], said[name]) if name in words else said[name] for name in said}
+    )
+
+
+def _limits(
+    label: str, concurrency: int | None, backoff: float, rate: str | None, burst: int, breaker: Breaker | None
+) -> Limits:
+    limits = Limits(concurrency=concurrency, backoff=backoff, burst=burst)
+    if rate is not None:
+        limits = replace(limits, rate=per_second(label, rate))
+    if breaker is None:
+        return limits
+    if not isinstance(breaker, Breaker):
+        raise DeclarationError(f"{label}: breaker={breaker!r}: use Breaker(failures=…, seconds=…), or None.")
+    return replace(limits, breaker_failures=breaker.failures, breaker_seconds=breaker.seconds)

@@ -1,0 +1,70 @@
+"""Whether anything is left of what a session, its user and its tenant may use. The last response may overdraw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ringback.agents.agent import Agent
+from ringback.agents.quotas import Allowances
+
+MICROS = 1_000_000
+"""In a US dollar."""
+
+Whose = Literal["session", "user", "tenant"]
+
+_SENTENCES = {
+    "session": "This session has used all the {what} that it may.",
+    "user": "You have used all the {what} that you may use today. There is more from 00:00 UTC on.",
+    "tenant": "All the {what} that may be used today are used. There are more from 00:00 UTC on.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one of them may use: tokens, and millionths of a US dollar. None: without a limit."""
+
+    whose: Whose
+    tokens: int | None = None
+    micros: int | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """True where there is a limit at all."""
+        return self.tokens is not None or self.micros is not None
+
+    def why_spent(self, used: Used) -> str | None:
+        """A sentence for the client where nothing is left. It names no figure: those are the operator's."""
+        if self.tokens is not None and used.tokens >= self.tokens:
+            return _SENTENCES[self.whose].format(what="tokens")
+        if self.micros is not None and used.micros >= self.micros:
+            return _SENTENCES[self.whose].format(what="funds")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What one of them has used so far."""
+
+    tokens: int = 0
+    micros: int = 0
+
+
+def budgets(agent: Agent, allowances: Allowances) -> list[Budget]:
+    """Those that are limited, the narrowest first."""
+    every = (
+        Budget("session", agent.max_session_tokens, _micros(agent.max_session_cost)),
+        Budget("user", allowances.tokens_per_user_per_day, _micros(allowances.cost_per_user_per_day)),
+        Budget("tenant", allowances.tokens_per_day, _micros(allowances.cost_per_day)),
+    )
+    return [budget for budget in every if budget.is_limited]
+
+
+def costs_count(limits: Iterable[Budget]) -> bool:
+    """True where money is limited: a model without a price would run for nothing."""
+    return any(budget.micros is not None for budget in limits)
+
+
+def _micros(dollars: float | None) -> int | None:
+    return None if dollars is None else round(dollars * MICROS)

@@ -1,0 +1,128 @@
+"""The knobs of a scenario: how the server behaves, apart from what the model says.
+
+Each default is what the recordings show. A knob whose description begins with "Unknown" stands for a fact
+that no source tells: run a client against every setting of it. What servers of other makers do their own way is
+in ``oddities``; those are knobs, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from simulator.oddities import Oddities
+from simulator.speech.vad import DEFAULT_SPEECH_LEVEL
+
+
+class KnobError(ValueError):
+    """There is no such knob, or it cannot be turned so; the message names it."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Refusal(_Strict):
+    """Refuse the upgrade with an HTTP status."""
+
+    status: Literal[401, 403, 404, 429, 500, 503]
+    times: int = Field(default=1, ge=1, description="How many connections are refused before one is accepted.")
+
+
+class Drop(_Strict):
+    """End the connection in the middle of something."""
+
+    after: str = Field(description="The event type, sent or received, after which the line goes dead.")
+    nth: int = Field(default=1, ge=1, description="At which such event of a connection.")
+    times: int = Field(default=1, ge=1, description="How many connections are dropped before one is left alone.")
+    code: Literal[1001, 1006, 1011, 1012] = Field(
+        default=1006, description="1006 cuts the TCP connection without a close frame."
+    )
+
+
+class Knobs(Oddities):
+    """Everything about the server that a scenario may turn."""
+
+    refuse: Refusal | None = Field(default=None, description="Refuse connections at the upgrade.")
+    drop: Drop | None = Field(default=None, description="Drop connections in the middle of something.")
+    expire_after_ms: int | None = Field(
+        default=None, ge=0, description="Send `session_expired` and close with 1001 after this time."
+    )
+    lifetime_ms: int | None = Field(
+        default=None, ge=0, description="How long `session.expires_at` promises; null: `expire_after_ms`, or an hour."
+    )
+    think_ms: int = Field(default=0, ge=0, description="Pause between `response.created` and the first output.")
+    text_delta_ms: int = Field(default=0, ge=0, description="Pause before each delta of text or arguments.")
+    audio_speed: float = Field(
+        default=10.0, ge=0, description="How many times faster than real time audio is sent; 0 is at once."
+    )
+    ack_delay_ms: int = Field(default=0, ge=0, description="Delay of the events that answer an item create.")
+    items_during_response: Literal["after", "at_once"] = Field(
+        default="after",
+        description="When an item created during a response is acknowledged; recorded three times as `after`.",
+    )
+    trailing_deltas: int = Field(default=2, ge=0, description="Deltas still sent after a response was cut off.")
+    error_event_id: Literal["echo", "null"] = Field(
+        default="echo", description="Unknown for collisions: is `error.event_id` the client's event id?"
+    )
+    second_output: Literal["accept", "error"] = Field(
+        default="accept", description="Unknown: a second output for one call id."
+    )
+    done_previous_item_id: Literal["recorded", "null", "right"] = Field(
+        default="recorded",
+        description="`previous_item_id` of `conversation.item.done`; recorded as null after the first item.",
+    )
+    late_done: bool = Field(
+        default=False, description="`response.done` of a cut response comes after the next `response.created`."
+    )
+    content_part_twice: bool = Field(
+        default=False, description="Azure repeats `part` as `content` in `response.content_part.*`."
+    )
+    rate_limits: Literal["never", "calls", "always"] = Field(
+        default="never", description="After which `response.done` a `rate_limits.updated` follows."
+    )
+    commentary: bool | None = Field(
+        default=None, description="Say a `phase: commentary` message beside calls; null: when the model is 2.x."
+    )
+    loose_arguments: bool | None = Field(
+        default=None, description="Arguments with stray white space; null: when the model is not 2.x."
+    )
+    parallel_calls: bool = Field(default=True, description="Whether several calls may share one response.")
+    repeat_pending_calls: bool = Field(
+        default=False, description="Unknown: asked again for what is pending, call again instead of waiting."
+    )
+    rival_response_ms: int | None = Field(
+        default=None, ge=0, description="After a call, the server starts a response of its own that lasts so long."
+    )
+    conversation_created: bool = Field(
+        default=False, description="xAI sends `conversation.created` after `session.created`."
+    )
+    ping_ms: int | None = Field(default=None, gt=0, description="xAI sends `ping` events; how often.")
+    speech_level: float = Field(
+        default=DEFAULT_SPEECH_LEVEL, gt=0, description="Loudness (RMS) of speech at a VAD threshold of 0.5."
+    )
+
+    def turned(self, changes: Mapping[str, str]) -> Knobs:
+        """Return these knobs with some of them turned, by name and value as text.
+
+        Raises:
+            KnobError: one of them is not there, or takes no such value.
+        """
+        try:
+            return Knobs.model_validate({**self.model_dump(exclude_unset=True), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise KnobError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    def at_connection(self, number: int) -> Knobs:
+        """Return the knobs of the server's n-th connection, from 1: before `odd_from_connection` nothing is odd."""
+        if number >= self.odd_from_connection:
+            return self
+        usual = {name: value for name, value in self.model_dump().items() if name not in Oddities.model_fields}
+        return Knobs.model_validate(usual)
+
+
+SIMPLE = frozenset(Knobs.model_fields) - {"refuse", "drop"}
+"""The knobs that one word of text can turn: on the command line, at the control door, in a connection's URL."""

@@ -1,0 +1,1 @@
+"""Responses of the simulated model, event by event."""

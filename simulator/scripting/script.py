@@ -1,0 +1,258 @@
+"""What the model says next: a scenario applied to a conversation.
+
+The rules, in order: tell the results that have come in and were not told yet; then react to what the user
+said last (call tools, answer, or say that a call is still pending); else say that there is nothing new. Before
+all of them goes what the request's own instructions, or a system message since the last turn, say word for word.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.items import Item, Items, text_of
+from simulator.scripting.scenario import Answer, Cut, Scenario, ToolCall, Turn
+from simulator.scripting.template import fill, render
+
+# What a model would be told to say word for word: say "one moment".
+_SAY_EXACTLY = re.compile(r"\bsay\b[^\"“]*[\"“](?P<text>[^\"”]+)", re.IGNORECASE)
+# A raw output is quoted when no template fits it; the ear gives up before this.
+_MAX_QUOTED_CHARACTERS = 300
+# An answer that was broken off counts as told from here on: two or three words.
+_TELLING_CHARACTERS = 12
+
+
+@dataclass(frozen=True)
+class Say:
+    """A message of the assistant; ``phase`` is what 2.x models mark it with."""
+
+    text: str
+    phase: str | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function call with its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one response consists of, and what it deals with once it was heard."""
+
+    outputs: tuple[Say | Call, ...]
+    cut: Cut | None = None
+    tells: frozenset[str] = frozenset()
+    replies_to: str | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A spoken turn: its number in the session, from 1, and its words, empty when nothing could hear."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a response was asked for with: its tools, its own instructions if any, and the model's kind."""
+
+    tools: frozenset[str]
+    instructions: str | None = None
+    reasoning: bool = False
+    parallel: bool = True
+
+
+@dataclass
+class Script:
+    """A scenario in the course of one connection."""
+
+    scenario: Scenario
+    told: set[str] = field(default_factory=set)
+    replied_to: set[str] = field(default_factory=set)
+    _cuts: Counter[int] = field(default_factory=Counter)
+
+    def settle(self, plan: Plan) -> None:
+        """Note that a plan was carried out: what it told and answered is not repeated."""
+        self.told |= plan.tells
+        if plan.replies_to is not None:
+            self.replied_to.add(plan.replies_to)
+
+    def plan(self, items: Items, request: Request, heard: Mapping[str, Heard]) -> Plan:
+        """Decide what a response consists of.
+
+        Args:
+            items: the conversation so far.
+            request: what the response was asked for with.
+            heard: the spoken turns, by item id.
+        """
+        exactly = _SAY_EXACTLY.search(request.instructions or directed(items))
+        if exactly:
+            return Plan(self._messages((exactly["text"],), request))
+        news = self._news(items)
+        told = tuple(self._answer(items, output) for output in news)
+        tells = frozenset(output["call_id"] for output in news)
+        user = self._unanswered(items)
+        if user is None:
+            return Plan(self._messages(told or (self._unprompted(items),), request), tells=tells)
+        reply = self._reply(items, request, heard.get(user["id"], Heard(0, text_of(user))))
+        texts = (*told, *([reply.line] if reply.line else []))
+        outputs: tuple[Say | Call, ...] = (*self._messages(texts, request, commentary=bool(reply.calls)), *reply.calls)
+        return Plan(outputs, self._cut(reply), tells, user["id"])
+
+    def _news(self, items: Items) -> list[Item]:
+        """Return the outputs that no answer has told yet, neither one of this connection nor a seeded one."""
+        outputs = ((i, item) for i, item in enumerate(items.items) if item["type"] == "function_call_output")
+        untold = ((i, output) for i, output in outputs if output["call_id"] not in self.told)
+        return [output for i, output in untold if not self._told_before(items, output, items.items[i + 1 :])]
+
+    def _told_before(self, items: Items, output: Item, later: list[Item]) -> bool:
+        """Say whether a seeded answer tells what this output would be told as: a rebuilt conversation is read."""
+        words = self._answer(items, output)
+        return any(_tells(text_of(item), words) for item in later if _is_seeded_answer(item, items))
+
+    def _unanswered(self, items: Items) -> Item | None:
+        """Return what the user said last, unless the model or a seeded item reacted to it already."""
+        for item in reversed(items.items):
+            if item.get("role") == "user":
+                return None if item["id"] in self.replied_to else item
+            if _is_seeded_answer(item, items) or (item["type"] == "function_call" and item["id"] in items.seeded):
+                return None
+        return None
+
+    def _unprompted(self, items: Items) -> str:
+        return self.scenario.waiting.says if items.pending_calls() else self.scenario.otherwise
+
+    def _messages(self, texts: tuple[str, ...], request: Request, *, commentary: bool = False) -> tuple[Say, ...]:
+        if not texts:
+            return ()
+        phase = "commentary" if commentary else "final_answer"
+        return (Say(" ".join(texts), phase if request.reasoning else None),)
+
+    def _reply(self, items: Items, request: Request, said: Heard) -> _Reply:
+        matches = self._matches(said)
+        pending = items.pending_calls()
+        if not matches:
+            waits = pending and re.search(self.scenario.waiting.hears, said.text, re.IGNORECASE)
+            return _Reply(line=self.scenario.waiting.says if waits else self.scenario.otherwise)
+        calls = [_call(call, groups, self._loose(request)) for turn, groups in matches for call in turn.calls]
+        lines = [line for turn, groups in matches if (line := _first(turn.says, groups))]
+        absent = sorted({call.name for call in calls} - request.tools)
+        lines += [f"I would use the tool {name} for that, but this session does not have it." for name in absent]
+        calls = [call for call in calls if call.name in request.tools]
+        if calls and not self.scenario.knobs.repeat_pending_calls and _all_pending(calls, pending):
+            return _Reply(line=self.scenario.waiting.says)
+        return self._calling(matches, calls, lines, request)
+
+    def _calling(self, matches: list[_Match], calls: list[Call], lines: list[str], request: Request) -> _Reply:
+        if not (request.parallel and self.scenario.knobs.parallel_calls):
+            calls = calls[:1]
+        if calls and self._comments(request) and not lines:
+            said = (render(t.commentary, groups) for t, groups in matches if t.commentary)
+            lines = [next((line for line in said if line), _COMMENTARY)]
+        turn = next((turn for turn, _ in matches if turn.cut), None)
+        return _Reply(" ".join(lines) or None, tuple(calls), turn)
+
+    def _matches(self, said: Heard) -> list[_Match]:
+        """Return every turn that fits, with its named groups; an unheard turn is known by its number only."""
+        if not said.text:
+            return [(turn, {}) for turn in self.scenario.turns if turn.spoken == said.number]
+        tidy = " ".join(said.text.replace("\u2019", "'").split())
+        found = []
+        for turn in self.scenario.turns:
+            match = re.search(turn.hears, tidy, re.IGNORECASE) if turn.hears else None
+            if match:
+                found.append((turn, {k: v.strip() for k, v in match.groupdict().items() if v}))
+        return found
+
+    def _cut(self, reply: _Reply) -> Cut | None:
+        """Return the cut of a turn until it has happened often enough."""
+        if reply.cut_turn is None or reply.cut_turn.cut is None:
+            return None
+        index = self.scenario.turns.index(reply.cut_turn)
+        self._cuts[index] += 1
+        return reply.cut_turn.cut if self._cuts[index] <= reply.cut_turn.cut.times else None
+
+    def _comments(self, request: Request) -> bool:
+        knob = self.scenario.knobs.commentary
+        return request.reasoning if knob is None else knob
+
+    def _loose(self, request: Request) -> bool:
+        knob = self.scenario.knobs.loose_arguments
+        return not request.reasoning if knob is None else knob
+
+    def _answer(self, items: Items, output: Item) -> str:
+        """Say what a tool's output tells, by the tool's templates, or quote the output."""
+        call = items.call(output["call_id"])
+        tool = call["name"] if call else ""
+        values = {**_json_object(call["arguments"] if call else ""), **_json_object(output["output"])}
+        answer = self.scenario.answers.get(tool, _PLAIN_ANSWER)
+        failed = "error" in _json_object(output["output"])
+        said = _first(answer.error if failed else answer.says, values)
+        return said or f"The answer is: {output['output'][:_MAX_QUOTED_CHARACTERS]}"
+
+
+_Match = tuple[Turn, dict[str, str]]
+_PLAIN_ANSWER = Answer(says=["{summary}"])
+_COMMENTARY = "Let me check that for you."
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """The reaction to one user message."""
+
+    line: str | None = None
+    calls: tuple[Call, ...] = ()
+    cut_turn: Turn | None = None
+
+
+def directed(items: Items) -> str:
+    """Return what a system message says to do, where neither side has said a word since."""
+    since = itertools.takewhile(lambda item: item.get("role") not in ("user", "assistant"), reversed(items.items))
+    return next((text_of(item) for item in since if item.get("role") == "system"), "")
+
+
+def _is_seeded_answer(item: Item, items: Items) -> bool:
+    return item.get("role") == "assistant" and item["id"] in items.seeded
+
+
+def _tells(said: str, words: str) -> bool:
+    """Say whether these words were said, to their end or up to where the user broke in."""
+    if words in said:
+        return True
+    start = said.rfind(words[:_TELLING_CHARACTERS])
+    return start >= 0 and words.startswith(said[start:])
+
+
+def _first(templates: list[str] | None, values: dict[str, Any]) -> str | None:
+    return next((text for template in templates or [] if (text := render(template, values))), None)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """Read a JSON object, or return an empty one for any other text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _call(call: ToolCall, groups: dict[str, str], loose: bool) -> Call:
+    arguments = fill(call.arguments, groups)
+    if not loose:
+        return Call(call.tool, json.dumps(arguments, separators=(",", ":")))
+    inner = ", \n".join(f'  "{key}": {json.dumps(value)}' for key, value in arguments.items())
+    return Call(call.tool, f"{{  \n{inner} \n}} \n" if inner else "{}")
+
+
+def _all_pending(calls: list[Call], pending: list[Item]) -> bool:
+    known = [(item["name"], _json_object(item["arguments"])) for item in pending]
+    return all((call.name, _json_object(call.arguments)) in known for call in calls)

@@ -1,0 +1,1 @@
+"""The simulator's WebSocket server and its control API."""

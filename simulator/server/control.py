@@ -1,0 +1,124 @@
+"""The control door: faults on demand, for tests that decide while the server runs what breaks and when.
+
+One plain request, one order: ``POST /control?do=drop&code=1006&connection=3``. It exists only with ``--control``,
+and only for callers on this machine that are no web page. ``GET /control`` lists the connections.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from simulator.behavior import KnobError, Knobs, Refusal
+from simulator.scripting.scenario import Scenario
+
+CONTROL_PATH = "/control"
+
+
+class Steerable(Protocol):
+    """What can be done to a connection that is open."""
+
+    def drop(self, code: int) -> None:
+        """End it with this close code; 1006 cuts it without a close frame."""
+
+    def cut(self) -> None:
+        """End it in the middle of a frame."""
+
+    def hang(self) -> None:
+        """Answer pings and say nothing more."""
+
+    def blackhole(self) -> None:
+        """Read nothing more either: pings go unanswered, and the connection stays."""
+
+    def expire(self) -> None:
+        """End it as the server does after its longest time."""
+
+    def shown(self) -> dict[str, Any]:
+        """Tell its session's id, and when it expires."""
+
+
+class Order(BaseModel):
+    """One order; what its ``do`` does not need is ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    do: Literal["drop", "cut", "hang", "blackhole", "expire", "refuse"]
+    connection: int | Literal["all"] = "all"
+    code: Annotated[Literal[1000, 1001, 1006, 1011, 1012], BeforeValidator(int)] = 1006
+    status: Annotated[Literal[401, 403, 404, 429, 500, 503], BeforeValidator(int)] = 429
+    times: int = Field(default=1, ge=0)
+
+
+@dataclass
+class Control:
+    """The open connections by their number, and what further ones will meet."""
+
+    connections: dict[int, Steerable] = field(default_factory=dict)
+    knobs: dict[str, str] = field(default_factory=dict)
+    _refuse: Refusal | None = None
+
+    def refusal(self) -> Refusal | None:
+        """Return how the next connection is refused, if it is, and count it."""
+        refusal = self._refuse
+        if refusal is not None:
+            more = refusal.times - 1
+            self._refuse = refusal.model_copy(update={"times": more}) if more else None
+        return refusal
+
+    def turned(self, scenario: Scenario) -> Scenario:
+        """Return the scenario with the knobs that were turned."""
+        return scenario.turned(self.knobs)
+
+    def answer(self, method: str, target: str) -> tuple[int, str]:
+        """Carry out a request; return the HTTP status and the JSON text of the answer."""
+        if method == "GET":
+            return 200, json.dumps({"connections": {n: one.shown() for n, one in self.connections.items()}})
+        given: dict[str, Any] = dict(parse_qsl(urlsplit(target).query))
+        try:
+            return 200, json.dumps({"connections": self._obey(given)})
+        except ValidationError as error:
+            first = error.errors()[0]
+            return 400, json.dumps({"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"})
+        except KnobError as error:
+            return 400, json.dumps({"error": str(error)})
+
+    def _obey(self, given: dict[str, Any]) -> list[int]:
+        """Carry out an order and return the numbers of the connections that it was for."""
+        if given.get("do") == "knobs":
+            knobs = {name: value for name, value in given.items() if name != "do"}
+            Knobs().turned(knobs)
+            self.knobs = knobs
+            return []
+        order = Order.model_validate(given)
+        if order.do == "refuse":
+            self._refuse = Refusal(status=order.status, times=order.times) if order.times else None
+            return []
+        wanted = [number for number in self.connections if order.connection in (number, "all")]
+        for number in wanted:
+            _do(order, self.connections[number])
+        return wanted
+
+
+def _do(order: Order, connection: Steerable) -> None:
+    match order.do:
+        case "drop":
+            connection.drop(order.code)
+        case "cut":
+            connection.cut()
+        case "hang":
+            connection.hang()
+        case "blackhole":
+            connection.blackhole()
+        case "expire":
+            connection.expire()
+
+
+def may_control(host: str, headers: Mapping[str, str]) -> bool:
+    """Say whether a caller is on this machine and is no web page, which always tells its origin."""
+    return ipaddress.ip_address(host).is_loopback and "Origin" not in headers and "Sec-Fetch-Site" not in headers

@@ -1,0 +1,178 @@
+"""The server: accepts or refuses connections and gives each accepted one a session of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from simulator.behavior import KnobError
+from simulator.conversation import Conversation
+from simulator.faults import Fuse, Ledger
+from simulator.scripting.scenario import Scenario, ScenarioError, load, shipped
+from simulator.server.connection_rules import HEALTH_PATH, PATHS, SUBPROTOCOL, Wish, key_of, refusal_body
+from simulator.server.control import CONTROL_PATH, Control, may_control
+from simulator.server.recorder import Recorder
+from simulator.server.session import NO_SENSES, REAL_SENSES, Senses, Session
+
+# One append may carry 15 MiB of audio, which is 20 MiB as base64.
+MAX_FRAME_BYTES = 24 * 1024 * 1024
+# Sessions end quickly once their sockets close; a client that does not answer the close frame is cut off.
+_CLOSE_TIMEOUT_S = 2
+_RETRY_AFTER_S = "1"
+_DEFAULT_MODEL = "gpt-realtime"
+
+
+@dataclass
+class Simulator:
+    """A Realtime API on a local address.
+
+    ``key``: when set, connections with another one are refused with 401. ``port`` 0 takes a free one.
+    ``control``: faults on demand at ``/control``; None leaves that door away. ``knobs``: turned for every scenario.
+    """
+
+    scenario: Scenario = field(default_factory=lambda: load("demo"))
+    host: str = "127.0.0.1"
+    port: int = 0
+    key: str | None = None
+    record: Path | None = None
+    senses: Senses = REAL_SENSES
+    control: Control | None = None
+    knobs: Mapping[str, str] = field(default_factory=dict)
+    _ledger: Ledger = field(default_factory=Ledger)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _accepted: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def url(self) -> str:
+        """The WebSocket address; the port is right once it is serving."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ws://{host}:{self.port}/v1/realtime"
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[Simulator]:
+        """Serve while the block runs.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        with Recorder(self.record) as recorder:
+
+            async def talk(connection: ServerConnection) -> None:
+                await self._talk(connection, recorder)
+
+            def decide(connection: ServerConnection, request: Request) -> Response | None:
+                return self._controlled(connection, request) or self._decide(request, recorder)
+
+            async with serve(
+                talk,
+                self.host,
+                self.port,
+                process_request=decide,
+                select_subprotocol=_select_subprotocol,
+                compression=None,
+                max_size=MAX_FRAME_BYTES,
+                close_timeout=_CLOSE_TIMEOUT_S,
+                server_header=None,
+            ) as server:
+                self.port = next(iter(server.sockets)).getsockname()[1]
+                yield self
+
+    def _controlled(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer a request at the control door, or return None where there is none."""
+        if self.control is None or Wish.of(request.path).path != CONTROL_PATH:
+            return None
+        if not may_control(connection.remote_address[0], request.headers):
+            return _response(HTTPStatus.FORBIDDEN, refusal_body(HTTPStatus.FORBIDDEN), "application/json")
+        status, body = self.control.answer(request.method, request.path)
+        return _response(HTTPStatus(status), body, "application/json")
+
+    def _decide(self, request: Request, recorder: Recorder) -> Response | None:
+        """Refuse a request, or return None to let it in."""
+        wish = Wish.of(request.path)
+        if wish.path == HEALTH_PATH:
+            return _response(HTTPStatus.OK, "ok\n", "text/plain")
+        refusal = self._refusal(wish, request.headers)
+        if refusal is None:
+            return None
+        status, message = refusal
+        recorder.note(next(self._numbers), "refused", status)
+        return _response(HTTPStatus(status), refusal_body(status, message), "application/json")
+
+    def _refusal(self, wish: Wish, headers: Headers) -> tuple[int, str | None] | None:
+        if wish.path not in PATHS:
+            return 404, f"Unknown path {wish.path}; the Realtime API is at /v1/realtime."
+        if self.key is not None and key_of(headers) != self.key:
+            return 401, None
+        if wish.scenario is not None and wish.scenario not in shipped():
+            return 400, f"There is no scenario {wish.scenario!r}; there are {', '.join(shipped())}."
+        try:
+            scenario = self._scenario_of(wish)
+        except KnobError as problem:
+            return 400, f"The URL turns a knob that cannot be turned so: {problem}"
+        refused = self._ledger.refusal(scenario.name, scenario.knobs)
+        if refused is None and self.control is not None:
+            refused = self.control.refusal()
+        if refused is not None:
+            return refused.status, None
+        return (404, None) if wish.call_id is not None else None
+
+    def _scenario_of(self, wish: Wish) -> Scenario:
+        """The scenario of a connection; its URL has the last word on knobs, the control door the one before."""
+        scenario = load(wish.scenario) if wish.scenario else self.scenario
+        scenario = scenario.turned(self.knobs)
+        return (self.control.turned(scenario) if self.control else scenario).turned(wish.knobs)
+
+    async def _talk(self, connection: ServerConnection, recorder: Recorder) -> None:
+        assert connection.request is not None  # noqa: S101 - set since the handshake
+        wish = Wish.of(connection.request.path)
+        scenario = self._scenario_of(wish)
+        knobs = scenario.knobs.at_connection(next(self._accepted))
+        scenario = scenario.model_copy(update={"knobs": knobs})
+        number = next(self._numbers)
+        recorder.note(number, "open", connection.request.path)
+        conversation = Conversation(scenario, wish.model or _DEFAULT_MODEL)
+        fuse = Fuse(scenario.name, scenario.knobs.drop, self._ledger)
+        session = Session(connection, number, conversation, self.senses, fuse, recorder)
+        open_connections = self.control.connections if self.control else {}
+        open_connections[number] = session
+        try:
+            await session.run()
+        finally:
+            del open_connections[number]
+
+
+def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+
+
+def _response(status: HTTPStatus, body: str, content_type: str) -> Response:
+    encoded = body.encode()
+    headers = Headers({"Content-Type": content_type, "Content-Length": str(len(encoded)), "Connection": "close"})
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        headers["Retry-After"] = _RETRY_AFTER_S
+    return Response(status.value, status.phrase, headers, encoded)
+
+
+async def serve_until_told(simulator: Simulator) -> None:
+    """Serve until SIGINT or SIGTERM; say where on standard output."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    async with simulator.serving():
+        print(f"simulator ready on {simulator.url}", flush=True)  # noqa: T201 - the program's output
+        await told.wait()
+
+
+__all__ = ["NO_SENSES", "REAL_SENSES", "Control", "ScenarioError", "Senses", "Simulator", "serve_until_told"]

@@ -1,0 +1,1 @@
+"""Speech of the simulator: voice activity, recognition, synthesis."""

@@ -1,0 +1,56 @@
+"""The simulator's ears: PCM16 mono 24 kHz in, English words out, offline.
+
+They need the ``voice`` extra (pocketsphinx, whose English model is in its wheel). The decoder analyses the
+protocol's own 24 kHz: its filters are given in hertz, so no resampling is needed, and words come out better.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import re
+import threading
+from typing import Any
+
+from simulator.speech.vad import SAMPLE_RATE, has_sound
+
+# The window of 25.6 ms has 614 samples at 24 kHz; the transform needs the next power of two.
+_TRANSFORM_SIZE = 1024
+# The decoder needs a little silence at either end to find the first and last sound.
+_MARGIN = bytes(SAMPLE_RATE * 2 // 5)
+_LETTERS = re.compile(r"\b(?:[b-hj-z] )+[b-hj-z]\b")
+
+_decoding = threading.Lock()
+
+
+def available() -> bool:
+    """Say whether speech can be recognised."""
+    return importlib.util.find_spec("pocketsphinx") is not None
+
+
+def recognise(pcm: bytes) -> str:
+    """Return the words in PCM16 mono 24 kHz audio, lower case; empty when there are none, or no ears.
+
+    It takes about a sixth of the audio's length; call it in a thread.
+    """
+    if not available() or not has_sound(pcm):
+        return ""
+    with _decoding:
+        decoder = _decoder()
+        decoder.start_utt()
+        decoder.process_raw(_MARGIN + pcm + _MARGIN, full_utt=True)
+        decoder.end_utt()
+        hypothesis = decoder.hyp()
+    return _LETTERS.sub(_joined, hypothesis.hypstr) if hypothesis else ""
+
+
+def _joined(letters: re.Match[str]) -> str:
+    """Write spelled letters as one word: "u k" is "UK"."""
+    return letters[0].replace(" ", "").upper()
+
+
+@functools.cache
+def _decoder() -> Any:
+    module = importlib.import_module("pocketsphinx")
+    return module.Decoder(samprate=SAMPLE_RATE, nfft=_TRANSFORM_SIZE, loglevel="FATAL")

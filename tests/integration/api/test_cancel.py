@@ -1,0 +1,125 @@
+"""A call is cancelled over HTTP or from the command line, on a bare app and a real Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from gateway.api.job_cancelling import cancel_router
+from gateway.storage.database import Store
+from ringback.config.settings import postgres_url
+from ringback.jobs import outcomes
+from tests.integration.api.test_history import asker
+from tests.integration.cli.test_history import run_on
+from tests.integration.statements.test_history import Line, line_on
+
+
+class Api:
+    """A bare app with the route on it, and the bells that it rang."""
+
+    def __init__(self, database: str) -> None:
+        store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
+        self.rung: list[tuple[str, UUID]] = []
+
+        async def ring(gateway_id: str, session_id: UUID) -> None:
+            self.rung.append((gateway_id, session_id))
+
+        self.app = FastAPI()
+        self.app.include_router(cancel_router(store.rows_of, store.rows, ring, asker))
+
+    def cancel(self, job_id: object, tenant: str = "default") -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            bearer = {"Authorization": f"Bearer {tenant}"}
+            async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=bearer) as client:
+                return await client.post(f"/v1/jobs/{job_id}/cancel")
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def line(database: str) -> Iterator[Line]:
+    with line_on(database) as line:
+        yield line
+
+
+@pytest.fixture
+def api(database: str) -> Api:
+    return Api(database)
+
+
+def test_a_call_that_nobody_has_begun_is_over_and_its_gateway_is_rung(line: Line, api: Api) -> None:
+    session = line.open()
+    answer = api.cancel(line.ask(session))
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["state"], job["error"]["code"]) == ("cancelled", "cancelled")
+    assert api.rung == [("gw", session)]
+
+
+def test_a_running_call_is_its_workers_to_end_and_may_be_cancelled_twice(line: Line, api: Api) -> None:
+    job = line.ask(line.open())
+    line.claim(job)
+    for _ in range(2):
+        answer = api.cancel(job)
+        assert (answer.status_code, answer.json()["state"]) == (202, "running")
+    assert api.rung == []
+
+
+def test_a_call_of_a_session_that_has_ended_rings_nobody_who_is_there(line: Line, api: Api) -> None:
+    session = line.open()
+    job = line.ask(session)
+    line.end(session)
+    answer = api.cancel(job)
+    assert (answer.status_code, answer.json()["delivery"]) == (202, "history_only")
+
+
+def test_a_call_that_is_cancelled_may_be_cancelled_once_more(line: Line, api: Api) -> None:
+    """The answer to the first time may have been lost."""
+    job = line.ask(line.open())
+    assert [(api.cancel(job).status_code, api.cancel(job).json()["state"])] == [(202, "cancelled")]
+
+
+def test_what_is_over_cannot_be_cancelled(line: Line, api: Api) -> None:
+    job = line.ask(line.open())
+    line.finish(job, line.claim(job), outcomes.succeeded(1))
+    answer = api.cancel(job)
+    assert answer.status_code == 409
+    assert answer.json()["error"] == {
+        "message": "The job is over: succeeded.",
+        "type": "invalid_request_error",
+        "code": "job_over",
+        "param": "id",
+    }
+
+
+def test_what_is_not_the_askers_is_not_there(line: Line, api: Api) -> None:
+    _, foreign = line.foreign_job()
+    own = line.ask(line.open())
+    for job_id, tenant in ((foreign, "default"), (own, "other"), (uuid4(), "default"), ("no-id", "default")):
+        answer = api.cancel(job_id, tenant)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert api.cancel(own, "nobody").status_code == 401
+    assert api.cancel(foreign, "other").status_code == 202, "nothing had happened to it"
+
+
+def test_the_command_says_what_became_of_it(line: Line, database: str) -> None:
+    session = line.open()
+    waiting, running = line.ask(session), line.ask(session)
+    line.claim(running)
+
+    result = run_on(database, "jobs", "cancel", str(waiting)[:8])
+    assert (result.exit_code, result.stdout) == (0, f"The job {waiting} is cancelled.\n")
+    result = run_on(database, "jobs", "cancel", running)
+    assert (result.exit_code, result.stdout) == (0, f"The job {running} is running; its worker is told.\n")
+    result = run_on(database, "jobs", "cancel", waiting)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"The job {waiting} is over already" in result.stderr
+    assert run_on(database, "jobs", "cancel", "ffffff").exit_code == 2

@@ -1,0 +1,84 @@
+"""Places, tokens and money in real rows: what is counted over all gateways, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Executable, Insert, insert
+
+from gateway.auth.authenticator import Caller
+from gateway.budgets.budgets import Purse
+from gateway.storage.database import Store, open_engine
+from ringback.agents.agent import Agent
+from ringback.agents.quotas import Allowances
+from ringback.config.settings import postgres_url
+from ringback.statements.sessions import lifecycle as statements
+from ringback.tables import tenants
+from ringback.usage.prices import Price, Prices, Rate
+
+MODEL = "gpt-realtime-2.1"
+PRICES = Prices(models={MODEL: Price(text=Rate(input=Decimal(4), output=Decimal(24)))})
+AGENT = Agent(name="demo", instructions="Hello.", model=MODEL)
+ANN, BOB = Caller("ann"), Caller("bob")
+TOLD = {"input_tokens": 100, "input_token_details": {"text_tokens": 100}, "output_tokens": 10}
+
+
+class World:
+    """One gateway's purse, and its rows."""
+
+    def __init__(self, store: Store, **defaults: Any) -> None:
+        self.store = store
+        self.purse = Purse(store, PRICES, Allowances(**defaults))
+
+    async def opened(self, caller: Caller = ANN) -> UUID:
+        session_id = uuid4()
+        assert await self.purse.open_session(opening(session_id, caller), caller) is None
+        return session_id
+
+    async def one(self, statement: Executable) -> Any:
+        ((value,),) = await self.store.rows(statement)
+        return value
+
+    async def allow(self, tenant: str = "default", **allowances: Any) -> None:
+        await self.store.count(insert(tenants).values(tenant=tenant, allowances=allowances))
+
+
+def opening(session_id: UUID, caller: Caller) -> Insert:
+    return statements.open_session(
+        session_id,
+        user_id=caller.user,
+        agent=AGENT.name,
+        model=MODEL,
+        gateway_id="gw",
+        tenant=caller.tenant,
+        claims={"plan": "gold", "scopes": ["realtime"]},
+        resume_hash=session_id.bytes,
+        resume_seconds=60.0,
+        credential="key:1",
+        policy="trusted",
+    )
+
+
+@asynccontextmanager
+async def world(database: str, **defaults: Any) -> AsyncIterator[World]:
+    store = Store(open_engine(postgres_url(database), 4))
+    try:
+        yield World(store, **defaults)
+    finally:
+        await store.close()
+
+
+Story = Callable[[World], Coroutine[Any, Any, None]]
+
+
+def tell(database: str, story: Story, **defaults: Any) -> None:
+    async def run() -> None:
+        async with world(database, **defaults) as here:
+            await story(here)
+
+    asyncio.run(run())

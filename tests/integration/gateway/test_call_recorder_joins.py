@@ -1,0 +1,47 @@
+"""Two calls of one response that are one: their rows may come in either order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from gateway.conversation.actions import RecordCall
+from gateway.session.call_recorder import Recorded, Recording
+from gateway.storage.database import Store, open_engine
+from gateway.storage.job_publisher import Dispatch
+from ringback.config.settings import postgres_url
+from ringback.tables import DEFAULT_TENANT
+from tests.integration.statements.statement_rows import Rows, new_job, world
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[Rows]:
+    with world(database) as rows:
+        yield rows
+
+
+def test_a_call_that_joins_one_whose_row_comes_later_waits_for_that_row(
+    database: str, redis_db: str, rows: Rows
+) -> None:
+    first = new_job(rows.session)
+    second = new_job(rows.session, joined_to=first.id)
+
+    async def run() -> tuple[Recorded, Recorded]:
+        store = Store(open_engine(postgres_url(database), 4))
+        dispatch = Dispatch(store, redis_db, "gw")
+        recording = Recording(store, dispatch, DEFAULT_TENANT, lambda: 1, 10.0)
+        try:
+            with pytest.raises(IntegrityError, match="joins no job of its session"):
+                await dispatch.record(RecordCall(second), 1)
+            late = asyncio.create_task(recording.record(RecordCall(second), 1))
+            return await recording.record(RecordCall(first), 1), await late
+        finally:
+            dispatch.close()
+            await dispatch.bell.close()
+            await store.close()
+
+    assert asyncio.run(run()) == (Recorded.NEW, Recorded.NEW)
+    assert rows.job(second.id).joined_to == first.id

@@ -1,0 +1,139 @@
+"""Calls on their way into their rows, where something goes wrong: what the conversation and the rows hear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.conversation.actions import RecordCall
+from gateway.live_sessions import Place
+from gateway.session.call_recorder import Recording
+from gateway.session.effects import Deeds
+from gateway.storage.database import Store, open_engine
+from gateway.storage.job_publisher import Dispatch
+from ringback.jobs.outcomes import failed, succeeded
+from ringback.jobs.states import CancelReason
+from ringback.statements.jobs import admission
+from ringback.statements.jobs.admission import NewJob
+from ringback.tables import DEFAULT_TENANT
+from tests.integration.statements.statement_rows import WEATHER, Rows, new_job, world
+
+PRESENT = 1
+"""The epoch that the session is in."""
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[Rows]:
+    with world(database) as rows:
+        yield rows
+
+
+class Postbox(Dispatch):
+    """Keeps what is published."""
+
+    published: list[str]
+
+    def _send(self, job_id: str, queue: str) -> None:
+        self.published.append(job_id)
+
+
+@dataclass
+class Heard:
+    """What came of a call."""
+
+    recorded: list[str] = field(default_factory=list)
+    """The calls that the brain was told are in their rows."""
+    published: list[str] = field(default_factory=list)
+    rang: bool = False
+
+
+async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: int) -> Heard:
+    engine = open_engine(database, 2)
+    store, heard, place = Store(engine), Heard(), Place()
+    dispatch = Postbox(store, redis_db, "gw")
+    dispatch.published = heard.published
+    settings = SimpleNamespace(call_wait_seconds=5.0, realtime_model="model")
+    purse = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
+    line = SimpleNamespace(store=store, dispatch=dispatch, gateway_id="gw", settings=settings, purse=purse)
+    caller = SimpleNamespace(tenant=DEFAULT_TENANT)
+    beginning = SimpleNamespace(session_id=rows.session, place=place, caller=caller, agent=None)
+    epochs = SimpleNamespace(epoch=PRESENT, switching=asyncio.Lock())
+    deeds = Deeds(cast(Any, line), cast(Any, beginning), cast(Any, None), cast(Any, epochs))
+
+    def recorded(record: RecordCall, now: float) -> list[Any]:
+        heard.recorded.append(record.job.call_id)
+        return []
+
+    link = SimpleNamespace(brain=SimpleNamespace(recorded=recorded), epoch=epoch)
+    try:
+        await deeds._record(cast(Any, link), RecordCall(job))
+    finally:
+        dispatch.close()
+        await engine.dispose()
+    heard.rang = place.bell.is_set()
+    return heard
+
+
+@pytest.mark.parametrize("needs_approval", [False, True])
+def test_a_row_whose_commit_nobody_heard_of_is_a_row(
+    rows: Rows, database: str, redis_db: str, needs_approval: bool
+) -> None:
+    job = new_job(rows.session, needs_approval=needs_approval)
+    rows.run(admission.admit(job, "gw", PRESENT))
+    heard = asyncio.run(_record(database, redis_db, rows, job, PRESENT))
+    assert heard.recorded == [job.call_id], "whoever is to be asked for a yes is asked"
+    assert heard.published == ([] if needs_approval else [str(job.id)])
+
+
+def test_a_call_of_a_conversation_that_is_over_is_none(rows: Rows, database: str, redis_db: str) -> None:
+    heard = asyncio.run(_record(database, redis_db, rows, new_job(rows.session), PRESENT + 1))
+    assert (heard.recorded, heard.published) == ([], [])
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_call_that_joins_one_which_is_over_by_now_is_answered_at_once(
+    rows: Rows, database: str, redis_db: str, is_over: bool
+) -> None:
+    first = rows.answered(succeeded("sunny")) if is_over else rows.asked()
+    joining = new_job(rows.session, WEATHER, joined_to=first)
+    heard = asyncio.run(_record(database, redis_db, rows, joining, PRESENT))
+    assert (heard.recorded, heard.published, heard.rang) == ([joining.call_id], [], True)
+    assert (rows.job(joining.id).state == "succeeded") is is_over
+
+
+async def _remember(database: str, job: NewJob) -> None:
+    engine = open_engine(database, 1)
+    dispatch = Dispatch(Store(engine), "redis://127.0.0.1:1", "gw")
+    try:
+        recording = Recording(Store(engine), dispatch, DEFAULT_TENANT, lambda: PRESENT, 0.0)
+        assert await recording.remember(RecordCall(job, failed("temporarily_unavailable", "Later.")))
+    finally:
+        dispatch.close()
+        await engine.dispose()
+
+
+def test_a_row_that_nobody_heard_of_and_nobody_waits_for_is_cancelled_and_the_history_tells_why(
+    rows: Rows, database: str
+) -> None:
+    job = new_job(rows.session)
+    rows.run(admission.admit(job, "gw", PRESENT))
+    asyncio.run(_remember(database, job))
+    assert (rows.job(job.id).state, rows.job(job.id).cancel_reason) == ("cancelled", CancelReason.UNHEARD)
+
+
+def test_what_the_user_has_decided_outlives_a_postgres_that_is_away_for_longer_than_a_call_may_wait() -> None:
+    nobody: Any = None
+    recording, answers = Recording(nobody, nobody, DEFAULT_TENANT, lambda: PRESENT, 0.0), iter([OSError, OSError, None])
+
+    async def write() -> str:
+        problem = next(answers)
+        if problem is not None:
+            raise problem
+        return "written"
+
+    assert asyncio.run(recording.insist(write)) == "written"

@@ -1,0 +1,102 @@
+"""How an epoch begins in the rows: whole, or not at all; and whose it is when a client came back to its own gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.auth.resume_tokens import digest
+from gateway.conversation import Conversation
+from gateway.session.context import Link, Over
+from gateway.session.upstream_switcher import Epochs
+from gateway.storage.database import Store, open_engine
+from ringback.jobs.outcomes import succeeded
+from ringback.privacy.row_privacy import Discretion
+from ringback.statements.sessions import items, lifecycle
+from tests.integration.statements.statement_rows import Rows, world
+
+TOKEN, NEXT_TOKEN = "rb_resume_one", "rb_resume_two"
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[Rows]:
+    with world(database) as rows:
+        rows.set_session(resume_hash=digest(TOKEN), resume_seconds=60.0)
+        yield rows
+
+
+class Holder:
+    """A session of `gw` in epoch 1 whose upstream connection is gone, as far as its epochs look."""
+
+    def __init__(self, rows: Rows, token: str | None) -> None:
+        self.beginning = SimpleNamespace(session_id=rows.session, epoch=1, resume_token=token)
+
+    async def settle(self) -> None:
+        """Everything it has heard is in the rows."""
+
+
+async def take_in(database: str, rows: Rows, token: str | None = TOKEN, *, times: int = 1) -> int:
+    """Begin the next epoch, so many times; returns the one that it is in then."""
+    engine = open_engine(database, 1)
+    dispatch = SimpleNamespace(discretion=Discretion())
+    line = SimpleNamespace(gateway_id="gw", store=Store(engine), dispatch=dispatch)
+    epochs = Epochs(cast(Any, line), cast(Any, Holder(rows, token)))
+    epochs._is_fresh = False
+    link = Link(1, cast(Any, None), cast(Conversation, None))
+    try:
+        for _ in range(times):
+            await epochs._take_in(link)
+    except TimeoutError:
+        return epochs.epoch
+    finally:
+        await engine.dispose()
+    return epochs.epoch
+
+
+def test_an_epoch_begins_with_all_answers_in_it(rows: Rows, database: str) -> None:
+    job = rows.answered(succeeded("sunny"))
+    assert asyncio.run(take_in(database, rows)) == 2
+    assert (rows.session_row().epoch, rows.job(job).delivery, rows.job(job).delivered_epoch) == (2, "replayed", 2)
+
+
+def test_an_epoch_that_does_not_begin_takes_no_answer_in(rows: Rows, database: str) -> None:
+    """The client came back to this very gateway: the answers are its new connection's."""
+    job = rows.answered(succeeded("sunny"))
+    rows.run(lifecycle.resume(digest(TOKEN), digest(NEXT_TOKEN), user_id="ada", gateway_id="gw"))
+    with pytest.raises(Over, match="session_superseded"):
+        asyncio.run(take_in(database, rows))
+    assert rows.job(job).delivery == "ready"
+
+
+def test_an_epoch_that_began_without_our_hearing_of_it_is_found(rows: Rows, database: str) -> None:
+    rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
+    assert asyncio.run(take_in(database, rows)) == 2
+
+
+def test_a_session_without_a_token_finds_it_as_well(rows: Rows, database: str) -> None:
+    rows.set_session(resume_hash=None, resume_seconds=None)
+    rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
+    assert asyncio.run(take_in(database, rows, None)) == 2
+
+
+def test_what_others_hold_is_theirs(rows: Rows, database: str) -> None:
+    rows.run(lifecycle.resume(digest(TOKEN), sha256(b"x").digest(), user_id="ada", gateway_id="gw2"))
+    with pytest.raises(Over, match="session_superseded"):
+        asyncio.run(take_in(database, rows))
+
+
+def test_statements_that_go_together_stop_where_the_first_moves_nothing(rows: Rows, database: str) -> None:
+    async def go() -> list[Sequence[Any]]:
+        engine = open_engine(database, 1)
+        try:
+            first = lifecycle.next_epoch(rows.session, "gw", 7)
+            return await Store(engine).together(first, items.log_of_messages(rows.session))
+        finally:
+            await engine.dispose()
+
+    assert asyncio.run(go()) == [[]]

@@ -1,0 +1,201 @@
+"""A gateway's lease, and its look into the table, wait for no pool, no event loop, and no clock that stood still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from gateway.background.lease import Lease
+from gateway.background.result_listener import Inbox
+from gateway.live_sessions import Presence
+from gateway.storage.database import STEP_SECONDS, Store, answered_within, lease_connector, open_engine
+from ringback.config.settings import postgres_url
+from ringback.leases.lease import LeaseTimes
+from ringback.statements.sessions.lifecycle import open_session
+from ringback.tables import processes, sessions
+from tests.integration.toolbox.line import GATEWAY, PATIENCE, Line, eventually
+
+HERE = "gateway-here"
+TIMES = LeaseTimes(seconds=3, renew=0.2, margin=1)
+"""Renewed often, so that nothing here takes long."""
+POOL = 2
+
+
+@pytest.fixture
+def line(database: str, redis_db: str) -> Iterator[Line]:
+    line = Line(database, redis_db)
+    yield line
+    line.close()
+
+
+@asynccontextmanager
+async def gateway(line: Line) -> AsyncIterator[tuple[Lease, Store, Presence]]:
+    """What a gateway has of its lease and of its look, wired as in `gateway.app`."""
+    url = postgres_url(line.database)
+    store, looker = Store(open_engine(url, POOL)), Store(open_engine(url, 1))
+    presence, lease = Presence(10), Lease(HERE, store, lease_connector(url), TIMES)
+    inbox = Inbox(line.redis_url, looker, presence, lease, HERE)
+    await lease.register()
+    tasks = [asyncio.create_task(loop()) for loop in (lease.watch_loop, inbox.look)]
+    try:
+        yield lease, store, presence
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await lease.retire()
+        await inbox.close()
+        await looker.close()
+        await store.close()
+
+
+def lease_until(line: Line) -> datetime:
+    with line.engine.connect() as connection:
+        found: datetime = connection.execute(select(processes.c.lease_until).where(processes.c.id == HERE)).scalar_one()
+    return found
+
+
+def is_renewed(line: Line, times: int = 2) -> bool:
+    """Wait until the lease was renewed so often."""
+    for _ in range(times):
+        before = lease_until(line)
+        eventually(partial(is_later, line, before), "the lease to be renewed")
+    return True
+
+
+def is_later(line: Line, before: datetime) -> bool:
+    return lease_until(line) > before
+
+
+def test_a_pool_without_a_free_connection_holds_up_neither_renewals_nor_looks(line: Line) -> None:
+    async def scene() -> None:
+        async with gateway(line) as (lease, store, presence):
+            line.run(update(sessions).values(gateway_id=HERE))
+            place = presence.enter(line.session)
+            place.is_recorded = True
+            asleep = [asyncio.create_task(store.rows(text("SELECT pg_sleep(60)"))) for _ in range(POOL)]
+            sleeping = select(func.count()).select_from(text("pg_stat_activity")).where(text("wait_event = 'PgSleep'"))
+            await asyncio.to_thread(eventually, lambda: count(line, sleeping) == POOL, "the pool to be taken")
+            assert await asyncio.to_thread(is_renewed, line)
+            assert lease.is_current
+            line.run(update(sessions).values(gateway_id="gateway-elsewhere"))
+            async with asyncio.timeout(PATIENCE):
+                await place.told_to_leave()
+            assert place.why_over == "session_superseded"
+            for each in asleep:
+                each.cancel()
+            await asyncio.gather(*asleep, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+def count(line: Line, statement: Any) -> int:
+    with line.engine.connect() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
+def test_an_event_loop_that_is_blocked_costs_no_lease_and_is_told(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    renewed = Event()
+
+    async def scene() -> None:
+        async with gateway(line) as (lease, _, _):
+            await asyncio.sleep(0)
+
+            def look() -> None:
+                is_renewed(line, 8)
+                renewed.set()
+
+            watcher = Thread(target=look)
+            watcher.start()
+            assert renewed.wait(PATIENCE), "the loop stands still until the lease was renewed"
+            watcher.join()
+            assert lease.sheds
+            await asyncio.to_thread(eventually, lambda: "the gateway was held up for" in caplog.text, "it to be told")
+            assert lease.is_current
+
+    asyncio.run(scene())
+    assert "takes nothing new" in caplog.text
+
+
+def test_a_gateway_that_was_silent_for_long_looks_at_once_and_lets_go_of_what_others_hold(line: Line) -> None:
+    async def scene() -> None:
+        async with gateway(line) as (_, _, presence):
+            await asyncio.to_thread(is_renewed, line)
+            another = uuid4()
+            line.run(open_session(another, user_id="ada", agent="demo", model="m", gateway_id=GATEWAY))
+            ours, theirs = presence.enter(line.session), presence.enter(another)
+            ours.is_recorded = theirs.is_recorded = True
+            with line.engine.begin() as connection:
+                connection.execute(update(sessions).where(sessions.c.id == line.session).values(gateway_id=HERE))
+                connection.execute(text("UPDATE processes SET lease_until = clock_timestamp() - interval '1 minute'"))
+            async with asyncio.timeout(PATIENCE):
+                await theirs.told_to_leave()
+            assert ours.why_over is None
+
+    asyncio.run(scene())
+
+
+def test_a_lapse_is_heard_of_at_once_and_told_once(line: Line) -> None:
+    async def scene() -> None:
+        url = postgres_url(line.database)
+        store = Store(open_engine(url, POOL))
+        lease = Lease(HERE, store, lease_connector(url), TIMES)
+        await lease.register()
+        await asyncio.to_thread(is_renewed, line)
+        waits = asyncio.create_task(lease.lapse_within(PATIENCE))
+        line.run(text("UPDATE processes SET lease_until = clock_timestamp() - interval '1 minute'"))
+        assert await waits
+        await asyncio.to_thread(is_renewed, line)
+        assert not await lease.lapse_within(0)
+        await lease.retire()
+        await store.close()
+
+    asyncio.run(scene())
+
+
+def test_a_gateway_whose_row_was_forgotten_registers_again(line: Line) -> None:
+    async def scene() -> None:
+        async with gateway(line):
+            line.run(text("DELETE FROM processes WHERE id = 'gateway-here'"))
+            await asyncio.to_thread(eventually, lambda: is_there(line), "the row to be there again")
+            assert await asyncio.to_thread(is_renewed, line)
+
+    asyncio.run(scene())
+
+
+def is_there(line: Line) -> bool:
+    return count(line, select(func.count()).where(processes.c.id == HERE)) == 1
+
+
+def test_an_answer_that_came_while_the_loop_stood_still_is_no_time_out() -> None:
+    async def scene() -> str:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+
+        def stand_still() -> None:
+            loop.call_soon_threadsafe(lambda: loop.call_soon(answer.set_result, "there"))
+            Event().wait(2.5 * STEP_SECONDS)
+
+        async with answered_within(2 * STEP_SECONDS):
+            loop.call_soon(stand_still)
+            return await answer
+
+    assert asyncio.run(scene()) == "there"
+
+
+def test_a_server_that_says_nothing_is_given_up() -> None:
+    async def scene() -> None:
+        async with answered_within(STEP_SECONDS):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(scene())

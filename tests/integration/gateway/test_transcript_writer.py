@@ -1,0 +1,63 @@
+"""What is said is written behind the conversation: in the epoch that it is in, and without what Postgres refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.session.transcript_writer import Journal
+from gateway.storage.database import Store, open_engine
+from ringback.statements.sessions import items, lifecycle
+from ringback.statements.sessions.items import Message
+from tests.integration.statements.statement_rows import Rows, world
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[Rows]:
+    with world(database) as rows:
+        yield rows
+
+
+def message(position: int, text: str = "hello") -> Message:
+    return Message(position, f"item_{position}", "user", [{"type": "input_text", "text": text}])
+
+
+def kept(rows: Rows) -> list[int]:
+    return sorted(row.position for row in rows.run(items.log_of_messages(rows.session)))
+
+
+async def flush(database: str, rows: Rows, epochs: list[int], *messages: Message, settings: Any = None) -> list[bool]:
+    """Flush once for each epoch that the session is said to be in; whether all was written."""
+    engine = open_engine(database, 1)
+    now = {"epoch": epochs[0]}
+    journal = Journal(Store(engine), rows.session, "gw", lambda: now["epoch"])
+    journal.keep(messages)
+    if settings is not None:
+        journal.keep_settings(settings)
+    try:
+        written = []
+        for now["epoch"] in epochs:
+            written.append(await journal.flush())
+        return written
+    finally:
+        await engine.dispose()
+
+
+def test_what_postgres_refuses_takes_nothing_else_along(rows: Rows, database: str) -> None:
+    bad = message(2, "a\x00b")
+    assert asyncio.run(flush(database, rows, [1], message(1), bad, message(3))) == [True]
+    assert kept(rows) == [1, 3]
+
+
+def test_settings_that_postgres_refuses_are_not_tried_for_ever(rows: Rows, database: str) -> None:
+    assert asyncio.run(flush(database, rows, [1], message(1), settings={"x": "\x00"})) == [True]
+    assert (kept(rows), rows.session_row().client_session) == ([1], None)
+
+
+def test_what_was_said_while_an_epoch_began_is_written_in_that_epoch(rows: Rows, database: str) -> None:
+    rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
+    assert asyncio.run(flush(database, rows, [1, 2], message(1))) == [False, True]
+    assert kept(rows) == [1]

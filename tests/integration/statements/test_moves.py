@@ -1,0 +1,157 @@
+"""The database itself refuses each move that `ringback.jobs.states` does not list, and an outcome that is written
+stays.
+
+Here nothing goes through the statements: what must not happen is tried by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+
+from ringback.jobs.outcomes import failed, succeeded
+from ringback.jobs.states import LIVE, Delivery, Effect, JobState, may_be_delivered, may_move
+from ringback.tables import job_events, jobs
+from tests.integration.statements.statement_rows import Rows, seconds_from_now, world
+
+DELIVERED = {Delivery.SENT, Delivery.ACKED, Delivery.REPLAYED}
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[Rows]:
+    with world(database) as rows:
+        yield rows
+
+
+def columns_of(state: JobState) -> dict[str, Any]:
+    """What the CHECKs of the table want beside this state."""
+    return {
+        "state": state,
+        "token": uuid4() if state is JobState.RUNNING else None,
+        "finished_at": None if state in LIVE else seconds_from_now(0),
+    }
+
+
+def born(rows: Rows, state: JobState, delivery: Delivery = Delivery.NONE, **columns: Any) -> UUID:
+    """A job that is where no statement brought it: INSERT is not a move."""
+    job = uuid4()
+    given: dict[str, Any] = {
+        "id": job,
+        "session_id": rows.session,
+        "call_id": str(job),
+        "epoch": 1,
+        "tool": "weather",
+        "queue": "default",
+        "arguments": {},
+        "effect": Effect.PURE,
+        "timeout": 15.0,
+        "max_attempts": 9,
+        "publish_after": seconds_from_now(0),
+        "deadline_at": seconds_from_now(60),
+        "delivery": delivery,
+        "delivered_epoch": 1 if delivery in DELIVERED else None,
+        **columns_of(state),
+        **columns,
+    }
+    rows.count(insert(jobs).values(given))
+    return job
+
+
+@pytest.mark.parametrize(
+    ("old", "joined"),
+    [(state, joined) for state in JobState for joined in (False, True) if (state, joined) != (JobState.RUNNING, True)],
+)
+def test_the_database_lets_a_job_make_exactly_the_listed_moves(rows: Rows, old: JobState, joined: bool) -> None:
+    allowed = set()
+    first: dict[str, Any] = {"joined_to": rows.asked()} if joined else {}
+    for new in set(JobState) - {old}:
+        changed = columns_of(new)
+        if old not in LIVE:
+            del changed["finished_at"]  # Of a job that is over the time may not change either.
+        if old not in LIVE and new in LIVE:
+            changed["finished_at"] = None
+        if rows.move(born(rows, old, **first), **changed):
+            allowed.add(new)
+    assert allowed == {new for new in JobState if may_move(old, new, joined=joined)}
+
+
+@pytest.mark.parametrize("old", Delivery)
+def test_the_database_lets_an_answer_make_exactly_the_listed_moves(rows: Rows, old: Delivery) -> None:
+    allowed = set()
+    for new in set(Delivery) - {old}:
+        changed = {"delivery": new, "delivered_epoch": 1 if new in DELIVERED else None}
+        if rows.move(born(rows, JobState.SUCCEEDED, old), **changed):
+            allowed.add(new)
+    assert allowed == {new for new in Delivery if may_be_delivered(old, new)} - {old}
+
+
+def test_an_answer_may_be_replayed_into_one_epoch_after_another(rows: Rows) -> None:
+    assert may_be_delivered(Delivery.REPLAYED, Delivery.REPLAYED)
+    assert rows.move(born(rows, JobState.SUCCEEDED, Delivery.REPLAYED), delivered_epoch=2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"result": {"sky": "dark"}},
+        {"error": {"code": "other"}},
+        {"finished_at": seconds_from_now(1)},
+        {"finished_at": None, "state": JobState.PENDING, "delivery": Delivery.NONE},
+    ],
+    ids=["result", "error", "time", "undone"],
+)
+@pytest.mark.parametrize("outcome", [succeeded({"sky": "clear"}), failed("x", "y")], ids=["result", "error"])
+def test_an_outcome_that_is_written_stays(rows: Rows, outcome: Any, changed: dict[str, Any]) -> None:
+    job = rows.answered(outcome)
+    before = rows.job(job)
+    assert not rows.move(job, **changed)
+    assert rows.job(job) == before
+
+
+def test_a_result_may_not_take_the_place_of_no_result(rows: Rows) -> None:
+    assert not rows.move(rows.answered(succeeded(None)), result={"late": True})
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"state": JobState.RUNNING, "token": None},
+        {"state": JobState.PENDING, "token": uuid4()},
+        {"state": JobState.SUCCEEDED, "finished_at": None},
+        {"state": JobState.PENDING, "finished_at": seconds_from_now(0)},
+        {"state": JobState.PENDING, "delivery": Delivery.READY},
+        {"state": JobState.SUCCEEDED, "delivery": Delivery.SENT, "delivered_epoch": None},
+        {"state": JobState.SUCCEEDED, "delivery": Delivery.READY, "delivered_epoch": 1},
+        {"state": JobState.PENDING, "attempt": 10},
+        {"state": JobState.PENDING, "effect": "maybe"},
+        {"state": JobState.PENDING, "approval": "perhaps"},
+        {"state": JobState.RUNNING, "approval": "requested"},
+    ],
+    ids=lambda columns: " ".join(columns),
+)
+def test_a_row_that_contradicts_itself_cannot_be_written(rows: Rows, columns: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError, match="violates check constraint"):
+        born(rows, **columns)
+    rows.connection.rollback()
+
+
+def test_every_move_is_in_the_chronicle_and_nothing_else_is(rows: Rows) -> None:
+    job, token = rows.running()
+    rows.set(job, progress="half way")
+    rows.set(job, publish_count=5)
+    assert rows.steps(job) == ["pending/none", "running/none"]
+    event = rows.run(job_events.select().where(job_events.c.job_id == job))[-1]
+    assert (event.attempt, event.worker_id, event.tenant) == (1, "w", "default")
+    assert token is not None
+
+
+def test_a_move_that_is_undone_leaves_no_trace(rows: Rows) -> None:
+    job = rows.asked()
+    rows.connection.execute(jobs.update().where(jobs.c.id == job).values(**columns_of(JobState.RUNNING)))
+    rows.connection.rollback()
+    assert rows.steps(job) == ["pending/none"]

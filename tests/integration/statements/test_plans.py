@@ -1,0 +1,210 @@
+"""What is asked for all the time costs the same however much there is: of what waits, and of what is over.
+
+No test here is about time: how many pages Postgres looks at, and how many rows it throws away, is what grows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Connection, select, text
+
+from ringback.history.pagination import JobQuery, SessionQuery, cursor
+from ringback.jobs.outcomes import succeeded
+from ringback.jobs.states import Approval, JobState
+from ringback.statements import history, retention
+from ringback.statements.identity import tenant_isolation
+from ringback.statements.jobs import approvals, deliveries, gates, queues, sweeps, transitions
+from ringback.statements.sessions import session_end
+from ringback.tables import jobs as jobs_table
+from tests.integration.statements.statement_rows import Rows, world
+from tests.integration.statements.test_sweeps_stay_cheap import BUFFERS_AT_MOST, pages, plan
+from tests.servers import own_database
+
+THROWN_AWAY = 250
+"""Rows that one step may look at in vain."""
+PAGES_OF_A_PAGE = 1_000
+"""Of a page of the history: at most 51 rows for each state, each found by its id, and none more."""
+PAGES_OF_A_BATCH = 4_000
+"""Of fifty jobs that are made due, each with an entry in every index."""
+PAGES_OF_A_DELETION = 20_000
+"""Of fifty sessions with all their calls, and an entry of each in every index."""
+KEPT_DAYS = 30
+
+WAITING = """
+INSERT INTO jobs (id, session_id, call_id, epoch, tool, queue, arguments, effect, timeout, max_attempts, publish_after,
+                  publish_count, deadline_at)
+SELECT gen_random_uuid(), :session, 'waiting_' || clock_timestamp() || n, 1, 'tool ' || n % 20, 'queue ' || n % 4, '{}',
+       'pure', 10, 1, now() + interval '1 hour', n % 2, now() + interval '1 hour' FROM generate_series(1, :number) AS n
+"""
+OVER_SESSIONS = """
+INSERT INTO sessions (id, user_id, agent, state, created_at, ended_at)
+SELECT gen_random_uuid(), 'ada', 'agent ' || n % 20, 'ended', now() - make_interval(secs => n),
+       now() - make_interval(secs => n) FROM generate_series(1, :number) AS n
+"""
+OVER_JOBS = """
+INSERT INTO jobs (id, session_id, call_id, epoch, tool, queue, arguments, effect, timeout, max_attempts, deadline_at,
+                  state, delivery, approval, created_at, started_at, finished_at)
+SELECT gen_random_uuid(), whose.id, 'over_' || n, 1, 'tool ' || n % 20, 'queue ' || n % 5, '{}', 'pure', 10, 1, now(),
+       CASE WHEN n % 2 = 0 THEN 'failed' ELSE 'succeeded' END, 'history_only',
+       CASE WHEN n % 10000 = 0 THEN 'denied' END, now() - make_interval(secs => n), now(), now()
+FROM generate_series(1, :number) AS n
+JOIN (SELECT id, row_number() OVER () AS place FROM sessions) AS whose ON whose.place = 1 + n % (:number / 4)
+"""
+
+
+def hurry(connection: Connection) -> None:
+    """What is loaded need not survive anything, and its history is told by no trigger."""
+    connection.execute(text("SET synchronous_commit = off"))
+    connection.execute(text("ALTER TABLE jobs DISABLE TRIGGER USER"))
+
+
+def at_ease(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE jobs ENABLE TRIGGER USER"))
+    connection.commit()
+
+
+def is_flat(
+    rows: Rows, name: str, statement: Any, *, small: AbstractSet[str] = frozenset(), at_most: int = BUFFERS_AT_MOST
+) -> str:
+    """Its plan, in which no table is walked but those that are small here."""
+    seen = plan(rows, statement)
+    walked = re.findall(r"Seq Scan on (jobs|sessions)[^\n]*(?<!never executed\))\n", seen)
+    assert not set(walked) - small, f"{name}: {seen}"
+    thrown_away = [int(number) for number in re.findall(r"Rows Removed by [A-Z ]*[Ff]ilter: (\d+)", seen)]
+    assert max(thrown_away, default=0) <= THROWN_AWAY, f"{name}: {seen}"
+    assert pages(seen) <= at_most, f"{name}: {seen}"
+    return seen
+
+
+# — what waits —
+
+
+@pytest.fixture(scope="module")
+def busy(database_url: str, migrated_template: str) -> Iterator[Rows]:
+    """A database that was last looked at by ANALYZE when next to nothing waited, as at night."""
+    with own_database(database_url, "ringback_busy", migrated_template) as url, world(url) as rows:
+        rows.connection.execute(text("ALTER TABLE jobs SET (autovacuum_enabled = false)"))
+        rows.connection.commit()
+        for _ in range(3):
+            rows.running()
+            rows.answered(succeeded(1))
+        rows.connection.execute(text("ANALYZE"))
+        rows.connection.commit()
+        yield rows
+
+
+def waiting(rows: Rows, number: int) -> UUID:
+    """So many wait in all; one of them."""
+    pending = select(jobs_table.c.id).where(jobs_table.c.state == JobState.PENDING)
+    there = len(rows.run(pending))
+    hurry(rows.connection)
+    rows.connection.execute(text(WAITING), {"session": rows.session, "number": max(0, number - there)})
+    at_ease(rows.connection)
+    return UUID(str(rows.run(pending.limit(1))[0].id))
+
+
+@pytest.mark.parametrize("number", [6_000, 20_000])
+def test_a_backlog_makes_no_step_of_a_call_and_no_sweep_dearer(busy: Rows, number: int) -> None:
+    job = waiting(busy, number)
+    running, token = busy.running()
+    asked: dict[str, Any] = {
+        "claim": transitions.claim(job, "w"),
+        "begin_effect": transitions.begin_effect(running, token),
+        "finish": transitions.finish(running, token, succeeded({"paid": True})),
+        "retry": transitions.retry(running, token, {"code": "busy"}, 1),
+        "give_up": transitions.give_up(running, token),
+        "note_progress": transitions.note_progress(running, token, "half"),
+        "cancel": transitions.cancel(job, "default"),
+        "cancelled_on": transitions.cancelled_on("w"),
+        "decide": approvals.decide(job, "default", True),
+        "put_off": gates.put_off(job, 1),
+        "wake_first": gates.wake_first("tool 1"),
+        "take_ready": deliveries.take_ready(busy.session, "gw", 1),
+        "publish_due": sweeps.publish_due(),
+        "take_back_lost": sweeps.take_back_lost("gw"),
+        "time_out_overdue": sweeps.time_out_overdue(),
+        "publish_taken_along": sweeps.publish_taken_along("queue 1"),
+        "keep_late_answers": sweeps.keep_late_answers(),
+        "loads": queues.loads(),
+    }
+    for name, statement in asked.items():
+        # By the age of its statistics `jobs` is small: what walks it is found by what it throws away.
+        at_most = PAGES_OF_A_BATCH if name == "publish_taken_along" else BUFFERS_AT_MOST
+        is_flat(busy, name, statement, small={"sessions", "jobs"}, at_most=at_most)
+
+
+def test_what_joined_a_call_is_found_by_that_call_however_many_wait(busy: Rows) -> None:
+    waiting(busy, 20_000)
+    joined = text("SELECT id FROM jobs WHERE joined_to = CAST(:id AS uuid) AND state || '' = 'pending'")
+    assert "ix_jobs_joined" in is_flat(busy, "jobs_end_joined", joined.bindparams(id=str(uuid4())))
+    (body,) = busy.run(select(text("prosrc FROM pg_proc WHERE proname = 'jobs_end_joined'")))
+    assert "joined_to = NEW.id AND state || '' = 'pending'" in body[0]
+
+
+def test_a_redis_that_forgot_gets_a_backlog_in_batches_that_are_found_in_order(busy: Rows) -> None:
+    waiting(busy, 20_000)
+    seen = plan(busy, sweeps.publish_again())
+    assert "ix_jobs_to_publish" in seen
+    assert "Sort" not in seen
+
+
+# — what is over —
+
+
+@pytest.fixture(scope="module", params=[60_000, pytest.param(400_000, marks=pytest.mark.long)])
+def over(request: pytest.FixtureRequest, database_url: str, migrated_template: str) -> Iterator[Rows]:
+    """A year's history: half of it failed, tool by tool and queue by queue; a few were denied."""
+    with own_database(database_url, "ringback_over", migrated_template) as url, world(url) as rows:
+        hurry(rows.connection)
+        rows.connection.execute(text(OVER_SESSIONS), {"number": request.param // 4})
+        rows.connection.execute(text(OVER_JOBS), {"number": request.param})
+        at_ease(rows.connection)
+        rows.connection.execute(text("ANALYZE"))
+        rows.connection.commit()
+        yield rows
+
+
+FILTERS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "a state that is rare": {"state": "unknown"},
+    "a state that is common": {"state": "failed"},
+    "states": {"state": "failed,unknown,dead"},
+    "a tool": {"tool": "tool 7"},
+    "a tool that is not there": {"tool": "no tool"},
+    "a tool, in a state that it is never in": {"tool": "tool 7", "state": "failed"},
+    "a queue": {"queue": "queue 2"},
+    "a queue, in a rare state": {"queue": "queue 2", "state": "dead"},
+    "an approval": {"approval": Approval.DENIED},
+    "an approval that is not there": {"approval": Approval.REQUESTED, "tool": "tool 7"},
+    "a tool in its queue": {"tool": "tool 7", "queue": "queue 2"},
+    "a tool, of late": {"tool": "tool 7", "since": "1h"},
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("page", ["first", "later"])
+def test_a_page_of_the_history_costs_the_same_whatever_is_asked_for(over: Rows, name: str, page: str) -> None:
+    middle = over.run(select(jobs_table.c.created_at, jobs_table.c.id).order_by(jobs_table.c.created_at).limit(1))[0]
+    after = {"after": cursor(middle)} if page == "later" else {}  # type: ignore[arg-type]
+    over.connection.execute(tenant_isolation.behind("default"))
+    is_flat(over, name, history.page_of_jobs("default", JobQuery(**FILTERS[name], **after)), at_most=PAGES_OF_A_PAGE)
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"agent": "agent 3"}, {"state": "detached"}, {"agent": "agent 3", "state": "open"}]
+)
+def test_a_page_of_sessions_costs_the_same_whatever_is_asked_for(over: Rows, asked: dict[str, str]) -> None:
+    over.connection.execute(tenant_isolation.behind("default"))
+    is_flat(over, str(asked), history.page_of_sessions("default", SessionQuery(**asked)), at_most=PAGES_OF_A_PAGE)
+
+
+def test_what_ends_with_a_user_and_what_is_kept_no_longer_is_found_by_an_index(over: Rows) -> None:
+    is_flat(over, "cancel_calls", session_end.cancel_calls(session_end.the_session(over.session, "default")))
+    for days, at_most in ((0, PAGES_OF_A_DELETION), (KEPT_DAYS, BUFFERS_AT_MOST), (None, BUFFERS_AT_MOST)):
+        is_flat(over, f"delete_over({days})", retention.delete_over(days), at_most=at_most)

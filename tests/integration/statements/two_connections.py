@@ -1,0 +1,85 @@
+"""Two transactions at once, step by step: what one has not committed, the other waits for, and neither is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Row, select, text
+
+from ringback.tables import jobs
+from tests.integration.statements.statement_rows import Rows, connected
+
+PATIENCE = 20.0
+"""Seconds until a test says that something will not happen."""
+
+Program = Callable[[Connection], Any]
+
+
+class Other:
+    """A second connection with a thread of its own: what it runs may wait for us, and we go on."""
+
+    def __init__(self, connection: Connection, watch: Connection, thread: ThreadPoolExecutor) -> None:
+        self._connection, self._watch, self._thread = connection, watch, thread
+        self._pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        connection.commit()
+
+    def begins(self, *statements: Executable) -> list[Sequence[Row[Any]]]:
+        """The rows of each of these; not committed."""
+        return [self._rows(statement) for statement in statements]
+
+    def commits(self) -> None:
+        self._connection.commit()
+
+    def rolls_back(self) -> None:
+        self._connection.rollback()
+
+    def waits(self, *statements: Executable) -> Future[list[Sequence[Row[Any]]]]:
+        """Begin these in the thread, and return once they wait for a lock. They commit when they get through."""
+        running = self._thread.submit(self._through, statements)
+        give_up = monotonic() + PATIENCE
+        while not self._is_blocked():
+            assert not running.done(), f"it waited for nobody: {running.result()}"
+            assert monotonic() < give_up, "it waits for no lock, and does not end"
+            Event().wait(0.002)
+        return running
+
+    def _through(self, statements: Sequence[Executable]) -> list[Sequence[Row[Any]]]:
+        rows = self.begins(*statements)
+        self.commits()
+        return rows
+
+    def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        result = self._connection.execute(statement)
+        return result.all() if result.returns_rows else [()] * result.rowcount  # type: ignore[list-item]
+
+    def _is_blocked(self) -> bool:
+        asked = self._watch.execute(text("SELECT cardinality(pg_blocking_pids(:pid)) > 0"), {"pid": self._pid})
+        blocked = bool(asked.scalar_one())
+        self._watch.rollback()
+        return blocked
+
+
+@contextmanager
+def another(database: str) -> Iterator[Other]:
+    with connected(database) as connection, connected(database) as watch, ThreadPoolExecutor(1) as thread:
+        yield Other(connection, watch, thread)
+
+
+def held(job: object) -> Executable:
+    """A lock on that job's row, until the transaction ends."""
+    return select(jobs.c.id).where(jobs.c.id == job).with_for_update()
+
+
+def both_sweep(database: str, rows: Rows, sweep: Executable) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+    """What two sweepers take, the first of which has not committed when the second comes."""
+    with connected(database) as other:
+        first = other.execute(sweep).all()
+        rows.connection.exec_driver_sql("SET lock_timeout = '5s'")  # A sweeper that waits for another fails.
+        second = rows.run(sweep)
+        other.commit()
+    return first, second

@@ -1,0 +1,55 @@
+"""Every hook of Celery and kombu that is overridden is called in a worker's life, by the versions installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.integration.toolbox.line import CELERY, PATIENCE, Line, eventually
+from tests.proxy import before_redis
+from tests.servers import as_ours
+from workers.broker.celery_hooks import OVERRIDDEN
+
+CUTS, CUT_SECONDS = 10, 5.0
+"""How often the broker is cut off, and how long a cut may take to be noticed and mended."""
+LAST = "workers.app:Duties.close"
+OF_PREFORK = "workers.prefork:"
+HOOKED = "tests.integration.toolbox.hooked_worker"
+
+
+@pytest.fixture
+def line(database: str, redis_db: str) -> Iterator[Line]:
+    line = Line(database, redis_db)
+    yield line
+    line.close()
+
+
+@pytest.mark.long  # a worker, its broker cut off, and its end
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_each_hook_is_called_in_the_life_of_a_worker(line: Line, redis_db: str, tmp_path: Path, pool: str) -> None:
+    file = tmp_path / "calls"
+
+    def called() -> set[str]:
+        return set(file.read_text(encoding="utf-8").split()) if file.exists() else set()
+
+    wanted = {hook.ours for hook in OVERRIDDEN if pool == "prefork" or not hook.ours.startswith(OF_PREFORK)}
+    options = [*CELERY[CELERY.index("-A") :], *(["-P", "prefork", "-c", "1"] if pool == "prefork" else [])]
+    with (
+        before_redis(as_ours(redis_db)) as (proxy, through),
+        line.worker(HOOKED, str(file), *options, REDIS_URL=through) as worker,
+    ):
+        eventually(line.workers, "the worker to announce its tools")
+        assert line.finished(line.ask("echo", text="x")).state == "succeeded"
+        for _ in range(CUTS):
+            proxy.reset()
+            with suppress(AssertionError):  # a cut between two reads is mended without a hook
+                eventually(lambda: called() >= wanted - {LAST}, "every hook but the last to be called", CUT_SECONDS)
+                break
+        assert wanted - called() == {LAST}
+        assert line.finished(line.ask("echo", text="y")).state == "succeeded", "it works on"
+        worker.terminate()
+        worker.wait(PATIENCE)
+    assert called() == wanted

@@ -1,0 +1,81 @@
+"""A worker runs a tool for those who may use it, by their session's row; a job that got past the gateway does not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from ringback.config.settings import load
+from ringback.tables import jobs, sessions
+from tests.integration.toolbox.line import PATIENCE, Line
+from workers.execution.runner import run_job
+from workers.execution.runtime import Station
+from workers.settings import WorkerSettings
+from workers.tool_registry import load_tools
+
+
+@pytest.fixture
+def line(database: str, redis_db: str) -> Iterator[Line]:
+    line = Line(database, redis_db)
+    yield line
+    line.close()
+
+
+@pytest.fixture
+def station(line: Line) -> Iterator[Station]:
+    settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
+    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
+    station.lease.start()
+    assert station.lease.wait(PATIENCE)
+    yield station
+    station.stop()
+
+
+def held(line: Line, claims: dict[str, Any]) -> None:
+    assert line.run(update(sessions).where(sessions.c.id == line.session).values(claims=claims)) == 1
+
+
+@pytest.mark.parametrize("claims", [{}, {"scopes": []}, {"scopes": ["orders:read"]}, {"scopes": "orders:write"}])
+def test_who_does_not_hold_the_scope_is_refused_before_anything_is_done(
+    line: Line, station: Station, tmp_path: Path, claims: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    held(line, claims)
+    job_id = line.admit("write_order", path=str(tmp_path / "order"))
+    run_job(station, job_id)
+    job = line.job(job_id)
+    assert (job.state, job.error["code"], job.delivery) == ("failed", "not_allowed", "ready")
+    assert "orders:write" not in job.error["message"], "what it takes is not for the model to tell"
+    assert not (tmp_path / "order").exists()
+    assert "user='ada' lacks orders:write for write_order" in caplog.text
+
+
+def test_who_holds_the_scope_is_served(line: Line, station: Station, tmp_path: Path) -> None:
+    held(line, {"scopes": ["orders:write"]})
+    job_id = line.admit("write_order", path=str(tmp_path / "order"))
+    run_job(station, job_id)
+    assert (line.job(job_id).state, line.job(job_id).result) == ("succeeded", "written")
+    assert (tmp_path / "order").exists()
+
+
+def test_what_the_tool_asked_for_when_it_was_called_counts_though_this_worker_asks_for_less(
+    line: Line, station: Station
+) -> None:
+    job_id = line.admit("echo", text="x")
+    line.run(update(jobs).where(jobs.c.id == job_id).values(manners={"scopes": ["orders:write"]}))
+    run_job(station, job_id)
+    assert line.job(job_id).error["code"] == "not_allowed"
+
+
+def test_what_this_workers_tool_asks_for_counts_though_it_was_called_when_it_asked_for_less(
+    line: Line, station: Station, tmp_path: Path
+) -> None:
+    job_id = line.admit("write_order", path=str(tmp_path / "order"))
+    line.run(update(jobs).where(jobs.c.id == job_id).values(manners={}))
+    run_job(station, job_id)
+    assert line.job(job_id).error["code"] == "not_allowed"

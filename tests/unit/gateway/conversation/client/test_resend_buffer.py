@@ -1,0 +1,98 @@
+"""What a client has said and the model may not have: kept until it is confirmed, and said again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.conversation.client.resend_buffer import (
+    LEAST_CHARS,
+    MAX_SILENCE_CHARS,
+    MAX_SPEECH_CHARS,
+    MAX_TYPED,
+    Unheard,
+)
+
+Event = dict[str, Any]
+COMMIT: Event = {"type": "input_audio_buffer.commit"}
+CLEAR: Event = {"type": "input_audio_buffer.clear"}
+STARTED: Event = {"type": "input_audio_buffer.speech_started"}
+STOPPED: Event = {"type": "input_audio_buffer.speech_stopped"}
+COMMITTED: Event = {"type": "input_audio_buffer.committed"}
+A_SECOND = 64_000
+
+
+def audio(name: str, chars: int = 1_000) -> Event:
+    return {"type": "input_audio_buffer.append", "event_id": name, "audio": "A" * chars}
+
+
+def typed(item_id: str) -> Event:
+    return {"type": "conversation.item.create", "event_id": item_id, "item": {"id": item_id, "type": "message"}}
+
+
+def said(unheard: Unheard, *events: Event) -> list[str]:
+    for event in events:
+        unheard.said(event)
+    return [event.get("event_id", event["type"].rpartition(".")[2]) for event in unheard.again()]
+
+
+def test_a_typed_message_is_kept_until_its_item_is_echoed() -> None:
+    unheard = Unheard()
+    assert said(unheard, typed("one"), typed("two")) == ["one", "two"]
+    unheard.heard({"type": "conversation.item.added", "item": {"id": "one"}})
+    assert said(unheard) == ["two"]
+
+
+def test_audio_is_kept_until_the_turn_is_committed_and_what_follows_stays() -> None:
+    unheard = Unheard()
+    said(unheard, audio("before"))
+    unheard.heard(STARTED)
+    said(unheard, audio("word"), audio("pause"))
+    unheard.heard(STOPPED)
+    said(unheard, audio("next"), typed("aside"))
+    unheard.heard(COMMITTED)
+    assert said(unheard) == ["next", "aside"]
+
+
+def test_without_turn_detection_all_is_kept_until_the_clients_own_commit_is_confirmed() -> None:
+    unheard = Unheard(detects_turns=False)
+    long = [audio(f"{second}", A_SECOND) for second in range(5)]
+    assert said(unheard, *long, COMMIT, audio("next")) == ["0", "1", "2", "3", "4", "commit", "next"]
+    unheard.heard(COMMITTED)
+    assert said(unheard) == ["next"]
+
+
+def test_silence_is_kept_for_a_moment_and_speech_for_as_long_as_somebody_speaks() -> None:
+    unheard = Unheard()
+    assert said(unheard, *(audio(f"{n}", MAX_SILENCE_CHARS // 2) for n in range(9))) == ["7", "8"]
+    unheard.heard(STARTED)
+    for _ in range(100):
+        unheard.said(audio("speech", A_SECOND))
+    kept = sum(len(event["audio"]) for event in unheard.again())
+    assert MAX_SPEECH_CHARS - A_SECOND < kept <= MAX_SPEECH_CHARS
+
+
+def test_what_the_client_throws_away_is_not_said_again() -> None:
+    unheard = Unheard()
+    assert said(unheard, audio("one"), typed("two"), CLEAR) == ["two"]
+
+
+def test_messages_that_no_server_echoes_have_a_bound() -> None:
+    assert said(Unheard(), *(typed(f"{n}") for n in range(MAX_TYPED + 5)))[0] == "5"
+
+
+def test_what_the_server_refuses_is_not_said_again() -> None:
+    unheard = Unheard(detects_turns=False)
+    empty = {**COMMIT, "event_id": "empty"}
+    said(unheard, empty)
+    unheard.refused("empty")
+    assert said(unheard, audio("turn"), {**COMMIT, "event_id": "full"}) == ["turn", "full"]
+    unheard.heard(COMMITTED)
+    assert said(unheard) == [], "it would be one turn behind for ever"
+
+
+def test_many_tiny_frames_have_a_bound_and_empty_ones_are_not_kept() -> None:
+    unheard = Unheard()
+    for _ in range(1_000):
+        unheard.said(audio("tiny", 1))
+        unheard.said(audio("empty", 0))
+    assert len(unheard.again()) == MAX_SILENCE_CHARS // LEAST_CHARS

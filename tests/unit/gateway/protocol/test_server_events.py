@@ -1,0 +1,116 @@
+"""Whatever the Realtime API sends is an event that everybody here can read, or it is dropped with a reason."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.protocol.server_events import MAX_DEPTH, MAX_ID_CHARS, REQUIRED, Malformed, read
+
+UPDATED = {"type": "session.updated", "session": {"instructions": "Be kind.", "tools": [], "expires_at": 1_800_000_000}}
+MALFORMED: dict[str, str] = {
+    "nothing": "",
+    "no object": "[]",
+    "no type": "{}",
+    "a type that is none": '{"type": 7}',
+    "a long type": json.dumps({"type": "x" * (MAX_ID_CHARS + 1)}),
+    "cut off": '{"type": "response.created"',
+    "half of a surrogate pair": '{"type": "x", "y": "\\ud800"}',
+    "a byte order mark": '\ufeff{"type": "x"}',
+    "NaN": '{"type": "x", "y": NaN}',
+    "a number beyond all numbers": '{"type": "x", "y": 1e999}',
+    "a number of 5,000 digits": f'{{"type": "x", "y": {"9" * 5_000}}}',
+    "too deep": '{"type": "x", "y": ' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}",
+    "much too deep": '{"type": "x", "y": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "an item that is none": '{"type": "x", "item": []}',
+    "an item id that is none": '{"type": "x", "item": {"id": {}}}',
+    "a long item id": json.dumps({"type": "x", "item": {"id": "x" * (MAX_ID_CHARS + 1)}}),
+    "a call id that is none": '{"type": "x", "item": {"call_id": {}}}',
+    "content that is none": '{"type": "x", "item": {"content": 7}}',
+    "an output that is none": '{"type": "x", "response": {"output": {"a": 1}}}',
+    "an output of no items": '{"type": "x", "response": {"output": [1]}}',
+    "tools that are none": '{"type": "x", "session": {"tools": [1]}}',
+    "a format of audio that is none": '{"type": "x", "session": {"audio": {"output": 7}}}',
+    "a time that is none": '{"type": "x", "audio_end_ms": "1"}',
+    "a time without end": f'{{"type": "x", "audio_end_ms": {"9" * 400}}}',
+    "an end of time": f'{{"type": "x", "session": {{"expires_at": {"9" * 30}}}}}',
+    "a code that is none": '{"type": "x", "error": {"code": []}}',
+    **{f"{kind} of nothing": f'{{"type": "{kind}"}}' for kind in REQUIRED},
+}
+
+
+@pytest.mark.parametrize("frame", MALFORMED.values(), ids=MALFORMED)
+def test_what_is_no_event_is_dropped_with_a_short_reason(frame: str) -> None:
+    with pytest.raises(Malformed) as malformed:
+        read(frame)
+    assert 0 < len(str(malformed.value)) <= 200
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "x"},
+        {"type": "brand.new", "anything": [{"a": None}, 1.5, "\U0001f600"]},
+        {"type": "x", "y": json.loads("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1))},
+        UPDATED,
+        {"type": "response.output_item.done", "item": {"type": "function_call", "name": "x" * 100_000}},
+        {"type": "response.output_item.done", "item": {"id": "x" * MAX_ID_CHARS, "call_id": "x" * 100_000}},
+        {"type": "response.done", "response": {"id": "resp_1", "output": [{"type": "message", "content": None}]}},
+    ],
+)
+def test_an_event_is_read_as_it_is(event: dict[str, Any]) -> None:
+    assert read(json.dumps(event)) == event
+
+
+def test_of_a_name_that_stands_twice_the_last_one_counts() -> None:
+    assert read('{"type": "x", "item": {"id": "a"}, "type": "y", "item": {"id": "b"}}') == {
+        "type": "y",
+        "item": {"id": "b"},
+    }
+    with pytest.raises(Malformed):
+        read('{"type": "x", "item": {"id": "a"}, "item": {"id": 7}}')
+
+
+def test_a_nul_is_replaced_wherever_it_stands_as_no_row_can_hold_it() -> None:
+    frame = r'{"type": "x", "item": {"name": "a\u0000", "b\u0000": ["\u0000", 1, "\\u0000"]}}'
+    assert read(frame) == {"type": "x", "item": {"name": "a\ufffd", "b\ufffd": ["\ufffd", 1, "\\u0000"]}}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "item", "response", "session", "error", "id", "output", "audio", "tools", "content"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=3 * settings().max_examples, deadline=None)
+@given(VALUES)
+def test_whatever_comes_is_an_event_that_can_be_written_again_or_malformed(value: Any) -> None:
+    try:
+        event = read(json.dumps(value))
+    except Malformed:
+        return
+    written = msgspec.json.encode(event).decode()
+    assert read(written) == event
+
+
+@settings(max_examples=3 * settings().max_examples, deadline=None)
+@given(st.text(max_size=60))
+def test_reading_raises_nothing_else(frame: str) -> None:
+    with suppress(Malformed):
+        assert isinstance(read(frame), dict)

@@ -1,0 +1,154 @@
+"""What is known of a call's row when Postgres does not answer, and what the model is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.exc import DataError, OperationalError
+
+from gateway.conversation.actions import RecordCall
+from gateway.conversation.tool_calls.intake import as_answered, unrecorded
+from gateway.session import call_recorder
+from gateway.session.call_recorder import Recorded, Recording
+from gateway.storage.database import NotSent, may_be_written
+from ringback.jobs.outcomes import failed
+from ringback.jobs.states import Effect, JobState
+from ringback.statements.jobs.admission import NewJob
+from ringback.tools.decorator import Announcement
+
+TOOL = Announcement("pay", "Pay.", {"type": "object"})
+
+
+class NotText(Exception):
+    """As psycopg raises it."""
+
+
+def _of_driver(kind: type[Any], *, cut: bool = False) -> Exception:
+    problem = kind("INSERT", {}, NotText("no"))
+    problem.connection_invalidated = cut
+    return problem  # type: ignore[no-any-return]
+
+
+NOT_SENT = NotSent("Postgres is not reached")
+CUT = _of_driver(OperationalError, cut=True)
+NO_ANSWER = TimeoutError()
+REFUSED = _of_driver(OperationalError)
+NEVER_WILL = _of_driver(DataError)
+
+
+class Attempts:
+    """A dispatch whose attempts to write a row come to these ends, the last one again and again."""
+
+    def __init__(self, *ends: Exception | bool) -> None:
+        self.ends = list(ends)
+
+    async def record(self, _record: RecordCall, _epoch: int) -> bool:
+        end = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+
+def _record(effect: Effect) -> RecordCall:
+    tool = replace(TOOL, effect=effect)
+    return RecordCall(NewJob(uuid4(), uuid4(), "call_1", "R1", "pay", {}, tool=tool))
+
+
+def _known(effect: Effect, *ends: Exception | bool) -> Recorded:
+    dispatch: Any = Attempts(*ends)
+    nobody: Any = None
+    return asyncio.run(Recording(nobody, dispatch, "default", lambda: 1, 0.0).record(_record(effect), 1))
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_recorder, "AGAIN_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("ends", "known"),
+    [
+        ([True], Recorded.NEW),
+        ([False], Recorded.NOT_NEW),
+        ([NOT_SENT], Recorded.NEVER),
+        ([REFUSED], Recorded.NEVER),
+        ([NEVER_WILL], Recorded.NEVER),
+        ([CUT], Recorded.UNHEARD),
+        ([NO_ANSWER], Recorded.UNHEARD),
+    ],
+)
+def test_what_is_known_of_a_row_after_one_attempt_is_what_that_attempt_says(
+    ends: list[Exception | bool], known: Recorded
+) -> None:
+    assert _known(Effect.PURE, *ends) is known
+
+
+@pytest.mark.parametrize("effect", [Effect.IDEMPOTENT, Effect.AT_MOST_ONCE])
+@pytest.mark.parametrize(
+    ("ends", "known"),
+    [
+        ([CUT, NOT_SENT, True], Recorded.NEW),
+        ([NO_ANSWER, NOT_SENT, REFUSED, False], Recorded.NOT_NEW),
+        ([CUT, NEVER_WILL], Recorded.NEVER),
+    ],
+)
+def test_a_call_that_may_be_running_and_must_not_be_repeated_waits_until_it_is_known(
+    effect: Effect, ends: list[Exception | bool], known: Recorded
+) -> None:
+    assert _known(effect, *ends) is known
+
+
+def test_what_an_earlier_attempt_may_have_written_is_not_forgotten_for_a_later_one_that_was_never_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(call_recorder, "UNHEARD_SECONDS", 0.01)
+    assert _known(Effect.AT_MOST_ONCE, NO_ANSWER, NOT_SENT) is Recorded.UNHEARD
+
+
+@pytest.mark.parametrize(
+    ("problem", "may_be"), [(NOT_SENT, False), (REFUSED, False), (CUT, True), (NO_ANSWER, True), (OSError(), True)]
+)
+def test_only_a_statement_that_was_sent_and_not_refused_may_be_written(problem: Exception, may_be: bool) -> None:
+    assert may_be_written(problem) is may_be
+
+
+@pytest.mark.parametrize(
+    ("effect", "may_be_running", "code"),
+    [
+        (Effect.PURE, False, "temporarily_unavailable"),
+        (Effect.PURE, True, "temporarily_unavailable"),
+        (Effect.IDEMPOTENT, False, "temporarily_unavailable"),
+        (Effect.IDEMPOTENT, True, "outcome_unknown"),
+        (Effect.AT_MOST_ONCE, False, "temporarily_unavailable"),
+        (Effect.AT_MOST_ONCE, True, "outcome_unknown"),
+    ],
+)
+def test_the_model_is_told_that_it_may_try_later_only_where_a_second_call_changes_nothing(
+    effect: Effect, may_be_running: bool, code: str
+) -> None:
+    told = json.loads(unrecorded(_record(effect), may_be_running=may_be_running).output())
+    assert told["error"]["code"] == code
+    assert ("Do not repeat it" in told["error"]["message"]) is (code == "outcome_unknown")
+
+
+@pytest.mark.parametrize("may_be_running", [False, True])
+def test_a_call_that_joins_one_which_runs_is_told_to_wait_for_that_one(may_be_running: bool) -> None:
+    record = _record(Effect.AT_MOST_ONCE)
+    joined = replace(record, job=replace(record.job, joined_to=uuid4()))
+    assert unrecorded(joined, may_be_running=may_be_running).code == "already_running"
+
+
+def test_a_call_that_was_refused_keeps_its_own_reason() -> None:
+    refused = replace(_record(Effect.AT_MOST_ONCE), outcome=failed("busy", "Later."))
+    assert unrecorded(refused, may_be_running=True).code == "busy"
+
+
+def test_the_row_of_a_call_that_turns_out_to_be_unrecorded_says_that_it_was_not_run() -> None:
+    outcome = as_answered(_record(Effect.AT_MOST_ONCE)).outcome
+    assert outcome is not None
+    assert (outcome.state, outcome.code) == (JobState.FAILED, "temporarily_unavailable")

@@ -1,0 +1,109 @@
+"""What a client sends is held to its pace by the audio format that is in force, whatever it asks for meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from gateway.protocol import ClientFrame
+from gateway.session.client_connection import Client, ClientGone
+from gateway.session.client_reader import Intake
+from gateway.session.context import Over
+from ringback.agents.client_policy import BROWSER
+
+G711 = {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}
+PCM = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}}
+AS_PCM = {"type": "session.update", "session": PCM}
+MINUTE_OF_G711 = {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(60 * 8_000)).decode()}
+"""Or ten seconds of PCM."""
+
+
+class Frames:
+    """A client that sends these and hangs up."""
+
+    def __init__(self, *frames: dict[str, Any]) -> None:
+        self._frames: Iterator[dict[str, Any]] = iter(frames)
+
+    async def receive(self) -> str:
+        for frame in self._frames:
+            return json.dumps(frame)
+        raise ClientGone("client_closed_1000")
+
+
+def what_becomes_of(*frames: dict[str, Any], before: dict[str, Any], confirmed: bool = False) -> str:
+    """How the client's part ends, as the reason that stands in the history."""
+
+    async def tell(event: dict[str, Any]) -> None:
+        raise AssertionError(event)
+
+    async def hear(frame: ClientFrame) -> None:
+        if confirmed and frame.event["type"] == "session.update":
+            intake.heard_as(frame.event["session"])
+
+    async def run() -> str:
+        intake.is_open.set()
+        with pytest.raises((Over, ClientGone)) as over:
+            await intake.run()
+        return str(over.value)
+
+    intake = Intake(cast(Client, Frames(*frames)), BROWSER, hear, tell, before)
+    return asyncio.run(run())
+
+
+MODEL = {"type": "session.update", "event_id": "mine", "session": {"model": "x", "instructions": "Obey."}}
+FORBIDDEN = {"type": "conversation.item.delete", "item_id": "i"}
+
+
+def told_to(*frames: dict[str, Any], asks: tuple[str, ...] = ()) -> list[str]:
+    """What happens, in order, as the frames come before the conversation is open, and it opens then."""
+    happened: list[str] = []
+
+    async def tell(event: dict[str, Any]) -> None:
+        happened.append(event["type"])
+
+    async def hear(frame: ClientFrame) -> None:
+        happened.append(f"heard {frame.event['type']}")
+
+    async def run() -> None:
+        with pytest.raises(ClientGone):
+            await intake.run()
+        happened.append("session.created")
+        await intake.let_go()
+
+    intake = Intake(cast(Client, Frames(*frames)), BROWSER, hear, tell, {}, name="the session", asks=asks)
+    asyncio.run(run())
+    return happened
+
+
+def test_what_is_left_out_is_told_in_the_log_once_and_to_a_client_that_asks(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert told_to(MODEL, MODEL) == ["session.created", "heard session.update", "heard session.update"]
+    [line] = caplog.messages
+    assert line == "session the session: model, instructions is left out of what the client sent: not its own to set"
+    assert told_to(MODEL, asks=("left_out",)) == ["session.created", "ringback.left_out", "heard session.update"]
+
+
+def test_no_refusal_is_told_before_the_conversation_is_open() -> None:
+    assert told_to(FORBIDDEN, MODEL) == ["session.created", "error", "heard session.update"]
+
+
+def test_fields_that_are_left_out_are_no_refusals_however_many() -> None:
+    assert told_to(*[MODEL] * 50).count("heard session.update") == 50
+
+
+def test_ten_seconds_at_once_are_what_a_recording_is() -> None:
+    assert what_becomes_of(MINUTE_OF_G711, before={}) == "client_closed_1000"
+
+
+def test_in_the_format_that_an_earlier_connection_has_set_they_are_a_minute() -> None:
+    assert what_becomes_of(MINUTE_OF_G711, before=G711) == "too_fast"
+
+
+@pytest.mark.parametrize(("confirmed", "outcome"), [(False, "too_fast"), (True, "client_closed_1000")])
+def test_another_format_counts_once_the_server_has_taken_it(confirmed: bool, outcome: str) -> None:
+    assert what_becomes_of(AS_PCM, MINUTE_OF_G711, before=G711, confirmed=confirmed) == outcome

@@ -1,0 +1,142 @@
+"""How long a Realtime API that drops a session is called again, and how often a conversation moves in time."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.conversation.actions import LetClientIn
+from gateway.session import upstream_switcher as module
+from gateway.session.context import Link, Over
+from gateway.session.upstream_switcher import ROTATE_LEAST_SECONDS, STEADY_SECONDS, Epochs
+from tests.unit.gateway.conversation.script import Script
+
+pytestmark = pytest.mark.anyio
+
+RETRY_SECONDS, ROTATE_BEFORE_SECONDS = 30.0, 300.0
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Clock:
+    """The session's clock, which stands still."""
+
+    now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return 1_800_000_000.0 + self.now
+
+
+class Holder:
+    """A session that carries out nothing."""
+
+    def __init__(self) -> None:
+        self.beginning = SimpleNamespace(session_id="s", epoch=1)
+        self.link: Link | None = None
+
+    def hold(self) -> None:
+        """There is no client."""
+
+    async def perform(self, link: Link, actions: Any) -> None:
+        """There is no server."""
+
+    async def let_go(self, link: Link, reason: str | None) -> None:
+        self.link = link
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def holder() -> Holder:
+    return Holder()
+
+
+@pytest.fixture
+def epochs(clock: Clock, holder: Holder, monkeypatch: pytest.MonkeyPatch) -> Epochs:
+    """Each new connection can be had at once."""
+    settings = SimpleNamespace(upstream_retry_seconds=RETRY_SECONDS, rotate_before_seconds=ROTATE_BEFORE_SECONDS)
+    epochs = Epochs(cast(Any, SimpleNamespace(settings=settings)), cast(Any, holder))
+
+    async def at_once(*_: Any, **__: Any) -> Link:
+        return a_link()
+
+    monkeypatch.setattr(epochs, "_insist", at_once)
+    return epochs
+
+
+def a_link() -> Link:
+    return Link(1, cast(Any, None), Script().opened().brain)
+
+
+async def lose_after(seconds: float, epochs: Epochs, holder: Holder, clock: Clock, why: str | None = None) -> None:
+    """The link at work is gone so long after it was opened."""
+    assert holder.link is not None
+    clock.now += seconds
+    holder.link.why_closed = why
+    await epochs.begin_again(holder.link, why or "upstream_closed")
+
+
+async def begun(epochs: Epochs, holder: Holder, clock: Clock) -> None:
+    holder.link = a_link()
+    holder.link.opened_at = holder.link.heard_at = clock.now
+
+
+async def test_connections_that_hold_are_followed_by_others_for_ever(
+    epochs: Epochs, holder: Holder, clock: Clock
+) -> None:
+    await begun(epochs, holder, clock)
+    for _ in range(20):
+        await lose_after(STEADY_SECONDS + 1, epochs, holder, clock)
+
+
+@pytest.mark.parametrize(("seconds", "why"), [(1.0, None), (15.0, "upstream_hung")])
+async def test_connections_of_which_none_holds_are_one_series_of_failures(
+    seconds: float, why: str | None, epochs: Epochs, holder: Holder, clock: Clock
+) -> None:
+    """A server that takes each connection and then says nothing does not hold, however long that is waited for."""
+    await begun(epochs, holder, clock)
+    await lose_after(seconds, epochs, holder, clock, why)
+    since = clock.now
+
+    async def lose_again_and_again() -> None:
+        while clock.now < since + 2 * RETRY_SECONDS:
+            await lose_after(seconds, epochs, holder, clock, why)
+
+    with pytest.raises(Over) as over:
+        await lose_again_and_again()
+    assert clock.now >= since + RETRY_SECONDS
+    assert (over.value.reason, over.value.is_final) == (why or "upstream_closed", False)
+
+
+def test_a_conversation_is_left_before_its_end_and_moves_seldom(epochs: Epochs, clock: Clock) -> None:
+    link = a_link()
+    epochs.note_expiry(link, LetClientIn(None, clock.time() + 3_600))
+    assert link.rotates_at == clock.now + 3_600 - ROTATE_BEFORE_SECONDS
+    epochs.note_expiry(link, LetClientIn(None, 2.0))
+    assert link.rotates_at == clock.now + 1.0
+    epochs._moved_at = clock.now
+    epochs.note_expiry(link, LetClientIn(None, 2.0))
+    assert link.rotates_at == clock.now + ROTATE_LEAST_SECONDS
+
+
+@pytest.mark.parametrize("expires_at", [-60.0, 1_700_000_000.0])
+def test_an_end_that_cannot_be_is_told_and_waited_for(
+    expires_at: float, epochs: Epochs, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = a_link()
+    epochs.note_expiry(link, LetClientIn(None, expires_at))
+    assert (link.rotates_at, link.expires_at) == (None, None)
+    assert f"says that it ends at {expires_at:.16g}, which cannot be" in caplog.text

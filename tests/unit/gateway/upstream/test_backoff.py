@@ -1,0 +1,17 @@
+"""Pauses between attempts: none at first, then longer, never in step, and bounded."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from gateway.upstream.backoff import FIRST_SECONDS, MAX_SECONDS, pauses
+
+
+def test_the_first_attempt_comes_at_once_and_the_pauses_double_up_to_a_bound() -> None:
+    taken = list(islice(pauses(lambda: 1.0), 9))
+    assert taken[:4] == [0.0, FIRST_SECONDS, 2 * FIRST_SECONDS, 4 * FIRST_SECONDS]
+    assert max(taken) == MAX_SECONDS
+
+
+def test_chance_takes_away_up_to_half_of_a_pause() -> None:
+    assert list(islice(pauses(lambda: 0.0), 3)) == [0.0, FIRST_SECONDS / 2, FIRST_SECONDS]

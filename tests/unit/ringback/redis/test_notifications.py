@@ -1,0 +1,27 @@
+"""What a doorbell's entry says, and what is made of one that says something else."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from ringback.redis.notifications import MAX_LENGTH, TIME_TO_LIVE, commands, heard, stream_of
+
+
+def test_an_entry_names_a_session_and_nothing_else() -> None:
+    session_id = uuid4()
+    entry, expiry = commands("gw_1", session_id)
+    assert entry == ("XADD", "ringback:doorbell:gw_1", "MAXLEN", "~", MAX_LENGTH, "*", "session", str(session_id))
+    assert expiry == ("EXPIRE", "ringback:doorbell:gw_1", TIME_TO_LIVE)
+    assert heard({"session": str(session_id)}) == session_id
+
+
+def test_each_gateway_has_a_stream_of_its_own() -> None:
+    assert stream_of("gw_1") == "ringback:doorbell:gw_1"
+    assert stream_of("gw_1") != stream_of("gw_2")
+
+
+@pytest.mark.parametrize("fields", [{}, {"job": "1"}, {"session": ""}, {"session": "nobody"}, {"session": "1" * 33}])
+def test_an_entry_that_is_not_ours_rings_for_nobody(fields: dict[str, str]) -> None:
+    assert heard(fields) is None

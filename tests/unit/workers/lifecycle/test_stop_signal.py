@@ -1,0 +1,65 @@
+"""How often the end was asked for, on both sides of a fork."""
+
+from __future__ import annotations
+
+import os
+
+from workers.lifecycle.stop_signal import EndAsked
+
+
+def test_it_counts_and_nothing_is_used_up_by_looking() -> None:
+    asked = EndAsked()
+    assert (asked.times, asked.adopt()) == (0, False)
+    asked.ask()
+    asked.ask()
+    asked.wait(0)
+    assert [asked.times, asked.times] == [2, 2]
+
+
+def child(asked: EndAsked, steps: int) -> int:
+    """Fork one; it ends with what it counts once the parent has asked so often."""
+    pid = os.fork()
+    if pid == 0:
+        asked.adopt()
+        while asked.times < steps:
+            asked.wait(0.01)
+        os._exit(asked.times)
+    return pid
+
+
+def test_children_hear_of_it_and_the_parent_of_their_end() -> None:
+    asked = EndAsked()
+    pids = [child(asked, 2) for _ in range(2)]
+    asked.ask()
+    assert not asked.children_are_gone()
+    asked.ask()
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    assert codes == [2, 2]
+    assert asked.children_are_gone()
+
+
+def test_a_child_counts_its_own_signals_and_its_parent_does_not() -> None:
+    asked = EndAsked()
+    pid = os.fork()
+    if pid == 0:
+        asked.adopt()
+        asked.ask()
+        os._exit(asked.times)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert asked.times == 0
+
+
+def test_a_parent_that_is_gone_has_asked() -> None:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        asked = EndAsked()
+        if os.fork() == 0:
+            asked.adopt()
+            asked.wait(10)
+            os.write(writer, bytes([asked.times]))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(reader, 1) == b"\1"
+    os.close(reader)
+    os.close(writer)

@@ -1,0 +1,148 @@
+"""What of Celery and kombu we override or use beside their documented interfaces, and what we have seen it to be.
+
+A new version may change any of it without a word. Our requirements allow the minor version that was tried; a worker on
+another one, or on one in which a hook differs, says so in its log at start (`changed`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+KOMBU = "kombu.transport.redis"
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One place in their code.
+
+    Args:
+        place: `module:name.name`.
+        why: what rests on it here.
+        signature: of a function, as it was tried; None: anything but a function.
+        ours: what takes its place here, as `module:name.name`; "": it is used, not replaced.
+    """
+
+    place: str
+    why: str
+    signature: str | None = None
+    ours: str = ""
+
+
+OVERRIDDEN = (
+    Hook(
+        f"{KOMBU}:QoS.restore_visible",
+        "forgets, without a script, what a killed worker had taken",
+        "(self, start=0, num=10, interval=10)",
+        "workers.broker.transport:Quality.restore_visible",
+    ),
+    Hook(
+        f"{KOMBU}:Channel._brpop_read",
+        "drops a message that is no JSON",
+        "(self, **options)",
+        "workers.broker.transport:Channel._brpop_read",
+    ),
+    Hook(
+        f"{KOMBU}:Transport._deliver",
+        "writes each message anew from its id, and drops what is none of ours",
+        "(self, message, queue)",
+        "workers.broker.transport:Transport._deliver",
+    ),
+    Hook(
+        "celery.worker.consumer:Consumer.ensure_connected",
+        "reconnects within half a second",
+        "(self, conn)",
+        "workers.broker.consumer:Consumer.ensure_connected",
+    ),
+    Hook(
+        "celery.worker.consumer:Consumer.on_connection_error_after_connected",
+        "has the jobs published again whose messages may be lost",
+        "(self, exc)",
+        "workers.broker.consumer:Consumer.on_connection_error_after_connected",
+    ),
+    Hook(
+        "celery.bootsteps:StartStopStep.start",
+        "begins the worker's own duties after the pool and before the first message",
+        "(self, parent)",
+        "workers.app:Duties.start",
+    ),
+    Hook(
+        "celery.bootsteps:StartStopStep.close",
+        "hears that Celery shuts down",
+        "(self, parent)",
+        "workers.app:Duties.close",
+    ),
+    Hook(
+        "celery.concurrency.asynpool:Worker.on_loop_start",
+        "has a child of a prefork pool end before its next job, once a tool hangs in it",
+        "(self, pid)",
+        "workers.prefork:Child.on_loop_start",
+    ),
+    Hook(
+        "celery.concurrency.prefork:TaskPool.did_start_ok",
+        "keeps the worker where a child has died before the consumer's loop began",
+        "(self)",
+        "workers.prefork:TaskPool.did_start_ok",
+    ),
+    Hook(
+        "celery.worker.strategy:default",
+        "hears the canary in the consumer, without a slot of the pool",
+        None,
+        "workers.broker.consumer:hear",
+    ),
+)
+"""Each is called by Celery or kombu in the life of a worker."""
+
+USED = (
+    Hook(f"{KOMBU}:QoS.unacked_key", "where kombu keeps what was taken and not acknowledged"),
+    Hook(f"{KOMBU}:QoS.unacked_index_key", "and since when"),
+    Hook(f"{KOMBU}:QoS.visibility_timeout", "and for how long"),
+    Hook(f"{KOMBU}:Channel.conn_or_acquire", "the channel's connection to Redis", "(self, client=None)"),
+    Hook(f"{KOMBU}:Channel.QoS", "the class that a channel makes"),
+    Hook(f"{KOMBU}:Transport.Channel", "the class that a transport makes"),
+    Hook(
+        "kombu.connection:Connection._ensure_connection",
+        "retries with our pauses",
+        "(self, errback=None, max_retries=None, interval_start=2, interval_step=2, interval_max=30, callback=None, "
+        "reraise_as_library_errors=True, timeout=None)",
+    ),
+    Hook("billiard.pool:Worker._make_protected_receive", "what a child waits for its next job with", "(self, conn)"),
+    Hook("billiard.pool:EX_RECYCLE", "how a child ends that is to be replaced"),
+    Hook("celery.concurrency.prefork:TaskPool.Pool", "the class that makes the children"),
+    Hook("celery.concurrency.asynpool:AsynPool.Worker", "and the class of a child"),
+    Hook("celery.worker.state:maybe_shutdown", "ends the wait for Redis when the worker is told to stop", "()"),
+    Hook("celery.worker.state:reserved_requests", "what the pool has to do"),
+    Hook("celery.concurrency.base:BasePool.num_processes", "how many slots the pool has"),
+    Hook("celery.worker.components:Pool", "the step after which our duties start"),
+    Hook("celery.app.amqp:Queues.select_add", "adds the canary's queue", "(self, queue, **kwargs)"),
+    Hook("celery.app.amqp:Queues.consume_from", "the queues of the command line"),
+    Hook("celery.app.task:Task.start_strategy", "asks a task for its strategy", "(self, app, consumer, **kwargs)"),
+    Hook("celery.app.defaults:NAMESPACES.worker.disable_prefetch", "fetches a message when a thread is free for it"),
+    Hook("celery.app.defaults:NAMESPACES.worker.consumer", "names our consumer"),
+)
+
+
+def changed() -> list[str]:
+    """A sentence for each hook that is not as it was tried, with what rests on it."""
+    found = []
+    for hook in (*OVERRIDDEN, *USED):
+        try:
+            there = find(hook.place)
+        except (ImportError, AttributeError, KeyError):
+            found.append(f"{hook.place} is gone, which {hook.why}")
+            continue
+        seen = str(inspect.signature(there)) if hook.signature is not None else None
+        if seen != hook.signature:
+            found.append(f"{hook.place} takes {seen} and not {hook.signature}, and {hook.why}")
+    return found
+
+
+def find(place: str) -> Any:
+    """What stands at `module:name.name`; a name may be a key."""
+    module, _, names = place.partition(":")
+    found: Any = import_module(module)
+    for name in names.split("."):
+        found = found[name] if isinstance(found, dict) else getattr(found, name)
+    return found

@@ -1,0 +1,112 @@
+"""kombu's transport over Redis, as our workers consume with it: it believes nothing that it finds there.
+
+kombu and Celery take a message as it is: one with a missing property, or a body of another kind, ends the consumer with
+a traceback, is put back into the queue, and ends the next one. So each message is read here and written anew from its
+task and its id (`ours`), and what is none of ours is dropped, once.
+
+kombu also puts a message that a worker took and never acknowledged back into its queue after an hour, under a lock
+whose release is a script in Redis. Nobody waits for that, as the row has been published again within seconds. So such a
+message is forgotten, which needs no lock, and the user that our processes are in Redis may run no scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from base64 import b64decode, b64encode
+from time import time
+from typing import Any
+from uuid import UUID, uuid4
+
+from kombu.transport import redis
+
+from ringback.redis.broker import TASK
+from workers.broker.consumer import CANARY
+from workers.logs import Seldom
+
+FORGET_AT_ONCE = 100
+"""Of the messages that workers which were killed have left behind: each leaves one or two."""
+MAX_BODY_CHARS = 4_000
+"""Of a message's body: an id and Celery's own words take 200."""
+
+logger = logging.getLogger(__name__)
+_seldom = Seldom(logger)
+_Quality: Any = redis.QoS  # kombu is typed in part
+_Channel: Any = redis.Channel
+_Transport: Any = redis.Transport
+
+
+class Quality(_Quality):  # type: ignore[misc]
+    """What is done with messages that were taken."""
+
+    _looks = 0
+
+    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 10) -> None:
+        """kombu's own hook, called every ten seconds; each `interval`-th time counts."""
+        self._looks += 1
+        if (self._looks - 1) % (interval or 1):
+            return
+        with self.channel.conn_or_acquire() as client:
+            index, long_ago = self.unacked_index_key, time() - self.visibility_timeout
+            lost = client.zrange(index, 0, long_ago, byscore=True, offset=start, num=num or FORGET_AT_ONCE)
+            if lost:
+                client.pipeline().zrem(index, *lost).hdel(self.unacked_key, *lost).execute()
+
+
+class Channel(_Channel):  # type: ignore[misc]
+    QoS = Quality
+
+    def _brpop_read(self, **options: Any) -> Any:
+        """kombu's own hook, which reads one message as JSON; it has left the queue by then."""
+        try:
+            return super()._brpop_read(**options)
+        except (ValueError, RecursionError):
+            _seldom.warning("a message that is no JSON was dropped")
+            return True
+
+
+class Transport(_Transport):  # type: ignore[misc]
+    """Named in `workers.app`."""
+
+    Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        """kombu's own hook."""
+        known = ours(message, queue)
+        if known is None:
+            _seldom.warning("a message that is none of ours was dropped from the queue %s", queue)
+            return
+        super()._deliver(known, queue)
+
+
+def ours(message: object, queue: str) -> dict[str, Any] | None:
+    """The message written anew, with nothing in it but its task and the job's id; None where it is none of ours."""
+    try:
+        task, body = message["headers"]["task"], message["body"]  # type: ignore[index]
+        if task == CANARY:
+            return _written("{}", CANARY, queue)
+        if task != TASK or not isinstance(body, str) or len(body) > MAX_BODY_CHARS:
+            return None
+        job_id = UUID(json.loads(b64decode(body, validate=True))[0][0])
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError):
+        return None
+    words = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    return _written(json.dumps([[str(job_id)], {}, words]), TASK, queue)
+
+
+def _written(body: str, task: str, queue: str) -> dict[str, Any]:
+    number = str(uuid4())
+    return {
+        "body": b64encode(body.encode()).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"lang": "py", "task": task, "id": number, "ignore_result": True},
+        "properties": {
+            "correlation_id": number,
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": number,
+        },
+    }

@@ -1,0 +1,1 @@
+"""One job: claimed, its function called, its outcome recorded."""

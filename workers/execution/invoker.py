@@ -1,0 +1,124 @@
+"""Run a tool within its deadline.
+
+An `async def` tool is cancelled when its time is up, or nobody waits for it any more. A plain function cannot be
+stopped: it runs in a thread of its own, and the caller goes on without it. Such a thread is *stuck* until the
+function returns; many of them mean that a tool waits for something without a time-out of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from inspect import isawaitable
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any
+
+from ringback.errors import ToolError
+from ringback.tools.call import Call
+from ringback.tools.decorator import Tool
+from workers.execution.event_loop import ToolLoop
+from workers.execution.retry_policy import NobodyWaits, OutOfTime
+from workers.leases.in_flight import Cancellation
+
+MAX_STUCK_THREADS = 20
+"""More of them and the process replaces itself: each holds memory, and often a connection of what the tool calls."""
+MAX_STUCK_SHARE = 0.2
+"""Of the calls that run at once, where that is more: all the others are handed back, and have to begin anew. What one
+tool that has become slow may hold up for a while must not cost hundreds of calls of other tools their work."""
+ONE_TOOLS_SHARE = 0.5
+"""Of those threads. A tool that has so many stuck is left alone here until some return: it would hang once more, and
+wear out one process after the other."""
+
+HANGS = "What this function depends on does not answer at the moment; it was not begun. Say so, offer to try later."
+
+logger = logging.getLogger(__name__)
+
+
+class Caller:
+    """Calls tools: async ones on the loop, the others each in a thread.
+
+    Args:
+        slots: how many calls the process runs at once.
+        bears_stuck: False where the process is easily replaced: the first stuck thread wears it out.
+        died: called with the reason once no async tool can run here any more.
+    """
+
+    def __init__(self, slots: int = 1, *, bears_stuck: bool = True, died: Callable[[str], None] | None = None) -> None:
+        self.loop = ToolLoop(died)
+        self._bears = max(MAX_STUCK_THREADS, int(slots * MAX_STUCK_SHARE)) if bears_stuck else 0
+        self._lock = Lock()
+        self._stuck: Counter[str] = Counter()
+
+    @property
+    def stuck(self) -> int:
+        """Threads that still run although nobody waits for them."""
+        return self._stuck.total()
+
+    @property
+    def worn(self) -> str:
+        """Why this process should make room for another one; empty while it need not."""
+        if self.loop.is_held_up:
+            return "an async tool holds up the event loop for longer than its time"
+        if self.stuck > self._bears:
+            return f"threads stuck in tools that have no time-outs of their own: {self.stuck}"
+        return ""
+
+    def call(
+        self, tool: Tool, arguments: dict[str, Any], call: Call, seconds: float, cancellation: Cancellation
+    ) -> Any:
+        """What the tool returns.
+
+        Raises:
+            OutOfTime: it did not return within `seconds`.
+            NobodyWaits: it was cancelled meanwhile.
+            ToolError: too many of its calls hang here already ("unavailable"); it was not begun.
+            Exception: whatever the tool raised.
+        """
+        given = arguments | ({tool.call_parameter: call} if tool.call_parameter else {})
+        if tool.is_async:
+            return self.loop.run(tool.function(**given), seconds, cancellation)
+        if self._stuck[tool.name] >= max(1, self._bears * ONE_TOOLS_SHARE):
+            raise ToolError(HANGS, code="unavailable")
+        end = monotonic() + seconds
+        result = self._in_a_thread(tool.name, lambda: tool.function(**given), seconds, cancellation)
+        # A decorator below @tool may make a plain function of an async one.
+        return self.loop.run(result, end - monotonic(), cancellation) if isawaitable(result) else result
+
+    def _in_a_thread(self, name: str, function: Callable[[], Any], seconds: float, cancellation: Cancellation) -> Any:
+        outcome: Future[Any] = Future()
+        woken = Event()
+        outcome.add_done_callback(lambda _: woken.set())
+        cancellation.then(woken.set)
+        Thread(target=_settle, args=(outcome, function), name=f"tool-{name}", daemon=True).start()
+        woken.wait(seconds)
+        cancelled = cancellation.asked.is_set()
+        if outcome.done() and not cancelled:
+            return outcome.result()
+        if not outcome.done():
+            self._count_stuck(name, outcome)
+        raise NobodyWaits if cancelled else OutOfTime
+
+    def _count_stuck(self, name: str, outcome: Future[Any]) -> None:
+        with self._lock:
+            self._stuck[name] += 1
+            stuck = self._stuck[name]
+        outcome.add_done_callback(lambda _: self._count_freed(name))
+        logger.warning(
+            "tool %s runs on though nobody waits for it; its thread cannot be stopped (%d such threads)", name, stuck
+        )
+
+    def _count_freed(self, name: str) -> None:
+        with self._lock:
+            self._stuck[name] -= 1
+
+
+def _settle(outcome: Future[Any], function: Callable[[], Any]) -> None:
+    try:
+        outcome.set_result(function())
+    except Exception as problem:
+        outcome.set_exception(problem)
+    except BaseException as problem:  # sys.exit() in a tool ends the call, not the worker
+        outcome.set_exception(RuntimeError(f"the tool raised {type(problem).__name__}"))

@@ -1,0 +1,64 @@
+"""Progress notes of running tools, on their way to their rows.
+
+A note may come from the event loop that all async tools share, so nothing is written where it is said: a thread of
+its own writes the latest note of each job, drops what a newer one has replaced, and rings the gateway, which may tell
+whoever waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from threading import Condition, Thread
+from time import sleep
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringback.statements.jobs import transitions
+from workers.execution.results import MAX_NOTE_CHARS, clean_text
+from workers.logs import Seldom
+from workers.storage.database import Store, first
+from workers.storage.redis_client import Bell
+
+PAUSE_SECONDS = 0.2
+"""Between two rounds of writing: a tool that says something for each of ten thousand rows costs five rows a second."""
+
+_seldom = Seldom(logging.getLogger(__name__))
+
+
+class Notes:
+    """The notes that are still to be written: at most one for each running job."""
+
+    def __init__(self, store: Store, bell: Bell) -> None:
+        self._store = store
+        self._bell = bell
+        self._waiting: dict[UUID, tuple[UUID, str]] = {}
+        self._change = Condition()
+        self._thread: Thread | None = None
+
+    def note(self, job_id: UUID, token: UUID, text: str) -> None:
+        """Have it written soon; never waits for Postgres."""
+        with self._change:
+            self._waiting[job_id] = (token, clean_text(str(text))[:MAX_NOTE_CHARS])
+            if self._thread is None:
+                self._thread = Thread(target=self._write, name="progress-notes", daemon=True)
+                self._thread.start()
+            self._change.notify()
+
+    def _write(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting)
+                waiting, self._waiting = self._waiting, {}
+            for job_id, (token, text) in waiting.items():
+                self._write_one(job_id, token, text)
+            sleep(PAUSE_SECONDS)
+
+    def _write_one(self, job_id: UUID, token: UUID, text: str) -> None:
+        try:
+            row = first(self._store.claims, transitions.note_progress(job_id, token, text))
+        except SQLAlchemyError as problem:
+            _seldom.warning("a progress note was lost: %s", problem)
+            return
+        if row is not None and row.gateway_id:
+            self._bell.ring(row.gateway_id, row.session_id)

@@ -1,0 +1,117 @@
+"""What a tool returned, as data that Postgres can keep and a model can read."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import ItemsView, KeysView, Mapping, Sequence, ValuesView
+from math import isfinite
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import to_jsonable_python
+
+from ringback.errors import ToolError
+from ringback.tools import misfits
+from ringback.tools.argument_check import ArgumentCheck
+from ringback.tools.decorator import Tool
+
+MAX_RESULT_BYTES = 256 * 1024
+"""As JSON. The model reads 16,000 characters of it; the history keeps the rest, and a row should stay a row."""
+MAX_NOTE_CHARS = 200
+"""A progress note: a few words."""
+
+_MISSING = frozenset({"NAType", "NaTType"})
+"""Pandas' types of a value that is not there."""
+_SURROGATES = dict.fromkeys([0, *range(0xD800, 0xE000)])
+
+logger = logging.getLogger(__name__)
+
+
+def clean_text(text: str) -> str:
+    """Without what Postgres refuses in text: NUL, and halves of surrogate pairs."""
+    return text.translate(_SURROGATES)
+
+
+def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
+    """The keyword arguments of the function, checked and typed.
+
+    Raises:
+        ToolError: they do not fit; the text names each field and what is wrong with it.
+    """
+    if tool.arguments is None:
+        found = misfits.of_schema(ArgumentCheck(tool.announcement.parameters).misfits(arguments))
+        if found:
+            raise ToolError(misfits.sentence(found), code="invalid_arguments")
+        return dict(arguments)
+    try:
+        model = tool.arguments.model_validate(arguments)
+    except ValidationError as problem:
+        raise ToolError(misfits.sentence(misfits.of_model(problem)), code="invalid_arguments") from None
+    return {name: getattr(model, name) for name in type(model).model_fields}
+
+
+def fits(parameters: dict[str, Any], arguments: Any) -> bool:
+    """True where the arguments fit the JSON schema of some worker's tool, as far as a schema is judged here."""
+    return not ArgumentCheck(parameters).misfits(arguments)
+
+
+def as_data(result: Any, tool: str = "of no name") -> Any:
+    """Return JSON data: pydantic models, dataclasses, dates, arrays and the like become what JSON has for them.
+
+    JSON has no NaN and no infinity: each is told as null, and the log counts them.
+
+    Raises:
+        ToolError: it is not data ("bad_result"), or too much of it ("result_too_large").
+    """
+    lost: list[float] = []
+    try:
+        data = _clean(to_jsonable_python(_plain(result), fallback=_of_other_kinds), lost)
+        size = len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
+    except Exception as problem:
+        sentence = (
+            f"The function finished, but what it returned ({type(result).__name__}) is no data, so its result is not "
+            "known. Say so; do not call it again."
+        )
+        raise ToolError(sentence, code="bad_result") from problem
+    if size > MAX_RESULT_BYTES:
+        raise ToolError(
+            f"The function finished, but its result is too large ({size} bytes, at most {MAX_RESULT_BYTES}). "
+            "Ask for less if it can be asked for less; otherwise do not call it again.",
+            code="result_too_large",
+        )
+    if lost:
+        logger.warning("result of tool %s: %d of its numbers are NaN or infinite; told as null", tool, len(lost))
+    return data
+
+
+def _plain(value: Any) -> Any:
+    """Mend what pydantic refuses a whole result for: halves of characters in keys, and missing values of pandas."""
+    if isinstance(value, dict):
+        return {clean_text(key) if isinstance(key, str) else key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if type(value).__name__ in _MISSING else value
+
+
+def _of_other_kinds(value: Any) -> Any:
+    """Arrays and scalars of numpy and its like, and Python's containers that pydantic does not know."""
+    if callable(to_list := getattr(value, "tolist", None)):
+        return _plain(to_list())
+    if isinstance(value, Mapping):
+        return _plain(dict(value))
+    if isinstance(value, KeysView | ValuesView | ItemsView | Sequence):
+        return _plain(list(value))
+    raise TypeError(f"{type(value).__name__} is no data")
+
+
+def _clean(data: Any, lost: list[float]) -> Any:
+    if isinstance(data, str):
+        return clean_text(data)
+    if isinstance(data, float) and not isfinite(data):
+        return lost.append(data)
+    if isinstance(data, list):
+        return [_clean(part, lost) for part in data]
+    if isinstance(data, dict):
+        return {clean_text(key): _clean(value, lost) for key, value in data.items()}
+    return data

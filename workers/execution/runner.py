@@ -1,0 +1,225 @@
+"""One job: claim, run, finish. The message brought its id, and the row brings everything else."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import DataError, SQLAlchemyError
+
+from ringback.config.scopes import missing
+from ringback.errors import ToolError
+from ringback.jobs.outcomes import Outcome, cancelled, failed, succeeded
+from ringback.jobs.states import Delivery, Effect, JobState
+from ringback.statements.jobs import transitions
+from ringback.tools.call import Call
+from ringback.tools.decorator import Tool
+from ringback.tools.gate import Ended
+from workers.execution.claim import Job, claim, give_up, insist
+from workers.execution.failures import failure_of
+from workers.execution.results import arguments_for, as_data
+from workers.execution.retry_policy import (
+    Again,
+    NobodyWaits,
+    OutOfTime,
+    Verdict,
+    not_allowed,
+    on_problem,
+    says_of_its_tool,
+)
+from workers.execution.runtime import Station
+from workers.leases.in_flight import Cancellation
+from workers.storage.database import count, first
+
+logger = logging.getLogger(__name__)
+
+Failure = dict[str, Any] | None
+"""What `workers.execution.failures` tells of an attempt that failed."""
+Given = dict[str, Any] | Exception
+"""The arguments as the function takes them, or why there are none."""
+
+
+def run_job(station: Station, job_id: UUID) -> None:
+    """Run the job if it may be run; a repeated, stale or forged message ends at the claim."""
+    job = None if station.leaving.is_set() else claim(station, job_id)
+    if job is None:
+        return
+    if job.answer is not None:
+        state = settle(station, job, job.answer)
+        logger.info("job %s tool=%s not run, %s: %s", job.id, job.tool, job.answer.code, state)
+        return
+    began, end = monotonic(), Ended.LEFT
+    with station.running.started(job.id) as cancellation:
+        if (refusal := barred(station, job)) is not None:
+            logger.warning("job %s tool=%s not run: %s", job.id, job.tool, settle(station, job, refusal))
+        elif (given := read_arguments(station, job)) is not None and may_begin(station, job):
+            verdict, end, failure = attempt(station, job, given, cancellation)
+            state = settle(station, job, verdict, failure)
+            ms = (monotonic() - began) * 1000
+            logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
+        if not station.leaving.is_set() and station.lease.held:
+            station.gates.ended(job.tool, end, is_probe=job.is_probe)
+    station.replace_if_worn()
+
+
+def barred(station: Station, job: Job) -> Outcome | None:
+    """The refusal, where whoever is talking may not use the tool: by their session's row, whatever the model says.
+
+    The gateway does not offer such a tool, and answers a call of it by itself: this holds where it was gone around.
+    """
+    asked_here = station.tools[job.tool].announcement.manners.scopes
+    lacking = missing((*job.needed, *asked_here), job.claims)
+    if not lacking:
+        return None
+    logger.warning("job %s user=%r lacks %s for %s", job.id, job.user, ", ".join(lacking), job.tool)
+    return not_allowed(job.tool)
+
+
+def read_arguments(station: Station, job: Job) -> Given | None:
+    """Read the arguments once, before the effect may begin; None where another worker's version of the tool has them.
+
+    What is wrong with them is returned, for the attempt to end in it.
+    """
+    try:
+        return arguments_for(station.tools[job.tool], job.arguments)
+    except ToolError as problem:
+        return None if station.passing.pass_back(job) else problem
+    except Exception as problem:  # of a validator that the tool brings
+        return problem
+
+
+def may_begin(station: Station, job: Job) -> bool:
+    """True where the tool may be called. An at_most_once tool is written down first, and durably."""
+    if job.effect is not Effect.AT_MOST_ONCE:
+        return True
+    try:
+        if count(station.store.outcomes, transitions.begin_effect(job.id, job.token)):
+            return True
+    except SQLAlchemyError as problem:
+        logger.warning("job %s is not begun: %s", job.id, problem)
+        give_up(station, job.id, job.token)
+        return False
+    logger.info("job %s is not begun: %s", job.id, settle(station, job, cancelled()))
+    return False
+
+
+def attempt(station: Station, job: Job, given: Given, cancellation: Cancellation) -> tuple[Verdict, Ended, Failure]:
+    """Run the tool; what is to become of the job, what that says of the tool, and why it failed, if it did.
+
+    One whose effect has begun is not left before its end.
+    """
+    tool = station.tools[job.tool]
+    begun = False
+    try:
+        if isinstance(given, Exception):
+            raise given
+        leave = cancellation if job.effect is not Effect.AT_MOST_ONCE else Cancellation()
+        call = _call(station, job, cancellation.asked)
+        begun = True
+        returned = station.caller.call(tool, given, call, job.seconds, leave)
+        return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, None
+    except Exception as problem:
+        if not station.leaving.is_set():
+            _log(job, problem)
+        verdict = on_problem(
+            problem,
+            attempt=job.attempt,
+            max_attempts=job.max_attempts,
+            effect=job.effect,
+            first_pause=tool.announcement.limits.backoff,
+        )
+        if not begun:
+            return verdict, Ended.LEFT, None
+        return verdict, says_of_its_tool(problem), _why(job, tool, problem)
+
+
+def settle(station: Station, job: Job, verdict: Verdict, failure: Failure = None) -> str:
+    """Write the verdict down; returns the state the job is in now, or "fenced"."""
+    if not station.lease.held:
+        return "fenced"  # the process is ending, and its tokens are void
+    if station.leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
+        return "handed back"  # the tool was stopped, and what it said to that is no outcome
+    if isinstance(verdict, Again):
+        if _give_back(station, job, verdict, failure):
+            return JobState.PENDING
+        verdict = verdict.reason
+    try:
+        return _finish(station, job, verdict, failure)
+    except DataError:
+        logger.exception("job %s: Postgres refuses what the tool returned", job.id)
+        sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
+        return _finish(station, job, failed("bad_result", sentence))
+    except SQLAlchemyError:
+        logger.exception(
+            "job %s: the outcome is not known to be written; if it is not, the job will be timed out", job.id
+        )
+        return "lost"
+
+
+def _finish(station: Station, job: Job, outcome: Outcome, failure: Failure = None) -> str:
+    shown, sealed = job.discretion.outcome(outcome, job.session_id, job.redact)
+    statement = transitions.finish(job.id, job.token, shown, sealed, failure)
+    row = insist(station, lambda: first(station.store.outcomes, statement))
+    if row is None:  # an earlier attempt to write it may have been committed, and its answer lost
+        written = transitions.finished_as(job.id, station.lease.worker_id, job.attempt, outcome.state)
+        row = insist(station, lambda: first(station.store.outcomes, written))
+    if row is None:
+        fenced = station.running.count_fenced()
+        logger.warning("job %s: stale outcome dropped, the job is no longer ours (%d so far)", job.id, fenced)
+        return "fenced"
+    if row.delivery == Delivery.READY and row.gateway_id:
+        station.bell.ring(row.gateway_id, row.session_id)
+    return outcome.state
+
+
+def _give_back(station: Station, job: Job, again: Again, failure: Failure) -> bool:
+    error = {name: job.discretion.text(text) for name, text in again.error.items()}
+    statement = transitions.retry(job.id, job.token, error, again.backoff, failure)
+    try:
+        return insist(station, lambda: count(station.store.outcomes, statement)) > 0
+    except SQLAlchemyError as problem:
+        logger.warning("job %s could not be given back: %s", job.id, problem)
+        return False
+
+
+def _call(station: Station, job: Job, cancelled: Event) -> Call:
+    return Call(
+        job_id=str(job.id),
+        session_id=str(job.session_id),
+        call_id=job.call_id,
+        user=job.user,
+        claims=job.claims,
+        attempt=job.attempt,
+        deadline=datetime.now(UTC) + timedelta(seconds=job.seconds),
+        arguments=job.arguments,
+        _report=lambda note: station.notes.note(job.id, job.token, job.discretion.text(str(note))),
+        _cancelled=cancelled,
+    )
+
+
+def _why(job: Job, tool: Tool, problem: Exception) -> Failure:
+    """For the row; None where no code is to blame."""
+    if isinstance(problem, OutOfTime | NobodyWaits):
+        return None
+    return failure_of(problem, job.attempt, tool.function, job.discretion.text, quotes=not job.redact)
+
+
+def _log(job: Job, problem: Exception) -> None:
+    """What a tool says on purpose is for the model; anything else is for whoever wrote the tool.
+
+    An exception's text may hold what its call holds: it is left out where no row may show that.
+    """
+    if not isinstance(problem, ToolError | OutOfTime | NobodyWaits):
+        trace = Redacted(type(problem).__name__).with_traceback(problem.__traceback__) if job.redact else problem
+        logger.warning("job %s: tool %s raised %s", job.id, job.tool, type(problem).__name__, exc_info=trace)
+    elif problem.__cause__ is not None:
+        cause = problem.__cause__
+        logger.warning("job %s: tool %s: %s", job.id, job.tool, type(cause).__name__ if job.redact else cause)
+
+
+class Redacted(Exception):
+    """Stands in the log for an exception whose text does not."""

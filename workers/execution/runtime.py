@@ -1,0 +1,139 @@
+"""All that one process needs to run jobs. A process that runs none (the parent of a prefork pool) has no station."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from threading import Event, Lock
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringback.jobs.states import LIVE, JobState
+from ringback.statements.jobs import transitions
+from ringback.tools.decorator import Tool
+from workers.execution.delayed_publisher import Later
+from workers.execution.invoker import Caller
+from workers.execution.passing import Passing
+from workers.execution.progress import Notes
+from workers.execution.tool_limits import Gates
+from workers.leases.in_flight import Running
+from workers.leases.lease import FENCED_EXIT, Lease
+from workers.leases.sweeper import Hands, Publisher, Sweeper
+from workers.settings import WorkerSettings
+from workers.storage.database import Store, rows
+from workers.storage.redis_client import Bell
+from workers.tool_registry import served_on
+
+FENCE_SECONDS = 0.3
+"""For async tools to be cancelled in: well inside the second that is left before others take over."""
+
+logger = logging.getLogger(__name__)
+
+
+class Station:
+    """One process at work: its tools, its connections, its lease, and the calls under way.
+
+    Make it in the process that uses it: neither connections nor threads outlive a fork.
+
+    Args:
+        slots: how many calls this process runs at once.
+        end: called with the reason where this process cannot go on: it hands back what runs here, and ends.
+        replace: called instead, after an outcome, when tools hold so much of this process that it should make room for
+            another: of a child, which its pool replaces.
+    """
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        tools: Mapping[str, Tool],
+        queues: Sequence[str],
+        publisher: Publisher,
+        slots: int = 1,
+        end: Callable[[str], None] | None = None,
+        replace: Callable[[str], None] | None = None,
+    ) -> None:
+        self.tools = tools
+        self._queues = tuple(queues)
+        self.discretion = settings.discretion
+        self.store = Store(settings.database_url, settings.database_connections)
+        self.bell = Bell(settings.redis_url)
+        self.running = Running()
+        self.leaving = Event()
+        """Set once what runs here is given to others: nothing is claimed any more."""
+        self._stopping = Lock()
+        self._stopped = False
+        self.caller = Caller(slots, bears_stuck=replace is None, died=end)
+        self._replace = replace or end
+        self.notes = Notes(self.store, self.bell)
+        announced = [tool.announcement for tool in served_on(tools.values(), queues)]
+        self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced, slots, settings.lease)
+        self.hands = Hands(self.store.outcomes, publisher, self.bell)
+        self.sweeper = Sweeper(self.hands, self.lease)
+        self.later = Later(self.hands.publish)
+        self.gates = Gates(self.store, tools, self.later)
+        self._passed_on = Later(self.hands.publish)
+        self.passing = Passing(self.store, tools, self._passed_on)
+
+    def start(self) -> None:
+        """Register, begin to renew, and take part in the sweeping."""
+        self.lease.start()
+        self.sweeper.start()
+
+    def suspect_messages(self) -> None:
+        """A message was taken and not served, or may have been: what waits on these queues is published again."""
+        self.sweeper.suspect(self._queues)
+
+    def replace_if_worn(self) -> None:
+        """After a call has its outcome: it must not be handed back, to wear out the next worker as well."""
+        if self._replace and (reason := self.caller.worn):
+            self._replace(reason)
+
+    def sign_off(self) -> None:
+        """What is left here may be taken at once; the process ends."""
+        with self._stopping:
+            self.lease.stop()
+
+    def stop(self) -> None:
+        """Sign off and close, once. Calls have ended, or are left to be taken back."""
+        self.sweeper.stop()
+        self.later.stop()
+        self._passed_on.stop()
+        self.sign_off()
+        with self._stopping:
+            if not self._stopped:
+                self._stopped = True
+                self.caller.loop.stop()
+                self.bell.close()
+                self.store.close()
+
+    def hand_back(self) -> None:
+        """Give what runs here to others. No call of ours may run beside theirs, so async tools are stopped first; those
+        in threads end with the process, which must follow at once.
+        """
+        self.leaving.set()
+        self.caller.loop.stop(FENCE_SECONDS)
+        handed = self._handed_back()
+        for job in handed:
+            logger.info("job %s is handed back: %s", job.id, job.state)
+        if not handed or self.bell.ask((("PING",),)) is None:
+            return  # any sweeper publishes them, as soon as Redis is back
+        over = [job for job in handed if JobState(job.state) not in LIVE]
+        for job in over:
+            if job.gateway_id:
+                self.bell.ring(job.gateway_id, job.session_id)
+        self.hands.publish((job.id, job.queue) for job in handed if job not in over)
+
+    def _handed_back(self) -> list[Any]:
+        statement = transitions.hand_back(self.lease.worker_id)
+        try:
+            return rows(self.store.outcomes, statement)
+        except SQLAlchemyError:  # a connection that had gone stale, or a deadlock: once more
+            return rows(self.store.outcomes, statement)
+
+    def _end_fenced(self, reason: str) -> None:
+        """Stop being: what runs here is, or will be, somebody else's. Nothing may be written, so nothing is tidied."""
+        logger.error("%s: ending now, with %d calls under way, which others take over", reason, len(self.running))
+        self.caller.loop.stop(FENCE_SECONDS)
+        os._exit(FENCED_EXIT)

@@ -1,0 +1,137 @@
+"""The gates of this worker's tools: asked before a call of such a tool is claimed, and told how it ended.
+
+`ringback.tools.gate` decides. Here one transaction locks the tool's row, asks, and claims or puts off, so that no two
+workers take the same place. A worker that dies in the midst of it holds nothing: Postgres rolls back, and a place is a
+running row, which is taken back with its worker's lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringback.jobs.outcomes import Outcome
+from ringback.statements.jobs import gates, transitions
+from ringback.tools.behavior import Limits
+from ringback.tools.decorator import Tool
+from ringback.tools.gate import Ended, Gate, Go, Load, Refuse, TooLong, Wait, after, decide
+from workers.execution.delayed_publisher import Later
+from workers.execution.retry_policy import busy, unavailable
+from workers.logs import Seldom
+from workers.storage.database import Store, count, first, transaction
+
+logger = logging.getLogger(__name__)
+_seldom = Seldom(logger)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A call that was claimed at a gate: the row of the claim, and what the gate said."""
+
+    row: Any
+    is_probe: bool = False
+    answer: Outcome | None = None
+    """It is not to be run: this is its outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A call that waits, for so many seconds or until it is woken."""
+
+    seconds: float
+    why: str = "by the limits of its tool"
+
+
+class Gates:
+    """Those of the tools that have limits.
+
+    Args:
+        store: `claims` is used: what it loses in a crash of Postgres is lost together.
+        tools: this worker's.
+        later: publishes calls that were put off.
+    """
+
+    def __init__(self, store: Store, tools: Mapping[str, Tool], later: Later) -> None:
+        self._engine = store.claims
+        self._later = later
+        self._limits = {name: tool.announcement.limits for name, tool in tools.items()}
+        self.names = frozenset(name for name, limits in self._limits.items() if limits.is_gated)
+        self.ungated = frozenset(tools) - self.names
+        """The others: what may be claimed at once."""
+
+    def claim(self, job_id: UUID, asked: Any, worker_id: str, token: UUID) -> Passed | PutOff | None:
+        """Claim a job of a tool that has a gate; None where it is not to be had.
+
+        Args:
+            asked: the row of `gates.asked_for`.
+
+        Raises:
+            SQLAlchemyError: it may have been claimed; `jobs.give_up` says.
+        """
+        limits = self._limits[asked.tool]
+        with transaction(self._engine) as connection:
+            gate, now = _locked(connection, asked.tool, limits)
+            load = _load(connection, job_id, asked.tool, limits)
+            said = decide(gate, limits, load, now, timeout=asked.timeout, seconds_left=asked.seconds_left)
+            if not isinstance(said, Wait):
+                row = connection.execute(transitions.claim(job_id, worker_id, token)).first()
+                if row is not None and isinstance(said, Go) and said.gate != gate:
+                    connection.execute(gates.keep(asked.tool, said.gate))
+                return None if row is None else _passed(row, said)
+            connection.execute(gates.put_off(job_id, said.seconds))
+        self._later.publish(job_id, asked.queue, said.seconds)
+        return PutOff(said.seconds)
+
+    def ended(self, tool: str, end: Ended, *, is_probe: bool = False) -> None:
+        """A call is over: what that says of the tool, and its place to the next in line. Never raises."""
+        if tool not in self.names:
+            return
+        limits = self._limits[tool]
+        try:
+            if limits.breaker_failures is not None:
+                self._note(tool, limits, end, is_probe)
+            if limits.concurrency is not None and (woken := first(self._engine, gates.wake_first(tool))):
+                self._later.publish(woken.id, woken.queue)
+        except SQLAlchemyError as problem:
+            _seldom.warning("the gate of %s did not hear of the end of a call: %s", tool, problem)
+
+    def _note(self, tool: str, limits: Limits, end: Ended, is_probe: bool) -> None:
+        if end is not Ended.FAILED and not is_probe:
+            if end is Ended.ANSWERED:
+                count(self._engine, gates.answered(tool))
+            return
+        with transaction(self._engine) as connection:
+            gate, now = _locked(connection, tool, limits)
+            changed = after(gate, limits, end, is_probe=is_probe, now=now)
+            if changed != gate:
+                connection.execute(gates.keep(tool, changed))
+        if (changed.open_until is None) != (gate.open_until is None):
+            logger.warning("tool %s %s", tool, "works again" if changed.open_until is None else "fails: left alone")
+
+
+def _locked(connection: Connection, tool: str, limits: Limits) -> tuple[Gate, float]:
+    row = connection.execute(gates.lock(tool, limits.burst)).one()
+    return gates.gate_in(row), row.now
+
+
+def _load(connection: Connection, job_id: UUID, tool: str, limits: Limits) -> Load:
+    """What a breaker alone does not ask for."""
+    if limits.concurrency is None and limits.rate is None:
+        return Load()
+    return gates.load_in(connection.execute(gates.load_around(job_id, tool)).one())
+
+
+def _passed(row: Any, said: Go | Refuse | TooLong) -> Passed:
+    match said:
+        case Go(_, is_probe):
+            return Passed(row, is_probe)
+        case Refuse(seconds):
+            return Passed(row, answer=unavailable(row.tool, seconds))
+        case TooLong(seconds):
+            return Passed(row, answer=busy(row.tool, seconds))

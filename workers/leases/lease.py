@@ -1,0 +1,183 @@
+"""The row that says this process lives. All that it runs hangs on it.
+
+The process renews its row every second. When it cannot, others take back what it held, and their attempt must not
+run beside ours. So a process that has not renewed in time ends itself, `LeaseTimes.margin` before others may take
+over: at once, without a word to Postgres (its tokens are void), and with an exit code that has a supervisor
+start it anew. It is the only way: a tool in a thread cannot be stopped from outside.
+
+Two threads, because one can hang: the first renews, the second does nothing but look at the clock. From how late it
+comes to that, it knows whether this process was held up, and by whom.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from secrets import token_hex
+from threading import Event, Thread
+from time import monotonic, process_time
+from uuid import UUID
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringback.errors import database_reason
+from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
+from ringback.leases.renewal import LeaseConnection, as_text
+from ringback.statements import processes
+from ringback.statements.jobs import transitions
+from ringback.tools.decorator import Announcement
+from workers.leases.in_flight import Running
+from workers.logs import Seldom
+from workers.storage.database import LEASE_STATEMENT_SECONDS, Store, count, together
+
+WATCH_SECONDS = 0.1
+"""How often the clock is looked at: small beside the second between our end and the end of the lease."""
+FENCED_EXIT = 75
+"""EX_TEMPFAIL of sysexits.h: nothing is wrong with this program, start it again."""
+HELD_BY_TOOL = "a tool keeps the interpreter to itself (see docs/how-to/write-a-slow-tool.md)"
+
+logger = logging.getLogger(__name__)
+_seldom = Seldom(logger)
+
+
+class Lease:
+    """Registers this process, renews its row, and passes cancellations on to the calls it runs.
+
+    Args:
+        store: gives the connections for it.
+        queues: what this process consumes.
+        tools: what it announces: those of its tools whose jobs arrive on these queues.
+        running: told which calls nobody waits for any more.
+        slots: how many calls this process runs at once.
+        fenced: called with the reason when the lease is lost; must not return.
+        times: how long the lease is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queues: Sequence[str],
+        tools: Sequence[Announcement],
+        running: Running,
+        fenced: Callable[[str], None],
+        slots: int = 1,
+        times: LeaseTimes | None = None,
+    ) -> None:
+        self._store = store
+        self._queues = queues
+        self._tools = tools
+        self._running = running
+        self._fenced = fenced
+        self._slots = slots
+        self._times = times or LeaseTimes()
+        self._registered = Event()
+        self._ended = Event()
+        self._thread = Thread(target=self._renew_until_ended, name="lease", daemon=True)
+        self._clock = LeaseClock(monotonic(), self._times)
+        self._hold_ups = HoldUps("this worker", HELD_BY_TOOL, WATCH_SECONDS, monotonic(), process_time())
+        self._problem = ""
+        self.worker_id = ""
+        """Whose claims ours are; empty until registered."""
+
+    @property
+    def held(self) -> bool:
+        """True while this process may claim and finish jobs."""
+        return self._registered.is_set() and not self._ended.is_set()
+
+    @property
+    def sheds(self) -> bool:
+        """True while this process should take no new messages, as it was held up a moment ago."""
+        return self._registered.is_set() and self._hold_ups.sheds(monotonic())
+
+    def start(self) -> None:
+        """Begin to register, and keep trying until Postgres answers."""
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until registered; False where that took longer."""
+        return self._registered.wait(seconds) and self.held
+
+    def stop(self) -> None:
+        """End in order: what is still held may be taken at once."""
+        over = self._ended.is_set()
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(LEASE_STATEMENT_SECONDS)
+        if over or not self._registered.is_set():
+            return
+        try:
+            count(self._store.lease, processes.retire(self.worker_id))
+        except SQLAlchemyError as problem:
+            logger.warning("sign-off failed: %s; the lease will run out", database_reason(problem))
+
+    def _renew_until_ended(self) -> None:
+        while not self._ended.is_set() and not self._register():
+            self._ended.wait(self._times.renew)
+        self._hold_ups.begin(monotonic(), process_time())
+        Thread(target=self._watch_the_clock, name="lease-clock", daemon=True).start()
+        renewal = as_text(processes.renew(self.worker_id, self._times.seconds))
+        cancelled = as_text(transitions.cancelled_on(self.worker_id))
+        connection = LeaseConnection(self._store.connect_lease)
+        asked = monotonic()
+        # From one beginning to the next: whatever a renewal waits for must not make the next one late.
+        while not self._ended.wait(max(0.0, asked + self._times.renew - monotonic())):
+            asked = monotonic()
+            if self._renew(connection, renewal) and len(self._running):  # who runs nothing has nothing to cancel
+                self._cancel(connection, cancelled)
+        connection.close()
+
+    def _register(self) -> bool:
+        """Under a new id each time: a registration whose answer was lost must not stand in the way."""
+        host, pid = socket.gethostname(), os.getpid()
+        worker_id = f"worker-{host}-{pid}-{token_hex(4)}"
+        asked, seconds = monotonic(), self._times.seconds
+        row = processes.register(worker_id, "worker", host, pid, self._queues, self._slots, lease_seconds=seconds)
+        try:
+            together(self._store.lease, [row, *processes.announce(worker_id, self._tools)])
+        except SQLAlchemyError as problem:
+            again = self._times.renew
+            _seldom.warning("registration failed: %s; trying again in %g s", database_reason(problem), again)
+            return False
+        self._store.lease.dispose()  # it has nothing to do until the end
+        self.worker_id, self._clock = worker_id, LeaseClock(asked, self._times)
+        self._registered.set()
+        logger.info("%s serves %s: %s", worker_id, ", ".join(self._queues), ", ".join(t.name for t in self._tools))
+        return True
+
+    def _renew(self, connection: LeaseConnection, renewal: bytes) -> bool:
+        asked = monotonic()  # before the question: the lease runs from some moment after it
+        try:
+            if not connection.ask(renewal) and not self._ended.is_set():
+                self._lose(f"this worker was declared lost; {self._why()}")
+        except psycopg.Error as problem:
+            self._problem = database_reason(problem)
+            _seldom.warning("lease renewal failed: %s; trying again in %g s", self._problem, self._times.renew)
+            return False
+        self._clock.renewed(asked)
+        self._problem = ""
+        return True
+
+    def _cancel(self, connection: LeaseConnection, cancelled: bytes) -> None:
+        try:
+            self._running.cancel(UUID(job_id) for job_id in connection.ask(cancelled))
+        except psycopg.Error as problem:
+            _seldom.warning("look for cancelled calls failed: %s; trying again", database_reason(problem))
+
+    def _watch_the_clock(self) -> None:
+        while not self._ended.wait(WATCH_SECONDS):
+            if (held_up := self._hold_ups.ticked(monotonic(), process_time())) is not None:
+                logger.warning("%s", held_up)
+            if self._clock.must_stop(monotonic()):
+                age = monotonic() - self._clock.renewed_at
+                self._lose(f"the lease was not renewed for {age:.1f} s; {self._why()}")
+
+    def _why(self) -> str:
+        """What is known of why the lease was not renewed: Postgres, or this process itself."""
+        return self._problem or self._hold_ups.since(self._clock.renewed_at) or "Postgres does not answer"
+
+    def _lose(self, reason: str) -> None:
+        self._ended.set()  # first of all: nothing may be claimed or written from here on
+        self._fenced(reason)

@@ -1,0 +1,144 @@
+"""The worker's share of what any process does for all of them: `ringback.sweeper` decides, this carries it out."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringback.config.settings import SWEEP_SECONDS
+from ringback.sweeper import PASSING, Ask, Look, Publish, Ring, Round, Run, Step, Sweeping, Tell
+from workers.leases.lease import Lease
+from workers.logs import Seldom
+from workers.storage.database import count, rows
+from workers.storage.redis_client import Bell
+
+STOP_SECONDS = 2.0
+"""How long the end of a round is waited for; it takes milliseconds."""
+
+Publisher = Callable[[UUID, str], None]
+"""Publish a job's id to a queue; raises where the broker cannot be reached."""
+
+logger = logging.getLogger(__name__)
+_seldom = Seldom(logger)
+_seldom_of_step: defaultdict[str, Seldom] = defaultdict(lambda: Seldom(logger))
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What carries out the steps of a round."""
+
+    engine: Engine
+    publisher: Publisher
+    bell: Bell
+
+    def carry_out(self, sweeping: Look | Round) -> float:
+        """A look, or a round by itself; returns what that does."""
+        answer: Any = None
+        try:
+            while True:
+                answer = self._do(sweeping.send(answer))
+        except StopIteration as over:
+            return float(over.value)
+
+    def publish(self, jobs: Iterable[tuple[UUID, str]]) -> int:
+        """Publish in order; how many were taken. A broker that refuses one message refuses them all."""
+        published = 0
+        for job_id, queue in jobs:
+            if not self._publish_one(job_id, queue):
+                break
+            published += 1
+        return published
+
+    def _do(self, step: Step) -> Any:
+        match step:
+            case Run():
+                return self._run(step)
+            case Ask(commands):
+                return self.bell.ask(commands)
+            case Publish(jobs):
+                return self.publish(jobs)
+            case Ring(gateway_id, session_id):
+                self.bell.ring(gateway_id, session_id)
+            case Tell(text):
+                logger.info("%s", text)
+        return None
+
+    def _run(self, step: Run) -> list[Any] | None:
+        """A step that fails ends no round: it is told, and the next one is taken."""
+        try:
+            if step.returns:
+                return rows(self.engine, step.statement)
+            count(self.engine, step.statement)
+        except SQLAlchemyError as problem:
+            if getattr(getattr(problem, "orig", None), "sqlstate", None) not in PASSING:
+                _seldom_of_step[step.name].warning("the sweep could not %s, trying again: %s", step.name, problem)
+            return None
+        return []
+
+    def _publish_one(self, job_id: UUID, queue: str) -> bool:
+        with suppress(Exception):  # the connection may have gone stale since it was last used: once more
+            self.publisher(job_id, queue)
+            return True
+        try:
+            self.publisher(job_id, queue)
+        except Exception as problem:
+            _seldom.warning("could not publish, will be tried again: %s: %s", type(problem).__name__, problem)
+            return False
+        return True
+
+
+class Sweeper:
+    """Looks whether to sweep for all, in a thread, until it is stopped."""
+
+    def __init__(self, hands: Hands, lease: Lease) -> None:
+        self._hands = hands
+        self._lease = lease
+        self._sweeping: Sweeping | None = None
+        self._suspect: frozenset[str] = frozenset()
+        self._ended = False
+        self._wake = Event()
+        self._thread = Thread(target=self._sweep_until_ended, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a first look half a second later."""
+        self._thread.start()
+
+    def suspect(self, queues: Iterable[str]) -> None:
+        """Messages of these queues may be gone: the next look publishes again what was in them the longest."""
+        self._suspect = self._suspect | frozenset(queues)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """No further round begins, and the one under way is over, unless Postgres stands still."""
+        self._ended = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    def _sweep_until_ended(self) -> None:
+        pause = SWEEP_SECONDS
+        while not self._ended:
+            self._wake.wait(pause)
+            self._wake.clear()
+            pause = SWEEP_SECONDS
+            if not self._lease.held:
+                continue
+            try:
+                pause = self._look()
+            except Exception:
+                logger.exception("a fault of the sweep; the next look tries again")
+
+    def _look(self) -> float:
+        self._sweeping = self._sweeping or Sweeping(self._lease.worker_id)
+        suspect, self._suspect = self._suspect, frozenset()
+        self._sweeping.suspect(suspect)
+        return self._hands.carry_out(self._sweeping.look())

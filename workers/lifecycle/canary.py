@@ -1,0 +1,86 @@
+"""A worker's canary: sends it, and ends the process where it is not heard. `workers.lifecycle.canary_policy` decides
+when.
+
+The queue is this process's own, and each message lets it expire: a worker that is gone leaves nothing in Redis.
+Publishing goes to the queue by its name (the anonymous exchange), so there is no binding either.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from secrets import token_hex
+from threading import Event, Thread
+from time import monotonic
+from typing import Any
+
+import kombu
+
+from ringback.redis.keyspace import KEY_PREFIX
+from workers.broker.consumer import CANARY
+from workers.lifecycle.canary_policy import DEAF_SECONDS, LOOK_SECONDS, SEND_SECONDS, Hearing
+
+EXPIRE_MS = 10_000
+"""Longer than DEAF_SECONDS, and as much as a worker that was killed leaves behind for."""
+SOCKET_SECONDS = 0.5
+"""For anything Redis does here; one that takes longer is not there, and the worker is not to blame."""
+TRANSPORT = {
+    "global_keyprefix": KEY_PREFIX,
+    "socket_timeout": SOCKET_SECONDS,
+    "socket_connect_timeout": SOCKET_SECONDS,
+    "max_retries": 0,
+}
+
+logger = logging.getLogger(__name__)
+_kombu: Any = kombu  # typed in part
+
+
+class Canary:
+    """Of the process that consumes.
+
+    Args:
+        deaf: called once, with the reason.
+    """
+
+    def __init__(self, deaf: Callable[[str], None]) -> None:
+        self.queue = f"{CANARY}.{socket.gethostname()}.{os.getpid()}.{token_hex(4)}"
+        self._deaf = deaf
+        self._hearing = Hearing(monotonic())
+        self._ended = Event()
+
+    def heard(self) -> None:
+        """It has come through the consumer."""
+        self._hearing.heard(monotonic())
+
+    def start(self, redis_url: str, is_free: Callable[[], bool]) -> None:
+        """Begin; the consumer is about to connect."""
+        self._hearing = Hearing(monotonic())
+        Thread(target=self._watch, args=(redis_url, is_free), name="canary", daemon=True).start()
+
+    def stop(self) -> None:
+        """The consumer is told to stop, and need not hear any more."""
+        self._ended.set()
+
+    def _watch(self, redis_url: str, is_free: Callable[[], bool]) -> None:
+        redis, sent = True, -SEND_SECONDS
+        while not self._ended.wait(LOOK_SECONDS):
+            if monotonic() - sent >= SEND_SECONDS:
+                redis, sent = self.send(redis_url), monotonic()
+            if self._hearing.is_deaf(monotonic(), redis=redis, free=is_free()) and not self._ended.is_set():
+                self._deaf(f"Redis answers, but this worker has heard nothing of its queues for {DEAF_SECONDS:g} s")
+                return
+
+    def send(self, redis_url: str) -> bool:
+        """Send one over a connection of its own. False: Redis did not take it."""
+        queue = _kombu.Queue(self.queue, _kombu.Exchange(""), self.queue, queue_arguments={"x-expires": EXPIRE_MS})
+        try:
+            with _kombu.Connection(redis_url, transport_options=TRANSPORT) as connection:
+                channel = connection.default_channel
+                queue(channel).declare()  # from here on the channel knows that it expires
+                _kombu.Producer(channel).publish({}, exchange="", routing_key=self.queue, headers={"task": CANARY})
+        except Exception as problem:  # kombu and redis raise a family of errors with no common parent but this
+            logger.debug("no canary was sent: %s", problem)
+            return False
+        return True

@@ -1,0 +1,205 @@
+"""The life of one worker process, from its settings to its end; `app` has Celery call these in turn.
+
+In a pool of threads the one process does everything. In a prefork pool each child that runs jobs has a station, with
+a row and a lease of its own: so a child that is killed alone has its job taken back. The parent consumes, and has the
+canary; its children hear of its end through the pipe of `EndAsked`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import current_thread, main_thread
+from time import sleep
+from typing import Any
+
+from ringback.config import logs
+from ringback.config.settings import load
+from ringback.tools.decorator import Tool
+from workers.execution.runtime import Station
+from workers.leases.lease import FENCED_EXIT
+from workers.leases.sweeper import Publisher
+from workers.lifecycle import deaths
+from workers.lifecycle.canary import Canary
+from workers.lifecycle.opening import refuse_a_cluster, refuse_encoding_of, refuse_what_is_unsafe
+from workers.lifecycle.shutdown import LOOK_SECONDS, Leaving
+from workers.lifecycle.stop_signal import EndAsked
+from workers.settings import WorkerSettings
+from workers.tool_registry import load_tools, queues_of, refuse_without_key
+
+READY_SECONDS = 5.0
+"""How long the first message waits for Postgres, so that a worker that says it is ready has announced its tools."""
+QUEUES = "RINGBACK_WORKER_QUEUES"
+SWITCH_SECONDS = 0.002
+"""After so long a tool that computes lets a thread have the interpreter that asks for it. Python's own 5 ms, times the
+tools that compute, made a renewal 4.5 s late; less than 2 ms costs the tools more than a tenth (docs/decisions/0032).
+"""
+STOP_SIGNALS = {signal.SIGTERM: 1, signal.SIGINT: 1, signal.SIGQUIT: 2}
+"""What each counts for: once is a request, twice an order."""
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerProcess:
+    """What this process has: settings and tools, and a station where jobs run."""
+
+    _asked: EndAsked
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._prepared: tuple[WorkerSettings, dict[str, Tool]] | None = None
+        self._queues: Sequence[str] = ()
+        self._station: Station | None = None
+        self._leaving: Leaving | None = None
+        self._is_child = False
+        self.is_spent = False
+        """True of a child that ends before its next call: its pool starts another one."""
+        self.canary = Canary(self._end_itself)
+
+    def prepare(self) -> tuple[WorkerSettings, list[str]]:
+        """Read the settings and import the tools; return the settings and the queues to serve.
+
+        Raises:
+            ConfigurationError: something is missing or wrong; nothing has begun.
+        """
+        settings = load(WorkerSettings)
+        refuse_what_is_unsafe(settings)
+        refuse_a_cluster(settings.redis_url)
+        refuse_encoding_of(settings.database_url)
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`
+        tools = load_tools(settings.tool_modules, settings.tool_files)
+        discretion = settings.discretion
+        refuse_without_key(tools.values(), discretion)
+        logs.leave_out(discretion.redaction.kinds)
+        self._prepared = settings, tools
+        self._asked = EndAsked()
+        deaths.watch(self._end_itself)
+        self.consume(settings.queues or queues_of(tools.values()))
+        return settings, list(self._queues)
+
+    def consume(self, queues: Sequence[str]) -> None:
+        """These are the queues, after all. Children of a pool that does not fork read them where we do."""
+        self._queues = queues
+        os.environ[QUEUES] = ",".join(queues)
+
+    def begin(self, *, runs_jobs: bool, is_busy: Callable[[], bool], slots: int = 1) -> None:
+        """Begin to work; and where jobs run in this process, register and be ready for them.
+
+        Args:
+            is_busy: whether the pool has anything to do, for a process that runs no jobs itself.
+            slots: how many calls run at once in this process, where any do.
+        """
+        _, tools = self._ready()
+        for queue in sorted(set(self._queues) - set(queues_of(tools.values()))):
+            logger.warning("no tool here has its jobs on the queue %s: is the name right?", queue)
+        self._listen_to_signals()
+        if runs_jobs:
+            self.open_station(slots)
+            self.station().lease.wait(READY_SECONDS)
+        else:
+            wait = self._wait_for_children
+            self._leave_with(lambda: is_busy() and not self._asked.children_are_gone(), wait, wait)
+
+    def open_station(self, slots: int = 1, **_: Any) -> None:
+        """In a process that a pool has made, for one call at a time; a solo pool says so of the only one."""
+        if self._station is not None:
+            return
+        settings, tools = self._ready()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._is_child = self._asked.adopt()
+        replace = self._be_replaced if self._is_child else None
+        station = Station(settings, tools, self._queues, self._publisher, slots, self._end_itself, replace)
+        self._station = station
+        station.start()
+        self._leave_with(lambda: len(station.running) > 0, station.hand_back, station.sign_off)
+
+    def station(self) -> Station:
+        """What runs jobs here; in a child, called in its main thread."""
+        if self._station is None:
+            raise RuntimeError("this process was not begun as one that runs jobs")
+        if self._is_child:  # only now: the pool sets its own handler, which exits, once the station is open
+            signal.signal(signal.SIGTERM, self._stop_child)
+            self._is_child = False
+        return self._station
+
+    def suspect_messages(self) -> None:
+        """The consumer's connection broke, and may have taken messages with it."""
+        if self._station:
+            self._station.suspect_messages()
+
+    def sheds(self) -> bool:
+        """True while this process should take no messages: its calls keep it from its own work."""
+        return self._station is not None and self._station.lease.sheds
+
+    def drain(self, code: int = 0) -> None:
+        """Celery shuts down, for whatever reason: from now on it is a matter of seconds."""
+        self.canary.stop()
+        if self._leaving and not self._asked.times:
+            self._leaving.code = code
+            self._asked.ask()
+
+    def end(self, **_: Any) -> None:
+        """Sign off; calls have ended."""
+        if self._station:
+            self._station.stop()
+
+    def _ready(self) -> tuple[WorkerSettings, dict[str, Tool]]:
+        if self._prepared is None:  # a child that was not forked has read nothing yet
+            self.prepare()
+        assert self._prepared  # noqa: S101 (for the type checker: `prepare` sets it or raises)
+        return self._prepared
+
+    def _leave_with(
+        self, is_busy: Callable[[], bool], hand_back: Callable[[], None], sign_off: Callable[[], None]
+    ) -> None:
+        seconds = self._ready()[0].drain_seconds
+        self._leaving = Leaving(self._asked, seconds, is_busy, hand_back, sign_off)
+        self._leaving.start()
+
+    def _listen_to_signals(self) -> None:
+        """Ours count, and Celery's begins its warm shutdown. A second one of Celery's own would do nothing, or wait."""
+        if current_thread() is not main_thread():
+            return
+        celerys: Any = signal.getsignal(signal.SIGTERM)
+
+        def stop(number: int, frame: Any) -> None:
+            first = not self._asked.times
+            for _ in range(STOP_SIGNALS[signal.Signals(number)]):
+                self._asked.ask()
+            if first and callable(celerys):
+                celerys(signal.SIGTERM, frame)
+
+        for number in STOP_SIGNALS:
+            signal.signal(number, stop)
+
+    def _stop_child(self, *_: Any) -> None:
+        if self.is_spent:  # it has signed off, and its parent wants its place
+            os._exit(0)
+        self._asked.ask()
+
+    def _wait_for_children(self) -> None:
+        """They hand back and sign off by themselves, and would be killed with their parent."""
+        while not self._asked.children_are_gone():
+            sleep(LOOK_SECONDS)
+
+    def _be_replaced(self, reason: str) -> None:
+        """In a child of a prefork pool, between two calls."""
+        logger.warning("%s: this child ends, and another one takes its place", reason)
+        self.is_spent = True
+
+    def _end_itself(self, reason: str) -> None:
+        """A supervisor starts it again; nothing that runs here waits for that. One that stops already ends anyway."""
+        if self._asked.times:
+            return
+        logger.error("%s: handing back what runs here, and ending", reason)
+        if not self._leaving:
+            os._exit(FENCED_EXIT)
+        self._leaving.code = FENCED_EXIT
+        for _ in range(2):
+            self._asked.ask()

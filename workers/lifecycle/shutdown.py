@@ -1,0 +1,71 @@
+"""A thread that sees a worker process to its end, whatever Celery makes of it; `workers.lifecycle.shutdown_policy`
+decides.
+
+Celery's warm shutdown waits for calls without a bound, and was seen not to end with none at all. A call in a thread
+cannot be stopped either: so the process hands back what it runs, and ends itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from time import monotonic, sleep
+
+from workers.leases.lease import FENCED_EXIT
+from workers.lifecycle.shutdown_policy import HAND_BACK_SECONDS, SIGN_OFF_SECONDS, Stopping, Turn
+from workers.lifecycle.stop_signal import EndAsked
+
+LOOK_SECONDS = 0.1
+"""How late a second signal, or the end of the last call, may be noticed."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Leaving:
+    """The end of one process.
+
+    Args:
+        asked: how often the end was asked for.
+        drain_seconds: how long calls may go on.
+        is_busy: whether any does.
+        hand_back: give them to others; what is left when it returns is lost.
+        sign_off: close everything; called once more or less does no harm.
+    """
+
+    asked: EndAsked
+    drain_seconds: float
+    is_busy: Callable[[], bool]
+    hand_back: Callable[[], None]
+    sign_off: Callable[[], None]
+    code: int = field(default=0, init=False)
+    """What the process exits with, where it ends itself."""
+
+    def start(self) -> None:
+        """Watch, until the end is asked for."""
+        Thread(target=self._see_to_the_end, name="leaving", daemon=True).start()
+
+    def _see_to_the_end(self) -> None:
+        while not self.asked.times:
+            self.asked.wait(LOOK_SECONDS)
+        logger.info("stopping: calls may go on for %g s", self.drain_seconds)
+        stopping = Stopping(monotonic(), self.drain_seconds)
+        while (turn := stopping.turn(monotonic(), asked=self.asked.times, busy=self.is_busy())) is Turn.WAIT:
+            sleep(LOOK_SECONDS)  # not `wait`: what was asked stays asked
+        seconds = HAND_BACK_SECONDS if turn is Turn.HAND_BACK else SIGN_OFF_SECONDS
+        Thread(target=self._end_late, args=(seconds,), name="end-late", daemon=True).start()
+        try:
+            if turn is Turn.HAND_BACK:
+                self.hand_back()
+            self.sign_off()
+        except Exception:
+            logger.exception("the end is not in order: the lease runs out by itself")
+        os._exit(self.code)
+
+    def _end_late(self, seconds: float) -> None:
+        Event().wait(seconds)
+        logger.error("still here after %g s of signing off: ending", seconds)
+        os._exit(self.code or FENCED_EXIT)

@@ -1,0 +1,75 @@
+"""From what an MCP server or an OpenAPI document says, and what the file adds, to a tool like any other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from inspect import cleandoc
+from typing import Any
+
+from ringback.jobs.states import Effect
+from ringback.tools.call import Call
+from ringback.tools.declaration import check
+from ringback.tools.decorator import Announcement, Tool, tool
+from ringback.tools.schema import MAX_DESCRIPTION_CHARS
+from workers.remote_tools.tool_files import OneTool, Options
+
+CALL = "ringback.call"
+"""How the function gets its Call: beside the arguments, under a name that no schema has."""
+
+_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+
+Ask = Callable[[dict[str, Any], Call], Awaitable[Any]]
+
+
+def name_of(remote: str, prefix: str, own: OneTool) -> str:
+    """What the model calls it: what the file says, or the server's name with what a model cannot write replaced."""
+    return own.name or prefix + _NOT_IN_A_NAME.sub("_", remote)
+
+
+def options_of(defaults: Options, own: Options, effect: Effect) -> dict[str, Any]:
+    """What `@tool` is given; `effect` is what holds unless the file says otherwise.
+
+    Retries of the defaults are for those that may be run again.
+    """
+    said = {**defaults.given(), **own.given()}
+    said.setdefault("effect", effect.value)
+    if said["effect"] == Effect.AT_MOST_ONCE and own.retries is None:
+        said.pop("retries", None)
+    return said
+
+
+def announcement(name: str, description: str, parameters: dict[str, Any], options: dict[str, Any]) -> Announcement:
+    """The announcement, held against the same rules as that of a function.
+
+    Raises:
+        DeclarationError: it cannot be offered to a model; the text says what to change.
+    """
+    redact = tuple(options.get("redact") or ())  # names of `parameters`, which the stand-in does not have
+    rest = {key: value for key, value in options.items() if key != "redact"}
+    taken = tool(name=name, **rest)(_elsewhere).announcement
+    told = replace(
+        taken,
+        description=cleandoc(description).strip()[:MAX_DESCRIPTION_CHARS],
+        parameters=parameters,
+        manners=replace(taken.manners, redact=redact),
+    )
+    check(told)
+    return told
+
+
+def as_tool(announced: Announcement, where: str, ask: Ask) -> Tool:
+    """The tool; `where` is the file and the table that declare it."""
+
+    async def function(**given: Any) -> Any:
+        call = given.pop(CALL, None) or Call(arguments=given)
+        return await ask(given, call)
+
+    function.__name__ = function.__qualname__ = announced.name
+    function.__module__ = where
+    return Tool(announced, function, None, CALL)
+
+
+async def _elsewhere() -> None:
+    """Stand for a function that is somewhere else."""

@@ -1,0 +1,1 @@
+"""Operations of an HTTP API, read from its OpenAPI document."""

@@ -1,0 +1,1 @@
+"""The worker's connections to Postgres and Redis."""

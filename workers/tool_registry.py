@@ -1,0 +1,127 @@
+"""Which tools this worker has: those that RINGBACK_TOOL_MODULES declare, and those that RINGBACK_TOOL_FILES name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
+
+import ringback
+from ringback.errors import ConfigurationError, DeclarationError
+from ringback.privacy.row_privacy import Discretion, NoKey
+from ringback.tools.decorator import DECLARED, Tool
+from workers.remote_tools.loader import load
+
+SETTING = "RINGBACK_TOOL_MODULES"
+FRAMES_OF_OURS = 2
+"""Of a traceback: ours comes first, the module's next; a module that is not there has none."""
+
+
+def load_tools(names: Iterable[str], files: Iterable[str] = ()) -> dict[str, Tool]:
+    """Import the modules, and of a package all that is in it; read the files; return their tools by name.
+
+    Raises:
+        ConfigurationError: a module cannot be imported, declares a name that another has, or none has any tool.
+        DeclarationError: a tool cannot be offered to a model.
+    """
+    names = tuple(names)
+    tools: dict[str, Tool] = {}
+    for name in names:
+        for module in _modules(name):
+            for found in _declared(module):
+                _add(tools, found)
+    for found in load(files):
+        _add(tools, found)
+    if not tools:
+        where = f"{SETTING} ({', '.join(names)})" if names else f"{SETTING} names no module, so it"
+        raise ConfigurationError(f"{where} holds no tool: decorate a function with @tool.")
+    return tools
+
+
+def queues_of(tools: Iterable[Tool]) -> list[str]:
+    """Every queue that these tools name, in order."""
+    return sorted({tool.announcement.queue for tool in tools})
+
+
+def refuse_without_key(tools: Iterable[Tool], discretion: Discretion) -> None:
+    """NoKey, a ConfigurationError, where a tool asks for something to be redacted that could not be kept sealed."""
+    for tool in tools:
+        redact = tool.announcement.manners.redact
+        if redact and discretion.seals is None:
+            raise NoKey(f"tool {tool.announcement.name} asks for {', '.join(redact)} to be redacted")
+
+
+def served_on(tools: Iterable[Tool], queues: Iterable[str]) -> list[Tool]:
+    """The tools whose jobs arrive on these queues: what the worker may announce."""
+    wanted = set(queues)
+    return [tool for tool in tools if tool.announcement.queue in wanted]
+
+
+def _modules(name: str) -> Iterator[ModuleType]:
+    module = _import(name)
+    yield module
+    for _, inner, _ in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
+        yield _import(inner)
+
+
+def _import(name: str) -> ModuleType:
+    if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigurationError(
+            f"{SETTING} names {name}: write what Python imports, such as my_tools for my_tools.py."
+        )
+    try:
+        return importlib.import_module(name)
+    except DeclarationError as problem:
+        raise DeclarationError(f"{_author_of(problem)}{problem}") from problem
+    except Exception as problem:
+        raise ConfigurationError(
+            f"{SETTING} names {name}, which cannot be imported: {type(problem).__name__}: {problem}{_line(problem)}"
+        ) from problem
+
+
+def _line(problem: Exception) -> str:
+    """Where it was raised in the author's own file; of a SyntaxError Python says it itself, of the import nobody."""
+    frames = [frame for frame in extract_tb(problem.__traceback__) if "importlib" not in frame.filename]
+    if isinstance(problem, SyntaxError) or len(frames) < FRAMES_OF_OURS:
+        return ""
+    return f" ({frames[1].filename}, line {frames[1].lineno})"
+
+
+def _author_of(problem: DeclarationError) -> str:
+    """Name the line of the declaration, `orders.py:12: `: the last one on the way that is not ours."""
+    ours = Path(ringback.__file__).parent
+    frames = [frame for frame in extract_tb(problem.__traceback__) if ours not in Path(frame.filename).parents]
+    return f"{_place(frames[-1].filename, frames[-1].lineno)}: " if frames else ""
+
+
+def _place(file: str, line: int | None) -> str:
+    path, here = Path(file), Path.cwd()
+    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{line}"
+
+
+def _declared(module: ModuleType) -> list[Tool]:
+    names = vars(module)
+    found = [value for value in names.values() if isinstance(value, Tool)]
+    for (where, name), tool in DECLARED.items():
+        shown = names.get(name)
+        is_hidden = shown is not None and shown is not tool.function and not isinstance(shown, Tool)
+        if where == module.__name__ and is_hidden and not any(one is tool for one in found):
+            code = inspect.unwrap(tool.function).__code__
+            raise DeclarationError(
+                f"{_place(code.co_filename, code.co_firstlineno)}: {tool.name}: what stands above @tool hides the "
+                "tool; write @tool above the other decorators."
+            )
+    return found
+
+
+def _add(tools: dict[str, Tool], new: Tool) -> None:
+    """One tool may be seen from several modules that import it; two of one name are a mistake."""
+    old = tools.setdefault(new.name, new)
+    if old is not new:
+        first, second = old.function.__module__, new.function.__module__
+        both = f"{first} and {second} both declare a tool" if first != second else f"{first} declares two tools"
+        raise ConfigurationError(f"{both} named {new.name}: rename one, or pass name=… to its @tool.")
