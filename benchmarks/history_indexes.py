@@ -24,9 +24,9 @@ from ringback.statements.jobs import admission, deliveries, transitions
 from ringback.statements.jobs.admission import NewJob
 from ringback.tables import jobs as jobs_table
 from ringback.tables import sessions
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
-TOOL = Announcement("tool 7", "A tool.", {"type": "object"}, retries=1)
+TOOL = ToolSpec("tool 7", "A tool.", {"type": "object"}, retries=1)
 INDEXES = ("ix_jobs_by_state", "ix_jobs_by_tool", "ix_jobs_by_queue")
 FILL = """
 INSERT INTO jobs (id, session_id, call_id, epoch, tool, queue, arguments, effect, timeout, max_attempts, deadline_at,

@@ -17,14 +17,14 @@ from sqlalchemy import delete, insert, text
 
 from benchmarks.receipts import count, insist
 from cli.local_stack.embedded_servers import embedded_servers
-from gateway.auth.authenticator import Caller
-from gateway.budgets.budgets import Purse
+from gateway.auth.authenticator import Principal
+from gateway.budgets.budgets import Budgets
 from gateway.budgets.pricing import price_table
-from gateway.budgets.session_usage import Account
+from gateway.budgets.session_usage import SessionUsage
 from gateway.conversation.actions import RecordUsage
 from gateway.storage.database import Store, open_engine
 from ringback.agents.agent import Agent
-from ringback.agents.quotas import Allowances
+from ringback.agents.quotas import Quotas
 from ringback.postgres.migrate import upgrade
 from ringback.statements.sessions import lifecycle
 from ringback.tables import responses as responses_table
@@ -33,9 +33,9 @@ from ringback.tables import usage_days
 
 AGENT = Agent(name="demo", instructions="Hello.")
 MANY = 10**6
-PER_USER = Allowances(sessions_per_user=100)
-DEAR = Allowances(sessions=MANY, sessions_per_user=100, cost_per_day=MANY, cost_per_user_per_day=MANY)
-ONE_TOKEN = Allowances(tokens_per_day=1)
+PER_USER = Quotas(sessions_per_user=100)
+DEAR = Quotas(sessions=MANY, sessions_per_user=100, cost_per_day=MANY, cost_per_user_per_day=MANY)
+ONE_TOKEN = Quotas(tokens_per_day=1)
 SESSIONS_OF_A_USER = 50
 USAGE = {
     "input_tokens": 789,
@@ -63,21 +63,21 @@ async def timed(what: str, number: int, run: Callable[[int], Awaitable[Any]], *,
     print(f"| {what} | {at_once} | {cuts[49]:.2f} | {cuts[94]:.2f} | {cuts[98]:.2f} | {rate:,.0f} |")
 
 
-async def opened(purse: Purse, number: int) -> Account:
+async def opened(budgets: Budgets, number: int) -> SessionUsage:
     """One more session: each user has fifty."""
-    caller, session_id = Caller(f"ann-{number // SESSIONS_OF_A_USER}"), uuid4()
+    caller, session_id = Principal(f"ann-{number // SESSIONS_OF_A_USER}"), uuid4()
     opening = lifecycle.open_session(session_id, user_id=caller.user, agent="demo", model=AGENT.model, gateway_id="gw")
-    insist("a session that begins is refused", await purse.open_session(opening, caller), None)
-    return purse.account(session_id, caller, AGENT, AGENT.model)
+    insist("a session that begins is refused", await budgets.open_session(opening, caller), None)
+    return budgets.account(session_id, caller, AGENT, AGENT.model)
 
 
 async def measure(url: str, responses: int, users: int) -> None:
     """Sessions that begin, and responses, with limits and without."""
     store = Store(open_engine(url, 10))
-    free, default, purse = (Purse(store, price_table(None), each) for each in (Allowances(), PER_USER, DEAR))
+    free, default, budgets = (Budgets(store, price_table(None), each) for each in (Quotas(), PER_USER, DEAR))
     print("| what | at once | p50 ms | p95 ms | p99 ms | a second |\n| --- | --- | --- | --- | --- | --- |")
 
-    async def begin(what: str, at: Purse, *, at_once: int = 1) -> None:
+    async def begin(what: str, at: Budgets, *, at_once: int = 1) -> None:
         await timed(f"a session begins, {what}", responses, lambda number: opened(at, number), at_once=at_once)
         insist("sessions that have begun", count(url, sessions_table), responses)
         await store.count(delete(sessions_table))
@@ -85,8 +85,8 @@ async def measure(url: str, responses: int, users: int) -> None:
     for at_once in (1, 10):
         await begin("no limit", free, at_once=at_once)
         await begin("a limit of each user (as shipped)", default, at_once=at_once)
-        await begin("limits of the user and of the tenant", purse, at_once=at_once)
-    unlimited, accounts = await opened(free, 0), [await opened(purse, number) for number in range(10)]
+        await begin("limits of the user and of the tenant", budgets, at_once=at_once)
+    unlimited, accounts = await opened(free, 0), [await opened(budgets, number) for number in range(10)]
 
     async def record(number: int) -> None:
         used = RecordUsage(f"resp_{number}_{uuid4()}", USAGE, "completed")
@@ -110,7 +110,7 @@ async def measure(url: str, responses: int, users: int) -> None:
         await store.count(insert(usage_days).values([{**days, **row} for row in rows[start : start + 1_000]]))
     await store.count(text("ANALYZE usage_days"))
     await timed(f"the budgets are asked, {users:,} users of the tenant today", responses, check)
-    used_up = Purse(store, price_table(None), ONE_TOKEN).account(uuid4(), Caller("ann-0"), AGENT, AGENT.model)
+    used_up = Budgets(store, price_table(None), ONE_TOKEN).account(uuid4(), Principal("ann-0"), AGENT, AGENT.model)
     insist("a budget that is used up is noticed", await used_up.check(1, "resp") is not None, True)
     await store.close()
 

@@ -103,11 +103,11 @@ def _allowances(given: dict[str, str]) -> dict[str, Any]:
     """The limits as `tenants.allowances` has them; what is none ends the command."""
     from pydantic import ValidationError
 
-    from ringback.agents.quotas import MOST_DOLLARS, MOST_SESSIONS, MOST_TOKENS, Allowances
+    from ringback.agents.quotas import MOST_DOLLARS, MOST_SESSIONS, MOST_TOKENS, Quotas
 
     limits = {key: None if value == UNLIMITED else value for key, value in given.items()}
     try:
-        return Allowances.model_validate(limits).model_dump(mode="json", exclude_unset=True)
+        return Quotas.model_validate(limits).model_dump(mode="json", exclude_unset=True)
     except ValidationError as problem:
         key = str(problem.errors()[0]["loc"][0])
         what = key.partition("_")[0]

@@ -1,18 +1,17 @@
-"""HOLDS THE LINE. Async throughout; the rooms, in the order a call walks through them:
+"""Owns the Realtime connections: one process, asynchronous throughout.
 
-app           wires everything once, opens what is shared, closes it in reverse
-routes        GET /healthz, /readyz and the WebSocket /v1/realtime; no logic
-callers       who is calling: tokens, by header or by the SDKs' subprotocols
-policy        what a client may say, decoded once and written anew
-session       one live conversation: sockets, doorbell, clock; performs what the brain asks for
-conversation  the brain, without I/O
-events        what the Realtime API may say: a JSON object whose parts have the protocol's shape
-upstream      the connection to the Realtime API; providers says how each wants to be called
-dispatch      RecordCall made real: the row, then the Celery message
-presence      which sessions this process holds
-inbox         hears the doorbell, looks into the table, wakes sessions
-lease         this process's lease, and whether its event loop turns
-keeper        its share of the sweeping
-store         Postgres, bounded
-history       the API over what happened
+    app           builds everything once, in order, and closes it in reverse
+    server        uvicorn: limits of requests and frames, and how the gateway stops
+    api           routes: the WebSocket, the history, client secrets, cancelling, approving, erasing
+    auth          who is calling: tokens, JWTs, origins
+    protocol      client events and server events as types; what a client may send
+    session       one live session: both connections, and the actions of its conversation carried out
+    conversation  decides what a session does next, without I/O
+    upstream      the connection to the Realtime API, and what differs between providers
+    budgets       what responses use, and whether another may begin
+    background    tasks of the whole process: lease, results that arrive, tools, agents, retention, webhooks
+    storage       Postgres, Redis and the Celery publisher
+    live_sessions, close_codes, http_client, settings, production_checks
+
+A call passes session, conversation, session (`call_recorder`) and storage on its way to its row.
 """

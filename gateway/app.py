@@ -29,28 +29,28 @@ from gateway.api.revocation import revoke_router
 from gateway.api.scopes import REFUSALS, needs, refused
 from gateway.api.usage import usage_router
 from gateway.api.users import erase_router
-from gateway.auth.authenticator import CONTROL, HISTORY, Callers, Provider
-from gateway.auth.request_filter import Doorstep
-from gateway.background.agent_registry import Roster
+from gateway.auth.authenticator import CONTROL, HISTORY, Authenticator, IdentityProvider
+from gateway.auth.request_filter import RequestFilter
+from gateway.background.agent_registry import AgentRegistry
 from gateway.background.draining import Draining, DrainingServer
 from gateway.background.lease import Lease
-from gateway.background.lease_keeper import Keeper
-from gateway.background.queue_monitor import Queues
-from gateway.background.result_listener import Inbox
-from gateway.background.retention import Erased, Forgetting
-from gateway.background.tool_catalog import Catalogue
+from gateway.background.lease_keeper import LeaseKeeper
+from gateway.background.queue_monitor import QueueMonitor
+from gateway.background.result_listener import ResultListener
+from gateway.background.retention import ErasedCounts, Retention
+from gateway.background.tool_catalog import ToolCatalog
 from gateway.background.webhooks import Webhooks
-from gateway.budgets.budgets import Purse
+from gateway.budgets.budgets import Budgets
 from gateway.budgets.pricing import prices_for
-from gateway.live_sessions import Presence
+from gateway.live_sessions import SessionRegistry
 from gateway.production_checks import prove_certificate, refuse_a_cluster, refuse_what_is_unsafe
 from gateway.server.uvicorn_protocols import WireHttp, WireSocket, is_news
-from gateway.session.admission import Reception
-from gateway.session.context import Line
+from gateway.session.admission import SessionAdmission
+from gateway.session.context import GatewayContext
 from gateway.session.restarting import Loop, restarting
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store, lease_connector, may_be_written, open_engine, prove_wall
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.agents.agent import Agent
 from ringback.config import logs
 from ringback.errors import ConfigurationError
@@ -82,7 +82,7 @@ GIVE_UP_MS = 15_000
 
 def create_app(settings: GatewaySettings) -> FastAPI:
     """The gateway as an ASGI application; raises ConfigurationError where the agents are wrong."""
-    agents = Roster(settings.agents_folder, settings.default_agent)
+    agents = AgentRegistry(settings.agents_folder, settings.default_agent)
     prices = prices_for(settings, agents.values())
     gateway_id = f"gateway-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
@@ -92,34 +92,36 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             store = Store(open_engine(settings.database_url, settings.database_pool))
             stack.push_async_callback(store.close)
             app.state.store = store
-            discretion = settings.discretion
-            logs.leave_out(discretion.redaction.kinds)
-            dispatch = Dispatch(store, settings.redis_url, gateway_id, discretion)
-            stack.callback(dispatch.close)
-            app.state.dispatch = dispatch
-            presence = Presence(settings.max_sessions)
-            stack.push_async_callback(dispatch.bell.close)
+            row_privacy = settings.row_privacy
+            logs.leave_out(row_privacy.redaction.kinds)
+            publisher = JobPublisher(store, settings.redis_url, gateway_id, row_privacy)
+            stack.callback(publisher.close)
+            app.state.publisher = publisher
+            live_sessions = SessionRegistry(settings.max_sessions)
+            stack.push_async_callback(publisher.bell.close)
             lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)
             await lease.register()
             stack.push_async_callback(lease.retire)
             sweeper, looker = (Store(open_engine(settings.database_url, 1)) for _ in range(2))  # waiting behind no pool
             stack.push_async_callback(sweeper.close)
             stack.push_async_callback(looker.close)
-            keeper = Keeper(gateway_id, sweeper, dispatch)
-            inbox = Inbox(settings.redis_url, looker, presence, lease, gateway_id)
-            stack.push_async_callback(inbox.close)
-            queues = Queues(store)
-            catalogue = Catalogue(store, settings.realtime_model)
-            purse = Purse(store, prices, settings.allowances)
-            stack.push_async_callback(purse.close)
-            line = Line(gateway_id, settings, store, dispatch, queues, catalogue, purse)
-            app.state.draining = Draining(gateway_id, store, presence, settings.drain_seconds)
-            app.state.reception = Reception(agents, line, presence, lease, app.state.draining, agents.default)
+            keeper = LeaseKeeper(gateway_id, sweeper, publisher)
+            listener = ResultListener(settings.redis_url, looker, live_sessions, lease, gateway_id)
+            stack.push_async_callback(listener.close)
+            queues = QueueMonitor(store)
+            catalog = ToolCatalog(store, settings.realtime_model)
+            budgets = Budgets(store, prices, settings.allowances)
+            stack.push_async_callback(budgets.close)
+            context = GatewayContext(gateway_id, settings, store, publisher, queues, catalog, budgets)
+            app.state.draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
+            app.state.admission = SessionAdmission(
+                agents, context, live_sessions, lease, app.state.draining, agents.default
+            )
+            app.state.retention = Retention(store, settings.retention_days)
             webhooks = Webhooks(store, lambda: agents)
-            app.state.forgetting = Forgetting(store, settings.retention_days)
-            await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, inbox.listen, inbox.look))
-            await stack.enter_async_context(_kept_going(queues.watch, catalogue.follow, purse.settle, webhooks.send))
-            await stack.enter_async_context(_kept_going(agents.keep_current, app.state.forgetting.forget))
+            await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.look))
+            await stack.enter_async_context(_kept_going(queues.watch, catalog.follow, budgets.settle, webhooks.send))
+            await stack.enter_async_context(_kept_going(agents.keep_current, app.state.retention.forget))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
             yield
 
@@ -135,7 +137,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     _add_history_and_control(app, settings, agents)
     tell_errors(app)
     loopback = settings.mode == "development" and not settings.origins
-    app.add_middleware(Doorstep, origins=settings.origins, loopback=loopback)
+    app.add_middleware(RequestFilter, origins=settings.origins, loopback=loopback)
     return app
 
 
@@ -150,18 +152,18 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ma
         return any(agent.serves(tenant) and agent.allows(tool) for agent in agents.values())
 
     async def ring(gateway_id: str, session_id: UUID) -> None:
-        await app.state.dispatch.bell.ring(gateway_id, session_id)
+        await app.state.publisher.bell.ring(gateway_id, session_id)
 
     async def publish(job_id: UUID, queue: str) -> bool:
-        return await app.state.dispatch.publish(job_id, queue)  # type: ignore[no-any-return]
+        return await app.state.publisher.publish(job_id, queue)  # type: ignore[no-any-return]
 
     def agent_for(agent: str | None, model: str | None) -> Agent | None:
-        return app.state.reception.agent_for(agent, model)  # type: ignore[no-any-return]
+        return app.state.admission.agent_for(agent, model)  # type: ignore[no-any-return]
 
-    async def erase(tenant: str, user: str) -> Erased:
-        return await app.state.forgetting.erase(tenant, user)  # type: ignore[no-any-return]
+    async def erase(tenant: str, user: str) -> ErasedCounts:
+        return await app.state.retention.erase(tenant, user)  # type: ignore[no-any-return]
 
-    app.state.callers = Callers(settings.tokens, run, _identity_provider(settings))
+    app.state.authenticator = Authenticator(settings.tokens, run, _identity_provider(settings))
     routers = (
         history_router(read, run, may_have, needs(HISTORY)),
         usage_router(read, needs(HISTORY)),
@@ -175,12 +177,12 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ma
         app.include_router(each, responses=REFUSALS)
 
 
-def _identity_provider(settings: GatewaySettings) -> Provider | None:
+def _identity_provider(settings: GatewaySettings) -> IdentityProvider | None:
     if settings.jwt_jwks is None or settings.jwt_issuer is None:
         return None
     from gateway.auth import jwt, key_sets  # the cryptography is read in by those who need it
 
-    rules = jwt.Rules(
+    rules = jwt.JwtRules(
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         algorithms=settings.jwt_algorithms,
@@ -191,7 +193,7 @@ def _identity_provider(settings: GatewaySettings) -> Provider | None:
         claims=settings.jwt_claims,
     )
     key_sets.prove(settings.jwt_jwks)
-    return key_sets.Provider(rules, key_sets.KeySet(key_sets.fetcher(settings.jwt_jwks)))
+    return key_sets.JwtProvider(rules, key_sets.KeySet(key_sets.fetcher(settings.jwt_jwks)))
 
 
 def serve(settings: GatewaySettings) -> None:

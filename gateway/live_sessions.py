@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class SessionHandle:
     """One session here, as the rest of the process reaches it.
 
     Args:
@@ -35,19 +35,19 @@ class Place:
             self._seconds = seconds
             self._leave.set()
 
-    def send_away(self, why: str = "session_superseded") -> None:
+    def terminate(self, why: str = "session_superseded") -> None:
         """The session is somebody else's now, or somebody wants it to end."""
         self._seconds, self.why_over = None, self.why_over or why
         self._leave.set()
 
 
-class Presence:
+class SessionRegistry:
     """The places of this process's sessions."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._leaving_within: float | None = None
-        self._places: dict[UUID, Place] = {}
+        self._places: dict[UUID, SessionHandle] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -59,19 +59,19 @@ class Presence:
     def __len__(self) -> int:
         return len(self._places)
 
-    def enter(self, session_id: UUID) -> Place:
+    def enter(self, session_id: UUID) -> SessionHandle:
         """A session begins here. One that was here already, on another connection, is sent away."""
         if session_id in self._places:
-            self._places[session_id].send_away()
-        place = self._places[session_id] = Place()
+            self._places[session_id].terminate()
+        handle = self._places[session_id] = SessionHandle()
         self._empty.clear()
         if self._leaving_within is not None:  # it was at the door when the gateway began to end
-            place.ask_to_leave(self._leaving_within)
-        return place
+            handle.ask_to_leave(self._leaving_within)
+        return handle
 
-    def leave(self, session_id: UUID, place: Place) -> None:
+    def leave(self, session_id: UUID, handle: SessionHandle) -> None:
         """The session is over here, unless another connection has taken its place."""
-        if self._places.get(session_id) is place:
+        if self._places.get(session_id) is handle:
             del self._places[session_id]
         if not self._places:
             self._empty.set()
@@ -79,11 +79,11 @@ class Presence:
     def ring(self, session_ids: Iterable[UUID]) -> None:
         """Wake those of these sessions that are here."""
         for session_id in session_ids:
-            place = self._places.get(session_id)
-            if place is not None:
-                place.bell.set()
+            handle = self._places.get(session_id)
+            if handle is not None:
+                handle.bell.set()
 
-    def send_away_all_but(self, held: Container[UUID], before: Mapping[UUID, Place]) -> list[UUID]:
+    def send_away_all_but(self, held: Container[UUID], before: Mapping[UUID, SessionHandle]) -> list[UUID]:
         """Send away every session that the rows no longer show as this gateway's, and tell which.
 
         Args:
@@ -92,28 +92,28 @@ class Presence:
         """
         lost = [session_id for session_id in before if session_id not in held]
         for session_id in lost:
-            before[session_id].send_away()
+            before[session_id].terminate()
         return lost
 
     def end(self, wanted: Mapping[UUID, str]) -> None:
         """End those of these sessions that are here, each for its reason."""
         for session_id, why in wanted.items():
             if session_id in self._places:
-                self._places[session_id].send_away(why)
+                self._places[session_id].terminate(why)
 
-    def strangers(self, held: Iterable[UUID]) -> set[UUID]:
+    def orphans(self, held: Iterable[UUID]) -> set[UUID]:
         """Of these sessions, which the rows show as this gateway's, those that nobody here knows."""
         return {session_id for session_id in held if session_id not in self._places}
 
     def ask_all_to_leave(self, seconds: float) -> None:
         """The gateway is about to end: whoever is here, or still comes in, has so long to leave."""
         self._leaving_within = seconds
-        for place in self._places.values():
-            place.ask_to_leave(seconds)
+        for handle in self._places.values():
+            handle.ask_to_leave(seconds)
 
-    def recorded(self) -> dict[UUID, Place]:
+    def recorded(self) -> dict[UUID, SessionHandle]:
         """The places of those sessions whose rows say, by now, that they are here."""
-        return {session_id: place for session_id, place in self._places.items() if place.is_recorded}
+        return {session_id: handle for session_id, handle in self._places.items() if handle.is_recorded}
 
     async def emptied(self) -> None:
         """Wait until no session is here."""

@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 from gateway.auth.authenticator import SCOPES, StaticToken
 from gateway.auth.jwt_settings import ALGORITHMS, is_safe_source
 from gateway.auth.origins import origin
-from ringback.agents.quotas import Allowances, Dollars, Sessions, Tokens
+from ringback.agents.quotas import Dollars, Quotas, Sessions, Tokens
 from ringback.config.settings import Stores
 
 TRUSTED_SUFFIX = ":trusted"
@@ -125,9 +125,9 @@ class GatewaySettings(Stores):
     """A price table of one's own (TOML), whose models go over those that are shipped (gateway/budgets/prices.toml)."""
 
     @property
-    def allowances(self) -> Allowances:
+    def allowances(self) -> Quotas:
         """What a tenant has that has none of its own."""
-        return Allowances(
+        return Quotas(
             sessions=self.sessions_per_tenant,
             sessions_per_user=self.sessions_per_user,
             tokens_per_day=self.tokens_per_tenant_per_day,

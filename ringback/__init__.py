@@ -1,11 +1,22 @@
-"""What both sides of the line stand on, and what a tool author imports.
+"""What a tool author imports:
 
     from ringback import Call, tool
 
-`tools`, `declaring`, `manners` and `schema` turn a typed function into something a model can call; `jobs` and
-`outcomes` say what may happen to a call; `tables` and `statements` say it in SQL; `broker` and `doorbell` carry ids
-between processes; `settings` and `agents` read configuration; `errors` draws the exception tree. Nothing here opens a
-connection or runs a loop: the gateway does that in its async way and the workers in their threaded one.
+Gateway and workers share the rest. Nothing here opens a connection or runs a loop: the gateway does that on an event
+loop and the workers in threads.
+
+    tools       `@tool`: a typed function becomes something a model can call
+    jobs        states, moves and outcomes of a call
+    statements  every SQL statement; tables: the tables; postgres: URL, engines, migrations
+    redis       the broker, and the notifications between processes
+    leases      how long a process holds what it runs; sweeper: what any process does for all of them
+    agents      agent files
+    config      settings, logs, checks before production
+    history     documents and pages of the history API
+    privacy     redaction and encryption
+    usage       budgets, prices, reports
+    errors      the exception tree
+    testing     a conversation with a tool of yours, in a test
 """
 
 from __future__ import annotations

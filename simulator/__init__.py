@@ -1,12 +1,12 @@
 """A Realtime API without a key: a WebSocket server that hears, talks and calls functions from a script.
 
-The rooms, from the wire inwards:
+From the wire inwards:
 
-- ``server`` accepts or refuses connections, ``session`` carries frames and time for one of them;
+- ``server`` accepts or refuses connections, and carries frames and time for each of them;
 - ``conversation`` decides, without I/O, what each client event leads to;
-- ``script`` decides what the "model" says, from a ``scenario`` file;
+- ``scripting`` decides what the "model" says, from a scenario file;
 - ``responses`` turns that decision into the event sequence of the recorded servers;
-- ``ears`` and ``voice`` recognise and speak, offline, when the ``voice`` extra is installed.
+- ``speech`` recognises and speaks, offline, when the ``voice`` extra is installed.
 
 The package shares no code with the gateway, or it would agree with its mistakes.
 """

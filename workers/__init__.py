@@ -1,15 +1,21 @@
-"""Does the work: claims a job, runs the tool, records the outcome.
+"""Runs jobs: claims a job, calls the tool, records the outcome.
 
-A message is only a hint that brings a job's id. What counts is the row:
+A message is only a hint that carries a job's id. What counts is the row:
 
-    message ─ id ─> execute ── claim ──> the row hands out arguments, a deadline and a token
-                       │
-                    calling ── runs the tool within the deadline: its own thread, or the one event loop
-                       │
-                    verdict ── an outcome, or another attempt
-                       │
-                       └────── finish ─> the row takes the outcome, if the token still holds; the doorbell rings
+    message ─ id ─> runner ─ claim ──> the row hands out arguments, a deadline and a token
+                      │
+                   invoker ─ runs the tool within the deadline: in a thread, or on the event loop
+                      │
+                retry_policy ─ an outcome, or another attempt
+                      │
+                      └───── finish ─> the row takes the outcome, if the token still holds; the gateway is notified
 
-`lease` keeps the row that says this process lives, `sweeper` does what any process does for all of them, `station`
-is all of this for one process, and `app` ties it to Celery. `tools` are the ones that ship.
+    app           the Celery application
+    execution     one job from its message to its outcome; `runtime` is all of it for one process
+    leases        the process's lease, the jobs that hang on it, and the sweep for all processes
+    lifecycle     from the start of a process to its end
+    broker        Celery's consumer and transport
+    remote_tools  tools of MCP servers and of HTTP APIs
+    storage       Postgres and Redis
+    tools         the tools that ship
 """

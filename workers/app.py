@@ -89,7 +89,7 @@ def take(*arguments: object, **_ignored: object) -> None:
         logger.warning("a message without the id of a job was dropped")
         return
     try:
-        run_job(process.station(), job_id)
+        run_job(process.runtime(), job_id)
     except Exception:
         logger.exception("job %s: a fault of this worker; the lease or the deadline ends it", job_id)
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import ringback
 from ringback.errors import ConfigurationError, DeclarationError
-from ringback.privacy.row_privacy import Discretion, NoKey
+from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.tools.decorator import DECLARED, Tool
 from workers.remote_tools.loader import load
 
@@ -47,11 +47,11 @@ def queues_of(tools: Iterable[Tool]) -> list[str]:
     return sorted({tool.announcement.queue for tool in tools})
 
 
-def refuse_without_key(tools: Iterable[Tool], discretion: Discretion) -> None:
+def refuse_without_key(tools: Iterable[Tool], row_privacy: RowPrivacy) -> None:
     """NoKey, a ConfigurationError, where a tool asks for something to be redacted that could not be kept sealed."""
     for tool in tools:
         redact = tool.announcement.manners.redact
-        if redact and discretion.seals is None:
+        if redact and row_privacy.seals is None:
             raise NoKey(f"tool {tool.announcement.name} asks for {', '.join(redact)} to be redacted")
 
 

@@ -18,27 +18,27 @@ from workers.execution.claim import Job, claim
 from workers.execution.results import arguments_for, as_data
 from workers.execution.retry_policy import on_problem
 from workers.execution.runner import settle
-from workers.execution.runtime import Station
+from workers.execution.runtime import WorkerRuntime
 
 SETTLERS = ThreadPoolExecutor(8, "settle")
 """Outcomes are written by a few threads: as many as there are connections for it, and twice that."""
 
 
-def run_job(station: Station, job_id: UUID) -> None:
+def run_job(runtime: WorkerRuntime, job_id: UUID) -> None:
     """Claim, put it on the loop, and go; whoever is free writes the outcome."""
-    job = claim(station, job_id)
+    job = claim(runtime, job_id)
     if job is None:
         return
     under_way = ExitStack()
-    cancellation = under_way.enter_context(station.running.started(job.id))
-    tool = station.tools[job.tool]
+    cancellation = under_way.enter_context(runtime.running.started(job.id))
+    tool = runtime.tools[job.tool]
     coroutine = tool.function(**arguments_for(tool, job.arguments))
-    future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, job.seconds), station.caller.loop._started())
+    future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, job.seconds), runtime.caller.loop._started())
     cancellation.then(future.cancel)
-    future.add_done_callback(lambda done: SETTLERS.submit(_settle, station, job, done, under_way))
+    future.add_done_callback(lambda done: SETTLERS.submit(_settle, runtime, job, done, under_way))
 
 
-def _settle(station: Station, job: Job, done: Future[Any], under_way: ExitStack) -> None:
+def _settle(runtime: WorkerRuntime, job: Job, done: Future[Any], under_way: ExitStack) -> None:
     with under_way:
         try:
             verdict: Any = succeeded(as_data(done.result()))
@@ -46,7 +46,7 @@ def _settle(station: Station, job: Job, done: Future[Any], under_way: ExitStack)
             verdict = on_problem(
                 problem, attempt=job.attempt, max_attempts=job.max_attempts, effect=job.effect, first_pause=0.5
             )
-        settle(station, job, verdict)
+        settle(runtime, job, verdict)
 
 
 sys.modules["workers.app"].run_job = run_job  # type: ignore[attr-defined]

@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 
 from rich.console import Console
 
-from cli.local_stack.demo_client import Answer, Talk, save_wav
+from cli.local_stack.demo_client import Answer, DemoClient, save_wav
 from cli.local_stack.process_group import ProcessError
-from cli.local_stack.signals import Interrupts
+from cli.local_stack.signals import SignalWatch
 from cli.local_stack.stack import Stack, running_stack
 from ringback.errors import ConfigurationError
 
@@ -38,7 +38,7 @@ Conversation: TypeAlias = Coroutine[Any, Any, list[Answer]]
 
 def run(output: Path) -> int:
     """The whole demo; returns the exit code."""
-    interrupts = Interrupts()
+    interrupts = SignalWatch()
     interrupts.install()
     console = Console(highlight=False, soft_wrap=True)
     if not output.parent.is_dir():
@@ -80,7 +80,7 @@ def _run(console: Console, output: Path, logs: Path, talk: Callable[[Conversatio
 async def _converse(console: Console, stack: Stack) -> list[Answer]:
     from simulator.speech import recognition, synthesis
 
-    async with Talk(stack.url, stack.token, console) as talk:
+    async with DemoClient(stack.url, stack.token, console) as talk:
         console.rule("typed", align="left", style="dim")
         answers = [await talk.type(TYPED)]
         if not (recognition.available() and synthesis.available()):

@@ -66,7 +66,7 @@ class Answer:
         return self.is_complete and set(self.jobs.values()) == {"succeeded"}
 
 
-class Talk:
+class DemoClient:
     """One conversation with the gateway at `url`; use it as an async context manager."""
 
     def __init__(self, url: str, token: str, console: Console) -> None:

@@ -33,7 +33,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from cli.local_stack.kept import Kept
+from cli.local_stack.kept import SavedStack
 from cli.local_stack.process_group import Process, ProcessError, ProcessGroup
 from ringback.errors import ConfigurationError
 from ringback.redis.keyspace import USER, USER_RULES
@@ -88,7 +88,7 @@ def embedded_servers(folder: Path | None = None, *, durable: bool = True) -> Ite
         account = _account_for(home)
         with _sole_use(home):
             _end_leftovers(home)
-            stack = _Stack(group, home, account, durable, Kept(folder and home))
+            stack = _Stack(group, home, account, durable, SavedStack(folder and home))
             redis_url, keeper_redis_url = stack.start_valkey(valkey_binary)
             database_url = stack.start_postgres(postgres_package)
             try:
@@ -105,7 +105,7 @@ class _Stack:
     home: Path
     account: tuple[int, int] | None
     durable: bool
-    kept: Kept
+    kept: SavedStack
 
     def start_postgres(self, package: Path) -> str:
         programs = self._in_reach(package) / f"pginstall{POSTGRES_MAJOR}" / "bin"

@@ -20,7 +20,7 @@ LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SavedStack:
     """Values by name, made when they are first asked for.
 
     Args:

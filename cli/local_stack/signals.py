@@ -35,7 +35,7 @@ def held_back() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-class Interrupts:
+class SignalWatch:
     """While installed, either signal raises KeyboardInterrupt; in the middle of an event loop it cancels the task.
 
     Raised there it could hit the loop itself half-way, and leave tasks that nobody ends.

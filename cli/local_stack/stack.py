@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from cli.local_stack.certificate import Certificate, certificate_in
 from cli.local_stack.embedded_servers import embedded_servers
-from cli.local_stack.kept import Kept, is_free
+from cli.local_stack.kept import SavedStack, is_free
 from cli.local_stack.process_group import Process, ProcessGroup
 from ringback.errors import ConfigurationError
 from ringback.postgres.connections import open_engine
@@ -116,7 +116,7 @@ def running_stack(
     with embedded_servers(folder, durable=durable) as servers, ProcessGroup() as group:
         upgrade(servers.database_url)
         brief = {name: seconds for name, seconds in BRIEF.items() if name not in os.environ}
-        kept = Kept(folder and folder.resolve())
+        kept = SavedStack(folder and folder.resolve())
         stack = Stack(
             url=f"{'https' if tls else 'http'}://127.0.0.1:{port or kept.port('gateway')}",
             token=kept.secret("token", prefix="rb_"),

@@ -15,7 +15,7 @@ from rich.console import Console
 from cli.local_stack.embedded_servers import default_folder
 from cli.local_stack.process_group import Ended, ProcessError, ProcessGroup
 from cli.local_stack.reload import reload_tools
-from cli.local_stack.signals import Interrupts
+from cli.local_stack.signals import SignalWatch
 from cli.local_stack.stack import Stack, agents_folder, running_stack
 
 # The settings of the gateway that `running_stack` has a value of its own for.
@@ -71,7 +71,7 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
         tls: the gateway speaks TLS.
         watch: the worker begins anew when a tool's file changes.
     """
-    Interrupts().install()
+    SignalWatch().install()
     console = Console()
     home = folder or default_folder()
     provider = os.environ.get("REALTIME_PROVIDER", "simulator")

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from cli.rehearsal.clock import PassingTime
-from cli.rehearsal.line import CHARACTER_MS, Line, RehearsalError
+from cli.rehearsal.line import CHARACTER_MS, RehearsalError, RehearsalSession
 from cli.rehearsal.parts import Actor, Calls, Turn, check_names, check_tools, needed_by, scenario
 from cli.rehearsal.talk import Talk
 from cli.rehearsal.work import Work
@@ -90,12 +90,12 @@ def converse(
         assert isinstance(loop, PassingTime)  # noqa: S101 (it is made below)
         model = Model(part, who.model)
         model.stage.script = Actor(part)
-        brain = Conversation(
+        conversation = Conversation(
             SESSION, who, {name: tool.announcement for name, tool in offered.items()}, wants=frozenset(asks)
         )
         talk = Talk()
         work = Work(offered, talk, user, known, lasts or {})
-        line = Line(brain, model, loop, talk, work, approves)
+        line = RehearsalSession(conversation, model, loop, talk, work, approves)
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 await _hold(line, said)
@@ -119,7 +119,7 @@ def _is_in_a_loop() -> bool:
     return True
 
 
-async def _hold(line: Line, turns: Sequence[Turn]) -> None:
+async def _hold(line: RehearsalSession, turns: Sequence[Turn]) -> None:
     line.begin()
     await line.is_open.wait()
     ended_at = line.loop.time()
@@ -132,7 +132,7 @@ async def _hold(line: Line, turns: Sequence[Turn]) -> None:
     await line.until(lambda: line.is_quiet and line.work.is_done)
 
 
-async def _speak(line: Line, words: str) -> float:
+async def _speak(line: RehearsalSession, words: str) -> float:
     """The user's turn, as sound, and the silence by which the model hears that it is over; when the last word fell."""
     line.talk.note(line.loop.time(), "user", words)
     for _ in range(max(len(words) * CHARACTER_MS, LEAST_SPEECH_MS) // CHUNK_MS):
@@ -155,6 +155,6 @@ def _answers_by_itself(model: Model) -> bool:
     return detection.get("create_response", True) is not False
 
 
-async def _sound(line: Line, pcm: bytes) -> None:
+async def _sound(line: RehearsalSession, pcm: bytes) -> None:
     line.client_says({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()})
     await asyncio.sleep(CHUNK_MS / 1_000)

@@ -52,7 +52,7 @@ class RehearsalError(AssertionError):
 
 
 @dataclass(slots=True)
-class Line:
+class RehearsalSession:
     """One conversation on the wire that is none.
 
     Args:
@@ -63,7 +63,7 @@ class Line:
         answers_for_user: what the client answers when it is asked for a yes; None where it is not asked.
     """
 
-    brain: Conversation
+    conversation: Conversation
     model: Model
     loop: PassingTime
     talk: Talk
@@ -104,9 +104,9 @@ class Line:
     def client_says(self, event: Mapping[str, Any]) -> None:
         """A frame of the client, through the gateway's policy."""
         said = protocol.read(json.dumps(event))
-        if isinstance(said, protocol.Refusal):
+        if isinstance(said, protocol.Rejection):
             raise RehearsalError(f"the gateway refuses {event['type']}: {said.message}\n{self.talk}")
-        self._do(self.brain.receive_client(said, self.loop.time()))
+        self._do(self.conversation.receive_client(said, self.loop.time()))
         self._run()
 
     def end(self) -> None:
@@ -151,9 +151,9 @@ class Line:
         if event["type"] == SOUND:
             item = event["item_id"]
             self._sounded[item] = self._sounded.get(item, 0) + len(base64.b64decode(event["delta"]))
-            self.brain.audio_passed(frame, self.loop.time())
+            self.conversation.audio_passed(frame, self.loop.time())
             return None
-        return self._do(self.brain.receive_model(server_events.read(frame), self.loop.time()))
+        return self._do(self.conversation.receive_model(server_events.read(frame), self.loop.time()))
 
     # — what the gateway's side wants done —
 
@@ -182,15 +182,15 @@ class Line:
 
     def _record(self, record: RecordCall) -> None:
         self.work.record(record)
-        self._do(self.brain.recorded(record, self.loop.time()))
+        self._do(self.conversation.recorded(record, self.loop.time()))
         self.work.begin(record)
 
     def _deliver(self, job_id: UUID, call_id: str, name: str, outcome: Outcome, more: bool) -> None:
-        self._do(self.brain.deliver(job_id, call_id, name, outcome, self.loop.time(), more=more))
+        self._do(self.conversation.deliver(job_id, call_id, name, outcome, self.loop.time(), more=more))
         self._run()
 
     def _progressed(self, job_id: UUID, note: str) -> None:
-        self._do(self.brain.progressed(job_id, note))
+        self._do(self.conversation.progressed(job_id, note))
         self._run()
 
     def _client_hears(self, event: Mapping[str, Any]) -> None:
@@ -234,7 +234,7 @@ class Line:
 
     def _wakes_at(self) -> float | None:
         """When something happens by itself; that a session ends in which nobody says anything is no news."""
-        moment, ends_at = self.brain.wake_at(self.loop.time()), self.brain.allowance.wake_at()
+        moment, ends_at = self.conversation.wake_at(self.loop.time()), self.conversation.allowance.wake_at()
         return None if ends_at is not None and moment is not None and moment >= ends_at else moment
 
     def _set_the_alarm(self) -> None:
@@ -247,7 +247,7 @@ class Line:
         self.loop.now = max(self.loop.now, moment + A_HAIR)
         try:
             self._count()
-            self._do(self.brain.tick(self.loop.time()))
+            self._do(self.conversation.tick(self.loop.time()))
             self._run()
         except Exception as problem:
             self._fail(problem)

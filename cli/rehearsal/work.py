@@ -17,7 +17,7 @@ from ringback.jobs.states import CancelReason, Effect, JobState
 from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from workers.execution.results import MAX_NOTE_CHARS, clean_text
-from workers.execution.retry_policy import Again
+from workers.execution.retry_policy import Retry
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ class Work:
             call.fault = made.fault
             if made.fault is not None:
                 self._note("fault", f"{call.name}: ", repr(made.fault))
-            if not isinstance(made.verdict, Again):
+            if not isinstance(made.verdict, Retry):
                 break
             await asyncio.sleep(tool.announcement.limits.backoff * 2.0 ** (call.attempts - 1))
         await asyncio.sleep(self.lasts.get(call.name, 0.0))

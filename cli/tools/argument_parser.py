@@ -10,10 +10,10 @@ from jsonschema import Draft202012Validator
 
 from ringback.errors import ConfigurationError
 from ringback.tools import misfits
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 
-def arguments(tool: Announcement, words: Iterable[str], text: str | None = None) -> dict[str, Any]:
+def arguments(tool: ToolSpec, words: Iterable[str], text: str | None = None) -> dict[str, Any]:
     """What is typed as `key=value`, over what `text` says as a JSON object.
 
     Raises:

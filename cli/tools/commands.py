@@ -12,7 +12,7 @@ import typer
 from cli.output.history_queries import reading
 
 if TYPE_CHECKING:
-    from ringback.tools.decorator import Announcement
+    from ringback.tools.decorator import ToolSpec
 
 app = typer.Typer(name="tools", help="Look at tools, and call one by hand.", no_args_is_help=True)
 
@@ -145,7 +145,7 @@ def _live_rows() -> list[Any]:
         return list(read(statements.served_tools()))
 
 
-def _announced(row: Any) -> Announcement:
+def _announced(row: Any) -> ToolSpec:
     from ringback.statements import processes
 
     return processes.announcement(row)

@@ -8,10 +8,10 @@ from rich.text import Text
 
 from cli.output.tables import console, print_rows, printable
 from ringback.tools.behavior import Limits
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 
-def print_tools(tools: Sequence[Announcement], workers: Mapping[str, int] | None = None) -> None:
+def print_tools(tools: Sequence[ToolSpec], workers: Mapping[str, int] | None = None) -> None:
     """One line a tool; `workers` is how many serve it, where that was asked for."""
     rows = [
         {

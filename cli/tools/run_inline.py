@@ -14,7 +14,7 @@ from ringback.jobs.outcomes import succeeded
 from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from workers.execution.results import arguments_for, as_data
-from workers.execution.retry_policy import OutOfTime, Verdict, not_allowed, on_problem
+from workers.execution.retry_policy import DeadlineExceeded, Verdict, not_allowed, on_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Attempt:
     @property
     def fault(self) -> Exception | None:
         """What was not raised on purpose: the model hears its kind alone, the author wants to see all of it."""
-        on_purpose = ToolError | OutOfTime
+        on_purpose = ToolError | DeadlineExceeded
         return None if isinstance(self.problem, on_purpose) else self.problem
 
 
@@ -61,5 +61,5 @@ async def _returned(tool: Tool, given: dict[str, Any], call: Call) -> Any:
             return result
     except TimeoutError:
         if limit.expired():
-            raise OutOfTime from None
+            raise DeadlineExceeded from None
         raise

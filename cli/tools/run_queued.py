@@ -31,7 +31,7 @@ from ringback.statements.jobs import admission, transitions
 from ringback.statements.sessions import lifecycle
 from ringback.tables import DEFAULT_TENANT
 from ringback.tables import jobs as jobs_table
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 if TYPE_CHECKING:
     from cli.output.history_queries import Read
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 def run_there(
-    tool: Announcement, arguments: dict[str, Any], *, user: str, claims: dict[str, Any], note: Callable[[str], None]
+    tool: ToolSpec, arguments: dict[str, Any], *, user: str, claims: dict[str, Any], note: Callable[[str], None]
 ) -> tuple[UUID, Outcome | None]:
     """Have a worker call the tool: the job's id and its outcome, None where nobody waits for it any more.
 
@@ -55,17 +55,17 @@ def run_there(
         note: told each progress note that the tool reports.
     """
     stores = load(Stores)
-    discretion = stores.discretion
+    row_privacy = stores.row_privacy
     seconds = admission.time_for(tool.timeout, tool.retries + 1)
     with _asked_to_stop() as stop, writing() as write, _session(write, user, claims) as (gateway_id, session_id):
         job_id = uuid4()
-        asked = discretion.arguments(arguments, session_id, tool.manners.redact)
+        asked = row_privacy.arguments(arguments, session_id, tool.manners.redact)
         call = admission.NewJob(job_id, session_id, "call_by_hand", None, tool.name, asked.shown, tool)
         write(admission.admit(call, gateway_id, 1, sealed=admission.Sealed(asked.sealed)))
         _publish(stores.redis_url, job_id, tool.queue)
         row = _finished(write, gateway_id, job_id, seconds, note, stop)
         if row is not None:
-            return job_id, from_row(**transitions.outcome_of(discretion.whole(row, session_id)))
+            return job_id, from_row(**transitions.outcome_of(row_privacy.whole(row, session_id)))
         write(transitions.cancel(job_id, DEFAULT_TENANT))
         return job_id, None
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.api.history import ErrorAnswer
 from gateway.api.job_cancelling import ControlRoute
 from gateway.api.scopes import needs, refused
-from gateway.auth.authenticator import NOT_KNOWN, REALTIME, SCOPES, SECRETS, UNKNOWABLE, Caller, Callers, Read
+from gateway.auth.authenticator import NOT_KNOWN, REALTIME, SCOPES, SECRETS, UNKNOWABLE, Authenticator, Principal, Read
 from gateway.auth.claims import checked
 from gateway.auth.tokens import Kind, digest, new
 from gateway.conversation.client.view import ClientView
@@ -28,7 +28,7 @@ from ringback.statements.identity import credentials
 MAX_LEFT_OUT = 50
 """Names that the answer lists."""
 
-Minter = Annotated[Caller, Depends(needs(SECRETS))]
+Minter = Annotated[Principal, Depends(needs(SECRETS))]
 FindAgent = Callable[[str | None, str | None], Agent | None]
 """The agent for a name and a `model`, as the WebSocket finds it."""
 
@@ -42,7 +42,7 @@ class ExpiresAfter(BaseModel):
     seconds: int = Field(default=600, ge=10, le=7_200)
 
 
-class Wishes(BaseModel):
+class RingbackOptions(BaseModel):
     """What is ours, beside OpenAI's: for whom the secret is, and what it opens."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -80,7 +80,7 @@ class SecretRequest(BaseModel):
 
     expires_after: ExpiresAfter = Field(default_factory=ExpiresAfter)
     session: dict[str, Any] = Field(default_factory=dict)
-    ringback: Wishes = Field(default_factory=Wishes)
+    ringback: RingbackOptions = Field(default_factory=RingbackOptions)
 
     @field_validator("session")
     @classmethod
@@ -119,22 +119,22 @@ def mint_router(read: Read, find_agent: FindAgent, limit: int) -> APIRouter:
 
     @router.post("/realtime/client_secrets")
     async def create_client_secret(
-        asked: SecretRequest, who: Annotated[Caller, Depends(needs(SECRETS))], request: Request
+        asked: SecretRequest, who: Annotated[Principal, Depends(needs(SECRETS))], request: Request
     ) -> SecretAnswer:
         """A token for one conversation of one user, to be handed to a browser; it is shown once."""
         agent = _agent(asked, who, find_agent)
         claims = _claims(asked.ringback, who)
         value = new(Kind.SECRET)
         expires_at = await _keep(read, value, asked, who, agent, claims, limit)
-        callers: Callers = request.app.state.callers
-        if not await callers.is_still_good(who):  # whoever was signed out meanwhile is not told what was made
+        authenticator: Authenticator = request.app.state.authenticator
+        if not await authenticator.is_still_good(who):  # whoever was signed out meanwhile is not told what was made
             raise refused(401, "invalid_api_key", NOT_KNOWN)
         return _answer(value, expires_at, asked, who, agent)
 
     return router
 
 
-def _agent(asked: SecretRequest, who: Caller, find_agent: FindAgent) -> Agent:
+def _agent(asked: SecretRequest, who: Principal, find_agent: FindAgent) -> Agent:
     model = asked.session.get("model")
     agent = find_agent(asked.ringback.agent, model if isinstance(model, str) else None)
     if agent is None or not agent.serves(who.tenant):
@@ -142,7 +142,7 @@ def _agent(asked: SecretRequest, who: Caller, find_agent: FindAgent) -> Agent:
     return agent
 
 
-def _claims(wishes: Wishes, who: Caller) -> dict[str, Any]:
+def _claims(wishes: RingbackOptions, who: Principal) -> dict[str, Any]:
     for scope in wishes.scopes:
         if scope in SCOPES and scope != REALTIME:
             why = f"{scope!r} is the gateway's: a client secret holds conversations, and nothing else."
@@ -158,7 +158,7 @@ async def _keep(
     read: Read,
     value: str,
     asked: SecretRequest,
-    who: Caller,
+    who: Principal,
     agent: Agent,
     claims: Mapping[str, Any],
     limit: int,
@@ -187,7 +187,7 @@ async def _keep(
     return int(rows[0].expires_at)
 
 
-def _answer(value: str, expires_at: int, asked: SecretRequest, who: Caller, agent: Agent) -> SecretAnswer:
+def _answer(value: str, expires_at: int, asked: SecretRequest, who: Principal, agent: Agent) -> SecretAnswer:
     # Backends hand the answer on to browsers.
     said = ClientView(f"sess_{uuid4().hex[:21]}").session(agent.session([]))
     session = {

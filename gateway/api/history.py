@@ -19,7 +19,7 @@ from sqlalchemy import Executable, Row
 
 from ringback.history import documents
 from ringback.history.documents import Job, ListedJob, ListedSession, Process, ServedTool, Session
-from ringback.history.pagination import IdRange, JobQuery, Listing, Page, Refusal, SessionQuery, refusal
+from ringback.history.pagination import IdRange, JobQuery, Listing, Page, QueryRejected, SessionQuery, refusal
 from ringback.statements import history as statements
 
 Read = Callable[[str, Executable], Awaitable[Sequence[Row[Any]]]]
@@ -30,7 +30,7 @@ MayHave = Callable[[str, str], bool]
 """True where clients of this tenant may have this tool: some agent of theirs allows it."""
 
 
-class Principal(Protocol):
+class Reader(Protocol):
     """Who asks. The tenant decides what there is to see."""
 
     @property
@@ -54,7 +54,7 @@ class ErrorAnswer(BaseModel):
     error: ErrorBody
 
 
-class NotThere(Exception):
+class NotFound(Exception):
     """Nothing of that id is the asker's."""
 
     def __init__(self, what: str, given: str) -> None:
@@ -76,8 +76,8 @@ class HistoryRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as problem:
                 return refused(400, refusal(problem.errors()))
-            except NotThere as problem:
-                return refused(404, Refusal("id", "not_found", str(problem)))
+            except NotFound as problem:
+                return refused(404, QueryRejected("id", "not_found", str(problem)))
 
         return handle_or_refuse
 
@@ -102,13 +102,13 @@ def history_router(read: Read, run: Run, may_have: MayHave, principal: Callable[
 
 def _add_jobs(router: APIRouter, read: Read, asker: Any) -> None:
     @router.get("/jobs")
-    async def list_jobs(query: Annotated[JobQuery, Query()], who: Principal = asker) -> Page[ListedJob]:
+    async def list_jobs(query: Annotated[JobQuery, Query()], who: Reader = asker) -> Page[ListedJob]:
         """Calls, newest first, that fit every filter."""
         rows = await read(who.tenant, statements.page_of_jobs(who.tenant, query))
         return documents.page_of_jobs(rows, query.limit)
 
     @router.get("/jobs/{id}")
-    async def get_job(id: str, who: Principal = asker) -> Job:  # noqa: A002 - the API's name of it
+    async def get_job(id: str, who: Reader = asker) -> Job:  # noqa: A002 - the API's name of it
         """One call with its whole life."""
         rows = await read(who.tenant, statements.jobs_with_steps(who.tenant, named("job", id)))
         return documents.job(only("job", id, rows))
@@ -116,13 +116,13 @@ def _add_jobs(router: APIRouter, read: Read, asker: Any) -> None:
 
 def _add_sessions(router: APIRouter, read: Read, asker: Any) -> None:
     @router.get("/sessions")
-    async def list_sessions(query: Annotated[SessionQuery, Query()], who: Principal = asker) -> Page[ListedSession]:
+    async def list_sessions(query: Annotated[SessionQuery, Query()], who: Reader = asker) -> Page[ListedSession]:
         """Conversations, newest first, that fit every filter."""
         rows = await read(who.tenant, statements.page_of_sessions(who.tenant, query))
         return documents.page_of_sessions(rows, query.limit)
 
     @router.get("/sessions/{id}")
-    async def get_session(id: str, who: Principal = asker) -> Session:  # noqa: A002 - the API's name of it
+    async def get_session(id: str, who: Reader = asker) -> Session:  # noqa: A002 - the API's name of it
         """One conversation with its newest calls."""
         rows = await read(who.tenant, statements.sessions_with_counts(who.tenant, named("session", id)))
         row = only("session", id, rows)
@@ -133,13 +133,13 @@ def _add_sessions(router: APIRouter, read: Read, asker: Any) -> None:
 
 def _add_processes(router: APIRouter, run: Run, may_have: MayHave, asker: Any) -> None:
     @router.get("/tools")
-    async def list_tools(who: Principal = asker) -> Listing[ServedTool]:
+    async def list_tools(who: Reader = asker) -> Listing[ServedTool]:
         """What live workers serve now, and an agent of the asker's tenant may call."""
         rows = await run(statements.served_tools())
         return documents.tools(row for row in rows if may_have(who.tenant, row.name))
 
     @router.get("/workers")
-    async def list_workers(who: Principal = asker) -> Listing[Process]:
+    async def list_workers(who: Reader = asker) -> Listing[Process]:
         """Gateways and workers, the living first; the dead are forgotten after an hour.
 
         They are the operator's, who is the tenant `default`: for any other the list is empty.
@@ -152,17 +152,17 @@ def named(what: str, given: str) -> IdRange:
     try:
         return IdRange.only(UUID(given))
     except ValueError:
-        raise NotThere(what, given) from None
+        raise NotFound(what, given) from None
 
 
 def only(what: str, given: str, rows: Sequence[Row[Any]]) -> Row[Any]:
     """The one row that was found, if any was."""
     if not rows:
-        raise NotThere(what, given)
+        raise NotFound(what, given)
     return rows[0]
 
 
-def refused(status: int, reason: Refusal) -> JSONResponse:
+def refused(status: int, reason: QueryRejected) -> JSONResponse:
     """An answer in the shape of every error here."""
     body = ErrorBody(message=reason.message, type="invalid_request_error", code=reason.code, param=reason.param)
     return JSONResponse(ErrorAnswer(error=body).model_dump(), status_code=status)

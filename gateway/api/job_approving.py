@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from gateway.api.history import ErrorAnswer, Principal, Read, Run, named, only
+from gateway.api.history import ErrorAnswer, Read, Reader, Run, named, only
 from gateway.api.job_cancelling import Conflict, ControlRoute, Ring
 from ringback.history import documents
 from ringback.history.documents import Job
@@ -38,7 +38,7 @@ def approve_router(read: Read, run: Run, publish: Publish, ring: Ring, principal
     router = APIRouter(prefix="/v1", route_class=ControlRoute, responses=described, tags=["control"])
     asker = Depends(principal)
 
-    async def decide(given: str, who: Principal, approved: bool) -> Job:
+    async def decide(given: str, who: Reader, approved: bool) -> Job:
         ids = named("job", given)
         asked = histories.jobs_with_steps(who.tenant, ids)
         only("job", given, await read(who.tenant, asked))
@@ -56,12 +56,12 @@ def approve_router(read: Read, run: Run, publish: Publish, ring: Ring, principal
         return documents.job(row)
 
     @router.post("/jobs/{id}/approve")
-    async def approve_job(id: str, who: Principal = asker) -> Job:  # noqa: A002 - the API's name of it
+    async def approve_job(id: str, who: Reader = asker) -> Job:  # noqa: A002 - the API's name of it
         """Say yes to a call that waits for it; the answer is the call as it is now."""
         return await decide(id, who, True)
 
     @router.post("/jobs/{id}/deny")
-    async def deny_job(id: str, who: Principal = asker) -> Job:  # noqa: A002 - the API's name of it
+    async def deny_job(id: str, who: Reader = asker) -> Job:  # noqa: A002 - the API's name of it
         """Say no to a call that waits for a yes; the answer is the call as it is now."""
         return await decide(id, who, False)
 

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from gateway.api.history import ErrorAnswer, HistoryRoute, Principal, Read, Run, named, only, refused
+from gateway.api.history import ErrorAnswer, HistoryRoute, Read, Reader, Run, named, only, refused
 from ringback.history import documents
 from ringback.history.documents import Job
-from ringback.history.pagination import Refusal
+from ringback.history.pagination import QueryRejected
 from ringback.jobs.states import JobState
 from ringback.statements import history as histories
 from ringback.statements.jobs import transitions
@@ -42,7 +42,7 @@ class ControlRoute(HistoryRoute):
             try:
                 return await handle(request)
             except Conflict as problem:
-                return refused(409, Refusal("id", problem.code, str(problem)))
+                return refused(409, QueryRejected("id", problem.code, str(problem)))
 
         return handle_or_refuse
 
@@ -61,7 +61,7 @@ def cancel_router(read: Read, run: Run, ring: Ring, principal: Callable[..., Any
     asker = Depends(principal)
 
     @router.post("/jobs/{id}/cancel", status_code=202)
-    async def cancel_job(id: str, who: Principal = asker) -> Job:  # noqa: A002 - the API's name of it
+    async def cancel_job(id: str, who: Reader = asker) -> Job:  # noqa: A002 - the API's name of it
         """Ask for one call to be cancelled; the answer is the call as it is now."""
         ids = named("job", id)
         asked = histories.jobs_with_steps(who.tenant, ids)

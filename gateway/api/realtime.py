@@ -12,13 +12,13 @@ from starlette.responses import JSONResponse
 
 from gateway.api.scopes import RETRY_SECONDS, authenticated
 from gateway.auth import resume_tokens
-from gateway.auth.authenticator import REALTIME, SUBPROTOCOL, Caller, Callers, Unidentified
+from gateway.auth.authenticator import REALTIME, SUBPROTOCOL, AuthenticationError, Authenticator, Principal
 from gateway.auth.request_filter import refusal
-from gateway.budgets.budgets import Denied
+from gateway.budgets.budgets import QuotaExceeded
 from gateway.server.uvicorn_protocols import SOCKETS_AT
-from gateway.session.admission import Reception
-from gateway.session.client_connection import Client
-from gateway.session.context import Beginning
+from gateway.session.admission import SessionAdmission
+from gateway.session.client_connection import ClientConnection
+from gateway.session.context import SessionStart
 from ringback.agents.client_policy import EXTRAS
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", tags=["operation"], responses={503: {"description": "Not now; the body says why."}})
 async def readyz(request: Request, response: Response) -> dict[str, str]:
     """This process can take a session: Postgres is heard of, and there is room."""
-    reception: Reception = request.app.state.reception
-    reason = reception.why_not()
+    admission: SessionAdmission = request.app.state.admission
+    reason = admission.why_not()
     if reason is not None:
         response.status_code = 503
     return {"status": reason or "ready"}
@@ -82,19 +82,19 @@ async def realtime(socket: WebSocket) -> None:
     Header `Ringback-Resume`, or a subprotocol `ringback-resume.<token>`: the session to come back to.
     400, 401, 403, 404 and 503 come before the upgrade, as HTTP.
     """
-    reception: Reception = socket.app.state.reception
-    callers: Callers = socket.app.state.callers
+    admission: SessionAdmission = socket.app.state.admission
+    authenticator: Authenticator = socket.app.state.authenticator
     offered = socket.scope.get("subprotocols", [])
     token = resume_tokens.presented(socket.headers.get(resume_tokens.HEADER), offered)
     resume_hash = None if token is None else resume_tokens.digest(token)
     try:
         api_key = socket.headers.get("api-key")
-        caller = await callers.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
-    except Unidentified as nobody:
+        principal = await authenticator.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
+    except AuthenticationError as nobody:
         return await _refuse(socket, nobody.status, nobody.code, str(nobody))
-    if REALTIME not in caller.scopes:
+    if REALTIME not in principal.scopes:
         return await _refuse(socket, 403, "insufficient_scope", NOT_FOR_TALKING)
-    reason = reception.why_not()
+    reason = admission.why_not()
     if reason is not None:
         return await _refuse(socket, 503, "unavailable", f"No session can begin right now: {reason}.")
     not_here = _asks_for_what_is_not_here(socket.query_params)
@@ -105,15 +105,15 @@ async def realtime(socket: WebSocket) -> None:
     if unknown:
         known = ", ".join(sorted(EXTRAS))
         return await _refuse(socket, 400, "invalid_value", f"ringback={unknown[0]}: there are {known}.")
-    begin = _new(socket, reception, caller, wants) if token is None else _resumed(socket, caller, token, wants)
+    begin = _new(socket, admission, principal, wants) if token is None else _resumed(socket, principal, token, wants)
     try:
-        beginning = await begin
-    except Refused as refused:
+        start = await begin
+    except UpgradeRefused as refused:
         return await _refuse(socket, refused.status, refused.code, str(refused), refused.retry_after)
-    if not await callers.is_still_good(caller):
-        beginning.place.send_away("revoked")
-        await callers.forget(beginning.session_id)
-    return await reception.converse(Client(socket), beginning, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    if not await authenticator.is_still_good(principal):
+        start.handle.terminate("revoked")
+        await authenticator.forget(start.session_id)
+    return await admission.run(ClientConnection(socket), start, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
 
 def _asks_for_what_is_not_here(query: Mapping[str, str]) -> str | None:
@@ -127,7 +127,7 @@ def _asks_for_what_is_not_here(query: Mapping[str, str]) -> str | None:
     return None
 
 
-class Refused(Exception):
+class UpgradeRefused(Exception):
     """No session begins; told before the upgrade, as HTTP."""
 
     def __init__(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
@@ -137,48 +137,50 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-async def _new(socket: WebSocket, reception: Reception, caller: Caller, wants: frozenset[str]) -> Beginning:
-    callers: Callers = socket.app.state.callers
-    named = socket.query_params.get("agent", caller.agent)
+async def _new(
+    socket: WebSocket, admission: SessionAdmission, principal: Principal, wants: frozenset[str]
+) -> SessionStart:
+    authenticator: Authenticator = socket.app.state.authenticator
+    named = socket.query_params.get("agent", principal.agent)
     model = socket.query_params.get("model", socket.query_params.get("deployment"))
-    agent = reception.agent_for(named, model)
-    if agent is None or not agent.serves(caller.tenant) or caller.agent not in (None, agent.name):
-        known = sorted(each.name for each in reception.agents.values() if each.serves(caller.tenant))
-        theirs = ", ".join(known) if caller.agent is None else caller.agent
-        raise Refused(404, "agent_not_found", f"There is no such agent. The agents are: {theirs}.")
-    await _spend(socket, caller)
+    agent = admission.agent_for(named, model)
+    if agent is None or not agent.serves(principal.tenant) or principal.agent not in (None, agent.name):
+        known = sorted(each.name for each in admission.agents.values() if each.serves(principal.tenant))
+        theirs = ", ".join(known) if principal.agent is None else principal.agent
+        raise UpgradeRefused(404, "agent_not_found", f"There is no such agent. The agents are: {theirs}.")
+    await _spend(socket, principal)
     try:
-        beginning = await reception.begin(caller, agent, wants)
+        start = await admission.begin(principal, agent, wants)
     except (SQLAlchemyError, OSError):
-        raise Refused(503, "unavailable", "The session cannot be recorded right now. Try again.") from None
-    if isinstance(beginning, Denied):
-        await callers.give_back(caller)
-        raise Refused(beginning.status, beginning.code, beginning.message, beginning.retry_after)
-    return beginning
+        raise UpgradeRefused(503, "unavailable", "The session cannot be recorded right now. Try again.") from None
+    if isinstance(start, QuotaExceeded):
+        await authenticator.give_back(principal)
+        raise UpgradeRefused(start.status, start.code, start.message, start.retry_after)
+    return start
 
 
-async def _spend(socket: WebSocket, caller: Caller) -> None:
+async def _spend(socket: WebSocket, principal: Principal) -> None:
     """The last thing before a session begins, or is taken over: whoever is refused before keeps their secret."""
-    callers: Callers = socket.app.state.callers
+    authenticator: Authenticator = socket.app.state.authenticator
     try:
-        await callers.spend(caller)
-    except Unidentified as nobody:
-        raise Refused(nobody.status, nobody.code, str(nobody)) from None
+        await authenticator.spend(principal)
+    except AuthenticationError as nobody:
+        raise UpgradeRefused(nobody.status, nobody.code, str(nobody)) from None
 
 
-async def _resumed(socket: WebSocket, caller: Caller, token: str, wants: frozenset[str]) -> Beginning:
-    reception: Reception = socket.app.state.reception
-    await _spend(socket, caller)
+async def _resumed(socket: WebSocket, principal: Principal, token: str, wants: frozenset[str]) -> SessionStart:
+    admission: SessionAdmission = socket.app.state.admission
+    await _spend(socket, principal)
     try:
-        beginning = await reception.resume(caller, token, wants)
+        start = await admission.resume(principal, token, wants)
     except (SQLAlchemyError, OSError):
-        raise Refused(503, "unavailable", "The session cannot be looked up right now. Try again.") from None
-    if beginning is None:
-        callers: Callers = socket.app.state.callers
-        await callers.give_back(caller)
-        log.warning("a resume token of user %s is good for nothing: unknown, used or expired", caller.user)
-        raise Refused(404, "session_not_found", NOTHING_TO_RESUME)
-    return beginning
+        raise UpgradeRefused(503, "unavailable", "The session cannot be looked up right now. Try again.") from None
+    if start is None:
+        authenticator: Authenticator = socket.app.state.authenticator
+        await authenticator.give_back(principal)
+        log.warning("a resume token of user %s is good for nothing: unknown, used or expired", principal.user)
+        raise UpgradeRefused(404, "session_not_found", NOTHING_TO_RESUME)
+    return start
 
 
 async def _refuse(socket: WebSocket, status: int, code: str, message: str, retry_after: int | None = None) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Row
 from gateway.api.history import ErrorAnswer, Read, Run, named, only
 from gateway.api.job_cancelling import Conflict, ControlRoute
 from gateway.api.scopes import needs
-from gateway.auth.authenticator import ADMIN, CONTROL, Caller
+from gateway.auth.authenticator import ADMIN, CONTROL, Principal
 from ringback.history.pagination import Listing, printable
 from ringback.statements import history as histories
 from ringback.statements.identity import credentials
@@ -27,13 +27,13 @@ from ringback.statements.sessions import session_end
 
 log = logging.getLogger(__name__)
 
-Admin = Annotated[Caller, Depends(needs(ADMIN))]
-Controller = Annotated[Caller, Depends(needs(CONTROL))]
+Admin = Annotated[Principal, Depends(needs(ADMIN))]
+Controller = Annotated[Principal, Depends(needs(CONTROL))]
 User = Annotated[str, Path(min_length=1, max_length=200), AfterValidator(printable)]
 """A user's name in a path."""
 
 
-class Ended(BaseModel):
+class EndedCounts(BaseModel):
     """How much has been ended: sessions, live or waiting for their client, and calls that were cancelled."""
 
     sessions: int
@@ -52,11 +52,11 @@ class Key(BaseModel):
     revoked_at: datetime | None
 
 
-class RevokedKey(Key, Ended):
+class RevokedKey(Key, EndedCounts):
     """And what ended with it."""
 
 
-class SignedOut(Ended):
+class SignedOut(EndedCounts):
     """Who has been signed out. `keys`: API keys of theirs that are still good, and have to be revoked by themselves."""
 
     object: Literal["sign_out"] = "sign_out"
@@ -66,7 +66,7 @@ class SignedOut(Ended):
     keys: int
 
 
-class EndedSession(Ended):
+class EndedSession(EndedCounts):
     """The session that is to end."""
 
     object: Literal["session.end"] = "session.end"
@@ -137,10 +137,10 @@ async def sign_user_out(run: Run, user: str, tenant: str) -> SignedOut:
     return SignedOut(user=user, before=row.before, secrets=len(secrets), keys=len(keys), **over.model_dump())
 
 
-async def end(run: Run, which: ColumnElement[bool], reason: str) -> Ended:
+async def end(run: Run, which: ColumnElement[bool], reason: str) -> EndedCounts:
     """End these sessions, and cancel their calls."""
     sessions: Sequence[Row[Any]] = await run(session_end.end(which, reason))
-    return Ended(sessions=len(sessions), calls=len(await run(session_end.cancel_calls(which))))
+    return EndedCounts(sessions=len(sessions), calls=len(await run(session_end.cancel_calls(which))))
 
 
 def key(row: Row[Any]) -> Key:

@@ -1,4 +1,4 @@
-"""Which scope a route asks for: FastAPI dependencies that give a `Caller`, or refuse in one sentence."""
+"""Which scope a route asks for: FastAPI dependencies that give a `Principal`, or refuse in one sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from gateway.auth.authenticator import Caller, Callers, Unidentified
+from gateway.auth.authenticator import AuthenticationError, Authenticator, Principal
 
 ROOM_SECONDS = 60
 """What a client is told to wait that has too many secrets: some will have been used, or have expired."""
@@ -32,19 +32,19 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 async def authenticated(
     request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer_token)] = None
-) -> Caller:
+) -> Principal:
     """The caller of an HTTP request, or 401."""
-    callers: Callers = request.app.state.callers
+    authenticator: Authenticator = request.app.state.authenticator
     try:
-        return await callers.identify(request.headers.get("authorization"))
-    except Unidentified as nobody:
+        return await authenticator.identify(request.headers.get("authorization"))
+    except AuthenticationError as nobody:
         raise refused(nobody.status, nobody.code, str(nobody)) from None
 
 
-def needs(scope: str) -> Callable[..., Awaitable[Caller]]:
+def needs(scope: str) -> Callable[..., Awaitable[Principal]]:
     """A dependency: the caller, who has this scope; or 401, or 403."""
 
-    async def caller_with_scope(who: Annotated[Caller, Depends(authenticated)]) -> Caller:
+    async def caller_with_scope(who: Annotated[Principal, Depends(authenticated)]) -> Principal:
         if scope not in who.scopes:
             has = ", ".join(sorted(who.scopes)) or "none"
             raise refused(403, "insufficient_scope", f"This needs the scope {scope!r}; yours: {has}.")

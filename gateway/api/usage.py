@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from gateway.api.history import ErrorAnswer, HistoryRoute, Principal, Read, refused
-from ringback.history.pagination import Refusal
+from gateway.api.history import ErrorAnswer, HistoryRoute, Read, Reader, refused
+from ringback.history.pagination import QueryRejected
 from ringback.statements import usage as statements
 from ringback.usage import report
 from ringback.usage.report import UsagePage, UsageQuery
@@ -23,14 +23,14 @@ def usage_router(read: Read, principal: Callable[..., Any]) -> APIRouter:
     asker = Depends(principal)
 
     @router.get("/usage", response_model=UsagePage)
-    async def get_usage(query: Annotated[UsageQuery, Query()], who: Principal = asker) -> UsagePage | Response:
+    async def get_usage(query: Annotated[UsageQuery, Query()], who: Reader = asker) -> UsagePage | Response:
         """What responses used from one day to another (UTC), in tokens and US dollars, by day, user, agent or model.
 
         Without `from` and `to`: today and the 29 days before.
         """
         if (problem := query.why_not()) is not None:
             param, sentence = problem
-            return refused(400, Refusal(param, "invalid_value", sentence))
+            return refused(400, QueryRejected(param, "invalid_value", sentence))
         total = await read(who.tenant, statements.total(who.tenant, query))
         groups = await read(who.tenant, statements.groups(who.tenant, query))
         return report.page(query, total[0], groups)

@@ -9,16 +9,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from gateway.api.history import ErrorAnswer, HistoryRoute, NotThere
+from gateway.api.history import ErrorAnswer, HistoryRoute, NotFound
 from gateway.api.revocation import User
 from gateway.api.scopes import needs
-from gateway.auth.authenticator import ADMIN, Caller
-from gateway.background.retention import Erased
+from gateway.auth.authenticator import ADMIN, Principal
+from gateway.background.retention import ErasedCounts
 
 log = logging.getLogger(__name__)
 
-Erase = Callable[[str, str], Awaitable[Erased]]
-"""Takes a tenant and a user (`Forgetting.erase`)."""
+Erase = Callable[[str, str], Awaitable[ErasedCounts]]
+"""Takes a tenant and a user (`Retention.erase`)."""
 
 
 class ErasedUser(BaseModel):
@@ -43,7 +43,7 @@ def erase_router(erase: Erase) -> APIRouter:
     @router.delete("/users/{user:path}")  # a name may hold a slash
     async def erase_user(
         user: User,
-        who: Annotated[Caller, Depends(needs(ADMIN))],
+        who: Annotated[Principal, Depends(needs(ADMIN))],
         response: Response,
     ) -> ErasedUser:
         """Erase a user of the asker's tenant: sessions, what was said and called in them, keys and secrets.
@@ -52,7 +52,7 @@ def erase_router(erase: Erase) -> APIRouter:
         """
         went = await erase(who.tenant, user)
         if went.is_nobody:
-            raise NotThere("user", user)
+            raise NotFound("user", user)
         log.info("a user of tenant %s is erased: %d sessions, %d left", who.tenant, went.sessions, went.left)
         response.status_code = 202 if went.left else 200
         counted = {"sessions": went.sessions, "secrets": went.secrets, "keys": went.keys}

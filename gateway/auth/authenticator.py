@@ -50,7 +50,7 @@ UNKNOWABLE = "Who you are cannot be looked up right now. Try again in a moment."
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Principal:
     """An authenticated client: `user` within `tenant`.
 
     Args:
@@ -79,13 +79,13 @@ class Caller:
         return TRUSTED in self.scopes
 
 
-def caller(user: str, tenant: str, scopes: Iterable[str], claims: Mapping[str, Any], **more: Any) -> Caller:
+def principal(user: str, tenant: str, scopes: Iterable[str], claims: Mapping[str, Any], **more: Any) -> Principal:
     """A caller whose tools are told their scopes, whatever else claims to be that."""
     granted = frozenset(scopes)
-    return Caller(user, tenant, {**claims, "scopes": sorted(granted)}, granted, **more)
+    return Principal(user, tenant, {**claims, "scopes": sorted(granted)}, granted, **more)
 
 
-class Unidentified(Exception):
+class AuthenticationError(Exception):
     """Nobody that is known here, or nobody can say: an HTTP status, a code for programs, a sentence for people."""
 
     def __init__(self, message: str, status: int = 401, code: str = "invalid_api_key") -> None:
@@ -104,25 +104,25 @@ class StaticToken:
     @property
     def scopes(self) -> frozenset[str]:
         """What its holder may do."""
-        return Caller("").scopes | ({TRUSTED} if self.is_trusted else frozenset())
+        return Principal("").scopes | ({TRUSTED} if self.is_trusted else frozenset())
 
 
-class Provider(Protocol):
+class IdentityProvider(Protocol):
     """An identity provider's tokens (`gateway.auth.key_sets`)."""
 
     def is_one(self, token: str) -> bool:
         """True where it looks like one of them."""
         ...
 
-    async def caller(self, token: str) -> Caller:
-        """Whose it is; raises Unidentified."""
+    async def principal(self, token: str) -> Principal:
+        """Whose it is; raises AuthenticationError."""
         ...
 
 
 Read = Callable[[Executable], Awaitable[Sequence[Row[Any]]]]
 
 
-class Callers:
+class Authenticator:
     """Who is known here.
 
     Args:
@@ -132,7 +132,7 @@ class Callers:
     """
 
     def __init__(
-        self, tokens: Mapping[str, StaticToken], read: Read | None = None, provider: Provider | None = None
+        self, tokens: Mapping[str, StaticToken], read: Read | None = None, provider: IdentityProvider | None = None
     ) -> None:
         self._users = {digest(token.secret.get_secret_value()): (user, token.scopes) for user, token in tokens.items()}
         self._read = read
@@ -146,7 +146,7 @@ class Callers:
         subprotocols: Iterable[str] = (),
         resume_hash: bytes | None = None,
         api_key: str | None = None,
-    ) -> Caller:
+    ) -> Principal:
         """The caller of a request: `Authorization: Bearer …`, or a browser's WebSocket subprotocol.
 
         Args:
@@ -155,16 +155,16 @@ class Callers:
                 for the session that was begun with it, and for no other.
 
         Raises:
-            Unidentified: the token is missing or no good (401), or nobody can say (503).
+            AuthenticationError: the token is missing or no good (401), or nobody can say (503).
         """
         token = bearer(authorization) or offered(subprotocols) or (api_key or "").strip() or None
         if token is None:
-            raise Unidentified(f"There is no token. {HOW_TO_AUTHENTICATE}")
+            raise AuthenticationError(f"There is no token. {HOW_TO_AUTHENTICATE}")
         hashed = digest(token)
         found = [who for known, who in self._users.items() if hmac.compare_digest(known, hashed)]
         if found:
             user, scopes = found[0]
-            return caller(user, DEFAULT_TENANT, scopes, {}, credential=f"token:{user}")
+            return principal(user, DEFAULT_TENANT, scopes, {}, credential=f"token:{user}")
         kind = kind_of(token)
         if kind is Kind.KEY:
             return await self._by_key(hashed)
@@ -172,20 +172,21 @@ class Callers:
             return await self._by_secret(hashed, resume_hash)
         if self._provider is not None and self._provider.is_one(token):
             return await self._by_provider(self._provider, token)
-        raise Unidentified(NOT_KNOWN)
+        raise AuthenticationError(NOT_KNOWN)
 
-    async def spend(self, who: Caller) -> None:
-        """Use up what a session of theirs costs; raises Unidentified where somebody was faster, or it is void."""
+    async def spend(self, who: Principal) -> None:
+        """Use up what a session of theirs costs; raises AuthenticationError where somebody was faster, or it is
+        void."""
         if who.spends is not None and not await self._rows(credentials.spend_secret(who.spends, who.visit)):
-            raise Unidentified(NOT_KNOWN)
+            raise AuthenticationError(NOT_KNOWN)
 
-    async def give_back(self, who: Caller) -> None:
+    async def give_back(self, who: Principal) -> None:
         """There was no session to be had for what they spent; where Postgres is away, the secret is gone."""
         if who.spends is not None:
-            with suppress(Unidentified):
+            with suppress(AuthenticationError):
                 await self._rows(credentials.give_secret_back(who.spends, who.visit))
 
-    async def is_still_good(self, who: Caller) -> bool:
+    async def is_still_good(self, who: Principal) -> bool:
         """False where what they came in with was voided while their session began.
 
         Asked once the session's row is there: whoever voids it later finds that row. A Postgres that does not answer
@@ -194,27 +195,27 @@ class Callers:
         asked = _still_good(who)
         try:
             return asked is None or bool(await self._rows(asked))
-        except Unidentified:
+        except AuthenticationError:
             return True
 
     async def forget(self, session_id: UUID) -> None:
         """A session that began as what they came in with was voided: where its user was erased, it goes as well."""
-        with suppress(Unidentified):
+        with suppress(AuthenticationError):
             await self._rows(erasure.mark_unless_known(session_id))
 
-    async def _by_key(self, hashed: bytes) -> Caller:
+    async def _by_key(self, hashed: bytes) -> Principal:
         for row in await self._rows(credentials.key_by_hash(hashed)):
-            return caller(row.user_id, row.tenant, row.scopes, {}, credential=f"key:{row.id}")
-        raise Unidentified(NOT_KNOWN)
+            return principal(row.user_id, row.tenant, row.scopes, {}, credential=f"key:{row.id}")
+        raise AuthenticationError(NOT_KNOWN)
 
-    async def _by_secret(self, hashed: bytes, resume_hash: bytes | None) -> Caller:
+    async def _by_secret(self, hashed: bytes, resume_hash: bytes | None) -> Principal:
         for row in await self._rows(credentials.secret_by_hash(hashed, resume_hash)):
             if not (row.is_good or row.began):
                 break
             # A token that resumes nothing is told as such, and costs nothing.
             spends = row.id if not row.began and (resume_hash is None or row.resumes) else None
             scopes = {REALTIME, *row.claims.get("scopes", ())}
-            return caller(
+            return principal(
                 row.user_id,
                 row.tenant,
                 scopes,
@@ -223,32 +224,32 @@ class Callers:
                 agent=row.agent,
                 spends=spends,
             )
-        raise Unidentified(NOT_KNOWN)
+        raise AuthenticationError(NOT_KNOWN)
 
-    async def _by_provider(self, provider: Provider, token: str) -> Caller:
-        who = await provider.caller(token)
+    async def _by_provider(self, provider: IdentityProvider, token: str) -> Principal:
+        who = await provider.principal(token)
         issued_at = who.issued_at or datetime.fromtimestamp(0, UTC)
         if await self._rows(credentials.is_signed_out(who.tenant, who.user, issued_at)):
-            raise Unidentified("You have been signed out since this token was issued. Sign in again.")
+            raise AuthenticationError("You have been signed out since this token was issued. Sign in again.")
         return who
 
     async def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
         if self._read is None:
             return []
         if self._waiting >= LOOKUPS_WAITING:
-            raise Unidentified(UNKNOWABLE, 503, "unavailable")
+            raise AuthenticationError(UNKNOWABLE, 503, "unavailable")
         self._waiting += 1
         try:
             async with self._lookups:
                 return await self._read(statement)
         except (SQLAlchemyError, OSError) as problem:
             log.warning("nobody can be looked up: Postgres does not answer (%s)", type(problem).__name__)
-            raise Unidentified(UNKNOWABLE, 503, "unavailable") from None
+            raise AuthenticationError(UNKNOWABLE, 503, "unavailable") from None
         finally:
             self._waiting -= 1
 
 
-def _still_good(who: Caller) -> Select[Any] | None:
+def _still_good(who: Principal) -> Select[Any] | None:
     """One row while what they came in with is good; None: it cannot become void."""
     kind, _, rest = who.credential.partition(":")
     if kind == "key":

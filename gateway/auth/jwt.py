@@ -18,7 +18,7 @@ from typing import Any
 import jwt
 from jwt import PyJWK
 
-from gateway.auth.authenticator import REALTIME, SCOPES, Caller, Unidentified, caller
+from gateway.auth.authenticator import REALTIME, SCOPES, AuthenticationError, Principal, principal
 from gateway.auth.claims import checked
 from gateway.auth.jwt_settings import ALGORITHMS, FAMILIES
 from ringback.tables import DEFAULT_TENANT
@@ -42,7 +42,7 @@ class NoSuchKey(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class JwtRules:
     """What is asked of a token.
 
     Args:
@@ -68,13 +68,13 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class KeysById:
     """A provider's public keys: those that sign, and that the rules have a use for."""
 
     known: Mapping[str | None, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, text: str | bytes) -> Keys:
+    def read(cls, text: str | bytes) -> KeysById:
         """Keys as a JWK set has them (RFC 7517); those that we cannot use are left out.
 
         Raises:
@@ -93,21 +93,21 @@ class Keys:
         """The key for a token with this header.
 
         Raises:
-            Unidentified: the token asks for what is not allowed.
+            AuthenticationError: the token asks for what is not allowed.
             NoSuchKey: there is no such key.
         """
         algorithm, name = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in algorithms or algorithm not in ALGORITHMS:
-            raise Unidentified("The token is signed by an algorithm that is not taken here.")
+            raise AuthenticationError("The token is signed by an algorithm that is not taken here.")
         found = self.known.get(name) if name is not None else _only(self.known)
         if found is None:
             raise NoSuchKey
         if algorithm not in FAMILIES[found["kty"]] or found.get("alg", algorithm) != algorithm:
-            raise Unidentified("The token is signed by an algorithm that its key is not for.")
+            raise AuthenticationError("The token is signed by an algorithm that its key is not for.")
         try:
             return PyJWK(dict(found), algorithm)
         except (jwt.PyJWTError, ValueError):
-            raise Unidentified("The token is signed by an algorithm that its key is not for.") from None
+            raise AuthenticationError("The token is signed by an algorithm that its key is not for.") from None
 
 
 def is_one(token: str) -> bool:
@@ -120,14 +120,14 @@ def header_of(token: str) -> dict[str, Any]:
     try:
         return jwt.get_unverified_header(token)
     except jwt.InvalidTokenError:
-        raise Unidentified("The token is no JWT that can be read.") from None
+        raise AuthenticationError("The token is no JWT that can be read.") from None
 
 
-def verified(token: str, key: PyJWK, rules: Rules) -> Caller:
+def verified(token: str, key: PyJWK, rules: JwtRules) -> Principal:
     """Whose the token is, by the rules.
 
     Raises:
-        Unidentified: it is not valid, or says too little; one sentence says why.
+        AuthenticationError: it is not valid, or says too little; one sentence says why.
     """
     try:
         claims = _DECODER.decode(
@@ -140,20 +140,20 @@ def verified(token: str, key: PyJWK, rules: Rules) -> Caller:
             options={"require": ["exp", "aud", "iss", rules.user_claim]},
         )
     except jwt.InvalidTokenError as problem:
-        raise Unidentified(_sentence(problem)) from None
+        raise AuthenticationError(_sentence(problem)) from None
     except (jwt.PyJWTError, ValueError, OverflowError):
-        raise Unidentified("The token cannot be verified.") from None
-    return _caller(token, claims, rules)
+        raise AuthenticationError("The token cannot be verified.") from None
+    return _principal(token, claims, rules)
 
 
-def _caller(token: str, claims: Mapping[str, Any], rules: Rules) -> Caller:
+def _principal(token: str, claims: Mapping[str, Any], rules: JwtRules) -> Principal:
     named = claims.get(rules.tenant_claim) if rules.tenant_claim else DEFAULT_TENANT
     try:
         handed_on = checked({name: claims[name] for name in rules.claims if name in claims})
     except ValueError as problem:
-        raise Unidentified(f"The token's {problem}.") from None
+        raise AuthenticationError(f"The token's {problem}.") from None
     said = claims.get("jti") or hashlib.sha256(token.encode()).hexdigest()[:32]
-    return caller(
+    return principal(
         _name(claims.get(rules.user_claim), rules.user_claim),
         _name(named, rules.tenant_claim or "tenant"),
         _scopes(claims.get(rules.scope_claim), rules),
@@ -165,11 +165,13 @@ def _caller(token: str, claims: Mapping[str, Any], rules: Rules) -> Caller:
 
 def _name(value: Any, claim: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_USER or not value.isprintable():
-        raise Unidentified(f"The token's claim {claim!r} must be a text of 1 to {MAX_USER} printable characters.")
+        raise AuthenticationError(
+            f"The token's claim {claim!r} must be a text of 1 to {MAX_USER} printable characters."
+        )
     return value
 
 
-def _scopes(value: Any, rules: Rules) -> frozenset[str]:
+def _scopes(value: Any, rules: JwtRules) -> frozenset[str]:
     """What the token gives: for tools all of it, of the gateway's own what the rules let it give."""
     listed = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
     given = {scope for scope in listed[:MAX_SCOPES] if isinstance(scope, str) and scope.isprintable()}

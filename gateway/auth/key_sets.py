@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from gateway.auth.authenticator import Caller, Unidentified
-from gateway.auth.jwt import Keys, NoSuchKey, Rules, header_of, is_one, verified
+from gateway.auth.authenticator import AuthenticationError, Principal
+from gateway.auth.jwt import JwtRules, KeysById, NoSuchKey, header_of, is_one, verified
 from gateway.http_client import http_client
 from ringback.errors import ConfigurationError
 
@@ -53,36 +53,36 @@ class KeySet:
     def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._keys: Keys | None = None
+        self._keys: KeysById | None = None
         self._fetched_at = self._tried_at = float("-inf")
         self._has_failed = False
         self._fetching = asyncio.Lock()
 
-    async def current(self) -> Keys:
-        """The keys; raises Unidentified (503) where there are none to go by."""
+    async def current(self) -> KeysById:
+        """The keys; raises AuthenticationError (503) where there are none to go by."""
         if self._keys is None or (self._age > FRESH_SECONDS and not self._fetching.locked()):
             await self._fetch_unless_just_tried(RETRY_SECONDS)
         return self._usable()
 
-    async def newer(self, known: Keys) -> Keys:
+    async def newer(self, known: KeysById) -> KeysById:
         """Keys that may have what `known` lacks; the same where they were fetched a moment ago.
 
         Raises:
-            Unidentified: 503, where the provider does not answer, so that nobody can say.
+            AuthenticationError: 503, where the provider does not answer, so that nobody can say.
         """
         if self._keys is known:
             await self._fetch_unless_just_tried(RETRY_SECONDS if self._has_failed else AGAIN_SECONDS)
         if self._keys is known and self._has_failed:
-            raise Unidentified(CANNOT_TELL, 503, "unavailable")
+            raise AuthenticationError(CANNOT_TELL, 503, "unavailable")
         return self._usable()
 
     @property
     def _age(self) -> float:
         return self._clock() - self._fetched_at
 
-    def _usable(self) -> Keys:
+    def _usable(self) -> KeysById:
         if self._keys is None or self._age > STALE_SECONDS:
-            raise Unidentified(CANNOT_TELL, 503, "unavailable")
+            raise AuthenticationError(CANNOT_TELL, 503, "unavailable")
         return self._keys
 
     async def _fetch_unless_just_tried(self, pause: float) -> None:
@@ -91,7 +91,7 @@ class KeySet:
                 return
             self._tried_at = self._clock()
             try:
-                self._keys = Keys.read(await self._fetch())
+                self._keys = KeysById.read(await self._fetch())
             except (OSError, ValueError, RecursionError, httpx.HTTPError) as problem:
                 self._has_failed = True
                 log.error("the identity provider's keys cannot be had: %s: %s", type(problem).__name__, problem)
@@ -99,10 +99,10 @@ class KeySet:
             self._fetched_at, self._has_failed = self._clock(), False
 
 
-class Provider:
+class JwtProvider:
     """An identity provider whose tokens are good here."""
 
-    def __init__(self, rules: Rules, keys: KeySet) -> None:
+    def __init__(self, rules: JwtRules, keys: KeySet) -> None:
         self._rules = rules
         self._keys = keys
 
@@ -110,8 +110,8 @@ class Provider:
         """True where it looks like one of its tokens."""
         return is_one(token)
 
-    async def caller(self, token: str) -> Caller:
-        """Whose it is; raises Unidentified: 401 where it is no good, 503 where nobody can say."""
+    async def principal(self, token: str) -> Principal:
+        """Whose it is; raises AuthenticationError: 401 where it is no good, 503 where nobody can say."""
         header = header_of(token)
         keys = await self._keys.current()
         try:
@@ -121,7 +121,7 @@ class Provider:
             try:
                 key = keys.find(header, self._rules.algorithms)
             except NoSuchKey:
-                raise Unidentified("The token is signed by a key that its issuer does not have.") from None
+                raise AuthenticationError("The token is signed by a key that its issuer does not have.") from None
         return verified(token, key, self._rules)
 
 
@@ -135,7 +135,7 @@ def prove(source: str) -> None:
     if "://" in source:
         return
     try:
-        Keys.read(_read(Path(source)))
+        KeysById.read(_read(Path(source)))
     except (OSError, ValueError, RecursionError) as problem:
         raise ConfigurationError(f"RINGBACK_JWT_JWKS={source} cannot be used: {problem}") from None
 

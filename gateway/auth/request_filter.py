@@ -25,7 +25,7 @@ MAX_NAME = 64
 """Characters of a parameter's name that the answer repeats."""
 
 
-class Doorstep:
+class RequestFilter:
     """ASGI middleware.
 
     Args:

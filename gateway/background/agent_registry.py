@@ -31,7 +31,7 @@ Stamp: TypeAlias = tuple[int, int, int]
 log = logging.getLogger(__name__)
 
 
-class Roster(Mapping[str, Agent]):
+class AgentRegistry(Mapping[str, Agent]):
     """Agents by name. One task, `keep_current`, which runs until it is cancelled.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.live_sessions import Presence
+from gateway.live_sessions import SessionRegistry
 from gateway.storage.database import Store
 from ringback.statements.sessions import lifecycle
 
@@ -28,27 +28,27 @@ GOODBYE_SECONDS = 5.0
 class Draining:
     """Whether this gateway is about to end, and how it goes about it."""
 
-    def __init__(self, gateway_id: str, store: Store, presence: Presence, seconds: float) -> None:
+    def __init__(self, gateway_id: str, store: Store, live_sessions: SessionRegistry, seconds: float) -> None:
         self._gateway_id = gateway_id
         self._store = store
-        self._presence = presence
+        self._live_sessions = live_sessions
         self._seconds = seconds
         self.has_begun = False
 
     async def drain(self) -> None:
         """Until no session is here, or its time is up."""
         self.has_begun = True
-        log.info("ending: %d sessions have %g s to leave", len(self._presence), self._seconds)
-        self._presence.ask_all_to_leave(self._seconds)
+        log.info("ending: %d sessions have %g s to leave", len(self._live_sessions), self._seconds)
+        self._live_sessions.ask_all_to_leave(self._seconds)
         try:
             await self._store.count(lifecycle.drain(self._gateway_id))
         except (SQLAlchemyError, OSError) as problem:
             log.warning("the rows do not say that this gateway is ending (%s)", type(problem).__name__)
         try:
             async with asyncio.timeout(self._seconds + GOODBYE_SECONDS):
-                await self._presence.emptied()
+                await self._live_sessions.emptied()
         except TimeoutError:
-            log.warning("%d sessions have not left in time", len(self._presence))
+            log.warning("%d sessions have not left in time", len(self._live_sessions))
 
 
 class DrainingServer(uvicorn.Server):

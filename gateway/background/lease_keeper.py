@@ -11,23 +11,23 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.storage.database import Store
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import SWEEP_SECONDS
 from ringback.sweeper import PASSING, Ask, Look, Publish, Ring, Run, Step, Sweeping, Tell
 
 log = logging.getLogger(__name__)
 
 
-class Keeper:
+class LeaseKeeper:
     """One task, `sweep`, which runs until it is cancelled.
 
     Args:
         store: on a connection that waits behind nothing else.
     """
 
-    def __init__(self, gateway_id: str, store: Store, dispatch: Dispatch) -> None:
+    def __init__(self, gateway_id: str, store: Store, publisher: JobPublisher) -> None:
         self._store = store
-        self._dispatch = dispatch
+        self._publisher = publisher
         self._sweeping = Sweeping(gateway_id)
 
     async def sweep(self) -> None:
@@ -51,11 +51,11 @@ class Keeper:
             case Run():
                 return await self._run(step)
             case Ask(commands):
-                return await self._dispatch.bell.ask(commands)
+                return await self._publisher.bell.ask(commands)
             case Publish(jobs):
                 return await self._publish(jobs)
             case Ring(gateway_id, session_id):
-                await self._dispatch.bell.ring(gateway_id, session_id)
+                await self._publisher.bell.ring(gateway_id, session_id)
             case Tell(text):
                 log.info("%s", text)
         return None
@@ -76,7 +76,7 @@ class Keeper:
         """A broker that refuses one message refuses them all. Once more, as a connection may have gone stale."""
         published = 0
         for job in jobs:
-            if not (await self._dispatch.publish(*job) or await self._dispatch.publish(*job)):
+            if not (await self._publisher.publish(*job) or await self._publisher.publish(*job)):
                 break
             published += 1
         return published

@@ -22,7 +22,7 @@ STALE_SECONDS = 5.0
 """What is older is no measurement any more: while Postgres is away nothing is known of any queue."""
 
 
-class Queues:
+class QueueMonitor:
     """One task, `watch`. It runs until it is cancelled."""
 
     def __init__(self, store: Store) -> None:

@@ -16,7 +16,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.background.lease import Lease
-from gateway.live_sessions import Presence
+from gateway.live_sessions import SessionRegistry
 from gateway.storage.database import Store
 from gateway.storage.redis_client import REDIS_TROUBLE
 from ringback.errors import database_reason
@@ -38,14 +38,16 @@ PAUSE_SECONDS = 0.5
 """Between attempts while Redis is away."""
 
 
-class Inbox:
+class ResultListener:
     """Two tasks: `listen` and `look`. Both run until they are cancelled, whatever Redis and Postgres do.
 
     Args:
         store: for `look` alone, on a connection that waits behind nothing else.
     """
 
-    def __init__(self, redis_url: str, store: Store, presence: Presence, lease: Lease, gateway_id: str) -> None:
+    def __init__(
+        self, redis_url: str, store: Store, live_sessions: SessionRegistry, lease: Lease, gateway_id: str
+    ) -> None:
         pool = BlockingConnectionPool.from_url(
             redis_url,
             max_connections=CONNECTIONS,
@@ -57,7 +59,7 @@ class Inbox:
         self._redis = Redis(connection_pool=pool)
         self._pool = pool
         self._store = store
-        self._presence = presence
+        self._live_sessions = live_sessions
         self._lease = lease
         self._gateway_id = gateway_id
 
@@ -76,14 +78,14 @@ class Inbox:
             for _, rings in entries:
                 last = rings[-1][0]
                 named = (heard(fields) for _, fields in rings)
-                self._presence.ring(session_id for session_id in named if session_id)
+                self._live_sessions.ring(session_id for session_id in named if session_id)
 
     async def look(self) -> None:
         """Wake the sessions that the table says have an answer ready, and send away those that others hold now."""
-        strangers: set[UUID] = set()
+        orphans: set[UUID] = set()
         while True:
             is_early = await self._lease.lapse_within(LOOK_SECONDS)
-            recorded = self._presence.recorded()
+            recorded = self._live_sessions.recorded()
             try:
                 mine = await self._store.rows(lifecycle.held(self._gateway_id))
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
@@ -91,19 +93,19 @@ class Inbox:
                 log.warning("look for results failed: %s; looking again", database_reason(problem))
                 continue
             held = {row.id: row.epoch for row in mine}
-            self._presence.end({row.id: row.end_wanted for row in mine if row.end_wanted})
-            for lost in self._presence.send_away_all_but(held, recorded):
+            self._live_sessions.end({row.id: row.end_wanted for row in mine if row.end_wanted})
+            for lost in self._live_sessions.send_away_all_but(held, recorded):
                 log.warning("session %s is held by others now", lost)
-            self._presence.ring(row.id for row in rows)
+            self._live_sessions.ring(row.id for row in rows)
             if is_early:
                 continue
             # Twice in a row, a second apart: a session that begins or ends just now is no stranger.
-            await self._let_go({each: held[each] for each in strangers & self._presence.strangers(held)})
-            strangers = self._presence.strangers(held)
+            await self._let_go({each: held[each] for each in orphans & self._live_sessions.orphans(held)})
+            orphans = self._live_sessions.orphans(held)
 
-    async def _let_go(self, strangers: Mapping[UUID, int]) -> None:
+    async def _let_go(self, orphans: Mapping[UUID, int]) -> None:
         """Sessions whose end, or whose beginning, went wrong: nobody would ever answer in them."""
-        for session_id, epoch in strangers.items():
+        for session_id, epoch in orphans.items():
             log.warning("session %s is held here and nobody knows it: it is let go", session_id)
             try:
                 if not await self._store.count(lifecycle.detach(session_id, self._gateway_id, epoch)):

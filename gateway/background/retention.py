@@ -34,7 +34,7 @@ Found = Sequence[Row[Any]]
 
 
 @dataclass(slots=True)
-class Erased:
+class ErasedCounts:
     """What went of a user: numbers of rows; `left` sessions are about to end, and go then."""
 
     sessions: int = 0
@@ -47,7 +47,7 @@ class Erased:
     @property
     def is_nobody(self) -> bool:
         """True where nothing was known of them."""
-        return self == Erased()
+        return self == ErasedCounts()
 
     def add(self, found: list[Found]) -> None:
         """Count the rows of each of `erasure.forget`."""
@@ -58,7 +58,7 @@ class Erased:
         self.days += days
 
 
-class Forgetting:
+class Retention:
     """One task, `forget`, which runs until it is cancelled.
 
     Args:
@@ -84,7 +84,7 @@ class Forgetting:
                 look += 1
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def erase(self, tenant: str, user: str) -> Erased:
+    async def erase(self, tenant: str, user: str) -> ErasedCounts:
         """Everything of this user goes: at once what is over, and within seconds what they are doing.
 
         Another gateway deletes what is marked as soon as it sees it, so what went is counted by what was marked.
@@ -94,7 +94,7 @@ class Forgetting:
         (before,), marked, *found = await self._store.together(
             erasure.marked(tenant, user), erasure.mark(tenant, user), *erasure.forget(tenant, user)
         )
-        erased, theirs = Erased(), before.number + len(marked)
+        erased, theirs = ErasedCounts(), before.number + len(marked)
         erased.add(found)
         while True:
             while again := await self._store.rows(erasure.mark(tenant, user)):  # they may have come back meanwhile

@@ -20,10 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.statements import processes
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 if TYPE_CHECKING:  # a line has a catalogue
-    from gateway.session.context import Beginning, Holder
+    from gateway.session.context import SessionHost, SessionStart
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ REFUSED_SECONDS = 3_600.0
 """How long: a Realtime API may learn, and a refusal costs the session that tries again one round trip."""
 
 
-class Catalogue:
+class ToolCatalog:
     """One task, `follow`. It runs until it is cancelled.
 
     Args:
@@ -49,7 +49,7 @@ class Catalogue:
         self._model = model
         self._refused: OrderedDict[tuple[str, str, str], float] = OrderedDict()
         self._changed = asyncio.Event()
-        self.tools: Mapping[str, Announcement] = {}
+        self.tools: Mapping[str, ToolSpec] = {}
 
     async def follow(self) -> None:
         """Look again and again."""
@@ -62,20 +62,20 @@ class Catalogue:
                 self._look_at({row.name: processes.announcement(row) for row in rows})
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def offer_to(self, holder: Holder) -> None:
+    async def updates(self, holder: SessionHost) -> None:
         """Have a session offered what comes, until cancelled. It has just asked the table itself."""
         await asyncio.sleep(LOOK_SECONDS)
         while True:
-            changed, came = self._changed, self._news_for(holder.beginning)
+            changed, came = self._changed, self._news_for(holder.start)
             if came:
                 names = ", ".join(sorted(came))
-                log.info("session %s is offered %s as well", holder.beginning.session_id, names)
-            holder.beginning.tools.update(came)  # a conversation that is being opened looks there once it is open
+                log.info("session %s is offered %s as well", holder.start.session_id, names)
+            holder.start.tools.update(came)  # a conversation that is being opened looks there once it is open
             if came and holder.link is not None:
-                await holder.perform(holder.link, holder.link.brain.tools_came(came, time.monotonic()))
+                await holder.perform(holder.link, holder.link.conversation.tools_came(came, time.monotonic()))
             await changed.wait()
 
-    def leave_out(self, agent: Agent, tool: Announcement, why: str) -> None:
+    def leave_out(self, agent: Agent, tool: ToolSpec, why: str) -> None:
         """The agent's model does not take this version of a tool: no session of that model is offered it any more."""
         log.error(
             "tool refused by the Realtime API: %s (queue %s, version %s, model %s): %s; sessions go on without it, "
@@ -86,7 +86,7 @@ class Catalogue:
         if len(self._refused) > MAX_REFUSED:
             self._refused.popitem(last=False)
 
-    def takes(self, agent: Agent, tool: Announcement) -> bool:
+    def takes(self, agent: Agent, tool: ToolSpec) -> bool:
         """False where the agent's model is known to refuse this version of a tool."""
         if not self._refused:
             return True
@@ -95,15 +95,15 @@ class Catalogue:
     def _model_of(self, agent: Agent) -> str:
         return self._model or agent.model
 
-    def _look_at(self, tools: Mapping[str, Announcement]) -> None:
+    def _look_at(self, tools: Mapping[str, ToolSpec]) -> None:
         if tools != self.tools:
             self.tools = tools
             self._changed.set()
             self._changed = asyncio.Event()
 
-    def _news_for(self, beginning: Beginning) -> dict[str, Announcement]:
+    def _news_for(self, start: SessionStart) -> dict[str, ToolSpec]:
         return {
             name: tool
             for name, tool in self.tools.items()
-            if beginning.may_have(tool) and beginning.tools.get(name) != tool and self.takes(beginning.agent, tool)
+            if start.may_have(tool) and start.tools.get(name) != tool and self.takes(start.agent, tool)
         }

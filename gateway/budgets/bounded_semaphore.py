@@ -6,16 +6,16 @@ import asyncio
 from types import TracebackType
 
 
-class Crowded(Exception):
+class Overloaded(Exception):
     """The line is full."""
 
 
-class Turns:
+class BoundedSemaphore:
     """`async with` it, to be one of so many at a time.
 
     Args:
         at_once: how many are inside.
-        in_line: how many may wait; one more raises Crowded.
+        in_line: how many may wait; one more raises Overloaded.
     """
 
     def __init__(self, at_once: int, in_line: int) -> None:
@@ -25,7 +25,7 @@ class Turns:
 
     async def __aenter__(self) -> None:
         if self._inside.locked() and self._waiting >= self._in_line:
-            raise Crowded
+            raise Overloaded
         self._waiting += 1
         try:
             await self._inside.acquire()

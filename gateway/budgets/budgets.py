@@ -20,12 +20,12 @@ from pydantic import ValidationError
 from sqlalchemy import Insert
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from gateway.auth.authenticator import Caller
-from gateway.budgets.bounded_semaphore import Crowded, Turns
-from gateway.budgets.session_usage import Account
+from gateway.auth.authenticator import Principal
+from gateway.budgets.bounded_semaphore import BoundedSemaphore, Overloaded
+from gateway.budgets.session_usage import SessionUsage
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
-from ringback.agents.quotas import Allowances
+from ringback.agents.quotas import Quotas
 from ringback.statements import usage as statements
 from ringback.statements.sessions import session_quota
 from ringback.statements.sessions.session_quota import Limits
@@ -57,7 +57,7 @@ MAX_ID = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
+class QuotaExceeded:
     """No session may begin now: to be told before the upgrade, as HTTP.
 
     Args:
@@ -70,28 +70,28 @@ class Denied:
     retry_after: int | None = None
 
 
-CROWDED = Denied(
+CROWDED = QuotaExceeded(
     503, "unavailable", "Too many sessions are about to begin here. Try again in a moment.", PLACE_AGAIN_SECONDS
 )
 
 
-class Purse:
+class Budgets:
     """The purse of this process; the rows are everybody's.
 
     Args:
         defaults: what a tenant's own row does not say.
     """
 
-    def __init__(self, store: Store, prices: Prices, defaults: Allowances) -> None:
+    def __init__(self, store: Store, prices: Prices, defaults: Quotas) -> None:
         self._store = store
         self._prices = prices
         self._defaults = defaults
-        self._known: dict[str, tuple[float, Allowances]] = {}
+        self._known: dict[str, tuple[float, Quotas]] = {}
         self._owed: deque[Insert] = deque(maxlen=MAX_OWED)
         self._is_owed = asyncio.Event()
-        self._openings = Turns(OPENINGS_AT_ONCE, OPENINGS_IN_LINE)
+        self._openings = BoundedSemaphore(OPENINGS_AT_ONCE, OPENINGS_IN_LINE)
 
-    async def may_begin(self, caller: Caller, agent: Agent, model: str) -> Denied | None:
+    async def may_begin(self, principal: Principal, agent: Agent, model: str) -> QuotaExceeded | None:
         """None where the caller has something left for a session with this model.
 
         Raises:
@@ -99,19 +99,19 @@ class Purse:
         """
         try:
             async with self._openings:
-                return await self._why_not(caller, agent, model)
-        except Crowded:
+                return await self._why_not(principal, agent, model)
+        except Overloaded:
             return CROWDED
 
-    async def _why_not(self, caller: Caller, agent: Agent, model: str) -> Denied | None:
-        limits = budgets(agent, await self._allowances(caller.tenant))
+    async def _why_not(self, principal: Principal, agent: Agent, model: str) -> QuotaExceeded | None:
+        limits = budgets(agent, await self._allowances(principal.tenant))
         if costs_count(limits) and self._prices.of(model) is None:
             log.error("agent %s: a cost is limited, and the price table does not know %s", agent.name, model)
-            return Denied(503, "model_without_price", f"The model of agent {agent.name} has no price here.")
-        spent = await self._why_spent(None, caller, [limit for limit in limits if limit.whose != "session"])
-        return None if spent is None else Denied(429, "insufficient_quota", spent, _until_tomorrow())
+            return QuotaExceeded(503, "model_without_price", f"The model of agent {agent.name} has no price here.")
+        spent = await self._why_spent(None, principal, [limit for limit in limits if limit.whose != "session"])
+        return None if spent is None else QuotaExceeded(429, "insufficient_quota", spent, _until_tomorrow())
 
-    async def open_session(self, opening: Insert, caller: Caller) -> Denied | None:
+    async def open_session(self, opening: Insert, principal: Principal) -> QuotaExceeded | None:
         """Write down the session (`sessions.open_session`) if there is a place for it; None where there was.
 
         Of any number that come at once, on whichever gateways, no more than the limit get in.
@@ -121,12 +121,12 @@ class Purse:
         """
         try:
             async with self._openings:
-                return await self._take_place(opening, caller)
-        except Crowded:
+                return await self._take_place(opening, principal)
+        except Overloaded:
             return CROWDED
 
-    async def _take_place(self, opening: Insert, caller: Caller) -> Denied | None:
-        allowed = await self._allowances(caller.tenant)
+    async def _take_place(self, opening: Insert, principal: Principal) -> QuotaExceeded | None:
+        allowed = await self._allowances(principal.tenant)
         limits = Limits(of_tenant=allowed.sessions, of_user=allowed.sessions_per_user)
         if not limits.set():
             try:
@@ -137,9 +137,9 @@ class Purse:
                     raise
             return None
         # Without the lock at first: those who find no place must not queue before those who would.
-        (row,) = await self._store.rows(session_quota.taken(caller.tenant, caller.user, limits))
+        (row,) = await self._store.rows(session_quota.taken(principal.tenant, principal.user, limits))
         if not limits.full(row):
-            lock = session_quota.lock(caller.tenant, caller.user, limits)
+            lock = session_quota.lock(principal.tenant, principal.user, limits)
             (_, (row,)) = await self._store.together(lock, session_quota.open_within(opening, limits))
             if row.is_open:
                 return None
@@ -147,11 +147,11 @@ class Purse:
             sentence = f"You have {row.of_user} sessions, as many as you may have at once. End one, or try later."
         else:
             sentence = "There are as many sessions as there may be at once. Try again later."
-        return Denied(429, "too_many_sessions", sentence, PLACE_AGAIN_SECONDS)
+        return QuotaExceeded(429, "too_many_sessions", sentence, PLACE_AGAIN_SECONDS)
 
-    def account(self, session_id: UUID, caller: Caller, agent: Agent, model: str) -> Account:
+    def account(self, session_id: UUID, principal: Principal, agent: Agent, model: str) -> SessionUsage:
         """Of one session that begins here, new or resumed."""
-        return Account(self, session_id, caller, agent, model)
+        return SessionUsage(self, session_id, principal, agent, model)
 
     async def settle(self) -> None:
         """Write down what is owed, for as long as the gateway runs."""
@@ -180,13 +180,13 @@ class Purse:
         except (DataError, IntegrityError):
             log.exception("Postgres refuses what a response used, and always will")
         except (SQLAlchemyError, OSError, asyncio.CancelledError) as problem:
-            self.owe(debt)
+            self.enqueue(debt)
             if isinstance(problem, asyncio.CancelledError):
                 raise
             return False
         return True
 
-    def owe(self, *debts: Insert) -> None:
+    def enqueue(self, *debts: Insert) -> None:
         """Write these down soon. One that is written already changes nothing."""
         if len(self._owed) + len(debts) > MAX_OWED:
             log.error("what the oldest responses used is lost: Postgres has been away for too long")
@@ -198,33 +198,35 @@ class Purse:
         micros = self._prices.micros(model, used)
         return statements.record(session_id, clean(response_id), epoch, clean(status), used, micros)
 
-    async def why_spent(self, session_id: UUID, caller: Caller, agent: Agent) -> str | None:
+    async def exceeded_reason(self, session_id: UUID, principal: Principal, agent: Agent) -> str | None:
         """A sentence where nothing is left for one more response; None where there is, or where nobody can say."""
         try:
-            return await self._why_spent(session_id, caller, budgets(agent, await self._allowances(caller.tenant)))
+            return await self._why_spent(
+                session_id, principal, budgets(agent, await self._allowances(principal.tenant))
+            )
         except (SQLAlchemyError, OSError) as problem:
             log.warning("session %s: what is left is not known (%s)", session_id, type(problem).__name__)
             return None
 
-    async def _why_spent(self, session_id: UUID | None, caller: Caller, limits: Collection[Budget]) -> str | None:
+    async def _why_spent(self, session_id: UUID | None, principal: Principal, limits: Collection[Budget]) -> str | None:
         if not limits:
             return None
         whose = frozenset(limit.whose for limit in limits)
-        (row,) = await self._store.rows(statements.used(session_id, caller.tenant, caller.user, whose))
+        (row,) = await self._store.rows(statements.used(session_id, principal.tenant, principal.user, whose))
         sums = row._mapping
         used = {each: Used(sums[f"{each}_tokens"], sums[f"{each}_micros"]) for each in whose}
-        return next(filter(None, (limit.why_spent(used[limit.whose]) for limit in limits)), None)
+        return next(filter(None, (limit.exceeded_reason(used[limit.whose]) for limit in limits)), None)
 
-    async def _allowances(self, tenant: str) -> Allowances:
+    async def _allowances(self, tenant: str) -> Quotas:
         until, known = self._known.get(tenant, (0.0, self._defaults))
         if monotonic() < until:
             return known
         rows = await self._store.rows(statements.allowances_of(tenant))
         try:
-            own = Allowances.model_validate(rows[0].allowances) if rows else Allowances()
+            own = Quotas.model_validate(rows[0].allowances) if rows else Quotas()
         except ValidationError as problem:
             log.error("the allowances of tenant %s are not usable, the defaults hold: %s", tenant, problem.errors()[0])
-            own = Allowances()
+            own = Quotas()
         if len(self._known) >= MAX_TENANTS:
             self._known.clear()
         self._known[tenant] = monotonic() + ALLOWANCES_SECONDS, own.over(self._defaults)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from gateway.auth.authenticator import Caller
+from gateway.auth.authenticator import Principal
 from gateway.conversation.actions import RecordUsage
 from ringback.agents.agent import Agent
 from ringback.usage.prices import Usage
 
 if TYPE_CHECKING:
-    from gateway.budgets.budgets import Purse
+    from gateway.budgets.budgets import Budgets
 
 UNHEARD = Usage(text_in=1_000, audio_out=200)
 """What the first response of a session counts as if nobody says what it used: a thousand words, ten seconds said."""
 
 
-class Account:
+class SessionUsage:
     """What one session uses, as long as it is here. Only its own epochs' responses are told of."""
 
-    def __init__(self, purse: Purse, session_id: UUID, caller: Caller, agent: Agent, model: str) -> None:
-        self._purse = purse
+    def __init__(self, budgets: Budgets, session_id: UUID, principal: Principal, agent: Agent, model: str) -> None:
+        self._budgets = budgets
         self._session_id = session_id
-        self._caller = caller
+        self._principal = principal
         self._agent = agent
         self._model = model
         self._open: dict[str, int] = {}
@@ -50,8 +50,8 @@ class Account:
         is_told = bool(used.usage) or used.status != "completed"
         usage = Usage.of(used.usage) if is_told else self._last
         self._last = usage if usage.input_tokens else self._last
-        debt = self._purse.debt(self._session_id, used.response_id, epoch, used.status, usage, self._model)
-        return await self._why_spent() if await self._purse.write(debt) else None
+        debt = self._budgets.debt(self._session_id, used.response_id, epoch, used.status, usage, self._model)
+        return await self._why_spent() if await self._budgets.write(debt) else None
 
     def leave(self, epoch: int | None = None) -> None:
         """The session is over here, or in a new epoch: of responses from before, nobody hears the end any more.
@@ -63,9 +63,11 @@ class Account:
         lost = {response_id: begun for response_id, begun in self._open.items() if epoch is None or begun < epoch}
         for response_id, begun in lost.items():
             del self._open[response_id]
-            self._purse.owe(self._purse.debt(self._session_id, response_id, begun, "unheard", used, self._model))
+            self._budgets.enqueue(
+                self._budgets.debt(self._session_id, response_id, begun, "unheard", used, self._model)
+            )
 
     async def _why_spent(self) -> str | None:
-        why = await self._purse.why_spent(self._session_id, self._caller, self._agent)
+        why = await self._budgets.exceeded_reason(self._session_id, self._principal, self._agent)
         self._is_spent = self._is_spent or why is not None
         return why

@@ -1,19 +1,18 @@
-"""The session brain: doors in, actions out, no I/O.
+"""Decides what a session does next, without I/O: events come in, actions go out.
 
-    actions       what the brain can ask the session loop to do
-    brain         the doors: receive_model, receive_client, deliver, progressed, tick
-    opening       from the connection to a conversation that a client may take part in; confirmation, rebuild, carried
-    hearing       what the model's events mean to calls and to turn-taking
-    calls         a finished function_call item becomes a job, or an answer at once; arguments, guard, own, approvals
-    call_table    one record for each call, from the model's request until its result is told
-    renderings    how an outcome is told, and when; results sends it
-    turn_taking   who speaks next, and why: the response slot, the user, and the rules
-    speaking      turns what the rules say is due into events
-    view          what of the model's events a client gets to see; clientside, unheard: what the client says
-    log           what was said, in order
+    conversation     the entry points: receive_model, receive_client, deliver, progressed, tick
+    actions          what the conversation can ask the session to do
+    upstream_events  what each event of the model means; upstream_errors: what each error means
+    tool_calls       a finished function call becomes a job, or is answered at once; how results are told
+    call_table       one record for each call, from the model's request until its result is told
+    turn_taking      who speaks next, and why: the response slot, the user, and the rules
+    speaker          turns what the rules say is due into events
+    client           what the client asks for, and what it sees of the model's events
+    reconnect        from a new connection to a conversation that goes on
+    item_log         what was said, in order
 
-Nothing here awaits, reads a clock or opens anything: the time comes in as an argument, so each subtle rule of the
-protocol is a line in a table of tests.
+Nothing here awaits, reads a clock or opens a connection. The time is an argument, so that each rule of the protocol is
+a row in a table of tests.
 """
 
 from gateway.conversation.conversation import Conversation

@@ -11,7 +11,7 @@ from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import CancelReason
 from ringback.statements.jobs.admission import NewJob
 from ringback.statements.sessions.items import Message
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 Event: TypeAlias = dict[str, Any]
 """An event of the Realtime API, as JSON data."""
@@ -124,7 +124,7 @@ class Reopen:
 class LeaveOut:
     """The Realtime API refuses this tool, in these words: conversations go on without it."""
 
-    tool: Announcement
+    tool: ToolSpec
     why: str
 
 

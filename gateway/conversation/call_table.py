@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.conversation.actions import Event
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 
 
 class Owner(Enum):
@@ -90,7 +90,7 @@ class Call:
     response_id: str | None = None
     job_id: UUID | None = None
     arguments: Any = None
-    manners: Manners = field(default_factory=Manners)
+    manners: ToolBehavior = field(default_factory=ToolBehavior)
     began_at: float = 0.0
     turn: int = 0
     is_action: bool = False

@@ -30,34 +30,34 @@ from gateway.conversation.actions import (
     SendToClient,
 )
 from gateway.conversation.call_table import CallTable
-from gateway.conversation.client.requests import ClientSide
+from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import ClientView
-from gateway.conversation.event_ids import Ids
+from gateway.conversation.event_ids import EventIds
 from gateway.conversation.item_log import ItemLog
-from gateway.conversation.reconnect.carry_over import Carried, Settings
-from gateway.conversation.reconnect.handshake import Opening
+from gateway.conversation.reconnect.carry_over import CarriedState, ClientSessionConfig
+from gateway.conversation.reconnect.handshake import Handshake
 from gateway.conversation.reconnect.memory import budget
-from gateway.conversation.reconnect.replay import Past
-from gateway.conversation.session_limits import Allowance, end, spent
-from gateway.conversation.speaker import Speaking
+from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.session_limits import SessionLimits, end, spent
+from gateway.conversation.speaker import Speaker
 from gateway.conversation.tool_calls.approvals import Approvals
-from gateway.conversation.tool_calls.builtin_tools import OwnTools
+from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from gateway.conversation.tool_calls.client_tools import ClientTools
-from gateway.conversation.tool_calls.intake import Calls, Waits, nobody_knows, unrecorded
-from gateway.conversation.tool_calls.loop_guard import Guard
-from gateway.conversation.tool_calls.rendering import Circumstances
+from gateway.conversation.tool_calls.intake import CallIntake, Waits, nobody_knows, unrecorded
+from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
+from gateway.conversation.tool_calls.rendering import DeliveryContext
 from gateway.conversation.tool_calls.results import ResultSender
 from gateway.conversation.turn_taking.pacing import CREATE_SECONDS, Pacing
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active
-from gateway.conversation.turns import Turns
-from gateway.conversation.upstream_errors import Errors
-from gateway.conversation.upstream_events import Hearing
+from gateway.conversation.turns import UserTurns
+from gateway.conversation.upstream_errors import UpstreamErrors
+from gateway.conversation.upstream_events import UpstreamEvents
 from gateway.protocol import ClientFrame
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.jobs.outcomes import Outcome
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 
 class Conversation:
@@ -81,10 +81,10 @@ class Conversation:
         self,
         session_id: UUID,
         agent: Agent,
-        tools: dict[str, Announcement],
+        tools: dict[str, ToolSpec],
         *,
         epoch: int = 1,
-        carried: Carried | None = None,
+        carried: CarriedState | None = None,
         wants: Container[str] = (),
         policy: ClientPolicy = BROWSER,
         began_at: float | None = None,
@@ -95,36 +95,36 @@ class Conversation:
         self.session_id = session_id
         self.agent = agent
         self.tools = tools
-        self._ids = ids = Ids(epoch)
+        self._ids = ids = EventIds(epoch)
         self._greets = greets
-        self._carried = carried = carried or Carried()
+        self._carried = carried = carried or CarriedState()
         self._log = carried.log or ItemLog()
-        self._table, self._turns = table, turns = CallTable(), Turns()
+        self._table, self._turns = table, turns = CallTable(), UserTurns()
         table.go_on_from(carried.calls)
         turns.go_on_from(carried.turns)
-        self.allowance = Allowance(agent, began_at)
-        own = OwnTools(table, turns, asks_aloud="approvals" not in wants)
+        self.allowance = SessionLimits(agent, began_at)
+        own = BuiltinTools(table, turns, asks_aloud="approvals" not in wants)
         self._scheduler = scheduler = ResponseScheduler(
             table, turns, agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds, asks_aloud=own.asks_aloud
         )
         scheduler.pacing = Pacing(create_seconds)
         scheduler.waiting.extend(carried.creates)
-        guard = Guard(agent)
-        settings = Settings(carried.client_session, carried.aside)
+        guard = ToolLoopGuard(agent)
+        settings = ClientSessionConfig(carried.client_session, carried.aside)
         clients = ClientTools(tools, own, settings, table, agent.hosted_tools)
         self._view = ClientView(str(session_id), policy, "calls" in wants, clients.owns)
         self._approvals = Approvals(table, own, ids.ours)
-        self._calls = Calls(session_id, agent, tools, table, turns, own, guard, clients, ids, waits)
+        self._calls = CallIntake(session_id, agent, tools, table, turns, own, guard, clients, ids, waits)
         self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last)
-        self._client = ClientSide(scheduler, carried.unheard, clients.settings, clients, ids.new)
-        self._speaking = Speaking(scheduler, guard, self._client, clients, ids.ours)
-        self._hearing = Hearing(scheduler, table, self._calls, self._results, self._client.aside)
-        self._errors = Errors(scheduler, self._client, self._results, self._view)
-        self._reading = Circumstances(client_shows="results" in wants, max_chars=agent.max_result_chars)
+        self._client = ClientRequests(scheduler, carried.unheard, clients.settings, clients, ids.new)
+        self._speaking = Speaker(scheduler, guard, self._client, clients, ids.ours)
+        self._hearing = UpstreamEvents(scheduler, table, self._calls, self._results, self._client.aside)
+        self._errors = UpstreamErrors(scheduler, self._client, self._results, self._view)
+        self._reading = DeliveryContext(client_shows="results" in wants, max_chars=agent.max_result_chars)
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
-        self._opening = Opening(lambda: clients.configured(agent), clients, ids.ours, has_past=carried.has_past)
+        self._opening = Handshake(lambda: clients.configured(agent), clients, ids.ours, has_past=carried.has_past)
 
     @property
     def is_open(self) -> bool:
@@ -175,10 +175,12 @@ class Conversation:
         said = self._client.says(frame.event, self._log, now)
         if frame.event["type"] == "input_audio_buffer.append":
             return said  # fifty times a second, and nothing is due because of it
-        hushed = self._hearing.hush() if self._scheduler.gives_way() else []  # a filler gives way to the client
+        hushed = (
+            self._hearing.cancel_response() if self._scheduler.gives_way() else []
+        )  # a filler gives way to the client
         return [*said, *hushed, *self._speak(now)]
 
-    def remember(self, past: Past, now: float) -> list[Action]:
+    def remember(self, past: ConversationHistory, now: float) -> list[Action]:
         """Build the conversation anew: what was said and called before, and the answers that are there by now."""
         self._log = (self._carried.log or ItemLog(past.messages, past.places)).told_anew()
         past = replace(past, client_calls=self._table.of_client())
@@ -199,13 +201,13 @@ class Conversation:
         said = self._log.unfinished()
         return [*([KeepMessages(said)] if said else []), *self._speaking.cut(reason)]
 
-    def carry(self, now: float) -> Carried:
+    def carry(self, now: float) -> CarriedState:
         """What the next epoch begins with."""
         if not self.is_open:
             # What it was told of and never came to say is news for the next one.
             settings, untold = self._client.settings, self._carried.untold | self._table.not_surely_told()
             return replace(self._carried, untold=untold, client_session=settings.session, aside=settings.aside)
-        return Carried(
+        return CarriedState(
             has_past=True,
             log=self._log,
             calls=self._table,
@@ -218,7 +220,7 @@ class Conversation:
             user_waits=self._scheduler.is_owed(now),
         )
 
-    def take_over(self, carried: Carried) -> None:
+    def take_over(self, carried: CarriedState) -> None:
         """What it began with has changed: an earlier epoch went on while this one was being opened."""
         self._is_outdated = self._client.settings.take_over(carried.client_session)
         self._carried = carried
@@ -266,7 +268,7 @@ class Conversation:
         """What a running job last said of itself: a client that wants to hears of it, and so does the next word."""
         return self._results.progressed(self._table.by_job(job_id), note)
 
-    def tools_came(self, tools: dict[str, Announcement], now: float) -> list[Action]:
+    def tools_came(self, tools: dict[str, ToolSpec], now: float) -> list[Action]:
         """The model may call these as well from now on."""
         self.tools.update(tools)
         return self._speak(now)
@@ -274,7 +276,7 @@ class Conversation:
     def budget_spent(self, why: str, now: float) -> list[Action]:
         """There is nothing left to pay for another response: the one that runs is stopped, and the session over."""
         self._is_given_up = True
-        return [*self._hearing.hush(), SendToClient(spent(why, self._ids.new("purse"))), end("budget_spent")]
+        return [*self._hearing.cancel_response(), SendToClient(spent(why, self._ids.new("purse"))), end("budget_spent")]
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""

@@ -16,7 +16,7 @@ again."""
 
 
 @dataclass(slots=True)
-class Ids:
+class EventIds:
     """Names what is sent: each once in a session, whatever its epoch."""
 
     epoch: int

@@ -10,7 +10,7 @@ from ringback.agents.agent import Agent
 
 
 @dataclass(slots=True)
-class Allowance:
+class SessionLimits:
     """The bounds of one session, by the session's own clock.
 
     Args:

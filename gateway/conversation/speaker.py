@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Action, Event, SendToClient, SendToModel
-from gateway.conversation.client.requests import ClientSide
+from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import response_cut
 from gateway.conversation.tool_calls.client_tools import ClientTools
-from gateway.conversation.tool_calls.loop_guard import Guard
+from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.turn_taking import filler
 from gateway.conversation.turn_taking.rules import Ask, next_ask, wake_at
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
@@ -22,7 +22,7 @@ NAMES = {By.RESULTS: "speak", By.QUESTION: "question", By.FILLER: "filler"}
 
 
 @dataclass(slots=True)
-class Speaking:
+class Speaker:
     """Turns what is due into events.
 
     Args:
@@ -31,8 +31,8 @@ class Speaking:
     """
 
     scheduler: ResponseScheduler
-    guard: Guard
-    client: ClientSide
+    guard: ToolLoopGuard
+    client: ClientRequests
     tools: ClientTools
     ours: Callable[[str, Event], Event]
     _messages: set[str] = field(default_factory=set)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Turns:
+class UserTurns:
     """Counts each turn once, whether it was heard to begin, committed or typed."""
 
     number: int = 0
@@ -14,7 +14,7 @@ class Turns:
     _is_counted: bool = False
     """What the server takes in next has been counted, or is no turn of the user's."""
 
-    def go_on_from(self, earlier: Turns) -> None:
+    def go_on_from(self, earlier: UserTurns) -> None:
         """Begin where an earlier epoch stands."""
         self.number, self._tainted_in, self._is_counted = earlier.number, earlier._tainted_in, earlier._is_counted
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.close_codes import PERMANENT
 from gateway.conversation.actions import Action, Event, SendToClient, Warn
-from gateway.conversation.client.requests import CLIENTS, ClientSide
+from gateway.conversation.client.requests import CLIENTS, ClientRequests
 from gateway.conversation.client.view import WORDS, ClientView
 from gateway.conversation.tool_calls.results import INVALID_CALL, ResultSender
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
@@ -57,11 +57,11 @@ def may_be_about_settings(error: Event) -> bool:
 
 
 @dataclass(slots=True)
-class Errors:
+class UpstreamErrors:
     """Hears the errors of one open conversation."""
 
     scheduler: ResponseScheduler
-    client: ClientSide
+    client: ClientRequests
     results: ResultSender
     view: ClientView
     said_expired: bool = False

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from gateway.conversation.actions import Action, Cancel, Event, KeepMessages, RecordCall, SendToModel
 from gateway.conversation.call_table import CallTable, Owner
-from gateway.conversation.client.out_of_band import Aside
+from gateway.conversation.client.out_of_band import OutOfBandResponses
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.session_limits import costs
-from gateway.conversation.tool_calls.intake import Calls
+from gateway.conversation.tool_calls.intake import CallIntake
 from gateway.conversation.tool_calls.results import ResultSender
 from gateway.conversation.turn_taking.filler import is_filler_item, mark_of
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
@@ -25,14 +25,14 @@ ECHOES = frozenset({"conversation.item.added", "conversation.item.created", "con
 
 
 @dataclass(slots=True)
-class Hearing:
+class UpstreamEvents:
     """Listens for one conversation."""
 
     scheduler: ResponseScheduler
     table: CallTable
-    calls: Calls
+    calls: CallIntake
     results: ResultSender
-    aside: Aside
+    aside: OutOfBandResponses
 
     def hear(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         """What is said is kept; and what is to be done about the event, which is nothing about most."""
@@ -88,7 +88,7 @@ class Hearing:
 
     def _begins(self, response_id: str, mark: str | None, now: float) -> list[Action]:
         """The server stops what it says when the user begins to speak, and not what it begins to say after that."""
-        return self.hush() if self.scheduler.began(response_id, mark, now) else []
+        return self.cancel_response() if self.scheduler.began(response_id, mark, now) else []
 
     def _begins_unannounced(self, event: Event, now: float) -> list[Action]:
         """Some servers leave out `response.created`: then the first event of a response tells that it began."""
@@ -111,7 +111,7 @@ class Hearing:
         ends: list[Event] = [{"id": response_id, "status": "failed"} for response_id in dead]
         return [action for end in ends for action in self._placed(self.calls.response_done(end, now), {}, log)]
 
-    def hush(self) -> list[Action]:
+    def cancel_response(self) -> list[Action]:
         """What is being said is not to go on."""
         slot = self.scheduler.slot
         if not isinstance(slot, Active):

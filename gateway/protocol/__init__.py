@@ -1,14 +1,16 @@
-"""What a client may say. Each frame is decoded once, by type, and what goes on is written anew from the value.
+"""The Realtime protocol as types. A client's frame is decoded once, and what goes on is written anew from the value.
 
-    frames       the client events as types: a tagged union, which is the longest allow-list there can be
-    items        what a client may create
-    fields       what of a session and of a response can be set, as types
-    values       what these are made of, and the bounds of it
-    strictness   JSON that two readers could understand in two ways, or that is built to cost: which rule it breaks
-    opening      the client's policy applied to fields: what is kept, what is left out
-    reading      a frame through all of it
-    explaining   why a frame could not be decoded, as far as one can tell from it
-    refusals     why a frame did not pass, in words
+    client_events    the client events as types: a tagged union, which is the longest allow-list there can be
+    item_fields      what a client may create
+    session_fields   what of a session and of a response can be set, as types
+    values           what these are made of, and the bounds of it
+    json_strictness  JSON that two readers could understand in two ways, or that is built to cost
+    field_filter     the client's policy applied to fields: what is kept, what is left out
+    client_decoder   a frame through all of it
+    decode_errors    why a frame could not be decoded
+    rejections       why a frame was not passed on, in words
+    server_events    what the Realtime API may send: a JSON object whose parts have the protocol's shape
+    audio_formats    bytes per second of each audio format
 
 An event that no type names, and a field that no type names, never reach the model, whatever a policy says
 (`ringback.agents.client_policy`). (Realtime API, client events; docs/clients.md.)
@@ -22,7 +24,7 @@ from gateway.protocol.decode_errors import MAX_PLAIN_CHARS, MAX_PLAIN_VALUES, MA
 from gateway.protocol.field_filter import of_earlier
 from gateway.protocol.item_fields import ClientMessage, FunctionCallOutput
 from gateway.protocol.json_strictness import MAX_DEPTH, MAX_NUMBER_CHARS
-from gateway.protocol.rejections import FORBIDDEN, MAX_PROBLEM_CHARS, RULES, Refusal, about_left_out, left_out_event
+from gateway.protocol.rejections import FORBIDDEN, MAX_PROBLEM_CHARS, RULES, Rejection, about_left_out, left_out_event
 from gateway.protocol.session_fields import AudioIn, AudioOut, FunctionTool, ResponseFields, SessionFields
 
 __all__ = [
@@ -45,7 +47,7 @@ __all__ = [
     "FunctionCallOutput",
     "FunctionTool",
     "Known",
-    "Refusal",
+    "Rejection",
     "ResponseFields",
     "SessionFields",
     "about_left_out",

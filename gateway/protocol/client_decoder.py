@@ -30,7 +30,7 @@ from gateway.protocol.decode_errors import (
 )
 from gateway.protocol.field_filter import (
     MAX_LEFT_OUT,
-    Opened,
+    FilteredFields,
     kept,
     left_out,
     of_response,
@@ -40,7 +40,7 @@ from gateway.protocol.field_filter import (
 )
 from gateway.protocol.item_fields import PARTS, ClientMessage, FunctionCallOutput, InputAudio
 from gateway.protocol.json_strictness import broken_rule
-from gateway.protocol.rejections import MAX_PROBLEM_CHARS, Refusal
+from gateway.protocol.rejections import MAX_PROBLEM_CHARS, Rejection
 from gateway.protocol.session_fields import MAX_PARAMETERS_BYTES, ResponseFields, SessionFields
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 
@@ -91,13 +91,13 @@ class _Refused(Exception):
         self.param = param
 
 
-def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | Refusal:
+def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | Rejection:
     """Decode one frame of a client, whole: what it may say, or why it may not."""
     if isinstance(frame, bytes):
         try:
             frame = frame.decode()
         except UnicodeDecodeError:
-            return Refusal("invalid_json", "The frame is not UTF-8: send JSON as UTF-8 text.")
+            return Rejection("invalid_json", "The frame is not UTF-8: send JSON as UTF-8 text.")
     if len(frame) > MAX_PLAIN_CHARS and (refusal := too_large(frame)) is not None:
         return refusal
     try:
@@ -111,7 +111,7 @@ def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | R
     try:
         return _checked(known, allowed)
     except _Refused as not_taken:
-        return Refusal(not_taken.rule, not_taken.message, readable(known.event_id), not_taken.param)
+        return Rejection(not_taken.rule, not_taken.message, readable(known.event_id), not_taken.param)
 
 
 def _is_plain_audio(frame: str, known: AppendAudio) -> bool:
@@ -231,7 +231,7 @@ def _object(raw: msgspec.Raw, name: str) -> dict[str, Any]:
 
 
 def _fields(
-    given: dict[str, Any], opened: Opened, whole: type[_OfSession] | type[_OfResponse], name: str
+    given: dict[str, Any], opened: FilteredFields, whole: type[_OfSession] | type[_OfResponse], name: str
 ) -> dict[str, Any]:
     """The open ones of the given fields, checked by type."""
     try:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from gateway.protocol.client_events import MAX_EVENT_ID_CHARS
 from gateway.protocol.item_fields import PARTS
 from gateway.protocol.json_strictness import Broken, broken_rule
-from gateway.protocol.rejections import FORBIDDEN, Refusal
+from gateway.protocol.rejections import FORBIDDEN, Rejection
 from ringback.agents.client_policy import ClientPolicy
 
 MAX_PLAIN_CHARS = 256 * 1024
@@ -67,7 +67,7 @@ def most_values(allowed: ClientPolicy) -> int:
     return MAX_VALUES if allowed.brings_tools else MAX_PLAIN_VALUES
 
 
-def too_large(frame: str) -> Refusal | None:
+def too_large(frame: str) -> Rejection | None:
     """None where it carries what may be large."""
     try:
         peeked = _peek(frame)
@@ -77,10 +77,10 @@ def too_large(frame: str) -> Refusal | None:
     if len(frame) <= most:
         return None
     sentence = f"The frame has {len(frame):,} characters, and may have {most:,}: send less at once."
-    return Refusal("too_large", sentence, readable(peeked.event_id))
+    return Rejection("too_large", sentence, readable(peeked.event_id))
 
 
-def refused(frame: str, problem: str, allowed: ClientPolicy) -> Refusal:
+def refused(frame: str, problem: str, allowed: ClientPolicy) -> Rejection:
     """The rule that it breaks, for a frame that the decoder did not take; `problem` is what that said."""
     broken = broken_rule(frame, most_values(allowed))
     try:
@@ -91,13 +91,13 @@ def refused(frame: str, problem: str, allowed: ClientPolicy) -> Refusal:
     if broken is not None:
         return broken_refusal(broken, event_id)
     if peeked.type is None:
-        return Refusal("invalid_event", "The 'type' field is missing.", event_id)
+        return Rejection("invalid_event", "The 'type' field is missing.", event_id)
     kind = str(peeked.type)[:64]
     if kind in FORBIDDEN:
-        return Refusal("forbidden_event", f"A client may not send {kind}: {FORBIDDEN[kind]}.", event_id)
+        return Rejection("forbidden_event", f"A client may not send {kind}: {FORBIDDEN[kind]}.", event_id)
     if kind == "conversation.item.create" and not _is_own_item(frame, allowed):
-        return Refusal("forbidden_event", f"{messages_only(allowed)[:-1]}: {problem}.", event_id)
-    return Refusal("invalid_value", f"{kind}: {problem}.", event_id)
+        return Rejection("forbidden_event", f"{messages_only(allowed)[:-1]}: {problem}.", event_id)
+    return Rejection("invalid_value", f"{kind}: {problem}.", event_id)
 
 
 def _is_own_item(frame: str, allowed: ClientPolicy) -> bool:
@@ -113,13 +113,13 @@ def _is_own_item(frame: str, allowed: ClientPolicy) -> bool:
     return item.type == "message" and item.role in allowed.roles and all(part.type in kinds for part in parts)
 
 
-def _no_json(problem: str) -> Refusal:
-    return Refusal("invalid_json", f"The frame is not a JSON object: {problem}.")
+def _no_json(problem: str) -> Rejection:
+    return Rejection("invalid_json", f"The frame is not a JSON object: {problem}.")
 
 
-def broken_refusal(broken: Broken, event_id: str | None) -> Refusal:
+def broken_refusal(broken: Broken, event_id: str | None) -> Rejection:
     """In the words of the walk."""
-    return Refusal(broken.rule, f"{broken.message}.", event_id)
+    return Rejection(broken.rule, f"{broken.message}.", event_id)
 
 
 def readable(event_id: object) -> str | None:

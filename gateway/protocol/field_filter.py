@@ -17,7 +17,7 @@ ALSO_OF_RESPONSES = ("instructions", "max_output_tokens", "tool_choice")
 """The session's fields that a client may set for one response, where it may set them for all."""
 
 
-class Opened(NamedTuple):
+class FilteredFields(NamedTuple):
     """Dotted names: fields that are the client's as a whole, and groups that hold such fields."""
 
     fields: frozenset[str]
@@ -25,20 +25,20 @@ class Opened(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def of_session(allowed: ClientPolicy) -> Opened:
+def of_session(allowed: ClientPolicy) -> FilteredFields:
     """What of a `session.update` is the client's."""
     return _opened((SETTABLE & set(allowed.session)) | ({"tools"} if allowed.brings_tools else frozenset()))
 
 
 @lru_cache(maxsize=256)
-def of_response(allowed: ClientPolicy) -> Opened:
+def of_response(allowed: ClientPolicy) -> FilteredFields:
     """What of a `response.create` is the client's."""
     return _opened({*allowed.response, *(set(ALSO_OF_RESPONSES) & set(allowed.session))})
 
 
-def _opened(fields: Set[str]) -> Opened:
+def _opened(fields: Set[str]) -> FilteredFields:
     groups = {field.rsplit(".", count)[0] for field in fields for count in range(1, field.count(".") + 1)}
-    return Opened(frozenset(fields), frozenset(groups))
+    return FilteredFields(frozenset(fields), frozenset(groups))
 
 
 def of_earlier(session: dict[str, Any], allowed: ClientPolicy) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def of_earlier(session: dict[str, Any], allowed: ClientPolicy) -> dict[str, Any]
     return kept(session, of_session(allowed))
 
 
-def kept(given: dict[str, Any], opened: Opened, group: str = "", *, is_whole: bool = False) -> dict[str, Any]:
+def kept(given: dict[str, Any], opened: FilteredFields, group: str = "", *, is_whole: bool = False) -> dict[str, Any]:
     """Of what was given, the fields that are open; `is_whole`: it stands in one that is."""
     result: dict[str, Any] = {}
     for key, value in given.items():

@@ -30,7 +30,7 @@ FORBIDDEN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """Why a frame did not pass; `as_event` is what the client is told.
 
     Args:

@@ -41,7 +41,7 @@ Id = Annotated[str, Meta(max_length=MAX_ID_CHARS)]
 Moment = Annotated[float, Meta(ge=-MAX_MOMENT, le=MAX_MOMENT)]
 
 
-class Malformed(Exception):
+class MalformedEvent(Exception):
     """No event of the Realtime API; the text says why."""
 
 
@@ -100,19 +100,19 @@ _decode = msgspec.json.Decoder(dict).decode
 
 
 def read(frame: str) -> dict[str, Any]:
-    """One event as JSON data; raises Malformed where it is none."""
+    """One event as JSON data; raises MalformedEvent where it is none."""
     try:
         event: dict[str, Any] = _decode(frame)
         if frame.count("{") + frame.count("[") > MAX_DEPTH and _is_too_deep(event):
-            raise Malformed(f"nested deeper than {MAX_DEPTH} levels")
+            raise MalformedEvent(f"nested deeper than {MAX_DEPTH} levels")
         if "\\u0000" in frame:
             event = _without_nul(event)
         shape = msgspec.convert(event, _Event)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
-        raise Malformed(str(problem)[:MAX_PROBLEM_CHARS]) from None
+        raise MalformedEvent(str(problem)[:MAX_PROBLEM_CHARS]) from None
     part = REQUIRED.get(shape.type)
     if part is not None and getattr(shape, part) is None:
-        raise Malformed(f"{shape.type} without {part}")
+        raise MalformedEvent(f"{shape.type} without {part}")
     return event
 
 

@@ -25,57 +25,57 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class RequestRejected:
     """Why a request is refused: an HTTP status, and one sentence."""
 
     status: int
     sentence: str
 
 
-def complaint(method: bytes, target: bytes, headers: Headers, sockets_at: Sequence[str]) -> Complaint | None:
+def complaint(method: bytes, target: bytes, headers: Headers, sockets_at: Sequence[str]) -> RequestRejected | None:
     """What is wrong with the head, or None. `sockets_at` are the paths of the WebSocket, the usual one first."""
     if len(headers) > MAX_HEADERS:
-        return Complaint(431, f"Send at most {MAX_HEADERS} headers.")
+        return RequestRejected(431, f"Send at most {MAX_HEADERS} headers.")
     if any(len(name) + len(value) + 4 > MAX_HEADER_BYTES for name, value in headers):
-        return Complaint(431, f"Send no header longer than {MAX_HEADER_BYTES} bytes.")
+        return RequestRejected(431, f"Send no header longer than {MAX_HEADER_BYTES} bytes.")
     if sum(len(name) + len(value) + 4 for name, value in headers) + len(target) > MAX_HEAD_BYTES:
         return TOO_LONG
     if len(target) > MAX_TARGET_BYTES:
-        return Complaint(414, f"Send an address of at most {MAX_TARGET_BYTES} bytes.")
+        return RequestRejected(414, f"Send an address of at most {MAX_TARGET_BYTES} bytes.")
     if method == b"CONNECT" or not target.startswith(b"/"):
-        return Complaint(400, "Send a request for a path of this server; it is no proxy.")
+        return RequestRejected(400, "Send a request for a path of this server; it is no proxy.")
     return _body(headers) or _upgrade(target, headers, sockets_at)
 
 
-def _body(headers: Headers) -> Complaint | None:
+def _body(headers: Headers) -> RequestRejected | None:
     lengths = [value for name, value in headers if name == b"content-length"]
     codings = [value for name, value in headers if name == b"transfer-encoding"]
     if lengths and codings:
-        return Complaint(400, "Send Content-Length or Transfer-Encoding, and not both.")
+        return RequestRejected(400, "Send Content-Length or Transfer-Encoding, and not both.")
     if len(lengths) > 1 or len(codings) > 1:
-        return Complaint(400, "Say once how long the body is.")
+        return RequestRejected(400, "Say once how long the body is.")
     if lengths and not lengths[0].isdigit():
-        return Complaint(400, "Send a Content-Length that is a number.")
+        return RequestRejected(400, "Send a Content-Length that is a number.")
     if lengths and (len(lengths[0]) > len(str(MAX_BODY_BYTES)) or int(lengths[0]) > MAX_BODY_BYTES):
         return TOO_LARGE
     return None
 
 
-def _upgrade(target: bytes, headers: Headers, sockets_at: Sequence[str]) -> Complaint | None:
+def _upgrade(target: bytes, headers: Headers, sockets_at: Sequence[str]) -> RequestRejected | None:
     wanted = [value.strip().lower() for name, value in headers if name == b"upgrade"]
     if not wanted:
         return None
     if wanted != [b"websocket"]:
-        return Complaint(400, "This server speaks HTTP/1.1 and WebSocket; leave out the Upgrade header.")
+        return RequestRejected(400, "This server speaks HTTP/1.1 and WebSocket; leave out the Upgrade header.")
     if target.partition(b"?")[0].decode("latin-1") not in sockets_at:
-        return Complaint(400, f"There is no WebSocket here; it is at {sockets_at[0]}.")
+        return RequestRejected(400, f"There is no WebSocket here; it is at {sockets_at[0]}.")
     if any(name in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in headers):
-        return Complaint(400, "Send no body with the request for a WebSocket.")
+        return RequestRejected(400, "Send no body with the request for a WebSocket.")
     return None
 
 
-TOO_LARGE = Complaint(413, f"Send a body of at most {MAX_BODY_BYTES} bytes.")
-TOO_LONG = Complaint(431, f"Send at most {MAX_HEAD_BYTES} bytes of headers.")
+TOO_LARGE = RequestRejected(413, f"Send a body of at most {MAX_BODY_BYTES} bytes.")
+TOO_LONG = RequestRejected(431, f"Send at most {MAX_HEAD_BYTES} bytes of headers.")
 
 TLS_RECORD = b"\x16\x03"
 """What a TLS client says first (RFC 8446, 5.1): a handshake, of version 3 of SSL or a later one."""

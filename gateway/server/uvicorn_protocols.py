@@ -25,7 +25,7 @@ from gateway.server.request_limits import (
     TLS_RECORD,
     TOO_LARGE,
     TOO_LONG,
-    Complaint,
+    RequestRejected,
     complaint,
 )
 
@@ -73,7 +73,7 @@ class _Requests(h11.Connection):
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, MAX_HEAD_BYTES)
-        self.complaint: Complaint | None = None
+        self.complaint: RequestRejected | None = None
         self._body_bytes = 0
 
     def next_event(self) -> Any:
@@ -140,7 +140,7 @@ class WireHttp(H11Protocol):
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         if len(WireSocket.at_the_door) >= MAX_AT_THE_DOOR:
-            return self._refuse(Complaint(503, "Too many ask to be let in at once. Try again in a moment."))
+            return self._refuse(RequestRejected(503, "Too many ask to be let in at once. Try again in a moment."))
         self._await("")
         self._is_upgraded = True
         return super().handle_websocket_upgrade(event)
@@ -150,7 +150,7 @@ class WireHttp(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what is no HTTP, with the status and the sentence that fit."""
-        self._refuse(self._requests.complaint or Complaint(400, "Send an HTTP/1.1 request."))
+        self._refuse(self._requests.complaint or RequestRejected(400, "Send an HTTP/1.1 request."))
 
     def _await(self, what: str, seconds: float = 0.0) -> None:
         """The clock runs on for what it runs for already."""
@@ -169,9 +169,9 @@ class WireHttp(H11Protocol):
             if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
                 self.transport.close()
             else:
-                self._refuse(Complaint(408, f"Send the {self._waits_for} of a request without pauses."))
+                self._refuse(RequestRejected(408, f"Send the {self._waits_for} of a request without pauses."))
 
-    def _refuse(self, complaint: Complaint) -> None:
+    def _refuse(self, complaint: RequestRejected) -> None:
         """Answer, unless the application has begun to, and hang up."""
         self._await("")
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from gateway.conversation.actions import RecordCall
 from gateway.storage.database import Store, may_be_written
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.jobs.states import CancelReason, Effect
 from ringback.statements.jobs import transitions
 
@@ -50,7 +50,7 @@ class Recorded(Enum):
     """Nothing: the statement was sent, and its answer was lost. The call may be running."""
 
 
-class Recording:
+class CallRecorder:
     """The calls of one session that are not committed yet.
 
     Args:
@@ -60,10 +60,10 @@ class Recording:
     """
 
     def __init__(
-        self, store: Store, dispatch: Dispatch, tenant: str, epoch: Callable[[], int], wait_seconds: float
+        self, store: Store, publisher: JobPublisher, tenant: str, epoch: Callable[[], int], wait_seconds: float
     ) -> None:
         self._store = store
-        self._dispatch = dispatch
+        self._publisher = publisher
         self._tenant = tenant
         self._epoch = epoch
         self._wait_seconds = wait_seconds
@@ -82,7 +82,7 @@ class Recording:
         async def write() -> Recorded:
             nonlocal may_be_there
             try:
-                return Recorded.NEW if await self._dispatch.record(record, epoch) else Recorded.NOT_NEW
+                return Recorded.NEW if await self._publisher.record(record, epoch) else Recorded.NOT_NEW
             except DataError:
                 may_be_there = False  # Postgres refuses these very values: no earlier attempt has written them either
                 raise
@@ -114,7 +114,7 @@ class Recording:
         job_id, pending_only = answered.job.id, must_not_be_repeated(answered)
 
         async def write() -> bool:
-            if not await self._dispatch.record(answered, self._epoch()):
+            if not await self._publisher.record(answered, self._epoch()):
                 await self._store.rows(
                     transitions.cancel(job_id, self._tenant, CancelReason.UNHEARD, pending_only=pending_only)
                 )

@@ -30,7 +30,7 @@ class ClientGone(Exception):
         self.code = code
 
 
-class Client:
+class ClientConnection:
     """One connected client. Its frames are JSON text, both ways."""
 
     def __init__(self, socket: WebSocket) -> None:

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable, Container
 
 from gateway import protocol
 from gateway.conversation.actions import Event
-from gateway.session.client_connection import Client
-from gateway.session.context import Over
-from gateway.session.rate_limit import Pace, TooFast
+from gateway.session.client_connection import ClientConnection
+from gateway.session.context import SessionEnded
+from gateway.session.rate_limit import RateExceeded, RateLimiter
 from ringback.agents.client_policy import ClientPolicy
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ Hear = Callable[[protocol.ClientFrame], Awaitable[None]]
 Tell = Callable[[Event], Awaitable[None]]
 
 
-class Intake:
+class ClientReader:
     """The client's way in.
 
     Args:
@@ -49,7 +49,7 @@ class Intake:
 
     def __init__(
         self,
-        client: Client,
+        client: ClientConnection,
         allowed: ClientPolicy,
         hear: Hear,
         tell: Tell,
@@ -65,7 +65,7 @@ class Intake:
         self._allowed = allowed
         self._hear = hear
         self._tell = tell
-        self._pace = Pace(allowed, time.monotonic())
+        self._pace = RateLimiter(allowed, time.monotonic())
         self.heard_as = self._pace.heard_as
         self.heard_as(session)
         self._refused: deque[float] = deque()
@@ -92,7 +92,7 @@ class Intake:
         while True:
             frame = await self._client.receive()
             said = protocol.read(frame, self._allowed)
-            if isinstance(said, protocol.Refusal):
+            if isinstance(said, protocol.Rejection):
                 await self._refuse(said)
                 await self._keep_pace(0, len(frame))
                 continue
@@ -113,8 +113,8 @@ class Intake:
 
     async def _keep_pace(self, audio_bytes: int, chars: int) -> None:
         pause = self._pace.took(audio_bytes, time.monotonic(), max(0, chars))
-        if isinstance(pause, TooFast):
-            raise Over.because("too_fast")
+        if isinstance(pause, RateExceeded):
+            raise SessionEnded.because("too_fast")
         if pause:  # its own connection holds it back meanwhile
             await asyncio.sleep(pause)
 
@@ -127,14 +127,14 @@ class Intake:
             told = protocol.left_out_event(frame.left_out, frame.event.get("event_id"))
             await self._pass_on(told, TOLD_CHARS)
 
-    async def _refuse(self, refusal: protocol.Refusal) -> None:
+    async def _refuse(self, refusal: protocol.Rejection) -> None:
         await self._pass_on(refusal.as_event("rb_refused"), TOLD_CHARS)
         now = time.monotonic()
         self._refused.append(now)
         while self._refused[0] < now - MINUTE:
             self._refused.popleft()
         if len(self._refused) > self._allowed.refusals_per_minute:
-            raise Over.because("too_many_refusals")
+            raise SessionEnded.because("too_many_refusals")
 
 
 def _in_base64(audio_bytes: int) -> int:

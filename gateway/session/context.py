@@ -8,28 +8,28 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
-from gateway.auth.authenticator import Caller
-from gateway.background.queue_monitor import Queues
-from gateway.background.tool_catalog import Catalogue
-from gateway.budgets.budgets import Purse
+from gateway.auth.authenticator import Principal
+from gateway.background.queue_monitor import QueueMonitor
+from gateway.background.tool_catalog import ToolCatalog
+from gateway.budgets.budgets import Budgets
 from gateway.close_codes import ENDED, FINAL
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, Event
-from gateway.live_sessions import Place
+from gateway.live_sessions import SessionHandle
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from gateway.upstream.connection import Upstream
 from gateway.upstream.providers import Target
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 EXPIRED_SECONDS = 5.0
 """A connection that ends so close to its announced end has reached it."""
 
 
-class Over(Exception):
+class SessionEnded(Exception):
     """The session is over here: a close code and reason for the client, and the reason for the history."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -38,7 +38,7 @@ class Over(Exception):
         self.reason = reason
 
     @classmethod
-    def because(cls, reason: str) -> Over:
+    def because(cls, reason: str) -> SessionEnded:
         """The server says so (`gateway.close_codes`)."""
         return cls(ENDED[reason], reason)
 
@@ -49,32 +49,32 @@ class Over(Exception):
 
 
 @dataclass(slots=True)
-class Line:
+class GatewayContext:
     """What all sessions of this process share."""
 
     gateway_id: str
     settings: GatewaySettings
     store: Store
-    dispatch: Dispatch
-    queues: Queues
-    catalogue: Catalogue
-    purse: Purse
+    publisher: JobPublisher
+    queues: QueueMonitor
+    tool_catalog: ToolCatalog
+    budgets: Budgets
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class SessionStart:
     """How a session begins in this process: a new one in epoch 1, a resumed one in a later epoch.
 
     `resume_token` is for the client, where it asked for one.
     """
 
     session_id: UUID
-    caller: Caller
+    principal: Principal
     epoch: int
     agent: Agent
     target: Target
-    place: Place
-    tools: dict[str, Announcement] = field(default_factory=dict)
+    handle: SessionHandle
+    tools: dict[str, ToolSpec] = field(default_factory=dict)
     client_session: Event = field(default_factory=dict)
     is_resumed: bool = False
     wants: frozenset[str] = frozenset()
@@ -86,25 +86,25 @@ class Beginning:
     @property
     def policy(self) -> ClientPolicy:
         """What its client may say and see."""
-        return self.agent.policy(trusted=self.caller.is_trusted)
+        return self.agent.policy(trusted=self.principal.is_trusted)
 
     @property
     def asks(self) -> frozenset[str]:
         """Of what the client asked for, what it may have."""
         return self.wants.intersection(self.policy.asks)
 
-    def may_have(self, tool: Announcement) -> bool:
+    def may_have(self, tool: ToolSpec) -> bool:
         """True where the agent allows it, and whoever is talking holds what the tool asks for."""
-        return self.agent.allows(tool.name) and self.caller.scopes.issuperset(tool.manners.scopes)
+        return self.agent.allows(tool.name) and self.principal.scopes.issuperset(tool.manners.scopes)
 
 
 @dataclass(slots=True, eq=False)
-class Link:
+class UpstreamLink:
     """One epoch at work: its connection to the Realtime API, and the brain that listens to it."""
 
     epoch: int
     upstream: Upstream
-    brain: Conversation
+    conversation: Conversation
     opened_at: float = 0.0
     heard_at: float = 0.0
     """When the Realtime API last said something, by the session's clock, as all times here."""
@@ -123,7 +123,7 @@ class Link:
     def why_it_ended(self, now: float) -> str:
         """The reason, for the history and for a client: ours, its longest duration, or any other going away."""
         is_late = self.expires_at is not None and now > self.expires_at - EXPIRED_SECONDS
-        reason = "session_expired" if is_late or self.brain.is_expired else "upstream_closed"
+        reason = "session_expired" if is_late or self.conversation.is_expired else "upstream_closed"
         return self.why_closed or reason
 
     def held_seconds(self, now: float) -> float:
@@ -131,13 +131,13 @@ class Link:
         return (self.heard_at if self.why_closed == "upstream_hung" else now) - self.opened_at
 
 
-class Holder(Protocol):
+class SessionHost(Protocol):
     """The session, as those see it who look after its links."""
 
-    beginning: Beginning
-    link: Link | None
+    start: SessionStart
+    link: UpstreamLink | None
 
-    async def perform(self, link: Link, actions: Sequence[Action]) -> None:
+    async def perform(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
         """Carry out what the link's brain wants done."""
         ...
 
@@ -149,7 +149,7 @@ class Holder(Protocol):
         """From now on nothing of the client's is passed on."""
         ...
 
-    async def let_go(self, link: Link, reason: str | None) -> None:
+    async def let_go(self, link: UpstreamLink, reason: str | None) -> None:
         """This link is the one: what was held is passed on to it. `reason` is for a client that was there before."""
         ...
 

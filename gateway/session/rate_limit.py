@@ -15,7 +15,7 @@ from ringback.agents.client_policy import ClientPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class TooFast:
+class RateExceeded:
     """It has been slowed down for as long as a client may be: hang up (4029, `too_fast`). `what` was too much."""
 
     what: str
@@ -37,7 +37,7 @@ class _Bucket:
         return max(0.0, self.level - self.burst) / self.rate
 
 
-class Pace:
+class RateLimiter:
     """One client's. `now` is monotonic time in seconds, as everywhere."""
 
     def __init__(self, policy: ClientPolicy, now: float) -> None:
@@ -55,7 +55,7 @@ class Pace:
         given = heard.get("format") if isinstance(heard, Mapping) else None
         self._bytes_per_second = bytes_per_second(given) or self._bytes_per_second
 
-    def took(self, audio_bytes: int, now: float, chars: int = 0) -> float | TooFast:
+    def took(self, audio_bytes: int, now: float, chars: int = 0) -> float | RateExceeded:
         """One frame was read, with so many bytes of audio and characters beside it: how long to wait before the next.
 
         Seconds, 0.0 for a client that keeps its pace; TooFast where it has been told to wait for too long, or would be.
@@ -73,5 +73,5 @@ class Pace:
         if self._throttled_since is None:
             self._throttled_since = now
         if now + wait - self._throttled_since > self._throttled_seconds:
-            return TooFast(what)
+            return RateExceeded(what)
         return wait

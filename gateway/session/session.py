@@ -31,11 +31,11 @@ from gateway.close_codes import DRAINING
 from gateway.conversation.actions import Action, Event, KeepSettings
 from gateway.conversation.reconnect.carry_over import merged
 from gateway.protocol import server_events
-from gateway.session.client_connection import Client, ClientGone
-from gateway.session.client_reader import Intake
-from gateway.session.context import Beginning, Line, Link, Over
-from gateway.session.effects import Deeds, as_text
-from gateway.session.upstream_switcher import Epochs
+from gateway.session.client_connection import ClientConnection, ClientGone
+from gateway.session.client_reader import ClientReader
+from gateway.session.context import GatewayContext, SessionEnded, SessionStart, UpstreamLink
+from gateway.session.effects import EffectExecutor, as_text
+from gateway.session.upstream_switcher import UpstreamSwitcher
 from gateway.upstream.connection import UpstreamClosed
 from ringback.jobs.outcomes import from_row
 from ringback.statements.jobs import deliveries, transitions
@@ -57,52 +57,57 @@ QUIET_LOOK_SECONDS = 0.1
 class Session:
     """Runs one session between a client and the Realtime API until it is over here."""
 
-    def __init__(self, line: Line, beginning: Beginning, client: Client) -> None:
-        self.beginning = beginning
-        self.link: Link | None = None
-        self._line = line
+    def __init__(self, context: GatewayContext, start: SessionStart, client: ClientConnection) -> None:
+        self.start = start
+        self.link: UpstreamLink | None = None
+        self._context = context
         self._client = client
-        self._place = beginning.place
-        session = merged(beginning.agent.session([]), beginning.client_session)
-        who = str(beginning.session_id)
-        self._intake = Intake(client, beginning.policy, self._hear, self._tell, session, name=who, asks=beginning.asks)
-        self._open = self._intake.is_open
+        self._handle = start.handle
+        session = merged(start.agent.session([]), start.client_session)
+        who = str(start.session_id)
+        self._reader = ClientReader(client, start.policy, self._hear, self._tell, session, name=who, asks=start.asks)
+        self._open = self._reader.is_open
         self._changed = asyncio.Event()
         self._told: set[tuple[Any, ...]] = set()
         """What was last heard of calls that go on."""
-        self._epochs = Epochs(line, self)
-        self._deeds = Deeds(line, beginning, client, self._epochs)
+        self._switcher = UpstreamSwitcher(context, self)
+        self._effects = EffectExecutor(context, start, client, self._switcher)
 
     @property
     def epoch(self) -> int:
         """In which the session is now, as its row has it."""
-        return self._epochs.epoch
+        return self._switcher.epoch
 
     async def hand_out_token(self) -> None:
         """For a client that can resume: with what, and for how long after its connection has ended."""
-        beginning = self.beginning
-        if beginning.resume_token is None:
+        start = self.start
+        if start.resume_token is None:
             return
-        told: Event = {"session_id": str(beginning.session_id), "epoch": self.epoch, "token": beginning.resume_token}
-        told["seconds"] = self._line.settings.resume_seconds
+        told: Event = {"session_id": str(start.session_id), "epoch": self.epoch, "token": start.resume_token}
+        told["seconds"] = self._context.settings.resume_seconds
         await self._client.send(as_text({**_ours("resumable"), **told}))
 
-    async def run(self) -> Over:
+    async def run(self) -> SessionEnded:
         """Until it is over here, and why."""
         try:
             return await self._run()
         finally:
             await self._last_words()
 
-    async def _run(self) -> Over:
-        loops = (self._from_model, self._intake.run, self._from_doorbell, self._from_clock, self._from_gateway)
+    async def _run(self) -> SessionEnded:
+        loops = (self._from_model, self._reader.run, self._from_doorbell, self._from_clock, self._from_gateway)
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._deeds.tasks = tasks
-                for loop in (*loops, self._from_catalogue, self._epochs.rotate_in_time, self._deeds.journal.write):
+                self._effects.tasks = tasks
+                for loop in (
+                    *loops,
+                    self._from_catalogue,
+                    self._switcher.rotate_in_time,
+                    self._effects.transcript.write,
+                ):
                     tasks.create_task(loop())
         except BaseExceptionGroup as group:
-            expected, fault = group.split((Over, ClientGone))
+            expected, fault = group.split((SessionEnded, ClientGone))
             if fault is not None:
                 raise _first(fault) from None
             return _why(expected)
@@ -110,15 +115,15 @@ class Session:
 
     async def _last_words(self) -> None:
         """A client that hangs up at the last word must not cost the rows their last state."""
-        self._deeds.account.leave()
+        self._effects.account.leave()
         if self.link is None:
             return
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self.settle()
-                await self._deeds.acknowledge(self.link)
+                await self._effects.acknowledge(self.link)
         except TimeoutError:
-            log.warning("session %s: not all that was said could be kept", self.beginning.session_id)
+            log.warning("session %s: not all that was said could be kept", self.start.session_id)
         await self.link.upstream.close()
 
     # — the holder of its links (gateway.session.context.Holder) —
@@ -127,107 +132,107 @@ class Session:
         """An event of the Realtime API, or None where it is none."""
         try:
             return server_events.read(frame)
-        except server_events.Malformed as problem:
-            log.warning("session %s: dropped what the Realtime API sent: %s", self.beginning.session_id, problem)
+        except server_events.MalformedEvent as problem:
+            log.warning("session %s: dropped what the Realtime API sent: %s", self.start.session_id, problem)
             return None
 
     async def settle(self) -> None:
         """Bring into the rows what this session has heard so far."""
-        await self._deeds.recording.settled()
-        await self._deeds.journal.flush()
+        await self._effects.recording.settled()
+        await self._effects.transcript.flush()
 
     def hold(self) -> None:
         """From now on nothing of the client's is passed on."""
-        self._intake.hold()
+        self._reader.hold()
 
-    async def let_go(self, link: Link, reason: str | None) -> None:
+    async def let_go(self, link: UpstreamLink, reason: str | None) -> None:
         """This link is the one: what was held is passed on to it. `reason` is for a client that was there before."""
         self.link = link
-        if reason is not None and self.beginning.resume_token is not None:
+        if reason is not None and self.start.resume_token is not None:
             await self._client.send(as_text({**_ours("rebuilt"), "epoch": link.epoch, "reason": reason}))
-        await self._intake.let_go()
-        self._place.bell.set()
+        await self._reader.let_go()
+        self._handle.bell.set()
         self._changed.set()
 
-    async def perform(self, link: Link, actions: Sequence[Action]) -> None:
+    async def perform(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
         """Carry out what the link's brain wants done."""
         for action in actions:
             if isinstance(action, KeepSettings):
-                self._intake.heard_as(action.session)
-            await self._deeds.do(link, action)
+                self._reader.heard_as(action.session)
+            await self._effects.do(link, action)
         self._changed.set()
 
     # — its inputs —
 
     async def _from_model(self) -> None:
-        await self._epochs.begin()
+        await self._switcher.begin()
         while True:
             link = self._current()
             try:
                 await self._relay(link)
             except UpstreamClosed as problem:
-                log.info("session %s: the Realtime API hung up: %s", self.beginning.session_id, problem)
-                await self._epochs.begin_again(link, link.why_it_ended(time.monotonic()))
+                log.info("session %s: the Realtime API hung up: %s", self.start.session_id, problem)
+                await self._switcher.begin_again(link, link.why_it_ended(time.monotonic()))
 
-    async def _relay(self, link: Link) -> None:
+    async def _relay(self, link: UpstreamLink) -> None:
         while True:
             frame = await link.upstream.receive()
             link.heard_at = now = time.monotonic()
-            if AUDIO_DELTA in frame[:HEAD] and link.brain.audio_passed(frame, now):
+            if AUDIO_DELTA in frame[:HEAD] and link.conversation.audio_passed(frame, now):
                 await self._client.send(frame)
                 continue
             event = self.understood(frame)
             if event is not None:
-                await self.perform(link, link.brain.receive_model(event, now))
+                await self.perform(link, link.conversation.receive_model(event, now))
 
     async def _hear(self, frame: protocol.ClientFrame) -> None:
         link = self._current()
-        await self.perform(link, link.brain.receive_client(frame, time.monotonic()))
+        await self.perform(link, link.conversation.receive_client(frame, time.monotonic()))
 
     async def _tell(self, event: Event) -> None:
         await self._client.send(as_text(event))
 
     async def _from_doorbell(self) -> None:
         while True:
-            await self._place.bell.wait()
+            await self._handle.bell.wait()
             await self._open.wait()
-            self._place.bell.clear()
+            self._handle.bell.clear()
             link = self._current()
             try:
                 rows = await self._take_ready(link)
             except (SQLAlchemyError, OSError) as problem:
-                log.warning("session %s: answers must wait (%s)", self.beginning.session_id, type(problem).__name__)
+                log.warning("session %s: answers must wait (%s)", self.start.session_id, type(problem).__name__)
                 await asyncio.sleep(IDLE_LOOK_SECONDS)
-                self._place.bell.set()
+                self._handle.bell.set()
                 continue
             for row in rows:  # to the brain of the epoch that took them: a later one has them among its past
-                whole = self._line.dispatch.discretion.whole(row, self.beginning.session_id)
+                whole = self._context.publisher.row_privacy.whole(row, self.start.session_id)
                 answer = row.id, row.call_id, row.tool, from_row(**outcome_of(whole))
                 more = row is not rows[-1]
-                await self.perform(link, link.brain.deliver(*answer, time.monotonic(), more=more))
+                await self.perform(link, link.conversation.deliver(*answer, time.monotonic(), more=more))
             if not rows and not await self._heard_news(link):
-                await self._deeds.hang_up_unless_ours()
+                await self._effects.hang_up_unless_ours()
 
-    async def _heard_news(self, link: Link) -> bool:
+    async def _heard_news(self, link: UpstreamLink) -> bool:
         """Of calls that go on; False where there is none, and the bell was about something else."""
-        if link.brain.is_idle:
+        if link.conversation.is_idle:
             return False
         try:
-            rows = await self._line.store.rows(transitions.progress_in(self.beginning.session_id))
+            rows = await self._context.store.rows(transitions.progress_in(self.start.session_id))
         except (SQLAlchemyError, OSError):
             return True  # it was a hint
         told, self._told = self._told, {(row.id, row.progress, row.is_approved) for row in rows}
         for row in rows:
             if row.is_approved:
-                await self.perform(link, link.brain.approved(row.id, time.monotonic()))
+                await self.perform(link, link.conversation.approved(row.id, time.monotonic()))
             if row.progress is not None:
-                await self.perform(link, link.brain.progressed(row.id, row.progress))
+                await self.perform(link, link.conversation.progressed(row.id, row.progress))
         return told != self._told
 
-    async def _take_ready(self, link: Link) -> Sequence[Any]:
+    async def _take_ready(self, link: UpstreamLink) -> Sequence[Any]:
         """What is ready; and where there is nothing, what was taken without our hearing of it. The brain knows."""
-        whose = self.beginning.session_id, self._line.gateway_id, link.epoch
-        return await self._line.store.rows(deliveries.take_ready(*whose)) or await self._line.store.rows(
+        whose = self.start.session_id, self._context.gateway_id, link.epoch
+        return await self._context.store.rows(deliveries.take_ready(*whose)) or await self._context.store.rows(
             deliveries.taken(*whose)
         )
 
@@ -235,38 +240,38 @@ class Session:
         while True:
             await self._open.wait()
             link, now = self._current(), time.monotonic()
-            wake_at = link.brain.wake_at(now)
+            wake_at = link.conversation.wake_at(now)
             self._changed.clear()
             try:
                 async with asyncio.timeout(None if wake_at is None else max(0.0, wake_at - now)):
                     await self._changed.wait()
             except TimeoutError:
-                await self.perform(link, link.brain.tick(time.monotonic()))
+                await self.perform(link, link.conversation.tick(time.monotonic()))
 
     async def _from_catalogue(self) -> None:
-        await self._line.catalogue.offer_to(self)
+        await self._context.tool_catalog.updates(self)
 
     async def _from_gateway(self) -> None:
         """Others have it: end at once. The gateway ends: leave at the next pause, or when its time is up."""
-        seconds = await self._place.told_to_leave()
+        seconds = await self._handle.told_to_leave()
         if seconds is None:
-            raise Over.because(self._place.why_over or "session_superseded")
-        if self.beginning.resume_token is not None:
+            raise SessionEnded.because(self._handle.why_over or "session_superseded")
+        if self.start.resume_token is not None:
             await self._client.send(as_text({**_ours("draining"), "seconds": seconds}))
         give_up = time.monotonic() + seconds
         while time.monotonic() < give_up and not self._may_leave():
             await asyncio.sleep(QUIET_LOOK_SECONDS)
-            if self._place.why_over is not None:
-                raise Over.because(self._place.why_over)
-        raise Over(DRAINING, "gateway_draining")
+            if self._handle.why_over is not None:
+                raise SessionEnded.because(self._handle.why_over)
+        raise SessionEnded(DRAINING, "gateway_draining")
 
     def _may_leave(self) -> bool:
         """A client that comes back finds the results of its calls there; any other would lose them."""
-        if self.link is None or not self._open.is_set() or not self.link.brain.is_quiet(time.monotonic()):
+        if self.link is None or not self._open.is_set() or not self.link.conversation.is_quiet(time.monotonic()):
             return False
-        return self.beginning.resume_token is not None or self.link.brain.is_idle
+        return self.start.resume_token is not None or self.link.conversation.is_idle
 
-    def _current(self) -> Link:
+    def _current(self) -> UpstreamLink:
         assert self.link is not None, "nothing is passed on before there is a link"  # noqa: S101
         return self.link
 
@@ -282,9 +287,9 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-def _why(group: BaseExceptionGroup | None) -> Over:
+def _why(group: BaseExceptionGroup | None) -> SessionEnded:
     assert group is not None  # noqa: S101
     problem = _first(group)
     if isinstance(problem, ClientGone):
-        return Over(problem.code, str(problem))
-    return problem if isinstance(problem, Over) else Over(1000, str(problem))
+        return SessionEnded(problem.code, str(problem))
+    return problem if isinstance(problem, SessionEnded) else SessionEnded(1000, str(problem))

@@ -37,7 +37,7 @@ AGAIN_SECONDS = 0.5
 """After a failed attempt: a Postgres that restarts is back within seconds."""
 
 
-class Journal:
+class TranscriptWriter:
     """What one session has said and the rows do not show yet.
 
     Args:

@@ -15,10 +15,10 @@ from uuid import UUID
 
 from gateway.conversation.actions import RecordCall
 from gateway.storage.database import Store
-from gateway.storage.redis_client import Bell
+from gateway.storage.redis_client import RedisClient
 from ringback.jobs.outcomes import Outcome, failed
 from ringback.privacy.redaction import of_arguments
-from ringback.privacy.row_privacy import Discretion, NoKey
+from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.redis.broker import TASK, ignored, make_app
 from ringback.statements.jobs import admission
 from ringback.statements.jobs.admission import NewJob, Sealed
@@ -32,21 +32,21 @@ PUBLISHERS = 4
 NOT_KEPT = "The function cannot be run here at the moment. Say so; do not call it again."
 
 
-class Dispatch:
+class JobPublisher:
     """Admits calls of this gateway's sessions.
 
     Args:
         discretion: what of a call its row may show.
     """
 
-    def __init__(self, store: Store, redis_url: str, gateway_id: str, discretion: Discretion | None = None) -> None:
+    def __init__(self, store: Store, redis_url: str, gateway_id: str, row_privacy: RowPrivacy | None = None) -> None:
         self._store = store
-        self.discretion = discretion or Discretion()
+        self.row_privacy = row_privacy or RowPrivacy()
         self._gateway_id = gateway_id
         self._celery = make_app(redis_url)
         if said := ignored(os.environ):
             log.warning("%s", said)
-        self.bell = Bell(redis_url)
+        self.bell = RedisClient(redis_url)
         self._threads = ThreadPoolExecutor(PUBLISHERS, thread_name_prefix="publish")
 
     async def record(self, record: RecordCall, epoch: int) -> bool:
@@ -72,15 +72,15 @@ class Dispatch:
         """Where it cannot be sealed, what would have to be is left out, and the call is not run."""
         job, fields = record.job, record.job.tool.manners.redact if record.job.tool else ()
         try:
-            asked = self.discretion.arguments(job.arguments, job.session_id, fields)
+            asked = self.row_privacy.arguments(job.arguments, job.session_id, fields)
             outcome, ending = record.outcome, None
             if outcome is not None:
-                knowing = self.discretion.knowing(job.arguments, fields)
+                knowing = self.row_privacy.knowing(job.arguments, fields)
                 outcome, ending = knowing.outcome(outcome, job.session_id, fields)
             return replace(job, arguments=asked.shown), outcome, Sealed(asked.sealed, ending)
         except NoKey as problem:
             log.error("job %s of tool %s is not run: %s", job.id, job.name, problem)
-            shown = self.discretion.redaction.data(job.arguments, of_arguments(fields))
+            shown = self.row_privacy.redaction.data(job.arguments, of_arguments(fields))
             return replace(job, arguments=shown), record.outcome or failed("not_kept", NOT_KEPT), Sealed()
 
     def _send(self, job_id: str, queue: str) -> None:

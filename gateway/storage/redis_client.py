@@ -25,7 +25,7 @@ REDIS_TROUBLE = (RedisError, OSError, RuntimeError)
 log = logging.getLogger(__name__)
 
 
-class Bell:
+class RedisClient:
     """A client of Redis that never raises and holds nobody up."""
 
     def __init__(self, redis_url: str) -> None:

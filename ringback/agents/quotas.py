@@ -21,7 +21,7 @@ Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 Dollars = Annotated[float, Field(ge=0, le=MOST_DOLLARS)]
 
 
-class Allowances(BaseModel):
+class Quotas(BaseModel):
     """Money is in US dollars, tokens are the Realtime API's own count (`response.done`, `usage`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +34,6 @@ class Allowances(BaseModel):
     cost_per_day: Dollars | None = None
     cost_per_user_per_day: Dollars | None = None
 
-    def over(self, defaults: Allowances) -> Allowances:
+    def over(self, defaults: Quotas) -> Quotas:
         """These, and where they say nothing the defaults; a value that was set to null on purpose means no limit."""
         return defaults.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})

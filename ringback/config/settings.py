@@ -14,9 +14,9 @@ from ringback.config.setting_names import warn_of_unknown
 from ringback.errors import ConfigurationError
 from ringback.leases.lease import LEASE_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, LeaseTimes
 from ringback.postgres.url import postgres_url as postgres_url
-from ringback.privacy.encryption import Seals, keys_in
+from ringback.privacy.encryption import FieldCipher, keys_in
 from ringback.privacy.redaction import DEFAULT_KINDS, KINDS, Redaction
-from ringback.privacy.row_privacy import Discretion
+from ringback.privacy.row_privacy import RowPrivacy
 from ringback.redis.url import redis_url
 
 SWEEP_SECONDS = 0.5
@@ -63,11 +63,11 @@ class DataSettings(BaseSettings):
         return self
 
     @property
-    def discretion(self) -> Discretion:
+    def row_privacy(self) -> RowPrivacy:
         """The rules and the keys."""
         keys = keys_in(self.data_key.get_secret_value())
         kinds = (DEFAULT_KINDS if keys else ()) if self.redact is None else self.redact
-        return Discretion(Redaction(kinds), Seals(keys) if keys else None)
+        return RowPrivacy(Redaction(kinds), FieldCipher(keys) if keys else None)
 
 
 class Stores(DataSettings):

@@ -232,7 +232,7 @@ _PYDANTICS = re.compile(r"^[A-Z][a-z]+ should ")
 """How its own sentences begin, which do not say what they are about."""
 
 
-class Refusal(NamedTuple):
+class QueryRejected(NamedTuple):
     """What is wrong with a question: the parameter, a code (both as in OpenAI's errors), and one sentence."""
 
     param: str
@@ -240,18 +240,18 @@ class Refusal(NamedTuple):
     message: str
 
 
-def refusal(errors: Sequence[Mapping[str, Any]]) -> Refusal:
+def refusal(errors: Sequence[Mapping[str, Any]]) -> QueryRejected:
     """The first of pydantic's errors about a request: a query, however deep it lies in it, or a body."""
     first = errors[0]
     where, *path = first["loc"]
     param = ".".join(map(str, path)) if where == "body" else str(first["loc"][-1])
     if where == "body" and (not path or first["type"] == "json_invalid"):
-        return Refusal("body", "invalid_value", "The body must be one JSON object.")
+        return QueryRejected("body", "invalid_value", "The body must be one JSON object.")
     if first["type"] == "extra_forbidden":
         what = "request" if where == "body" else "list"
-        return Refusal(param, "unknown_parameter", f"{param} is no parameter of this {what}.")
+        return QueryRejected(param, "unknown_parameter", f"{param} is no parameter of this {what}.")
     reason = str(first["msg"]).removeprefix("Value error, ")
-    return Refusal(param, "invalid_value", _PYDANTICS.sub(f"{param} must ", reason))
+    return QueryRejected(param, "invalid_value", _PYDANTICS.sub(f"{param} must ", reason))
 
 
 def _quoted(given: Any) -> str:

@@ -25,11 +25,11 @@ MARK_BYTES = 4
 VERSION = b"\x01"
 
 
-class Unopenable(RingbackError):
+class DecryptionFailed(RingbackError):
     """No key of this process opens it: it was sealed with another, or has been changed."""
 
 
-class Seals:
+class FieldCipher:
     """One or more keys: the first seals, and any of them opens.
 
     Args:
@@ -55,19 +55,19 @@ class Seals:
         """What was sealed.
 
         Raises:
-            Unopenable: it was sealed with another key, for another place, or has been changed.
+            DecryptionFailed: it was sealed with another key, for another place, or has been changed.
         """
         head = len(VERSION) + MARK_BYTES
         mark, nonce, text = sealed[len(VERSION) : head], sealed[head : head + NONCE_BYTES], sealed[head + NONCE_BYTES :]
         cipher = self._ciphers.get(mark) if sealed.startswith(VERSION) else None
         if cipher is None:
-            raise Unopenable("it was sealed with a key that this process does not have (RINGBACK_DATA_KEY)")
+            raise DecryptionFailed("it was sealed with a key that this process does not have (RINGBACK_DATA_KEY)")
         from cryptography.exceptions import InvalidTag
 
         try:
             return json.loads(cipher.decrypt(nonce, text, _bound_to(session_id, column)))
         except (InvalidTag, ValueError):
-            raise Unopenable("it was sealed for another place, or has been changed") from None
+            raise DecryptionFailed("it was sealed for another place, or has been changed") from None
 
 
 def new_key() -> str:

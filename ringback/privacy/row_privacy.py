@@ -16,7 +16,7 @@ from uuid import UUID
 
 from ringback.errors import ConfigurationError
 from ringback.jobs.outcomes import Outcome
-from ringback.privacy.encryption import Seals, Unopenable
+from ringback.privacy.encryption import DecryptionFailed, FieldCipher
 from ringback.privacy.redaction import Redaction, of_arguments, of_result, words_in
 
 ARGUMENTS, RESULT = "arguments", "result"
@@ -35,7 +35,7 @@ class NoKey(ConfigurationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredValue:
     """A value as its row may show it, and the whole of it, sealed; None where the row shows all."""
 
     shown: Any
@@ -43,13 +43,13 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Discretion:
+class RowPrivacy:
     """The rules of one process, and its keys."""
 
     redaction: Redaction = field(default_factory=Redaction)
-    seals: Seals | None = None
+    seals: FieldCipher | None = None
 
-    def knowing(self, arguments: Any, fields: Iterable[str]) -> Discretion:
+    def knowing(self, arguments: Any, fields: Iterable[str]) -> RowPrivacy:
         """The same, for what comes of a call with these arguments: what was taken out of them is taken out of that."""
         words = words_in(arguments, of_arguments(fields))
         return replace(self, redaction=replace(self.redaction, words=words)) if words else self
@@ -58,14 +58,14 @@ class Discretion:
         """A text of which nobody needs the whole: a note, or why an attempt failed."""
         return self.redaction.text(text)
 
-    def arguments(self, arguments: Any, session_id: UUID, fields: Iterable[str] = ()) -> Kept:
+    def arguments(self, arguments: Any, session_id: UUID, fields: Iterable[str] = ()) -> StoredValue:
         """A call's arguments; `fields` are those that its tool declares with `redact=`.
 
         Raises:
             NoKey: something is to be redacted, and there is no key.
         """
         shown = self.redaction.data(arguments, of_arguments(fields))
-        return Kept(shown, self._sealed(arguments, shown, session_id, ARGUMENTS))
+        return StoredValue(shown, self._sealed(arguments, shown, session_id, ARGUMENTS))
 
     def outcome(self, outcome: Outcome, session_id: UUID, fields: Iterable[str] = ()) -> tuple[Outcome, bytes | None]:
         """How a call ended: as its row shows it, and the whole of that where it differs.
@@ -82,7 +82,7 @@ class Discretion:
         """What was asked, out of a job's row.
 
         Raises:
-            Unopenable: no key of this process opens it.
+            DecryptionFailed: no key of this process opens it.
         """
         sealed = row.sealed_arguments
         return row.arguments if sealed is None else self._opened(sealed, session_id, ARGUMENTS)
@@ -96,7 +96,7 @@ class Discretion:
             if row.sealed_result is not None:
                 result, error = self._opened(row.sealed_result, session_id, RESULT)
                 opened |= {"result": result, "error": error}
-        except Unopenable as problem:
+        except DecryptionFailed as problem:
             log.error("job %s: the model hears it with what was redacted left out: %s", row.id, problem)
         return SimpleNamespace(**{**row._mapping, **opened}) if opened else row
 
@@ -109,7 +109,7 @@ class Discretion:
 
     def _opened(self, sealed: bytes, session_id: UUID, column: str) -> Any:
         if self.seals is None:
-            raise Unopenable("RINGBACK_DATA_KEY is not set in this process")
+            raise DecryptionFailed("RINGBACK_DATA_KEY is not set in this process")
         return self.seals.open(sealed, session_id, column)
 
 

@@ -15,10 +15,10 @@ from ringback.leases.lease import LEASE_SECONDS, RENEW_SECONDS
 from ringback.statements.clock import now, seconds
 from ringback.statements.json_order import in_order, written
 from ringback.tables import processes, worker_tools
-from ringback.tools.behavior import Limits, Manners
+from ringback.tools.behavior import Limits, ToolBehavior
 
 if TYPE_CHECKING:
-    from ringback.tools.decorator import Announcement
+    from ringback.tools.decorator import ToolSpec
 
 STEADY_SECONDS = 2 * RENEW_SECONDS
 """How long a lease must have been held without a gap before its holder may declare others lost: two renewals."""
@@ -102,7 +102,7 @@ def forget_old() -> Delete:
     return delete(processes).where(processes.c.lease_until < now() - seconds(FORGET_AFTER_SECONDS))
 
 
-def announce(worker_id: str, tools: Iterable[Announcement]) -> list[Insert]:
+def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Insert]:
     """What a worker serves; it says so once, when it starts."""
     return [
         insert(worker_tools).values(
@@ -184,11 +184,11 @@ def live_tools() -> Select[Any]:
     )
 
 
-def announcement(row: Any) -> Announcement:
+def announcement(row: Any) -> ToolSpec:
     """A row of `worker_tools` as the declaration it was."""
-    from ringback.tools.decorator import Announcement  # what only looks a call up does not load what declares tools
+    from ringback.tools.decorator import ToolSpec  # what only looks a call up does not load what declares tools
 
-    return Announcement(
+    return ToolSpec(
         name=row.name,
         description=row.description,
         parameters=row.parameters,
@@ -196,7 +196,7 @@ def announcement(row: Any) -> Announcement:
         timeout=row.timeout,
         retries=row.retries,
         effect=Effect(row.effect),
-        manners=Manners.from_data(row.manners),
+        manners=ToolBehavior.from_data(row.manners),
         limits=Limits.from_data(row.limits),
     )
 

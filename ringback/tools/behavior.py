@@ -54,7 +54,7 @@ class Audience(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ToolBehavior:
     """How a conversation behaves around a call of the tool.
 
     Args:
@@ -95,7 +95,7 @@ class Manners:
         return asdict(self)
 
     @classmethod
-    def from_data(cls, data: dict[str, Any]) -> Manners:
+    def from_data(cls, data: dict[str, Any]) -> ToolBehavior:
         """Out of a row; what a newer version knows beside it is left out."""
         kept = _known(cls, data)
         words: dict[str, Any] = {
@@ -144,6 +144,6 @@ class Limits:
         return cls(**_known(cls, data))
 
 
-def _known(kind: type[Manners] | type[Limits], data: dict[str, Any]) -> dict[str, Any]:
+def _known(kind: type[ToolBehavior] | type[Limits], data: dict[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in data.items() if name in names}

@@ -16,7 +16,7 @@ from ringback.tools.provider_schema import SchemaRefused
 from ringback.tools.provider_schema import check as check_schema
 
 if TYPE_CHECKING:
-    from ringback.tools.decorator import Announcement
+    from ringback.tools.decorator import ToolSpec
 
 DEFAULT_QUEUE = "default"
 DEFAULT_TIMEOUT = 15.0
@@ -85,7 +85,7 @@ def check_function(function: Any) -> None:
         raise DeclarationError(f"{function.__name__}: a tool belongs to no class; move the function out of it.")
 
 
-def check(tool: Announcement) -> None:
+def check(tool: ToolSpec) -> None:
     """Raise DeclarationError, with the sentence that says what to change, unless all is well."""
     # The kinds come first: what is no number cannot be compared with a bound.
     for rules in (_rules_of_kinds, _rules, _rules_of_manners, _rules_of_limits):
@@ -98,7 +98,7 @@ def check(tool: Announcement) -> None:
         raise DeclarationError(f"{tool.name}: {problem}.") from None
 
 
-def _rules_of_kinds(tool: Announcement) -> Iterator[tuple[bool, str]]:
+def _rules_of_kinds(tool: ToolSpec) -> Iterator[tuple[bool, str]]:
     manners, limits = tool.manners, tool.limits
     yield _kind("name", tool.name, _is_text, "a text")
     yield _kind("queue", tool.queue, _is_text, "a text")
@@ -120,7 +120,7 @@ def _rules_of_kinds(tool: Announcement) -> Iterator[tuple[bool, str]]:
     yield _kind("Breaker.seconds", limits.breaker_seconds, _is_number, "a number of seconds")
 
 
-def _rules(tool: Announcement) -> list[tuple[bool, str]]:
+def _rules(tool: ToolSpec) -> list[tuple[bool, str]]:
     once = tool.effect is Effect.AT_MOST_ONCE
     return [
         (bool(_NAME.fullmatch(tool.name)), "its name may have 1 to 64 letters, digits, _ and -; pass name=…"),
@@ -140,7 +140,7 @@ def _rules(tool: Announcement) -> list[tuple[bool, str]]:
     ]
 
 
-def _rules_of_manners(tool: Announcement) -> list[tuple[bool, str]]:
+def _rules_of_manners(tool: ToolSpec) -> list[tuple[bool, str]]:
     said = tool.manners
     return [
         *(_seconds(name, getattr(said, name)) for name in ("say_after", "say_every", "drop_after")),
@@ -158,7 +158,7 @@ def _rules_of_manners(tool: Announcement) -> list[tuple[bool, str]]:
     ]
 
 
-def _rules_of_limits(tool: Announcement) -> list[tuple[bool, str]]:
+def _rules_of_limits(tool: ToolSpec) -> list[tuple[bool, str]]:
     bears = tool.limits
     return [
         (
@@ -176,7 +176,7 @@ def _rules_of_limits(tool: Announcement) -> list[tuple[bool, str]]:
     ]
 
 
-def _redactable(tool: Announcement, name: str) -> tuple[bool, str]:
+def _redactable(tool: ToolSpec, name: str) -> tuple[bool, str]:
     first = name.partition(".")[0]
     known = tool.parameters.get("properties", {})
     sentence = f"redact: {name!r} is neither an argument ({', '.join(known) or 'there is none'}) nor result.FIELD."

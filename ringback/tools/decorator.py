@@ -21,14 +21,14 @@ from pydantic import BaseModel
 
 from ringback.errors import DeclarationError
 from ringback.jobs.states import Effect
-from ringback.tools.behavior import Audience, Late, Limits, Manners, OnBargeIn, OnDuplicate
+from ringback.tools.behavior import Audience, Late, Limits, OnBargeIn, OnDuplicate, ToolBehavior
 from ringback.tools.declaration import DEFAULT_QUEUE, DEFAULT_TIMEOUT, check, check_function, chosen, per_second
 from ringback.tools.provider_schema import SchemaRefused
 from ringback.tools.schema import arguments_model, call_parameter, describe, parameters_schema
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
+class ToolSpec:
     """All that a gateway needs to know of a tool: what workers write into Postgres, without any code.
 
     Args:
@@ -50,7 +50,7 @@ class Announcement:
     timeout: float = DEFAULT_TIMEOUT
     retries: int = 0
     effect: Effect = Effect.PURE
-    manners: Manners = field(default_factory=Manners)
+    manners: ToolBehavior = field(default_factory=ToolBehavior)
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -84,7 +84,7 @@ class Breaker:
 class Tool:
     """A declared tool: its announcement, and the function behind it. Calling it calls the function."""
 
-    announcement: Announcement
+    announcement: ToolSpec
     function: Callable[..., Any]
     arguments: type[BaseModel] | None
     """None: the function takes the arguments as they fit the schema."""
@@ -248,7 +248,7 @@ def _declare(
         parameters = parameters_schema(model)
     except SchemaRefused as problem:
         raise DeclarationError(f"{label}: {problem}.") from None
-    announcement = Announcement(
+    announcement = ToolSpec(
         name=label,
         description=describe(function)[0],
         parameters=parameters,
@@ -264,14 +264,14 @@ def _declare(
     return declared
 
 
-def _manners(label: str, effect: Effect, said: dict[str, Any]) -> Manners:
+def _manners(label: str, effect: Effect, said: dict[str, Any]) -> ToolBehavior:
     """What is left open is decided by what running it twice would mean."""
     once = effect is Effect.AT_MOST_ONCE
     words: dict[str, Any] = {"on_barge_in": OnBargeIn, "late": Late, "on_duplicate": OnDuplicate, "audience": Audience}
     open_ones = {"on_duplicate": OnDuplicate.REJECT if once else OnDuplicate.JOIN, "cancellable": not once}
     said = {**said, **{name: value for name, value in open_ones.items() if said[name] is None}}
     said |= {name: tuple(said[name]) for name in ("scopes", "redact") if isinstance(said[name], list | tuple)}
-    return Manners(
+    return ToolBehavior(
         **{name: chosen(label, name, words[name], said[name]) if name in words else said[name] for name in said}
     )
 

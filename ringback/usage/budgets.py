@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ringback.agents.agent import Agent
-from ringback.agents.quotas import Allowances
+from ringback.agents.quotas import Quotas
 
 MICROS = 1_000_000
 """In a US dollar."""
@@ -34,7 +34,7 @@ class Budget:
         """True where there is a limit at all."""
         return self.tokens is not None or self.micros is not None
 
-    def why_spent(self, used: Used) -> str | None:
+    def exceeded_reason(self, used: Used) -> str | None:
         """A sentence for the client where nothing is left. It names no figure: those are the operator's."""
         if self.tokens is not None and used.tokens >= self.tokens:
             return _SENTENCES[self.whose].format(what="tokens")
@@ -51,7 +51,7 @@ class Used:
     micros: int = 0
 
 
-def budgets(agent: Agent, allowances: Allowances) -> list[Budget]:
+def budgets(agent: Agent, allowances: Quotas) -> list[Budget]:
     """Those that are limited, the narrowest first."""
     every = (
         Budget("session", agent.max_session_tokens, _micros(agent.max_session_cost)),

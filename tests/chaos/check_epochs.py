@@ -83,7 +83,7 @@ def _is_rebuilt(connection: Connection) -> bool:
 
 
 def _made_where_recorded(job: JobRow, run: Evidence) -> Iterator[Violation]:
-    connection = run.epochs.get((job.session_id, job.epoch))
+    connection = run.switcher.get((job.session_id, job.epoch))
     if connection is not None and connection != maker_of(job.call_id):
         yield Violation(
             "I11",
@@ -110,7 +110,7 @@ def _fenced(session: str, steps: list[SessionStep], run: Evidence) -> Iterator[V
 
 def _told_in_time(session: str, steps: list[SessionStep], run: Evidence) -> Iterator[Violation]:
     """Finished, and then the same epoch for long enough with everybody there."""
-    for epoch, begin, end in _epochs(steps):
+    for epoch, begin, end in _switcher(steps):
         connection = _connection(session, epoch, run)
         if connection is None or not _is_rebuilt(connection) or connection.may_be_cut:
             continue
@@ -124,7 +124,7 @@ def _told_in_time(session: str, steps: list[SessionStep], run: Evidence) -> Iter
                 yield Violation("I8c", f"job {job.id} was over {end - since:.1f} s before the end of {where}")
 
 
-def _epochs(steps: list[SessionStep]) -> Iterator[tuple[int, float, float]]:
+def _switcher(steps: list[SessionStep]) -> Iterator[tuple[int, float, float]]:
     """(epoch, from, to) for each span in which a gateway held the session."""
     for index, step in enumerate(steps):
         if step.state not in HELD or (index and steps[index - 1].epoch == step.epoch):
@@ -135,7 +135,7 @@ def _epochs(steps: list[SessionStep]) -> Iterator[tuple[int, float, float]]:
 
 def _in_order(session: str, run: Evidence) -> Iterator[Violation]:
     """Each conversation of a session holds what it shares with those before it in the same order."""
-    numbers = sorted({number for (owner, _), number in run.epochs.items() if owner == session})
+    numbers = sorted({number for (owner, _), number in run.switcher.items() if owner == session})
     place: dict[str, int] = {}
     for number in numbers:
         connection = run.connections.get(number)
@@ -160,4 +160,4 @@ def _name(item: dict[str, object]) -> str | None:
 
 
 def _connection(session: str, epoch: int | None, run: Evidence) -> Connection | None:
-    return run.connections.get(run.epochs.get((session, epoch or 0), 0))
+    return run.connections.get(run.switcher.get((session, epoch or 0), 0))

@@ -199,7 +199,7 @@ class Evidence:
         return _grouped(self.effects, lambda effect: effect.job_id)
 
     @cached_property
-    def epochs(self) -> dict[tuple[str, int], int]:
+    def switcher(self) -> dict[tuple[str, int], int]:
         """Which connection was which epoch of which session, as far as anything tells."""
         told = {
             (step.session_id, step.epoch): int(step.upstream_id.removeprefix("sess_"))

@@ -13,7 +13,7 @@ import sys
 import httpx
 from rich.console import Console
 
-from cli.local_stack.demo_client import Answer, Talk
+from cli.local_stack.demo_client import Answer, DemoClient
 from simulator.speech import synthesis
 
 TYPED = {
@@ -24,7 +24,7 @@ SPOKEN = {"give me a quote of the day": ("quote_of_the_day", "default")}
 
 
 async def converse(url: str, token: str) -> list[Answer]:
-    async with Talk(url, token, Console(highlight=False, soft_wrap=True)) as talk:
+    async with DemoClient(url, token, Console(highlight=False, soft_wrap=True)) as talk:
         answers = [await talk.type(question) for question in TYPED]
         return [*answers, *[await talk.say(question, synthesis.speak(question)) for question in SPOKEN]]
 

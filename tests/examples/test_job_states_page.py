@@ -25,7 +25,9 @@ STATEMENT = re.compile(r"`((?:identity|jobs|sessions)\.[a-z_]+|processes|retenti
 BORN = "[*]"
 WORK_MOVES = {**MOVES, JobState.PENDING: MOVES[JobState.PENDING] | JOINED_MOVES}
 # Where a session's end gets its reason: who says so, or what failed on the way to a next conversation.
-REASON = re.compile(r'(?:Over|Close|ClientGone|Reopen)\((?:\w+, )?"(\w+)"|end_reason=.*?"(\w+)"|why_closed = "(\w+)"')
+REASON = re.compile(
+    r'(?:SessionEnded|Close|ClientGone|Reopen)\((?:\w+, )?"(\w+)"|end_reason=.*?"(\w+)"|why_closed = "(\w+)"'
+)
 
 
 class Edge(NamedTuple):

@@ -59,7 +59,7 @@ def test_the_forbidden_events_are_those_of_the_policy() -> None:
 )
 def test_a_refused_frame_has_one_of_the_codes(frame: str, code: str) -> None:
     refusal = protocol.read(frame)
-    assert isinstance(refusal, protocol.Refusal)
+    assert isinstance(refusal, protocol.Rejection)
     assert refusal.code == code
     assert code in [row[0] for row in table("code")] + CODE.findall(PAGE)
 

@@ -15,8 +15,8 @@ import msgspec
 from gateway import protocol
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, KeepMessages, RecordCall, RecordUsage, SendToClient, SendToModel
-from gateway.conversation.reconnect.carry_over import Carried
-from gateway.conversation.reconnect.replay import Past, PastCall
+from gateway.conversation.reconnect.carry_over import CarriedState
+from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
 from gateway.protocol import server_events
 from gateway.protocol.json_strictness import broken_rule
 from gateway.session.session import AUDIO_DELTA, HEAD
@@ -24,8 +24,8 @@ from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy
 from ringback.jobs.outcomes import succeeded
 from ringback.statements.sessions.items import Message
-from ringback.tools.behavior import Manners
-from ringback.tools.decorator import Announcement
+from ringback.tools.behavior import ToolBehavior
+from ringback.tools.decorator import ToolSpec
 from ringback.usage.prices import Usage
 from tests.fuzz.oracle import TYPES, strays
 from tests.fuzz.seeds import CANARY, SESSION
@@ -34,8 +34,8 @@ MOST_SECONDS = 1.0
 """Of processor time for one frame, whatever it holds."""
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = {
-    "weather": Announcement("weather", "The weather in a city.", CITY),
-    "order": Announcement("order", "Order a cake.", CITY, manners=Manners(requires_approval=True)),
+    "weather": ToolSpec("weather", "The weather in a city.", CITY),
+    "order": ToolSpec("order", "Order a cake.", CITY, manners=ToolBehavior(requires_approval=True)),
 }
 AGENT = Agent(name="demo", instructions="Be kind.", tools=("*",))
 POLICIES = (BROWSER, BROWSER, TRUSTED)
@@ -59,11 +59,11 @@ class FuzzedLine:
         self._records: list[RecordCall] = []
         self._calls: dict[UUID, RecordCall] = {}
         self._messages: dict[str, Message] = {}
-        self._brain = self._conversation(Carried())
+        self._brain = self._conversation(CarriedState())
         if rng.random() < 0.95:
             self._open()
 
-    def _conversation(self, carried: Carried) -> Conversation:
+    def _conversation(self, carried: CarriedState) -> Conversation:
         self._epoch += 1
         told = {"epoch": self._epoch, "carried": carried, "greets": self._epoch == 1}
         return Conversation(ID, AGENT, dict(TOOLS), wants=self._wants, policy=self.policy, **told)  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ class FuzzedLine:
 
     def _remember(self) -> None:
         calls = [_past(record) for record in self._calls.values()]
-        past = Past(sorted(self._messages.values(), key=lambda message: message.position), calls)
+        past = ConversationHistory(sorted(self._messages.values(), key=lambda message: message.position), calls)
         for event in self._perform(self._brain.remember(past, self._now)):
             if event["type"] == "conversation.item.create" and not self._brain.is_open:
                 added = {"type": "conversation.item.added", "item": event["item"]}
@@ -96,7 +96,7 @@ class FuzzedLine:
         """A frame of the client: refused in words, or taken and written anew."""
         began = time.thread_time()
         said = protocol.read(frame, self.policy)
-        if isinstance(said, protocol.Refusal):
+        if isinstance(said, protocol.Rejection):
             self._counts[f"client {said.rule}"] += 1
             _check_refusal(said)
         elif self._brain.is_open:
@@ -111,7 +111,7 @@ class FuzzedLine:
             return
         try:
             event = server_events.read(frame)
-        except server_events.Malformed as problem:
+        except server_events.MalformedEvent as problem:
             self._counts["model malformed"] += 1
             if not 0 < len(str(problem)) <= server_events.MAX_PROBLEM_CHARS:
                 raise Wrong("a malformed event has no short reason") from None
@@ -205,7 +205,7 @@ def _check_written(event: dict[str, Any]) -> None:
         raise Wrong("what is written is not what was meant")
 
 
-def _check_refusal(refusal: protocol.Refusal) -> None:
+def _check_refusal(refusal: protocol.Rejection) -> None:
     if refusal.rule not in protocol.RULES or not refusal.message.endswith("."):
         raise Wrong(f"no sentence of ours: {refusal}")
     text = msgspec.json.encode(refusal.as_event("rb_refused")).decode()

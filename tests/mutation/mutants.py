@@ -105,7 +105,7 @@ MUTANTS = [
         T_ORDER,
         DEEDS,
         "        known = await self.recording.record(record, link.epoch)\n",
-        "        await self._line.dispatch.publish(record.job.id, 'default')\n"
+        "        await self._context.publisher.publish(record.job.id, 'default')\n"
         "        known = await self.recording.record(record, link.epoch)\n",
     ),
     gone("the effect barrier begins once", T_JOBS, JOBS, "jobs.c.effect_started.is_(False), ", "", "def begin_effect("),

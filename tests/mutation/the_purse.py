@@ -27,7 +27,7 @@ THE_PURSE = [
     gone("places: those that are over take none", T_PLACES, PLACES, ', sessions.c.state != "ended"'),
     gone("places: one that is there already is open", T_PLACES, PLACES, " | was_open"),
     gone("usage: a response counts once", T_USAGE, USAGE, ".on_conflict_do_nothing()"),
-    gone("usage: what cannot be written now is owed", T_USAGE, PURSE, "            self.owe(debt)\n"),
+    gone("usage: what cannot be written now is owed", T_USAGE, PURSE, "            self.enqueue(debt)\n"),
     gone(
         "usage: a response whose end nobody heard is paid for",
         T_USAGE,
@@ -70,5 +70,5 @@ THE_PURSE = [
         "return 0.0",
     ),
     gone("pace: nobody is slowed down for ever", T_RATES, RATES, "> self._throttled_seconds", "> 10**9"),
-    gone("turns: the line is short", T_TURNS, TURNS, "raise Crowded", "pass"),
+    gone("turns: the line is short", T_TURNS, TURNS, "raise Overloaded", "pass"),
 ]

@@ -21,8 +21,8 @@ TURN_TAKING = [
         "one create: none while another is under way",
         TESTS + "turn_taking/test_slot.py",
         SLOT,
-        "(Asked, Sent): None",
-        "(Asked, Sent): _ask",
+        "(Asked, CreateSent): None",
+        "(Asked, CreateSent): _ask",
     ),
     gone(
         "a refused create's response is another's",

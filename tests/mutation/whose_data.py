@@ -127,7 +127,7 @@ WHOSE_DATA = [
         "content=self._redacted(message.content)",
         "content=message.content",
     ),
-    gone("redaction: what an attempt said", T_ROWS, EXECUTE, "job.discretion.text(text) for name", "text for name"),
+    gone("redaction: what an attempt said", T_ROWS, EXECUTE, "job.row_privacy.text(text) for name", "text for name"),
     gone(
         "redaction: in results what was in the arguments",
         T_ROWS,
@@ -152,7 +152,7 @@ WHOSE_DATA = [
         "seals: a tool that needs a key has one",
         T_ROWS,
         "workers/tool_registry.py",
-        "if redact and discretion.seals is None",
+        "if redact and row_privacy.seals is None",
         "if False",
     ),
 ]

@@ -13,12 +13,12 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Effect
-from ringback.privacy.encryption import Unopenable
-from ringback.privacy.row_privacy import Discretion, NoKey
+from ringback.privacy.encryption import DecryptionFailed
+from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.statements.jobs import gates, transitions
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from workers.execution.retry_policy import unreadable
-from workers.execution.runtime import Station
+from workers.execution.runtime import WorkerRuntime
 from workers.execution.tool_limits import Passed, PutOff
 from workers.storage.database import count, first
 
@@ -56,7 +56,7 @@ class Job:
     """Scopes that the tool asked for when the call was admitted; what this worker's code asks for comes on top."""
     redact: tuple[str, ...] = ()
     """Fields that its row must not show, as the tool asked for then, or this worker's code asks for."""
-    discretion: Discretion = field(default_factory=Discretion)
+    row_privacy: RowPrivacy = field(default_factory=RowPrivacy)
     """What its row may show of what comes of it."""
     is_probe: bool = False
     """Its end says whether a tool that was left alone works again."""
@@ -64,19 +64,19 @@ class Job:
     """It is not to be run: this is its outcome, by the limits of the tool, or as no worker has or can read it."""
 
 
-def claim(station: Station, job_id: UUID) -> Job | None:
+def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
     """Take the job, or None where it is not to be had, or not now."""
-    if not station.lease.wait(REGISTER_SECONDS):
+    if not runtime.lease.wait(REGISTER_SECONDS):
         logger.warning("job %s dropped: this process is not registered; it will be published again", job_id)
-        station.suspect_messages()
+        runtime.suspect_messages()
         return None
     token = uuid4()
     try:
-        passed = _take(station, job_id, token)
+        passed = _take(runtime, job_id, token)
     except SQLAlchemyError as problem:
         logger.warning("job %s not claimed, it will be published again: %s", job_id, problem)
-        station.suspect_messages()
-        give_up(station, job_id, token)
+        runtime.suspect_messages()
+        give_up(runtime, job_id, token)
         return None
     if isinstance(passed, PutOff):
         logger.info("job %s is put off for %.2f s, %s", job_id, passed.seconds, passed.why)
@@ -85,19 +85,19 @@ def claim(station: Station, job_id: UUID) -> Job | None:
         logger.info("job %s is not to be had: a repeated or stale message, or one that comes too early", job_id)
         return None
     logger.info("job %s tool=%s attempt=%d: claimed", passed.row.id, passed.row.tool, passed.row.attempt)
-    return _job(station, passed)
+    return _job(runtime, passed)
 
 
-def give_up(station: Station, job_id: UUID, token: UUID) -> None:
+def give_up(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> None:
     """It may have been written all the same: a living worker that does not know of its job would hold it for long."""
     try:
-        if insist(station, lambda: count(station.store.outcomes, transitions.give_up(job_id, token))):
+        if insist(runtime, lambda: count(runtime.store.outcomes, transitions.give_up(job_id, token))):
             logger.info("job %s is given back, not begun", job_id)
     except SQLAlchemyError as problem:
         logger.warning("job %s may be held by this process until its deadline: %s", job_id, problem)
 
 
-def insist(station: Station, write: Callable[[], T]) -> T:
+def insist(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
     """Try until it is written: the token makes a repetition harmless, and a lost lease ends the process."""
     end = monotonic() + INSIST_SECONDS
     while True:
@@ -106,14 +106,14 @@ def insist(station: Station, write: Callable[[], T]) -> T:
         except DataError:
             raise
         except SQLAlchemyError:
-            if monotonic() > end or not station.lease.held:
+            if monotonic() > end or not runtime.lease.held:
                 raise
             sleep(INSIST_PAUSE_SECONDS)
 
 
-def _take(station: Station, job_id: UUID, token: UUID) -> Passed | PutOff | None:
+def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Passed | PutOff | None:
     """Claim with one statement; where that moves nothing, see whether the call waits at a gate or for a tool."""
-    engine, worker_id, gate = station.store.claims, station.lease.worker_id, station.gates
+    engine, worker_id, gate = runtime.store.claims, runtime.lease.worker_id, runtime.gates
     row = first(engine, transitions.claim(job_id, worker_id, token, gate.ungated))
     if row is not None:
         return Passed(row)
@@ -121,18 +121,18 @@ def _take(station: Station, job_id: UUID, token: UUID) -> Passed | PutOff | None
     if asked is None or asked.tool in gate.ungated:
         return None
     has_tool = asked.tool in gate.names
-    return (gate if has_tool else station.passing).claim(job_id, asked, worker_id, token)
+    return (gate if has_tool else runtime.passing).claim(job_id, asked, worker_id, token)
 
 
-def _job(station: Station, passed: Passed) -> Job:
-    row, manners, answer = passed.row, Manners.from_data(passed.row.manners), passed.answer
-    arguments, tool = row.arguments, station.tools.get(row.tool)
+def _job(runtime: WorkerRuntime, passed: Passed) -> Job:
+    row, manners, answer = passed.row, ToolBehavior.from_data(passed.row.manners), passed.answer
+    arguments, tool = row.arguments, runtime.tools.get(row.tool)
     redact = tuple({*manners.redact, *(tool.announcement.manners.redact if tool else ())})
     try:
-        arguments = station.discretion.whole_arguments(row, row.session_id)
-        if redact and station.discretion.seals is None:
+        arguments = runtime.row_privacy.whole_arguments(row, row.session_id)
+        if redact and runtime.row_privacy.seals is None:
             raise NoKey(f"tool {row.tool} asks for {', '.join(redact)} to be redacted")
-    except (Unopenable, NoKey) as problem:
+    except (DecryptionFailed, NoKey) as problem:
         logger.error("job %s is not run: %s", row.id, problem)
         answer = unreadable()
     return Job(
@@ -152,7 +152,7 @@ def _job(station: Station, passed: Passed) -> Job:
         seconds_left=float(row.seconds_left),
         needed=manners.scopes,
         redact=redact,
-        discretion=station.discretion.knowing(arguments, redact),
+        row_privacy=runtime.row_privacy.knowing(arguments, redact),
         is_probe=passed.is_probe,
         answer=answer,
     )

@@ -15,7 +15,7 @@ MAX_WAITING = 10_000
 """Beyond that the sweeper publishes, a little later: a line that long moves slowly anyway."""
 
 
-class Later:
+class DelayedPublisher:
     """Publishes each job at its time; of two times for one job, the one that was said last.
 
     Args:

@@ -18,7 +18,7 @@ from inspect import isawaitable
 from threading import Event, Lock, Thread
 from typing import Any
 
-from workers.execution.retry_policy import NobodyWaits, OutOfTime
+from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.leases.in_flight import Cancellation
 from workers.logs import Seldom
 
@@ -60,8 +60,8 @@ class ToolLoop:
         """The coroutine's result, waited for in the caller's thread.
 
         Raises:
-            OutOfTime: it was cancelled after `seconds`.
-            NobodyWaits: it was cancelled because that was asked for.
+            DeadlineExceeded: it was cancelled after `seconds`.
+            CallCancelled: it was cancelled because that was asked for.
         """
         run, woken, loop = Run(), Event(), self._started()
         inner = _within(coroutine, seconds, run)
@@ -72,7 +72,7 @@ class ToolLoop:
             if isinstance(coroutine, Coroutine):
                 coroutine.close()
             cancellation.asked.wait(seconds)
-            raise OutOfTime from None
+            raise DeadlineExceeded from None
         future.add_done_callback(lambda _: woken.set())
         cancellation.then(woken.set)
         woken.wait(seconds + CANCEL_SECONDS)
@@ -80,11 +80,11 @@ class ToolLoop:
             future.cancel()
             if not run.ended.wait(CANCEL_SECONDS):
                 self._tell(run, loop, "a cancelled async tool did not stop")
-            raise NobodyWaits
+            raise CallCancelled
         if future.done():
             return _result(future)
         self._tell(run, loop, "an async tool did not stop in time")
-        raise OutOfTime
+        raise DeadlineExceeded
 
     def stop(self, seconds: float = CANCEL_SECONDS) -> None:
         """Cancel what runs, and wait so long for it to end."""
@@ -154,7 +154,7 @@ async def _within(coroutine: Awaitable[Any], seconds: float, run: Run) -> Any:
             return result
     except TimeoutError:
         if limit.expired():
-            raise OutOfTime from None
+            raise DeadlineExceeded from None
         raise
     except (SystemExit, KeyboardInterrupt) as problem:
         # Either would end the loop, and every other tool with it.

@@ -20,7 +20,7 @@ from ringback.errors import ToolError
 from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from workers.execution.event_loop import ToolLoop
-from workers.execution.retry_policy import NobodyWaits, OutOfTime
+from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.leases.in_flight import Cancellation
 
 MAX_STUCK_THREADS = 20
@@ -37,7 +37,7 @@ HANGS = "What this function depends on does not answer at the moment; it was not
 logger = logging.getLogger(__name__)
 
 
-class Caller:
+class ToolInvoker:
     """Calls tools: async ones on the loop, the others each in a thread.
 
     Args:
@@ -72,8 +72,8 @@ class Caller:
         """What the tool returns.
 
         Raises:
-            OutOfTime: it did not return within `seconds`.
-            NobodyWaits: it was cancelled meanwhile.
+            DeadlineExceeded: it did not return within `seconds`.
+            CallCancelled: it was cancelled meanwhile.
             ToolError: too many of its calls hang here already ("unavailable"); it was not begun.
             Exception: whatever the tool raised.
         """
@@ -99,7 +99,7 @@ class Caller:
             return outcome.result()
         if not outcome.done():
             self._count_stuck(name, outcome)
-        raise NobodyWaits if cancelled else OutOfTime
+        raise CallCancelled if cancelled else DeadlineExceeded
 
     def _count_stuck(self, name: str, outcome: Future[Any]) -> None:
         with self._lock:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ringback.statements.jobs import passing
 from ringback.statements.jobs.admission import time_for
 from ringback.tools.decorator import Tool
-from workers.execution.delayed_publisher import Later
+from workers.execution.delayed_publisher import DelayedPublisher
 from workers.execution.results import fits
 from workers.execution.retry_policy import not_served
 from workers.execution.tool_limits import Passed, PutOff
@@ -49,7 +49,7 @@ class Passing:
         later: publishes what is passed on, and nothing else: its length says how much is at hand.
     """
 
-    def __init__(self, store: Store, tools: Mapping[str, Tool], later: Later) -> None:
+    def __init__(self, store: Store, tools: Mapping[str, Tool], later: DelayedPublisher) -> None:
         self._store = store
         self._tools = tools
         self._later = later

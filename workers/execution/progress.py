@@ -18,7 +18,7 @@ from ringback.statements.jobs import transitions
 from workers.execution.results import MAX_NOTE_CHARS, clean_text
 from workers.logs import Seldom
 from workers.storage.database import Store, first
-from workers.storage.redis_client import Bell
+from workers.storage.redis_client import RedisClient
 
 PAUSE_SECONDS = 0.2
 """Between two rounds of writing: a tool that says something for each of ten thousand rows costs five rows a second."""
@@ -26,10 +26,10 @@ PAUSE_SECONDS = 0.2
 _seldom = Seldom(logging.getLogger(__name__))
 
 
-class Notes:
+class ProgressReporter:
     """The notes that are still to be written: at most one for each running job."""
 
-    def __init__(self, store: Store, bell: Bell) -> None:
+    def __init__(self, store: Store, bell: RedisClient) -> None:
         self._store = store
         self._bell = bell
         self._waiting: dict[UUID, tuple[UUID, str]] = {}

@@ -31,16 +31,16 @@ BACKOFF_JITTER = 0.5
 """The share of a pause that is random, so that calls which failed together do not come back together."""
 
 
-class OutOfTime(Exception):
+class DeadlineExceeded(Exception):
     """The attempt used up its time. Not TimeoutError, which a tool may raise itself."""
 
 
-class NobodyWaits(Exception):
+class CallCancelled(Exception):
     """The call was cancelled, and left. Not CancelledError, which a tool may raise itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Retry:
     """Give the job back, to be run again in `backoff` seconds."""
 
     reason: Outcome
@@ -52,7 +52,7 @@ class Again:
         return {"code": self.reason.code, "message": self.reason.message}
 
 
-Verdict = Outcome | Again
+Verdict = Outcome | Retry
 
 
 def on_problem(
@@ -63,15 +63,15 @@ def on_problem(
     if isinstance(problem, ToolError):
         reason = _said(problem)
         again = problem.retryable
-    elif isinstance(problem, NobodyWaits):
+    elif isinstance(problem, CallCancelled):
         return cancelled()
-    elif isinstance(problem, OutOfTime):
+    elif isinstance(problem, DeadlineExceeded):
         return unknown() if once else timed_out()
     else:
         reason = unknown() if once else _fault(problem)
         again = True
     if again and not once and attempt < max_attempts:
-        return Again(reason, backoff(attempt, first_pause))
+        return Retry(reason, backoff(attempt, first_pause))
     return reason
 
 
@@ -83,7 +83,7 @@ def backoff(attempt: int, first: float) -> float:
 
 def says_of_its_tool(problem: BaseException) -> Ended:
     """What an attempt that ended in `problem` says of whether the tool works."""
-    if isinstance(problem, NobodyWaits):
+    if isinstance(problem, CallCancelled):
         return Ended.LEFT
     if isinstance(problem, ToolError) and not problem.retryable:
         return Ended.ANSWERED

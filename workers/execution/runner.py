@@ -23,15 +23,15 @@ from workers.execution.claim import Job, claim, give_up, insist
 from workers.execution.failures import failure_of
 from workers.execution.results import arguments_for, as_data
 from workers.execution.retry_policy import (
-    Again,
-    NobodyWaits,
-    OutOfTime,
+    CallCancelled,
+    DeadlineExceeded,
+    Retry,
     Verdict,
     not_allowed,
     on_problem,
     says_of_its_tool,
 )
-from workers.execution.runtime import Station
+from workers.execution.runtime import WorkerRuntime
 from workers.leases.in_flight import Cancellation
 from workers.storage.database import count, first
 
@@ -43,35 +43,35 @@ Given = dict[str, Any] | Exception
 """The arguments as the function takes them, or why there are none."""
 
 
-def run_job(station: Station, job_id: UUID) -> None:
+def run_job(runtime: WorkerRuntime, job_id: UUID) -> None:
     """Run the job if it may be run; a repeated, stale or forged message ends at the claim."""
-    job = None if station.leaving.is_set() else claim(station, job_id)
+    job = None if runtime.leaving.is_set() else claim(runtime, job_id)
     if job is None:
         return
     if job.answer is not None:
-        state = settle(station, job, job.answer)
+        state = settle(runtime, job, job.answer)
         logger.info("job %s tool=%s not run, %s: %s", job.id, job.tool, job.answer.code, state)
         return
     began, end = monotonic(), Ended.LEFT
-    with station.running.started(job.id) as cancellation:
-        if (refusal := barred(station, job)) is not None:
-            logger.warning("job %s tool=%s not run: %s", job.id, job.tool, settle(station, job, refusal))
-        elif (given := read_arguments(station, job)) is not None and may_begin(station, job):
-            verdict, end, failure = attempt(station, job, given, cancellation)
-            state = settle(station, job, verdict, failure)
+    with runtime.running.started(job.id) as cancellation:
+        if (refusal := barred(runtime, job)) is not None:
+            logger.warning("job %s tool=%s not run: %s", job.id, job.tool, settle(runtime, job, refusal))
+        elif (given := read_arguments(runtime, job)) is not None and may_begin(runtime, job):
+            verdict, end, failure = attempt(runtime, job, given, cancellation)
+            state = settle(runtime, job, verdict, failure)
             ms = (monotonic() - began) * 1000
             logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
-        if not station.leaving.is_set() and station.lease.held:
-            station.gates.ended(job.tool, end, is_probe=job.is_probe)
-    station.replace_if_worn()
+        if not runtime.leaving.is_set() and runtime.lease.held:
+            runtime.gates.ended(job.tool, end, is_probe=job.is_probe)
+    runtime.replace_if_worn()
 
 
-def barred(station: Station, job: Job) -> Outcome | None:
+def barred(runtime: WorkerRuntime, job: Job) -> Outcome | None:
     """The refusal, where whoever is talking may not use the tool: by their session's row, whatever the model says.
 
     The gateway does not offer such a tool, and answers a call of it by itself: this holds where it was gone around.
     """
-    asked_here = station.tools[job.tool].announcement.manners.scopes
+    asked_here = runtime.tools[job.tool].announcement.manners.scopes
     lacking = missing((*job.needed, *asked_here), job.claims)
     if not lacking:
         return None
@@ -79,51 +79,53 @@ def barred(station: Station, job: Job) -> Outcome | None:
     return not_allowed(job.tool)
 
 
-def read_arguments(station: Station, job: Job) -> Given | None:
+def read_arguments(runtime: WorkerRuntime, job: Job) -> Given | None:
     """Read the arguments once, before the effect may begin; None where another worker's version of the tool has them.
 
     What is wrong with them is returned, for the attempt to end in it.
     """
     try:
-        return arguments_for(station.tools[job.tool], job.arguments)
+        return arguments_for(runtime.tools[job.tool], job.arguments)
     except ToolError as problem:
-        return None if station.passing.pass_back(job) else problem
+        return None if runtime.passing.pass_back(job) else problem
     except Exception as problem:  # of a validator that the tool brings
         return problem
 
 
-def may_begin(station: Station, job: Job) -> bool:
+def may_begin(runtime: WorkerRuntime, job: Job) -> bool:
     """True where the tool may be called. An at_most_once tool is written down first, and durably."""
     if job.effect is not Effect.AT_MOST_ONCE:
         return True
     try:
-        if count(station.store.outcomes, transitions.begin_effect(job.id, job.token)):
+        if count(runtime.store.outcomes, transitions.begin_effect(job.id, job.token)):
             return True
     except SQLAlchemyError as problem:
         logger.warning("job %s is not begun: %s", job.id, problem)
-        give_up(station, job.id, job.token)
+        give_up(runtime, job.id, job.token)
         return False
-    logger.info("job %s is not begun: %s", job.id, settle(station, job, cancelled()))
+    logger.info("job %s is not begun: %s", job.id, settle(runtime, job, cancelled()))
     return False
 
 
-def attempt(station: Station, job: Job, given: Given, cancellation: Cancellation) -> tuple[Verdict, Ended, Failure]:
+def attempt(
+    runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation
+) -> tuple[Verdict, Ended, Failure]:
     """Run the tool; what is to become of the job, what that says of the tool, and why it failed, if it did.
 
     One whose effect has begun is not left before its end.
     """
-    tool = station.tools[job.tool]
+    tool = runtime.tools[job.tool]
     begun = False
     try:
         if isinstance(given, Exception):
             raise given
         leave = cancellation if job.effect is not Effect.AT_MOST_ONCE else Cancellation()
-        call = _call(station, job, cancellation.asked)
+        call = _call(runtime, job, cancellation.asked)
         begun = True
-        returned = station.caller.call(tool, given, call, job.seconds, leave)
+        returned = runtime.caller.call(tool, given, call, job.seconds, leave)
         return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, None
     except Exception as problem:
-        if not station.leaving.is_set():
+        if not runtime.leaving.is_set():
             _log(job, problem)
         verdict = on_problem(
             problem,
@@ -137,22 +139,22 @@ def attempt(station: Station, job: Job, given: Given, cancellation: Cancellation
         return verdict, says_of_its_tool(problem), _why(job, tool, problem)
 
 
-def settle(station: Station, job: Job, verdict: Verdict, failure: Failure = None) -> str:
+def settle(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: Failure = None) -> str:
     """Write the verdict down; returns the state the job is in now, or "fenced"."""
-    if not station.lease.held:
+    if not runtime.lease.held:
         return "fenced"  # the process is ending, and its tokens are void
-    if station.leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
+    if runtime.leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
         return "handed back"  # the tool was stopped, and what it said to that is no outcome
-    if isinstance(verdict, Again):
-        if _give_back(station, job, verdict, failure):
+    if isinstance(verdict, Retry):
+        if _give_back(runtime, job, verdict, failure):
             return JobState.PENDING
         verdict = verdict.reason
     try:
-        return _finish(station, job, verdict, failure)
+        return _finish(runtime, job, verdict, failure)
     except DataError:
         logger.exception("job %s: Postgres refuses what the tool returned", job.id)
         sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
-        return _finish(station, job, failed("bad_result", sentence))
+        return _finish(runtime, job, failed("bad_result", sentence))
     except SQLAlchemyError:
         logger.exception(
             "job %s: the outcome is not known to be written; if it is not, the job will be timed out", job.id
@@ -160,33 +162,33 @@ def settle(station: Station, job: Job, verdict: Verdict, failure: Failure = None
         return "lost"
 
 
-def _finish(station: Station, job: Job, outcome: Outcome, failure: Failure = None) -> str:
-    shown, sealed = job.discretion.outcome(outcome, job.session_id, job.redact)
+def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, failure: Failure = None) -> str:
+    shown, sealed = job.row_privacy.outcome(outcome, job.session_id, job.redact)
     statement = transitions.finish(job.id, job.token, shown, sealed, failure)
-    row = insist(station, lambda: first(station.store.outcomes, statement))
+    row = insist(runtime, lambda: first(runtime.store.outcomes, statement))
     if row is None:  # an earlier attempt to write it may have been committed, and its answer lost
-        written = transitions.finished_as(job.id, station.lease.worker_id, job.attempt, outcome.state)
-        row = insist(station, lambda: first(station.store.outcomes, written))
+        written = transitions.finished_as(job.id, runtime.lease.worker_id, job.attempt, outcome.state)
+        row = insist(runtime, lambda: first(runtime.store.outcomes, written))
     if row is None:
-        fenced = station.running.count_fenced()
+        fenced = runtime.running.count_fenced()
         logger.warning("job %s: stale outcome dropped, the job is no longer ours (%d so far)", job.id, fenced)
         return "fenced"
     if row.delivery == Delivery.READY and row.gateway_id:
-        station.bell.ring(row.gateway_id, row.session_id)
+        runtime.bell.ring(row.gateway_id, row.session_id)
     return outcome.state
 
 
-def _give_back(station: Station, job: Job, again: Again, failure: Failure) -> bool:
-    error = {name: job.discretion.text(text) for name, text in again.error.items()}
+def _give_back(runtime: WorkerRuntime, job: Job, again: Retry, failure: Failure) -> bool:
+    error = {name: job.row_privacy.text(text) for name, text in again.error.items()}
     statement = transitions.retry(job.id, job.token, error, again.backoff, failure)
     try:
-        return insist(station, lambda: count(station.store.outcomes, statement)) > 0
+        return insist(runtime, lambda: count(runtime.store.outcomes, statement)) > 0
     except SQLAlchemyError as problem:
         logger.warning("job %s could not be given back: %s", job.id, problem)
         return False
 
 
-def _call(station: Station, job: Job, cancelled: Event) -> Call:
+def _call(runtime: WorkerRuntime, job: Job, cancelled: Event) -> Call:
     return Call(
         job_id=str(job.id),
         session_id=str(job.session_id),
@@ -196,16 +198,16 @@ def _call(station: Station, job: Job, cancelled: Event) -> Call:
         attempt=job.attempt,
         deadline=datetime.now(UTC) + timedelta(seconds=job.seconds),
         arguments=job.arguments,
-        _report=lambda note: station.notes.note(job.id, job.token, job.discretion.text(str(note))),
+        _report=lambda note: runtime.notes.note(job.id, job.token, job.row_privacy.text(str(note))),
         _cancelled=cancelled,
     )
 
 
 def _why(job: Job, tool: Tool, problem: Exception) -> Failure:
     """For the row; None where no code is to blame."""
-    if isinstance(problem, OutOfTime | NobodyWaits):
+    if isinstance(problem, DeadlineExceeded | CallCancelled):
         return None
-    return failure_of(problem, job.attempt, tool.function, job.discretion.text, quotes=not job.redact)
+    return failure_of(problem, job.attempt, tool.function, job.row_privacy.text, quotes=not job.redact)
 
 
 def _log(job: Job, problem: Exception) -> None:
@@ -213,7 +215,7 @@ def _log(job: Job, problem: Exception) -> None:
 
     An exception's text may hold what its call holds: it is left out where no row may show that.
     """
-    if not isinstance(problem, ToolError | OutOfTime | NobodyWaits):
+    if not isinstance(problem, ToolError | DeadlineExceeded | CallCancelled):
         trace = Redacted(type(problem).__name__).with_traceback(problem.__traceback__) if job.redact else problem
         logger.warning("job %s: tool %s raised %s", job.id, job.tool, type(problem).__name__, exc_info=trace)
     elif problem.__cause__ is not None:

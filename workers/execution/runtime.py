@@ -13,17 +13,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from ringback.jobs.states import LIVE, JobState
 from ringback.statements.jobs import transitions
 from ringback.tools.decorator import Tool
-from workers.execution.delayed_publisher import Later
-from workers.execution.invoker import Caller
+from workers.execution.delayed_publisher import DelayedPublisher
+from workers.execution.invoker import ToolInvoker
 from workers.execution.passing import Passing
-from workers.execution.progress import Notes
-from workers.execution.tool_limits import Gates
-from workers.leases.in_flight import Running
+from workers.execution.progress import ProgressReporter
+from workers.execution.tool_limits import ToolLimits
+from workers.leases.in_flight import InFlightCalls
 from workers.leases.lease import FENCED_EXIT, Lease
-from workers.leases.sweeper import Hands, Publisher, Sweeper
+from workers.leases.sweeper import Publisher, StepRunner, Sweeper
 from workers.settings import WorkerSettings
 from workers.storage.database import Store, rows
-from workers.storage.redis_client import Bell
+from workers.storage.redis_client import RedisClient
 from workers.tool_registry import served_on
 
 FENCE_SECONDS = 0.3
@@ -32,7 +32,7 @@ FENCE_SECONDS = 0.3
 logger = logging.getLogger(__name__)
 
 
-class Station:
+class WorkerRuntime:
     """One process at work: its tools, its connections, its lease, and the calls under way.
 
     Make it in the process that uses it: neither connections nor threads outlive a fork.
@@ -56,24 +56,24 @@ class Station:
     ) -> None:
         self.tools = tools
         self._queues = tuple(queues)
-        self.discretion = settings.discretion
+        self.row_privacy = settings.row_privacy
         self.store = Store(settings.database_url, settings.database_connections)
-        self.bell = Bell(settings.redis_url)
-        self.running = Running()
+        self.bell = RedisClient(settings.redis_url)
+        self.running = InFlightCalls()
         self.leaving = Event()
         """Set once what runs here is given to others: nothing is claimed any more."""
         self._stopping = Lock()
         self._stopped = False
-        self.caller = Caller(slots, bears_stuck=replace is None, died=end)
+        self.caller = ToolInvoker(slots, bears_stuck=replace is None, died=end)
         self._replace = replace or end
-        self.notes = Notes(self.store, self.bell)
+        self.notes = ProgressReporter(self.store, self.bell)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
         self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced, slots, settings.lease)
-        self.hands = Hands(self.store.outcomes, publisher, self.bell)
+        self.hands = StepRunner(self.store.outcomes, publisher, self.bell)
         self.sweeper = Sweeper(self.hands, self.lease)
-        self.later = Later(self.hands.publish)
-        self.gates = Gates(self.store, tools, self.later)
-        self._passed_on = Later(self.hands.publish)
+        self.later = DelayedPublisher(self.hands.publish)
+        self.gates = ToolLimits(self.store, tools, self.later)
+        self._passed_on = DelayedPublisher(self.hands.publish)
         self.passing = Passing(self.store, tools, self._passed_on)
 
     def start(self) -> None:

@@ -21,7 +21,7 @@ from ringback.statements.jobs import gates, transitions
 from ringback.tools.behavior import Limits
 from ringback.tools.decorator import Tool
 from ringback.tools.gate import Ended, Gate, Go, Load, Refuse, TooLong, Wait, after, decide
-from workers.execution.delayed_publisher import Later
+from workers.execution.delayed_publisher import DelayedPublisher
 from workers.execution.retry_policy import busy, unavailable
 from workers.logs import Seldom
 from workers.storage.database import Store, count, first, transaction
@@ -48,7 +48,7 @@ class PutOff:
     why: str = "by the limits of its tool"
 
 
-class Gates:
+class ToolLimits:
     """Those of the tools that have limits.
 
     Args:
@@ -57,7 +57,7 @@ class Gates:
         later: publishes calls that were put off.
     """
 
-    def __init__(self, store: Store, tools: Mapping[str, Tool], later: Later) -> None:
+    def __init__(self, store: Store, tools: Mapping[str, Tool], later: DelayedPublisher) -> None:
         self._engine = store.claims
         self._later = later
         self._limits = {name: tool.announcement.limits for name, tool in tools.items()}

@@ -33,7 +33,7 @@ class Cancellation:
         call()
 
 
-class Running:
+class InFlightCalls:
     """The calls under way, by job. Used by many threads."""
 
     def __init__(self) -> None:

@@ -28,8 +28,8 @@ from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
 from ringback.leases.renewal import LeaseConnection, as_text
 from ringback.statements import processes
 from ringback.statements.jobs import transitions
-from ringback.tools.decorator import Announcement
-from workers.leases.in_flight import Running
+from ringback.tools.decorator import ToolSpec
+from workers.leases.in_flight import InFlightCalls
 from workers.logs import Seldom
 from workers.storage.database import LEASE_STATEMENT_SECONDS, Store, count, together
 
@@ -60,8 +60,8 @@ class Lease:
         self,
         store: Store,
         queues: Sequence[str],
-        tools: Sequence[Announcement],
-        running: Running,
+        tools: Sequence[ToolSpec],
+        running: InFlightCalls,
         fenced: Callable[[str], None],
         slots: int = 1,
         times: LeaseTimes | None = None,

@@ -19,7 +19,7 @@ from ringback.sweeper import PASSING, Ask, Look, Publish, Ring, Round, Run, Step
 from workers.leases.lease import Lease
 from workers.logs import Seldom
 from workers.storage.database import count, rows
-from workers.storage.redis_client import Bell
+from workers.storage.redis_client import RedisClient
 
 STOP_SECONDS = 2.0
 """How long the end of a round is waited for; it takes milliseconds."""
@@ -33,12 +33,12 @@ _seldom_of_step: defaultdict[str, Seldom] = defaultdict(lambda: Seldom(logger))
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class StepRunner:
     """What carries out the steps of a round."""
 
     engine: Engine
     publisher: Publisher
-    bell: Bell
+    bell: RedisClient
 
     def carry_out(self, sweeping: Look | Round) -> float:
         """A look, or a round by itself; returns what that does."""
@@ -99,7 +99,7 @@ class Hands:
 class Sweeper:
     """Looks whether to sweep for all, in a thread, until it is stopped."""
 
-    def __init__(self, hands: Hands, lease: Lease) -> None:
+    def __init__(self, hands: StepRunner, lease: Lease) -> None:
         self._hands = hands
         self._lease = lease
         self._sweeping: Sweeping | None = None

@@ -20,7 +20,7 @@ import kombu
 
 from ringback.redis.keyspace import KEY_PREFIX
 from workers.broker.consumer import CANARY
-from workers.lifecycle.canary_policy import DEAF_SECONDS, LOOK_SECONDS, SEND_SECONDS, Hearing
+from workers.lifecycle.canary_policy import DEAF_SECONDS, LOOK_SECONDS, SEND_SECONDS, CanaryPolicy
 
 EXPIRE_MS = 10_000
 """Longer than DEAF_SECONDS, and as much as a worker that was killed leaves behind for."""
@@ -47,7 +47,7 @@ class Canary:
     def __init__(self, deaf: Callable[[str], None]) -> None:
         self.queue = f"{CANARY}.{socket.gethostname()}.{os.getpid()}.{token_hex(4)}"
         self._deaf = deaf
-        self._hearing = Hearing(monotonic())
+        self._hearing = CanaryPolicy(monotonic())
         self._ended = Event()
 
     def heard(self) -> None:
@@ -56,7 +56,7 @@ class Canary:
 
     def start(self, redis_url: str, is_free: Callable[[], bool]) -> None:
         """Begin; the consumer is about to connect."""
-        self._hearing = Hearing(monotonic())
+        self._hearing = CanaryPolicy(monotonic())
         Thread(target=self._watch, args=(redis_url, is_free), name="canary", daemon=True).start()
 
     def stop(self) -> None:

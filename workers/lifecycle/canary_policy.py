@@ -22,7 +22,7 @@ GAP_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Hearing:
+class CanaryPolicy:
     """What is known of one worker's hearing; `began` is when it should have begun to listen."""
 
     began: float

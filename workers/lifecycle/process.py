@@ -2,7 +2,7 @@
 
 In a pool of threads the one process does everything. In a prefork pool each child that runs jobs has a station, with
 a row and a lease of its own: so a child that is killed alone has its job taken back. The parent consumes, and has the
-canary; its children hear of its end through the pipe of `EndAsked`.
+canary; its children hear of its end through the pipe of `StopSignal`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 from ringback.config import logs
 from ringback.config.settings import load
 from ringback.tools.decorator import Tool
-from workers.execution.runtime import Station
+from workers.execution.runtime import WorkerRuntime
 from workers.leases.lease import FENCED_EXIT
 from workers.leases.sweeper import Publisher
 from workers.lifecycle import deaths
 from workers.lifecycle.canary import Canary
 from workers.lifecycle.opening import refuse_a_cluster, refuse_encoding_of, refuse_what_is_unsafe
-from workers.lifecycle.shutdown import LOOK_SECONDS, Leaving
-from workers.lifecycle.stop_signal import EndAsked
+from workers.lifecycle.shutdown import LOOK_SECONDS, Shutdown
+from workers.lifecycle.stop_signal import StopSignal
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools, queues_of, refuse_without_key
 
@@ -47,14 +47,14 @@ logger = logging.getLogger(__name__)
 class WorkerProcess:
     """What this process has: settings and tools, and a station where jobs run."""
 
-    _asked: EndAsked
+    _asked: StopSignal
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._prepared: tuple[WorkerSettings, dict[str, Tool]] | None = None
         self._queues: Sequence[str] = ()
-        self._station: Station | None = None
-        self._leaving: Leaving | None = None
+        self._runtime: WorkerRuntime | None = None
+        self._leaving: Shutdown | None = None
         self._is_child = False
         self.is_spent = False
         """True of a child that ends before its next call: its pool starts another one."""
@@ -74,11 +74,11 @@ class WorkerProcess:
         if here not in sys.path:
             sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`
         tools = load_tools(settings.tool_modules, settings.tool_files)
-        discretion = settings.discretion
-        refuse_without_key(tools.values(), discretion)
-        logs.leave_out(discretion.redaction.kinds)
+        row_privacy = settings.row_privacy
+        refuse_without_key(tools.values(), row_privacy)
+        logs.leave_out(row_privacy.redaction.kinds)
         self._prepared = settings, tools
-        self._asked = EndAsked()
+        self._asked = StopSignal()
         deaths.watch(self._end_itself)
         self.consume(settings.queues or queues_of(tools.values()))
         return settings, list(self._queues)
@@ -101,41 +101,41 @@ class WorkerProcess:
         self._listen_to_signals()
         if runs_jobs:
             self.open_station(slots)
-            self.station().lease.wait(READY_SECONDS)
+            self.runtime().lease.wait(READY_SECONDS)
         else:
             wait = self._wait_for_children
             self._leave_with(lambda: is_busy() and not self._asked.children_are_gone(), wait, wait)
 
     def open_station(self, slots: int = 1, **_: Any) -> None:
         """In a process that a pool has made, for one call at a time; a solo pool says so of the only one."""
-        if self._station is not None:
+        if self._runtime is not None:
             return
         settings, tools = self._ready()
         sys.setswitchinterval(SWITCH_SECONDS)
         self._is_child = self._asked.adopt()
         replace = self._be_replaced if self._is_child else None
-        station = Station(settings, tools, self._queues, self._publisher, slots, self._end_itself, replace)
-        self._station = station
-        station.start()
-        self._leave_with(lambda: len(station.running) > 0, station.hand_back, station.sign_off)
+        runtime = WorkerRuntime(settings, tools, self._queues, self._publisher, slots, self._end_itself, replace)
+        self._runtime = runtime
+        runtime.start()
+        self._leave_with(lambda: len(runtime.running) > 0, runtime.hand_back, runtime.sign_off)
 
-    def station(self) -> Station:
+    def runtime(self) -> WorkerRuntime:
         """What runs jobs here; in a child, called in its main thread."""
-        if self._station is None:
+        if self._runtime is None:
             raise RuntimeError("this process was not begun as one that runs jobs")
         if self._is_child:  # only now: the pool sets its own handler, which exits, once the station is open
             signal.signal(signal.SIGTERM, self._stop_child)
             self._is_child = False
-        return self._station
+        return self._runtime
 
     def suspect_messages(self) -> None:
         """The consumer's connection broke, and may have taken messages with it."""
-        if self._station:
-            self._station.suspect_messages()
+        if self._runtime:
+            self._runtime.suspect_messages()
 
     def sheds(self) -> bool:
         """True while this process should take no messages: its calls keep it from its own work."""
-        return self._station is not None and self._station.lease.sheds
+        return self._runtime is not None and self._runtime.lease.sheds
 
     def drain(self, code: int = 0) -> None:
         """Celery shuts down, for whatever reason: from now on it is a matter of seconds."""
@@ -146,8 +146,8 @@ class WorkerProcess:
 
     def end(self, **_: Any) -> None:
         """Sign off; calls have ended."""
-        if self._station:
-            self._station.stop()
+        if self._runtime:
+            self._runtime.stop()
 
     def _ready(self) -> tuple[WorkerSettings, dict[str, Tool]]:
         if self._prepared is None:  # a child that was not forked has read nothing yet
@@ -159,7 +159,7 @@ class WorkerProcess:
         self, is_busy: Callable[[], bool], hand_back: Callable[[], None], sign_off: Callable[[], None]
     ) -> None:
         seconds = self._ready()[0].drain_seconds
-        self._leaving = Leaving(self._asked, seconds, is_busy, hand_back, sign_off)
+        self._leaving = Shutdown(self._asked, seconds, is_busy, hand_back, sign_off)
         self._leaving.start()
 
     def _listen_to_signals(self) -> None:

@@ -15,8 +15,8 @@ from threading import Event, Thread
 from time import monotonic, sleep
 
 from workers.leases.lease import FENCED_EXIT
-from workers.lifecycle.shutdown_policy import HAND_BACK_SECONDS, SIGN_OFF_SECONDS, Stopping, Turn
-from workers.lifecycle.stop_signal import EndAsked
+from workers.lifecycle.shutdown_policy import HAND_BACK_SECONDS, SIGN_OFF_SECONDS, ShutdownPolicy, ShutdownStep
+from workers.lifecycle.stop_signal import StopSignal
 
 LOOK_SECONDS = 0.1
 """How late a second signal, or the end of the last call, may be noticed."""
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Leaving:
+class Shutdown:
     """The end of one process.
 
     Args:
@@ -36,7 +36,7 @@ class Leaving:
         sign_off: close everything; called once more or less does no harm.
     """
 
-    asked: EndAsked
+    asked: StopSignal
     drain_seconds: float
     is_busy: Callable[[], bool]
     hand_back: Callable[[], None]
@@ -52,13 +52,13 @@ class Leaving:
         while not self.asked.times:
             self.asked.wait(LOOK_SECONDS)
         logger.info("stopping: calls may go on for %g s", self.drain_seconds)
-        stopping = Stopping(monotonic(), self.drain_seconds)
-        while (turn := stopping.turn(monotonic(), asked=self.asked.times, busy=self.is_busy())) is Turn.WAIT:
+        stopping = ShutdownPolicy(monotonic(), self.drain_seconds)
+        while (turn := stopping.turn(monotonic(), asked=self.asked.times, busy=self.is_busy())) is ShutdownStep.WAIT:
             sleep(LOOK_SECONDS)  # not `wait`: what was asked stays asked
-        seconds = HAND_BACK_SECONDS if turn is Turn.HAND_BACK else SIGN_OFF_SECONDS
+        seconds = HAND_BACK_SECONDS if turn is ShutdownStep.HAND_BACK else SIGN_OFF_SECONDS
         Thread(target=self._end_late, args=(seconds,), name="end-late", daemon=True).start()
         try:
-            if turn is Turn.HAND_BACK:
+            if turn is ShutdownStep.HAND_BACK:
                 self.hand_back()
             self.sign_off()
         except Exception:

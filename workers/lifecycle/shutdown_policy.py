@@ -19,7 +19,7 @@ SIGN_OFF_SECONDS = HAND_BACK_SECONDS - WARM_SECONDS
 """For signing off alone, as Celery has had its time before."""
 
 
-class Turn(Enum):
+class ShutdownStep(Enum):
     """What is to be done now."""
 
     WAIT = auto()
@@ -28,7 +28,7 @@ class Turn(Enum):
 
 
 @dataclass(slots=True)
-class Stopping:
+class ShutdownPolicy:
     """The end of one process, from when it was asked for.
 
     Args:
@@ -40,12 +40,12 @@ class Stopping:
     drain_seconds: float
     _idle_since: float | None = field(default=None, init=False)
 
-    def turn(self, now: float, *, asked: int, busy: bool) -> Turn:
+    def turn(self, now: float, *, asked: int, busy: bool) -> ShutdownStep:
         """`asked`: how often the end was asked for; `busy`: whether anything runs."""
         if busy:
             self._idle_since = None
             over = asked > 1 or now - self.began >= self.drain_seconds
-            return Turn.HAND_BACK if over else Turn.WAIT
+            return ShutdownStep.HAND_BACK if over else ShutdownStep.WAIT
         if self._idle_since is None:
             self._idle_since = now
-        return Turn.EXIT if now - self._idle_since >= WARM_SECONDS else Turn.WAIT
+        return ShutdownStep.EXIT if now - self._idle_since >= WARM_SECONDS else ShutdownStep.WAIT

@@ -15,7 +15,7 @@ import termios
 DOT = b"."
 
 
-class EndAsked:
+class StopSignal:
     """Made in the process that forks, before it does."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from ringback.jobs.states import Effect
 from ringback.tools.call import Call
 from ringback.tools.declaration import check
-from ringback.tools.decorator import Announcement, Tool, tool
+from ringback.tools.decorator import Tool, ToolSpec, tool
 from ringback.tools.schema import MAX_DESCRIPTION_CHARS
 from workers.remote_tools.tool_files import OneTool, Options
 
@@ -40,7 +40,7 @@ def options_of(defaults: Options, own: Options, effect: Effect) -> dict[str, Any
     return said
 
 
-def announcement(name: str, description: str, parameters: dict[str, Any], options: dict[str, Any]) -> Announcement:
+def announcement(name: str, description: str, parameters: dict[str, Any], options: dict[str, Any]) -> ToolSpec:
     """The announcement, held against the same rules as that of a function.
 
     Raises:
@@ -59,7 +59,7 @@ def announcement(name: str, description: str, parameters: dict[str, Any], option
     return told
 
 
-def as_tool(announced: Announcement, where: str, ask: Ask) -> Tool:
+def as_tool(announced: ToolSpec, where: str, ask: Ask) -> Tool:
     """The tool; `where` is the file and the table that declare it."""
 
     async def function(**given: Any) -> Any:

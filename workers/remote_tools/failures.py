@@ -14,7 +14,7 @@ MAX_WORDS_CHARS = 600
 """Of what a server says was wrong: a model reads a sentence, not a page of HTML."""
 
 
-class LostElsewhere(Exception):
+class ConnectionLost(Exception):
     """The call went out, and what became of it is not known."""
 
 
@@ -30,7 +30,7 @@ def not_reached(whom: str) -> ToolError:
 def lost(effect: Effect, sentence: str, code: str) -> Exception:
     """It may have been done. One that must not run twice ends as unknown, which no ToolError does."""
     if effect is Effect.AT_MOST_ONCE:
-        return LostElsewhere(sentence)
+        return ConnectionLost(sentence)
     return ToolError(sentence, code=code, retryable=True)
 
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
 
 
-class Bell:
+class RedisClient:
     """A client of Redis that rings and asks, and never raises."""
 
     def __init__(self, redis_url: str) -> None:

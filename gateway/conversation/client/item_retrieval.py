@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.conversation.actions import Action, Event, SendToClient
 from gateway.conversation.item_log import ItemLog
-from gateway.protocol import Refusal
+from gateway.protocol import Rejection
 
 MAX_SHOWN = 500
 """Items that are kept: an hour of talk has some hundreds."""
@@ -30,7 +30,7 @@ _LOGGED = {"user": "input_text", "system": "input_text", "assistant": "output_te
 
 
 @dataclass(slots=True)
-class Shown:
+class ItemRetrieval:
     """The items of one conversation that its client has seen, as it saw them last."""
 
     _shown: dict[str, Event] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Shown:
         item = self._item(asked["item_id"], log)
         if item is None:
             sentence = f"The conversation has no item {asked['item_id'][:MAX_NAME_CHARS]!r} that this client was shown."
-            refusal = Refusal(NO_SUCH_ITEM[kind], sentence, asked.get("event_id"), "item_id")
+            refusal = Rejection(NO_SUCH_ITEM[kind], sentence, asked.get("event_id"), "item_id")
             return [SendToClient(refusal.as_event(event_id))]
         if kind == "conversation.item.delete":
             return []

@@ -15,7 +15,7 @@ MAX_ASKED = 64
 
 
 @dataclass(slots=True)
-class Aside:
+class OutOfBandResponses:
     """Knows the events of one conversation that are about such a response."""
 
     _asked: dict[str, None] = field(default_factory=dict)

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettings, SendToClient, SendToModel
-from gateway.conversation.client.out_of_band import Aside
-from gateway.conversation.client.resend_buffer import Unheard
+from gateway.conversation.client.out_of_band import OutOfBandResponses
+from gateway.conversation.client.resend_buffer import ResendBuffer
 from gateway.conversation.client.view import WORDS
 from gateway.conversation.item_log import ItemLog
-from gateway.conversation.reconnect.carry_over import Settings
+from gateway.conversation.reconnect.carry_over import ClientSessionConfig
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.turn_taking.scheduler import MAX_WAITING, ResponseScheduler
-from gateway.protocol import OURS, Refusal
+from gateway.protocol import OURS, Rejection
 
 AUDIO = frozenset({"input_audio_buffer.append", "input_audio_buffer.commit"})
 CLIENTS = OURS + "client_"
@@ -21,17 +21,17 @@ CLIENTS = OURS + "client_"
 
 
 @dataclass(slots=True)
-class ClientSide:
+class ClientRequests:
     """The client's part in one conversation; `new_id` makes an id of ours, told what for."""
 
     scheduler: ResponseScheduler
-    unheard: Unheard
-    settings: Settings
+    unheard: ResendBuffer
+    settings: ClientSessionConfig
     tools: ClientTools
     new_id: Callable[[str], str]
     must_call: bool = False
     """The session's `tool_choice` leaves the model no choice but to call a function."""
-    aside: Aside = field(default_factory=Aside)
+    aside: OutOfBandResponses = field(default_factory=OutOfBandResponses)
 
     def says(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         """A checked event of the client."""
@@ -78,19 +78,19 @@ class ClientSide:
             self.scheduler.turns.begin()
             self.scheduler.client_will_ask(now)
 
-    def _refuse(self, event: Event) -> Refusal | None:
+    def _refuse(self, event: Event) -> Rejection | None:
         """Why this may not be said here, though it is well said."""
         item = event.get("item") or {}
         if event["type"] == "response.create" and len(self.scheduler.waiting) >= MAX_WAITING:
             busy = "conversation_already_has_active_response"
-            return Refusal(busy, WORDS[busy], event.get("event_id"))
+            return Rejection(busy, WORDS[busy], event.get("event_id"))
         if item.get("type") == "function_call_output" and self.tools.waiting(item["call_id"]) is None:
             sentence = "item.call_id: no call of a function that this client brought waits for an answer under this id."
-            return Refusal("forbidden_event", sentence, event.get("event_id"))
+            return Rejection("forbidden_event", sentence, event.get("event_id"))
         taken = self.tools.taken(event.get("session") or {})
         if taken is not None:
             sentence = f"session.tools: {taken!r} is a function of the server's; give yours another name."
-            return Refusal("invalid_value", sentence, event.get("event_id"))
+            return Rejection("invalid_value", sentence, event.get("event_id"))
         return None
 
     def _created(self, event: Event) -> Event:

@@ -23,7 +23,7 @@ MAX_TYPED = 32
 
 
 @dataclass(slots=True)
-class Unheard:
+class ResendBuffer:
     """The client's events that nothing has confirmed, in their order."""
 
     detects_turns: bool = True

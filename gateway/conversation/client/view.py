@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversation.actions import Action, Event, SendToClient
-from gateway.conversation.client.item_retrieval import Shown
+from gateway.conversation.client.item_retrieval import ItemRetrieval
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.turn_taking.filler import is_filler_item
 from gateway.protocol import OUR_MARK, ClientFrame
@@ -69,7 +69,7 @@ class ClientView:
     _own_calls: set[str] = field(default_factory=set)
     """The item ids and call ids of calls that are the client's to answer."""
     _session: Event = field(default_factory=dict)
-    _shown: Shown = field(default_factory=Shown)
+    _shown: ItemRetrieval = field(default_factory=ItemRetrieval)
 
     def __post_init__(self) -> None:
         self.sees_calls = self.sees_calls and "calls" in self.policy.asks

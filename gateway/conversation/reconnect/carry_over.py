@@ -7,17 +7,17 @@ from typing import Any
 
 from gateway.conversation.actions import Event
 from gateway.conversation.call_table import CallTable
-from gateway.conversation.client.resend_buffer import Unheard
+from gateway.conversation.client.resend_buffer import ResendBuffer
 from gateway.conversation.item_log import ItemLog
-from gateway.conversation.reconnect.replay import Past
-from gateway.conversation.turns import Turns
+from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.turns import UserTurns
 
 DEEP = 3
 """session → audio → input → a field, which is replaced as a whole (Realtime API, session.update)."""
 
 
 @dataclass(slots=True)
-class Carried:
+class CarriedState:
     """Everything that outlives an upstream connection.
 
     Args:
@@ -37,8 +37,8 @@ class Carried:
     has_past: bool = False
     log: ItemLog | None = None
     calls: CallTable = field(default_factory=CallTable)
-    turns: Turns = field(default_factory=Turns)
-    unheard: Unheard = field(default_factory=Unheard)
+    turns: UserTurns = field(default_factory=UserTurns)
+    unheard: ResendBuffer = field(default_factory=ResendBuffer)
     client_session: Event = field(default_factory=dict)
     aside: Event | None = None
     untold: frozenset[str] = frozenset()
@@ -46,7 +46,7 @@ class Carried:
     creates: tuple[Event, ...] = ()
     user_waits: bool | None = None
 
-    def is_awaited(self, past: Past) -> bool:
+    def is_awaited(self, past: ConversationHistory) -> bool:
         """True where the user waits for an answer that an earlier epoch did not come to give."""
         return past.user_waits if self.user_waits is None else self.user_waits
 
@@ -70,7 +70,7 @@ def shows(session: object, update: object) -> bool:
 
 
 @dataclass(slots=True)
-class Update:
+class PendingUpdate:
     """A session.update that the server has not answered yet."""
 
     event_id: str
@@ -81,18 +81,18 @@ class Update:
 
 
 @dataclass(slots=True)
-class Settings:
+class ClientSessionConfig:
     """What the client sets of its session: it counts once the server has taken it."""
 
     session: Event
     aside: Event | None = None
     """What the client had set, and the Realtime API refuses: conversations begin without it."""
-    _asked: list[Update] = field(default_factory=list)
+    _asked: list[PendingUpdate] = field(default_factory=list)
     """In the order in which they went out. A client may use an id twice."""
 
     def asked_ours(self, event: Event) -> None:
         """A session.update of our own goes out."""
-        self._asked.append(Update(event["event_id"], event["session"], is_ours=True))
+        self._asked.append(PendingUpdate(event["event_id"], event["session"], is_ours=True))
 
     @property
     def answers_ours(self) -> bool:
@@ -101,7 +101,7 @@ class Settings:
 
     def asked(self, event: Event) -> None:
         """The client's session.update goes out."""
-        self._asked.append(Update(event["event_id"], event["session"], is_ours=False))
+        self._asked.append(PendingUpdate(event["event_id"], event["session"], is_ours=False))
 
     @property
     def tools(self) -> list[Event]:
@@ -161,5 +161,5 @@ class Settings:
         is_news, self.session = session != self.session, session
         return is_news
 
-    def _certain(self) -> list[Update]:
+    def _certain(self) -> list[PendingUpdate]:
         return [asked for asked in self._asked if not asked.is_doubted]

@@ -35,7 +35,7 @@ ECHO_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Opening:
+class Handshake:
     """The handshake of one connection.
 
     Args:

@@ -22,12 +22,12 @@ from gateway.conversation.actions import Event
 from gateway.conversation.call_table import Call
 from gateway.conversation.item_log import NOT_TRANSCRIBED
 from gateway.conversation.reconnect.memory import SMALL_BUDGET, Entry, fitting
-from gateway.conversation.tool_calls.rendering import Circumstances, Rendering, render
+from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, render
 from ringback.jobs.outcomes import Outcome, cut, from_row
 from ringback.jobs.states import Approval, CancelReason, Delivery, Effect, JobState, output_item_id
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 
 AT_THE_END = 2**62
 """The place of a call that was recorded without one."""
@@ -49,7 +49,7 @@ class PastCall:
     outcome: Outcome | None = None
     is_news: bool = False
     """Nobody has told the user of its result."""
-    manners: Manners = field(default_factory=Manners)
+    manners: ToolBehavior = field(default_factory=ToolBehavior)
     age: float = 0.0
     """Seconds from when it was asked for: until now, or until its answer was there, where that has been told."""
     is_late: bool = False
@@ -78,14 +78,14 @@ class PastCall:
             is_whole=True,
         )
 
-    def rendering(self, reading: Circumstances) -> Rendering | None:
+    def rendering(self, reading: DeliveryContext) -> Rendering | None:
         """Its answer, as this conversation is told it; None while there is none."""
         if self.outcome is None:
             return None
         said = {"is_late": self.is_late, "is_unwanted": self.is_unwanted, "is_action": self.is_action}
         return render(self.outcome, self.manners, replace(reading, age=self.age, **said))
 
-    def events(self, reading: Circumstances, limit: int | None) -> list[Event]:
+    def events(self, reading: DeliveryContext, limit: int | None) -> list[Event]:
         """The items to create: the call, and its output where there is one, cut at `limit` characters."""
         if limit is not None:
             reading = replace(reading, max_chars=min(limit, reading.max_chars))
@@ -99,7 +99,7 @@ class PastCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class ConversationHistory:
     """All that a conversation brings along from its earlier epochs."""
 
     messages: Sequence[Message] = ()
@@ -120,14 +120,14 @@ class Past:
             return False
         return last.content[0].get("type") == "input_audio"
 
-    def items(self, reading: Circumstances | None = None, tokens: int = SMALL_BUDGET) -> list[Event]:
+    def items(self, reading: DeliveryContext | None = None, tokens: int = SMALL_BUDGET) -> list[Event]:
         """What to create, the oldest first, as far as it fits.
 
         Args:
             reading: what is true of all that is read here.
             tokens: of the model's window, for all of it.
         """
-        reading = reading or Circumstances()
+        reading = reading or DeliveryContext()
         entries = [_message_entry(message) for message in self.messages if _says_something(message)]
         entries += [_call_entry(call, reading) for call in self.calls]
         entries += [_client_call_entry(call) for call in self.client_calls]
@@ -135,20 +135,20 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class HistoryRows:
     """What a transaction brought: rows of `items.log_of_messages` and of `items.log_of_calls`."""
 
     messages: Sequence[Any] = ()
     calls: Sequence[Any] = ()
 
-    def past(self, epoch: int, unheard: Iterable[str] = ()) -> Past:
+    def past(self, epoch: int, unheard: Iterable[str] = ()) -> ConversationHistory:
         """`unheard`: call_ids whose result is known not to have been told."""
         messages = [Message(row.position, row.item_id, row.role, row.content) for row in self.messages]
         spoken = {
             role: max((message.position for message in messages if message.role == role), default=0)
             for role in ("assistant", "user")
         }
-        return Past(messages, [_call(row, epoch, spoken, frozenset(unheard)) for row in self.calls])
+        return ConversationHistory(messages, [_call(row, epoch, spoken, frozenset(unheard)) for row in self.calls])
 
 
 def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str]) -> PastCall:
@@ -166,7 +166,7 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str])
         arguments=row.arguments,
         outcome=from_row(**outcome_of(row)) if enters else None,
         is_news=is_news,
-        manners=Manners.from_data(row.manners),
+        manners=ToolBehavior.from_data(row.manners),
         # What was told in time does not go out of date afterwards.
         age=float(row.took if enters and not is_news else row.age),
         is_late=position < spoken["user"],
@@ -177,7 +177,7 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str])
     )
 
 
-def _call_entry(call: PastCall, reading: Circumstances) -> Entry:
+def _call_entry(call: PastCall, reading: DeliveryContext) -> Entry:
     is_wanted = call.is_news or call.outcome is None
     return Entry(call.position, lambda limit: call.events(reading, limit), is_wanted)
 

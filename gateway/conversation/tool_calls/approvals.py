@@ -8,7 +8,7 @@ from uuid import UUID
 
 from gateway.conversation.actions import Action, Event, SendToClient
 from gateway.conversation.call_table import Call, CallTable
-from gateway.conversation.tool_calls.builtin_tools import OwnTools
+from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 
 
 @dataclass(slots=True)
@@ -16,7 +16,7 @@ class Approvals:
     """The client's part in it. What the user says aloud comes as a call of `answer_approval` (`own`)."""
 
     calls: CallTable
-    own: OwnTools
+    own: BuiltinTools
     ours: Callable[[str, Event], Event]
 
     def wanted(self, call_id: str, now: float) -> list[Action]:

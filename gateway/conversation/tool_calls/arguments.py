@@ -10,7 +10,7 @@ from typing import Any
 from ringback.jobs.outcomes import Outcome, failed
 from ringback.tools import misfits
 from ringback.tools.argument_check import ArgumentCheck
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 MAX_ARGUMENTS_CHARS = 65_536
 """A model writes a few hundred; more is a fault of its own, and would fill the history."""
@@ -21,12 +21,12 @@ LARGEST_INTEGER = 2**64
 
 
 @dataclass(slots=True)
-class Schemas:
+class ArgumentSchemas:
     """The schemas of one conversation's tools, each prepared once, and anew where a tool has changed."""
 
-    _prepared: dict[str, tuple[Announcement, ArgumentCheck]] = field(default_factory=dict)
+    _prepared: dict[str, tuple[ToolSpec, ArgumentCheck]] = field(default_factory=dict)
 
-    def refuse(self, tool: Announcement, arguments: Any) -> Outcome | None:
+    def refuse(self, tool: ToolSpec, arguments: Any) -> Outcome | None:
         """Why these arguments do not fit, in words that the model can act on; None where they do, as far as is judged.
 
         What is not judged here is for the tool to judge (`ringback.tools.argument_check`).
@@ -34,7 +34,7 @@ class Schemas:
         found = misfits.of_schema(self._check(tool).misfits(arguments))
         return failed("invalid_arguments", misfits.sentence(found)) if found else None
 
-    def _check(self, tool: Announcement) -> ArgumentCheck:
+    def _check(self, tool: ToolSpec) -> ArgumentCheck:
         prepared = self._prepared.get(tool.name)
         if prepared is None or prepared[0] != tool:
             prepared = self._prepared[tool.name] = tool, ArgumentCheck(tool.parameters)

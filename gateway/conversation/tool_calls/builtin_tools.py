@@ -15,11 +15,11 @@ from typing import Any
 
 from gateway.conversation.actions import Action, Cancel, Decide
 from gateway.conversation.call_table import Call, CallTable
-from gateway.conversation.turns import Turns
+from gateway.conversation.turns import UserTurns
 from ringback.jobs.outcomes import Outcome, failed, succeeded
 from ringback.jobs.states import CancelReason, Effect
 from ringback.tools.declaration import OURS
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 CANCEL, ANSWER = "cancel_call", "answer_approval"
 
@@ -56,7 +56,7 @@ Answer = tuple[Outcome, list[Action]]
 
 
 @dataclass(slots=True)
-class OwnTools:
+class BuiltinTools:
     """Which of them a conversation offers, and what a call of them does.
 
     Args:
@@ -66,15 +66,15 @@ class OwnTools:
     """
 
     calls: CallTable
-    turns: Turns
+    turns: UserTurns
     asks_aloud: bool = True
 
-    def offered(self, tools: Collection[Announcement]) -> list[dict[str, Any]]:
+    def offered(self, tools: Collection[ToolSpec]) -> list[dict[str, Any]]:
         """The functions that have a use beside these tools."""
         names = [CANCEL] if any(tool.manners.cancellable for tool in tools) else []
-        strangers = any(tool.manners.is_untrusted for tool in tools)
+        orphans = any(tool.manners.is_untrusted for tool in tools)
         if self.asks_aloud and any(
-            tool.manners.requires_approval or (strangers and tool.effect is not Effect.PURE) for tool in tools
+            tool.manners.requires_approval or (orphans and tool.effect is not Effect.PURE) for tool in tools
         ):
             names.insert(0, ANSWER)
         return [TOOLS[name] for name in names]

@@ -17,11 +17,11 @@ from typing import Any
 
 from gateway.conversation.actions import Event, LeaveOut
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
-from gateway.conversation.reconnect.carry_over import Settings, merged
-from gateway.conversation.tool_calls.builtin_tools import OwnTools
+from gateway.conversation.reconnect.carry_over import ClientSessionConfig, merged
+from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from ringback.agents.agent import Agent
 from ringback.tools.declaration import OURS
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 MAX_LEFT_OUT = 32
 """Of one conversation: each costs the beginning of a session a round trip, and its time to connect is bounded."""
@@ -44,12 +44,12 @@ class ClientTools:
         hosted: tools that the Realtime API runs by itself.
     """
 
-    servers: dict[str, Announcement]
-    own: OwnTools
-    settings: Settings
+    servers: dict[str, ToolSpec]
+    own: BuiltinTools
+    settings: ClientSessionConfig
     calls: CallTable
     hosted: Sequence[Event] = ()
-    _told: tuple[Announcement, ...] = ()
+    _told: tuple[ToolSpec, ...] = ()
     """The server's tools, as the model was last told of them."""
     _names: tuple[str, ...] = ()
     """Of all functions that were last named to the model, in their order."""

@@ -14,21 +14,21 @@ from uuid import UUID, uuid5
 
 from gateway.conversation.actions import Action, Cancel, Event, RecordCall
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
-from gateway.conversation.event_ids import MAX_ID_CHARS, Ids, storable
+from gateway.conversation.event_ids import MAX_ID_CHARS, EventIds, storable
 from gateway.conversation.reconnect.replay import PastCall
-from gateway.conversation.tool_calls.arguments import Schemas, parse
-from gateway.conversation.tool_calls.builtin_tools import OwnTools
+from gateway.conversation.tool_calls.arguments import ArgumentSchemas, parse
+from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from gateway.conversation.tool_calls.client_tools import ClientTools
-from gateway.conversation.tool_calls.loop_guard import Guard
-from gateway.conversation.tool_calls.rendering import Circumstances, Rendering, render
-from gateway.conversation.turns import Turns
+from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
+from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, render
+from gateway.conversation.turns import UserTurns
 from ringback.agents.agent import Agent
 from ringback.jobs.outcomes import Outcome, failed, unknown
 from ringback.jobs.states import CancelReason, Effect, JobState
 from ringback.statements.jobs.admission import QUEUE_WAIT_SECONDS, NewJob
-from ringback.tools.behavior import Manners, OnDuplicate
+from ringback.tools.behavior import OnDuplicate, ToolBehavior
 from ringback.tools.declaration import OURS
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later.")
 """While Postgres is away for too long. It was not run, or may be run again."""
@@ -46,20 +46,20 @@ def nobody_knows(_queue: str) -> float | None:
 
 
 @dataclass(slots=True)
-class Calls:
+class CallIntake:
     """The calls of one conversation: each call_id once, whichever of the server's events shows it first."""
 
     session_id: UUID
     agent: Agent
-    tools: dict[str, Announcement]
+    tools: dict[str, ToolSpec]
     calls: CallTable
-    turns: Turns
-    own: OwnTools
-    guard: Guard
+    turns: UserTurns
+    own: BuiltinTools
+    guard: ToolLoopGuard
     clients: ClientTools
-    ids: Ids
+    ids: EventIds
     waits: Waits = nobody_knows
-    _schemas: Schemas = field(default_factory=Schemas)
+    _schemas: ArgumentSchemas = field(default_factory=ArgumentSchemas)
 
     def item_added(self, item: Event, response_id: str | None) -> None:
         """A call of the client's is announced: the client may answer it before the item is whole."""
@@ -140,11 +140,11 @@ class Calls:
             call.may_begin(now, self.turns.number)
         return past, call
 
-    def answered(self, call_id: str, outcome: Outcome, reading: Circumstances, now: float) -> Rendering:
+    def answered(self, call_id: str, outcome: Outcome, reading: DeliveryContext, now: float) -> Rendering:
         """The result of a call is there: how it is put into the conversation."""
         call = self.calls.get(call_id)
         if call is None or call.owner is not Owner.SERVER or not call.is_running:
-            return render(outcome, Manners(), reading)
+            return render(outcome, ToolBehavior(), reading)
         self._taint(call.manners, outcome)
         now_and_here = replace(
             reading,
@@ -156,14 +156,12 @@ class Calls:
         )
         return render(outcome, call.manners, now_and_here)
 
-    def _taint(self, manners: Manners, outcome: Outcome) -> None:
+    def _taint(self, manners: ToolBehavior, outcome: Outcome) -> None:
         """A result of strangers, or their own words for what went wrong, enters the conversation."""
         if manners.is_untrusted and outcome.state not in IN_OUR_WORDS:
             self.turns.taint()
 
-    def _decide(
-        self, call: Call, tool: Announcement | None, now: float, refusal: Outcome | None = None
-    ) -> list[Action]:
+    def _decide(self, call: Call, tool: ToolSpec | None, now: float, refusal: Outcome | None = None) -> list[Action]:
         item, call.item = call.item or {}, None
         arguments, problem = parse(item.get("arguments"))
         job = NewJob(
@@ -189,7 +187,7 @@ class Calls:
             return [*actions, RecordCall(job, outcome)]
         return self._begin(call, job, tool, now)
 
-    def _begin(self, call: Call, job: NewJob, tool: Announcement, now: float) -> list[Action]:
+    def _begin(self, call: Call, job: NewJob, tool: ToolSpec, now: float) -> list[Action]:
         """Nothing speaks against it but, perhaps, that the same call is running already."""
         same, actions = self._same(call, job.arguments), list[Action]()
         rule = tool.manners.on_duplicate
@@ -212,7 +210,7 @@ class Calls:
     def _same(self, call: Call, arguments: Any) -> Call | None:
         return self.calls.same(call.name, arguments, but=call)
 
-    def _refuse(self, call: Call, tool: Announcement | None, arguments: Any) -> Outcome | None:
+    def _refuse(self, call: Call, tool: ToolSpec | None, arguments: Any) -> Outcome | None:
         if tool is None:
             known = ", ".join(sorted(self.tools)) or "none"
             return failed("unknown_tool", f"There is no function {call.name!r}. The functions are: {known}.")
@@ -231,7 +229,7 @@ class Calls:
             )
         return self._schemas.refuse(tool, arguments)
 
-    def _costs_nothing(self, call: Call, tool: Announcement, arguments: Any) -> bool:
+    def _costs_nothing(self, call: Call, tool: ToolSpec, arguments: Any) -> bool:
         """The same call runs already, and this one needs no worker of its own."""
         spares = tool.manners.on_duplicate in (OnDuplicate.JOIN, OnDuplicate.REJECT)
         return spares and self._same(call, arguments) is not None

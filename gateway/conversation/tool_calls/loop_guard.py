@@ -12,7 +12,7 @@ MINUTE = 60.0
 
 
 @dataclass(slots=True)
-class Guard:
+class ToolLoopGuard:
     """Counts calls from one turn of the user to the next, and in the last minute."""
 
     agent: Agent

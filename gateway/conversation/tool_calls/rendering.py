@@ -10,7 +10,7 @@ from typing import Any
 
 from ringback.jobs.outcomes import MAX_OUTPUT_CHARS, Outcome
 from ringback.jobs.states import JobState
-from ringback.tools.behavior import Audience, Late, Manners
+from ringback.tools.behavior import Audience, Late, ToolBehavior
 
 SHOWN = {
     "shown": True,
@@ -27,7 +27,7 @@ OUT_OF_DATE = {
 }
 
 
-class Moment(Enum):
+class SpeakTiming(Enum):
     """When somebody should speak of an outcome."""
 
     SOON = auto()
@@ -44,14 +44,14 @@ class Rendering:
 
     output: str
     """Of the `function_call_output` item."""
-    moment: Moment = Moment.SOON
+    moment: SpeakTiming = SpeakTiming.SOON
     shown: Any = None
     """The result as the client is shown it (`ringback.result`); meaningful where `is_shown`."""
     is_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class DeliveryContext:
     """What bears on an outcome when it arrives.
 
     Args:
@@ -71,13 +71,13 @@ class Circumstances:
     max_chars: int = MAX_OUTPUT_CHARS
 
 
-def render(outcome: Outcome, manners: Manners, now: Circumstances) -> Rendering:
+def render(outcome: Outcome, manners: ToolBehavior, now: DeliveryContext) -> Rendering:
     """Errors are always the model's to tell; results go by what the tool said of itself."""
     moment = _moment(outcome, manners, now)
     if outcome.state is not JobState.SUCCEEDED:
         return Rendering(outcome.output(now.max_chars), moment)
     if manners.drop_after is not None and now.age > manners.drop_after:
-        return Rendering(json.dumps(OUT_OF_DATE), Moment.NEVER)
+        return Rendering(json.dumps(OUT_OF_DATE), SpeakTiming.NEVER)
     is_shown = manners.audience is not Audience.MODEL and now.client_shows
     output = outcome.output(now.max_chars)
     if manners.audience is Audience.CLIENT:
@@ -85,10 +85,10 @@ def render(outcome: Outcome, manners: Manners, now: Circumstances) -> Rendering:
     return Rendering(output, moment, outcome.result if is_shown else None, is_shown)
 
 
-def _moment(outcome: Outcome, manners: Manners, now: Circumstances) -> Moment:
+def _moment(outcome: Outcome, manners: ToolBehavior, now: DeliveryContext) -> SpeakTiming:
     was_done = now.is_action and outcome.state is JobState.SUCCEEDED
     if now.is_unwanted and not was_done:
-        return Moment.NEVER
+        return SpeakTiming.NEVER
     if not now.is_late or manners.late is Late.SPEAK:
-        return Moment.SOON
-    return Moment.NEVER if manners.late is Late.SILENT else Moment.QUIET
+        return SpeakTiming.SOON
+    return SpeakTiming.NEVER if manners.late is Late.SILENT else SpeakTiming.QUIET

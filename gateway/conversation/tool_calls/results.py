@@ -9,9 +9,9 @@ from uuid import UUID
 
 from gateway.conversation.actions import Acknowledge, Action, Event, SendToClient, SendToModel, Warn
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
-from gateway.conversation.event_ids import Ids
+from gateway.conversation.event_ids import EventIds
 from gateway.conversation.reconnect.replay import PastCall
-from gateway.conversation.tool_calls.rendering import Circumstances, Moment, Rendering
+from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, SpeakTiming
 from ringback.jobs.states import output_item_id
 
 INVALID_CALL = "invalid_tool_call_id"
@@ -36,7 +36,7 @@ class ResultSender:
     """
 
     calls: CallTable
-    ids: Ids
+    ids: EventIds
     tells: bool
     come_to: Callable[[], int]
     _by_item: dict[str, Call] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class ResultSender:
         self._land(call, rendering, now)
         return [self._write(call, rendering.output), *self.tell(call, state), *self._show(call, rendering)]
 
-    def remember(self, past: PastCall, call: Call, reading: Circumstances, now: float) -> list[Action]:
+    def remember(self, past: PastCall, call: Call, reading: DeliveryContext, now: float) -> list[Action]:
         """A call of an earlier epoch: its result is among the items of the past, or still to come."""
         rendering = past.rendering(reading)
         if rendering is None:
@@ -128,8 +128,8 @@ class ResultSender:
         return SendToModel(event)
 
     def _land(self, call: Call, rendering: Rendering, now: float) -> None:
-        call.land(now, is_patient=rendering.moment is Moment.QUIET)
-        if rendering.moment is Moment.NEVER:
+        call.land(now, is_patient=rendering.moment is SpeakTiming.QUIET)
+        if rendering.moment is SpeakTiming.NEVER:
             call.go(Stage.SILENT)
 
     def _show(self, call: Call, rendering: Rendering) -> list[Action]:

@@ -13,7 +13,7 @@ from gateway.conversation.turn_taking.credits import Credits
 from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS, Pacing
 from gateway.conversation.turn_taking.slot import Active, Asked, By, Idle, Slot
 from gateway.conversation.turn_taking.user import Silent, TurnTaken, User
-from gateway.conversation.turns import Turns
+from gateway.conversation.turns import UserTurns
 
 ACTIVE_SECONDS = 120.0
 """A response of which nothing is heard for so long is taken for dead: its `response.done` was lost."""
@@ -43,7 +43,7 @@ class ResponseScheduler:
     """
 
     calls: CallTable
-    turns: Turns
+    turns: UserTurns
     gather_seconds: float = 0.25
     quiet_seconds: float = 1.0
     hold_seconds: float = 20.0
@@ -92,7 +92,7 @@ class ResponseScheduler:
         if about is None:
             about = frozenset(call.call_id for call in self.calls.untold())
         self.credits.close(self._latest.create if self._latest is not None else None)
-        self._apply(slots.Sent(Asked(create, by, now, now + self.pacing.create_seconds, about)))
+        self._apply(slots.CreateSent(Asked(create, by, now, now + self.pacing.create_seconds, about)))
         if self.silent_since is None:
             self.silent_since, self._lost = now, []
 
@@ -151,7 +151,7 @@ class ResponseScheduler:
             if self._outlived is not None:
                 self._lose(self._outlived)
             self._outlived = self.slot
-        self._apply(slots.Began(response_id, now, now + ACTIVE_SECONDS, own, is_servers))
+        self._apply(slots.ResponseBegan(response_id, now, now + ACTIVE_SECONDS, own, is_servers))
         active = self.slot
         assert isinstance(active, Active)  # noqa: S101
         if active.create is not None:
@@ -190,7 +190,7 @@ class ResponseScheduler:
         ends = next((each for each in known if each.response == response_id), None)
         if ends is not None and ends is self._given_up:
             self.credits.came_back()
-        self._apply(slots.Ended(response_id))
+        self._apply(slots.ResponseEnded(response_id))
         if ends is not None:
             self._settle(ends, status, now)
 
@@ -201,7 +201,7 @@ class ResponseScheduler:
         the client's own, where the gateway's was in the way, waits for the slot once more.
         """
         meant, before = self._meant(create), self.slot
-        self._apply(slots.Refused(meant.create if meant else create, now + PAUSE_SECONDS))
+        self._apply(slots.CreateRefused(meant.create if meant else create, now + PAUSE_SECONDS))
         if meant is None:
             return create, False
         self.credits.refused(meant.create)
@@ -216,7 +216,7 @@ class ResponseScheduler:
         meant = self._meant(create)
         if meant is None:
             return
-        self._apply(slots.Failed(create))
+        self._apply(slots.ResponseFailed(create))
         self.credits.refused(create)
         if meant.by is By.FILLER:
             self.credits.say_said(meant.about, meant.at)
@@ -267,7 +267,7 @@ class ResponseScheduler:
         given_up = self.slot
         if isinstance(given_up, Idle) or given_up.until > now:
             return
-        self._apply(slots.Lost())
+        self._apply(slots.CreateLost())
         if isinstance(given_up, Active):
             self._given_up = given_up
             self.dead.append(given_up.response)

@@ -94,14 +94,14 @@ Slot: TypeAlias = Idle | Asked | Active
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class CreateSent:
     """The gateway sent this create."""
 
     asked: Asked
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
+class ResponseBegan:
     """The server began a response (`response.created`).
 
     Args:
@@ -117,7 +117,7 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CreateRefused:
     """The server has an active response already, and took no create. `create` is None where it does not say which."""
 
     create: str | None
@@ -125,77 +125,77 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ResponseFailed:
     """The server refused this create for another reason: it begins no response."""
 
     create: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ResponseEnded:
     """A response is over (`response.done`), in whichever way."""
 
     response: str
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class CreateLost:
     """The time is up: the create began no response, or the response did not end."""
 
 
-SlotEvent: TypeAlias = Sent | Began | Refused | Failed | Ended | Lost
+SlotEvent: TypeAlias = CreateSent | ResponseBegan | CreateRefused | ResponseFailed | ResponseEnded | CreateLost
 
 
-class NotPossible(AssertionError):
+class ImpossibleTransition(AssertionError):
     """A create was to be sent while another is under way, or a response is active: a fault of the gateway's own."""
 
 
 # — the transitions: each first line is its row in docs/turn-taking.md —
 
 
-def _ask(_slot: Idle, event: Sent) -> Slot:
+def _ask(_slot: Idle, event: CreateSent) -> Slot:
     """`Asked`: the create takes the slot from the moment when it is sent."""
     return event.asked
 
 
-def _begin_unasked(_slot: Idle, event: Began) -> Slot:
+def _begin_unasked(_slot: Idle, event: ResponseBegan) -> Slot:
     """`Active`: the response is the server's own, or that of a create which was given up."""
     return _active(event, event.own)
 
 
-def _block(_slot: Idle, event: Refused) -> Slot:
+def _block(_slot: Idle, event: CreateRefused) -> Slot:
     """`Idle`, and nothing is sent for a while: the server has a response that the gateway does not know of."""
     return Idle(event.not_before)
 
 
-def _unblock(_slot: Idle, _event: Ended) -> Slot:
+def _unblock(_slot: Idle, _event: ResponseEnded) -> Slot:
     """`Idle`: that response is over."""
     return Idle()
 
 
-def _begin_asked(slot: Asked, event: Began) -> Slot:
+def _begin_asked(slot: Asked, event: ResponseBegan) -> Slot:
     """`Active`: it is the create's response, or else, by the server's metadata, another's with the create behind it."""
     if event.is_servers or event.own not in (None, slot):
         return replace(_active(event, event.own), behind=slot)
     return _active(event, slot)
 
 
-def _refuse_asked(slot: Asked, event: Refused) -> Slot:
+def _refuse_asked(slot: Asked, event: CreateRefused) -> Slot:
     """`Idle`, and nothing is sent for a while: the create was not taken, and may be sent again."""
     return Idle(event.not_before) if event.create in (None, slot.create) else slot
 
 
-def _fail_asked(slot: Asked, event: Failed) -> Slot:
+def _fail_asked(slot: Asked, event: ResponseFailed) -> Slot:
     """`Idle`: the create was wrong."""
     return Idle() if event.create == slot.create else slot
 
 
-def _begin_anew(slot: Active, event: Began) -> Slot:
+def _begin_anew(slot: Active, event: ResponseBegan) -> Slot:
     """`Active`, the new one: the end of the response before it comes late, or never."""
     return _begin_asked(slot.behind, event) if slot.behind else _active(event, event.own)
 
 
-def _refuse_active(slot: Active, event: Refused) -> Slot:
+def _refuse_active(slot: Active, event: CreateRefused) -> Slot:
     """`Active`, by the server: the response was not the refused create's."""
     if slot.behind is not None and event.create in (None, slot.behind.create):
         return replace(slot, behind=None)
@@ -204,22 +204,22 @@ def _refuse_active(slot: Active, event: Refused) -> Slot:
     return slot
 
 
-def _fail_active(slot: Active, event: Failed) -> Slot:
+def _fail_active(slot: Active, event: ResponseFailed) -> Slot:
     """`Active`, by the server: the same, for another reason."""
-    return _refuse_active(slot, Refused(event.create, 0.0))
+    return _refuse_active(slot, CreateRefused(event.create, 0.0))
 
 
-def _end(slot: Active, event: Ended) -> Slot:
+def _end(slot: Active, event: ResponseEnded) -> Slot:
     """`Idle`, or `Asked` where a create is behind it; an older response's end changes nothing."""
     return (slot.behind or Idle()) if event.response == slot.response else slot
 
 
-def _give_up_active(slot: Active, _event: Lost) -> Slot:
+def _give_up_active(slot: Active, _event: CreateLost) -> Slot:
     """`Idle`, or `Asked` where a create is behind it: the response died without a word."""
     return slot.behind or Idle()
 
 
-def _free(_slot: Asked, _event: Lost) -> Slot:
+def _free(_slot: Asked, _event: CreateLost) -> Slot:
     """`Idle`: the create was lost, and may be sent again."""
     return Idle()
 
@@ -230,24 +230,24 @@ def _stay(slot: Slot, _event: SlotEvent) -> Slot:
 
 
 TRANSITIONS: dict[tuple[type[Any], type[Any]], Callable[[Any, Any], Slot] | None] = {
-    (Idle, Sent): _ask,
-    (Idle, Began): _begin_unasked,
-    (Idle, Refused): _block,
-    (Idle, Failed): _stay,
-    (Idle, Ended): _unblock,
-    (Idle, Lost): _stay,
-    (Asked, Sent): None,
-    (Asked, Began): _begin_asked,
-    (Asked, Refused): _refuse_asked,
-    (Asked, Failed): _fail_asked,
-    (Asked, Ended): _stay,
-    (Asked, Lost): _free,
-    (Active, Sent): None,
-    (Active, Began): _begin_anew,
-    (Active, Refused): _refuse_active,
-    (Active, Failed): _fail_active,
-    (Active, Ended): _end,
-    (Active, Lost): _give_up_active,
+    (Idle, CreateSent): _ask,
+    (Idle, ResponseBegan): _begin_unasked,
+    (Idle, CreateRefused): _block,
+    (Idle, ResponseFailed): _stay,
+    (Idle, ResponseEnded): _unblock,
+    (Idle, CreateLost): _stay,
+    (Asked, CreateSent): None,
+    (Asked, ResponseBegan): _begin_asked,
+    (Asked, CreateRefused): _refuse_asked,
+    (Asked, ResponseFailed): _fail_asked,
+    (Asked, ResponseEnded): _stay,
+    (Asked, CreateLost): _free,
+    (Active, CreateSent): None,
+    (Active, ResponseBegan): _begin_anew,
+    (Active, CreateRefused): _refuse_active,
+    (Active, ResponseFailed): _fail_active,
+    (Active, ResponseEnded): _end,
+    (Active, CreateLost): _give_up_active,
 }
 """By state and event. None: the gateway never does that."""
 
@@ -256,15 +256,15 @@ def advance(slot: Slot, event: SlotEvent) -> Slot:
     """Return the state after this event.
 
     Raises:
-        NotPossible: a create while the slot is taken.
+        ImpossibleTransition: a create while the slot is taken.
     """
     transition = TRANSITIONS[type(slot), type(event)]
     if transition is None:
-        raise NotPossible(f"{type(event).__name__} while {slot}")
+        raise ImpossibleTransition(f"{type(event).__name__} while {slot}")
     return transition(slot, event)
 
 
-def _active(event: Began, asked: Asked | None) -> Active:
+def _active(event: ResponseBegan, asked: Asked | None) -> Active:
     if asked is None:
         return Active(event.response, By.SERVER, None, event.at, event.until)
     return Active(event.response, asked.by, asked.create, asked.at, event.until, asked.about)

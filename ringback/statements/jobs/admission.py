@@ -16,7 +16,7 @@ from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.json_order import written
 from ringback.statements.sessions.lifecycle import is_ours
 from ringback.tables import jobs, sessions
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 PUBLISH_GRACE_SECONDS = 2.0
 """How long the gateway's own publish may take before a sweeper publishes as well."""
@@ -34,7 +34,7 @@ class NewJob:
     response_id: str | None
     name: str
     arguments: Any
-    tool: Announcement | None = None
+    tool: ToolSpec | None = None
     item_id: str | None = None
     """The `function_call` item."""
     position: int | None = None

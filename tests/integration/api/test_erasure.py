@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, text
 from typer.testing import CliRunner
 
 from cli import users
-from gateway.background.retention import Erased, Forgetting
+from gateway.background.retention import ErasedCounts, Retention
 from gateway.storage.database import Store, open_engine
 from ringback.config.settings import postgres_url
 from ringback.jobs.outcomes import cancelled, succeeded
@@ -96,11 +96,11 @@ def traces(connection: Connection) -> list[str]:
     return [trace for trace in TRACES if trace in told]
 
 
-class Overtaken(Forgetting):
+class Overtaken(Retention):
     """A gateway that is asked to erase a user, and before which another one finds their sessions marked."""
 
     async def _take(self, *whose: Any) -> Any:
-        await Forgetting(self._store, None)._go_on_erasing()
+        await Retention(self._store, None)._go_on_erasing()
         return await super()._take(*whose)
 
 
@@ -109,11 +109,11 @@ def erase(
     tenant: str = "default",
     user: str = USER,
     gateway_ends: UUID | None = None,
-    how: type[Forgetting] = Forgetting,
-) -> Erased:
+    how: type[Retention] = Retention,
+) -> ErasedCounts:
     """As the gateway does it; meanwhile the gateway that holds that session ends it, as it is wanted."""
 
-    async def run() -> Erased:
+    async def run() -> ErasedCounts:
         engine = open_engine(postgres_url(database), 2)
         store = Store(engine)
         try:
@@ -194,11 +194,11 @@ def test_a_session_whose_gateway_is_slow_goes_when_it_has_ended(
 
     async def look() -> None:
         engine = open_engine(postgres_url(database), 1)
-        forgetting = asyncio.create_task(Forgetting(Store(engine), None).forget())
+        retention = asyncio.create_task(Retention(Store(engine), None).forget())
         while (await Store(engine).rows(erasure.left("default", USER)))[0].number:  # noqa: ASYNC110 - rows ring no bell
             await asyncio.sleep(0.01)
-        forgetting.cancel()
-        await asyncio.wait([forgetting])
+        retention.cancel()
+        await asyncio.wait([retention])
         await engine.dispose()
 
     asyncio.run(look())

@@ -19,8 +19,8 @@ from gateway.storage.database import Store
 from ringback.config.settings import postgres_url
 from ringback.jobs import outcomes
 from ringback.statements import processes
-from ringback.tools.behavior import Late, Limits, Manners
-from ringback.tools.decorator import Announcement
+from ringback.tools.behavior import Late, Limits, ToolBehavior
+from ringback.tools.decorator import ToolSpec
 from tests.integration.statements.test_history import LONG_AGO, Line, line_on
 
 
@@ -158,8 +158,8 @@ def test_a_session_comes_with_the_first_page_of_its_jobs(line: Line, api: Api) -
 
 
 def test_tools_and_workers_are_told_while_they_live(line: Line, api: Api) -> None:
-    manners, limits = Manners(say_after=3.0, late=Late.SPEAK), Limits(concurrency=4)
-    weather = Announcement("weather", "Look it up.", {"type": "object"}, retries=2, manners=manners, limits=limits)
+    manners, limits = ToolBehavior(say_after=3.0, late=Late.SPEAK), Limits(concurrency=4)
+    weather = ToolSpec("weather", "Look it up.", {"type": "object"}, retries=2, manners=manners, limits=limits)
     for announced in processes.announce("w", [weather]):
         line.run(announced)
     line.run(processes.register("w2", "worker", "there", 2, ["slow"], 8))
@@ -178,7 +178,7 @@ def test_tools_and_workers_are_told_while_they_live(line: Line, api: Api) -> Non
 
 
 def test_a_tenant_is_told_of_the_tools_that_its_agents_have_and_of_no_process(line: Line, api: Api) -> None:
-    for announced in processes.announce("w", [Announcement("weather", "d", {}), Announcement("payroll", "d", {})]):
+    for announced in processes.announce("w", [ToolSpec("weather", "d", {}), ToolSpec("payroll", "d", {})]):
         line.run(announced)
     served = {tenant: api.answer("/v1/tools", tenant=tenant).json()["data"] for tenant in ("default", "other")}
     assert [tool["name"] for tool in served["default"]] == ["payroll", "weather"]

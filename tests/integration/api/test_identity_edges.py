@@ -18,9 +18,9 @@ from gateway.api.client_secrets import mint_router
 from gateway.api.revocation import revoke_router
 from gateway.api.scopes import authenticated
 from gateway.api.users import erase_router
-from gateway.auth.authenticator import Caller, Callers, caller
+from gateway.auth.authenticator import Authenticator, Principal, principal
 from gateway.auth.tokens import Kind, digest, new
-from gateway.background.retention import Forgetting
+from gateway.background.retention import Retention
 from gateway.storage.database import Store, open_engine
 from ringback.agents.agent import Agent
 from ringback.statements import erasure
@@ -42,7 +42,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def gate(database: str) -> AsyncIterator[Gate]:
     store = Store(open_engine(database, 4))
-    yield Gate(store, Callers({}, store.rows))
+    yield Gate(store, Authenticator({}, store.rows))
     await store.close()
 
 
@@ -52,10 +52,10 @@ async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
         return await gate.store.rows_of(tenant, statement)
 
     app = FastAPI()
-    app.state.callers = gate.callers
+    app.state.authenticator = gate.authenticator
     app.include_router(mint_router(gate.store.rows, lambda agent, model: TALK, 10))
     app.include_router(revoke_router(read, gate.store.rows))
-    app.include_router(erase_router(Forgetting(gate.store, None).erase))
+    app.include_router(erase_router(Retention(gate.store, None).erase))
     _, key = await gate.key(("admin", "secrets"))
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway", headers=headers) as one:
@@ -66,7 +66,7 @@ async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_user_of_any_name_can_be_signed_out_and_erased(
     gate: Gate, client: httpx.AsyncClient, user: str
 ) -> None:
-    await gate.begin(Caller(user, "acme", credential="jwt:1"))
+    await gate.begin(Principal(user, "acme", credential="jwt:1"))
     named = quote(user, safe="")
     signed_out = await client.post(f"/v1/users/{named}/sign-out")
     assert (signed_out.status_code, signed_out.json()["user"], signed_out.json()["sessions"]) == (200, user, 1)
@@ -89,9 +89,9 @@ async def theirs(gate: Gate, user: str) -> list[UUID]:
 
 
 async def test_who_comes_back_while_they_are_erased_is_erased_as_well(gate: Gate) -> None:
-    who = Caller("ada", "acme", credential="jwt:1")
+    who = Principal("ada", "acme", credential="jwt:1")
     first, _ = await gate.begin(who)
-    erasing = asyncio.create_task(Forgetting(gate.store, None).erase("acme", "ada"))
+    erasing = asyncio.create_task(Retention(gate.store, None).erase("acme", "ada"))
     second: UUID | None = None
     while not erasing.done():
         wanted = {row.id for row in await gate.store.rows(lifecycle.held("gw")) if row.end_wanted == "erased"}
@@ -109,10 +109,10 @@ async def test_who_comes_back_while_they_are_erased_is_erased_as_well(gate: Gate
 async def test_a_session_that_begins_as_its_user_is_erased_is_not_kept(gate: Gate, with_secret: bool) -> None:
     _, key = await gate.key(user="ada")
     who = await gate.whose(str(await gate.secret()) if with_secret else key)
-    assert (await Forgetting(gate.store, None).erase("acme", "ada")).left == 0
+    assert (await Retention(gate.store, None).erase("acme", "ada")).left == 0
     session, _ = await gate.begin(who)  # it was on its way
-    assert not await gate.callers.is_still_good(who)
-    await gate.callers.forget(session)
+    assert not await gate.authenticator.is_still_good(who)
+    await gate.authenticator.forget(session)
     await gate.store.count(lifecycle.end_session(session, "gw", 1, "revoked"))
     assert [row.user_id for row in await gate.store.rows(erasure.waiting())] == ["ada"]
 
@@ -122,7 +122,7 @@ async def test_a_session_that_begins_as_its_token_is_revoked_is_kept(gate: Gate,
     key_id, key = await gate.key(user="ada")
     who = await gate.whose(str(await gate.secret(key_id=key_id)) if with_secret else key)
     session, _ = await gate.begin(who)
-    await gate.callers.forget(session)
+    await gate.authenticator.forget(session)
     (row,) = await gate.store.rows(select(sessions_table.c.end_wanted).where(sessions_table.c.id == session))
     assert row.end_wanted is None
 
@@ -133,7 +133,7 @@ async def test_who_is_signed_out_has_made_no_secret_that_is_good(gate: Gate, cli
     session, _ = await gate.begin(who)
     assert (await client.post("/v1/users/eve/sign-out")).json()["sessions"] == 1
     assert await gate.is_refused(made)
-    assert not await gate.callers.is_still_good(who)
+    assert not await gate.authenticator.is_still_good(who)
     (row,) = await gate.store.rows(select(sessions_table.c.end_wanted).where(sessions_table.c.id == session))
     assert row.end_wanted == "revoked"
     assert not await gate.is_refused(await minted(gate, "eve", for_user="mallory")), "signed in again"
@@ -141,15 +141,15 @@ async def test_who_is_signed_out_has_made_no_secret_that_is_good(gate: Gate, cli
 
 async def test_who_is_erased_has_made_no_secret_either(gate: Gate) -> None:
     made = await minted(gate, "eve", for_user="mallory")
-    assert (await Forgetting(gate.store, None).erase("acme", "eve")).secrets == 1
+    assert (await Retention(gate.store, None).erase("acme", "eve")).secrets == 1
     assert await gate.is_refused(made)
 
 
 async def test_who_is_signed_out_while_they_make_a_secret_is_not_told_it(gate: Gate) -> None:
     before = datetime.now(UTC) - timedelta(seconds=5)
-    eve = caller("eve", "acme", {"secrets"}, {}, credential="jwt:1", issued_at=before)
+    eve = principal("eve", "acme", {"secrets"}, {}, credential="jwt:1", issued_at=before)
     app = FastAPI()
-    app.state.callers = gate.callers
+    app.state.authenticator = gate.authenticator
     app.include_router(mint_router(gate.store.rows, lambda agent, model: TALK, 10))
     app.dependency_overrides[authenticated] = lambda: eve  # as the request began she was somebody
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:

@@ -9,8 +9,8 @@ from threading import Thread
 import pytest
 
 from gateway.auth import key_sets
-from gateway.auth.authenticator import Unidentified
-from gateway.auth.key_sets import KeySet, Provider, fetcher
+from gateway.auth.authenticator import AuthenticationError
+from gateway.auth.key_sets import JwtProvider, KeySet, fetcher
 from tests.unit.gateway.auth.signing import RULES, claims, key_set, signed
 
 pytestmark = pytest.mark.anyio
@@ -56,19 +56,19 @@ def house() -> Iterator[str]:
 
 
 async def test_a_provider_s_keys_are_fetched_and_its_users_let_in(house: str) -> None:
-    provider = Provider(RULES, KeySet(fetcher(f"{house}/keys")))
-    assert (await provider.caller(signed(claims()))).user == "ada"
-    assert (await provider.caller(signed(claims(), "two", "EC"))).user == "ada"
+    provider = JwtProvider(RULES, KeySet(fetcher(f"{house}/keys")))
+    assert (await provider.principal(signed(claims()))).user == "ada"
+    assert (await provider.principal(signed(claims(), "two", "EC"))).user == "ada"
 
 
 @pytest.mark.parametrize("path", sorted(set(ANSWERS) - {"/keys"}))
 async def test_what_is_no_key_set_lets_nobody_in_and_makes_nobody_a_stranger(house: str, path: str) -> None:
-    with pytest.raises(Unidentified) as nobody:
-        await Provider(RULES, KeySet(fetcher(house + path))).caller(signed(claims()))
+    with pytest.raises(AuthenticationError) as nobody:
+        await JwtProvider(RULES, KeySet(fetcher(house + path))).principal(signed(claims()))
     assert nobody.value.status == 503
 
 
 async def test_where_nobody_listens_nobody_is_a_stranger() -> None:
-    with pytest.raises(Unidentified) as nobody:
-        await Provider(RULES, KeySet(fetcher("http://127.0.0.1:1/keys"))).caller(signed(claims()))
+    with pytest.raises(AuthenticationError) as nobody:
+        await JwtProvider(RULES, KeySet(fetcher("http://127.0.0.1:1/keys"))).principal(signed(claims()))
     assert nobody.value.status == 503

@@ -11,11 +11,11 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Executable, Insert, insert
 
-from gateway.auth.authenticator import Caller
-from gateway.budgets.budgets import Purse
+from gateway.auth.authenticator import Principal
+from gateway.budgets.budgets import Budgets
 from gateway.storage.database import Store, open_engine
 from ringback.agents.agent import Agent
-from ringback.agents.quotas import Allowances
+from ringback.agents.quotas import Quotas
 from ringback.config.settings import postgres_url
 from ringback.statements.sessions import lifecycle as statements
 from ringback.tables import tenants
@@ -24,7 +24,7 @@ from ringback.usage.prices import Price, Prices, Rate
 MODEL = "gpt-realtime-2.1"
 PRICES = Prices(models={MODEL: Price(text=Rate(input=Decimal(4), output=Decimal(24)))})
 AGENT = Agent(name="demo", instructions="Hello.", model=MODEL)
-ANN, BOB = Caller("ann"), Caller("bob")
+ANN, BOB = Principal("ann"), Principal("bob")
 TOLD = {"input_tokens": 100, "input_token_details": {"text_tokens": 100}, "output_tokens": 10}
 
 
@@ -33,11 +33,11 @@ class World:
 
     def __init__(self, store: Store, **defaults: Any) -> None:
         self.store = store
-        self.purse = Purse(store, PRICES, Allowances(**defaults))
+        self.budgets = Budgets(store, PRICES, Quotas(**defaults))
 
-    async def opened(self, caller: Caller = ANN) -> UUID:
+    async def opened(self, caller: Principal = ANN) -> UUID:
         session_id = uuid4()
-        assert await self.purse.open_session(opening(session_id, caller), caller) is None
+        assert await self.budgets.open_session(opening(session_id, caller), caller) is None
         return session_id
 
     async def one(self, statement: Executable) -> Any:
@@ -48,7 +48,7 @@ class World:
         await self.store.count(insert(tenants).values(tenant=tenant, allowances=allowances))
 
 
-def opening(session_id: UUID, caller: Caller) -> Insert:
+def opening(session_id: UUID, caller: Principal) -> Insert:
     return statements.open_session(
         session_id,
         user_id=caller.user,

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select, text, update
 
-from gateway.auth.authenticator import Caller
+from gateway.auth.authenticator import Principal
 from gateway.conversation.actions import RecordUsage
 from ringback.tables import responses, usage_days
 from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, World, opening, tell
@@ -31,7 +31,7 @@ def test_after_the_response_that_used_the_last_of_it_nothing_is_left(
 ) -> None:
     async def story(world: World) -> None:
         agent = AGENT.model_copy(update=of_agent)
-        account = world.purse.account(await world.opened(), ANN, agent, MODEL)
+        account = world.budgets.account(await world.opened(), ANN, agent, MODEL)
         assert await account.check(1, "resp_1") is None
         assert await account.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
         assert await account.check(1, "resp_2") is None
@@ -39,7 +39,7 @@ def test_after_the_response_that_used_the_last_of_it_nothing_is_left(
         assert after is not None
         assert after.startswith(sentence)
         assert await account.check(1, "resp_3") == after
-        denied = await world.purse.may_begin(ANN, agent, MODEL)
+        denied = await world.budgets.may_begin(ANN, agent, MODEL)
         if of_agent:
             assert denied is None  # another session has its own
         else:
@@ -53,36 +53,36 @@ def test_after_the_response_that_used_the_last_of_it_nothing_is_left(
 
 def test_what_others_use_is_theirs_and_the_tenants(database: str) -> None:
     async def story(world: World) -> None:
-        for caller in (BOB, Caller("ann", tenant="elsewhere")):
-            account = world.purse.account(await world.opened(caller), caller, AGENT, MODEL)
+        for caller in (BOB, Principal("ann", tenant="elsewhere")):
+            account = world.budgets.account(await world.opened(caller), caller, AGENT, MODEL)
             await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
-        assert await world.purse.may_begin(ANN, AGENT, MODEL) is None
-        assert await world.purse.may_begin(BOB, AGENT, MODEL) is not None
+        assert await world.budgets.may_begin(ANN, AGENT, MODEL) is None
+        assert await world.budgets.may_begin(BOB, AGENT, MODEL) is not None
 
     tell(database, story, tokens_per_user_per_day=110, tokens_per_day=220)
 
 
 def test_what_was_used_yesterday_is_used_no_more(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)
+        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
         await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
-        assert await world.purse.may_begin(ANN, AGENT, MODEL) is not None
+        assert await world.budgets.may_begin(ANN, AGENT, MODEL) is not None
         await world.store.count(update(usage_days).values(day=usage_days.c.day - 1))
-        assert await world.purse.may_begin(ANN, AGENT, MODEL) is None
+        assert await world.budgets.may_begin(ANN, AGENT, MODEL) is None
 
     tell(database, story, tokens_per_user_per_day=100)
 
 
 def test_a_tenants_own_allowances_are_over_the_gateways(database: str) -> None:
     async def story(world: World) -> None:
-        strict, free, other = (Caller("ann", tenant=name) for name in ("strict", "free", "other"))
+        strict, free, other = (Principal("ann", tenant=name) for name in ("strict", "free", "other"))
         await world.allow("strict", sessions_per_user=0)
         await world.allow("free", sessions_per_user=None)
-        assert await world.purse.open_session(opening(uuid4(), strict), strict) is not None
+        assert await world.budgets.open_session(opening(uuid4(), strict), strict) is not None
         for _ in range(3):
             await world.opened(free)
         await world.opened(other)
-        assert await world.purse.open_session(opening(uuid4(), other), other) is not None
+        assert await world.budgets.open_session(opening(uuid4(), other), other) is not None
 
     tell(database, story, sessions_per_user=1)
 
@@ -91,7 +91,7 @@ def test_allowances_that_nobody_can_read_leave_the_defaults(database: str) -> No
     async def story(world: World) -> None:
         await world.allow(sessions_per_user="many")
         await world.opened()
-        assert await world.purse.open_session(opening(uuid4(), ANN), ANN) is not None
+        assert await world.budgets.open_session(opening(uuid4(), ANN), ANN) is not None
 
     tell(database, story, sessions_per_user=1)
 
@@ -99,9 +99,9 @@ def test_allowances_that_nobody_can_read_leave_the_defaults(database: str) -> No
 def test_a_model_without_a_price_begins_nothing_where_money_is_limited(database: str) -> None:
     async def story(world: World) -> None:
         dear = AGENT.model_copy(update={"max_session_cost": 1.0})
-        assert await world.purse.may_begin(ANN, dear, MODEL) is None
-        assert await world.purse.may_begin(ANN, AGENT, "my-deployment") is None
-        denied = await world.purse.may_begin(ANN, dear, "my-deployment")
+        assert await world.budgets.may_begin(ANN, dear, MODEL) is None
+        assert await world.budgets.may_begin(ANN, AGENT, "my-deployment") is None
+        denied = await world.budgets.may_begin(ANN, dear, "my-deployment")
         assert denied is not None
         assert (denied.status, denied.code) == (503, "model_without_price")
 
@@ -110,7 +110,7 @@ def test_a_model_without_a_price_begins_nothing_where_money_is_limited(database:
 
 def test_where_nobody_can_say_what_is_left_the_conversation_goes_on(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)
+        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(text("ALTER TABLE usage_days RENAME TO away"))
         assert await account.check(1, "resp_1") is None
 
@@ -119,11 +119,11 @@ def test_where_nobody_can_say_what_is_left_the_conversation_goes_on(database: st
 
 def test_a_response_that_is_stopped_as_it_begins_counts_as_what_it_was_told(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.purse.account(await world.opened(), ANN, AGENT, MODEL)
+        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
         await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
         assert await account.check(1, "resp_2") is not None
         account.leave()
-        await world.purse.close()
+        await world.budgets.close()
         (row,) = await world.store.rows(select(responses).where(responses.c.response_id == "resp_2"))
         assert (row.status, row.input_tokens, row.output_tokens) == ("unheard", 100, 0)
 

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from gateway.auth.authenticator import Caller
-from gateway.budgets.budgets import Denied
+from gateway.auth.authenticator import Principal
+from gateway.budgets.budgets import QuotaExceeded
 from ringback.statements.sessions import lifecycle as statements
 from ringback.statements.sessions import session_quota
 from ringback.tables import sessions
@@ -38,15 +38,15 @@ def test_one_session_more_than_a_user_may_have_is_refused_and_others_are_not(dat
     async def story(world: World) -> None:
         first = await world.opened()
         await world.opened()
-        denied = await world.purse.open_session(opening(uuid4(), ANN), ANN)
-        assert denied == Denied(
+        denied = await world.budgets.open_session(opening(uuid4(), ANN), ANN)
+        assert denied == QuotaExceeded(
             429,
             "too_many_sessions",
             "You have 2 sessions, as many as you may have at once. End one, or try later.",
             5,
         )
         await world.opened(BOB)
-        await world.opened(Caller("ann", tenant="elsewhere"))
+        await world.opened(Principal("ann", tenant="elsewhere"))
         await world.store.count(statements.end_session(first, "gw", 1, "client_closed_1000"))
         await world.opened()
 
@@ -57,7 +57,7 @@ def test_a_session_that_may_be_resumed_keeps_its_place(database: str) -> None:
     async def story(world: World) -> None:
         first = await world.opened()
         assert await world.store.count(statements.detach(first, "gw", 1)) == 1
-        denied = await world.purse.open_session(opening(uuid4(), ANN), ANN)
+        denied = await world.budgets.open_session(opening(uuid4(), ANN), ANN)
         assert denied is not None
         assert denied.code == "too_many_sessions"
 
@@ -68,17 +68,17 @@ def test_a_tenants_places_are_taken_by_all_its_users(database: str) -> None:
     async def story(world: World) -> None:
         await world.opened(ANN)
         await world.opened(BOB)
-        denied = await world.purse.open_session(opening(uuid4(), Caller("eve")), Caller("eve"))
+        denied = await world.budgets.open_session(opening(uuid4(), Principal("eve")), Principal("eve"))
         assert denied is not None
         assert denied.message == "There are as many sessions as there may be at once. Try again later."
-        await world.opened(Caller("eve", tenant="elsewhere"))
+        await world.opened(Principal("eve", tenant="elsewhere"))
 
     tell(database, story, sessions=2)
 
 
 def test_nobody_comes_in_where_no_session_is_allowed(database: str) -> None:
     async def story(world: World) -> None:
-        denied = await world.purse.open_session(opening(uuid4(), ANN), ANN)
+        denied = await world.budgets.open_session(opening(uuid4(), ANN), ANN)
         assert denied is not None
         assert await world.one(select(func.count()).select_from(sessions)) == 0
 
@@ -109,7 +109,7 @@ def test_of_500_that_come_at_once_to_three_gateways_as_many_get_in_as_may(
     async def story() -> None:
         async with AsyncExitStack() as stack:
             gateways = [await stack.enter_async_context(world(database, **limits)) for _ in range(3)]
-            attempts = [gateways[number % 3].purse.open_session(opening(uuid4(), ANN), ANN) for number in range(500)]
+            attempts = [gateways[number % 3].budgets.open_session(opening(uuid4(), ANN), ANN) for number in range(500)]
             answers = await asyncio.gather(*attempts)
             assert answers.count(None) == 20
             assert {denied.status for denied in answers if denied is not None} <= {429, 503}  # or told to come later
@@ -128,7 +128,7 @@ def test_gateways_that_limit_different_things_agree_on_what_both_limit(database:
         ):
             comers = [(gateway, user) for _ in range(20) for user in (ANN, BOB) for gateway in (one, other)]
             answers = await asyncio.gather(
-                *(gateway.purse.open_session(opening(uuid4(), user), user) for gateway, user in comers)
+                *(gateway.budgets.open_session(opening(uuid4(), user), user) for gateway, user in comers)
             )
             rows = await one.store.rows(select(sessions.c.user_id, func.count()).group_by(sessions.c.user_id))
             assert sorted(tuple(row) for row in rows) == [("ann", 5), ("bob", 5)]

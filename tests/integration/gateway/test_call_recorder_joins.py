@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from gateway.conversation.actions import RecordCall
-from gateway.session.call_recorder import Recorded, Recording
+from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.storage.database import Store, open_engine
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import postgres_url
 from ringback.tables import DEFAULT_TENANT
 from tests.integration.statements.statement_rows import Rows, new_job, world
@@ -31,16 +31,16 @@ def test_a_call_that_joins_one_whose_row_comes_later_waits_for_that_row(
 
     async def run() -> tuple[Recorded, Recorded]:
         store = Store(open_engine(postgres_url(database), 4))
-        dispatch = Dispatch(store, redis_db, "gw")
-        recording = Recording(store, dispatch, DEFAULT_TENANT, lambda: 1, 10.0)
+        publisher = JobPublisher(store, redis_db, "gw")
+        recording = CallRecorder(store, publisher, DEFAULT_TENANT, lambda: 1, 10.0)
         try:
             with pytest.raises(IntegrityError, match="joins no job of its session"):
-                await dispatch.record(RecordCall(second), 1)
+                await publisher.record(RecordCall(second), 1)
             late = asyncio.create_task(recording.record(RecordCall(second), 1))
             return await recording.record(RecordCall(first), 1), await late
         finally:
-            dispatch.close()
-            await dispatch.bell.close()
+            publisher.close()
+            await publisher.bell.close()
             await store.close()
 
     assert asyncio.run(run()) == (Recorded.NEW, Recorded.NEW)

@@ -10,14 +10,14 @@ import pytest
 from gateway.conversation.actions import RecordCall
 from gateway.conversation.tool_calls.intake import as_answered
 from gateway.session import call_recorder as recordings
-from gateway.session.call_recorder import Recorded, Recording
+from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.storage import database as stores
 from gateway.storage.database import Store, open_engine
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.jobs.states import CancelReason
 from ringback.statements.jobs import admission, transitions
 from ringback.tables import DEFAULT_TENANT
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 from tests.integration.statements.statement_rows import ORDER, WEATHER, Rows, new_job, world
 from tests.proxy import Proxy, before_postgres
 
@@ -39,14 +39,14 @@ def line(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Proxy
         yield line
 
 
-def _with_recording(url: str, work: Callable[[Recording], Awaitable[Recorded | bool]]) -> Recorded | bool:
+def _with_recording(url: str, work: Callable[[CallRecorder], Awaitable[Recorded | bool]]) -> Recorded | bool:
     async def run() -> Recorded | bool:
         store = Store(open_engine(url, 2))
-        dispatch = Dispatch(store, "redis://127.0.0.1:1", "gw")
+        publisher = JobPublisher(store, "redis://127.0.0.1:1", "gw")
         try:
-            return await work(Recording(store, dispatch, DEFAULT_TENANT, lambda: PRESENT, 0.0))
+            return await work(CallRecorder(store, publisher, DEFAULT_TENANT, lambda: PRESENT, 0.0))
         finally:
-            dispatch.close()
+            publisher.close()
             await store.close()
 
     return asyncio.run(run())
@@ -105,7 +105,7 @@ def test_an_unheard_call_that_has_not_begun_is_taken_back(rows: Rows, database: 
 
 @pytest.mark.parametrize(("tool", "is_cancelled"), [(ORDER, False), (WEATHER, True)])
 def test_an_unheard_call_that_runs_is_left_to_its_end_where_it_changes_something(
-    rows: Rows, database: str, tool: Announcement, is_cancelled: bool
+    rows: Rows, database: str, tool: ToolSpec, is_cancelled: bool
 ) -> None:
     call = RecordCall(new_job(rows.session, tool))
     rows.run(admission.admit(call.job, "gw", PRESENT))

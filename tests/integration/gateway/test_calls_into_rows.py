@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from gateway.conversation.actions import RecordCall
-from gateway.live_sessions import Place
-from gateway.session.call_recorder import Recording
-from gateway.session.effects import Deeds
+from gateway.live_sessions import SessionHandle
+from gateway.session.call_recorder import CallRecorder
+from gateway.session.effects import EffectExecutor
 from gateway.storage.database import Store, open_engine
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.jobs.outcomes import failed, succeeded
 from ringback.jobs.states import CancelReason
 from ringback.statements.jobs import admission
@@ -33,7 +33,7 @@ def rows(database: str) -> Iterator[Rows]:
         yield rows
 
 
-class Postbox(Dispatch):
+class Postbox(JobPublisher):
     """Keeps what is published."""
 
     published: list[str]
@@ -54,26 +54,26 @@ class Heard:
 
 async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: int) -> Heard:
     engine = open_engine(database, 2)
-    store, heard, place = Store(engine), Heard(), Place()
-    dispatch = Postbox(store, redis_db, "gw")
-    dispatch.published = heard.published
+    store, heard, place = Store(engine), Heard(), SessionHandle()
+    publisher = Postbox(store, redis_db, "gw")
+    publisher.published = heard.published
     settings = SimpleNamespace(call_wait_seconds=5.0, realtime_model="model")
-    purse = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
-    line = SimpleNamespace(store=store, dispatch=dispatch, gateway_id="gw", settings=settings, purse=purse)
+    budgets = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
+    line = SimpleNamespace(store=store, publisher=publisher, gateway_id="gw", settings=settings, budgets=budgets)
     caller = SimpleNamespace(tenant=DEFAULT_TENANT)
-    beginning = SimpleNamespace(session_id=rows.session, place=place, caller=caller, agent=None)
-    epochs = SimpleNamespace(epoch=PRESENT, switching=asyncio.Lock())
-    deeds = Deeds(cast(Any, line), cast(Any, beginning), cast(Any, None), cast(Any, epochs))
+    start = SimpleNamespace(session_id=rows.session, place=place, caller=caller, agent=None)
+    switcher = SimpleNamespace(epoch=PRESENT, switching=asyncio.Lock())
+    effects = EffectExecutor(cast(Any, line), cast(Any, start), cast(Any, None), cast(Any, switcher))
 
     def recorded(record: RecordCall, now: float) -> list[Any]:
         heard.recorded.append(record.job.call_id)
         return []
 
-    link = SimpleNamespace(brain=SimpleNamespace(recorded=recorded), epoch=epoch)
+    link = SimpleNamespace(conversation=SimpleNamespace(recorded=recorded), epoch=epoch)
     try:
-        await deeds._record(cast(Any, link), RecordCall(job))
+        await effects._record(cast(Any, link), RecordCall(job))
     finally:
-        dispatch.close()
+        publisher.close()
         await engine.dispose()
     heard.rang = place.bell.is_set()
     return heard
@@ -108,12 +108,12 @@ def test_a_call_that_joins_one_which_is_over_by_now_is_answered_at_once(
 
 async def _remember(database: str, job: NewJob) -> None:
     engine = open_engine(database, 1)
-    dispatch = Dispatch(Store(engine), "redis://127.0.0.1:1", "gw")
+    publisher = JobPublisher(Store(engine), "redis://127.0.0.1:1", "gw")
     try:
-        recording = Recording(Store(engine), dispatch, DEFAULT_TENANT, lambda: PRESENT, 0.0)
+        recording = CallRecorder(Store(engine), publisher, DEFAULT_TENANT, lambda: PRESENT, 0.0)
         assert await recording.remember(RecordCall(job, failed("temporarily_unavailable", "Later.")))
     finally:
-        dispatch.close()
+        publisher.close()
         await engine.dispose()
 
 
@@ -128,7 +128,10 @@ def test_a_row_that_nobody_heard_of_and_nobody_waits_for_is_cancelled_and_the_hi
 
 def test_what_the_user_has_decided_outlives_a_postgres_that_is_away_for_longer_than_a_call_may_wait() -> None:
     nobody: Any = None
-    recording, answers = Recording(nobody, nobody, DEFAULT_TENANT, lambda: PRESENT, 0.0), iter([OSError, OSError, None])
+    recording, answers = (
+        CallRecorder(nobody, nobody, DEFAULT_TENANT, lambda: PRESENT, 0.0),
+        iter([OSError, OSError, None]),
+    )
 
     async def write() -> str:
         problem = next(answers)

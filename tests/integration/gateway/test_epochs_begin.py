@@ -12,11 +12,11 @@ import pytest
 
 from gateway.auth.resume_tokens import digest
 from gateway.conversation import Conversation
-from gateway.session.context import Link, Over
-from gateway.session.upstream_switcher import Epochs
+from gateway.session.context import SessionEnded, UpstreamLink
+from gateway.session.upstream_switcher import UpstreamSwitcher
 from gateway.storage.database import Store, open_engine
 from ringback.jobs.outcomes import succeeded
-from ringback.privacy.row_privacy import Discretion
+from ringback.privacy.row_privacy import RowPrivacy
 from ringback.statements.sessions import items, lifecycle
 from tests.integration.statements.statement_rows import Rows, world
 
@@ -34,7 +34,7 @@ class Holder:
     """A session of `gw` in epoch 1 whose upstream connection is gone, as far as its epochs look."""
 
     def __init__(self, rows: Rows, token: str | None) -> None:
-        self.beginning = SimpleNamespace(session_id=rows.session, epoch=1, resume_token=token)
+        self.start = SimpleNamespace(session_id=rows.session, epoch=1, resume_token=token)
 
     async def settle(self) -> None:
         """Everything it has heard is in the rows."""
@@ -43,19 +43,19 @@ class Holder:
 async def take_in(database: str, rows: Rows, token: str | None = TOKEN, *, times: int = 1) -> int:
     """Begin the next epoch, so many times; returns the one that it is in then."""
     engine = open_engine(database, 1)
-    dispatch = SimpleNamespace(discretion=Discretion())
-    line = SimpleNamespace(gateway_id="gw", store=Store(engine), dispatch=dispatch)
-    epochs = Epochs(cast(Any, line), cast(Any, Holder(rows, token)))
-    epochs._is_fresh = False
-    link = Link(1, cast(Any, None), cast(Conversation, None))
+    publisher = SimpleNamespace(row_privacy=RowPrivacy())
+    line = SimpleNamespace(gateway_id="gw", store=Store(engine), publisher=publisher)
+    switcher = UpstreamSwitcher(cast(Any, line), cast(Any, Holder(rows, token)))
+    switcher._is_fresh = False
+    link = UpstreamLink(1, cast(Any, None), cast(Conversation, None))
     try:
         for _ in range(times):
-            await epochs._take_in(link)
+            await switcher._take_in(link)
     except TimeoutError:
-        return epochs.epoch
+        return switcher.epoch
     finally:
         await engine.dispose()
-    return epochs.epoch
+    return switcher.epoch
 
 
 def test_an_epoch_begins_with_all_answers_in_it(rows: Rows, database: str) -> None:
@@ -68,7 +68,7 @@ def test_an_epoch_that_does_not_begin_takes_no_answer_in(rows: Rows, database: s
     """The client came back to this very gateway: the answers are its new connection's."""
     job = rows.answered(succeeded("sunny"))
     rows.run(lifecycle.resume(digest(TOKEN), digest(NEXT_TOKEN), user_id="ada", gateway_id="gw"))
-    with pytest.raises(Over, match="session_superseded"):
+    with pytest.raises(SessionEnded, match="session_superseded"):
         asyncio.run(take_in(database, rows))
     assert rows.job(job).delivery == "ready"
 
@@ -86,7 +86,7 @@ def test_a_session_without_a_token_finds_it_as_well(rows: Rows, database: str) -
 
 def test_what_others_hold_is_theirs(rows: Rows, database: str) -> None:
     rows.run(lifecycle.resume(digest(TOKEN), sha256(b"x").digest(), user_id="ada", gateway_id="gw2"))
-    with pytest.raises(Over, match="session_superseded"):
+    with pytest.raises(SessionEnded, match="session_superseded"):
         asyncio.run(take_in(database, rows))
 
 

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from gateway.background.lease import Lease
-from gateway.background.result_listener import Inbox
-from gateway.live_sessions import Presence
+from gateway.background.result_listener import ResultListener
+from gateway.live_sessions import SessionRegistry
 from gateway.storage.database import STEP_SECONDS, Store, answered_within, lease_connector, open_engine
 from ringback.config.settings import postgres_url
 from ringback.leases.lease import LeaseTimes
@@ -38,22 +38,22 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 
 @asynccontextmanager
-async def gateway(line: Line) -> AsyncIterator[tuple[Lease, Store, Presence]]:
+async def gateway(line: Line) -> AsyncIterator[tuple[Lease, Store, SessionRegistry]]:
     """What a gateway has of its lease and of its look, wired as in `gateway.app`."""
     url = postgres_url(line.database)
     store, looker = Store(open_engine(url, POOL)), Store(open_engine(url, 1))
-    presence, lease = Presence(10), Lease(HERE, store, lease_connector(url), TIMES)
-    inbox = Inbox(line.redis_url, looker, presence, lease, HERE)
+    live_sessions, lease = SessionRegistry(10), Lease(HERE, store, lease_connector(url), TIMES)
+    result_listener = ResultListener(line.redis_url, looker, live_sessions, lease, HERE)
     await lease.register()
-    tasks = [asyncio.create_task(loop()) for loop in (lease.watch_loop, inbox.look)]
+    tasks = [asyncio.create_task(loop()) for loop in (lease.watch_loop, result_listener.look)]
     try:
-        yield lease, store, presence
+        yield lease, store, live_sessions
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await lease.retire()
-        await inbox.close()
+        await result_listener.close()
         await looker.close()
         await store.close()
 
@@ -78,9 +78,9 @@ def is_later(line: Line, before: datetime) -> bool:
 
 def test_a_pool_without_a_free_connection_holds_up_neither_renewals_nor_looks(line: Line) -> None:
     async def scene() -> None:
-        async with gateway(line) as (lease, store, presence):
+        async with gateway(line) as (lease, store, live_sessions):
             line.run(update(sessions).values(gateway_id=HERE))
-            place = presence.enter(line.session)
+            place = live_sessions.enter(line.session)
             place.is_recorded = True
             asleep = [asyncio.create_task(store.rows(text("SELECT pg_sleep(60)"))) for _ in range(POOL)]
             sleeping = select(func.count()).select_from(text("pg_stat_activity")).where(text("wait_event = 'PgSleep'"))
@@ -128,11 +128,11 @@ def test_an_event_loop_that_is_blocked_costs_no_lease_and_is_told(line: Line, ca
 
 def test_a_gateway_that_was_silent_for_long_looks_at_once_and_lets_go_of_what_others_hold(line: Line) -> None:
     async def scene() -> None:
-        async with gateway(line) as (_, _, presence):
+        async with gateway(line) as (_, _, live_sessions):
             await asyncio.to_thread(is_renewed, line)
             another = uuid4()
             line.run(open_session(another, user_id="ada", agent="demo", model="m", gateway_id=GATEWAY))
-            ours, theirs = presence.enter(line.session), presence.enter(another)
+            ours, theirs = live_sessions.enter(line.session), live_sessions.enter(another)
             ours.is_recorded = theirs.is_recorded = True
             with line.engine.begin() as connection:
                 connection.execute(update(sessions).where(sessions.c.id == line.session).values(gateway_id=HERE))

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from gateway.background.lease import Lease
-from gateway.background.lease_keeper import Keeper
+from gateway.background.lease_keeper import LeaseKeeper
 from gateway.storage.database import Store, lease_connector, open_engine
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import postgres_url
 from ringback.sweeper import MARKER
 from tests.integration.toolbox.line import PATIENCE, Line
@@ -35,12 +35,12 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 async def sweeping(line: Line, redis_url: str) -> AsyncIterator[None]:
     """A keeper that sweeps for as long as the context lasts, steady from the first."""
     store = Store(open_engine(postgres_url(line.database), 4))
-    dispatch = Dispatch(store, redis_url, "gateway-that-keeps")
+    publisher = JobPublisher(store, redis_url, "gateway-that-keeps")
     lease = Lease("gateway-that-keeps", store, lease_connector(postgres_url(line.database)))
-    keeper = Keeper("gateway-that-keeps", store, dispatch)
+    lease_keeper = LeaseKeeper("gateway-that-keeps", store, publisher)
     await lease.register()
     line.run(text("UPDATE processes SET steady_since = clock_timestamp() - interval '1 minute'"))
-    tasks = [asyncio.create_task(keeper.sweep()), asyncio.create_task(lease.watch_loop())]
+    tasks = [asyncio.create_task(lease_keeper.sweep()), asyncio.create_task(lease.watch_loop())]
     try:
         yield
     finally:
@@ -48,8 +48,8 @@ async def sweeping(line: Line, redis_url: str) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await lease.retire()
-        await dispatch.bell.close()
-        dispatch.close()
+        await publisher.bell.close()
+        publisher.close()
         await store.close()
 
 

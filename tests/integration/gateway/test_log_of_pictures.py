@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.conversation.item_log import ItemLog
-from gateway.session.transcript_writer import PICTURE_CHARS_PER_SECOND, Journal
+from gateway.session.transcript_writer import PICTURE_CHARS_PER_SECOND, TranscriptWriter
 from gateway.storage.database import Store, open_engine
 from ringback.privacy.redaction import KINDS, Redaction
 from ringback.statements.sessions import items
@@ -88,13 +88,13 @@ def test_a_message_without_parts_is_loaded(rows: Rows) -> None:
 async def film(database: str, rows: Rows, seconds: int, redaction: Redaction | None = None) -> None:
     """Write what a camera shows, a picture a second."""
     engine, clock = open_engine(database, 1), {"now": 0.0}
-    journal = Journal(Store(engine), rows.session, "gw", lambda: 1, redaction, clock=lambda: clock["now"])
+    transcript = TranscriptWriter(Store(engine), rows.session, "gw", lambda: 1, redaction, clock=lambda: clock["now"])
     log = ItemLog()
     try:
         for number in range(seconds):
             clock["now"] = float(number)
-            journal.keep(log.hear(camera(number)))
-            assert await journal.flush()
+            transcript.keep(log.hear(camera(number)))
+            assert await transcript.flush()
     finally:
         await engine.dispose()
 
@@ -123,9 +123,9 @@ def test_a_picture_is_not_looked_through_for_what_must_not_be_stored(rows: Rows,
 
     async def write() -> None:
         engine = open_engine(database, 1)
-        journal = Journal(Store(engine), rows.session, "gw", lambda: 1, Redaction(KINDS))
-        journal.keep([message, Message(2, "card", "user", card)])
-        assert await journal.flush()
+        transcript = TranscriptWriter(Store(engine), rows.session, "gw", lambda: 1, Redaction(KINDS))
+        transcript.keep([message, Message(2, "card", "user", card)])
+        assert await transcript.flush()
         await engine.dispose()
 
     asyncio.run(write())

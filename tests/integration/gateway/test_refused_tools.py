@@ -15,7 +15,7 @@ from ringback.config.settings import postgres_url
 from ringback.statements import processes
 from ringback.statements.clock import now, seconds
 from ringback.tables import processes as processes_table
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 from tests.line import Line, eventually, running_line
 
 pytestmark = [pytest.mark.long, pytest.mark.anyio]  # a line of its own
@@ -43,7 +43,7 @@ def line(database: str, redis_db: str, tmp_path: Path) -> Iterator[Line]:
 def announce(line: Line, name: str) -> None:
     """A worker of another make announces a tool whose schema none of ours would let pass, and lives."""
     schema = {"type": "object", "properties": {"where": PAIR}, "required": ["where"]}
-    tool, worker = Announcement(name, "How high it is.", schema, queue="heights"), f"worker-{name}"
+    tool, worker = ToolSpec(name, "How high it is.", schema, queue="heights"), f"worker-{name}"
     engine = create_engine(postgres_url(line.database))
     with engine.begin() as connection:
         connection.execute(processes.register(worker, "worker", "here", os.getpid(), ["heights"], 1))

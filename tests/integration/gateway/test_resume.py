@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.auth.authenticator import REALTIME, TRUSTED, Caller
+from gateway.auth.authenticator import REALTIME, TRUSTED, Principal
 from gateway.auth.resume_tokens import digest
-from gateway.live_sessions import Presence
-from gateway.session.admission import Reception
+from gateway.live_sessions import SessionRegistry
+from gateway.session.admission import SessionAdmission
 from gateway.settings import GatewaySettings
 from gateway.storage import database as stores
 from gateway.storage.database import Store, open_engine
@@ -39,11 +39,11 @@ async def resume(
     nobody: Any = SimpleNamespace(ring=_nobody_is_there)
     settings = GatewaySettings(_env_file=None, database_url=database, redis_url="redis://127.0.0.1:1", **PROVIDER)
     line = SimpleNamespace(
-        gateway_id="gw2", store=Store(engine), settings=settings, dispatch=SimpleNamespace(bell=nobody)
+        gateway_id="gw2", store=Store(engine), settings=settings, publisher=SimpleNamespace(bell=nobody)
     )
-    reception = Reception(agents or {}, cast(Any, line), Presence(10), nobody, nobody, "demo")
+    admission = SessionAdmission(agents or {}, cast(Any, line), SessionRegistry(10), nobody, nobody, "demo")
     try:
-        return await reception.resume(Caller("ada", scopes=frozenset(scopes)), token, frozenset())
+        return await admission.resume(Principal("ada", scopes=frozenset(scopes)), token, frozenset())
     finally:
         await engine.dispose()
 
@@ -68,10 +68,10 @@ def test_what_another_client_has_set_holds_as_far_as_this_one_may_set_it(
     rows: Rows, database: str, scopes: set[str]
 ) -> None:
     rows.set_session(client_session=WITH_LAMP)
-    beginning = asyncio.run(resume(database, scopes=scopes, agents={"demo": Agent(name="demo", instructions="Hi.")}))
+    start = asyncio.run(resume(database, scopes=scopes, agents={"demo": Agent(name="demo", instructions="Hi.")}))
     speed = {"input": {"turn_detection": None}, "output": {"speed": 1.2}}
     theirs = {name: value for name, value in WITH_LAMP.items() if name != "instructions"}
-    assert beginning.client_session == (theirs if TRUSTED in scopes else {"audio": speed})
+    assert start.client_session == (theirs if TRUSTED in scopes else {"audio": speed})
     assert rows.session_row().policy == ("trusted" if TRUSTED in scopes else "browser")
 
 
@@ -100,7 +100,7 @@ def test_a_token_that_was_used_up_unheard_resumes_all_the_same(
     monkeypatch.setattr(stores, "ANSWER_SECONDS", 0.5)
     with before_postgres(database) as (proxy, through):
         proxy.lose_answer_to(b"resume_hash=", silently=silently)
-        beginning = asyncio.run(resume(through, agents={"demo": Agent(name="demo", instructions="Hi.")}))
+        start = asyncio.run(resume(through, agents={"demo": Agent(name="demo", instructions="Hi.")}))
     assert proxy.lost.is_set()
-    assert beginning.session_id == rows.session
-    assert rows.session_row().resume_hash == digest(beginning.resume_token), "the token that the client gets next"
+    assert start.session_id == rows.session
+    assert rows.session_row().resume_hash == digest(start.resume_token), "the token that the client gets next"

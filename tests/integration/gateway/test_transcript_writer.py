@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.session.transcript_writer import Journal
+from gateway.session.transcript_writer import TranscriptWriter
 from gateway.storage.database import Store, open_engine
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
@@ -29,18 +29,18 @@ def kept(rows: Rows) -> list[int]:
     return sorted(row.position for row in rows.run(items.log_of_messages(rows.session)))
 
 
-async def flush(database: str, rows: Rows, epochs: list[int], *messages: Message, settings: Any = None) -> list[bool]:
+async def flush(database: str, rows: Rows, switcher: list[int], *messages: Message, settings: Any = None) -> list[bool]:
     """Flush once for each epoch that the session is said to be in; whether all was written."""
     engine = open_engine(database, 1)
-    now = {"epoch": epochs[0]}
-    journal = Journal(Store(engine), rows.session, "gw", lambda: now["epoch"])
-    journal.keep(messages)
+    now = {"epoch": switcher[0]}
+    transcript = TranscriptWriter(Store(engine), rows.session, "gw", lambda: now["epoch"])
+    transcript.keep(messages)
     if settings is not None:
-        journal.keep_settings(settings)
+        transcript.keep_settings(settings)
     try:
         written = []
-        for now["epoch"] in epochs:
-            written.append(await journal.flush())
+        for now["epoch"] in switcher:
+            written.append(await transcript.flush())
         return written
     finally:
         await engine.dispose()

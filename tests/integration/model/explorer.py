@@ -38,8 +38,8 @@ class Explorer:
         """Returns the number of orders; raises AssertionError with the steps that led to a broken invariant."""
         self.rows.connection.exec_driver_sql("BEGIN")
         try:
-            beginning = World({name: Local(epoch=1 if name == "gw-1" else 0) for name in self.programs})
-            return self._from(beginning, ())
+            start = World({name: Local(epoch=1 if name == "gw-1" else 0) for name in self.programs})
+            return self._from(start, ())
         finally:
             self.rows.connection.exec_driver_sql("ROLLBACK")
 
@@ -104,13 +104,13 @@ def check(world: World, job: Job, session: Session) -> None:
     assert len(holders) <= 1, "two hold one job"
     assert world.effects <= 1 or job.effect != "at_most_once", "an effect happened twice"
     assert all(times == 1 for times in world.heard.values()), "a conversation heard an answer twice"
-    epochs = [epoch for epoch, _ in world.heard]
-    assert len(set(epochs)) == len(epochs), "two gateways spoke in one epoch"
+    switcher = [epoch for epoch, _ in world.heard]
+    assert len(set(switcher)) == len(switcher), "two gateways spoke in one epoch"
     assert not world.heard or job.is_over, "an answer was heard before there was one"
     assert job.delivered_epoch in (None, session.epoch), "a fenced epoch has taken the answer away"
     assert job.attempt <= job.max_attempts + job.rescues
     if job.delivery in ("acked", "replayed"):
-        assert session.epoch in epochs, "it is said to be heard, and was not"
+        assert session.epoch in switcher, "it is said to be heard, and was not"
 
 
 def _key(world: World, job: Job, session: Session) -> Any:

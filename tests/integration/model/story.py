@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from ringback.jobs.states import Effect
 from ringback.statements import processes
 from ringback.statements.sessions import items, lifecycle
-from ringback.tools.behavior import Manners
-from ringback.tools.decorator import Announcement
+from ringback.tools.behavior import ToolBehavior
+from ringback.tools.decorator import ToolSpec
 from tests.integration.model.expected import Session
 from tests.integration.model.expected_jobs import MODEL_TIMEOUT, ExpectedJobs
 from tests.integration.model.rows import RealRows
@@ -24,12 +24,12 @@ T = TypeVar("T")
 GATEWAYS, WORKERS = ("gw-1", "gw-2"), ("w-1", "w-2")
 RESUME_SECONDS = 20.0
 SCHEMA = {"type": "object"}
-ASKS = Manners(approval_seconds=10.0)
+ASKS = ToolBehavior(approval_seconds=10.0)
 TOOLS = [
-    Announcement("look", "Look.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, manners=ASKS),
-    Announcement("note", "Note.", SCHEMA, timeout=MODEL_TIMEOUT, retries=2, effect=Effect.IDEMPOTENT, manners=ASKS),
-    Announcement("pay", "Pay.", SCHEMA, timeout=MODEL_TIMEOUT, effect=Effect.AT_MOST_ONCE, manners=ASKS),
-    Announcement("book", "Book.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, effect=Effect.AT_MOST_ONCE, manners=ASKS),
+    ToolSpec("look", "Look.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, manners=ASKS),
+    ToolSpec("note", "Note.", SCHEMA, timeout=MODEL_TIMEOUT, retries=2, effect=Effect.IDEMPOTENT, manners=ASKS),
+    ToolSpec("pay", "Pay.", SCHEMA, timeout=MODEL_TIMEOUT, effect=Effect.AT_MOST_ONCE, manners=ASKS),
+    ToolSpec("book", "Book.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, effect=Effect.AT_MOST_ONCE, manners=ASKS),
 ]
 
 

@@ -10,7 +10,7 @@ from ringback.jobs.states import JobState
 from ringback.postgres import migrate
 from ringback.statements import processes
 from ringback.statements.jobs import sweeps
-from ringback.tools.behavior import Limits, Manners
+from ringback.tools.behavior import Limits, ToolBehavior
 from tests.integration.statements.statement_rows import connected, world
 
 OLD_JOB = """
@@ -56,7 +56,7 @@ def test_what_the_older_version_announces_and_asks_for_goes_on_to_work(database:
         connection.execute(processes.renew("w"))
         tools = [processes.announcement(row) for row in connection.execute(processes.live_tools())]
         assert [(tool.name, tool.manners, tool.limits) for tool in tools] == [
-            (name, Manners(), Limits()) for name in ("quick", "slow")
+            (name, ToolBehavior(), Limits()) for name in ("quick", "slow")
         ]
 
 

@@ -10,15 +10,15 @@ from uuid import UUID
 from sqlalchemy import select
 
 from gateway.conversation.actions import RecordCall
-from gateway.live_sessions import Place
-from gateway.session.effects import Deeds
+from gateway.live_sessions import SessionHandle
+from gateway.session.effects import EffectExecutor
 from gateway.storage.database import Store, open_engine
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.tables import DEFAULT_TENANT, jobs
 from tests.integration.statements.statement_rows import Rows, connected, new_job, world
 
 
-class Watched(Dispatch):
+class Watched(JobPublisher):
     """Looks, on a connection of its own, whether the row is there when the message goes out."""
 
     database: str
@@ -33,22 +33,22 @@ class Watched(Dispatch):
 async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
     engine = open_engine(database, 1)
     store = Store(engine)
-    dispatch = Watched(store, redis_db, "gw")
-    dispatch.database, dispatch.seen = database, []
+    publisher = Watched(store, redis_db, "gw")
+    publisher.database, publisher.seen = database, []
     settings = SimpleNamespace(call_wait_seconds=5.0, realtime_model="model")
-    purse = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
-    line = SimpleNamespace(store=store, dispatch=dispatch, gateway_id="gw", settings=settings, purse=purse)
-    caller, epochs = SimpleNamespace(tenant=DEFAULT_TENANT), SimpleNamespace(epoch=1)
-    beginning = SimpleNamespace(session_id=rows.session, place=Place(), caller=caller, agent=None)
+    budgets = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
+    line = SimpleNamespace(store=store, publisher=publisher, gateway_id="gw", settings=settings, budgets=budgets)
+    caller, switcher = SimpleNamespace(tenant=DEFAULT_TENANT), SimpleNamespace(epoch=1)
+    start = SimpleNamespace(session_id=rows.session, place=SessionHandle(), caller=caller, agent=None)
     nobody: Any = None
-    deeds = Deeds(cast(Any, line), cast(Any, beginning), nobody, cast(Any, epochs))
-    link = SimpleNamespace(brain=SimpleNamespace(recorded=lambda call, now: []), epoch=1)
+    effects = EffectExecutor(cast(Any, line), cast(Any, start), nobody, cast(Any, switcher))
+    link = SimpleNamespace(conversation=SimpleNamespace(recorded=lambda call, now: []), epoch=1)
     try:
-        await deeds._record(cast(Any, link), RecordCall(new_job(rows.session)))
+        await effects._record(cast(Any, link), RecordCall(new_job(rows.session)))
     finally:
-        dispatch.close()
+        publisher.close()
         await engine.dispose()
-    return dispatch.seen
+    return publisher.seen
 
 
 def test_a_call_is_published_after_its_row_is_committed(database: str, redis_db: str) -> None:

@@ -27,9 +27,9 @@ from ringback.statements.sessions import lifecycle
 from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tables import sessions as sessions_table
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
-WEATHER = Announcement("weather", "The weather.", {"type": "object"}, retries=1)
+WEATHER = ToolSpec("weather", "The weather.", {"type": "object"}, retries=1)
 ORDER = replace(WEATHER, name="order", effect=Effect.AT_MOST_ONCE, retries=0)
 
 
@@ -68,7 +68,7 @@ class Rows:
 
     # — what has happened before a test begins —
 
-    def asked(self, tool: Announcement | None = WEATHER, call_id: str | None = None, **columns: Any) -> UUID:
+    def asked(self, tool: ToolSpec | None = WEATHER, call_id: str | None = None, **columns: Any) -> UUID:
         """A job of the session, pending, and with these columns."""
         job = new_job(self.session, tool, call_id)
         assert self.count(admission.admit(job, "gw", 1)) == 1
@@ -82,7 +82,7 @@ class Rows:
         assert self.count(admission.admit(job, "gw", 1)) == 1
         return job.id
 
-    def asking(self, tool: Announcement = ORDER, **columns: Any) -> UUID:
+    def asking(self, tool: ToolSpec = ORDER, **columns: Any) -> UUID:
         """A job that waits for a yes."""
         job = new_job(self.session, tool, needs_approval=True)
         assert self.count(admission.admit(job, "gw", 1)) == 1
@@ -90,7 +90,7 @@ class Rows:
             self.set(job.id, **columns)
         return job.id
 
-    def running(self, tool: Announcement | None = WEATHER, worker: str = "w", **columns: Any) -> tuple[UUID, UUID]:
+    def running(self, tool: ToolSpec | None = WEATHER, worker: str = "w", **columns: Any) -> tuple[UUID, UUID]:
         """A job that a worker has claimed, and its token."""
         job = self.asked(tool)
         (row,) = self.run(statements.claim(job, worker))
@@ -98,7 +98,7 @@ class Rows:
             self.set(job, **columns)
         return job, row.token
 
-    def answered(self, outcome: Outcome, tool: Announcement | None = WEATHER) -> UUID:
+    def answered(self, outcome: Outcome, tool: ToolSpec | None = WEATHER) -> UUID:
         """A job whose answer is ready."""
         job, token = self.running(tool)
         assert self.count(statements.finish(job, token, outcome)) == 1
@@ -134,7 +134,7 @@ class Rows:
         return True
 
 
-def new_job(session: UUID, tool: Announcement | None = WEATHER, call_id: str | None = None, **fields: Any) -> NewJob:
+def new_job(session: UUID, tool: ToolSpec | None = WEATHER, call_id: str | None = None, **fields: Any) -> NewJob:
     name = tool.name if tool else "nothing"
     made = NewJob(uuid4(), session, call_id or f"call_{uuid4().hex[:12]}", "resp_1", name, {"city": "Rome"}, tool)
     return replace(made, **fields)

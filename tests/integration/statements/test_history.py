@@ -27,7 +27,7 @@ from ringback.statements.jobs import admission, approvals, deliveries
 from ringback.statements.jobs import transitions as job_statements
 from ringback.statements.sessions import lifecycle as session_statements
 from ringback.tables import DEFAULT_TENANT, jobs, sessions
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 LONG_AGO = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -66,7 +66,7 @@ class Line:
         """A call, as the gateway records it; with an outcome it was refused at the door. `fields` of NewJob."""
         job, call = uuid4(), f"call_{uuid4().hex[:8]}"
         queue = "slow" if tool == "order_status" else "default"
-        announced = Announcement(tool, "d", {}, queue=queue, retries=1)
+        announced = ToolSpec(tool, "d", {}, queue=queue, retries=1)
         new = admission.NewJob(job, session, call, "resp_1", tool, arguments or {}, announced, **fields)
         assert self.run(admission.admit(new, "gw", 1, outcome))
         return job
@@ -258,7 +258,7 @@ def test_a_tool_is_told_once_with_the_number_of_live_workers_that_serve_it(line:
     line.run(processes.register("w2", "worker", "there", 2, ["default"]))
     line.run(processes.register("gone", "worker", "there", 3, ["default"]))
     for worker, description in (("w", "old"), ("w2", "new"), ("gone", "gone")):
-        for announced in processes.announce(worker, [Announcement("weather", description, {"type": "object"})]):
+        for announced in processes.announce(worker, [ToolSpec("weather", description, {"type": "object"})]):
             line.run(announced)
     line.run(processes.retire("gone"))
     (tool,) = documents.tools(line.run(statements.served_tools())).data

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text, update
 
 from gateway.api.revocation import sign_user_out
-from gateway.auth.authenticator import Caller, Callers, Unidentified
+from gateway.auth.authenticator import AuthenticationError, Authenticator, Principal
 from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import Kind, digest, new
 from gateway.storage.database import Store, open_engine
@@ -32,7 +32,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def gate(database: str) -> AsyncIterator[Gate]:
     store = Store(open_engine(database, 4))
-    yield Gate(store, Callers({}, store.rows))
+    yield Gate(store, Authenticator({}, store.rows))
     await store.close()
 
 
@@ -75,10 +75,10 @@ async def test_of_fifty_that_spend_one_secret_at_once_one_gets_in(gate: Gate) ->
     assert secret is not None
     them = await asyncio.gather(*(gate.whose(secret) for _ in range(50)))
 
-    async def status(who: Caller) -> int:
+    async def status(who: Principal) -> int:
         try:
-            await gate.callers.spend(who)
-        except Unidentified as nobody:
+            await gate.authenticator.spend(who)
+        except AuthenticationError as nobody:
             return nobody.status
         return 101
 
@@ -90,18 +90,18 @@ async def test_what_led_to_no_session_is_given_back(gate: Gate) -> None:
     secret = await gate.secret()
     assert secret is not None
     who = await gate.whose(secret)
-    await gate.callers.spend(who)
-    await gate.callers.give_back(who)
-    await gate.callers.spend(await gate.whose(secret))
+    await gate.authenticator.spend(who)
+    await gate.authenticator.give_back(who)
+    await gate.authenticator.spend(await gate.whose(secret))
     assert await gate.is_refused(secret)
-    await gate.callers.give_back(Caller("ada", credential="token:ada"))
+    await gate.authenticator.give_back(Principal("ada", credential="token:ada"))
 
 
 async def test_a_secret_of_three_uses_begins_three_sessions(gate: Gate) -> None:
     secret = await gate.secret(uses=3)
     assert secret is not None
     for _ in range(3):
-        await gate.callers.spend(await gate.whose(secret))
+        await gate.authenticator.spend(await gate.whose(secret))
     assert await gate.is_refused(secret)
 
 
@@ -119,7 +119,7 @@ async def test_a_spent_secret_comes_back_to_its_own_session_and_to_no_other(gate
     resumes = []
     for secret in (first, second):
         who = await gate.whose(secret)
-        await gate.callers.spend(who)
+        await gate.authenticator.spend(who)
         resumes.append((await gate.begin(who))[1])
     back = await gate.whose(first, resumes[0])
     assert back.spends is None
@@ -133,12 +133,12 @@ async def test_a_fresh_secret_of_the_same_user_comes_back_and_is_spent_for_it(ga
     assert first is not None
     assert fresh is not None
     who = await gate.whose(first)
-    await gate.callers.spend(who)
+    await gate.authenticator.spend(who)
     _, resume = await gate.begin(who)
     assert (await gate.whose(fresh, new_token())).spends is None, "what resumes nothing costs nothing"
     back = await gate.whose(fresh, resume)
     assert back.spends is not None
-    await gate.callers.spend(back)
+    await gate.authenticator.spend(back)
     assert await gate.is_refused(fresh)
 
 
@@ -149,8 +149,8 @@ async def test_a_secret_dies_with_the_key_that_it_was_made_with(gate: Gate) -> N
     who = await gate.whose(secret)
     await gate.store.rows(credentials.revoke_key(key_id, "acme"))
     assert await gate.is_refused(secret)
-    with pytest.raises(Unidentified):
-        await gate.callers.spend(who)
+    with pytest.raises(AuthenticationError):
+        await gate.authenticator.spend(who)
 
 
 async def test_who_is_signed_out_has_no_secret_left_and_may_get_a_new_one(gate: Gate) -> None:
@@ -159,7 +159,7 @@ async def test_who_is_signed_out_has_no_secret_left_and_may_get_a_new_one(gate: 
     assert others is not None
     assert spent is not None
     who = await gate.whose(spent)
-    await gate.callers.spend(who)
+    await gate.authenticator.spend(who)
     _, resume = await gate.begin(who)
     said = await sign_user_out(gate.store.rows, "ada", "acme")
     assert (said.secrets, said.sessions, said.keys) == (1, 1, 0)
@@ -175,7 +175,7 @@ async def test_no_tenant_has_more_good_secrets_than_it_may(gate: Gate) -> None:
     made = [await gate.secret(limit=3) for _ in range(4)]
     assert [secret is not None for secret in made] == [True, True, True, False]
     assert made[0] is not None
-    await gate.callers.spend(await gate.whose(made[0]))
+    await gate.authenticator.spend(await gate.whose(made[0]))
     assert await gate.secret(limit=3) is not None, "a spent one takes no room"
 
 
@@ -186,7 +186,7 @@ async def test_a_session_that_is_to_end_is_told_to_or_ends_where_nobody_holds_it
     assert secret is not None
     held, held_resume = await gate.begin(await gate.whose(key))
     waiting, resume = await gate.begin(await gate.whose(secret))
-    other, _ = await gate.begin(Caller("eve", "acme", credential="token:eve"))
+    other, _ = await gate.begin(Principal("eve", "acme", credential="token:eve"))
     await gate.store.count(lifecycle.detach(waiting, "gw", 1))
     which: dict[str, Callable[[], list[object]]] = {
         "key": lambda: [session_end.sessions_of_key(key_id)],
@@ -214,26 +214,26 @@ async def test_what_was_voided_while_a_session_began_is_noticed_once_its_row_is_
     secret = await gate.secret(key_id=key_id)
     assert secret is not None
     who = await gate.whose(key if credential == "key" else secret)
-    assert await gate.callers.is_still_good(who)
+    assert await gate.authenticator.is_still_good(who)
     await gate.store.rows(credentials.revoke_key(key_id, "acme"))
-    assert not await gate.callers.is_still_good(who)
+    assert not await gate.authenticator.is_still_good(who)
 
 
 async def test_who_was_signed_out_while_their_session_began_is_noticed_too(gate: Gate) -> None:
     before, after = datetime.now(UTC) - timedelta(seconds=5), datetime.now(UTC) + timedelta(seconds=5)
-    early = Caller("ada", "acme", credential="jwt:1", issued_at=before)
-    assert await gate.callers.is_still_good(early)
+    early = Principal("ada", "acme", credential="jwt:1", issued_at=before)
+    assert await gate.authenticator.is_still_good(early)
     await sign_user_out(gate.store.rows, "ada", "acme")
-    assert not await gate.callers.is_still_good(early)
-    assert not await gate.callers.is_still_good(replace(early, issued_at=None)), "one that does not say when"
-    assert await gate.callers.is_still_good(replace(early, issued_at=after))
-    assert await gate.callers.is_still_good(replace(early, user="bob"))
-    assert await gate.callers.is_still_good(replace(early, tenant="other"))
+    assert not await gate.authenticator.is_still_good(early)
+    assert not await gate.authenticator.is_still_good(replace(early, issued_at=None)), "one that does not say when"
+    assert await gate.authenticator.is_still_good(replace(early, issued_at=after))
+    assert await gate.authenticator.is_still_good(replace(early, user="bob"))
+    assert await gate.authenticator.is_still_good(replace(early, tenant="other"))
 
 
 async def test_where_postgres_is_away_nobody_can_be_told_from_anybody() -> None:
     store = Store(open_engine("postgresql+psycopg://nobody@127.0.0.1:1/none", 1))
-    with pytest.raises(Unidentified) as nobody:
-        await Callers({}, store.rows).identify(f"Bearer {new(Kind.KEY)}")
+    with pytest.raises(AuthenticationError) as nobody:
+        await Authenticator({}, store.rows).identify(f"Bearer {new(Kind.KEY)}")
     assert nobody.value.status == 503
     await store.close()

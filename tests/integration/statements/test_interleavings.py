@@ -21,7 +21,7 @@ from ringback.statements.jobs import admission
 from ringback.statements.jobs.admission import NewJob
 from ringback.statements.sessions import lifecycle
 from ringback.tables import processes as processes_table
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 from tests.integration.model.actors import JOB, SESSION, TOKEN, newcomer, owner, sweeper, time, worker
 from tests.integration.model.clock import stopped_clock
 from tests.integration.model.explorer import HEALER, NEWCOMER, Explorer
@@ -30,7 +30,7 @@ from tests.integration.statements.statement_rows import seconds_from_now
 
 WHOLE = bool(os.environ.get("RINGBACK_STORIES"))
 """With the deadline as well, and what the sweeper does then: three times as many states."""
-TOOL = Announcement("look", "Look.", {"type": "object"}, timeout=10.0, retries=1)
+TOOL = ToolSpec("look", "Look.", {"type": "object"}, timeout=10.0, retries=1)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def rows(database: str) -> Iterator[RealRows]:
         yield rows
 
 
-def admit(rows: RealRows, tool: Announcement) -> None:
+def admit(rows: RealRows, tool: ToolSpec) -> None:
     new = NewJob(JOB, SESSION, "call_1", "resp_1", tool.name, {}, tool, "item_1", 1)
     assert rows.ids(admission.admit(new, "gw-1", 1)) == {JOB}
 

@@ -14,7 +14,7 @@ from ringback.statements import processes
 from ringback.statements.processes import FORGET_AFTER_SECONDS, TURN_SECONDS, announcement, is_steady, lives
 from ringback.tables import processes as processes_table
 from ringback.tables import worker_tools
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.integration.statements.statement_rows import ORDER, WEATHER, Rows, seconds_from_now, world
 
 
@@ -101,7 +101,9 @@ def test_the_job_of_a_forgotten_worker_keeps_its_name(rows: Rows) -> None:
 
 def test_a_tool_comes_back_as_it_was_announced(rows: Rows) -> None:
     said = replace(
-        WEATHER, parameters={"type": "object", "properties": {"ö": {"enum": [1, None]}}}, manners=Manners(say_after=2.5)
+        WEATHER,
+        parameters={"type": "object", "properties": {"ö": {"enum": [1, None]}}},
+        manners=ToolBehavior(say_after=2.5),
     )
     announce(rows, "w", said, ORDER)
     served = {row.name: announcement(row) for row in rows.run(processes.live_tools())}

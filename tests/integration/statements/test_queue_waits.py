@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from gateway.background.queue_monitor import STALE_SECONDS, Queues, _by_queue
+from gateway.background.queue_monitor import STALE_SECONDS, QueueMonitor, _by_queue
 from gateway.storage.database import Store, open_engine
 from ringback.config.settings import postgres_url
 from ringback.jobs.outcomes import failed, succeeded, timed_out
@@ -153,7 +153,7 @@ def test_a_gateway_knows_what_one_more_call_would_wait_and_when_it_knows_nothing
     async def look() -> list[float | None]:
         store = Store(open_engine(postgres_url(database), 1))
         try:
-            measured = Queues(store)
+            measured = QueueMonitor(store)
             before = measured.wait_seconds("orders")
             await measured.look()
             seen = [before, *(measured.wait_seconds(queue) for queue in ("orders", "idle", "nobodys"))]

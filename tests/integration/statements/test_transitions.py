@@ -14,7 +14,7 @@ from ringback.jobs.states import JobState
 from ringback.statements.jobs import admission, transitions
 from ringback.statements.jobs.admission import QUEUE_WAIT_SECONDS
 from ringback.statements.sessions import lifecycle
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 from tests.integration.statements.statement_rows import (
     ORDER,
     WEATHER,
@@ -250,7 +250,7 @@ def test_what_must_not_run_twice_is_given_back_only_before_its_effect(rows: Rows
 
 
 @pytest.mark.parametrize("tool", [WEATHER, replace(WEATHER, retries=0), replace(WEATHER, retries=4)])
-def test_a_job_runs_as_often_as_its_tool_says(rows: Rows, tool: Announcement) -> None:
+def test_a_job_runs_as_often_as_its_tool_says(rows: Rows, tool: ToolSpec) -> None:
     job, runs = rows.asked(tool), 0
     while claimed := rows.run(transitions.claim(job, "w")):
         runs += 1

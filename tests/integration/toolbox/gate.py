@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from gateway.auth.authenticator import Caller, Callers, Unidentified
+from gateway.auth.authenticator import AuthenticationError, Authenticator, Principal
 from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import Kind, digest, new
 from gateway.storage.database import Store
@@ -18,7 +18,7 @@ class Gate:
     """Callers on a real Postgres, and who else writes there."""
 
     store: Store
-    callers: Callers
+    authenticator: Authenticator
 
     async def key(
         self, scopes: tuple[str, ...] = ("realtime",), user: str = "shop", days: float | None = None
@@ -48,17 +48,17 @@ class Gate:
         )
         return secret if await self.store.rows(minted) else None
 
-    async def whose(self, token: str, resume: str | None = None) -> Caller:
-        return await self.callers.identify(f"Bearer {token}", (), digest(resume) if resume else None)
+    async def whose(self, token: str, resume: str | None = None) -> Principal:
+        return await self.authenticator.identify(f"Bearer {token}", (), digest(resume) if resume else None)
 
     async def is_refused(self, token: str, resume: str | None = None) -> bool:
         try:
             await self.whose(token, resume)
-        except Unidentified as nobody:
+        except AuthenticationError as nobody:
             return nobody.status == 401
         return False
 
-    async def begin(self, who: Caller, agent: str = "demo") -> tuple[UUID, str]:
+    async def begin(self, who: Principal, agent: str = "demo") -> tuple[UUID, str]:
         """A session of theirs, and the token that resumes it."""
         session, resume = uuid4(), new_token()
         await self.store.count(

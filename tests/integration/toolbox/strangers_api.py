@@ -17,7 +17,7 @@ from gateway.api.job_cancelling import cancel_router
 from gateway.api.revocation import revoke_router
 from gateway.api.scopes import REFUSALS, needs
 from gateway.app import tell_errors
-from gateway.auth.authenticator import CONTROL, HISTORY, Callers, StaticToken
+from gateway.auth.authenticator import CONTROL, HISTORY, Authenticator, StaticToken
 from gateway.auth.tokens import Kind, digest, new
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent, load_agents
@@ -48,7 +48,7 @@ class Api:
             """Nobody is there to hear it."""
 
         self.app = FastAPI()
-        self.app.state.callers = Callers({"demo": StaticToken(SecretStr(STATIC))}, store.rows)
+        self.app.state.authenticator = Authenticator({"demo": StaticToken(SecretStr(STATIC))}, store.rows)
         tell_errors(self.app)
         for router in (
             mint_router(store.rows, find, LIMIT),

@@ -20,8 +20,8 @@ from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
 from workers.execution.claim import claim
 from workers.execution.runner import _call, may_begin, run_job, settle
-from workers.execution.runtime import Station
-from workers.leases.sweeper import Hands, Publisher
+from workers.execution.runtime import WorkerRuntime
+from workers.leases.sweeper import Publisher, StepRunner
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools
 
@@ -34,36 +34,36 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def station(line: Line) -> Iterator[Station]:
+def runtime(line: Line) -> Iterator[WorkerRuntime]:
     settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
-    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
-    station.lease.start()  # its sweeper rests: these tests sweep themselves
-    assert station.lease.wait(PATIENCE)
+    runtime = WorkerRuntime(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
+    runtime.lease.start()  # its sweeper rests: these tests sweep themselves
+    assert runtime.lease.wait(PATIENCE)
     line.run(text("UPDATE processes SET steady_since = clock_timestamp() - interval '1 minute'"))
-    yield station
-    station.stop()
+    yield runtime
+    runtime.stop()
 
 
-def sweep(station: Station, publisher: Publisher) -> bool:
+def sweep(runtime: WorkerRuntime, publisher: Publisher) -> bool:
     """One round, with the first look at Redis that a process takes; True where another should follow."""
-    hands = Hands(station.store.outcomes, publisher, station.bell)
-    return bool(hands.carry_out(Sweeping(station.lease.worker_id).round()))
+    hands = StepRunner(runtime.store.outcomes, publisher, runtime.bell)
+    return bool(hands.carry_out(Sweeping(runtime.lease.worker_id).round()))
 
 
-def run(line: Line, station: Station, tool: str, **arguments: Any) -> Any:
+def run(line: Line, runtime: WorkerRuntime, tool: str, **arguments: Any) -> Any:
     """One attempt; the job's row after it."""
     job_id = line.admit(tool, **arguments)
-    run_job(station, job_id)
+    run_job(runtime, job_id)
     return line.job(job_id)
 
 
-def run_to_its_end(line: Line, station: Station, tool: str, **arguments: Any) -> Any:
+def run_to_its_end(line: Line, runtime: WorkerRuntime, tool: str, **arguments: Any) -> Any:
     """Attempt after attempt, as they are published."""
     job_id = line.admit(tool, **arguments)
-    run_job(station, job_id)
+    run_job(runtime, job_id)
 
     def over() -> Any:
-        sweep(station, lambda due, _: run_job(station, due))
+        sweep(runtime, lambda due, _: run_job(runtime, due))
         row = line.job(job_id)
         return row if row.finished_at else None
 
@@ -88,9 +88,9 @@ def run_to_its_end(line: Line, station: Station, tool: str, **arguments: Any) ->
     ],
 )
 def test_a_call_ends_in_its_outcome_after_one_attempt(
-    line: Line, station: Station, tool: str, arguments: dict[str, Any], state: str, code: str | None
+    line: Line, runtime: WorkerRuntime, tool: str, arguments: dict[str, Any], state: str, code: str | None
 ) -> None:
-    job = run(line, station, tool, **arguments)
+    job = run(line, runtime, tool, **arguments)
     assert (job.state, (job.error or {}).get("code"), job.attempt) == (state, code, 1), job.error
     assert job.delivery == "ready"
     assert line.rung() == [str(line.session)]
@@ -100,13 +100,13 @@ def test_a_call_ends_in_its_outcome_after_one_attempt(
     ("kind", "result"),
     [("date", "2026-01-02T00:00:00Z"), ("none", None), ("nul", {"ab": "cd"}), ("nan", [1.0, None])],
 )
-def test_what_a_tool_returns_is_kept_as_json(line: Line, station: Station, kind: str, result: Any) -> None:
-    job = run(line, station, "give", kind=kind)
+def test_what_a_tool_returns_is_kept_as_json(line: Line, runtime: WorkerRuntime, kind: str, result: Any) -> None:
+    job = run(line, runtime, "give", kind=kind)
     assert (job.state, job.result) == ("succeeded", result)
 
 
-def test_wrong_arguments_are_named_in_a_sentence_the_model_can_act_on(line: Line, station: Station) -> None:
-    error = run(line, station, "echo", words="x").error
+def test_wrong_arguments_are_named_in_a_sentence_the_model_can_act_on(line: Line, runtime: WorkerRuntime) -> None:
+    error = run(line, runtime, "echo", words="x").error
     assert error["message"] == (
         "The arguments do not fit: text: Field required; words: Extra inputs are not permitted. "
         "Correct them and call the function again."
@@ -114,9 +114,9 @@ def test_wrong_arguments_are_named_in_a_sentence_the_model_can_act_on(line: Line
 
 
 def test_a_fault_is_retried_later_until_it_passes_and_its_text_stays_in_the_log(
-    line: Line, station: Station, caplog: pytest.LogCaptureFixture
+    line: Line, runtime: WorkerRuntime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = run(line, station, "flaky", good_attempt=3)
+    job = run(line, runtime, "flaky", good_attempt=3)
     assert (job.state, job.token) == ("pending", None)
     assert job.error == {
         "code": "tool_failed",
@@ -124,64 +124,64 @@ def test_a_fault_is_retried_later_until_it_passes_and_its_text_stays_in_the_log(
     }
     assert "the secret is 1234" in caplog.text
 
-    job = run_to_its_end(line, station, "flaky", good_attempt=3)
+    job = run_to_its_end(line, runtime, "flaky", good_attempt=3)
     assert (job.state, job.attempt, job.result, job.error) == ("succeeded", 3, 3, None)
 
 
-def test_a_fault_that_does_not_pass_is_failed_when_the_attempts_are_used_up(line: Line, station: Station) -> None:
-    job = run_to_its_end(line, station, "flaky", good_attempt=9)
+def test_a_fault_that_does_not_pass_is_failed_when_the_attempts_are_used_up(line: Line, runtime: WorkerRuntime) -> None:
+    job = run_to_its_end(line, runtime, "flaky", good_attempt=9)
     assert (job.state, job.attempt, job.error["code"]) == ("failed", 3, "tool_failed")
 
 
-def test_a_refusal_is_retried_only_where_the_tool_says_that_it_may_help(line: Line, station: Station) -> None:
-    assert run_to_its_end(line, station, "refuse", retryable=True).attempt == 2
+def test_a_refusal_is_retried_only_where_the_tool_says_that_it_may_help(line: Line, runtime: WorkerRuntime) -> None:
+    assert run_to_its_end(line, runtime, "refuse", retryable=True).attempt == 2
 
 
-def test_a_second_message_for_one_job_does_nothing(line: Line, station: Station) -> None:
-    job = run(line, station, "echo", text="x")
-    run_job(station, job.id)
+def test_a_second_message_for_one_job_does_nothing(line: Line, runtime: WorkerRuntime) -> None:
+    job = run(line, runtime, "echo", text="x")
+    run_job(runtime, job.id)
     assert line.job(job.id) == job
 
 
-def test_a_message_for_no_job_does_nothing(line: Line, station: Station) -> None:
-    run_job(station, uuid4())
+def test_a_message_for_no_job_does_nothing(line: Line, runtime: WorkerRuntime) -> None:
+    run_job(runtime, uuid4())
     assert line.rung() == []
 
 
-def test_a_stale_token_changes_nothing_and_is_counted(line: Line, station: Station) -> None:
+def test_a_stale_token_changes_nothing_and_is_counted(line: Line, runtime: WorkerRuntime) -> None:
     job_id = line.admit("echo", text="x")
-    job = claim(station, job_id)
+    job = claim(runtime, job_id)
     assert job is not None
     line.run(text("UPDATE jobs SET token = gen_random_uuid()"))  # somebody else has the job now
 
     assert line.run(statements.finish(job_id, job.token, succeeded("stale"))) == 0
-    assert settle(station, job, succeeded("stale")) == "fenced"
+    assert settle(runtime, job, succeeded("stale")) == "fenced"
     assert (line.job(job_id).state, line.job(job_id).result) == ("running", None)
-    assert station.running.fenced == 1
+    assert runtime.running.fenced == 1
 
 
-def test_of_many_progress_notes_the_last_one_stands_in_the_end(line: Line, station: Station) -> None:
-    job = claim(station, line.admit("echo", text="x"))
+def test_of_many_progress_notes_the_last_one_stands_in_the_end(line: Line, runtime: WorkerRuntime) -> None:
+    job = claim(runtime, line.admit("echo", text="x"))
     assert job is not None
     for number in range(1_000):
-        station.notes.note(job.id, job.token, f"row {number}")
+        runtime.notes.note(job.id, job.token, f"row {number}")
     eventually(lambda: line.job(job.id).progress == "row 999", "the last note")
-    station.notes.note(job.id, uuid4(), "of an attempt that is not ours any more")
-    station.notes.note(uuid4(), job.token, "of no job")
-    station.notes.note(job.id, job.token, "done")
+    runtime.notes.note(job.id, uuid4(), "of an attempt that is not ours any more")
+    runtime.notes.note(uuid4(), job.token, "of no job")
+    runtime.notes.note(job.id, job.token, "done")
     eventually(lambda: line.job(job.id).progress == "done", "a later note")
 
 
-def test_a_tool_hears_what_is_known_of_the_user(line: Line, station: Station) -> None:
+def test_a_tool_hears_what_is_known_of_the_user(line: Line, runtime: WorkerRuntime) -> None:
     line.run(update(sessions).values(claims={"role": "owner"}))
-    job = claim(station, line.admit("echo", text="x"))
+    job = claim(runtime, line.admit("echo", text="x"))
     assert job is not None
-    assert _call(station, job, Event()).claims == {"role": "owner"}
+    assert _call(runtime, job, Event()).claims == {"role": "owner"}
 
 
-def test_a_progress_note_stands_in_the_row_and_rings_the_gateway(line: Line, station: Station) -> None:
+def test_a_progress_note_stands_in_the_row_and_rings_the_gateway(line: Line, runtime: WorkerRuntime) -> None:
     job_id = line.admit("report", note="halfway")
-    thread = Thread(target=run_job, args=(station, job_id))
+    thread = Thread(target=run_job, args=(runtime, job_id))
     thread.start()
     eventually(lambda: line.job(job_id).progress == "halfway", "the note")
     eventually(lambda: line.rung() == [str(line.session)], "the doorbell")
@@ -191,11 +191,11 @@ def test_a_progress_note_stands_in_the_row_and_rings_the_gateway(line: Line, sta
 
 @pytest.mark.parametrize("tool", ["linger", "linger_async"])
 def test_a_cancelled_call_is_left_at_once_and_ends_as_cancelled(
-    line: Line, station: Station, tmp_path: Path, tool: str
+    line: Line, runtime: WorkerRuntime, tmp_path: Path, tool: str
 ) -> None:
     path = tmp_path / "notes"
     job_id = line.admit(tool, path=str(path))
-    thread = Thread(target=run_job, args=(station, job_id))
+    thread = Thread(target=run_job, args=(runtime, job_id))
     thread.start()
     eventually(path.exists, "the tool to begin")
     assert line.run(statements.cancel(job_id, DEFAULT_TENANT)) == 1
@@ -203,29 +203,31 @@ def test_a_cancelled_call_is_left_at_once_and_ends_as_cancelled(
     job = line.job(job_id)
     assert (job.state, job.error["code"], job.delivery) == ("cancelled", "cancelled", "ready")
     assert line.rung() == [str(line.session)]
-    assert station.caller.stuck == (1 if tool == "linger" else 0)
+    assert runtime.caller.stuck == (1 if tool == "linger" else 0)
     assert ("cancelled" in path.read_text()) is (tool == "linger_async")
 
 
-def test_a_sync_tool_that_asks_is_told_that_nobody_waits(line: Line, station: Station) -> None:
+def test_a_sync_tool_that_asks_is_told_that_nobody_waits(line: Line, runtime: WorkerRuntime) -> None:
     job_id = line.admit("report", note="")
-    thread = Thread(target=run_job, args=(station, job_id))
+    thread = Thread(target=run_job, args=(runtime, job_id))
     thread.start()
     line.running(job_id)
     line.run(statements.cancel(job_id, DEFAULT_TENANT))
     thread.join(PATIENCE)
     assert line.job(job_id).state == "cancelled"
-    eventually(lambda: station.caller.stuck == 0, "the tool to return by itself")
+    eventually(lambda: runtime.caller.stuck == 0, "the tool to return by itself")
 
 
-def test_an_effect_that_has_begun_runs_on_and_its_outcome_is_kept(line: Line, station: Station, tmp_path: Path) -> None:
+def test_an_effect_that_has_begun_runs_on_and_its_outcome_is_kept(
+    line: Line, runtime: WorkerRuntime, tmp_path: Path
+) -> None:
     path = tmp_path / "notes"
     job_id = line.admit("pay_until_told", path=str(path))
-    thread = Thread(target=run_job, args=(station, job_id))
+    thread = Thread(target=run_job, args=(runtime, job_id))
     thread.start()
     eventually(path.exists, "the effect to begin")
     line.run(statements.cancel(job_id, DEFAULT_TENANT))
-    told = station.running
+    told = runtime.running
     eventually(lambda: told.cancelled(job_id), "the worker to hear of it")
     with path.open("a") as file:
         file.write("enough")
@@ -234,54 +236,56 @@ def test_an_effect_that_has_begun_runs_on_and_its_outcome_is_kept(line: Line, st
 
 
 def test_an_effect_that_has_not_begun_never_does_once_nobody_waits(
-    line: Line, station: Station, tmp_path: Path
+    line: Line, runtime: WorkerRuntime, tmp_path: Path
 ) -> None:
     path = tmp_path / "notes"
-    job = claim(station, line.admit("pay_until_told", path=str(path)))
+    job = claim(runtime, line.admit("pay_until_told", path=str(path)))
     assert job is not None
     line.run(statements.cancel(job.id, DEFAULT_TENANT))
-    assert not may_begin(station, job)
+    assert not may_begin(runtime, job)
     assert line.job(job.id).state == "cancelled"
     assert not path.exists()
 
 
-def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhile(line: Line, station: Station) -> None:
-    job = claim(station, line.admit("echo", text="x"))
+def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhile(
+    line: Line, runtime: WorkerRuntime
+) -> None:
+    job = claim(runtime, line.admit("echo", text="x"))
     assert job is not None
     line.run(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ringback-worker'"))
-    assert settle(station, job, succeeded("kept")) == "succeeded"
+    assert settle(runtime, job, succeeded("kept")) == "succeeded"
     assert line.job(job.id).result == "kept"
 
 
 def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more(line: Line) -> None:
     reasons: list[str] = []
     settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
-    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
-    station.lease._fenced = reasons.append
-    station.lease.start()
-    assert station.lease.wait(PATIENCE)
-    line.run(processes.retire(station.lease.worker_id))
+    runtime = WorkerRuntime(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
+    runtime.lease._fenced = reasons.append
+    runtime.lease.start()
+    assert runtime.lease.wait(PATIENCE)
+    line.run(processes.retire(runtime.lease.worker_id))
     eventually(lambda: reasons, "the process to notice")
     assert reasons[0].startswith("this worker was declared lost")
-    assert claim(station, line.admit("echo", text="x")) is None
-    station.stop()
+    assert claim(runtime, line.admit("echo", text="x")) is None
+    runtime.stop()
 
 
-def test_what_became_ready_in_a_sweep_rings_its_gateway(line: Line, station: Station) -> None:
+def test_what_became_ready_in_a_sweep_rings_its_gateway(line: Line, runtime: WorkerRuntime) -> None:
     job_id = line.admit("pay_for_ages")
     assert line.run(statements.claim(job_id, "worker-that-is-gone")) == 1
     line.run(text("UPDATE jobs SET effect_started = true"))
-    sweep(station, lambda *_: None)
+    sweep(runtime, lambda *_: None)
     assert line.job(job_id).state == "unknown"
     assert line.rung() == [str(line.session)]
 
 
-def test_a_broker_that_refuses_stops_the_round_and_loses_nothing(line: Line, station: Station) -> None:
+def test_a_broker_that_refuses_stops_the_round_and_loses_nothing(line: Line, runtime: WorkerRuntime) -> None:
     job_id = line.admit("echo", text="x")
     line.run(text("UPDATE jobs SET publish_after = clock_timestamp()"))
 
     def refuse(*_: object) -> None:
         raise ConnectionError("no broker")
 
-    assert sweep(station, refuse) is False
+    assert sweep(runtime, refuse) is False
     assert (line.job(job_id).state, line.job(job_id).publish_count) == ("pending", 1)

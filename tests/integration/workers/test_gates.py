@@ -22,7 +22,7 @@ from tests.integration.toolbox.limited import PLACES
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
 from workers.execution.claim import claim
 from workers.execution.runner import run_job
-from workers.execution.runtime import Station
+from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools
 
@@ -35,14 +35,16 @@ class Two:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.published: list[UUID] = []
-        self.stations = [self._station(), self._station()]
+        self.stations = [self._runtime(), self._runtime()]
 
-    def _station(self) -> Station:
+    def _runtime(self) -> WorkerRuntime:
         settings = load(WorkerSettings, DATABASE_URL=self.line.database, REDIS_URL=self.line.redis_url)
-        station = Station(settings, load_tools(TOOLS), ["errands"], lambda job_id, _: self.published.append(job_id))
-        station.lease.start()  # their sweepers rest: what is published here was published by the gates
-        assert station.lease.wait(PATIENCE)
-        return station
+        runtime = WorkerRuntime(
+            settings, load_tools(TOOLS), ["errands"], lambda job_id, _: self.published.append(job_id)
+        )
+        runtime.lease.start()  # their sweepers rest: what is published here was published by the gates
+        assert runtime.lease.wait(PATIENCE)
+        return runtime
 
     def run(self, tool: str, **arguments: Any) -> Any:
         """One call of it, on one of the two; its row after that."""
@@ -67,8 +69,8 @@ def two(database: str, redis_db: str) -> Iterator[Two]:
     line = Line(database, redis_db)
     two = Two(line)
     yield two
-    for station in two.stations:
-        station.stop()
+    for runtime in two.stations:
+        runtime.stop()
     line.close()
 
 

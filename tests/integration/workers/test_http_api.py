@@ -15,7 +15,7 @@ from ringback.tools.decorator import Tool
 from tests.integration.toolbox.shop import Shop, serving
 from workers.execution.results import arguments_for
 from workers.remote_tools.declaration import CALL
-from workers.remote_tools.failures import LostElsewhere
+from workers.remote_tools.failures import ConnectionLost
 from workers.remote_tools.loader import load
 
 EVERY = (
@@ -174,7 +174,7 @@ def test_a_refusal_is_told_in_words_to_act_on(
 
 
 def test_a_payment_that_fails_may_have_been_made(tools: dict[str, Tool], shop: Shop) -> None:
-    with pytest.raises(LostElsewhere):
+    with pytest.raises(ConnectionLost):
         ask(tools["pay"])
     assert shop.tries == {"pay": 1}
 
@@ -196,12 +196,12 @@ def test_an_api_that_breaks_off_may_have_done_it(shop: Shop, tmp_path: Path) -> 
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
         raise OSError
 
-    with serving(cut) as address, pytest.raises(LostElsewhere):
+    with serving(cut) as address, pytest.raises(ConnectionLost):
         ask(tools_at(address, tmp_path)["pay"])
 
 
 @pytest.mark.parametrize(("encoding", "body"), [(b"br", b"packed"), (b"gzip", b"no gzip at all")])
-@pytest.mark.parametrize(("status", "problem"), [(200, ToolError), (503, LostElsewhere)])
+@pytest.mark.parametrize(("status", "problem"), [(200, ToolError), (503, ConnectionLost)])
 def test_an_answer_that_cannot_be_unpacked_is_not_told_as_if_nothing_was_done(
     shop: Shop, tmp_path: Path, encoding: bytes, body: bytes, status: int, problem: type[Exception]
 ) -> None:

@@ -12,14 +12,14 @@ from ringback.leases.lease import LeaseTimes
 from ringback.tables import processes
 from tests.integration.statements.statement_rows import connected
 from tests.integration.toolbox.line import PATIENCE, eventually
-from workers.leases.in_flight import Running
+from workers.leases.in_flight import InFlightCalls
 from workers.leases.lease import Lease
 from workers.storage.database import Store
 
 
 def test_a_table_of_jobs_that_stands_still_costs_no_worker_its_lease(database: str) -> None:
     store, fenced = Store(postgres_url(database)), Event()
-    lease = Lease(store, ["default"], [], Running(), lambda _: fenced.set())
+    lease = Lease(store, ["default"], [], InFlightCalls(), lambda _: fenced.set())
     lease.start()
     assert lease.wait(PATIENCE)
     with connected(database) as table, connected(database) as connection:

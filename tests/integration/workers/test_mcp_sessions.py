@@ -16,7 +16,7 @@ from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from tests.integration.toolbox.shop import serving
 from workers.remote_tools.declaration import CALL
-from workers.remote_tools.failures import LostElsewhere
+from workers.remote_tools.failures import ConnectionLost
 from workers.remote_tools.loader import load
 
 TOOLS = [{"name": "count", "description": "Count the calls.", "inputSchema": {"type": "object"}}]
@@ -133,7 +133,7 @@ def test_one_call_that_fails_takes_no_other_call_with_it(desk: Desk, tool: Tool)
         while desk.held == 0:  # noqa: ASYNC110 — counted in another thread
             await asyncio.sleep(0.01)
         desk.refuses = 503
-        with pytest.raises(LostElsewhere):
+        with pytest.raises(ConnectionLost):
             await tool.function(**{CALL: Call()})
         assert not held.done()
         desk.refuses, desk.holds = None, False

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import select, text
 
 from gateway.conversation.actions import RecordCall
-from gateway.session.transcript_writer import Journal
+from gateway.session.transcript_writer import TranscriptWriter
 from gateway.storage.database import Store, open_engine
-from gateway.storage.job_publisher import Dispatch
+from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import load
 from ringback.jobs.outcomes import Outcome, from_row, succeeded
 from ringback.privacy.encryption import new_key
 from ringback.privacy.redaction import Redaction
-from ringback.privacy.row_privacy import Discretion, NoKey
+from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.statements.jobs import admission, deliveries
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.statements.sessions import items, lifecycle
@@ -28,7 +28,7 @@ from ringback.tables import metadata
 from tests.integration.toolbox import bank
 from tests.integration.toolbox.line import GATEWAY, PATIENCE, Line
 from workers.execution.runner import run_job
-from workers.execution.runtime import Station
+from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools, refuse_without_key
 
@@ -46,39 +46,39 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def station_with(line: Line) -> Iterator[Callable[..., Station]]:
+def station_with(line: Line) -> Iterator[Callable[..., WorkerRuntime]]:
     stations = []
 
-    def make(**given: Any) -> Station:
+    def make(**given: Any) -> WorkerRuntime:
         settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url, **given)
-        station = Station(settings, load_tools(["tests.integration.toolbox.bank"]), ["errands"], lambda *_: None)
-        stations.append(station)
-        station.lease.start()
-        assert station.lease.wait(PATIENCE)
-        return station
+        runtime = WorkerRuntime(settings, load_tools(["tests.integration.toolbox.bank"]), ["errands"], lambda *_: None)
+        stations.append(runtime)
+        runtime.lease.start()
+        assert runtime.lease.wait(PATIENCE)
+        return runtime
 
     yield make
-    for station in stations:
-        station.stop()
+    for runtime in stations:
+        runtime.stop()
 
 
 @pytest.fixture
-def discretion(line: Line) -> Discretion:
-    return load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url, RINGBACK_DATA_KEY=KEY).discretion
+def row_privacy(line: Line) -> RowPrivacy:
+    return load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url, RINGBACK_DATA_KEY=KEY).row_privacy
 
 
-def record(line: Line, discretion: Discretion, name: str, outcome: Outcome | None = None, **arguments: Any) -> UUID:
+def record(line: Line, row_privacy: RowPrivacy, name: str, outcome: Outcome | None = None, **arguments: Any) -> UUID:
     """As a gateway records a call."""
     tool = vars(bank)[name].announcement
     job = admission.NewJob(uuid4(), line.session, f"call_{uuid4().hex[:8]}", None, name, arguments, tool)
 
     async def write() -> bool:
         engine = open_engine(line.database, 1)
-        dispatch = Dispatch(Store(engine), line.redis_url, GATEWAY, discretion)
+        publisher = JobPublisher(Store(engine), line.redis_url, GATEWAY, row_privacy)
         try:
-            return await dispatch.record(RecordCall(job, outcome), 1)
+            return await publisher.record(RecordCall(job, outcome), 1)
         finally:
-            dispatch.close()
+            publisher.close()
             await engine.dispose()
 
     assert asyncio.run(write())
@@ -100,9 +100,9 @@ def dump(line: Line) -> str:
 
 
 def test_the_tool_and_the_conversation_hear_it_and_no_row_shows_it(
-    line: Line, station_with: Callable[..., Station], discretion: Discretion
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy
 ) -> None:
-    job = record(line, discretion, "transfer", iban=IBAN, note=CARD)
+    job = record(line, row_privacy, "transfer", iban=IBAN, note=CARD)
     assert not [secret for secret in SECRETS if secret in dump(line)]
     run_job(station_with(RINGBACK_DATA_KEY=KEY), job)
     row = line.job(job)
@@ -111,61 +111,61 @@ def test_the_tool_and_the_conversation_hear_it_and_no_row_shows_it(
     assert row.result["heard"]["iban"] == "[a field removed]"
     assert not [secret for secret in SECRETS if secret in dump(line)]
     (answer,) = take(line)
-    whole = from_row(**outcome_of(discretion.whole(answer, line.session))).result
+    whole = from_row(**outcome_of(row_privacy.whole(answer, line.session))).result
     assert whole == {"iban": IBAN, "note": CARD, "heard": {"iban": IBAN, "note": CARD}}
 
 
 @pytest.mark.parametrize("retryable", [True, False])
 def test_what_a_tool_says_of_its_failure_is_redacted_and_heard_whole(
-    line: Line, station_with: Callable[..., Station], discretion: Discretion, retryable: bool
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy, retryable: bool
 ) -> None:
-    job, station = (
-        record(line, discretion, "complain", note=CARD, retryable=retryable),
+    job, runtime = (
+        record(line, row_privacy, "complain", note=CARD, retryable=retryable),
         station_with(RINGBACK_DATA_KEY=KEY),
     )
-    run_job(station, job)
+    run_job(runtime, job)
     if retryable:
         line.run(text("UPDATE jobs SET not_before = NULL"))
-        run_job(station, job)
+        run_job(runtime, job)
     row = line.job(job)
     assert (row.state, row.attempt) == ("failed", 2 if retryable else 1)
     assert row.error["message"] == "not with [card removed]"
     assert not [secret for secret in SECRETS if secret in dump(line)]
     (answer,) = take(line)
-    assert from_row(**outcome_of(discretion.whole(answer, line.session))).message == f"not with {CARD}"
+    assert from_row(**outcome_of(row_privacy.whole(answer, line.session))).message == f"not with {CARD}"
 
 
 def test_the_log_of_a_failure_holds_nothing_of_the_call(
-    line: Line, station_with: Callable[..., Station], discretion: Discretion, caplog: pytest.LogCaptureFixture
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run_job(station_with(RINGBACK_DATA_KEY=KEY), record(line, discretion, "break_down", iban=IBAN))
+    run_job(station_with(RINGBACK_DATA_KEY=KEY), record(line, row_privacy, "break_down", iban=IBAN))
     assert "tool break_down raised LookupError" in caplog.text
     assert "bank.py" in caplog.text
     assert not [secret for secret in SECRETS if secret in caplog.text]
 
 
-def test_a_call_that_was_answered_at_once_is_kept_no_otherwise(line: Line, discretion: Discretion) -> None:
-    record(line, discretion, "transfer", succeeded({"iban": IBAN, "note": CARD}), iban=IBAN, note="x")
+def test_a_call_that_was_answered_at_once_is_kept_no_otherwise(line: Line, row_privacy: RowPrivacy) -> None:
+    record(line, row_privacy, "transfer", succeeded({"iban": IBAN, "note": CARD}), iban=IBAN, note="x")
     assert not [secret for secret in SECRETS if secret in dump(line)]
     (answer,) = take(line)
-    assert discretion.whole(answer, line.session).result == {"iban": IBAN, "note": CARD}
+    assert row_privacy.whole(answer, line.session).result == {"iban": IBAN, "note": CARD}
 
 
 def test_a_conversation_that_is_built_anew_hears_it_whole(
-    line: Line, station_with: Callable[..., Station], discretion: Discretion
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy
 ) -> None:
-    run_job(station_with(RINGBACK_DATA_KEY=KEY), record(line, discretion, "transfer", iban=IBAN, note=CARD))
+    run_job(station_with(RINGBACK_DATA_KEY=KEY), record(line, row_privacy, "transfer", iban=IBAN, note=CARD))
     assert take(line)
     with line.engine.connect() as connection:
         (call,) = connection.execute(items.log_of_calls(line.session)).all()
-    whole = discretion.whole(call, line.session)
+    whole = row_privacy.whole(call, line.session)
     assert (whole.arguments["iban"], whole.result["note"], whole.tool) == (IBAN, CARD, "transfer")
 
 
 def test_a_call_that_joins_another_hears_it_whole(
-    line: Line, station_with: Callable[..., Station], discretion: Discretion
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy
 ) -> None:
-    first = record(line, discretion, "transfer", iban=IBAN, note=CARD)
+    first = record(line, row_privacy, "transfer", iban=IBAN, note=CARD)
 
     def join() -> None:
         job = admission.NewJob(uuid4(), line.session, f"call_{uuid4()}", None, "transfer", {}, joined_to=first)
@@ -174,25 +174,25 @@ def test_a_call_that_joins_another_hears_it_whole(
     join()
     run_job(station_with(RINGBACK_DATA_KEY=KEY), first)
     join()  # one that is over by now
-    answers = [discretion.whole(row, line.session).result["note"] for row in take(line)]
+    answers = [row_privacy.whole(row, line.session).result["note"] for row in take(line)]
     assert answers == [CARD] * 3
 
 
 def test_what_is_sealed_goes_with_the_conversation(
-    line: Line, station_with: Callable[..., Station], discretion: Discretion
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy
 ) -> None:
-    station = station_with(RINGBACK_DATA_KEY=KEY)
-    told = record(line, discretion, "transfer", iban=IBAN, note=CARD)
-    run_job(station, told)
+    runtime = station_with(RINGBACK_DATA_KEY=KEY)
+    told = record(line, row_privacy, "transfer", iban=IBAN, note=CARD)
+    run_job(runtime, told)
     assert take(line)
-    untold, pending = (record(line, discretion, "transfer", iban=IBAN, note=CARD) for _ in range(2))
-    run_job(station, untold)
+    untold, pending = (record(line, row_privacy, "transfer", iban=IBAN, note=CARD) for _ in range(2))
+    run_job(runtime, untold)
     line.run(lifecycle.end_session(line.session, GATEWAY, 1, "client_left"))
     line.run(lifecycle.keep_for_history(line.session))
     sealed = {job: (line.job(job).sealed_arguments, line.job(job).sealed_result) for job in (told, untold)}
     assert sealed == {told: (None, None), untold: (None, None)}
     assert line.job(pending).sealed_arguments is not None  # its work goes on
-    run_job(station, pending)
+    run_job(runtime, pending)
     after = line.job(pending)
     assert (after.state, after.delivery, after.sealed_arguments, after.sealed_result) == (
         *("succeeded", "history_only"),
@@ -202,16 +202,16 @@ def test_what_is_sealed_goes_with_the_conversation(
 
 @pytest.mark.parametrize("keys", [{}, {"RINGBACK_DATA_KEY": new_key()}])
 def test_a_worker_without_the_key_runs_nothing_it_can_not_read(
-    line: Line, station_with: Callable[..., Station], discretion: Discretion, keys: dict[str, str]
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy, keys: dict[str, str]
 ) -> None:
-    job = record(line, discretion, "transfer", iban=IBAN, note=CARD)
+    job = record(line, row_privacy, "transfer", iban=IBAN, note=CARD)
     run_job(station_with(**keys), job)
     row = line.job(job)
     assert (row.state, row.error["code"]) == ("failed", "unreadable")
 
 
 def test_a_gateway_without_the_key_runs_no_call_that_would_have_to_be_sealed(line: Line) -> None:
-    job = record(line, Discretion(Redaction(("card",))), "transfer", iban=IBAN, note=CARD)
+    job = record(line, RowPrivacy(Redaction(("card",))), "transfer", iban=IBAN, note=CARD)
     row = line.job(job)
     assert (row.state, row.error["code"], row.arguments["iban"]) == ("failed", "not_kept", "[iban removed]")
     assert not [secret for secret in SECRETS if secret in dump(line)]
@@ -220,22 +220,22 @@ def test_a_gateway_without_the_key_runs_no_call_that_would_have_to_be_sealed(lin
 def test_a_worker_with_such_a_tool_and_no_key_does_not_start() -> None:
     tools = load_tools(["tests.integration.toolbox.bank"])
     with pytest.raises(NoKey, match=r"tool transfer asks for iban, result\.iban .* `ringback data-key`"):
-        refuse_without_key(tools.values(), Discretion())
+        refuse_without_key(tools.values(), RowPrivacy())
 
 
 def test_without_a_rule_rows_are_as_they_were(line: Line) -> None:
-    job = record(line, Discretion(), "complain", note=CARD, retryable=False)
+    job = record(line, RowPrivacy(), "complain", note=CARD, retryable=False)
     row = line.job(job)
     assert (row.arguments["note"], row.sealed_arguments) == (CARD, None)
 
 
-def test_what_is_said_is_written_down_without_it(line: Line, discretion: Discretion) -> None:
+def test_what_is_said_is_written_down_without_it(line: Line, row_privacy: RowPrivacy) -> None:
     async def write() -> None:
         engine = open_engine(line.database, 1)
-        journal = Journal(Store(engine), line.session, GATEWAY, lambda: 1, discretion.redaction)
+        transcript = TranscriptWriter(Store(engine), line.session, GATEWAY, lambda: 1, row_privacy.redaction)
         said = Message(1, "item_1", "user", [{"type": "input_audio", "text": f"it is {CARD}"}])
-        journal.keep([said, replace(said, position=2, item_id="item_2")])
-        assert await journal.flush()
+        transcript.keep([said, replace(said, position=2, item_id="item_2")])
+        assert await transcript.flush()
         await engine.dispose()
 
     asyncio.run(write())

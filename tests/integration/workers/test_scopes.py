@@ -14,7 +14,7 @@ from ringback.config.settings import load
 from ringback.tables import jobs, sessions
 from tests.integration.toolbox.line import PATIENCE, Line
 from workers.execution.runner import run_job
-from workers.execution.runtime import Station
+from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools
 
@@ -27,13 +27,13 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def station(line: Line) -> Iterator[Station]:
+def runtime(line: Line) -> Iterator[WorkerRuntime]:
     settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
-    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
-    station.lease.start()
-    assert station.lease.wait(PATIENCE)
-    yield station
-    station.stop()
+    runtime = WorkerRuntime(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
+    runtime.lease.start()
+    assert runtime.lease.wait(PATIENCE)
+    yield runtime
+    runtime.stop()
 
 
 def held(line: Line, claims: dict[str, Any]) -> None:
@@ -42,12 +42,12 @@ def held(line: Line, claims: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("claims", [{}, {"scopes": []}, {"scopes": ["orders:read"]}, {"scopes": "orders:write"}])
 def test_who_does_not_hold_the_scope_is_refused_before_anything_is_done(
-    line: Line, station: Station, tmp_path: Path, claims: dict[str, Any], caplog: pytest.LogCaptureFixture
+    line: Line, runtime: WorkerRuntime, tmp_path: Path, claims: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     held(line, claims)
     job_id = line.admit("write_order", path=str(tmp_path / "order"))
-    run_job(station, job_id)
+    run_job(runtime, job_id)
     job = line.job(job_id)
     assert (job.state, job.error["code"], job.delivery) == ("failed", "not_allowed", "ready")
     assert "orders:write" not in job.error["message"], "what it takes is not for the model to tell"
@@ -55,27 +55,27 @@ def test_who_does_not_hold_the_scope_is_refused_before_anything_is_done(
     assert "user='ada' lacks orders:write for write_order" in caplog.text
 
 
-def test_who_holds_the_scope_is_served(line: Line, station: Station, tmp_path: Path) -> None:
+def test_who_holds_the_scope_is_served(line: Line, runtime: WorkerRuntime, tmp_path: Path) -> None:
     held(line, {"scopes": ["orders:write"]})
     job_id = line.admit("write_order", path=str(tmp_path / "order"))
-    run_job(station, job_id)
+    run_job(runtime, job_id)
     assert (line.job(job_id).state, line.job(job_id).result) == ("succeeded", "written")
     assert (tmp_path / "order").exists()
 
 
 def test_what_the_tool_asked_for_when_it_was_called_counts_though_this_worker_asks_for_less(
-    line: Line, station: Station
+    line: Line, runtime: WorkerRuntime
 ) -> None:
     job_id = line.admit("echo", text="x")
     line.run(update(jobs).where(jobs.c.id == job_id).values(manners={"scopes": ["orders:write"]}))
-    run_job(station, job_id)
+    run_job(runtime, job_id)
     assert line.job(job_id).error["code"] == "not_allowed"
 
 
 def test_what_this_workers_tool_asks_for_counts_though_it_was_called_when_it_asked_for_less(
-    line: Line, station: Station, tmp_path: Path
+    line: Line, runtime: WorkerRuntime, tmp_path: Path
 ) -> None:
     job_id = line.admit("write_order", path=str(tmp_path / "order"))
     line.run(update(jobs).where(jobs.c.id == job_id).values(manners={}))
-    run_job(station, job_id)
+    run_job(runtime, job_id)
     assert line.job(job_id).error["code"] == "not_allowed"

@@ -14,7 +14,7 @@ from tests.integration.cli.test_history import run_on
 from tests.integration.toolbox import errands
 from tests.integration.toolbox.line import PATIENCE, Line
 from workers.execution.runner import run_job
-from workers.execution.runtime import Station
+from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools
 
@@ -27,25 +27,25 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def station(line: Line) -> Iterator[Station]:
+def runtime(line: Line) -> Iterator[WorkerRuntime]:
     settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
-    station = Station(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
-    station.lease.start()
-    assert station.lease.wait(PATIENCE)
-    yield station
-    station.stop()
+    runtime = WorkerRuntime(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
+    runtime.lease.start()
+    assert runtime.lease.wait(PATIENCE)
+    yield runtime
+    runtime.stop()
 
 
-def _run(line: Line, station: Station, tool: str, **arguments: Any) -> Any:
+def _run(line: Line, runtime: WorkerRuntime, tool: str, **arguments: Any) -> Any:
     job_id = line.admit(tool, **arguments)
-    run_job(station, job_id)
+    run_job(runtime, job_id)
     return line.job(job_id)
 
 
 def test_the_row_names_the_exception_and_the_authors_line_and_the_command_shows_both(
-    line: Line, station: Station
+    line: Line, runtime: WorkerRuntime
 ) -> None:
-    job = _run(line, station, "flaky", good_attempt=2)
+    job = _run(line, runtime, "flaky", good_attempt=2)
     assert (job.failure["attempt"], job.failure["type"]) == (1, "OSError")
     assert job.failure["at"].startswith(f"{errands.__file__}:")
     assert job.failure["at"].endswith(" in flaky")
@@ -55,10 +55,10 @@ def test_the_row_names_the_exception_and_the_authors_line_and_the_command_shows_
     assert "1234" not in str(job.error), "the model hears nothing of it"
 
 
-def test_what_failed_first_and_was_done_in_the_end_tells_why_it_had_failed(line: Line, station: Station) -> None:
-    job = _run(line, station, "flaky", good_attempt=2)
+def test_what_failed_first_and_was_done_in_the_end_tells_why_it_had_failed(line: Line, runtime: WorkerRuntime) -> None:
+    job = _run(line, runtime, "flaky", good_attempt=2)
     line.run(text("UPDATE jobs SET not_before = NULL"))
-    run_job(station, job.id)
+    run_job(runtime, job.id)
     job = line.job(job.id)
     assert (job.state, job.attempt, job.failure["attempt"]) == ("succeeded", 2, 1)
 
@@ -68,15 +68,15 @@ def test_what_failed_first_and_was_done_in_the_end_tells_why_it_had_failed(line:
     [("echo", {"text": "x"}), ("echo", {"words": "x"}), ("no_such_tool", {}), ("oversleep", {})],
 )
 def test_where_no_code_failed_there_is_nothing_to_tell(
-    line: Line, station: Station, tool: str, arguments: dict[str, Any]
+    line: Line, runtime: WorkerRuntime, tool: str, arguments: dict[str, Any]
 ) -> None:
-    job = _run(line, station, tool, **arguments)
+    job = _run(line, runtime, tool, **arguments)
     assert job.failure is None
     assert "why attempt" not in run_on(line.database, "jobs", "show", job.id).stdout
 
 
-def test_what_was_said_is_shown_in_order_with_the_calls_and_results_between(line: Line, station: Station) -> None:
-    job = _run(line, station, "echo", text="hello")
+def test_what_was_said_is_shown_in_order_with_the_calls_and_results_between(line: Line, runtime: WorkerRuntime) -> None:
+    job = _run(line, runtime, "echo", text="hello")
     line.run(text("UPDATE jobs SET position = 1, answer_position = 2"))
     for position, role, said in ((0, "user", "Say hello."), (2, "assistant", "One moment."), (3, "user", "Well?")):
         content = [{"type": "input_text", "text": said}]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ringback import Call, Tool, tool
 from ringback.testing import Talk, Turn, converse
-from ringback.tools.behavior import Audience, Late, Manners, OnBargeIn, OnDuplicate
+from ringback.tools.behavior import Audience, Late, OnBargeIn, OnDuplicate, ToolBehavior
 
 NAMES = "abc"
 SECONDS = (0.0, 0.1, 1.0, 3.0, 8.0, 20.0)
@@ -20,7 +20,7 @@ AFTER = (None, 0.5, 2.0, 6.0, 12.0)
 """When the user speaks again: once all is quiet, or while something happens."""
 
 manners = st.builds(
-    Manners,
+    ToolBehavior,
     say_after=st.sampled_from((None, 1.0, 3.0)),
     say=st.sampled_from((None, "One moment.")),
     say_every=st.sampled_from((None, 2.0)),
@@ -52,7 +52,7 @@ async def work(seconds: float, call: Call) -> str:
     return f"the result of {call.job_id}"
 
 
-def named(name: str, its: Manners) -> Tool:
+def named(name: str, its: ToolBehavior) -> Tool:
     return replace(work, announcement=replace(work.announcement, name=name, manners=its))
 
 
@@ -70,7 +70,7 @@ def have(said: Sequence[tuple[float | None, dict[str, Any], dict[str, Any]]], to
 )
 def test_each_call_is_answered_and_nothing_is_refused(
     said: list[tuple[float | None, dict[str, Any], dict[str, Any]]],
-    each: tuple[Manners, ...],
+    each: tuple[ToolBehavior, ...],
     approves: bool | None,
     wants: tuple[str, ...],
 ) -> None:
@@ -84,7 +84,7 @@ def test_each_call_is_answered_and_nothing_is_refused(
 @settings(max_examples=settings().max_examples * 2 // 5, deadline=None)
 @given(said=turns, each=st.tuples(*[manners] * len(NAMES)))
 def test_where_nobody_breaks_in_each_result_is_told_once(
-    said: list[tuple[float | None, dict[str, Any], dict[str, Any]]], each: tuple[Manners, ...]
+    said: list[tuple[float | None, dict[str, Any], dict[str, Any]]], each: tuple[ToolBehavior, ...]
 ) -> None:
     """All that somebody wants told, that is: nothing is silent, out of date, for a screen alone, or joined."""
     plain = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ringback.jobs.states import Effect
-from workers.execution.retry_policy import OutOfTime
+from workers.execution.retry_policy import DeadlineExceeded
 from workers.remote_tools.failures import lost, not_reached, refused
 
 if TYPE_CHECKING:  # the package is an extra: whoever gets here has it
@@ -41,7 +41,7 @@ def problem_of(code: int, message: str, server: str, effect: Effect) -> Exceptio
     if code in NOTHING_DONE:
         return not_reached(server)
     if code == REQUEST_TIMEOUT:
-        return OutOfTime()
+        return DeadlineExceeded()
     if code in WRONG_REQUESTS:
         return refused(f"{server} refused the call: {message}", "mcp_refused")
     if status == 429:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from cli.local_stack.process_group import Process, ProcessGroup
-from cli.local_stack.signals import Interrupts, held_back
+from cli.local_stack.signals import SignalWatch, held_back
 
 BEGUN: list[int] = []
 
@@ -31,7 +31,7 @@ class InterruptedStart(subprocess.Popen[Any]):
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    Interrupts().install()
+    SignalWatch().install()
     yield
     for each, handler in before.items():
         signal.signal(each, handler)

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from gateway.auth.jwt import Rules
+from gateway.auth.jwt import JwtRules
 
 ISSUER, AUDIENCE = "https://id.example.com/", "https://voice.example.com"
-RULES = Rules(
+RULES = JwtRules(
     issuer=ISSUER,
     audience=(AUDIENCE, "voice"),
     algorithms=("RS256", "ES256"),

@@ -12,9 +12,9 @@ from gateway.auth.authenticator import (
     LOOKUPS_AT_ONCE,
     LOOKUPS_WAITING,
     TRUSTED,
-    Callers,
+    AuthenticationError,
+    Authenticator,
     StaticToken,
-    Unidentified,
     bearer,
     offered,
 )
@@ -24,8 +24,8 @@ ADA, BOB = "ada-token-000001", "bob-token-000002"
 
 
 @pytest.fixture
-def callers() -> Callers:
-    return Callers({"ada": StaticToken(SecretStr(ADA)), "bob": StaticToken(SecretStr(BOB), is_trusted=True)})
+def authenticator() -> Authenticator:
+    return Authenticator({"ada": StaticToken(SecretStr(ADA)), "bob": StaticToken(SecretStr(BOB), is_trusted=True)})
 
 
 @pytest.mark.parametrize(
@@ -43,21 +43,21 @@ def callers() -> Callers:
     ],
 )
 def test_a_good_token_names_its_user(
-    callers: Callers, authorization: str | None, subprotocols: list[str], user: str
+    authenticator: Authenticator, authorization: str | None, subprotocols: list[str], user: str
 ) -> None:
-    assert asyncio.run(callers.identify(authorization, subprotocols)).user == user
+    assert asyncio.run(authenticator.identify(authorization, subprotocols)).user == user
 
 
-def test_a_token_of_the_settings_is_a_backends_where_it_says_so(callers: Callers) -> None:
-    ada, bob = (asyncio.run(callers.identify(f"Bearer {token}")) for token in (ADA, BOB))
+def test_a_token_of_the_settings_is_a_backends_where_it_says_so(authenticator: Authenticator) -> None:
+    ada, bob = (asyncio.run(authenticator.identify(f"Bearer {token}")) for token in (ADA, BOB))
     assert (ada.is_trusted, bob.is_trusted) == (False, True)
     assert bob.claims["scopes"] == sorted({*ada.scopes, TRUSTED})
 
 
-def test_the_header_of_azures_sdks_carries_a_token_as_well(callers: Callers) -> None:
-    assert asyncio.run(callers.identify(None, api_key=ADA)).user == "ada"
-    with pytest.raises(Unidentified):
-        asyncio.run(callers.identify(None, api_key=" "))
+def test_the_header_of_azures_sdks_carries_a_token_as_well(authenticator: Authenticator) -> None:
+    assert asyncio.run(authenticator.identify(None, api_key=ADA)).user == "ada"
+    with pytest.raises(AuthenticationError):
+        asyncio.run(authenticator.identify(None, api_key=" "))
 
 
 @pytest.mark.parametrize(
@@ -83,23 +83,27 @@ def test_the_header_of_azures_sdks_carries_a_token_as_well(callers: Callers) -> 
         ("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.", []),
     ],
 )
-def test_anything_else_names_nobody(callers: Callers, authorization: str | None, subprotocols: list[str]) -> None:
-    with pytest.raises(Unidentified) as nobody:
-        asyncio.run(callers.identify(authorization, subprotocols))
+def test_anything_else_names_nobody(
+    authenticator: Authenticator, authorization: str | None, subprotocols: list[str]
+) -> None:
+    with pytest.raises(AuthenticationError) as nobody:
+        asyncio.run(authenticator.identify(authorization, subprotocols))
     assert (nobody.value.status, nobody.value.code) == (401, "invalid_api_key")
     assert "Authorization: Bearer" in str(nobody.value)
 
 
-def test_a_token_of_the_settings_may_talk_mint_look_and_control_and_tools_are_told(callers: Callers) -> None:
-    ada = asyncio.run(callers.identify(f"Bearer {ADA}"))
+def test_a_token_of_the_settings_may_talk_mint_look_and_control_and_tools_are_told(
+    authenticator: Authenticator,
+) -> None:
+    ada = asyncio.run(authenticator.identify(f"Bearer {ADA}"))
     assert sorted(ada.scopes) == ["control", "history", "realtime", "secrets"]
     assert ada.claims == {"scopes": ["control", "history", "realtime", "secrets"]}
     assert (ada.credential, ada.is_trusted, ada.spends) == ("token:ada", False, None)
 
 
-def test_no_token_is_kept_or_shown(callers: Callers) -> None:
-    assert ADA not in repr(callers)
-    assert ADA not in repr(vars(callers))
+def test_no_token_is_kept_or_shown(authenticator: Authenticator) -> None:
+    assert ADA not in repr(authenticator)
+    assert ADA not in repr(vars(authenticator))
 
 
 def test_whoever_guesses_tokens_takes_few_connections_and_beyond_a_bound_is_told_to_come_again() -> None:
@@ -114,11 +118,11 @@ def test_whoever_guesses_tokens_takes_few_connections_and_beyond_a_bound_is_told
             at_once -= 1
             return []
 
-        callers = Callers({}, slow)
+        authenticator = Authenticator({}, slow)
 
         async def guess() -> int:
-            with pytest.raises(Unidentified) as nobody:
-                await callers.identify(f"Bearer {new(Kind.KEY)}")
+            with pytest.raises(AuthenticationError) as nobody:
+                await authenticator.identify(f"Bearer {new(Kind.KEY)}")
             return nobody.value.status
 
         guesses = [asyncio.create_task(guess()) for _ in range(LOOKUPS_WAITING + 10)]

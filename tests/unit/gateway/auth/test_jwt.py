@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from gateway.auth.authenticator import Caller, Unidentified
-from gateway.auth.jwt import Keys, NoSuchKey, Rules, header_of, is_one, verified
+from gateway.auth.authenticator import AuthenticationError, Principal
+from gateway.auth.jwt import JwtRules, KeysById, NoSuchKey, header_of, is_one, verified
 from tests.unit.gateway.auth.signing import AUDIENCE, RULES, claims, key_set, made_up, public_jwk, public_pem, signed
 
 
-def judged(token: str, keys: str | None = None, rules: Rules = RULES) -> Caller:
+def judged(token: str, keys: str | None = None, rules: JwtRules = RULES) -> Principal:
     """Whose the token is, as the gateway finds out."""
     assert is_one(token)
-    key = Keys.read(keys or key_set()).find(header_of(token), rules.algorithms)
+    key = KeysById.read(keys or key_set()).find(header_of(token), rules.algorithms)
     return verified(token, key, rules)
 
 
@@ -87,7 +87,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_token_that_breaks_a_rule_is_refused_with_the_rule(name: str) -> None:
     change, sentence = WRONG[name]
-    with pytest.raises(Unidentified, match=sentence) as nobody:
+    with pytest.raises(AuthenticationError, match=sentence) as nobody:
         judged(signed(claims(**change)))
     assert nobody.value.status == 401
 
@@ -123,7 +123,7 @@ def _tampered(token: str) -> str:
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_token_that_the_provider_did_not_sign_is_refused(name: str) -> None:
-    with pytest.raises(Unidentified) as nobody:
+    with pytest.raises(AuthenticationError) as nobody:
         judged(FORGED[name]())
     assert nobody.value.status == 401
 
@@ -140,9 +140,9 @@ def test_where_there_are_two_keys_a_token_must_name_its_own() -> None:
 
 
 def test_a_key_is_good_for_the_algorithm_that_it_is_for() -> None:
-    with pytest.raises(Unidentified):
+    with pytest.raises(AuthenticationError):
         judged(signed(claims()), key_set(public_jwk("one", alg="RS384")))
-    with pytest.raises(Unidentified):
+    with pytest.raises(AuthenticationError):
         judged(signed(claims(), "three", "P-384", alg="ES384"), key_set(public_jwk("three", "P-384")))
     rules = replace(RULES, algorithms=("ES384",))
     assert judged(signed(claims(), "three", "P-384"), key_set(public_jwk("three", "P-384")), rules).user == "ada"
@@ -166,7 +166,7 @@ def test_a_key_is_good_for_the_algorithm_that_it_is_for() -> None:
 )
 def test_a_key_set_without_a_key_that_signs_is_none(keys: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        Keys.read(keys)
+        KeysById.read(keys)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from gateway.auth import key_sets
-from gateway.auth.authenticator import Unidentified
-from gateway.auth.key_sets import KeySet, Provider, fetcher, prove
+from gateway.auth.authenticator import AuthenticationError
+from gateway.auth.key_sets import JwtProvider, KeySet, fetcher, prove
 from ringback.errors import ConfigurationError
 from tests.unit.gateway.auth.signing import RULES, claims, key_set, public_jwk, signed
 
@@ -23,7 +23,7 @@ class House:
     def __init__(self) -> None:
         self.now, self.fetched = 1_000.0, 0
         self.answer: str | Exception = key_set(public_jwk("one"))
-        self.provider = Provider(RULES, KeySet(self._fetch, lambda: self.now))
+        self.provider = JwtProvider(RULES, KeySet(self._fetch, lambda: self.now))
 
     async def _fetch(self) -> bytes:
         self.fetched += 1
@@ -35,8 +35,8 @@ class House:
     async def says(self, token: str) -> str | int:
         """Whose the token is, or the status of the refusal."""
         try:
-            return (await self.provider.caller(token)).user
-        except Unidentified as nobody:
+            return (await self.provider.principal(token)).user
+        except AuthenticationError as nobody:
             return nobody.status
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from gateway.auth.request_filter import Doorstep
+from gateway.auth.request_filter import RequestFilter
 
 PAGE = "https://app.example.com"
 
@@ -22,7 +22,7 @@ async def inside(scope: Any, receive: Any, send: Any) -> None:
 
 def asked(method: str, url: str, *origins: str) -> httpx.Response:
     async def ask() -> httpx.Response:
-        app = Doorstep(inside, origins=[PAGE], loopback=False)
+        app = RequestFilter(inside, origins=[PAGE], loopback=False)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
             return await client.request(method, url, headers=[("Origin", origin) for origin in origins])
 
@@ -51,7 +51,7 @@ def test_reading_is_left_to_the_browser_which_shows_a_foreign_page_nothing() -> 
 
 def test_who_is_asking_is_read_in_one_way_only() -> None:
     async def ask() -> httpx.Response:
-        app = Doorstep(inside, origins=[PAGE], loopback=False)
+        app = RequestFilter(inside, origins=[PAGE], loopback=False)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
             return await client.get("/v1/jobs", headers=[("Authorization", f"Bearer {who}") for who in ("ada", "eve")])
 
@@ -81,5 +81,5 @@ def test_a_websocket_is_refused_as_http_before_the_upgrade(query: bytes, origin:
         sent.append(message)
 
     scope = {"type": "websocket", "query_string": query, "headers": [(b"origin", origin)]}
-    asyncio.run(Doorstep(inside, origins=[PAGE], loopback=False)(scope, receive, send))
+    asyncio.run(RequestFilter(inside, origins=[PAGE], loopback=False)(scope, receive, send))
     assert (sent[0]["type"], sent[0]["status"]) == ("websocket.http.response.start", status)

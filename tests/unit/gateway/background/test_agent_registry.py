@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.background.agent_registry import Roster, default_of
+from gateway.background.agent_registry import AgentRegistry, default_of
 from ringback.errors import ConfigurationError
 
 SECRET = "whsec_" + "YWJj" * 10
@@ -29,123 +29,125 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def roster(folder: Path, caplog: pytest.LogCaptureFixture) -> Roster:
+def registry(folder: Path, caplog: pytest.LogCaptureFixture) -> AgentRegistry:
     caplog.set_level(logging.INFO, "gateway.background.agent_registry")
-    return Roster(folder, "demo", {"HOOK_SECRET": SECRET})
+    return AgentRegistry(folder, "demo", {"HOOK_SECRET": SECRET})
 
 
-def look_until_settled(roster: Roster) -> None:
+def look_until_settled(registry: AgentRegistry) -> None:
     """A change counts at the look after the one that saw it first."""
-    roster.take_changes()
-    roster.take_changes()
+    registry.take_changes()
+    registry.take_changes()
 
 
-def test_a_changed_file_is_taken_once_it_has_been_left_alone(folder: Path, roster: Roster) -> None:
-    before = roster["demo"]
+def test_a_changed_file_is_taken_once_it_has_been_left_alone(folder: Path, registry: AgentRegistry) -> None:
+    before = registry["demo"]
     write(folder, "demo", "Be brief, please.")
-    roster.take_changes()
-    assert roster["demo"] is before, "it may be half-written"
-    roster.take_changes()
-    assert roster["demo"].instructions == "Be brief, please."
+    registry.take_changes()
+    assert registry["demo"] is before, "it may be half-written"
+    registry.take_changes()
+    assert registry["demo"].instructions == "Be brief, please."
     assert before.instructions == "Be kind.", "who has it keeps it"
-    assert roster["night"].instructions == "Be quiet."
+    assert registry["night"].instructions == "Be quiet."
 
 
-def test_a_file_that_is_still_being_written_is_waited_for(folder: Path, roster: Roster) -> None:
+def test_a_file_that_is_still_being_written_is_waited_for(folder: Path, registry: AgentRegistry) -> None:
     for text in ("Be", "Be br", "Be brief"):
         write(folder, "demo", text)
-        roster.take_changes()
-        assert roster["demo"].instructions == "Be kind."
-    roster.take_changes()
-    assert roster["demo"].instructions == "Be brief"
+        registry.take_changes()
+        assert registry["demo"].instructions == "Be kind."
+    registry.take_changes()
+    assert registry["demo"].instructions == "Be brief"
 
 
-def test_a_new_file_is_a_new_agent(folder: Path, roster: Roster) -> None:
+def test_a_new_file_is_a_new_agent(folder: Path, registry: AgentRegistry) -> None:
     write(folder, "sales", "Sell.")
-    look_until_settled(roster)
-    assert sorted(roster) == ["demo", "night", "sales"]
+    look_until_settled(registry)
+    assert sorted(registry) == ["demo", "night", "sales"]
 
 
-def test_a_file_put_in_the_place_of_another_is_noticed(folder: Path, roster: Roster) -> None:
+def test_a_file_put_in_the_place_of_another_is_noticed(folder: Path, registry: AgentRegistry) -> None:
     old = (folder / "demo.toml").stat()
     fresh = write(folder, "fresh", "Be mild.")
     os.utime(fresh, ns=(old.st_atime_ns, old.st_mtime_ns))
     fresh.replace(folder / "demo.toml")
     assert (folder / "demo.toml").stat().st_size == old.st_size
-    look_until_settled(roster)
-    assert roster["demo"].instructions == "Be mild."
+    look_until_settled(registry)
+    assert registry["demo"].instructions == "Be mild."
 
 
 def test_a_file_that_became_wrong_is_told_of_once_and_the_last_good_agent_stays(
-    folder: Path, roster: Roster, caplog: pytest.LogCaptureFixture
+    folder: Path, registry: AgentRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / "demo.toml").write_text("instructions = Be kind", encoding="utf-8")
     for _ in range(4):
-        roster.take_changes()
-    assert roster["demo"].instructions == "Be kind."
+        registry.take_changes()
+    assert registry["demo"].instructions == "Be kind."
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     assert record.getMessage().startswith(f"{folder / 'demo.toml'}: not TOML: ")
     assert record.getMessage().endswith("; the agent stays as it was")
     write(folder, "demo", "Be well again.")
-    look_until_settled(roster)
-    assert roster["demo"].instructions == "Be well again."
+    look_until_settled(registry)
+    assert registry["demo"].instructions == "Be well again."
 
 
-def test_a_new_file_that_is_wrong_is_left_out(folder: Path, roster: Roster, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_file_that_is_wrong_is_left_out(
+    folder: Path, registry: AgentRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
     (folder / "sales.toml").write_text('voice = "marin"', encoding="utf-8")
-    look_until_settled(roster)
-    assert "sales" not in roster
+    look_until_settled(registry)
+    assert "sales" not in registry
     assert "instructions: is missing; it is left out" in caplog.text
 
 
 def test_an_agent_whose_file_goes_is_gone_and_the_default_stays(
-    folder: Path, roster: Roster, caplog: pytest.LogCaptureFixture
+    folder: Path, registry: AgentRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / "night.toml").unlink()
     (folder / "demo.toml").unlink()
     for _ in range(4):
-        roster.take_changes()
-    assert sorted(roster) == ["demo"]
+        registry.take_changes()
+    assert sorted(registry) == ["demo"]
     assert len(caplog.records) == 2
     assert "agent night is gone with its file; sessions that have it keep it" in caplog.text
     assert "demo.toml is gone; as the default, the agent stays as it was" in caplog.text
     write(folder, "demo", "Be back.")
-    look_until_settled(roster)
-    assert roster["demo"].instructions == "Be back."
+    look_until_settled(registry)
+    assert registry["demo"].instructions == "Be back."
 
 
 def test_a_folder_that_is_away_takes_no_agent_along(
-    folder: Path, roster: Roster, caplog: pytest.LogCaptureFixture
+    folder: Path, registry: AgentRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.rename(folder.with_name("elsewhere"))
     for _ in range(4):
-        roster.take_changes()
-    assert sorted(roster) == ["demo", "night"]
+        registry.take_changes()
+    assert sorted(registry) == ["demo", "night"]
     assert len(caplog.records) == 1
     assert "cannot be looked into (No such file or directory); the agents stay" in caplog.text
 
 
 def test_what_says_the_same_in_other_words_is_no_news(
-    folder: Path, roster: Roster, caplog: pytest.LogCaptureFixture
+    folder: Path, registry: AgentRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = roster["demo"]
+    before = registry["demo"]
     write(folder, "demo", "Be kind.", "# a comment\n")
-    look_until_settled(roster)
-    assert roster["demo"] is before
+    look_until_settled(registry)
+    assert registry["demo"] is before
     assert caplog.records == []
 
 
 def test_a_webhook_whose_secret_is_missing_leaves_the_agent_as_it_was(
-    folder: Path, roster: Roster, caplog: pytest.LogCaptureFixture
+    folder: Path, registry: AgentRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(folder, "demo", "Be signed.", HOOK.replace("HOOK_SECRET", "NO_SECRET"))
-    look_until_settled(roster)
-    assert roster["demo"].webhook is None
+    look_until_settled(registry)
+    assert registry["demo"].webhook is None
     assert "webhook.secret_env names NO_SECRET, which is not set in the environment" in caplog.text
     write(folder, "demo", "Be signed.", HOOK)
-    look_until_settled(roster)
-    assert roster["demo"].webhook is not None
+    look_until_settled(registry)
+    assert registry["demo"].webhook is not None
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_a_webhook_whose_secret_is_missing_leaves_the_agent_as_it_was(
 def test_a_gateway_does_not_start_without_the_secret(folder: Path, environment: dict[str, str], sentence: str) -> None:
     write(folder, "demo", "Be signed.", HOOK)
     with pytest.raises(ConfigurationError, match=sentence) as raised:
-        Roster(folder, "demo", environment)
+        AgentRegistry(folder, "demo", environment)
     assert "short" not in str(raised.value)
 
 
@@ -169,15 +171,15 @@ def test_a_gateway_does_not_start_without_the_secret_of_a_hosted_tool(folder: Pa
     for environment, missing in (({}, "DOCS_TOKEN"), ({"DOCS_TOKEN": "t"}, "SHOP_KEY")):
         sentence = rf"demo\.toml: session\.tools names {missing}, which is not set in the environment"
         with pytest.raises(ConfigurationError, match=sentence):
-            Roster(folder, "demo", environment)
-    assert Roster(folder, "demo", {"DOCS_TOKEN": "t", "SHOP_KEY": "k"})["demo"].hosted_tools
+            AgentRegistry(folder, "demo", environment)
+    assert AgentRegistry(folder, "demo", {"DOCS_TOKEN": "t", "SHOP_KEY": "k"})["demo"].hosted_tools
 
 
 def test_a_gateway_does_not_start_without_its_default_agent(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match="RINGBACK_DEFAULT_AGENT=sales is none of the agents: demo, night"):
-        Roster(folder, "sales", {})
+        AgentRegistry(folder, "sales", {})
     with pytest.raises(ConfigurationError, match="holds no agent"):
-        Roster(folder / "nowhere", "demo", {})
+        AgentRegistry(folder / "nowhere", "demo", {})
 
 
 @pytest.mark.parametrize(

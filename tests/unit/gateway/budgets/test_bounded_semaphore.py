@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from gateway.budgets.bounded_semaphore import Crowded, Turns
+from gateway.budgets.bounded_semaphore import BoundedSemaphore, Overloaded
 
 
 def test_so_many_are_inside_so_many_wait_and_the_rest_are_turned_away() -> None:
     async def story() -> None:
-        turns, leave = Turns(2, 3), asyncio.Event()
+        turns, leave = BoundedSemaphore(2, 3), asyncio.Event()
         inside: list[int] = []
 
         async def come(number: int) -> None:
@@ -26,7 +26,7 @@ def test_so_many_are_inside_so_many_wait_and_the_rest_are_turned_away() -> None:
         leave.set()
         came = await asyncio.gather(*coming, return_exceptions=True)
         assert inside == [0, 1, 2, 3, 4]
-        assert [type(each) for each in came[5:]] == [Crowded, Crowded]
+        assert [type(each) for each in came[5:]] == [Overloaded, Overloaded]
 
     asyncio.run(story())
 
@@ -34,12 +34,12 @@ def test_so_many_are_inside_so_many_wait_and_the_rest_are_turned_away() -> None:
 @pytest.mark.parametrize("problem", [ValueError, asyncio.CancelledError])
 def test_whoever_fails_inside_makes_room(problem: type[BaseException]) -> None:
     async def story() -> None:
-        turns = Turns(1, 0)
+        turns = BoundedSemaphore(1, 0)
         with pytest.raises(problem):
             async with turns:
                 raise problem
         async with turns:
-            with pytest.raises(Crowded):
+            with pytest.raises(Overloaded):
                 async with turns:
                     raise AssertionError("two are inside")
 
@@ -48,7 +48,7 @@ def test_whoever_fails_inside_makes_room(problem: type[BaseException]) -> None:
 
 def test_whoever_gives_up_waiting_leaves_the_line() -> None:
     async def story() -> None:
-        turns = Turns(1, 1)
+        turns = BoundedSemaphore(1, 1)
         async with turns:
             for _ in range(2):
                 waiting = asyncio.create_task(turns.__aenter__())

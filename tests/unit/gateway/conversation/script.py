@@ -32,14 +32,14 @@ from gateway.conversation.actions import (
     SendToModel,
     Warn,
 )
-from gateway.conversation.reconnect.carry_over import Carried
-from gateway.protocol import ClientFrame, Refusal, read
+from gateway.conversation.reconnect.carry_over import CarriedState
+from gateway.protocol import ClientFrame, Rejection, read
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.jobs.outcomes import Outcome, succeeded
 from ringback.jobs.states import Effect, output_item_id
-from ringback.tools.behavior import Manners
-from ringback.tools.decorator import Announcement
+from ringback.tools.behavior import ToolBehavior
+from ringback.tools.decorator import ToolSpec
 
 Event = dict[str, Any]
 
@@ -50,10 +50,10 @@ CITY = {
     "required": ["city"],
     "additionalProperties": False,
 }
-PLAIN = Manners(cancellable=False)
+PLAIN = ToolBehavior(cancellable=False)
 """Of tools beside which the gateway offers nothing of its own."""
-WEATHER = Announcement("weather", "The weather in a city.", CITY, manners=PLAIN)
-ORDER = Announcement("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE, manners=PLAIN)
+WEATHER = ToolSpec("weather", "The weather in a city.", CITY, manners=PLAIN)
+ORDER = ToolSpec("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE, manners=PLAIN)
 GATHER, QUIET, HOLD = 0.25, 1.0, 20.0
 SERVER_VAD = {"type": "server_vad", "create_response": True}
 
@@ -83,18 +83,18 @@ class Script:
 
     def __init__(
         self,
-        *tools: Announcement,
+        *tools: ToolSpec,
         wants: tuple[str, ...] = (),
         queues: dict[str, float] | None = None,
         policy: ClientPolicy = BROWSER,
-        carried: Carried | None = None,
+        carried: CarriedState | None = None,
         **fields: Any,
     ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
         waits = {} if queues is None else queues
         self.policy = policy
         more: dict[str, Any] = {"wants": wants, "policy": policy, "waits": waits.get, "carried": carried}
-        self.brain = Conversation(SESSION, agent(**fields), offered, **more)
+        self.conversation = Conversation(SESSION, agent(**fields), offered, **more)
         self.now = 1_000.0
         self.offered: list[Event] = []
         """The functions that the model was last told of."""
@@ -109,34 +109,36 @@ class Script:
         """Past the handshake: the model has confirmed our instructions and tools."""
         self.model({"type": "session.created", "session": {}})
         self.model(updated(self, **session))
-        assert self.brain.is_open
+        assert self.conversation.is_open
         return self
 
     def model(self, *events: Event) -> list[str]:
-        return self._do([action for event in events for action in self.brain.receive_model(event, self.now)])
+        return self._do([action for event in events for action in self.conversation.receive_model(event, self.now)])
 
     def client(self, **event: Any) -> list[str]:
         frame = read(json.dumps(event), self.policy)
-        assert isinstance(frame, ClientFrame), frame.message if isinstance(frame, Refusal) else frame
-        return self._do(self.brain.receive_client(frame, self.now))
+        assert isinstance(frame, ClientFrame), frame.message if isinstance(frame, Rejection) else frame
+        return self._do(self.conversation.receive_client(frame, self.now))
 
     def progress(self, call_id: str, note: str) -> list[str]:
-        return self._do(self.brain.progressed(job_of(call_id), note))
+        return self._do(self.conversation.progressed(job_of(call_id), note))
 
     def deliver(
         self, call_id: str, outcome: Outcome | None = None, tool: str = "weather", *, more: bool = False
     ) -> list[str]:
         outcome = outcome or succeeded({"sky": "clear"})
-        return self._do(self.brain.deliver(job_of(call_id), call_id, tool, outcome, self.now, more=more))
+        return self._do(self.conversation.deliver(job_of(call_id), call_id, tool, outcome, self.now, more=more))
 
     def wait(self, seconds: float) -> list[str]:
         """Time passes; the clock of the session ticks when the brain asked to be woken, and only then."""
         until, told_meanwhile = self.now + seconds, []
-        while (wake_at := self.brain.wake_at(self.now)) is not None and wake_at <= until:
+        while (wake_at := self.conversation.wake_at(self.now)) is not None and wake_at <= until:
             self.now = wake_at
-            actions = self.brain.tick(self.now)
+            actions = self.conversation.tick(self.now)
             told_meanwhile += self._do(actions)
-            assert actions or self.brain.wake_at(self.now) != wake_at, "it asked to be woken, and then nothing changed"
+            assert actions or self.conversation.wake_at(self.now) != wake_at, (
+                "it asked to be woken, and then nothing changed"
+            )
         self.now = until
         return told_meanwhile
 
@@ -259,7 +261,7 @@ def updated(script: Script, **session: Any) -> Event:
         "type": "realtime",
         "id": "sess_1",
         "model": "gpt-realtime-2.1",
-        "instructions": script.brain.agent.instructions,
+        "instructions": script.conversation.agent.instructions,
         "tools": script.offered,
         "tool_choice": "auto",
         "audio": {"input": {"turn_detection": SERVER_VAD}},

@@ -109,7 +109,8 @@ def test_a_call_whose_row_cannot_be_written_is_answered_at_once() -> None:
     script = Script().opened()
     script.model(created("R1"), call("call_1"))
     (record,) = script.records
-    assert [action.event["item"]["call_id"] for action in script.brain.not_recorded(record, script.now)] == ["call_1"]  # type: ignore[union-attr]
+    (told,) = script.conversation.not_recorded(record, script.now)
+    assert told.event["item"]["call_id"] == "call_1"  # type: ignore[union-attr]
     assert script.deliver("call_1") == [], "the row was committed after all: the conversation has its answer already"
 
 
@@ -117,7 +118,7 @@ def test_a_refused_call_whose_row_cannot_be_written_keeps_its_own_reason() -> No
     script = Script().opened()
     script.model(created("R1"), call("call_1", name="nothing"))
     (record,) = script.records
-    (sent,) = script.brain.not_recorded(record, script.now)
+    (sent,) = script.conversation.not_recorded(record, script.now)
     assert "unknown_tool" in sent.event["item"]["output"]  # type: ignore[union-attr]
 
 
@@ -137,7 +138,7 @@ def test_job_events_tell_the_life_of_a_call_to_a_client_that_asked() -> None:
     script = Script(wants=("jobs",)).opened()
     script.model(created("R1"), call("call_1"))
     (record,) = script.records
-    (pending,) = script.brain.recorded(record, script.now)
+    (pending,) = script.conversation.recorded(record, script.now)
     assert pending.event["job"] == {  # type: ignore[union-attr]
         "id": str(job_of("call_1")),
         "call_id": "call_1",
@@ -151,7 +152,7 @@ def test_job_events_tell_the_life_of_a_call_to_a_client_that_asked() -> None:
 def test_job_events_go_to_nobody_who_did_not_ask() -> None:
     script = Script().opened()
     script.model(created("R1"), call("call_1"))
-    assert script.brain.recorded(script.records[0], script.now) == []
+    assert script.conversation.recorded(script.records[0], script.now) == []
     assert script.deliver("call_1") == ["model: output call_1"]
 
 
@@ -192,7 +193,7 @@ def test_an_error_that_names_no_event_goes_to_the_client() -> None:
 def test_the_end_of_the_longest_duration_is_left_to_the_goodbye() -> None:
     script = Script().opened()
     assert script.model(refused(None, "session_expired")) == []
-    assert script.brain.is_expired
+    assert script.conversation.is_expired
 
 
 @pytest.mark.parametrize("code", ["invalid_value", "conversation_already_has_active_response", "server_error"])
@@ -220,7 +221,7 @@ def test_a_collision_of_the_clients_own_create_is_told_to_the_client() -> None:
 def test_a_later_confirmation_without_turn_detection_changes_nothing_of_it() -> None:
     script = Script().opened(audio={"input": {"turn_detection": SERVER_VAD}})
     script.model({"type": "session.updated", "session": {"type": "realtime"}})
-    assert script.brain._scheduler.server_answers, "a server that does not echo a field has not changed it"
+    assert script.conversation._scheduler.server_answers, "a server that does not echo a field has not changed it"
 
 
 @pytest.mark.parametrize("missing", ["response", "item", "session", "error"])
@@ -238,4 +239,4 @@ def test_a_later_confirmation_without_turn_detection_changes_nothing_of_it() -> 
 def test_an_event_without_its_body_does_not_end_the_conversation(kind: str, missing: str) -> None:
     script = Script().opened()
     script.model({"type": kind, missing: None})
-    assert script.brain.is_open
+    assert script.conversation.is_open

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.conversation.actions import CheckBudget, RecordUsage
-from gateway.conversation.reconnect.replay import Past
+from gateway.conversation.reconnect.replay import ConversationHistory
 from tests.unit.gateway.conversation.script import STARTED, STOPPED, Script, call, created, done, updated
 
 USAGE = {"input_tokens": 10, "output_tokens": 20}
@@ -15,7 +15,7 @@ def test_a_session_that_has_lasted_as_long_as_it_may_is_over() -> None:
     assert script.wait(59) == []
     script.client(type="input_audio_buffer.clear")
     assert script.wait(2) == ["close 4408 too_long"]
-    assert script.brain.wake_at(script.now) is None
+    assert script.conversation.wake_at(script.now) is None
 
 
 def test_a_session_in_which_the_user_says_nothing_is_over() -> None:
@@ -30,7 +30,7 @@ def test_a_session_in_which_the_user_says_nothing_is_over() -> None:
 
 def next_epoch(script: Script) -> Script:
     """Dialled while the old one goes on."""
-    fresh = Script(max_idle_seconds=30, carried=script.brain.carry(script.now))
+    fresh = Script(max_idle_seconds=30, carried=script.conversation.carry(script.now))
     fresh.now = script.now
     fresh.model({"type": "session.created", "session": {}}, updated(fresh))
     return fresh
@@ -38,8 +38,8 @@ def next_epoch(script: Script) -> Script:
 
 def taken_over(fresh: Script, script: Script) -> Script:
     fresh.now = script.now
-    fresh.brain.take_over(script.brain.carry(script.now))
-    fresh._do(fresh.brain.remember(Past(), fresh.now))
+    fresh.conversation.take_over(script.conversation.carry(script.now))
+    fresh._do(fresh.conversation.remember(ConversationHistory(), fresh.now))
     return fresh
 
 
@@ -74,13 +74,13 @@ def test_nobody_is_idle_while_a_function_runs_for_them_or_the_model_speaks() -> 
     script = Script(max_idle_seconds=30).opened()
     script.model(created("R1"))
     script.now += 31
-    assert script.brain.tick(script.now) == []
+    assert script.conversation.tick(script.now) == []
     script.model(call("a"), done("R1"))
     script.now += 31
-    assert not any(told.startswith("close") for told in script._do(script.brain.tick(script.now)))
+    assert not any(told.startswith("close") for told in script._do(script.conversation.tick(script.now)))
     script.deliver("a")
     script.now += 61
-    assert "close 4408 idle" in script._do(script.brain.tick(script.now))
+    assert "close 4408 idle" in script._do(script.conversation.tick(script.now))
 
 
 def test_each_response_is_checked_as_it_begins_and_written_down_when_it_ends() -> None:
@@ -108,7 +108,7 @@ def test_a_response_that_tells_no_usage_has_used_nothing_and_is_over_all_the_sam
 def test_when_nothing_is_left_the_response_is_stopped_the_client_told_and_the_session_over() -> None:
     script = Script().opened()
     script.model(created("R1"))
-    told = script._do(script.brain.budget_spent("Nothing is left for today.", script.now))
+    told = script._do(script.conversation.budget_spent("Nothing is left for today.", script.now))
     assert told == ["model: response.cancel", "client: error", "close 4402 budget_spent"]
     assert script.to_model[0]["response_id"] == "R1"
     assert script.to_client[0]["error"]["code"] == "insufficient_quota"
@@ -118,7 +118,10 @@ def test_when_nothing_is_left_the_response_is_stopped_the_client_told_and_the_se
 def test_when_nothing_is_left_and_nobody_speaks_nothing_is_stopped_and_nothing_said_any_more() -> None:
     script = Script().opened()
     script.model(created("R1"), call("a"), done("R1"))
-    assert script._do(script.brain.budget_spent("No.", script.now)) == ["client: error", "close 4402 budget_spent"]
+    assert script._do(script.conversation.budget_spent("No.", script.now)) == [
+        "client: error",
+        "close 4402 budget_spent",
+    ]
     assert not any("response.create" in told for told in script.deliver("a"))
 
 

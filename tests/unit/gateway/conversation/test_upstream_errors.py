@@ -97,7 +97,7 @@ def test_what_was_refused_without_a_name_is_not_set(said: Event) -> None:
     script.client(type="session.update", session=FAST)
     assert script.model(error(said))[0] == "client: error"
     script.model(updated(script))
-    carried = script.brain.carry(script.now)
+    carried = script.conversation.carry(script.now)
     assert carried.client_session == {}
     assert carried.unheard.again() == [], "nor asked for by the next conversation"
 
@@ -108,7 +108,7 @@ def test_updates_are_refused_in_their_order() -> None:
     script.client(type="session.update", session=SLOW)
     script.model(error({"code": "unsupported"}))
     script.model(updated(script, **SLOW))
-    assert script.brain.carry(script.now).client_session == SLOW
+    assert script.conversation.carry(script.now).client_session == SLOW
 
 
 def test_an_update_that_is_shown_to_be_in_force_was_not_refused() -> None:
@@ -116,7 +116,7 @@ def test_an_update_that_is_shown_to_be_in_force_was_not_refused() -> None:
     script.client(type="session.update", session=FAST)
     script.model(error({"type": "invalid_request_error", "message": "`session.include` is not known here."}))
     script.model(updated(script, audio={"output": {"speed": 1.2, "voice": "marin"}}))
-    assert script.brain.carry(script.now).client_session == FAST
+    assert script.conversation.carry(script.now).client_session == FAST
 
 
 @pytest.mark.parametrize("said", OTHERS.values(), ids=OTHERS)
@@ -125,4 +125,4 @@ def test_an_error_that_is_known_to_be_about_another_event_refuses_no_update(said
     script.client(type="session.update", session=FAST)
     script.model(error(said))
     script.model(updated(script))
-    assert script.brain.carry(script.now).client_session == FAST
+    assert script.conversation.carry(script.now).client_session == FAST

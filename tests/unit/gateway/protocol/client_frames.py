@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway.protocol import ClientFrame, Refusal, read
+from gateway.protocol import ClientFrame, Rejection, read
 from ringback.agents.client_policy import ClientPolicy
 
 
-def say(**event: Any) -> ClientFrame | Refusal:
+def say(**event: Any) -> ClientFrame | Rejection:
     return read(json.dumps(event))
 
 
@@ -19,9 +19,9 @@ def passed(**event: Any) -> dict[str, Any]:
     return frame.event
 
 
-def refusal(frame: str | bytes) -> Refusal:
+def refusal(frame: str | bytes) -> Rejection:
     refused = read(frame)
-    assert isinstance(refused, Refusal), refused
+    assert isinstance(refused, Rejection), refused
     return refused
 
 
@@ -31,9 +31,9 @@ def said_by(policy: ClientPolicy, **event: Any) -> ClientFrame:
     return frame
 
 
-def refused_by(policy: ClientPolicy, event: dict[str, Any]) -> Refusal:
+def refused_by(policy: ClientPolicy, event: dict[str, Any]) -> Rejection:
     frame = read(json.dumps(event), policy)
-    assert isinstance(frame, Refusal), frame
+    assert isinstance(frame, Rejection), frame
     return frame
 
 

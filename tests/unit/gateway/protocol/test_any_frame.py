@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol import Refusal, read
+from gateway.protocol import Rejection, read
 from tests.unit.gateway.protocol.client_frames import passed
 from tests.unit.gateway.protocol.test_client_frames import AS_IT_CAME
 from tests.unit.gateway.protocol.test_rejections import FORBIDDEN
@@ -68,7 +68,7 @@ EVENTS = st.builds(lambda kind, rest: {**rest, "type": kind}, TYPES, st.dictiona
 def check(frame: str | bytes) -> None:
     """Either it is refused in a sentence, or what goes on would pass again, unchanged, and is all named here."""
     read_frame = read(frame)
-    if isinstance(read_frame, Refusal):
+    if isinstance(read_frame, Rejection):
         assert read_frame.message.endswith(".")
         assert msgspec.json.encode(read_frame.as_event("rb_1"))
         return

@@ -44,9 +44,9 @@ def reads_anything(frame: str) -> Any:
     try:
         event = json.loads(frame)
     except (ValueError, RecursionError):
-        raise server_events.Malformed("no JSON") from None
+        raise server_events.MalformedEvent("no JSON") from None
     if not isinstance(event, dict):
-        raise server_events.Malformed("no object")
+        raise server_events.MalformedEvent("no object")
     return event
 
 

@@ -9,7 +9,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from gateway.protocol import MAX_DEPTH, MAX_PLAIN_CHARS, MAX_PLAIN_VALUES, MAX_VALUES, RULES, ClientFrame, Refusal, read
+from gateway.protocol import (
+    MAX_DEPTH,
+    MAX_PLAIN_CHARS,
+    MAX_PLAIN_VALUES,
+    MAX_VALUES,
+    RULES,
+    ClientFrame,
+    Rejection,
+    read,
+)
 from ringback.agents.client_policy import TRUSTED
 from tests.unit.gateway.protocol.client_frames import refusal
 
@@ -102,7 +111,7 @@ def test_a_client_that_brings_tools_may_say_more_at_once() -> None:
     frame = CLEAR % ('"x": [' + "1," * MAX_PLAIN_VALUES + "1]")
     assert isinstance(read(frame, TRUSTED), ClientFrame)
     refused = read(CLEAR % ('"x": [' + "1," * MAX_VALUES + "1]"), TRUSTED)
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, Rejection)
     assert refused.rule == "too_many_keys"
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.server_events import MAX_DEPTH, MAX_ID_CHARS, REQUIRED, Malformed, read
+from gateway.protocol.server_events import MAX_DEPTH, MAX_ID_CHARS, REQUIRED, MalformedEvent, read
 
 UPDATED = {"type": "session.updated", "session": {"instructions": "Be kind.", "tools": [], "expires_at": 1_800_000_000}}
 MALFORMED: dict[str, str] = {
@@ -47,7 +47,7 @@ MALFORMED: dict[str, str] = {
 
 @pytest.mark.parametrize("frame", MALFORMED.values(), ids=MALFORMED)
 def test_what_is_no_event_is_dropped_with_a_short_reason(frame: str) -> None:
-    with pytest.raises(Malformed) as malformed:
+    with pytest.raises(MalformedEvent) as malformed:
         read(frame)
     assert 0 < len(str(malformed.value)) <= 200
 
@@ -73,7 +73,7 @@ def test_of_a_name_that_stands_twice_the_last_one_counts() -> None:
         "type": "y",
         "item": {"id": "b"},
     }
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedEvent):
         read('{"type": "x", "item": {"id": "a"}, "item": {"id": 7}}')
 
 
@@ -103,7 +103,7 @@ VALUES = st.recursive(
 def test_whatever_comes_is_an_event_that_can_be_written_again_or_malformed(value: Any) -> None:
     try:
         event = read(json.dumps(value))
-    except Malformed:
+    except MalformedEvent:
         return
     written = msgspec.json.encode(event).decode()
     assert read(written) == event
@@ -112,5 +112,5 @@ def test_whatever_comes_is_an_event_that_can_be_written_again_or_malformed(value
 @settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(st.text(max_size=60))
 def test_reading_raises_nothing_else(frame: str) -> None:
-    with suppress(Malformed):
+    with suppress(MalformedEvent):
         assert isinstance(read(frame), dict)

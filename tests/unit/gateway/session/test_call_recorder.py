@@ -14,14 +14,14 @@ from sqlalchemy.exc import DataError, OperationalError
 from gateway.conversation.actions import RecordCall
 from gateway.conversation.tool_calls.intake import as_answered, unrecorded
 from gateway.session import call_recorder
-from gateway.session.call_recorder import Recorded, Recording
+from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.storage.database import NotSent, may_be_written
 from ringback.jobs.outcomes import failed
 from ringback.jobs.states import Effect, JobState
 from ringback.statements.jobs.admission import NewJob
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
-TOOL = Announcement("pay", "Pay.", {"type": "object"})
+TOOL = ToolSpec("pay", "Pay.", {"type": "object"})
 
 
 class NotText(Exception):
@@ -60,9 +60,9 @@ def _record(effect: Effect) -> RecordCall:
 
 
 def _known(effect: Effect, *ends: Exception | bool) -> Recorded:
-    dispatch: Any = Attempts(*ends)
+    publisher: Any = Attempts(*ends)
     nobody: Any = None
-    return asyncio.run(Recording(nobody, dispatch, "default", lambda: 1, 0.0).record(_record(effect), 1))
+    return asyncio.run(CallRecorder(nobody, publisher, "default", lambda: 1, 0.0).record(_record(effect), 1))
 
 
 @pytest.fixture(autouse=True)

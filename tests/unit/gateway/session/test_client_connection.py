@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from starlette.websockets import WebSocket
 
-from gateway.session.client_connection import Client, ClientGone
-from gateway.session.context import Over
+from gateway.session.client_connection import ClientConnection, ClientGone
+from gateway.session.context import SessionEnded
 
 
 async def goes_at(moment: str, message: Any) -> None:
@@ -18,17 +18,17 @@ async def goes_at(moment: str, message: Any) -> None:
         raise OSError
 
 
-def reason_of(moment: str) -> Over:
+def reason_of(moment: str) -> SessionEnded:
     socket = WebSocket({"type": "websocket"}, cast(Any, connected), lambda message: goes_at(moment, message))
 
     async def run() -> None:
-        client = Client(socket)
+        client = ClientConnection(socket)
         await client.accept(None)
         await client.send("{}")
 
     with pytest.raises(ClientGone) as gone:
         asyncio.run(run())
-    return Over(gone.value.code, str(gone.value))
+    return SessionEnded(gone.value.code, str(gone.value))
 
 
 async def connected() -> dict[str, str]:

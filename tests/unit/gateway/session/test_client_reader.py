@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from gateway.protocol import ClientFrame
-from gateway.session.client_connection import Client, ClientGone
-from gateway.session.client_reader import Intake
-from gateway.session.context import Over
+from gateway.session.client_connection import ClientConnection, ClientGone
+from gateway.session.client_reader import ClientReader
+from gateway.session.context import SessionEnded
 from ringback.agents.client_policy import BROWSER
 
 G711 = {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}
@@ -43,15 +43,15 @@ def what_becomes_of(*frames: dict[str, Any], before: dict[str, Any], confirmed: 
 
     async def hear(frame: ClientFrame) -> None:
         if confirmed and frame.event["type"] == "session.update":
-            intake.heard_as(frame.event["session"])
+            reader.heard_as(frame.event["session"])
 
     async def run() -> str:
-        intake.is_open.set()
-        with pytest.raises((Over, ClientGone)) as over:
-            await intake.run()
+        reader.is_open.set()
+        with pytest.raises((SessionEnded, ClientGone)) as over:
+            await reader.run()
         return str(over.value)
 
-    intake = Intake(cast(Client, Frames(*frames)), BROWSER, hear, tell, before)
+    reader = ClientReader(cast(ClientConnection, Frames(*frames)), BROWSER, hear, tell, before)
     return asyncio.run(run())
 
 
@@ -71,11 +71,13 @@ def told_to(*frames: dict[str, Any], asks: tuple[str, ...] = ()) -> list[str]:
 
     async def run() -> None:
         with pytest.raises(ClientGone):
-            await intake.run()
+            await reader.run()
         happened.append("session.created")
-        await intake.let_go()
+        await reader.let_go()
 
-    intake = Intake(cast(Client, Frames(*frames)), BROWSER, hear, tell, {}, name="the session", asks=asks)
+    reader = ClientReader(
+        cast(ClientConnection, Frames(*frames)), BROWSER, hear, tell, {}, name="the session", asks=asks
+    )
     asyncio.run(run())
     return happened
 

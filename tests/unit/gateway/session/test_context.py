@@ -6,42 +6,42 @@ from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
-from gateway.auth.authenticator import REALTIME, TRUSTED, Caller
+from gateway.auth.authenticator import REALTIME, TRUSTED, Principal
 from gateway.close_codes import ENDED, FINAL, SENTENCES
-from gateway.session.context import EXPIRED_SECONDS, Beginning, Link, Over
+from gateway.session.context import EXPIRED_SECONDS, SessionEnded, SessionStart, UpstreamLink
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import Clients
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import WEATHER
 
 ASKED = frozenset({"", "calls", "jobs", "resume"})
-STRANGER = Caller("ada", scopes=frozenset({REALTIME}))
-BACKEND = Caller("shop", scopes=frozenset({REALTIME, TRUSTED, "orders:write"}))
+STRANGER = Principal("ada", scopes=frozenset({REALTIME}))
+BACKEND = Principal("shop", scopes=frozenset({REALTIME, TRUSTED, "orders:write"}))
 
 
-def beginning(caller: Caller, **browser: Any) -> Beginning:
+def start(caller: Principal, **browser: Any) -> SessionStart:
     clients = Clients.model_validate({"browser": browser})
     agent = Agent(name="demo", instructions="Be kind.", tools=("weather",), clients=clients)
     nowhere: Any = None
-    return Beginning(UUID(int=1), caller, 1, agent, cast(Any, nowhere), cast(Any, nowhere), wants=ASKED)
+    return SessionStart(UUID(int=1), caller, 1, agent, cast(Any, nowhere), cast(Any, nowhere), wants=ASKED)
 
 
 def test_of_what_it_asks_for_a_client_gets_what_its_policy_lets_it_have() -> None:
-    assert beginning(STRANGER).asks == {"jobs", "resume"}
-    assert beginning(STRANGER, asks=["resume"]).asks == {"resume"}
-    assert beginning(BACKEND, asks=["resume"]).asks == {"calls", "jobs", "resume"}
+    assert start(STRANGER).asks == {"jobs", "resume"}
+    assert start(STRANGER, asks=["resume"]).asks == {"resume"}
+    assert start(BACKEND, asks=["resume"]).asks == {"calls", "jobs", "resume"}
 
 
 def test_a_function_that_asks_for_a_scope_is_there_for_those_who_hold_it() -> None:
-    writes = replace(WEATHER, manners=Manners(scopes=("orders:write",)))
-    assert beginning(STRANGER).may_have(WEATHER)
-    assert not beginning(STRANGER).may_have(writes)
-    assert beginning(BACKEND).may_have(writes)
-    assert not beginning(BACKEND).may_have(replace(WEATHER, name="other")), "the agent has the first word"
+    writes = replace(WEATHER, manners=ToolBehavior(scopes=("orders:write",)))
+    assert start(STRANGER).may_have(WEATHER)
+    assert not start(STRANGER).may_have(writes)
+    assert start(BACKEND).may_have(writes)
+    assert not start(BACKEND).may_have(replace(WEATHER, name="other")), "the agent has the first word"
 
 
 def test_an_end_that_the_server_decides_leaves_nothing_to_come_back_to() -> None:
-    assert {reason for reason in ENDED if not Over.because(reason).is_final} == set()
+    assert {reason for reason in ENDED if not SessionEnded.because(reason).is_final} == set()
     assert set(ENDED) - set(SENTENCES) == {"budget_spent"}, "whose sentence says which budget"
 
 
@@ -51,9 +51,9 @@ class Brain:
     is_expired = False
 
 
-def link(**fields: Any) -> Link:
+def link(**fields: Any) -> UpstreamLink:
     nowhere: Any = None
-    return Link(1, nowhere, cast(Any, Brain()), opened_at=100.0, **fields)
+    return UpstreamLink(1, nowhere, cast(Any, Brain()), opened_at=100.0, **fields)
 
 
 def test_a_connection_that_ends_when_it_was_to_end_has_lasted_as_long_as_it_may() -> None:

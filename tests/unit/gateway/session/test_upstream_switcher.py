@@ -9,8 +9,8 @@ import pytest
 
 from gateway.conversation.actions import LetClientIn
 from gateway.session import upstream_switcher as module
-from gateway.session.context import Link, Over
-from gateway.session.upstream_switcher import ROTATE_LEAST_SECONDS, STEADY_SECONDS, Epochs
+from gateway.session.context import SessionEnded, UpstreamLink
+from gateway.session.upstream_switcher import ROTATE_LEAST_SECONDS, STEADY_SECONDS, UpstreamSwitcher
 from tests.unit.gateway.conversation.script import Script
 
 pytestmark = pytest.mark.anyio
@@ -39,16 +39,16 @@ class Holder:
     """A session that carries out nothing."""
 
     def __init__(self) -> None:
-        self.beginning = SimpleNamespace(session_id="s", epoch=1)
-        self.link: Link | None = None
+        self.start = SimpleNamespace(session_id="s", epoch=1)
+        self.link: UpstreamLink | None = None
 
     def hold(self) -> None:
         """There is no client."""
 
-    async def perform(self, link: Link, actions: Any) -> None:
+    async def perform(self, link: UpstreamLink, actions: Any) -> None:
         """There is no server."""
 
-    async def let_go(self, link: Link, reason: str | None) -> None:
+    async def let_go(self, link: UpstreamLink, reason: str | None) -> None:
         self.link = link
 
 
@@ -65,78 +65,80 @@ def holder() -> Holder:
 
 
 @pytest.fixture
-def epochs(clock: Clock, holder: Holder, monkeypatch: pytest.MonkeyPatch) -> Epochs:
+def switcher(clock: Clock, holder: Holder, monkeypatch: pytest.MonkeyPatch) -> UpstreamSwitcher:
     """Each new connection can be had at once."""
     settings = SimpleNamespace(upstream_retry_seconds=RETRY_SECONDS, rotate_before_seconds=ROTATE_BEFORE_SECONDS)
-    epochs = Epochs(cast(Any, SimpleNamespace(settings=settings)), cast(Any, holder))
+    switcher = UpstreamSwitcher(cast(Any, SimpleNamespace(settings=settings)), cast(Any, holder))
 
-    async def at_once(*_: Any, **__: Any) -> Link:
+    async def at_once(*_: Any, **__: Any) -> UpstreamLink:
         return a_link()
 
-    monkeypatch.setattr(epochs, "_insist", at_once)
-    return epochs
+    monkeypatch.setattr(switcher, "_insist", at_once)
+    return switcher
 
 
-def a_link() -> Link:
-    return Link(1, cast(Any, None), Script().opened().brain)
+def a_link() -> UpstreamLink:
+    return UpstreamLink(1, cast(Any, None), Script().opened().conversation)
 
 
-async def lose_after(seconds: float, epochs: Epochs, holder: Holder, clock: Clock, why: str | None = None) -> None:
+async def lose_after(
+    seconds: float, switcher: UpstreamSwitcher, holder: Holder, clock: Clock, why: str | None = None
+) -> None:
     """The link at work is gone so long after it was opened."""
     assert holder.link is not None
     clock.now += seconds
     holder.link.why_closed = why
-    await epochs.begin_again(holder.link, why or "upstream_closed")
+    await switcher.begin_again(holder.link, why or "upstream_closed")
 
 
-async def begun(epochs: Epochs, holder: Holder, clock: Clock) -> None:
+async def begun(switcher: UpstreamSwitcher, holder: Holder, clock: Clock) -> None:
     holder.link = a_link()
     holder.link.opened_at = holder.link.heard_at = clock.now
 
 
 async def test_connections_that_hold_are_followed_by_others_for_ever(
-    epochs: Epochs, holder: Holder, clock: Clock
+    switcher: UpstreamSwitcher, holder: Holder, clock: Clock
 ) -> None:
-    await begun(epochs, holder, clock)
+    await begun(switcher, holder, clock)
     for _ in range(20):
-        await lose_after(STEADY_SECONDS + 1, epochs, holder, clock)
+        await lose_after(STEADY_SECONDS + 1, switcher, holder, clock)
 
 
 @pytest.mark.parametrize(("seconds", "why"), [(1.0, None), (15.0, "upstream_hung")])
 async def test_connections_of_which_none_holds_are_one_series_of_failures(
-    seconds: float, why: str | None, epochs: Epochs, holder: Holder, clock: Clock
+    seconds: float, why: str | None, switcher: UpstreamSwitcher, holder: Holder, clock: Clock
 ) -> None:
     """A server that takes each connection and then says nothing does not hold, however long that is waited for."""
-    await begun(epochs, holder, clock)
-    await lose_after(seconds, epochs, holder, clock, why)
+    await begun(switcher, holder, clock)
+    await lose_after(seconds, switcher, holder, clock, why)
     since = clock.now
 
     async def lose_again_and_again() -> None:
         while clock.now < since + 2 * RETRY_SECONDS:
-            await lose_after(seconds, epochs, holder, clock, why)
+            await lose_after(seconds, switcher, holder, clock, why)
 
-    with pytest.raises(Over) as over:
+    with pytest.raises(SessionEnded) as over:
         await lose_again_and_again()
     assert clock.now >= since + RETRY_SECONDS
     assert (over.value.reason, over.value.is_final) == (why or "upstream_closed", False)
 
 
-def test_a_conversation_is_left_before_its_end_and_moves_seldom(epochs: Epochs, clock: Clock) -> None:
+def test_a_conversation_is_left_before_its_end_and_moves_seldom(switcher: UpstreamSwitcher, clock: Clock) -> None:
     link = a_link()
-    epochs.note_expiry(link, LetClientIn(None, clock.time() + 3_600))
+    switcher.note_expiry(link, LetClientIn(None, clock.time() + 3_600))
     assert link.rotates_at == clock.now + 3_600 - ROTATE_BEFORE_SECONDS
-    epochs.note_expiry(link, LetClientIn(None, 2.0))
+    switcher.note_expiry(link, LetClientIn(None, 2.0))
     assert link.rotates_at == clock.now + 1.0
-    epochs._moved_at = clock.now
-    epochs.note_expiry(link, LetClientIn(None, 2.0))
+    switcher._moved_at = clock.now
+    switcher.note_expiry(link, LetClientIn(None, 2.0))
     assert link.rotates_at == clock.now + ROTATE_LEAST_SECONDS
 
 
 @pytest.mark.parametrize("expires_at", [-60.0, 1_700_000_000.0])
 def test_an_end_that_cannot_be_is_told_and_waited_for(
-    expires_at: float, epochs: Epochs, caplog: pytest.LogCaptureFixture
+    expires_at: float, switcher: UpstreamSwitcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     link = a_link()
-    epochs.note_expiry(link, LetClientIn(None, expires_at))
+    switcher.note_expiry(link, LetClientIn(None, expires_at))
     assert (link.rotates_at, link.expires_at) == (None, None)
     assert f"says that it ends at {expires_at:.16g}, which cannot be" in caplog.text

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.privacy.encryption import Seals, Unopenable, keys_in, new_key
+from ringback.privacy.encryption import DecryptionFailed, FieldCipher, keys_in, new_key
 
 HERE = UUID(int=1)
 FIRST, SECOND = bytes(range(32)), bytes(range(32, 64))
@@ -22,49 +22,49 @@ FIRST, SECOND = bytes(range(32)), bytes(range(32, 64))
     )
 )
 def test_it_opens_as_it_was(value: Any) -> None:
-    seals = Seals([FIRST])
+    seals = FieldCipher([FIRST])
     assert seals.open(seals.seal(value, HERE, "result"), HERE, "result") == value
 
 
 def test_what_is_sealed_shows_nothing_and_never_looks_the_same() -> None:
-    sealed = [Seals([FIRST]).seal("4111111111111111", HERE, "result") for _ in range(2)]
+    sealed = [FieldCipher([FIRST]).seal("4111111111111111", HERE, "result") for _ in range(2)]
     assert b"4111" not in sealed[0]
     assert sealed[0] != sealed[1]
 
 
 @pytest.mark.parametrize(("session", "column"), [(uuid4(), "result"), (HERE, "arguments")])
 def test_it_opens_nowhere_else(session: UUID, column: str) -> None:
-    seals = Seals([FIRST])
-    with pytest.raises(Unopenable, match="another place"):
+    seals = FieldCipher([FIRST])
+    with pytest.raises(DecryptionFailed, match="another place"):
         seals.open(seals.seal("x", HERE, "result"), session, column)
 
 
 @pytest.mark.parametrize("place", range(40))
 def test_what_was_changed_does_not_open(place: int) -> None:
-    seals = Seals([FIRST])
+    seals = FieldCipher([FIRST])
     sealed = bytearray(seals.seal("a secret", HERE, "result"))
     sealed[place % len(sealed)] ^= 1
-    with pytest.raises(Unopenable):
+    with pytest.raises(DecryptionFailed):
         seals.open(bytes(sealed), HERE, "result")
 
 
 @pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x02" * 40, bytes(60)])
 def test_what_was_never_sealed_does_not_open(sealed: bytes) -> None:
-    with pytest.raises(Unopenable):
-        Seals([FIRST]).open(sealed, HERE, "result")
+    with pytest.raises(DecryptionFailed):
+        FieldCipher([FIRST]).open(sealed, HERE, "result")
 
 
 def test_a_new_key_seals_and_the_old_one_still_opens() -> None:
-    old, rotated, new = Seals([FIRST]), Seals([SECOND, FIRST]), Seals([SECOND])
+    old, rotated, new = FieldCipher([FIRST]), FieldCipher([SECOND, FIRST]), FieldCipher([SECOND])
     before, after = old.seal("x", HERE, "result"), rotated.seal("y", HERE, "result")
     assert rotated.open(before, HERE, "result") == "x"
     assert new.open(after, HERE, "result") == "y"
-    with pytest.raises(Unopenable, match="RINGBACK_DATA_KEY"):
+    with pytest.raises(DecryptionFailed, match="RINGBACK_DATA_KEY"):
         new.open(before, HERE, "result")
 
 
 def test_nobody_sees_a_key_by_looking_at_what_holds_it() -> None:
-    assert repr(Seals([FIRST, SECOND])) == "Seals(2 keys)"
+    assert repr(FieldCipher([FIRST, SECOND])) == "Seals(2 keys)"
 
 
 def test_a_key_is_made_as_it_is_read() -> None:

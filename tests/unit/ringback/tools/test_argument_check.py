@@ -131,8 +131,8 @@ SLOW = {
 }
 PROGRAM = """
 from ringback.tools.argument_check import ArgumentCheck
-from gateway.conversation.tool_calls.arguments import Schemas
-from ringback.tools.decorator import Announcement
+from gateway.conversation.tool_calls.arguments import ArgumentSchemas
+from ringback.tools.decorator import ToolSpec
 
 def about(schema):
     return {"type": "object", "properties": {"a": schema}}
@@ -142,7 +142,7 @@ ROUND = """
 print(%r, flush=True)
 schema, arguments = %s, %s
 assert ArgumentCheck(schema).misfits(arguments) == []
-assert Schemas().refuse(Announcement("look", "Look.", schema), arguments) is None
+assert ArgumentSchemas().refuse(ToolSpec("look", "Look.", schema), arguments) is None
 """
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ringback.tools.behavior import Audience, Late, Limits, Manners, OnBargeIn, OnDuplicate
+from ringback.tools.behavior import Audience, Late, Limits, OnBargeIn, OnDuplicate, ToolBehavior
 
-EVERY_MANNER = Manners(
+EVERY_MANNER = ToolBehavior(
     say_after=2.5,
     say="One moment.",
     say_every=8,
@@ -29,9 +29,9 @@ def through_a_row(data: dict[str, Any]) -> Any:
     return json.loads(json.dumps(data))
 
 
-@pytest.mark.parametrize("said", [Manners(), EVERY_MANNER])
-def test_manners_come_back_from_a_row_as_they_were(said: Manners) -> None:
-    back = Manners.from_data(through_a_row(said.as_data()))
+@pytest.mark.parametrize("said", [ToolBehavior(), EVERY_MANNER])
+def test_manners_come_back_from_a_row_as_they_were(said: ToolBehavior) -> None:
+    back = ToolBehavior.from_data(through_a_row(said.as_data()))
     assert back == said
     assert isinstance(back.on_barge_in, OnBargeIn)
     assert isinstance(back.late, Late)
@@ -45,12 +45,12 @@ def test_limits_come_back_from_a_row_as_they_were(said: Limits) -> None:
 
 
 def test_what_a_newer_version_knows_is_left_out() -> None:
-    assert Manners.from_data({**EVERY_MANNER.as_data(), "mood": "sunny"}) == EVERY_MANNER
+    assert ToolBehavior.from_data({**EVERY_MANNER.as_data(), "mood": "sunny"}) == EVERY_MANNER
     assert Limits.from_data({**EVERY_LIMIT.as_data(), "weight": 3}) == EVERY_LIMIT
 
 
 def test_what_an_older_version_did_not_know_is_as_if_nothing_were_said() -> None:
-    assert Manners.from_data({}) == Manners()
+    assert ToolBehavior.from_data({}) == ToolBehavior()
     assert Limits.from_data({}) == Limits()
 
 

@@ -13,7 +13,7 @@ from ringback.errors import DeclarationError
 from ringback.jobs.states import Effect
 from ringback.tools.behavior import Late
 from ringback.tools.declaration import OURS, check, chosen, per_second
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 
 ONCE = {"effect": "at_most_once"}
 NAN, ENDLESS = float("nan"), float("inf")
@@ -173,7 +173,7 @@ def test_a_word_is_the_choice_that_it_names() -> None:
 
 
 def test_a_declaration_from_elsewhere_is_checked_alike() -> None:
-    announced = Announcement("quote", "A quote.", {"type": "object", "properties": {}})
+    announced = ToolSpec("quote", "A quote.", {"type": "object", "properties": {}})
     check(announced)
     with pytest.raises(DeclarationError, match="quote: an at_most_once tool is never run again"):
         check(replace(announced, effect=Effect.AT_MOST_ONCE, retries=1))

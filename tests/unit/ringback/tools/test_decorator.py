@@ -10,8 +10,8 @@ import pytest
 
 from ringback import Breaker, Call, Tool, tool
 from ringback.jobs.states import Effect
-from ringback.tools.behavior import Audience, Late, Limits, Manners, OnBargeIn, OnDuplicate
-from ringback.tools.decorator import Announcement
+from ringback.tools.behavior import Audience, Late, Limits, OnBargeIn, OnDuplicate, ToolBehavior
+from ringback.tools.decorator import ToolSpec
 
 
 def weather(city: str) -> str:
@@ -36,7 +36,7 @@ def test_a_bare_decorator_takes_the_defaults() -> None:
         "timeout": 15.0,
         "retries": 0,
         "effect": Effect.PURE,
-        "manners": asdict(Manners()),
+        "manners": asdict(ToolBehavior()),
         "limits": asdict(Limits()),
     }
 
@@ -72,7 +72,7 @@ def test_everything_can_be_said() -> None:
     assert (announced.name, announced.queue, announced.timeout) == ("w-1", "slow.eu", 0.5)
     assert (announced.retries, announced.effect) == (10, Effect.IDEMPOTENT)
     assert announced.limits == Limits(4, 0.5, 3, breaker_failures=2, breaker_seconds=60, backoff=2)
-    assert announced.manners == Manners(
+    assert announced.manners == ToolBehavior(
         say_after=3,
         say="One moment.",
         say_every=8,
@@ -146,7 +146,7 @@ def test_a_version_changes_with_the_declaration_and_with_nothing_else() -> None:
         replace(one, timeout=1.0),
         replace(one, retries=1),
         replace(one, effect=Effect.IDEMPOTENT),
-        replace(one, manners=Manners(say_after=1.0)),
+        replace(one, manners=ToolBehavior(say_after=1.0)),
         replace(one, limits=Limits(concurrency=1)),
     ]
     assert len({one.version, *(announcement.version for announcement in changed)}) == len(changed) + 1
@@ -166,5 +166,5 @@ def test_types_are_found_where_annotations_are_text() -> None:
 
 
 def test_an_announcement_alone_is_enough_for_a_gateway() -> None:
-    announced = Announcement("quote", "A quote.", {"type": "object", "properties": {}})
+    announced = ToolSpec("quote", "A quote.", {"type": "object", "properties": {}})
     assert announced.for_model()["name"] == "quote"

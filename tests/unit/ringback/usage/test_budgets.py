@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.agents.agent import Agent
-from ringback.agents.quotas import Allowances
+from ringback.agents.quotas import Quotas
 from ringback.usage.budgets import Budget, Used, budgets, costs_count
 
 CASES = (
@@ -22,17 +22,17 @@ CASES = (
 
 @pytest.mark.parametrize(("budget", "used", "sentence"), CASES)
 def test_a_budget_is_spent_when_all_of_it_is_used(budget: Budget, used: Used, sentence: str | None) -> None:
-    why = budget.why_spent(used)
+    why = budget.exceeded_reason(used)
     assert why == sentence if sentence is None else str(why).startswith(sentence)
 
 
 def test_nothing_is_limited_unless_somebody_said_so() -> None:
-    assert budgets(Agent(name="a", instructions="Hi."), Allowances()) == []
+    assert budgets(Agent(name="a", instructions="Hi."), Quotas()) == []
 
 
 def test_each_limit_is_a_budget_in_tokens_and_in_millionths_of_a_dollar() -> None:
     agent = Agent(name="a", instructions="Hi.", max_session_tokens=10, max_session_cost=0.25)
-    allowances = Allowances(cost_per_user_per_day=2, tokens_per_day=30)
+    allowances = Quotas(cost_per_user_per_day=2, tokens_per_day=30)
     limits = budgets(agent, allowances)
     assert limits == [Budget("session", 10, 250_000), Budget("user", None, 2_000_000), Budget("tenant", 30, None)]
     assert costs_count(limits)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from workers.execution import delayed_publisher as module
-from workers.execution.delayed_publisher import Later
+from workers.execution.delayed_publisher import DelayedPublisher
 
 PATIENCE = 10.0
 AGES = 3_000.0
@@ -44,13 +44,13 @@ def sent() -> Sent:
 
 
 @pytest.fixture
-def later(sent: Sent) -> Iterator[Later]:
-    later = Later(sent)
+def later(sent: Sent) -> Iterator[DelayedPublisher]:
+    later = DelayedPublisher(sent)
     yield later
     later.stop()
 
 
-def test_what_is_due_first_is_published_first_whenever_it_was_said(later: Later, sent: Sent) -> None:
+def test_what_is_due_first_is_published_first_whenever_it_was_said(later: DelayedPublisher, sent: Sent) -> None:
     later.publish(ONE, "default", AGES)
     later.publish(TWO, "default", 0.02)
     later.publish(THREE, "default")
@@ -58,7 +58,7 @@ def test_what_is_due_first_is_published_first_whenever_it_was_said(later: Later,
     assert sent.nothing()
 
 
-def test_the_last_word_counts_for_a_job(later: Later, sent: Sent) -> None:
+def test_the_last_word_counts_for_a_job(later: DelayedPublisher, sent: Sent) -> None:
     later.publish(ONE, "default", 0.02)
     later.publish(ONE, "default", AGES)
     later.publish(TWO, "default", 0.04)
@@ -67,7 +67,7 @@ def test_the_last_word_counts_for_a_job(later: Later, sent: Sent) -> None:
     assert sent.next() == ONE
 
 
-def test_what_waits_at_the_end_is_left_to_others(later: Later, sent: Sent) -> None:
+def test_what_waits_at_the_end_is_left_to_others(later: DelayedPublisher, sent: Sent) -> None:
     later.publish(ONE, "default", AGES)
     later.stop()
     thread = later._thread
@@ -78,7 +78,9 @@ def test_what_waits_at_the_end_is_left_to_others(later: Later, sent: Sent) -> No
     assert sent.nothing()
 
 
-def test_a_line_that_is_too_long_is_left_to_others(later: Later, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_too_long_is_left_to_others(
+    later: DelayedPublisher, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 2)
     for job_id in (ONE, TWO, THREE):
         later.publish(job_id, "default", 0.02)

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from ringback import Call, ToolError, tool
-from workers.execution.invoker import Caller
-from workers.execution.retry_policy import NobodyWaits, OutOfTime
+from workers.execution.invoker import ToolInvoker
+from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.leases.in_flight import Cancellation
 
 AGES = 3_000.0
 SOON = 0.05
 PATIENCE = 10.0
-BEARING = [(Caller(1), 20), (Caller(100), 20), (Caller(150), 30), (Caller(1, bears_stuck=False), 0)]
+BEARING = [(ToolInvoker(1), 20), (ToolInvoker(100), 20), (ToolInvoker(150), 30), (ToolInvoker(1, bears_stuck=False), 0)]
 
 
 @tool
@@ -62,23 +62,27 @@ def where(call: Call) -> tuple[str, str]:
 
 
 @pytest.fixture
-def caller() -> Iterator[Caller]:
-    caller = Caller()
+def caller() -> Iterator[ToolInvoker]:
+    caller = ToolInvoker()
     yield caller
     caller.loop.stop()
 
 
 def ask(
-    caller: Caller, what: Any, seconds: float = PATIENCE, cancellation: Cancellation | None = None, **arguments: Any
+    caller: ToolInvoker,
+    what: Any,
+    seconds: float = PATIENCE,
+    cancellation: Cancellation | None = None,
+    **arguments: Any,
 ) -> Any:
     return caller.call(what, arguments, Call(user="ada"), seconds, cancellation or Cancellation())
 
 
-def test_a_plain_function_runs_in_a_thread_of_its_own_and_gets_the_call(caller: Caller) -> None:
+def test_a_plain_function_runs_in_a_thread_of_its_own_and_gets_the_call(caller: ToolInvoker) -> None:
     assert ask(caller, where) == ("tool-where", "ada")
 
 
-def test_async_tools_share_one_loop_and_wait_side_by_side(caller: Caller) -> None:
+def test_async_tools_share_one_loop_and_wait_side_by_side(caller: ToolInvoker) -> None:
     meeting = asyncio.Barrier(20)
 
     @tool
@@ -96,7 +100,7 @@ def test_async_tools_share_one_loop_and_wait_side_by_side(caller: Caller) -> Non
     assert places == ["tool-loop"] * 20
 
 
-def test_an_async_tool_out_of_time_is_cancelled(caller: Caller) -> None:
+def test_an_async_tool_out_of_time_is_cancelled(caller: ToolInvoker) -> None:
     cleaned = Event()
 
     @tool
@@ -107,19 +111,19 @@ def test_an_async_tool_out_of_time_is_cancelled(caller: Caller) -> None:
         finally:
             cleaned.set()
 
-    with pytest.raises(OutOfTime):
+    with pytest.raises(DeadlineExceeded):
         ask(caller, tidy, SOON)
     assert cleaned.is_set()
 
 
-def test_an_async_tool_that_ignores_being_cancelled_is_left_behind(caller: Caller) -> None:
-    with pytest.raises(OutOfTime):
+def test_an_async_tool_that_ignores_being_cancelled_is_left_behind(caller: ToolInvoker) -> None:
+    with pytest.raises(DeadlineExceeded):
         ask(caller, stubborn, SOON)
     assert ask(caller, pause, length=0) == 0
     assert not caller.worn
 
 
-def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_returns(caller: Caller) -> None:
+def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_returns(caller: ToolInvoker) -> None:
     release, left = Event(), Event()
 
     @tool
@@ -128,7 +132,7 @@ def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_retu
         release.wait(PATIENCE)
         left.set()
 
-    with pytest.raises(OutOfTime):
+    with pytest.raises(DeadlineExceeded):
         ask(caller, hang, SOON)
     assert caller.stuck == 1
     threads = [thread for thread in enumerate_threads() if thread.name == "tool-hang"]
@@ -140,7 +144,7 @@ def test_a_sync_tool_out_of_time_is_left_in_its_thread_and_counted_until_it_retu
 
 
 @pytest.mark.parametrize(("caller", "borne"), BEARING)
-def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(caller: Caller, borne: int) -> None:
+def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(caller: ToolInvoker, borne: int) -> None:
     release = Event()
 
     def hang() -> None:
@@ -150,14 +154,14 @@ def test_with_more_stuck_threads_than_it_bears_the_process_is_to_be_replaced(cal
     hanging = [tool(name=name)(hang) for name in ("hang_a", "hang_b", "hang_c")]
     for number in range(borne + 1):
         assert not caller.worn, f"{number} of them are borne"
-        with pytest.raises(OutOfTime):
+        with pytest.raises(DeadlineExceeded):
             ask(caller, hanging[number % 3], 0.001)
     assert caller.worn == f"threads stuck in tools that have no time-outs of their own: {borne + 1}"
     release.set()
 
 
 def test_a_tool_whose_calls_hang_is_left_alone_until_some_return_and_wears_nothing_out_by_itself() -> None:
-    caller, release = Caller(1), Event()
+    caller, release = ToolInvoker(1), Event()
 
     @tool
     def hang() -> None:
@@ -170,7 +174,7 @@ def test_a_tool_whose_calls_hang_is_left_alone_until_some_return_and_wears_nothi
         return "well"
 
     for _ in range(10):
-        with pytest.raises(OutOfTime):
+        with pytest.raises(DeadlineExceeded):
             ask(caller, hang, 0.001)
     with pytest.raises(ToolError, match="not begun") as refused:
         ask(caller, hang, 0.001)
@@ -184,7 +188,7 @@ def test_a_tool_whose_calls_hang_is_left_alone_until_some_return_and_wears_nothi
     assert ask(caller, hang, PATIENCE) is None
 
 
-def test_an_async_tool_that_stands_on_the_loop_beyond_its_time_wears_the_process_out(caller: Caller) -> None:
+def test_an_async_tool_that_stands_on_the_loop_beyond_its_time_wears_the_process_out(caller: ToolInvoker) -> None:
     release = Event()
 
     @tool
@@ -192,13 +196,13 @@ def test_an_async_tool_that_stands_on_the_loop_beyond_its_time_wears_the_process
         """Block the loop until released."""
         release.wait(PATIENCE)
 
-    with pytest.raises(OutOfTime):
+    with pytest.raises(DeadlineExceeded):
         ask(caller, block, SOON)
     assert caller.worn == "an async tool holds up the event loop for longer than its time"
     release.set()
 
 
-def test_who_is_held_up_by_another_blames_nobody_before_that_ones_time_is_over(caller: Caller) -> None:
+def test_who_is_held_up_by_another_blames_nobody_before_that_ones_time_is_over(caller: ToolInvoker) -> None:
     release, begun = Event(), Event()
 
     @tool
@@ -210,7 +214,7 @@ def test_who_is_held_up_by_another_blames_nobody_before_that_ones_time_is_over(c
     thread = Thread(target=lambda: ask(caller, block))
     thread.start()
     assert begun.wait(PATIENCE)
-    with pytest.raises(OutOfTime):
+    with pytest.raises(DeadlineExceeded):
         ask(caller, pause, SOON, length=AGES)
     release.set()
     thread.join(PATIENCE)
@@ -227,7 +231,7 @@ def cancel_soon(cancellation: Cancellation, begun: Event) -> None:
     Thread(target=ask_then).start()
 
 
-def test_an_async_tool_that_nobody_waits_for_is_cancelled_and_may_tidy_up(caller: Caller) -> None:
+def test_an_async_tool_that_nobody_waits_for_is_cancelled_and_may_tidy_up(caller: ToolInvoker) -> None:
     begun, cleaned, cancellation = Event(), Event(), Cancellation()
 
     @tool
@@ -240,12 +244,12 @@ def test_an_async_tool_that_nobody_waits_for_is_cancelled_and_may_tidy_up(caller
             cleaned.set()
 
     cancel_soon(cancellation, begun)
-    with pytest.raises(NobodyWaits):
+    with pytest.raises(CallCancelled):
         ask(caller, tidy, cancellation=cancellation)
     assert cleaned.is_set()
 
 
-def test_a_sync_tool_that_nobody_waits_for_is_left_in_its_thread(caller: Caller) -> None:
+def test_a_sync_tool_that_nobody_waits_for_is_left_in_its_thread(caller: ToolInvoker) -> None:
     begun, release, cancellation = Event(), Event(), Cancellation()
 
     @tool
@@ -255,7 +259,7 @@ def test_a_sync_tool_that_nobody_waits_for_is_left_in_its_thread(caller: Caller)
         release.wait(PATIENCE)
 
     cancel_soon(cancellation, begun)
-    with pytest.raises(NobodyWaits):
+    with pytest.raises(CallCancelled):
         ask(caller, hang, cancellation=cancellation)
     assert caller.stuck == 1
     release.set()
@@ -270,14 +274,14 @@ def test_a_sync_tool_that_nobody_waits_for_is_left_in_its_thread(caller: Caller)
     ],
 )
 def test_what_a_tool_raises_is_its_own_and_not_a_deadline(
-    caller: Caller, what: Any, kind: type[Exception], text: str
+    caller: ToolInvoker, what: Any, kind: type[Exception], text: str
 ) -> None:
     with pytest.raises(kind, match=text):
         ask(caller, what)
     assert ask(caller, pause, length=0) == 0, "the loop goes on"
 
 
-def test_a_stopped_loop_cancels_what_runs(caller: Caller) -> None:
+def test_a_stopped_loop_cancels_what_runs(caller: ToolInvoker) -> None:
     begun, problems = Event(), []
 
     @tool

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ringback import Call, tool
-from workers.execution.invoker import Caller
-from workers.execution.retry_policy import NobodyWaits, OutOfTime
+from workers.execution.invoker import ToolInvoker
+from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.leases.in_flight import Cancellation
 
 AGES = 3_000.0
@@ -41,15 +41,15 @@ def traced_later(function: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def caller() -> Iterator[Caller]:
-    caller = Caller()
+def caller() -> Iterator[ToolInvoker]:
+    caller = ToolInvoker()
     yield caller
     caller.loop.stop()
 
 
 @pytest.mark.parametrize("decorator", [traced, traced_later, lambda function: traced(traced_later(function))])
 def test_what_an_async_function_returns_is_the_result_and_not_its_coroutine(
-    caller: Caller, decorator: Callable[[Any], Callable[..., Any]]
+    caller: ToolInvoker, decorator: Callable[[Any], Callable[..., Any]]
 ) -> None:
     @tool
     @decorator
@@ -63,7 +63,9 @@ def test_what_an_async_function_returns_is_the_result_and_not_its_coroutine(
 
 
 @pytest.mark.parametrize("decorator", [traced, traced_later])
-def test_it_is_cancelled_when_its_time_is_up(caller: Caller, decorator: Callable[[Any], Callable[..., Any]]) -> None:
+def test_it_is_cancelled_when_its_time_is_up(
+    caller: ToolInvoker, decorator: Callable[[Any], Callable[..., Any]]
+) -> None:
     cleaned = Event()
 
     @tool
@@ -75,12 +77,12 @@ def test_it_is_cancelled_when_its_time_is_up(caller: Caller, decorator: Callable
         finally:
             cleaned.set()
 
-    with pytest.raises(OutOfTime):
+    with pytest.raises(DeadlineExceeded):
         caller.call(tidy, {}, Call(), SOON, Cancellation())
     assert cleaned.wait(PATIENCE)
 
 
-def test_it_is_cancelled_when_that_is_asked_for(caller: Caller) -> None:
+def test_it_is_cancelled_when_that_is_asked_for(caller: ToolInvoker) -> None:
     began, ended, cancellation = Event(), Event(), Cancellation()
 
     @tool
@@ -99,7 +101,7 @@ def test_it_is_cancelled_when_that_is_asked_for(caller: Caller) -> None:
 
     thread = Thread(target=cancel)
     thread.start()
-    with pytest.raises(NobodyWaits):
+    with pytest.raises(CallCancelled):
         caller.call(wait, {}, Call(), AGES, cancellation)
     thread.join()
     assert ended.wait(PATIENCE)

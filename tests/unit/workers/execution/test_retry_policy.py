@@ -10,9 +10,9 @@ from ringback import ToolError
 from ringback.jobs.states import Effect
 from ringback.tools.gate import Ended
 from workers.execution.retry_policy import (
-    Again,
-    NobodyWaits,
-    OutOfTime,
+    CallCancelled,
+    DeadlineExceeded,
+    Retry,
     backoff,
     busy,
     not_served,
@@ -24,7 +24,7 @@ from workers.execution.retry_policy import (
 NO = ToolError("No.", code="no")
 LATER = ToolError("Not now.", code="later", retryable=True)
 FAULT = KeyError("the secret is 1234")
-LATE = OutOfTime()
+LATE = DeadlineExceeded()
 PURE, IDEMPOTENT, ONCE = Effect.PURE, Effect.IDEMPOTENT, Effect.AT_MOST_ONCE
 
 
@@ -47,12 +47,12 @@ PURE, IDEMPOTENT, ONCE = Effect.PURE, Effect.IDEMPOTENT, Effect.AT_MOST_ONCE
         (LATE, 1, 3, PURE, "timed_out", "timed_out"),
         (LATE, 1, 1, IDEMPOTENT, "timed_out", "timed_out"),
         (LATE, 1, 1, ONCE, "unknown", "outcome_unknown"),
-        (NobodyWaits(), 1, 3, PURE, "cancelled", "cancelled"),
+        (CallCancelled(), 1, 3, PURE, "cancelled", "cancelled"),
     ],
 )
 def test_the_verdict(problem: BaseException, attempt: int, of: int, effect: Effect, state: str, code: str) -> None:
     verdict = on_problem(problem, attempt=attempt, max_attempts=of, effect=effect, first_pause=0.5)
-    if isinstance(verdict, Again):
+    if isinstance(verdict, Retry):
         assert (state, code) == ("again", verdict.error["code"])
         assert verdict.reason.state == "failed", "the end, should there be no other attempt after all"
     else:
@@ -61,14 +61,14 @@ def test_the_verdict(problem: BaseException, attempt: int, of: int, effect: Effe
 
 def test_the_model_hears_the_kind_of_a_fault_and_never_its_text() -> None:
     verdict = on_problem(FAULT, attempt=1, max_attempts=1, effect=PURE, first_pause=0.5)
-    assert not isinstance(verdict, Again)
+    assert not isinstance(verdict, Retry)
     assert "KeyError" in verdict.message
     assert "1234" not in verdict.message
 
 
 def test_what_postgres_would_refuse_is_taken_out_of_a_message() -> None:
     verdict = on_problem(ToolError("a\0b\ud800c"), attempt=1, max_attempts=1, effect=PURE, first_pause=0.5)
-    assert not isinstance(verdict, Again)
+    assert not isinstance(verdict, Retry)
     assert verdict.message == "abc"
 
 
@@ -102,7 +102,7 @@ def test_pauses_begin_where_the_tool_says_grow_differ_and_stay_bounded(
         (FAULT, Ended.FAILED),
         (TimeoutError(), Ended.FAILED),
         (LATE, Ended.FAILED),
-        (NobodyWaits(), Ended.LEFT),
+        (CallCancelled(), Ended.LEFT),
     ],
 )
 def test_what_an_attempt_says_of_its_tool(problem: BaseException, says: Ended) -> None:
@@ -135,7 +135,7 @@ def test_a_turn_that_is_too_far_away_is_told_with_what_to_do() -> None:
 )
 def test_whatever_a_tool_puts_into_its_error_there_is_a_verdict(error: ToolError, code: str, message: str) -> None:
     verdict = on_problem(error, attempt=1, max_attempts=1, effect=PURE, first_pause=0.5)
-    assert not isinstance(verdict, Again)
+    assert not isinstance(verdict, Retry)
     assert (verdict.code, verdict.message) == (code, message)
 
 

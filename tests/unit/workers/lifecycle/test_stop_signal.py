@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from workers.lifecycle.stop_signal import EndAsked
+from workers.lifecycle.stop_signal import StopSignal
 
 
 def test_it_counts_and_nothing_is_used_up_by_looking() -> None:
-    asked = EndAsked()
+    asked = StopSignal()
     assert (asked.times, asked.adopt()) == (0, False)
     asked.ask()
     asked.ask()
@@ -16,7 +16,7 @@ def test_it_counts_and_nothing_is_used_up_by_looking() -> None:
     assert [asked.times, asked.times] == [2, 2]
 
 
-def child(asked: EndAsked, steps: int) -> int:
+def child(asked: StopSignal, steps: int) -> int:
     """Fork one; it ends with what it counts once the parent has asked so often."""
     pid = os.fork()
     if pid == 0:
@@ -28,7 +28,7 @@ def child(asked: EndAsked, steps: int) -> int:
 
 
 def test_children_hear_of_it_and_the_parent_of_their_end() -> None:
-    asked = EndAsked()
+    asked = StopSignal()
     pids = [child(asked, 2) for _ in range(2)]
     asked.ask()
     assert not asked.children_are_gone()
@@ -39,7 +39,7 @@ def test_children_hear_of_it_and_the_parent_of_their_end() -> None:
 
 
 def test_a_child_counts_its_own_signals_and_its_parent_does_not() -> None:
-    asked = EndAsked()
+    asked = StopSignal()
     pid = os.fork()
     if pid == 0:
         asked.adopt()
@@ -53,7 +53,7 @@ def test_a_parent_that_is_gone_has_asked() -> None:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        asked = EndAsked()
+        asked = StopSignal()
         if os.fork() == 0:
             asked.adopt()
             asked.wait(10)

@@ -9,7 +9,7 @@ from gateway.conversation.client.resend_buffer import (
     MAX_SILENCE_CHARS,
     MAX_SPEECH_CHARS,
     MAX_TYPED,
-    Unheard,
+    ResendBuffer,
 )
 
 Event = dict[str, Any]
@@ -29,21 +29,21 @@ def typed(item_id: str) -> Event:
     return {"type": "conversation.item.create", "event_id": item_id, "item": {"id": item_id, "type": "message"}}
 
 
-def said(unheard: Unheard, *events: Event) -> list[str]:
+def said(unheard: ResendBuffer, *events: Event) -> list[str]:
     for event in events:
         unheard.said(event)
     return [event.get("event_id", event["type"].rpartition(".")[2]) for event in unheard.again()]
 
 
 def test_a_typed_message_is_kept_until_its_item_is_echoed() -> None:
-    unheard = Unheard()
+    unheard = ResendBuffer()
     assert said(unheard, typed("one"), typed("two")) == ["one", "two"]
     unheard.heard({"type": "conversation.item.added", "item": {"id": "one"}})
     assert said(unheard) == ["two"]
 
 
 def test_audio_is_kept_until_the_turn_is_committed_and_what_follows_stays() -> None:
-    unheard = Unheard()
+    unheard = ResendBuffer()
     said(unheard, audio("before"))
     unheard.heard(STARTED)
     said(unheard, audio("word"), audio("pause"))
@@ -54,7 +54,7 @@ def test_audio_is_kept_until_the_turn_is_committed_and_what_follows_stays() -> N
 
 
 def test_without_turn_detection_all_is_kept_until_the_clients_own_commit_is_confirmed() -> None:
-    unheard = Unheard(detects_turns=False)
+    unheard = ResendBuffer(detects_turns=False)
     long = [audio(f"{second}", A_SECOND) for second in range(5)]
     assert said(unheard, *long, COMMIT, audio("next")) == ["0", "1", "2", "3", "4", "commit", "next"]
     unheard.heard(COMMITTED)
@@ -62,7 +62,7 @@ def test_without_turn_detection_all_is_kept_until_the_clients_own_commit_is_conf
 
 
 def test_silence_is_kept_for_a_moment_and_speech_for_as_long_as_somebody_speaks() -> None:
-    unheard = Unheard()
+    unheard = ResendBuffer()
     assert said(unheard, *(audio(f"{n}", MAX_SILENCE_CHARS // 2) for n in range(9))) == ["7", "8"]
     unheard.heard(STARTED)
     for _ in range(100):
@@ -72,16 +72,16 @@ def test_silence_is_kept_for_a_moment_and_speech_for_as_long_as_somebody_speaks(
 
 
 def test_what_the_client_throws_away_is_not_said_again() -> None:
-    unheard = Unheard()
+    unheard = ResendBuffer()
     assert said(unheard, audio("one"), typed("two"), CLEAR) == ["two"]
 
 
 def test_messages_that_no_server_echoes_have_a_bound() -> None:
-    assert said(Unheard(), *(typed(f"{n}") for n in range(MAX_TYPED + 5)))[0] == "5"
+    assert said(ResendBuffer(), *(typed(f"{n}") for n in range(MAX_TYPED + 5)))[0] == "5"
 
 
 def test_what_the_server_refuses_is_not_said_again() -> None:
-    unheard = Unheard(detects_turns=False)
+    unheard = ResendBuffer(detects_turns=False)
     empty = {**COMMIT, "event_id": "empty"}
     said(unheard, empty)
     unheard.refused("empty")
@@ -91,7 +91,7 @@ def test_what_the_server_refuses_is_not_said_again() -> None:
 
 
 def test_many_tiny_frames_have_a_bound_and_empty_ones_are_not_kept() -> None:
-    unheard = Unheard()
+    unheard = ResendBuffer()
     for _ in range(1_000):
         unheard.said(audio("tiny", 1))
         unheard.said(audio("empty", 0))

@@ -80,11 +80,11 @@ def test_nothing_of_the_servers_reaches_a_stranger(seed: int) -> None:
     def deliver() -> list[Action]:
         call_id = f"call_{pick.randrange(4)}"
         outcome = pick.choice([succeeded(CANARY), failed("some_code", CANARY)])
-        return script.brain.deliver(job_of(call_id), call_id, "weather", outcome, script.now)
+        return script.conversation.deliver(job_of(call_id), call_id, "weather", outcome, script.now)
 
     steps: list[Callable[[], list[Action]]] = [
-        lambda: script.brain.receive_model(server_events.read(json.dumps(event(pick))), script.now),
-        lambda: script.brain.tick(script.now),
+        lambda: script.conversation.receive_model(server_events.read(json.dumps(event(pick))), script.now),
+        lambda: script.conversation.tick(script.now),
         deliver,
     ]
     for _ in range(STEPS):

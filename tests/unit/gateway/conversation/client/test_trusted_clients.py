@@ -18,7 +18,7 @@ def test_a_response_out_of_band_takes_no_slot_and_enters_no_log() -> None:
     (create,) = script.to_model
     assert create["response"] == {"conversation": "none", "input": [], "tool_choice": "none"}
     script.model({"type": "response.created", "response": aside("resp_aside", "in_progress")})
-    assert script.brain.is_quiet(script.now)
+    assert script.conversation.is_quiet(script.now)
     said = {"id": "item_aside", "type": "message", "role": "assistant", "status": "completed"}
     call = {"id": "item_call", "type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"}
     for item in ({**said, "content": [{"type": "output_text", "text": "Cheerful."}]}, {**call, "status": "completed"}):
@@ -44,14 +44,14 @@ def test_what_is_told_of_earlier_talk_is_no_turn_of_the_users() -> None:
         script.client(type="conversation.item.create", previous_item_id="root", item=item)
         (sent,) = script.to_model
         assert (sent["previous_item_id"], sent["item"]["role"]) == ("root", role)
-        assert script.brain._turns.number == 0
+        assert script.conversation._turns.number == 0
     item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
     script.client(type="conversation.item.create", item=item)
-    assert script.brain._turns.number == 1
+    assert script.conversation._turns.number == 1
 
 
 def test_no_turns_are_detected_where_their_detection_is_off_as_xai_spells_it() -> None:
     script = Script().opened()
     script.model({"type": "session.updated", "session": {"audio": {"input": {"turn_detection": {"type": None}}}}})
-    assert not script.brain._client.unheard.detects_turns
-    assert not script.brain._scheduler.server_answers
+    assert not script.conversation._client.unheard.detects_turns
+    assert not script.conversation._scheduler.server_answers

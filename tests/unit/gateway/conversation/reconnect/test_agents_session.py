@@ -29,10 +29,10 @@ def test_hosted_tools_are_offered_whenever_tools_are_told() -> None:
     script.model({"type": "session.created", "session": {}})
     assert labels(script) == ["weather", "docs", "web_search"]
     script.model(updated(script, tools=[WEATHER.for_model(), DOCS, SEARCH]))
-    assert script.brain.is_open
+    assert script.conversation.is_open
     script.client(type="session.update", session={"tools": [LAMP]})
     assert labels(script) == ["weather", "docs", "web_search", "lamp"]
-    script._do(script.brain.tools_came({"tides": TIDES}, script.now))
+    script._do(script.conversation.tools_came({"tides": TIDES}, script.now))
     assert labels(script) == ["weather", "tides", "docs", "web_search", "lamp"]
 
 
@@ -65,7 +65,9 @@ def test_audio_is_counted_in_the_format_of_the_file_also_where_the_server_does_n
     words = {"type": "response.output_audio_transcript.delta", "item_id": "item_m", "delta": "one two three four"}
     script.model({**words, "response_id": "R1"})
     audio = "A" * (8_000 * 4 // 3)  # a second
-    script.brain.audio_passed(f'{{"type":"response.output_audio.delta","item_id":"item_m","delta":"{audio}"}}', 1_000.0)
+    script.conversation.audio_passed(
+        f'{{"type":"response.output_audio.delta","item_id":"item_m","delta":"{audio}"}}', 1_000.0
+    )
     cut = {"type": "conversation.item.truncated", "item_id": "item_m", "content_index": 0, "audio_end_ms": 500}
     script.model(cut)
     assert script.kept == {"item_m": "one two"}

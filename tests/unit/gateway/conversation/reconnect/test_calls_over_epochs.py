@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from gateway.conversation import Conversation
-from gateway.conversation.reconnect.carry_over import Carried
-from gateway.conversation.reconnect.replay import Past, PastCall
+from gateway.conversation.reconnect.carry_over import CarriedState
+from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
 from ringback.jobs.outcomes import cancelled
 from ringback.statements.sessions.items import Message
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import (
     SESSION,
     SPEAK,
@@ -36,31 +36,31 @@ OUTPUT = "model: output a"
 class Following(Script):
     """The conversation that goes on where another one was."""
 
-    def __init__(self, earlier: Script, carried: Carried | None = None, *, wants: tuple[str, ...] = ()) -> None:
-        super().__init__(*earlier.brain.tools.values())
+    def __init__(self, earlier: Script, carried: CarriedState | None = None, *, wants: tuple[str, ...] = ()) -> None:
+        super().__init__(*earlier.conversation.tools.values())
         self.now = earlier.now
-        carried = carried or earlier.brain.carry(self.now)
-        tools = earlier.brain.tools
-        self.brain = Conversation(SESSION, agent(), tools, epoch=2, carried=carried, greets=False, wants=wants)
+        carried = carried or earlier.conversation.carry(self.now)
+        tools = earlier.conversation.tools
+        self.conversation = Conversation(SESSION, agent(), tools, epoch=2, carried=carried, greets=False, wants=wants)
 
     def built(self, *calls: PastCall) -> list[str]:
         """It is told of these calls, and has echoed everything; what came of the last echo."""
         self.model({"type": "session.created", "session": {}}, updated(self))
-        self._do(self.brain.remember(Past([HELLO], calls), self.now))
+        self._do(self.conversation.remember(ConversationHistory([HELLO], calls), self.now))
         items = [event["item"] for event in self.to_model]
         return self.model(*({"type": "conversation.item.added", "item": item} for item in items))
 
 
 def first(**manners: Any) -> Script:
     """R1 asked for `a`, of a tool with these manners, and is over."""
-    script = Script(replace(WEATHER, manners=Manners.from_data(manners))).opened()
+    script = Script(replace(WEATHER, manners=ToolBehavior.from_data(manners))).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 
 
 def past(script: Script, name: str = "a", **fields: Any) -> PastCall:
     """The call as its row has it."""
-    manners = next(iter(script.brain.tools.values())).manners
+    manners = next(iter(script.conversation.tools.values())).manners
     return replace(
         PastCall(job_of(name), 2, f"item_{name}", name, "R1", "weather", {"city": "Rome"}, manners=manners), **fields
     )
@@ -74,7 +74,7 @@ def resumed(script: Script, **fields: Any) -> Following:
 
 
 def elsewhere(script: Script) -> Following:
-    return Following(script, Carried(has_past=True))
+    return Following(script, CarriedState(has_past=True))
 
 
 # — what was cancelled —
@@ -154,7 +154,7 @@ def test_a_word_that_was_cut_off_is_said_again() -> None:
     script = first(say_after=3.0, cancellable=False)
     assert script.wait(3) == [WORD]
     script.model(created("W1"))
-    script._do(script.brain.cut("upstream_closed", script.now))
+    script._do(script.conversation.cut("upstream_closed", script.now))
     following = Following(script)
     assert following.built(past(script, age=3.0)) == ["let the client in", WORD]
 
@@ -174,7 +174,7 @@ def test_what_an_older_conversation_still_hears_is_no_business_of_the_next_one()
     following.deliver("a")
     following.model(created("R2"), done("R2"))
     assert following.wait(60) == []
-    assert following.brain.is_idle
+    assert following.conversation.is_idle
 
 
 # — questions —

@@ -33,7 +33,7 @@ def test_the_model_is_configured_as_soon_as_the_session_exists() -> None:
 def test_the_client_is_let_in_by_the_confirmation_and_hears_of_the_session_then() -> None:
     script = Script()
     script.model({"type": "session.created", "session": {"id": "sess_1", "instructions": "theirs"}})
-    assert not script.brain.is_open
+    assert not script.conversation.is_open
     assert script.model(updated(script)) == ["let the client in", "client: session.created"]
     shown = script.to_client[0]["session"]
     assert shown["id"] == str(SESSION)
@@ -59,7 +59,7 @@ def test_nothing_happens_before_the_confirmation(event: dict[str, Any]) -> None:
     script = Script()
     script.model({"type": "session.created", "session": {}})
     assert script.model(event) == []
-    assert not script.brain.is_open
+    assert not script.conversation.is_open
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_session_that_did_not_take_our_instructions_or_tools_is_closed(session
     script = Script()
     script.model({"type": "session.created", "session": {"instructions": "theirs", "tools": THEIRS}})
     assert script.model(updated(script, **session)) == ["warn", "close 1011 upstream_refused"]
-    assert not script.brain.is_open
+    assert not script.conversation.is_open
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from gateway.conversation.reconnect.memory import (
     budget,
     tokens_of,
 )
-from gateway.conversation.reconnect.replay import Past, PastCall
-from gateway.conversation.tool_calls.rendering import Circumstances
+from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
+from gateway.conversation.tool_calls.rendering import DeliveryContext
 from ringback.agents.agent import Agent
 from ringback.jobs.outcomes import succeeded
 from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
@@ -58,13 +58,13 @@ ALL = [f"turn {number}" for number in range(1, 21)]
 
 
 def test_a_picture_takes_the_tokens_of_a_picture_and_nothing_older_along() -> None:
-    items = Past([*TALK, message(21, PICTURE, typed("and this?"))]).items()
+    items = ConversationHistory([*TALK, message(21, PICTURE, typed("and this?"))]).items()
     assert turns(items) == ALL
     assert items[-1]["content"] == [PICTURE, typed("and this?")]
 
 
 def test_pictures_that_do_not_fit_are_named_the_oldest_first() -> None:
-    items = Past([*TALK, *(message(number, PICTURE) for number in range(21, 61))]).items()
+    items = ConversationHistory([*TALK, *(message(number, PICTURE) for number in range(21, 61))]).items()
     assert turns(items) == ALL
     kinds = [item["content"][0]["type"] for item in items[20:]]
     kept = kinds.count("input_image")
@@ -75,14 +75,14 @@ def test_pictures_that_do_not_fit_are_named_the_oldest_first() -> None:
 
 
 def test_the_newest_pictures_are_told_however_many_were_shown() -> None:
-    items = Past([message(number, PICTURE) for number in range(1, 501)]).items()
+    items = ConversationHistory([message(number, PICTURE) for number in range(1, 501)]).items()
     assert [part["type"] for item in items[-2:] for part in item["content"]] == ["input_image"] * 2
     assert len(items) > 300, "that the others were shown is told"
     assert tokens_of(items) <= SMALL_BUDGET
 
 
 def test_long_results_that_were_told_are_cut_and_everything_older_is_kept() -> None:
-    items = Past(TALK, [call(number, "x" * 16_000) for number in range(21, 31)]).items()
+    items = ConversationHistory(TALK, [call(number, "x" * 16_000) for number in range(21, 31)]).items()
     assert turns(items) == ALL
     lengths = [len(output) for output in outputs(items).values()]
     assert all(length <= SHORT_CHARS for length in lengths[:-2]), "the oldest are cut"
@@ -92,7 +92,7 @@ def test_long_results_that_were_told_are_cut_and_everything_older_is_kept() -> N
 
 
 def test_a_long_text_is_cut_where_there_is_no_room_for_it() -> None:
-    items = Past([*(message(number, typed("y" * 16_000)) for number in range(-9, 1)), *TALK]).items()
+    items = ConversationHistory([*(message(number, typed("y" * 16_000)) for number in range(-9, 1)), *TALK]).items()
     assert turns(items) == ALL
     pasted = [item["content"][0]["text"] for item in items[:-20]]
     assert len(pasted) == 10
@@ -102,7 +102,7 @@ def test_a_long_text_is_cut_where_there_is_no_room_for_it() -> None:
 
 def test_results_that_are_news_have_a_share_of_their_own_and_are_cut_to_it() -> None:
     news = [call(21, "short", is_news=True), *(call(number, "z" * 16_000, is_news=True) for number in range(22, 26))]
-    items = Past(TALK, news).items()
+    items = ConversationHistory(TALK, news).items()
     assert turns(items) == ALL
     told = outputs(items)
     assert told.pop("call_21") == "short"
@@ -112,7 +112,9 @@ def test_results_that_are_news_have_a_share_of_their_own_and_are_cut_to_it() -> 
 
 def test_the_longest_news_alone_is_cut_and_a_call_that_runs_is_told_however_long_it_is() -> None:
     running = PastCall(uuid5(SESSION, "r"), 1, "item_1", "call_r", "R1", "mail", {"text": "w" * 60_000})
-    items = Past(TALK, [running, *(call(number, "z" * 1_000, is_news=True) for number in (21, 22))]).items()
+    items = ConversationHistory(
+        TALK, [running, *(call(number, "z" * 1_000, is_news=True) for number in (21, 22))]
+    ).items()
     assert turns(items) == ALL
     assert "w" * 60_000 in items[0]["arguments"]
     assert [len(output) for output in outputs(items).values()] == [1_000, 1_000]
@@ -120,11 +122,11 @@ def test_the_longest_news_alone_is_cut_and_a_call_that_runs_is_told_however_long
 
 def test_what_is_too_large_to_be_cut_is_skipped_and_not_what_is_older() -> None:
     large = PastCall(uuid5(SESSION, "l"), 21, "item_21", "call_l", "R1", "mail", {"t": "v" * 90_000}, succeeded("done"))
-    assert turns(Past(TALK, [large]).items()) == ALL
+    assert turns(ConversationHistory(TALK, [large]).items()) == ALL
 
 
 def test_what_is_oldest_is_left_out_where_even_the_short_does_not_fit() -> None:
-    items = Past([*TALK, *(message(number, typed("u" * 1_900)) for number in range(21, 61))]).items()
+    items = ConversationHistory([*TALK, *(message(number, typed("u" * 1_900)) for number in range(21, 61))]).items()
     assert turns(items) == []
     positions = [int(item["id"].removeprefix("item_")) for item in items]
     assert positions == list(range(positions[0], 61))
@@ -164,6 +166,6 @@ def test_the_budget_is_the_agents_or_a_share_of_its_models_window(model: str, me
 
 
 def test_a_result_is_no_longer_than_the_agent_lets_it_be() -> None:
-    reading = Circumstances(max_chars=600)
-    told = outputs(Past([], [call(1, "x" * 5_000), call(2, "x" * 5_000, is_news=True)]).items(reading))
+    reading = DeliveryContext(max_chars=600)
+    told = outputs(ConversationHistory([], [call(1, "x" * 5_000), call(2, "x" * 5_000, is_news=True)]).items(reading))
     assert all(len(output) <= 600 for output in told.values())

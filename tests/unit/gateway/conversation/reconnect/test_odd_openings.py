@@ -8,9 +8,9 @@ import pytest
 
 from gateway.conversation import Conversation
 from gateway.conversation.actions import KeepSettings
-from gateway.conversation.reconnect.carry_over import Carried
+from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.handshake import CREATED_SECONDS, DOUBT_SECONDS, ECHO_SECONDS
-from gateway.conversation.reconnect.replay import Past
+from gateway.conversation.reconnect.replay import ConversationHistory
 from gateway.conversation.speaker import HUNG_FACTOR
 from ringback.statements.sessions.items import Message
 from tests.unit.gateway.conversation.reconnect.test_epochs import HELLO, NextEpoch, past_call
@@ -53,7 +53,7 @@ def began() -> Script:
 
 def standby(session: Event | None = None) -> NextEpoch:
     """The conversation that is to follow one that goes on."""
-    script = NextEpoch(Carried(has_past=True, client_session=session or {}))
+    script = NextEpoch(CarriedState(has_past=True, client_session=session or {}))
     script.model({"type": "session.created", "session": {}})
     return script
 
@@ -67,14 +67,14 @@ def named(script: Script, said: Event) -> Event:
 
 def test_a_server_that_says_no_session_created_is_configured_after_a_moment() -> None:
     script = Script()
-    assert script._do(script.brain.tick(script.now)) == []
+    assert script._do(script.conversation.tick(script.now)) == []
     assert script.wait(CREATED_SECONDS) == ["model: session.update"]
     assert script.model(updated(script)) == LET_IN
 
 
 def test_a_session_created_that_comes_late_asks_for_nothing_more() -> None:
     script = Script()
-    script.brain.tick(script.now)
+    script.conversation.tick(script.now)
     script.wait(CREATED_SECONDS)
     assert script.model({"type": "session.created", "session": {"instructions": "theirs"}}) == []
     assert script.model(updated(script, instructions="theirs")) == ["warn", "close 1011 upstream_refused"]
@@ -83,7 +83,7 @@ def test_a_session_created_that_comes_late_asks_for_nothing_more() -> None:
 def test_what_is_confirmed_before_it_was_asked_for_is_somebody_elses() -> None:
     script = Script()
     assert script.model(updated(script)) == []
-    assert not script.brain.is_open
+    assert not script.conversation.is_open
 
 
 @pytest.mark.parametrize("said", [WRONG, *BUSY.values()])
@@ -118,8 +118,8 @@ def test_a_refusal_ends_the_session_that_has_not_begun_and_no_other() -> None:
 def test_a_connection_that_ends_after_an_error_was_refused() -> None:
     script = began()
     script.model(error(WRONG))
-    assert script._do(script.brain.cut("upstream_closed", script.now)) == ["warn", "close 1011 upstream_refused"]
-    assert began().brain.cut("upstream_closed", 0.0) == [], "without one nothing is known"
+    assert script._do(script.conversation.cut("upstream_closed", script.now)) == ["warn", "close 1011 upstream_refused"]
+    assert began().conversation.cut("upstream_closed", 0.0) == [], "without one nothing is known"
 
 
 # — what the client has set —
@@ -130,9 +130,9 @@ def test_what_the_client_has_set_is_left_out_where_it_is_refused_and_the_client_
     assert script.model(named(script, WRONG)) == ["warn", "model: session.update"]
     assert "speed" not in script.to_model[0]["session"]["audio"].get("output", {})
     script.model(updated(script))
-    assert script.told(Past()) == ["let the client in", "client: session.updated"]
+    assert script.told(ConversationHistory()) == ["let the client in", "client: session.updated"]
     assert [action.session for action in script.actions if isinstance(action, KeepSettings)] == [{}]
-    assert script.brain.carry(script.now).client_session == {}
+    assert script.conversation.carry(script.now).client_session == {}
 
 
 def test_it_is_left_out_once() -> None:
@@ -144,27 +144,27 @@ def test_it_is_left_out_once() -> None:
 def test_the_next_attempt_begins_without_it() -> None:
     script = standby(FAST)
     script.model(named(script, WRONG))
-    following = NextEpoch(script.brain.carry(script.now))
+    following = NextEpoch(script.conversation.carry(script.now))
     following.model({"type": "session.created", "session": {}})
     assert "speed" not in following.to_model[0]["session"]["audio"].get("output", {})
     following.model(updated(following))
-    assert following.told(Past()) == ["let the client in", "client: session.updated"]
+    assert following.told(ConversationHistory()) == ["let the client in", "client: session.updated"]
 
 
 def test_what_was_refused_is_not_said_again_by_the_conversation_that_went_on_meanwhile() -> None:
     script = standby(FAST)
     script.model(named(script, WRONG))
     script.model(updated(script))
-    script.brain.take_over(Carried(has_past=True, client_session=FAST))
-    assert script.told(Past()) == ["let the client in", "client: session.updated"]
+    script.conversation.take_over(CarriedState(has_past=True, client_session=FAST))
+    assert script.told(ConversationHistory()) == ["let the client in", "client: session.updated"]
 
 
 # — the past —
 
 
 def told(*messages: Message, **past: Any) -> NextEpoch:
-    script = NextEpoch(Carried(has_past=True)).confirmed()
-    script.told(Past(list(messages or (HELLO,)), **past))
+    script = NextEpoch(CarriedState(has_past=True)).confirmed()
+    script.told(ConversationHistory(list(messages or (HELLO,)), **past))
     return script
 
 
@@ -216,14 +216,16 @@ def test_an_error_while_the_past_is_told_ends_nothing() -> None:
 
 def test_an_item_whose_id_is_longer_than_a_client_may_give_keeps_it_for_the_client_and_the_log() -> None:
     long_id = "item-" + "7" * 31
-    script = NextEpoch(Carried(has_past=True)).confirmed()
-    script.told(Past([Message(1, long_id, "assistant", [{"type": "output_text", "text": "one two three"}])]))
+    script = NextEpoch(CarriedState(has_past=True)).confirmed()
+    script.told(
+        ConversationHistory([Message(1, long_id, "assistant", [{"type": "output_text", "text": "one two three"}])])
+    )
     (sent,) = (event["item"]["id"] for event in script.to_model)
     assert len(sent) <= 32
     assert script.model(shown(sent, role="assistant")) == ["let the client in"]
     assert script.model(shown(sent, "done", role="assistant")) == []
     assert script.kept == {}
-    assert script.brain._opening.seeds.ids == {long_id}, "by which the client cuts it short"
+    assert script.conversation._opening.seeds.ids == {long_id}, "by which the client cuts it short"
 
 
 # — how long a server may be silent —
@@ -231,7 +233,7 @@ def test_an_item_whose_id_is_longer_than_a_client_may_give_keeps_it_for_the_clie
 
 def slow(*, create_seconds: float) -> Script:
     script = Script()
-    script.brain = Conversation(SESSION, agent(), script.brain.tools, create_seconds=create_seconds)
+    script.conversation = Conversation(SESSION, agent(), script.conversation.tools, create_seconds=create_seconds)
     return script.opened()
 
 

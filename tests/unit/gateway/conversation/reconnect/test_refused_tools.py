@@ -42,7 +42,7 @@ def began(*tools: Any, **more: Any) -> Script:
 
 
 def came(script: Script, *tools: Any) -> list[str]:
-    return script._do(script.brain.tools_came({tool.name: tool for tool in tools}, script.now))
+    return script._do(script.conversation.tools_came({tool.name: tool for tool in tools}, script.now))
 
 
 def test_a_session_is_configured_anew_without_the_tool_that_was_refused() -> None:
@@ -114,7 +114,7 @@ def test_an_error_about_anything_else_costs_no_tool() -> None:
     script = Script(WEATHER, TIDES).opened()
     script.model(refusal(script, "tides", "event_of_the_client", param="item.call_id"))
     assert left_out(script) == []
-    assert set(script.brain.tools) == {"weather", "tides"}
+    assert set(script.conversation.tools) == {"weather", "tides"}
 
 
 def test_an_update_of_the_clients_that_is_refused_for_a_tool_of_the_servers_is_made_anew() -> None:
@@ -123,7 +123,7 @@ def test_an_update_of_the_clients_that_is_refused_for_a_tool_of_the_servers_is_m
     late = refusal(script)  # of the offer, and on its way
     script.client(type="session.update", event_id="mine", session={"tools": [LAMP]})
     script.model(late)
-    script.brain.tools["tides"] = TIDES  # as where the offer were still in flight
+    script.conversation.tools["tides"] = TIDES  # as where the offer were still in flight
     again = script.model(refusal(script, event_id="mine"))
     assert again == ["leave out tides", "model: session.update"]
     assert names(script) == [["weather", "lamp"]]

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from gateway.conversation.item_log import NOT_TRANSCRIBED
-from gateway.conversation.reconnect.replay import AT_THE_END, Past, PastCall, Replayed
+from gateway.conversation.reconnect.replay import AT_THE_END, ConversationHistory, HistoryRows, PastCall
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import output_item_id
 from ringback.statements.sessions.items import Message
@@ -33,7 +33,7 @@ def call(position: int, *, result: Any = None, is_news: bool = False) -> PastCal
     )
 
 
-def told(past: Past) -> list[str]:
+def told(past: ConversationHistory) -> list[str]:
     lines = []
     for item in past.items():
         match item:
@@ -45,7 +45,9 @@ def told(past: Past) -> list[str]:
 
 
 def test_items_come_in_the_order_in_which_they_were_said() -> None:
-    past = Past([model(2), user(1), user(4, "and?"), model(5, "It is sunny.")], [call(3, result="sunny")])
+    past = ConversationHistory(
+        [model(2), user(1), user(4, "and?"), model(5, "It is sunny.")], [call(3, result="sunny")]
+    )
     assert told(past) == [
         "user: hello",
         "assistant: Hello.",
@@ -57,7 +59,7 @@ def test_items_come_in_the_order_in_which_they_were_said() -> None:
 
 
 def test_what_the_assistant_said_is_output_text_and_every_item_keeps_its_id() -> None:
-    said, asked, answered = Past([model(1)], [call(2, result={"sky": "clear"})]).items()
+    said, asked, answered = ConversationHistory([model(1)], [call(2, result={"sky": "clear"})]).items()
     assert said == {
         "id": "item_1",
         "type": "message",
@@ -76,20 +78,20 @@ def test_what_the_assistant_said_is_output_text_and_every_item_keeps_its_id() ->
 
 
 def test_a_call_that_still_runs_is_told_without_an_output() -> None:
-    assert told(Past([user(1)], [call(2)])) == ["user: hello", "function_call call_2"]
+    assert told(ConversationHistory([user(1)], [call(2)])) == ["user: hello", "function_call call_2"]
 
 
 @pytest.mark.parametrize(("text", "said"), [("good day", "good day"), ("", NOT_TRANSCRIBED)])
 def test_speech_is_told_as_text_or_as_speech_that_nobody_wrote_down(text: str, said: str) -> None:
-    assert told(Past([user(1, text, "input_audio")])) == [f"user: {said}"]
+    assert told(ConversationHistory([user(1, text, "input_audio")])) == [f"user: {said}"]
 
 
 def test_an_answer_of_which_nothing_was_heard_is_not_told() -> None:
-    assert told(Past([user(1), model(2, "")])) == ["user: hello"]
+    assert told(ConversationHistory([user(1), model(2, "")])) == ["user: hello"]
 
 
 def test_an_item_keeps_its_id_however_long() -> None:
-    (item,) = Past([Message(1, "x" * 33, "user", [{"type": "input_text", "text": "hello"}])]).items()
+    (item,) = ConversationHistory([Message(1, "x" * 33, "user", [{"type": "input_text", "text": "hello"}])]).items()
     assert item["id"] == "x" * 33, "what a server takes is known where it is told"
 
 
@@ -105,8 +107,8 @@ def test_an_item_keeps_its_id_however_long() -> None:
     ids=["spoken", "spoken after a call", "led to a call", "typed", "answered"],
 )
 def test_a_spoken_last_word_of_the_users_waits_for_an_answer(last: Message, calls: list[PastCall], waits: bool) -> None:
-    assert Past([model(0), last], calls).user_waits is waits
-    assert not Past().user_waits, "nobody waits in an empty session"
+    assert ConversationHistory([model(0), last], calls).user_waits is waits
+    assert not ConversationHistory().user_waits, "nobody waits in an empty session"
 
 
 # — out of rows —
@@ -157,12 +159,12 @@ def spoken(position: int, role: str = "assistant") -> SimpleNamespace:
 def test_a_result_is_news_unless_somebody_spoke_after_the_conversation_had_it(
     had_at: int | None, messages: list[SimpleNamespace], is_news: bool
 ) -> None:
-    (call,) = Replayed(messages, [row(3, answer_position=had_at)]).past(2).calls
+    (call,) = HistoryRows(messages, [row(3, answer_position=had_at)]).past(2).calls
     assert (call.outcome is not None, call.is_news) == (True, is_news)
 
 
 def test_a_result_that_this_gateway_knows_to_be_untold_is_news() -> None:
-    (call,) = Replayed([spoken(9)], [row(3)]).past(2, {"call_3"}).calls
+    (call,) = HistoryRows([spoken(9)], [row(3)]).past(2, {"call_3"}).calls
     assert call.is_news
 
 
@@ -172,12 +174,12 @@ def test_a_result_that_this_gateway_knows_to_be_untold_is_news() -> None:
     ids=["runs", "came after the replay", "an earlier epoch's"],
 )
 def test_only_what_the_replay_took_in_has_an_output(columns: dict[str, Any]) -> None:
-    (call,) = Replayed([], [row(3, **columns)]).past(2).calls
+    (call,) = HistoryRows([], [row(3, **columns)]).past(2).calls
     assert (call.outcome, call.is_news) == (None, False)
 
 
 def test_a_call_without_a_place_comes_last() -> None:
-    past = Replayed([], [row(None), row(1)]).past(2)
+    past = HistoryRows([], [row(None), row(1)]).past(2)
     assert [call.position for call in past.calls] == [AT_THE_END, 1]
     assert past.places == [("item_1", 1)]
 
@@ -187,7 +189,7 @@ def test_a_call_without_a_place_comes_last() -> None:
     [(None, False), ("operator", False), ("denied", False), ("caller", True), ("barge_in", True), ("replaced", True)],
 )
 def test_what_the_caller_wanted_cancelled_is_not_brought_up(reason: str | None, is_unwanted: bool) -> None:
-    (call,) = Replayed([], [row(3, state="running", delivery="none", cancel_reason=reason)]).past(2).calls
+    (call,) = HistoryRows([], [row(3, state="running", delivery="none", cancel_reason=reason)]).past(2).calls
     assert call.is_unwanted is is_unwanted
     assert call.as_call(0, 0.0).is_unwanted is is_unwanted
 
@@ -199,10 +201,10 @@ def test_what_the_caller_wanted_cancelled_is_not_brought_up(reason: str | None, 
 )
 def test_a_result_goes_out_of_date_until_it_is_told(had_at: int, told: str) -> None:
     late = row(3, answer_position=had_at, manners={"drop_after": 3.0}, took=1.5, age=3.5)
-    _, output = Replayed([spoken(6)], [late]).past(2).items()
+    _, output = HistoryRows([spoken(6)], [late]).past(2).items()
     assert told in output["output"]
 
 
 def test_a_running_call_is_late_where_the_user_has_spoken_since() -> None:
-    early, late = Replayed([spoken(4, "user")], [row(5, delivery="none"), row(3, delivery="none")]).past(2).calls
+    early, late = HistoryRows([spoken(4, "user")], [row(5, delivery="none"), row(3, delivery="none")]).past(2).calls
     assert (early.as_call(7, 0.0).turn, late.as_call(7, 0.0).turn) == (7, 6)

@@ -86,7 +86,7 @@ def test_two_long_ids_that_begin_alike_are_two_calls() -> None:
 def answer(script: Script, record: RecordCall) -> dict[str, Any]:
     """What the model is sent as the answer of the recorded call."""
     job = record.job
-    actions = script.brain.deliver(job.id, job.call_id, "weather", succeeded({"sky": "clear"}), script.now)
+    actions = script.conversation.deliver(job.id, job.call_id, "weather", succeeded({"sky": "clear"}), script.now)
     (output,) = [
         sent["item"]
         for action in actions

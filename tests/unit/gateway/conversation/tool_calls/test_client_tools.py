@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.conversation.reconnect.replay import Past
+from gateway.conversation.reconnect.replay import ConversationHistory
 from gateway.conversation.turn_taking.rules import CLIENT_ANSWERS_SECONDS
 from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS
 from ringback.agents.client_policy import TRUSTED
@@ -43,7 +43,7 @@ def test_they_stand_beside_the_servers() -> None:
     script = trusted()
     assert script.client(type="session.update", session={"tools": [LAMP]}) == ["model: session.update"]
     names = [tool["name"] for tool in script.to_model[0]["session"]["tools"]]
-    assert names == [*script.brain.tools, "lamp"]
+    assert names == [*script.conversation.tools, "lamp"]
 
 
 def test_a_name_of_the_servers_is_the_servers() -> None:
@@ -95,7 +95,7 @@ def test_an_answer_that_a_lost_conversation_has_not_confirmed_is_not_said_to_the
     script = with_lamp(trusted())
     called(script)
     script.client(type="conversation.item.create", item={"type": "function_call_output", "call_id": "call_l", **ON})
-    again = Script(policy=TRUSTED, carried=replace(script.brain.carry(script.now), has_past=False))
+    again = Script(policy=TRUSTED, carried=replace(script.conversation.carry(script.now), has_past=False))
     again.model({"type": "session.created", "session": {}})
     assert again.model(updated(again, tools=again.to_model[0]["session"]["tools"])) == OPENED
 
@@ -118,9 +118,9 @@ def test_a_servers_call_stays_hidden_beside_it() -> None:
 def test_they_are_still_offered_when_our_own_functions_come_and_in_the_next_epoch() -> None:
     script = with_lamp(trusted())
     came = {"tides": replace(WEATHER, name="tides")}
-    assert script._do(script.brain.tools_came(came, script.now)) == ["model: offer"]
+    assert script._do(script.conversation.tools_came(came, script.now)) == ["model: offer"]
     assert "lamp" in [tool["name"] for tool in script.to_model[0]["session"]["tools"]]
-    carried = script.brain.carry(script.now)
+    carried = script.conversation.carry(script.now)
     again = Script(policy=TRUSTED, carried=carried)
     again.model({"type": "session.created", "session": {}})
     assert "lamp" in [tool["name"] for tool in again.to_model[0]["session"]["tools"]]
@@ -167,16 +167,16 @@ def test_a_call_that_was_announced_and_cut_off_waits_for_no_answer(status: str) 
     script = announced(with_lamp(trusted()))
     script.model(done("R1", status))
     assert answer(script) == ["client: error"]
-    assert script.brain.is_idle
+    assert script.conversation.is_idle
 
 
 def test_a_session_is_not_idle_while_the_client_is_to_answer() -> None:
     script = with_lamp(trusted())
     called(script)
     script.model(done("R1"))
-    assert not script.brain.is_idle
+    assert not script.conversation.is_idle
     answer(script)
-    assert script.brain.is_idle
+    assert script.conversation.is_idle
 
 
 def both_called() -> Script:
@@ -223,7 +223,7 @@ def test_a_client_that_answers_and_does_not_ask_is_asked_for() -> None:
 
 class Following(NextEpoch):
     def __init__(self, script: Script) -> None:
-        super().__init__(script.brain.carry(script.now), policy=TRUSTED)
+        super().__init__(script.conversation.carry(script.now), policy=TRUSTED)
 
 
 def test_a_call_that_waits_for_the_client_is_told_to_the_next_conversation_and_can_be_answered_there() -> None:
@@ -231,7 +231,7 @@ def test_a_call_that_waits_for_the_client_is_told_to_the_next_conversation_and_c
     called(script)
     script.model(done("R1"))
     following = Following(script).confirmed()
-    assert following.told(Past()) == ["model: output call_l"]
+    assert following.told(ConversationHistory()) == ["model: output call_l"]
     (asked,) = [event["item"] for event in following.to_model]
     assert asked == {
         "type": "function_call",
@@ -250,7 +250,7 @@ def test_a_call_that_the_client_has_answered_is_told_with_its_answer() -> None:
     called(script)
     answer(script)
     following = Following(script).confirmed()
-    assert following.told(Past()) == ["model: output call_l"] * 2
+    assert following.told(ConversationHistory()) == ["model: output call_l"] * 2
     assert [event["item"].get("output") for event in following.to_model] == [None, "on"]
     assert answer(following) == ["client: error"]
 
@@ -258,7 +258,7 @@ def test_a_call_that_the_client_has_answered_is_told_with_its_answer() -> None:
 def test_a_call_that_was_announced_and_never_whole_is_forgotten() -> None:
     script = announced(with_lamp(trusted()))
     following = Following(script).confirmed()
-    assert following.told(Past())[0] == "let the client in"
+    assert following.told(ConversationHistory())[0] == "let the client in"
     assert answer(following) == ["client: error"]
 
 
@@ -267,5 +267,5 @@ def test_a_create_of_the_client_that_no_response_has_answered_is_sent_to_the_nex
     script.model(created("R1"))
     script.client(type="response.create", event_id="mine")
     following = Following(script).confirmed()
-    assert following.told(Past()) == ["let the client in", SPEAK]
+    assert following.told(ConversationHistory()) == ["let the client in", SPEAK]
     assert following.last_create == "mine"

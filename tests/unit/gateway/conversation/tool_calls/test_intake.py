@@ -8,7 +8,7 @@ import pytest
 
 from gateway.conversation.tool_calls.arguments import MAX_ARGUMENTS_CHARS, MAX_ARGUMENTS_DEPTH
 from ringback.jobs.states import JobState
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 from tests.unit.gateway.conversation.script import (
     Script,
     call,
@@ -37,7 +37,7 @@ def test_a_completed_item_becomes_a_job() -> None:
     assert record.job.id == job_of("call_1")
     assert record.job.arguments == {"city": "Rome"}
     assert record.job.response_id == "R1"
-    assert record.job.tool is script.brain.tools["weather"]
+    assert record.job.tool is script.conversation.tools["weather"]
 
 
 @pytest.mark.parametrize("status", ["in_progress", "incomplete", "cancelled", "", None])
@@ -154,7 +154,7 @@ def test_the_history_keeps_what_was_really_asked(text: str) -> None:
 @pytest.mark.parametrize("arguments", ["", " \n", "null", None, "{}", {}])
 def test_a_tool_that_takes_nothing_may_be_called_with_nothing_of_any_kind(arguments: Any) -> None:
     nothing = {"type": "object", "properties": {}, "additionalProperties": False}
-    script = Script(Announcement("quote", "A quote.", nothing)).opened()
+    script = Script(ToolSpec("quote", "A quote.", nothing)).opened()
     item = function_call("call_1", name="quote") | {"arguments": arguments}
     assert script.model(finished(item)) == ["record call_1"]
     assert script.records[0].job.arguments == {}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ringback.jobs.states import Effect
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import (
     ORDER,
     QUIET,
@@ -24,7 +24,7 @@ from tests.unit.gateway.conversation.script import (
     updated,
 )
 
-NEEDS_YES = replace(WEATHER, manners=Manners(requires_approval=True, cancellable=False))
+NEEDS_YES = replace(WEATHER, manners=ToolBehavior(requires_approval=True, cancellable=False))
 PICTURE = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
 NOT_ANSWERED = "refuse own: not_answered"
 
@@ -98,7 +98,7 @@ def test_a_typed_yes_is_an_answer() -> None:
     ("content", "needs_yes"), [([PICTURE], True), ([{"type": "input_text", "text": "pay it"}], False)]
 )
 def test_a_picture_does_not_lift_what_words_of_strangers_forbid(content: Any, needs_yes: bool) -> None:
-    mail = replace(WEATHER, name="mail", manners=Manners(is_untrusted=True, cancellable=False))
+    mail = replace(WEATHER, name="mail", manners=ToolBehavior(is_untrusted=True, cancellable=False))
     script = Script(mail, replace(ORDER, effect=Effect.IDEMPOTENT)).opened()
     script.model(created("R1"), call("a", name="mail"), done("R1"))
     script.deliver("a", tool="mail")
@@ -113,7 +113,7 @@ def test_a_question_waits_until_every_result_is_told() -> None:
     script = Script(NEEDS_YES, replace(WEATHER, name="tides")).opened()
     script.model(created("R1"), call("b", name="tides"), done("R1"), STARTED, STOPPED, created("R2"))
     script.deliver("b", tool="tides")
-    script.brain._scheduler.heard_audio(3.0, script.now)
+    script.conversation._scheduler.heard_audio(3.0, script.now)
     script.model(call("a", "R2"), done("R2"))
     assert script.wait(3.0 + QUIET - 0.01) == []
     assert script.wait(0.02) == [SPEAK]

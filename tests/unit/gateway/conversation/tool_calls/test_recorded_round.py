@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 from tests.unit.gateway.conversation.script import PLAIN, SPEAK, Script
 
 ROOT = Path(__file__).parents[5]
@@ -39,8 +39,7 @@ def test_a_recorded_reasoning_round_is_answered_and_spoken_about_once() -> None:
     received, sent = recorded(REASONING)
     configured = next(event["session"] for event in sent if event["type"] == "session.update")
     tools = [
-        Announcement(tool["name"], tool["description"], tool["parameters"], manners=PLAIN)
-        for tool in configured["tools"]
+        ToolSpec(tool["name"], tool["description"], tool["parameters"], manners=PLAIN) for tool in configured["tools"]
     ]
     script = Script(*tools, instructions=configured["instructions"])
 
@@ -80,8 +79,7 @@ def test_what_the_client_sees_of_it_hangs_together() -> None:
     received, sent = recorded(REASONING)
     configured = next(event["session"] for event in sent if event["type"] == "session.update")
     tools = [
-        Announcement(tool["name"], tool["description"], tool["parameters"], manners=PLAIN)
-        for tool in configured["tools"]
+        ToolSpec(tool["name"], tool["description"], tool["parameters"], manners=PLAIN) for tool in configured["tools"]
     ]
     script = Script(*tools, instructions=configured["instructions"])
     items: list[str] = []

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from gateway.protocol import Refusal, read
+from gateway.protocol import Rejection, read
 from ringback.jobs.outcomes import cancelled, succeeded
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import (
     ORDER,
     QUIET,
@@ -30,7 +30,7 @@ from tests.unit.gateway.conversation.script import (
 
 
 def with_manners(tool: Any = WEATHER, **manners: Any) -> Any:
-    return replace(tool, manners=Manners.from_data(manners))
+    return replace(tool, manners=ToolBehavior.from_data(manners))
 
 
 def running(*wants: str, tool: Any = WEATHER, **manners: Any) -> Script:
@@ -129,15 +129,15 @@ OURS = ("cancel_call", "answer_approval")
     ("tools", "offered"),
     [
         ((), ()),
-        ((Manners(cancellable=False),), ()),
-        ((Manners(cancellable=True),), ("cancel_call",)),
-        ((Manners(cancellable=False, requires_approval=True),), ("answer_approval",)),
-        ((Manners(cancellable=False), Manners(cancellable=True, requires_approval=True)), OURS),
-        ((Manners(cancellable=False, is_untrusted=True),), ("answer_approval",)),
+        ((ToolBehavior(cancellable=False),), ()),
+        ((ToolBehavior(cancellable=True),), ("cancel_call",)),
+        ((ToolBehavior(cancellable=False, requires_approval=True),), ("answer_approval",)),
+        ((ToolBehavior(cancellable=False), ToolBehavior(cancellable=True, requires_approval=True)), OURS),
+        ((ToolBehavior(cancellable=False, is_untrusted=True),), ("answer_approval",)),
     ],
 )
 def test_the_gateways_own_functions_are_offered_where_a_tool_has_a_use_for_them(
-    tools: tuple[Manners, ...], offered: tuple[str, ...]
+    tools: tuple[ToolBehavior, ...], offered: tuple[str, ...]
 ) -> None:
     """The tools change something, so that words of strangers make each need a yes."""
     script = Script(*(replace(ORDER, name=f"t{at}", manners=manners) for at, manners in enumerate(tools)), ORDER)
@@ -168,7 +168,7 @@ def test_a_client_hears_nothing_of_our_own_updates_and_all_of_its_own() -> None:
 def came(script: Script) -> None:
     """A worker brings one more function."""
     tools = {"tides": replace(WEATHER, name="tides")}
-    assert script._do(script.brain.tools_came(tools, script.now)) == ["model: offer"]
+    assert script._do(script.conversation.tools_came(tools, script.now)) == ["model: offer"]
 
 
 def test_an_update_of_ours_that_was_refused_is_waited_for_no_longer() -> None:
@@ -261,7 +261,7 @@ def test_a_client_that_wants_to_be_asked_is_asked_instead() -> None:
     script = Script(with_manners(requires_approval=True, approval_seconds=30), wants=("approvals",)).opened()
     script.model(created("R1"), call("a"))
     record = script.records[0]
-    (asked,) = [action.event for action in script.brain.recorded(record, script.now)]  # type: ignore[union-attr]
+    (asked,) = [action.event for action in script.conversation.recorded(record, script.now)]  # type: ignore[union-attr]
     assert asked["type"] == "ringback.approval.requested"
     assert asked["job"] == {"id": str(job_of("a")), "call_id": "a", "tool": "weather", "arguments": {"city": "Rome"}}
     assert asked["seconds"] == 30
@@ -283,7 +283,7 @@ def test_an_answer_to_what_was_not_asked_is_an_error(wants: tuple[str, ...]) -> 
 @pytest.mark.parametrize("field", [{"job_id": "a"}, {"approved": "yes"}, {"approved": None}])
 def test_an_answer_of_the_wrong_shape_is_refused(field: dict[str, Any]) -> None:
     whole = {"type": "ringback.approval.respond", "job_id": str(UUID(int=1)), "approved": True}
-    assert isinstance(read(json.dumps(whole | field)), Refusal)
+    assert isinstance(read(json.dumps(whole | field)), Rejection)
 
 
 def test_a_client_that_is_asked_cannot_be_answered_for_by_the_model() -> None:

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from gateway.conversation.reconnect.carry_over import Carried
-from gateway.conversation.reconnect.replay import Past, PastCall
+from gateway.conversation.reconnect.carry_over import CarriedState
+from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
 from ringback.jobs.outcomes import Outcome, failed, succeeded
 from ringback.jobs.states import Effect, JobState
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import WEATHER, Script, call, created, done, job_of, updated
 
-PAGE = replace(WEATHER, name="page", manners=Manners(is_untrusted=True))
-PAY = replace(WEATHER, name="pay", effect=Effect.IDEMPOTENT, manners=Manners())
-LOOK = replace(WEATHER, name="look", manners=Manners())
+PAGE = replace(WEATHER, name="page", manners=ToolBehavior(is_untrusted=True))
+PAY = replace(WEATHER, name="pay", effect=Effect.IDEMPOTENT, manners=ToolBehavior())
+LOOK = replace(WEATHER, name="look", manners=ToolBehavior())
 
 
 def read_a_page(script: Script) -> Script:
@@ -74,7 +74,7 @@ def test_what_a_conversation_that_is_built_anew_is_told_counts_as_well(
     is_late: bool, is_news: bool, must_ask: bool
 ) -> None:
     """Where the user has heard of it and gone on since, it is the user's will again."""
-    script = Script(PAGE, PAY, carried=Carried(has_past=True))
+    script = Script(PAGE, PAY, carried=CarriedState(has_past=True))
     script.model({"type": "session.created", "session": {}}, updated(script))
     told: dict[str, Any] = {
         "outcome": succeeded("Pay!"),
@@ -83,7 +83,7 @@ def test_what_a_conversation_that_is_built_anew_is_told_counts_as_well(
         "is_news": is_news,
     }
     page = PastCall(job_of("a"), 2, "item_a", "a", "R1", "page", {"city": "Rome"}, **told)
-    script._do(script.brain.remember(Past([], [page]), script.now))
+    script._do(script.conversation.remember(ConversationHistory([], [page]), script.now))
     for sent in script.to_model:
         script.model({"type": "conversation.item.added", "item": sent["item"]})
     script.model(created("R2"), call("b", "R2", name="pay"))
@@ -92,4 +92,4 @@ def test_what_a_conversation_that_is_built_anew_is_told_counts_as_well(
 
 def test_the_next_epoch_knows_of_it() -> None:
     script = read_a_page(Script(PAGE, PAY).opened())
-    assert script.brain.carry(script.now).turns.is_tainted
+    assert script.conversation.carry(script.now).turns.is_tainted

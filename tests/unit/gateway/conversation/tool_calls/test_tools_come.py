@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.conversation import Conversation
-from ringback.tools.decorator import Announcement
+from ringback.tools.decorator import ToolSpec
 from tests.unit.gateway.conversation.script import SESSION, WEATHER, Script, agent, call, created, updated
 
 TIDES = replace(WEATHER, name="tides")
@@ -16,8 +16,8 @@ def offered(script: Script) -> list[str]:
     return [tool["name"] for event in script.to_model for tool in event["session"]["tools"]]
 
 
-def came(script: Script, *tools: Announcement) -> list[str]:
-    return script._do(script.brain.tools_came({tool.name: tool for tool in tools}, script.now))
+def came(script: Script, *tools: ToolSpec) -> list[str]:
+    return script._do(script.conversation.tools_came({tool.name: tool for tool in tools}, script.now))
 
 
 def test_what_comes_is_offered_beside_what_there_was_and_can_be_called() -> None:
@@ -42,9 +42,9 @@ def test_what_came_before_the_conversation_was_open_is_offered_as_soon_as_it_is(
     script = Script(WEATHER)
     script.model({"type": "session.created", "session": {}})
     assert came(script, TIDES) == []
-    script.brain.tools.pop("tides")
+    script.conversation.tools.pop("tides")
     confirmed = updated(script)
-    script.brain.tools["tides"] = TIDES
+    script.conversation.tools["tides"] = TIDES
     assert OFFER in script.model(confirmed)
     assert "tides" in [tool["name"] for event in script.to_model for tool in event["session"].get("tools", [])]
 
@@ -55,6 +55,6 @@ def test_with_nothing_new_nothing_is_said() -> None:
 
 def test_the_next_epoch_begins_with_all_of_them() -> None:
     tools = {"weather": WEATHER}
-    brain = Conversation(SESSION, agent(), tools)
-    brain.tools_came({"tides": TIDES}, 0.0)
+    conversation = Conversation(SESSION, agent(), tools)
+    conversation.tools_came({"tides": TIDES}, 0.0)
     assert set(tools) == {"weather", "tides"}, "the session's own, which the next brain is given"

@@ -48,7 +48,7 @@ class Response:
 @dataclass
 class Server:
     habits: Habits
-    inbox: deque[Event] = field(default_factory=deque)
+    result_listener: deque[Event] = field(default_factory=deque)
     outbox: deque[Event] = field(default_factory=deque)
     responses: list[Response] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
@@ -64,9 +64,9 @@ class Server:
 
     def read(self) -> None:
         """Take the next client event."""
-        if not self.inbox:
+        if not self.result_listener:
             return
-        event = self.inbox.popleft()
+        event = self.result_listener.popleft()
         if event["type"] == "conversation.item.create" and "call_id" in event["item"]:
             self.outputs.append(event["item"]["call_id"])
             self._deferred.append(event)

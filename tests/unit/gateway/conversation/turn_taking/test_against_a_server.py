@@ -13,7 +13,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ringback.tools.behavior import Manners, OnDuplicate
+from ringback.tools.behavior import OnDuplicate, ToolBehavior
 from tests.unit.gateway.conversation.script import WEATHER, Script
 from tests.unit.gateway.conversation.turn_taking.server_model import Habits, Server
 
@@ -38,7 +38,7 @@ STEPS = st.tuples(
     st.sampled_from([0.0, 0.05, 0.3]),
 )
 HABITS = st.builds(Habits, *[st.booleans()] * 8)
-OFTEN = Manners(say_after=0.05, say_every=0.1, cancellable=False, on_duplicate=OnDuplicate.ALLOW)
+OFTEN = ToolBehavior(say_after=0.05, say_every=0.1, cancellable=False, on_duplicate=OnDuplicate.ALLOW)
 SLOW = replace(WEATHER, manners=OFTEN)
 """Its words are due often, and collide with everything."""
 LONGEST_JOURNEY = 8
@@ -131,7 +131,7 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         until = self.script.now + seconds
-        while (wake_at := self.script.brain.wake_at(self.script.now)) is not None and wake_at <= until:
+        while (wake_at := self.script.conversation.wake_at(self.script.now)) is not None and wake_at <= until:
             self.script.wait(wake_at - self.script.now)
             self.sent()
         self.script.now = until
@@ -152,7 +152,7 @@ class World:
                 assert not self._user_speaks, "it spoke over the user"
                 if event["event_id"].startswith("rb_speak"):
                     self.ours.append(event["event_id"])
-            self.server.inbox.append(event)
+            self.server.result_listener.append(event)
         self.script.actions = []
 
     def fall_quiet(self) -> None:
@@ -180,13 +180,13 @@ class World:
         raise AssertionError("it never comes to rest")
 
     def _travel(self) -> None:
-        while self.server.inbox or self.server.outbox:
+        while self.server.result_listener or self.server.outbox:
             self.server.read()
             self.hear_server()
 
     def _hurry(self) -> None:
         """What has been on its way for long arrives."""
-        for lane, ages in zip((self.server.inbox, self.server.outbox), self._ages, strict=True):
+        for lane, ages in zip((self.server.result_listener, self.server.outbox), self._ages, strict=True):
             while len(ages) > len(lane):
                 ages.popleft()
             ages.extend([self._step] * (len(lane) - len(ages)))

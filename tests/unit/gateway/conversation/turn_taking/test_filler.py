@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import (
     QUIET,
     SPEAK,
@@ -36,7 +36,7 @@ def word_begins(script: Script, response_id: str = "W1", *, tagged: bool = True)
 
 def slow(*, queues: dict[str, float] | None = None, **manners: Any) -> Script:
     """R1 asked for `a`, of a slow tool, and is over."""
-    said = Manners.from_data({"say_after": AFTER, "cancellable": False} | manners)
+    said = ToolBehavior.from_data({"say_after": AFTER, "cancellable": False} | manners)
     script = Script(replace(WEATHER, manners=said), queues=queues).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
@@ -123,7 +123,7 @@ def test_nothing_is_said_over_the_user_nor_right_behind_them() -> None:
 
 
 def test_nothing_is_said_right_behind_a_user_who_pushes_to_talk() -> None:
-    said = Manners(say_after=AFTER, cancellable=False)
+    said = ToolBehavior(say_after=AFTER, cancellable=False)
     script = Script(replace(WEATHER, manners=said)).opened(audio={"input": {"turn_detection": None}})
     script.model(created("R1"), call("a"), done("R1"))
     script.wait(AFTER - 0.1)
@@ -205,7 +205,7 @@ def test_the_client_sees_none_of_our_marks() -> None:
 
 
 def test_two_slow_tools_share_a_word() -> None:
-    said = Manners(say_after=AFTER, cancellable=False)
+    said = ToolBehavior(say_after=AFTER, cancellable=False)
     script = Script(replace(WEATHER, manners=said), replace(WEATHER, name="order", manners=said)).opened()
     script.model(created("R1"), call("a"), call("b", name="order"), done("R1"))
     assert script.wait(AFTER) == [WORD]
@@ -223,16 +223,16 @@ def test_a_joined_call_says_nothing_of_its_own() -> None:
 def test_a_word_is_no_answer_that_a_lost_conversation_still_owes() -> None:
     script = waiting()
     script.model(word_begins(script))
-    assert script.brain.carry(script.now).user_waits is False
+    assert script.conversation.carry(script.now).user_waits is False
 
 
 # — a queue that is long —
 
 
 def test_neither_a_full_queue_nor_a_question_is_told_over_what_the_model_said_before() -> None:
-    script = Script(replace(WEATHER, manners=Manners(requires_approval=True))).opened()
+    script = Script(replace(WEATHER, manners=ToolBehavior(requires_approval=True))).opened()
     script.model(created("R1"), call("a"))
-    script.brain._scheduler.heard_audio(2.0, script.now)  # as `audio_passed` counts it, see test_log
+    script.conversation._scheduler.heard_audio(2.0, script.now)  # as `audio_passed` counts it, see test_log
     assert WORD not in script.model(done("R1"))
     assert script.wait(1.99) == []
     assert script.wait(0.02) == [WORD]

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS
 from ringback.jobs.outcomes import failed, succeeded
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import (
     HOLD,
     QUIET,
@@ -29,7 +29,7 @@ OUTPUT = "model: output a"
 
 def mannered(**manners: Any) -> Script:
     """R1 asked for `a`, of a tool with these manners, and is over."""
-    script = Script(replace(WEATHER, manners=Manners.from_data(manners))).opened()
+    script = Script(replace(WEATHER, manners=ToolBehavior.from_data(manners))).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 
@@ -65,8 +65,8 @@ def test_a_silent_one_is_never_brought_up() -> None:
 
 def test_a_result_waits_for_what_the_model_says_to_be_heard_to_its_end() -> None:
     script = interrupted()
-    script.brain.receive_model({"type": "response.output_item.added", "item": {}}, script.now)
-    script.brain._scheduler.heard_audio(4.0, script.now)
+    script.conversation.receive_model({"type": "response.output_item.added", "item": {}}, script.now)
+    script.conversation._scheduler.heard_audio(4.0, script.now)
     script.deliver("a")
     assert script.wait(4.0 + QUIET - 0.01) == []
     assert script.wait(0.02) == [SPEAK]
@@ -185,7 +185,7 @@ def test_a_result_whose_telling_the_user_cut_short_is_not_told_again() -> None:
 
 
 def shown(*wants: str, **manners: Any) -> Script:
-    script = Script(replace(WEATHER, manners=Manners.from_data(manners)), wants=wants).opened()
+    script = Script(replace(WEATHER, manners=ToolBehavior.from_data(manners)), wants=wants).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 

@@ -27,7 +27,7 @@ ORDERS: dict[str, Event] = {
 def relay(script: Script, event: Event) -> None:
     """On the way that the session takes it."""
     frame = json.dumps(event)
-    if not (AUDIO_DELTA in frame[:HEAD] and script.brain.audio_passed(frame, script.now)):
+    if not (AUDIO_DELTA in frame[:HEAD] and script.conversation.audio_passed(frame, script.now)):
         assert script.model(server_events.read(frame)) == [f"client: {event['type']}"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.conversation.reconnect.replay import Past
+from gateway.conversation.reconnect.replay import ConversationHistory
 from gateway.conversation.speaker import HUNG_FACTOR
 from gateway.conversation.turn_taking.pacing import CREATE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_SECONDS
 from gateway.conversation.turn_taking.scheduler import ACTIVE_SECONDS, DYING_SECONDS
@@ -102,7 +102,7 @@ def test_a_clients_create_of_which_nothing_is_heard_is_made_on_the_next_connecti
     script = Script().opened()
     script.client(type="response.create", event_id="mine")
     assert "reopen: upstream_hung" in script.wait(HUNG_FACTOR * CREATE_SECONDS)
-    assert [event["event_id"] for event in script.brain.carry(script.now).creates] == ["mine"]
+    assert [event["event_id"] for event in script.conversation.carry(script.now).creates] == ["mine"]
 
 
 def test_a_create_that_fails_after_another_response_was_taken_for_it_has_told_nothing() -> None:
@@ -166,7 +166,7 @@ def test_a_turn_that_is_committed_is_over_where_the_server_does_not_say_that_spe
 def test_what_the_client_cuts_short_plays_no_longer() -> None:
     script = Script(NEEDS_YES).opened()
     script.model(created("R1"))
-    script.brain._scheduler.heard_audio(60.0, script.now)
+    script.conversation._scheduler.heard_audio(60.0, script.now)
     script.client(type="conversation.item.truncate", item_id="i", content_index=0, audio_end_ms=900)
     assert WORD in script.model(call("a"), done("R1"))
 
@@ -178,8 +178,8 @@ def test_a_call_of_the_clients_that_was_cut_off_with_its_connection_waits_for_no
         script.model({"type": "response.output_item.done", "response_id": "R1", "item": LAMP_CALL})
     following = Following(script)
     following.built()
-    assert following.brain.is_open
-    assert following.brain.is_idle is not is_whole
+    assert following.conversation.is_open
+    assert following.conversation.is_idle is not is_whole
 
 
 @pytest.mark.parametrize("arguments", [{"on": True}, None, 7])
@@ -189,7 +189,7 @@ def test_a_call_of_the_clients_is_told_as_text_though_the_server_wrote_something
     script.model({"type": "response.output_item.done", "response_id": "R1", "item": item})
     following = Following(script)
     following.model({"type": "session.created", "session": {}}, updated(following))
-    following._do(following.brain.remember(Past(), script.now))
+    following._do(following.conversation.remember(ConversationHistory(), script.now))
     (item,) = [event["item"] for event in following.to_model]
     assert item["arguments"] == json.dumps(arguments)
 
@@ -200,10 +200,14 @@ def test_a_button_that_is_held_while_the_connection_is_rebuilt_is_held_on_the_ne
     script.client(type="input_audio_buffer.append", audio="AAAA")
     following = Following(script)
     following.model({"type": "session.created", "session": {}}, updated(following, audio=BY_HAND))
-    following._do(following.brain.remember(Past([], [past(script, outcome=succeeded({}), is_news=True)]), script.now))
+    following._do(
+        following.conversation.remember(
+            ConversationHistory([], [past(script, outcome=succeeded({}), is_news=True)]), script.now
+        )
+    )
     items = [event["item"] for event in following.to_model]
     said = following.model(*({"type": "conversation.item.added", "item": item} for item in items))
-    assert following.brain.is_open
+    assert following.conversation.is_open
     assert SPEAK not in said + following.wait(QUIET)
     following.client(type="input_audio_buffer.commit")
     assert SPEAK in following.wait(CLIENT_ASKS_SECONDS)

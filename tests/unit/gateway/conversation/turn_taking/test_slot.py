@@ -13,15 +13,15 @@ from gateway.conversation.turn_taking.slot import (
     TRANSITIONS,
     Active,
     Asked,
-    Began,
     By,
-    Ended,
-    Failed,
+    CreateLost,
+    CreateRefused,
+    CreateSent,
     Idle,
-    Lost,
-    NotPossible,
-    Refused,
-    Sent,
+    ImpossibleTransition,
+    ResponseBegan,
+    ResponseEnded,
+    ResponseFailed,
     Slot,
     SlotEvent,
     advance,
@@ -35,45 +35,45 @@ WAITED_FOR = Active("R1", By.SERVER, None, asked=2.0, until=122.0, behind=OURS)
 FREE, BLOCKED = Idle(), Idle(7.0)
 
 
-def began(response: str = "R1", own: Asked | None = None, *, is_servers: bool = False) -> Began:
-    return Began(response, 2.0, 122.0, own, is_servers)
+def began(response: str = "R1", own: Asked | None = None, *, is_servers: bool = False) -> ResponseBegan:
+    return ResponseBegan(response, 2.0, 122.0, own, is_servers)
 
 
 @pytest.mark.parametrize(
     ("slot", "event", "after"),
     [
-        (FREE, Sent(OURS), OURS),
+        (FREE, CreateSent(OURS), OURS),
         (FREE, began(), BY_SERVER),
         (FREE, began(own=OURS), BY_OURS),
-        (FREE, Refused(None, 7.0), BLOCKED),
-        (BLOCKED, Ended("R9"), FREE),
-        (FREE, Failed("rb_1"), FREE),
-        (FREE, Lost(), FREE),
+        (FREE, CreateRefused(None, 7.0), BLOCKED),
+        (BLOCKED, ResponseEnded("R9"), FREE),
+        (FREE, ResponseFailed("rb_1"), FREE),
+        (FREE, CreateLost(), FREE),
         (OURS, began(), BY_OURS),
         (OURS, began(own=OURS), BY_OURS),
         (OURS, began(is_servers=True), WAITED_FOR),
         (OURS, began(own=OTHER), Active("R1", By.FILLER, "rb_0", 0.0, 122.0, behind=OURS)),
-        (OURS, Refused("rb_1", 7.0), BLOCKED),
-        (OURS, Refused(None, 7.0), BLOCKED),
-        (OURS, Refused("rb_0", 7.0), OURS),
-        (OURS, Failed("rb_1"), FREE),
-        (OURS, Failed("rb_0"), OURS),
-        (OURS, Ended("R0"), OURS),
-        (OURS, Lost(), FREE),
+        (OURS, CreateRefused("rb_1", 7.0), BLOCKED),
+        (OURS, CreateRefused(None, 7.0), BLOCKED),
+        (OURS, CreateRefused("rb_0", 7.0), OURS),
+        (OURS, ResponseFailed("rb_1"), FREE),
+        (OURS, ResponseFailed("rb_0"), OURS),
+        (OURS, ResponseEnded("R0"), OURS),
+        (OURS, CreateLost(), FREE),
         (BY_OURS, began("R2"), Active("R2", By.SERVER, None, 2.0, 122.0)),
         (WAITED_FOR, began("R2"), Active("R2", By.RESULTS, "rb_1", 1.0, 122.0, frozenset({"a"}))),
-        (BY_OURS, Refused("rb_1", 7.0), Active("R1", By.SERVER, None, 1.0, 122.0)),
-        (BY_OURS, Refused(None, 7.0), Active("R1", By.SERVER, None, 1.0, 122.0)),
-        (BY_OURS, Refused("rb_0", 7.0), BY_OURS),
-        (BY_SERVER, Refused(None, 7.0), BY_SERVER),
-        (WAITED_FOR, Refused(None, 7.0), BY_SERVER),
-        (WAITED_FOR, Failed("rb_1"), BY_SERVER),
-        (BY_OURS, Failed("rb_1"), Active("R1", By.SERVER, None, 1.0, 122.0)),
-        (BY_OURS, Ended("R1"), FREE),
-        (BY_OURS, Ended("R0"), BY_OURS),
-        (WAITED_FOR, Ended("R1"), OURS),
-        (BY_OURS, Lost(), FREE),
-        (WAITED_FOR, Lost(), OURS),
+        (BY_OURS, CreateRefused("rb_1", 7.0), Active("R1", By.SERVER, None, 1.0, 122.0)),
+        (BY_OURS, CreateRefused(None, 7.0), Active("R1", By.SERVER, None, 1.0, 122.0)),
+        (BY_OURS, CreateRefused("rb_0", 7.0), BY_OURS),
+        (BY_SERVER, CreateRefused(None, 7.0), BY_SERVER),
+        (WAITED_FOR, CreateRefused(None, 7.0), BY_SERVER),
+        (WAITED_FOR, ResponseFailed("rb_1"), BY_SERVER),
+        (BY_OURS, ResponseFailed("rb_1"), Active("R1", By.SERVER, None, 1.0, 122.0)),
+        (BY_OURS, ResponseEnded("R1"), FREE),
+        (BY_OURS, ResponseEnded("R0"), BY_OURS),
+        (WAITED_FOR, ResponseEnded("R1"), OURS),
+        (BY_OURS, CreateLost(), FREE),
+        (WAITED_FOR, CreateLost(), OURS),
     ],
 )
 def test_each_event_in_each_state(slot: Slot, event: SlotEvent, after: Slot) -> None:
@@ -82,8 +82,8 @@ def test_each_event_in_each_state(slot: Slot, event: SlotEvent, after: Slot) -> 
 
 @pytest.mark.parametrize("slot", [OURS, BY_OURS, BY_SERVER])
 def test_a_create_while_the_slot_is_taken_is_not_possible(slot: Slot) -> None:
-    with pytest.raises(NotPossible):
-        advance(slot, Sent(OTHER))
+    with pytest.raises(ImpossibleTransition):
+        advance(slot, CreateSent(OTHER))
 
 
 def test_the_table_has_every_pair() -> None:
@@ -95,12 +95,12 @@ CREATES = st.sampled_from(["rb_0", "rb_1", "rb_2"])
 RESPONSES = st.sampled_from(["R1", "R2", "R3"])
 ASKED: st.SearchStrategy[Asked] = st.builds(Asked, CREATES, st.sampled_from(By), st.just(0.0), st.just(10.0))
 EVENTS: st.SearchStrategy[Any] = st.one_of(
-    st.builds(Sent, ASKED),
-    st.builds(Began, RESPONSES, st.just(1.0), st.just(120.0), st.none() | ASKED, st.booleans()),
-    st.builds(Refused, st.none() | CREATES, st.just(5.0)),
-    st.builds(Failed, CREATES),
-    st.builds(Ended, RESPONSES),
-    st.just(Lost()),
+    st.builds(CreateSent, ASKED),
+    st.builds(ResponseBegan, RESPONSES, st.just(1.0), st.just(120.0), st.none() | ASKED, st.booleans()),
+    st.builds(CreateRefused, st.none() | CREATES, st.just(5.0)),
+    st.builds(ResponseFailed, CREATES),
+    st.builds(ResponseEnded, RESPONSES),
+    st.just(CreateLost()),
 )
 
 
@@ -108,8 +108,8 @@ EVENTS: st.SearchStrategy[Any] = st.one_of(
 def test_after_any_order_of_events_the_slot_comes_free_within_two_bounds(events: list[Any]) -> None:
     slot: Slot = Idle()
     for event in events:
-        if isinstance(event, Sent) and not isinstance(slot, Idle):
+        if isinstance(event, CreateSent) and not isinstance(slot, Idle):
             continue  # the rules send nothing then
         slot = advance(slot, event)
         assert isinstance(slot, Idle) or slot.until > 0.0, "every wait has a bound"
-    assert isinstance(advance(advance(slot, Lost()), Lost()), Idle), "there is a way out of every state"
+    assert isinstance(advance(advance(slot, CreateLost()), CreateLost()), Idle), "there is a way out of every state"

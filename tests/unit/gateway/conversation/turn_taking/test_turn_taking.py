@@ -10,7 +10,7 @@ from gateway.conversation.speaker import HUNG_FACTOR
 from gateway.conversation.turn_taking.pacing import CREATE_SECONDS
 from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS, QUIET_LINE_SECONDS, SERVER_ANSWERS_SECONDS
 from ringback.jobs.outcomes import failed
-from ringback.tools.behavior import Late, Manners
+from ringback.tools.behavior import Late, ToolBehavior
 from tests.unit.gateway.conversation.script import (
     GATHER,
     HEARD_STARTED,
@@ -180,7 +180,7 @@ def test_a_create_that_neither_began_nor_was_refused_is_sent_again_in_the_end() 
 def test_a_server_that_says_nothing_at_all_after_it_was_asked_to_speak_is_left_once() -> None:
     script, _ = speaking()
     assert script.wait(HUNG_FACTOR * CREATE_SECONDS) == [SPEAK, "reopen: upstream_hung"]
-    assert script.brain.carry(script.now).user_waits, "the next conversation is asked to speak"
+    assert script.conversation.carry(script.now).user_waits, "the next conversation is asked to speak"
 
 
 # — the user speaks —
@@ -228,7 +228,7 @@ def test_a_server_that_does_not_answer_the_user_after_all_is_asked() -> None:
     ids=["create_response is false", "turn detection is off", "off, as xAI says it"],
 )
 def test_where_the_server_makes_no_answer_of_its_own_none_is_waited_for(session: dict[str, object]) -> None:
-    script = Script(replace(WEATHER, manners=Manners(late=Late.SPEAK))).opened(**session)
+    script = Script(replace(WEATHER, manners=ToolBehavior(late=Late.SPEAK))).opened(**session)
     script.model(created("R1"), call("a"), done("R1"), STARTED)
     script.deliver("a")
     assert script.model(STOPPED) == [HEARD_STOPPED]

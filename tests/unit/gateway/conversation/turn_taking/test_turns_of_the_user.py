@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS, QUIET_LINE_SECONDS
-from ringback.tools.behavior import Late, Manners
+from ringback.tools.behavior import Late, ToolBehavior
 from tests.unit.gateway.conversation.script import (
     PLAIN,
     SPEAK,
@@ -196,7 +196,7 @@ def test_silence_before_the_user_speaks_is_no_turn_where_the_server_listens() ->
 
 
 def test_a_server_that_answers_slowly_is_given_the_time_that_it_takes() -> None:
-    script = Script(replace(WEATHER, manners=Manners(cancellable=False, late=Late.SPEAK))).opened()
+    script = Script(replace(WEATHER, manners=ToolBehavior(cancellable=False, late=Late.SPEAK))).opened()
     script.model(STARTED, STOPPED)
     script.wait(3.0)
     script.model(created("R1"), call("a"), done("R1"), STARTED)

@@ -10,7 +10,7 @@ import pytest
 from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS
 from ringback.jobs.outcomes import Outcome, cancelled, succeeded
 from ringback.jobs.states import JobState
-from ringback.tools.behavior import Manners
+from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import (
     QUIET,
     SPEAK,
@@ -38,7 +38,7 @@ def own(name: str, response_id: str = "R2", **arguments: Any) -> dict[str, Any]:
 
 def running(*wants: str, **manners: Any) -> Script:
     """R1 asked for `a`, of a tool with these manners, and is over."""
-    script = Script(replace(WEATHER, manners=Manners.from_data(manners)), wants=wants).opened()
+    script = Script(replace(WEATHER, manners=ToolBehavior.from_data(manners)), wants=wants).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 
@@ -148,7 +148,7 @@ def test_a_question_that_was_not_asked_is_not_answered(code: str) -> None:
 
 def test_a_question_that_failed_is_asked_again_after_a_pause_and_no_word_else() -> None:
     question = running(requires_approval=True)
-    word = Script(replace(WEATHER, manners=Manners(say_after=1.0, cancellable=False))).opened()
+    word = Script(replace(WEATHER, manners=ToolBehavior(say_after=1.0, cancellable=False))).opened()
     word.model(created("R1"), call("a"), done("R1"))
     assert question.seen[-1] == WORD
     for script, asked, again in ((question, [], [WORD]), (word, [WORD], [])):
@@ -159,7 +159,7 @@ def test_a_question_that_failed_is_asked_again_after_a_pause_and_no_word_else() 
 
 
 def test_nobody_is_read_a_novel() -> None:
-    script = Script(replace(WEATHER, manners=Manners(requires_approval=True))).opened()
+    script = Script(replace(WEATHER, manners=ToolBehavior(requires_approval=True))).opened()
     script.model(created("R1"), call("a", arguments={"city": "x" * 50_000}), done("R1"))
     script.wait(QUIET)
     assert len(script.asked) < 2_000
@@ -168,8 +168,8 @@ def test_nobody_is_read_a_novel() -> None:
 
 def test_the_user_is_not_asked_any_more_when_somebody_else_has_said_yes() -> None:
     script = running(requires_approval=True)
-    told = script._do(script.brain.approved(job_of("a"), script.now))
+    told = script._do(script.conversation.approved(job_of("a"), script.now))
     assert told == []
     assert WORD not in script.wait(60)
-    assert script._do(script.brain.approved(job_of("a"), script.now)) == [], "that is no news"
+    assert script._do(script.conversation.approved(job_of("a"), script.now)) == [], "that is no news"
     assert script.deliver("a")[0] == "model: output a"

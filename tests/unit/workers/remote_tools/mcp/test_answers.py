@@ -18,8 +18,8 @@ from mcp.types import (
 
 from ringback.errors import ToolError
 from ringback.jobs.states import Effect
-from workers.execution.retry_policy import OutOfTime
-from workers.remote_tools.failures import LostElsewhere
+from workers.execution.retry_policy import DeadlineExceeded
+from workers.remote_tools.failures import ConnectionLost
 from workers.remote_tools.mcp import answers
 from workers.remote_tools.mcp.answers import effect_of, problem_of, progress_of, result_of
 from workers.remote_tools.mcp.reading import offered
@@ -96,13 +96,13 @@ def test_an_error_of_the_tool_is_told_in_its_words(text: str, words: str) -> Non
         (1_401, ONCE, ToolError, "denied", False),
         (1_429, ONCE, ToolError, "busy", True),
         (1_503, PURE, ToolError, "server_failed", True),
-        (1_503, ONCE, LostElsewhere, None, None),
+        (1_503, ONCE, ConnectionLost, None, None),
         (-32_000, PURE, ToolError, "server_failed", True),
-        (-32_000, ONCE, LostElsewhere, None, None),
+        (-32_000, ONCE, ConnectionLost, None, None),
         (answers.BROKE_OFF, IDEMPOTENT, ToolError, "server_failed", True),
-        (answers.BROKE_OFF, ONCE, LostElsewhere, None, None),
-        (-32_603, ONCE, LostElsewhere, None, None),
-        (-32_001, PURE, OutOfTime, None, None),
+        (answers.BROKE_OFF, ONCE, ConnectionLost, None, None),
+        (-32_603, ONCE, ConnectionLost, None, None),
+        (-32_001, PURE, DeadlineExceeded, None, None),
     ],
 )
 def test_what_went_wrong_says_whether_it_may_have_been_done(

@@ -8,7 +8,7 @@ import pytest
 
 from ringback.errors import ToolError
 from ringback.jobs.states import Effect
-from workers.remote_tools.failures import LostElsewhere
+from workers.remote_tools.failures import ConnectionLost
 from workers.remote_tools.openapi.answers import Answer, result_of
 
 ONCE, PURE = Effect.AT_MOST_ONCE, Effect.PURE
@@ -69,7 +69,7 @@ def test_a_refusal_is_told_and_tried_again_only_where_that_can_help(
 
 @pytest.mark.parametrize("status", [500, 502, 503, 599])
 def test_what_must_not_run_twice_and_failed_may_have_been_done(status: int) -> None:
-    with pytest.raises(LostElsewhere):
+    with pytest.raises(ConnectionLost):
         result_of(answer(status), "shop", ONCE)
 
 
