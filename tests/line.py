@@ -20,13 +20,14 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
 import psutil
 from websockets.asyncio.client import connect
 
 from cli.local_stack.process_group import Process, ProcessGroup, free_port
 from cli.local_stack.stack import agents_folder, our
 from tests.caller import PATIENCE, Caller, Event, message, spoken
+from tests.forked import popen
+from tests.local_http import LOCAL
 from tests.servers import as_ours
 from tests.simulated import Simulated
 
@@ -84,7 +85,7 @@ class Line:
     def takes_sessions(self) -> bool:
         """Whether every gateway does: one that was held up a moment ago, as by a pause, does not yet."""
         urls = [self.url_of(name) for name in GATEWAYS if name in self.pids]
-        return all(httpx.get(f"{url}/readyz").is_success for url in urls)
+        return all(LOCAL.get(f"{url}/readyz").is_success for url in urls)
 
     @property
     def simulator(self) -> Simulated:
@@ -123,13 +124,13 @@ class Line:
 
     def get(self, path: str, token: str = TOKEN, on: str = GATEWAYS[0]) -> Any:
         """The JSON of a GET to the history."""
-        answer = httpx.get(f"{self.url_of(on)}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
+        answer = LOCAL.get(f"{self.url_of(on)}{path}", headers={"Authorization": f"Bearer {token}"})
         answer.raise_for_status()
         return answer.json()
 
     def post(self, path: str, token: str = TOKEN, on: str = GATEWAYS[0]) -> Any:
         """The JSON of a POST to the control routes."""
-        answer = httpx.post(f"{self.url_of(on)}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
+        answer = LOCAL.post(f"{self.url_of(on)}{path}", headers={"Authorization": f"Bearer {token}"})
         answer.raise_for_status()
         return answer.json()
 
@@ -167,6 +168,7 @@ def running_line(
     gateway_settings: Mapping[str, str] | None = None,
     gateways: int = 1,
     scenario: str = "demo",
+    voice: bool = False,
 ) -> Iterator[Line]:
     """Run gateways and a worker for as long as the context lasts.
 
@@ -179,13 +181,14 @@ def running_line(
         gateway_settings: more of it for gateways alone.
         gateways: one, or two on the same databases.
         scenario: the simulator's, by name or path.
+        voice: the simulator hears and speaks; else a chime is all its sound, which costs a hundredth of the CPU.
     """
-    with ProcessGroup() as group:
+    with ProcessGroup(popen) as group:
         second_url = f"http://127.0.0.1:{free_port()}" if gateways > 1 else ""
         line = Line(f"http://127.0.0.1:{free_port()}", database, logs, group, second_url)
         env = {"DATABASE_URL": database, "REDIS_URL": as_ours(redis), "PYTHONPATH": str(ROOT), **(settings or {})}
         env["RINGBACK_TOOL_MODULES"] = tools or "workers.tools"
-        upstream = upstream or _start_simulator(line, scenario)
+        upstream = upstream or _start_simulator(line, scenario, voice)
         with ThreadPoolExecutor(2) as threads:  # most of a start is Python importing things
             given = {**env, **(gateway_settings or {})}
             start = partial(start_gateway, line, upstream, given, agents=agents, debug=debug)
@@ -219,11 +222,11 @@ def start_gateway(
     line.start(Process(name, argv, gateway, line.logs / f"{name}.log", ready=f"{url}/readyz"))
 
 
-def _start_simulator(line: Line, scenario: str) -> str:
+def _start_simulator(line: Line, scenario: str, voice: bool) -> str:
     line.simulators.append(Simulated(line.logs))
     port = line.simulator.choose_port()
     argv = our("simulator", "--port", str(port), "--key", KEY, "--control", "--scenario", scenario)
-    argv += ["--record", str(line.simulator.record)]
+    argv += ["--record", str(line.simulator.record), *([] if voice else ["--no-voice"])]
     line.start(Process("simulator", argv, log=line.logs / "simulator.log", ready=f"http://127.0.0.1:{port}/healthz"))
     return f"ws://127.0.0.1:{port}/v1/realtime"
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import httpx
-
 from cli.local_stack.process_group import free_port
+from tests.local_http import LOCAL
 
 Event = dict[str, Any]
 
@@ -43,7 +42,7 @@ class Simulated:
 
     def order(self, do: str, **rest: str | int) -> list[int]:
         """Have something done to connections; returns the numbers of those that it was for."""
-        answer = httpx.post(self._door, params={"do": do, **rest}, trust_env=False)
+        answer = LOCAL.post(self._door, params={"do": do, **rest})
         assert answer.is_success, answer.text
         numbers: list[int] = answer.json()["connections"]
         return numbers
@@ -55,7 +54,7 @@ class Simulated:
 
     def connections(self) -> dict[int, Event]:
         """The open ones: `session`, `expires_at`."""
-        found = httpx.get(self._door, trust_env=False).json()["connections"]
+        found = LOCAL.get(self._door).json()["connections"]
         return {int(number): shown for number, shown in found.items()}
 
     def heard(self) -> dict[int, list[Event]]:

@@ -84,9 +84,10 @@ class Process:
 
 
 class ProcessGroup:
-    """Children that live no longer than this context."""
+    """Children that live no longer than this context. `popen` starts each, with the arguments of `subprocess.Popen`."""
 
-    def __init__(self) -> None:
+    def __init__(self, popen: Callable[..., subprocess.Popen[str]] = subprocess.Popen) -> None:
+        self._popen = popen
         self._children: dict[str, _Child] = {}
         self._folders: list[Path] = []
         self._ended: queue.SimpleQueue[_Child] = queue.SimpleQueue()
@@ -174,7 +175,7 @@ class ProcessGroup:
             raise ValueError(f"{process.name} runs already: give each process a name of its own")
         self._children.pop(process.name, None)  # a restarted child is the youngest again
         with held_back():  # or a signal might leave a child that nothing ends
-            child = self._children[process.name] = _Child(process, self._on_end)
+            child = self._children[process.name] = _Child(process, self._on_end, self._popen)
         self._tell_lifeline()
         return child
 
@@ -191,7 +192,9 @@ class ProcessGroup:
 class _Child:
     """One running process and its two threads. Once `ended` is set its whole process group is dead."""
 
-    def __init__(self, process: Process, on_end: Callable[[_Child], None]) -> None:
+    def __init__(
+        self, process: Process, on_end: Callable[[_Child], None], popen: Callable[..., subprocess.Popen[str]]
+    ) -> None:
         self.process = process
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.ended = threading.Event()
@@ -201,7 +204,7 @@ class _Child:
         self._news = threading.Event()  # the ready line came, or the end
         self._on_end = on_end
         uid, gid = process.account or (None, None)
-        self._popen = subprocess.Popen(  # noqa: S603 - the caller's own argv, no shell
+        self._popen = popen(  # the caller's own argv, no shell
             [str(word) for word in process.argv],
             env={**os.environ, "PYTHONUNBUFFERED": "1", **process.env},  # or a ready line waits in a buffer
             stdin=subprocess.DEVNULL,

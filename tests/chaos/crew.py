@@ -23,7 +23,9 @@ from cli.local_stack.process_group import Process, ProcessError, ProcessGroup, f
 from cli.local_stack.stack import our
 from tests.chaos import rows
 from tests.chaos.ledger import EFFECTS
+from tests.forked import popen
 from tests.line import KEY, ROOT, eventually
+from tests.local_http import LOCAL
 
 RESUME_SECONDS = 20
 """How long a session waits for its client here; a run should not end with two minutes of waiting for those."""
@@ -139,7 +141,7 @@ class Crew:
 
     def command_upstream(self, path: str, **query: str | float) -> None:
         with suppress(httpx.HTTPError):
-            httpx.get(f"http://127.0.0.1:{self.upstream_port}/{path}", params=query, timeout=2)
+            LOCAL.get(f"http://127.0.0.1:{self.upstream_port}/{path}", params=query, timeout=2)
 
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self.servers.keeper_redis_url, socket_timeout=1, socket_connect_timeout=1)
@@ -174,7 +176,7 @@ def crew_at_work(
     """Everything started and ready; ended to the last process when the context ends."""
     effects = folder / "effects.jsonl"
     effects.touch()
-    with ProcessGroup() as group:
+    with ProcessGroup(popen) as group:
         ports = {f"gateway{number}": free_port() for number in range(1, gateways + 1)}
         crew = Crew(servers, group, folder, ports, free_port())
         stores = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "PYTHONPATH": str(ROOT)}
@@ -233,5 +235,5 @@ def _gateway(name: str, crew: Crew, stores: Mapping[str, str], tokens: Mapping[i
 def _answers(port: int) -> bool:
     paths = ("healthz", "readyz")
     with suppress(httpx.HTTPError):
-        return any(httpx.get(f"http://127.0.0.1:{port}/{path}", timeout=2).is_success for path in paths)
+        return any(LOCAL.get(f"http://127.0.0.1:{port}/{path}", timeout=2).is_success for path in paths)
     return False

@@ -7,13 +7,13 @@ import json
 from contextlib import suppress
 from typing import Any
 
-import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.line import KEY, TOKEN, Event, Line, message
+from tests.local_http import LOCAL
 
 LONDON = "In London, UK it is 12 degrees with light rain."
 QUESTION = "What is the weather in London UK?"
@@ -57,7 +57,7 @@ def test_nobody_without_a_known_token_gets_as_far_as_the_upgrade(options: dict[s
 
 def test_a_request_whose_upgrade_was_dropped_on_the_way_is_told_so(line: Line) -> None:
     """As behind a proxy that speaks HTTP/1.0, or does not pass `Upgrade` on."""
-    answer = httpx.get(f"{line.url}/v1/realtime?model=demo", headers=bearer(TOKEN))
+    answer = LOCAL.get(f"{line.url}/v1/realtime?model=demo", headers=bearer(TOKEN))
     assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
     error = answer.json()["error"]
     assert error["code"] == "upgrade_required"
@@ -79,7 +79,7 @@ def test_an_unknown_agent_is_not_found_and_the_known_ones_are_told(line: Line) -
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/sessions", "/v1/tools"])
 def test_the_history_wants_a_token_as_well(path: str, line: Line) -> None:
-    answer = httpx.get(f"{line.url}{path}")
+    answer = LOCAL.get(f"{line.url}{path}")
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "invalid_api_key"
 

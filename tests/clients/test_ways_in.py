@@ -6,7 +6,6 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
 import pytest
 from openai import AsyncAzureOpenAI
 from websockets.asyncio.client import connect
@@ -15,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 from tests.caller import Caller
 from tests.clients.conftest import BACKEND
 from tests.line import TOKEN, Event, Line, message
+from tests.local_http import LOCAL
 
 LONDON = "In London, UK it is 12 degrees with light rain."
 QUESTION = "What is the weather in London UK?"
@@ -72,7 +72,7 @@ def test_what_is_not_served_is_refused_in_one_sentence(
 
 @pytest.mark.parametrize("path", SOCKETS)
 def test_a_request_without_upgrade_is_told_so_on_each_path(path: str, line: Line) -> None:
-    assert httpx.get(f"{line.url}{path}").status_code == 426
+    assert LOCAL.get(f"{line.url}{path}").status_code == 426
 
 
 def test_an_agents_sdk_that_looks_again_and_again_is_answered_and_never_hung_up_on(line: Line) -> None:

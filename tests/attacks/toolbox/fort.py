@@ -32,6 +32,7 @@ from tests.attacks.toolbox.gullible import Event, Gullible, Heard, gullible
 from tests.attacks.toolbox.provider import Provider
 from tests.caller import PATIENCE, Caller
 from tests.line import GATEWAYS, KEY, OTHER_TOKEN, ROOT, TOKEN, Line, eventually, running_line
+from tests.local_http import LOCAL
 from tests.servers import in_dialect, own_database
 
 FIRST, SECOND = GATEWAYS
@@ -163,7 +164,7 @@ class Fort:
         """Any HTTP request to a gateway; `token=None` sends none."""
         headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **how.pop("headers", {})}
         url = f"{self.line.url_of(on)}{path}"
-        return httpx.request(method, url, headers=headers, timeout=PATIENCE, trust_env=False, **how)
+        return LOCAL.request(method, url, headers=headers, **how)
 
 
 def order(**what: Any) -> str:

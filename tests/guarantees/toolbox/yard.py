@@ -24,6 +24,7 @@ from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.stack import our
 from ringback.statements.jobs import admission
 from ringback.tables import job_events, jobs
+from tests.forked import popen
 from tests.guarantees.toolbox import FOLDER, GO, trade
 from tests.integration.toolbox.line import GATEWAY, Line, eventually
 from tests.servers import as_ours
@@ -173,7 +174,7 @@ class Yard(Line):
 @contextmanager
 def open_yard(database: str, redis: str, folder: Path) -> Iterator[Yard]:
     """A yard without workers; those that are started end with it."""
-    with ProcessGroup() as processes:
+    with ProcessGroup(popen) as processes:
         yard = Yard(database, redis, folder, processes)
         try:
             yield yard

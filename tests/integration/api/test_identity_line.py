@@ -22,6 +22,7 @@ from cli.local_stack.embedded_servers import embedded_servers
 from ringback.postgres.migrate import upgrade
 from tests.caller import PATIENCE, Caller
 from tests.line import GATEWAYS, TOKEN, Line, eventually, running_line
+from tests.local_http import NO_TLS
 from tests.unit.gateway.auth.signing import AUDIENCE, ISSUER, claims, key_set, signed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
@@ -69,7 +70,7 @@ async def cli(line: Line, *words: str) -> str:
 
 
 async def post(line: Line, path: str, token: str, on: str = FIRST, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=PATIENCE) as client:
+    async with httpx.AsyncClient(verify=NO_TLS, timeout=PATIENCE) as client:
         return await client.post(f"{line.url_of(on)}{path}", headers={"Authorization": f"Bearer {token}", **headers})
 
 
@@ -195,7 +196,7 @@ async def test_no_page_elsewhere_makes_a_browser_do_anything(line: Line) -> None
         assert [name for name in answer.headers if name.startswith("access-control")] == []
     answer = await post(line, f"/v1/sessions/{uuid4()}/end?access_token={TOKEN}", TOKEN)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "token_in_url")
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
         assert (await client.get(f"{line.url}/openapi.json")).status_code == 401
         told = await client.get(f"{line.url}/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"})
         assert "/v1/realtime/client_secrets" in told.json()["paths"]
@@ -210,7 +211,7 @@ async def test_no_token_stands_in_any_log(line: Line) -> None:
     wrong = [key[:-1] + "x", secret, jwt[:-4] + "abcd"]
     for token in wrong:
         await status(line, token)
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=NO_TLS) as client:
             await client.get(f"{line.url}/v1/jobs?x={token}")
     logs = "\n".join(path.read_text() for path in line.logs.glob("*.log"))
     assert [token for token in (secret, key, jwt, *wrong) if token.rpartition(".")[2] in logs] == []

@@ -27,6 +27,7 @@ from ringback.statements.sessions.lifecycle import open_session
 from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tools.decorator import Tool
+from tests.forked import popen
 from tests.integration.toolbox import errands, limited
 from tests.servers import as_ours
 
@@ -143,7 +144,7 @@ class Line:
         before = {row.id for row in self.workers()}
         log = Path(os.environ.get("TMPDIR", "/tmp")) / f"ringback-test-worker-{uuid4().hex}.log"  # noqa: S108
         with log.open("w") as output:
-            worker = subprocess.Popen(
+            worker = popen(
                 [sys.executable, "-W", "ignore", "-m", *(argv or CELERY)],
                 cwd=ROOT,
                 env={**os.environ, **self.environment(), **environment},
