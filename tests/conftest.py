@@ -12,7 +12,7 @@ Fixtures, of the session:
   database_url   a PostgreSQL server, as `postgresql+psycopg://…`; do not write into its database
   redis_url      a Redis or Valkey server; do not write into its database 0
 Fixtures, of one test:
-  database       the URL of a fresh, migrated database, dropped afterwards
+  database       the URL of a migrated database without rows, which no other test uses meanwhile
   redis_db       the URL of an empty logical database, flushed afterwards
 
 Markers:
@@ -29,6 +29,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from cli.local_stack.embedded_servers import Servers, embedded_servers
+from tests.emptied import Emptied
 from tests.servers import OUR_USERS, in_dialect, own_database, own_redis_db, postgres_container, redis_container
 
 PATIENT = "patient"
@@ -104,9 +105,16 @@ def migrated_template(database_url: str) -> Iterator[str]:
         yield url.rpartition("/")[2].partition("?")[0]
 
 
+@pytest.fixture(scope="session")
+def _emptied(database_url: str, migrated_template: str) -> Iterator[Emptied]:
+    emptied = Emptied(database_url, migrated_template)
+    yield emptied
+    emptied.drop()
+
+
 @pytest.fixture
-def database(database_url: str, migrated_template: str) -> Iterator[str]:
-    with own_database(database_url, "ringback_test", migrated_template) as url:
+def database(_emptied: Emptied) -> Iterator[str]:
+    with _emptied.lent() as url:
         yield url
 
 

@@ -58,7 +58,7 @@ def own_database(server_url: str, prefix: str, template: str = "template1") -> I
     try:
         yield in_dialect(server_url, database=name)
     finally:
-        _administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        _administer(server_url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager
