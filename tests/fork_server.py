@@ -65,12 +65,16 @@ class Job(NamedTuple):
 
 def main() -> None:
     """Fork for whoever asks, until the asker is gone; returns in each child, with what it has to do."""
+    preload()
+    if job := serve(int(sys.argv[1])):
+        become(job)
+
+
+def preload() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
-    if job := serve(int(sys.argv[1])):
-        become(job)
 
 
 def serve(number: int) -> Job | None:

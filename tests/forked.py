@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from select import select
+from tempfile import TemporaryFile
 from threading import Lock
 from typing import IO, Any
 
@@ -130,3 +131,17 @@ def fork_server() -> socket.socket:
 
     atexit.register(end)
     return ours
+
+
+def run(args: Sequence[str], *, timeout: float, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, as `subprocess.run` does that captures text; raises subprocess.TimeoutExpired."""
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        process = popen(args, stdout=out, stderr=err, text=True, **how)
+        try:
+            process.wait(timeout)
+        finally:
+            process.kill()
+            process.wait()
+        for each in (out, err):
+            each.seek(0)
+        return subprocess.CompletedProcess(args, process.returncode, out.read(), err.read())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
@@ -56,7 +57,7 @@ async def test_a16_what_is_too_much_is_refused_and_nothing_is_kept_of_it(fort: F
     words = marker()
     async with fort.stranger() as caller:
         before = gateway.memory_info().rss
-        told: dict[str, Event] = {what: await refused(caller, frame) for what, frame in TOO_MUCH.items()}
+        told: dict[str, Event] = {what: await refused(caller, make()) for what, make in TOO_MUCH.items()}
         grown = gateway.memory_info().rss - before
         await caller.ask(words)
         await caller.hear_words(words)
@@ -66,10 +67,10 @@ async def test_a16_what_is_too_much_is_refused_and_nothing_is_kept_of_it(fort: F
     assert grown < MOST_BYTES
 
 
-@pytest.mark.parametrize("frame", TOO_LARGE.values(), ids=TOO_LARGE.keys())
-async def test_a16_a_frame_above_the_limit_ends_the_connection(fort: Fort, frame: str) -> None:
+@pytest.mark.parametrize("make", TOO_LARGE.values(), ids=TOO_LARGE.keys())
+async def test_a16_a_frame_above_the_limit_ends_the_connection(fort: Fort, make: Callable[[], str]) -> None:
     async with fort.stranger() as caller:
         with suppress(ConnectionClosed):  # in the middle of it, as a rule
-            await caller.socket.send(frame)
+            await caller.socket.send(make())
         code, _ = await caller.hear_goodbye()
     assert code == 1009

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -16,6 +15,7 @@ from cli.local_stack.process_group import Process, ProcessGroup, free_port
 from cli.local_stack.stack import our
 from tests.attacks.toolbox.fort import Fort
 from tests.attacks.toolbox.queues import still_works
+from tests.forked import popen
 from tests.line import TOKEN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long]
@@ -55,8 +55,7 @@ def test_a42_production_does_not_start_on_a_redis_that_lets_in_anybody(what: str
 
 def _run(argv: list[str], env: dict[str, str], log: Path) -> int:
     with log.open("w") as out:
-        how: dict[str, Any] = {"stdout": out, "stderr": subprocess.STDOUT, "cwd": log.parent, "timeout": 60}
-        return subprocess.run(argv, env={**os.environ, **env}, check=False, **how).returncode
+        return popen(argv, env={**os.environ, **env}, stdout=out, stderr=subprocess.STDOUT, cwd=log.parent).wait(60)
 
 
 FORBIDDEN = (

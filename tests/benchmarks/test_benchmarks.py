@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.outages.figures import Counted, Timed
+from tests.forked import run
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 400
@@ -17,9 +16,7 @@ PARTS = ("workers", "gateways", "restarts", "flush", "redis", "postgres", "contr
 
 
 def printed(script: str, *argv: str) -> list[str]:
-    ended = subprocess.run(
-        [sys.executable, f"benchmarks/{script}", *argv], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS
-    )
+    ended = run([sys.executable, "-m", "tests.forking", f"benchmarks/{script}", *argv], cwd=ROOT, timeout=SECONDS)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.splitlines()
 
@@ -84,10 +81,10 @@ def test_a_benchmark_whose_calls_are_refused_gives_no_figures(tmp_path: Path) ->
     tight = script.replace("max_calls_per_turn = 1000", "max_calls_per_turn = 3")
     assert tight != script
     (tmp_path / "tight.py").write_text(tight, encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, str(tmp_path / "tight.py"), "--calls", "5", "--rounds", "1"],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=SECONDS,
-    )  # fmt: skip
+    tight_py = str(tmp_path / "tight.py")
+    ended = run(
+        [sys.executable, "-m", "tests.forking", tight_py, "--calls", "5", "--rounds", "1"], cwd=ROOT, timeout=SECONDS
+    )
     assert ended.returncode == 1
     assert "this measures nothing" in ended.stderr
     assert "too_many_in_a_row" in ended.stderr

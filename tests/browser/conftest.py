@@ -36,7 +36,7 @@ def line(
     with (
         own_database(database_url, "ringback_browser", migrated_template) as database,
         own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
-        running_line(database, redis, tmp_path_factory.mktemp("browser")) as line,
+        running_line(database, redis, tmp_path_factory.mktemp("browser"), voice=True) as line,
     ):
         yield line
 

@@ -66,6 +66,7 @@ def line(
             settings={"RINGBACK_ORDER_DELAY": ORDER_SECONDS},
             gateway_settings={"RINGBACK_TOKENS": TOKENS},
             scenario=str(SCENARIO),
+            voice=True,
         ) as line,
     ):
         yield line

@@ -67,6 +67,7 @@ def counter(
             agents=HERE / "toolbox" / "agents",
             scenario=str(HERE / "toolbox" / "manners.yaml"),
             settings={FOLDER: str(folder), "RINGBACK_DEFAULT_AGENT": "caller"},
+            voice=True,
         ) as line,
     ):
         yield Counter(line, folder)

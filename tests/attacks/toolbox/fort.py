@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from tests.attacks.toolbox.functions import FOLDER
 from tests.attacks.toolbox.gullible import Event, Gullible, Heard, gullible
 from tests.attacks.toolbox.provider import Provider
 from tests.caller import PATIENCE, Caller
+from tests.forked import run
 from tests.line import GATEWAYS, KEY, OTHER_TOKEN, ROOT, TOKEN, Line, eventually, running_line
 from tests.local_http import LOCAL
 from tests.servers import in_dialect, own_database
@@ -83,7 +83,7 @@ class Fort:
     def command(self, *words: str) -> str:
         """What a `ringback` command prints, beside the gateways."""
         env = {**os.environ, "DATABASE_URL": self.line.database, "PYTHONPATH": str(ROOT)}
-        ended = subprocess.run(our(*words), env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        ended = run(our(*words), env=env, timeout=PATIENCE)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 

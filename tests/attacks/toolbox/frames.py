@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 MARK = "SMUGGLED"
@@ -84,14 +85,17 @@ def message_of(*parts: str) -> str:
     )
 
 
-TOO_MUCH = {
-    "100,000 arrays deep": audio(x=0).replace("0}", "[" * 100_000 + "]" * 100_000 + "}"),
-    "100,000 objects deep": '{"type":"session.update","session":' + '{"a":' * 100_000 + "1" + "}" * 100_001,
-    "as many keys as fit": wide(150_000),
-    "as many parts as fit": message_of(*[""] * 50_000),
-    "a text of 2 MB": message_of("x" * 2_000_000),
-    "a type of 2 MB": json.dumps({"type": "x" * 2_000_000}),
-    "two million digits": audio(x=0).replace("0}", "9" * 2_000_000 + "}"),
+TOO_MUCH: dict[str, Callable[[], str]] = {
+    "100,000 arrays deep": lambda: audio(x=0).replace("0}", "[" * 100_000 + "]" * 100_000 + "}"),
+    "100,000 objects deep": lambda: '{"type":"session.update","session":' + '{"a":' * 100_000 + "1" + "}" * 100_001,
+    "as many keys as fit": lambda: wide(150_000),
+    "as many parts as fit": lambda: message_of(*[""] * 50_000),
+    "a text of 2 MB": lambda: message_of("x" * 2_000_000),
+    "a type of 2 MB": lambda: json.dumps({"type": "x" * 2_000_000}),
+    "two million digits": lambda: audio(x=0).replace("0}", "9" * 2_000_000 + "}"),
 }
-"""Each fits into RINGBACK_MAX_FRAME_BYTES."""
-TOO_LARGE = {"10 MB": "x" * 10_000_000, "a million keys": wide(1_000_000)}
+"""Each fits into RINGBACK_MAX_FRAME_BYTES. They are made when they are wanted: every collection of tests reads this."""
+TOO_LARGE: dict[str, Callable[[], str]] = {
+    "10 MB": lambda: "x" * 10_000_000,
+    "a million keys": lambda: wide(1_000_000),
+}

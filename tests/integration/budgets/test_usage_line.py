@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from cli.local_stack.stack import our
 from gateway.budgets.pricing import price_table
 from ringback.agents.agent import Agent
 from ringback.usage.prices import Usage
-from tests.line import GATEWAYS, OTHER_TOKEN, TOKEN, Line, eventually, running_line
+from tests.forked import run
+from tests.line import GATEWAYS, OTHER_TOKEN, PATIENCE, TOKEN, Line, eventually, running_line
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
@@ -62,13 +62,8 @@ def test_the_sums_are_those_of_the_realtime_api_by_whomever_and_wherever_it_was_
     assert page["total"]["cost"] == pytest.approx(micros / 1_000_000)
     assert [group["key"] for group in page["data"]] == ["somebody", "tester"]
     assert [group["key"] for group in told(line, "model")["data"]] == [MODEL]
-    printed = subprocess.run(
-        [*our("usage"), "--by", "user", "--json"],
-        env={"DATABASE_URL": line.database},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    env = {"DATABASE_URL": line.database}
+    printed = run([*our("usage"), "--by", "user", "--json"], env=env, timeout=PATIENCE)
     assert json.loads(printed.stdout) == page
 
 

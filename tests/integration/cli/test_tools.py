@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, select
 
 from ringback.config.settings import postgres_url
 from ringback.tables import jobs, processes, sessions
+from tests import forked
 from tests.integration.toolbox.line import PATIENCE, ROOT, Line, eventually
 
 pytestmark = pytest.mark.long  # a worker, and a process for each command
@@ -42,7 +43,7 @@ def command(line: Line, *words: str) -> tuple[list[str], dict[str, str]]:
 
 def run(line: Line, *words: str) -> subprocess.CompletedProcess[str]:
     argv, env = command(line, *words)
-    return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE * 2)
+    return forked.run(argv, cwd=ROOT, env=env, timeout=PATIENCE * 2)
 
 
 def rows_of(line: Line, job_id: str) -> tuple[object, object]:

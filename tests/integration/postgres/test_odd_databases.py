@@ -20,6 +20,7 @@ from ringback.postgres.connections import open_engine as open_sync_engine
 from ringback.postgres.migrate import revision, upgrade
 from ringback.postgres.url import read
 from ringback.statements.processes import live_tools
+from tests.forked import run
 from tests.servers import own_database
 from workers.storage.database import Store as WorkersStore
 from workers.storage.database import rows
@@ -33,7 +34,7 @@ COMMANDS = {"gateway": ["gateway"], "worker": ["worker"], "migrate": ["migrate"]
 def ended(words: list[str], database: str, redis: str = "redis://127.0.0.1:1/0") -> subprocess.CompletedProcess[str]:
     """The command, once it is over."""
     env = {**os.environ, "DATABASE_URL": database, "REDIS_URL": redis, "RINGBACK_AGENTS": str(agents_folder())}
-    return subprocess.run(our(*words), env=env, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+    return run(our(*words), env=env, cwd=ROOT, timeout=SECONDS)
 
 
 def administer(url: str, *statements: str) -> None:

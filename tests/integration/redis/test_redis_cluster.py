@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from cli.local_stack.embedded_servers import _installed
 from cli.local_stack.process_group import Process, ProcessGroup, free_port
 from cli.local_stack.stack import agents_folder, our
+from tests.forked import run
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 30
@@ -34,7 +34,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.parametrize("command", ["gateway", "worker", "check"])
 def test_a_cluster_is_refused_at_start_by_one_sentence(cluster: str, database_url: str, command: str) -> None:
     env = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": cluster, "RINGBACK_AGENTS": str(agents_folder())}
-    ended = subprocess.run(our(command), env=env, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+    ended = run(our(command), env=env, cwd=ROOT, timeout=SECONDS)
     assert ended.returncode == 2
     (sentence,) = ended.stderr.splitlines()
     assert sentence.startswith("ringback: the Redis at REDIS_URL runs in cluster mode")

@@ -18,7 +18,7 @@ from workers.egress import MAX_REDIRECTS, Address, Rules, is_public
 from workers.tools import fetch_url as module
 from workers.tools.public_web import Fetched
 
-BOMB = gzip.compress(b"0" * 50_000_000)
+BOMB = gzip.compress(b"0" * 50_000_000, compresslevel=1)
 
 
 def fetch(pages: dict[str, bytes | Respond], url: str, **options: Any) -> tuple[Fetched, Site]:

@@ -20,6 +20,7 @@ from sqlalchemy import select
 from ringback.statements.jobs import admission, transitions
 from ringback.tables import job_events
 from ringback.tools.decorator import Tool
+from tests.forked import run
 from tests.integration.toolbox.line import GATEWAY, PATIENCE, ROOT, Line, eventually
 from tests.integration.toolbox.shop import Shop, serving
 from workers.remote_tools.loader import load
@@ -278,13 +279,10 @@ def test_a_file_that_cannot_be_served_gets_one_sentence_and_exit_code_2(
     line: Elsewhere, text: str, sentence: str
 ) -> None:
     line.file.write_text(text, encoding="utf-8")
-    outcome = subprocess.run(
+    outcome = run(
         [sys.executable, "-W", "ignore", "-m", *RINGBACK],
         cwd=ROOT,
         env={**os.environ, **line.environment()},
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=PATIENCE,
     )
     assert (outcome.returncode, outcome.stderr.count("\n")) == (2, 1), outcome.stderr

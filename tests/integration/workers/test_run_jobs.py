@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from ringback.errors import ConfigurationError
+from tests.forked import run
 from tests.integration.toolbox.line import CELERY, PATIENCE, ROOT, Line, eventually
 from workers.lifecycle.process import WorkerProcess
 
@@ -98,13 +99,10 @@ def test_settings_that_cannot_work_are_refused_in_one_sentence(
 def test_a_worker_whose_settings_are_refused_writes_the_sentence_and_ends_with_exit_code_2(
     line: Line, start: str
 ) -> None:
-    outcome = subprocess.run(
+    outcome = run(
         [sys.executable, "-W", "ignore", "-m", *STARTS[start]],
         cwd=ROOT,
         env={**line.environment(), "PATH": "", "RINGBACK_TOOL_MODULES": "no.such.module"},
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=PATIENCE,
     )
     assert (outcome.returncode, outcome.stderr.count("\n")) == (2, 1), outcome.stderr
