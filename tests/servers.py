@@ -6,12 +6,16 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import redis
 from psycopg import sql
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
 POSTGRES_IMAGE = os.environ.get("RINGBACK_TEST_POSTGRES_IMAGE", "postgres:17")
 REDIS_IMAGE = os.environ.get("RINGBACK_TEST_REDIS_IMAGE", "redis:7")
@@ -73,6 +77,15 @@ def own_redis_db(server_url: str, number: int) -> Iterator[str]:
             yield url
         finally:
             client.flushdb()
+
+
+@cache
+def engine_of(url: str, **options: Any) -> Engine:
+    """An engine that one test after another may connect with: it keeps no connection, and has compiled its statements.
+
+    That, and asking what server this is, takes half of the time of a test that runs ten statements.
+    """
+    return create_engine(url, poolclass=NullPool, **options)
 
 
 def in_dialect(url: str, driver: str = "postgresql+psycopg", database: str | None = None) -> str:

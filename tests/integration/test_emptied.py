@@ -67,9 +67,17 @@ def test_who_is_still_connected_is_sent_away(emptied: Emptied) -> None:
         left.execute("LOCK jobs")
     with emptied.lent() as again:
         assert again == url
-        assert ask(again, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()") == [(1,)]
-    with left, pytest.raises(psycopg.OperationalError):
-        left.execute("SELECT 1")
+        with pytest.raises(psycopg.OperationalError):
+            left.execute("SELECT 1")
+        left.close()
+
+
+def test_a_test_that_sends_everybody_away_sends_nothing_else_away(emptied: Emptied) -> None:
+    with emptied.lent() as url:
+        ask(url, f"{SESSION} FROM generate_series(1, 3)")
+        ask(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    with emptied.lent() as again:
+        assert (again, rows(again)["sessions"]) == (url, 0)
 
 
 @pytest.mark.parametrize("alteration", ALTERATIONS)
@@ -84,6 +92,6 @@ def test_after_a_test_that_has_altered_more_than_rows_there_is_another(emptied: 
 def test_after_a_test_that_has_dropped_it_there_is_another(emptied: Emptied, database_url: str) -> None:
     with emptied.lent() as url:
         name = url.rpartition("/")[2].partition("?")[0]
-        ask(database_url, f"DROP DATABASE {name}; ")
+        ask(database_url, f"DROP DATABASE {name} WITH (FORCE)")
     with emptied.lent() as other:
         assert ask(other, "SELECT count(*) FROM items") == [(0,)]

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Executable, Row, create_engine, select, text, update
+from sqlalchemy import Connection, Executable, Row, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.pool import NullPool
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Effect
@@ -28,6 +27,7 @@ from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tables import sessions as sessions_table
 from ringback.tools.decorator import ToolSpec
+from tests.servers import engine_of
 
 WEATHER = ToolSpec("weather", "The weather.", {"type": "object"}, retries=1)
 ORDER = replace(WEATHER, name="order", effect=Effect.AT_MOST_ONCE, retries=0)
@@ -160,7 +160,5 @@ def world(database: str) -> Iterator[Rows]:
 
 @contextmanager
 def connected(database: str) -> Iterator[Connection]:
-    engine = create_engine(database, poolclass=NullPool)
-    with engine.connect() as connection:
+    with engine_of(database).connect() as connection:
         yield connection
-    engine.dispose()
