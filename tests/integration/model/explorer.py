@@ -69,8 +69,8 @@ class Explorer:
         try:
             return walk()
         finally:
-            # The clock is a setting, and goes back with it.
-            now.exec_driver_sql("ROLLBACK TO here; RELEASE here")
+            # The clock is a setting, and goes back with it. Past psycopg, which would forget what it has prepared.
+            now.connection.driver_connection.pgconn.exec_(b"ROLLBACK TO here; RELEASE here")  # type: ignore[union-attr]
 
     def _heal_once(self, world: World, rows: Any) -> None:
         """What the dead knew is gone with them: only the rows and what was done decide."""
