@@ -7,7 +7,7 @@ Its inputs are seven, one task each:
     the doorbell       a job of this session is finished: take what is ready, hand it to the brain
     the clock          when the brain asked to be woken
     the gateway        it is about to end, or has heard that the session is somebody else's now, or is to end
-    the catalogue      workers have come with more functions
+    the tool catalog   workers announce more tools
     the calendar       the Realtime API will end this conversation: move to a new one in time
 
 What the brain answers is performed in order; what has to do with rows is done in tasks of its own, as the read loop
@@ -21,12 +21,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import protocol
+from gateway.background.tool_catalog import LOOK_SECONDS
 from gateway.close_codes import DRAINING
 from gateway.conversation.actions import Action, Event, KeepSettings
 from gateway.conversation.reconnect.carry_over import merged
@@ -40,6 +41,7 @@ from gateway.upstream.connection import UpstreamClosed
 from ringback.jobs.outcomes import from_row
 from ringback.statements.jobs import deliveries, transitions
 from ringback.statements.jobs.transitions import outcome_of
+from ringback.tools.decorator import ToolSpec
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ class Session:
                 self._effects.tasks = tasks
                 for loop in (
                     *loops,
-                    self._from_catalogue,
+                    self._from_tool_catalog,
                     self._switcher.rotate_in_time,
                     self._effects.transcript.write,
                 ):
@@ -248,8 +250,25 @@ class Session:
             except TimeoutError:
                 await self.perform(link, link.conversation.tick(time.monotonic()))
 
-    async def _from_catalogue(self) -> None:
-        await self._context.tool_catalog.updates(self)
+    async def _from_tool_catalog(self) -> None:
+        """Offer the model each tool that a worker announces while the session runs."""
+        catalog, start = self._context.tool_catalog, self.start
+        served: Mapping[str, ToolSpec] | None = None
+        await asyncio.sleep(LOOK_SECONDS)  # the session has just read the table itself
+        while True:
+            served = await catalog.other_than(served)
+            may_have = {name: tool for name, tool in served.items() if start.may_have(tool)}
+            new = {
+                n: tool
+                for n, tool in may_have.items()
+                if start.tools.get(n) != tool and catalog.takes(start.agent, tool)
+            }
+            if not new:
+                continue
+            log.info("session %s: new tools are offered: %s", start.session_id, ", ".join(sorted(new)))
+            start.tools.update(new)  # a conversation that is being opened reads them there once it is open
+            if self.link is not None:
+                await self.perform(self.link, self.link.conversation.tools_came(new, time.monotonic()))
 
     async def _from_gateway(self) -> None:
         """Others have it: end at once. The gateway ends: leave at the next pause, or when its time is up."""

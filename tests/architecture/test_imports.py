@@ -37,6 +37,7 @@ SIMULATOR = "The simulator stands alone, or it would agree with the gateway's mi
 WORKERS = "Workers know no web server"
 TOOLS = "The gateway offers tools, it never imports one"
 TESTING = "The testing kit stands on top: tests import it, and nothing of ours"
+CIRCLES = "No two packages of one root import each other"
 
 KIT = {"ringback/testing.py": "from cli.rehearsal import converse", "cli/rehearsal.py": "import gateway, workers"}
 """The one import that goes up, and what it leads to."""
@@ -103,6 +104,12 @@ BREACHES = [
     ("cli/main.py", "import ringback.testing", TESTING),
     ("ringback/testing.py", "import gateway\nfrom cli.rehearsal import converse", LAYERS),
     ("ringback/jobs/states.py", "from cli.rehearsal import converse", LAYERS),
+    ("gateway/background/tools.py", "import gateway.session.session", CIRCLES),
+    (
+        "gateway/background/tools.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import gateway.session.session",
+        CIRCLES,
+    ),
 ]
 """Importer, statement and the contract that it breaks."""
 
@@ -110,7 +117,8 @@ BREACHES = [
 @pytest.fixture(scope="module")
 def breached(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     """What the linter says of each breach, on a toy tree of its own."""
-    kept = {"workers/claim.py": "", "ringback/jobs/states.py": "", "cli/main.py": "", **KIT}
+    session = {"gateway/session/session.py": "import gateway.background.tools", "gateway/background/tools.py": ""}
+    kept = {"workers/claim.py": "", "ringback/jobs/states.py": "", "cli/main.py": "", **session, **KIT}
     folder = tmp_path_factory.mktemp("breaches")
     trees = (kept | {importer: statement} for importer, statement, _ in BREACHES)
     return lint_imports(*(write_tree(folder / str(number), files) for number, files in enumerate(trees)))

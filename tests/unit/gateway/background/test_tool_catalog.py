@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from gateway.background.tool_catalog import MAX_REFUSED, REFUSED_SECONDS, ToolCatalog
 from ringback.agents.agent import Agent
+from ringback.tools.decorator import ToolSpec
 from tests.unit.gateway.conversation.script import WEATHER
 
 AGENT = Agent(name="demo", instructions="Be kind.", model="one")
@@ -55,6 +59,42 @@ def test_a_refusal_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None
     later = time.monotonic() + REFUSED_SECONDS + 1
     monkeypatch.setattr("gateway.background.tool_catalog.time.monotonic", lambda: later)
     assert tool_catalog.takes(AGENT, WEATHER)
+
+
+class Rows:
+    """A table of live tools that a test fills."""
+
+    def __init__(self) -> None:
+        self.tools: list[ToolSpec] = []
+        self.asked = asyncio.Event()
+
+    async def rows(self, _statement: Any) -> list[Any]:
+        self.asked.set()
+        return [SimpleNamespace(**asdict(tool)) for tool in self.tools]
+
+
+def test_tools_that_workers_announce_are_returned_once_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.background.tool_catalog.LOOK_SECONDS", 0.0)
+
+    async def run() -> None:
+        rows = Rows()
+        tool_catalog = ToolCatalog(cast(Any, rows))
+        none_yet = await tool_catalog.other_than(None)
+        assert none_yet == {}
+        waiting = asyncio.create_task(_first(tool_catalog, none_yet))
+        following = asyncio.create_task(tool_catalog.follow())
+        await rows.asked.wait()
+        assert not waiting.done(), "the same tools are no change"
+        rows.tools.append(WEATHER)
+        async with asyncio.timeout(5):
+            assert await waiting == {WEATHER.name: WEATHER}
+        following.cancel()
+
+    asyncio.run(run())
+
+
+async def _first(tool_catalog: ToolCatalog, seen: Mapping[str, ToolSpec]) -> Mapping[str, ToolSpec]:
+    return await tool_catalog.other_than(seen)
 
 
 def replace_model(agent: Agent, model: str) -> Agent:
