@@ -68,7 +68,7 @@ async def opened(budgets: Budgets, number: int) -> SessionUsage:
     caller, session_id = Principal(f"ann-{number // SESSIONS_OF_A_USER}"), uuid4()
     opening = lifecycle.open_session(session_id, user_id=caller.user, agent="demo", model=AGENT.model, gateway_id="gw")
     insist("a session that begins is refused", await budgets.open_session(opening, caller), None)
-    return budgets.account(session_id, caller, AGENT, AGENT.model)
+    return SessionUsage(budgets, session_id, caller, AGENT, AGENT.model)
 
 
 async def measure(url: str, responses: int, users: int) -> None:
@@ -86,18 +86,18 @@ async def measure(url: str, responses: int, users: int) -> None:
         await begin("no limit", free, at_once=at_once)
         await begin("a limit of each user (as shipped)", default, at_once=at_once)
         await begin("limits of the user and of the tenant", budgets, at_once=at_once)
-    unlimited, accounts = await opened(free, 0), [await opened(budgets, number) for number in range(10)]
+    unlimited, usages = await opened(free, 0), [await opened(budgets, number) for number in range(10)]
 
     async def record(number: int) -> None:
         used = RecordUsage(f"resp_{number}_{uuid4()}", USAGE, "completed")
-        insist("why nothing is left", await accounts[number % 10].record(1, used), None)
+        insist("why nothing is left", await usages[number % 10].record(1, used), None)
 
     async def record_freely(number: int) -> None:
         used = RecordUsage(f"resp_{number}", USAGE, "completed")
         insist("why nothing is left", await unlimited.record(1, used), None)
 
     async def check(_: int) -> None:
-        insist("why nothing is left", await accounts[0].check(1, "resp"), None)
+        insist("why nothing is left", await usages[0].check(1, "resp"), None)
 
     await timed("a response is recorded, no budget", responses, record_freely)
     for at_once in (1, 10):
@@ -110,7 +110,9 @@ async def measure(url: str, responses: int, users: int) -> None:
         await store.count(insert(usage_days).values([{**days, **row} for row in rows[start : start + 1_000]]))
     await store.count(text("ANALYZE usage_days"))
     await timed(f"the budgets are asked, {users:,} users of the tenant today", responses, check)
-    used_up = Budgets(store, price_table(None), ONE_TOKEN).account(uuid4(), Principal("ann-0"), AGENT, AGENT.model)
+    used_up = SessionUsage(
+        Budgets(store, price_table(None), ONE_TOKEN), uuid4(), Principal("ann-0"), AGENT, AGENT.model
+    )
     insist("a budget that is used up is noticed", await used_up.check(1, "resp") is not None, True)
     await store.close()
 

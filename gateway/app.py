@@ -94,11 +94,11 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             app.state.store = store
             row_privacy = settings.row_privacy
             logs.leave_out(row_privacy.redaction.kinds)
-            publisher = JobPublisher(store, settings.redis_url, gateway_id, row_privacy)
+            publisher = JobPublisher(settings.redis_url)
             stack.callback(publisher.close)
             app.state.publisher = publisher
             live_sessions = SessionRegistry(settings.max_sessions)
-            stack.push_async_callback(publisher.bell.close)
+            stack.push_async_callback(publisher.redis.close)
             lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)
             await lease.register()
             stack.push_async_callback(lease.retire)
@@ -112,14 +112,14 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             catalog = ToolCatalog(store, settings.realtime_model)
             budgets = Budgets(store, prices, settings.allowances)
             stack.push_async_callback(budgets.close)
-            context = GatewayContext(gateway_id, settings, store, publisher, queues, catalog, budgets)
+            context = GatewayContext(gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets)
             app.state.draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
             app.state.admission = SessionAdmission(
                 agents, context, live_sessions, lease, app.state.draining, agents.default
             )
             app.state.retention = Retention(store, settings.retention_days)
             webhooks = Webhooks(store, lambda: agents)
-            await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.look))
+            await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.poll))
             await stack.enter_async_context(_kept_going(queues.watch, catalog.follow, budgets.settle, webhooks.send))
             await stack.enter_async_context(_kept_going(agents.keep_current, app.state.retention.forget))
             log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
@@ -152,7 +152,7 @@ def _add_history_and_control(app: FastAPI, settings: GatewaySettings, agents: Ma
         return any(agent.serves(tenant) and agent.allows(tool) for agent in agents.values())
 
     async def ring(gateway_id: str, session_id: UUID) -> None:
-        await app.state.publisher.bell.ring(gateway_id, session_id)
+        await app.state.publisher.redis.notify(gateway_id, session_id)
 
     async def publish(job_id: UUID, queue: str) -> bool:
         return await app.state.publisher.publish(job_id, queue)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Which sessions this process holds, and how to reach one."""
+"""Registry of the sessions that this process holds, and the handle by which other tasks reach one."""
 
 from __future__ import annotations
 
@@ -10,110 +10,126 @@ from uuid import UUID
 
 @dataclass(slots=True, eq=False)
 class SessionHandle:
-    """One session here, as the rest of the process reaches it.
+    """One session of this process, as the other tasks of the process reach it.
 
     Args:
-        bell: set whenever the session should look for answers; many rings before it looks are one look.
         is_recorded: True from the moment when its row says that this gateway holds it.
         why_over: why the session must end at once, once it must (`gateway.close_codes`).
     """
 
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
     is_recorded: bool = False
     why_over: str | None = None
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _leave: asyncio.Event = field(default_factory=asyncio.Event)
-    _seconds: float | None = None
+    _leave_within: float | None = None
+
+    def wake(self) -> None:
+        """Have the session look for results and news. Several calls before it looks are one look."""
+        self._wake.set()
+
+    @property
+    def is_awake(self) -> bool:
+        """True from `wake` until the session looks."""
+        return self._wake.is_set()
+
+    async def woken(self) -> None:
+        """Wait until the session must look."""
+        await self._wake.wait()
+
+    def begin_look(self) -> None:
+        """The session looks now: a later `wake` asks for another look."""
+        self._wake.clear()
 
     async def told_to_leave(self) -> float | None:
-        """Wait until the session must leave: within so many seconds, or at once (None), for the reason `why_over`."""
+        """Wait until the session must leave. Return within how many seconds; None: at once, because of `why_over`."""
         await self._leave.wait()
-        return self._seconds
+        return self._leave_within
 
     def ask_to_leave(self, seconds: float) -> None:
-        """The gateway is about to end."""
+        """Ask the session to leave within so many seconds, because the gateway is about to end."""
         if not self._leave.is_set():
-            self._seconds = seconds
+            self._leave_within = seconds
             self._leave.set()
 
     def terminate(self, why: str = "session_superseded") -> None:
-        """The session is somebody else's now, or somebody wants it to end."""
-        self._seconds, self.why_over = None, self.why_over or why
+        """End the session at once. The first reason counts."""
+        self._leave_within, self.why_over = None, self.why_over or why
         self._leave.set()
 
 
 class SessionRegistry:
-    """The places of this process's sessions."""
+    """The handles of this process's sessions, by session id."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._leaving_within: float | None = None
-        self._places: dict[UUID, SessionHandle] = {}
+        self._handles: dict[UUID, SessionHandle] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def is_full(self) -> bool:
-        """True where one session more would be heard by all the others."""
-        return len(self._places) >= self._limit
+        """True if one more session would slow down all the others."""
+        return len(self._handles) >= self._limit
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._handles)
 
     def enter(self, session_id: UUID) -> SessionHandle:
-        """A session begins here. One that was here already, on another connection, is sent away."""
-        if session_id in self._places:
-            self._places[session_id].terminate()
-        handle = self._places[session_id] = SessionHandle()
+        """Add a session that begins here. If another connection has the session here, end it there."""
+        if session_id in self._handles:
+            self._handles[session_id].terminate()
+        handle = self._handles[session_id] = SessionHandle()
         self._empty.clear()
-        if self._leaving_within is not None:  # it was at the door when the gateway began to end
+        if self._leaving_within is not None:  # the gateway began to end while the session was about to begin
             handle.ask_to_leave(self._leaving_within)
         return handle
 
     def leave(self, session_id: UUID, handle: SessionHandle) -> None:
-        """The session is over here, unless another connection has taken its place."""
-        if self._places.get(session_id) is handle:
-            del self._places[session_id]
-        if not self._places:
+        """Remove a session that is over here, unless another connection has taken it over."""
+        if self._handles.get(session_id) is handle:
+            del self._handles[session_id]
+        if not self._handles:
             self._empty.set()
 
-    def ring(self, session_ids: Iterable[UUID]) -> None:
+    def wake(self, session_ids: Iterable[UUID]) -> None:
         """Wake those of these sessions that are here."""
         for session_id in session_ids:
-            handle = self._places.get(session_id)
+            handle = self._handles.get(session_id)
             if handle is not None:
-                handle.bell.set()
+                handle.wake()
 
-    def send_away_all_but(self, held: Container[UUID], before: Mapping[UUID, SessionHandle]) -> list[UUID]:
-        """Send away every session that the rows no longer show as this gateway's, and tell which.
+    def terminate_all_but(self, held: Container[UUID], before: Mapping[UUID, SessionHandle]) -> list[UUID]:
+        """End each session that the rows no longer show as this gateway's, and return which.
 
         Args:
-            held: those that the rows show.
-            before: `recorded` as it was before the rows were asked: of a session that began since they say nothing.
+            held: the sessions that the rows show.
+            before: `recorded` as it was before the rows were read: the rows do not say of a session that began since.
         """
         lost = [session_id for session_id in before if session_id not in held]
         for session_id in lost:
             before[session_id].terminate()
         return lost
 
-    def end(self, wanted: Mapping[UUID, str]) -> None:
+    def terminate_each(self, wanted: Mapping[UUID, str]) -> None:
         """End those of these sessions that are here, each for its reason."""
         for session_id, why in wanted.items():
-            if session_id in self._places:
-                self._places[session_id].terminate(why)
+            if session_id in self._handles:
+                self._handles[session_id].terminate(why)
 
     def orphans(self, held: Iterable[UUID]) -> set[UUID]:
-        """Of these sessions, which the rows show as this gateway's, those that nobody here knows."""
-        return {session_id for session_id in held if session_id not in self._places}
+        """Of these sessions, which the rows show as this gateway's, return those that are not here."""
+        return {session_id for session_id in held if session_id not in self._handles}
 
     def ask_all_to_leave(self, seconds: float) -> None:
-        """The gateway is about to end: whoever is here, or still comes in, has so long to leave."""
+        """Give each session, and each that still begins, so many seconds to leave: the gateway is about to end."""
         self._leaving_within = seconds
-        for handle in self._places.values():
+        for handle in self._handles.values():
             handle.ask_to_leave(seconds)
 
     def recorded(self) -> dict[UUID, SessionHandle]:
-        """The places of those sessions whose rows say, by now, that they are here."""
-        return {session_id: handle for session_id, handle in self._places.items() if handle.is_recorded}
+        """Return the sessions whose rows say by now that this gateway holds them."""
+        return {session_id: handle for session_id, handle in self._handles.items() if handle.is_recorded}
 
     async def emptied(self) -> None:
         """Wait until no session is here."""

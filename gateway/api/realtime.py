@@ -18,7 +18,7 @@ from gateway.budgets.budgets import QuotaExceeded
 from gateway.server.uvicorn_protocols import SOCKETS_AT
 from gateway.session.admission import SessionAdmission
 from gateway.session.client_connection import ClientConnection
-from gateway.session.context import SessionStart
+from gateway.session.context import SessionState
 from ringback.agents.client_policy import EXTRAS
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class UpgradeRefused(Exception):
 
 async def _new(
     socket: WebSocket, admission: SessionAdmission, principal: Principal, wants: frozenset[str]
-) -> SessionStart:
+) -> SessionState:
     authenticator: Authenticator = socket.app.state.authenticator
     named = socket.query_params.get("agent", principal.agent)
     model = socket.query_params.get("model", socket.query_params.get("deployment"))
@@ -168,7 +168,7 @@ async def _spend(socket: WebSocket, principal: Principal) -> None:
         raise UpgradeRefused(nobody.status, nobody.code, str(nobody)) from None
 
 
-async def _resumed(socket: WebSocket, principal: Principal, token: str, wants: frozenset[str]) -> SessionStart:
+async def _resumed(socket: WebSocket, principal: Principal, token: str, wants: frozenset[str]) -> SessionState:
     admission: SessionAdmission = socket.app.state.admission
     await _spend(socket, principal)
     try:

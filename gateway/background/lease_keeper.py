@@ -1,4 +1,4 @@
-"""This process's share of the sweeping that every process does for all."""
+"""Runs this process's share of the sweeps that the processes do for each other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LeaseKeeper:
     """One task, `sweep`, which runs until it is cancelled.
 
     Args:
-        store: on a connection that waits behind nothing else.
+        store: on a connection that is shared with no other task.
     """
 
     def __init__(self, gateway_id: str, store: Store, publisher: JobPublisher) -> None:
@@ -31,49 +31,54 @@ class LeaseKeeper:
         self._sweeping = Sweeping(gateway_id)
 
     async def sweep(self) -> None:
-        """Publish what nobody claimed, take back what the dead held, time out what is overdue."""
+        """Publish unclaimed jobs, take back the jobs of dead workers, time out overdue ones."""
         pause = SWEEP_SECONDS
         while True:
             await asyncio.sleep(pause)
-            pause = await self._carry_out(self._sweeping.look())
+            pause = await self._sweep_once(self._sweeping.look())
 
-    async def _carry_out(self, look: Look) -> float:
-        """One look; returns how many seconds to wait before the next one."""
+    async def _sweep_once(self, look: Look) -> float:
+        """Run the steps of one sweep. Return how many seconds to wait before the next one."""
         answer: Any = None
         try:
             while True:
-                answer = await self._do(look.send(answer))
+                answer = await self._run_step(look.send(answer))
         except StopIteration as over:
             return float(over.value)
 
-    async def _do(self, step: Step) -> Any:
+    async def _run_step(self, step: Step) -> Any:
         match step:
             case Run():
-                return await self._run(step)
+                return await self._run_statement(step)
             case Ask(commands):
-                return await self._publisher.bell.ask(commands)
+                return await self._publisher.redis.run(commands)
             case Publish(jobs):
                 return await self._publish(jobs)
             case Ring(gateway_id, session_id):
-                await self._publisher.bell.ring(gateway_id, session_id)
+                await self._publisher.redis.notify(gateway_id, session_id)
             case Tell(text):
                 log.info("%s", text)
         return None
 
-    async def _run(self, step: Run) -> Sequence[Any] | None:
-        """A step that fails ends no round: it is told, and the next one is taken."""
+    async def _run_statement(self, step: Run) -> Sequence[Any] | None:
+        """Run the statement of a step. If it fails, log it and return None: the next step runs all the same."""
         try:
             if step.returns:
                 return await self._store.rows(step.statement)
             await self._store.count(step.statement)
         except (SQLAlchemyError, OSError) as problem:
             if getattr(getattr(problem, "orig", None), "sqlstate", None) not in PASSING:
-                log.warning("the sweep could not %s (%s); it tries again", step.name, type(problem).__name__)
+                log.warning(
+                    "sweep step failed: %s (%s); the next sweep runs it again", step.name, type(problem).__name__
+                )
             return None
         return []
 
     async def _publish(self, jobs: Iterable[tuple[UUID, str]]) -> int:
-        """A broker that refuses one message refuses them all. Once more, as a connection may have gone stale."""
+        """Publish the jobs, each at most twice, as a connection may have gone stale. Stop at the first that fails.
+
+        A broker that refuses one message refuses all.
+        """
         published = 0
         for job in jobs:
             if not (await self._publisher.publish(*job) or await self._publisher.publish(*job)):

@@ -1,7 +1,7 @@
-"""Hears when a job of one of our sessions is finished, and wakes that session.
+"""Listens for finished jobs of this gateway's sessions, and wakes those sessions.
 
-The doorbell (a Redis Stream of this gateway's own) makes it quick; the look into the table, once a second, makes it
-certain. Neither carries an answer: the session takes that from its row.
+The doorbell, a Redis Stream of this gateway, makes it quick. A poll of the table, once a second, makes it certain.
+Neither carries a result: the session takes that from its row.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ringback.statements.sessions import lifecycle
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
-"""A lost doorbell costs a caller at most this."""
+POLL_SECONDS = 1.0
+"""A lost doorbell delays a result by at most this."""
 LISTEN_MS = 5_000
 """How long one XREAD waits; a dead connection is noticed by then."""
 SOCKET_SECONDS = LISTEN_MS / 1_000 + 2
@@ -39,10 +39,10 @@ PAUSE_SECONDS = 0.5
 
 
 class ResultListener:
-    """Two tasks: `listen` and `look`. Both run until they are cancelled, whatever Redis and Postgres do.
+    """Two tasks: `listen` and `poll`. Both run until they are cancelled, also while Redis or Postgres is away.
 
     Args:
-        store: for `look` alone, on a connection that waits behind nothing else.
+        store: for `poll` alone, on a connection that is shared with no other task.
     """
 
     def __init__(
@@ -64,54 +64,54 @@ class ResultListener:
         self._gateway_id = gateway_id
 
     async def listen(self) -> None:
-        """Wake the sessions that the doorbell names."""
+        """Wake each session that the doorbell names."""
         stream, last = stream_of(self._gateway_id), "0"
         while True:
             try:
                 entries: Any = await self._redis.xread({stream: last}, block=LISTEN_MS, count=100)
             except REDIS_TROUBLE as problem:
-                log.warning(
-                    "the doorbell is silent (%s: %s); the table is asked instead", type(problem).__name__, problem
-                )
+                log.warning("doorbell silent (%s: %s); polling the table instead", type(problem).__name__, problem)
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
             for _, rings in entries:
                 last = rings[-1][0]
                 named = (heard(fields) for _, fields in rings)
-                self._live_sessions.ring(session_id for session_id in named if session_id)
+                self._live_sessions.wake(session_id for session_id in named if session_id)
 
-    async def look(self) -> None:
-        """Wake the sessions that the table says have an answer ready, and send away those that others hold now."""
+    async def poll(self) -> None:
+        """Wake each session that has a result ready. End each that another gateway holds, or that must end."""
         orphans: set[UUID] = set()
         while True:
-            is_early = await self._lease.lapse_within(LOOK_SECONDS)
+            is_early = await self._lease.lapse_within(POLL_SECONDS)
             recorded = self._live_sessions.recorded()
             try:
                 mine = await self._store.rows(lifecycle.held(self._gateway_id))
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
             except (SQLAlchemyError, OSError) as problem:
-                log.warning("look for results failed: %s; looking again", database_reason(problem))
+                log.warning("poll for results failed: %s; polling again", database_reason(problem))
                 continue
             held = {row.id: row.epoch for row in mine}
-            self._live_sessions.end({row.id: row.end_wanted for row in mine if row.end_wanted})
-            for lost in self._live_sessions.send_away_all_but(held, recorded):
-                log.warning("session %s is held by others now", lost)
-            self._live_sessions.ring(row.id for row in rows)
+            self._live_sessions.terminate_each({row.id: row.end_wanted for row in mine if row.end_wanted})
+            for lost in self._live_sessions.terminate_all_but(held, recorded):
+                log.warning("session lost: %s, another gateway holds it now; it ends here", lost)
+            self._live_sessions.wake(row.id for row in rows)
             if is_early:
                 continue
-            # Twice in a row, a second apart: a session that begins or ends just now is no stranger.
-            await self._let_go({each: held[each] for each in orphans & self._live_sessions.orphans(held)})
+            # Twice in a row, a second apart: a session that begins or ends just now is no orphan.
+            await self._release({each: held[each] for each in orphans & self._live_sessions.orphans(held)})
             orphans = self._live_sessions.orphans(held)
 
-    async def _let_go(self, orphans: Mapping[UUID, int]) -> None:
-        """Sessions whose end, or whose beginning, went wrong: nobody would ever answer in them."""
+    async def _release(self, orphans: Mapping[UUID, int]) -> None:
+        """Release sessions whose beginning or end failed: this gateway would never answer in them."""
         for session_id, epoch in orphans.items():
-            log.warning("session %s is held here and nobody knows it: it is let go", session_id)
+            log.warning(
+                "orphaned session %s: its row names this gateway, which does not hold it; releasing it", session_id
+            )
             try:
                 if not await self._store.count(lifecycle.detach(session_id, self._gateway_id, epoch)):
                     await self._store.count(lifecycle.end_session(session_id, self._gateway_id, epoch, "gateway_lost"))
             except (SQLAlchemyError, OSError):
-                return  # the next look finds them again
+                return  # the next poll finds them again
 
     async def close(self) -> None:
         await self._redis.aclose()

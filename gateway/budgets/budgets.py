@@ -1,8 +1,8 @@
-"""What is used, and what is left: places for sessions, tokens and money, over all gateways together.
+"""Budgets of sessions, tokens and money, over all gateways together: what is used, and whether anything is left.
 
-Whether a session may begin is asked before the upgrade, and whether there is anything left when each response begins;
-so what is overdrawn is one response of each session at most. What a response has used is owed to the rows until it is
-written: a Postgres that is away, and a client that hangs up at the last word, cost nothing.
+The gateway checks before the upgrade whether a session may begin, and as each response begins whether anything is left
+for it. So each session overdraws by one response at most. What a response has used waits here until it is written: a
+Postgres that is away, and a client that hangs up early, lose none of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.auth.authenticator import Principal
 from gateway.budgets.bounded_semaphore import BoundedSemaphore, Overloaded
-from gateway.budgets.session_usage import SessionUsage
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
@@ -34,22 +33,22 @@ from ringback.usage.prices import Prices, Usage
 
 log = logging.getLogger(__name__)
 
-ALLOWANCES_SECONDS = 5.0
-"""For how long a tenant's allowances are taken as they were: what is set holds within seconds, and costs no round."""
+QUOTAS_SECONDS = 5.0
+"""For how long a tenant's quotas are cached: a change holds within seconds, and most checks need no round trip."""
 MAX_TENANTS = 10_000
-"""Whose allowances are remembered at once; then all are forgotten, which costs one look each."""
-MAX_OWED = 10_000
-"""Responses that wait for a Postgres that is away: minutes of a full gateway. The oldest are lost beyond that."""
+"""Tenants whose quotas are cached at once; beyond it the cache is emptied, which costs one look-up each."""
+MAX_WAITING = 10_000
+"""Responses that wait for a Postgres that is away: minutes of a full gateway. Beyond it the oldest are lost."""
 AGAIN_SECONDS = 1.0
-"""Between attempts to write down what is owed."""
+"""Between attempts to write the rows that wait."""
 LAST_SECONDS = 2.0
-"""For what is still owed when the gateway ends."""
+"""For the rows that still wait when the gateway ends."""
 PLACE_AGAIN_SECONDS = 5
-"""When whoever found no place may ask again: about as long as the end of a session takes to be known."""
+"""When a client that found no place may ask again: about as long as the end of a session takes to be known."""
 OPENINGS_AT_ONCE = 4
-"""Sessions that are about to begin and ask Postgres at once: of ten connections, most are for those that are there."""
+"""Sessions that are about to begin and ask Postgres at once: most of ten connections are for the live sessions."""
 OPENINGS_IN_LINE = 100
-"""Those that wait for that, half a second at most; whoever comes then is told to come later."""
+"""Sessions that wait for that, half a second at most; one more is told to come later."""
 UNIQUE_VIOLATION = "23505"
 """PostgreSQL, Appendix A."""
 MAX_ID = 200
@@ -58,7 +57,7 @@ MAX_ID = 200
 
 @dataclass(frozen=True, slots=True)
 class QuotaExceeded:
-    """No session may begin now: to be told before the upgrade, as HTTP.
+    """Refusal of a session, told before the upgrade, as HTTP.
 
     Args:
         retry_after: seconds, for the header; None: asking again does not help.
@@ -76,10 +75,10 @@ CROWDED = QuotaExceeded(
 
 
 class Budgets:
-    """The purse of this process; the rows are everybody's.
+    """Budgets as this process checks them; their rows are shared by all gateways.
 
     Args:
-        defaults: what a tenant's own row does not say.
+        defaults: the quotas for what a tenant's own row does not say.
     """
 
     def __init__(self, store: Store, prices: Prices, defaults: Quotas) -> None:
@@ -87,32 +86,32 @@ class Budgets:
         self._prices = prices
         self._defaults = defaults
         self._known: dict[str, tuple[float, Quotas]] = {}
-        self._owed: deque[Insert] = deque(maxlen=MAX_OWED)
-        self._is_owed = asyncio.Event()
+        self._waiting: deque[Insert] = deque(maxlen=MAX_WAITING)
+        self._any_waits = asyncio.Event()
         self._openings = BoundedSemaphore(OPENINGS_AT_ONCE, OPENINGS_IN_LINE)
 
-    async def may_begin(self, principal: Principal, agent: Agent, model: str) -> QuotaExceeded | None:
-        """None where the caller has something left for a session with this model.
+    async def check_quota(self, principal: Principal, agent: Agent, model: str) -> QuotaExceeded | None:
+        """Return None if the principal has something left for a session with this model.
 
         Raises:
             SQLAlchemyError, OSError: Postgres does not answer.
         """
         try:
             async with self._openings:
-                return await self._why_not(principal, agent, model)
+                return await self._check_quota(principal, agent, model)
         except Overloaded:
             return CROWDED
 
-    async def _why_not(self, principal: Principal, agent: Agent, model: str) -> QuotaExceeded | None:
-        limits = budgets(agent, await self._allowances(principal.tenant))
+    async def _check_quota(self, principal: Principal, agent: Agent, model: str) -> QuotaExceeded | None:
+        limits = budgets(agent, await self._quotas(principal.tenant))
         if costs_count(limits) and self._prices.of(model) is None:
-            log.error("agent %s: a cost is limited, and the price table does not know %s", agent.name, model)
+            log.error("model without a price: %s, agent %s limits a cost; session refused", model, agent.name)
             return QuotaExceeded(503, "model_without_price", f"The model of agent {agent.name} has no price here.")
-        spent = await self._why_spent(None, principal, [limit for limit in limits if limit.whose != "session"])
-        return None if spent is None else QuotaExceeded(429, "insufficient_quota", spent, _until_tomorrow())
+        why = await self._exceeded_reason(None, principal, [limit for limit in limits if limit.whose != "session"])
+        return None if why is None else QuotaExceeded(429, "insufficient_quota", why, _until_tomorrow())
 
     async def open_session(self, opening: Insert, principal: Principal) -> QuotaExceeded | None:
-        """Write down the session (`sessions.open_session`) if there is a place for it; None where there was.
+        """Write the session's row (`sessions.open_session`) if there is a place for it. Return None if there was.
 
         Of any number that come at once, on whichever gateways, no more than the limit get in.
 
@@ -126,7 +125,7 @@ class Budgets:
             return CROWDED
 
     async def _take_place(self, opening: Insert, principal: Principal) -> QuotaExceeded | None:
-        allowed = await self._allowances(principal.tenant)
+        allowed = await self._quotas(principal.tenant)
         limits = Limits(of_tenant=allowed.sessions, of_user=allowed.sessions_per_user)
         if not limits.set():
             try:
@@ -136,7 +135,7 @@ class Budgets:
                 if getattr(problem.orig, "sqlstate", None) != UNIQUE_VIOLATION:
                     raise
             return None
-        # Without the lock at first: those who find no place must not queue before those who would.
+        # Without the lock at first: sessions that find no place must not queue before those that would.
         (row,) = await self._store.rows(session_quota.taken(principal.tenant, principal.user, limits))
         if not limits.full(row):
             lock = session_quota.lock(principal.tenant, principal.user, limits)
@@ -149,66 +148,64 @@ class Budgets:
             sentence = "There are as many sessions as there may be at once. Try again later."
         return QuotaExceeded(429, "too_many_sessions", sentence, PLACE_AGAIN_SECONDS)
 
-    def account(self, session_id: UUID, principal: Principal, agent: Agent, model: str) -> SessionUsage:
-        """Of one session that begins here, new or resumed."""
-        return SessionUsage(self, session_id, principal, agent, model)
-
     async def settle(self) -> None:
-        """Write down what is owed, for as long as the gateway runs."""
+        """Write the rows that wait, for as long as the gateway runs."""
         while True:
-            await self._is_owed.wait()
-            if not await self._pay():
+            await self._any_waits.wait()
+            if not await self._write_waiting():
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def close(self) -> None:
-        """The last attempt to write down what is owed."""
+        """Try for the last time to write the rows that wait."""
         try:
             async with asyncio.timeout(LAST_SECONDS):
-                await self._pay()
+                await self._write_waiting()
         except TimeoutError:
             pass
-        if self._owed:
-            log.error("what %d responses used is not written down", len(self._owed))
+        if self._waiting:
+            log.error("usage lost: %d responses, as Postgres was away until the end", len(self._waiting))
 
-    async def write(self, debt: Insert) -> bool:
-        """Write down what a response has used: now, or when Postgres is back, and whatever becomes of the caller.
+    async def write(self, row: Insert) -> bool:
+        """Write the usage of a response now, or when Postgres is back, even if the caller is cancelled.
 
-        False where it is not written yet.
+        Return False if it is not written yet.
         """
         try:
-            await self._store.count(debt)
+            await self._store.count(row)
         except (DataError, IntegrityError):
-            log.exception("Postgres refuses what a response used, and always will")
+            log.exception("usage lost: Postgres refuses the row of a response, and will again")
         except (SQLAlchemyError, OSError, asyncio.CancelledError) as problem:
-            self.enqueue(debt)
+            self.enqueue(row)
             if isinstance(problem, asyncio.CancelledError):
                 raise
             return False
         return True
 
-    def enqueue(self, *debts: Insert) -> None:
-        """Write these down soon. One that is written already changes nothing."""
-        if len(self._owed) + len(debts) > MAX_OWED:
-            log.error("what the oldest responses used is lost: Postgres has been away for too long")
-        self._owed.extend(debts)
-        self._is_owed.set()
+    def enqueue(self, *rows: Insert) -> None:
+        """Have these rows written soon. If a row is there already, writing it changes nothing."""
+        if len(self._waiting) + len(rows) > MAX_WAITING:
+            log.error("usage lost: the oldest responses that wait, as Postgres has been away for too long")
+        self._waiting.extend(rows)
+        self._any_waits.set()
 
-    def debt(self, session_id: UUID, response_id: str, epoch: int, status: str, used: Usage, model: str) -> Insert:
-        """The row of a response."""
+    def usage_row(self, session_id: UUID, response_id: str, epoch: int, status: str, used: Usage, model: str) -> Insert:
+        """Return the row of a response."""
         micros = self._prices.micros(model, used)
         return statements.record(session_id, clean(response_id), epoch, clean(status), used, micros)
 
     async def exceeded_reason(self, session_id: UUID, principal: Principal, agent: Agent) -> str | None:
-        """A sentence where nothing is left for one more response; None where there is, or where nobody can say."""
+        """Return a sentence if nothing is left for one more response; None if there is, or Postgres does not say."""
         try:
-            return await self._why_spent(
-                session_id, principal, budgets(agent, await self._allowances(principal.tenant))
+            return await self._exceeded_reason(
+                session_id, principal, budgets(agent, await self._quotas(principal.tenant))
             )
         except (SQLAlchemyError, OSError) as problem:
-            log.warning("session %s: what is left is not known (%s)", session_id, type(problem).__name__)
+            log.warning("budget check failed: session %s (%s); it goes on", session_id, type(problem).__name__)
             return None
 
-    async def _why_spent(self, session_id: UUID | None, principal: Principal, limits: Collection[Budget]) -> str | None:
+    async def _exceeded_reason(
+        self, session_id: UUID | None, principal: Principal, limits: Collection[Budget]
+    ) -> str | None:
         if not limits:
             return None
         whose = frozenset(limit.whose for limit in limits)
@@ -217,7 +214,7 @@ class Budgets:
         used = {each: Used(sums[f"{each}_tokens"], sums[f"{each}_micros"]) for each in whose}
         return next(filter(None, (limit.exceeded_reason(used[limit.whose]) for limit in limits)), None)
 
-    async def _allowances(self, tenant: str) -> Quotas:
+    async def _quotas(self, tenant: str) -> Quotas:
         until, known = self._known.get(tenant, (0.0, self._defaults))
         if monotonic() < until:
             return known
@@ -225,29 +222,29 @@ class Budgets:
         try:
             own = Quotas.model_validate(rows[0].allowances) if rows else Quotas()
         except ValidationError as problem:
-            log.error("the allowances of tenant %s are not usable, the defaults hold: %s", tenant, problem.errors()[0])
+            log.error("tenant quotas unusable: %s, the defaults hold: %s", tenant, problem.errors()[0])
             own = Quotas()
         if len(self._known) >= MAX_TENANTS:
             self._known.clear()
-        self._known[tenant] = monotonic() + ALLOWANCES_SECONDS, own.over(self._defaults)
+        self._known[tenant] = monotonic() + QUOTAS_SECONDS, own.over(self._defaults)
         return self._known[tenant][1]
 
-    async def _pay(self) -> bool:
-        """Write down what is owed, oldest first; False where Postgres is still away."""
-        self._is_owed.clear()
-        while self._owed:
-            if not await self.write(self._owed.popleft()):
+    async def _write_waiting(self) -> bool:
+        """Write the rows that wait, oldest first. Return False if Postgres is still away."""
+        self._any_waits.clear()
+        while self._waiting:
+            if not await self.write(self._waiting.popleft()):
                 return False
         return True
 
 
 def clean(name: str) -> str:
-    """A name of the Realtime API's, as Postgres takes it."""
+    """Return a name of the Realtime API's as Postgres takes it."""
     return "".join(character for character in name[:MAX_ID] if character.isprintable())
 
 
 def _until_tomorrow() -> int:
-    """Seconds until the next day of UTC."""
+    """Return the seconds until the next day of UTC."""
     now = datetime.now(UTC)
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return max(1, int((midnight - now).total_seconds()))

@@ -1,8 +1,8 @@
-"""Calls on their way into their rows: at once where Postgres answers, and after a wait where it is away.
+"""Writes a session's calls into their rows: at once if Postgres answers, later if it is away.
 
-A call that waits too long is answered, so that the model has something to say. What the model is told depends on what
-is known: a call that was never sent to Postgres was not run. One whose answer was lost may be running: where it may
-not be repeated it waits for longer, as a call that runs does, and in the end its outcome is unknown (ADR 0034).
+If a call waits too long, the model is answered without a row. What it is told depends on what is known. A call that was
+never sent to Postgres was not run. A call whose answer was lost may be running: if it must not be repeated it waits
+longer, as a running call does, and in the end its outcome is unknown (ADR 0034).
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import Enum, auto
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.sql.dml import ReturningInsert
 
 from gateway.conversation.actions import RecordCall
-from gateway.storage.database import Store, may_be_written
-from gateway.storage.job_publisher import JobPublisher
+from gateway.session.context import GatewayContext, SessionState
+from gateway.storage.database import may_be_written
+from ringback.jobs.outcomes import failed
 from ringback.jobs.states import CancelReason, Effect
-from ringback.statements.jobs import transitions
+from ringback.privacy.redaction import of_arguments
+from ringback.privacy.row_privacy import NoKey, RowPrivacy
+from ringback.statements.jobs import admission, transitions
+from ringback.statements.jobs.admission import Sealed
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,13 +34,14 @@ T = TypeVar("T")
 MAX_WAITING = 64
 """Calls of one session that wait for Postgres at once; one more is answered without waiting."""
 AGAIN_SECONDS = 0.25
-"""Between attempts: a Postgres that comes back should find the call waiting, not the caller."""
+"""Between attempts: a Postgres that comes back should find the call waiting, not the user."""
 UNHEARD_SECONDS = 30.0
 """How much longer a call waits that may be recorded and must not be repeated: Postgres is mostly back by then, and the
-caller hears what came of it instead of that nothing is known."""
+user hears what came of it instead of an unknown outcome."""
 REMEMBER_SECONDS = 600.0
 """How long Postgres may be away without losing what the rows are still owed: a call that was answered without one,
 and what was decided about a call."""
+NOT_KEPT = "The function cannot be run here at the moment. Say so; do not call it again."
 
 
 class Recorded(Enum):
@@ -43,30 +50,19 @@ class Recorded(Enum):
     NEW = auto()
     """It is committed."""
     NOT_NEW = auto()
-    """It was there already, or the session is in another epoch, or another gateway's."""
-    NEVER = auto()
+    """It was there already, or the session is in another epoch, or another gateway holds it."""
+    ABSENT = auto()
     """There is none: Postgres was not reached in time."""
-    UNHEARD = auto()
-    """Nothing: the statement was sent, and its answer was lost. The call may be running."""
+    UNKNOWN = auto()
+    """The statement was sent and its answer was lost. The call may be running."""
 
 
 class CallRecorder:
-    """The calls of one session that are not committed yet.
+    """Recorder of one session's calls. It retries in the caller's task until Postgres answers or the time is up."""
 
-    Args:
-        tenant: whose session it is.
-        epoch: tells the epoch in which the session is now.
-        wait_seconds: how long a call may wait for Postgres before the model is answered.
-    """
-
-    def __init__(
-        self, store: Store, publisher: JobPublisher, tenant: str, epoch: Callable[[], int], wait_seconds: float
-    ) -> None:
-        self._store = store
-        self._publisher = publisher
-        self._tenant = tenant
-        self._epoch = epoch
-        self._wait_seconds = wait_seconds
+    def __init__(self, gateway: GatewayContext, session: SessionState) -> None:
+        self._gateway = gateway
+        self._session = session
         self._waiting = 0
         self._none_waits = asyncio.Event()
         self._none_waits.set()
@@ -74,77 +70,103 @@ class CallRecorder:
     async def record(self, record: RecordCall, epoch: int) -> Recorded:
         """Commit the row of a call that was made in this epoch."""
         if self._waiting >= MAX_WAITING:
-            return Recorded.NEVER
+            return Recorded.ABSENT
+        may_be_there, insert = False, self._insert(record, epoch)
         self._waiting += 1
         self._none_waits.clear()
-        may_be_there = False
 
         async def write() -> Recorded:
             nonlocal may_be_there
             try:
-                return Recorded.NEW if await self._publisher.record(record, epoch) else Recorded.NOT_NEW
+                rows = await self._gateway.store.rows(insert)
             except DataError:
                 may_be_there = False  # Postgres refuses these very values: no earlier attempt has written them either
                 raise
             except (SQLAlchemyError, OSError) as problem:
                 may_be_there = may_be_there or may_be_written(problem)
                 raise
+            return Recorded.NEW if rows else Recorded.NOT_NEW
 
         def seconds() -> float:
-            return self._wait_seconds + (UNHEARD_SECONDS if may_be_there and must_not_be_repeated(record) else 0.0)
+            longer = UNHEARD_SECONDS if may_be_there and must_not_be_repeated(record) else 0.0
+            return self._gateway.settings.call_wait_seconds + longer
 
         try:
-            known = await self._insist(write, seconds)
+            known = await _retry(write, seconds)
         finally:
             self._waiting -= 1
             if not self._waiting:
                 self._none_waits.set()
-        return known or (Recorded.UNHEARD if may_be_there else Recorded.NEVER)
+        return known or (Recorded.UNKNOWN if may_be_there else Recorded.ABSENT)
 
     async def settled(self) -> None:
-        """Wait until no call is on its way: an epoch that began meanwhile would not know of it."""
+        """Wait until no call is on its way into its row: an epoch that began meanwhile would not know of it."""
         await self._none_waits.wait()
 
-    async def remember(self, answered: RecordCall) -> bool:
-        """Settle the row of a call that was answered without one; True once it is settled.
+    async def settle_unrecorded(self, answered: RecordCall) -> bool:
+        """Settle the row of a call that was answered without one. Return True once it is settled.
 
-        Where there is none, it is written as the history's, and forbids one that would come late. Where there is one,
-        the call is cancelled; what must not be repeated only if it has not begun, as it cannot be taken back then.
+        If there is no row, write one for the history, which forbids an insert that would come late. If there is one,
+        cancel the call; a call that must not be repeated only if it has not begun, as it cannot be taken back then.
         """
         job_id, pending_only = answered.job.id, must_not_be_repeated(answered)
+        tenant, store = self._session.principal.tenant, self._gateway.store
 
         async def write() -> bool:
-            if not await self._publisher.record(answered, self._epoch()):
-                await self._store.rows(
-                    transitions.cancel(job_id, self._tenant, CancelReason.UNHEARD, pending_only=pending_only)
-                )
+            if not await store.rows(self._insert(answered, self._session.epoch)):
+                await store.rows(transitions.cancel(job_id, tenant, CancelReason.UNHEARD, pending_only=pending_only))
             return True
 
-        return bool(await self._insist(write, lambda: REMEMBER_SECONDS))
+        return bool(await self.retry(write))
 
-    async def insist(self, write: Callable[[], Awaitable[T]]) -> T | None:
-        """Write it now, or as soon as Postgres is back; None where that takes too long.
+    async def retry(self, write: Callable[[], Awaitable[T]]) -> T | None:
+        """Write now, or as soon as Postgres is back. Return None if that takes too long.
 
-        Nobody waits for this as for a call's row: what the user has decided must not be lost meanwhile.
+        This waits longer than a call's row does: what the user has decided must not be lost meanwhile.
         """
-        return await self._insist(write, lambda: REMEMBER_SECONDS)
+        return await _retry(write, lambda: REMEMBER_SECONDS)
 
-    async def _insist(self, write: Callable[[], Awaitable[T]], seconds: Callable[[], float]) -> T | None:
-        began = monotonic()
-        while True:
-            try:
-                return await write()
-            except DataError:
-                log.exception("Postgres refuses a call, and always will")
-                return None
-            except (SQLAlchemyError, OSError) as problem:
-                if monotonic() - began > seconds():
-                    log.error("a call cannot be written down (%s)", type(problem).__name__)
-                    return None
-            await asyncio.sleep(AGAIN_SECONDS)
+    def _insert(self, record: RecordCall, epoch: int) -> ReturningInsert[Any]:
+        return insert_redacted(record, self._gateway.gateway_id, epoch, self._gateway.row_privacy)
+
+
+def insert_redacted(record: RecordCall, gateway_id: str, epoch: int, privacy: RowPrivacy) -> ReturningInsert[Any]:
+    """Return the statement that inserts a call's row, in which what must not be shown is redacted.
+
+    If there is no key to encrypt what is redacted, the call is not run, and its row says so.
+    """
+    job, fields = record.job, record.job.tool.manners.redact if record.job.tool else ()
+    try:
+        asked = privacy.arguments(job.arguments, job.session_id, fields)
+        outcome, ending = record.outcome, None
+        if outcome is not None:
+            knowing = privacy.knowing(job.arguments, fields)
+            outcome, ending = knowing.outcome(outcome, job.session_id, fields)
+        sealed = Sealed(asked.sealed, ending)
+        return admission.admit(replace(job, arguments=asked.shown), gateway_id, epoch, outcome, sealed)
+    except NoKey as problem:
+        log.error("job %s of tool %s is not run: %s", job.id, job.name, problem)
+        shown = privacy.redaction.data(job.arguments, of_arguments(fields))
+        outcome = record.outcome or failed("not_kept", NOT_KEPT)
+        return admission.admit(replace(job, arguments=shown), gateway_id, epoch, outcome, Sealed())
 
 
 def must_not_be_repeated(record: RecordCall) -> bool:
-    """True where a second call of the same would change something once more: a new call has a new idempotency key."""
+    """Return True if a second such call would have its effect once more: a new call has a new idempotency key."""
     tool = record.job.tool
     return tool is not None and tool.effect is not Effect.PURE
+
+
+async def _retry(write: Callable[[], Awaitable[T]], seconds: Callable[[], float]) -> T | None:
+    began = monotonic()
+    while True:
+        try:
+            return await write()
+        except DataError:
+            log.exception("call not written: Postgres refuses its values, and will again")
+            return None
+        except (SQLAlchemyError, OSError) as problem:
+            if monotonic() - began > seconds():
+                log.error("call not written in time (%s); giving up", type(problem).__name__)
+                return None
+        await asyncio.sleep(AGAIN_SECONDS)

@@ -1,29 +1,35 @@
-"""The client's side of a session: a WebSocket that FastAPI accepted, behind the same narrow interface."""
+"""The client's side of a session: a WebSocket that FastAPI accepted, behind a narrow interface."""
 
 from __future__ import annotations
 
 import asyncio
 
+import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from gateway.conversation.actions import Event
+
 SEND_SECONDS = 5.0
-"""A client that takes no event for so long has stopped reading; everybody else must not wait for it."""
-
-
+"""A client that takes no event for so long has stopped reading, and must not hold up the session."""
 SLOW = 4008
-"""Our close code for a client that stopped reading; if it begins again, this is what it reads."""
+"""Ringback's close code for a client that stopped reading; if it begins again, this is what it reads."""
 SERVICE_RESTART = 1012
-"""With this the server closes all sockets when it is told to stop: the client is not who went."""
-
-
+"""The server closes all sockets with this code when it is told to stop: the client has not gone."""
 NO_STATUS = 1005
 """A close frame without a code: `socket.close()` in a browser."""
 LOST = 1006
-"""No close frame came: the network, or the process, is gone."""
+"""No close frame came: the network, or the client's process, is gone."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def as_text(event: Event) -> str:
+    """Return an event as it goes over the wire."""
+    return _encode(event).decode()
 
 
 class ClientGone(Exception):
-    """The client closed, or stopped reading. `code` is what a client that comes to itself should read."""
+    """The client closed, or stopped reading. `code` is for a client that begins to read again."""
 
     def __init__(self, reason: str, code: int = 1000) -> None:
         super().__init__(reason)
@@ -44,7 +50,7 @@ class ClientConnection:
             raise ClientGone("client_not_there") from None
 
     async def receive(self) -> str | bytes:
-        """The next frame, as it came; raises ClientGone when there will be none."""
+        """Return the next frame as it came; raises ClientGone when there will be none."""
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
             code = message.get("code", 1005)
@@ -54,18 +60,22 @@ class ClientConnection:
         text: str | None = message.get("text")
         return text if text is not None else message.get("bytes", b"")
 
-    async def send(self, event: str) -> None:
+    async def send(self, event: Event) -> None:
         """Write one event; raises ClientGone."""
+        await self.send_text(as_text(event))
+
+    async def send_text(self, text: str) -> None:
+        """Write one event that is text already; raises ClientGone."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await self._socket.send_text(event)
+                await self._socket.send_text(text)
         except TimeoutError:
             raise ClientGone("client_too_slow", SLOW) from None
         except (WebSocketDisconnect, RuntimeError, OSError):
             raise ClientGone("client_closed") from None
 
     async def close(self, code: int, reason: str) -> None:
-        """Say goodbye, if anybody is still there to hear it."""
+        """Close the connection, if it is still open."""
         if self._socket.application_state is not WebSocketState.CONNECTED:
             return
         try:

@@ -1,11 +1,11 @@
-"""What all sessions of this process share, and how one of them ends."""
+"""The state of one session, what all sessions of the process share, and how a session ends."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 from uuid import UUID
 
 from gateway.auth.authenticator import Principal
@@ -14,8 +14,9 @@ from gateway.background.tool_catalog import ToolCatalog
 from gateway.budgets.budgets import Budgets
 from gateway.close_codes import ENDED, FINAL
 from gateway.conversation import Conversation
-from gateway.conversation.actions import Action, Event
+from gateway.conversation.actions import Event
 from gateway.live_sessions import SessionHandle
+from gateway.protocol import server_events
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
@@ -23,14 +24,17 @@ from gateway.upstream.connection import Upstream
 from gateway.upstream.providers import Target
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
+from ringback.privacy.row_privacy import RowPrivacy
 from ringback.tools.decorator import ToolSpec
+
+log = logging.getLogger(__name__)
 
 EXPIRED_SECONDS = 5.0
 """A connection that ends so close to its announced end has reached it."""
 
 
 class SessionEnded(Exception):
-    """The session is over here: a close code and reason for the client, and the reason for the history."""
+    """The session is over in this process: a close code and a reason for the client, and the reason for the history."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -39,12 +43,12 @@ class SessionEnded(Exception):
 
     @classmethod
     def because(cls, reason: str) -> SessionEnded:
-        """The server says so (`gateway.close_codes`)."""
+        """Return the end for a reason of the server's (`gateway.close_codes.ENDED`)."""
         return cls(ENDED[reason], reason)
 
     @property
     def is_final(self) -> bool:
-        """True where a client that can resume has nothing to resume."""
+        """True if a client that can resume has nothing to resume."""
         return self.reason in FINAL
 
 
@@ -55,104 +59,104 @@ class GatewayContext:
     gateway_id: str
     settings: GatewaySettings
     store: Store
+    row_privacy: RowPrivacy
     publisher: JobPublisher
     queues: QueueMonitor
     tool_catalog: ToolCatalog
     budgets: Budgets
 
 
-@dataclass(frozen=True, slots=True)
-class SessionStart:
-    """How a session begins in this process: a new one in epoch 1, a resumed one in a later epoch.
-
-    `resume_token` is for the client, where it asked for one.
-    """
-
-    session_id: UUID
-    principal: Principal
-    epoch: int
-    agent: Agent
-    target: Target
-    handle: SessionHandle
-    tools: dict[str, ToolSpec] = field(default_factory=dict)
-    client_session: Event = field(default_factory=dict)
-    is_resumed: bool = False
-    wants: frozenset[str] = frozenset()
-    """What the client asked for beside the Realtime API (`?ringback=`)."""
-    resume_token: str | None = field(default=None, repr=False)
-    began_at: float = field(default_factory=time.monotonic)
-    """When it began, in whichever process, by this one's monotonic clock."""
-
-    @property
-    def policy(self) -> ClientPolicy:
-        """What its client may say and see."""
-        return self.agent.policy(trusted=self.principal.is_trusted)
-
-    @property
-    def asks(self) -> frozenset[str]:
-        """Of what the client asked for, what it may have."""
-        return self.wants.intersection(self.policy.asks)
-
-    def may_have(self, tool: ToolSpec) -> bool:
-        """True where the agent allows it, and whoever is talking holds what the tool asks for."""
-        return self.agent.allows(tool.name) and self.principal.scopes.issuperset(tool.manners.scopes)
-
-
 @dataclass(slots=True, eq=False)
 class UpstreamLink:
-    """One epoch at work: its connection to the Realtime API, and the brain that listens to it."""
+    """One epoch at work: a connection to the Realtime API, and the conversation that listens to it.
+
+    All times are of the session's clock.
+    """
 
     epoch: int
     upstream: Upstream
     conversation: Conversation
     opened_at: float = 0.0
     heard_at: float = 0.0
-    """When the Realtime API last said something, by the session's clock, as all times here."""
+    """When the Realtime API last said something."""
+    announced_end: float | None = None
+    """When the Realtime API says that it will end the connection, as it says it: Unix seconds, mostly."""
     expires_at: float | None = None
-    """When the Realtime API will end it, where that is known."""
+    """The same by the session's clock, if it can be true."""
     rotates_at: float | None = None
+    """When the session is to move to a new connection."""
     moves_failed: int = 0
-    """How often no connection could be had that takes its place in time."""
+    """How often no new connection could be had in time."""
     why_closed: str | None = None
-    """Why we gave it up, where it was us."""
+    """Why the gateway gave the connection up, if it did."""
     echoed: dict[UUID, int] = field(default_factory=dict)
-    """Jobs whose answer the conversation has, and whose row does not say so yet; with how far it had come by then."""
+    """Jobs whose result the conversation has and whose row does not say so yet; with the position at that moment."""
     is_acknowledging: bool = False
-    """They are about to be written down, all of them."""
+    """True while a task writes `echoed` into the rows."""
+
+    def parse(self, frame: str) -> Event | None:
+        """Return the event in a frame of the Realtime API; None, and a line in the log, if it holds no event."""
+        try:
+            return server_events.read(frame)
+        except server_events.MalformedEvent as problem:
+            session_id = self.conversation.session_id
+            log.warning("session %s: event dropped, the Realtime API sent it malformed: %s", session_id, problem)
+            return None
 
     def why_it_ended(self, now: float) -> str:
-        """The reason, for the history and for a client: ours, its longest duration, or any other going away."""
+        """Return the reason for the history and the client: the gateway's own, the longest duration, or any other."""
         is_late = self.expires_at is not None and now > self.expires_at - EXPIRED_SECONDS
         reason = "session_expired" if is_late or self.conversation.is_expired else "upstream_closed"
         return self.why_closed or reason
 
     def held_seconds(self, now: float) -> float:
-        """How long it was good for; one that hung, until it last said something."""
+        """Return how long the connection was good. If it hung, it was good until it was last heard."""
         return (self.heard_at if self.why_closed == "upstream_hung" else now) - self.opened_at
 
 
-class SessionHost(Protocol):
-    """The session, as those see it who look after its links."""
+@dataclass(slots=True, eq=False)
+class SessionState:
+    """The state of one session, which `gateway.session.session.Session` owns and its parts share.
 
-    start: SessionStart
-    link: UpstreamLink | None
+    The session alone replaces `link`. The upstream switcher alone advances `epoch`, with the row.
+    """
 
-    async def perform(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
-        """Carry out what the link's brain wants done."""
-        ...
+    session_id: UUID
+    principal: Principal
+    epoch: int
+    """In which the session is now, as its row says: 1 for a new session, a later one if it was resumed."""
+    agent: Agent
+    target: Target
+    handle: SessionHandle
+    tools: dict[str, ToolSpec] = field(default_factory=dict)
+    client_session: Event = field(default_factory=dict)
+    """What a client has set of the session on an earlier connection."""
+    is_resumed: bool = False
+    wants: frozenset[str] = frozenset()
+    """The extensions that the client asked for (`?ringback=`)."""
+    resume_token: str | None = field(default=None, repr=False)
+    """For the client, if it asked for one."""
+    began_at: float = field(default_factory=time.monotonic)
+    """When the session began, in whichever process, by this one's monotonic clock."""
+    link: UpstreamLink | None = None
+    """The connection and conversation at work; None until the first is open."""
+    tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+    """Every task of the session. The first that raises ends them all."""
+    switching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while one link follows another."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the conversation's next deadline may have changed."""
 
-    async def settle(self) -> None:
-        """Bring into the rows what this session has heard so far."""
-        ...
+    @property
+    def policy(self) -> ClientPolicy:
+        """What the client may say and see."""
+        return self.agent.policy(trusted=self.principal.is_trusted)
 
-    def hold(self) -> None:
-        """From now on nothing of the client's is passed on."""
-        ...
+    @property
+    def asks(self) -> frozenset[str]:
+        """The extensions that the client asked for and may have."""
+        return self.wants.intersection(self.policy.asks)
 
-    async def let_go(self, link: UpstreamLink, reason: str | None) -> None:
-        """This link is the one: what was held is passed on to it. `reason` is for a client that was there before."""
-        ...
-
-    def understood(self, frame: str) -> dict[str, Any] | None:
-        """An event of the Realtime API, or None where it is none."""
-        ...
+    def may_have(self, tool: ToolSpec) -> bool:
+        """Return True if the agent allows the tool, and the principal holds the scopes that it asks for."""
+        return self.agent.allows(tool.name) and self.principal.scopes.issuperset(tool.manners.scopes)

@@ -1,18 +1,18 @@
-"""One live session: it moves things, and decides nothing.
+"""One live session: it moves events and results, and decides nothing.
 
-Its inputs are seven, one task each:
+It has seven inputs, one task each:
 
-    the Realtime API   every event goes to the brain; audio deltas go straight to the client
-    the client         each frame through its policy (`gateway.session.client_reader`)
-    the doorbell       a job of this session is finished: take what is ready, hand it to the brain
-    the clock          when the brain asked to be woken
-    the gateway        it is about to end, or has heard that the session is somebody else's now, or is to end
+    the Realtime API   each event goes to the conversation; audio deltas go straight to the client
+    the client         each frame passes its policy (`gateway.session.client_reader`)
+    the doorbell       a job of this session is finished: take the result, deliver it to the conversation
+    the clock          the conversation asked to be woken
+    the gateway        it is about to end, another gateway holds the session, or the session must end
     the tool catalog   workers announce more tools
-    the calendar       the Realtime API will end this conversation: move to a new one in time
+    the calendar       the Realtime API will end this connection: move to a new one in time
 
-What the brain answers is performed in order; what has to do with rows is done in tasks of its own, as the read loop
-never waits for Postgres. A connection to the Realtime API that ends takes an epoch with it and not the session
-(`gateway.session.upstream_switcher`). The session ends when the client goes or the brain says so
+The actions that the conversation returns are executed in order (`gateway.session.effects`). What waits for Postgres
+runs in tasks, as the read loop never waits for it. If a connection to the Realtime API ends, its epoch ends and the
+session goes on (`gateway.session.upstream_switcher`). The session ends when the client goes or the conversation says so
 (docs/task-lifetimes.md).
 """
 
@@ -29,13 +29,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway import protocol
 from gateway.background.tool_catalog import LOOK_SECONDS
 from gateway.close_codes import DRAINING
-from gateway.conversation.actions import Action, Event, KeepSettings
-from gateway.conversation.reconnect.carry_over import merged
-from gateway.protocol import server_events
+from gateway.conversation.actions import Event
 from gateway.session.client_connection import ClientConnection, ClientGone
 from gateway.session.client_reader import ClientReader
-from gateway.session.context import GatewayContext, SessionEnded, SessionStart, UpstreamLink
-from gateway.session.effects import EffectExecutor, as_text
+from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
+from gateway.session.effects import EffectExecutor
 from gateway.session.upstream_switcher import UpstreamSwitcher
 from gateway.upstream.connection import UpstreamClosed
 from ringback.jobs.outcomes import from_row
@@ -47,60 +45,49 @@ log = logging.getLogger(__name__)
 
 AUDIO_DELTA = '"response.output_audio.delta"'
 HEAD = 64
-"""The type stands near the front of an event; where it does not, the event takes the longer way."""
+"""The type stands near the front of an event; an event in which it does not takes the longer way."""
 IDLE_LOOK_SECONDS = 1.0
 """After a failed look into the table, when to try again."""
 LAST_WORDS_SECONDS = 2.0
-"""What it may take to bring into the rows what was heard."""
+"""What it may take to write into the rows what was heard."""
 QUIET_LOOK_SECONDS = 0.1
-"""How often a session that is to leave is asked whether somebody speaks."""
+"""How often a session that is to leave is checked for a voice."""
 
 
 class Session:
-    """Runs one session between a client and the Realtime API until it is over here."""
+    """One session between a client and the Realtime API. It owns the session's state (`state`)."""
 
-    def __init__(self, context: GatewayContext, start: SessionStart, client: ClientConnection) -> None:
-        self.start = start
-        self.link: UpstreamLink | None = None
-        self._context = context
+    def __init__(self, gateway: GatewayContext, state: SessionState, client: ClientConnection) -> None:
+        self.state = state
+        self._gateway = gateway
         self._client = client
-        self._handle = start.handle
-        session = merged(start.agent.session([]), start.client_session)
-        who = str(start.session_id)
-        self._reader = ClientReader(client, start.policy, self._hear, self._tell, session, name=who, asks=start.asks)
-        self._open = self._reader.is_open
-        self._changed = asyncio.Event()
-        self._told: set[tuple[Any, ...]] = set()
-        """What was last heard of calls that go on."""
-        self._switcher = UpstreamSwitcher(context, self)
-        self._effects = EffectExecutor(context, start, client, self._switcher)
+        self._handle = state.handle
+        self._reader = ClientReader(client, state, self._receive_client)
+        self._effects = EffectExecutor(gateway, state, client, self._reader)
+        self._switcher = UpstreamSwitcher(gateway, state, self._effects, self._reader, self._activate)
+        self._progress_told: set[tuple[Any, ...]] = set()
+        """What was last read of jobs that still run."""
 
-    @property
-    def epoch(self) -> int:
-        """In which the session is now, as its row has it."""
-        return self._switcher.epoch
-
-    async def hand_out_token(self) -> None:
-        """For a client that can resume: with what, and for how long after its connection has ended."""
-        start = self.start
-        if start.resume_token is None:
+    async def send_resume_token(self) -> None:
+        """Tell a client that can resume with which token, and for how long after its connection has ended."""
+        state = self.state
+        if state.resume_token is None:
             return
-        told: Event = {"session_id": str(start.session_id), "epoch": self.epoch, "token": start.resume_token}
-        told["seconds"] = self._context.settings.resume_seconds
-        await self._client.send(as_text({**_ours("resumable"), **told}))
+        told: Event = {"session_id": str(state.session_id), "epoch": state.epoch, "token": state.resume_token}
+        told["seconds"] = self._gateway.settings.resume_seconds
+        await self._client.send({**_session_event("resumable"), **told})
 
     async def run(self) -> SessionEnded:
-        """Until it is over here, and why."""
+        """Run until the session is over in this process, and return why."""
         try:
             return await self._run()
         finally:
-            await self._last_words()
+            await self._finish()
 
     async def _run(self) -> SessionEnded:
         loops = (self._from_model, self._reader.run, self._from_doorbell, self._from_clock, self._from_gateway)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self._effects.tasks = tasks
+            async with self.state.tasks as tasks:
                 for loop in (
                     *loops,
                     self._from_tool_catalog,
@@ -112,171 +99,157 @@ class Session:
             expected, fault = group.split((SessionEnded, ClientGone))
             if fault is not None:
                 raise _first(fault) from None
-            return _why(expected)
+            return _end_of(expected)
         raise AssertionError("a session ends by an exception only")
 
-    async def _last_words(self) -> None:
-        """A client that hangs up at the last word must not cost the rows their last state."""
-        self._effects.account.leave()
-        if self.link is None:
+    async def _finish(self) -> None:
+        """Write what was heard, within a bound, so that the rows have the last state of a client that hung up."""
+        self._effects.usage.leave()
+        link = self.state.link
+        if link is None:
             return
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
-                await self.settle()
-                await self._effects.acknowledge(self.link)
+                await self._effects.settle()
+                await self._effects.acknowledge(link)
         except TimeoutError:
-            log.warning("session %s: not all that was said could be kept", self.start.session_id)
-        await self.link.upstream.close()
+            log.warning("session %s: its last messages are not written in time", self.state.session_id)
+        await link.upstream.close()
 
-    # — the holder of its links (gateway.session.context.Holder) —
+    async def _activate(self, link: UpstreamLink, reason: str | None) -> None:
+        """Make this link the one at work, and pass on what the client said meanwhile.
 
-    def understood(self, frame: str) -> dict[str, Any] | None:
-        """An event of the Realtime API, or None where it is none."""
-        try:
-            return server_events.read(frame)
-        except server_events.MalformedEvent as problem:
-            log.warning("session %s: dropped what the Realtime API sent: %s", self.start.session_id, problem)
-            return None
-
-    async def settle(self) -> None:
-        """Bring into the rows what this session has heard so far."""
-        await self._effects.recording.settled()
-        await self._effects.transcript.flush()
-
-    def hold(self) -> None:
-        """From now on nothing of the client's is passed on."""
-        self._reader.hold()
-
-    async def let_go(self, link: UpstreamLink, reason: str | None) -> None:
-        """This link is the one: what was held is passed on to it. `reason` is for a client that was there before."""
-        self.link = link
-        if reason is not None and self.start.resume_token is not None:
-            await self._client.send(as_text({**_ours("rebuilt"), "epoch": link.epoch, "reason": reason}))
-        await self._reader.let_go()
-        self._handle.bell.set()
-        self._changed.set()
-
-    async def perform(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
-        """Carry out what the link's brain wants done."""
-        for action in actions:
-            if isinstance(action, KeepSettings):
-                self._reader.heard_as(action.session)
-            await self._effects.do(link, action)
-        self._changed.set()
+        Args:
+            reason: why the link before it ended, for the client; None: it is the first.
+        """
+        self.state.link = link
+        if reason is not None and self.state.resume_token is not None:
+            await self._client.send({**_session_event("rebuilt"), "epoch": link.epoch, "reason": reason})
+        await self._reader.resume()
+        self._handle.wake()
+        self.state.changed.set()
 
     # — its inputs —
 
     async def _from_model(self) -> None:
-        await self._switcher.begin()
+        await self._switcher.connect()
         while True:
-            link = self._current()
+            link = self._link()
             try:
                 await self._relay(link)
             except UpstreamClosed as problem:
-                log.info("session %s: the Realtime API hung up: %s", self.start.session_id, problem)
-                await self._switcher.begin_again(link, link.why_it_ended(time.monotonic()))
+                log.info("upstream closed: session %s (%s); reconnecting", self.state.session_id, problem)
+                await self._switcher.reconnect(link, link.why_it_ended(time.monotonic()))
 
     async def _relay(self, link: UpstreamLink) -> None:
         while True:
             frame = await link.upstream.receive()
             link.heard_at = now = time.monotonic()
             if AUDIO_DELTA in frame[:HEAD] and link.conversation.audio_passed(frame, now):
-                await self._client.send(frame)
+                await self._client.send_text(frame)
                 continue
-            event = self.understood(frame)
+            event = link.parse(frame)
             if event is not None:
-                await self.perform(link, link.conversation.receive_model(event, now))
+                await self._effects.execute(link, link.conversation.receive_model(event, now))
 
-    async def _hear(self, frame: protocol.ClientFrame) -> None:
-        link = self._current()
-        await self.perform(link, link.conversation.receive_client(frame, time.monotonic()))
-
-    async def _tell(self, event: Event) -> None:
-        await self._client.send(as_text(event))
+    async def _receive_client(self, frame: protocol.ClientFrame) -> None:
+        link = self._link()
+        await self._effects.execute(link, link.conversation.receive_client(frame, time.monotonic()))
 
     async def _from_doorbell(self) -> None:
+        """Deliver the results that are ready, each time the session is woken."""
         while True:
-            await self._handle.bell.wait()
-            await self._open.wait()
-            self._handle.bell.clear()
-            link = self._current()
+            await self._handle.woken()
+            await self._reader.is_open.wait()
+            self._handle.begin_look()
+            link = self._link()
             try:
                 rows = await self._take_ready(link)
             except (SQLAlchemyError, OSError) as problem:
-                log.warning("session %s: answers must wait (%s)", self.start.session_id, type(problem).__name__)
+                log.warning(
+                    "results not read: session %s (%s); looking again in %g s",
+                    *(self.state.session_id, type(problem).__name__, IDLE_LOOK_SECONDS),
+                )
                 await asyncio.sleep(IDLE_LOOK_SECONDS)
-                self._handle.bell.set()
+                self._handle.wake()
                 continue
-            for row in rows:  # to the brain of the epoch that took them: a later one has them among its past
-                whole = self._context.publisher.row_privacy.whole(row, self.start.session_id)
-                answer = row.id, row.call_id, row.tool, from_row(**outcome_of(whole))
+            for row in rows:  # to the conversation of the epoch that took them: a later one has them among its past
+                revealed = self._gateway.row_privacy.whole(row, self.state.session_id)
+                result = row.id, row.call_id, row.tool, from_row(**outcome_of(revealed))
                 more = row is not rows[-1]
-                await self.perform(link, link.conversation.deliver(*answer, time.monotonic(), more=more))
-            if not rows and not await self._heard_news(link):
-                await self._effects.hang_up_unless_ours()
+                await self._effects.execute(link, link.conversation.deliver(*result, time.monotonic(), more=more))
+            if not rows and not await self._deliver_progress(link):
+                await self._effects.end_unless_held()
 
-    async def _heard_news(self, link: UpstreamLink) -> bool:
-        """Of calls that go on; False where there is none, and the bell was about something else."""
+    async def _deliver_progress(self, link: UpstreamLink) -> bool:
+        """Deliver notes and approvals of running jobs. Return False if there is none."""
         if link.conversation.is_idle:
             return False
         try:
-            rows = await self._context.store.rows(transitions.progress_in(self.start.session_id))
+            rows = await self._gateway.store.rows(transitions.progress_in(self.state.session_id))
         except (SQLAlchemyError, OSError):
-            return True  # it was a hint
-        told, self._told = self._told, {(row.id, row.progress, row.is_approved) for row in rows}
+            return True  # progress is only a hint
+        told, self._progress_told = self._progress_told, {(row.id, row.progress, row.is_approved) for row in rows}
         for row in rows:
             if row.is_approved:
-                await self.perform(link, link.conversation.approved(row.id, time.monotonic()))
+                await self._effects.execute(link, link.conversation.approved(row.id, time.monotonic()))
             if row.progress is not None:
-                await self.perform(link, link.conversation.progressed(row.id, row.progress))
-        return told != self._told
+                await self._effects.execute(link, link.conversation.progressed(row.id, row.progress))
+        return told != self._progress_told
 
     async def _take_ready(self, link: UpstreamLink) -> Sequence[Any]:
-        """What is ready; and where there is nothing, what was taken without our hearing of it. The brain knows."""
-        whose = self.start.session_id, self._context.gateway_id, link.epoch
-        return await self._context.store.rows(deliveries.take_ready(*whose)) or await self._context.store.rows(
-            deliveries.taken(*whose)
+        """Take the results that are ready. If there is none, read those whose taking was not confirmed.
+
+        The conversation knows which of these it has had.
+        """
+        held = self.state.session_id, self._gateway.gateway_id, link.epoch
+        return await self._gateway.store.rows(deliveries.take_ready(*held)) or await self._gateway.store.rows(
+            deliveries.taken(*held)
         )
 
     async def _from_clock(self) -> None:
+        """Wake the conversation at the moment for which it asks."""
         while True:
-            await self._open.wait()
-            link, now = self._current(), time.monotonic()
+            await self._reader.is_open.wait()
+            link, now = self._link(), time.monotonic()
             wake_at = link.conversation.wake_at(now)
-            self._changed.clear()
+            self.state.changed.clear()
             try:
                 async with asyncio.timeout(None if wake_at is None else max(0.0, wake_at - now)):
-                    await self._changed.wait()
+                    await self.state.changed.wait()
             except TimeoutError:
-                await self.perform(link, link.conversation.tick(time.monotonic()))
+                await self._effects.execute(link, link.conversation.tick(time.monotonic()))
 
     async def _from_tool_catalog(self) -> None:
         """Offer the model each tool that a worker announces while the session runs."""
-        catalog, start = self._context.tool_catalog, self.start
         served: Mapping[str, ToolSpec] | None = None
         await asyncio.sleep(LOOK_SECONDS)  # the session has just read the table itself
         while True:
-            served = await catalog.other_than(served)
-            may_have = {name: tool for name, tool in served.items() if start.may_have(tool)}
-            new = {
-                n: tool
-                for n, tool in may_have.items()
-                if start.tools.get(n) != tool and catalog.takes(start.agent, tool)
-            }
+            served = await self._gateway.tool_catalog.other_than(served)
+            new = self._new_tools(served)
             if not new:
                 continue
-            log.info("session %s: new tools are offered: %s", start.session_id, ", ".join(sorted(new)))
-            start.tools.update(new)  # a conversation that is being opened reads them there once it is open
-            if self.link is not None:
-                await self.perform(self.link, self.link.conversation.tools_came(new, time.monotonic()))
+            log.info("tools offered: session %s, %s", self.state.session_id, ", ".join(sorted(new)))
+            self.state.tools.update(new)  # a conversation that is being opened reads them there once it is open
+            link = self.state.link
+            if link is not None:
+                await self._effects.execute(link, link.conversation.tools_came(new, time.monotonic()))
+
+    def _new_tools(self, served: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
+        state, catalog = self.state, self._gateway.tool_catalog
+        return {
+            name: tool
+            for name, tool in served.items()
+            if state.may_have(tool) and state.tools.get(name) != tool and catalog.takes(state.agent, tool)
+        }
 
     async def _from_gateway(self) -> None:
-        """Others have it: end at once. The gateway ends: leave at the next pause, or when its time is up."""
+        """End at once if the session must. If the gateway ends, leave at the next pause, or when the time is up."""
         seconds = await self._handle.told_to_leave()
         if seconds is None:
             raise SessionEnded.because(self._handle.why_over or "session_superseded")
-        if self.start.resume_token is not None:
-            await self._client.send(as_text({**_ours("draining"), "seconds": seconds}))
+        if self.state.resume_token is not None:
+            await self._client.send({**_session_event("draining"), "seconds": seconds})
         give_up = time.monotonic() + seconds
         while time.monotonic() < give_up and not self._may_leave():
             await asyncio.sleep(QUIET_LOOK_SECONDS)
@@ -285,28 +258,30 @@ class Session:
         raise SessionEnded(DRAINING, "gateway_draining")
 
     def _may_leave(self) -> bool:
-        """A client that comes back finds the results of its calls there; any other would lose them."""
-        if self.link is None or not self._open.is_set() or not self.link.conversation.is_quiet(time.monotonic()):
+        """Return True in a pause. A client that cannot resume would lose the results of running calls."""
+        link = self.state.link
+        if link is None or not self._reader.is_open.is_set() or not link.conversation.is_quiet(time.monotonic()):
             return False
-        return self.start.resume_token is not None or self.link.conversation.is_idle
+        return self.state.resume_token is not None or link.conversation.is_idle
 
-    def _current(self) -> UpstreamLink:
-        assert self.link is not None, "nothing is passed on before there is a link"  # noqa: S101
-        return self.link
+    def _link(self) -> UpstreamLink:
+        link = self.state.link
+        assert link is not None, "no input is read before there is a link"  # noqa: S101
+        return link
 
 
-def _ours(what: str) -> Event:
+def _session_event(what: str) -> Event:
     return {"type": f"ringback.session.{what}", "event_id": f"rb_{what}"}
 
 
 def _first(group: BaseException) -> BaseException:
-    """The first of the reasons: what ends a session often takes the other side with it."""
+    """Return the first of the reasons: what ends a session often takes the other side with it."""
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
 
 
-def _why(group: BaseExceptionGroup | None) -> SessionEnded:
+def _end_of(group: BaseExceptionGroup | None) -> SessionEnded:
     assert group is not None  # noqa: S101
     problem = _first(group)
     if isinstance(problem, ClientGone):

@@ -1,8 +1,8 @@
-"""Writes down what is said in a session, behind the conversation and never in its way.
+"""Writes what is said in a session into its rows, behind the conversation and never in its way.
 
-A message that changes before it was written (a transcript that comes late, an answer that is cut short) is written
-once, as it is by then. While Postgres is away what is said waits here, within a bound. Pictures that come faster than
-they may be written are left out: a camera makes many, and few of them are ever told again.
+If a message changes before it is written (a transcript that comes late, an answer that is cut short), it is written
+once, as it is by then. While Postgres is away messages wait here, within a bound. Pictures that come faster than they
+may be written are left out: a camera makes many, and few of them are told to a later conversation.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from gateway.conversation.actions import Event
-from gateway.storage.database import Store
-from ringback.privacy.redaction import Redaction
+from gateway.session.context import GatewayContext, SessionState
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import PICTURE_CHARS_AT_MOST, Message, without_pictures
 
@@ -28,7 +26,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 50
 """Messages of one statement: after an outage what has gathered is written in steps."""
 MAX_WAITING = 500
-"""Messages that wait for Postgres: hours of talk; beyond it the oldest is given up."""
+"""Messages that wait for Postgres: hours of talk. Beyond it the oldest is given up."""
 PICTURE_CHARS_BURST = PICTURE_CHARS_AT_MOST
 """Of the pictures of one session, written at once: as many as it keeps."""
 PICTURE_CHARS_PER_SECOND = 16_384.0
@@ -38,27 +36,19 @@ AGAIN_SECONDS = 0.5
 
 
 class TranscriptWriter:
-    """What one session has said and the rows do not show yet.
+    """Messages and client settings of one session that its rows do not hold yet.
 
-    Args:
-        epoch: tells the epoch in which the session is now.
-        redaction: what is not written down of what was said; it is kept nowhere else, either.
+    Each is redacted as it is written: what is redacted is kept nowhere else.
     """
 
     def __init__(
-        self,
-        store: Store,
-        session_id: UUID,
-        gateway_id: str,
-        epoch: Callable[[], int],
-        redaction: Redaction | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, gateway: GatewayContext, session: SessionState, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._store = store
-        self._redaction = redaction or Redaction()
-        self._session_id = session_id
-        self._gateway_id = gateway_id
-        self._epoch = epoch
+        self._store = gateway.store
+        self._redaction = gateway.row_privacy.redaction
+        self._gateway_id = gateway.gateway_id
+        self._session = session
+        self._session_id = session.session_id
         self._waiting: dict[str, Message] = {}
         self._settings: Event | None = None
         self._clock = clock
@@ -68,17 +58,19 @@ class TranscriptWriter:
         self._news = asyncio.Event()
 
     def keep(self, messages: Iterable[Message]) -> None:
-        """Have these written soon; returns at once."""
+        """Have these messages written soon; returns at once."""
         for message in messages:
             self._waiting.pop(message.item_id, None)
             self._waiting[message.item_id] = self._affordable(message)
         while len(self._waiting) > MAX_WAITING:
             given_up = self._waiting.pop(next(iter(self._waiting)))
-            log.error("session %s: %s is not kept, Postgres was away for too long", self._session_id, given_up.item_id)
+            log.error(
+                "message given up: session %s, %s; Postgres was away for too long", self._session_id, given_up.item_id
+            )
         self._news.set()
 
     def _affordable(self, message: Message) -> Message:
-        """The message, without its pictures where too many were written of late."""
+        """Return the message, without its pictures if too many were written of late."""
         chars = sum(len(part.get("image_url", "")) for part in message.content)
         if not chars:
             return message
@@ -90,16 +82,16 @@ class TranscriptWriter:
             return message
         self._left_out += 1
         if self._left_out == 1:
-            log.warning("session %s: pictures come faster than they are kept: some are left out", self._session_id)
+            log.warning("pictures left out: session %s sends them faster than they are kept", self._session_id)
         return replace(message, content=without_pictures(message.content))
 
     def keep_settings(self, session: Event) -> None:
-        """Have this written soon as what the client has set of its session."""
+        """Have what the client has set of its session written soon; returns at once."""
         self._settings = session
         self._news.set()
 
     async def write(self) -> None:
-        """Write whatever comes, until cancelled."""
+        """Write what is kept, until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -108,7 +100,7 @@ class TranscriptWriter:
                 self._news.set()
 
     async def flush(self) -> bool:
-        """Write all that waits; False where it cannot be written now."""
+        """Write all that waits. Return False if it cannot be written now."""
         try:
             while self._waiting:
                 if not await self._write(list(self._waiting.values())[:AT_ONCE]):
@@ -116,19 +108,25 @@ class TranscriptWriter:
             if self._settings is not None:
                 await self._write_settings(self._settings)
         except (SQLAlchemyError, OSError) as problem:
-            log.warning("session %s: what is said must wait (%s)", self._session_id, type(problem).__name__)
+            log.warning(
+                "transcript not written: session %s (%s); trying again in %g s",
+                *(self._session_id, type(problem).__name__, AGAIN_SECONDS),
+            )
             return False
         return True
 
     async def _write(self, batch: list[Message]) -> bool:
-        """False where nothing was written: the session is another's, or in another epoch, which the next try names."""
+        """Write some messages. Return False if none was written.
+
+        Then another gateway holds the session, or its epoch has changed: the next attempt names the new one.
+        """
         try:
             shown = [replace(message, content=self._redacted(message.content)) for message in batch]
-            rows = await self._store.rows(items.keep(self._session_id, self._gateway_id, self._epoch(), shown))
+            rows = await self._store.rows(items.keep(self._session_id, self._gateway_id, self._session.epoch, shown))
         except DataError:
             if len(batch) > 1:
                 return all([await self._write([message]) for message in batch])
-            log.exception("session %s: Postgres refuses %s", self._session_id, batch[0].item_id)
+            log.exception("message given up: session %s, %s; Postgres refuses it", self._session_id, batch[0].item_id)
             self._waiting.pop(batch[0].item_id, None)
             return True
         written = {row.item_id for row in rows}
@@ -136,19 +134,19 @@ class TranscriptWriter:
             if message.item_id in written and self._waiting.get(message.item_id) is message:
                 del self._waiting[message.item_id]
         if any(_is_picture(part) for message in shown for part in message.content):
-            await self._store.rows(items.leave_out_pictures(self._session_id, self._gateway_id, self._epoch()))
+            await self._store.rows(items.leave_out_pictures(self._session_id, self._gateway_id, self._session.epoch))
         return bool(written)
 
     def _redacted(self, content: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What was said, without what must not be stored. A picture is no text, and takes long to look through."""
+        """Return the content without what must not be stored. A picture is no text, and would take long to search."""
         return [part if _is_picture(part) else self._redaction.data(part) for part in content]
 
     async def _write_settings(self, settings: Event) -> None:
-        statement = lifecycle.set_by_client(self._session_id, self._gateway_id, self._epoch(), settings)
+        statement = lifecycle.set_by_client(self._session_id, self._gateway_id, self._session.epoch, settings)
         try:
             await self._store.count(statement)
         except DataError:
-            log.exception("session %s: Postgres refuses what the client has set", self._session_id)
+            log.exception("client settings given up: session %s; Postgres refuses them", self._session_id)
         if self._settings is settings:  # unless they have changed meanwhile
             self._settings = None
 

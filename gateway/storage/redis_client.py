@@ -1,4 +1,4 @@
-"""The gateway's way to Redis beside the broker: ring another gateway, and ask whether Redis is there and remembers."""
+"""Connection to Redis beside the broker: notifies other gateways, and runs the commands of a sweep."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ringback.redis import notifications
 from ringback.sweeper import Command
 
 CONNECTIONS = 4
-"""Each is held for a fraction of a millisecond; redis-py's own pool would raise above 100."""
+"""Each is in use for a fraction of a millisecond; redis-py's default pool would raise above 100."""
 SECONDS = 0.5
-"""For anything Redis does here: whoever waits for the doorbell looks into the table before a second has passed."""
+"""For each command here: a gateway that waits for a doorbell reads the table before a second has passed."""
 REDIS_TROUBLE = (RedisError, OSError, RuntimeError)
-"""What a Redis that is away is told by; the last is uvloop's word for a connection that was reset a moment ago."""
+"""What calls raise while Redis is away; RuntimeError is how uvloop reports a connection that was just reset."""
 
 log = logging.getLogger(__name__)
 
 
 class RedisClient:
-    """A client of Redis that never raises and holds nobody up."""
+    """Client of Redis that never raises, and returns within a bound."""
 
     def __init__(self, redis_url: str) -> None:
         self._pool = BlockingConnectionPool.from_url(
@@ -39,19 +39,19 @@ class RedisClient:
         )
         self._redis = Redis(connection_pool=self._pool)
 
-    async def ring(self, gateway_id: str, session_id: UUID) -> None:
-        """Put an entry into that gateway's stream; a failure is only lateness."""
-        await self.ask(notifications.commands(gateway_id, session_id))
+    async def notify(self, gateway_id: str, session_id: UUID) -> None:
+        """Put an entry into that gateway's stream. If this fails, the gateway hears a second later."""
+        await self.run(notifications.commands(gateway_id, session_id))
 
-    async def ask(self, commands: Sequence[Command]) -> list[Any] | None:
-        """Send the commands at once: their answers, or None where Redis does not answer or refuses one."""
+    async def run(self, commands: Sequence[Command]) -> list[Any] | None:
+        """Run the commands in one pipeline. Return their answers, or None if Redis does not answer or refuses one."""
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for command in commands:
                     pipe.execute_command(*command)
                 return list(await pipe.execute())
         except REDIS_TROUBLE as problem:
-            log.debug("Redis: %s", problem)
+            log.debug("redis command failed: %s", problem)
             return None
 
     async def close(self) -> None:

@@ -84,7 +84,7 @@ def test_what_a_client_may_ask_for_besides_stands_there() -> None:
 
 def test_the_events_of_a_session_that_can_be_resumed_are_the_gateways_own() -> None:
     source = Path(session.__file__).read_text(encoding="utf-8")
-    told = {f"ringback.session.{name}" for name in re.findall(r'_ours\("(\w+)"\)', source)}
+    told = {f"ringback.session.{name}" for name in re.findall(r'_session_event\("(\w+)"\)', source)}
     rows = re.findall(r"^\| `(ringback\.session\.\w+)` \|", PAGE, re.MULTILINE)
     assert set(rows) == told
     assert len(rows) == len(told)

@@ -104,9 +104,9 @@ MUTANTS = [
         "the row first, the message second",
         T_ORDER,
         DEEDS,
-        "        known = await self.recording.record(record, link.epoch)\n",
-        "        await self._context.publisher.publish(record.job.id, 'default')\n"
-        "        known = await self.recording.record(record, link.epoch)\n",
+        "        match await self.recorder.record(record, link.epoch):\n",
+        "        await self._gateway.publisher.publish(record.job.id, 'default')\n"
+        "        match await self.recorder.record(record, link.epoch):\n",
     ),
     gone("the effect barrier begins once", T_JOBS, JOBS, "jobs.c.effect_started.is_(False), ", "", "def begin_effect("),
     gone(

@@ -27,7 +27,7 @@ THE_PURSE = [
     gone("places: those that are over take none", T_PLACES, PLACES, ', sessions.c.state != "ended"'),
     gone("places: one that is there already is open", T_PLACES, PLACES, " | was_open"),
     gone("usage: a response counts once", T_USAGE, USAGE, ".on_conflict_do_nothing()"),
-    gone("usage: what cannot be written now is owed", T_USAGE, PURSE, "            self.enqueue(debt)\n"),
+    gone("usage: what cannot be written now is owed", T_USAGE, PURSE, "            self.enqueue(row)\n"),
     gone(
         "usage: a response whose end nobody heard is paid for",
         T_USAGE,

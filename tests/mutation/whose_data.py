@@ -13,7 +13,7 @@ REDACTION, SEALING, DISCRETION = (
     "ringback/privacy/encryption.py",
     "ringback/privacy/row_privacy.py",
 )
-DISPATCH, JOURNAL = "gateway/storage/job_publisher.py", "gateway/session/transcript_writer.py"
+RECORDER, JOURNAL = "gateway/session/call_recorder.py", "gateway/session/transcript_writer.py"
 CLAIMING, EXECUTE = "workers/execution/claim.py", "workers/execution/runner.py"
 
 T_WALLS, T_API = "tests/integration/postgres/test_tenant_isolation.py", "tests/integration/api/test_history.py"
@@ -109,14 +109,14 @@ WHOSE_DATA = [
     gone(
         "redaction: in the arguments' row",
         T_ROWS,
-        DISPATCH,
-        "replace(job, arguments=asked.shown), outcome",
-        "job, outcome",
+        RECORDER,
+        "replace(job, arguments=asked.shown), gateway_id",
+        "job, gateway_id",
     ),
     gone(
         "redaction: no key, no call",
         T_ROWS,
-        DISPATCH,
+        RECORDER,
         'record.outcome or failed("not_kept", NOT_KEPT)',
         "record.outcome",
     ),

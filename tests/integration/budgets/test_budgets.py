@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from gateway.auth.authenticator import Principal
+from gateway.budgets.session_usage import SessionUsage
 from gateway.conversation.actions import RecordUsage
 from ringback.tables import responses, usage_days
 from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, World, opening, tell
@@ -31,15 +32,15 @@ def test_after_the_response_that_used_the_last_of_it_nothing_is_left(
 ) -> None:
     async def story(world: World) -> None:
         agent = AGENT.model_copy(update=of_agent)
-        account = world.budgets.account(await world.opened(), ANN, agent, MODEL)
-        assert await account.check(1, "resp_1") is None
-        assert await account.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
-        assert await account.check(1, "resp_2") is None
-        after = await account.record(1, RecordUsage("resp_2", TOLD, "completed"))
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, agent, MODEL)
+        assert await usage.check(1, "resp_1") is None
+        assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
+        assert await usage.check(1, "resp_2") is None
+        after = await usage.record(1, RecordUsage("resp_2", TOLD, "completed"))
         assert after is not None
         assert after.startswith(sentence)
-        assert await account.check(1, "resp_3") == after
-        denied = await world.budgets.may_begin(ANN, agent, MODEL)
+        assert await usage.check(1, "resp_3") == after
+        denied = await world.budgets.check_quota(ANN, agent, MODEL)
         if of_agent:
             assert denied is None  # another session has its own
         else:
@@ -54,21 +55,21 @@ def test_after_the_response_that_used_the_last_of_it_nothing_is_left(
 def test_what_others_use_is_theirs_and_the_tenants(database: str) -> None:
     async def story(world: World) -> None:
         for caller in (BOB, Principal("ann", tenant="elsewhere")):
-            account = world.budgets.account(await world.opened(caller), caller, AGENT, MODEL)
-            await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
-        assert await world.budgets.may_begin(ANN, AGENT, MODEL) is None
-        assert await world.budgets.may_begin(BOB, AGENT, MODEL) is not None
+            usage = SessionUsage(world.budgets, await world.opened(caller), caller, AGENT, MODEL)
+            await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
+        assert await world.budgets.check_quota(ANN, AGENT, MODEL) is None
+        assert await world.budgets.check_quota(BOB, AGENT, MODEL) is not None
 
     tell(database, story, tokens_per_user_per_day=110, tokens_per_day=220)
 
 
 def test_what_was_used_yesterday_is_used_no_more(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
-        await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
-        assert await world.budgets.may_begin(ANN, AGENT, MODEL) is not None
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
+        assert await world.budgets.check_quota(ANN, AGENT, MODEL) is not None
         await world.store.count(update(usage_days).values(day=usage_days.c.day - 1))
-        assert await world.budgets.may_begin(ANN, AGENT, MODEL) is None
+        assert await world.budgets.check_quota(ANN, AGENT, MODEL) is None
 
     tell(database, story, tokens_per_user_per_day=100)
 
@@ -99,9 +100,9 @@ def test_allowances_that_nobody_can_read_leave_the_defaults(database: str) -> No
 def test_a_model_without_a_price_begins_nothing_where_money_is_limited(database: str) -> None:
     async def story(world: World) -> None:
         dear = AGENT.model_copy(update={"max_session_cost": 1.0})
-        assert await world.budgets.may_begin(ANN, dear, MODEL) is None
-        assert await world.budgets.may_begin(ANN, AGENT, "my-deployment") is None
-        denied = await world.budgets.may_begin(ANN, dear, "my-deployment")
+        assert await world.budgets.check_quota(ANN, dear, MODEL) is None
+        assert await world.budgets.check_quota(ANN, AGENT, "my-deployment") is None
+        denied = await world.budgets.check_quota(ANN, dear, "my-deployment")
         assert denied is not None
         assert (denied.status, denied.code) == (503, "model_without_price")
 
@@ -110,19 +111,19 @@ def test_a_model_without_a_price_begins_nothing_where_money_is_limited(database:
 
 def test_where_nobody_can_say_what_is_left_the_conversation_goes_on(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(text("ALTER TABLE usage_days RENAME TO away"))
-        assert await account.check(1, "resp_1") is None
+        assert await usage.check(1, "resp_1") is None
 
     tell(database, story, tokens_per_day=0)
 
 
 def test_a_response_that_is_stopped_as_it_begins_counts_as_what_it_was_told(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
-        await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
-        assert await account.check(1, "resp_2") is not None
-        account.leave()
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
+        assert await usage.check(1, "resp_2") is not None
+        usage.leave()
         await world.budgets.close()
         (row,) = await world.store.rows(select(responses).where(responses.c.response_id == "resp_2"))
         assert (row.status, row.input_tokens, row.output_tokens) == ("unheard", 100, 0)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import delete, func, select, text
 
+from gateway.budgets.session_usage import SessionUsage
 from gateway.conversation.actions import RecordUsage
 from ringback.tables import responses, sessions, usage_days
 from tests.integration.budgets.budget_rows import AGENT, ANN, MODEL, TOLD, World, tell
@@ -14,10 +15,10 @@ from tests.integration.budgets.budget_rows import AGENT, ANN, MODEL, TOLD, World
 
 def test_what_a_response_used_is_written_once_and_summed_up(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(session_id := await world.opened(), ANN, AGENT, MODEL)
+        usage = SessionUsage(world.budgets, session_id := await world.opened(), ANN, AGENT, MODEL)
         for _ in range(3):
-            assert await account.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
-        await account.record(1, RecordUsage("resp_2", TOLD, "cancelled"))
+            assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
+        await usage.record(1, RecordUsage("resp_2", TOLD, "cancelled"))
         rows = await world.store.rows(select(responses).order_by(responses.c.response_id))
         assert [(row.response_id, row.status, row.micros) for row in rows] == [
             ("resp_1", "completed", 640),
@@ -41,8 +42,8 @@ def test_what_a_response_used_is_written_once_and_summed_up(database: str) -> No
 
 def test_a_response_that_is_told_twice_is_no_fault(database: str, caplog: pytest.LogCaptureFixture) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
-        told = [await account.record(1, RecordUsage("resp_1", TOLD, "completed")) for _ in range(2)]
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        told = [await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) for _ in range(2)]
         assert told[0] is not None
         assert told[1] == told[0], "it is written down, and what is left is known"
 
@@ -52,9 +53,9 @@ def test_a_response_that_is_told_twice_is_no_fault(database: str, caplog: pytest
 
 def test_what_postgres_will_never_take_is_not_tried_for_ever(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(text("ALTER TABLE responses ADD CHECK (status <> 'cursed')"))
-        await account.record(1, RecordUsage("resp_1", TOLD, "cursed"))
+        await usage.record(1, RecordUsage("resp_1", TOLD, "cursed"))
         await world.store.count(text("ALTER TABLE responses DROP CONSTRAINT responses_status_check"))
         await world.budgets.close()
         assert await world.one(select(func.count()).select_from(responses)) == 0
@@ -64,8 +65,8 @@ def test_what_postgres_will_never_take_is_not_tried_for_ever(database: str) -> N
 
 def test_a_model_without_a_price_is_counted_and_costs_nobody_knows_what(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, "my-deployment")
-        await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, "my-deployment")
+        await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
         assert await world.one(select(responses.c.micros)) is None
         assert await world.one(select(sessions.c.tokens)) == 110
 
@@ -74,14 +75,14 @@ def test_a_model_without_a_price_is_counted_and_costs_nobody_knows_what(database
 
 def test_a_response_that_nobody_heard_the_end_of_counts_as_the_one_before(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
-        await account.check(1, "resp_1")
-        await account.record(1, RecordUsage("resp_1", TOLD, "completed"))
-        await account.check(1, "resp_2")
-        await account.check(2, "resp_3")  # the second was lost with its epoch
-        await account.record(2, RecordUsage("resp_3", {"input_tokens": 200}, "completed"))
-        await account.check(2, "resp_4")
-        account.leave()  # and the client hung up in the middle of the fourth
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        await usage.check(1, "resp_1")
+        await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
+        await usage.check(1, "resp_2")
+        await usage.check(2, "resp_3")  # the second was lost with its epoch
+        await usage.record(2, RecordUsage("resp_3", {"input_tokens": 200}, "completed"))
+        await usage.check(2, "resp_4")
+        usage.leave()  # and the client hung up in the middle of the fourth
         await world.budgets.close()
         rows = await world.store.rows(select(responses).order_by(responses.c.response_id))
         assert [(row.epoch, row.status, row.input_tokens + row.output_tokens) for row in rows] == [
@@ -96,11 +97,11 @@ def test_a_response_that_nobody_heard_the_end_of_counts_as_the_one_before(databa
 
 def test_a_response_that_completed_and_tells_no_usage_is_not_for_nothing(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
-        await account.record(1, RecordUsage("resp_1", {}, "completed"))
-        await account.record(1, RecordUsage("resp_2", TOLD, "completed"))
-        await account.record(1, RecordUsage("resp_3", {}, "completed"))
-        await account.record(1, RecordUsage("resp_4", {}, "failed"))
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        await usage.record(1, RecordUsage("resp_1", {}, "completed"))
+        await usage.record(1, RecordUsage("resp_2", TOLD, "completed"))
+        await usage.record(1, RecordUsage("resp_3", {}, "completed"))
+        await usage.record(1, RecordUsage("resp_4", {}, "failed"))
         rows = await world.store.rows(select(responses).order_by(responses.c.response_id))
         assert [row.input_tokens + row.output_tokens for row in rows] == [1_200, 110, 110, 0]
 
@@ -109,11 +110,11 @@ def test_a_response_that_completed_and_tells_no_usage_is_not_for_nothing(databas
 
 def test_a_late_word_of_an_earlier_epoch_takes_nothing_for_lost(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
-        await account.check(2, "resp_2")
-        await account.check(1, "resp_1")
-        await account.record(2, RecordUsage("resp_2", TOLD, "completed"))
-        account.leave(2)
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        await usage.check(2, "resp_2")
+        await usage.check(1, "resp_1")
+        await usage.record(2, RecordUsage("resp_2", TOLD, "completed"))
+        usage.leave(2)
         await world.budgets.close()
         rows = await world.store.rows(select(responses).order_by(responses.c.response_id))
         assert [(row.response_id, row.epoch, row.status) for row in rows] == [
@@ -126,10 +127,10 @@ def test_a_late_word_of_an_earlier_epoch_takes_nothing_for_lost(database: str) -
 
 def test_the_first_response_is_not_for_nothing_when_its_client_hangs_up(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
-        await account.check(1, "resp_1")
-        account.leave()
-        account.leave()
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        await usage.check(1, "resp_1")
+        usage.leave()
+        usage.leave()
         await world.budgets.close()
         assert await world.one(select(sessions.c.tokens)) == 1_200
 
@@ -138,9 +139,9 @@ def test_the_first_response_is_not_for_nothing_when_its_client_hangs_up(database
 
 def test_what_is_recorded_while_postgres_is_away_is_written_when_it_is_back(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(text("ALTER TABLE responses RENAME TO away"))
-        assert await account.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
+        assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
         settling = asyncio.create_task(world.budgets.settle())
         await world.store.count(text("ALTER TABLE away RENAME TO responses"))
         async with asyncio.timeout(20):
@@ -154,8 +155,8 @@ def test_what_is_recorded_while_postgres_is_away_is_written_when_it_is_back(data
 
 def test_a_client_that_hangs_up_at_the_last_word_has_used_it_all_the_same(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(await world.opened(), ANN, AGENT, MODEL)
-        recording = asyncio.create_task(account.record(1, RecordUsage("resp_1", TOLD, "completed")))
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        recording = asyncio.create_task(usage.record(1, RecordUsage("resp_1", TOLD, "completed")))
         await asyncio.sleep(0)  # it has begun
         recording.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -168,9 +169,9 @@ def test_a_client_that_hangs_up_at_the_last_word_has_used_it_all_the_same(databa
 
 def test_of_a_session_that_was_erased_nothing_is_owed(database: str) -> None:
     async def story(world: World) -> None:
-        account = world.budgets.account(session_id := await world.opened(), ANN, AGENT, MODEL)
+        usage = SessionUsage(world.budgets, session_id := await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(delete(sessions).where(sessions.c.id == session_id))
-        assert await account.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
+        assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
         assert await world.one(select(func.count()).select_from(usage_days)) == 0
 
     tell(database, story)

@@ -11,10 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from gateway.conversation.actions import RecordCall
 from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.storage.database import Store, open_engine
-from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import postgres_url
-from ringback.tables import DEFAULT_TENANT
+from ringback.statements.jobs import admission
 from tests.integration.statements.statement_rows import Rows, new_job, world
+from tests.session_parts import gateway_context, session_state
 
 
 @pytest.fixture
@@ -23,24 +23,19 @@ def rows(database: str) -> Iterator[Rows]:
         yield rows
 
 
-def test_a_call_that_joins_one_whose_row_comes_later_waits_for_that_row(
-    database: str, redis_db: str, rows: Rows
-) -> None:
+def test_a_call_that_joins_one_whose_row_comes_later_waits_for_that_row(database: str, rows: Rows) -> None:
     first = new_job(rows.session)
     second = new_job(rows.session, joined_to=first.id)
 
     async def run() -> tuple[Recorded, Recorded]:
         store = Store(open_engine(postgres_url(database), 4))
-        publisher = JobPublisher(store, redis_db, "gw")
-        recording = CallRecorder(store, publisher, DEFAULT_TENANT, lambda: 1, 10.0)
+        recorder = CallRecorder(gateway_context(store, call_wait_seconds=10.0), session_state(rows.session))
         try:
             with pytest.raises(IntegrityError, match="joins no job of its session"):
-                await publisher.record(RecordCall(second), 1)
-            late = asyncio.create_task(recording.record(RecordCall(second), 1))
-            return await recording.record(RecordCall(first), 1), await late
+                await store.rows(admission.admit(second, "gw", 1))
+            late = asyncio.create_task(recorder.record(RecordCall(second), 1))
+            return await recorder.record(RecordCall(first), 1), await late
         finally:
-            publisher.close()
-            await publisher.bell.close()
             await store.close()
 
     assert asyncio.run(run()) == (Recorded.NEW, Recorded.NEW)

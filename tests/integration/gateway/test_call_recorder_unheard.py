@@ -9,17 +9,16 @@ import pytest
 
 from gateway.conversation.actions import RecordCall
 from gateway.conversation.tool_calls.intake import as_answered
-from gateway.session import call_recorder as recordings
+from gateway.session import call_recorder
 from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.storage import database as stores
 from gateway.storage.database import Store, open_engine
-from gateway.storage.job_publisher import JobPublisher
 from ringback.jobs.states import CancelReason
 from ringback.statements.jobs import admission, transitions
-from ringback.tables import DEFAULT_TENANT
 from ringback.tools.decorator import ToolSpec
 from tests.integration.statements.statement_rows import ORDER, WEATHER, Rows, new_job, world
 from tests.proxy import Proxy, before_postgres
+from tests.session_parts import gateway_context, session_state
 
 INSERT = b"INSERT INTO jobs"
 PRESENT = 1
@@ -39,25 +38,24 @@ def line(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Proxy
         yield line
 
 
-def _with_recording(url: str, work: Callable[[CallRecorder], Awaitable[Recorded | bool]]) -> Recorded | bool:
+def _with_recorder(url: str, work: Callable[[CallRecorder], Awaitable[Recorded | bool]]) -> Recorded | bool:
     async def run() -> Recorded | bool:
         store = Store(open_engine(url, 2))
-        publisher = JobPublisher(store, "redis://127.0.0.1:1", "gw")
+        gateway = gateway_context(store, call_wait_seconds=0.0)
         try:
-            return await work(CallRecorder(store, publisher, DEFAULT_TENANT, lambda: PRESENT, 0.0))
+            return await work(CallRecorder(gateway, session_state(epoch=PRESENT)))
         finally:
-            publisher.close()
             await store.close()
 
     return asyncio.run(run())
 
 
 def _record(url: str, call: RecordCall) -> Recorded | bool:
-    return _with_recording(url, lambda recording: recording.record(call, PRESENT))
+    return _with_recorder(url, lambda recorder: recorder.record(call, PRESENT))
 
 
 def _settle(url: str, call: RecordCall) -> Recorded | bool:
-    return _with_recording(url, lambda recording: recording.remember(as_answered(call)))
+    return _with_recorder(url, lambda recorder: recorder.settle_unrecorded(as_answered(call)))
 
 
 def test_a_row_whose_answer_was_lost_is_asked_for_again_where_the_call_must_not_be_repeated(
@@ -74,11 +72,11 @@ def test_a_row_whose_answer_was_lost_is_asked_for_again_where_the_call_must_not_
 def test_a_row_that_was_written_and_is_not_heard_of_is_not_taken_for_none(
     rows: Rows, line: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordings, "UNHEARD_SECONDS", 0.0)
+    monkeypatch.setattr(call_recorder, "UNHEARD_SECONDS", 0.0)
     proxy, through = line
     call = RecordCall(new_job(rows.session, ORDER))
     proxy.lose_answer_to(INSERT, silently=True)
-    assert _record(through, call) is Recorded.UNHEARD
+    assert _record(through, call) is Recorded.UNKNOWN
     assert rows.job(call.job.id).state == "pending"
 
 
@@ -86,7 +84,7 @@ def test_a_postgres_that_cannot_be_reached_has_no_row(rows: Rows, line: tuple[Pr
     proxy, through = line
     call = RecordCall(new_job(rows.session, ORDER))
     proxy.refuse()
-    assert _record(through, call) is Recorded.NEVER
+    assert _record(through, call) is Recorded.ABSENT
     proxy.heal()
     assert _settle(through, call) is True
     row = rows.job(call.job.id)

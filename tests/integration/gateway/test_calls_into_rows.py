@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytest
 
 from gateway.conversation.actions import RecordCall
-from gateway.live_sessions import SessionHandle
 from gateway.session.call_recorder import CallRecorder
 from gateway.session.effects import EffectExecutor
 from gateway.storage.database import Store, open_engine
@@ -20,8 +19,8 @@ from ringback.jobs.outcomes import failed, succeeded
 from ringback.jobs.states import CancelReason
 from ringback.statements.jobs import admission
 from ringback.statements.jobs.admission import NewJob
-from ringback.tables import DEFAULT_TENANT
 from tests.integration.statements.statement_rows import WEATHER, Rows, new_job, world
+from tests.session_parts import NONE, gateway_context, session_state
 
 PRESENT = 1
 """The epoch that the session is in."""
@@ -47,23 +46,17 @@ class Heard:
     """What came of a call."""
 
     recorded: list[str] = field(default_factory=list)
-    """The calls that the brain was told are in their rows."""
+    """The calls of which the conversation was told that they are in their rows."""
     published: list[str] = field(default_factory=list)
-    rang: bool = False
+    is_woken: bool = False
 
 
 async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: int) -> Heard:
     engine = open_engine(database, 2)
-    store, heard, place = Store(engine), Heard(), SessionHandle()
-    publisher = Postbox(store, redis_db, "gw")
+    heard, session = Heard(), session_state(rows.session, epoch=PRESENT)
+    publisher = Postbox(redis_db)
     publisher.published = heard.published
-    settings = SimpleNamespace(call_wait_seconds=5.0, realtime_model="model")
-    budgets = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
-    line = SimpleNamespace(store=store, publisher=publisher, gateway_id="gw", settings=settings, budgets=budgets)
-    caller = SimpleNamespace(tenant=DEFAULT_TENANT)
-    start = SimpleNamespace(session_id=rows.session, place=place, caller=caller, agent=None)
-    switcher = SimpleNamespace(epoch=PRESENT, switching=asyncio.Lock())
-    effects = EffectExecutor(cast(Any, line), cast(Any, start), cast(Any, None), cast(Any, switcher))
+    effects = EffectExecutor(gateway_context(Store(engine), publisher=publisher), session, NONE, NONE)
 
     def recorded(record: RecordCall, now: float) -> list[Any]:
         heard.recorded.append(record.job.call_id)
@@ -71,11 +64,11 @@ async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: 
 
     link = SimpleNamespace(conversation=SimpleNamespace(recorded=recorded), epoch=epoch)
     try:
-        await effects._record(cast(Any, link), RecordCall(job))
+        await effects._start_job(cast(Any, link), RecordCall(job))
     finally:
         publisher.close()
         await engine.dispose()
-    heard.rang = place.bell.is_set()
+    heard.is_woken = session.handle.is_awake
     return heard
 
 
@@ -102,18 +95,16 @@ def test_a_call_that_joins_one_which_is_over_by_now_is_answered_at_once(
     first = rows.answered(succeeded("sunny")) if is_over else rows.asked()
     joining = new_job(rows.session, WEATHER, joined_to=first)
     heard = asyncio.run(_record(database, redis_db, rows, joining, PRESENT))
-    assert (heard.recorded, heard.published, heard.rang) == ([joining.call_id], [], True)
+    assert (heard.recorded, heard.published, heard.is_woken) == ([joining.call_id], [], True)
     assert (rows.job(joining.id).state == "succeeded") is is_over
 
 
-async def _remember(database: str, job: NewJob) -> None:
+async def _settle_unrecorded(database: str, job: NewJob) -> None:
     engine = open_engine(database, 1)
-    publisher = JobPublisher(Store(engine), "redis://127.0.0.1:1", "gw")
     try:
-        recording = CallRecorder(Store(engine), publisher, DEFAULT_TENANT, lambda: PRESENT, 0.0)
-        assert await recording.remember(RecordCall(job, failed("temporarily_unavailable", "Later.")))
+        recorder = CallRecorder(gateway_context(Store(engine)), session_state(job.session_id, epoch=PRESENT))
+        assert await recorder.settle_unrecorded(RecordCall(job, failed("temporarily_unavailable", "Later.")))
     finally:
-        publisher.close()
         await engine.dispose()
 
 
@@ -122,16 +113,13 @@ def test_a_row_that_nobody_heard_of_and_nobody_waits_for_is_cancelled_and_the_hi
 ) -> None:
     job = new_job(rows.session)
     rows.run(admission.admit(job, "gw", PRESENT))
-    asyncio.run(_remember(database, job))
+    asyncio.run(_settle_unrecorded(database, job))
     assert (rows.job(job.id).state, rows.job(job.id).cancel_reason) == ("cancelled", CancelReason.UNHEARD)
 
 
 def test_what_the_user_has_decided_outlives_a_postgres_that_is_away_for_longer_than_a_call_may_wait() -> None:
-    nobody: Any = None
-    recording, answers = (
-        CallRecorder(nobody, nobody, DEFAULT_TENANT, lambda: PRESENT, 0.0),
-        iter([OSError, OSError, None]),
-    )
+    recorder = CallRecorder(gateway_context(call_wait_seconds=0.0), session_state())
+    answers = iter([OSError, OSError, None])
 
     async def write() -> str:
         problem = next(answers)
@@ -139,4 +127,4 @@ def test_what_the_user_has_decided_outlives_a_postgres_that_is_away_for_longer_t
             raise problem
         return "written"
 
-    assert asyncio.run(recording.insist(write)) == "written"
+    assert asyncio.run(recorder.retry(write)) == "written"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,9 +15,9 @@ from gateway.session.context import SessionEnded, UpstreamLink
 from gateway.session.upstream_switcher import UpstreamSwitcher
 from gateway.storage.database import Store, open_engine
 from ringback.jobs.outcomes import succeeded
-from ringback.privacy.row_privacy import RowPrivacy
 from ringback.statements.sessions import items, lifecycle
 from tests.integration.statements.statement_rows import Rows, world
+from tests.session_parts import NONE, gateway_context, session_state
 
 TOKEN, NEXT_TOKEN = "rb_resume_one", "rb_resume_two"
 
@@ -30,37 +29,33 @@ def rows(database: str) -> Iterator[Rows]:
         yield rows
 
 
-class Holder:
-    """A session of `gw` in epoch 1 whose upstream connection is gone, as far as its epochs look."""
-
-    def __init__(self, rows: Rows, token: str | None) -> None:
-        self.start = SimpleNamespace(session_id=rows.session, epoch=1, resume_token=token)
+class Settled:
+    """An executor of a session whose rows hold all that it has heard."""
 
     async def settle(self) -> None:
-        """Everything it has heard is in the rows."""
+        """There is nothing left to write."""
 
 
-async def take_in(database: str, rows: Rows, token: str | None = TOKEN, *, times: int = 1) -> int:
+async def begin_epoch(database: str, rows: Rows, token: str | None = TOKEN, *, times: int = 1) -> int:
     """Begin the next epoch, so many times; returns the one that it is in then."""
     engine = open_engine(database, 1)
-    publisher = SimpleNamespace(row_privacy=RowPrivacy())
-    line = SimpleNamespace(gateway_id="gw", store=Store(engine), publisher=publisher)
-    switcher = UpstreamSwitcher(cast(Any, line), cast(Any, Holder(rows, token)))
+    session, settled = session_state(rows.session, resume_token=token), cast(Any, Settled())
+    switcher = UpstreamSwitcher(gateway_context(Store(engine)), session, settled, NONE, NONE)
     switcher._is_fresh = False
     link = UpstreamLink(1, cast(Any, None), cast(Conversation, None))
     try:
         for _ in range(times):
-            await switcher._take_in(link)
+            await switcher._load_history(link)
     except TimeoutError:
-        return switcher.epoch
+        return session.epoch
     finally:
         await engine.dispose()
-    return switcher.epoch
+    return session.epoch
 
 
 def test_an_epoch_begins_with_all_answers_in_it(rows: Rows, database: str) -> None:
     job = rows.answered(succeeded("sunny"))
-    assert asyncio.run(take_in(database, rows)) == 2
+    assert asyncio.run(begin_epoch(database, rows)) == 2
     assert (rows.session_row().epoch, rows.job(job).delivery, rows.job(job).delivered_epoch) == (2, "replayed", 2)
 
 
@@ -69,25 +64,25 @@ def test_an_epoch_that_does_not_begin_takes_no_answer_in(rows: Rows, database: s
     job = rows.answered(succeeded("sunny"))
     rows.run(lifecycle.resume(digest(TOKEN), digest(NEXT_TOKEN), user_id="ada", gateway_id="gw"))
     with pytest.raises(SessionEnded, match="session_superseded"):
-        asyncio.run(take_in(database, rows))
+        asyncio.run(begin_epoch(database, rows))
     assert rows.job(job).delivery == "ready"
 
 
 def test_an_epoch_that_began_without_our_hearing_of_it_is_found(rows: Rows, database: str) -> None:
     rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
-    assert asyncio.run(take_in(database, rows)) == 2
+    assert asyncio.run(begin_epoch(database, rows)) == 2
 
 
 def test_a_session_without_a_token_finds_it_as_well(rows: Rows, database: str) -> None:
     rows.set_session(resume_hash=None, resume_seconds=None)
     rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
-    assert asyncio.run(take_in(database, rows, None)) == 2
+    assert asyncio.run(begin_epoch(database, rows, None)) == 2
 
 
 def test_what_others_hold_is_theirs(rows: Rows, database: str) -> None:
     rows.run(lifecycle.resume(digest(TOKEN), sha256(b"x").digest(), user_id="ada", gateway_id="gw2"))
     with pytest.raises(SessionEnded, match="session_superseded"):
-        asyncio.run(take_in(database, rows))
+        asyncio.run(begin_epoch(database, rows))
 
 
 def test_statements_that_go_together_stop_where_the_first_moves_nothing(rows: Rows, database: str) -> None:

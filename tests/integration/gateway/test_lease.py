@@ -45,7 +45,7 @@ async def gateway(line: Line) -> AsyncIterator[tuple[Lease, Store, SessionRegist
     live_sessions, lease = SessionRegistry(10), Lease(HERE, store, lease_connector(url), TIMES)
     result_listener = ResultListener(line.redis_url, looker, live_sessions, lease, HERE)
     await lease.register()
-    tasks = [asyncio.create_task(loop()) for loop in (lease.watch_loop, result_listener.look)]
+    tasks = [asyncio.create_task(loop()) for loop in (lease.watch_loop, result_listener.poll)]
     try:
         yield lease, store, live_sessions
     finally:

@@ -35,7 +35,7 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 async def sweeping(line: Line, redis_url: str) -> AsyncIterator[None]:
     """A keeper that sweeps for as long as the context lasts, steady from the first."""
     store = Store(open_engine(postgres_url(line.database), 4))
-    publisher = JobPublisher(store, redis_url, "gateway-that-keeps")
+    publisher = JobPublisher(redis_url)
     lease = Lease("gateway-that-keeps", store, lease_connector(postgres_url(line.database)))
     lease_keeper = LeaseKeeper("gateway-that-keeps", store, publisher)
     await lease.register()
@@ -48,7 +48,7 @@ async def sweeping(line: Line, redis_url: str) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await lease.retire()
-        await publisher.bell.close()
+        await publisher.redis.close()
         publisher.close()
         await store.close()
 

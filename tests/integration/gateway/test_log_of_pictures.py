@@ -15,9 +15,11 @@ from gateway.conversation.item_log import ItemLog
 from gateway.session.transcript_writer import PICTURE_CHARS_PER_SECOND, TranscriptWriter
 from gateway.storage.database import Store, open_engine
 from ringback.privacy.redaction import KINDS, Redaction
+from ringback.privacy.row_privacy import RowPrivacy
 from ringback.statements.sessions import items
 from ringback.statements.sessions.items import IMAGE_LEFT_OUT, LOADED_BYTES, Message
 from tests.integration.statements.statement_rows import Rows, world
+from tests.session_parts import gateway_context, session_state
 
 BYTES = 180_000
 """Of a picture; 240,022 characters as a data URI."""
@@ -88,7 +90,8 @@ def test_a_message_without_parts_is_loaded(rows: Rows) -> None:
 async def film(database: str, rows: Rows, seconds: int, redaction: Redaction | None = None) -> None:
     """Write what a camera shows, a picture a second."""
     engine, clock = open_engine(database, 1), {"now": 0.0}
-    transcript = TranscriptWriter(Store(engine), rows.session, "gw", lambda: 1, redaction, clock=lambda: clock["now"])
+    gateway = gateway_context(Store(engine), row_privacy=RowPrivacy(redaction or Redaction()))
+    transcript = TranscriptWriter(gateway, session_state(rows.session), clock=lambda: clock["now"])
     log = ItemLog()
     try:
         for number in range(seconds):
@@ -110,7 +113,7 @@ def test_a_camera_writes_few_of_its_pictures_and_leaves_the_newest_in_the_rows(
     assert len(pictured) == 4
     assert pictured[-1] > 59 - 2 * BYTES * 4 / 3 / PICTURE_CHARS_PER_SECOND
     assert [record.message for record in caplog.records if "pictures" in record.message] == [
-        f"session {rows.session}: pictures come faster than they are kept: some are left out"
+        f"pictures left out: session {rows.session} sends them faster than they are kept"
     ]
 
 
@@ -123,7 +126,8 @@ def test_a_picture_is_not_looked_through_for_what_must_not_be_stored(rows: Rows,
 
     async def write() -> None:
         engine = open_engine(database, 1)
-        transcript = TranscriptWriter(Store(engine), rows.session, "gw", lambda: 1, Redaction(KINDS))
+        gateway = gateway_context(Store(engine), row_privacy=RowPrivacy(Redaction(KINDS)))
+        transcript = TranscriptWriter(gateway, session_state(rows.session))
         transcript.keep([message, Message(2, "card", "user", card)])
         assert await transcript.flush()
         await engine.dispose()

@@ -36,10 +36,10 @@ async def resume(
 ) -> Any:
     """What `gw2` makes of a token."""
     engine = open_engine(database, 1)
-    nobody: Any = SimpleNamespace(ring=_nobody_is_there)
+    nobody: Any = SimpleNamespace(notify=_nobody_is_there)
     settings = GatewaySettings(_env_file=None, database_url=database, redis_url="redis://127.0.0.1:1", **PROVIDER)
     line = SimpleNamespace(
-        gateway_id="gw2", store=Store(engine), settings=settings, publisher=SimpleNamespace(bell=nobody)
+        gateway_id="gw2", store=Store(engine), settings=settings, publisher=SimpleNamespace(redis=nobody)
     )
     admission = SessionAdmission(agents or {}, cast(Any, line), SessionRegistry(10), nobody, nobody, "demo")
     try:

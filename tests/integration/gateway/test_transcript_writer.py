@@ -13,6 +13,7 @@ from gateway.storage.database import Store, open_engine
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
 from tests.integration.statements.statement_rows import Rows, world
+from tests.session_parts import gateway_context, session_state
 
 
 @pytest.fixture
@@ -29,17 +30,17 @@ def kept(rows: Rows) -> list[int]:
     return sorted(row.position for row in rows.run(items.log_of_messages(rows.session)))
 
 
-async def flush(database: str, rows: Rows, switcher: list[int], *messages: Message, settings: Any = None) -> list[bool]:
+async def flush(database: str, rows: Rows, epochs: list[int], *messages: Message, settings: Any = None) -> list[bool]:
     """Flush once for each epoch that the session is said to be in; whether all was written."""
     engine = open_engine(database, 1)
-    now = {"epoch": switcher[0]}
-    transcript = TranscriptWriter(Store(engine), rows.session, "gw", lambda: now["epoch"])
+    session = session_state(rows.session, epoch=epochs[0])
+    transcript = TranscriptWriter(gateway_context(Store(engine)), session)
     transcript.keep(messages)
     if settings is not None:
         transcript.keep_settings(settings)
     try:
         written = []
-        for now["epoch"] in switcher:
+        for session.epoch in epochs:
             written.append(await transcript.flush())
         return written
     finally:

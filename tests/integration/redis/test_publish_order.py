@@ -10,12 +10,12 @@ from uuid import UUID
 from sqlalchemy import select
 
 from gateway.conversation.actions import RecordCall
-from gateway.live_sessions import SessionHandle
 from gateway.session.effects import EffectExecutor
 from gateway.storage.database import Store, open_engine
 from gateway.storage.job_publisher import JobPublisher
-from ringback.tables import DEFAULT_TENANT, jobs
+from ringback.tables import jobs
 from tests.integration.statements.statement_rows import Rows, connected, new_job, world
+from tests.session_parts import NONE, gateway_context, session_state
 
 
 class Watched(JobPublisher):
@@ -32,19 +32,13 @@ class Watched(JobPublisher):
 
 async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
     engine = open_engine(database, 1)
-    store = Store(engine)
-    publisher = Watched(store, redis_db, "gw")
+    publisher = Watched(redis_db)
     publisher.database, publisher.seen = database, []
-    settings = SimpleNamespace(call_wait_seconds=5.0, realtime_model="model")
-    budgets = SimpleNamespace(account=lambda *_: None)  # nothing is spent here
-    line = SimpleNamespace(store=store, publisher=publisher, gateway_id="gw", settings=settings, budgets=budgets)
-    caller, switcher = SimpleNamespace(tenant=DEFAULT_TENANT), SimpleNamespace(epoch=1)
-    start = SimpleNamespace(session_id=rows.session, place=SessionHandle(), caller=caller, agent=None)
-    nobody: Any = None
-    effects = EffectExecutor(cast(Any, line), cast(Any, start), nobody, cast(Any, switcher))
+    gateway = gateway_context(Store(engine), publisher=publisher)
+    effects = EffectExecutor(gateway, session_state(rows.session), NONE, NONE)
     link = SimpleNamespace(conversation=SimpleNamespace(recorded=lambda call, now: []), epoch=1)
     try:
-        await effects._record(cast(Any, link), RecordCall(new_job(rows.session)))
+        await effects._start_job(cast(Any, link), RecordCall(new_job(rows.session)))
     finally:
         publisher.close()
         await engine.dispose()

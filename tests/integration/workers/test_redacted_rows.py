@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import select, text
 
 from gateway.conversation.actions import RecordCall
+from gateway.session.call_recorder import insert_redacted
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.storage.database import Store, open_engine
-from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import load
 from ringback.jobs.outcomes import Outcome, from_row, succeeded
 from ringback.privacy.encryption import new_key
@@ -27,6 +27,7 @@ from ringback.statements.sessions.items import Message
 from ringback.tables import metadata
 from tests.integration.toolbox import bank
 from tests.integration.toolbox.line import GATEWAY, PATIENCE, Line
+from tests.session_parts import gateway_context, session_state
 from workers.execution.runner import run_job
 from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
@@ -74,11 +75,9 @@ def record(line: Line, row_privacy: RowPrivacy, name: str, outcome: Outcome | No
 
     async def write() -> bool:
         engine = open_engine(line.database, 1)
-        publisher = JobPublisher(Store(engine), line.redis_url, GATEWAY, row_privacy)
         try:
-            return await publisher.record(RecordCall(job, outcome), 1)
+            return bool(await Store(engine).rows(insert_redacted(RecordCall(job, outcome), GATEWAY, 1, row_privacy)))
         finally:
-            publisher.close()
             await engine.dispose()
 
     assert asyncio.run(write())
@@ -232,7 +231,9 @@ def test_without_a_rule_rows_are_as_they_were(line: Line) -> None:
 def test_what_is_said_is_written_down_without_it(line: Line, row_privacy: RowPrivacy) -> None:
     async def write() -> None:
         engine = open_engine(line.database, 1)
-        transcript = TranscriptWriter(Store(engine), line.session, GATEWAY, lambda: 1, row_privacy.redaction)
+        transcript = TranscriptWriter(
+            gateway_context(Store(engine), gateway_id=GATEWAY, row_privacy=row_privacy), session_state(line.session)
+        )
         said = Message(1, "item_1", "user", [{"type": "input_audio", "text": f"it is {CARD}"}])
         transcript.keep([said, replace(said, position=2, item_id="item_2")])
         assert await transcript.flush()

@@ -1,4 +1,4 @@
-"""Who is here, who is woken, and who is sent away: nobody of whom the rows could not know yet."""
+"""Which sessions are here, are woken and are ended: none of which the rows could not know yet."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ def live_sessions() -> SessionRegistry:
 
 
 def recorded(live_sessions: SessionRegistry, session_id: object = A) -> SessionHandle:
-    place = live_sessions.enter(session_id)  # type: ignore[arg-type]
-    place.is_recorded = True
-    return place
+    handle = live_sessions.enter(session_id)  # type: ignore[arg-type]
+    handle.is_recorded = True
+    return handle
 
 
-async def leaves(place: SessionHandle) -> float | None:
+async def leaves(handle: SessionHandle) -> float | None:
     async with asyncio.timeout(5):
-        return await place.told_to_leave()
+        return await handle.told_to_leave()
 
 
-async def test_a_ring_wakes_those_who_are_here(live_sessions: SessionRegistry) -> None:
-    place = live_sessions.enter(A)
-    live_sessions.ring([A, B])
-    assert place.bell.is_set()
+async def test_sessions_that_are_here_are_woken(live_sessions: SessionRegistry) -> None:
+    handle = live_sessions.enter(A)
+    live_sessions.wake([A, B])
+    assert handle.is_awake
 
 
 async def test_who_others_hold_is_sent_away_at_once(live_sessions: SessionRegistry) -> None:
-    place, other = recorded(live_sessions), recorded(live_sessions, B)
-    assert live_sessions.send_away_all_but({B}, live_sessions.recorded()) == [A]
-    assert await leaves(place) is None
-    assert place.why_over == "session_superseded"
+    handle, other = recorded(live_sessions), recorded(live_sessions, B)
+    assert live_sessions.terminate_all_but({B}, live_sessions.recorded()) == [A]
+    assert await leaves(handle) is None
+    assert handle.why_over == "session_superseded"
     assert other.why_over is None
 
 
 async def test_who_came_in_while_the_rows_were_asked_is_left_in_peace(live_sessions: SessionRegistry) -> None:
-    place = live_sessions.enter(A)
+    handle = live_sessions.enter(A)
     before = live_sessions.recorded()
-    place.is_recorded = True
-    assert live_sessions.send_away_all_but(set(), before) == []
+    handle.is_recorded = True
+    assert live_sessions.terminate_all_but(set(), before) == []
 
 
 async def test_a_session_that_comes_back_on_another_connection_takes_the_place(live_sessions: SessionRegistry) -> None:
@@ -68,18 +68,18 @@ async def test_a_gateway_that_ends_asks_those_who_are_here_and_those_at_the_door
 
 
 async def test_who_is_asked_to_leave_and_is_then_superseded_knows_both(live_sessions: SessionRegistry) -> None:
-    place = live_sessions.enter(A)
+    handle = live_sessions.enter(A)
     live_sessions.ask_all_to_leave(7.0)
-    place.terminate()
-    assert place.why_over == "session_superseded"
+    handle.terminate()
+    assert handle.why_over == "session_superseded"
 
 
 async def test_it_is_empty_when_the_last_one_has_left(live_sessions: SessionRegistry) -> None:
-    place = live_sessions.enter(A)
+    handle = live_sessions.enter(A)
     waiting = asyncio.create_task(live_sessions.emptied())
     await asyncio.sleep(0)
     assert not waiting.done()
-    live_sessions.leave(A, place)
+    live_sessions.leave(A, handle)
     async with asyncio.timeout(5):
         await waiting
 

@@ -20,6 +20,7 @@ from ringback.jobs.outcomes import failed
 from ringback.jobs.states import Effect, JobState
 from ringback.statements.jobs.admission import NewJob
 from ringback.tools.decorator import ToolSpec
+from tests.session_parts import gateway_context, session_state
 
 TOOL = ToolSpec("pay", "Pay.", {"type": "object"})
 
@@ -42,16 +43,16 @@ NEVER_WILL = _of_driver(DataError)
 
 
 class Attempts:
-    """A dispatch whose attempts to write a row come to these ends, the last one again and again."""
+    """A store whose attempts to insert a row end so, the last end again and again."""
 
     def __init__(self, *ends: Exception | bool) -> None:
         self.ends = list(ends)
 
-    async def record(self, _record: RecordCall, _epoch: int) -> bool:
+    async def rows(self, _statement: Any) -> list[bool]:
         end = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
         if isinstance(end, Exception):
             raise end
-        return end
+        return [end] if end else []
 
 
 def _record(effect: Effect) -> RecordCall:
@@ -60,9 +61,8 @@ def _record(effect: Effect) -> RecordCall:
 
 
 def _known(effect: Effect, *ends: Exception | bool) -> Recorded:
-    publisher: Any = Attempts(*ends)
-    nobody: Any = None
-    return asyncio.run(CallRecorder(nobody, publisher, "default", lambda: 1, 0.0).record(_record(effect), 1))
+    gateway = gateway_context(Attempts(*ends), call_wait_seconds=0.0)
+    return asyncio.run(CallRecorder(gateway, session_state()).record(_record(effect), 1))
 
 
 @pytest.fixture(autouse=True)
@@ -75,11 +75,11 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ([True], Recorded.NEW),
         ([False], Recorded.NOT_NEW),
-        ([NOT_SENT], Recorded.NEVER),
-        ([REFUSED], Recorded.NEVER),
-        ([NEVER_WILL], Recorded.NEVER),
-        ([CUT], Recorded.UNHEARD),
-        ([NO_ANSWER], Recorded.UNHEARD),
+        ([NOT_SENT], Recorded.ABSENT),
+        ([REFUSED], Recorded.ABSENT),
+        ([NEVER_WILL], Recorded.ABSENT),
+        ([CUT], Recorded.UNKNOWN),
+        ([NO_ANSWER], Recorded.UNKNOWN),
     ],
 )
 def test_what_is_known_of_a_row_after_one_attempt_is_what_that_attempt_says(
@@ -94,7 +94,7 @@ def test_what_is_known_of_a_row_after_one_attempt_is_what_that_attempt_says(
     [
         ([CUT, NOT_SENT, True], Recorded.NEW),
         ([NO_ANSWER, NOT_SENT, REFUSED, False], Recorded.NOT_NEW),
-        ([CUT, NEVER_WILL], Recorded.NEVER),
+        ([CUT, NEVER_WILL], Recorded.ABSENT),
     ],
 )
 def test_a_call_that_may_be_running_and_must_not_be_repeated_waits_until_it_is_known(
@@ -107,7 +107,7 @@ def test_what_an_earlier_attempt_may_have_written_is_not_forgotten_for_a_later_o
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(call_recorder, "UNHEARD_SECONDS", 0.01)
-    assert _known(Effect.AT_MOST_ONCE, NO_ANSWER, NOT_SENT) is Recorded.UNHEARD
+    assert _known(Effect.AT_MOST_ONCE, NO_ANSWER, NOT_SENT) is Recorded.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def reason_of(moment: str) -> SessionEnded:
     async def run() -> None:
         client = ClientConnection(socket)
         await client.accept(None)
-        await client.send("{}")
+        await client.send_text("{}")
 
     with pytest.raises(ClientGone) as gone:
         asyncio.run(run())

@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Iterator
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -14,7 +15,7 @@ from gateway.protocol import ClientFrame
 from gateway.session.client_connection import ClientConnection, ClientGone
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import SessionEnded
-from ringback.agents.client_policy import BROWSER
+from tests.session_parts import session_state
 
 G711 = {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}
 PCM = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}}
@@ -24,22 +25,24 @@ MINUTE_OF_G711 = {"type": "input_audio_buffer.append", "audio": base64.b64encode
 
 
 class Frames:
-    """A client that sends these and hangs up."""
+    """A client that sends these and hangs up. It keeps the types of what it is sent."""
 
-    def __init__(self, *frames: dict[str, Any]) -> None:
+    def __init__(self, *frames: dict[str, Any], told: list[str] | None = None) -> None:
         self._frames: Iterator[dict[str, Any]] = iter(frames)
+        self._told = told
 
     async def receive(self) -> str:
         for frame in self._frames:
             return json.dumps(frame)
         raise ClientGone("client_closed_1000")
 
+    async def send(self, event: dict[str, Any]) -> None:
+        assert self._told is not None, event
+        self._told.append(event["type"])
+
 
 def what_becomes_of(*frames: dict[str, Any], before: dict[str, Any], confirmed: bool = False) -> str:
     """How the client's part ends, as the reason that stands in the history."""
-
-    async def tell(event: dict[str, Any]) -> None:
-        raise AssertionError(event)
 
     async def hear(frame: ClientFrame) -> None:
         if confirmed and frame.event["type"] == "session.update":
@@ -51,7 +54,7 @@ def what_becomes_of(*frames: dict[str, Any], before: dict[str, Any], confirmed: 
             await reader.run()
         return str(over.value)
 
-    reader = ClientReader(cast(ClientConnection, Frames(*frames)), BROWSER, hear, tell, before)
+    reader = ClientReader(cast(ClientConnection, Frames(*frames)), session_state(client_session=before), hear)
     return asyncio.run(run())
 
 
@@ -63,9 +66,6 @@ def told_to(*frames: dict[str, Any], asks: tuple[str, ...] = ()) -> list[str]:
     """What happens, in order, as the frames come before the conversation is open, and it opens then."""
     happened: list[str] = []
 
-    async def tell(event: dict[str, Any]) -> None:
-        happened.append(event["type"])
-
     async def hear(frame: ClientFrame) -> None:
         happened.append(f"heard {frame.event['type']}")
 
@@ -73,11 +73,10 @@ def told_to(*frames: dict[str, Any], asks: tuple[str, ...] = ()) -> list[str]:
         with pytest.raises(ClientGone):
             await reader.run()
         happened.append("session.created")
-        await reader.let_go()
+        await reader.resume()
 
-    reader = ClientReader(
-        cast(ClientConnection, Frames(*frames)), BROWSER, hear, tell, {}, name="the session", asks=asks
-    )
+    client = cast(ClientConnection, Frames(*frames, told=happened))
+    reader = ClientReader(client, session_state(wants=frozenset(asks)), hear)
     asyncio.run(run())
     return happened
 
@@ -86,7 +85,8 @@ def test_what_is_left_out_is_told_in_the_log_once_and_to_a_client_that_asks(capl
     caplog.set_level("INFO")
     assert told_to(MODEL, MODEL) == ["session.created", "heard session.update", "heard session.update"]
     [line] = caplog.messages
-    assert line == "session the session: model, instructions is left out of what the client sent: not its own to set"
+    said = "fields left out of a client event, as its policy forbids them: model, instructions"
+    assert line == f"session {UUID(int=1)}: {said}"
     assert told_to(MODEL, asks=("left_out",)) == ["session.created", "ringback.left_out", "heard session.update"]
 
 

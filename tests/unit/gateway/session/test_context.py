@@ -1,17 +1,17 @@
-"""What a session's client may have, by its agent and by whatever it came in with."""
+"""What a session's client may have, by its agent and its credential."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, cast
-from uuid import UUID
 
 from gateway.auth.authenticator import REALTIME, TRUSTED, Principal
 from gateway.close_codes import ENDED, FINAL, SENTENCES
-from gateway.session.context import EXPIRED_SECONDS, SessionEnded, SessionStart, UpstreamLink
+from gateway.session.context import EXPIRED_SECONDS, SessionEnded, SessionState, UpstreamLink
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import Clients
 from ringback.tools.behavior import ToolBehavior
+from tests.session_parts import session_state
 from tests.unit.gateway.conversation.script import WEATHER
 
 ASKED = frozenset({"", "calls", "jobs", "resume"})
@@ -19,25 +19,24 @@ STRANGER = Principal("ada", scopes=frozenset({REALTIME}))
 BACKEND = Principal("shop", scopes=frozenset({REALTIME, TRUSTED, "orders:write"}))
 
 
-def start(caller: Principal, **browser: Any) -> SessionStart:
+def session(principal: Principal, **browser: Any) -> SessionState:
     clients = Clients.model_validate({"browser": browser})
     agent = Agent(name="demo", instructions="Be kind.", tools=("weather",), clients=clients)
-    nowhere: Any = None
-    return SessionStart(UUID(int=1), caller, 1, agent, cast(Any, nowhere), cast(Any, nowhere), wants=ASKED)
+    return session_state(agent=agent, principal=principal, wants=ASKED)
 
 
 def test_of_what_it_asks_for_a_client_gets_what_its_policy_lets_it_have() -> None:
-    assert start(STRANGER).asks == {"jobs", "resume"}
-    assert start(STRANGER, asks=["resume"]).asks == {"resume"}
-    assert start(BACKEND, asks=["resume"]).asks == {"calls", "jobs", "resume"}
+    assert session(STRANGER).asks == {"jobs", "resume"}
+    assert session(STRANGER, asks=["resume"]).asks == {"resume"}
+    assert session(BACKEND, asks=["resume"]).asks == {"calls", "jobs", "resume"}
 
 
 def test_a_function_that_asks_for_a_scope_is_there_for_those_who_hold_it() -> None:
     writes = replace(WEATHER, manners=ToolBehavior(scopes=("orders:write",)))
-    assert start(STRANGER).may_have(WEATHER)
-    assert not start(STRANGER).may_have(writes)
-    assert start(BACKEND).may_have(writes)
-    assert not start(BACKEND).may_have(replace(WEATHER, name="other")), "the agent has the first word"
+    assert session(STRANGER).may_have(WEATHER)
+    assert not session(STRANGER).may_have(writes)
+    assert session(BACKEND).may_have(writes)
+    assert not session(BACKEND).may_have(replace(WEATHER, name="other")), "the agent has the first word"
 
 
 def test_an_end_that_the_server_decides_leaves_nothing_to_come_back_to() -> None:

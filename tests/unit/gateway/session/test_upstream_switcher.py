@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
-from gateway.conversation.actions import LetClientIn
 from gateway.session import upstream_switcher as module
-from gateway.session.context import SessionEnded, UpstreamLink
+from gateway.session.context import SessionEnded, SessionState, UpstreamLink
 from gateway.session.upstream_switcher import ROTATE_LEAST_SECONDS, STEADY_SECONDS, UpstreamSwitcher
+from tests.session_parts import gateway_context, session_state
 from tests.unit.gateway.conversation.script import Script
 
 pytestmark = pytest.mark.anyio
@@ -35,21 +35,14 @@ class Clock:
         return 1_800_000_000.0 + self.now
 
 
-class Holder:
-    """A session that carries out nothing."""
+class NoEffects:
+    """An executor and a reader where there is neither server nor client."""
 
-    def __init__(self) -> None:
-        self.start = SimpleNamespace(session_id="s", epoch=1)
-        self.link: UpstreamLink | None = None
-
-    def hold(self) -> None:
+    def pause(self) -> None:
         """There is no client."""
 
-    async def perform(self, link: UpstreamLink, actions: Any) -> None:
+    async def execute(self, link: UpstreamLink, actions: Any) -> None:
         """There is no server."""
-
-    async def let_go(self, link: UpstreamLink, reason: str | None) -> None:
-        self.link = link
 
 
 @pytest.fixture
@@ -60,20 +53,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def holder() -> Holder:
-    return Holder()
+def session() -> SessionState:
+    return session_state()
 
 
 @pytest.fixture
-def switcher(clock: Clock, holder: Holder, monkeypatch: pytest.MonkeyPatch) -> UpstreamSwitcher:
+def switcher(clock: Clock, session: SessionState, monkeypatch: pytest.MonkeyPatch) -> UpstreamSwitcher:
     """Each new connection can be had at once."""
-    settings = SimpleNamespace(upstream_retry_seconds=RETRY_SECONDS, rotate_before_seconds=ROTATE_BEFORE_SECONDS)
-    switcher = UpstreamSwitcher(cast(Any, SimpleNamespace(settings=settings)), cast(Any, holder))
+    gateway = gateway_context(upstream_retry_seconds=RETRY_SECONDS, rotate_before_seconds=ROTATE_BEFORE_SECONDS)
+    nothing: Any = NoEffects()
+
+    async def activate(link: UpstreamLink, _reason: str | None) -> None:
+        session.link = link
 
     async def at_once(*_: Any, **__: Any) -> UpstreamLink:
         return a_link()
 
-    monkeypatch.setattr(switcher, "_insist", at_once)
+    switcher = UpstreamSwitcher(gateway, session, nothing, nothing, activate)
+    monkeypatch.setattr(switcher, "_open", at_once)
     return switcher
 
 
@@ -82,40 +79,40 @@ def a_link() -> UpstreamLink:
 
 
 async def lose_after(
-    seconds: float, switcher: UpstreamSwitcher, holder: Holder, clock: Clock, why: str | None = None
+    seconds: float, switcher: UpstreamSwitcher, session: SessionState, clock: Clock, why: str | None = None
 ) -> None:
     """The link at work is gone so long after it was opened."""
-    assert holder.link is not None
+    assert session.link is not None
     clock.now += seconds
-    holder.link.why_closed = why
-    await switcher.begin_again(holder.link, why or "upstream_closed")
+    session.link.why_closed = why
+    await switcher.reconnect(session.link, why or "upstream_closed")
 
 
-async def begun(switcher: UpstreamSwitcher, holder: Holder, clock: Clock) -> None:
-    holder.link = a_link()
-    holder.link.opened_at = holder.link.heard_at = clock.now
+async def begun(switcher: UpstreamSwitcher, session: SessionState, clock: Clock) -> None:
+    session.link = a_link()
+    session.link.opened_at = session.link.heard_at = clock.now
 
 
 async def test_connections_that_hold_are_followed_by_others_for_ever(
-    switcher: UpstreamSwitcher, holder: Holder, clock: Clock
+    switcher: UpstreamSwitcher, session: SessionState, clock: Clock
 ) -> None:
-    await begun(switcher, holder, clock)
+    await begun(switcher, session, clock)
     for _ in range(20):
-        await lose_after(STEADY_SECONDS + 1, switcher, holder, clock)
+        await lose_after(STEADY_SECONDS + 1, switcher, session, clock)
 
 
 @pytest.mark.parametrize(("seconds", "why"), [(1.0, None), (15.0, "upstream_hung")])
 async def test_connections_of_which_none_holds_are_one_series_of_failures(
-    seconds: float, why: str | None, switcher: UpstreamSwitcher, holder: Holder, clock: Clock
+    seconds: float, why: str | None, switcher: UpstreamSwitcher, session: SessionState, clock: Clock
 ) -> None:
     """A server that takes each connection and then says nothing does not hold, however long that is waited for."""
-    await begun(switcher, holder, clock)
-    await lose_after(seconds, switcher, holder, clock, why)
+    await begun(switcher, session, clock)
+    await lose_after(seconds, switcher, session, clock, why)
     since = clock.now
 
     async def lose_again_and_again() -> None:
         while clock.now < since + 2 * RETRY_SECONDS:
-            await lose_after(seconds, switcher, holder, clock, why)
+            await lose_after(seconds, switcher, session, clock, why)
 
     with pytest.raises(SessionEnded) as over:
         await lose_again_and_again()
@@ -125,12 +122,14 @@ async def test_connections_of_which_none_holds_are_one_series_of_failures(
 
 def test_a_conversation_is_left_before_its_end_and_moves_seldom(switcher: UpstreamSwitcher, clock: Clock) -> None:
     link = a_link()
-    switcher.note_expiry(link, LetClientIn(None, clock.time() + 3_600))
+    link.announced_end = clock.time() + 3_600
+    switcher._plan_rotation(link)
     assert link.rotates_at == clock.now + 3_600 - ROTATE_BEFORE_SECONDS
-    switcher.note_expiry(link, LetClientIn(None, 2.0))
+    link.announced_end = 2.0
+    switcher._plan_rotation(link)
     assert link.rotates_at == clock.now + 1.0
     switcher._moved_at = clock.now
-    switcher.note_expiry(link, LetClientIn(None, 2.0))
+    switcher._plan_rotation(link)
     assert link.rotates_at == clock.now + ROTATE_LEAST_SECONDS
 
 
@@ -139,6 +138,7 @@ def test_an_end_that_cannot_be_is_told_and_waited_for(
     expires_at: float, switcher: UpstreamSwitcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     link = a_link()
-    switcher.note_expiry(link, LetClientIn(None, expires_at))
+    link.announced_end = expires_at
+    switcher._plan_rotation(link)
     assert (link.rotates_at, link.expires_at) == (None, None)
-    assert f"says that it ends at {expires_at:.16g}, which cannot be" in caplog.text
+    assert f"upstream end impossible: session {UUID(int=1)}, {expires_at:.16g}" in caplog.text
