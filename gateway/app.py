@@ -13,20 +13,17 @@ from typing import Any
 from uuid import UUID
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from sqlalchemy import Executable, Row
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NobodyFree
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
 from gateway.api.client_secrets import mint_router
+from gateway.api.error_handlers import add_error_handlers
 from gateway.api.history import history_router
 from gateway.api.job_approving import approve_router
 from gateway.api.job_cancelling import cancel_router
 from gateway.api.realtime import router
 from gateway.api.revocation import revoke_router
-from gateway.api.scopes import REFUSALS, needs, refused
+from gateway.api.scopes import REFUSALS, needs
 from gateway.api.usage import usage_router
 from gateway.api.users import erase_router
 from gateway.auth.authenticator import CONTROL, HISTORY, Authenticator, IdentityProvider
@@ -49,7 +46,7 @@ from gateway.session.admission import SessionAdmission
 from gateway.session.context import GatewayContext
 from gateway.session.restarting import Loop, restarting
 from gateway.settings import GatewaySettings
-from gateway.storage.database import Store, lease_connector, may_be_written, open_engine, prove_wall
+from gateway.storage.database import Store, lease_connector, open_engine, prove_wall
 from gateway.storage.job_publisher import JobPublisher
 from ringback.agents.agent import Agent
 from ringback.config import logs
@@ -64,12 +61,6 @@ SHUTDOWN_SECONDS = 10
 """What uvicorn gives sessions to end in."""
 WIRE_LOGGERS = ("uvicorn.error", "websockets.client", "websockets.server")
 """At DEBUG they write down every header, tokens and the key among them: they do not get that far."""
-AWAY = (OperationalError, InterfaceError, NobodyFree, TimeoutError)
-"""What a statement raises while Postgres does not answer, or has no connection to spare."""
-NOT_NOW = "That cannot be looked up right now. Try again in a moment."
-UNKNOWN_IF_DONE = (
-    "Postgres took it and did not answer: it may be done. Look in a moment, or ask for the same once more."
-)
 BACKLOG = 1_024
 """Connections that may wait to be accepted: a whole gateway's clients may come back at once."""
 SEND_BUFFER_BYTES = 256 * 1_024
@@ -135,7 +126,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     )
     app.include_router(router)
     _add_history_and_control(app, settings, agents)
-    tell_errors(app)
+    add_error_handlers(app)
     loopback = settings.mode == "development" and not settings.origins
     app.add_middleware(RequestFilter, origins=settings.origins, loopback=loopback)
     return app
@@ -271,29 +262,3 @@ def _must_not_end(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.critical("a task of the gateway has failed; the process ends", exc_info=task.exception())
         os._exit(70)  # A gateway without its inbox would look alive and answer nobody.
-
-
-def tell_errors(app: FastAPI) -> None:
-    """Whatever goes wrong is answered in one shape."""
-    app.add_exception_handler(HTTPException, _as_error)
-    for away in AWAY:
-        app.add_exception_handler(away, _as_unavailable)
-
-
-async def _as_error(_request: Request, problem: Exception) -> JSONResponse:
-    """Errors in the shape that clients of the Realtime API know."""
-    assert isinstance(problem, HTTPException)  # noqa: S101 — registered for nothing else
-    detail: object = problem.detail
-    if isinstance(detail, dict):
-        return JSONResponse(detail, problem.status_code, problem.headers)
-    code = "invalid_api_key" if problem.status_code == 401 else None
-    error = {"message": str(detail), "type": "invalid_request_error", "code": code, "param": None}
-    return JSONResponse({"error": error}, problem.status_code, problem.headers)
-
-
-async def _as_unavailable(request: Request, problem: Exception) -> JSONResponse:
-    """Postgres is away: that is no error of the asker's, and no secret either."""
-    log.warning("a request cannot be answered: Postgres does not answer (%s)", type(problem).__name__)
-    writes = request.method not in ("GET", "HEAD")
-    away = refused(503, "unavailable", UNKNOWN_IF_DONE if writes and may_be_written(problem) else NOT_NOW)
-    return JSONResponse(away.detail, away.status_code, away.headers)

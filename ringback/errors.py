@@ -1,18 +1,30 @@
-"""Everything Ringback raises on purpose.
+"""Everything that Ringback raises on purpose, apart from the simulator, which shares no code with the rest.
 
     RingbackError
-    ├── ConfigurationError     a setting, agent file or tool declaration is wrong; seen at start, never later
-    │   └── DeclarationError   an `@tool` function cannot be offered to a model as it is written
-    └── ToolError              a tool says, on purpose, what went wrong; the model hears the sentence
+    ├── ConfigurationError      a setting, agent file or tool declaration is wrong; raised at start, never later
+    │   ├── DeclarationError    an `@tool` function cannot be offered to a model as it is written
+    │   ├── SchemaRefused       a tool's JSON schema cannot be offered to a model
+    │   └── NoKey               something is to be redacted, and RINGBACK_DATA_KEY is not set
+    ├── ToolError               a tool says, on purpose, what went wrong; the model hears the sentence
+    │   └── Refused             an address that tools may not ask (`workers.egress`)
+    ├── DecryptionFailed        no key of this process opens a sealed value
+    ├── ProxyUnusable           a proxy that the environment names cannot be used
+    ├── ConnectionLost          a remote tool's call went out, and its result is not known
+    ├── DeadlineExceeded        an attempt used up its time
+    ├── CallCancelled           a call was cancelled while it ran
+    ├── Redacted                stands in the log for an exception whose text may hold private data
+    ├── RehearsalError          a rehearsal of `ringback.testing` cannot go on
+    ├── ProcessError            a process that `ringback up` or `demo` started did not do what was asked
+    └── GatewayError            what the gateway raises; drawn in `gateway.errors`
 
-A tool that fails is not an error of ours: it becomes an Outcome (see `ringback.jobs.outcomes`), which the model hears.
+A tool that fails is not one of these errors: it becomes an Outcome (`ringback.jobs.outcomes`), which the model hears.
 """
 
 from __future__ import annotations
 
 
 class RingbackError(Exception):
-    """The root: catch it to catch everything Ringback raises on purpose."""
+    """Root of the exceptions that Ringback raises on purpose."""
 
 
 class ConfigurationError(RingbackError):
@@ -44,7 +56,7 @@ NO_SUCH_TABLE = "42P01"
 
 
 def first_line(problem: BaseException) -> str:
-    """Return what the driver, or the network, says of it, in one line; nothing where it says nothing."""
+    """Return the first line of what the driver, or the network, says of the problem; may be empty."""
     return str(getattr(problem, "orig", None) or problem).strip().partition("\n")[0]
 
 

@@ -21,7 +21,7 @@ def main() -> None:
     if os.fork():
         its.close()
         forked.fork_server = lambda: ours  # type: ignore[assignment]
-        processes.ProcessGroup = partial(processes.ProcessGroup, forked.popen)  # type: ignore[assignment, misc]
+        processes.ProcessGroup = partial(processes.ProcessGroup, forked.popen)
         del sys.argv[0]
         runpy.run_path(sys.argv[0], run_name="__main__")
     else:

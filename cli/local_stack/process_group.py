@@ -33,6 +33,7 @@ from urllib.parse import urlsplit
 
 from cli.local_stack.lifeline import Lifeline, remove
 from cli.local_stack.signals import held_back
+from ringback.errors import RingbackError
 
 READY_SECONDS = 30.0  # a cold Celery takes 2 s on an idle machine; a busy CI machine ten times that
 STOP_SECONDS = 10.0  # a worker may finish what it holds; a person who pressed Ctrl-C will not wait longer
@@ -43,7 +44,7 @@ PROBE_SECONDS = 2.0  # one HTTP probe: a server that accepts and never answers m
 TAIL_LINES = 20  # what an error quotes of a child's output: a traceback fits, and it fits a screen
 
 
-class ProcessError(Exception):
+class ProcessError(RingbackError):
     """A child did not do what was asked; the message quotes its last lines of output."""
 
 

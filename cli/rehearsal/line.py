@@ -32,6 +32,7 @@ from gateway.conversation.actions import (
     Warn,
 )
 from gateway.protocol import server_events
+from ringback.errors import RingbackError
 from ringback.jobs.outcomes import Outcome
 from simulator.conversation import Conversation as Model
 from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Speak, Track
@@ -47,7 +48,7 @@ CHARACTER_MS = 60
 """Of speech: seventeen characters in a second."""
 
 
-class RehearsalError(AssertionError):
+class RehearsalError(AssertionError, RingbackError):
     """The rehearsal cannot go on; the text says why, and what had happened by then."""
 
 

@@ -15,13 +15,13 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.api.history import ErrorAnswer
-from gateway.api.job_cancelling import ControlRoute
-from gateway.api.scopes import needs, refused
+from gateway.api.error_handlers import ErrorAnswer
+from gateway.api.scopes import needs
 from gateway.auth.authenticator import NOT_KNOWN, REALTIME, SCOPES, SECRETS, UNKNOWABLE, Authenticator, Principal, Read
 from gateway.auth.claims import checked
 from gateway.auth.tokens import Kind, digest, new
 from gateway.conversation.client.view import ClientView
+from gateway.errors import AuthenticationError, LimitReached, NotFound, PermissionDenied, Unavailable
 from ringback.agents.agent import Agent
 from ringback.statements.identity import credentials
 
@@ -69,7 +69,7 @@ class RingbackOptions(BaseModel):
     @classmethod
     def _small(cls, claims: dict[str, Any]) -> dict[str, Any]:
         if "scopes" in claims:
-            raise ValueError("`scopes` is no claim: name them in ringback.config.scopes")
+            raise ValueError("`scopes` is no claim: name them in ringback.scopes")
         return checked(claims)
 
 
@@ -115,7 +115,7 @@ def mint_router(read: Read, find_agent: FindAgent, limit: int) -> APIRouter:
         404: {"model": ErrorAnswer, "description": "There is no such agent"},
         429: {"model": ErrorAnswer, "description": "So many secrets of the tenant are good already"},
     }
-    router = APIRouter(prefix="/v1", route_class=ControlRoute, responses=described, tags=["secrets"])
+    router = APIRouter(prefix="/v1", responses=described, tags=["secrets"])
 
     @router.post("/realtime/client_secrets")
     async def create_client_secret(
@@ -128,7 +128,7 @@ def mint_router(read: Read, find_agent: FindAgent, limit: int) -> APIRouter:
         expires_at = await _keep(read, value, asked, who, agent, claims, limit)
         authenticator: Authenticator = request.app.state.authenticator
         if not await authenticator.is_still_good(who):  # whoever was signed out meanwhile is not told what was made
-            raise refused(401, "invalid_api_key", NOT_KNOWN)
+            raise AuthenticationError(NOT_KNOWN)
         return _answer(value, expires_at, asked, who, agent)
 
     return router
@@ -138,7 +138,7 @@ def _agent(asked: SecretRequest, who: Principal, find_agent: FindAgent) -> Agent
     model = asked.session.get("model")
     agent = find_agent(asked.ringback.agent, model if isinstance(model, str) else None)
     if agent is None or not agent.serves(who.tenant):
-        raise refused(404, "agent_not_found", "There is no such agent.", "ringback.agent")
+        raise NotFound("There is no such agent.", code="agent_not_found", param="ringback.agent")
     return agent
 
 
@@ -150,7 +150,7 @@ def _claims(wishes: RingbackOptions, who: Principal) -> dict[str, Any]:
             why = f"You do not have the scope {scope!r} yourself, so you cannot give it."
         else:
             continue
-        raise refused(403, "insufficient_scope", why, "ringback.config.scopes")
+        raise PermissionDenied(why, param="ringback.scopes")
     return {**wishes.claims, "scopes": sorted(set(wishes.scopes))}
 
 
@@ -180,10 +180,10 @@ async def _keep(
     try:
         rows = await read(statement)
     except (SQLAlchemyError, OSError):
-        raise refused(503, "unavailable", UNKNOWABLE) from None
+        raise Unavailable(UNKNOWABLE) from None
     if not rows:
         message = f"{limit} client secrets are good already: use some, or wait until they expire."
-        raise refused(429, "too_many_secrets", message)
+        raise LimitReached(message, code="too_many_secrets")
     return int(rows[0].expires_at)
 
 

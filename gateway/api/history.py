@@ -6,20 +6,18 @@ all get the same 404. Errors have the shape of OpenAI's, so that its SDKs raise 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Executable, Row
 
+from gateway.api.error_handlers import ErrorAnswer
+from gateway.errors import NotFound
 from ringback.history import documents
 from ringback.history.documents import Job, ListedJob, ListedSession, Process, ServedTool, Session
-from ringback.history.pagination import IdRange, JobQuery, Listing, Page, QueryRejected, SessionQuery, refusal
+from ringback.history.pagination import IdRange, JobQuery, Listing, Page, SessionQuery
 from ringback.statements import history as statements
 
 Read = Callable[[str, Executable], Awaitable[Sequence[Row[Any]]]]
@@ -39,47 +37,8 @@ class Reader(Protocol):
     def user(self) -> str: ...
 
 
-class ErrorBody(BaseModel):
-    """What was wrong: `message` for people, `code` and `param` for programs."""
-
-    message: str
-    type: str
-    code: str | None
-    param: str | None
-
-
-class ErrorAnswer(BaseModel):
-    """Every answer from 400 on."""
-
-    error: ErrorBody
-
-
-class NotFound(Exception):
-    """Nothing of that id is the asker's."""
-
-    def __init__(self, what: str, given: str) -> None:
-        super().__init__(f"There is no {what} {given[:MAX_ECHO]!r}.")
-
-
 MAX_ECHO = 64
 """Characters of an unknown id that the answer repeats."""
-
-
-class HistoryRoute(APIRoute):
-    """Answers what a handler refuses in the shape that the rest of the API has."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_or_refuse(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as problem:
-                return refused(400, refusal(problem.errors()))
-            except NotFound as problem:
-                return refused(404, QueryRejected("id", "not_found", str(problem)))
-
-        return handle_or_refuse
 
 
 def history_router(read: Read, run: Run, may_have: MayHave, principal: Callable[..., Any]) -> APIRouter:
@@ -92,7 +51,7 @@ def history_router(read: Read, run: Run, may_have: MayHave, principal: Callable[
         principal: a FastAPI dependency; returns a Principal, or refuses (401) by itself.
     """
     described: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer, "description": "Refused"}}
-    router = APIRouter(prefix="/v1", route_class=HistoryRoute, responses=described, tags=["history"])
+    router = APIRouter(prefix="/v1", responses=described, tags=["history"])
     asker = Depends(principal)
     _add_jobs(router, read, asker)
     _add_sessions(router, read, asker)
@@ -147,22 +106,21 @@ def _add_processes(router: APIRouter, run: Run, may_have: MayHave, asker: Any) -
         return documents.processes(await run(statements.all_processes(who.tenant)))
 
 
+def not_found(what: str, given: str) -> NotFound:
+    """Return the 404 for an id: the same for an unknown one, another tenant's, and a text that is no id."""
+    return NotFound(f"There is no {what} {given[:MAX_ECHO]!r}.", param="id")
+
+
 def named(what: str, given: str) -> IdRange:
     """The id that a path names; what is no id is nobody's."""
     try:
         return IdRange.only(UUID(given))
     except ValueError:
-        raise NotFound(what, given) from None
+        raise not_found(what, given) from None
 
 
 def only(what: str, given: str, rows: Sequence[Row[Any]]) -> Row[Any]:
     """The one row that was found, if any was."""
     if not rows:
-        raise NotFound(what, given)
+        raise not_found(what, given)
     return rows[0]
-
-
-def refused(status: int, reason: QueryRejected) -> JSONResponse:
-    """An answer in the shape of every error here."""
-    body = ErrorBody(message=reason.message, type="invalid_request_error", code=reason.code, param=reason.param)
-    return JSONResponse(ErrorAnswer(error=body).model_dump(), status_code=status)

@@ -12,8 +12,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from gateway.api.history import ErrorAnswer, Read, Reader, Run, named, only
-from gateway.api.job_cancelling import Conflict, ControlRoute, Ring
+from gateway.api.error_handlers import ErrorAnswer
+from gateway.api.history import Read, Reader, Run, named, only
+from gateway.api.job_cancelling import Ring
+from gateway.errors import Conflict
 from ringback.history import documents
 from ringback.history.documents import Job
 from ringback.jobs.deciding import is_decided_so, why_undecidable
@@ -35,7 +37,7 @@ def approve_router(read: Read, run: Run, publish: Publish, ring: Ring, principal
         principal: as the history's.
     """
     described: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer, "description": "Refused"}}
-    router = APIRouter(prefix="/v1", route_class=ControlRoute, responses=described, tags=["control"])
+    router = APIRouter(prefix="/v1", responses=described, tags=["control"])
     asker = Depends(principal)
 
     async def decide(given: str, who: Reader, approved: bool) -> Job:
@@ -47,7 +49,7 @@ def approve_router(read: Read, run: Run, publish: Publish, ring: Ring, principal
         if not decided:
             if is_decided_so(row.approval, approved=approved):
                 return documents.job(row)
-            raise Conflict("nothing_to_decide", why_undecidable(row.state, row.approval))
+            raise Conflict(why_undecidable(row.state, row.approval), code="nothing_to_decide", param="id")
         (now,) = decided
         if approved:
             await publish(now.id, now.queue)

@@ -6,45 +6,23 @@ second; what becomes of it then is the tool's: see docs/how-to/cancel-a-call.md.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends
 
-from gateway.api.history import ErrorAnswer, HistoryRoute, Read, Reader, Run, named, only, refused
+from gateway.api.error_handlers import ErrorAnswer
+from gateway.api.history import Read, Reader, Run, named, only
+from gateway.errors import Conflict
 from ringback.history import documents
 from ringback.history.documents import Job
-from ringback.history.pagination import QueryRejected
 from ringback.jobs.states import JobState
 from ringback.statements import history as histories
 from ringback.statements.jobs import transitions
 
 Ring = Callable[[str, UUID], Awaitable[None]]
 """Tells a gateway that a session has something ready; never raises."""
-
-
-class Conflict(Exception):
-    """The call is not in a state in which that can be done: a code for programs, a sentence for people."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
-class ControlRoute(HistoryRoute):
-    """As the history's, and 409 for a conflict."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_or_refuse(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except Conflict as problem:
-                return refused(409, QueryRejected("id", problem.code, str(problem)))
-
-        return handle_or_refuse
 
 
 def cancel_router(read: Read, run: Run, ring: Ring, principal: Callable[..., Any]) -> APIRouter:
@@ -57,7 +35,7 @@ def cancel_router(read: Read, run: Run, ring: Ring, principal: Callable[..., Any
         principal: as the history's.
     """
     described: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer, "description": "Refused"}}
-    router = APIRouter(prefix="/v1", route_class=ControlRoute, responses=described, tags=["control"])
+    router = APIRouter(prefix="/v1", responses=described, tags=["control"])
     asker = Depends(principal)
 
     @router.post("/jobs/{id}/cancel", status_code=202)
@@ -71,7 +49,7 @@ def cancel_router(read: Read, run: Run, ring: Ring, principal: Callable[..., Any
         if not cancelled and row.state == JobState.CANCELLED:
             return documents.job(row)
         if not cancelled:
-            raise Conflict("job_over", f"The job is over: {row.state}.")
+            raise Conflict(f"The job is over: {row.state}.", code="job_over", param="id")
         (now,) = cancelled
         if now.state == JobState.CANCELLED and now.gateway_id:
             await ring(now.gateway_id, now.session_id)

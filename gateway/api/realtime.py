@@ -8,17 +8,18 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.responses import JSONResponse
 
-from gateway.api.scopes import RETRY_SECONDS, authenticated
+from gateway.api.error_handlers import answer_to
+from gateway.api.scopes import authenticated
 from gateway.auth import resume_tokens
-from gateway.auth.authenticator import REALTIME, SUBPROTOCOL, AuthenticationError, Authenticator, Principal
-from gateway.auth.request_filter import refusal
+from gateway.auth.authenticator import REALTIME, SUBPROTOCOL, Authenticator, Principal
 from gateway.budgets.budgets import QuotaExceeded
+from gateway.errors import ApiError, BadRequest, LimitReached, NotFound, PermissionDenied, Unavailable, UpgradeRequired
 from gateway.server.uvicorn_protocols import SOCKETS_AT
 from gateway.session.admission import SessionAdmission
 from gateway.session.client_connection import ClientConnection
 from gateway.session.context import SessionState
+from ringback.agents.agent import Agent
 from ringback.agents.client_policy import EXTRAS
 
 log = logging.getLogger(__name__)
@@ -65,9 +66,9 @@ async def openapi(request: Request) -> dict[str, Any]:
 @router.get(SOCKETS_AT[0], include_in_schema=False)
 @router.get(SOCKETS_AT[1], include_in_schema=False)
 @router.get(SOCKETS_AT[2], include_in_schema=False)
-async def realtime_without_upgrade() -> JSONResponse:
+async def realtime_without_upgrade() -> None:
     """Answer 426 to a request that asks for no WebSocket, as one does whose proxy has dropped the header `Upgrade`."""
-    return refusal(426, "upgrade_required", NO_UPGRADE, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+    raise UpgradeRequired(NO_UPGRADE)
 
 
 @router.websocket(SOCKETS_AT[0])
@@ -85,109 +86,100 @@ async def realtime(socket: WebSocket) -> None:
     admission: SessionAdmission = socket.app.state.admission
     authenticator: Authenticator = socket.app.state.authenticator
     offered = socket.scope.get("subprotocols", [])
-    token = resume_tokens.presented(socket.headers.get(resume_tokens.HEADER), offered)
-    resume_hash = None if token is None else resume_tokens.digest(token)
     try:
-        api_key = socket.headers.get("api-key")
-        principal = await authenticator.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
-    except AuthenticationError as nobody:
-        return await _refuse(socket, nobody.status, nobody.code, str(nobody))
-    if REALTIME not in principal.scopes:
-        return await _refuse(socket, 403, "insufficient_scope", NOT_FOR_TALKING)
-    reason = admission.why_not()
-    if reason is not None:
-        return await _refuse(socket, 503, "unavailable", f"No session can begin right now: {reason}.")
-    not_here = _asks_for_what_is_not_here(socket.query_params)
-    if not_here is not None:
-        return await _refuse(socket, 400, "invalid_value", not_here)
-    wants = frozenset(socket.query_params.get("ringback", "").split(","))
-    unknown = sorted(wants - EXTRAS - {""})
-    if unknown:
-        known = ", ".join(sorted(EXTRAS))
-        return await _refuse(socket, 400, "invalid_value", f"ringback={unknown[0]}: there are {known}.")
-    begin = _new(socket, admission, principal, wants) if token is None else _resumed(socket, principal, token, wants)
-    try:
-        start = await begin
-    except UpgradeRefused as refused:
-        return await _refuse(socket, refused.status, refused.code, str(refused), refused.retry_after)
+        principal, start = await _admit(socket, admission, authenticator)
+    except Exception as problem:
+        if not isinstance(problem, ApiError):
+            log.exception("upgrade failed; the client is answered with 500")
+        return await socket.send_denial_response(answer_to(problem, writes=True))
     if not await authenticator.is_still_good(principal):
         start.handle.terminate("revoked")
         await authenticator.forget(start.session_id)
     return await admission.run(ClientConnection(socket), start, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
 
-def _asks_for_what_is_not_here(query: Mapping[str, str]) -> str | None:
-    """The sentence for a client that asks for another kind of session than a conversation of its own."""
+async def _admit(
+    socket: WebSocket, admission: SessionAdmission, authenticator: Authenticator
+) -> tuple[Principal, SessionState]:
+    """Return who calls, and the session that begins or goes on; raise ApiError."""
+    offered = socket.scope.get("subprotocols", [])
+    token = resume_tokens.presented(socket.headers.get(resume_tokens.HEADER), offered)
+    resume_hash = None if token is None else resume_tokens.digest(token)
+    api_key = socket.headers.get("api-key")
+    principal = await authenticator.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
+    if REALTIME not in principal.scopes:
+        raise PermissionDenied(NOT_FOR_TALKING)
+    if (reason := admission.why_not()) is not None:
+        raise Unavailable(f"No session can begin right now: {reason}.")
+    _refuse_other_sessions(socket.query_params)
+    wants = _extensions(socket.query_params)
+    if token is None:
+        return principal, await _begin(socket, principal, wants)
+    return principal, await _resume(socket, principal, token, wants)
+
+
+def _refuse_other_sessions(query: Mapping[str, str]) -> None:
+    """Raise BadRequest if the client asks for another kind of session than a new conversation."""
     if query.get("intent", CONVERSATION) != CONVERSATION:
-        return (
+        raise BadRequest(
             f"intent={query['intent'][:32]}: this gateway holds conversations and no other sessions; leave intent out."
         )
     if "call_id" in query:
-        return "call_id: a call is joined at the Realtime API itself, and not here; leave call_id out."
-    return None
+        raise BadRequest("call_id: a call is joined at the Realtime API itself, and not here; leave call_id out.")
 
 
-class UpgradeRefused(Exception):
-    """No session begins; told before the upgrade, as HTTP."""
+def _extensions(query: Mapping[str, str]) -> frozenset[str]:
+    """Return what the client asks for with `?ringback=`; raise BadRequest for an unknown extension."""
+    wants = frozenset(query.get("ringback", "").split(","))
+    unknown = sorted(wants - EXTRAS - {""})
+    if unknown:
+        raise BadRequest(f"ringback={unknown[0]}: there are {', '.join(sorted(EXTRAS))}.")
+    return wants
 
-    def __init__(self, status: int, code: str, message: str, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.retry_after = retry_after
 
+async def _begin(socket: WebSocket, principal: Principal, wants: frozenset[str]) -> SessionState:
+    """Begin a session with the agent that the query names.
 
-async def _new(
-    socket: WebSocket, admission: SessionAdmission, principal: Principal, wants: frozenset[str]
-) -> SessionState:
+    The client secret is spent last, so that a client that is refused before keeps it.
+    """
+    admission: SessionAdmission = socket.app.state.admission
     authenticator: Authenticator = socket.app.state.authenticator
-    named = socket.query_params.get("agent", principal.agent)
-    model = socket.query_params.get("model", socket.query_params.get("deployment"))
-    agent = admission.agent_for(named, model)
-    if agent is None or not agent.serves(principal.tenant) or principal.agent not in (None, agent.name):
-        known = sorted(each.name for each in admission.agents.values() if each.serves(principal.tenant))
-        theirs = ", ".join(known) if principal.agent is None else principal.agent
-        raise UpgradeRefused(404, "agent_not_found", f"There is no such agent. The agents are: {theirs}.")
-    await _spend(socket, principal)
+    agent = _agent(socket.query_params, admission, principal)
+    await authenticator.spend(principal)
     try:
         start = await admission.begin(principal, agent, wants)
     except (SQLAlchemyError, OSError):
-        raise UpgradeRefused(503, "unavailable", "The session cannot be recorded right now. Try again.") from None
+        raise Unavailable("The session cannot be recorded right now. Try again.") from None
     if isinstance(start, QuotaExceeded):
         await authenticator.give_back(principal)
-        raise UpgradeRefused(start.status, start.code, start.message, start.retry_after)
+        if start.status == LimitReached.status:
+            raise LimitReached(start.message, code=start.code, retry_after=start.retry_after)
+        raise Unavailable(start.message, code=start.code)
     return start
 
 
-async def _spend(socket: WebSocket, principal: Principal) -> None:
-    """The last thing before a session begins, or is taken over: whoever is refused before keeps their secret."""
-    authenticator: Authenticator = socket.app.state.authenticator
-    try:
-        await authenticator.spend(principal)
-    except AuthenticationError as nobody:
-        raise UpgradeRefused(nobody.status, nobody.code, str(nobody)) from None
-
-
-async def _resumed(socket: WebSocket, principal: Principal, token: str, wants: frozenset[str]) -> SessionState:
+async def _resume(socket: WebSocket, principal: Principal, token: str, wants: frozenset[str]) -> SessionState:
+    """Take over the session that the token names."""
     admission: SessionAdmission = socket.app.state.admission
-    await _spend(socket, principal)
+    authenticator: Authenticator = socket.app.state.authenticator
+    await authenticator.spend(principal)
     try:
         start = await admission.resume(principal, token, wants)
     except (SQLAlchemyError, OSError):
-        raise UpgradeRefused(503, "unavailable", "The session cannot be looked up right now. Try again.") from None
+        raise Unavailable("The session cannot be looked up right now. Try again.") from None
     if start is None:
-        authenticator: Authenticator = socket.app.state.authenticator
         await authenticator.give_back(principal)
-        log.warning("a resume token of user %s is good for nothing: unknown, used or expired", principal.user)
-        raise UpgradeRefused(404, "session_not_found", NOTHING_TO_RESUME)
+        log.warning("resume token not valid (user %s): unknown, used or expired; answered with 404", principal.user)
+        raise NotFound(NOTHING_TO_RESUME, code="session_not_found")
     return start
 
 
-async def _refuse(socket: WebSocket, status: int, code: str, message: str, retry_after: int | None = None) -> None:
-    """Before the upgrade, as HTTP."""
-    if status == 503:
-        retry_after = RETRY_SECONDS
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    if retry_after is not None:
-        headers["Retry-After"] = str(retry_after)
-    await socket.send_denial_response(refusal(status, code, message, headers=headers))
+def _agent(query: Mapping[str, str], admission: SessionAdmission, principal: Principal) -> Agent:
+    """Return the agent that the query names; raise NotFound if the caller may not have it."""
+    model = query.get("model", query.get("deployment"))
+    agent = admission.agent_for(query.get("agent", principal.agent), model)
+    if agent is None or not agent.serves(principal.tenant) or principal.agent not in (None, agent.name):
+        known = sorted(each.name for each in admission.agents.values() if each.serves(principal.tenant))
+        theirs = ", ".join(known) if principal.agent is None else principal.agent
+        raise NotFound(f"There is no such agent. The agents are: {theirs}.", code="agent_not_found")
+    return agent

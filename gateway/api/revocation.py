@@ -16,10 +16,11 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import AfterValidator, BaseModel
 from sqlalchemy import ColumnElement, Row
 
-from gateway.api.history import ErrorAnswer, Read, Run, named, only
-from gateway.api.job_cancelling import Conflict, ControlRoute
+from gateway.api.error_handlers import ErrorAnswer
+from gateway.api.history import Read, Run, named, only
 from gateway.api.scopes import needs
 from gateway.auth.authenticator import ADMIN, CONTROL, Principal
+from gateway.errors import Conflict
 from ringback.history.pagination import Listing, printable
 from ringback.statements import history as histories
 from ringback.statements.identity import credentials
@@ -84,7 +85,7 @@ def revoke_router(read: Read, run: Run) -> APIRouter:
         "4XX": {"model": ErrorAnswer, "description": "Refused"},
         404: {"model": ErrorAnswer, "description": "There is nothing of that id, or it is another tenant's"},
     }
-    router = APIRouter(prefix="/v1", route_class=ControlRoute, responses=described, tags=["revocation"])
+    router = APIRouter(prefix="/v1", responses=described, tags=["revocation"])
     _add_access(router, run)
     _add_sessions(router, read, run)
     return router
@@ -123,7 +124,7 @@ def _add_sessions(router: APIRouter, read: Read, run: Run) -> None:
         over = await end(run, session_end.the_session(ids.first, who.tenant), session_end.ENDED_BY_OPERATOR)
         row = only("session", id, await read(who.tenant, asked)) if not over.sessions else None
         if row is not None and row.end_reason != session_end.ENDED_BY_OPERATOR:  # else it was asked for before, unheard
-            raise Conflict("session_over", "The session is over.")
+            raise Conflict("The session is over.", code="session_over", param="id")
         log.info("session %s is ended by %s", ids.first, who.user)
         return EndedSession(id=ids.first, **over.model_dump())
 

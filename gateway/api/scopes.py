@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from gateway.auth.authenticator import AuthenticationError, Authenticator, Principal
-
-ROOM_SECONDS = 60
-"""What a client is told to wait that has too many secrets: some will have been used, or have expired."""
-RETRY_SECONDS = 5
-"""What a client is told to wait while Postgres, or the identity provider, is away."""
+from gateway.auth.authenticator import Authenticator, Principal
+from gateway.errors import PermissionDenied
 
 bearer_token = HTTPBearer(
     auto_error=False,
@@ -35,10 +31,7 @@ async def authenticated(
 ) -> Principal:
     """The caller of an HTTP request, or 401."""
     authenticator: Authenticator = request.app.state.authenticator
-    try:
-        return await authenticator.identify(request.headers.get("authorization"))
-    except AuthenticationError as nobody:
-        raise refused(nobody.status, nobody.code, str(nobody)) from None
+    return await authenticator.identify(request.headers.get("authorization"))
 
 
 def needs(scope: str) -> Callable[..., Awaitable[Principal]]:
@@ -47,18 +40,7 @@ def needs(scope: str) -> Callable[..., Awaitable[Principal]]:
     async def caller_with_scope(who: Annotated[Principal, Depends(authenticated)]) -> Principal:
         if scope not in who.scopes:
             has = ", ".join(sorted(who.scopes)) or "none"
-            raise refused(403, "insufficient_scope", f"This needs the scope {scope!r}; yours: {has}.")
+            raise PermissionDenied(f"This needs the scope {scope!r}; yours: {has}.")
         return who
 
     return caller_with_scope
-
-
-def refused(status: int, code: str, message: str, param: str | None = None) -> HTTPException:
-    """An answer in the shape of every error here, with the headers that go with its status."""
-    headers = {
-        401: {"WWW-Authenticate": "Bearer"},
-        429: {"Retry-After": str(ROOM_SECONDS)},
-        503: {"Retry-After": str(RETRY_SECONDS)},
-    }.get(status)
-    error = {"message": message, "type": "invalid_request_error", "code": code, "param": param}
-    return HTTPException(status, {"error": error}, headers)

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from gateway.api.history import ErrorAnswer, HistoryRoute, NotFound
+from gateway.api.error_handlers import ErrorAnswer
+from gateway.api.history import not_found
 from gateway.api.revocation import User
 from gateway.api.scopes import needs
 from gateway.auth.authenticator import ADMIN, Principal
@@ -38,7 +39,7 @@ def erase_router(erase: Erase) -> APIRouter:
         202: {"model": ErasedUser, "description": "Nearly all; the rest follows within seconds"},
         "4XX": {"model": ErrorAnswer, "description": "Refused"},
     }
-    router = APIRouter(prefix="/v1", route_class=HistoryRoute, responses=described, tags=["erasure"])
+    router = APIRouter(prefix="/v1", responses=described, tags=["erasure"])
 
     @router.delete("/users/{user:path}")  # a name may hold a slash
     async def erase_user(
@@ -52,7 +53,7 @@ def erase_router(erase: Erase) -> APIRouter:
         """
         went = await erase(who.tenant, user)
         if went.is_nobody:
-            raise NotFound("user", user)
+            raise not_found("user", user)
         log.info("a user of tenant %s is erased: %d sessions, %d left", who.tenant, went.sessions, went.left)
         response.status_code = 202 if went.left else 200
         counted = {"sessions": went.sessions, "secrets": went.secrets, "keys": went.keys}

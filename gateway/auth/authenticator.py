@@ -17,6 +17,7 @@ from sqlalchemy import Executable, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.auth.tokens import Kind, digest, kind_of
+from gateway.errors import AuthenticationError, Unavailable
 from ringback.statements import erasure
 from ringback.statements.identity import credentials
 from ringback.tables import DEFAULT_TENANT
@@ -85,15 +86,6 @@ def principal(user: str, tenant: str, scopes: Iterable[str], claims: Mapping[str
     return Principal(user, tenant, {**claims, "scopes": sorted(granted)}, granted, **more)
 
 
-class AuthenticationError(Exception):
-    """Nobody that is known here, or nobody can say: an HTTP status, a code for programs, a sentence for people."""
-
-    def __init__(self, message: str, status: int = 401, code: str = "invalid_api_key") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
 @dataclass(frozen=True, slots=True)
 class StaticToken:
     """A token of the settings; `is_trusted`: whoever holds it is held to the policy of a backend."""
@@ -155,7 +147,8 @@ class Authenticator:
                 for the session that was begun with it, and for no other.
 
         Raises:
-            AuthenticationError: the token is missing or no good (401), or nobody can say (503).
+            AuthenticationError: the token is missing or not valid.
+            Unavailable: Postgres, or the identity provider, does not answer.
         """
         token = bearer(authorization) or offered(subprotocols) or (api_key or "").strip() or None
         if token is None:
@@ -183,7 +176,7 @@ class Authenticator:
     async def give_back(self, who: Principal) -> None:
         """There was no session to be had for what they spent; where Postgres is away, the secret is gone."""
         if who.spends is not None:
-            with suppress(AuthenticationError):
+            with suppress(Unavailable):
                 await self._rows(credentials.give_secret_back(who.spends, who.visit))
 
     async def is_still_good(self, who: Principal) -> bool:
@@ -195,12 +188,12 @@ class Authenticator:
         asked = _still_good(who)
         try:
             return asked is None or bool(await self._rows(asked))
-        except AuthenticationError:
+        except Unavailable:
             return True
 
     async def forget(self, session_id: UUID) -> None:
         """A session that began as what they came in with was voided: where its user was erased, it goes as well."""
-        with suppress(AuthenticationError):
+        with suppress(Unavailable):
             await self._rows(erasure.mark_unless_known(session_id))
 
     async def _by_key(self, hashed: bytes) -> Principal:
@@ -237,14 +230,14 @@ class Authenticator:
         if self._read is None:
             return []
         if self._waiting >= LOOKUPS_WAITING:
-            raise AuthenticationError(UNKNOWABLE, 503, "unavailable")
+            raise Unavailable(UNKNOWABLE)
         self._waiting += 1
         try:
             async with self._lookups:
                 return await self._read(statement)
         except (SQLAlchemyError, OSError) as problem:
             log.warning("nobody can be looked up: Postgres does not answer (%s)", type(problem).__name__)
-            raise AuthenticationError(UNKNOWABLE, 503, "unavailable") from None
+            raise Unavailable(UNKNOWABLE) from None
         finally:
             self._waiting -= 1
 

@@ -18,9 +18,10 @@ from typing import Any
 import jwt
 from jwt import PyJWK
 
-from gateway.auth.authenticator import REALTIME, SCOPES, AuthenticationError, Principal, principal
+from gateway.auth.authenticator import REALTIME, SCOPES, Principal, principal
 from gateway.auth.claims import checked
 from gateway.auth.jwt_settings import ALGORITHMS, FAMILIES
+from gateway.errors import AuthenticationError, GatewayError
 from ringback.tables import DEFAULT_TENANT
 
 LEEWAY_SECONDS = 10.0
@@ -37,7 +38,7 @@ _LOOKS = re.compile(r"eyJ[A-Za-z0-9_-]+={0,2}\.[A-Za-z0-9_-]+={0,2}\.[A-Za-z0-9_
 _DECODER = jwt.PyJWT(options={"enforce_minimum_key_length": True})
 
 
-class NoSuchKey(Exception):
+class NoSuchKey(GatewayError):
     """The provider has no key of that name, as far as we know; it may have one by now."""
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import httpx
 
-from gateway.auth.authenticator import AuthenticationError, Principal
+from gateway.auth.authenticator import Principal
 from gateway.auth.jwt import JwtRules, KeysById, NoSuchKey, header_of, is_one, verified
+from gateway.errors import AuthenticationError, Unavailable
 from gateway.http_client import http_client
 from ringback.errors import ConfigurationError
 
@@ -59,7 +60,7 @@ class KeySet:
         self._fetching = asyncio.Lock()
 
     async def current(self) -> KeysById:
-        """The keys; raises AuthenticationError (503) where there are none to go by."""
+        """Return the keys; raise Unavailable if none could be fetched."""
         if self._keys is None or (self._age > FRESH_SECONDS and not self._fetching.locked()):
             await self._fetch_unless_just_tried(RETRY_SECONDS)
         return self._usable()
@@ -68,12 +69,12 @@ class KeySet:
         """Keys that may have what `known` lacks; the same where they were fetched a moment ago.
 
         Raises:
-            AuthenticationError: 503, where the provider does not answer, so that nobody can say.
+            Unavailable: the provider does not answer.
         """
         if self._keys is known:
             await self._fetch_unless_just_tried(RETRY_SECONDS if self._has_failed else AGAIN_SECONDS)
         if self._keys is known and self._has_failed:
-            raise AuthenticationError(CANNOT_TELL, 503, "unavailable")
+            raise Unavailable(CANNOT_TELL)
         return self._usable()
 
     @property
@@ -82,7 +83,7 @@ class KeySet:
 
     def _usable(self) -> KeysById:
         if self._keys is None or self._age > STALE_SECONDS:
-            raise AuthenticationError(CANNOT_TELL, 503, "unavailable")
+            raise Unavailable(CANNOT_TELL)
         return self._keys
 
     async def _fetch_unless_just_tried(self, pause: float) -> None:
@@ -111,7 +112,7 @@ class JwtProvider:
         return is_one(token)
 
     async def principal(self, token: str) -> Principal:
-        """Whose it is; raises AuthenticationError: 401 where it is no good, 503 where nobody can say."""
+        """Return whose the token is; raise AuthenticationError if it is not valid, Unavailable if no key is known."""
         header = header_of(token)
         keys = await self._keys.current()
         try:

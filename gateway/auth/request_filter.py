@@ -5,12 +5,13 @@ Plain ASGI and no `Request`, because a WebSocket's frames pass here, too: once i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.auth.origins import SAFE_METHODS, may_ask, token_in
+from gateway.errors import ApiError, BadRequest, PermissionDenied
 
 NOT_IN_URL = (
     "{name}: a token never stands in a URL, where it would be logged; this one should be replaced. "
@@ -39,37 +40,29 @@ class RequestFilter:
         self._loopback = loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = None if scope["type"] == "lifespan" else self._refusal(scope)
-        if answer is None:
+        error = None if scope["type"] == "lifespan" else self._error(scope)
+        if error is None:
             return await self._app(scope, receive, send)
         if scope["type"] == "websocket":
-            await receive()  # the wish to connect, which must be heard before it is denied
-        return await answer(scope, receive, send)
+            await receive()  # ASGI: the server's `websocket.connect` comes before the answer to it
+        return await JSONResponse(error.body, error.status, error.headers)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> JSONResponse | None:
+    def _error(self, scope: Scope) -> ApiError | None:
         name = token_in(scope["query_string"].decode("latin-1"))
         if name is not None:
             message = NOT_IN_URL.format(name=name[:MAX_NAME])
-            return refusal(400, "token_in_url", message, param=name[:MAX_NAME])
+            return BadRequest(message, code="token_in_url", param=name[:MAX_NAME])
         # Only a WebSocket's `api-key` is read (gateway.api.realtime).
         named = (b"authorization", b"api-key") if scope["type"] == "websocket" else (b"authorization",)
         if sum(len(_headers(scope, header)) for header in named) > 1:
-            return refusal(400, "two_tokens", TWO_TOKENS)
+            return BadRequest(TWO_TOKENS, code="two_tokens")
         if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
             return None
         origins = _headers(scope, b"origin")
         if not may_ask(origins, self._origins, loopback=self._loopback):
-            return refusal(403, "origin_not_allowed", FOREIGN_ORIGIN)
+            return PermissionDenied(FOREIGN_ORIGIN, code="origin_not_allowed")
         return None
 
 
 def _headers(scope: Scope, name: bytes) -> list[str]:
     return [value.decode("latin-1") for header, value in scope["headers"] if header == name]
-
-
-def refusal(
-    status: int, code: str, message: str, param: str | None = None, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """An answer in the shape of every error here."""
-    error = {"message": message, "type": "invalid_request_error", "code": code, "param": param}
-    return JSONResponse({"error": error}, status, headers)

@@ -7,12 +7,14 @@ import hashlib
 import hmac
 from base64 import b64decode, b64encode
 
+from gateway.errors import GatewayError
+
 PREFIX = "whsec_"
 LEAST_BYTES = 24
 """Of a secret, as the specification has it; one that can be guessed signs nothing."""
 
 
-class BadSecret(ValueError):
+class BadSecret(GatewayError):
     """The text is no secret; the message says what one looks like."""
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+from gateway.errors import GatewayError
 
-class Overloaded(Exception):
+
+class Overloaded(GatewayError):
     """The line is full."""
 
 

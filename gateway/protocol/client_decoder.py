@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
+from gateway.errors import GatewayError
 from gateway.protocol.client_events import (
     OUR_MARK,
     OURS,
@@ -81,7 +82,7 @@ class ClientFrame:
     audio_bytes: int = field(default=0, compare=False)
 
 
-class _Refused(Exception):
+class _Refused(GatewayError):
     """Carries the refusal out of a part."""
 
     def __init__(self, rule: str, message: str, param: str | None = None) -> None:

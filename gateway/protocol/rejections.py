@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.errors import error_event
+
 MAX_PROBLEM_CHARS = 300
 """A decoder may quote what it refuses, and a client could send two megabytes of it."""
 
@@ -52,14 +54,7 @@ class Rejection:
 
     def as_event(self, event_id: str) -> dict[str, Any]:
         """The `error` server event (Realtime API)."""
-        error = {
-            "type": "invalid_request_error",
-            "code": self.code,
-            "message": self.message,
-            "param": self.param,
-            "event_id": self.event_id,
-        }
-        return {"type": "error", "event_id": event_id, "error": error}
+        return error_event(event_id, 400, self.code, self.message, self.param, self.event_id)
 
 
 def about_left_out(names: Sequence[str]) -> str:

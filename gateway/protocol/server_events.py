@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.errors import GatewayError
+
 MAX_PROBLEM_CHARS = 200
 """Of a decoder's complaint, which may quote what it complains of."""
 
@@ -41,7 +43,7 @@ Id = Annotated[str, Meta(max_length=MAX_ID_CHARS)]
 Moment = Annotated[float, Meta(ge=-MAX_MOMENT, le=MAX_MOMENT)]
 
 
-class MalformedEvent(Exception):
+class MalformedEvent(GatewayError):
     """No event of the Realtime API; the text says why."""
 
 

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from gateway.errors import error_body
 from gateway.server.request_limits import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
@@ -175,8 +176,7 @@ class WireHttp(H11Protocol):
         """Answer, unless the application has begun to, and hang up."""
         self._await("")
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            error = {"message": complaint.sentence, "type": "invalid_request_error", "code": None, "param": None}
-            body = json.dumps({"error": error}).encode()
+            body = json.dumps(error_body(complaint.status, None, complaint.sentence)).encode()
             headers = [
                 ("content-type", "application/json"),
                 ("content-length", str(len(body))),

@@ -23,6 +23,7 @@ from gateway.background.draining import Draining
 from gateway.background.lease import Lease
 from gateway.budgets.budgets import QuotaExceeded
 from gateway.close_codes import PERMANENT, SENTENCES, TRY_AGAIN_LATER
+from gateway.errors import error_event
 from gateway.live_sessions import SessionRegistry
 from gateway.session.client_connection import ClientConnection, ClientGone
 from gateway.session.context import GatewayContext, SessionEnded, SessionState
@@ -269,9 +270,9 @@ async def _close(client: ClientConnection, over: SessionEnded) -> None:
     """Tell the client why, if there is a sentence for it, and close its connection."""
     sentence = SENTENCES.get(over.reason)
     if sentence is not None:
-        error = {"type": "server_error", "code": over.reason, "message": sentence, "param": None, "event_id": None}
+        event = error_event("rb_goodbye", 503, over.reason, sentence)
         try:
-            await client.send({"type": "error", "event_id": "rb_goodbye", "error": error})
+            await client.send(event)
         except ClientGone:
             return
     await client.close(over.code, over.reason)

@@ -8,6 +8,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.conversation.actions import Event
+from gateway.errors import GatewayError
 
 SEND_SECONDS = 5.0
 """A client that takes no event for so long has stopped reading, and must not hold up the session."""
@@ -28,7 +29,7 @@ def as_text(event: Event) -> str:
     return _encode(event).decode()
 
 
-class ClientGone(Exception):
+class ClientGone(GatewayError):
     """The client closed, or stopped reading. `code` is for a client that begins to read again."""
 
     def __init__(self, reason: str, code: int = 1000) -> None:

@@ -15,6 +15,7 @@ from gateway.budgets.budgets import Budgets
 from gateway.close_codes import ENDED, FINAL
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Event
+from gateway.errors import GatewayError
 from gateway.live_sessions import SessionHandle
 from gateway.protocol import server_events
 from gateway.settings import GatewaySettings
@@ -33,7 +34,7 @@ EXPIRED_SECONDS = 5.0
 """A connection that ends so close to its announced end has reached it."""
 
 
-class SessionEnded(Exception):
+class SessionEnded(GatewayError):
     """The session is over in this process: a close code and a reason for the client, and the reason for the history."""
 
     def __init__(self, code: int, reason: str) -> None:

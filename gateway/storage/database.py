@@ -15,6 +15,7 @@ from sqlalchemy import Executable, Row, select
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.errors import GatewayError
 from ringback.errors import ConfigurationError, first_line
 from ringback.postgres.connections import ENCODING, Bounds, connect, open_async_engine, refuse_encoding
 from ringback.statements.identity import tenant_isolation
@@ -53,7 +54,7 @@ AT_START_SECONDS = 1.0
 """Between two attempts to reach Postgres before anything is open."""
 
 
-class NotSent(TimeoutError):
+class NotSent(TimeoutError, GatewayError):
     """Postgres could not be reached: the statement was not sent, so nothing can have come of it."""
 
 

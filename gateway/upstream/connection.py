@@ -9,6 +9,7 @@ from typing import Protocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus
 
+from gateway.errors import GatewayError
 from gateway.upstream.providers import Target
 from ringback.config.proxies import ProxyUnusable, is_direct
 
@@ -20,7 +21,7 @@ CLOSE_SECONDS = 2.0
 """How long a polite goodbye may take."""
 
 
-class UpstreamRefused(Exception):
+class UpstreamRefused(GatewayError):
     """The Realtime API did not take the connection. `status` is its HTTP status, or None where it did not answer."""
 
     def __init__(self, reason: str, status: int | None = None) -> None:
@@ -36,7 +37,7 @@ class UpstreamBusy(UpstreamRefused):
     """The Realtime API took the connection, and says that it takes no session now."""
 
 
-class UpstreamClosed(Exception):
+class UpstreamClosed(GatewayError):
     """The Realtime API closed the connection; `code` is the WebSocket close code (1006: without a goodbye)."""
 
     def __init__(self, code: int, reason: str) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from ringback.errors import RingbackError
+
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
-class ProxyUnusable(OSError):
+class ProxyUnusable(OSError, RingbackError):
     """A proxy that the environment names cannot be used; the text says which variables are set."""
 
     def __init__(self, environment: Mapping[str, str], problem: Exception) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ringback.errors import ToolError
+from ringback.errors import RingbackError, ToolError
 from ringback.jobs.outcomes import Outcome, cancelled, failed, timed_out, unknown
 from ringback.jobs.states import Effect
 from ringback.tools.gate import Ended
@@ -31,11 +31,11 @@ BACKOFF_JITTER = 0.5
 """The share of a pause that is random, so that calls which failed together do not come back together."""
 
 
-class DeadlineExceeded(Exception):
+class DeadlineExceeded(RingbackError):
     """The attempt used up its time. Not TimeoutError, which a tool may raise itself."""
 
 
-class CallCancelled(Exception):
+class CallCancelled(RingbackError):
     """The call was cancelled, and left. Not CancelledError, which a tool may raise itself."""
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ringback.config.scopes import missing
-from ringback.errors import ToolError
+from ringback.errors import RingbackError, ToolError
 from ringback.jobs.outcomes import Outcome, cancelled, failed, succeeded
 from ringback.jobs.states import Delivery, Effect, JobState
 from ringback.statements.jobs import transitions
@@ -223,5 +223,5 @@ def _log(job: Job, problem: Exception) -> None:
         logger.warning("job %s: tool %s: %s", job.id, job.tool, type(cause).__name__ if job.redact else cause)
 
 
-class Redacted(Exception):
+class Redacted(RingbackError):
     """Stands in the log for an exception whose text does not."""

@@ -7,14 +7,14 @@ nobody knows           may be tried again, unless it must not run twice: then th
 
 from __future__ import annotations
 
-from ringback.errors import ToolError
+from ringback.errors import RingbackError, ToolError
 from ringback.jobs.states import Effect
 
 MAX_WORDS_CHARS = 600
 """Of what a server says was wrong: a model reads a sentence, not a page of HTML."""
 
 
-class ConnectionLost(Exception):
+class ConnectionLost(RingbackError):
     """The call went out, and what became of it is not known."""
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from gateway.conversation.actions import Action, Event, SendToClient
 from gateway.conversation.call_table import Call, CallTable
 from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
+from gateway.errors import error_event
 
 
 @dataclass(slots=True)
@@ -53,11 +54,5 @@ class Approvals:
 
 
 def _nothing_to_answer(event: Event) -> Event:
-    error = {
-        "type": "invalid_request_error",
-        "code": "nothing_to_approve",
-        "message": f"No call with the job_id {event['job_id']} waits for an answer of this client.",
-        "param": "job_id",
-        "event_id": event.get("event_id"),
-    }
-    return {"type": "error", "error": error}
+    sentence = f"No call with the job_id {event['job_id']} waits for an answer of this client."
+    return error_event("", 400, "nothing_to_approve", sentence, "job_id", event.get("event_id"))

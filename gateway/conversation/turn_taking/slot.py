@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeAlias
 
+from gateway.errors import GatewayError
+
 
 class By(Enum):
     """Who asked for a response, or would ask for it."""
@@ -146,7 +148,7 @@ class CreateLost:
 SlotEvent: TypeAlias = CreateSent | ResponseBegan | CreateRefused | ResponseFailed | ResponseEnded | CreateLost
 
 
-class ImpossibleTransition(AssertionError):
+class ImpossibleTransition(AssertionError, GatewayError):
     """A create was to be sent while another is under way, or a response is active: a fault of the gateway's own."""
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from gateway.api.error_handlers import add_error_handlers
 from gateway.api.job_approving import approve_router
 from gateway.storage.database import Store
 from ringback.config.settings import postgres_url
@@ -37,6 +38,7 @@ class Api:
             return True
 
         self.app = FastAPI()
+        add_error_handlers(self.app)
         self.app.include_router(approve_router(store.rows_of, store.rows, publish, ring, asker))
 
     def post(self, job_id: object, what: str, tenant: str = "default") -> httpx.Response:

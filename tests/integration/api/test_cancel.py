@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from gateway.api.error_handlers import add_error_handlers
 from gateway.api.job_cancelling import cancel_router
 from gateway.storage.database import Store
 from ringback.config.settings import postgres_url
@@ -32,6 +33,7 @@ class Api:
             self.rung.append((gateway_id, session_id))
 
         self.app = FastAPI()
+        add_error_handlers(self.app)
         self.app.include_router(cancel_router(store.rows_of, store.rows, ring, asker))
 
     def cancel(self, job_id: object, tenant: str = "default") -> httpx.Response:

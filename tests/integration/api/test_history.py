@@ -14,6 +14,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from gateway.api.error_handlers import add_error_handlers
 from gateway.api.history import history_router
 from gateway.storage.database import Store
 from ringback.config.settings import postgres_url
@@ -49,6 +50,7 @@ class Api:
     def __init__(self, database: str) -> None:
         store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
         self.app = FastAPI()
+        add_error_handlers(self.app)
         self.app.include_router(history_router(store.rows_of, store.rows, may_have, asker))
 
     def answer(self, path: str, tenant: str = "default", **asked: Any) -> httpx.Response:

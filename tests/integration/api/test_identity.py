@@ -80,10 +80,10 @@ async def test_nothing_has_to_be_said(api: Api) -> None:
         ({"ringback": {"role": "admin"}}, 400, "ringback.role"),
         ({"ringback": {"agent": "nobody"}}, 404, "ringback.agent"),
         ({"ringback": {"agent": "theirs"}}, 404, "ringback.agent"),
-        ({"ringback": {"scopes": ["admin"]}}, 403, "ringback.config.scopes"),
-        ({"ringback": {"scopes": ["trusted"]}}, 403, "ringback.config.scopes"),
-        ({"ringback": {"scopes": ["history"]}}, 403, "ringback.config.scopes"),
-        ({"ringback": {"scopes": ["orders:write"]}}, 403, "ringback.config.scopes"),
+        ({"ringback": {"scopes": ["admin"]}}, 403, "ringback.scopes"),
+        ({"ringback": {"scopes": ["trusted"]}}, 403, "ringback.scopes"),
+        ({"ringback": {"scopes": ["history"]}}, 403, "ringback.scopes"),
+        ({"ringback": {"scopes": ["orders:write"]}}, 403, "ringback.scopes"),
     ],
 )
 async def test_what_cannot_be_had_is_refused_in_a_sentence(

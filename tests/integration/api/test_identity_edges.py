@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import Executable, select
 
 from gateway.api.client_secrets import mint_router
+from gateway.api.error_handlers import add_error_handlers
 from gateway.api.revocation import revoke_router
 from gateway.api.scopes import authenticated
 from gateway.api.users import erase_router
@@ -52,6 +53,7 @@ async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
         return await gate.store.rows_of(tenant, statement)
 
     app = FastAPI()
+    add_error_handlers(app)
     app.state.authenticator = gate.authenticator
     app.include_router(mint_router(gate.store.rows, lambda agent, model: TALK, 10))
     app.include_router(revoke_router(read, gate.store.rows))
@@ -149,6 +151,7 @@ async def test_who_is_signed_out_while_they_make_a_secret_is_not_told_it(gate: G
     before = datetime.now(UTC) - timedelta(seconds=5)
     eve = principal("eve", "acme", {"secrets"}, {}, credential="jwt:1", issued_at=before)
     app = FastAPI()
+    add_error_handlers(app)
     app.state.authenticator = gate.authenticator
     app.include_router(mint_router(gate.store.rows, lambda agent, model: TALK, 10))
     app.dependency_overrides[authenticated] = lambda: eve  # as the request began she was somebody

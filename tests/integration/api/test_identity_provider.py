@@ -9,8 +9,8 @@ from threading import Thread
 import pytest
 
 from gateway.auth import key_sets
-from gateway.auth.authenticator import AuthenticationError
 from gateway.auth.key_sets import JwtProvider, KeySet, fetcher
+from gateway.errors import Unavailable
 from tests.unit.gateway.auth.signing import RULES, claims, key_set, signed
 
 pytestmark = pytest.mark.anyio
@@ -63,12 +63,12 @@ async def test_a_provider_s_keys_are_fetched_and_its_users_let_in(house: str) ->
 
 @pytest.mark.parametrize("path", sorted(set(ANSWERS) - {"/keys"}))
 async def test_what_is_no_key_set_lets_nobody_in_and_makes_nobody_a_stranger(house: str, path: str) -> None:
-    with pytest.raises(AuthenticationError) as nobody:
+    with pytest.raises(Unavailable) as nobody:
         await JwtProvider(RULES, KeySet(fetcher(house + path))).principal(signed(claims()))
     assert nobody.value.status == 503
 
 
 async def test_where_nobody_listens_nobody_is_a_stranger() -> None:
-    with pytest.raises(AuthenticationError) as nobody:
+    with pytest.raises(Unavailable) as nobody:
         await JwtProvider(RULES, KeySet(fetcher("http://127.0.0.1:1/keys"))).principal(signed(claims()))
     assert nobody.value.status == 503

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine, insert
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from gateway.api.error_handlers import add_error_handlers
 from gateway.api.usage import usage_router
 from gateway.storage.database import Store
 from ringback.config.settings import postgres_url
@@ -45,6 +46,7 @@ class Api:
     def __init__(self, database: str) -> None:
         store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
         self.app = FastAPI()
+        add_error_handlers(self.app)
         self.app.include_router(usage_router(store.rows_of, asker))
 
     def answer(self, tenant: str = "default", **asked: Any) -> httpx.Response:

@@ -10,7 +10,7 @@ import typer
 from sqlalchemy import Insert, func, select
 
 from cli.tools.run_queued import run_there
-from gateway.app import NOT_NOW, UNKNOWN_IF_DONE
+from gateway.api.error_handlers import NOT_NOW, UNKNOWN_IF_DONE
 from gateway.storage import database as stores
 from gateway.storage.database import Store, open_engine
 from ringback.jobs.outcomes import succeeded

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import text, update
 
 from gateway.api.revocation import sign_user_out
-from gateway.auth.authenticator import AuthenticationError, Authenticator, Principal
+from gateway.auth.authenticator import Authenticator, Principal
 from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import Kind, digest, new
+from gateway.errors import AuthenticationError, Unavailable
 from gateway.storage.database import Store, open_engine
 from ringback.statements.identity import credentials
 from ringback.statements.sessions import lifecycle, session_end
@@ -233,7 +234,7 @@ async def test_who_was_signed_out_while_their_session_began_is_noticed_too(gate:
 
 async def test_where_postgres_is_away_nobody_can_be_told_from_anybody() -> None:
     store = Store(open_engine("postgresql+psycopg://nobody@127.0.0.1:1/none", 1))
-    with pytest.raises(AuthenticationError) as nobody:
+    with pytest.raises(Unavailable) as nobody:
         await Authenticator({}, store.rows).identify(f"Bearer {new(Kind.KEY)}")
     assert nobody.value.status == 503
     await store.close()

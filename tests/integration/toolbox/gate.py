@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from gateway.auth.authenticator import AuthenticationError, Authenticator, Principal
+from gateway.auth.authenticator import Authenticator, Principal
 from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import Kind, digest, new
+from gateway.errors import AuthenticationError
 from gateway.storage.database import Store
 from ringback.statements.identity import credentials
 from ringback.statements.sessions import lifecycle

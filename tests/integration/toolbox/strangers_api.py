@@ -12,11 +12,11 @@ from pydantic import SecretStr
 from sqlalchemy import Executable
 
 from gateway.api.client_secrets import mint_router
+from gateway.api.error_handlers import add_error_handlers
 from gateway.api.history import history_router
 from gateway.api.job_cancelling import cancel_router
 from gateway.api.revocation import revoke_router
 from gateway.api.scopes import REFUSALS, needs
-from gateway.app import tell_errors
 from gateway.auth.authenticator import CONTROL, HISTORY, Authenticator, StaticToken
 from gateway.auth.tokens import Kind, digest, new
 from gateway.storage.database import Store
@@ -49,7 +49,7 @@ class Api:
 
         self.app = FastAPI()
         self.app.state.authenticator = Authenticator({"demo": StaticToken(SecretStr(STATIC))}, store.rows)
-        tell_errors(self.app)
+        add_error_handlers(self.app)
         for router in (
             mint_router(store.rows, find, LIMIT),
             revoke_router(read, store.rows),

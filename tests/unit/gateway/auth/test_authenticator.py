@@ -12,13 +12,13 @@ from gateway.auth.authenticator import (
     LOOKUPS_AT_ONCE,
     LOOKUPS_WAITING,
     TRUSTED,
-    AuthenticationError,
     Authenticator,
     StaticToken,
     bearer,
     offered,
 )
 from gateway.auth.tokens import Kind, new
+from gateway.errors import ApiError, AuthenticationError
 
 ADA, BOB = "ada-token-000001", "bob-token-000002"
 
@@ -121,7 +121,7 @@ def test_whoever_guesses_tokens_takes_few_connections_and_beyond_a_bound_is_told
         authenticator = Authenticator({}, slow)
 
         async def guess() -> int:
-            with pytest.raises(AuthenticationError) as nobody:
+            with pytest.raises(ApiError) as nobody:
                 await authenticator.identify(f"Bearer {new(Kind.KEY)}")
             return nobody.value.status
 

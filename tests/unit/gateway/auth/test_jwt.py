@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway.auth.authenticator import AuthenticationError, Principal
+from gateway.auth.authenticator import Principal
 from gateway.auth.jwt import JwtRules, KeysById, NoSuchKey, header_of, is_one, verified
+from gateway.errors import AuthenticationError
 from tests.unit.gateway.auth.signing import AUDIENCE, RULES, claims, key_set, made_up, public_jwk, public_pem, signed
 
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from gateway.auth import key_sets
-from gateway.auth.authenticator import AuthenticationError
 from gateway.auth.key_sets import JwtProvider, KeySet, fetcher, prove
+from gateway.errors import ApiError
 from ringback.errors import ConfigurationError
 from tests.unit.gateway.auth.signing import RULES, claims, key_set, public_jwk, signed
 
@@ -36,7 +36,7 @@ class House:
         """Whose the token is, or the status of the refusal."""
         try:
             return (await self.provider.principal(token)).user
-        except AuthenticationError as nobody:
+        except ApiError as nobody:
             return nobody.status
 
 
