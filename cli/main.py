@@ -90,7 +90,7 @@ def up(
 @app.command()
 def gateway() -> None:
     """Run a gateway. Settings come from the environment and .env; see .env.example."""
-    from gateway.app import serve
+    from gateway.server.run import serve
     from gateway.settings import GatewaySettings
     from ringback.config.settings import load
 

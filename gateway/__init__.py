@@ -1,9 +1,9 @@
 """Owns the Realtime connections: one process, asynchronous throughout.
 
     app           builds everything once, in order, and closes it in reverse
-    server        uvicorn: limits of requests and frames, and how the gateway stops
-    api           routes: the WebSocket, the history, client secrets, cancelling, approving, erasing
-    auth          who is calling: tokens, JWTs, origins
+    server        uvicorn: `run` listens and drains; limits of requests and frames
+    api           routes: the WebSocket, the history, client secrets, cancelling, approving, revoking, erasing
+    auth          authenticates callers: tokens, JWTs, origins
     protocol      client events and server events as types; what a client may send
     session       one live session: both connections, and the actions of its conversation carried out
     conversation  decides what a session does next, without I/O
@@ -11,6 +11,7 @@
     budgets       what responses use, and whether another may begin
     background    tasks of the whole process: lease, results that arrive, tools, agents, retention, webhooks
     storage       Postgres, Redis and the Celery publisher
+    errors        the exceptions of all packages, and the body of every error
     live_sessions, close_codes, http_client, settings, production_checks
 
 A call passes session, conversation, session (`call_recorder`) and storage on its way to its row.

@@ -1,1 +1,6 @@
 """HTTP and WebSocket routes: one module for each part of the API that clients and operators call."""
+
+SOCKETS_AT = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
+"""Paths of the WebSocket: as OpenAI's SDKs ask for it, and as Azure's do."""
+MAX_BODY_BYTES = 64 * 1_024
+"""Of a request's body: the largest that a route takes is JSON of a few kilobytes."""

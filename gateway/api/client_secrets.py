@@ -1,40 +1,36 @@
 """Client secrets over HTTP: `POST /v1/realtime/client_secrets`, in the shape that OpenAI's SDKs send and expect.
 
-A backend that has the scope `secrets` asks for one and hands it to its user's browser. Of the `session` that it sends,
-`model` may name an agent; everything else is the server's own to say, as in a `session.update` of a trusted client: it
-is left out, and the answer lists it.
+A backend with the scope `secrets` asks for one and hands it to its user's browser. Of the `session` that it sends,
+`model` may name an agent. The server decides every other field: it is left out, and the answer lists it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.api.dependencies import REFUSALS, Gateway, Minter, TheGateway
 from gateway.api.error_handlers import ErrorAnswer
-from gateway.api.scopes import needs
-from gateway.auth.authenticator import NOT_KNOWN, REALTIME, SCOPES, SECRETS, UNKNOWABLE, Authenticator, Principal, Read
+from gateway.auth.authenticator import NOT_KNOWN, REALTIME, SCOPES, UNKNOWABLE, Principal
 from gateway.auth.claims import checked
 from gateway.auth.tokens import Kind, digest, new
 from gateway.conversation.client.view import ClientView
 from gateway.errors import AuthenticationError, LimitReached, NotFound, PermissionDenied, Unavailable
+from gateway.session.admission import SessionAdmission
 from ringback.agents.agent import Agent
 from ringback.statements.identity import credentials
 
 MAX_LEFT_OUT = 50
 """Names that the answer lists."""
 
-Minter = Annotated[Principal, Depends(needs(SECRETS))]
-FindAgent = Callable[[str | None, str | None], Agent | None]
-"""The agent for a name and a `model`, as the WebSocket finds it."""
-
 
 class ExpiresAfter(BaseModel):
-    """When the secret stops opening sessions; one that has begun outlives it."""
+    """When the secret stops opening sessions; a session that has begun goes on."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -43,20 +39,20 @@ class ExpiresAfter(BaseModel):
 
 
 class RingbackOptions(BaseModel):
-    """What is ours, beside OpenAI's: for whom the secret is, and what it opens."""
+    """Fields beside OpenAI's: the user whom the secret is for, and what it opens."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     user: str | None = Field(default=None, min_length=1, max_length=200)
-    """Who will speak; None: whoever asks. The name stands in the history."""
+    """The user who will speak; None: the caller. The name stands in the history."""
     claims: dict[str, Any] = Field(default_factory=dict, max_length=50)
-    """What else is known of them, handed to tools."""
+    """More about the user, handed to tools."""
     scopes: tuple[str, ...] = Field(default=(), max_length=50, strict=False)
-    """What tools ask for (`@tool(scopes=…)`), of what the one who asks has as well."""
+    """Scopes that tools ask for (`@tool(scopes=…)`); the caller must have each of them."""
     agent: str | None = Field(default=None, max_length=64)
-    """The one agent that it opens; None: the one that `session.model` names, or the default."""
+    """The agent that it opens; None: the one that `session.model` names, or the default."""
     uses: int = Field(default=1, ge=1, le=1_000)
-    """How many sessions it begins; coming back to one of those is none."""
+    """How many sessions it begins; resuming one of them does not count."""
 
     @field_validator("user")
     @classmethod
@@ -74,7 +70,7 @@ class RingbackOptions(BaseModel):
 
 
 class SecretRequest(BaseModel):
-    """The body; unknown fields of OpenAI's are no error."""
+    """The body; unknown fields of OpenAI's API are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -95,7 +91,7 @@ class SecretRequest(BaseModel):
 
 
 class SecretAnswer(BaseModel):
-    """As OpenAI's, and with `ringback`: what it opens, and which fields of `session` were left out."""
+    """OpenAI's answer, and `ringback`: what the secret opens, and which fields of `session` were left out."""
 
     value: str
     expires_at: int
@@ -103,40 +99,32 @@ class SecretAnswer(BaseModel):
     ringback: dict[str, Any]
 
 
-def mint_router(read: Read, find_agent: FindAgent, limit: int) -> APIRouter:
-    """The route.
-
-    Args:
-        read: runs one statement and returns its rows.
-        limit: secrets of one tenant that are good at once.
-    """
-    described: dict[int | str, dict[str, Any]] = {
-        "4XX": {"model": ErrorAnswer, "description": "Refused"},
+router = APIRouter(
+    prefix="/v1",
+    responses={
+        **REFUSALS,
         404: {"model": ErrorAnswer, "description": "There is no such agent"},
-        429: {"model": ErrorAnswer, "description": "So many secrets of the tenant are good already"},
-    }
-    router = APIRouter(prefix="/v1", responses=described, tags=["secrets"])
-
-    @router.post("/realtime/client_secrets")
-    async def create_client_secret(
-        asked: SecretRequest, who: Annotated[Principal, Depends(needs(SECRETS))], request: Request
-    ) -> SecretAnswer:
-        """A token for one conversation of one user, to be handed to a browser; it is shown once."""
-        agent = _agent(asked, who, find_agent)
-        claims = _claims(asked.ringback, who)
-        value = new(Kind.SECRET)
-        expires_at = await _keep(read, value, asked, who, agent, claims, limit)
-        authenticator: Authenticator = request.app.state.authenticator
-        if not await authenticator.is_still_good(who):  # whoever was signed out meanwhile is not told what was made
-            raise AuthenticationError(NOT_KNOWN)
-        return _answer(value, expires_at, asked, who, agent)
-
-    return router
+        429: {"model": ErrorAnswer, "description": "The tenant has as many valid secrets as it may have"},
+    },
+    tags=["secrets"],
+)
 
 
-def _agent(asked: SecretRequest, who: Principal, find_agent: FindAgent) -> Agent:
+@router.post("/realtime/client_secrets")
+async def create_client_secret(asked: SecretRequest, who: Minter, gateway: TheGateway) -> SecretAnswer:
+    """Make a token for one conversation of one user, to be handed to a browser; it is shown once."""
+    agent = _agent(asked, who, gateway.admission)
+    claims = _claims(asked.ringback, who)
+    value = new(Kind.SECRET)
+    expires_at = await _keep(gateway, value, asked, who, agent, claims)
+    if not await gateway.authenticator.is_still_good(who):  # signed out meanwhile: the secret is not shown
+        raise AuthenticationError(NOT_KNOWN)
+    return _answer(value, expires_at, asked, who, agent)
+
+
+def _agent(asked: SecretRequest, who: Principal, admission: SessionAdmission) -> Agent:
     model = asked.session.get("model")
-    agent = find_agent(asked.ringback.agent, model if isinstance(model, str) else None)
+    agent = admission.agent_for(asked.ringback.agent, model if isinstance(model, str) else None)
     if agent is None or not agent.serves(who.tenant):
         raise NotFound("There is no such agent.", code="agent_not_found", param="ringback.agent")
     return agent
@@ -155,13 +143,12 @@ def _claims(wishes: RingbackOptions, who: Principal) -> dict[str, Any]:
 
 
 async def _keep(
-    read: Read,
+    gateway: Gateway,
     value: str,
     asked: SecretRequest,
     who: Principal,
     agent: Agent,
     claims: Mapping[str, Any],
-    limit: int,
 ) -> int:
     kind, _, rest = who.credential.partition(":")
     statement = credentials.mint_secret(
@@ -175,14 +162,14 @@ async def _keep(
         claims=dict(claims),
         uses=asked.ringback.uses,
         seconds_valid=asked.expires_after.seconds,
-        limit=limit,
+        limit=gateway.max_client_secrets,
     )
     try:
-        rows = await read(statement)
+        rows = await gateway.store.rows(statement)
     except (SQLAlchemyError, OSError):
         raise Unavailable(UNKNOWABLE) from None
     if not rows:
-        message = f"{limit} client secrets are good already: use some, or wait until they expire."
+        message = f"{gateway.max_client_secrets} client secrets are good already: use some, or wait until they expire."
         raise LimitReached(message, code="too_many_secrets")
     return int(rows[0].expires_at)
 

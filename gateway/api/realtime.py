@@ -1,4 +1,4 @@
-"""The ways in: `WebSocket /v1/realtime`, and the two questions that orchestrators ask. No logic."""
+"""The WebSocket `/v1/realtime`, and the two health checks of orchestrators."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.api import SOCKETS_AT
+from gateway.api.dependencies import Gateway, TheGateway, authenticated
 from gateway.api.error_handlers import answer_to
-from gateway.api.scopes import authenticated
 from gateway.auth import resume_tokens
-from gateway.auth.authenticator import REALTIME, SUBPROTOCOL, Authenticator, Principal
+from gateway.auth.authenticator import REALTIME, SUBPROTOCOL, Principal
 from gateway.budgets.budgets import QuotaExceeded
-from gateway.errors import ApiError, BadRequest, LimitReached, NotFound, PermissionDenied, Unavailable, UpgradeRequired
-from gateway.server.uvicorn_protocols import SOCKETS_AT
+from gateway.errors import BadRequest, LimitReached, NotFound, PermissionDenied, Unavailable, UpgradeRequired
 from gateway.session.admission import SessionAdmission
 from gateway.session.client_connection import ClientConnection
 from gateway.session.context import SessionState
@@ -36,21 +36,20 @@ NO_UPGRADE = (
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade)."
 )
 CONVERSATION = "conversation"
-"""The one `intent` that there is here; who names none means it."""
+"""The only `intent` served here, and the default."""
 NOT_FOR_TALKING = "This token lacks the scope 'realtime': it is for no conversation."
 
 
 @router.get("/healthz", tags=["operation"])
 async def healthz() -> dict[str, str]:
-    """This process answers."""
+    """Say that this process answers."""
     return {"status": "ok"}
 
 
 @router.get("/readyz", tags=["operation"], responses={503: {"description": "Not now; the body says why."}})
-async def readyz(request: Request, response: Response) -> dict[str, str]:
-    """This process can take a session: Postgres is heard of, and there is room."""
-    admission: SessionAdmission = request.app.state.admission
-    reason = admission.why_not()
+async def readyz(gateway: TheGateway, response: Response) -> dict[str, str]:
+    """Say whether this process can take a session: Postgres answers, and there is room."""
+    reason = gateway.admission.why_not()
     if reason is not None:
         response.status_code = 503
     return {"status": reason or "ready"}
@@ -58,7 +57,7 @@ async def readyz(request: Request, response: Response) -> dict[str, str]:
 
 @router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])
 async def openapi(request: Request) -> dict[str, Any]:
-    """What there is to ask over HTTP; for whoever may ask anything at all."""
+    """Describe the HTTP API, for callers with any valid token."""
     described: dict[str, Any] = request.app.openapi()
     return described
 
@@ -74,7 +73,7 @@ async def realtime_without_upgrade() -> None:
 @router.websocket(SOCKETS_AT[0])
 @router.websocket(SOCKETS_AT[1])
 @router.websocket(SOCKETS_AT[2])
-async def realtime(socket: WebSocket) -> None:
+async def realtime(socket: WebSocket, gateway: TheGateway) -> None:
     """The Realtime API, minus the key, plus your tools.
 
     Query: `agent` (a file in agents/), `model` (as the SDKs send it, or `deployment`, as Azure's do; an agent's name,
@@ -83,39 +82,36 @@ async def realtime(socket: WebSocket) -> None:
     Header `Ringback-Resume`, or a subprotocol `ringback-resume.<token>`: the session to come back to.
     400, 401, 403, 404 and 503 come before the upgrade, as HTTP.
     """
-    admission: SessionAdmission = socket.app.state.admission
-    authenticator: Authenticator = socket.app.state.authenticator
     offered = socket.scope.get("subprotocols", [])
     try:
-        principal, start = await _admit(socket, admission, authenticator)
+        principal, start = await _admit(socket, gateway)
     except Exception as problem:
-        if not isinstance(problem, ApiError):
+        answer = answer_to(problem, writes=True)
+        if answer.status_code == 500:
             log.exception("upgrade failed; the client is answered with 500")
-        return await socket.send_denial_response(answer_to(problem, writes=True))
-    if not await authenticator.is_still_good(principal):
+        return await socket.send_denial_response(answer)
+    if not await gateway.authenticator.is_still_good(principal):
         start.handle.terminate("revoked")
-        await authenticator.forget(start.session_id)
-    return await admission.run(ClientConnection(socket), start, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        await gateway.authenticator.forget(start.session_id)
+    return await gateway.admission.run(ClientConnection(socket), start, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
 
-async def _admit(
-    socket: WebSocket, admission: SessionAdmission, authenticator: Authenticator
-) -> tuple[Principal, SessionState]:
+async def _admit(socket: WebSocket, gateway: Gateway) -> tuple[Principal, SessionState]:
     """Return who calls, and the session that begins or goes on; raise ApiError."""
     offered = socket.scope.get("subprotocols", [])
     token = resume_tokens.presented(socket.headers.get(resume_tokens.HEADER), offered)
     resume_hash = None if token is None else resume_tokens.digest(token)
     api_key = socket.headers.get("api-key")
-    principal = await authenticator.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
+    principal = await gateway.authenticator.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
     if REALTIME not in principal.scopes:
         raise PermissionDenied(NOT_FOR_TALKING)
-    if (reason := admission.why_not()) is not None:
+    if (reason := gateway.admission.why_not()) is not None:
         raise Unavailable(f"No session can begin right now: {reason}.")
     _refuse_other_sessions(socket.query_params)
     wants = _extensions(socket.query_params)
     if token is None:
-        return principal, await _begin(socket, principal, wants)
-    return principal, await _resume(socket, principal, token, wants)
+        return principal, await _begin(gateway, socket.query_params, principal, wants)
+    return principal, await _resume(gateway, principal, token, wants)
 
 
 def _refuse_other_sessions(query: Mapping[str, str]) -> None:
@@ -137,38 +133,36 @@ def _extensions(query: Mapping[str, str]) -> frozenset[str]:
     return wants
 
 
-async def _begin(socket: WebSocket, principal: Principal, wants: frozenset[str]) -> SessionState:
+async def _begin(
+    gateway: Gateway, query: Mapping[str, str], principal: Principal, wants: frozenset[str]
+) -> SessionState:
     """Begin a session with the agent that the query names.
 
     The client secret is spent last, so that a client that is refused before keeps it.
     """
-    admission: SessionAdmission = socket.app.state.admission
-    authenticator: Authenticator = socket.app.state.authenticator
-    agent = _agent(socket.query_params, admission, principal)
-    await authenticator.spend(principal)
+    agent = _agent(query, gateway.admission, principal)
+    await gateway.authenticator.spend(principal)
     try:
-        start = await admission.begin(principal, agent, wants)
+        start = await gateway.admission.begin(principal, agent, wants)
     except (SQLAlchemyError, OSError):
         raise Unavailable("The session cannot be recorded right now. Try again.") from None
     if isinstance(start, QuotaExceeded):
-        await authenticator.give_back(principal)
+        await gateway.authenticator.give_back(principal)
         if start.status == LimitReached.status:
             raise LimitReached(start.message, code=start.code, retry_after=start.retry_after)
         raise Unavailable(start.message, code=start.code)
     return start
 
 
-async def _resume(socket: WebSocket, principal: Principal, token: str, wants: frozenset[str]) -> SessionState:
+async def _resume(gateway: Gateway, principal: Principal, token: str, wants: frozenset[str]) -> SessionState:
     """Take over the session that the token names."""
-    admission: SessionAdmission = socket.app.state.admission
-    authenticator: Authenticator = socket.app.state.authenticator
-    await authenticator.spend(principal)
+    await gateway.authenticator.spend(principal)
     try:
-        start = await admission.resume(principal, token, wants)
+        start = await gateway.admission.resume(principal, token, wants)
     except (SQLAlchemyError, OSError):
         raise Unavailable("The session cannot be looked up right now. Try again.") from None
     if start is None:
-        await authenticator.give_back(principal)
+        await gateway.authenticator.give_back(principal)
         log.warning("resume token not valid (user %s): unknown, used or expired; answered with 404", principal.user)
         raise NotFound(NOTHING_TO_RESUME, code="session_not_found")
     return start

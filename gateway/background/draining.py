@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from types import FrameType
-from typing import Any
 
-import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.live_sessions import SessionRegistry
@@ -49,36 +45,3 @@ class Draining:
                 await self._live_sessions.emptied()
         except TimeoutError:
             log.warning("%d sessions have not left in time", len(self._live_sessions))
-
-
-class DrainingServer(uvicorn.Server):
-    """uvicorn, told to stop only when `drain` is done."""
-
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        super().__init__(config)
-        self._drain = drain
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._draining: asyncio.Task[None] | None = None
-        self._asked = False
-
-    async def startup(self, sockets: list[Any] | None = None) -> None:
-        """uvicorn's own hook: from here on there is something to drain."""
-        await super().startup(sockets)
-        self._loop = asyncio.get_running_loop()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """uvicorn's own hook, called in a signal handler."""
-        if self._asked or self._loop is None:
-            super().handle_exit(sig, frame)
-            return
-        self._asked = True
-        self._loop.call_soon_threadsafe(self._begin, sig)
-
-    def _begin(self, sig: int) -> None:
-        self._draining = asyncio.get_running_loop().create_task(self._drain_then_exit(sig))
-
-    async def _drain_then_exit(self, sig: int) -> None:
-        try:
-            await self._drain()
-        finally:
-            super().handle_exit(sig, None)

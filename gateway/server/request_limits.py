@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.api import MAX_BODY_BYTES
+
 MAX_HEAD_BYTES = 16 * 1_024
 """Of a request's first line and its headers: a token of an identity provider with its claims takes 4 KiB."""
 MAX_HEADERS = 100
@@ -17,8 +19,6 @@ MAX_HEADER_BYTES = 8_000
 """Of one line; the WebSocket's own reader takes 8,192."""
 MAX_TARGET_BYTES = 4_096
 """Of the path and the query: longer ones carry data, which belongs into a body."""
-MAX_BODY_BYTES = 256 * 1_024
-"""Of a request's body: what our routes take is JSON of a few kilobytes, or an SDP offer."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, and values."""

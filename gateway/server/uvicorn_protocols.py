@@ -18,9 +18,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from gateway.api import MAX_BODY_BYTES, SOCKETS_AT
 from gateway.errors import error_body
 from gateway.server.request_limits import (
-    MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
     TLS_AT_PLAIN_PORT,
     TLS_RECORD,
@@ -30,8 +30,6 @@ from gateway.server.request_limits import (
     complaint,
 )
 
-SOCKETS_AT = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
-"""Where there is a WebSocket: as OpenAI's SDKs ask for it, and as Azure's do."""
 HEAD_SECONDS = 5.0
 """From the connection, or the first byte of a further request, to the end of its head: a phone on a bad line takes one.
 A connection that stays silent is closed after it as well."""

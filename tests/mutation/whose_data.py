@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutation.mutant import gone
 
 JOINING = "migrations/versions/0007_order.py"
-WALLS, STORE, APP = "migrations/versions/0005_walls.py", "gateway/storage/database.py", "gateway/api/job_cancelling.py"
+WALLS, STORE, APP = "migrations/versions/0005_walls.py", "gateway/storage/database.py", "gateway/api/job_control.py"
 HISTORY, TOOLS = "ringback/statements/history.py", "gateway/api/history.py"
 RETENTION, ERASURE = "ringback/statements/retention.py", "ringback/statements/erasure.py"
 REDACTION, SEALING, DISCRETION = (
@@ -44,7 +44,7 @@ WHOSE_DATA = [
     ),
     gone("the wall: no token is readable", T_WALLS, WALLS, '"jobs": "id, tenant,', '"jobs": "id, token, tenant,'),
     gone("the wall: a gateway proves it", T_WALLS, STORE, "raise ConfigurationError(NOT_THE_OWNER)", "pass"),
-    gone("tools: those that the tenant may have", T_API, TOOLS, " if may_have(who.tenant, row.name)"),
+    gone("tools: those that the tenant may have", T_API, TOOLS, " if gateway.may_have(who.tenant, row.name)"),
     gone(
         "retention: the tenant's own days",
         T_RETENTION,

@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from gateway.api.error_handlers import add_error_handlers
-from gateway.api.job_approving import approve_router
-from gateway.storage.database import Store
-from ringback.config.settings import postgres_url
-from tests.integration.api.test_history import asker
+from gateway.api import job_control
 from tests.integration.cli.test_history import run_on
 from tests.integration.statements.test_history import Line, line_on
+from tests.integration.toolbox.small_gateway import RecordingPublisher, app_for_tenants, small_gateway, store_on
 
 
 class Api:
     """A bare app with the routes on it, the bells that it rang and the ids that it published."""
 
     def __init__(self, database: str) -> None:
-        store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
-        self.rung: list[tuple[str, UUID]] = []
-        self.published: list[tuple[UUID, str]] = []
-
-        async def ring(gateway_id: str, session_id: UUID) -> None:
-            self.rung.append((gateway_id, session_id))
-
-        async def publish(job_id: UUID, queue: str) -> bool:
-            self.published.append((job_id, queue))
-            return True
-
-        self.app = FastAPI()
-        add_error_handlers(self.app)
-        self.app.include_router(approve_router(store.rows_of, store.rows, publish, ring, asker))
+        publisher = RecordingPublisher()
+        self.rung = publisher.rung
+        self.published = publisher.published
+        self.app = app_for_tenants(small_gateway(store_on(database), publisher=publisher), job_control.router)
 
     def post(self, job_id: object, what: str, tenant: str = "default") -> httpx.Response:
         async def ask() -> httpx.Response:

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from gateway.api.error_handlers import add_error_handlers
-from gateway.api.job_cancelling import cancel_router
-from gateway.storage.database import Store
-from ringback.config.settings import postgres_url
+from gateway.api import job_control
 from ringback.jobs import outcomes
-from tests.integration.api.test_history import asker
 from tests.integration.cli.test_history import run_on
 from tests.integration.statements.test_history import Line, line_on
+from tests.integration.toolbox.small_gateway import RecordingPublisher, app_for_tenants, small_gateway, store_on
 
 
 class Api:
     """A bare app with the route on it, and the bells that it rang."""
 
     def __init__(self, database: str) -> None:
-        store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
-        self.rung: list[tuple[str, UUID]] = []
-
-        async def ring(gateway_id: str, session_id: UUID) -> None:
-            self.rung.append((gateway_id, session_id))
-
-        self.app = FastAPI()
-        add_error_handlers(self.app)
-        self.app.include_router(cancel_router(store.rows_of, store.rows, ring, asker))
+        publisher = RecordingPublisher()
+        self.rung = publisher.rung
+        self.app = app_for_tenants(small_gateway(store_on(database), publisher=publisher), job_control.router)
 
     def cancel(self, job_id: object, tenant: str = "default") -> httpx.Response:
         async def ask() -> httpx.Response:

@@ -4,54 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, Request
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from gateway.api.error_handlers import add_error_handlers
-from gateway.api.history import history_router
-from gateway.storage.database import Store
-from ringback.config.settings import postgres_url
+from gateway.api import history
+from ringback.agents.agent import Agent
 from ringback.jobs import outcomes
 from ringback.statements import processes
 from ringback.tools.behavior import Late, Limits, ToolBehavior
 from ringback.tools.decorator import ToolSpec
 from tests.integration.statements.test_history import LONG_AGO, Line, line_on
+from tests.integration.toolbox.small_gateway import DEMO, app_for_tenants, small_gateway, store_on
 
-
-@dataclass(frozen=True)
-class Asker:
-    tenant: str
-    user: str = "ada"
-
-
-def asker(request: Request) -> Asker:
-    """Whoever bears "default" or "other" as a token."""
-    token = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if token not in {"default", "other"}:
-        raise HTTPException(401, "who are you?")
-    return Asker(token)
-
-
-def may_have(tenant: str, tool: str) -> bool:
-    """Every tenant may have the weather; the rest is for `default`."""
-    return tenant == "default" or tool == "weather"
+WEATHER = Agent(name="weather", instructions="You know the weather.", tools=("weather",))
+"""Every tenant may have the weather; the rest is for `default`."""
 
 
 class Api:
     """A bare app with the routes on it, asked as a client asks."""
 
     def __init__(self, database: str) -> None:
-        store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
-        self.app = FastAPI()
-        add_error_handlers(self.app)
-        self.app.include_router(history_router(store.rows_of, store.rows, may_have, asker))
+        gateway = small_gateway(store_on(database), {"demo": DEMO, "weather": WEATHER})
+        self.app = app_for_tenants(gateway, history.router)
 
     def answer(self, path: str, tenant: str = "default", **asked: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -242,29 +219,13 @@ def test_nobody_is_told_anything_before_they_said_who_they_are(api: Api, path: s
 def test_the_openapi_document_says_what_is_asked_and_answered(api: Api) -> None:
     paths = api.app.openapi()["paths"]
     assert set(paths) == {
-        f"/v1/{path}" for path in ("jobs", "jobs/{id}", "sessions", "sessions/{id}", "tools", "workers")
+        f"/v1/{path}" for path in ("jobs", "jobs/{id}", "sessions", "sessions/{id}", "tools", "workers", "usage")
     }
     listing = paths["/v1/jobs"]["get"]
     asked = {parameter["name"]: parameter for parameter in listing["parameters"]}
     assert set(asked) == {"session", "tool", "state", "queue", "approval", "since", "limit", "after"}
     assert asked["limit"]["schema"] == asked["limit"]["schema"] | {"minimum": 1, "maximum": 200, "default": 50}
     assert all(parameter["description"] for parameter in asked.values())
-    assert set(listing["responses"]) == {"200", "4XX"}
+    assert set(listing["responses"]) == {"200", "401", "403", "4XX", "503"}
     answered = paths["/v1/jobs/{id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answered == {"$ref": "#/components/schemas/Job"}
-
-
-def test_a_dependency_of_any_kind_may_say_who_asks(database: str, line: Line) -> None:
-    async def tenant() -> str:
-        return "other"
-
-    async def principal(tenant: str = Depends(tenant)) -> Asker:
-        return Asker(tenant)
-
-    line.ask(line.open())
-    api = Api(database)
-    assert len(api.ids("/v1/jobs")) == 1
-    store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
-    api.app = FastAPI()
-    api.app.include_router(history_router(store.rows_of, store.rows, may_have, principal))
-    assert api.ids("/v1/jobs") == []

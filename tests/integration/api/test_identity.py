@@ -50,7 +50,7 @@ async def test_the_official_sdk_makes_a_secret_and_is_told_what_it_opens(api: Ap
         "uses": 1,
         "left_out": ["session.instructions", "session.tools"],
     }
-    who = await api.app.state.authenticator.identify(f"Bearer {made.value}")
+    who = await api.authenticator.identify(f"Bearer {made.value}")
     assert (who.user, who.agent, who.claims) == ("ada", "demo", {"plan": "gold", "scopes": ["realtime"]})
 
 
@@ -111,7 +111,7 @@ async def test_what_is_no_request_is_refused(api: Api, body: bytes) -> None:
 async def test_a_backend_gives_of_its_own_scopes_and_no_others(api: Api) -> None:
     key = await api.key("secrets", "orders:write")
     made = (await api.mint(key, ringback={"scopes": ["orders:write"]})).json()
-    who = await api.app.state.authenticator.identify(f"Bearer {made['value']}")
+    who = await api.authenticator.identify(f"Bearer {made['value']}")
     assert who.scopes == {"realtime", "orders:write"}
 
 
@@ -174,9 +174,9 @@ async def wanted(api: Api) -> dict[UUID, str | None]:
 
 async def test_a_revoked_key_ends_its_sessions_and_those_of_its_secrets(api: Api) -> None:
     key = await api.key("secrets", "admin", "realtime")
-    who = await api.app.state.authenticator.identify(f"Bearer {key}")
+    who = await api.authenticator.identify(f"Bearer {key}")
     secret = (await api.mint(key)).json()["value"]
-    by_secret = (await api.app.state.authenticator.identify(f"Bearer {secret}")).credential
+    by_secret = (await api.authenticator.identify(f"Bearer {secret}")).credential
     mine = [await begin(api, who.credential), await begin(api, by_secret)]
     other = await begin(api, "token:demo")
     answer = await api.ask("POST", f"/keys/{who.credential.removeprefix('key:')}/revoke", key)

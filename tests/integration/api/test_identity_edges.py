@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from sqlalchemy import Executable, select
+from sqlalchemy import select
 
-from gateway.api.client_secrets import mint_router
-from gateway.api.error_handlers import add_error_handlers
-from gateway.api.revocation import revoke_router
-from gateway.api.scopes import authenticated
-from gateway.api.users import erase_router
+from gateway.api import client_secrets, revocation, users
+from gateway.api.dependencies import authenticated
 from gateway.auth.authenticator import Authenticator, Principal, principal
 from gateway.auth.tokens import Kind, digest, new
 from gateway.background.retention import Retention
@@ -29,6 +24,7 @@ from ringback.statements.identity import credentials
 from ringback.statements.sessions import lifecycle
 from ringback.tables import sessions as sessions_table
 from tests.integration.toolbox.gate import Gate
+from tests.integration.toolbox.small_gateway import app_on, small_gateway
 
 pytestmark = pytest.mark.anyio
 
@@ -49,15 +45,8 @@ async def gate(database: str) -> AsyncIterator[Gate]:
 
 @pytest.fixture
 async def client(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
-    async def read(tenant: str, statement: Executable) -> Any:
-        return await gate.store.rows_of(tenant, statement)
-
-    app = FastAPI()
-    add_error_handlers(app)
-    app.state.authenticator = gate.authenticator
-    app.include_router(mint_router(gate.store.rows, lambda agent, model: TALK, 10))
-    app.include_router(revoke_router(read, gate.store.rows))
-    app.include_router(erase_router(Retention(gate.store, None).erase))
+    gateway = small_gateway(gate.store, {"demo": TALK}, authenticator=gate.authenticator)
+    app = app_on(gateway, client_secrets.router, revocation.router, users.router)
     _, key = await gate.key(("admin", "secrets"))
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway", headers=headers) as one:
@@ -150,10 +139,8 @@ async def test_who_is_erased_has_made_no_secret_either(gate: Gate) -> None:
 async def test_who_is_signed_out_while_they_make_a_secret_is_not_told_it(gate: Gate) -> None:
     before = datetime.now(UTC) - timedelta(seconds=5)
     eve = principal("eve", "acme", {"secrets"}, {}, credential="jwt:1", issued_at=before)
-    app = FastAPI()
-    add_error_handlers(app)
-    app.state.authenticator = gate.authenticator
-    app.include_router(mint_router(gate.store.rows, lambda agent, model: TALK, 10))
+    gateway = small_gateway(gate.store, {"demo": TALK}, authenticator=gate.authenticator)
+    app = app_on(gateway, client_secrets.router)
     app.dependency_overrides[authenticated] = lambda: eve  # as the request began she was somebody
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         assert (await client.post("/v1/realtime/client_secrets", json={})).status_code == 200

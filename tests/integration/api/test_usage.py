@@ -9,17 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import Engine, create_engine, insert
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.api.error_handlers import add_error_handlers
-from gateway.api.usage import usage_router
-from gateway.storage.database import Store
+from gateway.api import history
 from ringback.config.settings import postgres_url
 from ringback.tables import usage_days
-from tests.integration.api.test_history import asker
+from tests.integration.toolbox.small_gateway import app_for_tenants, small_gateway, store_on
 
 TODAY = datetime.now(UTC).date()  # of when the run began: a row of it counts on the next day as well
 
@@ -44,10 +40,7 @@ def rows(database: str) -> Iterator[Engine]:
 
 class Api:
     def __init__(self, database: str) -> None:
-        store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
-        self.app = FastAPI()
-        add_error_handlers(self.app)
-        self.app.include_router(usage_router(store.rows_of, asker))
+        self.app = app_for_tenants(small_gateway(store_on(database)), history.router)
 
     def answer(self, tenant: str = "default", **asked: Any) -> httpx.Response:
         async def ask() -> httpx.Response:

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from gateway.app import SHUTDOWN_SECONDS
 from gateway.background.draining import GOODBYE_SECONDS
+from gateway.server.run import SHUTDOWN_SECONDS
 from gateway.settings import GatewaySettings
 from gateway.upstream.providers import target
 from ringback.config.settings import load

@@ -92,7 +92,7 @@ async def test_a_secret_that_was_made_unheard_is_one_secret_and_is_handed_out(wa
     assert way[0].lost.is_set()
     assert answer.status_code == 200
     assert (await api.store.rows(select(func.count()).select_from(client_secrets)))[0][0] == 1
-    assert (await api.app.state.authenticator.identify(f"Bearer {answer.json()['value']}")).user == "demo"
+    assert (await api.authenticator.identify(f"Bearer {answer.json()['value']}")).user == "demo"
 
 
 @pytest.mark.parametrize("limits", [{}, {"sessions": 1}])
@@ -173,7 +173,7 @@ def test_a_call_by_hand_that_may_be_recorded_is_not_told_as_a_database_out_of_re
 
 async def test_a_secret_that_was_spent_or_given_back_unheard_counts_once(way: tuple[Proxy, str], api: Api) -> None:
     made = (await api.mint(ringback={"uses": 2})).json()["value"]
-    authenticator = api.app.state.authenticator
+    authenticator = api.authenticator
     who = await authenticator.identify(f"Bearer {made}")
     for act, uses_left in ((authenticator.spend, 1), (authenticator.give_back, 2), (authenticator.spend, 1)):
         way[0].lose_answer_to(b"uses_left=")

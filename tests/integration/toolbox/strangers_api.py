@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
-from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import Executable
 
-from gateway.api.client_secrets import mint_router
-from gateway.api.error_handlers import add_error_handlers
-from gateway.api.history import history_router
-from gateway.api.job_cancelling import cancel_router
-from gateway.api.revocation import revoke_router
-from gateway.api.scopes import REFUSALS, needs
-from gateway.auth.authenticator import CONTROL, HISTORY, Authenticator, StaticToken
+from gateway.api import client_secrets, history, job_control, revocation
+from gateway.auth.authenticator import Authenticator, StaticToken
 from gateway.auth.tokens import Kind, digest, new
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent, load_agents
 from ringback.statements.identity import credentials
+from tests.integration.toolbox.small_gateway import app_on, small_gateway
 
 STATIC = "a-token-of-the-settings"
 AGENTS = {
@@ -31,32 +25,16 @@ AGENTS = {
 LIMIT = 5
 
 
-def find(agent: str | None, model: str | None) -> Agent | None:
-    return AGENTS.get(agent) if agent is not None else AGENTS.get(model or "") or AGENTS["demo"]
-
-
 class Api:
     """The routes on an app, asked as clients ask."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
-        async def read(tenant: str, statement: Executable) -> Any:
-            return await store.rows_of(tenant, statement)
-
-        async def ring(gateway_id: str, session_id: UUID) -> None:
-            """Nobody is there to hear it."""
-
-        self.app = FastAPI()
-        self.app.state.authenticator = Authenticator({"demo": StaticToken(SecretStr(STATIC))}, store.rows)
-        add_error_handlers(self.app)
-        for router in (
-            mint_router(store.rows, find, LIMIT),
-            revoke_router(read, store.rows),
-            history_router(read, store.rows, lambda tenant, tool: True, needs(HISTORY)),
-            cancel_router(read, store.rows, ring, needs(CONTROL)),
-        ):
-            self.app.include_router(router, responses=REFUSALS)
+        self.authenticator = Authenticator({"demo": StaticToken(SecretStr(STATIC))}, store.rows)
+        gateway = small_gateway(store, AGENTS, authenticator=self.authenticator, limit=LIMIT)
+        parts = (client_secrets, revocation, history, job_control)
+        self.app = app_on(gateway, *(part.router for part in parts))
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway/v1")
 
     async def key(self, *scopes: str, tenant: str = "default", user: str = "shop") -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gateway.server.request_limits import MAX_BODY_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, complaint
+from gateway.api import MAX_BODY_BYTES
+from gateway.server.request_limits import MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, complaint
 
 AT = ("/v1/realtime",)
 HOST = (b"host", b"here")
@@ -63,3 +66,9 @@ def test_what_can_be_read_in_two_ways_or_costs_too_much_is_refused(
     assert said is not None
     assert said.status == status
     assert sentence in said.sentence
+
+
+def test_the_page_for_operators_tells_the_limits_that_hold() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "how-to" / "deploy.md").read_text(encoding="utf-8")
+    for limit, of in ((MAX_HEAD_BYTES, "headers"), (MAX_BODY_BYTES, "body")):
+        assert f"{limit // 1_024} KiB of {of}" in page

@@ -1,0 +1,100 @@
+"""What routes depend on: the `Gateway` that the lifespan builds, and the caller with a scope."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from gateway.api.error_handlers import ErrorAnswer
+from gateway.auth.authenticator import ADMIN, CONTROL, HISTORY, SECRETS, Authenticator, Principal
+from gateway.background.draining import Draining
+from gateway.background.retention import Retention
+from gateway.errors import PermissionDenied
+from gateway.session.admission import SessionAdmission
+from gateway.storage.database import Store
+from gateway.storage.job_publisher import JobPublisher
+
+bearer_token = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description="An API key (`rb_sk_…`), a JWT of the identity provider, or a token of the gateway's settings. "
+    "What it may do, its scopes say: realtime, secrets, trusted, history, control, admin.",
+)
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorAnswer, "description": "The token is missing or not valid"},
+    403: {"model": ErrorAnswer, "description": "The token lacks the scope, or the page's origin may not ask"},
+    "4XX": {"model": ErrorAnswer, "description": "Refused"},
+    503: {"model": ErrorAnswer, "description": "Postgres, or the identity provider, is away; see `Retry-After`"},
+}
+"""What every route that asks for a token may answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What the routes of one process share. The lifespan of `gateway.app` opens and closes all of it."""
+
+    store: Store
+    publisher: JobPublisher
+    authenticator: Authenticator
+    admission: SessionAdmission
+    retention: Retention
+    draining: Draining
+    max_client_secrets: int
+    """Client secrets of one tenant that may be valid at once."""
+
+    def may_have(self, tenant: str, tool: str) -> bool:
+        """Return whether an agent of the tenant allows the tool."""
+        agents = self.admission.agents.values()
+        return any(agent.serves(tenant) and agent.allows(tool) for agent in agents)
+
+
+def keep(app: FastAPI, gateway: Gateway) -> None:
+    """Keep the gateway in the app's state, where `gateway_in` finds it."""
+    app.state.gateway = gateway
+
+
+def gateway_in(app: FastAPI) -> Gateway:
+    """Return the gateway that the lifespan built."""
+    gateway: Gateway = app.state.gateway
+    return gateway
+
+
+def gateway_of(connection: HTTPConnection) -> Gateway:
+    """Return the gateway that answers this request; tests override this dependency."""
+    return gateway_in(connection.app)
+
+
+TheGateway = Annotated[Gateway, Depends(gateway_of)]
+
+
+async def authenticated(
+    request: Request,
+    gateway: TheGateway,
+    _described: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer_token)] = None,
+) -> Principal:
+    """Return the caller; raise AuthenticationError if the token is not valid."""
+    return await gateway.authenticator.identify(request.headers.get("authorization"))
+
+
+def needs(scope: str) -> Callable[..., Awaitable[Principal]]:
+    """Return a dependency: the caller, if its token has this scope; else AuthenticationError, or PermissionDenied."""
+
+    async def caller_with_scope(who: Annotated[Principal, Depends(authenticated)]) -> Principal:
+        if scope not in who.scopes:
+            has = ", ".join(sorted(who.scopes)) or "none"
+            raise PermissionDenied(f"This needs the scope {scope!r}; yours: {has}.")
+        return who
+
+    return caller_with_scope
+
+
+Reader = Annotated[Principal, Depends(needs(HISTORY))]
+Controller = Annotated[Principal, Depends(needs(CONTROL))]
+Minter = Annotated[Principal, Depends(needs(SECRETS))]
+Admin = Annotated[Principal, Depends(needs(ADMIN))]
