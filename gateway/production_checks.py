@@ -13,16 +13,21 @@ from ringback.redis import check
 
 
 def facts_of(settings: GatewaySettings) -> Facts:
-    """Asks Redis; everything else is in the settings."""
-    front = Front(
+    """Ask Redis; everything else is in the settings."""
+    is_open = redis_is_open(settings.redis_url)
+    return Facts(settings.database_url, settings.redis_url, is_open, front_of(settings))
+
+
+def front_of(settings: GatewaySettings) -> Front:
+    """Return what the gateway is to strangers, by its settings."""
+    return Front(
         host=settings.host,
         is_behind_tls=settings.behind_tls == "yes" or settings.tls_certificate is not None,
         tokens={user: token.secret.get_secret_value() for user, token in settings.tokens.items()},
-        provider=settings.realtime_provider,
+        is_simulated=settings.provider.is_simulated,
         upstream_url=settings.realtime_url,
         api_key=settings.realtime_api_key.get_secret_value(),
     )
-    return Facts(settings.database_url, settings.redis_url, redis_is_open(settings.redis_url), front)
 
 
 def refuse_what_is_unsafe(settings: GatewaySettings) -> None:

@@ -11,12 +11,13 @@ from pydantic_settings import NoDecode
 from gateway.auth.authenticator import SCOPES, StaticToken
 from gateway.auth.jwt_settings import ALGORITHMS, is_safe_source
 from gateway.auth.origins import origin
+from gateway.upstream.connection import Target
+from gateway.upstream.providers import PROVIDERS, SIMULATOR, Provider, ProviderName
 from ringback.agents.quotas import Dollars, Quotas, Sessions, Tokens
 from ringback.config.settings import Stores
 
 TRUSTED_SUFFIX = ":trusted"
 """Behind a token of RINGBACK_TOKENS."""
-SIMULATOR_URL = "ws://127.0.0.1:8090/v1/realtime"
 
 
 def split(value: object) -> object:
@@ -34,9 +35,7 @@ def _static(token: str) -> StaticToken:
 class GatewaySettings(Stores):
     """Read with `ringback.config.settings.load`; see .env.example for each variable."""
 
-    realtime_provider: Literal["openai", "azure", "xai", "simulator", "custom"] = Field(
-        "simulator", alias="REALTIME_PROVIDER"
-    )
+    realtime_provider: ProviderName = Field(SIMULATOR.name, alias="REALTIME_PROVIDER")
     """How the Realtime API wants to be called; "custom" takes REALTIME_URL and REALTIME_HEADERS as they are."""
     realtime_url: str | None = Field(None, alias="REALTIME_URL")
     """The WebSocket URL, where the provider's own is not meant: `wss://…/v1/realtime`."""
@@ -123,6 +122,16 @@ class GatewaySettings(Stores):
     """The same for all users of a tenant together, in US dollars."""
     prices: Path | None = Field(None, alias="RINGBACK_PRICES")
     """A price table of one's own (TOML), whose models go over those that are shipped (gateway/budgets/prices.toml)."""
+
+    @property
+    def provider(self) -> Provider:
+        """The provider that REALTIME_PROVIDER names."""
+        return PROVIDERS[self.realtime_provider]
+
+    def target(self, model: str, user: str) -> Target:
+        """Return where the session of this user goes; `model` is the agent's."""
+        key, model = self.realtime_api_key.get_secret_value(), self.realtime_model or model
+        return self.provider.target(model, user, url=self.realtime_url, key=key, headers=self.realtime_headers)
 
     @property
     def allowances(self) -> Quotas:
@@ -217,11 +226,11 @@ class GatewaySettings(Stores):
 
     @model_validator(mode="after")
     def _provider_has_what_it_needs(self) -> GatewaySettings:
-        provider, key = self.realtime_provider, self.realtime_api_key.get_secret_value()
-        if provider in ("openai", "azure", "xai") and not key:
-            raise ValueError(f"REALTIME_API_KEY is not set, and REALTIME_PROVIDER={provider} needs one")
-        if provider in ("azure", "custom") and not self.realtime_url:
-            raise ValueError(f"REALTIME_URL is not set, and REALTIME_PROVIDER={provider} has none of its own")
+        provider = self.provider
+        if provider.needs_key and not self.realtime_api_key.get_secret_value():
+            raise ValueError(f"REALTIME_API_KEY is not set, and REALTIME_PROVIDER={provider.name} needs one")
+        if provider.url is None and not self.realtime_url:
+            raise ValueError(f"REALTIME_URL is not set, and REALTIME_PROVIDER={provider.name} has none of its own")
         if self.realtime_url and not self.realtime_url.startswith(("ws://", "wss://")):
             raise ValueError("REALTIME_URL must begin with wss:// (or ws:// on loopback)")
         return self

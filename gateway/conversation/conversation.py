@@ -47,13 +47,14 @@ from gateway.conversation.tool_calls.intake import CallIntake, Waits, nobody_kno
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.tool_calls.rendering import DeliveryContext
 from gateway.conversation.tool_calls.results import ResultSender
-from gateway.conversation.turn_taking.pacing import CREATE_SECONDS, Pacing
+from gateway.conversation.turn_taking.pacing import Pacing
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active
 from gateway.conversation.turns import UserTurns
 from gateway.conversation.upstream_errors import UpstreamErrors
 from gateway.conversation.upstream_events import UpstreamEvents
 from gateway.protocol import ClientFrame
+from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.jobs.outcomes import Outcome
@@ -74,7 +75,7 @@ class Conversation:
         began_at: when the session began, by the session's clock; None: with this conversation.
         waits: how long a call is expected to wait for a worker.
         greets: True where the client waits for its `session.created`; False where it has had one.
-        create_seconds: how long a server that is asked to speak may take to begin, at least.
+        quirks: how the provider's servers behave.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Conversation:
         began_at: float | None = None,
         waits: Waits = nobody_knows,
         greets: bool = True,
-        create_seconds: float = CREATE_SECONDS,
+        quirks: Quirks = USUAL,
     ) -> None:
         self.session_id = session_id
         self.agent = agent
@@ -107,7 +108,7 @@ class Conversation:
         self._scheduler = scheduler = ResponseScheduler(
             table, turns, agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds, asks_aloud=own.asks_aloud
         )
-        scheduler.pacing = Pacing(create_seconds)
+        scheduler.pacing = Pacing(quirks.create_seconds)
         scheduler.waiting.extend(carried.creates)
         guard = ToolLoopGuard(agent)
         settings = ClientSessionConfig(carried.client_session, carried.aside)
@@ -124,7 +125,7 @@ class Conversation:
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
-        self._opening = Handshake(lambda: clients.configured(agent), clients, ids.ours, has_past=carried.has_past)
+        self._opening = Handshake(lambda: clients.configured(agent), clients, ids.ours, quirks, carried.has_past)
 
     @property
     def is_open(self) -> bool:

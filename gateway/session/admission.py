@@ -30,7 +30,6 @@ from gateway.session.context import GatewayContext, SessionEnded, SessionState
 from gateway.session.session import Session
 from gateway.storage.database import may_be_written
 from gateway.upstream.connection import UpstreamRefused, UpstreamSilent
-from gateway.upstream.providers import target
 from ringback.agents.agent import Agent
 from ringback.statements import processes
 from ringback.statements.sessions import lifecycle, session_end
@@ -101,7 +100,7 @@ class SessionAdmission:
             principal=principal,
             epoch=1,
             agent=agent,
-            target=target(self.gateway.settings, agent.model, principal.user),
+            target=self.gateway.settings.target(agent.model, principal.user),
             wants=wants,
             resume_token=new_token() if "resume" in wants & _may_ask(principal, agent) else None,
         )
@@ -156,7 +155,7 @@ class SessionAdmission:
             principal=principal,
             epoch=row.epoch,
             agent=agent,
-            target=target(self.gateway.settings, agent.model, principal.user),
+            target=self.gateway.settings.target(agent.model, principal.user),
             # It may have been set under another policy, or the agent's policy may have changed.
             client_session=protocol.of_earlier(row.client_session or {}, agent.policy(trusted=principal.is_trusted)),
             is_resumed=True,

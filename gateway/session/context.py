@@ -21,8 +21,7 @@ from gateway.protocol import server_events
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
-from gateway.upstream.connection import Upstream
-from gateway.upstream.providers import Target
+from gateway.upstream.connection import Target, Upstream
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
 from ringback.privacy.row_privacy import RowPrivacy

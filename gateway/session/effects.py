@@ -37,7 +37,6 @@ from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.upstream.connection import UpstreamClosed
-from gateway.upstream.providers import adapt_session
 from ringback.agents.hosted_tools import with_secrets
 from ringback.jobs.states import JobState
 from ringback.statements.jobs import approvals, deliveries, transitions
@@ -118,9 +117,8 @@ class EffectExecutor:
 
     async def _send_to_model(self, link: UpstreamLink, event: Event) -> None:
         if event["type"] == "session.update":
-            provider = self._gateway.settings.realtime_provider
             session = with_secrets(event["session"], os.environ)
-            event = {**event, "session": adapt_session(provider, session)}
+            event = {**event, "session": self._gateway.settings.provider.adapt_session(session)}
         try:
             await link.upstream.send(as_text(event))
         except UpstreamClosed:

@@ -33,8 +33,8 @@ from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
 from gateway.upstream.backoff import pauses
-from gateway.upstream.connection import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent, WebSocketUpstream
-from gateway.upstream.providers import lifetime
+from gateway.upstream.connection import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent
+from gateway.upstream.quirks import lifetime
 from ringback.statements.sessions import items, lifecycle
 
 log = logging.getLogger(__name__)
@@ -188,8 +188,8 @@ class UpstreamSwitcher:
 
     async def _dial(self, carried: CarriedState, *, greets: bool) -> UpstreamLink:
         """Connect, and return a link on which neither side has said anything."""
-        session = self._session
-        upstream = await WebSocketUpstream.open(session.target, self._gateway.settings.upstream_connect_seconds)
+        session, settings = self._session, self._gateway.settings
+        upstream = await settings.provider.connect(session.target, settings.upstream_connect_seconds)
         epoch = session.epoch if self._is_fresh else session.epoch + 1
         conversation = Conversation(
             session.session_id,
@@ -202,7 +202,7 @@ class UpstreamSwitcher:
             began_at=session.began_at,
             waits=self._gateway.queues.wait_seconds,
             greets=greets,
-            create_seconds=session.target.profile.create_seconds,
+            quirks=session.target.quirks,
         )
         return UpstreamLink(epoch, upstream, conversation)
 

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus
 
 from gateway.errors import GatewayError
-from gateway.upstream.providers import Target
+from gateway.upstream.quirks import USUAL, Quirks
 from ringback.config.proxies import ProxyUnusable, is_direct
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
-"""The largest event that is read: a long audio item is 4 MB, and somebody must say stop."""
+"""The largest event that the gateway reads: a long audio item is 4 MB."""
 SEND_SECONDS = 10.0
-"""A server that takes no event for so long is not there any more, and its pings wait behind the same full buffer."""
+"""If the server takes no event for so long, it is gone; its pings would wait behind the same full buffer."""
 CLOSE_SECONDS = 2.0
-"""How long a polite goodbye may take."""
+"""How long the closing handshake may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """URL and headers of one session's upstream connection. The headers hold the key: never logged, never shown."""
+
+    url: str
+    headers: dict[str, str]
+    quirks: Quirks = USUAL
+
+    def __repr__(self) -> str:
+        return f"Target({urlsplit(self.url).hostname})"
 
 
 class UpstreamRefused(GatewayError):
-    """The Realtime API did not take the connection. `status` is its HTTP status, or None where it did not answer."""
+    """The Realtime API did not take the connection. `status` is its HTTP status, or None if it did not answer."""
 
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
@@ -30,15 +44,15 @@ class UpstreamRefused(GatewayError):
 
 
 class UpstreamSilent(UpstreamRefused):
-    """The Realtime API took the connection, and did not confirm our instructions and tools in time."""
+    """The Realtime API took the connection, and did not confirm the agent's instructions and tools in time."""
 
 
 class UpstreamBusy(UpstreamRefused):
-    """The Realtime API took the connection, and says that it takes no session now."""
+    """The Realtime API took the connection, and answered that it takes no session now."""
 
 
 class UpstreamClosed(GatewayError):
-    """The Realtime API closed the connection; `code` is the WebSocket close code (1006: without a goodbye)."""
+    """The Realtime API closed the connection; `code` is the WebSocket close code (1006: no closing handshake)."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}".strip())
@@ -46,10 +60,10 @@ class UpstreamClosed(GatewayError):
 
 
 class Upstream(Protocol):
-    """One open connection. Its events are JSON text, both ways."""
+    """One open connection to a Realtime API. Its events are JSON text, both ways."""
 
     async def receive(self) -> str:
-        """The next event; raises UpstreamClosed when there will be none."""
+        """Return the next event; raise UpstreamClosed when the connection is over."""
         ...
 
     async def send(self, event: str) -> None:
@@ -57,25 +71,25 @@ class Upstream(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the connection, politely and within a bound."""
+        """Close the connection with a closing handshake, within a bound."""
         ...
 
     def abort(self) -> None:
-        """End it at once, without a word; whoever waits in `receive` gets UpstreamClosed."""
+        """Drop the connection at once; a task that waits in `receive` gets UpstreamClosed."""
         ...
 
 
 class _Connect(connect):
-    """One that goes nowhere else: on the way to another host the library would take along `api-key`, and any header of
-    REALTIME_HEADERS, and with them the whole conversation. No Realtime API redirects."""
+    """WebSocket client that follows no redirect. No Realtime API redirects, and the library would send `api-key`,
+    REALTIME_HEADERS and the whole conversation to the other host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """A redirect is a refusal, with its status."""
+        """Treat a redirect as a refusal with its status."""
         return exc
 
 
 class WebSocketUpstream:
-    """The `websockets` client. Deflate is off: it costs twice the CPU, and audio hardly shrinks."""
+    """Connection of the `websockets` library. Deflate is off: it costs twice the CPU, and audio hardly shrinks."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -91,8 +105,8 @@ class WebSocketUpstream:
                 max_size=MAX_EVENT_BYTES,
                 open_timeout=within,
                 close_timeout=CLOSE_SECONDS,
-                ping_interval=target.profile.ping_seconds,
-                ping_timeout=target.profile.pong_seconds,
+                ping_interval=target.quirks.ping_seconds,
+                ping_timeout=target.quirks.pong_seconds,
                 user_agent_header=None,
                 proxy=None if is_direct(target.url) else True,
             )

@@ -1,97 +1,101 @@
-"""How each provider of the Realtime API wants to be called: URL, headers, the shape of a session, and its manners.
+"""One `Provider` for each provider of the Realtime API: its URL, headers, shape of a session, connection and quirks.
 
-Source: each provider's own reference; the differences are listed in docs/protocol.md.
+To add a provider, add one object to `PROVIDERS`. The settings then accept its name, and
+tests/unit/gateway/upstream/test_providers.py names what docs/protocol.md and docs/configuration.md must say of it.
+Source: each provider's own reference; docs/protocol.md lists the differences.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from gateway.settings import SIMULATOR_URL, GatewaySettings
+from gateway.upstream.connection import Target, Upstream, WebSocketUpstream
+from gateway.upstream.quirks import USUAL, Quirks
 
-URLS = {
-    "openai": "wss://api.openai.com/v1/realtime",
-    "xai": "wss://api.x.ai/v1/realtime",
-    "simulator": SIMULATOR_URL,
-}
-
-LONGEST_SECONDS = 7 * 86_400.0
-"""No session lasts for a week: an end beyond it is said in another unit."""
+Session: TypeAlias = dict[str, Any]
+"""The `session` of a `session.update`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a provider's servers do, where no event of theirs tells it in time."""
-
-    create_seconds: float = 10.0
-    """How long a server that is asked to speak may take to begin, at least: one that was slow is given more. A server
-    that says nothing for twice as long is taken for hung."""
-    ping_seconds: float = 15.0
-    pong_seconds: float = 10.0
-    """A half-open connection is noticed within the two of them."""
+def _as_it_is(session: Session) -> Session:
+    return session
 
 
-PATIENT = Profile(create_seconds=20.0, pong_seconds=30.0)
-"""A server of one's own may load its model first, and answer nothing meanwhile."""
-PROFILES = {"openai": Profile(), "azure": Profile(), "xai": Profile(), "simulator": Profile(), "custom": PATIENT}
+def _no_headers(_user: str) -> dict[str, str]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where one session's upstream connection goes. The headers hold the key: never logged, never shown."""
+class Provider:
+    """How one provider wants to be called."""
 
-    url: str
-    headers: dict[str, str]
-    profile: Profile = Profile()
+    name: str
+    """As REALTIME_PROVIDER names it."""
+    url: str | None = None
+    """The provider's WebSocket URL. None: REALTIME_URL has to name it."""
+    needs_key: bool = False
+    """True: the gateway does not start without REALTIME_API_KEY."""
+    key_header: str = "Authorization: Bearer"
+    """The header that carries the key, and what stands before the key in it."""
+    user_headers: Callable[[str], dict[str, str]] = _no_headers
+    """Makes the headers that tell the provider of the user; its argument is the user's name."""
+    adapt_session: Callable[[Session], Session] = _as_it_is
+    """Writes a session as this provider reads it."""
+    connect: Callable[[Target, float], Awaitable[Upstream]] = WebSocketUpstream.open
+    """Connects within so many seconds, or raises UpstreamRefused."""
+    is_simulated: bool = False
+    """True: no model answers, so RINGBACK_MODE=production refuses to start."""
+    quirks: Quirks = USUAL
 
-    def __repr__(self) -> str:
-        return f"Target({urlsplit(self.url).hostname})"
+    def target(self, model: str, user: str, *, url: str | None, key: str, headers: Mapping[str, str]) -> Target:
+        """Return the URL and the headers of one session's connection.
+
+        Args:
+            model: on Azure, the name of the deployment.
+            user: the user's name; it is sent as a hash at most.
+            url: REALTIME_URL, which wins over the provider's own URL.
+            headers: REALTIME_HEADERS, which are sent as they are.
+        """
+        address = url or self.url
+        if address is None:
+            raise ValueError(f"{self.name} has no URL of its own")
+        named = {**headers, **(self._key_headers(key) if key else {}), **self.user_headers(user)}
+        return Target(_with_model(address, model), named, self.quirks)
+
+    def _key_headers(self, key: str) -> dict[str, str]:
+        name, _, scheme = self.key_header.partition(": ")
+        return {name: f"{scheme} {key}".strip()}
 
 
-def target(settings: GatewaySettings, model: str, user: str) -> Target:
-    """URL and headers for one session.
-
-    Args:
-        model: the agent's model; on Azure, the name of the deployment.
-        user: goes to OpenAI as a hash, for its abuse monitoring (OpenAI-Safety-Identifier).
-    """
-    provider = settings.realtime_provider
-    key = settings.realtime_api_key.get_secret_value()
-    headers = dict(settings.realtime_headers)
-    if key:
-        headers |= {"api-key": key} if provider == "azure" else {"Authorization": f"Bearer {key}"}
-    if provider == "openai":
-        headers["OpenAI-Safety-Identifier"] = hashlib.sha256(user.encode()).hexdigest()
-    url = settings.realtime_url or URLS[provider]
-    return Target(_with_model(url, settings.realtime_model or model), headers, PROFILES[provider])
+def _safety_identifier(user: str) -> dict[str, str]:
+    """OpenAI's abuse monitoring tells users apart by it."""
+    return {"OpenAI-Safety-Identifier": hashlib.sha256(user.encode()).hexdigest()}
 
 
-def adapt_session(provider: str, session: dict[str, Any]) -> dict[str, Any]:
-    """The session as this provider reads it: xAI wants voice and turn detection at the top."""
-    if provider != "xai":
-        return session
+def _with_voice_at_the_top(session: Session) -> Session:
+    """Add voice and turn detection at the top of the session, where xAI reads them."""
     audio = session.get("audio") or {}
     given = {**(audio.get("input") or {}), **(audio.get("output") or {})}
-    # `turn_detection: null` turns it off: what is there is lifted, whatever it is.
+    # `turn_detection: null` turns it off, so a null is copied too.
     return {**session, **{key: given[key] for key in ("turn_detection", "voice") if key in given}}
 
 
-def lifetime(expires_at: float | None, now: float) -> float | None:
-    """Seconds from now until a session ends, by its `expires_at`; None where that cannot be known.
+OPENAI = Provider("openai", url="wss://api.openai.com/v1/realtime", needs_key=True, user_headers=_safety_identifier)
+AZURE = Provider("azure", needs_key=True, key_header="api-key")
+XAI = Provider("xai", url="wss://api.x.ai/v1/realtime", needs_key=True, adapt_session=_with_voice_at_the_top)
+SIMULATOR = Provider("simulator", url="ws://127.0.0.1:8090/v1/realtime", is_simulated=True)
+CUSTOM = Provider("custom", quirks=Quirks(create_seconds=20.0, pong_seconds=30.0))
+"""A server of one's own may load its model first, and answer nothing meanwhile."""
 
-    Most say Unix seconds; some say milliseconds, or how long it lasts. One that is over already tells nothing: the
-    clocks may differ.
+PROVIDERS = {provider.name: provider for provider in (OPENAI, AZURE, XAI, SIMULATOR, CUSTOM)}
 
-    Args:
-        now: Unix time, in seconds.
-    """
-    if expires_at is None:
-        return None
-    readings = (expires_at - now, expires_at / 1_000 - now, expires_at)
-    return next((seconds for seconds in readings if 0 < seconds <= LONGEST_SECONDS), None)
+if TYPE_CHECKING:
+    ProviderName: TypeAlias = str
+else:  # pydantic refuses all other names, and lists these
+    ProviderName = Literal[tuple(PROVIDERS)]
 
 
 def _with_model(url: str, model: str) -> str:

@@ -31,6 +31,7 @@ class Front:
         host: the address that it listens on.
         is_behind_tls: it speaks TLS itself, or the operator says that nothing reaches it but through TLS.
         tokens: the static ones, by user.
+        is_simulated: no model answers there, but the simulator.
         upstream_url: the Realtime API's, where it is not the provider's own.
         api_key: for it.
     """
@@ -38,7 +39,7 @@ class Front:
     host: str
     is_behind_tls: bool
     tokens: Mapping[str, str] = field(repr=False)
-    provider: str
+    is_simulated: bool
     upstream_url: str | None
     api_key: str = field(repr=False)
 
@@ -113,7 +114,7 @@ def _front(front: Front) -> Iterator[str]:
             f"RINGBACK_HOST={front.host} can be reached from elsewhere, and tokens and voices would travel in clear: "
             "put a proxy with TLS in front, and say so with RINGBACK_BEHIND_TLS=yes, or set RINGBACK_TLS_CERTIFICATE."
         )
-    if front.provider == "simulator":
+    if front.is_simulated:
         yield "REALTIME_PROVIDER is the simulator, which is no model: name your provider."
     elif is_placeholder(front.api_key):
         yield "REALTIME_API_KEY is a placeholder: put your provider's key there."

@@ -16,8 +16,6 @@ from gateway.conversation.client import view
 from gateway.conversation.reconnect import memory, seeds
 from gateway.conversation.tool_calls import builtin_tools, results
 from gateway.session import client_connection, client_reader, session, transcript_writer
-from gateway.settings import GatewaySettings
-from gateway.upstream.providers import URLS
 from ringback.agents.client_policy import EXTRAS
 from ringback.redis import broker, notifications
 from ringback.statements.sessions import items
@@ -109,12 +107,6 @@ def test_what_a_rebuilt_conversation_is_told_has_the_bounds_of_the_page() -> Non
     assert f"cut at {memory.SHORT_CHARS:,} characters" in PAGE
     assert f"{memory.PICTURE_TOKENS:,} for a picture" in PAGE
     assert f"takes from a client ({seeds.MAX_ID_CHARS} characters)" in PAGE
-
-
-def test_the_providers_are_the_presets_with_their_urls() -> None:
-    presets = {row[0]: row[1] for row in table("preset")}
-    assert set(presets) == set(get_args(GatewaySettings.model_fields["realtime_provider"].annotation))
-    assert {name: presets[name] for name in URLS} == URLS
 
 
 def test_the_gateways_own_functions_are_those_that_it_offers() -> None:

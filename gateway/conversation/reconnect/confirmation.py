@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from gateway.conversation.actions import Event
+from gateway.upstream.quirks import Quirks
 
 
 class Confirmation(Enum):
@@ -23,7 +24,7 @@ class Confirmation(Enum):
     NOT_APPLIED = "not applied"
 
 
-def confirmation(before: Event, echoed: Event, sent: Event) -> Confirmation:
+def confirmation(before: Event, echoed: Event, sent: Event, quirks: Quirks) -> Confirmation:
     """Compare the session as it was created, as it was echoed and as we sent it; the worst of its parts counts."""
     words = tools = Confirmation.CONFIRMED
     # A part that is not echoed at all is believed: xAI shows no tools.
@@ -31,7 +32,8 @@ def confirmation(before: Event, echoed: Event, sent: Event) -> Confirmation:
         ours, theirs = _words(sent["instructions"]), _words(echoed["instructions"])
         words = _compare(_words(before.get("instructions")), theirs, ours)
     if "tools" in echoed:
-        tools = _compare(_names(before.get("tools")), _names(echoed["tools"]), _names(sent["tools"]))
+        was, shown, wanted = (_names(each, quirks) for each in (before.get("tools"), echoed["tools"], sent["tools"]))
+        tools = _compare(was, shown, wanted)
         if not echoed["tools"] and words is Confirmation.CONFIRMED and _has_news(before, echoed):
             tools = min(tools, Confirmation.REWORDED, key=list(Confirmation).index)
     return max(words, tools, key=list(Confirmation).index)
@@ -55,7 +57,6 @@ def _words(instructions: Any) -> list[str]:
     return str(instructions or "").split()
 
 
-def _names(tools: Any) -> frozenset[str]:
-    """The names of these tools; xAI shows each under a key of its own, as `{"type": "function", "function": {…}}`."""
-    shown = (tool for tool in tools or [] if isinstance(tool, dict))
-    return frozenset(str((tool.get("function") or tool).get("name")) for tool in shown)
+def _names(tools: Any, quirks: Quirks) -> frozenset[str]:
+    """Return the names of these tools, as the provider's servers show them."""
+    return frozenset(quirks.tool_name(tool) for tool in tools or [] if isinstance(tool, dict))

@@ -23,6 +23,7 @@ from gateway.conversation.reconnect.seeds import Seeds
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.upstream_errors import code_of, is_refusal
 from gateway.protocol import OURS
+from gateway.upstream.quirks import USUAL, Quirks
 
 CLOSE_UPSTREAM = 1011
 ECHOES = frozenset({"conversation.item.added", "conversation.item.created", "conversation.item.done"})
@@ -42,12 +43,14 @@ class Handshake:
         configure: makes the `session` of our `session.update`, out of what is offered and set by then.
         tools: all that the model is offered.
         ours: gives a client event of ours its `event_id`; the first argument says what it is for.
+        quirks: how the provider's servers behave.
         has_past: True where earlier epochs hold something. What refuses the first of them ends the session.
     """
 
     configure: Callable[[], Event]
     tools: ClientTools
     ours: Callable[[str, Event], Event]
+    quirks: Quirks = USUAL
     has_past: bool = False
     is_open: bool = False
     wants_past: bool = False
@@ -127,7 +130,7 @@ class Handshake:
         session = event.get("session") or {}
         if not self._has_asked:
             return []  # It tells of what another has set.
-        verdict = confirmation(self._before, session, self.configured)
+        verdict = confirmation(self._before, session, self.configured, self.quirks)
         if verdict is Confirmation.NOT_APPLIED:
             return [Warn("the Realtime API did not take our instructions or tools"), self._give_up()]
         reworded = "the Realtime API shows our instructions or tools in words of its own"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS, LONGEST_ANSWER_SECONDS, SERVER_ANSWERS_SECONDS
+from gateway.upstream.quirks import CREATE_SECONDS as CREATE_SECONDS
 
-CREATE_SECONDS = 10.0
-"""A create that neither began a response nor was refused by then is taken for lost; a slow server is given more."""
 LONGEST_CREATE_SECONDS = 60.0
 """However slow it was."""
 PAUSE_SECONDS = 5.0

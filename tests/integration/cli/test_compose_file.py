@@ -18,7 +18,6 @@ from dotenv import dotenv_values
 from gateway.background.draining import GOODBYE_SECONDS
 from gateway.server.run import SHUTDOWN_SECONDS
 from gateway.settings import GatewaySettings
-from gateway.upstream.providers import target
 from ringback.config.settings import load
 from ringback.errors import ConfigurationError
 from workers.lifecycle.shutdown_policy import HAND_BACK_SECONDS
@@ -161,7 +160,7 @@ def test_without_an_env_file_the_gateway_has_settings_that_work(monkeypatch: pyt
 
 def test_the_example_turns_it_to_openai(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = gateway_settings(filled_in(), monkeypatch)
-    called = target(settings, "a-model", "me")
+    called = settings.target("a-model", "me")
     assert called.url == "wss://api.openai.com/v1/realtime?model=a-model"
     assert called.headers["Authorization"] == "Bearer sk-mine"
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.http_client import http_client
-from gateway.upstream.connection import UpstreamRefused, WebSocketUpstream
-from gateway.upstream.providers import Target
+from gateway.upstream.connection import Target, UpstreamRefused, WebSocketUpstream
 from ringback.config.proxies import ProxyUnusable, is_direct
 
 pytestmark = pytest.mark.anyio

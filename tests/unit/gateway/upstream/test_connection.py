@@ -10,8 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.upstream import connection as upstream
-from gateway.upstream.connection import UpstreamClosed, WebSocketUpstream
-from gateway.upstream.providers import Target
+from gateway.upstream.connection import Target, UpstreamClosed, WebSocketUpstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.loopback]
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from gateway.production_checks import front_of
 from gateway.settings import GatewaySettings
-from gateway.upstream.providers import LONGEST_SECONDS, PROFILES, Target, adapt_session, lifetime, target
+from gateway.upstream.connection import Target
+from gateway.upstream.providers import CUSTOM, OPENAI, PROVIDERS, XAI, Provider
 from ringback.config.settings import load
+from ringback.errors import ConfigurationError
 
+ROOT = Path(__file__).parents[4]
 KEY = "sk-very-secret-key"
 STORES = {
     "DATABASE_URL": "postgresql://u:hunter2@h/d",
@@ -19,9 +26,12 @@ STORES = {
 }
 
 
+def settings_of(**variables: Any) -> GatewaySettings:
+    return load(GatewaySettings, _env_file=None, **STORES, **variables)
+
+
 def target_of(**variables: Any) -> Target:
-    settings = load(GatewaySettings, _env_file=None, **STORES, **variables)
-    return target(settings, "gpt-realtime-2.1", "ada")
+    return settings_of(**variables).target("gpt-realtime-2.1", "ada")
 
 
 URLS: dict[str, tuple[dict[str, str], str]] = {
@@ -105,9 +115,9 @@ SESSION = {
 }
 
 
-@pytest.mark.parametrize("provider", ["openai", "azure", "simulator", "custom"])
+@pytest.mark.parametrize("provider", sorted(set(PROVIDERS) - {"xai"}))
 def test_most_providers_read_a_session_as_it_is(provider: str) -> None:
-    assert adapt_session(provider, SESSION) == SESSION
+    assert PROVIDERS[provider].adapt_session(SESSION) == SESSION
 
 
 @pytest.mark.parametrize(
@@ -121,37 +131,63 @@ def test_most_providers_read_a_session_as_it_is(provider: str) -> None:
     ],
 )
 def test_xai_reads_voice_and_turn_detection_at_the_top(session: dict[str, Any], lifted: dict[str, Any]) -> None:
-    assert adapt_session("xai", session) == session | lifted
+    assert XAI.adapt_session(session) == session | lifted
 
 
-NOW = 1_800_000_000.0
+# — one object is all that a provider takes —
 
 
-@pytest.mark.parametrize(
-    ("expires_at", "seconds"),
-    [
-        (NOW + 3_600, 3_600),
-        ((NOW + 3_600) * 1_000, 3_600),
-        (1_800, 1_800),
-        (0.5, 0.5),
-        (None, None),
-        (0, None),
-        (-60, None),
-        (NOW - 60, None),
-        (NOW, None),
-        (NOW + LONGEST_SECONDS + 1, None),
-        (float(2**53), None),
-    ],
-)
-def test_the_end_of_a_session_is_read_in_the_unit_in_which_it_can_be_meant(
-    expires_at: float | None, seconds: float | None
-) -> None:
-    assert lifetime(expires_at, NOW) == seconds
+PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
-def test_each_provider_has_a_profile() -> None:
-    presets = get_args(GatewaySettings.model_fields["realtime_provider"].annotation)
-    assert set(PROFILES) == set(presets)
-    assert (
-        target_of(REALTIME_PROVIDER="custom", **ELSEWHERE).profile.create_seconds > target_of().profile.create_seconds
-    )
+def in_words(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if names[1:] else names[0]
+
+
+def row_of(name: str, page: str) -> str:
+    [row] = re.findall(rf"^\| `{name}` \|.*$", page, re.MULTILINE)
+    return str(row)
+
+
+def test_the_settings_accept_the_names_of_the_registry() -> None:
+    assert get_args(GatewaySettings.model_fields["realtime_provider"].annotation) == tuple(PROVIDERS)
+    assert {name: provider.name for name, provider in PROVIDERS.items()} == {name: name for name in PROVIDERS}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+def test_the_protocol_page_tells_how_a_provider_is_called(provider: Provider) -> None:
+    _, url, header, also = (cell.strip() for cell in row_of(provider.name, PAGE).strip("|").split("|"))
+    assert url.startswith(f"`{provider.url or 'REALTIME_URL'}`")
+    assert header == f"`{provider.key_header}`" + ("" if provider.needs_key else ", if there is a key")
+    assert [name for name in provider.user_headers("ada") if f"`{name}`" not in also] == []
+
+
+def test_the_protocol_page_tells_of_no_other_provider() -> None:
+    [rows] = re.findall(r"^\| preset \|.*\n\|[ \-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    assert re.findall(r"^\| `(\w+)`", rows, re.MULTILINE) == list(PROVIDERS)
+
+
+def test_the_settings_page_tells_what_each_provider_requires() -> None:
+    keyed = [name for name, provider in PROVIDERS.items() if provider.needs_key]
+    elsewhere = [name for name, provider in PROVIDERS.items() if provider.url is None]
+    assert ", ".join(PROVIDERS) in row_of("REALTIME_PROVIDER", SETTINGS)
+    assert f"required for {in_words(keyed)};" in row_of("REALTIME_API_KEY", SETTINGS)
+    assert f"required for {in_words(elsewhere)} |" in row_of("REALTIME_URL", SETTINGS)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+def test_the_settings_and_production_ask_the_provider(provider: Provider) -> None:
+    with pytest.raises(ConfigurationError) if provider.needs_key or provider.url is None else nullcontext():
+        settings_of(REALTIME_PROVIDER=provider.name)
+    settings = settings_of(REALTIME_PROVIDER=provider.name, REALTIME_API_KEY=KEY, **ELSEWHERE)
+    assert settings.provider is provider
+    target = settings.target("gpt-realtime-2.1", "ada")
+    assert (target.url, target.quirks) == ("wss://h/v1/realtime?model=gpt-realtime-2.1", provider.quirks)
+    assert KEY in target.headers[provider.key_header.partition(":")[0]]
+    assert front_of(settings).is_simulated == provider.is_simulated
+
+
+def test_a_server_of_ones_own_is_given_more_time() -> None:
+    assert CUSTOM.quirks.create_seconds > OPENAI.quirks.create_seconds
+    assert CUSTOM.quirks.pong_seconds > OPENAI.quirks.pong_seconds

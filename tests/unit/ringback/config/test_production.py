@@ -14,7 +14,7 @@ FRONT = Front(
     host="127.0.0.1",
     is_behind_tls=False,
     tokens={"me": TOKEN},
-    provider="openai",
+    is_simulated=False,
     upstream_url=None,
     api_key="sk-proj-abc",
 )
@@ -34,8 +34,8 @@ SAFE = [
     replace(GOOD, front=replace(FRONT, host="0.0.0.0", is_behind_tls=True)),
     replace(GOOD, front=replace(FRONT, host="::1")),
     replace(GOOD, front=replace(FRONT, host="localhost")),
-    replace(GOOD, front=replace(FRONT, provider="custom", api_key="", upstream_url="wss://voices.example/v1")),
-    replace(GOOD, front=replace(FRONT, provider="custom", upstream_url="ws://127.0.0.1:9/v1")),
+    replace(GOOD, front=replace(FRONT, api_key="", upstream_url="wss://voices.example/v1")),
+    replace(GOOD, front=replace(FRONT, upstream_url="ws://127.0.0.1:9/v1")),
 ]
 
 UNSAFE = [
@@ -52,7 +52,7 @@ UNSAFE = [
     (replace(GOOD, front=replace(FRONT, tokens={"me": "x" * 23})), "gives me a token of less than 24 characters"),
     (replace(GOOD, front=replace(FRONT, host="0.0.0.0")), "RINGBACK_HOST=0.0.0.0 can be reached from elsewhere"),
     (replace(GOOD, front=replace(FRONT, host="gateway.internal")), "RINGBACK_HOST=gateway.internal can be reached"),
-    (replace(GOOD, front=replace(FRONT, provider="simulator")), "REALTIME_PROVIDER is the simulator"),
+    (replace(GOOD, front=replace(FRONT, is_simulated=True)), "REALTIME_PROVIDER is the simulator"),
     (replace(GOOD, front=replace(FRONT, api_key="change-me")), "REALTIME_API_KEY is a placeholder"),
     (replace(GOOD, front=replace(FRONT, upstream_url="ws://voices.example/v1")), "the key would travel in clear"),
 ]
@@ -73,7 +73,7 @@ def test_what_is_not_is_told_in_one_sentence_without_the_secret(facts: Facts, se
 
 
 def test_all_of_it_is_told_at_once_and_in_production_alone() -> None:
-    bad = replace(GOOD, redis_is_open=True, front=replace(FRONT, provider="simulator", host="0.0.0.0"))
+    bad = replace(GOOD, redis_is_open=True, front=replace(FRONT, is_simulated=True, host="0.0.0.0"))
     refuse("development", bad)
     refuse("production", GOOD)
     with pytest.raises(ConfigurationError) as refused:

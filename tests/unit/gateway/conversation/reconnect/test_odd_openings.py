@@ -12,6 +12,7 @@ from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.handshake import CREATED_SECONDS, DOUBT_SECONDS, ECHO_SECONDS
 from gateway.conversation.reconnect.replay import ConversationHistory
 from gateway.conversation.speaker import HUNG_FACTOR
+from gateway.upstream.quirks import Quirks
 from ringback.statements.sessions.items import Message
 from tests.unit.gateway.conversation.reconnect.test_epochs import HELLO, NextEpoch, past_call
 from tests.unit.gateway.conversation.script import (
@@ -233,7 +234,8 @@ def test_an_item_whose_id_is_longer_than_a_client_may_give_keeps_it_for_the_clie
 
 def slow(*, create_seconds: float) -> Script:
     script = Script()
-    script.conversation = Conversation(SESSION, agent(), script.conversation.tools, create_seconds=create_seconds)
+    quirks = Quirks(create_seconds=create_seconds)
+    script.conversation = Conversation(SESSION, agent(), script.conversation.tools, quirks=quirks)
     return script.opened()
 
 
