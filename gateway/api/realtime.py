@@ -20,7 +20,7 @@ from gateway.session.admission import SessionAdmission
 from gateway.session.client_connection import ClientConnection
 from gateway.session.context import SessionState
 from ringback.agents.agent import Agent
-from ringback.agents.client_policy import EXTRAS
+from ringback.agents.client_policy import EXTENSIONS
 
 log = logging.getLogger(__name__)
 
@@ -127,9 +127,9 @@ def _refuse_other_sessions(query: Mapping[str, str]) -> None:
 def _extensions(query: Mapping[str, str]) -> frozenset[str]:
     """Return what the client asks for with `?ringback=`; raise BadRequest for an unknown extension."""
     wants = frozenset(query.get("ringback", "").split(","))
-    unknown = sorted(wants - EXTRAS - {""})
+    unknown = sorted(wants - EXTENSIONS - {""})
     if unknown:
-        raise BadRequest(f"ringback={unknown[0]}: there are {', '.join(sorted(EXTRAS))}.")
+        raise BadRequest(f"ringback={unknown[0]}: there are {', '.join(sorted(EXTENSIONS))}.")
     return wants
 
 

@@ -1,6 +1,6 @@
 """The Realtime protocol as types. A client's frame is decoded once, and what goes on is written anew from the value.
 
-    client_events    the client events as types: a tagged union, which is the longest allow-list there can be
+    client_events    the client events as types: each with its fields, and whether it is sent again
     item_fields      what a client may create
     session_fields   what of a session and of a response can be set, as types
     values           what these are made of, and the bounds of it
@@ -19,7 +19,7 @@ An event that no type names, and a field that no type names, never reach the mod
 from __future__ import annotations
 
 from gateway.protocol.client_decoder import ClientFrame, read
-from gateway.protocol.client_events import MAX_EVENT_ID_CHARS, OUR_MARK, OURS, SERVER_ITEMS, Known
+from gateway.protocol.client_events import MAX_EVENT_ID_CHARS, OUR_MARK, OURS, RESENT, SERVER_ITEMS, Known
 from gateway.protocol.decode_errors import MAX_PLAIN_CHARS, MAX_PLAIN_VALUES, MAX_VALUES
 from gateway.protocol.field_filter import of_earlier
 from gateway.protocol.item_fields import ClientMessage, FunctionCallOutput
@@ -38,6 +38,7 @@ __all__ = [
     "MAX_VALUES",
     "OURS",
     "OUR_MARK",
+    "RESENT",
     "RULES",
     "SERVER_ITEMS",
     "AudioIn",

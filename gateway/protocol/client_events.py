@@ -1,39 +1,50 @@
-"""The client events as types. The union at the end is all that can be allowed; `Raw` parts are read by the policy."""
+"""Client events as types: for each event its fields, how large it may be, and whether it is sent again.
+
+To allow one more event, add a class here and to `Known`, and its type to `ringback.agents.client_policy`. The gateway
+does not start if one of the two is missing. The policy reads the `Raw` parts (`field_filter`).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, ClassVar, get_args
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct
 
 from gateway.protocol.item_fields import ClientMessage, FunctionCallOutput
 from gateway.protocol.values import Audio, ItemId, Milliseconds, Open
+from ringback.agents.client_policy import CLIENT_EVENTS
 
 MAX_EVENT_ID_CHARS = 512
 """The Realtime API's own limit."""
 OURS = "rb_"
-"""How the event_id of everything we send on our own account begins; a client's may not."""
+"""The event_id of each event that the gateway itself sends begins so; a client's may not."""
 OUR_MARK = "ringback"
-"""The key of a response's metadata that is ours."""
+"""The key of a response's metadata that is the gateway's."""
 SERVER_ITEMS = "fco_"
-"""How the id of an answer of ours begins; a client's item's may not."""
+"""The id of each result that the gateway creates begins so; the id of a client's item may not."""
 
 EventId = Annotated[str, Meta(max_length=MAX_EVENT_ID_CHARS)]
 
 
 class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="type"):
-    """A client event; `event_id` comes back in the error that it may cause."""
+    """Client event; an error that it causes names its `event_id`."""
 
     event_id: Open[EventId] = UNSET
+    is_resent: ClassVar[bool] = False
+    """True: if the connection ends before the server confirmed this event, it is sent again on the next one."""
+    has_media: ClassVar[bool] = False
+    """True: it may carry audio or pictures, and be as large as they are."""
 
 
 class AppendAudio(Frame, tag="input_audio_buffer.append"):
+    is_resent = has_media = True
     audio: Audio
 
 
 class CommitAudio(Frame, tag="input_audio_buffer.commit"):
-    pass
+    is_resent = True
 
 
 class ClearAudio(Frame, tag="input_audio_buffer.clear"):
@@ -41,6 +52,7 @@ class ClearAudio(Frame, tag="input_audio_buffer.clear"):
 
 
 class CreateItem(Frame, tag="conversation.item.create"):
+    is_resent = has_media = True
     item: ClientMessage | FunctionCallOutput
     previous_item_id: Open[ItemId] = UNSET
 
@@ -68,11 +80,12 @@ class CancelResponse(Frame, tag="response.cancel"):
 
 
 class UpdateSession(Frame, tag="session.update"):
+    is_resent = True
     session: Raw
 
 
 class AnswerApproval(Frame, tag="ringback.approval.respond"):
-    """Not of the Realtime API: the answer to a `ringback.approval.requested`."""
+    """Answer to a `ringback.approval.requested`; not an event of the Realtime API."""
 
     job_id: UUID
     approved: bool
@@ -91,3 +104,19 @@ Known = (
     | UpdateSession
     | AnswerApproval
 )
+"""Each event that a client may send."""
+
+EVENTS: dict[str, type[Frame]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Known)}
+"""The same by their `type`."""
+RESENT = frozenset(name for name, kind in EVENTS.items() if kind.is_resent)
+WITH_MEDIA = frozenset(name for name, kind in EVENTS.items() if kind.has_media)
+
+
+def hold(types: Collection[str], allowed: Collection[str]) -> None:
+    """Raise TypeError if an event has a type and no policy can allow it, or the other way round."""
+    for name in sorted(set(types) ^ set(allowed)):
+        place = "gateway/protocol/client_events.py" if name in allowed else "ringback/agents/client_policy.py"
+        raise TypeError(f"client event {name!r}: add it to {place}")
+
+
+hold(EVENTS, CLIENT_EVENTS)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gateway.protocol.client_events import MAX_EVENT_ID_CHARS
+from gateway.protocol.client_events import MAX_EVENT_ID_CHARS, WITH_MEDIA
 from gateway.protocol.item_fields import PARTS
 from gateway.protocol.json_strictness import Broken, broken_rule
 from gateway.protocol.rejections import FORBIDDEN, Rejection
@@ -17,7 +17,6 @@ MAX_PLAIN_CHARS = 256 * 1024
 """Of a frame that carries neither audio nor pictures: four times the longest text."""
 MAX_MEDIA_CHARS = 20 * 1024 * 1024 + MAX_PLAIN_CHARS
 """Of one that does: 15 MiB in base64, the Realtime API's limit. The WebSocket has a tighter one, as a setting."""
-MEDIA = frozenset({"input_audio_buffer.append", "conversation.item.create"})
 MAX_PLAIN_VALUES = 500
 """Names and list entries in a frame: the longest event of a client that brings no tools has about a hundred."""
 MAX_VALUES = 10_000
@@ -73,7 +72,7 @@ def too_large(frame: str) -> Rejection | None:
         peeked = _peek(frame)
     except DECODE_ERRORS:
         peeked = _Peek()
-    most = MAX_MEDIA_CHARS if peeked.type in MEDIA else MAX_PLAIN_CHARS
+    most = MAX_MEDIA_CHARS if peeked.type in WITH_MEDIA else MAX_PLAIN_CHARS
     if len(frame) <= most:
         return None
     sentence = f"The frame has {len(frame):,} characters, and may have {most:,}: send less at once."

@@ -1,24 +1,31 @@
-"""A client's policy, applied to the fields that it sent: what is kept, and what is left out."""
+"""Applies a client's policy to the fields that it sent: what is kept, and what is left out.
+
+The policy names fields as `ringback.agents.client_policy` lists them; the gateway does not start if that list and the
+types of `session_fields` differ.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
+from msgspec import Struct, structs
+
+from gateway.protocol.session_fields import ResponseFields, SessionFields
 from gateway.protocol.values import NULL_MEANS_OFF
-from ringback.agents.client_policy import SETTABLE, STEERED, ClientPolicy
+from ringback.agents.client_policy import HINT_FIELDS, RESPONSE_FIELDS, SESSION_FIELDS, ClientPolicy
 
 MAX_LEFT_OUT = 16
-"""Of names that a client is told of: it could send thousands."""
+"""Of the names that the gateway tells a client of: the client could send thousands."""
 MAX_NAME_CHARS = 64
 
 ALSO_OF_RESPONSES = ("instructions", "max_output_tokens", "tool_choice")
-"""The session's fields that a client may set for one response, where it may set them for all."""
+"""Fields that a client may set for one response if it may set them for its session."""
 
 
 class FilteredFields(NamedTuple):
-    """Dotted names: fields that are the client's as a whole, and groups that hold such fields."""
+    """Dotted names: fields that the client may set as a whole, and groups that hold such fields."""
 
     fields: frozenset[str]
     groups: frozenset[str]
@@ -26,13 +33,13 @@ class FilteredFields(NamedTuple):
 
 @lru_cache(maxsize=256)
 def of_session(allowed: ClientPolicy) -> FilteredFields:
-    """What of a `session.update` is the client's."""
-    return _opened((SETTABLE & set(allowed.session)) | ({"tools"} if allowed.brings_tools else frozenset()))
+    """Return the fields of a `session.update` that the client may set."""
+    return _opened((SESSION_FIELDS & set(allowed.session)) | ({"tools"} if allowed.brings_tools else frozenset()))
 
 
 @lru_cache(maxsize=256)
 def of_response(allowed: ClientPolicy) -> FilteredFields:
-    """What of a `response.create` is the client's."""
+    """Return the fields of a `response.create` that the client may set."""
     return _opened({*allowed.response, *(set(ALSO_OF_RESPONSES) & set(allowed.session))})
 
 
@@ -42,16 +49,16 @@ def _opened(fields: Set[str]) -> FilteredFields:
 
 
 def of_earlier(session: dict[str, Any], allowed: ClientPolicy) -> dict[str, Any]:
-    """What a client has set of its session, as far as the one that comes back to it may set that as well."""
+    """Return what a client set of its session, as far as the client that resumes it may set it too."""
     return kept(session, of_session(allowed))
 
 
 def kept(given: dict[str, Any], opened: FilteredFields, group: str = "", *, is_whole: bool = False) -> dict[str, Any]:
-    """Of what was given, the fields that are open; `is_whole`: it stands in one that is."""
+    """Return the given fields that are open; `is_whole`: the group that holds them is open as a whole."""
     result: dict[str, Any] = {}
     for key, value in given.items():
         name = group + key
-        if name in STEERED and name not in opened.fields:
+        if name in HINT_FIELDS and name not in opened.fields:
             continue
         whole = is_whole or name in opened.fields
         if isinstance(value, dict) and (name in opened.groups or whole):
@@ -62,9 +69,9 @@ def kept(given: dict[str, Any], opened: FilteredFields, group: str = "", *, is_w
 
 
 def left_out(given: dict[str, Any], taken: dict[str, Any], group: str = "") -> tuple[str, ...]:
-    """The dotted names of what was given and not taken: the first few, each cut to a length that can be told.
+    """Return the dotted names of what was given and not taken: the first few, each cut to a bounded length.
 
-    Null is nothing given, where it does not mean "off", and so is `"tools": []`: SDKs say so of clients without tools.
+    Null counts as absent, unless it means "off"; so does `"tools": []`, which SDKs send for clients without tools.
     """
     names: list[str] = []
     for name in _lost(given, taken, group):
@@ -75,14 +82,14 @@ def left_out(given: dict[str, Any], taken: dict[str, Any], group: str = "") -> t
 
 
 def says_nothing(fields: dict[str, Any]) -> bool:
-    """Groups at most, and no field in any of them."""
+    """Return True for groups without any field in them."""
     return all(isinstance(value, dict) and says_nothing(value) for value in fields.values())
 
 
 def without_nulls(value: Any) -> Any:
-    """As it was, less the nulls in objects that mean nothing; milliseconds are whole. Lists are not looked into.
+    """Return the value without those nulls in objects that mean nothing, and with whole milliseconds.
 
-    Players count milliseconds as floating-point numbers, and servers take integers alone.
+    Lists stay as they are. Players count milliseconds as floating-point numbers, and servers take integers alone.
     """
     if not isinstance(value, dict):
         return value
@@ -100,3 +107,26 @@ def _lost(given: dict[str, Any], taken: dict[str, Any], group: str) -> Iterator[
                 yield group + key
         elif isinstance(value, dict) and isinstance(taken[key], dict):
             yield from _lost(value, taken[key], f"{group}{key}.")
+
+
+def paths(fields: type[Struct], group: str = "") -> Iterator[str]:
+    """Return the dotted name of each field, and of each field in it."""
+    for each in structs.fields(fields):
+        yield group + each.encode_name
+        for kind in get_args(each.type) or (each.type,):
+            if isinstance(kind, type) and issubclass(kind, Struct):
+                yield from paths(kind, f"{group}{each.encode_name}.")
+
+
+def hold(fields: type[Struct], names: Set[str]) -> None:
+    """Raise TypeError if a policy can open a field that has no type, or can open no part of a field that has one."""
+    known = set(paths(fields))
+    for name in sorted(names - known):
+        raise TypeError(f"{name!r} is no field of {fields.__name__}: add it to gateway/protocol/session_fields.py")
+    for name in fields.__struct_fields__:
+        if not any(each.split(".")[0] == name for each in names):
+            raise TypeError(f"no policy can open {name!r}: add it to ringback/agents/client_policy.py")
+
+
+hold(SessionFields, SESSION_FIELDS | {"tools"})
+hold(ResponseFields, set(RESPONSE_FIELDS))

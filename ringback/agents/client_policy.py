@@ -1,10 +1,13 @@
-"""What a client may say and see, as data: two presets, and each agent's own changes to them.
+"""What a client may send and see, as data: two presets, and each agent's own changes to them.
 
-    browser   a stranger: it speaks and listens, and knows nothing of instructions, tools and calls
-    trusted   one's own backend: it may set more of its session, and bring tools that it runs itself
+    browser   a stranger: it speaks and listens, and is shown no instructions, tools or calls
+    trusted   the operator's own backend: it may set more of its session, and bring tools that it runs itself
 
-Which one holds is decided by what the client came in with (the scope `trusted`), never by what it says. An agent's
-file may change either: `[clients.browser]`, `[clients.trusted]`. (Realtime API, client events.)
+The credential decides which preset holds (the scope `trusted`), never what the client sends. An agent's file may
+change either preset: `[clients.browser]`, `[clients.trusted]`. (Realtime API, client events.)
+
+The tables below are the allow-list. `gateway.protocol` holds the types of these events and fields, and does not start
+if the two differ.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-SPEAKING = (
+ALLOWED_EVENTS = (
     "input_audio_buffer.append",
     "input_audio_buffer.commit",
     "input_audio_buffer.clear",
@@ -25,10 +28,12 @@ SPEAKING = (
     "session.update",
     "ringback.approval.respond",
 )
-"""The events that any client may send; which of their fields, the decoder's types say."""
-STEERING = ("conversation.item.delete",)
-"""Those that change what a conversation holds."""
-HEARING = (
+"""The events that any client may send."""
+TRUSTED_EVENTS = ("conversation.item.delete",)
+"""The events that change what a conversation holds: a trusted client may send them too."""
+CLIENT_EVENTS = (*ALLOWED_EVENTS, *TRUSTED_EVENTS)
+"""All events that a policy can allow."""
+AUDIO_FIELDS = (
     "output_modalities",
     "audio.input.format",
     "audio.input.noise_reduction",
@@ -37,12 +42,16 @@ HEARING = (
     "audio.output.format",
     "audio.output.speed",
 )
-"""Of a session: how the client hears and is heard."""
-STEERED = ("audio.input.transcription.prompt", "audio.input.transcription.keywords")
-"""Of a field that is the client's, what is not without being named: it decides what is written down of the user."""
-TUNING = (*STEERED, "audio.output.voice", "max_output_tokens", "tool_choice", "include")
-"""Of a session: what costs or reveals nothing that a backend of one's own may not decide."""
-OF_A_RESPONSE = (
+"""Fields of a session that say how the client is heard and hears: any client may set them."""
+HINT_FIELDS = ("audio.input.transcription.prompt", "audio.input.transcription.keywords")
+"""Fields of a session that steer what is written down of the user. A policy that opens the field above them does not
+open these: it has to name them."""
+MODEL_FIELDS = (*HINT_FIELDS, "audio.output.voice", "max_output_tokens", "tool_choice", "include")
+"""Fields of a session that steer the model: a trusted client may set them too."""
+SESSION_FIELDS = frozenset({*AUDIO_FIELDS, *MODEL_FIELDS, "instructions"})
+"""All fields of a session that a policy can open; `tools` are opened by `brings_tools`. The model, the server's tools,
+tracing and prompts are the server's alone."""
+RESPONSE_FIELDS = (
     "conversation",
     "output_modalities",
     "metadata",
@@ -53,15 +62,15 @@ OF_A_RESPONSE = (
     "audio.output.voice",
     "input",
 )
-"""All of a `response.create` that a policy can open. The first three change nothing of what the model is told;
+"""All fields of a `response.create` that a policy can open. The first three change nothing of what the model is told;
 `conversation` is then "auto", and with `input` open it may be "none": a response out of band."""
 ROLES = ("user", "system", "assistant")
 """Of the messages that a client may create: the user's own, instructions, and what the model has said elsewhere."""
-EXTRAS = frozenset({"approvals", "calls", "jobs", "left_out", "results", "resume"})
-"""What there is to ask for beside the Realtime API: `?ringback=jobs,resume`. Jobs tell the names of tools, approvals
-and calls their arguments as well."""
-SETTABLE = frozenset({*HEARING, *TUNING, "instructions"})
-"""All that a policy can open; the model, the tools of the server, tracing and prompts are nobody's but the server's."""
+BROWSER_EXTENSIONS = ("approvals", "jobs", "left_out", "results", "resume")
+"""What any client may ask for beside the Realtime API: `?ringback=jobs,resume`. Jobs tell the names of tools, approvals
+their arguments too."""
+EXTENSIONS = frozenset({*BROWSER_EXTENSIONS, "calls"})
+"""All that a policy can let a client ask for. Calls tell the names and arguments of all tools."""
 
 
 def _all_known(names: tuple[str, ...], known: frozenset[str], what: str) -> tuple[str, ...]:
@@ -72,74 +81,74 @@ def _all_known(names: tuple[str, ...], known: frozenset[str], what: str) -> tupl
 
 
 class ClientPolicy(BaseModel):
-    """What one kind of client may do with one agent."""
+    """Policy of one kind of client with one agent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["browser", "trusted"]
-    events: tuple[str, ...] = SPEAKING
+    events: tuple[str, ...] = ALLOWED_EVENTS
     """The allow-list of client events."""
-    session: tuple[str, ...] = HEARING
-    """The fields of a `session.update` that are the client's to set, as dotted names."""
-    response: tuple[str, ...] = OF_A_RESPONSE[:3]
-    """The fields of a `response.create` that are the client's to set, beside those that it may set for its session."""
+    session: tuple[str, ...] = AUDIO_FIELDS
+    """The fields of a `session.update` that the client may set, as dotted names."""
+    response: tuple[str, ...] = RESPONSE_FIELDS[:3]
+    """The fields of a `response.create` that the client may set, beside those that it may set for its session."""
     roles: tuple[Literal["user", "system", "assistant"], ...] = ("user",)
-    """Of the messages that it may create."""
+    """The roles of the messages that it may create."""
     brings_tools: bool = False
-    """True: tools in a `session.update` are offered beside the server's, and the client answers their calls."""
+    """True: the model is offered the client's tools beside the server's, and the client answers their calls."""
     sees_session: bool = False
-    """True: instructions and tools are shown in `session.created` and `session.updated`."""
-    asks: tuple[str, ...] = ("approvals", "jobs", "left_out", "results", "resume")
-    """What it may ask for beside the Realtime API (`?ringback=`); what else it asks for changes nothing."""
+    """True: `session.created` and `session.updated` show instructions and tools."""
+    asks: tuple[str, ...] = BROWSER_EXTENSIONS
+    """What it may ask for beside the Realtime API (`?ringback=`). The gateway ignores all else that it asks for."""
     sees_errors: bool = False
-    """True: errors of the Realtime API are passed on as they came; False: their code, with words of ours."""
+    """True: it is shown errors of the Realtime API as they came. False: their code, with the gateway's own words."""
     messages_per_second: float = Field(default=200.0, gt=0, le=500)
-    """Frames, on average: one of 10 ms of audio each would be 100. Above 500 the server hangs up, whoever it is."""
+    """Frames, on average: audio in frames of 10 ms is 100. Above 500 the server closes any connection."""
     messages_burst: int = Field(default=1_000, ge=1, le=2_000)
     audio_rate: float = Field(default=1.5, ge=1.0, le=100.0)
-    """Seconds of audio in a second, on average; above it the client is slowed down."""
+    """Seconds of audio in a second, on average; above it the gateway slows the client down."""
     audio_burst_seconds: float = Field(default=30.0, ge=1, le=600)
     """Of audio at once: one frame of the largest size."""
     text_rate: float = Field(default=262_144.0, ge=1_024, le=16_777_216)
-    """Characters of everything but audio in a second, on average: a picture each, and all of it is written down."""
+    """Characters of all but audio in a second, on average: a picture a second, and all of it goes into the history."""
     text_burst: int = Field(default=8_388_608, ge=65_536, le=134_217_728)
     """Of these at once: four frames of the largest size."""
     throttled_seconds: float = Field(default=15.0, ge=0, le=600)
-    """For how long a client may be slowed down without a break; then it is hung up on (4029)."""
+    """For how long the gateway slows a client down without a break; then it closes the connection (4029)."""
     refusals_per_minute: int = Field(default=10, ge=1, le=10_000)
-    """Frames that are refused; one more, and the client is hung up on (4403)."""
+    """Frames that the gateway refuses; at one more it closes the connection (4403)."""
 
     @field_validator("events")
     @classmethod
     def _known_events(cls, events: tuple[str, ...]) -> tuple[str, ...]:
-        return _all_known(events, frozenset({*SPEAKING, *STEERING}), "event")
+        return _all_known(events, frozenset(CLIENT_EVENTS), "event")
 
     @field_validator("asks")
     @classmethod
-    def _known_extras(cls, asks: tuple[str, ...]) -> tuple[str, ...]:
-        return _all_known(asks, EXTRAS, "wish")
+    def _known_extensions(cls, asks: tuple[str, ...]) -> tuple[str, ...]:
+        return _all_known(asks, EXTENSIONS, "extension")
 
     @field_validator("session")
     @classmethod
     def _known_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
-        return _all_known(fields, SETTABLE, "session field")
+        return _all_known(fields, SESSION_FIELDS, "session field")
 
     @field_validator("response")
     @classmethod
     def _known_response_fields(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
-        return _all_known(fields, frozenset(OF_A_RESPONSE), "field of a response")
+        return _all_known(fields, frozenset(RESPONSE_FIELDS), "field of a response")
 
 
 BROWSER = ClientPolicy(name="browser")
 TRUSTED = ClientPolicy(
     name="trusted",
-    events=(*SPEAKING, *STEERING),
-    session=(*HEARING, *TUNING),
-    response=OF_A_RESPONSE,
+    events=CLIENT_EVENTS,
+    session=(*AUDIO_FIELDS, *MODEL_FIELDS),
+    response=RESPONSE_FIELDS,
     roles=ROLES,
     brings_tools=True,
     sees_session=True,
-    asks=("approvals", "calls", "jobs", "left_out", "results", "resume"),
+    asks=tuple(sorted(EXTENSIONS)),
     sees_errors=True,
     messages_per_second=400.0,
     messages_burst=1_500,
@@ -150,7 +159,7 @@ TRUSTED = ClientPolicy(
 
 
 class Clients(BaseModel):
-    """`[clients]` of an agent's file: what is not said there is the preset's."""
+    """Table `[clients]` of an agent's file, laid over the presets."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -171,5 +180,5 @@ class Clients(BaseModel):
         }
 
     def policy(self, *, trusted: bool) -> ClientPolicy:
-        """The one that holds for a client."""
+        """Return the policy that holds for a client."""
         return self.trusted if trusted else self.browser

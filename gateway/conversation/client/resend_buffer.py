@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Event
+from gateway.protocol import RESENT
 
 MAX_SPEECH_CHARS = 2_000_000
 """Thirty seconds of PCM16 in base64: longer than anybody talks without a pause."""
@@ -37,11 +38,8 @@ class ResendBuffer:
     def said(self, event: Event) -> None:
         """The client's event goes out."""
         kind = event["type"]
-        if kind == "input_audio_buffer.append":
-            if event["audio"]:
-                self._keep(event, _weight(event))
-        elif kind in ("input_audio_buffer.commit", "conversation.item.create", "session.update"):
-            self._keep(event, 0)
+        if kind in RESENT and event.get("audio") != "":
+            self._keep(event, _weight(event))
         elif kind == "input_audio_buffer.clear":
             self._drop_audio(len(self._sent))
 

@@ -15,12 +15,13 @@ from gateway.protocol import ClientFrame
 from gateway.protocol.field_filter import ALSO_OF_RESPONSES, MAX_LEFT_OUT, MAX_NAME_CHARS
 from gateway.protocol.session_fields import MAX_DESCRIPTION_CHARS, MAX_INPUT_ITEMS, MAX_PARAMETERS_BYTES, MAX_TOOLS
 from ringback.agents.client_policy import (
+    ALLOWED_EVENTS,
     BROWSER,
-    OF_A_RESPONSE,
-    SETTABLE,
-    SPEAKING,
-    STEERING,
+    CLIENT_EVENTS,
+    RESPONSE_FIELDS,
+    SESSION_FIELDS,
     TRUSTED,
+    TRUSTED_EVENTS,
     ClientPolicy,
     Clients,
 )
@@ -64,8 +65,8 @@ def as_told(value: object) -> str:
 def test_every_setting_stands_there_with_what_the_presets_say() -> None:
     rows = {row[0]: row[1:3] for row in table("setting")}
     assert set(rows) == set(ClientPolicy.model_fields) - {"name"}
-    assert rows.pop("events") == [f"all but {STEERING[0]}", "all"]
-    assert (BROWSER.events, TRUSTED.events) == (SPEAKING, (*SPEAKING, *STEERING))
+    assert rows.pop("events") == [f"all but {TRUSTED_EVENTS[0]}", "all"]
+    assert (BROWSER.events, TRUSTED.events) == (ALLOWED_EVENTS, CLIENT_EVENTS)
     rows.pop("session")
     rows.pop("response")
     roles, all_roles = rows.pop("roles")
@@ -80,12 +81,12 @@ def test_the_events_are_those_of_the_decoder_and_of_the_policies() -> None:
     allowed = [kind.__struct_config__.tag for kind in get_args(protocol.Known)]
     first, forbidden = re.findall(r"^\| event \|.*\n\|[ \-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     assert re.findall(r"^\| `([a-z_.]+)`", first, re.MULTILINE) == allowed
-    assert sorted(allowed) == sorted({*SPEAKING, *STEERING})
+    assert sorted(allowed) == sorted(CLIENT_EVENTS)
     assert dict(re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", forbidden, re.MULTILINE)) == protocol.FORBIDDEN
 
 
 def test_the_fields_of_a_session_are_those_that_can_be_opened() -> None:
-    assert {row[0] for row in table("field")} == SETTABLE | {"tools"} == set(VALUES)
+    assert {row[0] for row in table("field")} == SESSION_FIELDS | {"tools"} == set(VALUES)
 
 
 @pytest.mark.parametrize("row", table("field"), ids=lambda row: row[0])
@@ -107,10 +108,10 @@ def test_a_field_is_taken_from_whom_the_page_says(row: list[str]) -> None:
 
 def test_the_fields_of_a_response_stand_there() -> None:
     rows = {row[0]: row[1:3] for row in table("field of a response")}
-    assert rows == {name: [as_told(name in preset.response) for preset in PRESETS.values()] for name in OF_A_RESPONSE}
-    named = {name.split(".")[0] for name in OF_A_RESPONSE}
+    assert rows == {name: [as_told(name in preset.response) for preset in PRESETS.values()] for name in RESPONSE_FIELDS}
+    named = {name.split(".")[0] for name in RESPONSE_FIELDS}
     assert named == set(protocol.ResponseFields.__struct_fields__)
-    assert set(ALSO_OF_RESPONSES) <= set(OF_A_RESPONSE)
+    assert set(ALSO_OF_RESPONSES) <= set(RESPONSE_FIELDS)
 
 
 def test_the_rules_stand_there_word_for_word() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.protocol import MAX_PROBLEM_CHARS, ClientFrame, about_left_out, left_out_event, read
-from ringback.agents.client_policy import BROWSER, HEARING, SPEAKING, STEERING, TRUSTED
-from tests.unit.gateway.protocol.client_frames import LOOK_UP, TEXT, refused_by, said_by, update_of, user_message
+from ringback.agents.client_policy import ALLOWED_EVENTS, AUDIO_FIELDS, BROWSER, CLIENT_EVENTS, TRUSTED
+from tests.fuzz import seeds
+from tests.unit.gateway.protocol.client_frames import LOOK_UP, refused_by, said_by, update_of
 
 TUNED = {
     "max_output_tokens": 500,
@@ -22,20 +23,11 @@ TUNED = {
 # — events —
 
 
-@pytest.mark.parametrize("kind", [*SPEAKING, *STEERING])
+@pytest.mark.parametrize("kind", CLIENT_EVENTS)
 def test_an_event_that_the_policy_does_not_name_is_refused(kind: str) -> None:
-    events: dict[str, dict[str, Any]] = {
-        "input_audio_buffer.append": {"audio": "AAEC"},
-        "conversation.item.create": {"item": user_message(TEXT)},
-        "conversation.item.retrieve": {"item_id": "i"},
-        "conversation.item.delete": {"item_id": "i"},
-        "conversation.item.truncate": {"item_id": "i", "content_index": 0, "audio_end_ms": 1},
-        "session.update": {"session": {}},
-        "ringback.approval.respond": {"job_id": "c9091c61-915b-5ff6-a80f-70d5ab22e78a", "approved": True},
-    }
-    event = {"type": kind, "event_id": "mine", **events.get(kind, {})}
+    event = {**next(seed for seed in seeds.CLIENT if seed["type"] == kind), "event_id": "mine"}
     assert isinstance(read(json.dumps(event), TRUSTED), ClientFrame)
-    assert isinstance(read(json.dumps(event), BROWSER), ClientFrame) == (kind in SPEAKING)
+    assert isinstance(read(json.dumps(event), BROWSER), ClientFrame) == (kind in ALLOWED_EVENTS)
     without = TRUSTED.model_copy(update={"events": tuple(name for name in TRUSTED.events if name != kind)})
     refusal = refused_by(without, event)
     assert (refusal.rule, refusal.event_id) == ("forbidden_event", "mine")
@@ -80,7 +72,7 @@ def test_instructions_can_be_opened_by_name() -> None:
     assert frame.left_out == ("output_modalities",)
 
 
-@pytest.mark.parametrize("field", HEARING)
+@pytest.mark.parametrize("field", AUDIO_FIELDS)
 def test_each_field_can_be_closed(field: str) -> None:
     values: dict[str, Any] = {
         "output_modalities": ["text"],
@@ -93,7 +85,7 @@ def test_each_field_can_be_closed(field: str) -> None:
         session = {part: session}
     assert update_of(BROWSER, **session).left_out == ()
     frame = update_of(
-        BROWSER.model_copy(update={"session": tuple(name for name in HEARING if name != field)}), **session
+        BROWSER.model_copy(update={"session": tuple(name for name in AUDIO_FIELDS if name != field)}), **session
     )
     assert frame.left_out == (field,)
     assert frame.is_empty_update
