@@ -29,6 +29,7 @@ from gateway.server.request_limits import (
     RequestRejected,
     complaint,
 )
+from gateway.token_bucket import TokenBucket
 
 HEAD_SECONDS = 5.0
 """From the connection, or the first byte of a further request, to the end of its head: a phone on a bad line takes one.
@@ -51,20 +52,6 @@ TOO_FAST = 4029
 TOO_LARGE_A_MESSAGE = 1009
 
 log = logging.getLogger(__name__)
-
-
-class Bucket:
-    """So many at once, and so many a second from then on."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst = rate, burst
-        self._left, self._at = burst, 0.0
-
-    def takes(self, now: float) -> bool:
-        """True while one more is within the limits; `now` in seconds."""
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1.0
-        self._at = now
-        return self._left >= 0.0
 
 
 class _Requests(h11.Connection):
@@ -95,7 +82,7 @@ class _Requests(h11.Connection):
 class WireHttp(H11Protocol):
     """uvicorn's HTTP, in limits."""
 
-    _tls_lines: ClassVar[Bucket] = Bucket(rate=1 / 60, burst=1)
+    _tls_lines: ClassVar[TokenBucket] = TokenBucket(rate=1 / 60, burst=1)
     """Of log lines about TLS at a plain port: a client that dials again and again says nothing new."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -197,8 +184,8 @@ class WireSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._frames = Bucket(FRAMES_PER_SECOND, FRAMES_BURST)
-        self._idle_frames = Bucket(IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST)
+        self._frames = TokenBucket(FRAMES_PER_SECOND, FRAMES_BURST)
+        self._idle_frames = TokenBucket(IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST)
         self._fragments = 0
         self._is_given_up = False
 

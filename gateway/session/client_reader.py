@@ -46,7 +46,7 @@ class ClientReader:
         self._tells_left_out = "left_out" in session.asks
         self._policy = session.policy
         self._hear = hear
-        self._limiter = RateLimiter(self._policy, time.monotonic())
+        self._limiter = RateLimiter(self._policy)
         self.heard_as = self._limiter.heard_as
         self.heard_as(merged(session.agent.session([]), session.client_session))
         self._logged: set[tuple[str, ...]] = set()

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from gateway.conversation.actions import Event
 from gateway.session.context import GatewayContext, SessionState
+from gateway.token_bucket import TokenBucket
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import PICTURE_CHARS_AT_MOST, Message, without_pictures
 
@@ -52,8 +53,7 @@ class TranscriptWriter:
         self._waiting: dict[str, Message] = {}
         self._settings: Event | None = None
         self._clock = clock
-        self._picture_room = float(PICTURE_CHARS_BURST)
-        self._picture_room_at = clock()
+        self._pictures = TokenBucket(PICTURE_CHARS_PER_SECOND, PICTURE_CHARS_BURST)
         self._left_out = 0
         self._news = asyncio.Event()
 
@@ -74,11 +74,7 @@ class TranscriptWriter:
         chars = sum(len(part.get("image_url", "")) for part in message.content)
         if not chars:
             return message
-        now = self._clock()
-        room = self._picture_room + (now - self._picture_room_at) * PICTURE_CHARS_PER_SECOND
-        self._picture_room, self._picture_room_at = min(room, PICTURE_CHARS_BURST), now
-        if chars <= self._picture_room:
-            self._picture_room -= chars
+        if self._pictures.takes(self._clock(), chars):
             return message
         self._left_out += 1
         if self._left_out == 1:

@@ -6,6 +6,7 @@ from tests.mutation.mutant import gone
 
 PLACES, USAGE = "ringback/statements/sessions/session_quota.py", "ringback/statements/usage.py"
 BUDGETS, PRICES, RATES = "ringback/usage/budgets.py", "ringback/usage/prices.py", "gateway/session/rate_limit.py"
+BUCKETS = "gateway/token_bucket.py"
 PURSE, ACCOUNT, TURNS = (
     "gateway/budgets/budgets.py",
     "gateway/budgets/session_usage.py",
@@ -65,8 +66,8 @@ THE_PURSE = [
     gone(
         "pace: what overflows waits",
         T_RATES,
-        RATES,
-        "return max(0.0, self.level - self.burst) / self.rate",
+        BUCKETS,
+        "return max(0.0, self._taken - self.burst) / self.rate",
         "return 0.0",
     ),
     gone("pace: nobody is slowed down for ever", T_RATES, RATES, "> self._throttled_seconds", "> 10**9"),

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from gateway.server import uvicorn_protocols
+from gateway.token_bucket import TokenBucket
 from tests.wire import (
     CLOSE,
     CONT,
@@ -182,7 +183,7 @@ def test_what_is_no_request_or_too_much_of_one_is_refused_and_hung_up_on(
 def test_tls_at_the_plain_port_is_told_to_the_operator_once_in_a_while(
     port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(uvicorn_protocols.WireHttp, "_tls_lines", uvicorn_protocols.Bucket(rate=0.0, burst=1))
+    monkeypatch.setattr(uvicorn_protocols.WireHttp, "_tls_lines", TokenBucket(rate=0.0, burst=1))
     for _ in range(3):
         ask(port, b"\x16\x03\x01\x02\x00\x01\x00\x01")
     told = [record.getMessage() for record in caplog.records if record.name == "gateway.server.uvicorn_protocols"]
@@ -288,13 +289,3 @@ def knocking(port: int, wish: bytes) -> Iterator[None]:
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as talk:
         talk.sendall(wish)
         yield
-
-
-def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
-    bucket = uvicorn_protocols.Bucket(rate=2.0, burst=3.0)
-    assert [bucket.takes(10.0) for _ in range(4)] == [True, True, True, False]
-    bucket = uvicorn_protocols.Bucket(rate=2.0, burst=3.0)
-    assert [bucket.takes(10.0 + at / 2) for at in range(50)] == [True] * 50
-    bucket = uvicorn_protocols.Bucket(rate=2.0, burst=3.0)
-    assert [bucket.takes(10.0) for _ in range(3)] == [True] * 3
-    assert [bucket.takes(at) for at in (10.5, 11.0, 11.1)] == [True, True, False]
