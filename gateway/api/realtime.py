@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.api import SOCKETS_AT
 from gateway.api.dependencies import Gateway, TheGateway, authenticated
 from gateway.api.error_handlers import answer_to
-from gateway.auth import resume_tokens
+from gateway.auth import resume_tokens, tokens
 from gateway.auth.authenticator import REALTIME, SUBPROTOCOL, Principal
 from gateway.budgets.budgets import QuotaExceeded
 from gateway.errors import BadRequest, LimitReached, NotFound, PermissionDenied, Unavailable, UpgradeRequired
@@ -100,7 +100,7 @@ async def _admit(socket: WebSocket, gateway: Gateway) -> tuple[Principal, Sessio
     """Return who calls, and the session that begins or goes on; raise ApiError."""
     offered = socket.scope.get("subprotocols", [])
     token = resume_tokens.presented(socket.headers.get(resume_tokens.HEADER), offered)
-    resume_hash = None if token is None else resume_tokens.digest(token)
+    resume_hash = None if token is None else tokens.digest(token)
     api_key = socket.headers.get("api-key")
     principal = await gateway.authenticator.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
     if REALTIME not in principal.scopes:

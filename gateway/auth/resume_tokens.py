@@ -1,35 +1,28 @@
-"""The token with which a client comes back to its session: how it is made, carried and recognised.
+"""Resume token: with it a client returns to its session.
 
-It stands in a header, or, from a browser, among the subprotocols; never in a URL, which gets logged. Only its hash is
-kept. It is good once: whoever uses it gets the next one.
+The client sends it in a header, or, from a browser, among the subprotocols; never in a URL, which gets logged. A token
+is good once: the client that uses it gets the next one. Its digest is `tokens.digest`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Iterable
+
+from gateway.auth.tokens import new
 
 HEADER = "ringback-resume"
 TOKEN_SUBPROTOCOL = "ringback-resume."  # noqa: S105 — a prefix
 PREFIX = "rb_resume_"
-"""So that a scanner that finds one in a log knows what it has found."""
-RANDOM_BYTES = 32
-"""Nobody guesses one, however many sessions there are."""
+"""Tells a secret scanner what it has found in a log."""
 
 
 def new_token() -> str:
-    """A token that nobody has seen before."""
-    return PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
-
-
-def digest(token: str) -> bytes:
-    """What the row keeps of it."""
-    return hashlib.sha256(token.encode()).digest()
+    """Return a new random token."""
+    return new(PREFIX)
 
 
 def presented(header: str | None, subprotocols: Iterable[str] = ()) -> str | None:
-    """The token that a client brings along, or None."""
+    """Return the token that a client presents, or None."""
     if header:
         return header.strip()
     for protocol in subprotocols:

@@ -1,7 +1,7 @@
-"""Tokens of our own: an API key for a backend, a client secret for one of its users. Only their hashes are kept.
+"""Tokens that Ringback issues: API keys, client secrets, resume tokens. A row keeps only a token's digest.
 
-A key is shown once, when it is made. Each has a prefix, so that a scanner which finds one knows what it has found,
-and a fixed shape, so that most of what is no token is told from one without asking anybody.
+A token is shown once, when it is made. Its prefix tells a secret scanner what it has found. Keys and secrets have a
+fixed shape, so that the gateway can reject most other strings without asking Postgres.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import secrets
 from enum import StrEnum
 
 RANDOM_BYTES = 32
-"""Nobody guesses one, however many there are; and a fast hash of so much is no easier to undo."""
+"""256 bits: too many to guess, even by a fast hash."""
 
 
 class Kind(StrEnum):
-    """What a token is, by its looks."""
+    """Kind of a token, by its shape."""
 
     KEY = "rb_sk_"
     SECRET = "ek_"  # noqa: S105 — a prefix
@@ -27,17 +27,17 @@ _OURS = re.compile(r"(rb_sk_|ek_)[A-Za-z0-9_-]{43}")
 """43: characters of `RANDOM_BYTES` in URL-safe base64."""
 
 
-def new(kind: Kind) -> str:
-    """A token that nobody has seen before."""
-    return kind + secrets.token_urlsafe(RANDOM_BYTES)
+def new(prefix: str) -> str:
+    """Return a new random token with this prefix, which may be a Kind."""
+    return prefix + secrets.token_urlsafe(RANDOM_BYTES)
 
 
 def digest(token: str) -> bytes:
-    """What the row keeps of it: SHA-256."""
+    """Return what the row keeps of a token: its SHA-256."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def kind_of(token: str) -> Kind:
-    """What this may be; whether anybody knows it, the rows say."""
+    """Return what this token may be; the rows tell whether it is one."""
     found = _OURS.fullmatch(token)
     return Kind(found[1]) if found else Kind.OTHER

@@ -18,7 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import protocol
 from gateway.auth.authenticator import Principal
-from gateway.auth.resume_tokens import digest, new_token
+from gateway.auth.resume_tokens import new_token
+from gateway.auth.tokens import digest
 from gateway.background.draining import Draining
 from gateway.background.lease import Lease
 from gateway.budgets.budgets import QuotaExceeded

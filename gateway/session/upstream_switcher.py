@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.auth.resume_tokens import digest
+from gateway.auth.tokens import digest
 from gateway.close_codes import SUPERSEDED, TRY_AGAIN_LATER
 from gateway.conversation import Conversation
 from gateway.conversation.reconnect.carry_over import CarriedState

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.auth.resume_tokens import digest
+from gateway.auth.tokens import digest
 from gateway.conversation import Conversation
 from gateway.session.context import SessionEnded, UpstreamLink
 from gateway.session.upstream_switcher import UpstreamSwitcher

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.auth.authenticator import REALTIME, TRUSTED, Principal
-from gateway.auth.resume_tokens import digest
+from gateway.auth.tokens import digest
 from gateway.live_sessions import SessionRegistry
 from gateway.session.admission import SessionAdmission
 from gateway.settings import GatewaySettings
