@@ -1,4 +1,4 @@
-"""What a gateway looks at before it opens: what it could never work with, and in production what is unsafe."""
+"""Checks that a gateway makes before it starts: what it could never work with, and in production what is unsafe."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import ssl
 from redis import Redis
 
 from gateway.settings import GatewaySettings
-from ringback.config.production import Facts, Front, refuse, without_password
+from ringback.config.production import Facts, Front, refuse
 from ringback.errors import ConfigurationError
 from ringback.redis import check
 
 
 def facts_of(settings: GatewaySettings) -> Facts:
     """Ask Redis; everything else is in the settings."""
-    is_open = redis_is_open(settings.redis_url)
+    is_open = check.is_open(settings.redis_url, Redis.from_url)
     return Facts(settings.database_url, settings.redis_url, is_open, front_of(settings))
 
 
@@ -31,25 +31,18 @@ def front_of(settings: GatewaySettings) -> Front:
 
 
 def refuse_what_is_unsafe(settings: GatewaySettings) -> None:
-    """Raise ConfigurationError where RINGBACK_MODE=production forbids what is so."""
+    """Raise ConfigurationError if RINGBACK_MODE=production forbids these settings."""
     if settings.mode == "production":
         refuse(settings.mode, facts_of(settings))
 
 
 def refuse_a_cluster(redis_url: str) -> None:
-    """Raise ConfigurationError where Redis is a node of a cluster."""
-    with Redis.from_url(redis_url, **check.client_options()) as client:
-        check.refuse_a_cluster(client)
-
-
-def redis_is_open(redis_url: str) -> bool | None:
-    """Return whether Redis answers a client without a password; None where it does not answer."""
-    with Redis.from_url(without_password(redis_url), **check.client_options()) as stranger:
-        return check.lets_in(stranger)
+    """Raise ConfigurationError if Redis is a node of a cluster."""
+    check.refuse_a_cluster(redis_url, Redis.from_url)
 
 
 def prove_certificate(settings: GatewaySettings) -> None:
-    """Raise ConfigurationError where the gateway's certificate and its key cannot be used together."""
+    """Raise ConfigurationError if the gateway's certificate and its key cannot be used together."""
     if settings.tls_certificate is None or settings.tls_key is None:
         return
     try:

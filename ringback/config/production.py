@@ -71,12 +71,6 @@ def refuse(mode: str, facts: Facts) -> None:
         raise ConfigurationError(f"{MODE}=production does not start like this. " + " ".join(found))
 
 
-def without_password(redis_url: str) -> str:
-    """The same Redis, for somebody who gives no name and no password."""
-    url = urlsplit(redis_url)
-    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
-
-
 def is_placeholder(secret: str) -> bool:
     """True for what everybody knows."""
     return secret.strip().lower() in PLACEHOLDERS

@@ -1,9 +1,10 @@
-"""What a process asks Redis before it begins. The process makes the client; nothing is opened here."""
+"""What a process asks Redis before it starts. The process says how to make a client; this module opens none itself."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
@@ -11,39 +12,44 @@ from redis.exceptions import AuthenticationError, ResponseError
 from redis.retry import Retry
 
 from ringback.errors import ConfigurationError
-from ringback.redis.url import CLUSTER, is_cluster
+from ringback.redis.url import CLUSTER, is_cluster, without_password
 
-LOOK_SECONDS = 2.0
-"""For Redis to answer; one that does not answer cannot be entered either."""
+ANSWER_SECONDS = 2.0
+"""For Redis to answer: if it does not answer, no stranger gets in either."""
+
+MakeClient: TypeAlias = Callable[..., Redis]
+"""`Redis.from_url`."""
 
 log = logging.getLogger(__name__)
 
 
-def client_options() -> dict[str, Any]:
-    """Return the options of the client that is asked: it answers within LOOK_SECONDS or is given up."""
-    return {
-        "socket_timeout": LOOK_SECONDS,
-        "socket_connect_timeout": LOOK_SECONDS,
-        "retry": Retry(NoBackoff(), 0),
-    }
-
-
-def refuse_a_cluster(client: Redis) -> None:
-    """Raise ConfigurationError where Redis is a node of a cluster; one that does not answer is not waited for."""
-    try:
-        hello = client.execute_command("HELLO")  # type: ignore[no-untyped-call]
-    except (RedisError, OSError) as problem:
-        log.warning("Redis does not answer yet: %s", problem)
-        return
+def refuse_a_cluster(redis_url: str, make_client: MakeClient) -> None:
+    """Raise ConfigurationError if Redis is a node of a cluster. If it does not answer, this does not wait for it."""
+    with make_client(redis_url, **_options()) as client:
+        try:
+            hello = client.execute_command("HELLO")
+        except (RedisError, OSError) as problem:
+            log.warning("Redis does not answer yet: %s", problem)
+            return
     if is_cluster(hello):
         raise ConfigurationError(CLUSTER)
 
 
-def lets_in(stranger: Redis) -> bool | None:
-    """Return whether Redis answers a client without a password; None where it does not answer."""
-    try:
-        return bool(stranger.ping())
-    except (AuthenticationError, ResponseError):
-        return False
-    except (RedisError, OSError):
-        return None
+def is_open(redis_url: str, make_client: MakeClient) -> bool | None:
+    """Return whether Redis answers a client without a password; None if it does not answer."""
+    with make_client(without_password(redis_url), **_options()) as stranger:
+        try:
+            return bool(stranger.ping())
+        except (AuthenticationError, ResponseError):
+            return False
+        except (RedisError, OSError):
+            return None
+
+
+def _options() -> dict[str, Any]:
+    """One attempt, and not a long one."""
+    return {
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": ANSWER_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }

@@ -69,6 +69,12 @@ def is_cluster(hello: object) -> bool:
     return said.get("mode") == "cluster"
 
 
+def without_password(url: str) -> str:
+    """Return the same URL for a client that gives no name and no password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 

@@ -17,18 +17,22 @@ from threading import current_thread, main_thread
 from time import sleep
 from typing import Any
 
+from redis import Redis
+
 from ringback.config import logs
+from ringback.config.production import Facts, refuse
 from ringback.config.settings import load
+from ringback.redis import check
 from ringback.tools.decorator import Tool
 from workers.execution.runtime import WorkerRuntime
 from workers.leases.lease import FENCED_EXIT
 from workers.leases.sweeper import Publisher
 from workers.lifecycle import deaths
 from workers.lifecycle.canary import Canary
-from workers.lifecycle.opening import refuse_a_cluster, refuse_encoding_of, refuse_what_is_unsafe
 from workers.lifecycle.shutdown import LOOK_SECONDS, Shutdown
 from workers.lifecycle.stop_signal import StopSignal
 from workers.settings import WorkerSettings
+from workers.storage.database import refuse_encoding_of
 from workers.tool_registry import load_tools, queues_of, refuse_without_key
 
 READY_SECONDS = 5.0
@@ -67,8 +71,10 @@ class WorkerProcess:
             ConfigurationError: something is missing or wrong; nothing has begun.
         """
         settings = load(WorkerSettings)
-        refuse_what_is_unsafe(settings)
-        refuse_a_cluster(settings.redis_url)
+        if settings.mode == "production":
+            is_open = check.is_open(settings.redis_url, Redis.from_url)
+            refuse(settings.mode, Facts(settings.database_url, settings.redis_url, is_open))
+        check.refuse_a_cluster(settings.redis_url, Redis.from_url)
         refuse_encoding_of(settings.database_url)
         here = str(Path.cwd())
         if here not in sys.path:

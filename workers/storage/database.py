@@ -6,14 +6,17 @@ more round trips. The exceptions say so (`transaction`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
-from ringback.postgres.connections import Bounds, connect, open_engine
+from ringback.postgres.connections import ENCODING, Bounds, connect, open_engine, refuse_encoding
 
 CONNECT_SECONDS = 3
 """A connection that takes longer is not coming; another one is tried."""
@@ -25,6 +28,8 @@ IDLE_SECONDS = 2.0
 """A process that stood still in the midst of a transaction holds a tool's gate for no longer."""
 POOL_WAIT_SECONDS = 5.0
 """How long a thread waits for a free connection before it gives up, and the sweeper has its job published again."""
+
+logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -52,6 +57,16 @@ class Store:
         """Give the connections back to Postgres."""
         for engine in (self.claims, self.outcomes, self.lease):
             engine.dispose()
+
+
+def refuse_encoding_of(database_url: str) -> None:
+    """Raise ConfigurationError if Postgres cannot keep every character. If it does not answer, do not wait for it."""
+    engine = open_engine(database_url, "ringback-worker", CONNECT_SECONDS, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            refuse_encoding(connection.execute(ENCODING).scalar_one())
+    except DBAPIError as problem:
+        logger.warning("Postgres does not answer yet: %s", problem.orig)
 
 
 def rows(engine: Engine, statement: Executable) -> list[Any]:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from cli.local_stack.embedded_servers import _installed
 from cli.local_stack.process_group import Process, ProcessGroup, free_port
 from cli.local_stack.stack import agents_folder, our
+from ringback.redis import check
 from tests.forked import run
 
 ROOT = Path(__file__).parents[3]
@@ -38,3 +40,7 @@ def test_a_cluster_is_refused_at_start_by_one_sentence(cluster: str, database_ur
     assert ended.returncode == 2
     (sentence,) = ended.stderr.splitlines()
     assert sentence.startswith("ringback: the Redis at REDIS_URL runs in cluster mode")
+
+
+def test_a_redis_without_a_password_is_open_to_any_client(cluster: str) -> None:
+    assert check.is_open(cluster.replace("//", "//ringback:a-password@"), Redis.from_url) is True

@@ -12,6 +12,7 @@ import yaml
 
 from cli.local_stack.embedded_servers import _installed
 from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from ringback.redis import check
 from ringback.redis.keyspace import USER, USER_RULES
 
 ROOT = Path(__file__).parents[3]
@@ -95,6 +96,12 @@ def test_nobody_else_is_let_in(port: int, who: str) -> None:
     refused = (redis.exceptions.AuthenticationError, redis.exceptions.ResponseError)
     with redis.Redis.from_url(f"redis://{who}127.0.0.1:{port}/0") as stranger, pytest.raises(refused):
         stranger.ping()
+
+
+def test_a_process_is_told_whether_redis_is_open_to_clients_without_a_password(port: int) -> None:
+    url = f"redis://{USER}:{PASSWORD}@127.0.0.1:{port}/0"
+    assert check.is_open(url, redis.Redis.from_url) is False
+    assert check.is_open(f"redis://{USER}:x@127.0.0.1:{free_port()}/0", redis.Redis.from_url) is None
 
 
 def test_it_may_do_what_carries_a_message(ours: redis.Redis) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ringback.config.production import Facts, Front, complaints, refuse, without_password
+from ringback.config.production import Facts, Front, complaints, refuse
 from ringback.errors import ConfigurationError
 
 TOKEN = "rb_qJ5mM0hTz3nYb8KxW2cLrE7uVfA1sDgP"
@@ -85,15 +85,3 @@ def test_all_of_it_is_told_at_once_and_in_production_alone() -> None:
 
 def test_no_secret_shows_in_the_facts() -> None:
     assert all(secret not in repr(GOOD) for secret in (TOKEN, "8sj2Ks0q", "0aPq2mZx", "sk-proj-abc"))
-
-
-@pytest.mark.parametrize(
-    ("url", "bare"),
-    [
-        ("redis://ringback:pw@cache:6379/0", "redis://cache:6379/0"),
-        ("rediss://:p%40w@[::1]:6379/3?x=1", "rediss://[::1]:6379/3?x=1"),
-        ("redis://cache", "redis://cache"),
-    ],
-)
-def test_the_same_redis_without_a_name(url: str, bare: str) -> None:
-    assert without_password(url) == bare

@@ -12,7 +12,7 @@ import redis.asyncio
 
 from ringback.config.settings import Stores, load
 from ringback.errors import ConfigurationError
-from ringback.redis.url import is_cluster, is_verified, redis_url
+from ringback.redis.url import is_cluster, is_verified, redis_url, without_password
 
 KOMBU: Any = kombu  # typed in part
 TLS = "?ssl_cert_reqs=required&ssl_check_hostname=true"
@@ -126,3 +126,15 @@ def test_tls_that_takes_any_server_is_known(turned_off: str) -> None:
 )
 def test_a_node_of_a_cluster_says_so(hello: object, cluster: bool) -> None:
     assert is_cluster(hello) is cluster
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [
+        ("redis://ringback:pw@cache:6379/0", "redis://cache:6379/0"),
+        ("rediss://:p%40w@[::1]:6379/3?x=1", "rediss://[::1]:6379/3?x=1"),
+        ("redis://cache", "redis://cache"),
+    ],
+)
+def test_the_same_redis_without_a_name(url: str, bare: str) -> None:
+    assert without_password(url) == bare
