@@ -12,7 +12,7 @@
     background    tasks of the whole process: lease, results that arrive, tools, agents, retention, webhooks
     storage       Postgres, Redis and the Celery publisher
     errors        the exceptions of all packages, and the body of every error
-    live_sessions, close_codes, http_client, token_bucket, settings, production_checks
+    live_sessions, close_codes, http_client, token_bucket, backoff, retry, settings, production_checks
 
 A call passes session, conversation, session (`call_recorder`) and storage on its way to its row.
 """

@@ -29,9 +29,9 @@ from gateway.background.webhooks import Webhooks
 from gateway.budgets.budgets import Budgets
 from gateway.budgets.pricing import prices_for
 from gateway.live_sessions import SessionRegistry
+from gateway.retry import Loop, restarting
 from gateway.session.admission import SessionAdmission
 from gateway.session.context import GatewayContext
-from gateway.session.restarting import Loop, restarting
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store, lease_connector, open_engine
 from gateway.storage.job_publisher import JobPublisher

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from gateway.retry import repeat
 from gateway.storage.database import Store
 from ringback.jobs.queue_wait import expected_wait
 from ringback.statements.jobs import queues
-
-log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """A queue of a voice line fills within seconds; one statement a second for each gateway is nothing."""
@@ -38,12 +33,7 @@ class QueueMonitor:
 
     async def watch(self) -> None:
         """Look at all queues, once a second."""
-        while True:
-            try:
-                await self.look()
-            except (SQLAlchemyError, OSError) as problem:
-                log.warning("the queues cannot be looked at (%s)", type(problem).__name__)
-            await asyncio.sleep(LOOK_SECONDS)
+        await repeat(self.look, LOOK_SECONDS, "look at the queues")
 
     async def look(self) -> None:
         """Measure all queues once."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
-from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.retry import repeat
 from gateway.storage.database import Store
 from ringback.statements import erasure, retention
 from ringback.statements.sessions import session_end
@@ -68,21 +68,19 @@ class Retention:
     def __init__(self, store: Store, retention_days: int | None) -> None:
         self._store = store
         self._retention_days = retention_days
+        self._looks = 0
 
     async def forget(self) -> None:
         """Look now and then, and go on as long as there is more."""
-        look = 0
-        while True:
-            try:
-                more = await self._go_on_erasing()
-                if look % RETAIN_EVERY == 0:
-                    more |= await self._let_go_what_is_over()
-            except (SQLAlchemyError, OSError) as problem:
-                log.warning("what is over is kept for now (%s)", type(problem).__name__)
-                more = False
-            if not more:
-                look += 1
-                await asyncio.sleep(LOOK_SECONDS)
+        await repeat(self._look, LOOK_SECONDS, "look for what is over")
+
+    async def _look(self) -> bool:
+        """Return True if there may be more to delete."""
+        more = await self._go_on_erasing()
+        if self._looks % RETAIN_EVERY == 0:
+            more |= await self._let_go_what_is_over()
+        self._looks += not more
+        return more
 
     async def erase(self, tenant: str, user: str) -> ErasedCounts:
         """Everything of this user goes: at once what is over, and within seconds what they are doing.

@@ -14,8 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from gateway.retry import repeat
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.statements import processes
@@ -49,14 +48,7 @@ class ToolCatalog:
 
     async def follow(self) -> None:
         """Read the tools of live workers, every two seconds."""
-        while True:
-            try:
-                rows = await self._store.rows(processes.live_tools())
-            except (SQLAlchemyError, OSError) as problem:
-                log.warning("tool look-up failed (%s); looking again in %g s", type(problem).__name__, LOOK_SECONDS)
-            else:
-                self._update({row.name: processes.announcement(row) for row in rows})
-            await asyncio.sleep(LOOK_SECONDS)
+        await repeat(self._look, LOOK_SECONDS, "tool look-up")
 
     async def other_than(self, seen: Mapping[str, ToolSpec] | None) -> Mapping[str, ToolSpec]:
         """Wait until the tools are no longer those that this method returned before, and return them."""
@@ -84,7 +76,8 @@ class ToolCatalog:
     def _model_of(self, agent: Agent) -> str:
         return self._model or agent.model
 
-    def _update(self, tools: Mapping[str, ToolSpec]) -> None:
+    async def _look(self) -> None:
+        tools = {row.name: processes.announcement(row) for row in await self._store.rows(processes.live_tools())}
         if tools != self._tools:
             self._tools = tools
             self._changed.set()

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.background.webhook_signing import BadSecret, key_of, signed_headers
 from gateway.http_client import http_client
+from gateway.retry import repeat
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.config.proxies import ProxyUnusable, is_direct
@@ -67,25 +68,19 @@ class Webhooks:
         self._under_way.clear()
         try:
             async with asyncio.TaskGroup() as posts:
-                while True:
-                    for due in await self._take_due():
-                        self._under_way[due.agent] += 1
-                        posts.create_task(self._post(due))
-                    await asyncio.sleep(LOOK_SECONDS)
+                await repeat(lambda: self._post_due(posts), LOOK_SECONDS, "look for due webhooks")
         finally:
             while self._clients:
                 await self._clients.popitem()[1].aclose()
 
-    async def _take_due(self) -> list[Any]:
+    async def _post_due(self, posts: asyncio.TaskGroup) -> None:
         free = min(AT_ONCE, AT_ONCE_IN_ALL - self._under_way.total())
         if free <= 0:
-            return []
+            return
         full = [agent for agent, number in self._under_way.items() if number >= AT_ONCE]
-        try:
-            return list(await self._store.rows(webhooks.take_due(free, full)))
-        except (SQLAlchemyError, OSError) as problem:
-            log.warning("webhooks must wait (%s)", type(problem).__name__)
-            return []
+        for due in await self._store.rows(webhooks.take_due(free, full)):
+            self._under_way[due.agent] += 1
+            posts.create_task(self._post(due))
 
     async def _post(self, due: Any) -> None:
         try:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.auth.authenticator import Principal
 from gateway.budgets.bounded_semaphore import BoundedSemaphore, Overloaded
+from gateway.retry import until_done
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
@@ -152,8 +153,7 @@ class Budgets:
         """Write the rows that wait, for as long as the gateway runs."""
         while True:
             await self._any_waits.wait()
-            if not await self._write_waiting():
-                await asyncio.sleep(AGAIN_SECONDS)
+            await until_done(self._write_waiting, AGAIN_SECONDS)
 
     async def close(self) -> None:
         """Try for the last time to write the rows that wait."""

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from gateway.conversation.actions import Event
+from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
 from gateway.token_bucket import TokenBucket
 from ringback.statements.sessions import items, lifecycle
@@ -91,9 +92,7 @@ class TranscriptWriter:
         while True:
             await self._news.wait()
             self._news.clear()
-            if not await self.flush():
-                await asyncio.sleep(AGAIN_SECONDS)
-                self._news.set()
+            await until_done(self.flush, AGAIN_SECONDS)
 
     async def flush(self) -> bool:
         """Write all that waits. Return False if it cannot be written now."""

@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.auth.tokens import digest
+from gateway.backoff import doubled, pauses
 from gateway.close_codes import SUPERSEDED, TRY_AGAIN_LATER
 from gateway.conversation import Conversation
 from gateway.conversation.reconnect.carry_over import CarriedState
@@ -32,7 +33,6 @@ from gateway.conversation.reconnect.replay import HistoryRows
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
-from gateway.upstream.backoff import pauses
 from gateway.upstream.connection import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent
 from gateway.upstream.quirks import lifetime
 from ringback.statements.sessions import items, lifecycle
@@ -43,6 +43,8 @@ STEADY_SECONDS = 10.0
 """A conversation that held for so long ends a series of failures: the next one gets all the time to be mended."""
 QUIET_LOOK_SECONDS = 0.25
 """How often a conversation that is to move is checked for a voice; a pause in a talk lasts longer."""
+REDIAL_SECONDS, REDIAL_SELDOM_SECONDS = 0.25, 5.0
+"""Before the third attempt, and at most: the second comes at once, and a longer pause only lengthens the silence."""
 ROTATE_AGAIN_SECONDS, ROTATE_SELDOM_SECONDS = 5.0, 60.0
 """After a new connection could not be had in time: the old one is still good. Each pause is twice as long."""
 ROTATE_LEAST_SECONDS = 30.0
@@ -71,7 +73,7 @@ class UpstreamSwitcher:
         self._reader = reader
         self._activate = activate
         self._trouble_since: float | None = None
-        self._pauses = pauses(random.random)
+        self._pauses = pauses(random.random, REDIAL_SECONDS, REDIAL_SELDOM_SECONDS)
         """Of the present series of failures."""
         self._moved_at: float | None = None
         self._is_fresh = True
@@ -94,7 +96,7 @@ class UpstreamSwitcher:
                 return  # it was replaced meanwhile
             now = time.monotonic()
             if self._trouble_since is None or lost.held_seconds(now) > STEADY_SECONDS:
-                self._trouble_since, self._pauses = now, pauses(random.random)
+                self._trouble_since, self._pauses = now, pauses(random.random, REDIAL_SECONDS, REDIAL_SELDOM_SECONDS)
             self._reader.pause()
             await self._effects.execute(lost, lost.conversation.cut(reason, now))
             if now >= self._trouble_since + self._gateway.settings.upstream_retry_seconds:
@@ -114,7 +116,7 @@ class UpstreamSwitcher:
                 try:
                     await self._rotate(link)
                 except MISHAPS as problem:
-                    pause = min(ROTATE_AGAIN_SECONDS * 2**link.moves_failed, ROTATE_SELDOM_SECONDS)
+                    pause = doubled(ROTATE_AGAIN_SECONDS, ROTATE_SELDOM_SECONDS, link.moves_failed)
                     log.warning(
                         "rotation failed: session %s (%s); trying again in %g s",
                         *(self._session.session_id, _describe(problem), pause),

@@ -71,7 +71,7 @@ TURN_TAKING = [
     ),
     gone("a picture is no turn", T_QUESTIONS, CLIENTS, 'not kinds.isdisjoint(("input_text", "input_audio"))', "True"),
     gone("a response that failed has told nothing", T_LATE, SCHEDULER, "was_said = not has_failed and", "was_said ="),
-    gone("a failure has a pause that grows", T_LATE, PACING, "2**self._failures", "1"),
+    gone("a failure has a pause that grows", T_LATE, PACING, "self._failures)", "0)"),
     gone("rate limits are waited for", T_LATE, PACING, ", self._limits_reset_at)", ", 0.0)", "def failed("),
     gone(
         "what the gateway has hushed is untold",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.backoff import doubled
 from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS, LONGEST_ANSWER_SECONDS, SERVER_ANSWERS_SECONDS
 from gateway.upstream.quirks import CREATE_SECONDS as CREATE_SECONDS
 
@@ -13,8 +14,6 @@ PAUSE_SECONDS = 5.0
 """After a refusal without a response in sight, and after the first response that failed."""
 LONGEST_PAUSE_SECONDS = 60.0
 """Between two attempts to have a result told: rate limits are counted by the minute."""
-MOST_DOUBLINGS = 4
-"""Of the pause: then it is at its longest."""
 
 
 @dataclass(slots=True)
@@ -60,8 +59,8 @@ class Pacing:
 
     def failed(self, now: float) -> None:
         """A response failed: wait, longer each time, and until the server's limits are reset."""
-        pause = min(PAUSE_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)
-        self._failures = min(self._failures + 1, MOST_DOUBLINGS)
+        pause = doubled(PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, self._failures)
+        self._failures += 1
         self.retry_at = max(now + pause, self._limits_reset_at)
 
     def succeeded(self) -> None:
