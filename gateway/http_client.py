@@ -1,4 +1,4 @@
-"""The gateway's HTTP clients: made when they are needed, and without a proxy for what is on this machine."""
+"""HTTP clients of the gateway: made on first use, and without a proxy for addresses of this machine."""
 
 from __future__ import annotations
 

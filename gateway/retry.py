@@ -1,4 +1,4 @@
-"""Loops that go on whatever fails: one that looks again and again, one attempt until it succeeds, one restarted whole.
+"""Loops that go on after a failure: a look that is repeated, an attempt until it succeeds, a loop that is restarted.
 
 `repeat` and `until_done` are for what a loop expects, such as a Postgres that does not answer. `restarting` is for what
 it does not expect: a defect of the gateway, or a row or file that the gateway cannot read.

@@ -36,9 +36,9 @@ class GatewaySettings(Stores):
     """Read with `ringback.config.settings.load`; see .env.example for each variable."""
 
     realtime_provider: ProviderName = Field(SIMULATOR.name, alias="REALTIME_PROVIDER")
-    """How the Realtime API wants to be called; "custom" takes REALTIME_URL and REALTIME_HEADERS as they are."""
+    """Which of `gateway.upstream.providers` to call; "custom" takes REALTIME_URL and REALTIME_HEADERS as they are."""
     realtime_url: str | None = Field(None, alias="REALTIME_URL")
-    """The WebSocket URL, where the provider's own is not meant: `wss://…/v1/realtime`."""
+    """The WebSocket URL, if it is not the provider's own: `wss://…/v1/realtime`."""
     realtime_api_key: SecretStr = Field(SecretStr(""), alias="REALTIME_API_KEY")
     """The key. It goes into one header of the upstream connection and nowhere else."""
     realtime_headers: dict[str, str] = Field(default_factory=dict, alias="REALTIME_HEADERS", repr=False)

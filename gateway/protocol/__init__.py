@@ -1,19 +1,19 @@
-"""The Realtime protocol as types. A client's frame is decoded once, and what goes on is written anew from the value.
+"""The Realtime protocol as types. A client's frame is decoded once; the gateway sends on what it writes anew from it.
 
     client_events    the client events as types: each with its fields, and whether it is sent again
-    item_fields      what a client may create
-    session_fields   what of a session and of a response can be set, as types
-    values           what these are made of, and the bounds of it
+    item_fields      items that a client may create, as types
+    session_fields   fields of a session and of a response that a client can set, as types
+    values           the values that events are made of, with their bounds
     json_strictness  JSON that two readers could understand in two ways, or that is built to cost
-    field_filter     the client's policy applied to fields: what is kept, what is left out
-    client_decoder   a frame through all of it
+    field_filter     applies the client's policy to fields: what is kept, what is left out
+    client_decoder   decodes one frame by all of these
     decode_errors    why a frame could not be decoded
-    rejections       why a frame was not passed on, in words
+    rejections       why the gateway did not pass a frame on, in words
     server_events    what the Realtime API may send: a JSON object whose parts have the protocol's shape
     audio_formats    bytes per second of each audio format
 
-An event that no type names, and a field that no type names, never reach the model, whatever a policy says
-(`ringback.agents.client_policy`). (Realtime API, client events; docs/clients.md.)
+The policy (`ringback.agents.client_policy`) lists the events and fields that it can open; each has a type here, or the
+gateway does not start. Without a type, none reaches the model. (Realtime API, client events; docs/clients.md.)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One frame of a client, from text to what may go on."""
+"""Decodes one frame of a client: checks it by type and by the client's policy, and writes it anew."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ from gateway.protocol.session_fields import MAX_PARAMETERS_BYTES, ResponseFields
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 
 NO_FUNCTIONS = ("mcp", "web_search", "file_search")
-"""Tools that a server runs: OpenAI's, and xAI's own."""
+"""Types of the tools that a provider's server runs: OpenAI's, and xAI's."""
 PLACING = "assistant"
-"""A client that may tell what the model has said may also say where an item stands (`previous_item_id`)."""
+"""A client that may create messages of this role may also place an item (`previous_item_id`)."""
 QUOTES_OF_AUDIO = 8
 """The quotation marks around `type`, `audio` and their values."""
 
@@ -66,13 +66,13 @@ class _OfResponse(Struct):
 
 @dataclass(frozen=True, slots=True)
 class ClientFrame:
-    """A frame that passed, written anew as JSON data.
+    """Frame that passed, written anew as JSON data.
 
     Args:
-        event: what may go on.
-        is_empty_update: a session.update of which nothing is the client's to say.
-        left_out: dotted names of a session's fields, of a response's (`response.…`) and of an item's (`item.…`) that
-            are not the client's to set; a few at most.
+        event: the event to send on.
+        is_empty_update: True for a session.update without any field that the client may set.
+        left_out: dotted names of fields that the client may not set, of a session, a response (`response.…`) or an
+            item (`item.…`); a few at most.
         audio_bytes: how much audio it carries, decoded.
     """
 
@@ -83,7 +83,7 @@ class ClientFrame:
 
 
 class _Refused(GatewayError):
-    """Carries the refusal out of a part."""
+    """Carries the reason of a rejection out of a nested part."""
 
     def __init__(self, rule: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -93,7 +93,7 @@ class _Refused(GatewayError):
 
 
 def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | Rejection:
-    """Decode one frame of a client, whole: what it may say, or why it may not."""
+    """Decode one frame of a client; return what may go on, or why it may not."""
     if isinstance(frame, bytes):
         try:
             frame = frame.decode()
@@ -116,9 +116,9 @@ def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | R
 
 
 def _is_plain_audio(frame: str, known: AppendAudio) -> bool:
-    """Nothing stands in it but its own names, each once, and nothing is escaped: what the walk would look for.
+    """Return True if the frame holds only its own names, each once, and no escapes. Then the walk can be left out.
 
-    A second name, an object or a number would come with more quotation marks; base64 has none.
+    A second name, an object or a number would bring more quotation marks; base64 has none.
     """
     event_id = known.event_id
     more = 0 if event_id is UNSET else 2 if event_id is None else 4
@@ -161,7 +161,7 @@ def _item(known: CreateItem, allowed: ClientPolicy) -> ClientFrame:
 
 
 def _check_parts(message: ClientMessage) -> None:
-    """Raise where a part of the message is one that its role does not have."""
+    """Raise _Refused if the message has a part that its role does not have."""
     for index, part in enumerate(message.content):
         if not isinstance(part, PARTS[message.role]):
             kinds = " or ".join(str(kind.__struct_config__.tag) for kind in PARTS[message.role])
@@ -186,7 +186,7 @@ def _update(known: UpdateSession, allowed: ClientPolicy) -> ClientFrame:
 
 
 def _functions(session: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The session with its functions alone, and the names of its other tools: servers elsewhere are not a client's."""
+    """Return the session with its functions alone, and the names of its other tools, which a client may not bring."""
     tools = session.get("tools")
     if not isinstance(tools, list):
         return session, ()
@@ -211,7 +211,7 @@ def _create(known: CreateResponse, allowed: ClientPolicy) -> ClientFrame:
 
 
 def _audio_in(response: dict[str, Any]) -> int:
-    """Of what a response is told, decoded."""
+    """Return the bytes of audio in a response's input, decoded."""
     parts = (part for item in response.get("input", ()) for part in item.get("content", ()))
     return sum(len(part.get("audio", "")) * 3 // 4 for part in parts)
 
@@ -234,7 +234,7 @@ def _object(raw: msgspec.Raw, name: str) -> dict[str, Any]:
 def _fields(
     given: dict[str, Any], opened: FilteredFields, whole: type[_OfSession] | type[_OfResponse], name: str
 ) -> dict[str, Any]:
-    """The open ones of the given fields, checked by type."""
+    """Return those given fields that are open, checked by type."""
     try:
         checked = msgspec.convert({name: kept(given, opened)}, whole)
     except DECODE_ERRORS as problem:

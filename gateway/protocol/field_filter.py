@@ -87,7 +87,7 @@ def says_nothing(fields: dict[str, Any]) -> bool:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return the value without those nulls in objects that mean nothing, and with whole milliseconds.
+    """Return the value without the nulls in objects that do not mean "off", and with whole milliseconds.
 
     Lists stay as they are. Players count milliseconds as floating-point numbers, and servers take integers alone.
     """

@@ -1,4 +1,4 @@
-"""The items that a client may create, and those that it may tell one response of, as types."""
+"""Items that a client may create, or name as the input of one response, as types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct
 from gateway.protocol.values import Audio, ItemId, MadeItemId, Open, Text
 
 MAX_CALL_ID_CHARS = 1_024
-"""Servers and proxies make ids of hundreds of characters; OpenAI's have 32 at most."""
+"""Some servers and proxies make ids of hundreds of characters; OpenAI's have 32 at most."""
 
 
 class InputText(Struct, tag="input_text", tag_field="type"):
@@ -27,17 +27,17 @@ class InputImage(Struct, tag="input_image", tag_field="type", omit_defaults=True
 
 
 class OutputText(Struct, tag="output_text", tag_field="type"):
-    """What the model has said in an earlier conversation."""
+    """Words of the model in an earlier conversation."""
 
     text: Text
 
 
 PARTS = {"user": (InputText, InputAudio, InputImage), "system": (InputText,), "assistant": (OutputText,)}
-"""Of a message, by its role."""
+"""The parts that a message may have, by its role."""
 
 
 class ClientMessage(Struct, tag="message", tag_field="type", omit_defaults=True):
-    """What the user says, and of a client that may say more: history and instructions."""
+    """Message of the user; a trusted client may also create history and instructions."""
 
     content: Annotated[list[InputText | InputAudio | InputImage | OutputText], Meta(min_length=1, max_length=32)]
     role: Literal["user", "system", "assistant"]
@@ -45,7 +45,7 @@ class ClientMessage(Struct, tag="message", tag_field="type", omit_defaults=True)
 
 
 class FunctionCallOutput(Struct, tag="function_call_output", tag_field="type", omit_defaults=True):
-    """Only of a client that brings tools, and only about a call of one of these: the brain knows which."""
+    """Result of a call that the client runs itself. The conversation checks that the call is the client's."""
 
     call_id: Annotated[str, Meta(min_length=1, max_length=MAX_CALL_ID_CHARS)]
     output: Text
@@ -53,6 +53,6 @@ class FunctionCallOutput(Struct, tag="function_call_output", tag_field="type", o
 
 
 class ItemReference(Struct, tag="item_reference", tag_field="type"):
-    """An item of the conversation, for a response that is told of few."""
+    """Item of the conversation, named as input of a response out of band."""
 
     id: ItemId

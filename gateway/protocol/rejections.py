@@ -1,4 +1,4 @@
-"""Why a frame did not pass: the rule, and a sentence that says what to do."""
+"""Why the gateway did not pass a frame: the rule that it breaks, and a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ RULES = {
     "invalid_value": "Each field has a value that it can have.",
     "forbidden_event": "An event is one that the client's policy allows.",
 }
-"""The `code` of each refusal, and what it asks for."""
+"""The `code` of each rejection, and what the rule asks for."""
 
 FORBIDDEN = {
     "output_audio_buffer.clear": "this is a WebSocket: stop playing, and send conversation.item.truncate",
 }
-"""Events of the Realtime API that no policy can open, and why."""
+"""Events of the Realtime API that no policy can allow, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a frame did not pass; `as_event` is what the client is told.
+    """Rejection of one frame; `as_event` is what the client is told.
 
     Args:
         code: the rule that it breaks, one of `RULES`.
@@ -49,16 +49,16 @@ class Rejection:
 
     @property
     def rule(self) -> str:
-        """Which of `RULES` it breaks."""
+        """The rule that it breaks, one of `RULES`."""
         return self.code
 
     def as_event(self, event_id: str) -> dict[str, Any]:
-        """The `error` server event (Realtime API)."""
+        """Return the `error` server event (Realtime API)."""
         return error_event(event_id, 400, self.code, self.message, self.param, self.event_id)
 
 
 def about_left_out(names: Sequence[str]) -> str:
-    """The sentence about what is not a client's own to set; the rest of its frame was taken.
+    """Return the sentence about fields that the client may not set; the rest of its frame was taken.
 
     Args:
         names: dotted names, at least one.
@@ -68,9 +68,9 @@ def about_left_out(names: Sequence[str]) -> str:
 
 
 def left_out_event(names: Sequence[str], event_id: str | None) -> dict[str, Any]:
-    """The event about it, for a client that asked to be told (`?ringback=left_out`); `event_id` is its own event's.
+    """Return the event about it, for a client that asked to be told (`?ringback=left_out`); `event_id` is the client's.
 
-    It is no `error`: SDKs send all they know on every connection, and several of them take an error for the end.
+    It is no `error`: SDKs send all fields on every connection, and several of them take an error for the end.
     """
     told = {"client_event_id": event_id, "fields": list(names), "message": about_left_out(names)}
     return {"type": "ringback.left_out", "event_id": "rb_left_out", **told}

@@ -1,4 +1,4 @@
-"""What of a session and of a response a client can set, as types; which of it a client may, its policy says.
+"""Fields of a session and of a response that a client can set, as types. Its policy opens some of them.
 
 (Realtime API, session.update and response.create.)
 """
@@ -24,11 +24,11 @@ from gateway.protocol.values import (
 )
 
 MAX_TOOLS = 64
-"""Of a client's own: all their texts are in every prompt."""
+"""Tools that a client brings: the texts of all of them are in every prompt."""
 MAX_DESCRIPTION_CHARS = 16_384
-"""Of one tool: an SDK makes it of a whole docstring."""
+"""Of one tool: an SDK sends a whole docstring."""
 MAX_INPUT_ITEMS = 64
-"""Of a response that is told of few items: more are a conversation."""
+"""Items of a response's `input`: more would be a conversation."""
 MAX_PARAMETERS_BYTES = 32 * 1024
 """One tool's schema, as JSON: instructions and tools share 16,384 tokens on gpt-realtime."""
 
@@ -95,7 +95,7 @@ class ChosenFunction(Struct, tag="function", tag_field="type"):
 
 
 class FunctionTool(Struct, tag="function", tag_field="type", omit_defaults=True):
-    """A tool that the client runs itself."""
+    """Tool that the client runs itself."""
 
     name: ToolName
     description: Open[Annotated[str, Meta(max_length=MAX_DESCRIPTION_CHARS)]] = UNSET
@@ -106,7 +106,7 @@ Choice = Literal["auto", "none", "required"] | ChosenFunction
 
 
 class SessionFields(Struct, omit_defaults=True):
-    """How the client hears and is heard, and what else a policy can open; the rest is the server's."""
+    """Fields of a `session.update` that a policy can open. All others are the server's."""
 
     output_modalities: Open[Modalities] = UNSET
     audio: Open[AudioFields] = UNSET
@@ -122,7 +122,7 @@ class ResponseAudio(Struct, omit_defaults=True):
 
 
 class ResponseFields(Struct, omit_defaults=True):
-    """What of one response can be set; which of it a client may, its policy says."""
+    """Fields of a `response.create` that a policy can open."""
 
     conversation: Open[Literal["auto", "none"]] = UNSET
     output_modalities: Open[Modalities] = UNSET

@@ -1,4 +1,4 @@
-"""The values that client events are made of, as types with their bounds."""
+"""Values that client events are made of, as types with their bounds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from msgspec import Meta, UnsetType
 
 T = TypeVar("T")
 Open: TypeAlias = T | UnsetType | None
-"""What a client may leave open: by leaving it out, or, as many serializers do, by null."""
+"""Value that a client may leave out, or send as null, as many serializers do."""
 NULL_MEANS_OFF = frozenset({"turn_detection", "noise_reduction", "transcription", "idle_timeout_ms", "type"})
-"""Where null is a value of its own; everywhere else it goes no further. `{"type": null}` is how xAI spells "off"."""
+"""Names where null means "off"; everywhere else the gateway drops it. xAI writes "off" as `{"type": null}`."""
 
 Text = Annotated[str, Meta(max_length=65_536)]  # Far more than a person types, far less than a context window.
 Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]  # A session lasts an hour at most; written as an integer.

@@ -134,11 +134,11 @@ class WebSocketUpstream:
             raise _closed(problem) from None
         except TimeoutError:
             self.abort()
-            raise UpstreamClosed(1006, "it takes nothing any more") from None
+            raise UpstreamClosed(1006, f"it took no event for {SEND_SECONDS:g} s") from None
 
     async def close(self) -> None:
         try:
-            async with asyncio.timeout(2 * CLOSE_SECONDS):  # its own bound begins when its buffer is empty
+            async with asyncio.timeout(2 * CLOSE_SECONDS):  # the library's bound begins when its buffer is empty
                 await self._connection.close()
         except TimeoutError:
             return

@@ -88,7 +88,7 @@ AZURE = Provider("azure", needs_key=True, key_header="api-key")
 XAI = Provider("xai", url="wss://api.x.ai/v1/realtime", needs_key=True, adapt_session=_with_voice_at_the_top)
 SIMULATOR = Provider("simulator", url="ws://127.0.0.1:8090/v1/realtime", is_simulated=True)
 CUSTOM = Provider("custom", quirks=Quirks(create_seconds=20.0, pong_seconds=30.0))
-"""A server of one's own may load its model first, and answer nothing meanwhile."""
+"""The operator's own server may load its model first, and not answer meanwhile."""
 
 PROVIDERS = {provider.name: provider for provider in (OPENAI, AZURE, XAI, SIMULATOR, CUSTOM)}
 

@@ -62,7 +62,7 @@ RESPONSE_FIELDS = (
     "audio.output.voice",
     "input",
 )
-"""All fields of a `response.create` that a policy can open. The first three change nothing of what the model is told;
+"""All fields of a `response.create` that a policy can open. The first three do not change what the model is told;
 `conversation` is then "auto", and with `input` open it may be "none": a response out of band."""
 ROLES = ("user", "system", "assistant")
 """Of the messages that a client may create: the user's own, instructions, and what the model has said elsewhere."""
