@@ -21,8 +21,8 @@ PCM_BYTES = 4_800
 """A tenth of a second: 24 kHz of 16 bits."""
 ROUND_SECONDS = 0.05
 AUDIO = base64.b64encode(bytes(range(256)) * 19)[: PCM_BYTES * 4 // 3].decode()
-REFUSED = LISTS, DIGITS = "100,000 lists in each other", "a number of 250,000 digits"
-"""All else is taken."""
+LISTS = "100,000 lists in each other"
+"""Refused; all else is taken."""
 PLAIN = "input_audio_buffer.clear"
 SESSION = {
     "type": "realtime",
@@ -68,7 +68,7 @@ def worst() -> dict[str, tuple[str, ClientPolicy]]:
         f"{protocol.MAX_VALUES:,} entries": (f'{{"type": "{PLAIN}", "x": [{entries}0]}}', TRUSTED),
         "256 Ki of quotation marks": (f'{{"type": "{PLAIN}", "x": "{chr(92) * 2 * 120_000}"}}', BROWSER),
         LISTS: (f'{{"type": "{PLAIN}", "x": {"[" * 100_000}', BROWSER),
-        DIGITS: (f'{{"type": "{PLAIN}", "x": {"9" * 250_000}}}', BROWSER),
+        "a number of 250,000 digits": (f'{{"type": "{PLAIN}", "x": {"9" * 250_000}}}', BROWSER),
         "2 MiB of audio beside one name more": (
             f'{{"type": "input_audio_buffer.append", "x": 1, "audio": "{"AAEC" * 500_000}"}}',
             BROWSER,
@@ -96,7 +96,7 @@ def main() -> None:
     rounds = options.parse_args().rounds
     for head, kinds in (("frame", frames()), ("built to cost", worst())):
         taken = {name: is_taken(*frame) for name, frame in kinds.items()}
-        insist("which frames are taken", taken, {name: name not in REFUSED for name in kinds})
+        insist("which frames are taken", taken, {name: name != LISTS for name in kinds})
         print(f"| {head} | characters | µs | outcome |\n| --- | --- | --- | --- |")
         for name, (frame, allowed) in kinds.items():
             read = protocol.read(frame, allowed)

@@ -4,10 +4,9 @@
     item_fields      items that a client may create, as types
     session_fields   fields of a session and of a response that a client can set, as types
     values           the values that events are made of, with their bounds
-    json_strictness  JSON that two readers could understand in two ways, or that is built to cost
     field_filter     applies the client's policy to fields: what is kept, what is left out
     client_decoder   decodes one frame by all of these
-    decode_errors    why a frame could not be decoded
+    decode_errors    bounds of a frame, and why it could not be decoded
     rejections       why the gateway did not pass a frame on, in words
     server_events    what the Realtime API may send: a JSON object whose parts have the protocol's shape
     audio_formats    bytes per second of each audio format
@@ -20,10 +19,9 @@ from __future__ import annotations
 
 from gateway.protocol.client_decoder import ClientFrame, read
 from gateway.protocol.client_events import MAX_EVENT_ID_CHARS, OUR_MARK, OURS, RESENT, SERVER_ITEMS, Known
-from gateway.protocol.decode_errors import MAX_PLAIN_CHARS, MAX_PLAIN_VALUES, MAX_VALUES
+from gateway.protocol.decode_errors import MAX_DEPTH, MAX_PLAIN_CHARS, MAX_PLAIN_VALUES, MAX_VALUES
 from gateway.protocol.field_filter import of_earlier
 from gateway.protocol.item_fields import ClientMessage, FunctionCallOutput
-from gateway.protocol.json_strictness import MAX_DEPTH, MAX_NUMBER_CHARS
 from gateway.protocol.rejections import FORBIDDEN, MAX_PROBLEM_CHARS, RULES, Rejection, about_left_out, left_out_event
 from gateway.protocol.session_fields import AudioIn, AudioOut, FunctionTool, ResponseFields, SessionFields
 
@@ -31,7 +29,6 @@ __all__ = [
     "FORBIDDEN",
     "MAX_DEPTH",
     "MAX_EVENT_ID_CHARS",
-    "MAX_NUMBER_CHARS",
     "MAX_PLAIN_CHARS",
     "MAX_PLAIN_VALUES",
     "MAX_PROBLEM_CHARS",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from gateway.errors import GatewayError
 from gateway.protocol.client_events import (
@@ -22,9 +22,9 @@ from gateway.protocol.client_events import (
 from gateway.protocol.decode_errors import (
     DECODE_ERRORS,
     MAX_PLAIN_CHARS,
-    broken_refusal,
+    holds_nul,
     messages_only,
-    most_values,
+    out_of_bounds,
     readable,
     refused,
     too_large,
@@ -40,7 +40,6 @@ from gateway.protocol.field_filter import (
     without_nulls,
 )
 from gateway.protocol.item_fields import PARTS, ClientMessage, FunctionCallOutput, InputAudio
-from gateway.protocol.json_strictness import broken_rule
 from gateway.protocol.rejections import MAX_PROBLEM_CHARS, Rejection
 from gateway.protocol.session_fields import MAX_PARAMETERS_BYTES, ResponseFields, SessionFields
 from ringback.agents.client_policy import BROWSER, ClientPolicy
@@ -49,9 +48,6 @@ NO_FUNCTIONS = ("mcp", "web_search", "file_search")
 """Types of the tools that a provider's server runs: OpenAI's, and xAI's."""
 PLACING = "assistant"
 """A client that may create messages of this role may also place an item (`previous_item_id`)."""
-QUOTES_OF_AUDIO = 8
-"""The quotation marks around `type`, `audio` and their values."""
-
 _decode = msgspec.json.Decoder(Known).decode
 _decode_any = msgspec.json.Decoder().decode
 
@@ -105,24 +101,16 @@ def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | R
         known = _decode(frame)
     except DECODE_ERRORS as problem:
         return refused(frame, str(problem)[:MAX_PROBLEM_CHARS], allowed)
-    if not (isinstance(known, AppendAudio) and _is_plain_audio(frame, known)):
-        broken = broken_rule(frame, most_values(allowed))
-        if broken is not None:
-            return broken_refusal(broken, readable(known.event_id))
+    # Of a frame with audio the decoder builds the two fields that it knows, and passes over the others.
+    if not isinstance(known, AppendAudio) and (broken := out_of_bounds(frame, allowed)) is not None:
+        return replace(broken, event_id=readable(known.event_id))
+    if holds_nul(frame):
+        sentence = "A text holds the character NUL, which no database keeps: leave it out."
+        return Rejection("invalid_value", sentence, readable(known.event_id))
     try:
         return _checked(known, allowed)
     except _Refused as not_taken:
         return Rejection(not_taken.rule, not_taken.message, readable(known.event_id), not_taken.param)
-
-
-def _is_plain_audio(frame: str, known: AppendAudio) -> bool:
-    """Return True if the frame holds only its own names, each once, and no escapes. Then the walk can be left out.
-
-    A second name, an object or a number would bring more quotation marks; base64 has none.
-    """
-    event_id = known.event_id
-    more = 0 if event_id is UNSET else 2 if event_id is None else 4
-    return "\\" not in frame and frame.count('"') == QUOTES_OF_AUDIO + more
 
 
 def _checked(known: Known, allowed: ClientPolicy) -> ClientFrame:

@@ -1,15 +1,19 @@
-"""What a client is told of a frame that could not be decoded, and the bounds of one that can."""
+"""The bounds of a client's frame, and the error for a frame that breaks one or that the decoder refuses.
+
+JSON that two readers understand differently needs no rule here: the gateway encodes what goes on from the decoded
+value, so there is one reader (docs/decisions/0007, 0046).
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from gateway.protocol.client_events import MAX_EVENT_ID_CHARS, WITH_MEDIA
-from gateway.protocol.item_fields import PARTS
-from gateway.protocol.json_strictness import Broken, broken_rule
 from gateway.protocol.rejections import FORBIDDEN, Rejection
 from ringback.agents.client_policy import ClientPolicy
 
@@ -17,15 +21,26 @@ MAX_PLAIN_CHARS = 256 * 1024
 """Of a frame that carries neither audio nor pictures: four times the longest text."""
 MAX_MEDIA_CHARS = 20 * 1024 * 1024 + MAX_PLAIN_CHARS
 """Of one that does: 15 MiB in base64, the Realtime API's limit. The WebSocket has a tighter one, as a setting."""
+MAX_DEPTH = 32
+"""A session.update is five deep, and a tool's schema seldom more than ten. The functions that filter fields recurse."""
 MAX_PLAIN_VALUES = 500
 """Names and list entries in a frame: the longest event of a client that brings no tools has about a hundred."""
 MAX_VALUES = 10_000
 """The same for clients that bring tools: 64 schemas."""
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 
+_MARK = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([{\[])|([}\]])|(,)', re.DOTALL)
+"""A text to its end, which is passed over, or a mark outside of texts."""
+_OPENS, _CLOSES, _NEXT = range(1, 4)
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*+\\u0000")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
-class _Part(Struct):
-    type: Any = None
+
+class _Head(Struct):
+    """What a long frame says first: texts alone, so that a list in their place is not built."""
+
+    type: str = ""
+    event_id: str | None = None
 
 
 class _Item(Struct):
@@ -42,17 +57,9 @@ class _PeekItem(Struct):
     item: _Item
 
 
-class _PeekContent(Struct):
-    content: list[_Part]
-
-
-class _PeekParts(Struct):
-    item: _PeekContent
-
-
+_head = msgspec.json.Decoder(_Head).decode
 _peek = msgspec.json.Decoder(_Peek).decode
 _peek_item = msgspec.json.Decoder(_PeekItem).decode
-_peek_parts = msgspec.json.Decoder(_PeekParts).decode
 
 
 def messages_only(allowed: ClientPolicy) -> str:
@@ -61,34 +68,57 @@ def messages_only(allowed: ClientPolicy) -> str:
     return f"A client may create messages of the role {roles} only."
 
 
-def most_values(allowed: ClientPolicy) -> int:
-    """Of names and list entries in a frame."""
-    return MAX_VALUES if allowed.brings_tools else MAX_PLAIN_VALUES
-
-
 def too_large(frame: str) -> Rejection | None:
-    """None where it carries what may be large."""
+    """Return the rejection of a frame that is longer than a frame of its type may be."""
     try:
-        peeked = _peek(frame)
+        head = _head(frame)
     except DECODE_ERRORS:
-        peeked = _Peek()
-    most = MAX_MEDIA_CHARS if peeked.type in WITH_MEDIA else MAX_PLAIN_CHARS
+        head = _Head()
+    most = MAX_MEDIA_CHARS if head.type in WITH_MEDIA else MAX_PLAIN_CHARS
     if len(frame) <= most:
         return None
     sentence = f"The frame has {len(frame):,} characters, and may have {most:,}: send less at once."
-    return Rejection("too_large", sentence, readable(peeked.event_id))
+    return Rejection("too_large", sentence, readable(head.event_id))
+
+
+def out_of_bounds(frame: str, allowed: ClientPolicy) -> Rejection | None:
+    """Return the rejection of a frame with too many levels or values, before anything is built of them.
+
+    Counting all marks is cheap, and counts too many: those in texts as well. Only a frame above the count is walked.
+    """
+    most = MAX_VALUES if allowed.brings_tools else MAX_PLAIN_VALUES
+    opened = frame.count("{") + frame.count("[")
+    if opened <= MAX_DEPTH and opened + frame.count(",") <= most:
+        return None
+    depth = values = 0
+    for mark in _MARK.finditer(frame):
+        kind = mark.lastindex
+        if kind is None:
+            continue
+        depth += (kind == _OPENS) - (kind == _CLOSES)
+        values += kind != _CLOSES
+        if values > most:
+            return Rejection("too_many_keys", f"The frame holds more than {most:,} values: send fewer at once.")
+        if depth > MAX_DEPTH:
+            return Rejection("too_deep", f"The frame is nested deeper than {MAX_DEPTH} levels: send a flatter one.")
+    return None
+
+
+def holds_nul(frame: str) -> bool:
+    """Return whether a text of the frame holds the character NUL, which JSON can only write as an escape."""
+    return "\\" in frame and "\\u0000" in frame and _NUL.search(frame) is not None
 
 
 def refused(frame: str, problem: str, allowed: ClientPolicy) -> Rejection:
-    """The rule that it breaks, for a frame that the decoder did not take; `problem` is what that said."""
-    broken = broken_rule(frame, most_values(allowed))
+    """Return the rejection of a frame that the decoder refused; `problem` is the decoder's message."""
+    broken = out_of_bounds(frame, allowed)
     try:
         peeked = _peek(frame)
     except DECODE_ERRORS:
-        return broken_refusal(broken, None) if broken else _no_json(problem)
+        return broken or _no_json(frame, problem)
     event_id = readable(peeked.event_id)
     if broken is not None:
-        return broken_refusal(broken, event_id)
+        return replace(broken, event_id=event_id)
     if peeked.type is None:
         return Rejection("invalid_event", "The 'type' field is missing.", event_id)
     kind = str(peeked.type)[:64]
@@ -100,27 +130,24 @@ def refused(frame: str, problem: str, allowed: ClientPolicy) -> Rejection:
 
 
 def _is_own_item(frame: str, allowed: ClientPolicy) -> bool:
-    """An item of a kind that is the client's to create, whatever else is wrong with it."""
+    """Return whether the client may create items of this kind, whatever else is wrong with the item."""
     try:
         item = _peek_item(frame).item
-        if item.type == "function_call_output":
-            return allowed.brings_tools
-        parts = _peek_parts(frame).item.content
     except DECODE_ERRORS:
         return False
-    kinds = [kind.__struct_config__.tag for kind in PARTS.get(str(item.role), ())]
-    return item.type == "message" and item.role in allowed.roles and all(part.type in kinds for part in parts)
+    if item.type == "function_call_output":
+        return allowed.brings_tools
+    return item.type == "message" and item.role in allowed.roles
 
 
-def _no_json(problem: str) -> Rejection:
+def _no_json(frame: str, problem: str) -> Rejection:
+    if frame.startswith("\ufeff"):
+        problem = "it begins with a byte order mark; leave it out"
+    elif _HALF.search(frame):
+        problem += "; if a text ends in the middle of a surrogate pair, send whole characters"
     return Rejection("invalid_json", f"The frame is not a JSON object: {problem}.")
 
 
-def broken_refusal(broken: Broken, event_id: str | None) -> Rejection:
-    """In the words of the walk."""
-    return Rejection(broken.rule, f"{broken.message}.", event_id)
-
-
 def readable(event_id: object) -> str | None:
-    """The client's event id, for the error that comes of it; none of those that no event can have."""
+    """Return the client's event id for the error about its frame; None for an id that no event can have."""
     return event_id[:MAX_EVENT_ID_CHARS] if isinstance(event_id, str) and "\x00" not in event_id else None

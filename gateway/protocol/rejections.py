@@ -13,14 +13,11 @@ MAX_PROBLEM_CHARS = 300
 
 RULES = {
     "invalid_json": "A frame is one JSON object, in UTF-8.",
-    "duplicate_key": "In an object each name stands once, however it is written.",
-    "odd_escape": "Names and types are written as they are; no half of a surrogate pair, no NUL, no byte order mark.",
     "too_deep": "Objects and lists are nested only so deep.",
     "too_many_keys": "A frame holds only so many names and values.",
-    "number_out_of_range": "Numbers are finite, and have a value that every reader can hold.",
     "too_large": "Only what carries audio or pictures may be large.",
     "invalid_event": "Each event has a type.",
-    "invalid_value": "Each field has a value that it can have.",
+    "invalid_value": "Each field has a value that it can have, and no text holds NUL.",
     "forbidden_event": "An event is one that the client's policy allows.",
 }
 """The `code` of each rejection, and what the rule asks for."""

@@ -1,6 +1,6 @@
 """G8: what a client sends goes on as far as a client may speak, written anew; nothing that is the server's comes back.
 
-The attacks one by one are in tests/attacks/; these are frames that nobody thought of.
+The attacks one by one are in tests/attacks/; these are frames at random.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import random
 import pytest
 
 from tests.attacks.toolbox.fort import PASSWORD, Fort, marker
-from tests.attacks.toolbox.frames import ODD
+from tests.attacks.toolbox.frames import ODD, TWO_READINGS
 from tests.fuzz.mutating import mutated
 from tests.fuzz.oracle import TYPES, strays
 from tests.fuzz.seeds import CLIENT
@@ -24,9 +24,10 @@ FRAMES = 600
 async def test_whatever_a_client_sends_the_model_hears_what_a_client_may_say_and_nothing_as_it_came(
     fort: Fort, seed: int
 ) -> None:
-    """Frames from one seed, and every frame that could be read in two ways, on one real line."""
+    """Frames from one seed, and every frame with two readings, on one real line."""
     chance, words = random.Random(seed), marker("fuzz")
-    frames: list[str | bytes] = [*(mutated(CLIENT, chance) for _ in range(FRAMES)), *ODD.values()]
+    random_ones = (mutated(CLIENT, chance) for _ in range(FRAMES))
+    frames: list[str | bytes] = [*random_ones, *ODD.values(), *TWO_READINGS.values()]
     chance.shuffle(frames)
     async with fort.stranger(agent="patient") as caller:
         for frame in frames:

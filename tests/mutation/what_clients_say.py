@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
-READING, STRICTNESS = "gateway/protocol/client_decoder.py", "gateway/protocol/json_strictness.py"
+READING, BOUNDS = "gateway/protocol/client_decoder.py", "gateway/protocol/decode_errors.py"
 OPENING, EVENTS = "gateway/protocol/field_filter.py", "gateway/protocol/server_events.py"
-T_STRICT, T_ALLOWED = (
-    "tests/unit/gateway/protocol/test_json_strictness.py",
+T_BOUNDS, T_ALLOWED = (
+    "tests/unit/gateway/protocol/test_decode_errors.py",
     "tests/unit/gateway/protocol/test_field_filter.py",
 )
 T_TOOLS = "tests/unit/gateway/protocol/test_client_tools.py"
@@ -18,30 +18,11 @@ T_REFUSALS, T_EVENTS = (
 T_FUZZ = "tests/unit/gateway/protocol/test_fuzz.py"
 
 WHAT_CLIENTS_SAY = [
-    gone("a client's frame: no name stands twice", T_STRICT, STRICTNESS, "if written in names:", "if False:"),
-    gone(
-        "a client's frame: names are compared as they are meant",
-        T_STRICT,
-        STRICTNESS,
-        "        written = _meant(written)\n",
-    ),
-    gone("a client's frame: no needless escape", T_STRICT, STRICTNESS, "is_strict and not", "False and not"),
-    gone("a client's frame: no half of a pair", T_STRICT, STRICTNESS, "    if _halved(meant):", "    if False:"),
-    gone("a client's frame: no NUL", T_STRICT, STRICTNESS, 'if "\\x00" in meant:', "if False:"),
-    gone("a client's frame: depth", T_STRICT, STRICTNESS, "if depth > MAX_DEPTH:", "if False:"),
-    gone("a client's frame: numbers", T_STRICT, STRICTNESS, "broken if math.isinf(float(mark)) else None", "None"),
-    gone(
-        "a client's audio is looked through unless its quotation marks are its own",
-        T_STRICT,
-        READING,
-        " and frame.count('\"') == QUOTES_OF_AUDIO + more",
-    ),
-    gone(
-        "a client's audio is looked through where something is escaped",
-        T_STRICT,
-        READING,
-        '"\\\\" not in frame and ',
-    ),
+    gone("a client's frame: no NUL", T_BOUNDS, READING, "if holds_nul(frame):", "if False:"),
+    gone("a client's frame: depth", T_BOUNDS, BOUNDS, "if depth > MAX_DEPTH:", "if False:"),
+    gone("a client's frame: values", T_BOUNDS, BOUNDS, "if values > most:", "if False:"),
+    gone("a client's frame: brackets in texts are none", T_BOUNDS, BOUNDS, '"(?:[^"\\\\]++|\\\\.)*+"?|', ""),
+    gone("a long frame carries audio or pictures", T_BOUNDS, READING, "len(frame) > MAX_PLAIN_CHARS", "False"),
     gone(
         "a client's events are those of its policy", T_ALLOWED, READING, "if kind not in allowed.events:", "if False:"
     ),

@@ -124,7 +124,6 @@ def test_the_bounds_are_the_decoders() -> None:
     assert bounds["values"][0] == f"{protocol.MAX_PLAIN_VALUES:,}"
     assert f"{protocol.MAX_VALUES:,}" in bounds["values"][1]
     assert bounds["length"][0] == f"{protocol.MAX_PLAIN_CHARS:,}"
-    assert bounds["numbers"][0] == str(protocol.MAX_NUMBER_CHARS)
     for sentence in (
         f"quotes at most {protocol.MAX_PROBLEM_CHARS} characters",
         f"at most {MAX_LEFT_OUT} names of {MAX_NAME_CHARS} characters",
