@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
-from gateway.api import MAX_BODY_BYTES, client_secrets, history, job_control, realtime, revocation, users
+from gateway.api import client_secrets, history, job_control, realtime, revocation, users
 from gateway.api.dependencies import Gateway, keep
 from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import Authenticator, IdentityProvider
@@ -59,7 +59,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         openapi_url=None,  # see gateway.api.realtime
         docs_url=None,
         redoc_url=None,
-        max_body_size=MAX_BODY_BYTES,
     )
     for part in (realtime, history, job_control, client_secrets, revocation, users):
         app.include_router(part.router)

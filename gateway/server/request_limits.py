@@ -1,7 +1,7 @@
-"""Which HTTP requests are refused before anybody looks at what they want: by their head alone. Pure.
+"""Decides which HTTP requests are refused by their head alone, before a route sees them. Pure.
 
-What stands between a client and us may read an odd head in another way than we do, and let through what it would
-refuse (request smuggling). So whatever can be read in two ways is refused.
+A proxy between a client and the gateway may read an odd head differently, and pass on what it would refuse (request
+smuggling). So a head that two servers can read differently is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RequestRejected:
 
 
 def complaint(method: bytes, target: bytes, headers: Headers, sockets_at: Sequence[str]) -> RequestRejected | None:
-    """What is wrong with the head, or None. `sockets_at` are the paths of the WebSocket, the usual one first."""
+    """Return what is wrong with the head, or None. `sockets_at` are the paths of the WebSocket, the usual one first."""
     if len(headers) > MAX_HEADERS:
         return RequestRejected(431, f"Send at most {MAX_HEADERS} headers.")
     if any(len(name) + len(value) + 4 > MAX_HEADER_BYTES for name, value in headers):
@@ -84,4 +84,4 @@ TLS_AT_PLAIN_PORT = (
     "client that insists on TLS, as openai for Node does, needs RINGBACK_TLS_CERTIFICATE and RINGBACK_TLS_KEY "
     "(`ringback up --tls` makes them), or a proxy with TLS in front"
 )
-"""The log's line where it says so to a gateway without a certificate."""
+"""The log line when a client says so to a gateway without a certificate."""

@@ -1,8 +1,8 @@
-"""The wire, as strangers may use it: uvicorn's two protocols, with a limit on all that costs us something.
+"""uvicorn's two protocols with limits on what a client may cost before a route or a session has seen it.
 
-Before a request is a request: how long its head may take and how large it may be. Before a frame is an event: how many
-frames, fragments and pings a second. Past a limit the connection is closed; other connections do not notice. What an
-event may say, and how fast, is the session's to decide.
+Of a request: how long its head and its body may take, and how large they may be (docs/decisions/0047). Of a WebSocket:
+how many frames, fragments and pings a second. Past a limit the gateway closes the connection; other connections do not
+notice. What an event may say, and how fast, the session decides.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from gateway.token_bucket import TokenBucket
 
 HEAD_SECONDS = 5.0
 """From the connection, or the first byte of a further request, to the end of its head: a phone on a bad line takes one.
-A connection that stays silent is closed after it as well."""
+If a connection stays silent, the gateway closes it after the same time."""
 BODY_SECONDS = 10.0
 """From the end of the head to the end of the body."""
 READ_PIECE_BYTES = 8 * 1_024
-"""How much is read before others get their turn: 1,300 empty frames, which take some 10 ms."""
+"""How much is read before other connections get their turn: 1,300 empty frames, which take some 10 ms."""
 FRAMES_PER_SECOND, FRAMES_BURST = 500.0, 2_000.0
 """Of all kinds. Audio in pieces of 10 ms makes 100 a second."""
 IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST = 5.0, 100.0
-"""Of those that say nothing: pings, pongs, empty ones. A client that is alive sends a few a minute."""
+"""Of pings, pongs and empty frames. A client that is alive sends a few a minute."""
 MAX_FRAGMENTS = 256
 """Of one message: browsers send none, and libraries cut at some kilobytes."""
 MAX_AT_THE_DOOR = 150
-"""WebSockets that ask to be let in at once, which is about a second's work. One more is told to come later before it
-costs anything: who talks already, and the gateway's own lease of 3 s, must not wait for a crowd."""
+"""WebSockets that wait to be accepted, which is about a second's work. The gateway answers one more with 503 before it
+costs anything: sessions that run, and the gateway's lease of 3 s, must not wait for a crowd."""
 LATER_SECONDS = 1
 TOO_FAST = 4029
 TOO_LARGE_A_MESSAGE = 1009
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 
 class _Requests(h11.Connection):
-    """h11's reading of a connection, with our limits on heads and bodies."""
+    """h11's parser of a connection, with limits on heads and bodies."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, MAX_HEAD_BYTES)
@@ -80,7 +80,7 @@ class _Requests(h11.Connection):
 
 
 class WireHttp(H11Protocol):
-    """uvicorn's HTTP, in limits."""
+    """uvicorn's HTTP protocol, with deadlines and limits."""
 
     _tls_lines: ClassVar[TokenBucket] = TokenBucket(rate=1 / 60, burst=1)
     """Of log lines about TLS at a plain port: a client that dials again and again says nothing new."""
@@ -107,14 +107,8 @@ class WireHttp(H11Protocol):
         super().data_received(data)
         self._watch()
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
-            self._unset_keepalive_if_required()  # it has begun to ask again
-        self._watch()
-
     def _watch(self) -> None:
-        """What it is to send next, it sends in time; of a WebSocket, h11 waits for the end of a request for ever."""
+        """Set the deadline of what the client is to send next. Of a WebSocket, h11 waits for the end of the request."""
         if self._is_upgraded:
             return
         if self.conn.their_state is h11.SEND_BODY:
@@ -131,15 +125,12 @@ class WireHttp(H11Protocol):
         self._is_upgraded = True
         return super().handle_websocket_upgrade(event)
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """What is not supported was refused before."""
-
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's answer to what is no HTTP, with the status and the sentence that fit."""
+        """Answer what is no HTTP request with the status and the sentence that fit, instead of uvicorn's."""
         self._refuse(self._requests.complaint or RequestRejected(400, "Send an HTTP/1.1 request."))
 
     def _await(self, what: str, seconds: float = 0.0) -> None:
-        """The clock runs on for what it runs for already."""
+        """Start the deadline, unless it runs for the same already; stop it if there is nothing to wait for."""
         if what == self._waits_for and what:
             return
         self._waits_for = what
@@ -150,7 +141,7 @@ class WireHttp(H11Protocol):
             self._deadline = self.loop.call_later(seconds, self._on_deadline)
 
     def _on_deadline(self) -> None:
-        """Whoever said nothing is told nothing: browsers open connections that they may not need."""
+        """Close; answer only a client that began: browsers open connections that they may not need."""
         if not self.transport.is_closing():
             if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
                 self.transport.close()
@@ -158,7 +149,7 @@ class WireHttp(H11Protocol):
                 self._refuse(RequestRejected(408, f"Send the {self._waits_for} of a request without pauses."))
 
     def _refuse(self, complaint: RequestRejected) -> None:
-        """Answer, unless the application has begun to, and hang up."""
+        """Answer, unless the application has begun to, and close."""
         self._await("")
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = json.dumps(error_body(complaint.status, None, complaint.sentence)).encode()
@@ -178,7 +169,7 @@ class WireHttp(H11Protocol):
 
 
 class WireSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, in limits. `at_the_door` are those of this process that nobody has let in yet."""
+    """uvicorn's WebSocket protocol, with limits. `at_the_door` are those of this process that wait to be accepted."""
 
     at_the_door: ClassVar[set[WireSocket]] = set()
 
@@ -194,7 +185,7 @@ class WireSocket(WebSocketsSansIOProtocol):
         super().connection_made(transport)
 
     def start_keepalive(self) -> None:
-        """uvicorn calls it once the upgrade is complete."""
+        """Count it as accepted: uvicorn calls this once the upgrade is complete."""
         self.at_the_door.discard(self)
         super().start_keepalive()
 
@@ -204,7 +195,7 @@ class WireSocket(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self.handshake_initiated and not self.handshake_complete:
-            self.transport.abort()  # It talks before it was let in; our answer would not be the first thing it reads.
+            self.transport.abort()  # It sends frames before it is accepted: an answer would come too late.
             return
         for start in range(0, len(data), READ_PIECE_BYTES):
             if self._is_given_up or self.transport.is_closing():
@@ -254,11 +245,11 @@ class WireSocket(WebSocketsSansIOProtocol):
         return False
 
     def _give_up(self, code: int, reason: str) -> None:
-        """Close at once; what it sends from now on is not read."""
+        """Close at once, and read nothing more."""
         if self._is_given_up:
             return
         self._is_given_up = True
-        log.info("a client is hung up on: %s", reason)
+        log.info("connection of a client closed (%s, %d)", reason, code)
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.fail(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
@@ -267,7 +258,7 @@ class WireSocket(WebSocketsSansIOProtocol):
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """uvicorn writes a line for each upgrade, with its address, and an error for each that was refused in order."""
+    """Return whether a line of uvicorn's tells something: it logs each upgrade, and an error for each refused one."""
     return not str(record.msg).startswith(UVICORNS_OWN)
 
 
