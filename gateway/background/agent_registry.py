@@ -1,8 +1,8 @@
 """The agents of this gateway, as their files are now.
 
-Files are looked at once a second. A file that has changed, and has then been left alone for one look, is taken: for
-sessions that begin from then on, as those that run keep the agent that they began with. A file that became wrong is
-told of once, and the last good agent stays. The default agent stays even if its file goes.
+The gateway looks at the files once a second (docs/decisions/0048). If files have changed, and the next look finds the
+folder unchanged, it reads them: for sessions that begin from then on. A session that runs keeps its agent. If a file
+became wrong, the log says so once, and the last good agent stays. The default agent stays even if its file goes.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from ringback.agents.hosted_tools import hosted_variables
 from ringback.errors import ConfigurationError
 
 LOOK_SECONDS = 1.0
-"""Between two looks: whoever saves a file and then calls should meet what it says, and a look costs microseconds."""
+"""Between two looks: a person who saves a file and then calls should meet the new agent. A look costs 43 µs."""
 
 UNCHOSEN = "demo"
 """The agent of a client that names none, where RINGBACK_DEFAULT_AGENT is not set and there are several."""
 
 Stamp: TypeAlias = tuple[int, int, int]
-"""What changes with a file: when it was written, its size, and which file it is."""
+"""What changes with a file: its time of writing, its size, its inode."""
 
 log = logging.getLogger(__name__)
 
 
 class AgentRegistry(Mapping[str, Agent]):
-    """Agents by name. One task, `keep_current`, which runs until it is cancelled.
+    """Agents by name. Its task `keep_current` runs until it is cancelled.
 
     Args:
         folder: of the agents' files.
-        default: the agent of a client that names none; None: the only one there is, or else `demo`.
-        environment: where the secrets of webhooks and hosted tools are.
+        default: the agent of a client that names none; None: the only agent, or else `demo`.
+        environment: holds the secrets of webhooks and hosted tools.
 
     Raises:
         ConfigurationError: a file is wrong, a secret that it names is missing, or the default agent is.
@@ -46,7 +46,7 @@ class AgentRegistry(Mapping[str, Agent]):
     def __init__(self, folder: Path, default: str | None, environment: Mapping[str, str] = os.environ) -> None:
         self._folder = folder
         self._environment = environment
-        self._seen = self._dealt_with = _stamps(folder) if folder.is_dir() else {}
+        self._seen = self._taken = _stamps(folder) if folder.is_dir() else {}
         self._agents = load_agents(folder)
         self._complaint = ""
         self.default = default_of(self._agents, default)
@@ -64,29 +64,26 @@ class AgentRegistry(Mapping[str, Agent]):
         return len(self._agents)
 
     async def keep_current(self) -> None:
-        """Look at the files, for ever."""
+        """Take changes of the files, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await asyncio.to_thread(self.take_changes)  # a folder may be on a disk that hangs
+            await asyncio.to_thread(self.take_changes)  # the folder may be on a disk that hangs
 
     def take_changes(self) -> None:
-        """Take what has changed, and has been left alone since the look before: a file is not written in one go."""
+        """Look once. Take what has changed if the look before saw the same: a file is not written in one go."""
         try:
             now = _stamps(self._folder)
         except OSError as problem:
-            return self._complain(f"{self._folder} cannot be looked into ({problem.strerror}); the agents stay")
-        settled = {name: stamp for name, stamp in now.items() if self._seen.get(name) == stamp}
-        gone = [name for name in self._dealt_with if name not in now and name not in self._seen]
-        changed = [name for name, stamp in settled.items() if self._dealt_with.get(name) != stamp]
-        for name in changed:
-            self._take(name)
-        for name in gone:
-            self._drop(name)
-        self._dealt_with = {
-            **{name: stamp for name, stamp in self._dealt_with.items() if name not in gone},
-            **{name: settled[name] for name in changed},
-        }
-        self._seen = now
+            return self._complain(f"{self._folder} cannot be read ({problem.strerror}); the agents stay")
+        if now != self._seen:
+            self._seen = now
+            return None
+        for name in sorted(now.keys() | self._taken.keys()):
+            if name not in now:
+                self._drop(name)
+            elif now[name] != self._taken.get(name):
+                self._take(name)
+        self._taken = now
         return None
 
     def _take(self, name: str) -> None:
@@ -99,7 +96,7 @@ class AgentRegistry(Mapping[str, Agent]):
             return self._complain(f"{path}: {wrong}; {self._what_stays(name)}")
         if agent != self._agents.get(name):
             self._agents = {**self._agents, name: agent}
-            log.info("agent %s is as %s says now, for sessions that begin from here on", name, path)
+            log.info("agent %s read anew from %s; sessions that begin from now on have it", name, path)
         return None
 
     def _drop(self, name: str) -> None:
@@ -107,14 +104,14 @@ class AgentRegistry(Mapping[str, Agent]):
             return self._complain(f"{self._folder / name}.toml is gone; as the default, the agent stays as it was")
         if name in self._agents:
             self._agents = {known: agent for known, agent in self._agents.items() if known != name}
-            log.info("agent %s is gone with its file; sessions that have it keep it", name)
+            log.info("agent %s removed with its file; sessions that have it keep it", name)
         return None
 
     def _what_stays(self, name: str) -> str:
         return "the agent stays as it was" if name in self._agents else "it is left out"
 
     def _complain(self, sentence: str) -> None:
-        """Once in a row: what stays wrong is no news."""
+        """Log the sentence, unless it is the same as the last one: what stays wrong is no news."""
         if sentence != self._complaint:
             self._complaint = sentence
             log.error("%s", sentence)
@@ -128,7 +125,7 @@ def default_of(names: Collection[str], chosen: str | None) -> str:
         chosen: by RINGBACK_DEFAULT_AGENT; None: the only agent, or else `demo`.
 
     Raises:
-        ConfigurationError: the chosen agent is not there, or none was chosen of several.
+        ConfigurationError: the chosen agent is missing, or none was chosen of several.
     """
     listed = ", ".join(sorted(names))
     if chosen:
@@ -145,7 +142,7 @@ def default_of(names: Collection[str], chosen: str | None) -> str:
 
 
 def missing_secret(agent: Agent, environment: Mapping[str, str]) -> str | None:
-    """Say which secret of the agent's webhook or hosted tools is not there, or of no use; None where all are."""
+    """Say which secret of the agent's webhook or hosted tools is missing or not usable; None if all are set."""
     for variable in hosted_variables(agent.hosted_tools):
         if not environment.get(variable):
             return f"session.tools names {variable}, which is not set in the environment"
@@ -163,7 +160,7 @@ def missing_secret(agent: Agent, environment: Mapping[str, str]) -> str | None:
 
 
 def _stamps(folder: Path) -> dict[str, Stamp]:
-    """Of every file that is there; one that goes meanwhile is none."""
+    """Return the stamp of every agent's file, of its target if it is a link; leave out files that go meanwhile."""
     found: dict[str, Stamp] = {}
     with os.scandir(folder) as entries:
         for entry in entries:

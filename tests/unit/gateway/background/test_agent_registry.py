@@ -110,7 +110,7 @@ def test_an_agent_whose_file_goes_is_gone_and_the_default_stays(
         registry.take_changes()
     assert sorted(registry) == ["demo"]
     assert len(caplog.records) == 2
-    assert "agent night is gone with its file; sessions that have it keep it" in caplog.text
+    assert "agent night removed with its file; sessions that have it keep it" in caplog.text
     assert "demo.toml is gone; as the default, the agent stays as it was" in caplog.text
     write(folder, "demo", "Be back.")
     look_until_settled(registry)
@@ -125,7 +125,42 @@ def test_a_folder_that_is_away_takes_no_agent_along(
         registry.take_changes()
     assert sorted(registry) == ["demo", "night"]
     assert len(caplog.records) == 1
-    assert "cannot be looked into (No such file or directory); the agents stay" in caplog.text
+    assert "cannot be read (No such file or directory); the agents stay" in caplog.text
+
+
+def test_a_folder_that_was_replaced_is_read(folder: Path, registry: AgentRegistry) -> None:
+    folder.rename(folder.with_name("the folder before"))
+    registry.take_changes()
+    folder.mkdir()
+    write(folder, "demo", "Be new.")
+    look_until_settled(registry)
+    assert {name: agent.instructions for name, agent in registry.items()} == {"demo": "Be new."}
+
+
+def test_a_config_map_that_kubernetes_swaps_is_read(tmp_path: Path, registry: AgentRegistry) -> None:
+    """Each file is a link through the link `..data`, which is what Kubernetes exchanges."""
+    for version, instructions in (("..1", "Be first."), ("..2", "Be other.")):
+        (tmp_path / version).mkdir()
+        write(tmp_path / version, "demo", instructions)
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "demo.toml").unlink()
+    (tmp_path / "demo.toml").symlink_to("..data/demo.toml")
+    look_until_settled(registry)
+    assert registry["demo"].instructions == "Be first."
+    (tmp_path / "..data_new").symlink_to("..2")
+    (tmp_path / "..data_new").replace(tmp_path / "..data")
+    look_until_settled(registry)
+    assert registry["demo"].instructions == "Be other."
+
+
+def test_a_link_to_a_file_elsewhere_is_followed(tmp_path: Path, registry: AgentRegistry) -> None:
+    elsewhere = tmp_path / "agents of another folder"
+    elsewhere.mkdir()
+    (tmp_path / "sales.toml").symlink_to(write(elsewhere, "sales", "Sell."))
+    look_until_settled(registry)
+    write(elsewhere, "sales", "Sell more.")
+    look_until_settled(registry)
+    assert registry["sales"].instructions == "Sell more."
 
 
 def test_what_says_the_same_in_other_words_is_no_news(
