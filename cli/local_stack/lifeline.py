@@ -1,4 +1,4 @@
-"""Ends a family of processes, and removes its folders, when the process that keeps them is gone.
+"""Ends a group of processes, and removes its folders, when the process that keeps them is gone.
 
 A shell in a session of its own reads a *will* from a pipe, again and again. When the pipe closes, however its writer
 ended, the shell does the last will that it read. Linux' PR_SET_PDEATHSIG was not taken: it fires when the *thread* that
@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-SECONDS = 3.0  # from asking to killing: when the keeper is dead, no person waits for good manners
+SECONDS = 3.0  # from asking to killing: the keeper is dead, so there is no result to wait for
 POLL_SECONDS = 0.05  # between two looks whether a group has ended
 LOOKS = round(SECONDS / POLL_SECONDS)
 
@@ -26,7 +26,7 @@ SHELL = 'trap "" INT TERM HUP; while read -r line; do will=$line; done; eval "$w
 
 
 class Lifeline:
-    """The shell, from now until `close`."""
+    """Shell that does the will; it runs from now until `close`."""
 
     def __init__(self) -> None:
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
@@ -37,7 +37,7 @@ class Lifeline:
     def tell(self, groups: Sequence[tuple[int, signal.Signals]], folders: Sequence[Path]) -> None:
         """Rewrite the will: process groups with the signal that asks each to end, and folders to remove.
 
-        A lifeline that has died itself is no reason to fail.
+        If the shell has died itself, the processes go on without it.
         """
         with suppress(BrokenPipeError):
             pipe = cast(IO[bytes], self._shell.stdin)

@@ -1,12 +1,12 @@
-"""The family of processes that one command keeps: started in order, watched, and ended to the last one.
+"""The processes that one command keeps: started in order, watched, and ended to the last one.
 
-`ringback up`, `ringback demo` and the tests that pull plugs run everything as children: a `Process` says what to
-run and how to know that it is ready, a `ProcessGroup` runs it.
+`ringback up`, `ringback demo` and the tests that kill servers run everything as children: a `Process` says what to
+run and when it is ready, a `ProcessGroup` runs it (docs/decisions/0049).
 
-- Each child leads its own session: Ctrl-C in a terminal reaches only us (we end the youngest first), and one
-  signal to its process group takes its own children along. What a leader leaves behind is killed as it ends.
+- Each child leads a session: Ctrl-C in a terminal reaches the parent alone, which ends the youngest child first. One
+  signal to a child's process group reaches the child's own children. What a child leaves behind is killed as it ends.
 - One thread per child reads its output, another one waits for its end; only a readiness probe polls.
-- **kill -9 of ourselves leaves nothing behind**: each group keeps a `Lifeline`.
+- **kill -9 of the parent leaves no process**: each group keeps a `Lifeline`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ DRAIN_SECONDS = 1.0  # a dead group's pipe closes at once; a daemon that left th
 POLL_SECONDS = 0.05  # how often a readiness probe looks
 PROBE_SECONDS = 2.0  # one HTTP probe: a server that accepts and never answers must not eat READY_SECONDS
 TAIL_LINES = 20  # what an error quotes of a child's output: a traceback fits, and it fits a screen
+HEAR_SECONDS = 1.0  # how long `wait` may take to hear Ctrl-C, whichever thread the signal interrupts
 
 
 class ProcessError(RingbackError):
@@ -60,17 +61,16 @@ class Ended(NamedTuple):
         return f"{self.name} exited with code {self.returncode}"
 
 
-HEAR_SECONDS = 1.0
-"""How long a command that waits for its children may take to hear Ctrl-C, whichever thread it interrupts."""
-
-
 @dataclass(frozen=True)
 class Process:
-    """What to run. `env` is added to our own environment; `account` is a (uid, gid) that only root can give.
+    """What to run.
 
-    `ready` tells when it can be used: a compiled regex is searched in each line of output, a string is a URL
-    that must answer 2xx, a callable must return true; None is ready once started.
-    `log` gets the output, appended; None shows it on stderr, line by line behind the name.
+    Args:
+        env: added to the parent's environment.
+        log: gets the output, appended; None shows it on stderr, line by line behind the name.
+        ready: a regex that is searched in each line of output, a URL that must answer 2xx, or a function that must
+            return true; None: ready once started.
+        account: a (uid, gid), which only root can give.
     """
 
     name: str
@@ -85,7 +85,11 @@ class Process:
 
 
 class ProcessGroup:
-    """Children that live no longer than this context. `popen` starts each, with the arguments of `subprocess.Popen`."""
+    """Child processes that live no longer than this context.
+
+    Args:
+        popen: starts each, with the arguments of `subprocess.Popen`.
+    """
 
     def __init__(self, popen: Callable[..., subprocess.Popen[str]] = subprocess.Popen) -> None:
         self._popen = popen
@@ -125,7 +129,7 @@ class ProcessGroup:
             remove(self._folders.pop())
 
     def restart(self, name: str) -> int:
-        """Stop it if it runs (it may have been killed), start the same again, wait until it is ready."""
+        """Stop it if it still runs, start the same again, wait until it is ready."""
         self._children[name].stop()
         return self.start(self._children[name].process)
 
@@ -135,19 +139,19 @@ class ProcessGroup:
         del self._children[name]
 
     def kill(self, name: str) -> None:
-        """SIGKILL to its process group; returns when it is dead. `wait` does not report it."""
+        """Send SIGKILL to its process group; return when it is dead. `wait` does not report it."""
         self._children[name].kill()
 
     def pause(self, name: str) -> None:
-        """SIGSTOP to its process group: it keeps its sockets and does nothing, like a machine that hangs."""
+        """Send SIGSTOP to its process group: it keeps its sockets, like a machine that hangs."""
         self._children[name].send(signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
-        """SIGCONT to its process group."""
+        """Send SIGCONT to its process group."""
         self._children[name].send(signal.SIGCONT)
 
     def wait(self) -> Ended:
-        """Block until a child ends unasked, and tell which. A signal interrupts it with what its handler raises.
+        """Block until a child ends unasked; return which. A signal's handler may interrupt it by an exception.
 
         A child that ended before it was ready is not reported: `start` has raised for it.
         """
@@ -164,7 +168,7 @@ class ProcessGroup:
         self._tell_lifeline()
 
     def make_folder(self, within: Path | None = None) -> Path:
-        """Make a temporary folder, which is removed when the group ends; by default where temporary folders are."""
+        """Make a folder that is removed when the group ends; by default where temporary folders are."""
         # As short as tempfile's own: the path of a socket in it has a limit.
         folder = (within or Path(tempfile.gettempdir())).resolve() / f"ringback-{secrets.token_urlsafe(6)}"
         self.discard(folder)  # before it is there: a signal may come in between
@@ -252,7 +256,7 @@ class _Child:
             self._news.wait(POLL_SECONDS)
 
     def stop(self) -> None:
-        """Ask, wait `stop_seconds`, kill. SIGCONT because a paused process hears nothing but SIGKILL."""
+        """Ask, wait `stop_seconds`, kill. SIGCONT because a paused process hears SIGKILL alone."""
         self.asked_to_end = True
         self.send(self.process.stop_signal)
         self.send(signal.SIGCONT)
@@ -267,7 +271,7 @@ class _Child:
 
     def send(self, which: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
-            if self.lives:  # else its id may be somebody else's by now
+            if self.lives:  # else another process may have its id by now
                 os.killpg(self.pid, which)
 
     def _read(self) -> None:
@@ -292,14 +296,14 @@ class _Child:
 
 
 def free_port() -> int:
-    """A loopback TCP port that nobody listens on now. Another process may take it before you do: bind soon."""
+    """Return a loopback TCP port that is free now. Another process may take it before you do: bind soon."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
-    """Whether it answers 2xx, asked directly: a proxy from the environment knows nothing of our loopback."""
+    """Return whether it answers 2xx, asked directly: a proxy of the environment does not reach this loopback."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=PROBE_SECONDS)
     with closing(connection), suppress(OSError, http.client.HTTPException):

@@ -1,7 +1,7 @@
 """`ringback up --watch`: a new worker for each change of a tool's file.
 
-The new worker starts beside the old one, which ends once the new one serves: so no call waits for the change, and a
-file that does not load costs nothing but a sentence. Agents need none of this: the gateway reads their files itself.
+The new worker starts beside the old one, which ends once the new one serves. So no call waits for the change, and if a
+file does not load, the old worker goes on. Agents need none of this: the gateway reads their files itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HAS_REGISTERED = re.compile(r"\bworker-\S+ serves ")
 LOOK_MS = 500
 """Between two looks whether a package has got another folder."""
 UNSEEN = ("__pycache__", ".")
-"""How the names of folders begin that hold no tool."""
+"""How the names of folders without tools begin."""
 
 
 def reload_tools(stack: Stack, tell: Callable[[str], None]) -> None:

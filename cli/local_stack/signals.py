@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, so that they unwind the stack wherever they come, and every context manager cleans up."""
+"""Ctrl-C and SIGTERM: either unwinds the stack wherever it comes, so that every context manager cleans up."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let a signal that comes meanwhile wait for the end: what is begun here is known before it is unwound.
+    """Hold back a signal until the end of the block: what begins in it is known before it is unwound.
 
-    Only the main thread hears signals: in another one there is nothing to hold.
+    Only the main thread hears signals, so in another thread the block runs as it is.
     """
     came: list[int] = []
     before = {each: signal.getsignal(each) for each in SIGNALS if callable(signal.getsignal(each))}
@@ -36,9 +36,9 @@ def held_back() -> Iterator[None]:
 
 
 class SignalWatch:
-    """While installed, either signal raises KeyboardInterrupt; in the middle of an event loop it cancels the task.
+    """Handler of both signals: raises KeyboardInterrupt, or cancels the task if an event loop runs.
 
-    Raised there it could hit the loop itself half-way, and leave tasks that nobody ends.
+    Raised inside a loop, the exception could interrupt the loop itself, and leave tasks running.
     """
 
     def __init__(self) -> None:
@@ -47,12 +47,12 @@ class SignalWatch:
         self._task: asyncio.Task[Any] | None = None
 
     def install(self) -> None:
-        """From now on. SIGINT too: a script starts its background jobs with it ignored."""
+        """Install the handler. SIGINT too: a script starts its background jobs with it ignored."""
         for each in SIGNALS:
             signal.signal(each, self._take)
 
     def run(self, runner: asyncio.Runner, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` on the runner's loop; KeyboardInterrupt where a signal ended it."""
+        """Run `work` on the runner's loop; raise KeyboardInterrupt if a signal ended it."""
         self._held = True
         try:
             return runner.run(self._attached(work))
