@@ -42,7 +42,7 @@ DRAIN_SECONDS = 1.0  # a dead group's pipe closes at once; a daemon that left th
 POLL_SECONDS = 0.05  # how often a readiness probe looks
 PROBE_SECONDS = 2.0  # one HTTP probe: a server that accepts and never answers must not eat READY_SECONDS
 TAIL_LINES = 20  # what an error quotes of a child's output: a traceback fits, and it fits a screen
-HEAR_SECONDS = 1.0  # how long `wait` may take to hear Ctrl-C, whichever thread the signal interrupts
+HEAR_SECONDS = 1.0  # how long `wait` may take to hear Ctrl-C if the signal interrupts another thread
 
 
 class ProcessError(RingbackError):
@@ -179,7 +179,7 @@ class ProcessGroup:
         if process.name in self._children and self._children[process.name].lives:
             raise ValueError(f"{process.name} runs already: give each process a name of its own")
         self._children.pop(process.name, None)  # a restarted child is the youngest again
-        with held_back():  # or a signal might leave a child that nothing ends
+        with held_back():  # or a signal might leave a child that no code ends
             child = self._children[process.name] = _Child(process, self._on_end, self._popen)
         self._tell_lifeline()
         return child

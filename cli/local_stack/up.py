@@ -22,7 +22,7 @@ from cli.local_stack.stack import Stack, agents_folder, running_stack
 CHOICES = ("RINGBACK_AGENTS", "REALTIME_PROVIDER", "REALTIME_URL")
 
 START_AGAIN = os.EX_TEMPFAIL
-"""What a process exits with that ended itself, and has nothing wrong with it: 75."""
+"""Exit code of a process that ended itself in order to be started again: 75."""
 FIRST_PAUSE_SECONDS = 1.0
 """Before it is started again. A start costs two seconds of a core, which the others may be short of."""
 LONGEST_PAUSE_SECONDS = 30.0

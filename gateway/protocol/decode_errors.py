@@ -63,7 +63,7 @@ _peek_item = msgspec.json.Decoder(_PeekItem).decode
 
 
 def messages_only(allowed: ClientPolicy) -> str:
-    """What a client is told that creates an item of another kind."""
+    """Return the sentence for a client that creates an item of another kind."""
     roles = " and ".join(allowed.roles)
     return f"A client may create messages of the role {roles} only."
 
@@ -130,7 +130,7 @@ def refused(frame: str, problem: str, allowed: ClientPolicy) -> Rejection:
 
 
 def _is_own_item(frame: str, allowed: ClientPolicy) -> bool:
-    """Return whether the client may create items of this kind, whatever else is wrong with the item."""
+    """Return whether the client may create items of this kind, apart from what else is wrong with the item."""
     try:
         item = _peek_item(frame).item
     except DECODE_ERRORS:

@@ -113,7 +113,7 @@ class WireHttp(H11Protocol):
             return
         if self.conn.their_state is h11.SEND_BODY:
             self._await("body", BODY_SECONDS)
-        elif self.conn.their_state is h11.IDLE:  # in the midst of a further head, unless nothing of it is here yet
+        elif self.conn.their_state is h11.IDLE:  # a further head has begun, or the client is silent
             self._await("head" if self.conn.trailing_data[0] else "", HEAD_SECONDS)
         else:
             self._await("")
@@ -130,7 +130,7 @@ class WireHttp(H11Protocol):
         self._refuse(self._requests.complaint or RequestRejected(400, "Send an HTTP/1.1 request."))
 
     def _await(self, what: str, seconds: float = 0.0) -> None:
-        """Start the deadline, unless it runs for the same already; stop it if there is nothing to wait for."""
+        """Start the deadline, unless it runs for the same already; stop it if `what` is empty."""
         if what == self._waits_for and what:
             return
         self._waits_for = what
@@ -245,7 +245,7 @@ class WireSocket(WebSocketsSansIOProtocol):
         return False
 
     def _give_up(self, code: int, reason: str) -> None:
-        """Close at once, and read nothing more."""
+        """Close at once, and read no more."""
         if self._is_given_up:
             return
         self._is_given_up = True

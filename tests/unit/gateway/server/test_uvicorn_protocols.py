@@ -51,7 +51,7 @@ def heard() -> Heard:
 
 @pytest.fixture
 def port(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Of a server that is less patient than the gateway's, so that nobody waits for it."""
+    """Of a server that is less patient than the gateway's, so that the tests are fast."""
     monkeypatch.setattr(uvicorn_protocols, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(uvicorn_protocols, "BODY_SECONDS", 0.6)
     with serving(heard) as port:
@@ -297,7 +297,7 @@ def test_of_a_crowd_at_the_door_those_who_come_later_are_told_to_come_later(
     monkeypatch.setattr(uvicorn_protocols, "MAX_AT_THE_DOOR", 2)
     lines = ["GET /v1/realtime?wait HTTP/1.1", "Host: here", "Connection: Upgrade", "Upgrade: websocket"]
     wish = "\r\n".join([*lines, f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13", "", ""]).encode()
-    with upgraded(port), upgraded(port), upgraded(port):  # whoever was let in does not stand at the door
+    with upgraded(port), upgraded(port), upgraded(port):  # accepted ones do not count
         with knocking(port, wish), knocking(port, wish):
             while len(uvicorn_protocols.WireSocket.at_the_door) < 2:
                 pass
