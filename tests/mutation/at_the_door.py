@@ -25,13 +25,13 @@ AT_THE_DOOR = [
         "if False:",
     ),
     gone(
-        "the wire: whoever was let in stands at no door",
+        "the wire: an admitted client leaves the queue",
         T_WIRE,
         WIRE,
         "at_the_door.discard(self)",
         "at_the_door",
         "def start_keepalive",
     ),
-    gone("places: counted as they are taken", T_CROWD, RECEPTION, "reason = self.why_not()", "reason = None"),
+    gone("session quota: counted as sessions begin", T_CROWD, RECEPTION, "reason = self.why_not()", "reason = None"),
     gone("the key: follows no redirect", T_KEY, UPSTREAM, "await _Connect(", "await connect("),
 ]

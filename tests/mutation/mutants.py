@@ -85,7 +85,7 @@ MUTANTS = [
         "def replay(",
     ),
     gone(
-        "replay or live: nothing is replayed that is not over",
+        "replay or live: only what is over is replayed",
         T_EPOCHS,
         ITEMS,
         "jobs.c.state.in_(sorted(TERMINAL)),",
@@ -243,7 +243,7 @@ MUTANTS = [
         "            gate, now = _locked(connection, asked.tool, limits)\n",
     ),
     gone(
-        "a limit lets nobody pass who came later",
+        "a limit keeps the order of arrival",
         T_LIMITS,
         "ringback/tools/gate.py",
         "load.running + load.ahead",

@@ -28,14 +28,14 @@ PAGE = ROOT / "docs/mutants.md"
 STORIES = "tests/integration/statements/test_state_machine.py tests/integration/statements/test_interleavings.py"
 SECONDS = 600
 """For the tests of one mutant; one that hangs has been noticed."""
-HEAD = """# Mutants: what the tests notice
+HEAD = """# Mutants: which test notices which change
 
-Each guard that a promise of [guarantees.md](guarantees.md) stands on was taken away in turn, in a copy of the tree, and
-the tests named for it were run: `make mutants`. A guard whose loss no test notices is a promise that nobody checks.
+`make mutants` removes each guard behind a promise of [guarantees.md](guarantees.md) in turn, in a copy of the tree, and
+runs the tests named for it. If no test notices the loss of a guard, the promise is unchecked.
 
 Last run on {date}: {caught} of {all} caught.
 
-| the guard that was taken away | caught by |
+| the removed guard | caught by |
 | --- | --- |
 """
 

@@ -76,7 +76,7 @@ STRANGERS = [
     gone(
         "a secret is given no scope of the gateway's", T_API, MINTING, "scope in SCOPES and scope != REALTIME", "False"
     ),
-    gone("nobody gives a scope that they lack", T_API, MINTING, "scope not in who.scopes", "False"),
+    gone("a scope is given only by its holder", T_API, MINTING, "scope not in who.scopes", "False"),
     gone("a route asks for its scope", T_API, SCOPES, "scope not in who.scopes", "False"),
     gone("a JWT's key is for its algorithm", T_JWT, JWT, ' or found.get("alg", algorithm) != algorithm'),
     gone(
@@ -109,6 +109,6 @@ STRANGERS = [
         "origins[0].startswith(tuple(allowed))",
     ),
     gone("two origins are none", T_ORIGINS, ORIGINS, "if len(origins) > 1:", "if False:"),
-    gone("a foreign page changes nothing", T_DOORSTEP, DOORSTEP, "if not may_ask(", "if False and not may_ask("),
+    gone("a foreign page may only read", T_DOORSTEP, DOORSTEP, "if not may_ask(", "if False and not may_ask("),
     gone("two tokens are none", T_DOORSTEP, DOORSTEP, " > 1:", " > 9:"),
 ]

@@ -22,15 +22,15 @@ T_RATES, T_TURNS = (
 )
 
 THE_PURSE = [
-    gone("places: whoever opens waits for whoever is about to", T_PLACES, PLACES, "func.pg_advisory_xact_lock"),
-    gone("places: a session is opened where there is one", T_PLACES, PLACES, ".where(*fits)"),
-    gone("places: of this tenant", T_PLACES, PLACES, "sessions.c.tenant == tenant, "),
-    gone("places: those that are over take none", T_PLACES, PLACES, ', sessions.c.state != "ended"'),
-    gone("places: one that is there already is open", T_PLACES, PLACES, " | was_open"),
+    gone("session quota: one opens at a time", T_PLACES, PLACES, "func.pg_advisory_xact_lock"),
+    gone("session quota: no session opens above it", T_PLACES, PLACES, ".where(*fits)"),
+    gone("session quota: of this tenant", T_PLACES, PLACES, "sessions.c.tenant == tenant, "),
+    gone("session quota: sessions that are over do not count", T_PLACES, PLACES, ', sessions.c.state != "ended"'),
+    gone("session quota: an existing session is open", T_PLACES, PLACES, " | was_open"),
     gone("usage: a response counts once", T_USAGE, USAGE, ".on_conflict_do_nothing()"),
-    gone("usage: what cannot be written now is owed", T_USAGE, PURSE, "            self.enqueue(row)\n"),
+    gone("usage: what cannot be written now is written later", T_USAGE, PURSE, "            self.enqueue(row)\n"),
     gone(
-        "usage: a response whose end nobody heard is paid for",
+        "usage: a response without an end counts",
         T_USAGE,
         ACCOUNT,
         "if epoch is None or begun < epoch",
@@ -64,12 +64,12 @@ THE_PURSE = [
         "0",
     ),
     gone(
-        "pace: what overflows waits",
+        "rate limit: what is above it waits",
         T_RATES,
         BUCKETS,
         "return max(0.0, self._taken - self.burst) / self.rate",
         "return 0.0",
     ),
-    gone("pace: nobody is slowed down for ever", T_RATES, RATES, "> self._throttled_seconds", "> 10**9"),
-    gone("turns: the line is short", T_TURNS, TURNS, "raise Overloaded", "pass"),
+    gone("rate limit: a client is not slowed down for ever", T_RATES, RATES, "> self._throttled_seconds", "> 10**9"),
+    gone("semaphore: its queue is bounded", T_TURNS, TURNS, "raise Overloaded", "pass"),
 ]
