@@ -30,6 +30,14 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+\s+(.*?)\s*$", re.MULTILINE)
 TEST = re.compile(r"test_\w+")
 MAKE = re.compile(r"make ((?:[A-Z]+=\S+ )*)([a-z][a-z\-]*(?: [a-z][a-z\-]*)*)")
+TASKS = re.compile(r"^## Where to change what$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+TASK = re.compile(r"^### (.+?)$(.*?)(?=^### |\Z)", re.MULTILINE | re.DOTALL)
+STEP = re.compile(r"^\d+\. .*(?:\n   .*)*", re.MULTILINE)
+STEPS_AT_MOST = 4
+WANTED_TASKS = (
+    *("A client event", "A provider", "A column in the history", "When a late result is spoken"),
+    *("An upstream protocol", "A setting", "A metric"),
+)
 RINGBACK = re.compile(r"(?:\.venv/bin/)?ringback ([a-z][a-z\-]*(?: [a-z][a-z\-]*)*)")
 
 
@@ -111,6 +119,25 @@ def commands(root: Path) -> list[Mention]:
     return sorted({Mention(document, match[1]) for document, match in typed if match})
 
 
+def steps_of_tasks(text: str) -> dict[str, list[str]]:
+    """Return the numbered steps of each task under "Where to change what"."""
+    section = TASKS.search(text)
+    return {task: STEP.findall(body) for task, body in TASK.findall(section[1])} if section else {}
+
+
+def unclear_tasks(text: str) -> list[str]:
+    """Return the tasks with no step, too many steps, or a step that names no file."""
+    return [
+        task
+        for task, steps in steps_of_tasks(text).items()
+        if not 0 < len(steps) <= STEPS_AT_MOST or not all(_names_a_file(step) for step in steps)
+    ]
+
+
+def _names_a_file(step: str) -> bool:
+    return any(FILE.fullmatch(span) for span in SPAN.findall(step))
+
+
 def _names_in(path: Path) -> set[str]:
     return {str(node.name) for node in parse(path).body if hasattr(node, "name")}
 
@@ -154,6 +181,19 @@ def test_every_subcommand_the_documents_name_exists() -> None:
     for words, document in documents_by_words.items():
         helped = CliRunner().invoke(app, [*words.split(), "--help"])
         assert helped.exit_code == 0, f"{document}: ringback {words}: {helped.output}"
+
+
+def test_contributing_says_where_to_change_what() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert tuple(steps_of_tasks(text)) == WANTED_TASKS
+    assert unclear_tasks(text) == []
+
+
+@pytest.mark.parametrize("steps", ["", "1. Change it.", "1. Edit `a.py`.\n2. Run it.", "1. Edit `a.py`.\n" * 5])
+def test_a_task_that_does_not_say_where_is_found(steps: str) -> None:
+    good = "### One\n\n1. Edit `gateway/a.py`, then run\n   `make laws`.\n2. Edit `b.md`.\n"
+    text = f"## Where to change what\n\n{good}\n### Two\n\n{steps}\n\n## The laws\n\n### Three\n"
+    assert unclear_tasks(text) == ["Two"]
 
 
 def test_a_subcommand_that_is_gone_is_found() -> None:
