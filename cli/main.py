@@ -52,6 +52,8 @@ def options(
     """Options of every command."""
 
 
+PROBLEMS = 1
+"""The exit code of `check` if a setting must be changed first."""
 # Libraries that tell of every request: a health check every few seconds is no news.
 TALKATIVE = ("alembic", "httpx", "watchfiles", "websockets")
 
@@ -167,9 +169,23 @@ def check() -> None:
     Each thing in one sentence; exit code 1 where there is any. With RINGBACK_MODE=production, a gateway or a worker
     does not start then.
     """
-    from cli.check import run
+    from gateway.production_checks import facts_of, refuse_a_cluster
+    from gateway.settings import GatewaySettings
+    from ringback.config.production import complaints
+    from ringback.config.settings import load
 
-    run()
+    settings = load(GatewaySettings)
+    refuse_a_cluster(settings.redis_url)
+    facts = facts_of(settings)
+    found = complaints(facts)
+    if facts.redis_is_open is None:
+        typer.echo("Redis does not answer: whether it lets in clients without a password is not known.", err=True)
+    for sentence in found:
+        typer.echo(f"- {sentence}")
+    if found:
+        raise typer.Exit(PROBLEMS)
+    said = "" if settings.mode == "production" else " RINGBACK_MODE=production makes it the rule."
+    typer.echo(f"Nothing stands against production.{said}")
 
 
 @app.command("data-key")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
 from typing import Annotated
 
 import typer
 
-from cli.output.history_queries import writing
+from cli.output.history_queries import refuse, writing
 from cli.tokens import Tenant, named
 
 app = typer.Typer(name="users", help="Sign a user out, or erase them.", no_args_is_help=True)
+
+WAIT_SECONDS = 30.0
+"""How long the gateways that hold the user's sessions may take to end them; each looks once a second."""
+AGAIN_SECONDS = 0.25
 
 User = Annotated[str, typer.Argument(help="The user's name, as it stands in the history.")]
 
@@ -48,9 +53,34 @@ def erase_user(
     Their sessions end, and go with all that was said and called in them, as do their keys and client secrets. What
     they used stays in the sums of the day, under no name.
     """
-    from cli.erase import erase
-
     who, owner = named("USER", user), named("--tenant", tenant)
     if not yes:
         typer.confirm(f"Erase {who} of the tenant {owner}? It cannot be undone", abort=True)
-    erase(owner, who)
+    _erase(owner, who)
+
+
+def _erase(tenant: str, user: str) -> None:
+    """Erase the user, and say what went; wait for sessions that have still to end."""
+    from ringback.statements import erasure
+    from ringback.statements.sessions import session_end
+
+    named = 0
+    with writing() as write:
+        give_up = monotonic() + WAIT_SECONDS
+        theirs = write(erasure.marked(tenant, user))[0].number
+        while True:
+            while marked := write(erasure.mark(tenant, user)):  # again: they may have come back meanwhile
+                theirs += len(marked)
+            write(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
+            deleted = write(erasure.delete_sessions(tenant, user))
+            named += sum(len(write(statement)) for statement in erasure.forget(tenant, user))
+            left = write(erasure.left(tenant, user))[0].number
+            if not deleted and (not left or monotonic() > give_up):
+                break
+            sleep(0 if deleted else AGAIN_SECONDS)
+    gone = max(0, theirs - left)  # a gateway may have deleted some of them
+    if not (gone or named or left):
+        refuse(f"Nobody of the name {user!r} is known in the tenant {tenant!r}.")
+    typer.echo(f"{user} is erased: {gone} {'session' if gone == 1 else 'sessions'}, and all that was in them.")
+    if left:
+        refuse(f"{left} more have still to end; the gateways erase them then. Run this again to see.", 1)

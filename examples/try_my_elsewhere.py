@@ -30,7 +30,7 @@ from cli.local_stack.stack import running_stack
 from examples.my_shop import Shop
 from examples.try_my_tools import converse
 from simulator.scripting.scenario import load
-from simulator.server.server import NO_SENSES, Simulator
+from simulator.server.server import NO_SPEECH, Simulator
 
 HERE = Path(__file__).parent
 QUESTIONS = (
@@ -46,7 +46,7 @@ async def main() -> None:
     """Start an API and a model that follows our scenario, then everything else with our tool file and our agent."""
     scenario = load(str(HERE / "my_elsewhere.yaml"))
     with the_shop() as url:
-        async with Simulator(scenario, senses=NO_SENSES).serving() as model:
+        async with Simulator(scenario, speech=NO_SPEECH).serving() as model:
             settings = {
                 "RINGBACK_TOOL_FILES": str(HERE / "my_elsewhere.toml"),
                 "SHOP_URL": url,

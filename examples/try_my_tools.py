@@ -24,7 +24,7 @@ from openai import AsyncOpenAI
 from cli.local_stack.stack import Stack, running_stack
 from examples.ask_in_text import has_answered
 from simulator.scripting.scenario import load
-from simulator.server.server import NO_SENSES, Simulator
+from simulator.server.server import NO_SPEECH, Simulator
 
 HERE = Path(__file__).parent
 QUESTIONS = (
@@ -37,7 +37,7 @@ QUESTIONS = (
 async def main() -> None:
     """Start a model that follows our scenario, then everything else with our tools and our agent."""
     scenario = load(str(HERE / "my_scenario.yaml"))
-    async with Simulator(scenario, senses=NO_SENSES).serving() as model:
+    async with Simulator(scenario, speech=NO_SPEECH).serving() as model:
         settings = {
             "RINGBACK_TOOL_MODULES": "examples.my_tools",
             "RINGBACK_AGENTS": str(HERE / "my_agents"),

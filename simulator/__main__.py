@@ -10,7 +10,7 @@ from pathlib import Path
 
 from simulator.behavior import SIMPLE, KnobError, Knobs
 from simulator.scripting.scenario import ScenarioError, load, shipped
-from simulator.server.server import NO_SENSES, REAL_SENSES, Control, Simulator, serve_until_told
+from simulator.server.server import NO_SPEECH, REAL_SPEECH, Control, Simulator, serve_until_told
 
 # Wrong input: the convention of command lines.
 _USAGE_ERROR = 2
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             port=options.port,
             key=options.key,
             record=options.record,
-            senses=NO_SENSES if options.no_voice else REAL_SENSES,
+            speech=NO_SPEECH if options.no_voice else REAL_SPEECH,
             control=Control() if options.control else None,
         )
         asyncio.run(serve_until_told(simulator))

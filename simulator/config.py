@@ -155,9 +155,9 @@ def _turn_detection(path: str, value: dict[str, Any], before: dict[str, Any] | N
     base = _SERVER_VAD if kind == "server_vad" else _SEMANTIC_VAD
     if before is not None and before["type"] == kind:
         base = before
-    strangers = sorted(set(value) - set(base))
-    if strangers:
-        raise unknown(f"{path}.{strangers[0]}")
+    extra = sorted(set(value) - set(base))
+    if extra:
+        raise unknown(f"{path}.{extra[0]}")
     for field in ("threshold", "prefix_padding_ms", "silence_duration_ms"):
         number = value.get(field, 0)
         if not isinstance(number, int | float) or number < 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,20 +17,21 @@ from simulator.behavior import Knobs
 from simulator.config import SESSION_LIFETIME_S, default_session, updated
 from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Track
 from simulator.items import Item, checked_item
-from simulator.responses.player import Stage
-from simulator.responses.responses import Performance
+from simulator.responses.player import ResponsePlayer
+from simulator.responses.responses import PlayedResponse
 from simulator.scripting.scenario import Scenario
 from simulator.scripting.script import Script
+from simulator.speech.chunking import pieces_of_text
 from simulator.speech.input_buffer import InputBuffer
-from simulator.speech.transcription import Transcription
 from simulator.speech.vad import BYTES_PER_MS, SpeechStarted, SpeechStopped
-from simulator.wire import Event, Refused, invalid, mapping, missing, server_event
+from simulator.wire import Event, Refused, invalid, mapping, missing, obfuscation, server_event
 
 _REFUSALS = {
     "invalid_request_error": "The session could not be configured.",
     "server_error": "The server had an error while processing your request.",
     "rate_limit_exceeded": "Rate limit reached. Please try again later.",
 }
+_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 _EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
 
@@ -41,8 +43,8 @@ class Conversation:
         if scenario.session:
             session = updated(session, {"type": "realtime", **scenario.session}, voice_locked=False)
         self.knobs = scenario.knobs
-        self.stage = Stage(Script(scenario), session)
-        self.items = self.stage.items
+        self.player = ResponsePlayer(Script(scenario), session)
+        self.items = self.player.items
         self.input = InputBuffer(self.knobs.speech_level, lambda: self.knobs.new_id("item"))
         self.input.configure(session["audio"]["input"]["turn_detection"])
         self._answered_calls: set[str] = set()
@@ -56,15 +58,15 @@ class Conversation:
             "conversation.item.retrieve": self._retrieve_item,
             "conversation.item.truncate": self._truncate_item,
             "conversation.item.delete": self._delete_item,
-            "response.create": lambda event: self.stage.create(event.get("response")),
-            "response.cancel": lambda event: self.stage.cancel(event.get("response_id")),
+            "response.create": lambda event: self.player.create(event.get("response")),
+            "response.cancel": lambda event: self.player.cancel(event.get("response_id")),
         }
 
     def open(self) -> list[Effect]:
         """Return what a new connection is greeted with."""
-        greetings = [server_event("session.created", session=copy.deepcopy(self.stage.session))]
+        greetings = [server_event("session.created", session=copy.deepcopy(self.player.session))]
         if self.knobs.conversation_created:
-            conversation = {"id": self.stage.conversation_id, "object": "realtime.conversation"}
+            conversation = {"id": self.player.conversation_id, "object": "realtime.conversation"}
             greetings.append(server_event("conversation.created", conversation=conversation))
         return [Send(greeting) for greeting in greetings]
 
@@ -94,22 +96,22 @@ class Conversation:
     def advance(self, track: Track) -> list[Effect]:
         """Play one step of a track."""
         effects: list[Effect] = [Send(event) for event in track.advance()]
-        if isinstance(track, Performance) and track.finished:
-            effects += self.stage.settle(track)
+        if isinstance(track, PlayedResponse) and track.finished:
+            effects += self.player.settle(track)
         return effects
 
     def heard(self, item_id: str, text: str) -> list[Effect]:
         """Take the recognised words of a spoken item; empty when nothing could hear it."""
         effects: list[Effect] = []
-        if self.stage.session["audio"]["input"]["transcription"] is not None:
+        if self.player.session["audio"]["input"]["transcription"] is not None:
             self._transcripts[item_id] = text
             seconds = len(self.items.audio.get(item_id, b"")) / BYTES_PER_MS / 1000
             effects.append(Play(Transcription(item_id, text, seconds)))
-        return effects + self.stage.hears(item_id, text)
+        return effects + self.player.hears(item_id, text)
 
     def voiced(self, response_id: str, voices: dict[str, bytes]) -> list[Effect]:
         """Take the sound of what a response says: PCM16 mono 24 kHz by text."""
-        return self.stage.voiced(response_id, voices)
+        return self.player.voiced(response_id, voices)
 
     def expire(self) -> list[Effect]:
         """End the session as the server does after its longest time."""
@@ -124,8 +126,8 @@ class Conversation:
             odd = [Send(_odd_refusal(self.knobs.before_updated).event(self._echoed(event)))]
             if not self.knobs.updated_follows:
                 return odd
-        session = updated(self.stage.session, update, voice_locked=bool(self.items.sounded))
-        self.stage.session = session
+        session = updated(self.player.session, update, voice_locked=bool(self.items.sounded))
+        self.player.session = session
         self.input.configure(session["audio"]["input"]["turn_detection"])
         return [*odd, Send(server_event("session.updated", session=copy.deepcopy(session)))]
 
@@ -142,7 +144,7 @@ class Conversation:
             "input_audio_buffer.speech_started", audio_start_ms=edge.at_ms, item_id=self.input.item_id
         )
         interrupts = self._turn_detection["interrupt_response"]
-        return [Send(started), *(self.stage.interrupt() if interrupts else [])]
+        return [Send(started), *(self.player.interrupt() if interrupts else [])]
 
     def _speech_stopped(self, edge: SpeechStopped) -> list[Effect]:
         item_id, pcm = self.input.take_turn(edge.at_ms)
@@ -151,13 +153,13 @@ class Conversation:
         if not self._turn_detection["create_response"]:
             return effects
         try:
-            return effects + self.stage.create(None)
+            return effects + self.player.create(None)
         except Refused as refused:
             return [*effects, Send(refused.event(None))]
 
     @property
     def _turn_detection(self) -> dict[str, Any]:
-        settings: dict[str, Any] = self.stage.session["audio"]["input"]["turn_detection"]
+        settings: dict[str, Any] = self.player.session["audio"]["input"]["turn_detection"]
         return settings
 
     def _commit(self, _event: Event) -> list[Effect]:
@@ -178,7 +180,7 @@ class Conversation:
 
     def _hear(self, item_id: str, pcm: bytes) -> Effect:
         self.items.audio[item_id] = pcm
-        self.stage.hearing.add(item_id)
+        self.player.hearing.add(item_id)
         return Hear(item_id, pcm)
 
     def _announced(self, item: Item) -> list[Effect]:
@@ -199,7 +201,7 @@ class Conversation:
         self.items.check_new(item["id"])
         if item["type"] == "function_call_output":
             self._check_output(item["call_id"])
-        return self.stage.when_free(lambda: self._insert(item, audio, previous))
+        return self.player.when_free(lambda: self._insert(item, audio, previous))
 
     def _check_output(self, call_id: str) -> None:
         if self.items.call(call_id) is None:
@@ -247,6 +249,38 @@ class Conversation:
         item_id = _item_id(event)
         self.items.remove(item_id)
         return [Send(server_event("conversation.item.deleted", item_id=item_id))]
+
+
+class Transcription:
+    """Plays the transcription events of one spoken item.
+
+    Recorded: each word is a ``delta`` with the space before it, then ``completed`` has the whole sentence and
+    the length of the audio in whole seconds.
+    """
+
+    def __init__(self, item_id: str, text: str, seconds: float) -> None:
+        self._item_id = item_id
+        self._text = text
+        self._seconds = max(1, round(seconds))
+        self._words = deque(pieces_of_text(f" {text}") if text else [])
+        self._completed = False
+
+    @property
+    def wait_ms(self) -> float | None:
+        """Words come at once; None when all were sent."""
+        return None if self._completed else 0.0
+
+    def advance(self) -> list[Event]:
+        """Return the next delta, or ``completed``."""
+        if self._words:
+            word = self._words.popleft()
+            return [self._event("delta", delta=word, obfuscation=obfuscation(word))]
+        self._completed = True
+        usage = {"type": "duration", "seconds": self._seconds}
+        return [self._event("completed", transcript=self._text, usage=usage)]
+
+    def _event(self, kind: str, **fields: Any) -> Event:
+        return server_event(f"{_TRANSCRIPTION}.{kind}", item_id=self._item_id, content_index=0, **fields)
 
 
 def _odd_refusal(kind: str) -> Refused:

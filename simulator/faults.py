@@ -15,7 +15,7 @@ from simulator.wire import Event, server_event
 
 
 @dataclass
-class Ledger:
+class FaultCounts:
     """What has happened so far, by scenario; one for the whole server."""
 
     refused: Counter[str] = field(default_factory=Counter)
@@ -31,22 +31,22 @@ class Ledger:
 
 
 @dataclass
-class Fuse:
+class DropWatch:
     """Watches one connection's events for the one after which the line goes dead."""
 
     scenario: str
     drop: Drop | None
-    ledger: Ledger
+    counts: FaultCounts
     _seen: int = 0
 
-    def blows(self, event_type: str) -> int | None:
+    def closes_after(self, event_type: str) -> int | None:
         """Return the close code if the connection ends after this event, sent or received."""
         if self.drop is None or event_type != self.drop.after:
             return None
         self._seen += 1
-        if self._seen != self.drop.nth or self.ledger.dropped[self.scenario] >= self.drop.times:
+        if self._seen != self.drop.nth or self.counts.dropped[self.scenario] >= self.drop.times:
             return None
-        self.ledger.dropped[self.scenario] += 1
+        self.counts.dropped[self.scenario] += 1
         return self.drop.code
 
 

@@ -56,9 +56,9 @@ def _function(index: int, tool: dict[str, Any]) -> dict[str, Any]:
         return copy.deepcopy(tool)
     where = f"session.tools[{index}]"
     _check_name(where, tool.get("name"))
-    strangers = sorted(set(tool) - set(_FIELDS))
-    if strangers:
-        raise unknown(f"{where}.{strangers[0]}")
+    extra = sorted(set(tool) - set(_FIELDS))
+    if extra:
+        raise unknown(f"{where}.{extra[0]}")
     if tool.get("parameters") is not None:
         _check_parameters(f"{where}.parameters", tool["name"], mapping(tool["parameters"], f"{where}.parameters"))
     return {field: copy.deepcopy(tool[field]) for field in _FIELDS if field in tool}

@@ -1,7 +1,7 @@
 """The oddities of a server: one switch for each manner in which servers differ from OpenAI's, all off unless told.
 
 Most of them change or withhold what is about to be sent: :meth:`Oddities.shown` is the one place where that happens.
-The others are asked where the server decides: ``conversation`` and ``stage``. They are knobs like all others
+The others are asked where the server decides: ``conversation`` and ``player``. They are knobs like all others
 (``simulator.behavior``), so each may come from a scenario, the command line, the control door or a connection's URL.
 """
 

@@ -33,8 +33,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from cli.local_stack.kept import SavedStack
 from cli.local_stack.process_group import Process, ProcessError, ProcessGroup
+from cli.local_stack.saved_stack import SavedStack
 from ringback.errors import ConfigurationError
 from ringback.redis.keyspace import USER, USER_RULES
 

@@ -20,8 +20,8 @@ from sqlalchemy.pool import NullPool
 
 from cli.local_stack.certificate import Certificate, certificate_in
 from cli.local_stack.embedded_servers import embedded_servers
-from cli.local_stack.kept import SavedStack, is_free
 from cli.local_stack.process_group import Process, ProcessGroup
+from cli.local_stack.saved_stack import SavedStack, is_free
 from ringback.errors import ConfigurationError
 from ringback.postgres.connections import open_engine
 from ringback.postgres.migrate import upgrade

@@ -9,8 +9,8 @@ Everything is the real thing but for the microphone, the wires and the rows.
 """
 
 from cli.rehearsal.conversing import converse
-from cli.rehearsal.line import RehearsalError
-from cli.rehearsal.parts import Turn
+from cli.rehearsal.scripted_model import Turn
+from cli.rehearsal.session import RehearsalError
 from cli.rehearsal.talk import Talk, ToolCall
 
 __all__ = ["RehearsalError", "Talk", "ToolCall", "Turn", "converse"]

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from cli.rehearsal.clock import PassingTime
-from cli.rehearsal.line import CHARACTER_MS, RehearsalError, RehearsalSession
-from cli.rehearsal.parts import Actor, Calls, Turn, check_names, check_tools, needed_by, scenario
+from cli.rehearsal.scripted_model import Calls, ScriptedModel, Turn, check_names, check_tools, needed_by, scenario
+from cli.rehearsal.session import CHARACTER_MS, RehearsalError, RehearsalSession
 from cli.rehearsal.talk import Talk
-from cli.rehearsal.work import Work
+from cli.rehearsal.tool_runner import ToolRunner
+from cli.rehearsal.virtual_clock import VirtualClockLoop
 from gateway.conversation import Conversation
 from ringback.agents.agent import Agent
 from ringback.config.scopes import CLAIM, missing
@@ -85,30 +85,30 @@ def converse(
     }
     asks = {*wants, *(() if approves is None else ("approvals",))}
 
-    async def rehearse() -> Talk:
+    async def load_plan() -> Talk:
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, PassingTime)  # noqa: S101 (it is made below)
+        assert isinstance(loop, VirtualClockLoop)  # noqa: S101 (it is made below)
         model = Model(part, who.model)
-        model.stage.script = Actor(part)
+        model.player.script = ScriptedModel(part)
         conversation = Conversation(
             SESSION, who, {name: tool.announcement for name, tool in offered.items()}, wants=frozenset(asks)
         )
         talk = Talk()
-        work = Work(offered, talk, user, known, lasts or {})
-        line = RehearsalSession(conversation, model, loop, talk, work, approves)
+        runner = ToolRunner(offered, talk, user, known, lasts or {})
+        session = RehearsalSession(conversation, model, loop, talk, runner, approves)
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
-                await _hold(line, said)
+                await _hold(session, said)
         except TimeoutError:
             raise RehearsalError(f"the conversation is not over after {LONGEST_SECONDS:g} s\n{talk}") from None
         finally:
-            line.end()
+            session.end()
         return talk
 
     if _is_in_a_loop():
         raise RuntimeError("converse runs a loop of its own: call it from a plain `def test_…`, not from an async one")
-    with asyncio.Runner(loop_factory=PassingTime) as runner:
-        return runner.run(rehearse())
+    with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
+        return runner.run(load_plan())
 
 
 def _is_in_a_loop() -> bool:
@@ -119,42 +119,42 @@ def _is_in_a_loop() -> bool:
     return True
 
 
-async def _hold(line: RehearsalSession, turns: Sequence[Turn]) -> None:
-    line.begin()
-    await line.is_open.wait()
-    ended_at = line.loop.time()
+async def _hold(session: RehearsalSession, turns: Sequence[Turn]) -> None:
+    session.begin()
+    await session.is_open.wait()
+    ended_at = session.loop.time()
     for turn in turns:
         if turn.after is None:
-            await line.until(lambda: line.is_quiet)
+            await session.until(lambda: session.is_quiet)
         else:
-            await asyncio.sleep(max(0.0, ended_at + turn.after - line.loop.time()))
-        ended_at = await _speak(line, turn.words)
-    await line.until(lambda: line.is_quiet and line.work.is_done)
+            await asyncio.sleep(max(0.0, ended_at + turn.after - session.loop.time()))
+        ended_at = await _speak(session, turn.words)
+    await session.until(lambda: session.is_quiet and session.runner.is_done)
 
 
-async def _speak(line: RehearsalSession, words: str) -> float:
+async def _speak(session: RehearsalSession, words: str) -> float:
     """The user's turn, as sound, and the silence by which the model hears that it is over; when the last word fell."""
-    line.talk.note(line.loop.time(), "user", words)
+    session.talk.note(session.loop.time(), "user", words)
     for _ in range(max(len(words) * CHARACTER_MS, LEAST_SPEECH_MS) // CHUNK_MS):
-        await _sound(line, LOUD * (CHUNK_MS * BYTES_PER_MS // len(LOUD)))
-    ended_at = line.loop.time()
-    turns = len(line.model.stage.heard)
+        await _sound(session, LOUD * (CHUNK_MS * BYTES_PER_MS // len(LOUD)))
+    ended_at = session.loop.time()
+    turns = len(session.model.player.heard)
     for _ in range(PAUSE_MS // CHUNK_MS):
-        if len(line.model.stage.heard) > turns:
-            if not _answers_by_itself(line.model):
-                line.client_says({"type": "response.create"})
+        if len(session.model.player.heard) > turns:
+            if not _answers_by_itself(session.model):
+                session.client_says({"type": "response.create"})
             return ended_at
-        await _sound(line, bytes(CHUNK_MS * BYTES_PER_MS))
-    line.client_says({"type": "input_audio_buffer.commit"})  # push to talk: nobody else notices
-    line.client_says({"type": "response.create"})
+        await _sound(session, bytes(CHUNK_MS * BYTES_PER_MS))
+    session.client_says({"type": "input_audio_buffer.commit"})  # push to talk: nobody else notices
+    session.client_says({"type": "response.create"})
     return ended_at
 
 
 def _answers_by_itself(model: Model) -> bool:
-    detection = model.stage.session["audio"]["input"]["turn_detection"] or {}
+    detection = model.player.session["audio"]["input"]["turn_detection"] or {}
     return detection.get("create_response", True) is not False
 
 
-async def _sound(line: RehearsalSession, pcm: bytes) -> None:
-    line.client_says({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()})
+async def _sound(session: RehearsalSession, pcm: bytes) -> None:
+    session.client_says({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm).decode()})
     await asyncio.sleep(CHUNK_MS / 1_000)

@@ -52,7 +52,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEntry:
     """Something that happened, `at` seconds after the conversation began."""
 
     at: float
@@ -77,7 +77,7 @@ class Talk:
 
     calls: list[ToolCall] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[TimelineEntry] = field(default_factory=list)
     events: list[Mapping[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -98,7 +98,7 @@ class Talk:
     def note(self, at: float, who: str, what: object, before: str = "") -> None:
         """One more moment."""
         text = what if isinstance(what, str) else json.dumps(what, ensure_ascii=False)
-        self.moments.append(Moment(at, who, before + text))
+        self.moments.append(TimelineEntry(at, who, before + text))
 
     def __str__(self) -> str:
         return "\n".join(map(str, sorted(self.moments, key=lambda moment: moment.at)))

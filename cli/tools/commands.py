@@ -5,6 +5,7 @@ Everything but typer is imported inside functions: `ringback --help` waits for n
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from cli.output.history_queries import reading
 
 if TYPE_CHECKING:
+    from ringback.tools.behavior import Limits
     from ringback.tools.decorator import ToolSpec
 
 app = typer.Typer(name="tools", help="Look at tools, and call one by hand.", no_args_is_help=True)
@@ -34,14 +36,13 @@ def list_tools(
     offered now.
     """
     from cli.tools.discovery import declared_tools
-    from cli.tools.listing import print_tools
 
     if live:
         rows = _live_rows()
         if not rows:
             typer.echo("No live worker serves any tool.", err=True)
-        return print_tools([_announced(row) for row in rows], {row.name: row.workers for row in rows})
-    return print_tools([tool.announcement for _, tool in sorted(declared_tools().items())])
+        return _print_tools([_announced(row) for row in rows], {row.name: row.workers for row in rows})
+    return _print_tools([tool.announcement for _, tool in sorted(declared_tools().items())])
 
 
 @app.command("schema")
@@ -170,3 +171,45 @@ def _where(problem: Exception) -> str:
     frames = traceback.extract_tb(problem.__traceback__)
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{' '.join(f'{type(problem).__name__}: {problem}'.split())}{place}"
+
+
+def _print_tools(tools: Sequence[ToolSpec], workers: Mapping[str, int] | None = None) -> None:
+    """Print one line for each tool; `workers` is how many serve it."""
+    from rich.text import Text
+
+    from cli.output.tables import console, print_rows, printable
+
+    rows = [
+        {
+            "TOOL": Text(printable(tool.name), no_wrap=True),
+            "QUEUE": Text(tool.queue, no_wrap=True),
+            "EFFECT": Text(tool.effect, no_wrap=True),
+            "TIMEOUT": Text(f"{tool.timeout:g} s", no_wrap=True),
+            "RETRIES": Text(str(tool.retries)),
+            **({} if workers is None else {"WORKERS": Text(str(workers[tool.name]))}),
+            "LIMITS": Text(limits_in_words(tool.limits) or "–"),
+        }
+        for tool in tools
+    ]
+    print_rows(console(), rows)
+
+
+def limits_in_words(limits: Limits) -> str:
+    """What a tool bears, as its author wrote it; empty where it is not bounded."""
+    words = []
+    if limits.concurrency is not None:
+        words.append(f"{limits.concurrency} at once")
+    if limits.rate is not None:
+        words.append(rate_in_words(limits.rate) + (f", {limits.burst} in a burst" if limits.burst > 1 else ""))
+    if limits.breaker_failures is not None:
+        words.append(f"left alone for {limits.breaker_seconds:g} s after {limits.breaker_failures} failures")
+    return "; ".join(words)
+
+
+def rate_in_words(rate: float) -> str:
+    """Calls in the shortest unit that gives a whole number."""
+    for unit, seconds in (("s", 1), ("m", 60), ("h", 3_600)):
+        calls = rate * seconds
+        if calls >= 1 and abs(calls - round(calls)) < 1e-6:
+            return f"{round(calls)}/{unit}"
+    return f"{rate:g}/s"

@@ -1,4 +1,4 @@
-"""The stage: which response plays, what it consists of, and what waits until it is over.
+"""The player: which response plays, what it consists of, and what waits until it is over.
 
 At most one response at a time writes to the default conversation; a second one is refused. Responses out of
 band play beside it. A response that follows speech is announced at once and planned when the speech was
@@ -18,7 +18,7 @@ from simulator.config import Session, is_reasoning
 from simulator.effects import Effect, Later, Play, Send, Speak
 from simulator.faults import ResponseFaults
 from simulator.items import Items, checked_item
-from simulator.responses.responses import Performance
+from simulator.responses.responses import PlayedResponse
 from simulator.scripting.scenario import Cut
 from simulator.scripting.script import Call, Heard, Plan, Request, Say, Script
 from simulator.speech.vad import BYTES_PER_MS
@@ -38,7 +38,7 @@ _PARAMETERS = frozenset(
 
 
 @dataclass
-class Stage:
+class ResponsePlayer:
     """The responses of one session.
 
     ``hearing`` holds the ids of spoken items that are being recognised; ``heard`` those that were.
@@ -50,8 +50,8 @@ class Stage:
     conversation_id: str = field(default_factory=lambda: new_id("conv"))
     hearing: set[str] = field(default_factory=set)
     heard: dict[str, Heard] = field(default_factory=dict)
-    active: Performance | None = None
-    beside: dict[str, Performance] = field(default_factory=dict)
+    active: PlayedResponse | None = None
+    beside: dict[str, PlayedResponse] = field(default_factory=dict)
     _requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     _plans: dict[str, Plan] = field(default_factory=dict)
     _after: list[Callable[[], list[Effect]]] = field(default_factory=list)
@@ -79,18 +79,18 @@ class Stage:
             message = "Cannot create a response while function call outputs are pending."
             raise Refused("function_call_output_pending", message)
         self._items_of(wanted)
-        performance = self._new_performance(wanted, out_of_band)
-        self._requests[performance.id] = wanted
-        effects: list[Effect] = [Send(performance.created()), *self._release_held()]
+        played = self._new_response(wanted, out_of_band)
+        self._requests[played.id] = wanted
+        effects: list[Effect] = [Send(played.created()), *self._release_held()]
         effects += self.faults.begin()
         if self.faults.dies:
-            return effects + self._die(performance)
-        return effects + self._prepare(performance)
+            return effects + self._die(played)
+        return effects + self._prepare(played)
 
-    def _die(self, performance: Performance) -> list[Effect]:
+    def _die(self, played: PlayedResponse) -> list[Effect]:
         """End a response by an error alone: its place is free, and no `response.done` says so."""
-        self._requests.pop(performance.id)
-        if self.beside.pop(performance.id, None) is None:
+        self._requests.pop(played.id)
+        if self.beside.pop(played.id, None) is None:
             self.active = None
         dead = Refused("server_error", "The server had an error while processing your request.", type="server_error")
         return [Send(dead.event(None))]
@@ -100,7 +100,7 @@ class Stage:
         """How the server behaves."""
         return self.script.scenario.knobs
 
-    def _new_performance(self, wanted: dict[str, Any], out_of_band: bool) -> Performance:
+    def _new_response(self, wanted: dict[str, Any], out_of_band: bool) -> PlayedResponse:
         output = copy.deepcopy(self.session["audio"]["output"])
         output.update((wanted.get("audio") or {}).get("output") or {})
         response = {
@@ -116,31 +116,31 @@ class Stage:
             "usage": None,
             "metadata": wanted.get("metadata"),
         }
-        performance = Performance(response, None if out_of_band else self.items, self.knobs, self._input_tokens())
+        played = PlayedResponse(response, None if out_of_band else self.items, self.knobs, self._input_tokens())
         if out_of_band:
-            self.beside[performance.id] = performance
+            self.beside[played.id] = played
         else:
-            self.active = performance
-        return performance
+            self.active = played
+        return played
 
-    def _prepare(self, performance: Performance) -> list[Effect]:
+    def _prepare(self, played: PlayedResponse) -> list[Effect]:
         """Plan a response, unless it has to wait for something to be recognised."""
-        if self.hearing or performance.plan or performance.id in self._plans:
+        if self.hearing or played.plan or played.id in self._plans:
             return []
         if self.faults.is_limited:
-            self._requests.pop(performance.id)
-            performance.rehearse(Plan((), Cut(status="failed")), {})
-            return [Play(performance)]
-        plan = self._plan(performance)
+            self._requests.pop(played.id)
+            played.load_plan(Plan((), Cut(status="failed")), {})
+            return [Play(played)]
+        plan = self._plan(played)
         texts = tuple(output.text for output in plan.outputs if isinstance(output, Say))
-        if performance.spoken and texts:
-            self._plans[performance.id] = plan
-            return [Speak(performance.id, texts)]
-        performance.rehearse(plan, {})
-        return [Play(performance)]
+        if played.spoken and texts:
+            self._plans[played.id] = plan
+            return [Speak(played.id, texts)]
+        played.load_plan(plan, {})
+        return [Play(played)]
 
-    def _plan(self, performance: Performance) -> Plan:
-        wanted = self._requests.pop(performance.id)
+    def _plan(self, played: PlayedResponse) -> Plan:
+        wanted = self._requests.pop(played.id)
         tools: list[dict[str, Any]] = wanted.get("tools") or self.session["tools"]
         choice = wanted.get("tool_choice", self.session["tool_choice"])
         names = {str(tool.get("name")) for tool in tools if tool.get("type") == "function"}
@@ -150,7 +150,7 @@ class Stage:
             reasoning=is_reasoning(self.session["model"]),
             parallel=wanted.get("parallel_tool_calls", self.session.get("parallel_tool_calls", True)) is not False,
         )
-        if performance.items is not None:
+        if played.items is not None:
             return self.script.plan(self.items, request, self.heard)
         items = self._items_of(wanted)
         aside = Script(self.script.scenario, set(self.script.told), set(self.script.replied_to))
@@ -178,30 +178,30 @@ class Stage:
         self.hearing.discard(item_id)
         self.heard[item_id] = Heard(len(self.heard) + 1, text)
         waiting = [p for p in (self.active, *self.beside.values()) if p is not None]
-        return [effect for performance in waiting for effect in self._prepare(performance)]
+        return [effect for played in waiting for effect in self._prepare(played)]
 
     def voiced(self, response_id: str, voices: dict[str, bytes]) -> list[Effect]:
         """Take the sound of a planned response and play it; it may have been cut off meanwhile."""
         plan = self._plans.pop(response_id, None)
-        performance = self._find(response_id)
-        if plan is None or performance is None:
+        played = self._find(response_id)
+        if plan is None or played is None:
             return []
-        performance.rehearse(plan, voices)
-        return [Play(performance)]
+        played.load_plan(plan, voices)
+        return [Play(played)]
 
-    def _find(self, response_id: str) -> Performance | None:
+    def _find(self, response_id: str) -> PlayedResponse | None:
         if self.active is not None and self.active.id == response_id:
             return self.active
         return self.beside.get(response_id)
 
-    def settle(self, performance: Performance) -> list[Effect]:
+    def settle(self, played: PlayedResponse) -> list[Effect]:
         """After ``response.done``: free the place, and do what had to wait."""
-        if self.beside.pop(performance.id, None) is not None:
+        if self.beside.pop(played.id, None) is not None:
             return []
         self.active = None
-        self._cached_tokens = sum(performance.input_tokens)
-        plan = performance.plan
-        if plan is not None and (performance.completed or performance.said_something):
+        self._cached_tokens = sum(played.input_tokens)
+        plan = played.plan
+        if plan is not None and (played.completed or played.said_something):
             self.script.settle(plan)
         called = plan is not None and any(isinstance(output, Call) for output in plan.outputs)
         effects: list[Effect] = [Send(event) for event in self.faults.rate_limits(called=called)]
@@ -218,30 +218,30 @@ class Stage:
         return []
 
     def cancel(self, response_id: str | None) -> list[Effect]:
-        """Cancel a response at the client's wish.
+        """Cancel a response at the client's wanted.
 
         Raises:
             Refused: there is no such response, or none is active.
         """
-        performance = self._find(response_id) if response_id else self.active
-        if performance is None:
+        played = self._find(response_id) if response_id else self.active
+        if played is None:
             raise Refused("response_cancel_not_active", "Cancellation failed: no active response found")
-        return self._cut(performance, "client_cancelled")
+        return self._cut(played, "client_cancelled")
 
     def interrupt(self) -> list[Effect]:
         """Cancel the active response because the user began to speak; responses out of band go on."""
         return self._cut(self.active, "turn_detected") if self.active else []
 
-    def _cut(self, performance: Performance, reason: str) -> list[Effect]:
-        self._plans.pop(performance.id, None)
+    def _cut(self, played: PlayedResponse, reason: str) -> list[Effect]:
+        self._plans.pop(played.id, None)
         knobs = self.knobs
-        *events, done = performance.cut(reason, trailing=knobs.trailing_deltas)
-        late = knobs.late_done and performance is self.active
+        *events, done = played.cut(reason, trailing=knobs.trailing_deltas)
+        late = knobs.late_done and played is self.active
         if late:
             self._held.append(done)
         else:
             events.append(done)
-        effects: list[Effect] = [*(Send(event) for event in events), *self.settle(performance)]
+        effects: list[Effect] = [*(Send(event) for event in events), *self.settle(played)]
         return [*effects, Later(_LATE_DONE_MS, self._release_held)] if late else effects
 
     def _release_held(self) -> list[Effect]:
@@ -253,9 +253,9 @@ class Stage:
         lasts_ms = self.knobs.rival_response_ms
         if lasts_ms is None:
             return []
-        rival = self._new_performance({"output_modalities": ["text"]}, out_of_band=False)
+        rival = self._new_response({"output_modalities": ["text"]}, out_of_band=False)
         rival.knobs = rival.knobs.model_copy(update={"think_ms": lasts_ms})
-        rival.rehearse(Plan((Say(_RIVAL_LINE),)), {})
+        rival.load_plan(Plan((Say(_RIVAL_LINE),)), {})
         return [Send(rival.created()), Play(rival)]
 
     def _input_tokens(self) -> tuple[int, int, int]:

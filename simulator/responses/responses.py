@@ -1,6 +1,6 @@
 """A response as the recorded servers perform it: each step of a plan becomes a few events.
 
-A :class:`Performance` is played step by step, so that it can be cut off between any two events. Cutting
+A :class:`PlayedResponse` is played step by step, so that it can be cut off between any two events. Cutting
 closes what is open (``...done`` events with what was said so far, items ``incomplete``) and ends with
 ``response.done``, as the server does for cancelled and incomplete responses.
 
@@ -18,7 +18,7 @@ from typing import Any
 from simulator.behavior import Knobs
 from simulator.items import Items
 from simulator.responses.outputs import Output
-from simulator.responses.steps import Token, tokens_of
+from simulator.responses.steps import Step, steps_of
 from simulator.scripting.scenario import Cut
 from simulator.scripting.script import Plan, Say
 from simulator.wire import Event, server_event
@@ -37,7 +37,7 @@ _RATE_LIMITED = {
 
 
 @dataclass
-class Performance:
+class PlayedResponse:
     """One response from ``response.created`` to ``response.done``.
 
     ``response`` is the response object of the events; ``items`` is the conversation it writes into, or None
@@ -51,7 +51,7 @@ class Performance:
     plan: Plan | None = None
     outputs: list[Output] = field(default_factory=list)
     finished: bool = False
-    _tokens: deque[Token] = field(default_factory=deque)
+    _steps: deque[Step] = field(default_factory=deque)
 
     @property
     def id(self) -> str:
@@ -78,13 +78,13 @@ class Performance:
         """How long to wait before :meth:`advance`; None while unplanned and when finished."""
         if self.finished or self.plan is None:
             return None
-        return self._tokens[0].wait_ms if self._tokens else 0.0
+        return self._steps[0].wait_ms if self._steps else 0.0
 
     def created(self) -> Event:
         """Return the ``response.created`` event."""
         return server_event("response.created", response=copy.deepcopy(self.response))
 
-    def rehearse(self, plan: Plan, voices: dict[str, bytes]) -> None:
+    def load_plan(self, plan: Plan, voices: dict[str, bytes]) -> None:
         """Take the plan; from now on there are steps to play. ``voices`` is PCM16 audio by text."""
         limit = self.response["max_output_tokens"]
         self.plan = plan
@@ -93,23 +93,23 @@ class Performance:
             for index, of in enumerate(plan.outputs)
         ]
         limit = limit if isinstance(limit, int) else None
-        self._tokens.extend(tokens_of(plan, voices, audio=self.spoken, limit=limit, knobs=self.knobs))
+        self._steps.extend(steps_of(plan, voices, audio=self.spoken, limit=limit, knobs=self.knobs))
 
     def advance(self) -> list[Event]:
         """Play one step and return its events; the last one is ``response.done``."""
-        if not self._tokens:
+        if not self._steps:
             return [self._done("completed", None)]
-        return self._play(self._tokens.popleft())
+        return self._play(self._steps.popleft())
 
-    def _play(self, token: Token) -> list[Event]:
-        if token.cut is not None:
-            return self._cut_off(token.cut)
-        output = self.outputs[token.output]
-        if token.kind == "open":
+    def _play(self, step: Step) -> list[Event]:
+        if step.cut is not None:
+            return self._cut_off(step.cut)
+        output = self.outputs[step.output]
+        if step.kind == "open":
             return output.opening()
-        if token.kind == "close":
+        if step.kind == "close":
             return output.closing("completed")
-        return [output.sound(token.pcm) if token.kind == "sound" else output.delta(token.piece)]
+        return [output.sound(step.pcm) if step.kind == "sound" else output.delta(step.piece)]
 
     def cut(self, reason: str, *, trailing: int = 0) -> list[Event]:
         """Cancel the response and return its last events.
@@ -118,9 +118,9 @@ class Performance:
             reason: ``turn_detected`` or ``client_cancelled``.
             trailing: how many deltas of what is open still slip through.
         """
-        slips = [t for t in self._tokens if t.kind in ("piece", "sound") and self.outputs[t.output].is_open]
-        events = [event for token in slips[:trailing] for event in self._play(token)]
-        self._tokens.clear()
+        slips = [t for t in self._steps if t.kind in ("piece", "sound") and self.outputs[t.output].is_open]
+        events = [event for step in slips[:trailing] for event in self._play(step)]
+        self._steps.clear()
         return [*events, *self._cut_off(Cut.model_validate({"status": "cancelled", "reason": reason}))]
 
     def _cut_off(self, cut: Cut) -> list[Event]:

@@ -21,8 +21,8 @@ _WORDS_PER_SLICE = 2
 
 
 @dataclass(frozen=True)
-class Token:
-    """One step of a performance: open or close an output, send a piece of it, or cut the response off."""
+class Step:
+    """One step of a played: open or close an output, send a piece of it, or cut the response off."""
 
     kind: Literal["open", "piece", "sound", "close", "cut"]
     output: int = 0
@@ -32,7 +32,7 @@ class Token:
     cut: Cut | None = None
 
 
-def tokens_of(plan: Plan, voices: dict[str, bytes], *, audio: bool, limit: int | None, knobs: Knobs) -> list[Token]:
+def steps_of(plan: Plan, voices: dict[str, bytes], *, audio: bool, limit: int | None, knobs: Knobs) -> list[Step]:
     """Return the steps of a plan, in the order of the recordings.
 
     Args:
@@ -42,53 +42,53 @@ def tokens_of(plan: Plan, voices: dict[str, bytes], *, audio: bool, limit: int |
         limit: ``max_output_tokens``, or None for no limit.
         knobs: the pace.
     """
-    parts = [_tokens_of_output(i, of, voices, audio, knobs) for i, of in enumerate(plan.outputs)]
+    parts = [_steps_of_output(i, of, voices, audio, knobs) for i, of in enumerate(plan.outputs)]
     if len(parts) > 1 and isinstance(plan.outputs[0], Say) and plan.outputs[0].phase == "commentary":
         # Recorded on 2.1: the call starts before the commentary ends.
         message, call = parts[0], parts[1]
         parts[:2] = [[*message[:-1], *call[:-1], message[-1], call[-1]]]
-    tokens = [token for part in parts for token in part]
-    tokens = _cut_short(tokens, plan.cut) if plan.cut else _limited(tokens, limit)
-    return [replace(tokens[0], wait_ms=tokens[0].wait_ms + knobs.think_ms), *tokens[1:]] if tokens else []
+    steps = [step for part in parts for step in part]
+    steps = _cut_short(steps, plan.cut) if plan.cut else _limited(steps, limit)
+    return [replace(steps[0], wait_ms=steps[0].wait_ms + knobs.think_ms), *steps[1:]] if steps else []
 
 
-def _tokens_of_output(index: int, of: Say | Call, voices: dict[str, bytes], audio: bool, knobs: Knobs) -> list[Token]:
+def _steps_of_output(index: int, of: Say | Call, voices: dict[str, bytes], audio: bool, knobs: Knobs) -> list[Step]:
     text = of.arguments if isinstance(of, Call) else of.text
     cut = pieces_of_arguments(text) if isinstance(of, Call) else pieces_of_text(text)
-    pieces = [Token("piece", index, piece, wait_ms=knobs.text_delta_ms) for piece in cut]
+    pieces = [Step("piece", index, piece, wait_ms=knobs.text_delta_ms) for piece in cut]
     if audio and isinstance(of, Say):
         wait = AUDIO_DELTA_MS / knobs.audio_speed if knobs.audio_speed else 0.0
-        slices = [Token("sound", index, pcm=pcm, wait_ms=wait) for pcm in pieces_of_audio(voices.get(text, b""))]
+        slices = [Step("sound", index, pcm=pcm, wait_ms=wait) for pcm in pieces_of_audio(voices.get(text, b""))]
         pieces = _interleaved(pieces, slices)
-    return [Token("open", index), *pieces, Token("close", index)]
+    return [Step("open", index), *pieces, Step("close", index)]
 
 
-def _interleaved(words: list[Token], slices: list[Token]) -> list[Token]:
+def _interleaved(words: list[Step], slices: list[Step]) -> list[Step]:
     runs = [words[i : i + _WORDS_PER_SLICE] for i in range(0, len(words), _WORDS_PER_SLICE)]
-    mixed: list[Token] = []
+    mixed: list[Step] = []
     for run, sound in zip_longest(runs, slices):
         mixed += [*(run or []), *([sound] if sound else [])]
     return mixed
 
 
-def _cut_short(tokens: Sequence[Token], cut: Cut) -> list[Token]:
+def _cut_short(steps: Sequence[Step], cut: Cut) -> list[Step]:
     """Keep everything before the last output, and the first few deltas of that one."""
     if cut.status == "failed":
-        return [Token("cut", cut=cut)]
-    last = max((token.output for token in tokens), default=0)
+        return [Step("cut", cut=cut)]
+    last = max((step.output for step in steps), default=0)
     kept, deltas = [], 0
-    for token in tokens:
-        if token.output == last and token.kind in ("piece", "sound"):
+    for step in steps:
+        if step.output == last and step.kind in ("piece", "sound"):
             deltas += 1
             if deltas > cut.after_deltas:
                 break
-        kept.append(token)
-    kept = [token for token in kept if not (token.output == last and token.kind == "close")]
-    return [*kept, Token("cut", cut=cut)]
+        kept.append(step)
+    kept = [step for step in kept if not (step.output == last and step.kind == "close")]
+    return [*kept, Step("cut", cut=cut)]
 
 
-def _limited(tokens: list[Token], limit: int | None) -> list[Token]:
-    pieces = [i for i, token in enumerate(tokens) if token.kind == "piece"]
+def _limited(steps: list[Step], limit: int | None) -> list[Step]:
+    pieces = [i for i, step in enumerate(steps) if step.kind == "piece"]
     if limit is None or len(pieces) <= limit:
-        return tokens
-    return [*tokens[: pieces[limit]], Token("cut", cut=Cut(status="incomplete", reason="max_output_tokens"))]
+        return steps
+    return [*steps[: pieces[limit]], Step("cut", cut=Cut(status="incomplete", reason="max_output_tokens"))]

@@ -28,7 +28,7 @@ _MESSAGES = {
 
 
 @dataclass(frozen=True)
-class Wish:
+class ConnectionRequest:
     """What a connection asks for in its URL; ``scenario`` and ``model`` may be absent, ``knobs`` are as text."""
 
     path: str
@@ -38,7 +38,7 @@ class Wish:
     knobs: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, target: str) -> Wish:
+    def of(cls, target: str) -> ConnectionRequest:
         """Read the request target, such as ``/v1/realtime?model=gpt-realtime``."""
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}

@@ -21,7 +21,7 @@ from simulator.scripting.scenario import Scenario
 CONTROL_PATH = "/control"
 
 
-class Steerable(Protocol):
+class ControlledConnection(Protocol):
     """What can be done to a connection that is open."""
 
     def drop(self, code: int) -> None:
@@ -59,7 +59,7 @@ class Order(BaseModel):
 class Control:
     """The open connections by their number, and what further ones will meet."""
 
-    connections: dict[int, Steerable] = field(default_factory=dict)
+    connections: dict[int, ControlledConnection] = field(default_factory=dict)
     knobs: dict[str, str] = field(default_factory=dict)
     _refuse: Refusal | None = None
 
@@ -105,7 +105,7 @@ class Control:
         return wanted
 
 
-def _do(order: Order, connection: Steerable) -> None:
+def _do(order: Order, connection: ControlledConnection) -> None:
     match order.do:
         case "drop":
             connection.drop(order.code)

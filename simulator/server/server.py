@@ -18,12 +18,12 @@ from websockets.typing import Subprotocol
 
 from simulator.behavior import KnobError
 from simulator.conversation import Conversation
-from simulator.faults import Fuse, Ledger
+from simulator.faults import DropWatch, FaultCounts
 from simulator.scripting.scenario import Scenario, ScenarioError, load, shipped
-from simulator.server.connection_rules import HEALTH_PATH, PATHS, SUBPROTOCOL, Wish, key_of, refusal_body
+from simulator.server.connection_rules import HEALTH_PATH, PATHS, SUBPROTOCOL, ConnectionRequest, key_of, refusal_body
 from simulator.server.control import CONTROL_PATH, Control, may_control
 from simulator.server.recorder import Recorder
-from simulator.server.session import NO_SENSES, REAL_SENSES, Senses, Session
+from simulator.server.session import NO_SPEECH, REAL_SPEECH, Session, Speech
 
 # One append may carry 15 MiB of audio, which is 20 MiB as base64.
 MAX_FRAME_BYTES = 24 * 1024 * 1024
@@ -46,10 +46,10 @@ class Simulator:
     port: int = 0
     key: str | None = None
     record: Path | None = None
-    senses: Senses = REAL_SENSES
+    speech: Speech = REAL_SPEECH
     control: Control | None = None
     knobs: Mapping[str, str] = field(default_factory=dict)
-    _ledger: Ledger = field(default_factory=Ledger)
+    _counts: FaultCounts = field(default_factory=FaultCounts)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _accepted: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -90,7 +90,7 @@ class Simulator:
 
     def _controlled(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer a request at the control door, or return None where there is none."""
-        if self.control is None or Wish.of(request.path).path != CONTROL_PATH:
+        if self.control is None or ConnectionRequest.of(request.path).path != CONTROL_PATH:
             return None
         if not may_control(connection.remote_address[0], request.headers):
             return _response(HTTPStatus.FORBIDDEN, refusal_body(HTTPStatus.FORBIDDEN), "application/json")
@@ -99,51 +99,51 @@ class Simulator:
 
     def _decide(self, request: Request, recorder: Recorder) -> Response | None:
         """Refuse a request, or return None to let it in."""
-        wish = Wish.of(request.path)
-        if wish.path == HEALTH_PATH:
+        wanted = ConnectionRequest.of(request.path)
+        if wanted.path == HEALTH_PATH:
             return _response(HTTPStatus.OK, "ok\n", "text/plain")
-        refusal = self._refusal(wish, request.headers)
+        refusal = self._refusal(wanted, request.headers)
         if refusal is None:
             return None
         status, message = refusal
         recorder.note(next(self._numbers), "refused", status)
         return _response(HTTPStatus(status), refusal_body(status, message), "application/json")
 
-    def _refusal(self, wish: Wish, headers: Headers) -> tuple[int, str | None] | None:
-        if wish.path not in PATHS:
-            return 404, f"Unknown path {wish.path}; the Realtime API is at /v1/realtime."
+    def _refusal(self, wanted: ConnectionRequest, headers: Headers) -> tuple[int, str | None] | None:
+        if wanted.path not in PATHS:
+            return 404, f"Unknown path {wanted.path}; the Realtime API is at /v1/realtime."
         if self.key is not None and key_of(headers) != self.key:
             return 401, None
-        if wish.scenario is not None and wish.scenario not in shipped():
-            return 400, f"There is no scenario {wish.scenario!r}; there are {', '.join(shipped())}."
+        if wanted.scenario is not None and wanted.scenario not in shipped():
+            return 400, f"There is no scenario {wanted.scenario!r}; there are {', '.join(shipped())}."
         try:
-            scenario = self._scenario_of(wish)
+            scenario = self._scenario_of(wanted)
         except KnobError as problem:
             return 400, f"The URL turns a knob that cannot be turned so: {problem}"
-        refused = self._ledger.refusal(scenario.name, scenario.knobs)
+        refused = self._counts.refusal(scenario.name, scenario.knobs)
         if refused is None and self.control is not None:
             refused = self.control.refusal()
         if refused is not None:
             return refused.status, None
-        return (404, None) if wish.call_id is not None else None
+        return (404, None) if wanted.call_id is not None else None
 
-    def _scenario_of(self, wish: Wish) -> Scenario:
+    def _scenario_of(self, wanted: ConnectionRequest) -> Scenario:
         """The scenario of a connection; its URL has the last word on knobs, the control door the one before."""
-        scenario = load(wish.scenario) if wish.scenario else self.scenario
+        scenario = load(wanted.scenario) if wanted.scenario else self.scenario
         scenario = scenario.turned(self.knobs)
-        return (self.control.turned(scenario) if self.control else scenario).turned(wish.knobs)
+        return (self.control.turned(scenario) if self.control else scenario).turned(wanted.knobs)
 
     async def _talk(self, connection: ServerConnection, recorder: Recorder) -> None:
         assert connection.request is not None  # noqa: S101 - set since the handshake
-        wish = Wish.of(connection.request.path)
-        scenario = self._scenario_of(wish)
+        wanted = ConnectionRequest.of(connection.request.path)
+        scenario = self._scenario_of(wanted)
         knobs = scenario.knobs.at_connection(next(self._accepted))
         scenario = scenario.model_copy(update={"knobs": knobs})
         number = next(self._numbers)
         recorder.note(number, "open", connection.request.path)
-        conversation = Conversation(scenario, wish.model or _DEFAULT_MODEL)
-        fuse = Fuse(scenario.name, scenario.knobs.drop, self._ledger)
-        session = Session(connection, number, conversation, self.senses, fuse, recorder)
+        conversation = Conversation(scenario, wanted.model or _DEFAULT_MODEL)
+        drop_watch = DropWatch(scenario.name, scenario.knobs.drop, self._counts)
+        session = Session(connection, number, conversation, self.speech, drop_watch, recorder)
         open_connections = self.control.connections if self.control else {}
         open_connections[number] = session
         try:
@@ -175,4 +175,4 @@ async def serve_until_told(simulator: Simulator) -> None:
         await told.wait()
 
 
-__all__ = ["NO_SENSES", "REAL_SENSES", "Control", "ScenarioError", "Senses", "Simulator", "serve_until_told"]
+__all__ = ["NO_SPEECH", "REAL_SPEECH", "Control", "ScenarioError", "Simulator", "Speech", "serve_until_told"]

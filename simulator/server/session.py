@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from simulator.conversation import Conversation
 from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Speak, Track
-from simulator.faults import Fuse
+from simulator.faults import DropWatch
 from simulator.server.recorder import Recorder
 from simulator.speech import recognition, synthesis
 from simulator.wire import Event, server_event
@@ -31,16 +31,16 @@ _HALF_A_FRAME = b'\x81\x7e\x10\x00{"type":"response.out'
 
 
 @dataclass(frozen=True)
-class Senses:
+class Speech:
     """How the simulator hears and speaks; both are called in a thread, with PCM16 mono 24 kHz."""
 
     hear: Callable[[bytes], str]
     speak: Callable[[str], bytes]
 
 
-REAL_SENSES = Senses(hear=recognition.recognise, speak=synthesis.speak)
+REAL_SPEECH = Speech(hear=recognition.recognise, speak=synthesis.speak)
 # Deaf, with a chime: turns are told by their number, and nothing is loaded.
-NO_SENSES = Senses(hear=lambda pcm: "", speak=lambda text: synthesis.chime())
+NO_SPEECH = Speech(hear=lambda pcm: "", speak=lambda text: synthesis.chime())
 
 
 class Session:
@@ -51,15 +51,15 @@ class Session:
         connection: ServerConnection,
         number: int,
         conversation: Conversation,
-        senses: Senses,
-        fuse: Fuse,
+        speech: Speech,
+        drop_watch: DropWatch,
         recorder: Recorder,
     ) -> None:
         self._connection = connection
         self._number = number
         self._conversation = conversation
-        self._senses = senses
-        self._fuse = fuse
+        self._speech = speech
+        self._drop_watch = drop_watch
         self._recorder = recorder
         self._outbox: asyncio.Queue[Event | HangUp] = asyncio.Queue()
         self._group = asyncio.TaskGroup()
@@ -106,7 +106,7 @@ class Session:
 
     def shown(self) -> dict[str, Any]:
         """Tell the session's id and when it expires."""
-        session = self._conversation.stage.session
+        session = self._conversation.player.session
         return {"session": session["id"], "expires_at": session["expires_at"]}
 
     def _take(self, frame: str | bytes) -> None:
@@ -114,7 +114,7 @@ class Session:
         self._recorder.event(self._number, "in", event)
         if self._hung:
             return
-        code = self._fuse.blows(str(event.get("type")) if isinstance(event, dict) else "")
+        code = self._drop_watch.closes_after(str(event.get("type")) if isinstance(event, dict) else "")
         self._perform([HangUp(code)] if code else self._conversation.receive(frame))
 
     def _perform(self, effects: list[Effect]) -> None:
@@ -156,11 +156,11 @@ class Session:
                 await self._outbox.join()
 
     async def _hear(self, effect: Hear) -> None:
-        text = await asyncio.to_thread(self._senses.hear, effect.pcm)
+        text = await asyncio.to_thread(self._speech.hear, effect.pcm)
         self._perform(self._conversation.heard(effect.item_id, text))
 
     async def _speak(self, effect: Speak) -> None:
-        voices = {text: await asyncio.to_thread(self._senses.speak, text) for text in effect.texts}
+        voices = {text: await asyncio.to_thread(self._speech.speak, text) for text in effect.texts}
         self._perform(self._conversation.voiced(effect.response_id, voices))
 
     async def _later(self, effect: Later) -> None:
@@ -191,7 +191,7 @@ class Session:
             return None
         await self._connection.send(json.dumps(event))
         self._recorder.event(self._number, "out", event)
-        return self._fuse.blows(event["type"])
+        return self._drop_watch.closes_after(event["type"])
 
     async def _hang_up(self, effect: HangUp) -> None:
         if effect.code == _ABNORMAL:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
 
 from simulator.scripting.scenario import Scenario, load, parse
-from simulator.server.server import NO_SENSES, Simulator
+from simulator.server.server import NO_SPEECH, Simulator
 from simulator.speech import synthesis
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -67,7 +67,7 @@ class Tourist:
 
 async def tour(scenario: Scenario) -> list[dict[str, Any]]:
     """Visit every client event, and provoke refusals on the way."""
-    simulator = Simulator(scenario, senses=NO_SENSES)
+    simulator = Simulator(scenario, speech=NO_SPEECH)
     async with asyncio.timeout(PATIENCE_S), simulator.serving(), connect(simulator.url, max_size=None) as socket:
         tourist = Tourist(socket)
         await tourist.until("session.created")
@@ -146,7 +146,7 @@ def test_the_tour_visits_every_event_that_the_simulator_can_send(sent: list[dict
 @pytest.mark.parametrize("name", ["cancelled", "incomplete", "failed"])
 def test_responses_that_do_not_come_to_their_end_are_known_too(name: str) -> None:
     async def asked() -> list[dict[str, Any]]:
-        simulator = Simulator(load(name), senses=NO_SENSES)
+        simulator = Simulator(load(name), speech=NO_SPEECH)
         async with asyncio.timeout(PATIENCE_S), simulator.serving(), connect(simulator.url) as socket:
             tourist = Tourist(socket)
             await tourist.until("session.created")

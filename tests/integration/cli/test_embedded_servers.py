@@ -217,7 +217,7 @@ def test_data_of_another_version_is_an_error_that_quotes_postgres(folder: Path) 
 def test_a_port_that_somebody_took_meanwhile_is_exchanged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with embedded_servers(folder, durable=False) as first:
         offers = iter([urlsplit(first.redis_url).port, free_port()])
-        monkeypatch.setattr("cli.local_stack.kept.free_port", lambda: next(offers))
+        monkeypatch.setattr("cli.local_stack.saved_stack.free_port", lambda: next(offers))
         with embedded_servers(durable=False) as second:
             assert ask_valkey(second, "ECHO", "hello") == "hello"
         assert ask_valkey(first, "ECHO", "hello") == "hello"

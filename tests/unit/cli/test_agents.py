@@ -18,7 +18,7 @@ HOOK = '[webhook]\nurl = "https://example.test/late"\nsecret_env = "HOOK_SECRET"
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RINGBACK_TOOL_MODULES", "tests.unit.cli.tools.handiwork")
+    monkeypatch.setenv("RINGBACK_TOOL_MODULES", "tests.unit.cli.tools.sample_tools")
     monkeypatch.setenv("COLUMNS", "100")
     for name in ("HOOK_SECRET", "RINGBACK_AGENTS", "RINGBACK_DEFAULT_AGENT"):
         monkeypatch.delenv(name, raising=False)

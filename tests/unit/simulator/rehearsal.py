@@ -28,7 +28,7 @@ def silence(milliseconds: int) -> bytes:
 
 
 class Rehearsal:
-    """A client and a stage hand: sends events, and plays tracks only as far as a test says.
+    """A client and a player hand: sends events, and plays tracks only as far as a test says.
 
     ``words`` is what the ears recognise, turn by turn.
     """

@@ -131,8 +131,8 @@ def test_the_voice_is_locked_once_the_assistant_has_spoken_and_the_whole_update_
     change["audio"] = {"output": {"voice": "marin"}}
     change["instructions"] = "Newer."
     assert error_of(rehearsal.send("session.update", session=change))["code"] == "cannot_update_voice"
-    assert rehearsal.conversation.stage.session["instructions"] == "New."
-    assert rehearsal.conversation.stage.session["audio"]["output"]["voice"] == "cedar"
+    assert rehearsal.conversation.player.session["instructions"] == "New."
+    assert rehearsal.conversation.player.session["audio"]["output"]["voice"] == "cedar"
 
 
 def test_a_second_response_is_refused_while_one_is_active() -> None:

@@ -100,5 +100,5 @@ def test_an_update_that_is_refused_applies_in_no_part() -> None:
     rehearsal = Rehearsal()
     session = {"type": "realtime", "instructions": "New.", "tools": [function(about({"type": "array"}))]}
     assert rehearsal.send("session.update", session=session)[0]["type"] == "error"
-    assert rehearsal.conversation.stage.session["instructions"] != "New."
-    assert rehearsal.conversation.stage.session["tools"] == []
+    assert rehearsal.conversation.player.session["instructions"] != "New."
+    assert rehearsal.conversation.player.session["tools"] == []

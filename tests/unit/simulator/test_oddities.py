@@ -97,9 +97,9 @@ def test_a_warning_names_a_field() -> None:
 
 def test_an_update_that_only_an_error_answers_is_not_in_force() -> None:
     rehearsal = odd(before_updated="server_error", updated_follows=False)
-    before = rehearsal.conversation.stage.session
+    before = rehearsal.conversation.player.session
     assert types(rehearsal.send("session.update", session={"type": "realtime", "instructions": "Hi"})) == ["error"]
-    assert rehearsal.conversation.stage.session == before
+    assert rehearsal.conversation.player.session == before
 
 
 def test_an_item_is_echoed_under_another_id_or_not() -> None:

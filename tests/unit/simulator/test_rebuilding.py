@@ -56,7 +56,7 @@ def rebuilt(*items: dict[str, Any], scenario: str = "like: demo") -> Rehearsal:
 )
 def test_what_was_not_told_before_is_told_after_a_rebuild(items: list[dict[str, Any]], expected: str | None) -> None:
     rehearsal = rebuilt(*items)
-    otherwise = rehearsal.conversation.stage.script.scenario.otherwise
+    otherwise = rehearsal.conversation.player.script.scenario.otherwise
     first = said(rehearsal.respond())
     assert (expected or otherwise) in first
     assert TOLD not in said(rehearsal.respond()), "told once"

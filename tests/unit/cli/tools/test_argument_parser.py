@@ -9,7 +9,7 @@ import pytest
 from cli.tools import argument_parser
 from ringback import tool
 from ringback.errors import ConfigurationError
-from tests.unit.cli.tools.handiwork import bake, nothing
+from tests.unit.cli.tools.sample_tools import bake, nothing
 
 
 @tool

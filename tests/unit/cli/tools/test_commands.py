@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.tools.listing import limits_in_words, rate_in_words
+from cli.tools.commands import limits_in_words, rate_in_words
 from ringback.tools.behavior import Limits
 from ringback.tools.declaration import per_second
 from tests.unit.cli.test_main import run
@@ -16,7 +16,7 @@ from tests.unit.cli.test_main import run
 
 @pytest.fixture(autouse=True)
 def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("RINGBACK_TOOL_MODULES", "tests.unit.cli.tools.handiwork")
+    monkeypatch.setenv("RINGBACK_TOOL_MODULES", "tests.unit.cli.tools.sample_tools")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -89,7 +89,7 @@ def test_an_error_is_told_as_the_model_would_hear_it_and_a_fault_with_its_place(
     lines = printed.err.splitlines()
     assert len(lines) == len(sentences)
     assert all(line.startswith(sentence) for line, sentence in zip(lines, sentences, strict=True))
-    assert ("handiwork.py:" in printed.err) == (tool == "crash")
+    assert ("sample_tools.py:" in printed.err) == (tool == "crash")
 
 
 @pytest.mark.parametrize(

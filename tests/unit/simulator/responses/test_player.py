@@ -97,4 +97,4 @@ def test_a_reference_to_an_unknown_item_is_refused_and_leaves_nothing_active() -
     rehearsal = Rehearsal(TEXT_TURN)
     wrong = {"conversation": "none", "input": [{"type": "item_reference", "id": "item_no"}]}
     assert error_of(rehearsal.send("response.create", response=wrong))["code"] == "item_retrieve_invalid_item_id"
-    assert rehearsal.conversation.stage.beside == {}
+    assert rehearsal.conversation.player.beside == {}

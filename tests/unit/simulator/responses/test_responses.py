@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from simulator.behavior import Knobs
 from simulator.items import Items
-from simulator.responses.responses import Performance
-from simulator.responses.steps import tokens_of
+from simulator.responses.responses import PlayedResponse
+from simulator.responses.steps import steps_of
 from simulator.scripting.scenario import Cut
 from simulator.scripting.script import Call, Plan, Say
 from simulator.speech.chunking import pieces_of_arguments, pieces_of_audio, pieces_of_text
@@ -31,19 +31,19 @@ PLANS = {
 }
 
 
-def performance(plan: Plan, *, audio: bool = False, limit: Any = "inf", knobs: Knobs | None = None) -> Performance:
+def played(plan: Plan, *, audio: bool = False, limit: Any = "inf", knobs: Knobs | None = None) -> PlayedResponse:
     response = {
         "id": "resp_1",
         "status": "in_progress",
         "output_modalities": ["audio"] if audio else ["text"],
         "max_output_tokens": limit,
     }
-    made = Performance(response, Items(), knobs or Knobs())
-    made.rehearse(plan, {output.text: sound(250) for output in plan.outputs if isinstance(output, Say)})
+    made = PlayedResponse(response, Items(), knobs or Knobs())
+    made.load_plan(plan, {output.text: sound(250) for output in plan.outputs if isinstance(output, Say)})
     return made
 
 
-def play(made: Performance, steps: int = 1000) -> list[dict[str, Any]]:
+def play(made: PlayedResponse, steps: int = 1000) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     while made.wait_ms is not None and steps > 0:
         events += made.advance()
@@ -51,7 +51,7 @@ def play(made: Performance, steps: int = 1000) -> list[dict[str, Any]]:
     return events
 
 
-def steps_left(made: Performance, steps: int) -> bool:
+def steps_left(made: PlayedResponse, steps: int) -> bool:
     """Whether a response like this one is still going on after so many steps."""
     twin = copy.deepcopy(made)
     play(twin, steps)
@@ -62,7 +62,7 @@ def steps_left(made: Performance, steps: int) -> bool:
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())
 def test_a_response_cut_off_after_any_step_closes_everything_that_it_opened(plan: Plan, audio: bool) -> None:
     steps = 0
-    while steps_left(whole := performance(plan, audio=audio), steps):
+    while steps_left(whole := played(plan, audio=audio), steps):
         events = [*play(whole, steps), *whole.cut("turn_detected")]
         kinds = Counter(types(events))
         for opened, closed in (
@@ -81,7 +81,7 @@ def test_a_response_cut_off_after_any_step_closes_everything_that_it_opened(plan
 
 
 def test_the_deltas_of_a_cut_response_join_to_what_its_done_events_say() -> None:
-    made = performance(Plan((WEATHER,)))
+    made = played(Plan((WEATHER,)))
     events = [*play(made, 3), *made.cut("client_cancelled")]
     deltas = "".join(e["delta"] for e in events if e["type"].endswith("arguments.delta"))
     done = next(e for e in events if e["type"].endswith("arguments.done"))
@@ -90,7 +90,7 @@ def test_the_deltas_of_a_cut_response_join_to_what_its_done_events_say() -> None
 
 
 def test_a_call_is_announced_before_the_commentary_beside_it_ends() -> None:
-    events = play(performance(PLANS["a commentary and two calls"]))
+    events = play(played(PLANS["a commentary and two calls"]))
     order = [(e["type"], e.get("output_index")) for e in events]
     call_added = order.index(("response.output_item.added", 1))
     assert call_added < order.index(("response.output_text.done", 0)) < order.index(("response.output_item.done", 1))
@@ -99,20 +99,20 @@ def test_a_call_is_announced_before_the_commentary_beside_it_ends() -> None:
 
 
 def test_the_phase_of_a_message_is_on_all_its_items() -> None:
-    events = play(performance(Plan((Say("Done.", "final_answer"),))))
+    events = play(played(Plan((Say("Done.", "final_answer"),))))
     phases = [e["item"]["phase"] for e in events if "item" in e]
     assert phases == ["final_answer"] * 4
 
 
 def test_every_call_gets_its_whole_arguments() -> None:
-    done = play(performance(PLANS["two calls"]))[-1]["response"]
+    done = play(played(PLANS["two calls"]))[-1]["response"]
     assert [item["arguments"] for item in done["output"]] == [WEATHER.arguments, QUOTE.arguments]
 
 
 @pytest.mark.parametrize("status", ["cancelled", "incomplete"])
 def test_a_plan_may_end_in_the_middle_of_the_last_calls_arguments(status: Any) -> None:
     cut = Cut(status=status, reason="max_output_tokens", after_deltas=3)
-    done = play(performance(Plan((WEATHER, WEATHER), cut)))[-1]["response"]
+    done = play(played(Plan((WEATHER, WEATHER), cut)))[-1]["response"]
     assert done["status"] == status
     assert done["status_details"] == {"type": status, "reason": "max_output_tokens"}
     assert [item["status"] for item in done["output"]] == ["completed", "incomplete"]
@@ -120,13 +120,13 @@ def test_a_plan_may_end_in_the_middle_of_the_last_calls_arguments(status: Any) -
 
 
 def test_a_failed_response_has_no_output_and_says_why() -> None:
-    events = play(performance(Plan((WEATHER,), Cut(status="failed"))))
+    events = play(played(Plan((WEATHER,), Cut(status="failed"))))
     assert types(events) == ["response.done"]
     assert events[0]["response"]["status_details"]["error"]["code"] == "inference_rate_limit_exceeded"
 
 
 def test_audio_runs_a_little_behind_its_transcript() -> None:
-    events = play(performance(Plan((Say("Good day to you."),)), audio=True))
+    events = play(played(Plan((Say("Good day to you."),)), audio=True))
     kinds = [k for k in types(events) if k.endswith("delta")]
     assert kinds[0] == "response.output_audio_transcript.delta"
     assert kinds.count("response.output_audio.delta") == 3
@@ -140,14 +140,14 @@ def test_audio_runs_a_little_behind_its_transcript() -> None:
 @pytest.mark.parametrize(("speed", "wait"), [(10.0, 10.0), (1.0, 100.0), (0.0, 0.0)])
 def test_audio_is_sent_so_many_times_faster_than_real_time(speed: float, wait: float) -> None:
     say = Say("Hi")
-    tokens = tokens_of(Plan((say,)), {"Hi": sound(100)}, audio=True, limit=None, knobs=Knobs(audio_speed=speed))
-    assert [token.wait_ms for token in tokens if token.kind == "sound"] == [wait]
+    steps = steps_of(Plan((say,)), {"Hi": sound(100)}, audio=True, limit=None, knobs=Knobs(audio_speed=speed))
+    assert [step.wait_ms for step in steps if step.kind == "sound"] == [wait]
 
 
 def test_the_model_thinks_once_and_then_writes_at_its_pace() -> None:
     knobs = Knobs(think_ms=300, text_delta_ms=20)
-    tokens = tokens_of(Plan((Say("Hi there"),)), {}, audio=False, limit=None, knobs=knobs)
-    assert [token.wait_ms for token in tokens] == [300, 20, 20, 0]
+    steps = steps_of(Plan((Say("Hi there"),)), {}, audio=False, limit=None, knobs=knobs)
+    assert [step.wait_ms for step in steps] == [300, 20, 20, 0]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_the_model_thinks_once_and_then_writes_at_its_pace() -> None:
 )
 def test_done_names_its_predecessor_as_the_knob_says(knob: Any, first: str | None, second: str | None) -> None:
     for count, expected in ((1, first), (2, second)):
-        made = performance(Plan((Say("Hi"),)), knobs=Knobs(done_previous_item_id=knob))
+        made = played(Plan((Say("Hi"),)), knobs=Knobs(done_previous_item_id=knob))
         assert made.items is not None
         for number in range(count):
             made.items.append({"id": f"item_{number}"})

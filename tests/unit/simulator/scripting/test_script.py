@@ -98,7 +98,7 @@ def test_results_that_came_together_are_told_together_and_once() -> None:
     rehearsal.answer(quote, {"quote": "Be brief.", "author": "Me"})
     rehearsal.answer(weather, {"summary": "Wet."})
     assert said(rehearsal.respond()) == "Here is your quote: Be brief. That was Me. Wet."
-    assert said(rehearsal.respond()) == rehearsal.conversation.stage.script.scenario.otherwise
+    assert said(rehearsal.respond()) == rehearsal.conversation.player.script.scenario.otherwise
 
 
 def test_a_question_about_a_pending_call_is_answered_with_patience() -> None:

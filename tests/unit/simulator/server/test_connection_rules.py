@@ -7,8 +7,8 @@ import json
 import pytest
 
 from simulator.behavior import Drop, Knobs, Refusal
-from simulator.faults import Fuse, Ledger
-from simulator.server.connection_rules import Wish, key_of, refusal_body
+from simulator.faults import DropWatch, FaultCounts
+from simulator.server.connection_rules import ConnectionRequest, key_of, refusal_body
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ def test_a_key_is_found_wherever_clients_put_it(headers: dict[str, str], key: st
 
 
 def test_a_wish_is_read_from_the_url() -> None:
-    wish = Wish.of("/openai/v1/realtime?model=gpt-realtime&scenario=slow&call_id=rtc_1")
-    assert wish == Wish("/openai/v1/realtime", "gpt-realtime", "slow", "rtc_1")
-    assert Wish.of("/v1/realtime") == Wish("/v1/realtime")
-    assert Wish.of("/v1/realtime?item_echo=renamed&strange=1").knobs == {"item_echo": "renamed"}
+    wanted = ConnectionRequest.of("/openai/v1/realtime?model=gpt-realtime&scenario=slow&call_id=rtc_1")
+    assert wanted == ConnectionRequest("/openai/v1/realtime", "gpt-realtime", "slow", "rtc_1")
+    assert ConnectionRequest.of("/v1/realtime") == ConnectionRequest("/v1/realtime")
+    assert ConnectionRequest.of("/v1/realtime?item_echo=renamed&strange=1").knobs == {"item_echo": "renamed"}
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,18 @@ def test_a_refusal_has_the_apis_shape_of_errors(status: int, code: str) -> None:
 
 
 def test_a_refusal_happens_so_many_times_and_no_more() -> None:
-    ledger, knobs = Ledger(), Knobs(refuse=Refusal(status=429, times=2))
-    assert [bool(ledger.refusal("a", knobs)) for _ in range(3)] == [True, True, False]
-    assert ledger.refusal("b", knobs) is not None
-    assert ledger.refusal("a", Knobs()) is None
+    counts, knobs = FaultCounts(), Knobs(refuse=Refusal(status=429, times=2))
+    assert [bool(counts.refusal("a", knobs)) for _ in range(3)] == [True, True, False]
+    assert counts.refusal("b", knobs) is not None
+    assert counts.refusal("a", Knobs()) is None
 
 
 def test_the_line_goes_dead_after_the_nth_event_of_so_many_connections() -> None:
-    ledger, drop = Ledger(), Drop(after="response.done", nth=2, times=1, code=1011)
+    counts, drop = FaultCounts(), Drop(after="response.done", nth=2, times=1, code=1011)
     blown = []
     for _ in range(2):
-        fuse = Fuse("a", drop, ledger)
-        blown.append([fuse.blows(kind) for kind in ("response.done", "error", "response.done", "response.done")])
+        watch = DropWatch("a", drop, counts)
+        blown.append(
+            [watch.closes_after(kind) for kind in ("response.done", "error", "response.done", "response.done")]
+        )
     assert blown == [[None, None, 1011, None], [None, None, None, None]]

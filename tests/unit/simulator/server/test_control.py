@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from simulator.scripting.scenario import load
 from simulator.server.control import Control, may_control
-from simulator.server.server import NO_SENSES, Simulator
+from simulator.server.server import NO_SPEECH, Simulator
 
 pytestmark = pytest.mark.loopback
 
@@ -24,7 +24,7 @@ PATIENCE_S = 20
 
 
 def controlled() -> Simulator:
-    return Simulator(load("demo"), senses=NO_SENSES, control=Control())
+    return Simulator(load("demo"), speech=NO_SPEECH, control=Control())
 
 
 def against(simulator: Simulator, visit: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -191,7 +191,7 @@ def test_a_web_page_is_turned_away() -> None:
 
 
 def test_there_is_no_such_door_unless_asked_for() -> None:
-    simulator = Simulator(load("demo"), senses=NO_SENSES)
+    simulator = Simulator(load("demo"), speech=NO_SPEECH)
 
     async def visit() -> None:
         assert (await order(simulator, do="drop")).status_code == 404

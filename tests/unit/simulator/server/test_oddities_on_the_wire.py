@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from simulator.scripting.scenario import load
-from simulator.server.server import NO_SENSES, Simulator
+from simulator.server.server import NO_SPEECH, Simulator
 
 pytestmark = pytest.mark.loopback
 
@@ -25,7 +25,7 @@ def first_events(count: int, query: str = "", connections: int = 1, **knobs: str
 
     async def run() -> list[list[dict[str, Any]]]:
         heard = []
-        simulator = Simulator(load("demo"), senses=NO_SENSES, knobs=knobs)
+        simulator = Simulator(load("demo"), speech=NO_SPEECH, knobs=knobs)
         async with asyncio.timeout(PATIENCE_S), simulator.serving():
             for _ in range(connections):
                 async with connect(simulator.url + query) as socket:

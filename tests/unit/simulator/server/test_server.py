@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
 from simulator.scripting.scenario import load, parse
-from simulator.server.server import NO_SENSES, Senses, Simulator
+from simulator.server.server import NO_SPEECH, Simulator, Speech
 from simulator.speech import recognition, synthesis
 from tests.unit.simulator.rehearsal import silence, sound
 
@@ -71,7 +71,7 @@ def against(simulator: Simulator, visit: Callable[[], Coroutine[Any, Any, None]]
 
 
 def quiet(scenario: str = "demo") -> Simulator:
-    return Simulator(load(scenario), senses=NO_SENSES)
+    return Simulator(load(scenario), speech=NO_SPEECH)
 
 
 async def refused(url: str, **options: Any) -> int:
@@ -101,8 +101,8 @@ def test_a_call_goes_round_and_its_result_is_told() -> None:
 
 
 def test_what_is_said_aloud_is_heard_and_answered_aloud() -> None:
-    senses = Senses(hear=lambda pcm: "where are you" if len(pcm) > 20_000 else "", speak=lambda text: sound(300))
-    simulator = Simulator(parse("turns: [{hears: where are you, says: Here.}]", "s", "s"), senses=senses)
+    speech = Speech(hear=lambda pcm: "where are you" if len(pcm) > 20_000 else "", speak=lambda text: sound(300))
+    simulator = Simulator(parse("turns: [{hears: where are you, says: Here.}]", "s", "s"), speech=speech)
 
     async def visit() -> None:
         async with connect(simulator.url) as socket:
@@ -172,7 +172,7 @@ def test_connections_are_refused_at_the_upgrade_and_then_accepted(scenario: str,
 
 
 def test_a_wrong_key_path_call_or_scenario_is_refused() -> None:
-    simulator = Simulator(load("demo"), key="right", senses=NO_SENSES)
+    simulator = Simulator(load("demo"), key="right", speech=NO_SPEECH)
     right: dict[str, Any] = {"additional_headers": {"Authorization": "Bearer right"}}
 
     async def visit() -> None:
@@ -188,7 +188,7 @@ def test_a_wrong_key_path_call_or_scenario_is_refused() -> None:
 
 
 def test_a_browser_brings_its_key_as_a_subprotocol() -> None:
-    simulator = Simulator(load("demo"), key="ek_1", senses=NO_SENSES)
+    simulator = Simulator(load("demo"), key="ek_1", speech=NO_SPEECH)
     offered = [Subprotocol("realtime"), Subprotocol("openai-insecure-api-key.ek_1")]
 
     async def visit() -> None:
@@ -236,7 +236,7 @@ def test_the_line_goes_dead_once(scenario: str, code: int) -> None:
 
 
 def test_a_session_expires_with_an_error_and_close_code_1001() -> None:
-    simulator = Simulator(parse("knobs: {expire_after_ms: 50}", "s", "s"), senses=NO_SENSES)
+    simulator = Simulator(parse("knobs: {expire_after_ms: 50}", "s", "s"), speech=NO_SPEECH)
 
     async def visit() -> None:
         async with connect(simulator.url) as socket:
@@ -249,7 +249,7 @@ def test_a_session_expires_with_an_error_and_close_code_1001() -> None:
 
 
 def test_pings_come_when_the_scenario_says_so() -> None:
-    simulator = Simulator(parse("knobs: {ping_ms: 10, conversation_created: true}", "s", "s"), senses=NO_SENSES)
+    simulator = Simulator(parse("knobs: {ping_ms: 10, conversation_created: true}", "s", "s"), speech=NO_SPEECH)
 
     async def visit() -> None:
         async with connect(simulator.url) as socket:
@@ -263,7 +263,7 @@ def test_pings_come_when_the_scenario_says_so() -> None:
 
 def test_every_frame_is_recorded(tmp_path: Path) -> None:
     record = tmp_path / "frames.jsonl"
-    simulator = Simulator(load("refused-401"), record=record, senses=NO_SENSES)
+    simulator = Simulator(load("refused-401"), record=record, speech=NO_SPEECH)
 
     async def visit() -> None:
         await refused(simulator.url)
@@ -283,7 +283,7 @@ def test_every_frame_is_recorded(tmp_path: Path) -> None:
 
 
 def test_a_health_check_is_answered_over_plain_http() -> None:
-    simulator = Simulator(load("demo"), key="secret", senses=NO_SENSES)
+    simulator = Simulator(load("demo"), key="secret", speech=NO_SPEECH)
 
     async def visit() -> None:
         url = f"http://127.0.0.1:{simulator.port}/healthz"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.local_stack.kept import FILE, SavedStack, is_free
+from cli.local_stack.saved_stack import FILE, SavedStack, is_free
 
 
 def test_secrets_and_ports_stay(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from cli.rehearsal.clock import PassingTime
 from cli.rehearsal.talk import Talk
-from cli.rehearsal.work import Work
+from cli.rehearsal.tool_runner import ToolRunner
+from cli.rehearsal.virtual_clock import VirtualClockLoop
 from gateway import protocol
 from gateway.conversation import Conversation
 from gateway.conversation.actions import (
@@ -60,15 +60,15 @@ class RehearsalSession:
         brain: the gateway's.
         model: the simulator's.
         loop: whose time passes by itself.
-        work: carries out the calls.
+        runner: carries out the calls.
         answers_for_user: what the client answers when it is asked for a yes; None where it is not asked.
     """
 
     conversation: Conversation
     model: Model
-    loop: PassingTime
+    loop: VirtualClockLoop
     talk: Talk
-    work: Work
+    runner: ToolRunner
     answers_for_user: bool | None = None
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,7 +85,7 @@ class RehearsalSession:
     def begin(self) -> None:
         """The model picks up."""
         self.loop.set_exception_handler(lambda _, told: self._fail(told.get("exception") or RuntimeError(str(told))))
-        self.work.deliver, self.work.progressed, self.work.start = self._deliver, self._progressed, self._start
+        self.runner.deliver, self.runner.progressed, self.runner.start = self._deliver, self._progressed, self._start
         self._perform(self.model.open())
         self._run()
 
@@ -162,16 +162,16 @@ class RehearsalSession:
         for action in actions:
             match action:
                 case SendToModel(event):
-                    self.work.note_output(event)
+                    self.runner.note_output(event)
                     self._queue.append(lambda event=event: self._perform(self.model.receive(json.dumps(event))))  # type: ignore[misc]
                 case SendToClient(event):
                     self._client_hears(event)
                 case RecordCall():
                     self._queue.append(lambda action=action: self._record(action))  # type: ignore[misc]
                 case Cancel(job_id, why):
-                    self.work.cancel(job_id, why)
+                    self.runner.cancel(job_id, why)
                 case Decide(job_id, approved):
-                    self.work.decide(job_id, approved=approved)
+                    self.runner.decide(job_id, approved=approved)
                 case LetClientIn():
                     self.is_open.set()
                 case Warn(text):
@@ -182,9 +182,9 @@ class RehearsalSession:
                     pass  # what is written into rows, which there are none of here
 
     def _record(self, record: RecordCall) -> None:
-        self.work.record(record)
+        self.runner.record(record)
         self._do(self.conversation.recorded(record, self.loop.time()))
-        self.work.begin(record)
+        self.runner.begin(record)
 
     def _deliver(self, job_id: UUID, call_id: str, name: str, outcome: Outcome, more: bool) -> None:
         self._do(self.conversation.deliver(job_id, call_id, name, outcome, self.loop.time(), more=more))

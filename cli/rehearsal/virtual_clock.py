@@ -21,7 +21,7 @@ OWN_SOCKETS = 1
 """The loop's own, by which other threads wake it."""
 
 
-class PassingTime(asyncio.SelectorEventLoop):
+class VirtualClockLoop(asyncio.SelectorEventLoop):
     """Begins at 0."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class PassingTime(asyncio.SelectorEventLoop):
 class _Selector(selectors.BaseSelector):
     """Waits for nothing but what comes from outside."""
 
-    def __init__(self, loop: PassingTime) -> None:
+    def __init__(self, loop: VirtualClockLoop) -> None:
         self._loop = loop
         self._sockets = selectors.DefaultSelector()
 

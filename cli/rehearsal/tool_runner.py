@@ -21,7 +21,7 @@ from workers.execution.retry_policy import Retry
 
 
 @dataclass(slots=True)
-class Work:
+class ToolRunner:
     """What runs, what waits for a yes, and what waits for the same call.
 
     Args:

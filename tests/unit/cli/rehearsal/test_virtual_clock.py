@@ -7,14 +7,14 @@ import socket
 from threading import Thread
 from typing import Any
 
-from cli.rehearsal.clock import PassingTime
+from cli.rehearsal.virtual_clock import VirtualClockLoop
 
 FAR = 3_600.0
 """Seconds that are over at once where nobody outside is waited for."""
 
 
 def passing(work: Any) -> Any:
-    with asyncio.Runner(loop_factory=PassingTime) as runner:
+    with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(work)
 
 

@@ -40,7 +40,7 @@ class Turn:
     after: float | None = None
 
 
-class Actor(Script):
+class ScriptedModel(Script):
     """Follows its scenario, and finds words of its own where the gateway asks it to."""
 
     def plan(self, items: Items, request: Request, heard: Mapping[str, Heard]) -> Plan:
