@@ -1,4 +1,4 @@
-"""`python -m cli`: what the stack's own children are started with."""
+"""`python -m cli`: how the local stack starts its processes."""
 
 from cli.main import main
 

@@ -1,6 +1,6 @@
-"""`ringback agents`: check agents' files before a gateway does, and look at them.
+"""`ringback agents`: check agents' files before a gateway reads them, and list them.
 
-Everything but typer is imported inside functions: `ringback --help` waits for no library.
+All modules but typer are imported inside functions: `ringback --help` waits for no library.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import typer
 if TYPE_CHECKING:
     from ringback.agents.agent import Agent
 
-app = typer.Typer(name="agents", help="Check agents' files, and look at them.", no_args_is_help=True)
+app = typer.Typer(name="agents", help="Check and list agents' files.", no_args_is_help=True)
 
 WRONG = 1
-"""The exit code of a check that found something wrong; a warning is none."""
+"""The exit code of a check that found an invalid file; a warning does not count."""
 
 Folder = Annotated[
     Path, typer.Argument(help="The folder of the agents' TOML files.", envvar="RINGBACK_AGENTS", show_default=True)
@@ -29,9 +29,9 @@ HERE = Path("agents")
 def check_agents(folder: Folder = HERE) -> None:
     """Check each agent's file.
 
-    Says of each that it is ok, or what is wrong with it. Warns of tools that neither RINGBACK_TOOL_MODULES nor
-    RINGBACK_TOOL_FILES declares, of a webhook or a hosted tool whose secret is not set here, and of a default agent
-    that is not there.
+    Prints for each file that it is ok, or what is wrong with it. Warns of tools that neither RINGBACK_TOOL_MODULES nor
+    RINGBACK_TOOL_FILES declares, of a webhook or a hosted tool whose secret is not set, and of a default agent that
+    does not exist.
     """
     from ringback.agents.agent import files_in, load_agent
     from ringback.errors import ConfigurationError
@@ -90,13 +90,13 @@ def _warnings(agent: Agent, tools: frozenset[str] | None) -> Iterator[str]:
 
     missing = sorted({name for name in agent.tools if name != "*"} - tools) if tools is not None else []
     if missing:
-        yield f"no tool module or tool file declares {', '.join(missing)}; it is offered where a worker serves it"
+        yield f"no tool module or tool file declares {', '.join(missing)}; it is offered if a worker serves it"
     if (unset := missing_secret(agent, os.environ)) is not None:
         yield f"{unset}; a gateway without it does not start"
 
 
 def _tools() -> frozenset[str] | None:
-    """The names of the tools that are declared here; None, and a word about it, where they cannot be had."""
+    """Return the names of the declared tools; if they cannot be loaded, say why and return None."""
     from cli.tools.discovery import declared_tools
     from ringback.errors import ConfigurationError
 

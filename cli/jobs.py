@@ -1,4 +1,4 @@
-"""`ringback jobs`: look up calls, cancel one, approve or deny one, straight in Postgres."""
+"""`ringback jobs`: look up calls, cancel, approve or deny one, in Postgres."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cli.output.history_queries import (
 )
 
 app = typer.Typer(
-    name="jobs", help="Look up calls, each with every step it took; cancel, approve or deny one.", no_args_is_help=True
+    name="jobs", help="Look up calls with their transitions; cancel, approve or deny one.", no_args_is_help=True
 )
 
 
@@ -68,9 +68,9 @@ def show_job(
     tenant: OfTenant = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Show one call and each of its steps.
+    """Show one call with all of its transitions.
 
-    Every step with its time, what was asked and answered, and why its tool failed, which no API shows.
+    It also shows the arguments, the result, and why the tool failed, which no API shows.
     """
     from cli.output import tables
     from ringback import operator_view
@@ -91,9 +91,9 @@ def cancel_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
     tenant: OfTenant = DEFAULT,
 ) -> None:
-    """Cancel one call: nobody waits for it any more.
+    """Cancel one call.
 
-    One that no worker has begun is over at once. A running one's worker hears of it within a second.
+    If no worker has begun it, it ends at once. Otherwise its worker learns of it within a second.
     """
     from ringback.jobs.states import JobState
     from ringback.statements import history as statements
@@ -115,7 +115,7 @@ def approve_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
     tenant: OfTenant = DEFAULT,
 ) -> None:
-    """Say yes to a call that waits for it: a worker begins it within a second."""
+    """Approve a call that waits for approval; a worker begins it within a second."""
     _decide(id, tenant, approved=True)
 
 
@@ -124,7 +124,7 @@ def deny_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
     tenant: OfTenant = DEFAULT,
 ) -> None:
-    """Say no to a call that waits for a yes: it is over, and the model is told."""
+    """Deny a call that waits for approval; it ends, and the model is told."""
     _decide(id, tenant, approved=False)
 
 

@@ -1,4 +1,4 @@
-"""The `ringback` command. Wrong input is answered by one sentence on stderr and exit code 2."""
+"""The `ringback` command. Wrong input gets one sentence on stderr and exit code 2."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(jobs.app, name="jobs", help="What was asked for, and what became of it.")
-app.add_typer(sessions.app, name="sessions", help="The conversations.")
-app.add_typer(tokens.app, name="token", help="Who may call: API keys, and tokens for the settings.")
-app.add_typer(users.app, name="users", help="Sign somebody out.")
-app.add_typer(tenants.app, name="tenants", help="What each tenant may use.")
+app.add_typer(jobs.app, name="jobs", help="Look up calls; cancel, approve or deny one.")
+app.add_typer(sessions.app, name="sessions", help="Look up conversations, and end one.")
+app.add_typer(tokens.app, name="token", help="Make, list and revoke API keys; make tokens for the settings.")
+app.add_typer(users.app, name="users", help="Sign a user out, or erase a user.")
+app.add_typer(tenants.app, name="tenants", help="Show and set the limits of tenants.")
 app.command("usage")(usage)
-app.add_typer(agents.app, name="agents", help="Who the model is in a conversation.")
-app.add_typer(commands.app, name="tools", help="What can be called; one called by hand.")
+app.add_typer(agents.app, name="agents", help="Check and list agents' files.")
+app.add_typer(commands.app, name="tools", help="List tools, and call one.")
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -49,22 +49,22 @@ def options(
         typer.Option("--version", help="Print the version, and exit.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
-    """Options of every command."""
+    """Take the options of every command."""
 
 
 PROBLEMS = 1
 """The exit code of `check` if a setting must be changed first."""
-# Libraries that tell of every request: a health check every few seconds is no news.
+# Libraries that log every request: a health check every few seconds is no news.
 TALKATIVE = ("alembic", "httpx", "watchfiles", "websockets")
 
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Where the spoken answer goes, as WAV.")] = Path("demo-answer.wav"),
+    output: Annotated[Path, typer.Option(help="The WAV file for the spoken answer.")] = Path("demo-answer.wav"),
 ) -> None:
-    """Show a call going all the way round.
+    """Run a demo conversation.
 
-    On this machine, with nothing installed and no key: it starts the whole stack, talks to it, and ends it.
+    It starts the whole stack on this machine, without a key, asks questions, shows each call, and ends the stack.
     """
     from cli.local_stack.demo import run
 
@@ -73,16 +73,18 @@ def demo(
 
 @app.command()
 def up(
-    folder: Annotated[Path | None, typer.Option(help="Where the data is kept between runs.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The folder that keeps the data between runs.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The gateway's port; 0 takes a free one.")] = 8080,
-    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS, with a certificate made here.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Load tools anew when their files change.")] = False,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Speak TLS, with a certificate that this command creates.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Reload tools when their files change.")] = False,
 ) -> None:
-    """Keep the whole stack running here.
+    """Run the whole stack on this machine until Ctrl-C.
 
-    Postgres, Valkey, a gateway and a worker, until Ctrl-C; with the simulated Realtime API, or with the provider that
-    REALTIME_PROVIDER and REALTIME_API_KEY name. The token and the ports stay the same from one start to the next.
-    Agents' files are read anew when they change, with or without --watch.
+    It starts Postgres, Valkey, a gateway and a worker, with the simulated Realtime API or the provider that
+    REALTIME_PROVIDER and REALTIME_API_KEY name. The token and the ports stay the same from one start to the next. The
+    gateway reloads agents' files when they change, with or without --watch.
     """
     from cli.local_stack.up import run
 
@@ -102,9 +104,9 @@ def gateway() -> None:
 @app.command()
 def worker(
     queues: Annotated[
-        str | None, typer.Option(help="The queues to serve, such as default,slow; all its tools' unless given.")
+        str | None, typer.Option(help="The queues to serve, such as default,slow; by default those of all its tools.")
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, max=1_000, help="Calls it runs at once.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=1_000, help="How many calls it runs at once.")] = None,
     pool: Annotated[
         Literal["threads", "prefork"],
         typer.Option(
@@ -112,10 +114,7 @@ def worker(
         ),
     ] = "threads",
 ) -> None:
-    """Run a worker.
-
-    The same as `celery -A workers.app worker -Q … -P …`.
-    """
+    """Run a worker, like `celery -A workers.app worker -Q … -P …`."""
     from workers.command import run
 
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
@@ -135,13 +134,11 @@ def simulator(context: typer.Context) -> None:
 @app.command()
 def migrate(
     down_to: Annotated[
-        str | None, typer.Option(help="Go down to this revision instead; base drops every table.", metavar="REVISION")
+        str | None,
+        typer.Option(help="Migrate down to this revision instead; base drops every table.", metavar="REVISION"),
     ] = None,
 ) -> None:
-    """Bring the database up to date.
-
-    It is the one at DATABASE_URL.
-    """
+    """Migrate the database at DATABASE_URL to the newest revision."""
     from alembic.util import CommandError
     from sqlalchemy.exc import DBAPIError
 
@@ -164,10 +161,10 @@ def migrate(
 
 @app.command()
 def check() -> None:
-    """Say what stands against production.
+    """Check the settings for production.
 
-    Each thing in one sentence; exit code 1 where there is any. With RINGBACK_MODE=production, a gateway or a worker
-    does not start then.
+    Prints one sentence for each setting that must be changed, and exits with code 1 if there is one. With
+    RINGBACK_MODE=production, gateways and workers do not start until they are changed.
     """
     from gateway.production_checks import facts_of, refuse_a_cluster
     from gateway.settings import GatewaySettings
@@ -179,21 +176,18 @@ def check() -> None:
     facts = facts_of(settings)
     found = complaints(facts)
     if facts.redis_is_open is None:
-        typer.echo("Redis does not answer: whether it lets in clients without a password is not known.", err=True)
+        typer.echo("Redis does not answer, so it was not checked whether it asks for a password.", err=True)
     for sentence in found:
         typer.echo(f"- {sentence}")
     if found:
         raise typer.Exit(PROBLEMS)
-    said = "" if settings.mode == "production" else " RINGBACK_MODE=production makes it the rule."
-    typer.echo(f"Nothing stands against production.{said}")
+    said = "" if settings.mode == "production" else " Set RINGBACK_MODE=production to enforce them."
+    typer.echo(f"The settings are ready for production.{said}")
 
 
 @app.command("data-key")
 def data_key() -> None:
-    """Print a new key for RINGBACK_DATA_KEY.
-
-    With it, what is redacted in the rows is kept encrypted for those who need it.
-    """
+    """Print a new key for RINGBACK_DATA_KEY, which encrypts the values that are redacted in the rows."""
     from ringback.privacy.encryption import new_key
 
     typer.echo(new_key())
@@ -202,11 +196,11 @@ def data_key() -> None:
 @app.command("new-tool")
 def new_tool(
     name: Annotated[str, typer.Argument(help="The function's name, such as order_status.")],
-    folder: Annotated[Path, typer.Option(help="Where both files go; made if it is not there.")] = Path(),
+    folder: Annotated[Path, typer.Option(help="The folder for both files; created if missing.")] = Path(),
 ) -> None:
-    """Write a tool and its test.
+    """Write a new tool and its test.
 
-    Two files, NAME.py and test_NAME.py, which run as they are; nothing is overwritten.
+    Creates NAME.py and test_NAME.py, which run unchanged. It overwrites no file.
     """
     from cli.tools.scaffold import write
 
@@ -214,8 +208,8 @@ def new_tool(
 
 
 def main() -> None:
-    """The entry point: every expected error is one sentence."""
-    sys.argv[0] = "ringback"  # Whichever way we were started, usage and errors name the command that people type.
+    """Run a command, and print every expected error as one sentence."""
+    sys.argv[0] = "ringback"  # However the program was started, usage and errors name the command that users type.
     logs.configure()
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -224,7 +218,7 @@ def main() -> None:
     except ConfigurationError as problem:
         _fail(2, str(problem))
     except typer.Abort:
-        _fail(1, "nothing was done, as nobody said yes")
+        _fail(1, "not confirmed, so no change was made")
     except TyperException as problem:
         context = getattr(problem, "ctx", None)
         command = context.command_path if context else "ringback"

@@ -1,4 +1,4 @@
-"""`ringback sessions`: look up conversations, straight from Postgres."""
+"""`ringback sessions`: look up conversations and end one, in Postgres."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def show_session(
     tenant: OfTenant = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Show one conversation: what was said in it, what was called and answered, and its newest calls.
+    """Show one conversation: its transcript, with calls and results, and its newest calls.
 
-    What was said is for those who run the service: no API shows it.
+    The transcript is for operators: no API shows it.
     """
     from cli.output import tables
     from ringback import operator_view
@@ -86,7 +86,7 @@ def end_session(
 ) -> None:
     """End one conversation.
 
-    Whoever holds it hangs up within a second or so, and its calls are cancelled. Its client cannot come back to it.
+    Its gateway closes the connection within about a second, and its calls are cancelled. Its client cannot resume it.
     """
     from cli.end_sessions import end, how_many
     from ringback.statements import history as statements

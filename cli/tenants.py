@@ -1,4 +1,4 @@
-"""`ringback tenants`: what each tenant may use, straight in Postgres."""
+"""`ringback tenants`: the limits of tenants, in Postgres."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cli.tokens import named
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-app = typer.Typer(name="tenants", help="What each tenant may use.", no_args_is_help=True)
+app = typer.Typer(name="tenants", help="Show and set the limits of tenants.", no_args_is_help=True)
 
 DEFAULT, UNLIMITED = "default", "none"
 MAX_RETENTION_DAYS = 36_500
@@ -35,9 +35,9 @@ def _limit(what: str) -> Any:
 
 @app.command("list")
 def list_tenants(as_json: AsJson = False) -> None:
-    """List the tenants that have limits of their own, or an API key.
+    """List the tenants that have their own limits, or an API key.
 
-    A dash stands for what the gateways' settings say.
+    A dash means that the gateways' settings apply.
     """
     from ringback.statements.identity import tenants
 
@@ -46,14 +46,14 @@ def list_tenants(as_json: AsJson = False) -> None:
     if as_json:
         return _print_json([_told(row) for row in rows])
     if not rows:
-        typer.echo("There is no tenant with limits of its own. Set some with `ringback tenants set`.", err=True)
+        typer.echo("No tenant has its own limits. Set some with `ringback tenants set`.", err=True)
         return None
     return _print(rows)
 
 
 @app.command("show")
 def show_tenant(tenant: Name, as_json: AsJson = False) -> None:
-    """Show what one tenant may use, and how long what is over is kept."""
+    """Show the limits of one tenant, and how long its sessions are kept."""
     from ringback.statements.identity import tenants
 
     name = named("TENANT", tenant)
@@ -76,12 +76,12 @@ def set_tenant(
     cost_per_day: Annotated[str | None, _limit("US dollars of the tenant on one day of UTC")] = None,
     cost_per_user_per_day: Annotated[str | None, _limit("US dollars of each of its users")] = None,
     retention_days: Annotated[
-        str | None, typer.Option(help="For how many days what is over is kept; or default.", metavar="DAYS")
+        str | None, typer.Option(help="For how many days ended sessions are kept; or default.", metavar="DAYS")
     ] = None,
 ) -> None:
-    """Set what one tenant may use; what is not given stays as it is.
+    """Set limits of one tenant; limits that are not given stay unchanged.
 
-    Gateways hold to it within seconds. `none` means no limit, `default` what the gateways' settings say.
+    Gateways apply them within seconds. `none` means no limit, `default` the gateways' settings.
     """
     from ringback.statements.identity import tenants
 
@@ -100,7 +100,7 @@ def set_tenant(
 
 
 def _allowances(given: dict[str, str]) -> dict[str, Any]:
-    """The limits as `tenants.allowances` has them; what is none ends the command."""
+    """Return the limits as `tenants.allowances` stores them; an invalid one ends the command."""
     from pydantic import ValidationError
 
     from ringback.agents.quotas import MOST_DOLLARS, MOST_SESSIONS, MOST_TOKENS, Quotas

@@ -1,4 +1,4 @@
-"""`ringback token`: API keys for backends, straight in Postgres, and tokens for the settings."""
+"""`ringback token`: API keys for backends, in Postgres, and tokens for the settings."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ MAX_USER = 200
 """Characters of a user's name, as over HTTP."""
 DAY = 86_400.0
 MAX_DAYS = 3_650.0
-"""Ten years; without --days a key is good until it is revoked."""
-Tenant = Annotated[str, typer.Option(help="Whose user it is.", metavar="NAME")]
+"""Ten years; without --days a key is valid until it is revoked."""
+Tenant = Annotated[str, typer.Option(help="The user's tenant.", metavar="NAME")]
 
 
 @app.command("create")
 def create_token(
-    user: Annotated[str, typer.Option(help="Who speaks with it; the name stands in the history.", metavar="NAME")],
+    user: Annotated[str, typer.Option(help="The user of the key; the name stands in the history.", metavar="NAME")],
     tenant: Tenant = "default",
     scopes: Annotated[
-        str, typer.Option(help="What it may do, with commas; see docs/how-to/give-a-client-a-token.md.")
+        str, typer.Option(help="The scopes, with commas; see docs/how-to/give-a-client-a-token.md.")
     ] = "realtime",
     days: Annotated[
-        float | None, typer.Option(help="For how long it is good; until it is revoked unless given.")
+        float | None, typer.Option(help="For how many days it is valid; by default until it is revoked.")
     ] = None,
 ) -> None:
     """Make an API key for a backend.
 
-    It is printed once, on standard output; only its hash is kept.
+    Prints the key once, on standard output; Postgres keeps its hash only.
     """
     from uuid import uuid4
 
@@ -63,15 +63,15 @@ def create_token(
     typer.echo(key)
     typer.echo(f"The key {row.id} of {name} may: {', '.join(sorted(granted))}. It is not shown again.", err=True)
     if words := sorted(granted.difference(SCOPES)):
-        typer.echo(f"The gateway has no scope {', '.join(words)}: that is for tools that ask for it.", err=True)
+        typer.echo(f"The gateway has no scope {', '.join(words)}: it is for tools that require it.", err=True)
 
 
 @app.command("list")
 def list_tokens(
-    tenant: Annotated[str | None, typer.Option(help="Of this tenant; all unless given.", metavar="NAME")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant; by default of all.", metavar="NAME")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List API keys, newest first, without what they are."""
+    """List API keys, newest first, without the keys themselves."""
     from ringback.statements.identity import credentials as access
 
     with reading() as read:
@@ -87,8 +87,8 @@ def revoke_token(
 ) -> None:
     """Revoke an API key.
 
-    The client secrets that were made with it are void, the sessions that were begun with either end within a second or
-    so, and their calls are cancelled.
+    The client secrets that were made with it become void. The sessions that began with either end within about a
+    second, and their calls are cancelled.
     """
     from cli.end_sessions import end, how_many
     from ringback.statements.identity import credentials as access
@@ -105,17 +105,17 @@ def revoke_token(
 
 @app.command("static")
 def static_token(
-    user: Annotated[str, typer.Argument(help="Who it is for; the name stands in the history.")],
-    trusted: Annotated[bool, typer.Option("--trusted", help="For a backend of your own (docs/clients.md).")] = False,
+    user: Annotated[str, typer.Argument(help="The user's name, which stands in the history.")],
+    trusted: Annotated[bool, typer.Option("--trusted", help="For your backend (docs/clients.md).")] = False,
 ) -> None:
-    """Make a token for the settings, without a database. Put what it prints into RINGBACK_TOKENS."""
+    """Make a token for the settings, without a database. Put the output into RINGBACK_TOKENS."""
     if not user or set(user) & set(":, "):
         raise ConfigurationError(f"USER must hold no colon, comma or space, and not be empty, unlike {user!r}")
     typer.echo(f"{user}:rb_{secrets.token_urlsafe(24)}{':trusted' if trusted else ''}")
 
 
 def named(option: str, name: str) -> str:
-    """A user's or a tenant's name; what is none ends the command."""
+    """Return a user's or a tenant's name; an invalid one ends the command."""
     if not name or len(name) > MAX_USER or not name.isprintable():
         refuse(f"{option} must be 1 to {MAX_USER} printable characters.")
     return name
@@ -127,7 +127,7 @@ def _scopes(text: str) -> frozenset[str]:
 
     given = frozenset(part.strip() for part in text.split(",") if part.strip())
     if not given:
-        refuse(f"--scopes names no scope: give one or more of {', '.join(SCOPES)}, or such that tools ask for.")
+        refuse(f"--scopes names no scope: give one or more of {', '.join(SCOPES)}, or scopes that tools require.")
     wrong = sorted(scope for scope in given if not SCOPE.fullmatch(scope))
     if wrong:
         refuse(f"--scopes {wrong[0]!r}: {SCOPE_RULE}")

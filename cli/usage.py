@@ -1,4 +1,4 @@
-"""`ringback usage`: what responses used, straight from Postgres."""
+"""`ringback usage`: the usage of responses, from Postgres."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
     from ringback.usage.report import Sums, UsagePage
 
-By = Annotated[str, typer.Option("--group-by", "--by", help="Summed up by day, user, agent or model.", metavar="WHAT")]
-Day = Annotated[str | None, typer.Option("--from", help="Of this day on; 30 days unless given.", metavar="YYYY-MM-DD")]
+By = Annotated[str, typer.Option("--group-by", "--by", help="Sum up by day, user, agent or model.", metavar="WHAT")]
+Day = Annotated[
+    str | None, typer.Option("--from", help="From this day on; by default the last 30 days.", metavar="YYYY-MM-DD")
+]
 Tenant = Annotated[str, typer.Option(help="Of this tenant.", metavar="NAME")]
-LastDay = Annotated[str | None, typer.Option("--to", help="Up to this day; today unless given.", metavar="YYYY-MM-DD")]
+LastDay = Annotated[str | None, typer.Option("--to", help="Up to this day; by default today.", metavar="YYYY-MM-DD")]
 
 
 def usage(
@@ -29,9 +31,9 @@ def usage(
     after: After = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what was used: responses, tokens and US dollars.
+    """Show usage: responses, tokens and US dollars.
 
-    Days are UTC's. The dollars are by the gateways' price table.
+    Days are in UTC. The dollars are by the gateways' price table.
     """
     from ringback.statements import usage as statements
     from ringback.usage import report as usage
@@ -55,7 +57,7 @@ def _print(page: UsagePage) -> None:
     from cli.output import tables
 
     if not page.data:
-        typer.echo(f"Nothing was used from {page.from_} to {page.to}.", err=True)
+        typer.echo(f"There was no usage from {page.from_} to {page.to}.", err=True)
         return
     rows = [
         {page.group_by.upper(): Text(tables.printable(group.key or "(erased)")), **_cells(group)} for group in page.data

@@ -1,4 +1,4 @@
-"""`ringback users`: whoever is known by name, straight in Postgres."""
+"""`ringback users`: sign users out and erase them, in Postgres."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cli.tokens import Tenant, named
 app = typer.Typer(name="users", help="Sign a user out, or erase them.", no_args_is_help=True)
 
 WAIT_SECONDS = 30.0
-"""How long the gateways that hold the user's sessions may take to end them; each looks once a second."""
+"""How long the gateways that hold the user's sessions may take to end them; each checks once a second."""
 AGAIN_SECONDS = 0.25
 
 User = Annotated[str, typer.Argument(help="The user's name, as it stands in the history.")]
@@ -23,8 +23,8 @@ User = Annotated[str, typer.Argument(help="The user's name, as it stands in the 
 def sign_out(user: User, tenant: Tenant = "default") -> None:
     """Sign a user out everywhere.
 
-    Client secrets and identity tokens that were issued until now are void, the user's sessions end within a second or
-    so, and their calls are cancelled. An API key of that name stays good: see `ringback token revoke`.
+    Client secrets and identity tokens that were issued until now become void. The user's sessions end within about a
+    second, and their calls are cancelled. An API key with the user's name stays valid: see `ringback token revoke`.
     """
     from cli.end_sessions import end, how_many
     from ringback.statements.identity import credentials
@@ -46,12 +46,12 @@ def sign_out(user: User, tenant: Tenant = "default") -> None:
 def erase_user(
     user: User,
     tenant: Tenant = "default",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether that is meant.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Erase a user: nothing in any table names them any more.
+    """Erase a user's data from every table.
 
-    Their sessions end, and go with all that was said and called in them, as do their keys and client secrets. What
-    they used stays in the sums of the day, under no name.
+    The user's sessions end and are deleted, with their messages and calls, as are the user's keys and client secrets.
+    Their usage stays in the daily sums, under no name.
     """
     who, owner = named("USER", user), named("--tenant", tenant)
     if not yes:
@@ -60,7 +60,7 @@ def erase_user(
 
 
 def _erase(tenant: str, user: str) -> None:
-    """Erase the user, and say what went; wait for sessions that have still to end."""
+    """Erase the user and print the counts; wait for sessions that have still to end."""
     from ringback.statements import erasure
     from ringback.statements.sessions import session_end
 
@@ -69,7 +69,7 @@ def _erase(tenant: str, user: str) -> None:
         give_up = monotonic() + WAIT_SECONDS
         theirs = write(erasure.marked(tenant, user))[0].number
         while True:
-            while marked := write(erasure.mark(tenant, user)):  # again: they may have come back meanwhile
+            while marked := write(erasure.mark(tenant, user)):  # again: the user may have connected meanwhile
                 theirs += len(marked)
             write(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
             deleted = write(erasure.delete_sessions(tenant, user))
@@ -80,7 +80,7 @@ def _erase(tenant: str, user: str) -> None:
             sleep(0 if deleted else AGAIN_SECONDS)
     gone = max(0, theirs - left)  # a gateway may have deleted some of them
     if not (gone or named or left):
-        refuse(f"Nobody of the name {user!r} is known in the tenant {tenant!r}.")
+        refuse(f"The tenant {tenant!r} has no user {user!r}.")
     typer.echo(f"{user} is erased: {gone} {'session' if gone == 1 else 'sessions'}, and all that was in them.")
     if left:
-        refuse(f"{left} more have still to end; the gateways erase them then. Run this again to see.", 1)
+        refuse(f"{left} more have still to end; the gateways erase them then. Run this again to check.", 1)

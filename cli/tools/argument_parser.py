@@ -1,4 +1,4 @@
-"""Arguments as a person types them, `count=3 when=2026-01-01`, read by the tool's own schema."""
+"""Parses typed arguments, `count=3 when=2026-01-01`, by the tool's schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ringback.tools.decorator import ToolSpec
 
 
 def arguments(tool: ToolSpec, words: Iterable[str], text: str | None = None) -> dict[str, Any]:
-    """What is typed as `key=value`, over what `text` says as a JSON object.
+    """Return the arguments typed as `key=value`, merged over those of the JSON object `text`.
 
     Raises:
         ConfigurationError: they do not fit the schema; one sentence says which.
@@ -36,7 +36,11 @@ def arguments(tool: ToolSpec, words: Iterable[str], text: str | None = None) -> 
 
 
 def json_object(option: str, text: str) -> dict[str, Any]:
-    """The object that `text` is; ConfigurationError names the option that it was given by."""
+    """Return the JSON object in `text`.
+
+    Raises:
+        ConfigurationError: it is none; the sentence names the option.
+    """
     try:
         value = json.loads(text)
     except ValueError as problem:
@@ -47,7 +51,7 @@ def json_object(option: str, text: str) -> dict[str, Any]:
 
 
 def _value(text: str, schema: Any) -> Any:
-    """JSON where the schema takes it so (3, true, {…}), else the text as it stands."""
+    """Return the JSON value if the schema accepts it (3, true, {…}), else the text."""
     if isinstance(schema, dict) and schema.get("type") == "string":
         return text
     try:

@@ -1,6 +1,6 @@
-"""`ringback tools`: what can be called, what a model is told of it, and a call made by hand.
+"""`ringback tools`: list tools, show their schemas, and call one.
 
-Everything but typer is imported inside functions: `ringback --help` waits for no tool.
+All modules but typer are imported inside functions: `ringback --help` waits for no tool.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ringback.tools.behavior import Limits
     from ringback.tools.decorator import ToolSpec
 
-app = typer.Typer(name="tools", help="Look at tools, and call one by hand.", no_args_is_help=True)
+app = typer.Typer(name="tools", help="List tools, show their schemas, and call one.", no_args_is_help=True)
 
 FAILED = 1
 """The exit code of a call that ended in an error."""
@@ -28,12 +28,12 @@ Name = Annotated[str, typer.Argument(help="The tool's name.")]
 
 @app.command("list")
 def list_tools(
-    live: Annotated[bool, typer.Option("--live", help="What live workers serve, as Postgres has it.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="List what live workers serve, from Postgres.")] = False,
 ) -> None:
     """List tools, with their queues and limits.
 
-    Those that RINGBACK_TOOL_MODULES and RINGBACK_TOOL_FILES declare; with --live, those that a session could be
-    offered now.
+    Lists the tools that RINGBACK_TOOL_MODULES and RINGBACK_TOOL_FILES declare; with --live, those that gateways can
+    offer now.
     """
     from cli.tools.discovery import declared_tools
 
@@ -47,10 +47,7 @@ def list_tools(
 
 @app.command("schema")
 def show_schema(name: Name) -> None:
-    """Show what a model is told of a tool, as JSON.
-
-    This is its entry in `session.tools`.
-    """
+    """Show a tool's entry in `session.tools`, which the model reads, as JSON."""
     import json
 
     from cli.tools.discovery import declared_tool
@@ -63,26 +60,27 @@ def run_tool(
     name: Name,
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(help="As key=value; JSON where the value is none of text.", metavar="KEY=VALUE"),
+        typer.Argument(help="As key=value; JSON for values that are no text.", metavar="KEY=VALUE"),
     ] = None,
     json_: Annotated[str | None, typer.Option("--json", help="All arguments as one JSON object.")] = None,
-    user: Annotated[str, typer.Option(help="Who asks, as the tool is told.")] = "cli",
-    claims: Annotated[str | None, typer.Option(help="What else is known of them, as a JSON object.")] = None,
+    user: Annotated[str, typer.Option(help="The user's name for the tool.")] = "cli",
+    claims: Annotated[str | None, typer.Option(help="The user's claims, as a JSON object.")] = None,
     scopes: Annotated[
-        str | None, typer.Option(help="What they hold, such as orders:read,eu; what the tool asks for unless given.")
+        str | None,
+        typer.Option(help="The user's scopes, such as orders:read,eu; by default those that the tool requires."),
     ] = None,
-    queue: Annotated[bool, typer.Option("--queue", help="Have a worker do it, with a row in the history.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Have a worker run it, with a row in the history.")] = False,
 ) -> None:
     """Call a tool, and print what the model would read.
 
-    It runs here and now, once; with --queue it goes the way of every call: a row, a message, a worker. Exit code 1
-    means that it ended in an error.
+    Runs the tool once in this process; with --queue a worker runs it, like every call. Exit code 1 means that the call
+    ended in an error.
     """
     from cli.tools import argument_parser as given
     from ringback.errors import ConfigurationError
 
     if not user.strip():
-        raise ConfigurationError("--user must name somebody: their name stands in the history")
+        raise ConfigurationError("--user must not be empty: the name stands in the history")
     known = given.json_object("--claims", claims) if claims is not None else {}
     if scopes is not None:
         known["scopes"] = sorted({scope.strip() for scope in scopes.split(",") if scope.strip()})
@@ -113,8 +111,8 @@ def _run_here(name: str, words: list[str], text: str | None, user: str, claims: 
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     took, limit = monotonic() - began, tool.announcement.timeout
-    if took > limit and not tool.is_async:  # here it cannot be left alone, and has run to its end
-        typer.echo(f"ringback: {name} took {took:.1f} s; a worker gives it {limit:g} s, and then up", err=True)
+    if took > limit and not tool.is_async:  # here it cannot be abandoned, and has run to its end
+        typer.echo(f"ringback: {name} took {took:.1f} s; a worker stops waiting after {limit:g} s", err=True)
     if made.fault is not None:
         typer.echo(f"ringback: {name} raised {_where(made.fault)}", err=True)
     _print_outcome(made.verdict)
@@ -133,7 +131,7 @@ def _run_there(name: str, words: list[str], text: str | None, user: str, claims:
     arguments = given.arguments(tool, words, text)
     claims.setdefault("scopes", sorted(tool.manners.scopes))
     job_id, outcome = run_there(tool, arguments, user=user, claims=claims, note=_note)
-    typer.echo(f"job {job_id}: {outcome.state if outcome else 'cancelled, as nobody waits for it any more'}", err=True)
+    typer.echo(f"job {job_id}: {outcome.state if outcome else 'cancelled, as this command has ended'}", err=True)
     if outcome is None:
         raise typer.Exit(FAILED)
     _print_outcome(outcome)
@@ -157,7 +155,7 @@ def _note(note: str) -> None:
 
 
 def _print_outcome(outcome: Any) -> None:
-    """A result on standard output; an error as its sentence on standard error, with the code that a model reads."""
+    """Print a result to standard output; an error, with its code, to standard error."""
     if outcome.error is None:
         return typer.echo(outcome.output())
     typer.echo(f"ringback: {outcome.code}: {outcome.message}", err=True)
@@ -165,7 +163,7 @@ def _print_outcome(outcome: Any) -> None:
 
 
 def _where(problem: Exception) -> str:
-    """A fault on one line, with the place where it was raised."""
+    """Return an exception on one line, with the place where it was raised."""
     import traceback
 
     frames = traceback.extract_tb(problem.__traceback__)
@@ -195,19 +193,19 @@ def _print_tools(tools: Sequence[ToolSpec], workers: Mapping[str, int] | None = 
 
 
 def limits_in_words(limits: Limits) -> str:
-    """What a tool bears, as its author wrote it; empty where it is not bounded."""
+    """Return a tool's limits as its author wrote them; empty without limits."""
     words = []
     if limits.concurrency is not None:
         words.append(f"{limits.concurrency} at once")
     if limits.rate is not None:
         words.append(rate_in_words(limits.rate) + (f", {limits.burst} in a burst" if limits.burst > 1 else ""))
     if limits.breaker_failures is not None:
-        words.append(f"left alone for {limits.breaker_seconds:g} s after {limits.breaker_failures} failures")
+        words.append(f"not called for {limits.breaker_seconds:g} s after {limits.breaker_failures} failures")
     return "; ".join(words)
 
 
 def rate_in_words(rate: float) -> str:
-    """Calls in the shortest unit that gives a whole number."""
+    """Return the rate in the shortest unit that gives a whole number."""
     for unit, seconds in (("s", 1), ("m", 60), ("h", 3_600)):
         calls = rate * seconds
         if calls >= 1 and abs(calls - round(calls)) < 1e-6:

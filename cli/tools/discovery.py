@@ -1,4 +1,4 @@
-"""The tools that RINGBACK_TOOL_MODULES and RINGBACK_TOOL_FILES name, as a worker has them."""
+"""Loads the tools that RINGBACK_TOOL_MODULES and RINGBACK_TOOL_FILES name, as a worker does."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from workers.tool_registry import load_tools
 
 
 def declared_tools() -> dict[str, Tool]:
-    """Every tool, by name; ConfigurationError where a module or a file is wrong, or none has any."""
+    """Return every tool by name; raise ConfigurationError if a module or a file is invalid, or none has a tool."""
     here = str(Path.cwd())
-    if here not in sys.path:  # as for `celery` and `python -m`: a tool's module stands where the command is typed
+    if here not in sys.path:  # as for `celery` and `python -m`: a tool's module is in the working directory
         sys.path.insert(0, here)
     settings = load(ToolSettings)
     return load_tools(settings.tool_modules, settings.tool_files)
 
 
 def declared_tool(name: str) -> Tool:
-    """The one of that name; ConfigurationError names those that there are."""
+    """Return the tool of that name; otherwise the ConfigurationError lists the known names."""
     tools = declared_tools()
     if name not in tools:
         known = ", ".join(sorted(tools))

@@ -1,4 +1,4 @@
-"""A tool run in this process: its arguments read, its result and its errors put into words as a worker does it."""
+"""Runs a tool in this process; arguments, result and errors are converted as in a worker."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from workers.execution.retry_policy import DeadlineExceeded, Verdict, not_allowe
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is to become of the call, and what the tool raised, if it raised something."""
+    """Verdict on the call, and the exception that the tool raised, if any."""
 
     verdict: Verdict
     problem: Exception | None = None
 
     @property
     def fault(self) -> Exception | None:
-        """What was not raised on purpose: the model hears its kind alone, the author wants to see all of it."""
+        """The unexpected exception: the model is told only that the tool failed, the author sees all of it."""
         on_purpose = ToolError | DeadlineExceeded
         return None if isinstance(self.problem, on_purpose) else self.problem
 
 
 async def attempt(tool: Tool, arguments: Mapping[str, Any], call: Call, max_attempts: int = 1) -> Attempt:
-    """One attempt; `call.attempt` says which."""
+    """Run one attempt; `call.attempt` is its number."""
     announced = tool.announcement
     if missing(announced.manners.scopes, call.claims):
         return Attempt(not_allowed(tool.name))
@@ -55,7 +55,7 @@ async def _returned(tool: Tool, given: dict[str, Any], call: Call) -> Any:
     limit = asyncio.timeout(tool.announcement.timeout)
     try:
         async with limit:
-            result = tool.function(**given)  # What a plain function does here cannot be cut short.
+            result = tool.function(**given)  # A plain function cannot be interrupted here.
             while isawaitable(result):
                 result = await result
             return result

@@ -1,7 +1,7 @@
-"""A call made by hand that goes the way of every call: a session's row, a job's row, a message, a worker.
+"""Makes a call like a gateway does: a session's row, a job's row, a message, a worker.
 
-The statements are those that a gateway uses, and for as long as the call takes this process holds a lease as one: a
-session that nobody holds would be ended by a sweeper, and its answer kept from us.
+The statements are those of a gateway. While the call runs, this process holds a lease like a gateway: without one a
+sweeper would end the session, and the result would not come back.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from cli.output.history_queries import Read
 
 LOOK_SECONDS = 0.05
-"""Between two looks at the job's row: a person waits, and a look takes a millisecond."""
+"""Between two queries of the job's row: a user waits, and a query takes a millisecond."""
 LATE_SECONDS = 10.0
-"""What a sweeper may take to see that the deadline has passed; then we wait no more."""
+"""How long a sweeper may take to notice that the deadline has passed; then the command gives up."""
 END_REASON = "by_hand"
 COLUMNS = ("id", "state", "result", "sealed_result", "error", "cancel_reason", "progress", "finished_at")
 
@@ -49,10 +49,10 @@ log = logging.getLogger(__name__)
 def run_there(
     tool: ToolSpec, arguments: dict[str, Any], *, user: str, claims: dict[str, Any], note: Callable[[str], None]
 ) -> tuple[UUID, Outcome | None]:
-    """Have a worker call the tool: the job's id and its outcome, None where nobody waits for it any more.
+    """Have a worker call the tool. Return the job's id and its outcome; None if the command was interrupted.
 
     Args:
-        note: told each progress note that the tool reports.
+        note: called with each progress note that the tool reports.
     """
     stores = load(Stores)
     row_privacy = stores.row_privacy
@@ -72,7 +72,7 @@ def run_there(
 
 @contextmanager
 def _asked_to_stop() -> Iterator[Event]:
-    """Set by Ctrl-C and SIGTERM. An exception of theirs may come where nobody passes it on, such as in a destructor."""
+    """Yield an event that Ctrl-C and SIGTERM set. An exception may be lost, if it comes in a destructor."""
     stop = Event()
     before = {each: signal.signal(each, lambda *_: stop.set()) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -84,7 +84,7 @@ def _asked_to_stop() -> Iterator[Event]:
 
 @contextmanager
 def _session(write: Read, user: str, claims: dict[str, Any]) -> Iterator[tuple[str, UUID]]:
-    """A session of this process's own; its end, and what it leaves to the history, are written if they can be."""
+    """Open a session for this process; write its end and its late results, unless the database failed."""
     gateway_id = f"by-hand-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     session_id, is_cut = uuid4(), False
     write(processes.register(gateway_id, "gateway", socket.gethostname(), os.getpid()))
@@ -98,7 +98,7 @@ def _session(write: Read, user: str, claims: dict[str, Any]) -> Iterator[tuple[s
         is_cut = True
         raise
     finally:
-        if not is_cut:  # else a sweeper ends it, when the lease of this process has run out
+        if not is_cut:  # otherwise a sweeper ends the session, when the lease of this process has expired
             write(lifecycle.end_session(session_id, gateway_id, 1, END_REASON))
             write(lifecycle.keep_for_history(session_id))
             write(processes.retire(gateway_id))
@@ -109,7 +109,7 @@ def _publish(redis_url: str, job_id: UUID, queue: str) -> None:
     try:
         celery.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
     except Exception as problem:  # kombu and redis raise a family of errors with no common parent but this
-        log.warning("job %s is not published yet (%s); a sweeper will", job_id, type(problem).__name__)
+        log.warning("publishing job %s failed (%s); a sweeper publishes it again", job_id, type(problem).__name__)
     finally:
         celery.close()
 
@@ -117,7 +117,8 @@ def _publish(redis_url: str, job_id: UUID, queue: str) -> None:
 def _finished(
     write: Read, gateway_id: str, job_id: UUID, seconds: float, note: Callable[[str], None], stop: Event
 ) -> Any:
-    """The job's row once it is over; None if that takes too long, or nobody waits. The lease is renewed meanwhile."""
+    """Return the job's row once it is over; None if that takes too long, or `stop` is set. Renew the lease
+    meanwhile."""
     look = select(*(jobs_table.c[name] for name in COLUMNS))
     give_up = monotonic() + seconds + LATE_SECONDS
     renewed, noted = monotonic(), None

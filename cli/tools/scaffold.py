@@ -1,4 +1,4 @@
-"""`ringback new-tool`: a module with a tool, and a test of what a caller hears. Both run as they are written."""
+"""`ringback new-tool`: writes a module with a tool, and a test of what a caller hears. Both run unchanged."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ringback.errors import ConfigurationError
 from ringback.tools.declaration import OURS
 
 LONGEST = 64
-"""Characters; what the Realtime API takes as a function's name."""
+"""Characters; the Realtime API's limit for a function's name."""
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 TAKEN = frozenset({"asyncio", "call", "converse", "fake_call", "pytest", "talk", "tool"})
-"""Names that both files use for something else."""
+"""Names that both files use for other objects."""
 
 
 def write(name: str, folder: Path) -> str:
-    """Write both files; returns what to do next.
+    """Write both files, and return the next steps.
 
     Raises:
-        ConfigurationError: the name cannot be one, or there is something of that name; nothing was written.
+        ConfigurationError: the name is invalid or taken; no file was written.
     """
     _check(name)
     module, test = folder / f"{name}.py", folder / f"test_{name}.py"
     for path in (module, test):
         if path.exists():
-            raise ConfigurationError(f"{path} is there already, and is left as it is; choose another name")
+            raise ConfigurationError(f"{path} exists already, and is left unchanged; choose another name")
     if name in sys.stdlib_module_names or find_spec(name) is not None:
-        raise ConfigurationError(f"there is a module {name} already, which a file of that name would hide")
+        raise ConfigurationError(f"a module {name} exists already, which a file of that name would hide")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _create(module, MODULE.format(name=name))
@@ -44,11 +44,11 @@ def write(name: str, folder: Path) -> str:
 
 def _check(name: str) -> None:
     if keyword.iskeyword(name):
-        raise ConfigurationError(f"{name} is a word of Python's own; choose another name, such as {name}_it")
+        raise ConfigurationError(f"{name} is a Python keyword; choose another name, such as {name}_it")
     if len(name) > LONGEST:
         raise ConfigurationError(f"a name of {len(name)} characters is too long: use at most {LONGEST}")
     if name in TAKEN or name.startswith("test_"):
-        raise ConfigurationError(f"{name} would be mistaken for something else in its test; choose another name")
+        raise ConfigurationError(f"{name} has another meaning in the test; choose another name")
     if not NAME.fullmatch(name):
         hint = re.sub(r"\W+", "_", name).strip("_").lower()
         better = f", such as {hint}" if NAME.fullmatch(hint) and not keyword.iskeyword(hint) else ""
@@ -58,5 +58,5 @@ def _check(name: str) -> None:
 
 
 def _create(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8") as file:  # "x": never over something that came meanwhile
+    with path.open("x", encoding="utf-8") as file:  # "x": never over a file that was created meanwhile
         file.write(text)

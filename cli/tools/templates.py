@@ -1,9 +1,9 @@
-"""What `ringback new-tool` writes."""
+"""Templates of the files that `ringback new-tool` writes."""
 
 from __future__ import annotations
 
 MODULE = '''\
-"""A tool for voice models. A worker serves it where RINGBACK_TOOL_MODULES names this module."""
+"""A tool for voice models. A worker serves it if RINGBACK_TOOL_MODULES names this module."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ async def {name}(subject: str, call: Call) -> dict[str, str]:
         subject: what the caller asks about, in their own words.
     """
     if not subject.strip():
-        raise ToolError("There is nothing to look for; ask the caller what they mean.", code="nothing_asked")
+        raise ToolError("The subject is empty; ask the caller what they mean.", code="empty_subject")
     call.progress("looking")
     return {{"summary": f"{{subject}}: all is well"}}
 '''
 
 TEST = '''\
-"""What comes of a call of {name}, and what a caller hears."""
+"""The outcome of a call of {name}, and what a caller hears."""
 
 from __future__ import annotations
 

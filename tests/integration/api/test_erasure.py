@@ -258,4 +258,4 @@ def test_the_command_line_erases_as_the_gateway_does(rows: Rows, database: str) 
         assert traces(connection) == []
     nobody = CliRunner().invoke(users.app, command, env={"DATABASE_URL": database})
     assert nobody.exit_code == 2
-    assert nobody.stderr == f"ringback: Nobody of the name '{USER}' is known in the tenant 'default'.\n"
+    assert nobody.stderr == f"ringback: The tenant 'default' has no user '{USER}'.\n"

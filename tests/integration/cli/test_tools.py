@@ -124,6 +124,6 @@ def test_whoever_gives_up_takes_the_call_along(line: Line) -> None:
         by_hand.send_signal(signal.SIGINT)
         _, told = by_hand.communicate(timeout=PATIENCE)
     assert by_hand.returncode == 1, told
-    assert told.splitlines()[-1].endswith(": cancelled, as nobody waits for it any more")
+    assert told.splitlines()[-1].endswith(": cancelled, as this command has ended")
     eventually(lambda: line.count("running") == 0, "the worker to let go")
     assert line.count("cancelled") > 0

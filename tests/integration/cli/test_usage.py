@@ -71,7 +71,7 @@ def test_it_prints_what_the_api_answers(run: Run, rows: Engine) -> None:
 def test_where_nothing_was_used_it_says_so(run: Run, rows: Engine) -> None:
     result = run("usage", "--from", "2026-01-01", "--to", "2026-01-31")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "Nothing was used from 2026-01-01 to 2026-01-31.\n"
+    assert result.stderr == "There was no usage from 2026-01-01 to 2026-01-31.\n"
 
 
 def test_where_there_is_more_it_says_how_to_go_on(run: Run, rows: Engine) -> None:
@@ -145,4 +145,4 @@ def test_setting_one_tenant_leaves_the_others(run: Run, rows: Engine) -> None:
 def test_where_no_tenant_has_limits_it_says_so(run: Run, rows: Engine) -> None:
     result = run("tenants", "list")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("There is no tenant with limits of its own.")
+    assert result.stderr.startswith("No tenant has its own limits.")

@@ -139,9 +139,9 @@ def test_a_token_is_ready_to_be_put_into_the_settings(
     assert capsys.readouterr().out.strip().endswith(":trusted")
 
 
-def test_nobody_is_erased_where_nobody_says_yes(
+def test_a_user_is_not_erased_without_confirmation(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", StringIO("n\n"))
     assert run(monkeypatch, "users", "erase", "ada") == 1
-    assert capsys.readouterr().err == "ringback: nothing was done, as nobody said yes\n"
+    assert capsys.readouterr().err == "ringback: not confirmed, so no change was made\n"

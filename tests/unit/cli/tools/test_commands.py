@@ -27,7 +27,7 @@ def test_tools_are_listed_one_a_line(monkeypatch: pytest.MonkeyPatch, capsys: py
     header, first, *rest = capsys.readouterr().out.splitlines()
     assert header.split() == ["TOOL", "QUEUE", "EFFECT", "TIMEOUT", "RETRIES", "LIMITS"]
     assert first.split(None, 6)[:6] == ["bake", "bakery", "pure", "15", "s", "0"]
-    assert "2 at once; 30/m, 5 in a burst; left alone for 60 s after 3" in first
+    assert "2 at once; 30/m, 5 in a burst; not called for 60 s after 3" in first
     assert [line.split()[0] for line in rest if not line.startswith(" ")] == [
         "crash",
         "dawdle",
@@ -99,7 +99,7 @@ def test_an_error_is_told_as_the_model_would_hear_it_and_a_fault_with_its_place(
         (["schema", "cook"], "there is no tool 'cook'"),
         (["run", "bake", "cake=a", "count=0"], "count: Input should be greater than or equal to 1"),
         (["run", "bake", "--claims", "3"], "--claims must be one JSON object"),
-        (["run", "bake", "--user", " "], "--user must name somebody"),
+        (["run", "bake", "--user", " "], "--user must not be empty"),
         (["run", "bake", "--queue"], "DATABASE_URL is not set"),
         (["list", "--live"], "DATABASE_URL is not set"),
         (["run"], "See `ringback tools run --help`"),
@@ -124,7 +124,7 @@ def test_a_module_beside_the_command_is_found(
     assert capsys.readouterr().out == "here\n"
 
 
-def test_a_plain_function_that_a_worker_would_give_up_is_told_of(
+def test_a_plain_function_is_reported_if_a_worker_would_not_wait_for_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     text = "import time\nfrom ringback import tool\n\n@tool(timeout=0.001)\ndef nap() -> str:\n    'Nap.'\n"
@@ -133,7 +133,7 @@ def test_a_plain_function_that_a_worker_would_give_up_is_told_of(
     assert run(monkeypatch, "tools", "run", "nap") == 0
     printed = capsys.readouterr()
     assert printed.out == "rested\n"
-    assert re.fullmatch(r"ringback: nap took \d\.\d s; a worker gives it 0.001 s, and then up\n", printed.err)
+    assert re.fullmatch(r"ringback: nap took \d\.\d s; a worker stops waiting after 0.001 s\n", printed.err)
 
 
 def test_a_module_that_cannot_be_imported_is_named(
@@ -156,7 +156,7 @@ def test_a_rate_is_told_as_it_was_declared(rate: str) -> None:
         (Limits(concurrency=4), "4 at once"),
         (Limits(rate=0.5), "30/m"),
         (Limits(rate=1.0, burst=5), "1/s, 5 in a burst"),
-        (Limits(breaker_failures=5), "left alone for 30 s after 5 failures"),
+        (Limits(breaker_failures=5), "not called for 30 s after 5 failures"),
         (Limits(concurrency=1, rate=2.0), "1 at once; 2/s"),
     ],
 )

@@ -20,12 +20,12 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("there", ["gift_card.py", "test_gift_card.py"])
-def test_nothing_is_overwritten(
+def test_no_file_is_overwritten(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, there: str
 ) -> None:
     (tmp_path / there).write_text("mine", encoding="utf-8")
     assert run(monkeypatch, "new-tool", "gift_card") == 2
-    assert f"{there} is there already, and is left as it is" in capsys.readouterr().err
+    assert f"{there} exists already, and is left unchanged" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text(encoding="utf-8") == "mine"
 
@@ -36,15 +36,15 @@ def test_nothing_is_overwritten(
         ("gift-card", "'gift-card' is no name for a function: use a-z, 0-9 and _, a letter first, such as gift_card"),
         ("GiftCard", "such as giftcard"),
         ("7up", "'7up' is no name for a function: use a-z, 0-9 and _, a letter first"),
-        ("class", "class is a word of Python's own; choose another name, such as class_it"),
+        ("class", "class is a Python keyword; choose another name, such as class_it"),
         ("x" * 65, "a name of 65 characters is too long: use at most 64"),
-        ("call", "call would be mistaken for something else in its test"),
-        ("talk", "talk would be mistaken for something else in its test"),
-        ("test_it", "test_it would be mistaken for something else in its test"),
+        ("call", "call has another meaning in the test"),
+        ("talk", "talk has another meaning in the test"),
+        ("test_it", "test_it has another meaning in the test"),
         ("cancel_call", "cancel_call is a function of the gateway itself"),
-        ("json", "there is a module json already, which a file of that name would hide"),
-        ("ringback", "there is a module ringback already"),
-        ("pytest", "pytest would be mistaken for something else"),
+        ("json", "a module json exists already, which a file of that name would hide"),
+        ("ringback", "a module ringback exists already"),
+        ("pytest", "pytest has another meaning in the test"),
     ],
 )
 def test_a_name_that_would_not_do_is_refused(
