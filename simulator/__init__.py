@@ -1,12 +1,13 @@
-"""A Realtime API without a key: a WebSocket server that hears, talks and calls functions from a script.
+"""A Realtime API without a key: a WebSocket server that hears, speaks and calls functions from a script.
 
-From the wire inwards:
-
-- ``server`` accepts or refuses connections, and carries frames and time for each of them;
-- ``conversation`` decides, without I/O, what each client event leads to;
-- ``scripting`` decides what the "model" says, from a scenario file;
-- ``responses`` turns that decision into the event sequence of the recorded servers;
-- ``speech`` recognises and speaks, offline, when the ``voice`` extra is installed.
+    server        accepts or refuses connections, and moves frames and time for each of them
+    conversation  decides, without I/O, what each client event leads to; items: the items of a conversation
+    scripting     decides what the model says, from a scenario file
+    responses     turns that decision into the event sequence of the recorded servers
+    speech        recognises and speaks, offline, if the `voice` extra is installed
+    behavior      how the server behaves: knobs and oddities; faults: what breaks
+    config        the session object; functions: its tools
+    wire          ids, events and refusals
 
 The package shares no code with the gateway, or it would agree with its mistakes.
 """

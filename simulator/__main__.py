@@ -1,4 +1,4 @@
-"""``python -m simulator``: serve a scenario until told to stop."""
+"""``python -m simulator``: serves a scenario until a signal comes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _USAGE_ERROR = 2
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ringback simulator",
-        description="A Realtime API without a key: it hears, talks and calls functions from a script.",
-        epilog=f"Scenarios that come with it: {', '.join(shipped())}.",
+        description="A Realtime API without a key: it hears, speaks and calls functions from a script.",
+        epilog=f"Shipped scenarios: {', '.join(shipped())}.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
-    parser.add_argument("--scenario", default="demo", metavar="NAME|FILE", help="what happens (default: %(default)s)")
+    parser.add_argument("--scenario", default="demo", metavar="NAME|FILE", help="the scenario (default: %(default)s)")
     parser.add_argument("--key", help="refuse connections that do not carry this key with 401")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write every frame as a line of JSON")
     parser.add_argument(
@@ -32,17 +32,17 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="turn a knob, such as item_echo=renamed; may be given more than once (docs/scenarios.md lists them)",
+        help="set a knob, such as item_echo=renamed; may be given more than once (docs/scenarios.md lists them)",
     )
     parser.add_argument(
-        "--control", action="store_true", help="for tests: faults on demand at /control, from here only"
+        "--control", action="store_true", help="for tests: faults on demand at /control, from this machine only"
     )
     parser.add_argument("--no-voice", action="store_true", help="neither hear nor speak: numbered turns, a chime")
     return parser
 
 
 def _knobs(given: Sequence[str]) -> dict[str, str]:
-    """Read ``NAME=VALUE`` texts, and try them; raises KnobError."""
+    """Parse ``NAME=VALUE`` texts, and check them; raise KnobError if one is invalid."""
     knobs = dict(each.partition("=")[::2] for each in given)
     for name in sorted(knobs.keys() - SIMPLE):
         raise KnobError(f"--knob {name}: there is no such knob; there are {', '.join(sorted(SIMPLE))}.")

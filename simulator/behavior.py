@@ -1,8 +1,8 @@
 """The knobs of a scenario: how the server behaves, apart from what the model says.
 
-Each default is what the recordings show. A knob whose description begins with "Unknown" stands for a fact
-that no source tells: run a client against every setting of it. What servers of other makers do their own way is
-in ``oddities``; those are knobs, too.
+Each default is what the recordings show. A knob whose description begins with "Unknown" stands for a fact without a
+source: run a client against each of its values. ``oddities`` has the differences of other providers' servers; they are
+knobs, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from simulator.speech.vad import DEFAULT_SPEECH_LEVEL
 
 
 class KnobError(ValueError):
-    """There is no such knob, or it cannot be turned so; the message names it."""
+    """An unknown knob, or an invalid value; the message names the knob."""
 
 
 class _Strict(BaseModel):
@@ -32,21 +32,21 @@ class Refusal(_Strict):
 
 
 class Drop(_Strict):
-    """End the connection in the middle of something."""
+    """End the connection after a certain event."""
 
-    after: str = Field(description="The event type, sent or received, after which the line goes dead.")
-    nth: int = Field(default=1, ge=1, description="At which such event of a connection.")
-    times: int = Field(default=1, ge=1, description="How many connections are dropped before one is left alone.")
+    after: str = Field(description="The event type, sent or received, after which the connection ends.")
+    nth: int = Field(default=1, ge=1, description="The number of that event in a connection.")
+    times: int = Field(default=1, ge=1, description="How many connections are dropped before one goes on.")
     code: Literal[1001, 1006, 1011, 1012] = Field(
         default=1006, description="1006 cuts the TCP connection without a close frame."
     )
 
 
 class Knobs(Oddities):
-    """Everything about the server that a scenario may turn."""
+    """All settings of the server that a scenario may change."""
 
     refuse: Refusal | None = Field(default=None, description="Refuse connections at the upgrade.")
-    drop: Drop | None = Field(default=None, description="Drop connections in the middle of something.")
+    drop: Drop | None = Field(default=None, description="Drop connections after a certain event.")
     expire_after_ms: int | None = Field(
         default=None, ge=0, description="Send `session_expired` and close with 1001 after this time."
     )
@@ -105,10 +105,10 @@ class Knobs(Oddities):
     )
 
     def turned(self, changes: Mapping[str, str]) -> Knobs:
-        """Return these knobs with some of them turned, by name and value as text.
+        """Return these knobs with some changed, by name and value as text.
 
         Raises:
-            KnobError: one of them is not there, or takes no such value.
+            KnobError: one of them is unknown, or has an invalid value.
         """
         try:
             return Knobs.model_validate({**self.model_dump(exclude_unset=True), **changes})
@@ -117,7 +117,7 @@ class Knobs(Oddities):
             raise KnobError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
     def at_connection(self, number: int) -> Knobs:
-        """Return the knobs of the server's n-th connection, from 1: before `odd_from_connection` nothing is odd."""
+        """Return the knobs of the server's n-th connection, from 1: without oddities before `odd_from_connection`."""
         if number >= self.odd_from_connection:
             return self
         usual = {name: value for name, value in self.model_dump().items() if name not in Oddities.model_fields}
@@ -125,4 +125,4 @@ class Knobs(Oddities):
 
 
 SIMPLE = frozenset(Knobs.model_fields) - {"refuse", "drop"}
-"""The knobs that one word of text can turn: on the command line, at the control door, in a connection's URL."""
+"""The knobs that one word of text can set: on the command line, by the control API, in a connection's URL."""

@@ -16,12 +16,12 @@ from simulator.wire import Refused, invalid, mapping, missing, new_id, text, unk
 
 Session = dict[str, Any]
 
-# Recorded: an empty `instructions` is answered with instructions of the server's own, not with "".
+# Recorded: if `instructions` is empty, the server sets its own instructions, not "".
 DEFAULT_INSTRUCTIONS = (
     "You are a helpful, witty, and friendly AI. Your voice and personality should be warm and engaging. "
     "Talk quickly. You should always call a function if you can."
 )
-# Documented cap of a session's life; `expires_at` says when it ends.
+# The documented longest duration of a session; `expires_at` says when it ends.
 SESSION_LIFETIME_S = 3600
 
 _SERVER_VAD = {
@@ -47,7 +47,7 @@ _FORMATS = ("audio/pcm", "audio/pcmu", "audio/pcma")
 
 
 def is_reasoning(model: str) -> bool:
-    """Say whether a model is of the 2.x kind, which speaks commentary and reasons before it calls."""
+    """Return whether a model is of the 2.x kind, which speaks commentary and reasons before it calls."""
     return model.startswith("gpt-realtime-2.") or model.split("-2025", 1)[0] == "gpt-realtime-2"
 
 
@@ -95,7 +95,7 @@ def updated(session: Session, update: dict[str, Any], *, voice_locked: bool) -> 
         voice_locked: whether assistant audio exists already, after which the voice may not change.
 
     Raises:
-        Refused: the update is not valid; nothing of it applies.
+        Refused: the update is not valid; no field of it applies.
     """
     if "type" not in update:
         raise missing("session.type")

@@ -1,7 +1,7 @@
-"""The Realtime server's brain: each client event leads to a list of effects, without any I/O.
+"""Decides what the Realtime server does: each client event leads to a list of effects, without any I/O.
 
-The session's loop calls :meth:`Conversation.receive` for each frame, and reports back what it was asked to do:
-``heard`` (recognised speech), ``voiced`` (synthesised speech) and ``advance`` (one more step of a track).
+The session's loop calls :meth:`Conversation.receive` for each frame. It reports the results of effects by ``heard``
+(recognised speech), ``voiced`` (synthesised speech) and ``advance`` (one more step of a track).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
 
 class Conversation:
-    """One session, from ``session.created`` on."""
+    """One session of the server, from ``session.created`` on."""
 
     def __init__(self, scenario: Scenario, model: str = "gpt-realtime") -> None:
         session = default_session(scenario.model or model, _lifetime_s(scenario.knobs))
@@ -63,7 +63,7 @@ class Conversation:
         }
 
     def open(self) -> list[Effect]:
-        """Return what a new connection is greeted with."""
+        """Return the first events of a new connection."""
         greetings = [server_event("session.created", session=copy.deepcopy(self.player.session))]
         if self.knobs.conversation_created:
             conversation = {"id": self.player.conversation_id, "object": "realtime.conversation"}
@@ -71,7 +71,7 @@ class Conversation:
         return [Send(greeting) for greeting in greetings]
 
     def receive(self, frame: str | bytes) -> list[Effect]:
-        """Take one frame of the client; anything wrong with it is answered with an ``error`` event."""
+        """Handle one frame of the client; an invalid one gets an ``error`` event."""
         event: Any = {}
         try:
             event = _parsed(frame)
@@ -80,7 +80,7 @@ class Conversation:
             return [Send(refused.event(self._echoed(event)))]
 
     def _echoed(self, event: Any) -> str | None:
-        """The client's event id, where errors name it."""
+        """Return the client's event id, if errors name it."""
         return event.get("event_id") if self.knobs.error_event_id == "echo" else None
 
     def _dispatch(self, event: Event) -> list[Effect]:
@@ -101,7 +101,7 @@ class Conversation:
         return effects
 
     def heard(self, item_id: str, text: str) -> list[Effect]:
-        """Take the recognised words of a spoken item; empty when nothing could hear it."""
+        """Take the recognised words of a spoken item; empty without speech recognition."""
         effects: list[Effect] = []
         if self.player.session["audio"]["input"]["transcription"] is not None:
             self._transcripts[item_id] = text
@@ -110,7 +110,7 @@ class Conversation:
         return effects + self.player.hears(item_id, text)
 
     def voiced(self, response_id: str, voices: dict[str, bytes]) -> list[Effect]:
-        """Take the sound of what a response says: PCM16 mono 24 kHz by text."""
+        """Take the sound of a response's texts: PCM16 mono 24 kHz by text."""
         return self.player.voiced(response_id, voices)
 
     def expire(self) -> list[Effect]:
@@ -252,7 +252,7 @@ class Conversation:
 
 
 class Transcription:
-    """Plays the transcription events of one spoken item.
+    """Track of the transcription events of one spoken item.
 
     Recorded: each word is a ``delta`` with the space before it, then ``completed`` has the whole sentence and
     the length of the audio in whole seconds.
@@ -267,7 +267,7 @@ class Transcription:
 
     @property
     def wait_ms(self) -> float | None:
-        """Words come at once; None when all were sent."""
+        """Zero while events are left, then None."""
         return None if self._completed else 0.0
 
     def advance(self) -> list[Event]:
@@ -284,7 +284,7 @@ class Transcription:
 
 
 def _odd_refusal(kind: str) -> Refused:
-    """An error that comes before `session.updated`: a warning about a field, or a real one."""
+    """Return an error that comes before `session.updated`: a warning about a field, or a real error."""
     if kind == "warning":
         return invalid("session.audio", "Specifying `session.audio` is not supported.")
     return Refused(kind, _REFUSALS[kind], type=kind)

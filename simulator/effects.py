@@ -1,4 +1,4 @@
-"""What the conversation wants done: it decides, and the session's loop carries out."""
+"""Effects that the conversation returns and the session's loop performs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from simulator.wire import Event
 
 
 class Track(Protocol):
-    """Something that is played step by step: a response, or the transcription of what the user said."""
+    """A sequence of steps with pauses: a response, or the transcription of the user's words."""
 
     @property
     def wait_ms(self) -> float | None:
-        """How long to wait before the next step; None when there is nothing (more) to play."""
+        """How long to wait before the next step; None if there is no step now."""
 
     def advance(self) -> list[Event]:
         """Play one step and return its events."""
@@ -45,7 +45,7 @@ class Speak:
 
 @dataclass(frozen=True)
 class Play:
-    """Play a track beside the others: wait, then ``Conversation.advance``, until it has nothing more."""
+    """Play a track beside the others: wait, then ``Conversation.advance``, until it has no more steps."""
 
     track: Track
 

@@ -1,7 +1,7 @@
-"""The faults of a scenario: whom the server refuses at the door, when it drops the line, which responses fail.
+"""The faults of a scenario: which upgrades the server refuses, which connections it drops, which responses fail.
 
-What happens at the door or to a line happens a given number of times and then no more, counted over all connections
-of the server, so that a client that tries again gets through. Responses are counted by connection.
+Refusals and drops happen a given number of times, counted over all connections of the server, so that a client that
+tries again gets through. Responses are counted by connection.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from simulator.wire import Event, server_event
 
 @dataclass
 class FaultCounts:
-    """What has happened so far, by scenario; one for the whole server."""
+    """Counts of refusals and drops by scenario; one object for the whole server."""
 
     refused: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
 
     def refusal(self, scenario: str, knobs: Knobs) -> Refusal | None:
-        """Return how the next connection is refused, if it is, and count it."""
+        """Return the refusal of the next connection, if any, and count it."""
         refusal = knobs.refuse
         if refusal is None or self.refused[scenario] >= refusal.times:
             return None
@@ -32,7 +32,7 @@ class FaultCounts:
 
 @dataclass
 class DropWatch:
-    """Watches one connection's events for the one after which the line goes dead."""
+    """Watches one connection's events for the one after which the server drops it."""
 
     scenario: str
     drop: Drop | None
@@ -52,7 +52,7 @@ class DropWatch:
 
 @dataclass
 class ResponseFaults:
-    """Counts one connection's responses: which one dies, and from when to when a rate limit stands."""
+    """Counts one connection's responses: which one dies, and when a rate limit holds."""
 
     knobs: Knobs
     is_limited: bool = False
@@ -60,11 +60,11 @@ class ResponseFaults:
 
     @property
     def dies(self) -> bool:
-        """Whether the response that has just begun ends by an error alone."""
+        """Whether the response that has just begun ends by an error only."""
         return self._begun == self.knobs.dies_at
 
     def begin(self) -> list[Effect]:
-        """Count a response; with the n-th one the time of the rate limit begins."""
+        """Count a response; with the n-th one the rate limit begins."""
         self._begun += 1
         lasts_ms = self.knobs.rate_limited_ms
         if lasts_ms is None or self._begun != self.knobs.rate_limited_from:
@@ -77,7 +77,7 @@ class ResponseFaults:
         return []
 
     def rate_limits(self, *, called: bool) -> list[Event]:
-        """Return the ``rate_limits.updated`` that follows a response, if one does."""
+        """Return the ``rate_limits.updated`` that follows a response, if any."""
         knob, remaining, reset_s = self.knobs.rate_limits, 14_998_954, 0.004
         if self.is_limited:
             knob, remaining, reset_s = "always", 0, (self.knobs.rate_limited_ms or 0) / 1000

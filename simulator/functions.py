@@ -1,7 +1,7 @@
-"""The functions of a session as OpenAI takes them: one schema that it does not take, and the whole update is refused.
+"""Checks the functions of a session as OpenAI does: one invalid schema refuses the whole update.
 
-The rules are those of functions without `strict`, which the Realtime API has: the root is a plain object, every array
-says what its items are, and what stands where a schema should is one.
+The rules are those of functions without `strict`, as in the Realtime API: the root is a plain object, every array
+describes its items, and each nested schema is a schema.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def functions(value: Any) -> list[dict[str, Any]]:
     """Return the ``tools`` of a session as the server echoes them.
 
     Raises:
-        Refused: one of them is not taken; the text names it, and so does ``param``.
+        Refused: one of them is invalid; the text and ``param`` name it.
     """
     tools = listed(value, "session.tools")
     if len(tools) > MAX_FUNCTIONS:
@@ -93,7 +93,7 @@ def _root_problem(schema: dict[str, Any]) -> str | None:
 
 
 def _problems(schema: Any, context: Context) -> Iterator[str]:
-    """What is wrong in this schema and in those below it, in the order in which they are read."""
+    """Yield the problems of this schema and of those below it, in reading order."""
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):

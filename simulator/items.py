@@ -1,4 +1,4 @@
-"""The conversation: an ordered list of items, and the rules by which a client may change it."""
+"""The items of a conversation, in order, and the rules by which a client may change them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REQUIRED = {
     "function_call_output": ("call_id", "output"),
     "mcp_approval_response": ("approval_request_id", "approve"),
 }
-# Documented: what the assistant said aloud can only be told as text.
+# Documented: a client can add the assistant's speech as text only.
 _NO_ASSISTANT_AUDIO = "A client cannot populate assistant audio; give its transcript as 'output_text'."
 # The order of keys in recorded items; `status` is absent from outputs.
 _KEYS = ("id", "type", "status", "role", "content", "name", "call_id", "arguments", "output")
@@ -68,11 +68,11 @@ class Items:
         return self.items[-1]["id"] if self.items else None
 
     def is_first(self, item_id: str | None) -> bool:
-        """Say whether this id is that of the conversation's first item."""
+        """Return whether this id is that of the conversation's first item."""
         return bool(self.items) and self.items[0]["id"] == item_id
 
     def append(self, item: Item) -> None:
-        """Add an item of the server's own at the end."""
+        """Add an item of the server at the end."""
         self.items.append(item)
 
     def insert(self, item: Item, previous_item_id: str | None) -> None:
@@ -134,10 +134,10 @@ class Items:
 
 
 def checked_item(raw: Any, max_id_length: int = MAX_ID_LENGTH) -> tuple[Item, bytes | None]:
-    """Return a client's item as the server would echo it, and the PCM16 audio that it carried.
+    """Return a client's item as the server would echo it, and the PCM16 audio in it.
 
     Raises:
-        Refused: the item is not one that a client may create.
+        Refused: a client may not create such an item.
     """
     if raw is None:
         raise missing("item")

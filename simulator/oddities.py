@@ -1,8 +1,8 @@
-"""The oddities of a server: one switch for each manner in which servers differ from OpenAI's, all off unless told.
+"""Oddities: one switch for each difference between other servers and OpenAI's, all off by default.
 
-Most of them change or withhold what is about to be sent: :meth:`Oddities.shown` is the one place where that happens.
-The others are asked where the server decides: ``conversation`` and ``player``. They are knobs like all others
-(``simulator.behavior``), so each may come from a scenario, the command line, the control door or a connection's URL.
+Most of them change or withhold outgoing events, which :meth:`Oddities.shown` does for all. The others take effect in
+``conversation`` and ``responses.player``. They are knobs like all others (``simulator.behavior``), so a scenario, the
+command line, the control API or a connection's URL may set them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.wire import MAX_ID_LENGTH, Event, new_id
 
-# What an error's code becomes where errors are named by numbers, as HTTP has them.
+# The numbers that replace an error's code, as in HTTP.
 _NUMBERS = {
     "conversation_already_has_active_response": 409,
     "function_call_output_pending": 409,
@@ -25,12 +25,12 @@ _NUMBERS = {
     "server_error": 500,
 }
 _BAD_REQUEST = 400
-# How long ago a session has ended that is said to be over.
+# How long ago an `expires_at` in the past is.
 _OVER_SINCE_S = 60
 
 
 class Oddities(BaseModel):
-    """What a server does its own way; with no switch turned it does as OpenAI's does."""
+    """Switches for the differences of one server; without them it acts like OpenAI's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,7 +40,7 @@ class Oddities(BaseModel):
     first_event_ms: int = Field(default=0, ge=0, description="Pause before the first event of a connection.")
     session_created: bool = Field(default=True, description="Whether `session.created` is sent.")
     expires_at: Literal["unix", "past", "relative", "missing"] = Field(
-        default="unix", description="What `session.expires_at` holds: a time, one that is over, seconds, or nothing."
+        default="unix", description="What `session.expires_at` holds: a time, a past time, seconds, or it is missing."
     )
     tools_shown: Literal["as_sent", "nested", "empty", "missing"] = Field(
         default="as_sent", description="The `tools` of `session.updated`; xAI nests each one under `function`."
@@ -49,10 +49,10 @@ class Oddities(BaseModel):
         Field(default="nothing", description="An `error` that comes before each `session.updated`.")
     )
     updated_follows: bool = Field(
-        default=True, description="Whether `session.updated` comes after that `error`; else nothing of it applies."
+        default=True, description="Whether `session.updated` comes after that `error`; else the update does not apply."
     )
     item_echo: Literal["as_sent", "renamed", "missing"] = Field(
-        default="as_sent", description="The echo of an item that the client creates: its id is another, or none comes."
+        default="as_sent", description="The echo of an item that the client creates: under another id, or missing."
     )
     done_events: Literal["all", "no_item_done", "response_done_only"] = Field(
         default="all", description="Which `….done` events are sent; xAI sends no `conversation.item.done`."
@@ -63,7 +63,7 @@ class Oddities(BaseModel):
         default=None, ge=1, description="The n-th response of a connection ends by an `error`, without `response.done`."
     )
     rate_limited_ms: int | None = Field(
-        default=None, ge=0, description="For so long each response fails by a rate limit, which `rate_limits` tells."
+        default=None, ge=0, description="For so long each response fails by a rate limit, as `rate_limits` says."
     )
     rate_limited_from: int = Field(
         default=1, ge=1, description="The n-th response of a connection with which that time begins."
@@ -89,7 +89,7 @@ class Oddities(BaseModel):
         return f"call-{uuid.uuid4()}-0" if prefix == "call" else str(uuid.uuid4())
 
     def shown(self, event: Event) -> Event | None:
-        """Return an event as this server sends it, or None where it does not."""
+        """Return an event as this server sends it, or None if it withholds the event."""
         kind = event["type"]
         if self._is_withheld(kind):
             return None

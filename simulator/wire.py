@@ -1,7 +1,7 @@
-"""The smallest pieces of the protocol: ids, server events, and refusals.
+"""The protocol's ids, server events and refusals.
 
-Everything the simulator sends is made by :func:`server_event`, so that every event carries the two fields
-that all recorded events carry: ``type`` and ``event_id``.
+:func:`server_event` makes all events of the simulator, so that each has the two fields of all recorded events: ``type``
+and ``event_id``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ALPHABET = string.ascii_letters + string.digits
 # Recorded ids carry 21 characters after the prefix, call ids 16.
 _ID_LENGTH = 21
 _CALL_ID_LENGTH = 16
-# Recorded deltas pad `delta` with `obfuscation` to a multiple of 16 characters, to hide lengths on the wire.
+# Recorded deltas pad `delta` with `obfuscation` to a multiple of 16 characters, to hide its length.
 _OBFUSCATION_BLOCK = 16
 # "Expected a string with maximum length 32": the server's limit for item ids and call ids.
 MAX_ID_LENGTH = 32
@@ -77,7 +77,7 @@ def invalid(param: str, message: str) -> Refused:
 
 
 def unknown(param: str) -> Refused:
-    """Return the refusal for a field that there is not."""
+    """Return the refusal for an unknown field."""
     return Refused("unknown_parameter", f"Unknown parameter: '{param}'.", param)
 
 

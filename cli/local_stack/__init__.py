@@ -1,1 +1,1 @@
-"""`ringback up` and `ringback demo`: every process on this machine, started, watched and stopped."""
+"""`ringback up` and `ringback demo`: start, watch and stop every process on this machine."""

@@ -1,6 +1,6 @@
-"""A certificate for this machine's own addresses that signed itself, for clients that insist on TLS.
+"""Self-signed certificate for this machine's addresses, for clients that insist on TLS.
 
-It is trusted by those who are told to, as Node is by NODE_EXTRA_CA_CERTS and Python by SSL_CERT_FILE.
+Node trusts it by NODE_EXTRA_CA_CERTS, Python by SSL_CERT_FILE.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from cryptography.x509 import KeyUsage
 
 VALID = timedelta(days=397)
-"""The longest that browsers take."""
+"""The longest validity that browsers accept."""
 RENEW_BEFORE = timedelta(days=30)
-"""A certificate that ends within that time is made anew: a stack may run for weeks."""
+"""A certificate that expires within that time is replaced: a stack may run for weeks."""
 NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
 
@@ -31,7 +31,7 @@ class Certificate:
 
 
 def certificate_in(folder: Path) -> Certificate:
-    """Return the certificate in this folder; make it where there is none that is good for another month."""
+    """Return the certificate in this folder; create it unless there is one that is valid for another month."""
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     files = Certificate(folder / "certificate.pem", folder / "key.pem")
     if not (files.key.is_file() and _is_good(files.certificate)):
@@ -69,7 +69,7 @@ def _make(files: Certificate) -> None:
         .not_valid_after(now + VALID)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        # It is its own authority, which strict clients want said in all of these.
+        # It is its own authority; strict clients need all of these extensions.
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_may_sign(), critical=True)
         .add_extension(own, critical=False)

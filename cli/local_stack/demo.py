@@ -1,8 +1,8 @@
-"""`ringback demo`: a conversation through every room of the house, told as it happens.
+"""`ringback demo`: a conversation with the whole stack, printed as it happens.
 
-It starts the whole stack (see `cli.local_stack.stack`), talks to the gateway with the official `openai` SDK as any
-client would, first by typing, then aloud, and shows what each call went through and what the history holds. Exit code 0
-means that every question was answered with what its function returned.
+It starts the stack (see `cli.local_stack.stack`) and talks to the gateway with the official `openai` SDK, first by
+typing, then aloud. It prints the transitions of each call, and the history. Exit code 0 means that every question was
+answered with its function's result.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Conversation: TypeAlias = Coroutine[Any, Any, list[Answer]]
 
 
 def run(output: Path) -> int:
-    """The whole demo; returns the exit code."""
+    """Run the demo, and return the exit code."""
     interrupts = SignalWatch()
     interrupts.install()
     console = Console(highlight=False, soft_wrap=True)
     if not output.parent.is_dir():
         raise ConfigurationError(f"{output.parent} is no folder: give --output a file in one that exists")
     try:
-        # The event loop is made before anybody can be tempted to interrupt: half a loop cannot be closed.
+        # The event loop is made before Ctrl-C is likely: a half-made loop cannot be closed.
         with asyncio.Runner() as runner, tempfile.TemporaryDirectory(prefix="ringback-demo-") as logs:
             runner.get_loop()
             return _run(console, output, Path(logs), lambda work: interrupts.run(runner, work))
@@ -52,7 +52,7 @@ def run(output: Path) -> int:
         console.print(f"[red]{problem}[/red]")
         return 1
     except KeyboardInterrupt:
-        console.print("\nEnded; nothing is left running.")
+        console.print("\nInterrupted; all processes have ended.")
         return 130
 
 
@@ -94,7 +94,7 @@ async def _converse(console: Console, stack: Stack) -> list[Answer]:
 
 
 def _show_history(console: Console, stack: Stack) -> None:
-    """What Postgres kept, read like any operator would read it."""
+    """Print the history, read over HTTP as an operator would."""
     import httpx
 
     from cli.output.tables import print_jobs

@@ -1,4 +1,4 @@
-"""A client of the demo: the official `openai` SDK, and a timeline of what it says and hears."""
+"""The demo's client: the official `openai` SDK, and a timeline of its events."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from rich.markup import escape
 from ringback.errors import ConfigurationError
 
 RATE = 24_000
-"""Samples a second, the protocol's own; 16 bits each, one channel."""
+"""Samples a second, as the protocol requires; 16 bits each, one channel."""
 CHUNK_MS = 100
 FASTER = 10
-"""How many times faster than a person the question is sent: the model hears by the sample, not by the clock."""
+"""How many times faster than speech the question is sent: the model counts samples, not time."""
 PAUSE_MS = 900
-"""The silence after a question by which the model knows that it has ended."""
+"""The silence by which the model detects the end of a question."""
 ANSWER_SECONDS = 20.0
 """Longer than any answer of the demo takes; after it the question counts as unanswered."""
 
-# What the timeline leaves out: pieces of what another line says whole.
+# Events that the timeline leaves out: another event has the whole.
 QUIET = (
     ".delta",
     "conversation.item.added",
@@ -46,23 +46,23 @@ QUIET = (
 
 @dataclass
 class Answer:
-    """What came back for one question."""
+    """The reply to one question."""
 
     question: str
     text: str = ""
     audio: bytes = b""
     jobs: dict[str, str] = field(default_factory=dict)
-    """Each job's last state before its answer entered the conversation."""
+    """Each job's last state before its result entered the conversation."""
     acked: set[str] = field(default_factory=set)
 
     @property
     def is_complete(self) -> bool:
-        """The model spoke, and every function it called is in the conversation."""
+        """True if the model spoke, and every result is in the conversation."""
         return bool(self.text and self.jobs) and set(self.jobs) == self.acked
 
     @property
     def succeeded(self) -> bool:
-        """The model spoke of what its functions returned."""
+        """True if the model told the results of succeeded calls."""
         return self.is_complete and set(self.jobs.values()) == {"succeeded"}
 
 
@@ -76,10 +76,10 @@ class DemoClient:
         self._began = 0.0
 
     async def __aenter__(self) -> Self:
-        # The stack is on this machine: no proxy of the environment's is asked.
+        # The stack is on this machine: a proxy from the environment is not used.
         http = DefaultAsyncHttpxClient(trust_env=False)
         self._client = AsyncOpenAI(api_key=self._token, base_url=f"{self._url}/v1", http_client=http)
-        directly: Any = {"proxy": None}  # the SDK's type lists some of the options that it passes on
+        directly: Any = {"proxy": None}  # the SDK's type lists only some of the options that it passes on
         self._manager = self._client.realtime.connect(
             model="demo", extra_query={"ringback": "jobs"}, websocket_connection_options=directly
         )
@@ -163,7 +163,7 @@ class DemoClient:
         self._console.print(f"{at:8.0f} ms  {arrow}  {text} {quoted}".rstrip())
 
     async def _tell_life(self, answer: Answer) -> None:
-        """Each call's steps as Postgres recorded them."""
+        """Print each call's transitions as Postgres recorded them."""
         headers = {"Authorization": f"Bearer {self._token}"}
         async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=10, trust_env=False) as http:
             for job_id in answer.jobs:
@@ -174,7 +174,7 @@ class DemoClient:
 
 
 def save_wav(path: Path, pcm: bytes) -> None:
-    """Write samples as a file that any player takes."""
+    """Write samples to a WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -187,12 +187,12 @@ def _step(step: dict[str, Any]) -> str:
 
 
 def _text(response: dict[str, Any]) -> str:
-    """What a response said in answer; a reasoning model's remark before a call is no answer."""
+    """Return the words of a response; a reasoning model's commentary before a call does not count."""
     said = [item for item in response.get("output") or [] if item.get("phase") != "commentary"]
     parts = [part for item in said for part in item.get("content") or []]
     return " ".join(part.get("transcript") or part.get("text") or "" for part in parts).strip()
 
 
 def _plain(event: Any) -> dict[str, Any]:
-    """The SDK models what it knows, and hands over the rest as it came."""
+    """Return an event as a dict: the SDK has classes for known events only."""
     return event if isinstance(event, dict) else event.to_dict(mode="json")

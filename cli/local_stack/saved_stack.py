@@ -1,6 +1,6 @@
-"""Secrets and ports that stay from one `ringback up` to the next, so that other terminals and clients go on.
+"""Secrets and ports that stay the same from one `ringback up` to the next.
 
-They stand in one file of the data folder that only its owner can read. Without a folder they are made anew each time.
+They are in one file of the data folder, which only its owner can read. Without a folder they are new each time.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ LAST_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class SavedStack:
-    """Values by name, made when they are first asked for.
+    """Values by name, created at their first use.
 
     Args:
-        folder: where the file is; None: nothing is kept.
+        folder: the file's folder; None: no value is saved.
     """
 
     folder: Path | None
 
     def secret(self, name: str, prefix: str = "") -> str:
-        """Return a secret of 24 random bytes, as text that a URL and a header take."""
+        """Return a secret of 24 random bytes, as text that is valid in a URL and a header."""
         kept = self._read().get(name)
         if isinstance(kept, str) and kept:
             return kept
@@ -39,18 +39,18 @@ class SavedStack:
         return made
 
     def port(self, name: str) -> int:
-        """Return a loopback port that is free at this moment: the kept one, or another where that is taken."""
+        """Return a free loopback port: the saved one, or another if that is taken."""
         kept = self._read().get(name)
         return kept if isinstance(kept, int) and is_free(kept) else self.another_port(name)
 
     def another_port(self, name: str) -> int:
-        """Return a free loopback port that is kept from now on."""
+        """Return a free loopback port, and save it."""
         port = free_port()
         self._keep(name, port)
         return port
 
     def _read(self) -> dict[str, Any]:
-        """Return what is kept; a file that cannot be read, or holds something else, is made anew."""
+        """Return the saved values; an unreadable or invalid file counts as empty."""
         with suppress(OSError, ValueError):
             if self.folder is not None and isinstance(kept := json.loads((self.folder / FILE).read_text()), dict):
                 return kept

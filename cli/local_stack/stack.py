@@ -1,4 +1,4 @@
-"""Which processes make the whole of Ringback on one machine, and with which settings each is started."""
+"""Starts all processes of Ringback on one machine, each with its settings."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ PROBE_SECONDS = 2.0
 
 
 BRIEF = {"RINGBACK_DRAIN_SECONDS": "3", "RINGBACK_WORKER_DRAIN_SECONDS": "3"}
-"""A person who presses Ctrl-C waits for no conversation to end; well below what a process is given to end in."""
+"""After Ctrl-C no user waits for a conversation to end; well below the stop time of a process."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: where it listens, and the token that opens it."""
+    """A running stack: its addresses and its token."""
 
     url: str
     token: str
@@ -48,27 +48,27 @@ class Stack:
     certificate: Certificate | None = None
     """Of a gateway that speaks TLS itself."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What every process of the stack has in its environment beside our own."""
+    """Environment of every process of the stack, beside that of this process."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request to the history needs."""
+        """Headers for a request to the history."""
         return {"Authorization": f"Bearer {self.token}"}
 
     def get(self, path: str) -> httpx.Response | None:
-        """Ask the gateway as the stack's own user, directly; None where it does not answer."""
+        """Send a GET request to the gateway, without a proxy; return None if it does not answer."""
         trusted = ssl.create_default_context(cafile=self.certificate.certificate) if self.certificate else False
         with suppress(httpx.HTTPError), httpx.Client(verify=trusted, trust_env=False, timeout=PROBE_SECONDS) as client:
             return client.get(f"{self.url}{path}", headers=self.headers)
         return None
 
     def listed(self, path: str) -> list[dict[str, Any]]:
-        """Return what the gateway lists at this path, such as `/v1/workers`; nothing where it does not answer."""
+        """Return the list at this path, such as `/v1/workers`; empty if the gateway does not answer."""
         answer = self.get(path)
         return list(answer.json()["data"]) if answer is not None and answer.is_success else []
 
     def unoffered(self) -> list[str]:
-        """Return the tools that a worker serves and no agent allows: the model never hears of them."""
+        """Return the tools that a worker serves and no agent allows: no model is offered them."""
         engine = open_engine(self.database_url, "ringback-up", int(PROBE_SECONDS), poolclass=NullPool)
         with engine.connect() as connection:
             served = {row.name for row in connection.execute(live_tools())}
@@ -76,13 +76,13 @@ class Stack:
 
 
 def agents_folder() -> Path:
-    """The agents that ship: inside the wheel beside this file, in a checkout beside this package."""
+    """Return the folder of the shipped agents: inside the wheel, or beside this package in a checkout."""
     here = Path(__file__).parents[1]
     return next(folder for folder in (here / "agents", here.parent / "agents") if folder.is_dir())
 
 
 def our(*words: str) -> list[str]:
-    """A `ringback` command line, run by this very Python."""
+    """Return a `ringback` command line for this Python."""
     return [sys.executable, "-m", "cli", *words]
 
 
@@ -97,16 +97,16 @@ def running_stack(
     simulate: bool = True,
     tls: bool = False,
 ) -> Iterator[Stack]:
-    """Run everything for as long as the context lasts.
+    """Run the whole stack while the context lasts.
 
     Args:
-        folder: keeps the databases between runs; a temporary one goes with the context.
-        port: the gateway's; 0 takes a free one, and the same again where a folder is given.
-        durable: False lets the databases skip what only a crash of the machine would need.
+        folder: keeps the databases between runs; without one a temporary folder is removed at the end.
+        port: the gateway's; 0 takes a free one, which a folder keeps.
+        durable: False turns off what protects the databases from a crash of the machine.
         logs: a folder for a log of each process; None shows them on stderr.
         settings: more environment for every process.
-        simulate: False leaves the simulator's address to another Realtime API.
-        tls: the gateway speaks TLS, with a certificate that it signed itself and that stays in the folder.
+        simulate: False starts no simulator.
+        tls: the gateway speaks TLS, with a self-signed certificate that stays in the folder.
 
     Raises:
         ConfigurationError: the port is taken, or the databases cannot be started here.
@@ -127,7 +127,7 @@ def running_stack(
             certificate=certificate_in(folder.resolve() / "tls" if folder else group.make_folder()) if tls else None,
             env={"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, **brief, **(settings or {})},
         )
-        # Most of a start is Python importing things: two at a time, on the two cores that everybody has.
+        # Most of a start is Python importing modules: two processes at a time use two cores.
         with ThreadPoolExecutor(2) as threads:
             simulator = threads.submit(_start_simulator, group, stack, logs) if simulate else None
             _start_gateway(group, stack, logs)
@@ -138,7 +138,7 @@ def running_stack(
 
 
 def refuse_taken(port: int) -> None:
-    """Raise ConfigurationError where another process listens on this port of loopback; 0 is never taken."""
+    """Raise ConfigurationError if another process listens on this port of loopback; 0 is never taken."""
     if port and not is_free(port):
         raise ConfigurationError(
             f"port {port} is in use, perhaps by another ringback: end what uses it, or give another with --port"
@@ -151,7 +151,7 @@ def worker_of(stack: Stack, name: str, logs: Path | None = None, ready: re.Patte
     Args:
         name: of the process.
         logs: a folder for its log; None shows it on stderr.
-        ready: is searched in each line that it logs; None: it is ready once the gateway knows of a worker.
+        ready: a pattern for a log line; None: it is ready once the gateway lists a live worker.
     """
 
     def has_registered() -> bool:
@@ -199,7 +199,7 @@ def _start_gateway(group: ProcessGroup, stack: Stack, logs: Path | None) -> None
 
 
 def _upstream(stack: Stack) -> dict[str, str]:
-    """The simulator, unless the settings name a provider: that one keeps its own address."""
+    """Return the simulator's settings, unless the environment names a provider."""
     if stack.env.get("REALTIME_PROVIDER", "simulator") != "simulator":
         return {}
     return {"REALTIME_PROVIDER": "simulator", "REALTIME_URL": stack.simulator_url}

@@ -1,4 +1,4 @@
-"""`ringback up`: the whole stack on this machine until Ctrl-C."""
+"""`ringback up`: runs the whole stack on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from cli.local_stack.reload import reload_tools
 from cli.local_stack.signals import SignalWatch
 from cli.local_stack.stack import Stack, agents_folder, running_stack
 
-# The settings of the gateway that `running_stack` has a value of its own for.
+# The gateway's settings for which `running_stack` has its own defaults.
 CHOICES = ("RINGBACK_AGENTS", "REALTIME_PROVIDER", "REALTIME_URL")
 
 START_AGAIN = os.EX_TEMPFAIL
-"""Exit code of a process that ended itself in order to be started again: 75."""
+"""The exit code of a process that asks to be started again: 75."""
 FIRST_PAUSE_SECONDS = 1.0
-"""Before it is started again. A start costs two seconds of a core, which the others may be short of."""
+"""The pause before the first restart. A start costs two seconds of a core, which the others may need."""
 LONGEST_PAUSE_SECONDS = 30.0
 """Each pause is twice the one before, up to this."""
 HEALTHY_SECONDS = 60.0
-"""A process that ran for so long begins with the first pause again."""
+"""After a process ran for so long, its pauses begin with the first again."""
 
 WELCOME = """
 [bold]Ringback is up.[/bold] Talk to it as to the Realtime API:
 
   export RINGBACK_URL={url} RINGBACK_TOKEN={token}
 
-Its base URL for an SDK is {url}/v1. Look at what it did, from another terminal:
+Its base URL for an SDK is {url}/v1. To see its calls, from another terminal:
 
   export DATABASE_URL='{database_url}'
   {ringback} jobs list
@@ -45,7 +45,7 @@ Add a worker with your own tools, and allow them in an agent's file in {agents} 
   export REDIS_URL='{redis_url}' RINGBACK_TOOL_MODULES=my_tools
   {ringback} worker
 
-{more}Ctrl-C ends everything. The data, the token and the ports stay in {folder}.
+{more}Ctrl-C ends all processes. The data, the token and the ports stay in {folder}.
 """
 
 WITH_TLS = """It speaks TLS with a certificate that it signed itself. Have your client trust it:
@@ -63,20 +63,20 @@ UNOFFERED = """[yellow]No agent allows {tools}[/yellow]: add it to `tools` in an
 
 
 def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = False) -> int:
-    """Run until a signal comes or a process ends unasked; return the exit code.
+    """Run until a signal comes or a process ends by itself; return the exit code.
 
     Args:
         folder: of the data; None: `default_folder()`.
         port: the gateway's; 0 takes a free one.
         tls: the gateway speaks TLS.
-        watch: the worker begins anew when a tool's file changes.
+        watch: a new worker starts when a tool's file changes.
     """
     SignalWatch().install()
     console = Console()
     home = folder or default_folder()
     provider = os.environ.get("REALTIME_PROVIDER", "simulator")
     try:
-        # A simulator of one's own, with a scenario of one's own, is an address: no other one is started then.
+        # If REALTIME_URL names a simulator that already runs, no other one is started.
         simulate = provider == "simulator" and "REALTIME_URL" not in os.environ
         with running_stack(home, port=port, settings=_given(), simulate=simulate, tls=tls) as stack:
             console.print(_welcome(stack, home), highlight=False, soft_wrap=True)
@@ -85,7 +85,7 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
             if watch:
                 reload_tools(stack, lambda sentence: console.print(sentence, highlight=False, soft_wrap=True))
             ended = outlast(stack.processes, lambda sentence: console.print(f"[yellow]{sentence}[/yellow]"))
-            console.print(f"[red]{ended}[/red]; everything else ends with it.")
+            console.print(f"[red]{ended}[/red]; all other processes are stopped.")
             return 1
     except ProcessError as problem:
         console.print(f"[red]{problem}[/red]", highlight=False, soft_wrap=True)
@@ -96,23 +96,23 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
 
 @dataclass(slots=True)
 class Backoff:
-    """The pauses before one process is started again; times are a monotonic clock's."""
+    """Pauses before one process is restarted; times are of a monotonic clock."""
 
     started: float
     _pause: float = FIRST_PAUSE_SECONDS / 2
 
     def pause(self, now: float) -> float:
-        """Return how long to wait with the next start, as the process has ended just now."""
+        """Return how long to wait before the next start; the process has ended at `now`."""
         healthy = now - self.started >= HEALTHY_SECONDS
         self._pause = FIRST_PAUSE_SECONDS if healthy else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
         return self._pause
 
 
 def outlast(processes: ProcessGroup, tell: Callable[[str], None], wait: Callable[[float], None] = sleep) -> Ended:
-    """Start each process again that ends itself for that; return how the first one ended that ends otherwise.
+    """Restart each process that exits with START_AGAIN; return the first one that ends otherwise.
 
     Raises:
-        ProcessError: one that was started again did not get ready.
+        ProcessError: a restarted process did not get ready.
     """
     began = monotonic()
     backoffs: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(began))
@@ -146,5 +146,5 @@ def _agents() -> str:
 
 
 def _given() -> dict[str, str]:
-    """What the person set for the gateway wins over what the stack would choose."""
+    """Return the gateway's settings of the environment, which override the stack's defaults."""
     return {name: os.environ[name] for name in CHOICES if name in os.environ}

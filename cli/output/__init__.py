@@ -1,1 +1,1 @@
-"""What commands print: tables, and the history queries behind them."""
+"""Tables that commands print, and the history queries behind them."""

@@ -1,6 +1,6 @@
-"""What the commands on the history share: a connection, mostly read-only, and refusals of one sentence.
+"""Connections, options and refusals that the commands on the history share.
 
-Everything but typer is imported inside functions: `ringback --help` waits for no driver.
+All modules but typer are imported inside functions: `ringback --help` waits for no driver.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5
-"""Seconds. Whoever waits at a prompt wants to hear by then that nobody answers."""
+"""Seconds. A user at a prompt wants to know by then that the database does not answer."""
 MAX_REASON = 200
-"""Characters of a driver's own words in a refusal."""
+"""Characters of a driver's message in a refusal."""
 UNKNOWN_IF_DONE = (
-    "The connection to the database broke before it had answered: what was asked for may be done. Look with "
-    "`ringback jobs list` or `ringback sessions list` before you ask for it once more."
+    "The connection to the database broke before it had answered: the change may be done. Check with "
+    "`ringback jobs list` or `ringback sessions list` before you repeat the command."
 )
 WRONG_INPUT = 2
 NO_DATABASE = 1
 
 Since = Annotated[str | None, typer.Option(help="Since a time, 2026-01-31T12:00:00Z, or 15m, 2h, 1d.", metavar="WHEN")]
 Limit = Annotated[str, typer.Option(help="How many, 1 to 200.", metavar="NUMBER")]
-After = Annotated[str | None, typer.Option(help="Go on after a page, with its `next`.", metavar="CURSOR")]
+After = Annotated[str | None, typer.Option(help="Continue after a page, with its `next`.", metavar="CURSOR")]
 OfTenant = Annotated[str, typer.Option("--tenant", help="Of this tenant.", metavar="NAME")]
 DEFAULT = "default"
-"""The tenant of whoever names none, as in `ringback.tables`."""
-AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
+"""The tenant if none is named, as in `ringback.tables`."""
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
 
 
 @contextmanager
 def reading() -> Iterator[Read]:
-    """A connection that only reads and sees one moment. What goes wrong with it ends the command, in one sentence."""
+    """Yield a read-only connection with one snapshot. If it fails, the command ends with one sentence."""
     with _connection(isolation_level="REPEATABLE READ", postgresql_readonly=True) as read:
         yield read
 
 
 @contextmanager
 def writing() -> Iterator[Read]:
-    """A connection whose every statement is a transaction of its own."""
+    """Yield a connection that commits each statement."""
     with _connection(isolation_level="AUTOCOMMIT") as write:
         yield write
 
@@ -77,7 +77,7 @@ def _connection(**options: Any) -> Iterator[Read]:
 
 
 def ask(query: type[Q], given: dict[str, Any]) -> Q:
-    """The query with what was given on the command line; wrong input ends the command."""
+    """Return the query with the options of the command line; invalid input ends the command."""
     from pydantic import ValidationError
 
     from ringback.history.pagination import refusal
@@ -90,7 +90,7 @@ def ask(query: type[Q], given: dict[str, Any]) -> Q:
 
 
 def beginning(name: str, prefix: str) -> IdRange:
-    """All ids that begin like that."""
+    """Return the range of ids that begin with this prefix."""
     from ringback.history.pagination import IdRange
 
     try:
@@ -100,7 +100,7 @@ def beginning(name: str, prefix: str) -> IdRange:
 
 
 def only(what: str, rows: Sequence[Row[Any]], prefix: str | None) -> Row[Any]:
-    """The one row that was found; none or several end the command."""
+    """Return the one row that was found; none or several end the command."""
     if not rows:
         refuse(f"There is no {what} {prefix!r}.")
     if len(rows) > 1:
@@ -109,7 +109,7 @@ def only(what: str, rows: Sequence[Row[Any]], prefix: str | None) -> Row[Any]:
 
 
 def show_page(page: Page[T], what: str, print_rows: Callable[[Console, Sequence[T]], None]) -> None:
-    """A list on standard output; what is to be said about it goes to standard error."""
+    """Print a list to standard output; remarks go to standard error."""
     from cli.output import tables
 
     if not page.data:
@@ -121,7 +121,7 @@ def show_page(page: Page[T], what: str, print_rows: Callable[[Console, Sequence[
 
 
 def print_json(document: BaseModel) -> None:
-    """What the API answers, byte for byte; on a terminal with indentation."""
+    """Print the API's JSON, byte for byte; indented on a terminal."""
     import sys
 
     typer.echo(document.model_dump_json(indent=2 if sys.stdout.isatty() else None))
@@ -153,6 +153,7 @@ def _engine() -> Engine:
 
 
 def _reason(problem: Any) -> str:
-    """The driver's words on one line. It quotes no password, and a host that may be part of one is refused before."""
+    """Return the driver's message on one line. It quotes no password; a host that may be part of one is refused
+    before."""
     words = " ".join(str(problem.orig).split())
     return words if len(words) <= MAX_REASON else f"{words[:MAX_REASON]}…"

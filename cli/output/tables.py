@@ -1,7 +1,7 @@
-"""The history for people: aligned columns on a terminal, and the same without colour in a pipe.
+"""Prints the history as aligned columns, with colour on a terminal.
 
-Tool names, arguments and results come from a model or from a tool, so none of it is markup here, and characters that
-would steer a terminal are shown by their code.
+Tool names, arguments and results come from a model or a tool. So none of it is parsed as markup, and control characters
+are shown by their code.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from ringback.history.documents import Job, ListedJob, ListedSession, Problem, T
 from ringback.operator_view import Failure, Line, SessionForOperators
 
 PIPE_WIDTH = 120
-"""Columns where nobody says how many there are."""
+"""Columns if neither the terminal nor COLUMNS says how many there are."""
 WIDE = 100
-"""From so many columns on there is room for what is merely good to know."""
-NO_QUEUE = "none: no worker had a part in it"
+"""From so many columns on there is room for the less important ones."""
+NO_QUEUE = "none: no worker took part in it"
 """Of a call that the gateway served or refused itself."""
 NUMBERS = {"TOOK", "LASTED", "JOBS", "+MS", "RESPONSES", "TOKENS IN", "TOKENS OUT", "US DOLLARS"}
 SHORT_ID = 8
@@ -43,13 +43,13 @@ SPEAKERS = {"user": "bold", "assistant": "cyan"}
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal, or as COLUMNS says."""
+    """Return standard output, as wide as the terminal, or as COLUMNS says."""
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if known else PIPE_WIDTH, highlight=False)
 
 
 def print_jobs(out: Console, jobs: Sequence[ListedJob], *, of_one_session: bool = False) -> None:
-    """One line a job; SESSION is left out where all have the same."""
+    """Print one line for each job, without SESSION if all have the same."""
     wide = out.width >= WIDE
     ids = _short([job.id for job in jobs])
     in_sessions = _short([job.session_id for job in jobs])
@@ -72,7 +72,7 @@ def print_jobs(out: Console, jobs: Sequence[ListedJob], *, of_one_session: bool 
 
 
 def print_sessions(out: Console, sessions: Sequence[ListedSession]) -> None:
-    """One line a session."""
+    """Print one line for each session."""
     wide = out.width >= WIDE
     ids = _short([session.id for session in sessions])
     rows = [
@@ -92,7 +92,7 @@ def print_sessions(out: Console, sessions: Sequence[ListedSession]) -> None:
 
 
 def print_job(out: Console, job: Job, failure: Failure | None = None) -> None:
-    """A call's life: what it is, each step with its time, what was asked and answered, and why its tool failed."""
+    """Print a call: its fields, each transition with its time, arguments, result, and why its tool failed."""
     _print_title(out, job.tool, f"{job.state}, {_delivery(job)}")
     worker = f", last on {job.worker_id}" if job.worker_id else ""
     _print_pairs(
@@ -126,7 +126,7 @@ def print_job(out: Console, job: Job, failure: Failure | None = None) -> None:
 
 
 def print_session(out: Console, session: SessionForOperators) -> None:
-    """A conversation, the number of its jobs in each state, what was said and called in it, and its newest jobs."""
+    """Print a conversation: the number of its jobs in each state, its transcript, and its newest jobs."""
     _print_title(out, session.agent, session.state)
     counts = ", ".join(f"{number} {state}" for state, number in sorted(session.counts.items()))
     ended = f"{_exact(session.ended_at)}, {session.end_reason}" if session.ended_at else None
@@ -154,7 +154,7 @@ def print_session(out: Console, session: SessionForOperators) -> None:
 
 
 def _print_transcript(out: Console, lines: Sequence[Line]) -> None:
-    """Who said what, and when, the oldest first; a long line goes on below itself."""
+    """Print speaker, time and words, the oldest first; a long line is wrapped."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for line in lines:
         when = Text(f"{line.at:%H:%M:%S}", style="dim", no_wrap=True)
@@ -164,12 +164,12 @@ def _print_transcript(out: Console, lines: Sequence[Line]) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` with every character that is not plainly visible as its escape; line ends stay."""
+    """Return the text with every invisible character escaped; line ends stay."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def print_rows(out: Console, rows: Sequence[dict[str, Text]]) -> None:
-    """Aligned columns, named by the keys of the first row."""
+    """Print aligned columns, named by the keys of the first row."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in rows[0] if rows else ():
         table.add_column(name, justify="right" if name in NUMBERS else "left")
@@ -196,7 +196,7 @@ def _print_value(out: Console, name: str, value: Any) -> None:
 
 
 def _step(step: Transition, *, is_end: bool) -> dict[str, Text]:
-    """A line of the story; the error that it ends with stands below the story, in full."""
+    """Return one transition as a row; the final error is printed in full below."""
     notes = [
         f"attempt {step.attempt}" if step.state == "running" else "",
         f"epoch {step.epoch}" if step.epoch is not None else "",
@@ -226,7 +226,7 @@ def _sentence(problem: Problem) -> str:
 
 
 def _cell(text: str) -> Text:
-    """What may be cut where the line is too short."""
+    """Return a cell that may be cut if the line is too short."""
     return Text(printable(text).replace("\n", "\\n"), no_wrap=True, overflow="ellipsis")
 
 
@@ -252,7 +252,7 @@ def _length(start: datetime, end: datetime | None) -> Text:
 
 
 def _short(ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Beginnings of these ids, just long enough to tell them apart."""
+    """Return prefixes of these ids that are just long enough to differ."""
     known = set(ids)
     length = SHORT_ID
     while len({str(each)[:length] for each in known}) < len(known):

@@ -1,11 +1,13 @@
-"""A whole conversation in one process, without a socket or a server: what `ringback.testing` hands to tool authors.
+"""A whole conversation in one process, without a socket or a server, for `ringback.testing`.
 
-    talk         what came of it: the calls, what was said, when
-    parts        the scripted model: which turn leads to which call
-    line         the gateway's brain, the simulator's brain and the tools, put together
-    clock        an event loop whose time passes by itself
+    conversing      `converse`: the user's turns, one after the other
+    talk            the outcome: the calls, the words, the times
+    scripted_model  which turn leads to which call
+    session         connects the gateway's conversation, the simulator's conversation and the tools
+    tool_runner     runs the calls, in place of rows and workers
+    virtual_clock   an event loop whose clock skips waiting times
 
-Everything is the real thing but for the microphone, the wires and the rows.
+All parts are the real ones but for the microphone, the connections and the rows.
 """
 
 from cli.rehearsal.conversing import converse

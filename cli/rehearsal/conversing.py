@@ -1,4 +1,4 @@
-"""`converse`: a conversation from the first word to the last result, in the time that the machine needs for it."""
+"""`converse`: runs a conversation from the first word to the last result, as fast as the machine can."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from simulator.speech.vad import BYTES_PER_MS
 
 SESSION = UUID(int=0)
 LONGEST_SECONDS = 7_200.0
-"""Of a rehearsal, by its own clock: as long as a session and all that may follow it."""
+"""The longest rehearsal, by its virtual clock: a session and all that may follow it."""
 CHUNK_MS = 100
-"""Of the user's sound in one frame."""
+"""Milliseconds of the user's sound in one frame."""
 LEAST_SPEECH_MS = 400
 PAUSE_MS = 3_000
-"""How long the user is silent at most before the model has noticed."""
+"""The longest silence before the model notices the end of a turn."""
 WANTS = frozenset({"jobs", "results"})
-"""What a client of a rehearsal may ask for; for "approvals", say `approves`."""
+"""What a client of a rehearsal may ask for; for "approvals", set `approves`."""
 LOUD = b"\x00\x20\x00\xe0"  # two samples far above what counts as speech
 
 
@@ -46,28 +46,29 @@ def converse(
     wants: Sequence[str] = (),
     lasts: Mapping[str, float] | None = None,
 ) -> Talk:
-    """Have a conversation in which the model calls tools, here and now.
+    """Have a conversation in which the model calls tools, in this process.
 
-    The user speaks, the model calls what it is told to, the tools run, and the model tells what it has read. It is
-    the gateway's own part that decides when who speaks; time passes by itself, so that a tool may sleep for a minute.
+    The user speaks, the model makes the calls of this script, the tools run, and the model tells the results. The
+    gateway's conversation code decides which side speaks when. The clock skips waiting times, so that a tool may sleep
+    for a minute.
 
     Args:
         turns: what the user says, one after the other; `Turn("…", after=2.0)` does not wait for an answer.
-        tools: what the model is offered.
-        calls: what the model calls, `{"weather": {"city": "Rome"}}`, in the first turn; or a list of such, one for
-            each turn. "cancel_call" and "answer_approval" can be called as well, while the gateway offers them.
-        answers: how the model tells a result, by the tool's name: "It is {degrees} degrees."; it is read out unless
-            given.
-        agent: who the model is; one that may call all of the tools unless given.
-        user: who speaks, as tools are told.
-        claims: what else the gateway knows of them.
-        scopes: what they hold; whatever the tools ask for unless given.
-        approves: what the client answers when it is asked for a yes; unless given, the user is asked aloud.
+        tools: the tools that the model is offered.
+        calls: the model's calls, `{"weather": {"city": "Rome"}}`, in the first turn; or a list of such, one for
+            each turn. It may also call "cancel_call" and "answer_approval" while the gateway offers them.
+        answers: how the model tells a result, by the tool's name: "It is {degrees} degrees."; by default it reads
+            the result out.
+        agent: the model's role; by default one that may call all of the tools.
+        user: the user's name for the tools.
+        claims: the user's claims.
+        scopes: the user's scopes; by default all that the tools require.
+        approves: the client's answer to a request for approval; None: the model asks the user aloud.
         wants: what the client asks for beside the Realtime API, "jobs" and "results".
-        lasts: seconds that a call takes longer, by the tool's name: for plain functions, whose time does not pass.
+        lasts: seconds by which calls take longer, by the tool's name: for plain functions, which the clock ignores.
 
     Raises:
-        ValueError: an argument does not fit the turns, the tools, or what there is.
+        ValueError: an argument does not fit the turns or the tools.
         RehearsalError: the conversation cannot go on.
     """
     said = [turn if isinstance(turn, Turn) else Turn(turn) for turn in turns]
@@ -106,7 +107,7 @@ def converse(
         return talk
 
     if _is_in_a_loop():
-        raise RuntimeError("converse runs a loop of its own: call it from a plain `def test_…`, not from an async one")
+        raise RuntimeError("converse runs its own event loop: call it from a plain `def test_…`, not from an async one")
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         return runner.run(load_plan())
 
@@ -133,7 +134,7 @@ async def _hold(session: RehearsalSession, turns: Sequence[Turn]) -> None:
 
 
 async def _speak(session: RehearsalSession, words: str) -> float:
-    """The user's turn, as sound, and the silence by which the model hears that it is over; when the last word fell."""
+    """Send a turn as sound, and silence until the model notices its end; return the time of the last word."""
     session.talk.note(session.loop.time(), "user", words)
     for _ in range(max(len(words) * CHARACTER_MS, LEAST_SPEECH_MS) // CHUNK_MS):
         await _sound(session, LOUD * (CHUNK_MS * BYTES_PER_MS // len(LOUD)))
@@ -145,7 +146,9 @@ async def _speak(session: RehearsalSession, words: str) -> float:
                 session.client_says({"type": "response.create"})
             return ended_at
         await _sound(session, bytes(CHUNK_MS * BYTES_PER_MS))
-    session.client_says({"type": "input_audio_buffer.commit"})  # push to talk: nobody else notices
+    session.client_says(
+        {"type": "input_audio_buffer.commit"}
+    )  # push to talk: without turn detection the model does not notice the end
     session.client_says({"type": "response.create"})
     return ended_at
 

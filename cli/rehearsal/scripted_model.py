@@ -1,4 +1,4 @@
-"""Who says what in a rehearsal: the user's turns, and a model that does what it was told to with each."""
+"""The script of a rehearsal: the user's turns, and a model that makes the given calls in each."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from simulator.scripting.template import fill
 
 Arguments: TypeAlias = Mapping[str, Any]
 Calls: TypeAlias = Mapping[str, Any]
-"""What the model calls in one turn: Arguments by the tool's name; a sequence of them for several calls of one tool."""
+"""The model's calls in one turn: arguments by the tool's name; a sequence of them for several calls of one tool."""
 
 NOTHING_TO_CALL = "All right."
-"""What the model says to a turn that leads to no call, unless it has a result to tell."""
+"""What the model says in a turn without a call, unless it has a result to tell."""
 ANSWERS = {"answer_approval": "All right.", "cancel_call": "All right, I have stopped it."}
 _QUESTION = re.compile(r"the user must agree to it: (?P<what>.*?)\. In one short", re.DOTALL)
 _WAITING = "There is no result yet"
@@ -29,11 +29,11 @@ _REPORT = re.compile(r"it reports: (?P<what>.*?)\. ", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Something that the user says.
+    """One turn of the user.
 
     Args:
-        words: what.
-        after: seconds after their last words; None: once nothing happens any more that does not wait for them.
+        words: what the user says.
+        after: seconds after their last words; None: when the conversation waits for the user.
     """
 
     words: str
@@ -41,7 +41,7 @@ class Turn:
 
 
 class ScriptedModel(Script):
-    """Follows its scenario, and finds words of its own where the gateway asks it to."""
+    """Model that follows its scenario, and chooses its words for the gateway's fillers and questions."""
 
     def plan(self, items: Items, request: Request, heard: Mapping[str, Heard]) -> Plan:
         asked = request.instructions or directed(items)
@@ -53,7 +53,7 @@ class ScriptedModel(Script):
 
 
 def needed_by(tools: Sequence[Tool]) -> list[str]:
-    """All that the tools ask of whoever is talking."""
+    """Return all scopes that the tools require of the user."""
     return sorted({scope for tool in tools for scope in tool.announcement.manners.scopes})
 
 
@@ -63,7 +63,7 @@ def scenario(
     calls: Calls | Sequence[Calls],
     answers: Mapping[str, str] | None,
 ) -> Scenario:
-    """The model's part.
+    """Return the model's scenario.
 
     Raises:
         ValueError: `calls` does not fit the turns or the tools.
@@ -80,8 +80,8 @@ def scenario(
     return Scenario.model_validate(
         {
             "name": "rehearsal",
-            # A call that the test asks for is made, whatever else runs; nothing is said beside it; and what is said
-            # takes as long as it takes to say it.
+            # A call of the test is made even while others run, without commentary beside it. Speech takes its real
+            # time.
             "knobs": {"commentary": False, "repeat_pending_calls": True, "audio_speed": 1.0},
             "turns": [_cue(number, turn) for number, turn in enumerate(each, 1)],
             "answers": {name: Answer(says=[text]) for name, text in {**ANSWERS, **(answers or {})}.items()},
@@ -99,7 +99,7 @@ def check_tools(tools: Sequence[Tool]) -> None:
 
 
 def check_names(what: str, names: Iterable[str], tools: Sequence[Tool]) -> None:
-    """Raise ValueError where one of them is no tool's, nor of the gateway's own functions."""
+    """Raise ValueError if a name is neither a tool nor a function of the gateway."""
     known = {tool.name for tool in tools}
     if unknown := sorted(set(names) - known - OURS):
         raise ValueError(f"{what} names {unknown[0]}, which is none of the tools: {', '.join(sorted(known))}")

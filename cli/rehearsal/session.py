@@ -1,6 +1,6 @@
-"""The two brains and the tools, put together in one process: what a gateway's session does with sockets and rows.
+"""Connects both conversations and the tools in one process, as a gateway's session does with sockets and rows.
 
-Whatever one side says waits in one queue until the other side has done with what came before, as on a wire.
+All messages pass through one queue, so that each side handles them one after the other, as on a connection.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Speak, Tr
 from simulator.speech.vad import BYTES_PER_MS
 
 MOST_STEPS = 200_000
-"""A conversation that takes more goes round in circles."""
+"""A conversation with more steps loops for ever."""
 A_HAIR = 1e-6
-"""Seconds. Sums of seconds are not exact: what is due at a moment is certainly due a hair after it."""
+"""Seconds. Sums of seconds are not exact: an event that is due at a time is certainly due a little later."""
 SAID = ("response.output_audio_transcript.done", "response.output_text.done")
 SOUND = "response.output_audio.delta"
 CHARACTER_MS = 60
-"""Of speech: seventeen characters in a second."""
+"""Milliseconds of speech for a character: seventeen characters a second."""
 
 
 class RehearsalError(AssertionError, RingbackError):
-    """The rehearsal cannot go on; the text says why, and what had happened by then."""
+    """The rehearsal cannot go on; the text says why, and has the timeline so far."""
 
 
 @dataclass(slots=True)
 class RehearsalSession:
-    """One conversation on the wire that is none.
+    """One rehearsed conversation, in place of a gateway's session.
 
     Args:
-        brain: the gateway's.
+        conversation: the gateway's.
         model: the simulator's.
-        loop: whose time passes by itself.
-        runner: carries out the calls.
-        answers_for_user: what the client answers when it is asked for a yes; None where it is not asked.
+        loop: has the virtual clock.
+        runner: runs the calls.
+        answers_for_user: the client's answer to a request for approval; None: the client is not asked.
     """
 
     conversation: Conversation
@@ -76,14 +76,14 @@ class RehearsalSession:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _alarm: asyncio.TimerHandle | None = None
     _spoke_at: dict[str, float] = field(default_factory=dict)
-    """When the model began to say something, by the item."""
+    """When the model began to speak an item, by the item's id."""
     _sounded: dict[str, int] = field(default_factory=dict)
-    """How many bytes of it were heard."""
+    """How many bytes of an item were heard, by the item's id."""
     _steps: int = 0
     _problem: BaseException | None = None
 
     def begin(self) -> None:
-        """The model picks up."""
+        """Begin the conversation, as the Realtime API does when a connection opens."""
         self.loop.set_exception_handler(lambda _, told: self._fail(told.get("exception") or RuntimeError(str(told))))
         self.runner.deliver, self.runner.progressed, self.runner.start = self._deliver, self._progressed, self._start
         self._perform(self.model.open())
@@ -91,11 +91,11 @@ class RehearsalSession:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing happens any more, unless the user says something or somebody's patience ends."""
+        """True if no task, message or timer is left: only the user can go on."""
         return not self._tasks and not self._queue and self._wakes_at() is None
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait for it."""
+        """Wait until the condition holds."""
         while not holds():
             self._check()
             self.changed.clear()
@@ -103,7 +103,7 @@ class RehearsalSession:
         self._check()
 
     def client_says(self, event: Mapping[str, Any]) -> None:
-        """A frame of the client, through the gateway's policy."""
+        """Send a frame of the client, through the gateway's policy."""
         said = protocol.read(json.dumps(event))
         if isinstance(said, protocol.Rejection):
             raise RehearsalError(f"the gateway refuses {event['type']}: {said.message}\n{self.talk}")
@@ -111,13 +111,13 @@ class RehearsalSession:
         self._run()
 
     def end(self) -> None:
-        """Nobody listens any more."""
+        """Cancel all tasks and timers."""
         for task in self._tasks:
             task.cancel()
         if self._alarm is not None:
             self._alarm.cancel()
 
-    # — what the model's side wants done —
+    # — effects of the model's side —
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -128,7 +128,7 @@ class RehearsalSession:
                     self._start(self._play(track))
                 case Later(after_ms, then):
                     self._start(self._later(after_ms / 1_000, then))
-                case Hear(item_id):  # each turn is known by its number: there is nothing to mishear
+                case Hear(item_id):  # each turn is identified by its number, without recognition
                     self._perform(self.model.heard(item_id, ""))
                 case Speak(response_id, texts):
                     self._perform(self.model.voiced(response_id, {text: silence(text) for text in texts}))
@@ -156,7 +156,7 @@ class RehearsalSession:
             return None
         return self._do(self.conversation.receive_model(server_events.read(frame), self.loop.time()))
 
-    # — what the gateway's side wants done —
+    # — actions of the gateway's side —
 
     def _do(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -177,9 +177,9 @@ class RehearsalSession:
                 case Warn(text):
                     self.talk.warnings.append(text)
                 case Reopen(reason) | Close(_, reason):
-                    raise RehearsalError(f"the gateway gave the connection up: {reason}\n{self.talk}")
+                    raise RehearsalError(f"the gateway closed the connection: {reason}\n{self.talk}")
                 case _:
-                    pass  # what is written into rows, which there are none of here
+                    pass  # actions that write rows, which a rehearsal does not have
 
     def _record(self, record: RecordCall) -> None:
         self.runner.record(record)
@@ -212,7 +212,7 @@ class RehearsalSession:
             self.talk.note(now, "error", event["error"]["message"])
 
     def _heard_of(self, event: Mapping[str, Any]) -> str:
-        """The words of a message, as far as they were heard: a transcript runs ahead of the sound."""
+        """Return the words of a message that were heard: a transcript runs ahead of the sound."""
         if "text" in event:
             return str(event["text"])
         sounded = self._sounded.get(event["item_id"], 0) // BYTES_PER_MS
@@ -221,7 +221,7 @@ class RehearsalSession:
     # — the loop —
 
     def _run(self) -> None:
-        """Carry on until nobody has anything to say just now."""
+        """Handle messages until the queue is empty."""
         while self._queue:
             self._count()
             self._queue.popleft()()
@@ -231,10 +231,10 @@ class RehearsalSession:
     def _count(self) -> None:
         self._steps += 1
         if self._steps > MOST_STEPS:
-            raise RehearsalError(f"the conversation goes round in circles\n{self.talk}")
+            raise RehearsalError(f"the conversation loops for ever\n{self.talk}")
 
     def _wakes_at(self) -> float | None:
-        """When something happens by itself; that a session ends in which nobody says anything is no news."""
+        """Return when the conversation wants to be woken; None if that is only the end of an idle session."""
         moment, ends_at = self.conversation.wake_at(self.loop.time()), self.conversation.allowance.wake_at()
         return None if ends_at is not None and moment is not None and moment >= ends_at else moment
 
@@ -275,5 +275,5 @@ class RehearsalSession:
 
 
 def silence(text: str) -> bytes:
-    """As long as it takes to say it."""
+    """Return silence as long as it takes to speak the text."""
     return bytes(len(text) * CHARACTER_MS * BYTES_PER_MS)

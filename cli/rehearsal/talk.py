@@ -1,4 +1,4 @@
-"""What came of a rehearsed conversation."""
+"""The outcome of a rehearsed conversation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ToolCall:
     Args:
         name: of the tool.
         arguments: as the model gave them.
-        output: what the model read, word for word; None where it has read nothing.
-        outcome: how it ended, before it was put into words.
-        progress: what the tool reported of how far it was.
-        attempts: how often it was tried; 0 where it was refused, joined to another call or never begun.
-        fault: what the tool raised by mistake, if it did.
+        output: what the model read, word for word; None if it has not read a result.
+        outcome: how the call ended.
+        progress: the notes that the tool reported.
+        attempts: how often it was tried; 0 if it was refused, joined to another call or never begun.
+        fault: the unexpected exception of the tool, if any.
     """
 
     job_id: UUID
@@ -47,13 +47,13 @@ class ToolCall:
 
     @property
     def result(self) -> Any:
-        """What the tool returned, as JSON data; None unless it succeeded."""
+        """The tool's return value as JSON data; None unless the call succeeded."""
         return self.outcome.result if self.outcome else None
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """Something that happened, `at` seconds after the conversation began."""
+    """One entry of the timeline, `at` seconds after the conversation began."""
 
     at: float
     who: str
@@ -65,14 +65,14 @@ class TimelineEntry:
 
 @dataclass(slots=True)
 class Talk:
-    """All of it. `str(talk)` is a timeline: in a test that fails, it says why.
+    """A finished conversation. `str(talk)` is a timeline, which explains a failed test.
 
     Args:
         calls: the calls, in the order in which they were made.
         said: what the user heard, one text for each time that the model spoke.
-        moments: who did what, and when.
-        events: all that the client was sent, `ringback.*` among it, without the sound.
-        warnings: what the gateway would have written into its log.
+        moments: the timeline.
+        events: all events that the client got, with `ringback.*`, without the sound.
+        warnings: what the gateway would have logged.
     """
 
     calls: list[ToolCall] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Talk:
 
     @property
     def progress(self) -> list[str]:
-        """What the tools reported, all calls together."""
+        """The progress notes of all calls."""
         return [note for call in self.calls for note in call.progress]
 
     @property
@@ -92,11 +92,11 @@ class Talk:
         return [call.output for call in self.calls]
 
     def of_type(self, kind: str) -> list[Mapping[str, Any]]:
-        """What of one type the client was sent, such as "ringback.result"."""
+        """Return the client's events of one type, such as "ringback.result"."""
         return [event for event in self.events if event["type"] == kind]
 
     def note(self, at: float, who: str, what: object, before: str = "") -> None:
-        """One more moment."""
+        """Add an entry to the timeline."""
         text = what if isinstance(what, str) else json.dumps(what, ensure_ascii=False)
         self.moments.append(TimelineEntry(at, who, before + text))
 

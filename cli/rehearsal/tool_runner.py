@@ -1,4 +1,4 @@
-"""The calls of a rehearsal, carried out here: what rows and workers do elsewhere."""
+"""Runs the calls of a rehearsal, in place of rows and workers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from workers.execution.retry_policy import Retry
 
 @dataclass(slots=True)
 class ToolRunner:
-    """What runs, what waits for a yes, and what waits for the same call.
+    """The calls that run, wait for approval, or have joined another.
 
     Args:
-        lasts: how long a call of a tool takes beside what it takes by itself, in seconds by the tool's name.
-        deliver, progressed, start: of the line, which takes part in what comes of it.
+        lasts: seconds by which calls take longer, by the tool's name.
+        deliver, progressed, start: callbacks of the session.
     """
 
     tools: Mapping[str, Tool]
@@ -43,17 +43,17 @@ class ToolRunner:
 
     @property
     def is_done(self) -> bool:
-        """Every call has its outcome."""
+        """True if every call has its outcome."""
         return all(call.outcome is not None for call in self.talk.calls)
 
     def record(self, record: RecordCall) -> None:
-        """The call is known from now on."""
+        """Add the call to the talk."""
         job = record.job
         self.talk.calls.append(ToolCall(job.id, job.call_id, job.name, job.arguments))
         self._note("call", f"{job.name} ", job.arguments)
 
     def begin(self, record: RecordCall) -> None:
-        """It runs, unless it has an outcome already, or waits for something."""
+        """Run the call, unless it has an outcome already, waits for approval, or has joined another."""
         job = record.job
         if record.outcome is not None:
             self._finish(job.id, record.outcome)
@@ -67,7 +67,7 @@ class ToolRunner:
             self._tasks[job.id] = self.start(self._run(self._call(job.id)))
 
     def decide(self, job_id: UUID, *, approved: bool) -> None:
-        """Somebody has said yes or no."""
+        """Approve or deny a call that waits for approval."""
         timer = self._asked.pop(job_id, None)
         if timer is None:
             return
@@ -78,7 +78,7 @@ class ToolRunner:
             self._soon(job_id, from_row("cancelled", None, {"code": "approval_denied"}))
 
     def cancel(self, job_id: UUID, reason: CancelReason) -> None:
-        """Nobody waits for it any more. What must not run twice is told, and not stopped."""
+        """Cancel a call. An `at_most_once` tool is told, and not stopped."""
         call = self._call(job_id)
         outcome = from_row("cancelled", None, {"code": "cancelled"}, reason)
         call.cancelled.set()
@@ -93,7 +93,7 @@ class ToolRunner:
             self._soon(job_id, outcome)
 
     def note_output(self, event: Event) -> None:
-        """What the model is given to read, if that is what goes out to it."""
+        """Record the result that the model reads, if the event has one."""
         item = event.get("item") or {}
         if item.get("type") != "function_call_output":
             return
@@ -142,7 +142,7 @@ class ToolRunner:
         asyncio.get_running_loop().call_soon(self._finish, job_id, outcome)
 
     def _finish(self, job_id: UUID, outcome: Outcome, more: bool = False) -> None:
-        """Once; those that have joined it end as it does, and are taken together with it, as rows are."""
+        """End a call once. Calls that have joined it end alike, and are delivered together, like rows."""
         call = self._call(job_id)
         if call.outcome is not None:
             return

@@ -1,7 +1,7 @@
-"""An event loop whose time passes by itself: where everybody waits for a moment to come, it has come.
+"""Event loop with a virtual clock: when all tasks wait for a later time, the clock skips to it.
 
-`asyncio.sleep(30)` takes no time, and lasts 30 seconds. Who waits for somebody outside (a socket, a thread) is waited
-for as always: nothing is cut short because a clock ran ahead.
+`asyncio.sleep(30)` returns at once, and the clock shows 30 seconds more. While a task waits for a socket or a thread,
+time passes normally, so that no such wait is cut short.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 OWN_SOCKETS = 1
-"""The loop's own, by which other threads wake it."""
+"""The loop's own socket, by which other threads wake it."""
 
 
 class VirtualClockLoop(asyncio.SelectorEventLoop):
-    """Begins at 0."""
+    """Event loop whose clock begins at 0."""
 
     def __init__(self) -> None:
         self._selector_of_time = _Selector(self)
         super().__init__(self._selector_of_time)
         self.now = 0.0
         self.outsiders = 0
-        """Threads that somebody waits for."""
+        """Threads that a task waits for."""
 
     def time(self) -> float:
         return self.now
@@ -45,7 +45,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
 
 
 class _Selector(selectors.BaseSelector):
-    """Waits for nothing but what comes from outside."""
+    """Selector that waits only for sockets and threads, and otherwise advances the clock."""
 
     def __init__(self, loop: VirtualClockLoop) -> None:
         self._loop = loop

@@ -1,6 +1,6 @@
-"""One item that a response writes, and the events by which the server shows it growing.
+"""One item that a response writes, and the events by which the server streams it.
 
-An :class:`Output` knows what was said so far, so that it can be closed at any moment with exactly that.
+An :class:`Output` keeps what was said so far, so that it can be closed at any time with exactly that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ItemStatus = Literal["completed", "incomplete"]
 
 @dataclass
 class Output:
-    """A message or function call in the making.
+    """A message or function call that is being written.
 
     ``items`` is the conversation that it is written into, or None out of band; ``heard_ms`` is the length of
     the sound sent so far.
@@ -109,7 +109,7 @@ class Output:
         return [*ends, self._part_event("done")]
 
     def _done_previous_id(self, items: Items) -> str | None:
-        """Recorded: `done` carries null where the item before it is the conversation's first."""
+        """Return the id for `done`. Recorded: it is null if the item before is the conversation's first."""
         previous = items.previous_id(self.item["id"])
         knob = self.knobs.done_previous_item_id
         if knob == "null" or (knob == "recorded" and items.is_first(previous)):

@@ -1,4 +1,4 @@
-"""The player: which response plays, what it consists of, and what waits until it is over.
+"""Plays responses: decides which one plays, what it consists of, and what waits until it is over.
 
 At most one response at a time writes to the default conversation; a second one is refused. Responses out of
 band play beside it. A response that follows speech is announced at once and planned when the speech was
@@ -24,7 +24,7 @@ from simulator.scripting.script import Call, Heard, Plan, Request, Say, Script
 from simulator.speech.vad import BYTES_PER_MS
 from simulator.wire import Event, Refused, invalid, listed, mapping, new_id
 
-# What a held-back `response.done` waits for at most when no further response begins.
+# The longest delay of a held-back `response.done` if no further response begins.
 _LATE_DONE_MS = 1000
 _CHARACTERS_PER_TOKEN = 4
 _MS_PER_AUDIO_TOKEN = 100
@@ -88,7 +88,7 @@ class ResponsePlayer:
         return effects + self._prepare(played)
 
     def _die(self, played: PlayedResponse) -> list[Effect]:
-        """End a response by an error alone: its place is free, and no `response.done` says so."""
+        """End a response by an error only: the slot is free, and no `response.done` says so."""
         self._requests.pop(played.id)
         if self.beside.pop(played.id, None) is None:
             self.active = None
@@ -124,7 +124,7 @@ class ResponsePlayer:
         return played
 
     def _prepare(self, played: PlayedResponse) -> list[Effect]:
-        """Plan a response, unless it has to wait for something to be recognised."""
+        """Plan a response, unless it has to wait for speech recognition."""
         if self.hearing or played.plan or played.id in self._plans:
             return []
         if self.faults.is_limited:
@@ -160,7 +160,7 @@ class ResponsePlayer:
         """Return the input of a response out of band: its own items, or the conversation's.
 
         Raises:
-            Refused: it refers to an item that there is not.
+            Refused: it refers to an unknown item.
         """
         given: list[dict[str, Any]] | None = wanted.get("input")
         if given is None:
@@ -174,7 +174,7 @@ class ResponsePlayer:
         return items
 
     def hears(self, item_id: str, text: str) -> list[Effect]:
-        """Take what was recognised in a spoken item, and plan the responses that waited for it."""
+        """Take the words of a spoken item, and plan the responses that waited for them."""
         self.hearing.discard(item_id)
         self.heard[item_id] = Heard(len(self.heard) + 1, text)
         waiting = [p for p in (self.active, *self.beside.values()) if p is not None]
@@ -211,14 +211,14 @@ class ResponsePlayer:
         return effects + (self._rival() if called else [])
 
     def when_free(self, then: Callable[[], list[Effect]]) -> list[Effect]:
-        """Do something now, or when the active response is over."""
+        """Call `then` now, or when the active response is over."""
         if self.active is None or self.knobs.items_during_response == "at_once":
             return then()
         self._after.append(then)
         return []
 
     def cancel(self, response_id: str | None) -> list[Effect]:
-        """Cancel a response at the client's wanted.
+        """Cancel a response for the client.
 
         Raises:
             Refused: there is no such response, or none is active.
@@ -249,7 +249,7 @@ class ResponsePlayer:
         return [Send(event) for event in held]
 
     def _rival(self) -> list[Effect]:
-        """Start a response that nobody asked for, as turn detection may do at the worst moment."""
+        """Start an unrequested response, as turn detection may do at the worst moment."""
         lasts_ms = self.knobs.rival_response_ms
         if lasts_ms is None:
             return []

@@ -1,7 +1,7 @@
-"""A response as the recorded servers perform it: each step of a plan becomes a few events.
+"""A response as the recorded servers send it: each step of a plan becomes a few events.
 
-A :class:`PlayedResponse` is played step by step, so that it can be cut off between any two events. Cutting
-closes what is open (``...done`` events with what was said so far, items ``incomplete``) and ends with
+A :class:`PlayedResponse` is played step by step, so that it can be cut off between any two events. The cut closes what
+is open (``...done`` events with what was said so far, items ``incomplete``) and ends with
 ``response.done``, as the server does for cancelled and incomplete responses.
 
 Order for one item: ``response.output_item.added``, ``conversation.item.added``, the deltas, the ``...done``
@@ -65,7 +65,7 @@ class PlayedResponse:
 
     @property
     def said_something(self) -> bool:
-        """Whether any of a message has reached the client."""
+        """Whether the client got a part of a message."""
         return any(output.said and isinstance(output.of, Say) for output in self.outputs)
 
     @property
@@ -85,7 +85,7 @@ class PlayedResponse:
         return server_event("response.created", response=copy.deepcopy(self.response))
 
     def load_plan(self, plan: Plan, voices: dict[str, bytes]) -> None:
-        """Take the plan; from now on there are steps to play. ``voices`` is PCM16 audio by text."""
+        """Take the plan and turn it into steps. ``voices`` is PCM16 audio by text."""
         limit = self.response["max_output_tokens"]
         self.plan = plan
         self.outputs = [
@@ -116,7 +116,7 @@ class PlayedResponse:
 
         Args:
             reason: ``turn_detected`` or ``client_cancelled``.
-            trailing: how many deltas of what is open still slip through.
+            trailing: how many deltas of open outputs are still sent.
         """
         slips = [t for t in self._steps if t.kind in ("piece", "sound") and self.outputs[t.output].is_open]
         events = [event for step in slips[:trailing] for event in self._play(step)]

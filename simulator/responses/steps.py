@@ -1,4 +1,4 @@
-"""A plan as a list of steps: what is opened, said, sounded and closed, and in which order.
+"""Turns a plan into a list of steps: which output is opened, spoken and closed, in which order.
 
 Order of the recordings: one output after the other; but a 2.x model opens its first function call before it
 closes the commentary beside it. Transcript deltas run a little ahead of the sound.
@@ -22,7 +22,7 @@ _WORDS_PER_SLICE = 2
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a played: open or close an output, send a piece of it, or cut the response off."""
+    """One step of a response: open or close an output, send a piece of it, or cut the response off."""
 
     kind: Literal["open", "piece", "sound", "close", "cut"]
     output: int = 0

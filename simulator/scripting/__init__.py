@@ -1,1 +1,1 @@
-"""Scenario files, read and matched."""
+"""Parses scenario files, and matches their turns."""

@@ -1,7 +1,6 @@
-"""Scenario files: what the user says, which tools that leads to, and what is said with their results.
+"""Scenario files: which words of the user lead to which calls, and what the model says with the results.
 
-docs/scenarios.md describes the format. A file that does not fit is refused with one sentence that names the
-file and the field.
+docs/scenarios.md describes the format. An invalid file is refused with one sentence that names the file and the field.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from simulator.wire import Refused
 
 
 class ScenarioError(Exception):
-    """A scenario is missing or does not fit; the message names the file and the field."""
+    """A missing or invalid scenario; the message names the file and the field."""
 
 
 def _pattern(text: str) -> str:
@@ -56,12 +55,12 @@ class _Strict(BaseModel):
 
 
 class Cut(_Strict):
-    """A response that does not come to its end."""
+    """How a response ends early."""
 
     status: Literal["cancelled", "incomplete", "failed"]
     reason: Literal["turn_detected", "client_cancelled", "max_output_tokens", "content_filter"] | None = None
     after_deltas: int = Field(default=1, ge=0, description="Deltas of the last output that still arrive.")
-    times: int = Field(default=1, ge=1, description="How often it happens; afterwards the turn goes well.")
+    times: int = Field(default=1, ge=1, description="How often it happens; afterwards the turn succeeds.")
 
 
 class ToolCall(_Strict):
@@ -72,10 +71,10 @@ class ToolCall(_Strict):
 
 
 class Turn(_Strict):
-    """What the user says, and what the model does about it."""
+    """Words of the user, and the model's reaction."""
 
     hears: Pattern | None = None
-    spoken: int | None = Field(default=None, ge=1, description="Or: the n-th spoken turn, when nothing hears.")
+    spoken: int | None = Field(default=None, ge=1, description="Or: the n-th spoken turn, without speech recognition.")
     calls: list[ToolCall] = Field(default_factory=list)
     says: Templates | None = None
     commentary: Template | None = Field(default=None, description="What a 2.x model says beside its calls.")
@@ -83,14 +82,14 @@ class Turn(_Strict):
 
 
 class Answer(_Strict):
-    """What is said with a tool's output; the first template whose fields are all there is used."""
+    """What the model says with a tool's output: the first template whose fields all exist."""
 
     says: Templates
     error: Templates = ["I am sorry, that did not work: {error.message}", "I am sorry, that did not work."]
 
 
 class Waiting(_Strict):
-    """What is said when the user asks about a call that has not been answered yet."""
+    """What the model says when the user asks about a pending call."""
 
     hears: Pattern = r"still|yet|how long|are you there|hello|ready|what.s (taking|happening)|any news|hurry"
     says: str = "I'm still waiting on that."
@@ -110,12 +109,12 @@ class Scenario(_Strict):
     otherwise: str = "I can only say what my script tells me to."
 
     def turned(self, knobs: Mapping[str, str]) -> Scenario:
-        """Return the scenario with some of its knobs turned; raises KnobError (``Knobs.turned``)."""
+        """Return the scenario with some of its knobs changed; raise KnobError like ``Knobs.turned``."""
         return self.model_copy(update={"knobs": self.knobs.turned(knobs)}) if knobs else self
 
 
 def shipped() -> list[str]:
-    """Return the names of the scenarios that come with the package, sorted."""
+    """Return the names of the shipped scenarios, sorted."""
     folder = resources.files("simulator").joinpath("scenarios")
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
@@ -124,7 +123,7 @@ def load(name_or_path: str) -> Scenario:
     """Load a shipped scenario by name, or one from a file.
 
     Raises:
-        ScenarioError: there is no such scenario, or it does not fit; the message says where.
+        ScenarioError: there is no such scenario, or it is invalid; the message says where.
     """
     if name_or_path in shipped():
         return _load_shipped(name_or_path)
@@ -163,7 +162,7 @@ def parse(text: str, name: str, where: str) -> Scenario:
 
 
 def _included(raw: dict[str, Any], where: str) -> dict[str, Any]:
-    """Fill up a scenario that says ``like: NAME`` with what that shipped scenario holds."""
+    """Complete a scenario with ``like: NAME`` from that shipped scenario."""
     like = raw.pop("like", None)
     if like is None:
         return raw

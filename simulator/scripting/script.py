@@ -1,8 +1,8 @@
-"""What the model says next: a scenario applied to a conversation.
+"""Decides what the model says next: a scenario applied to a conversation.
 
-The rules, in order: tell the results that have come in and were not told yet; then react to what the user
-said last (call tools, answer, or say that a call is still pending); else say that there is nothing new. Before
-all of them goes what the request's own instructions, or a system message since the last turn, say word for word.
+The rules, in order: tell the results that were not told yet; then react to the user's last words (call tools, answer,
+or say that a call is still pending); else say that there is no news. Words that the request's instructions, or a system
+message since the last turn, put in quotes come before all of them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from simulator.items import Item, Items, text_of
 from simulator.scripting.scenario import Answer, Cut, Scenario, ToolCall, Turn
 from simulator.scripting.template import fill, render
 
-# What a model would be told to say word for word: say "one moment".
+# Instructions to say words exactly: say "one moment".
 _SAY_EXACTLY = re.compile(r"\bsay\b[^\"“]*[\"“](?P<text>[^\"”]+)", re.IGNORECASE)
-# A raw output is quoted when no template fits it; the ear gives up before this.
+# A raw output is quoted if no template fits it; no listener needs more.
 _MAX_QUOTED_CHARACTERS = 300
-# An answer that was broken off counts as told from here on: two or three words.
+# A broken-off answer counts as told from so many characters on: two or three words.
 _TELLING_CHARACTERS = 12
 
 
 @dataclass(frozen=True)
 class Say:
-    """A message of the assistant; ``phase`` is what 2.x models mark it with."""
+    """A message of the assistant; ``phase`` is the mark of 2.x models."""
 
     text: str
     phase: str | None = None
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one response consists of, and what it deals with once it was heard."""
+    """The outputs of one response, and the results and the turn that they cover once it was heard."""
 
     outputs: tuple[Say | Call, ...]
     cut: Cut | None = None
@@ -55,7 +55,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Heard:
-    """A spoken turn: its number in the session, from 1, and its words, empty when nothing could hear."""
+    """A spoken turn: its number in the session, from 1, and its words, empty without speech recognition."""
 
     number: int
     text: str
@@ -63,7 +63,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Request:
-    """What a response was asked for with: its tools, its own instructions if any, and the model's kind."""
+    """Parameters of a requested response: its tools, its own instructions if any, and the model's kind."""
 
     tools: frozenset[str]
     instructions: str | None = None
@@ -73,7 +73,7 @@ class Request:
 
 @dataclass
 class Script:
-    """A scenario in the course of one connection."""
+    """A scenario during one connection."""
 
     scenario: Scenario
     told: set[str] = field(default_factory=set)
@@ -81,17 +81,17 @@ class Script:
     _cuts: Counter[int] = field(default_factory=Counter)
 
     def settle(self, plan: Plan) -> None:
-        """Note that a plan was carried out: what it told and answered is not repeated."""
+        """Record that a plan was played: its results and its reply are not repeated."""
         self.told |= plan.tells
         if plan.replies_to is not None:
             self.replied_to.add(plan.replies_to)
 
     def plan(self, items: Items, request: Request, heard: Mapping[str, Heard]) -> Plan:
-        """Decide what a response consists of.
+        """Return the plan of a response.
 
         Args:
             items: the conversation so far.
-            request: what the response was asked for with.
+            request: the parameters of the response.
             heard: the spoken turns, by item id.
         """
         exactly = _SAY_EXACTLY.search(request.instructions or directed(items))
@@ -109,18 +109,18 @@ class Script:
         return Plan(outputs, self._cut(reply), tells, user["id"])
 
     def _news(self, items: Items) -> list[Item]:
-        """Return the outputs that no answer has told yet, neither one of this connection nor a seeded one."""
+        """Return the outputs that no answer has told yet, neither one of this connection nor a replayed one."""
         outputs = ((i, item) for i, item in enumerate(items.items) if item["type"] == "function_call_output")
         untold = ((i, output) for i, output in outputs if output["call_id"] not in self.told)
         return [output for i, output in untold if not self._told_before(items, output, items.items[i + 1 :])]
 
     def _told_before(self, items: Items, output: Item, later: list[Item]) -> bool:
-        """Say whether a seeded answer tells what this output would be told as: a rebuilt conversation is read."""
+        """Return whether a replayed answer has the words for this output, as in a rebuilt conversation."""
         words = self._answer(items, output)
         return any(_tells(text_of(item), words) for item in later if _is_seeded_answer(item, items))
 
     def _unanswered(self, items: Items) -> Item | None:
-        """Return what the user said last, unless the model or a seeded item reacted to it already."""
+        """Return the user's last message, unless the model or a replayed item reacted to it already."""
         for item in reversed(items.items):
             if item.get("role") == "user":
                 return None if item["id"] in self.replied_to else item
@@ -162,7 +162,7 @@ class Script:
         return _Reply(" ".join(lines) or None, tuple(calls), turn)
 
     def _matches(self, said: Heard) -> list[_Match]:
-        """Return every turn that fits, with its named groups; an unheard turn is known by its number only."""
+        """Return every turn that matches, with its named groups; without recognition a turn is known by its number."""
         if not said.text:
             return [(turn, {}) for turn in self.scenario.turns if turn.spoken == said.number]
         tidy = " ".join(said.text.replace("\u2019", "'").split())
@@ -190,7 +190,7 @@ class Script:
         return not request.reasoning if knob is None else knob
 
     def _answer(self, items: Items, output: Item) -> str:
-        """Say what a tool's output tells, by the tool's templates, or quote the output."""
+        """Return the words for a tool's output, by the tool's templates, or quote the output."""
         call = items.call(output["call_id"])
         tool = call["name"] if call else ""
         values = {**_json_object(call["arguments"] if call else ""), **_json_object(output["output"])}
@@ -215,7 +215,7 @@ class _Reply:
 
 
 def directed(items: Items) -> str:
-    """Return what a system message says to do, where neither side has said a word since."""
+    """Return the text of a system message, if neither side has spoken since."""
     since = itertools.takewhile(lambda item: item.get("role") not in ("user", "assistant"), reversed(items.items))
     return next((text_of(item) for item in since if item.get("role") == "system"), "")
 
@@ -225,7 +225,7 @@ def _is_seeded_answer(item: Item, items: Items) -> bool:
 
 
 def _tells(said: str, words: str) -> bool:
-    """Say whether these words were said, to their end or up to where the user broke in."""
+    """Return whether these words were said, to their end or until the user interrupted."""
     if words in said:
         return True
     start = said.rfind(words[:_TELLING_CHARACTERS])

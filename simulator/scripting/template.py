@@ -1,8 +1,8 @@
-"""The little template language of scenario files: ``{field}``, ``{a.b.0}``, ``{field:title}``, ``{field|default}``.
+"""The template language of scenario files: ``{field}``, ``{a.b.0}``, ``{field:title}``, ``{field|default}``.
 
-Templates fill in what the user said (named groups of a regular expression) and what a tool answered (the
-fields of its JSON output). A field that is missing and has no default makes :func:`render` return None, so
-that the caller can fall back to something it can say.
+Templates take values from the user's words (named groups of a regular expression) and from a tool's output (the fields
+of its JSON). If a field is missing and has no default, :func:`render` returns None, so that the caller can use another
+template.
 """
 
 from __future__ import annotations

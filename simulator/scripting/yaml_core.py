@@ -1,4 +1,4 @@
-"""Scenario files as they are meant: the core schema of YAML 1.2, which has JSON's values and no others.
+"""Reads scenario files by the core schema of YAML 1.2, which has JSON's values and no others.
 
 PyYAML reads YAML 1.1. There `NO` is false, `012` is ten, `12:30` is 750 and `2024-01-01` is a date. Here they are the
 texts and numbers that the author of a scenario means, and that a function's arguments can hold. Names of fields are
@@ -45,10 +45,10 @@ class CoreLoader(yaml.SafeLoader):
 
 
 def load(text: str) -> Any:
-    """The one document in the text.
+    """Return the one document in the text.
 
     Raises:
-        yaml.YAMLError: it is no YAML, has a name twice, or has what JSON cannot hold.
+        yaml.YAMLError: it is no YAML, has a name twice, or has a value that JSON cannot hold.
     """
     return yaml.load(text, CoreLoader)  # noqa: S506 — a SafeLoader with less in it
 

@@ -1,4 +1,4 @@
-"""The door: which connections are let in, decided from the request alone.
+"""Decides from the request alone which connections the server accepts.
 
 ``/v1/realtime`` is OpenAI's path, ``/openai/v1/realtime`` is Azure's. The key comes as a Bearer token, as
 Azure's ``api-key`` header, or as the subprotocol that browsers use because they cannot set headers.
@@ -29,7 +29,7 @@ _MESSAGES = {
 
 @dataclass(frozen=True)
 class ConnectionRequest:
-    """What a connection asks for in its URL; ``scenario`` and ``model`` may be absent, ``knobs`` are as text."""
+    """Parameters of a connection's URL; ``scenario`` and ``model`` may be absent, ``knobs`` are text."""
 
     path: str
     model: str | None = None
@@ -39,7 +39,7 @@ class ConnectionRequest:
 
     @classmethod
     def of(cls, target: str) -> ConnectionRequest:
-        """Read the request target, such as ``/v1/realtime?model=gpt-realtime``."""
+        """Parse the request target, such as ``/v1/realtime?model=gpt-realtime``."""
         parts = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         knobs = {name: value for name, value in query.items() if name in SIMPLE}
@@ -47,7 +47,7 @@ class ConnectionRequest:
 
 
 def key_of(headers: Mapping[str, str]) -> str | None:
-    """Return the key that a request carries, in any of the three places, or None."""
+    """Return the key of a request, from one of the three places, or None."""
     authorization = headers.get("Authorization", "")
     if authorization.startswith("Bearer "):
         return authorization.removeprefix("Bearer ").strip()

@@ -1,7 +1,7 @@
-"""The control door: faults on demand, for tests that decide while the server runs what breaks and when.
+"""The control API: faults on demand, for tests that decide at run time what breaks and when.
 
-One plain request, one order: ``POST /control?do=drop&code=1006&connection=3``. It exists only with ``--control``,
-and only for callers on this machine that are no web page. ``GET /control`` lists the connections.
+Each request is one order: ``POST /control?do=drop&code=1006&connection=3``. It exists only with ``--control``, and only
+for programs on this machine, not for web pages. ``GET /control`` lists the connections.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ CONTROL_PATH = "/control"
 
 
 class ControlledConnection(Protocol):
-    """What can be done to a connection that is open."""
+    """Actions on an open connection."""
 
     def drop(self, code: int) -> None:
-        """End it with this close code; 1006 cuts it without a close frame."""
+        """End the connection with this close code; 1006 cuts it without a close frame."""
 
     def cut(self) -> None:
-        """End it in the middle of a frame."""
+        """End the connection in the middle of a frame."""
 
     def hang(self) -> None:
-        """Answer pings and say nothing more."""
+        """Answer pings, and send no more events."""
 
     def blackhole(self) -> None:
-        """Read nothing more either: pings go unanswered, and the connection stays."""
+        """Stop reading, too: pings go unanswered, and the connection stays."""
 
     def expire(self) -> None:
-        """End it as the server does after its longest time."""
+        """End the connection as the server does after its longest duration."""
 
     def shown(self) -> dict[str, Any]:
-        """Tell its session's id, and when it expires."""
+        """Return the session's id, and when it expires."""
 
 
 class Order(BaseModel):
-    """One order; what its ``do`` does not need is ignored."""
+    """One order; fields that its ``do`` does not need are ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,14 +57,14 @@ class Order(BaseModel):
 
 @dataclass
 class Control:
-    """The open connections by their number, and what further ones will meet."""
+    """The open connections by their number, and the faults of further ones."""
 
     connections: dict[int, ControlledConnection] = field(default_factory=dict)
     knobs: dict[str, str] = field(default_factory=dict)
     _refuse: Refusal | None = None
 
     def refusal(self) -> Refusal | None:
-        """Return how the next connection is refused, if it is, and count it."""
+        """Return the refusal of the next connection, if any, and count it."""
         refusal = self._refuse
         if refusal is not None:
             more = refusal.times - 1
@@ -72,11 +72,11 @@ class Control:
         return refusal
 
     def turned(self, scenario: Scenario) -> Scenario:
-        """Return the scenario with the knobs that were turned."""
+        """Return the scenario with the knobs of the last order."""
         return scenario.turned(self.knobs)
 
     def answer(self, method: str, target: str) -> tuple[int, str]:
-        """Carry out a request; return the HTTP status and the JSON text of the answer."""
+        """Execute a request; return the HTTP status and the JSON text of the answer."""
         if method == "GET":
             return 200, json.dumps({"connections": {n: one.shown() for n, one in self.connections.items()}})
         given: dict[str, Any] = dict(parse_qsl(urlsplit(target).query))
@@ -89,7 +89,7 @@ class Control:
             return 400, json.dumps({"error": str(error)})
 
     def _obey(self, given: dict[str, Any]) -> list[int]:
-        """Carry out an order and return the numbers of the connections that it was for."""
+        """Execute an order, and return the numbers of its connections."""
         if given.get("do") == "knobs":
             knobs = {name: value for name, value in given.items() if name != "do"}
             Knobs().turned(knobs)
@@ -120,5 +120,5 @@ def _do(order: Order, connection: ControlledConnection) -> None:
 
 
 def may_control(host: str, headers: Mapping[str, str]) -> bool:
-    """Say whether a caller is on this machine and is no web page, which always tells its origin."""
+    """Return whether a caller is on this machine and is no web page, which always sends its origin."""
     return ipaddress.ip_address(host).is_loopback and "Origin" not in headers and "Sec-Fetch-Site" not in headers

@@ -1,4 +1,4 @@
-"""A record of everything on the wire, one JSON object a line, for tests and for the curious."""
+"""Records every frame, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Recorder:
     """Writes ``{"ms", "connection", "direction", ...}`` lines; ``ms`` is monotonic, from the recorder's start.
 
     ``direction`` is ``in`` or ``out`` with the ``event``, or ``open``, ``close``, ``refused`` with ``detail``.
-    Without a path it writes nothing.
+    Without a path it writes no lines.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""The server: accepts or refuses connections and gives each accepted one a session of its own."""
+"""The WebSocket server: accepts or refuses connections, and runs a session for each accepted one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Simulator:
     """A Realtime API on a local address.
 
     ``key``: when set, connections with another one are refused with 401. ``port`` 0 takes a free one.
-    ``control``: faults on demand at ``/control``; None leaves that door away. ``knobs``: turned for every scenario.
+    ``control``: faults on demand at ``/control``; None: no control API. ``knobs``: set for every scenario.
     """
 
     scenario: Scenario = field(default_factory=lambda: load("demo"))
@@ -64,7 +64,7 @@ class Simulator:
         """Serve while the block runs.
 
         Raises:
-            OSError: the address is taken or not ours.
+            OSError: the address is taken or not on this machine.
         """
         with Recorder(self.record) as recorder:
 
@@ -89,7 +89,7 @@ class Simulator:
                 yield self
 
     def _controlled(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer a request at the control door, or return None where there is none."""
+        """Answer a request to the control API; return None for all others."""
         if self.control is None or ConnectionRequest.of(request.path).path != CONTROL_PATH:
             return None
         if not may_control(connection.remote_address[0], request.headers):
@@ -98,7 +98,7 @@ class Simulator:
         return _response(HTTPStatus(status), body, "application/json")
 
     def _decide(self, request: Request, recorder: Recorder) -> Response | None:
-        """Refuse a request, or return None to let it in."""
+        """Refuse a request, or return None to accept it."""
         wanted = ConnectionRequest.of(request.path)
         if wanted.path == HEALTH_PATH:
             return _response(HTTPStatus.OK, "ok\n", "text/plain")
@@ -119,7 +119,7 @@ class Simulator:
         try:
             scenario = self._scenario_of(wanted)
         except KnobError as problem:
-            return 400, f"The URL turns a knob that cannot be turned so: {problem}"
+            return 400, f"The URL sets an invalid knob: {problem}"
         refused = self._counts.refusal(scenario.name, scenario.knobs)
         if refused is None and self.control is not None:
             refused = self.control.refusal()
@@ -128,7 +128,7 @@ class Simulator:
         return (404, None) if wanted.call_id is not None else None
 
     def _scenario_of(self, wanted: ConnectionRequest) -> Scenario:
-        """The scenario of a connection; its URL has the last word on knobs, the control door the one before."""
+        """Return the scenario of a connection; the knobs of its URL override those of the control API."""
         scenario = load(wanted.scenario) if wanted.scenario else self.scenario
         scenario = scenario.turned(self.knobs)
         return (self.control.turned(scenario) if self.control else scenario).turned(wanted.knobs)
@@ -165,7 +165,7 @@ def _response(status: HTTPStatus, body: str, content_type: str) -> Response:
 
 
 async def serve_until_told(simulator: Simulator) -> None:
-    """Serve until SIGINT or SIGTERM; say where on standard output."""
+    """Serve until SIGINT or SIGTERM; print the address to standard output."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

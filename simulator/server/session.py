@@ -1,8 +1,7 @@
 """One connection: moves frames, time and sound between the socket and the conversation.
 
-It has one inbox (the socket), one outbox (a queue, so that events leave in the order they were decided), and
-a task for each thing that takes time: a track that is played, speech that is recognised or synthesised, a
-delay. What any of it means is decided in ``conversation``.
+It reads the socket, and writes from a queue, so that events leave in the order of the decisions. Each action that takes
+time has a task: a track, speech that is recognised or synthesised, a delay. ``conversation`` decides what they mean.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ _HALF_A_FRAME = b'\x81\x7e\x10\x00{"type":"response.out'
 
 @dataclass(frozen=True)
 class Speech:
-    """How the simulator hears and speaks; both are called in a thread, with PCM16 mono 24 kHz."""
+    """Speech recognition and synthesis; both are called in a thread, with PCM16 mono 24 kHz."""
 
     hear: Callable[[bytes], str]
     speak: Callable[[str], bytes]
 
 
 REAL_SPEECH = Speech(hear=recognition.recognise, speak=synthesis.speak)
-# Deaf, with a chime: turns are told by their number, and nothing is loaded.
+# No recognition, and a chime: turns are identified by their number, and no model is loaded.
 NO_SPEECH = Speech(hear=lambda pcm: "", speak=lambda text: synthesis.chime())
 
 
@@ -80,7 +79,7 @@ class Session:
         self._recorder.note(self._number, "close", self._connection.close_code)
 
     def drop(self, code: int) -> None:
-        """End the connection; what is in the outbox still goes out first, unless it is cut (1006)."""
+        """End the connection; queued events are sent first, unless it is cut (1006)."""
         if code == _ABNORMAL:
             self._connection.transport.abort()
         else:
@@ -92,20 +91,20 @@ class Session:
         self._connection.transport.close()
 
     def hang(self) -> None:
-        """Answer pings, and say nothing more."""
+        """Answer pings, and send no more events."""
         self._hung = True
 
     def blackhole(self) -> None:
-        """Read nothing more either."""
+        """Stop reading, too."""
         self._hung = True
         self._connection.transport.pause_reading()
 
     def expire(self) -> None:
-        """End the session as after its longest time."""
+        """End the session as after its longest duration."""
         self._perform(self._conversation.expire())
 
     def shown(self) -> dict[str, Any]:
-        """Tell the session's id and when it expires."""
+        """Return the session's id, and when it expires."""
         session = self._conversation.player.session
         return {"session": session["id"], "expires_at": session["expires_at"]}
 
@@ -148,7 +147,7 @@ class Session:
             self._start(self._ping(knobs.ping_ms / 1000))
 
     async def _play(self, track: Track) -> None:
-        """Play a track step by step; waiting for the outbox lets a slow reader set the pace."""
+        """Play a track step by step; the wait for the queue lets a slow client set the pace."""
         while (wait_ms := track.wait_ms) is not None:
             await asyncio.sleep(wait_ms / 1000)
             if track.wait_ms is not None:
@@ -173,7 +172,7 @@ class Session:
             await asyncio.sleep(every_s)
 
     async def _write(self) -> None:
-        """Send what is in the outbox, until the line is closed or a fault closes it."""
+        """Send queued events, until the connection is closed or a fault closes it."""
         await asyncio.sleep(self._conversation.knobs.first_event_ms / 1000)
         with contextlib.suppress(ConnectionClosed):
             while True:

@@ -1,6 +1,6 @@
-"""How a model's output is cut into deltas: words, bits of JSON, and slices of sound.
+"""Cuts a model's output into deltas: words, pieces of JSON, and slices of sound.
 
-Whatever the cut, the pieces of one output join to exactly that output.
+The pieces of one output always join to exactly that output.
 """
 
 from __future__ import annotations

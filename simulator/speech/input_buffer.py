@@ -1,4 +1,4 @@
-"""The input audio buffer: what the client has sent and not yet committed, and the turns heard in it."""
+"""The input audio buffer: uncommitted audio of the client, and the turns detected in it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from simulator.wire import Refused, decoded_audio, new_id
 
 # "Expected at least 100ms of audio": the server's minimum for a commit.
 MIN_COMMIT_MS = 100
-# Silence that nobody commits is forgotten after this, so that an open microphone does not fill the memory.
+# Uncommitted silence is dropped after this, so that an open microphone does not fill the memory.
 MAX_KEPT_MS = 120_000
 
 
 class InputBuffer:
-    """Uncommitted audio, PCM16 mono 24 kHz, on the session's own clock of milliseconds."""
+    """Uncommitted audio, PCM16 mono 24 kHz, on the session's clock of milliseconds."""
 
     def __init__(self, speech_level: float, item_ids: Callable[[], str] = lambda: new_id("item")) -> None:
         self._vad = EnergyVad(speech_level=speech_level)
@@ -76,7 +76,7 @@ class InputBuffer:
         return self._next_id(), pcm
 
     def take_all(self) -> tuple[str, bytes]:
-        """Commit everything and return the item id and audio.
+        """Commit all audio, and return the item id and the audio.
 
         Raises:
             Refused: there is less than the server's minimum.

@@ -1,7 +1,7 @@
-"""The simulator's ears: PCM16 mono 24 kHz in, English words out, offline.
+"""Offline speech recognition: PCM16 mono 24 kHz in, English words out.
 
-They need the ``voice`` extra (pocketsphinx, whose English model is in its wheel). The decoder analyses the
-protocol's own 24 kHz: its filters are given in hertz, so no resampling is needed, and words come out better.
+It needs the ``voice`` extra (pocketsphinx, whose English model is in its wheel). The decoder takes the protocol's 24
+kHz: its filters are given in hertz, so no resampling is needed, and recognition is better.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _decoding = threading.Lock()
 
 
 def available() -> bool:
-    """Say whether speech can be recognised."""
+    """Return whether speech can be recognised."""
     return importlib.util.find_spec("pocketsphinx") is not None
 
 
 def recognise(pcm: bytes) -> str:
-    """Return the words in PCM16 mono 24 kHz audio, lower case; empty when there are none, or no ears.
+    """Return the words in PCM16 mono 24 kHz audio, lower case; empty without words, or without the extra.
 
     It takes about a sixth of the audio's length; call it in a thread.
     """

@@ -1,4 +1,4 @@
-"""The simulator's voice: text in, PCM16 mono 24 kHz out, offline.
+"""Offline speech synthesis: text in, PCM16 mono 24 kHz out.
 
 With the ``voice`` extra it is real speech (hibari-tts); without it, a short chime that turn detection and
 players can still handle.
@@ -32,13 +32,13 @@ _loading = threading.Lock()
 
 
 def available() -> bool:
-    """Say whether real speech can be made."""
+    """Return whether real speech can be made."""
     return importlib.util.find_spec("hibari") is not None
 
 
 @functools.lru_cache(maxsize=_SENTENCES_KEPT)
 def speak(text: str) -> bytes:
-    """Return a text as speech, PCM16 little-endian mono 24 kHz; a chime where there is no voice.
+    """Return a text as speech, PCM16 little-endian mono 24 kHz; a chime without the extra.
 
     It takes the processor some 10 ms for a second of speech, and half a second the first time.
     """
@@ -55,7 +55,7 @@ def _readable(text: str) -> str:
 
 @functools.cache
 def _model() -> Any:
-    # The runtime under the voice reports its use to its maker, and leaves an id in the temporary folder.
+    # The library's runtime reports its use to its vendor, and writes an id to the temporary folder.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return importlib.import_module("hibari").Hibari()
 

@@ -1,4 +1,4 @@
-"""Turn detection by energy: when does somebody begin to speak, and when have they finished?
+"""Turn detection by energy: when the user begins to speak, and when they have finished.
 
 The real server runs a model whose ``threshold`` is a probability. Here the same number, 0 to 1, scales a
 loudness: at 0.5 a frame counts as speech when its root mean square reaches ``speech_level``.
@@ -24,14 +24,14 @@ DEFAULT_SPEECH_LEVEL = 400.0
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """Somebody speaks; ``at_ms`` counts from the first audio of the session and includes the padding."""
+    """The user speaks; ``at_ms`` counts from the first audio of the session and includes the padding."""
 
     at_ms: int
 
 
 @dataclass(frozen=True)
 class SpeechStopped:
-    """They have been silent long enough; ``at_ms`` includes that silence."""
+    """The user has been silent long enough; ``at_ms`` includes that silence."""
 
     at_ms: int
 
@@ -47,7 +47,7 @@ def loudness(frame: bytes) -> float:
 
 
 def has_sound(pcm: bytes, level: float = DEFAULT_SPEECH_LEVEL) -> bool:
-    """Say whether any frame of PCM16 mono 24 kHz audio is as loud as speech."""
+    """Return whether any frame of PCM16 mono 24 kHz audio is as loud as speech."""
     return any(loudness(pcm[start : start + FRAME_BYTES]) >= level for start in range(0, len(pcm), FRAME_BYTES))
 
 

@@ -57,7 +57,7 @@ def test_who_waits_for_a_thread_is_waited_for() -> None:
 
 def test_an_agent_that_the_model_refuses_ends_the_rehearsal_and_says_why() -> None:
     agent = Agent(name="clerk", instructions="Be brief.", turn_detection={"type": "azure_semantic_vad"})
-    with pytest.raises(RehearsalError, match="the gateway gave the connection up: upstream_refused"):
+    with pytest.raises(RehearsalError, match="the gateway closed the connection: upstream_refused"):
         converse("Open?", tools=[opening_hours], agent=agent)
 
 
