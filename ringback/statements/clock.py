@@ -8,25 +8,28 @@ from sqlalchemy import ColumnElement, func
 
 
 def now() -> ColumnElement[Any]:
-    """This very moment, and not the moment the transaction began."""
+    """Return the current time, which advances within a transaction."""
     return func.clock_timestamp()
 
 
 def statement_time() -> ColumnElement[Any]:
-    """When the statement began. Postgres searches an index by it, and by `now()`, which may change meanwhile, never."""
+    """Return the time at which the statement began.
+
+    Postgres can search an index by it. By `now()`, which may change from row to row, it cannot.
+    """
     return func.statement_timestamp()
 
 
 def seconds(number: float | ColumnElement[Any]) -> ColumnElement[Any]:
-    """An interval of so many seconds."""
+    """Return an interval of `number` seconds."""
     return func.make_interval(0, 0, 0, 0, 0, 0, number)
 
 
 def seconds_until(moment: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Seconds from now until `moment`; negative once it has passed."""
+    """Return the seconds from now until `moment`; negative if it has passed."""
     return func.extract("epoch", moment - now())
 
 
 def seconds_since(moment: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Seconds from `moment` until now."""
+    """Return the seconds from `moment` until now."""
     return func.extract("epoch", now() - moment)

@@ -1,11 +1,11 @@
-"""A user goes, from every table. What they have used stays as sums that name nobody: it was paid for.
+"""Erasure of a user from every table. Their usage stays, as sums without a name: it was paid for.
 
-    mark             their sessions are to end, and are not to be kept; nor is one that begins now (`mark_unless_known`)
-    delete_sessions  those that are over, with all that was said and called in them
-    forget           all else that names them; again after their last session, which may have used something until then
+    mark             ask their sessions to end and not to be kept; also a session that begins now (`mark_unless_known`)
+    delete_sessions  delete marked sessions that are over, with their messages and calls
+    forget           delete all other rows that name the user; run again after their last session, which may add usage
 
-A session that a gateway holds is over about a second after it was marked, and a call that runs is cancelled, or at its
-deadline at the latest; whoever looks next deletes them.
+A session that a gateway holds ends about a second after it was marked. A running call is cancelled, or ends at its
+deadline at the latest. The next run of `delete_sessions` deletes both.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from ringback.statements.sessions.session_end import ERASED, over_if_waiting
 from ringback.tables import api_keys, client_secrets, jobs, sessions, signed_out, usage_days
 
 AT_ONCE = 1_000
-"""Sessions that are marked in one statement."""
+"""Sessions that one statement marks."""
 NOBODY = ""
-"""Whose the usage of users is who were erased; no caller has this name."""
+"""User name of the usage of erased users. No client can have this name."""
 
 
 def mark(tenant: str, user: str) -> ReturningUpdate[Any]:
-    """A bounded number of the user's sessions are to end, and not to be kept. Returns `id`, `state`, `gateway_id`."""
+    """Ask a bounded number of the user's sessions to end and not to be kept. Returns `id`, `state`, `gateway_id`."""
     theirs = (
         select(sessions.c.id)
         .where(_theirs(tenant, user), sessions.c.end_wanted.is_distinct_from(ERASED))
@@ -63,7 +63,7 @@ def mark(tenant: str, user: str) -> ReturningUpdate[Any]:
 
 
 def mark_unless_known(session_id: UUID) -> ReturningUpdate[Any]:
-    """A session that began while its user was erased is not to be kept, either. 0 rows: its key or secret is there."""
+    """Ask a session not to be kept if it began while its user was erased. 0 rows: its key or secret still exists."""
     kind = func.split_part(sessions.c.credential, ":", 1)
     keys = select(literal("key:") + cast(api_keys.c.id, Text)).where(api_keys.c.tenant == sessions.c.tenant)
     secrets = select(secret_credential()).where(client_secrets.c.tenant == sessions.c.tenant)
@@ -77,12 +77,14 @@ def mark_unless_known(session_id: UUID) -> ReturningUpdate[Any]:
 
 
 def delete_sessions(tenant: str, user: str) -> ReturningDelete[Any]:
-    """A bounded number of those that are marked and over, and in which nothing runs any more. Returns each `id`."""
+    """Delete a bounded number of sessions that are marked and over and have no running call. Returns each `id`."""
     return with_all_in_them(select(sessions.c.id).where(_theirs(tenant, user), _may_go()))
 
 
 def forget(tenant: str, user: str) -> tuple[Executable, ...]:
-    """Their keys, secrets and sign-outs, and their name beside what was used. Each returns a row for each that went."""
+    """Delete the user's keys, secrets, sign-outs and name in the usage. Each statement returns one row per changed
+    row.
+    """
     keys = select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user)
     minted = [
         client_secrets.c.minted_by.in_((f"token:{user}", person(user))),
@@ -100,17 +102,17 @@ def forget(tenant: str, user: str) -> tuple[Executable, ...]:
 
 
 def left(tenant: str, user: str) -> Select[Any]:
-    """How many sessions of the user are still there: `number`."""
+    """Count the user's remaining sessions: `number`."""
     return select(func.count().label("number")).select_from(sessions).where(_theirs(tenant, user))
 
 
 def marked(tenant: str, user: str) -> Select[Any]:
-    """How many of those are marked: `number`."""
+    """Count the user's remaining sessions that are marked: `number`."""
     return left(tenant, user).where(sessions.c.end_wanted == ERASED)
 
 
 def waiting() -> Select[Any]:
-    """One user with a session that is marked and over: `tenant`, `user_id`."""
+    """Return one user who has a session that is marked and over: `tenant`, `user_id`."""
     return select(sessions.c.tenant, sessions.c.user_id).where(_may_go()).limit(1)
 
 
@@ -138,6 +140,6 @@ def _theirs(tenant: str, user: str) -> ColumnElement[bool]:
 
 
 def _may_go() -> ColumnElement[bool]:
-    # A worker looks into the rows for what it is to stop: without them it would go on.
+    # A worker reads the rows to learn which calls to stop. If they were deleted, it would go on.
     runs = exists(select(jobs.c.id).where(jobs.c.session_id == sessions.c.id, is_now(jobs.c.state, JobState.RUNNING)))
     return and_(sessions.c.end_wanted == ERASED, sessions.c.state.in_(("ended", "detached")), ~runs)

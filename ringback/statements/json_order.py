@@ -1,7 +1,7 @@
-"""JSON as it was written, names in their order: a model writes arguments in the order in which it was shown them.
+"""JSON columns that keep the order of names: a model writes arguments in the order in which it was shown them.
 
-`jsonb` sorts the names in an object by length, so a `json` column of the same name with `_in_order` behind it stands
-beside each of these columns. The jsonb is what counts: processes of an older version write nothing else.
+`jsonb` sorts the names in an object by length. So a `json` column with the suffix `_in_order` stands beside each of
+these columns. The jsonb value counts: processes of an older version write only that.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _BESIDE = "_in_order"
 
 
 def in_order(column: Column[Any]) -> Label[Any]:
-    """Return the value under its own name, as it was written where that is known."""
+    """Return the value under the column's name, in its written order if that is known."""
     text = column.table.c[f"{column.name}{_BESIDE}"]
     return case((cast(text, JSONB) == column, text), else_=cast(column, TEXT)).label(column.name)
 
 
 def written(column: Column[Any], value: Any) -> dict[str, Any]:
-    """Return what sets the column and the one beside it."""
+    """Return the values that set the column and the one beside it."""
     return {column.name: literal(value, column.type), f"{column.name}{_BESIDE}": literal(value, TEXT)}

@@ -1,4 +1,4 @@
-"""Processes and their leases: one row each, renewed once a second, and all they hold hangs on it."""
+"""Processes and their leases: one row each, renewed once a second. What a process holds depends on its lease."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from ringback.tools.decorator import ToolSpec
 
 STEADY_SECONDS = 2 * RENEW_SECONDS
-"""How long a lease must have been held without a gap before its holder may declare others lost: two renewals."""
+"""How long a process must have held its lease without a gap before it may declare others lost: two renewals."""
 SPARE_SECONDS = RENEW_SECONDS
-"""What must be left of the lease of one who declares others lost. A holder with less has been silent for so long that
-Postgres may have stood still; the others, who renewed up to RENEW_SECONDS earlier, then had no chance to."""
+"""What must be left of the lease of a process that declares others lost. If less is left, it has been silent for so
+long that Postgres may have stood still. The others, who renewed up to RENEW_SECONDS earlier, then had no chance to.
+"""
 LOST_AT_ONCE = 100
 """Workers that one statement declares over."""
 TURN_SECONDS = 0.4
-"""How long the one that sweeps has the turn: over before the next look of a process that is alone."""
+"""How long the sweeping process has the turn: it ends before the next poll of a process that is alone."""
 FORGET_AFTER_SECONDS = 3_600
 """How long a process that is gone stays in `GET /v1/workers`."""
 
@@ -43,7 +44,7 @@ def register(
     *,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Insert:
-    """A process begins: `kind` is "gateway" or "worker"; `slots` is how many calls it runs at once."""
+    """Register a process: `kind` is "gateway" or "worker"; `slots` is how many calls it runs at once."""
     begun = insert(processes).values(
         id=process_id, kind=kind, host=host, pid=pid, slots=slots, lease_until=now() + seconds(lease_seconds)
     )
@@ -52,10 +53,10 @@ def register(
 
 
 def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpdate[Any]:
-    """One row, or the process has been retired and must stop; `steady_since` has changed where there was a gap.
+    """Renew the lease. 0 rows: the process was retired and must stop. A changed `steady_since` tells of a gap.
 
-    A lease that ran out may be renewed: while Postgres is away nobody can renew and nobody can take over either, and
-    what was taken from a slow process is guarded by its own token or epoch.
+    An expired lease may be renewed: while Postgres is away no process can renew or take over. The token or the epoch
+    guards what was taken from a slow process.
     """
     return (
         update(processes)
@@ -70,10 +71,10 @@ def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpd
 
 @cache
 def take_turn(process_id: str) -> Select[bool, int]:
-    """Whether this process is to sweep for all now, and how many there are: one row, `is_ours` and `living`.
+    """Take the turn to sweep for all processes, if it is free. Returns one row, `is_ours` and `living`.
 
-    The turn is free where no process has taken one for TURN_SECONDS. Two that ask at once may both have it: no harm.
-    A time that lies ahead is of a database whose clock was set back, and holds the turn for none.
+    The turn is free if no process has taken it for TURN_SECONDS. If two processes ask at once, both may get it, which
+    does no harm. A time in the future is from a database whose clock was set back, and does not count.
     """
     taken = processes.alias("taken")
     since = select(taken.c.id).where(taken.c.swept_at.between(now() - seconds(TURN_SECONDS), now()))
@@ -88,7 +89,7 @@ def take_turn(process_id: str) -> Select[bool, int]:
 
 
 def retire(process_id: str) -> Update:
-    """A process ends in order: what it still holds may be taken at once."""
+    """Retire a process that stops in order: other processes may take what it still holds at once."""
     return (
         update(processes)
         .where(processes.c.id == process_id, processes.c.ended_at.is_(None))
@@ -98,12 +99,12 @@ def retire(process_id: str) -> Update:
 
 @cache
 def forget_old() -> Delete:
-    """Rows of processes that are long gone; their jobs keep the name in `worker_id`."""
+    """Delete rows of processes that are long gone. Their jobs keep the name in `worker_id`."""
     return delete(processes).where(processes.c.lease_until < now() - seconds(FORGET_AFTER_SECONDS))
 
 
 def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Insert]:
-    """What a worker serves; it says so once, when it starts."""
+    """Announce the tools that a worker serves. It does so once, when it starts."""
     return [
         insert(worker_tools).values(
             worker_id=worker_id,
@@ -123,15 +124,15 @@ def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Insert]:
 
 
 def lives(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """True where the process of that id holds its lease."""
+    """Return true if the process of that id holds its lease."""
     return exists(select(processes.c.id).where(processes.c.id == process_id, holds_its_lease()))
 
 
 def is_steady(process_id: str) -> ColumnElement[bool]:
-    """True where this process has held its lease for so long that every other has had the time to renew.
+    """Return true if this process has held its lease for so long that every other had the time to renew.
 
-    After an outage of Postgres all leases have run out at once, and no process is lost; after a shorter one some have.
-    A condition of the statement and not of the process: a statement may have been under way while Postgres stood still.
+    After an outage of Postgres all leases have run out, though no process is lost; after a shorter one some have. The
+    statement tests this, not the process: a statement may have been under way while Postgres stood still.
     """
     return exists(
         select(processes.c.id).where(
@@ -145,9 +146,9 @@ def is_steady(process_id: str) -> ColumnElement[bool]:
 
 @cache
 def lose_workers(sweeper_id: str) -> ReturningUpdate[Any]:
-    """Workers whose lease is gone are over, whether they know it or not. Each is returned once, with its queues.
+    """Declare workers without a lease over, whether they know it or not. Returns each once, with its queues.
 
-    A gateway is not declared over: it may hold conversations that nobody has taken, and goes on when it can renew.
+    A gateway is not declared over. It may hold conversations that no other has taken, and goes on when it can renew.
     """
     gone = (
         select(processes.c.id)
@@ -174,7 +175,7 @@ _SCHEMA = (worker_tools.c.parameters, worker_tools.c.parameters_in_order)
 
 
 def live_tools() -> Select[Any]:
-    """Each tool that some live worker serves; of two declarations, the one of the worker that started last."""
+    """Return each tool that a live worker serves; of two declarations, that of the worker which started last."""
     return (
         select(*(each for each in worker_tools.c if each not in _SCHEMA), in_order(worker_tools.c.parameters))
         .join(processes, processes.c.id == worker_tools.c.worker_id)
@@ -185,8 +186,8 @@ def live_tools() -> Select[Any]:
 
 
 def announcement(row: Any) -> ToolSpec:
-    """A row of `worker_tools` as the declaration it was."""
-    from ringback.tools.decorator import ToolSpec  # what only looks a call up does not load what declares tools
+    """Convert a row of `worker_tools` to a declaration."""
+    from ringback.tools.decorator import ToolSpec  # a process that looks up a call needs no declaration code
 
     return ToolSpec(
         name=row.name,
@@ -202,7 +203,7 @@ def announcement(row: Any) -> ToolSpec:
 
 
 def holds_its_lease() -> ColumnElement[bool]:
-    """True for a row of a process that lives."""
+    """Return true for a row of a process that lives."""
     return processes.c.ended_at.is_(None) & (processes.c.lease_until > now())
 
 

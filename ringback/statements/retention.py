@@ -1,7 +1,7 @@
-"""What is over long enough goes: sessions with all that was said and called in them, secrets, and what was sealed.
+"""Retention: deletes sessions with their messages and calls, secrets, and encrypted values once they are old enough.
 
-Usage stays, as sums of a day (`usage_days`). Each statement takes a bounded number and skips what somebody else holds;
-where there is nothing to do, it reads a few pages.
+Usage stays, as sums of a day (`usage_days`). Each statement takes a bounded number and skips rows that another process
+holds. If there is no work, it reads a few pages.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from ringback.statements.row_state import is_now
 from ringback.tables import SEALED, client_secrets, jobs, sessions, tenants
 
 AT_ONCE = 50
-"""Sessions of one statement, each with hundreds of rows: it takes a fraction of a second, and is over."""
+"""Sessions of one statement, each with hundreds of rows: it takes a fraction of a second."""
 SEALED_SECONDS = 2 * 86_400
-"""No session lasts for longer than a day: what is sealed for two is nobody's any more."""
+"""A session lasts for a day at most: after two, no conversation needs an encrypted value."""
 EXPIRED_SECRET_SECONDS = 2 * 86_400
-"""A secret that has expired is still what its session is resumed with, for as long as that may last."""
+"""A client resumes its session with an expired secret, for as long as the session may last."""
 
 
 def delete_over(default_days: int | None) -> ReturningDelete[Any]:
-    """Sessions whose tenant keeps them no longer, with everything that hangs on them. Returns each `id`.
+    """Delete ended sessions beyond their tenant's retention, with all their rows. Returns each `id`.
 
-    One that still has a call under way, or an answer that is owed to somebody, stays until that is done.
+    A session with a live call or an undelivered result stays until that is done.
 
     Args:
-        default_days: for tenants that say nothing; None: for ever.
+        default_days: for tenants without a row; None: for ever.
     """
     owner = _tenants_with_something_over()
     days = func.coalesce(tenants.c.retention_days, cast(literal(default_days), Integer))
@@ -68,7 +68,7 @@ def delete_over(default_days: int | None) -> ReturningDelete[Any]:
 
 
 def with_all_in_them(which: Select[Any]) -> ReturningDelete[Any]:
-    """Delete a bounded number of these sessions (`select(sessions.c.id)`); all else that is theirs hangs on them."""
+    """Delete a bounded number of these sessions (`select(sessions.c.id)`), with all rows that belong to them."""
     gone = which.order_by(sessions.c.id).limit(AT_ONCE).with_for_update(of=sessions, skip_locked=True).cte("gone")
     calls = delete(jobs).where(jobs.c.session_id.in_(select(gone.c.id))).cte("calls")
     whole = delete(sessions).where(sessions.c.id.in_(select(gone.c.id))).returning(sessions.c.id)
@@ -76,14 +76,14 @@ def with_all_in_them(which: Select[Any]) -> ReturningDelete[Any]:
 
 
 def delete_expired_secrets() -> Delete:
-    """Client secrets that nobody can use any more, not even to come back."""
+    """Delete client secrets that no client can use any more, not even to resume."""
     limit = statement_time() - seconds(EXPIRED_SECRET_SECONDS)
     old = select(client_secrets.c.id).where(client_secrets.c.expires_at < limit).limit(AT_ONCE * 20)
     return delete(client_secrets).where(client_secrets.c.id.in_(old.scalar_subquery()))
 
 
 def drop_old_seals() -> Update:
-    """What was sealed for a conversation that ended without anybody's saying so."""
+    """Delete encrypted values whose conversation ended without a final write."""
     limit = statement_time() - seconds(SEALED_SECONDS)
     old = (
         select(jobs.c.id)
@@ -97,7 +97,7 @@ def drop_old_seals() -> Update:
 
 
 def _tenants_with_something_over() -> CTE:
-    """Each tenant that has a session which is over: one look into the index for each, however many sessions it has."""
+    """Return each tenant that has an ended session: one index look-up for each, for any number of sessions."""
     of_the_index = (sessions.c.tenant, sessions.c.ended_at)
     first = select(sessions.c.tenant).where(sessions.c.state == "ended").order_by(*of_the_index).limit(1).subquery()
     owner = select(first.c.tenant).cte("owner", recursive=True)

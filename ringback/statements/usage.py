@@ -1,6 +1,6 @@
-"""What responses used, and what is left for more of them.
+"""Usage of responses, and what is left of the budgets.
 
-A row of `responses` is written once, whoever tells of the response how often; a trigger sums it up. Days are UTC's.
+A row of `responses` is written once, however often a response is reported; a trigger sums it up. Days are UTC's.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _RECORDED = (
 
 
 def record(session_id: UUID, response_id: str, epoch: int, status: str, usage: Usage, micros: int | None) -> Insert:
-    """One response has used that much. 0 rows: it is written down already, or the session was erased.
+    """Record the usage of one response. 0 rows: it is recorded already, or the session was erased.
 
     Args:
-        micros: what it cost in millionths of a US dollar; None: nobody knows.
+        micros: cost in millionths of a US dollar; None: unknown.
     """
     row = select(
         sessions.c.id,
@@ -66,15 +66,15 @@ def record(session_id: UUID, response_id: str, epoch: int, status: str, usage: U
 
 
 def allowances_of(tenant: str) -> Select[Any]:
-    """The tenant's own row, if it has one."""
+    """Return the tenant's own row, if it has one."""
     return select(tenants.c.allowances).where(tenants.c.tenant == tenant)
 
 
 def used(session_id: UUID | None, tenant: str, user_id: str, whose: frozenset[Whose]) -> Select[Any]:
-    """One row: `<whose>_tokens` and `<whose>_micros` of each that is asked for; users' and tenants' are today's.
+    """Return one row: `<whose>_tokens` and `<whose>_micros` of each in `whose`; today's for users and tenants.
 
     Args:
-        session_id: None where there is none yet; it has used nothing then.
+        session_id: None if there is no session yet, which has used no tokens.
     """
     mine, ours = usage_days.c.tenant == tenant, usage_days.c.user_id == user_id
     spent = {"user": _today(and_(mine, ours), "of_user"), "tenant": _today(mine, "of_tenant")}
@@ -99,7 +99,7 @@ def used(session_id: UUID | None, tenant: str, user_id: str, whose: frozenset[Wh
 
 def _today(of: ColumnElement[bool], name: str) -> Any:
     today = cast(func.timezone("UTC", now()), Date)
-    # A subquery, so that the day is worked out once and the index is searched for it.
+    # A subquery, so that Postgres evaluates the day once and searches the index for it.
     day = select(today).scalar_subquery()
     tokens = func.sum(usage_days.c.input_tokens + usage_days.c.output_tokens)
     sums = (
@@ -110,12 +110,12 @@ def _today(of: ColumnElement[bool], name: str) -> Any:
 
 
 def total(tenant: str, query: UsageQuery) -> Select[Any]:
-    """One row: the sums of all that the query is about."""
+    """Return one row with the sums over all that the query selects."""
     return select(*_SUMS).where(*_asked(tenant, query))
 
 
 def groups(tenant: str, query: UsageQuery) -> Select[Any]:
-    """A row for each `key`, with its sums: one more than the page holds."""
+    """Return a row for each `key`, with its sums: one more than the page holds."""
     column: ColumnElement[Any] = usage_days.c["user_id" if query.group_by == "user" else query.group_by]
     wanted = _asked(tenant, query)
     newest_first = query.group_by == "day"

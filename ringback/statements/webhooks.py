@@ -1,6 +1,6 @@
-"""Answers that nobody heard, on their way to an agent's webhook: at least once, and a bounded number of times.
+"""Delivery of late results to an agent's webhook: at least once, and a bounded number of times.
 
-A trigger makes them due (`notify_after`) where the session's agent names a webhook.
+If the session's agent names a webhook, a trigger makes such a result due (`notify_after`).
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ringback.statements.clock import now, seconds
 from ringback.tables import jobs, sessions
 
 ATTEMPTS = 9
-"""With the pauses between them about an hour: a receiver that is being deployed, or mended, is back by then."""
+"""Attempts, with their pauses about an hour: a receiver that is being deployed or repaired is back by then."""
 FIRST_PAUSE_SECONDS = 16.0
-"""Doubled each time, give or take a quarter; longer than an attempt takes, so that no two are under way at once."""
+"""Doubled each time, ± 25 %. Longer than an attempt takes, so that two attempts never overlap."""
 
 
 def take_due(at_most: int, but_of: Collection[str] = ()) -> ReturningUpdate[Any]:
-    """Answers to be posted now. Whoever takes one and does not say `done` leaves it to be taken again, after a pause.
+    """Take results to post now. If the gateway does not report one as `done`, it is taken again after a pause.
 
-    Of two gateways each gets its own. Returns `id`, `tenant`, `agent` of the session, and `attempt` from 1 on; after
-    the last, `ATTEMPTS`, an answer is not taken again: it is in the history.
+    Each of two gateways gets different results. Returns `id`, `tenant`, `agent` of the session, and `attempt` from 1
+    on. After the last attempt, `ATTEMPTS`, a result is not taken again: it stays in the history.
 
     Args:
-        but_of: agents whose answers stay where they are.
+        but_of: agents whose results stay where they are.
     """
     due = (
         select(jobs.c.id)
@@ -52,7 +52,7 @@ def take_due(at_most: int, but_of: Collection[str] = ()) -> ReturningUpdate[Any]
 
 
 def done(job_ids: Iterable[UUID]) -> Update:
-    """The receiver has taken these."""
+    """Mark these results as taken by the receiver."""
     return (
         update(jobs)
         .where(jobs.c.id.in_(sorted(job_ids)), jobs.c.notified_at.is_(None))

@@ -1,4 +1,4 @@
-"""API keys, client secrets, and who has been signed out: looked up by hash, spent once, void from a moment on."""
+"""API keys, client secrets and sign-outs. A secret is found by its hash, is spent once, and can be revoked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ringback.tables import api_keys, client_secrets, sessions, signed_out
 def create_key(
     key_id: UUID, digest: bytes, *, user: str, tenant: str, scopes: Iterable[str], seconds_valid: float | None
 ) -> ReturningInsert[Any]:
-    """An API key; returns it as `keys` does."""
+    """Insert an API key. Returns the row as `keys` does."""
     return (
         insert(api_keys)
         .values(
@@ -36,30 +36,30 @@ def create_key(
 
 
 def key_by_hash(digest: bytes) -> Select[Any]:
-    """The key with that hash, while it is good: `id`, `tenant`, `user_id`, `scopes`."""
+    """Return the valid key with that hash: `id`, `tenant`, `user_id`, `scopes`."""
     found = select(api_keys.c.id, api_keys.c.tenant, api_keys.c.user_id, api_keys.c.scopes)
     return found.where(api_keys.c.hash == digest, _key_is_good())
 
 
 def key_is_good(key_id: UUID) -> Select[Any]:
-    """One row while that key is good."""
+    """Return one row if that key is valid."""
     return select(api_keys.c.id).where(api_keys.c.id == key_id, _key_is_good())
 
 
 def keys(tenant: str | None = None, limit: int = 200) -> Select[Any]:
-    """Keys, newest first: everything but the hash. `tenant` None: everybody's."""
+    """Return keys, newest first, with every column but the hash. `tenant` None: those of all tenants."""
     found = select(*_shown()).order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc()).limit(limit)
     return found if tenant is None else found.where(api_keys.c.tenant == tenant)
 
 
 def keys_in(ids: IdRange, tenant: str | None = None) -> Select[Any]:
-    """The keys with such an id, at most two: one is an answer, two are a question."""
+    """Return at most two keys in a range of ids: one row is unambiguous, two are not."""
     found = select(*_shown()).where(api_keys.c.id.between(ids.first, ids.last)).order_by(api_keys.c.id).limit(2)
     return found if tenant is None else found.where(api_keys.c.tenant == tenant)
 
 
 def revoke_key(key_id: UUID, tenant: str) -> ReturningUpdate[Any]:
-    """The key is good no more, and no secret that was made with it; the first time stays. 0 rows: no such key."""
+    """Revoke a key and every client secret made with it. The first revocation time stays. 0 rows: no such key."""
     return (
         update(api_keys)
         .where(api_keys.c.id == key_id, api_keys.c.tenant == tenant)
@@ -82,19 +82,19 @@ def mint_secret(
     seconds_valid: float,
     limit: int,
 ) -> ReturningInsert[Any]:
-    """A client secret; returns `expires_at`, in seconds since 1970.
+    """Insert a client secret. Returns `expires_at`, in seconds since 1970.
 
     Args:
-        minted_by: the one who asks for it: their credential as `sessions.credential` has it, or the `person`.
-        key_id: the API key that it was made with; revoked together.
-        limit: of secrets of the tenant that are good at once. 0 rows: they are that many.
+        minted_by: who asks for it: a credential as in `sessions.credential`, or a `person`.
+        key_id: the API key that it was made with; if the key is revoked, so is the secret.
+        limit: most valid secrets that the tenant may have at once. 0 rows: the limit is reached.
 
-    Run once more, because its answer was lost, it finds its own row.
+    Idempotent: if the caller runs it again because the reply was lost, it finds the row it wrote.
     """
     good = (
         select(literal(1))
         .where(client_secrets.c.tenant == tenant, _secret_has_uses(), client_secrets.c.revoked_at.is_(None))
-        .where(client_secrets.c.expires_at > statement_time())  # an index is searched for this one
+        .where(client_secrets.c.expires_at > statement_time())  # statement_time(), as an index is searched by it
         .limit(limit)
         .subquery()
     )
@@ -121,22 +121,22 @@ def mint_secret(
 
 
 def person(user: str) -> str:
-    """How `client_secrets.minted_by` names somebody whom an identity provider vouches for: a sign-out is about them."""
+    """Return `client_secrets.minted_by` for a user whom an identity provider vouches for; a sign-out matches it."""
     return f"user:{user}"
 
 
 def minted_by(user: str, tenant: str) -> Select[Any]:
-    """The secrets that such a person has made, as `sessions.credential` names them."""
+    """Return the secrets that this user made, as `sessions.credential` names them."""
     return select(secret_credential()).where(
         client_secrets.c.tenant == tenant, client_secrets.c.minted_by == person(user)
     )
 
 
 def secret_by_hash(digest: bytes, resume_hash: bytes | None = None) -> Select[Any]:
-    """The secret with that hash, unless it is void: `id`, `tenant`, `user_id`, `agent`, `claims`, and
+    """Return the secret with that hash if it is not revoked: `id`, `tenant`, `user_id`, `agent`, `claims`, and
 
-    `is_good`: a session can be begun with it; `began`: the session that `resume_hash` resumes was begun with it;
-    `resumes`: there is a session that `resume_hash` resumes.
+    `is_good`: a session can begin with it; `began`: the session that `resume_hash` resumes began with it; `resumes`: a
+    session exists that `resume_hash` resumes.
     """
     named = (
         exists(select(sessions.c.id).where(sessions.c.resume_hash == resume_hash)) if resume_hash else literal(False)
@@ -163,19 +163,20 @@ def secret_by_hash(digest: bytes, resume_hash: bytes | None = None) -> Select[An
 
 
 def secret_credential() -> ColumnElement[str]:
-    """How `sessions.credential` names a secret."""
+    """Return a secret's name as `sessions.credential` holds it."""
     return literal("secret:") + func.cast(client_secrets.c.id, sessions.c.credential.type)
 
 
 def secret_is_good(secret_id: UUID) -> Select[Any]:
-    """One row while nobody has voided that secret, spent or not."""
+    """Return one row if that secret is not revoked, spent or not."""
     return select(client_secrets.c.id).where(client_secrets.c.id == secret_id, _secret_is_not_void())
 
 
 def spend_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
-    """One use less. Of two that come at once, one gets the last. 0 rows: there is none left, or it is void.
+    """Take one use. Of two clients that come at once, one gets the last use. 0 rows: no use is left, or it is revoked.
 
-    Run once more, because its answer was lost, it finds that this visit has spent it, and takes nothing.
+    Idempotent: if the gateway runs it again because the reply was lost, it finds this visit in the row and takes no
+    use.
     """
     mine = client_secrets.c.spent_by.is_not_distinct_from(visit)
     return (
@@ -187,7 +188,7 @@ def spend_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
 
 
 def give_secret_back(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
-    """One use more, once: the one that this visit took has led to nothing."""
+    """Return the use that this visit took, once: the visit led to no session."""
     return (
         update(client_secrets)
         .where(client_secrets.c.id == secret_id, client_secrets.c.given_back_by.is_distinct_from(visit))
@@ -197,19 +198,19 @@ def give_secret_back(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
 
 
 def is_signed_out(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
-    """One row where what was issued to the user at that moment is void."""
+    """Return one row if a token issued to the user at that moment is revoked."""
     return select(signed_out.c.before).where(
         signed_out.c.tenant == tenant, signed_out.c.user_id == user, signed_out.c.before >= issued_at
     )
 
 
 def is_not_signed_out(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
-    """One row where what was issued to the user at that moment is good."""
+    """Return one row if a token issued to the user at that moment is valid."""
     return select(literal(1)).where(~exists(is_signed_out(tenant, user, issued_at)))
 
 
 def sign_out(tenant: str, user: str) -> ReturningInsert[Any]:
-    """What was issued to the user until now is void, whoever issued it. Returns `before`."""
+    """Revoke every token issued to the user until now, by any issuer. Returns `before`."""
     row = upsert(signed_out).values(tenant=tenant, user_id=user, before=now())
     return row.on_conflict_do_update(
         index_elements=[signed_out.c.tenant, signed_out.c.user_id], set_={"before": now()}
@@ -217,7 +218,10 @@ def sign_out(tenant: str, user: str) -> ReturningInsert[Any]:
 
 
 def void_secrets(tenant: str, user: str) -> ReturningUpdate[Any]:
-    """The user's secrets, and those that they made, take up no room any more; after `sign_out` they open nothing."""
+    """Revoke the user's secrets and those they made, so that they no longer count against the limit.
+
+    After `sign_out` these secrets open no session in any case.
+    """
     return (
         update(client_secrets)
         .where(client_secrets.c.tenant == tenant, _secret_has_uses(), client_secrets.c.revoked_at.is_(None))
@@ -228,7 +232,7 @@ def void_secrets(tenant: str, user: str) -> ReturningUpdate[Any]:
 
 
 def keys_of(tenant: str, user: str) -> Select[Any]:
-    """The user's API keys that are still good."""
+    """Return the user's API keys that are still valid."""
     return select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user, _key_is_good())
 
 
@@ -249,7 +253,7 @@ def _secret_has_uses() -> ColumnElement[bool]:
 
 
 def _secret_is_not_void() -> ColumnElement[bool]:
-    """Neither revoked, nor its key, nor its user or the person who made it signed out since."""
+    """Return true if neither the secret nor its key is revoked, and neither its user nor its maker signed out since."""
     revoked = exists(
         select(api_keys.c.id).where(api_keys.c.id == client_secrets.c.key_id, api_keys.c.revoked_at.is_not(None))
     )

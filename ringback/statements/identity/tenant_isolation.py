@@ -1,7 +1,8 @@
-"""The wall between tenants that Postgres keeps: row-level security, for whatever is read on a caller's behalf.
+"""Row-level security between tenants, for every read on a caller's behalf.
 
-Every statement of `history` names the tenant by itself. One that forgot to would still see the rows of one tenant
-alone, and no token, hash or sealed value: the role may read none of them (migrations/versions/0005_walls.py).
+Every statement of `history` names the tenant by itself. If a statement forgot to, it would still read the rows of one
+tenant only, and no token, hash or encrypted value: the role may read none of these columns
+(migrations/versions/0005_walls.py).
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 ROLE = "ringback_tenant"
-"""Owns nothing and logs in nowhere; who migrates makes it."""
+"""Role that owns no table and cannot log in. `ringback migrate` creates it."""
 SETTING = "ringback.tenant"
-"""Whose rows the role sees."""
+"""Setting that names the tenant whose rows the role sees."""
 
 
 def behind(tenant: str) -> Select[Any]:
-    """From here on, and until the transaction ends, only rows of this tenant are seen, and nothing can be written."""
+    """Restrict the rest of the transaction to reading this tenant's rows."""
     return select(func.set_config(SETTING, tenant, True), func.set_config("role", ROLE, True))
 
 
 def is_walled_in() -> Select[Any]:
-    """True where the wall holds this database user itself, who should own the tables."""
+    """Return true if row-level security restricts this database user itself, which should own the tables."""
     return select(func.row_security_active("sessions"))

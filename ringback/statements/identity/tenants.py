@@ -1,4 +1,4 @@
-"""Tenants: what each may use, and how long what is over is kept. One without a row has the gateways' defaults."""
+"""Tenants: quotas and retention of each. A tenant without a row has the gateways' defaults."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 from ringback.tables import api_keys, tenants
 
 MAX_TENANTS = 10_000
-"""In one list."""
+"""Most tenants in one list."""
 
 
 def every() -> Select[Any]:
-    """All that have a row or a key, by name: `tenant`, `allowances` and `retention_days`, None without a row."""
+    """Return every tenant that has a row or a key, by name: `tenant`, `allowances`, `retention_days` (None without a
+    row).
+    """
     names = select(tenants.c.tenant).union(select(api_keys.c.tenant)).subquery("names")
     return (
         select(names.c.tenant, tenants.c.allowances, tenants.c.retention_days)
@@ -26,15 +28,15 @@ def every() -> Select[Any]:
 
 
 def one(tenant: str) -> Select[Any]:
-    """Its row, if it has one."""
+    """Return the tenant's row, if it has one."""
     return select(tenants.c.tenant, tenants.c.allowances, tenants.c.retention_days).where(tenants.c.tenant == tenant)
 
 
 def allow(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> Insert:
-    """Set these of its limits, and let those of `defaults` be what the gateways say; the others stay.
+    """Set these limits of the tenant, and reset those in `defaults` to the gateways' defaults. Others stay.
 
     Args:
-        limits: of `ringback.agents.quotas.Allowances`; None means no limit.
+        limits: of `ringback.agents.quotas.Quotas`; None means no limit.
     """
     new = insert(tenants).values(tenant=tenant, allowances=literal(limits, JSONB))
     kept = tenants.c.allowances.op("-")(cast(sorted(defaults), ARRAY(Text)))
@@ -43,6 +45,6 @@ def allow(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> Inser
 
 
 def keep_for(tenant: str, days: int | None) -> Insert:
-    """How long what is over is kept; None: for as long as the gateways' default says."""
+    """Set for how many days ended sessions are kept; None: the gateways' default."""
     new = insert(tenants).values(tenant=tenant, retention_days=days)
     return new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"retention_days": days})

@@ -1,4 +1,4 @@
-"""A call becomes a row: pending, waiting for a yes, joined to the same call that runs already, or over at once."""
+"""Admission of a call as a row: pending, waiting for approval, joined to the same running call, or finished at once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ringback.tables import jobs, sessions
 from ringback.tools.decorator import ToolSpec
 
 PUBLISH_GRACE_SECONDS = 2.0
-"""How long the gateway's own publish may take before a sweeper publishes as well."""
+"""Time that the gateway has to publish the job itself before a sweeper publishes it too."""
 QUEUE_WAIT_SECONDS = 30.0
-"""How long a call may wait for a free worker, on top of the time its attempts may take."""
+"""Time that a call may wait for a free worker, on top of the time its attempts may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A call to be recorded. `tool` is None where the model asked for one that nobody serves."""
+    """Call to be recorded. `tool` is None if the model asked for a tool that no worker serves."""
 
     id: UUID
     session_id: UUID
@@ -36,27 +36,29 @@ class NewJob:
     arguments: Any
     tool: ToolSpec | None = None
     item_id: str | None = None
-    """The `function_call` item."""
+    """Id of the `function_call` item."""
     position: int | None = None
-    """Where that item stands in the conversation (`items.position`)."""
+    """Position of that item in the conversation (`items.position`)."""
     joined_to: UUID | None = None
-    """The same call, which runs already: this one ends as that one does."""
+    """Id of the running call with the same arguments; this call ends as that one does."""
     needs_approval: bool = False
-    """Not published before `approvals.decide` says yes; its deadline until then is the tool's `approval_seconds`.
+    """True if the job is not published before `approvals.decide` grants it. Its deadline until then is
+    `approval_seconds`.
 
-    One that joins another asks nobody: the first one has.
+    A call that joins another needs no approval: the first call has asked for it.
     """
 
 
 def time_for(timeout: Any, attempts: Any) -> Any:
-    """Seconds from the moment when a job may run until its deadline; of numbers or of columns."""
+    """Return the seconds from when a job may run until its deadline. Takes numbers or columns."""
     return QUEUE_WAIT_SECONDS + timeout * attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What is written beside arguments and outcome where those show less than the whole
-    (`ringback.privacy.row_privacy`)."""
+    """Encrypted arguments and result, if the plain columns show less than the whole
+    (`ringback.privacy.row_privacy`).
+    """
 
     arguments: bytes | None = None
     result: bytes | None = None
@@ -67,9 +69,9 @@ def admit(
 ) -> ReturningInsert[Any]:
     """Record a call, once, for a session that this gateway owns in this epoch.
 
-    0 rows: the call is recorded already, or the session has moved on. With an `outcome` the job is born finished
-    (a call that was refused before any worker saw it, or that the gateway serves itself), and its answer is ready.
-    One that joins another which is over by now is born finished as well, by a trigger: its outcome is that one's.
+    0 rows: the call is recorded already, or the session has moved on. With an `outcome` the job is inserted as finished
+    and its result as ready. That holds for a call that the gateway refused, and for one that it serves itself. If the
+    call joins one that has ended meanwhile, a trigger finishes it with the same outcome.
     """
     timeout = job.tool.timeout if job.tool else 0.0
     attempts = (job.tool.retries if job.tool else 0) + 1
@@ -103,7 +105,7 @@ def admit(
     source = (
         select(*values.values())
         .where(is_ours(job.session_id, gateway_id, epoch))
-        # An epoch that begins meanwhile waits for this and takes the call in, or this waits and records nothing.
+        # An epoch that begins meanwhile waits for this and includes the call, or this waits and records no row.
         .with_for_update(read=True, of=sessions)
     )
     return (

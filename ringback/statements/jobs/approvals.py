@@ -1,4 +1,4 @@
-"""A call that needs a yes gets it, or a no: once, and only while it is still waited for."""
+"""Approval of a call: granted or denied once, and only while the call waits for it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ringback.tables import jobs, sessions
 
 
 def decide(job_id: UUID, tenant: str, approved: bool) -> ReturningUpdate[Any]:
-    """Somebody has said yes or no. With a yes it may run from now on, and its time begins; with a no it is over.
+    """Grant or deny a call. If granted, it may run and its time begins; if denied, it is over.
 
-    0 rows: nobody is asked about it: it needs no yes, has an answer already, or the time for one has passed. Returns
-    `id`, `state`, `approval`, `queue`, and whom to ring: `session_id`, `gateway_id`.
+    0 rows: the call needs no approval, is decided already, or its time for approval has passed. Returns `id`, `state`,
+    `approval`, `queue`, and the session to notify: `session_id`, `gateway_id`.
     """
     attempts = jobs.c.max_attempts
     granted = {

@@ -1,4 +1,4 @@
-"""The way back: ready → sent → acked, each step by the gateway that owns the session in its present epoch."""
+"""Delivery of results: ready → sent → acked. The gateway that owns the session in its present epoch makes each step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ringback.statements.sessions.lifecycle import OWNED, is_ours
 from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
-"""Answers taken in one statement; a session has few, and the rest come with the next look."""
+"""Results taken in one statement. A session has few; the next poll takes the rest."""
 _ANSWER = (
     *(jobs.c.id, jobs.c.call_id, jobs.c.tool),
     *(jobs.c.state, in_order(jobs.c.result), jobs.c.sealed_result, jobs.c.error, jobs.c.cancel_reason),
@@ -25,7 +25,7 @@ _ANSWER = (
 
 
 def waiting_sessions(gateway_id: str) -> Select[Any]:
-    """Sessions of this gateway that have an answer ready: the look that makes every doorbell a hint."""
+    """Return this gateway's sessions that have a ready result. This poll makes every doorbell a hint."""
     return (
         select(sessions.c.id)
         .join(jobs, jobs.c.session_id == sessions.c.id)
@@ -39,15 +39,15 @@ def waiting_sessions(gateway_id: str) -> Select[Any]:
 
 
 def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
-    """Mark what is ready as sent into this epoch, and get it. Commit, and only then write to the socket.
+    """Mark ready results as sent into this epoch and return them. Commit before you write to the socket.
 
-    0 rows: nothing is ready, or this gateway no longer owns the session.
+    0 rows: no result is ready, or this gateway no longer owns the session.
     """
     mine = (
         select(sessions.c.id, sessions.c.epoch)
         .where(is_ours(session_id, gateway_id, epoch), lives(literal(gateway_id)))
-        # An epoch that begins meanwhile waits for this and replays what it took, or this waits and takes nothing. An
-        # answer that came after that epoch's replay would else be sent into a conversation that is over.
+        # An epoch that begins meanwhile waits for this and replays what it took, or this waits and takes none. A result
+        # that came after that epoch's replay would otherwise be sent into a conversation that is over.
         .with_for_update(read=True, of=sessions)
         .cte("mine")
     )
@@ -57,7 +57,7 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
         .order_by(jobs.c.id)
         .limit(TAKE_AT_ONCE)
         .with_for_update(of=jobs)
-        .cte("ready")  # worked out once, where a subquery may be run for each row, and forget its limit
+        .cte("ready")  # a CTE is evaluated once; a subquery may run for each row and lose its limit
     )
     return (
         update(jobs)
@@ -68,7 +68,7 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
 
 
 def taken(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
-    """What was taken into this epoch and has not been echoed: for a gateway that did not hear what it took."""
+    """Return results taken into this epoch and not echoed, for a gateway that lost the reply of `take_ready`."""
     return (
         select(*_ANSWER)
         .join(sessions, sessions.c.id == jobs.c.session_id)
@@ -82,10 +82,10 @@ def taken(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
 
 
 def acknowledge(job_ids: Iterable[UUID], epoch: int, position: int | None = None) -> Update:
-    """The server echoed these items: the conversation has them.
+    """Mark results as acknowledged: the server echoed their items.
 
     Args:
-        position: how far the conversation had come by then (`items.position`).
+        position: position of the conversation at that moment (`items.position`).
     """
     echoed = (
         select(jobs.c.id)

@@ -1,8 +1,8 @@
-"""What a tool bears, over all workers: its gate, locked; how much of it runs; the line of calls that were put off.
+"""Limits of a tool over all workers: its gate row, locked; its running calls; its line of postponed calls.
 
-`ringback.tools.gate` decides. The lock comes first, and what runs is counted by a statement of its own: one that had
-waited for the lock would count what was there when it began to wait. A gate is that of whoever announces the tool, and
-counts its calls for all.
+`ringback.tools.gate` decides. The lock comes first, and a statement of its own counts the running calls: a statement
+that had waited for the lock would count what was there when it began to wait. A gate belongs to the operator's tool and
+counts the calls of all tenants.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ringback.tools.gate import Gate, Load
 
 
 def asked_for(job_id: UUID) -> Select[Any]:
-    """Which tool a call wants that might begin now: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`."""
+    """Return which tool a call that may begin now wants: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`."""
     left = cast(seconds_until(jobs.c.deadline_at), Float).label("seconds_left")
     return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, jobs.c.max_attempts, left).where(
         jobs.c.id == job_id, is_due()
@@ -32,14 +32,14 @@ def asked_for(job_id: UUID) -> Select[Any]:
 
 
 def lock(tool: str, burst: int) -> ReturningInsert[Any]:
-    """The tool's gate, and `now`, as `gate_in` takes it. Nobody else has it until the transaction ends.
+    """Lock the tool's gate until the transaction ends. Returns it and `now`, as `gate_in` takes them.
 
-    Made where there is none, with as many tokens as there may ever be.
+    If the tool has no gate, it is inserted with `burst` tokens.
     """
     new = insert(tool_gates).values(tenant=DEFAULT_TENANT, tool=tool, tokens=float(burst), refilled_at=now())
     return new.on_conflict_do_update(
         index_elements=["tenant", "tool"],
-        set_={"tool": new.excluded.tool},  # the lock, and the row as it is by then
+        set_={"tool": new.excluded.tool},  # locks the row and returns its present values
     ).returning(
         tool_gates.c.tokens,
         _moment(tool_gates.c.refilled_at).label("refilled_at"),
@@ -51,12 +51,12 @@ def lock(tool: str, burst: int) -> ReturningInsert[Any]:
 
 
 def gate_in(row: Any) -> Gate:
-    """The gate out of a row of `lock`."""
+    """Convert a row of `lock` to a gate."""
     return Gate(row.tokens, row.refilled_at, row.failures, row.open_until, row.probe_until)
 
 
 def load_around(job_id: UUID, tool: str) -> Select[Any]:
-    """How much of the tool runs, and how many calls are in line before this one, as `load_in` takes it."""
+    """Count the tool's running calls and the calls in line before this one, as `load_in` takes them."""
     this = jobs.alias("this")
     running = select(func.count()).where(jobs.c.tool == tool, jobs.c.state == JobState.RUNNING)
     ahead = (
@@ -78,12 +78,12 @@ def load_around(job_id: UUID, tool: str) -> Select[Any]:
 
 
 def load_in(row: Any) -> Load:
-    """The load out of a row of `load_around`."""
+    """Convert a row of `load_around` to a load."""
     return Load(row.running, row.ahead, row.late)
 
 
 def keep(tool: str, gate: Gate) -> Update:
-    """Write the gate; whoever does has locked it."""
+    """Write the gate. The caller holds its lock."""
     return (
         update(tool_gates)
         .where(tool_gates.c.tenant == DEFAULT_TENANT, tool_gates.c.tool == tool)
@@ -98,7 +98,9 @@ def keep(tool: str, gate: Gate) -> Update:
 
 
 def answered(tool: str) -> Update:
-    """What `gates.after` says of an answer to a call that is no probe, at once: nothing is locked in the usual case."""
+    """Reset the failures after a successful call that is no probe, as `gate.after` says. Takes no lock in the usual
+    case.
+    """
     mine = (tool_gates.c.tenant == DEFAULT_TENANT) & (tool_gates.c.tool == tool)
     return (
         update(tool_gates).where(mine, tool_gates.c.failures > 0, tool_gates.c.open_until.is_(None)).values(failures=0)
@@ -106,9 +108,9 @@ def answered(tool: str) -> Update:
 
 
 def put_off(job_id: UUID, pause: float) -> Update:
-    """A call gets in line, for so many seconds. It costs no attempt, and moves no deadline.
+    """Put a call in line for `pause` seconds. This costs no attempt and moves no deadline.
 
-    Whoever puts it off publishes it in time; a sweeper does, a little later, if that one is gone.
+    The worker that postpones the call publishes it in time. If that worker is gone, a sweeper does so a little later.
     """
     return (
         update(jobs)
@@ -123,7 +125,7 @@ def put_off(job_id: UUID, pause: float) -> Update:
 
 
 def wake_first(tool: str) -> ReturningUpdate[Any]:
-    """The first in line that still sleeps may begin now: publish it (`id`, `queue`)."""
+    """Wake the first sleeping call in line. Publish what it returns (`id`, `queue`)."""
     asleep = (
         select(jobs.c.id)
         .where(*_in_line(tool), jobs.c.not_before > now(), may_be_published())
@@ -141,13 +143,13 @@ def wake_first(tool: str) -> ReturningUpdate[Any]:
 
 
 def is_due() -> ColumnElement[bool]:
-    """True for a pending call that may begin now."""
+    """Return true for a pending call that may begin now."""
     due = jobs.c.not_before.is_(None) | (jobs.c.not_before <= now())
     return and_(is_now(jobs.c.state, JobState.PENDING), due, may_be_published())
 
 
 def _in_line(tool: str) -> tuple[ColumnElement[bool], ...]:
-    # Who runs is put off no longer. Not `state`, which other indexes hold as well: see `keys`.
+    # A running call is no longer postponed. This does not test `state`, which other indexes hold too: see `row_state`.
     return jobs.c.put_off, jobs.c.finished_at.is_(None), jobs.c.tool == tool
 
 

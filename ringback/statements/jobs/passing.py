@@ -1,7 +1,7 @@
-"""A call on its way to a worker that has its tool: passed on to another one, or told that there is none.
+"""Passing of a call to a worker that has its tool, or the answer that no worker has it.
 
 While a release rolls out, workers of two generations serve one queue. A message may reach a worker that does not have
-the tool, or has it in a version whose schema the arguments do not fit.
+the tool, or has a version whose schema the arguments do not fit.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ringback.statements.row_state import is_now
 from ringback.tables import jobs, processes, worker_tools
 
 UNSERVED_SECONDS = 10.0
-"""How long no worker may have announced a tool before the model is told: a worker that starts again takes less."""
+"""Time without any worker that announces a tool before the model is told. A restart of a worker takes less."""
 
 
 def pass_on(job_id: UUID, pause: float) -> ReturningUpdate[Any]:
     """Leave a call to a worker that has its tool: publish it (`id`, `queue`) in `pause` seconds.
 
-    It costs no attempt, and moves no deadline. The queue is that of a worker which announces the tool: a newer version
-    may name another one. 0 rows: no worker has announced it for UNSERVED_SECONDS, or the call is not to be had.
+    This costs no attempt and moves no deadline. The queue is that of a worker which announces the tool: a newer version
+    may name another one. 0 rows: no worker has announced it for UNSERVED_SECONDS, or the call cannot be claimed.
     """
     queue = _announced_queue()
     return (
@@ -42,16 +42,16 @@ def pass_on(job_id: UUID, pause: float) -> ReturningUpdate[Any]:
 
 
 def claim_unserved(job_id: UUID, worker_id: str, token: UUID, tool: str) -> ReturningUpdate[Any]:
-    """Claim a call that no worker can run, to answer it. 0 rows: one may have the tool, or it is not to be had.
+    """Claim a call that no worker can run, to answer it. 0 rows: a worker may have the tool, or it cannot be claimed.
 
-    After an outage of Postgres every lease has run out, and the tool is not gone: this worker must have been steady.
+    After an outage of Postgres every lease has run out, though the tools still exist: so this worker must be steady.
     """
     announced = exists(select(worker_tools.c.name).join(processes).where(worker_tools.c.name == tool, _lately()))
     return statements.claim(job_id, worker_id, token, (tool,)).where(~announced, is_steady(worker_id))
 
 
 def other_versions(tool: str, version: str) -> Select[Any]:
-    """What living workers announce under this name in other versions than this one: `parameters` and `queue`."""
+    """Return what living workers announce under this name in other versions: `parameters` and `queue`."""
     return (
         select(worker_tools.c.parameters, worker_tools.c.queue)
         .join(processes)
@@ -62,9 +62,9 @@ def other_versions(tool: str, version: str) -> Select[Any]:
 
 
 def pass_back(job_id: UUID, token: UUID, queue: str, pause: float) -> Update:
-    """Undo the claim of a job that was not begun, and leave it to the workers of `queue`. It costs no attempt.
+    """Undo the claim of a job that has not begun, and leave it to the workers of `queue`. This costs no attempt.
 
-    0 rows: the job is over, was cancelled, or is another worker's by now.
+    0 rows: the job is over, was cancelled, or another worker has it.
     """
     return (
         update(jobs)
@@ -87,12 +87,14 @@ def pass_back(job_id: UUID, token: UUID, queue: str, pause: float) -> Update:
 
 
 def _published_in(pause: float) -> dict[str, Any]:
-    """The worker publishes it in time; a sweeper does, a little later, if that one is gone."""
+    """Set when the job is published: the worker does it in time; if it is gone, a sweeper does so a little later."""
     return {"publish_after": now() + seconds(pause + PUBLISH_GRACE_SECONDS), "publish_count": 0}
 
 
 def _announced_queue() -> ScalarSelect[Any]:
-    """The queue of a worker that announces the job's tool, or has lately: of a living one, and the same one, first."""
+    """Return the queue of a worker that announces the job's tool, or lately did. A living worker and the same queue
+    come first.
+    """
     return (
         select(worker_tools.c.queue)
         .join(processes)
@@ -107,5 +109,5 @@ def _announced_queue() -> ScalarSelect[Any]:
 
 
 def _lately() -> ColumnElement[bool]:
-    """True for a worker that held its lease within the last UNSERVED_SECONDS; one that ends in order gives it up."""
+    """Return true for a worker that held its lease within the last UNSERVED_SECONDS; an orderly stop gives it up."""
     return processes.c.lease_until > now() - seconds(UNSERVED_SECONDS)

@@ -1,4 +1,4 @@
-"""How full the queues are: what waits, what runs, and how long a call takes, as the rows tell it."""
+"""Load of the queues: how many calls wait and run, and how long a call takes, counted from the rows."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from ringback.statements.row_state import waits
 from ringback.tables import RAN, jobs, processes
 
 COUNTED_AT_MOST = 1_000
-"""Waiting calls of one queue that are counted: beyond that the wait is too long to be told to a caller anyway."""
+"""Waiting calls of one queue that are counted. Beyond that the wait is too long to tell a caller."""
 MEASURED = 32
-"""The newest calls of a queue whose durations are averaged: enough to be steady, few enough to follow a change."""
+"""Newest calls of a queue whose durations are averaged: enough to be steady, few enough to follow a change."""
 LEAST_SECONDS = 0.001
-"""That a call is taken to need: one that begins at this moment has needed none, and says nothing of its end."""
+"""Least duration assumed for a call. A call that begins at this moment has run for 0 s, and would seem to end at
+once.
+"""
 
 
 def loads() -> Select[Any]:
-    """One row for each queue that a live worker consumes: `queue`, `pending`, `running`, `slots`, `mean_seconds`,
+    """Return a row for each queue that a live worker consumes: `queue`, `pending`, `running`, `slots`, `mean_seconds`,
     `end_every`.
 
-    `running` counts all that the queue's workers run: who serves two queues has its slots taken by both. `slots` is 0
-    where one of them does not tell how many it has, as those of an older version do not: nothing is known then.
-    `mean_seconds` is how long the queue's newest calls took. `end_every` is how often one of those that run now ends,
-    in seconds: each is taken to need what the newest of its own queue took, or as long as it has been running. Either
-    is null where there is none.
+    `running` counts all calls that the queue's workers run: both queues of a worker that serves two take up its slots.
+    `slots` is 0 (unknown) if a worker does not report its slots, as those of an older version do not. `mean_seconds` is
+    how long the queue's newest calls took. `end_every` is how often a running call ends, in seconds: each call is taken
+    to need what the newest of its queue took, or as long as it has been running. Both are null without such calls.
     """
     consumed = _consumed()
     took = _took(consumed)
@@ -52,7 +53,7 @@ def loads() -> Select[Any]:
 
 
 def _consumed() -> CTE:
-    """One row for each queue of each live worker."""
+    """Return a row for each queue of each live worker."""
     names = func.jsonb_array_elements_text(processes.c.queues).table_valued(column("name", Text)).render_derived()
     return (
         select(processes.c.id.label("worker_id"), processes.c.slots, names.c.name.label("queue"))
@@ -63,11 +64,9 @@ def _consumed() -> CTE:
 
 
 def _busy(consumed: CTE, took: CTE) -> FromClause:
-    """How many calls a worker runs, and how many of them end in a second."""
+    """Count the running calls of a worker, and how many of them end in a second."""
     its = took.alias("its")
-    needs = func.greatest(
-        its.c.mean_seconds, seconds_since(jobs.c.started_at), LEAST_SECONDS
-    )  # leaves out what is null
+    needs = func.greatest(its.c.mean_seconds, seconds_since(jobs.c.started_at), LEAST_SECONDS)  # leaves out nulls
     return (
         select(func.count().label("running"), func.sum(1 / needs).label("ends"))
         .select_from(jobs.outerjoin(its, its.c.queue == jobs.c.queue))
@@ -93,7 +92,7 @@ def _pending(queue: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _took(consumed: CTE) -> CTE:
-    """How long the newest calls of each of these queues took."""
+    """Return how long the newest calls of each queue took."""
     queues = select(consumed.c.queue).distinct().subquery()
     newest = (
         select(func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("seconds"))

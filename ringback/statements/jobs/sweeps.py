@@ -1,9 +1,9 @@
-"""What any process does for all of them: publish again, take back, time out. Any number may sweep at once.
+"""Sweeps that each process runs for all: publish again, take back, time out. Any number may sweep at once.
 
-Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`) and takes a bounded number, in the order
-of the index that finds them: by any other order Postgres would sort all there are, or walk the table.
+Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`). It takes a bounded number, in the order
+of the index that finds them: in any other order Postgres would sort all rows, or walk the table.
 
-What every round runs is built once: a process sweeps twice a second for as long as it lives.
+Statements that every round runs are built once: a process sweeps twice a second for as long as it lives.
 """
 
 from __future__ import annotations
@@ -40,23 +40,25 @@ from ringback.statements.sessions.lifecycle import OWNED
 from ringback.tables import UNFINISHED, jobs, sessions
 
 AT_ONCE = 200
-"""Rows of one sweep; a backlog is worked off in steps, so that no sweep holds locks for long."""
+"""Rows of one sweep. A backlog is worked off in steps, so that no sweep holds locks for long."""
 AGAIN_AT_ONCE = 1_000
-"""Rows that one statement makes due again after Redis has forgotten: some 30 ms, so that no claim waits for longer."""
+"""Rows that one statement makes due again after Redis has lost its messages: some 30 ms, so that no claim waits longer.
+"""
 TAKEN_ALONG = 50
-"""Messages of one queue that a lost worker may have taken and not claimed. Each is there twice if it had not: the
-longer the queue, the longer a new call waits behind messages that no worker needs."""
+"""Messages of one queue that a lost worker may have taken and not claimed. If it had not, each is in the queue twice:
+the longer the queue, the longer a new call waits behind messages that no worker needs.
+"""
 REPUBLISH_SECONDS = 2.0
-"""The first pause before a job that nobody claimed is published again; doubled up to 32 s."""
+"""First pause before an unclaimed job is published again; doubled up to 32 s."""
 MAX_RESCUES = 2
-"""A job that has lost three workers is taken for what killed them."""
+"""Rescues after which a job ends as dead: it is assumed to have killed the three workers that it was on."""
 FENCE_GRACE_SECONDS = 1.0
-"""A worker reports its own time-out first; the sweeper's is for one that cannot."""
+"""A worker reports its own time-out first. The sweeper's is for a worker that cannot."""
 
 
 @cache
 def publish_due() -> ReturningUpdate[Any]:
-    """Pending jobs whose message is due: publish each, after the commit."""
+    """Return pending jobs whose message is due: publish each, after the commit."""
     published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_after <= statement_time())
     due = _some(published, jobs.c.publish_after)
     pause = REPUBLISH_SECONDS * func.power(2.0, func.least(jobs.c.publish_count, 4))
@@ -70,7 +72,7 @@ def publish_due() -> ReturningUpdate[Any]:
 
 @cache
 def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
-    """Running jobs of a worker whose lease is gone: another attempt, or the end that fits."""
+    """Take running jobs back from workers without a lease: another attempt, or the end that fits."""
     lost = _some(
         select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~lives(jobs.c.worker_id), is_steady(sweeper_id)),
         jobs.c.worker_id,
@@ -90,9 +92,9 @@ def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
 
 @cache
 def time_out_overdue() -> ReturningUpdate[Any]:
-    """Jobs past their deadline, running or not: the model is answered, and a late worker is fenced.
+    """Time out jobs past their deadline, running or not: the model is answered, and a late worker is fenced.
 
-    One that has joined another ends with that one, in the same statement, and is not counted here.
+    A call that has joined another ends with that one, in the same statement, and is not counted here.
     """
     overdue = _some(
         select(jobs.c.id).where(
@@ -111,7 +113,7 @@ def time_out_overdue() -> ReturningUpdate[Any]:
 
 @cache
 def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
-    """Sessions of a gateway whose lease is gone: a client may resume those it can, and the others are over."""
+    """Release the sessions of gateways without a lease: a client may resume those it can, and the others are over."""
     gone = select(sessions.c.id).where(
         sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id), is_steady(sweeper_id)
     )
@@ -132,7 +134,7 @@ def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
 
 @cache
 def end_unresumed() -> ReturningUpdate[Any]:
-    """Detached sessions whose client did not come back in time."""
+    """End detached sessions whose client did not come back in time."""
     waiting = _some(
         select(sessions.c.id).where(sessions.c.state == "detached", sessions.c.resume_until <= statement_time()),
         sessions.c.resume_until,
@@ -146,9 +148,9 @@ def end_unresumed() -> ReturningUpdate[Any]:
 
 
 def publish_again() -> ReturningUpdate[Any]:
-    """Redis may have forgotten every message: make due what was published, also by a gateway just now.
+    """Make published jobs due again, also those a gateway has just published: Redis may have lost every message.
 
-    To be run until fewer than `AGAIN_AT_ONCE` rows come back.
+    Run it until fewer than `AGAIN_AT_ONCE` rows come back.
     """
     published = (
         select(jobs.c.id)
@@ -160,7 +162,7 @@ def publish_again() -> ReturningUpdate[Any]:
 
 
 def publish_taken_along(queue: str) -> ReturningUpdate[Any]:
-    """A lost worker may have taken messages from the front of this queue along: make due what they were for."""
+    """Make the oldest jobs of a queue due: a lost worker may have taken their messages from its front."""
     published = (
         select(jobs.c.id)
         .where(waits(), jobs.c.queue == queue, may_be_published(), jobs.c.publish_count > 0)
@@ -171,7 +173,7 @@ def publish_taken_along(queue: str) -> ReturningUpdate[Any]:
 
 @cache
 def keep_late_answers() -> Update:
-    """Answers that became ready while their session ended."""
+    """Keep results for the history that became ready while their session ended."""
     late = _some(
         select(jobs.c.id)
         .join(sessions, sessions.c.id == jobs.c.session_id)
@@ -182,7 +184,7 @@ def keep_late_answers() -> Update:
 
 
 def _end(rows: CTE, state: ColumnElement[Any], code: ColumnElement[Any], over: ColumnElement[bool]) -> Update:
-    """Every row gets its state; where that is the end, the error, the time and the delivery with it."""
+    """Set the state of every row; if the row is over, also its error, its time and its delivery."""
     error = func.jsonb_build_object("code", code)
     return (
         update(jobs)
@@ -199,7 +201,7 @@ def _end(rows: CTE, state: ColumnElement[Any], code: ColumnElement[Any], over: C
 
 
 def _ends_with_another() -> ColumnElement[bool]:
-    """True for a joined call while the other is not over: two sweepers that each held one of them would deadlock."""
+    """Return true for a joined call while the first is not over: two sweepers that each held one would deadlock."""
     first = jobs.alias("first")
     return exists(select(first.c.id).where(first.c.id == jobs.c.joined_to, first.c.state.in_(sorted(LIVE))))
 
@@ -210,10 +212,10 @@ def _due_at_once(rows: Select[Any], limit: int) -> ReturningUpdate[Any]:
 
 
 def _some(rows: Select[Any], in_order_of: ColumnElement[Any]) -> CTE:
-    """A bounded number of the rows that no other sweeper holds; the order is that of an index.
+    """Select a bounded number of the rows that no other sweeper holds, in the order of an index.
 
-    A CTE that locks is worked out once. A subquery is not: a plan that runs it for each row finds the next so many
-    each time, and the bound is none.
+    A CTE that locks is evaluated once. A subquery is not: a plan that runs it for each row finds the next rows each
+    time, and the bound is lost.
     """
     table = in_order_of.table
     return rows.order_by(in_order_of).limit(AT_ONCE).with_for_update(of=table, skip_locked=True).cte("some")

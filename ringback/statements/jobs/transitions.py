@@ -1,4 +1,4 @@
-"""The life of one call: admitted by a gateway, claimed by a worker, finished by whoever holds the token."""
+"""Life of a call: a gateway admits it, a worker claims it, and the holder of the token finishes it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ringback.tables import jobs, sessions
 def claim(
     job_id: UUID, worker_id: str, token: UUID | None = None, tools: Collection[str] | None = None
 ) -> ReturningUpdate[Any]:
-    """Take a pending job and get its token. 0 rows: a stale, repeated or forged message; drop it.
+    """Claim a pending job and return its token. 0 rows: a stale, repeated or forged message; drop it.
 
-    Everything the run needs comes from the row: the message is not believed. A worker that brings a random token of
-    its own can `give_up` a claim whose answer it did not hear. A job of a tool that is not among `tools` is left where
-    it is: the worker does not have it (`passing`), or has to ask at its gate before (`gates`). None: any tool.
+    The run takes every argument from the row, and none from the message. A worker that brings a random token can
+    `give_up` a claim whose reply it lost. A job whose tool is not in `tools` stays where it is: the worker does not
+    have the tool (`passing`), or must pass its gate first (`gates`). None: any tool.
     """
     return (
         update(jobs)
@@ -70,9 +70,9 @@ def claim(
 
 
 def give_up(job_id: UUID, token: UUID) -> Update:
-    """A worker gives a job back that it has not begun: it did not hear what came of its claim, or of the barrier.
+    """Give back a job that was claimed and not begun, because the reply of the claim or of the barrier was lost.
 
-    It costs the tool no attempt. 0 rows: the claim was not written, or the job is somebody else's by now.
+    This costs the tool no attempt. 0 rows: the claim was not written, or another worker has the job.
     """
     over = jobs.c.cancel_requested
     return (
@@ -93,9 +93,9 @@ def give_up(job_id: UUID, token: UUID) -> Update:
 
 
 def begin_effect(job_id: UUID, token: UUID) -> Update:
-    """An at_most_once tool is about to run: from here on its effect may have happened. A durable commit.
+    """Mark the effect of an at_most_once tool as begun: from here on it may have happened. A durable commit.
 
-    0 rows: the job is no longer ours, or nobody waits for it any more; the tool must not run.
+    0 rows: the worker no longer holds the job, or the job was cancelled; the tool must not run.
     """
     return (
         update(jobs)
@@ -111,10 +111,10 @@ def finish(
     sealed_result: bytes | None = None,
     failure: dict[str, Any] | None = None,
 ) -> ReturningUpdate[Any]:
-    """Write the outcome, once. 0 rows: the token is stale, the job is somebody else's or over.
+    """Write the outcome, once. 0 rows: the token is stale, another worker has the job, or it is over.
 
     Args:
-        sealed_result: the whole of it, where `outcome` shows less (`ringback.privacy.row_privacy`).
+        sealed_result: the whole result, encrypted, if `outcome` shows less (`ringback.privacy.row_privacy`).
         failure: why this attempt failed (`workers.execution.failures`); None leaves that of an earlier one.
     """
     return (
@@ -126,7 +126,7 @@ def finish(
 
 
 def finished_as(job_id: UUID, worker_id: str, attempt: int, state: JobState) -> Select[Any]:
-    """One row where this attempt's outcome stands, for a worker that did not hear that it was written."""
+    """Return one row if this attempt's outcome is written, for a worker that lost the reply of `finish`."""
     return (
         select(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
         .join(sessions, sessions.c.id == jobs.c.session_id)
@@ -162,9 +162,9 @@ def retry(
 
 
 def hand_back(worker_id: str) -> ReturningUpdate[Any]:
-    """A worker that stops gives back what it still runs, for others to take at once.
+    """Give back all jobs that a stopping worker still runs, for others to take at once.
 
-    It costs the tool no attempt of its own. What may have had its effect is `unknown`, what nobody waits for is over.
+    This costs the tool no attempt. A job whose effect may have happened is `unknown`; a cancelled job is over.
     """
     mine = (
         select(jobs.c.id)
@@ -197,7 +197,7 @@ def hand_back(worker_id: str) -> ReturningUpdate[Any]:
 def cancel(
     job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERATOR, *, pending_only: bool = False
 ) -> ReturningUpdate[Any]:
-    """The call is not wanted any more: a pending one is over, a running one's worker is told.
+    """Cancel a call: a pending one is over, the worker of a running one is told.
 
     0 rows: there is no such job, or it is over; or, with `pending_only`, a worker has claimed it.
     """
@@ -216,7 +216,7 @@ def cancel(
 
 
 def cancelling(reason: CancelReason) -> dict[str, Any]:
-    """What is set of a live job that nobody waits for any more; a statement that does so joins `sessions`."""
+    """Return the values that cancel a live job. The statement that uses them joins `sessions`."""
     waiting = jobs.c.state == JobState.PENDING
     return {
         "cancel_requested": True,
@@ -229,7 +229,7 @@ def cancelling(reason: CancelReason) -> dict[str, Any]:
 
 
 def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
-    """What a running tool says of how far it is. Returns whom to ring: `session_id` and `gateway_id`."""
+    """Write the progress note of a running tool. Returns the session to notify: `session_id` and `gateway_id`."""
     return (
         update(jobs)
         .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
@@ -239,7 +239,7 @@ def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
 
 
 def progress_in(session_id: UUID) -> Select[Any]:
-    """What is to be heard of the live calls of a session: `id`, `progress`, and `is_approved`, by whomever."""
+    """Return progress and approvals of a session's live calls: `id`, `progress`, `is_approved`."""
     is_approved = jobs.c.approval.is_not_distinct_from(Approval.GRANTED)
     return select(jobs.c.id, jobs.c.progress, is_approved.label("is_approved")).where(
         jobs.c.session_id == session_id, is_now(jobs.c.state, *LIVE), jobs.c.progress.is_not(None) | is_approved
@@ -247,29 +247,29 @@ def progress_in(session_id: UUID) -> Select[Any]:
 
 
 def cancelled_on(worker_id: str) -> Select[Any]:
-    """The running jobs of a worker that nobody waits for any more."""
+    """Return the running jobs of a worker that were cancelled."""
     return select(jobs.c.id).where(
         jobs.c.worker_id == worker_id, jobs.c.state == JobState.RUNNING, jobs.c.cancel_requested
     )
 
 
 def outcome_of(row: Any) -> dict[str, Any]:
-    """The arguments of `ringback.jobs.outcomes.from_row` out of a job's row."""
+    """Return the arguments of `ringback.jobs.outcomes.from_row` from a job's row."""
     return {"state": row.state, "result": row.result, "error": row.error, "cancel_reason": row.cancel_reason}
 
 
 def may_be_published() -> ColumnElement[bool]:
-    """False for a pending call that waits for a yes, or for the end of the same call: no worker may have it."""
+    """Return false for a pending call that waits for approval or for the same call's end: no worker may have it."""
     return jobs.c.joined_to.is_(None) & jobs.c.approval.is_distinct_from(Approval.REQUESTED)
 
 
 def deliverable() -> ColumnElement[Any]:
-    """Ready for a conversation that may still hear it; kept for the history of one that is over."""
+    """Return `ready` if the conversation may still hear the result, and `history_only` if it is over."""
     return case((sessions.c.state == "ended", Delivery.HISTORY_ONLY), else_=Delivery.READY)
 
 
 def _attempts() -> ColumnElement[int]:
-    """How many attempts there may be: the tool's own, and one for each that a lost worker took with it."""
+    """Return how many attempts are allowed: the tool's own, and one for each that was lost with a worker."""
     return jobs.c.max_attempts + jobs.c.rescues
 
 

@@ -1,1 +1,1 @@
-"""Statements about sessions: their life, their quota, what was said."""
+"""Statements about sessions: lifecycle, quota, item log."""

@@ -1,6 +1,6 @@
-"""The log of what was said, and how a conversation is built anew from it.
+"""Item log of a session: its messages, and what a rebuilt conversation is told.
 
-Messages stand in `items`, calls and their outputs in `jobs`; `position` is one order for both.
+Messages are rows of `items`, calls and their outputs rows of `jobs`; `position` is one order for both.
 """
 
 from __future__ import annotations
@@ -35,23 +35,24 @@ from ringback.statements.sessions.lifecycle import is_ours
 from ringback.tables import items, jobs, sessions
 
 MESSAGES_AT_MOST = 500
-"""The newest messages of a conversation; more than a model's window holds of spoken turns."""
+"""Newest messages of a conversation; more than a model's window holds of spoken turns."""
 IMAGE_LEFT_OUT = "(The user showed a picture here.)"
-"""In the place of a picture that is not kept, or not told."""
+"""Text in the place of a picture that is not kept or not replayed."""
 PICTURE_CHARS_AT_MOST = 1_048_576
-"""Of the data URIs of a session's pictures: the newest are kept, four at least. More cannot be told to a conversation
-that is built anew, and a camera makes many."""
+"""Most characters of the data URIs of a session's pictures. The newest are kept, at least four. More cannot be told to
+a rebuilt conversation, and a camera makes many.
+"""
 SMALL_BYTES = 2_048
-"""A message that takes less in its row holds no picture worth leaving out."""
+"""A smaller message row holds no picture worth removing."""
 LOADED_BYTES = PICTURE_CHARS_AT_MOST + 16_384
-"""Of the larger messages that are loaded as they are: the pictures that a session keeps, and words beside them."""
+"""Most bytes of larger messages that are loaded whole: the pictures that a session keeps, and words beside them."""
 CALLS_AT_MOST = 500
-"""The newest calls of a conversation, for the same reason."""
+"""Newest calls of a conversation, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing said. `content` is `[{"type": …, "text": …}]` as the user said or heard it."""
+    """Message of the user or the model. `content` is `[{"type": …, "text": …}]` as the user said or heard it."""
 
     position: int
     item_id: str
@@ -60,13 +61,13 @@ class Message:
 
 
 def without_pictures(content: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The parts of a message, with words in the place of each picture."""
+    """Return the parts of a message with words in the place of each picture."""
     named = {"type": "input_text", "text": IMAGE_LEFT_OUT}
     return [named if part.get("type") == "input_image" else part for part in content]
 
 
 def keep(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Message]) -> ReturningInsert[Any]:
-    """Write these messages down, or what has become of them since. Returns their `item_id`s.
+    """Insert or update these messages. Returns their `item_id`s.
 
     0 rows: the session is no longer this gateway's in this epoch.
     """
@@ -91,7 +92,7 @@ def keep(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Messa
         .select_from(sessions.join(said, true()))
         .where(is_ours(session_id, gateway_id, epoch))
         .order_by(said.c.position)
-        # An epoch that begins meanwhile waits for this, or this for it, and then writes nothing.
+        # An epoch that begins meanwhile waits for this; or this waits for it and then writes no row.
         .with_for_update(read=True, of=sessions)
     )
     writing = insert(items).from_select(list(values), source)
@@ -102,10 +103,10 @@ def keep(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Messa
 
 
 def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
-    """Every answer there is enters the conversation that is being rebuilt as this epoch, here and only here.
+    """Mark every finished result as replayed into the conversation that is rebuilt as this epoch.
 
-    In one transaction with the bump of the epoch and before `log_of_calls`: whatever finishes later is `ready`, and is
-    delivered live. Returns each `id`.
+    Run it in one transaction with the increment of the epoch and before `log_of_calls`: a result that finishes later is
+    `ready` and is delivered live. Returns each `id`.
     """
     finished = (
         select(jobs.c.id, jobs.c.delivery)
@@ -118,7 +119,7 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
         .with_for_update()
         .cte("finished")
     )
-    # Where the conversation stands now: what enters it only here was told by nobody so far.
+    # The present end of the conversation: a result that enters only here was not delivered before.
     come_to = select(func.max(items.c.position)).where(items.c.session_id == session_id).scalar_subquery()
     entered = finished.c.delivery.in_((Delivery.READY, Delivery.SENT))
     return (
@@ -154,9 +155,9 @@ def leave_out_pictures(session_id: UUID, gateway_id: str, epoch: int) -> Returni
 
 
 def log_of_messages(session_id: UUID) -> Select[Any]:
-    """What was said, the newest first: `position`, `item_id`, `role`, `content`.
+    """Return the messages, newest first: `position`, `item_id`, `role`, `content`.
 
-    Pictures beyond `PICTURE_CHARS_AT_MOST` are named: they are not told again, and are not loaded for nothing.
+    Pictures beyond `PICTURE_CHARS_AT_MOST` are replaced by words: they are not replayed, so they are not loaded.
     """
     newest = select(items).where(items.c.session_id == session_id).order_by(items.c.position.desc())
     said = _weighed(newest.limit(MESSAGES_AT_MOST).subquery("said")).subquery("weighed")
@@ -165,8 +166,8 @@ def log_of_messages(session_id: UUID) -> Select[Any]:
 
 
 def _weighed(said: Subquery) -> Select[Any]:
-    """These messages, each with whether its pictures are among those that are kept (`is_whole`)."""
-    # As it lies on the disk, which is known without reading it; a picture does not get smaller there.
+    """Add `is_whole` to these messages: true if a message's pictures are among those that are kept."""
+    # The size on the disk, known without reading the value; compression makes no picture smaller.
     size = func.pg_column_size(said.c.content)
     so_far = func.sum(size).filter(size >= SMALL_BYTES).over(order_by=said.c.position.desc())
     is_whole = or_(size < SMALL_BYTES, so_far <= LOADED_BYTES).label("is_whole")
@@ -174,7 +175,7 @@ def _weighed(said: Subquery) -> Select[Any]:
 
 
 def _pictures_named(content: ColumnElement[Any]) -> ColumnElement[Any]:
-    """As `without_pictures`."""
+    """Do what `without_pictures` does, in SQL."""
     part = (
         func.jsonb_array_elements(content)
         .table_valued(column("value", JSONB), with_ordinality="place", name="part")
@@ -186,7 +187,7 @@ def _pictures_named(content: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def log_of_calls(session_id: UUID) -> Select[Any]:
-    """The calls, the newest first, each with its place and, where `replay` took it in, its answer."""
+    """Return the calls, newest first, each with its position and, if `replay` took it in, its result."""
     return (
         select(
             jobs.c.id,

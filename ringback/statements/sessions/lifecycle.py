@@ -1,7 +1,7 @@
-"""Sessions: one live conversation each, owned by one gateway, in one epoch.
+"""Life of a session: a live conversation that one gateway owns, in one epoch.
 
-An epoch is one upstream conversation. Whoever owns the session bumps it before a rebuilt conversation is told
-anything; whatever an older epoch still tries to write finds another number in the row, and changes nothing.
+An epoch is one upstream conversation. The owner increments it before it tells a rebuilt conversation anything. A late
+write of an older epoch finds another number in the row and changes no row.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def open_session(
     credential: str = "",
     policy: str = "browser",
 ) -> Insert:
-    """A conversation begins, in epoch 1.
+    """Insert a session, in epoch 1.
 
     Args:
-        resume_hash: SHA-256 of the token that resumes it; None where it ends with its client.
+        resume_hash: SHA-256 of the token that resumes it; None if it ends with its client.
         resume_seconds: how long it may stay without a client; goes with `resume_hash`.
-        has_webhook: True where the agent names one: answers that come after the end are sent there.
-        claims: what is known of the user beside the name, as JSON data; tools get it.
-        credential: with what the client came in, as `sessions.credential` has it.
+        has_webhook: True if the agent names a webhook: late results are posted there.
+        claims: facts about the user beside the name, as JSON data; tools get them.
+        credential: what the client authenticated with, as in `sessions.credential`.
         policy: "browser" or "trusted".
     """
     return insert(sessions).values(
@@ -68,12 +68,12 @@ def open_session(
 
 
 def connected(session_id: UUID, gateway_id: str, epoch: int, upstream_id: str | None) -> Update:
-    """The Realtime API's own id of the conversation, for who looks it up there."""
+    """Write the Realtime API's id of the conversation, for an operator who looks it up there."""
     return update(sessions).where(is_ours(session_id, gateway_id, epoch)).values(upstream_id=upstream_id)
 
 
 def set_by_client(session_id: UUID, gateway_id: str, epoch: int, session: dict[str, Any]) -> Update:
-    """What the client has set of its session so far, all of it: the next epoch begins with it."""
+    """Write all that the client has set of its session so far: the next epoch begins with it."""
     return (
         update(sessions)
         .where(is_ours(session_id, gateway_id, epoch))
@@ -82,19 +82,19 @@ def set_by_client(session_id: UUID, gateway_id: str, epoch: int, session: dict[s
 
 
 def owned(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
-    """One row while this gateway holds the conversation in this epoch."""
+    """Return one row while this gateway holds the conversation in this epoch."""
     return select(sessions.c.id).where(is_ours(session_id, gateway_id, epoch))
 
 
 def opens_with(resume_hash: bytes) -> ColumnElement[bool]:
-    """True where this is the token that was handed out last: each connection of a client has had one of its own."""
+    """Return true if this is the newest resume token: each connection of a client gets another."""
     return sessions.c.resume_hash == resume_hash
 
 
 def held(gateway_id: str) -> Select[Any]:
-    """Every conversation that this gateway holds, with its epoch: what is not among them is no longer its own.
+    """Return every conversation that this gateway holds, with its epoch. It has lost any that is not among them.
 
-    `end_wanted` says why somebody wants it to end; None: nobody does.
+    `end_wanted` says why the session is asked to end; None: it is not.
     """
     return select(sessions.c.id, sessions.c.epoch, sessions.c.end_wanted).where(
         sessions.c.gateway_id == gateway_id, sessions.c.state.in_(OWNED)
@@ -102,7 +102,8 @@ def held(gateway_id: str) -> Select[Any]:
 
 
 def next_epoch(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
-    """A rebuilt upstream conversation is about to begin: fence the old one. Returns the new epoch.
+    """Increment the epoch before a rebuilt upstream conversation begins, which fences the old one. Returns the new
+    epoch.
 
     0 rows: the session is no longer this gateway's.
     """
@@ -126,17 +127,18 @@ def resume(
     claims: dict[str, Any] | None = None,
     policy: str | None = None,
 ) -> ReturningUpdate[Any]:
-    """A client comes back with its token, here: the session is this gateway's from now on, in its next epoch.
+    """Resume a session with its token: this gateway owns it from now on, in its next epoch.
 
-    The token is used up and `new_hash` takes its place; of two that come at once, one gets the row. 0 rows: the token
-    is unknown, used, expired or somebody else's. `old_gateway_id` is who held it before, and is fenced now. Run once
-    more, because nobody heard what came of it, it finds its own `new_hash`, which nobody else can have.
+    The token is used up and `new_hash` takes its place; of two clients that come at once, one gets the row. 0 rows: the
+    token is unknown, used, expired or another user's. `old_gateway_id` is the former owner, which is fenced now.
+    Idempotent: if the gateway runs it again because the reply was lost, it finds its `new_hash`, which no other client
+    has.
 
     Args:
-        agent: the only one that whoever comes back may have; None: any.
-        credential: with what they came in now: the session ends with that one from here on. None: as it was.
-        claims: what is known of them now. None: as it was.
-        policy: "browser" or "trusted", which holds for them now. None: as it was.
+        agent: the only agent that the client may use; None: any.
+        credential: what the client authenticated with now; if that is revoked, the session ends. None: unchanged.
+        claims: facts about the user now. None: unchanged.
+        policy: "browser" or "trusted", for the client from now on. None: unchanged.
     """
     found = (
         select(sessions.c.id, sessions.c.gateway_id, sessions.c.state)
@@ -172,21 +174,22 @@ def resume(
 def resumable(
     resume_hash: bytes, *, user_id: str, tenant: str = DEFAULT_TENANT, agent: str | None = None
 ) -> Select[Any]:
-    """One row where this token is good: if it was not taken, something else was in the way."""
+    """Return one row if this token is valid: `resume` then failed for another reason."""
     return select(sessions.c.id).where(_may_resume((resume_hash,), user_id, tenant, agent))
 
 
 def drain(gateway_id: str) -> Update:
-    """This gateway is about to end: its sessions take part in everything, and begin nothing new."""
+    """Mark this gateway's sessions as draining: they go on, and no new session begins."""
     return (
         update(sessions).where(sessions.c.gateway_id == gateway_id, sessions.c.state == "open").values(state="draining")
     )
 
 
 def detach(session_id: UUID, gateway_id: str, epoch: int) -> Update:
-    """The client went without a goodbye, or has been asked to come back: it may resume for `resume_seconds`.
+    """Detach a session whose client left without a close, or was asked to come back. It may resume for
+    `resume_seconds`.
 
-    0 rows: the session cannot be resumed, somebody wants it to end, or it is no longer this gateway's.
+    0 rows: the session cannot be resumed, is asked to end, or is no longer this gateway's.
     """
     return (
         update(sessions)
@@ -200,7 +203,7 @@ def detach(session_id: UUID, gateway_id: str, epoch: int) -> Update:
 
 
 def end_session(session_id: UUID, gateway_id: str, epoch: int, reason: str) -> Update:
-    """The conversation is over; only its owner may say so."""
+    """End a session. Only its owner may."""
     return (
         update(sessions)
         .where(is_ours(session_id, gateway_id, epoch))
@@ -209,7 +212,7 @@ def end_session(session_id: UUID, gateway_id: str, epoch: int, reason: str) -> U
 
 
 def keep_for_history(session_id: UUID) -> Update:
-    """Answers that came too late for their conversation; run after `end_session`."""
+    """Keep results for the history that came too late for their conversation. Run it after `end_session`."""
     late = (
         select(jobs.c.id)
         .join(sessions, sessions.c.id == jobs.c.session_id)
@@ -222,7 +225,7 @@ def keep_for_history(session_id: UUID) -> Update:
 
 
 def owners(session_ids: Iterable[UUID]) -> Select[Any]:
-    """Of these sessions, those that a gateway holds: `(id, gateway_id)`, for whoever rings its doorbell."""
+    """Return those of these sessions that a gateway holds: `(id, gateway_id)`, to notify that gateway."""
     return select(sessions.c.id, sessions.c.gateway_id).where(
         sessions.c.id.in_(sorted(session_ids)), is_now(sessions.c.state, *OWNED), sessions.c.gateway_id.is_not(None)
     )
@@ -240,7 +243,7 @@ def _may_resume(hashes: Iterable[bytes], user_id: str, tenant: str, agent: str |
 
 
 def is_ours(session_id: UUID, gateway_id: str, epoch: int) -> ColumnElement[bool]:
-    """True where this gateway holds the conversation in this epoch."""
+    """Return true if this gateway holds the conversation in this epoch."""
     return (
         (sessions.c.id == session_id)
         & (sessions.c.gateway_id == gateway_id)

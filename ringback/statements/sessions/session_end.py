@@ -1,7 +1,7 @@
-"""Sessions that somebody wants to end: one, a user's, or those of a key that is good no more.
+"""Requests to end sessions: one session, a user's, or those of a revoked key.
 
-A session that a gateway holds is ended by that gateway, which looks once a second (`sessions.held`); one that waits
-for its client is over at once. Their calls are cancelled in either case: nobody may wait for them any more.
+If a gateway holds the session, that gateway ends it: it polls once a second (`lifecycle.held`). If the session waits
+for its client, it ends at once. The calls are cancelled in both cases.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from ringback.statements.row_state import is_now
 from ringback.tables import client_secrets, jobs, sessions
 
 REASONS = REVOKED, ENDED_BY_OPERATOR, ERASED = "revoked", "ended_by_operator", "erased"
-"""Why: `sessions.end_wanted`, and `sessions.end_reason` in the end."""
+"""Reasons, for `sessions.end_wanted` and then `sessions.end_reason`."""
 
 
 def the_session(session_id: UUID, tenant: str) -> ColumnElement[bool]:
-    """This one."""
+    """Select one session."""
     return (sessions.c.id == session_id) & (sessions.c.tenant == tenant)
 
 
 def sessions_of_user(user: str, tenant: str) -> ColumnElement[bool]:
-    """Every one of the user, whatever it was begun with."""
+    """Select every session of the user, with any credential."""
     return (sessions.c.user_id == user) & (sessions.c.tenant == tenant)
 
 
 def sessions_of_signed_out(user: str, tenant: str) -> ColumnElement[bool]:
-    """Every one of the user, and those that were begun with a client secret which they made."""
+    """Select every session of the user, and those that began with a client secret which the user made."""
     theirs = sessions.c.credential.in_(credentials.minted_by(user, tenant))
     return or_(sessions_of_user(user, tenant), theirs & (sessions.c.tenant == tenant))
 
 
 def sessions_of_key(key_id: UUID) -> ColumnElement[bool]:
-    """Those begun with the key, or with a client secret that was made with it."""
+    """Select sessions that began with the key, or with a client secret that was made with it."""
     secrets = select(secret_credential()).where(client_secrets.c.key_id == key_id)
     return or_(sessions.c.credential == f"key:{key_id}", sessions.c.credential.in_(secrets))
 
 
 def end(which: ColumnElement[bool], reason: str) -> ReturningUpdate[Any]:
-    """These sessions are to end; the first reason stays. Returns `id`, `state` and `gateway_id` of those not over."""
+    """Ask these sessions to end; the first reason stays. Returns `id`, `state` and `gateway_id` of those not over."""
     wanted = (
         select(sessions.c.id)
         .where(which, sessions.c.state != "ended")
@@ -64,7 +64,7 @@ def end(which: ColumnElement[bool], reason: str) -> ReturningUpdate[Any]:
 
 
 def over_if_waiting(reason: str) -> dict[str, Any]:
-    """What is set of a session that is to end: one that waits for its client is over at once, by whatever it began."""
+    """Return the values that end a session at once if it waits for its client."""
     waits = sessions.c.state == "detached"
     return {
         "state": case((waits, "ended"), else_=sessions.c.state),
@@ -75,7 +75,7 @@ def over_if_waiting(reason: str) -> dict[str, Any]:
 
 
 def cancel_calls(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
-    """The live calls of these sessions, as far as those are to end: run after `end`. Returns their `id`."""
+    """Cancel the live calls of these sessions, if they are asked to end. Run it after `end`. Returns their `id`."""
     live = (
         select(jobs.c.id)
         .join(sessions, sessions.c.id == jobs.c.session_id)

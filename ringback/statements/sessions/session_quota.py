@@ -1,4 +1,4 @@
-"""How many sessions a tenant and its users have at once, over all gateways; and one more, where there is room."""
+"""Quota of sessions of a tenant and its users, over all gateways."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ringback.tables import sessions
 
 
 class Limits(NamedTuple):
-    """How many there may be; None: any number."""
+    """Most sessions at once; None: any number."""
 
     of_tenant: int | None
     of_user: int | None
 
     def full(self, taken: Any) -> frozenset[str]:
-        """Those of its names of which a row of `taken` says that there is no place left."""
+        """Return the names of the limits that `taken` has reached."""
         return frozenset(name for name, limit in self.set() if getattr(taken, name) >= limit)
 
     def set(self) -> list[tuple[str, int]]:
-        """Those that are limited: name and limit."""
+        """Return the limits that are set: name and limit."""
         return [(name, limit) for name, limit in self._asdict().items() if limit is not None]
 
 
 def taken(tenant: str, user_id: str, limits: Limits, *, but: UUID | None = None) -> Select[Any]:
-    """One row: how many sessions there are, `of_tenant` and `of_user`, each where it is limited.
+    """Count the sessions, in one row: `of_tenant` and `of_user`, each if it is limited.
 
-    Those that may be resumed are among them. `but` is a session that does not count.
+    Sessions that a client may resume count. `but` is a session that does not.
     """
     mine = sessions.c.user_id == user_id
     counts: dict[str, ColumnElement[Any]] = {"of_tenant": func.count(), "of_user": func.count().filter(mine)}
@@ -43,9 +43,9 @@ def taken(tenant: str, user_id: str, limits: Limits, *, but: UUID | None = None)
 
 
 def lock(tenant: str, user_id: str, limits: Limits) -> Select[Any]:
-    """Whoever else is about to open a session there waits until this transaction has ended.
+    """Lock the quota until the transaction ends: another process that opens a session there waits.
 
-    It must be a statement of its own: what comes after it sees what was committed before it got the lock.
+    It must be a statement of its own: the next one sees what was committed before it got the lock.
     """
     whose = {"of_tenant": (tenant,), "of_user": (tenant, user_id)}
     keys = [f"ringback places {name} {whose[name]!r}" for name, _ in limits.set()]
@@ -53,12 +53,12 @@ def lock(tenant: str, user_id: str, limits: Limits) -> Select[Any]:
 
 
 def open_within(opening: Insert, limits: Limits) -> Select[Any]:
-    """Open that session, unless there are as many already; run after `lock`, in the same transaction.
+    """Open that session unless the quota is used up. Run it after `lock`, in the same transaction.
 
     Returns one row: `is_open`, and how many others there are, as `taken` has it.
 
     Args:
-        opening: of `sessions.open_session`.
+        opening: of `lifecycle.open_session`.
     """
     values = opening.compile().params
     others = taken(values["tenant"], values["user_id"], limits, but=values["id"]).cte("others")
@@ -66,6 +66,6 @@ def open_within(opening: Insert, limits: Limits) -> Select[Any]:
     row = select(*(literal(value, sessions.c[name].type) for name, value in values.items())).where(*fits)
     opened = insert(sessions).from_select(list(values), row).on_conflict_do_nothing().returning(sessions.c.id)
     written = opened.cte("opened")
-    # Run once more, because nobody heard what came of it, it finds its own row.
+    # If the gateway runs it again because the reply was lost, it finds the row it wrote.
     was_open = exists().where(sessions.c.id == values["id"])
     return select(others, (exists(select(written.c.id)) | was_open).label("is_open"))
