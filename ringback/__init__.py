@@ -1,11 +1,10 @@
-"""What a tool author imports:
+"""Public API of a tool author, and the code that gateway and workers share.
 
     from ringback import Call, tool
 
-Gateway and workers share the rest. Nothing here opens a connection or runs a loop: the gateway does that on an event
-loop and the workers in threads.
+No module here opens a connection or runs a loop: the gateway does that on an event loop and the workers in threads.
 
-    tools       `@tool`: a typed function becomes something a model can call
+    tools       `@tool`: turns a typed function into a tool that a model can call
     jobs        states, moves and outcomes of a call
     statements  every SQL statement; tables: the tables; postgres: URL, engines, migrations
     redis       the broker, and the notifications between processes

@@ -1,5 +1,4 @@
-"""What the command line shows to those who run the service, and the API shows to no tenant: why a call failed, and what
-was said in a conversation."""
+"""History for operators, on the command line: why a call failed, and what was said. The API shows this to no tenant."""
 
 from __future__ import annotations
 
@@ -20,11 +19,11 @@ from ringback.statements.jobs.transitions import outcome_of
 
 UNHEARD = "[speech without a transcript]"
 AT_THE_END = 2**62
-"""The place of a call that was recorded without one."""
+"""Position of a call that was recorded without one."""
 
 
 class Failure(BaseModel):
-    """Why the last attempt that failed did so, as its worker wrote it down (`workers.execution.failures`)."""
+    """Reason why the last failed attempt failed, as its worker wrote it (`workers.execution.failures`)."""
 
     attempt: int
     type: str
@@ -33,13 +32,13 @@ class Failure(BaseModel):
 
 
 class JobForOperators(Job):
-    """A job as `ringback jobs show --json` prints it."""
+    """Job as `ringback jobs show --json` prints it."""
 
     failure: Failure | None
 
 
 class Line(BaseModel):
-    """One thing that was said, called or answered."""
+    """Line of a transcript: a message, a call or a result."""
 
     at: Utc
     who: Literal["user", "assistant", "system", "call", "result"]
@@ -48,19 +47,19 @@ class Line(BaseModel):
 
 
 class SessionForOperators(Session):
-    """A conversation as `ringback sessions show --json` prints it."""
+    """Conversation as `ringback sessions show --json` prints it."""
 
     transcript: list[Line]
     is_cut: bool = Field(description="true: the oldest lines are left out")
 
 
 def job(row: Any, failure: dict[str, Any] | None) -> JobForOperators:
-    """As `history.job`, with what `statements.history.failure_of` found."""
+    """Return the document of `history.documents.job`, with what `statements.history.failure_of` found."""
     return JobForOperators(**dict(documents.job(row)), failure=Failure(**failure) if failure else None)
 
 
 def session(row: Any, jobs: Page[ListedJob], messages: Sequence[Any], calls: Sequence[Any]) -> SessionForOperators:
-    """As `history.session`, with the rows of `statements.history.messages_of` and `calls_of`, in their order."""
+    """Return the document of `history.documents.session`, with the rows of `messages_of` and `calls_of` in order."""
     placed = sorted([*map(_message, messages), *(line for call in calls for line in _call(call))], key=_place)
     return SessionForOperators(
         **dict(documents.session(row, jobs)),
@@ -70,7 +69,7 @@ def session(row: Any, jobs: Page[ListedJob], messages: Sequence[Any], calls: Seq
 
 
 Placed = tuple[int, int, Line]
-"""Where a line stands among the items of its conversation, and which kind it is: said, called, answered."""
+"""Position of a line among the items of its conversation, its kind (message, call, result), and the line."""
 
 
 def _place(placed: Placed) -> Any:
@@ -84,7 +83,7 @@ def _message(row: Any) -> Placed:
 
 
 def _call(row: Any) -> Iterator[Placed]:
-    """The call, and what came of it, where the conversation had come to when it heard that."""
+    """Yield the call, and its result at the position at which the conversation got it."""
     place = AT_THE_END if row.position is None else row.position
     asked = row.arguments if isinstance(row.arguments, str) else json.dumps(row.arguments, ensure_ascii=False)
     yield place, 1, Line(at=row.created_at, who="call", text=f"{row.tool} {asked}", job_id=row.id)

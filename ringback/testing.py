@@ -1,4 +1,4 @@
-"""For the tests of tools: a call made by hand, and a whole conversation around a tool, in one process.
+"""Test kit for tools: a call to pass to a tool, and a whole conversation around a tool, in one process.
 
     from ringback.testing import Turn, converse, fake_call
 
@@ -6,7 +6,7 @@
         talk = converse("Where is order 7?", tools=[order_status], calls={"order_status": {"order_id": "7"}})
         assert talk.calls[0].result == {"state": "baked"}
 
-This is the one module of `ringback` that stands above everything else: nothing of ours imports it
+This is the one module of `ringback` that stands above all other packages: none of them imports it
 (docs/decisions/0015-the-testing-kit-stands-on-top.md).
 """
 
@@ -26,7 +26,7 @@ __all__ = ["FakeCall", "RehearsalError", "Talk", "ToolCall", "Turn", "converse",
 
 @dataclass(frozen=True, slots=True)
 class FakeCall(Call):
-    """A Call that remembers what the tool reported, and can be cancelled."""
+    """Call that remembers what the tool reported, and can be cancelled."""
 
     notes: list[str] = field(default_factory=list)
 
@@ -34,7 +34,7 @@ class FakeCall(Call):
         self.notes.append(note)
 
     def cancel(self) -> None:
-        """From now on nobody waits for it."""
+        """Cancel the call: `cancelled` is true from now on."""
         self._cancelled.set()
 
 
@@ -47,12 +47,12 @@ def fake_call(
     key: str = "00000000-0000-0000-0000-000000000000",
     deadline: datetime | None = None,
 ) -> FakeCall:
-    """A call to hand to a tool: `order_status(order_id="7", call=fake_call(user="ada"))`.
+    """Return a call to pass to a tool: `order_status(order_id="7", call=fake_call(user="ada"))`.
 
     Args:
         user: who asks.
-        claims: what else is known of them.
-        scopes: what they hold, as `call.claims["scopes"]` says.
+        claims: other facts about them.
+        scopes: scopes that they hold, as in `call.claims["scopes"]`.
         attempt: 1 for the first.
         key: the idempotency key.
         deadline: when the caller stops waiting.

@@ -3,7 +3,7 @@
     instructions = "You help callers of a bakery."
     tools = ["weather", "order_status"]
 
-A client may name an agent; what the agent says, may and costs is the server's.
+A client may name an agent; the server sets what the agent says, may do and costs.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ SAME = {
     "transcription_model": "audio.input.transcription.model",
     "turn_detection": "audio.input.turn_detection",
 }
-"""The file's short words, and the field of `[session]` that each stands for."""
+"""Short keys of the file, and the field of `[session]` that each stands for."""
 TRANSCRIPTION = "audio.input.transcription"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Webhook(BaseModel):
-    """Where answers go that nobody heard: `[webhook]` in the agent's file. Signed as Standard Webhooks are."""
+    """Webhook for late results: `[webhook]` in the agent's file. Signed as Standard Webhooks are."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = Field(pattern=r"^https?://[^\s/]+")
     secret_env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-    """The gateway's environment variable that holds the secret: a file that is checked in holds none."""
+    """Name of the gateway's environment variable that holds the secret: a committed file must not hold it."""
 
 
 class Agent(BaseModel):
-    """One agent. Field names are the Realtime API's own (session object) wherever it has one.
+    """Agent, as its file describes it. Field names are those of the Realtime API's session object where it has one.
 
     `tools` names the tools the model may call; "*" stands for all that workers serve.
     """
@@ -61,58 +61,58 @@ class Agent(BaseModel):
     tools: tuple[str, ...] = ()
     tool_choice: ToolChoice = "auto"
     transcription_model: str | None = None
-    """Transcribe what the user says, with this model; None: no transcription."""
+    """Model that transcribes the user's speech; None: no transcription."""
     require_transcription: bool = False
-    """True: a client can neither change the transcription nor turn it off, so the history holds the user's words."""
+    """If true, a client cannot change or turn off the transcription, so the history holds the user's words."""
     turn_detection: TurnDetection = Field(default_factory=lambda: ServerVad(type="server_vad"))
     """As in `session.audio.input.turn_detection`; an empty table turns it off (push to talk)."""
     session_fields: AgentSession = Field(default_factory=AgentSession, alias="session")
-    """`[session]`: every other field of the Realtime API's session, by the API's own names."""
+    """`[session]`: every other field of the Realtime API's session, by the API's names."""
     max_calls_at_once: int = Field(default=16, ge=1, le=128)
-    """Calls of one session that may run at the same time; one more is refused, and the model hears why."""
+    """Calls of one session that may run at once. One more is refused, and the model is told why."""
     gather_seconds: float = Field(default=0.25, ge=0, le=10)
     """How long a result waits for its siblings before the model is asked to speak."""
     quiet_seconds: float = Field(default=1.0, ge=0, le=30)
-    """For how long neither side must have spoken before a late result is brought up, or the user is told to wait."""
+    """How long both sides must be silent before the model brings up a late result or tells the user to wait."""
     hold_seconds: float = Field(default=20.0, ge=0, le=600)
-    """How long a result waits for such a moment; then it is told as soon as the user is silent."""
+    """How long a result waits for such a moment; then the model tells it as soon as the user is silent."""
     busy_seconds: float = Field(default=10.0, ge=0, le=600)
-    """A call that is expected to wait for a worker for longer than this is announced as such, at once."""
+    """A call that is expected to wait longer than this for a worker is announced at once."""
     max_calls_per_turn: int = Field(default=10, ge=1, le=1_000)
-    """Calls of one tool between two turns of the user; one more is refused: a model that goes round in circles."""
+    """Calls of one tool between two turns of the user. One more is refused: the model is going round in circles."""
     max_calls_unheard: int = Field(default=25, ge=1, le=10_000)
     """Calls of all tools between two turns of the user, for the same reason."""
     max_result_chars: int = Field(default=16_000, ge=500, le=200_000)
-    """Of one result as the model reads it; the rest is cut, and the model is told how much."""
+    """Most characters of one result as the model reads it. The rest is cut, and the model is told how much."""
     memory_tokens: int | None = Field(default=None, ge=1_000, le=1_000_000)
-    """What a rebuilt conversation is told of its past at most; None: three eighths of the model's window."""
+    """Most tokens of history that a rebuilt conversation is told; None: three eighths of the model's window."""
     max_calls_per_minute: int = Field(default=60, ge=1, le=10_000)
-    """Calls of one session; one more is refused, and the model hears why."""
+    """Calls of one session in a minute. One more is refused, and the model is told why."""
     max_session_seconds: float = Field(default=3_600.0, gt=0, le=86_400)
     """How long one session may last, over all its connections to the Realtime API."""
     max_idle_seconds: float = Field(default=600.0, ge=1, le=86_400)
-    """For how long neither side may have said anything and nothing may have run: audio of silence is paid for, too."""
+    """How long both sides may be silent while no call runs, before the session ends: silent audio is paid for too."""
     max_session_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
-    """What one session may use; None: as much as its user and tenant may. Checked as each response begins."""
+    """Token budget of a session; None: that of its user and tenant. Checked as each response begins."""
     max_session_cost: float | None = Field(default=None, gt=0, le=MOST_DOLLARS)
     """The same in US dollars, by the gateway's price table."""
     tenants: tuple[str, ...] = ("*",)
-    """Whose clients may have this agent, and through it its tools; for everybody else it does not exist."""
+    """Tenants whose clients may use this agent, and through it its tools. For others it does not exist."""
     clients: Clients = Field(default_factory=Clients)
     """What clients may say and see: changes to the presets of `ringback.agents.client_policy`."""
     webhook: Webhook | None = None
-    """Where answers go that come after the end of their session; None: into the history alone."""
+    """Where results go that come after the end of their session; None: only into the history."""
 
     def allows(self, tool: str) -> bool:
-        """True where the model may be offered `tool`."""
+        """Return true if the model may be offered `tool`."""
         return "*" in self.tools or tool in self.tools
 
     def serves(self, tenant: str) -> bool:
-        """True where clients of this tenant may have it."""
+        """Return true if clients of this tenant may use the agent."""
         return "*" in self.tenants or tenant in self.tenants
 
     def policy(self, *, trusted: bool) -> ClientPolicy:
-        """What a client of this agent may say and see."""
+        """Return what a client of this agent may say and see."""
         policy = self.clients.policy(trusted=trusted)
         if not self.require_transcription:
             return policy
@@ -121,11 +121,11 @@ class Agent(BaseModel):
 
     @property
     def hosted_tools(self) -> list[dict[str, Any]]:
-        """The tools that the Realtime API runs by itself, to be offered beside the workers'."""
+        """Return the tools that the Realtime API runs itself, offered beside the workers' tools."""
         return self.session_fields.hosted_tools()
 
     def session(self, tools: list[dict[str, Any]]) -> dict[str, Any]:
-        """The `session` of our `session.update` (Realtime API), `tools` being all that are to be offered."""
+        """Return the `session` of the gateway's `session.update` (Realtime API). `tools` are all tools to offer."""
         said = self.session_fields.fields()
         audio = said.pop("audio", {})
         heard: dict[str, Any] = {"turn_detection": as_sent(self.turn_detection), **audio.get("input", {})}
@@ -146,7 +146,7 @@ class Agent(BaseModel):
         return laid_over(session, providers)
 
     def _choice(self, tools: list[dict[str, Any]]) -> str | dict[str, Any] | None:
-        """A choice among what is offered now: a server refuses a session that must call what it does not have."""
+        """Return the tool choice, or "auto" if the chosen tool is not offered: a server would refuse the session."""
         choice = self.session_fields.tool_choice or self.tool_choice
         if isinstance(choice, str):
             return choice if tools else "auto"
@@ -185,7 +185,7 @@ class Agent(BaseModel):
 
 
 def load_agents(folder: Path) -> dict[str, Agent]:
-    """Every agent in `folder`, by name.
+    """Load every agent in `folder`, by name.
 
     Raises:
         ConfigurationError: the folder holds no agent, or a file is wrong; the text names file and field.
@@ -194,7 +194,7 @@ def load_agents(folder: Path) -> dict[str, Agent]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The agents' files, in order; ConfigurationError where there is none."""
+    """Return the agents' files, in order. Raises ConfigurationError if there is none."""
     if folder.is_file():
         raise ConfigurationError(f"{folder} is a file: name the folder of the agents' files")
     paths = sorted(folder.glob("*.toml"))
@@ -204,7 +204,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def load_agent(path: Path) -> Agent:
-    """The agent in one file, named like the file."""
+    """Load the agent in one file, named like the file."""
     if not _NAME.fullmatch(path.stem):
         raise ConfigurationError(f"{path}: an agent's file is named with a-z, 0-9, - and _, such as demo.toml")
     try:

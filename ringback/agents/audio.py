@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from ringback.config.toml_tables import BY_SHAPE, Table, tag_of_type
 
 CAN_BE_OFF = frozenset({"turn_detection", "noise_reduction", "transcription"})
-"""Of `session.audio.input`: null has a meaning of its own, and an empty table stands for it."""
+"""Fields of `session.audio.input` that null turns off; an empty table stands for null."""
 
 Text = Annotated[str, Field(min_length=1)]
 Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]  # A session lasts an hour at most.
@@ -68,7 +68,7 @@ class SemanticVad(_AnswersTurns):
 
 
 class AzureVad(_AnswersTurns):
-    """Turn detection of Azure's own; its other fields go on as they are."""
+    """Turn detection of Azure. Its other fields are passed on unchecked."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -76,7 +76,7 @@ class AzureVad(_AnswersTurns):
 
 
 class NoTurnDetection(Table):
-    """An empty table: the client says when a turn is over (push to talk)."""
+    """Empty table: the client says when a turn is over (push to talk)."""
 
 
 def _detection(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Hosted MCP tools of an agent: `[[session.tools]]`. The Realtime API calls them itself; no worker and no row sees it.
+"""Hosted MCP tools of an agent: `[[session.tools]]`. The Realtime API calls them; no worker and no row sees them.
 
     [[session.tools]]
     type = "mcp"
@@ -8,7 +8,7 @@
     require_approval = "never"
 
 Secrets stay out of the file and out of the conversation: `authorization_env` and `headers_env` name variables of the
-gateway's environment, and `with_secrets` reads them as the session goes out.
+gateway's environment, and `with_secrets` reads them when the session is sent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REFUSED = {
     "description": A_FUNCTION,
     "parameters": A_FUNCTION,
 }
-"""Fields that the Realtime API's tools have, and this table has not."""
+"""Fields of the Realtime API's tools that this table refuses, with the reason."""
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
@@ -47,7 +47,7 @@ class ToolFilter(Table):
 
 
 class McpTool(Table):
-    """One MCP server that the Realtime API calls."""
+    """MCP server that the Realtime API calls."""
 
     type: Literal["mcp"]
     server_label: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")
@@ -60,7 +60,7 @@ class McpTool(Table):
         Annotated[Annotated[list[str], Tag("<word>")] | Annotated[ToolFilter, Tag("<table>")], BY_SHAPE] | None
     ) = None
     require_approval: Literal["never"]
-    """A session in which a hosted call waits for a yes would hang: nothing here asks for one."""
+    """A session in which a hosted call waits for approval would hang: the gateway does not ask for it."""
     defer_loading: bool | None = None
     headers: dict[str, str] | None = None
     authorization_env: VariableName | None = None
@@ -69,7 +69,7 @@ class McpTool(Table):
     @model_validator(mode="before")
     @classmethod
     def _explained(cls, given: Any) -> Any:
-        """Say what to do, where pydantic would only say what there is."""
+        """Say what to do, where pydantic would only list what exists."""
         if not isinstance(given, dict):
             return given
         if given.get("type") != "mcp":
@@ -89,7 +89,7 @@ class McpTool(Table):
 
 
 SECRET_FIELDS = frozenset({"authorization", "headers", "authorization_env", "headers_env"})
-"""What no client is shown of a hosted tool."""
+"""Fields of a hosted tool that no client sees."""
 
 
 def hosted_variables(tools: Iterable[dict[str, Any]]) -> list[str]:
@@ -99,7 +99,7 @@ def hosted_variables(tools: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def with_secrets(session: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the session with what its hosted tools name by `authorization_env` and `headers_env`, read."""
+    """Return the session with the variables that its hosted tools name read from the environment."""
     tools = session.get("tools")
     if not tools or not any(tool.get("type") == "mcp" for tool in tools):
         return session

@@ -1,6 +1,6 @@
-"""How much a tenant and each of its users may use: over all gateways together, and for a day (UTC).
+"""Quotas of a tenant and each of its users: over all gateways together, and for a day (UTC).
 
-What a tenant's own row (`tenants.allowances`) leaves out is what the gateways' settings say; None: no limit.
+If a tenant's row (`tenants.allowances`) leaves a quota out, the gateways' settings apply; None: no limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MOST_SESSIONS = 1_000_000
 MOST_TOKENS = 1_000_000_000_000
 """More than a day can use; Postgres adds them up as integers of 64 bits."""
 MOST_DOLLARS = 1_000_000_000
-"""The same for money, which is counted in millionths of a dollar. It leaves out infinity, which is no limit."""
+"""The same for money, which is counted in millionths of a dollar. It excludes infinity, which is no limit."""
 
 Sessions = Annotated[int, Field(ge=0, le=MOST_SESSIONS)]
 Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
@@ -22,7 +22,7 @@ Dollars = Annotated[float, Field(ge=0, le=MOST_DOLLARS)]
 
 
 class Quotas(BaseModel):
-    """Money is in US dollars, tokens are the Realtime API's own count (`response.done`, `usage`)."""
+    """Quotas. Money is in US dollars; tokens are the Realtime API's count (`response.done`, `usage`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,5 +35,5 @@ class Quotas(BaseModel):
     cost_per_user_per_day: Dollars | None = None
 
     def over(self, defaults: Quotas) -> Quotas:
-        """These, and where they say nothing the defaults; a value that was set to null on purpose means no limit."""
+        """Return these quotas, filled up from the defaults. A quota that is explicitly null means no limit."""
         return defaults.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})

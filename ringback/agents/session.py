@@ -41,11 +41,11 @@ ELSEWHERE = {
     "max_response_output_tokens": "that is its name in the beta: write `session.max_output_tokens`",
     "temperature": "the Realtime API has none; for a provider that has, write `session.provider.temperature`",
 }
-"""Names that a reader may expect in `[session]`, and where what they mean is set."""
+"""Names that a reader may expect in `[session]`, and where their meaning is set."""
 NOT_THE_PROVIDERS = frozenset({"type", "instructions", "model", "output_modalities", "tool_choice", "turn_detection"})
-"""What the gateway relies on: `[session.provider]` may not replace it unchecked."""
+"""Fields that the gateway relies on: `[session.provider]` may not replace them unchecked."""
 MAX_OUTPUT_TOKENS = 128_000
-"""The longest context window there is."""
+"""The longest context window of any model."""
 
 
 class Reasoning(Table):
@@ -103,7 +103,7 @@ def _is_number(value: object) -> str:
 
 
 class AgentSession(Table):
-    """What `[session]` may hold."""
+    """Table `[session]` of an agent's file."""
 
     type: Literal["realtime"] = "realtime"
     audio: Audio | None = None
@@ -132,7 +132,7 @@ class AgentSession(Table):
         | None
     ) = None
     provider: dict[str, Any] = Field(default_factory=dict)
-    """What one provider has beside the Realtime API's own; goes on as it is, laid over the rest."""
+    """Fields of one provider beside those of the Realtime API; passed on unchecked, over the rest."""
 
     @model_validator(mode="before")
     @classmethod
@@ -168,7 +168,7 @@ class AgentSession(Table):
         return given
 
     def said(self, path: str) -> bool:
-        """True where the file has this field of the session, by its dotted name."""
+        """Return true if the file sets this field of the session, given by its dotted name."""
         value: Any = self.model_dump(exclude_unset=True)
         for name in path.split("."):
             if not isinstance(value, dict) or name not in value:
@@ -177,11 +177,11 @@ class AgentSession(Table):
         return True
 
     def hosted_tools(self) -> list[dict[str, Any]]:
-        """Return the tools that the Realtime API, or the provider, runs by itself."""
+        """Return the tools that the Realtime API, or the provider, runs itself."""
         return [*(as_sent(tool) for tool in self.tools or ()), *self.provider.get("tools", ())]
 
     def fields(self) -> dict[str, Any]:
-        """Return what the file says, as the Realtime API reads it, less `tools` and what is the provider's."""
+        """Return the session as the Realtime API reads it, without `tools` and the provider's fields."""
         sent: dict[str, Any] = self.model_dump(exclude_unset=True, exclude={"type", "tools", "provider"})
         heard = (sent.get("audio") or {}).get("input") or {}
         for name in CAN_BE_OFF & heard.keys():
@@ -190,12 +190,12 @@ class AgentSession(Table):
 
 
 def as_sent(table: Table) -> dict[str, Any] | None:
-    """Return a table as the Realtime API reads it: what the file says, and null where it is empty."""
+    """Return a table as the Realtime API reads it, and null if it is empty."""
     return table.model_dump(exclude_unset=True) or None
 
 
 def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Return `below` with what `above` has instead, or beside it, at any depth."""
+    """Return `below` with the values of `above` merged in, at any depth."""
     result = dict(below)
     for key, value in above.items():
         before = result.get(key)

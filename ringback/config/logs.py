@@ -1,8 +1,8 @@
-"""Log lines that nobody can forge, and that give nothing away.
+"""Log lines that a client cannot forge and that hold no secret.
 
-What strangers say gets into logs: a name in an error, an address, the text of an exception. So a record is one line,
-whatever is in it: control characters are written as escapes, the lines of a traceback are indented, and a record has an
-end. What looks like a credential is masked, as it may stand in the message of any library; so are card numbers.
+Text from outside gets into logs: a name in an error, an address, the text of an exception. So each record is one line:
+control characters are written as escapes, the lines of a traceback are indented, and a record's length is bounded. Text
+that looks like a credential is masked, as the message of any library may hold one; so are card numbers.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ringback.privacy.redaction import Redaction
 
 LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 MAX_LINE_CHARS = 4_000
-"""Of a record's own line: a longer one is somebody's payload."""
+"""Most characters of a record's line: a longer one holds a payload."""
 MAX_TRACE_CHARS = 16_000
-"""Of a traceback: some hundred frames."""
+"""Most characters of a traceback: some hundred frames."""
 MASK = "…"
 MARGIN = 512
-"""Characters beyond the end that are read as well: a credential must be seen whole to be masked."""
+"""Characters read beyond the end: a credential must be seen whole to be masked."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
@@ -46,7 +46,7 @@ _SHAPES = [Redaction(("card",))]
 
 
 def clean(text: str, most: int = MAX_LINE_CHARS) -> str:
-    """The text on one line, without credentials, and no longer than that by much."""
+    """Return the text on one line, without credentials, and about `most` characters long at most."""
     left_out = len(text) - most
     read = text if left_out <= MARGIN else text[: most + MARGIN]
     read = masked(_CONTROL.sub(_escape, read))
@@ -54,25 +54,25 @@ def clean(text: str, most: int = MAX_LINE_CHARS) -> str:
 
 
 def masked(text: str) -> str:
-    """The text without what looks like a credential or a card number."""
+    """Return the text with credentials and card numbers masked."""
     for pattern, instead in _MASKS:
         text = pattern.sub(instead, text)
     return _SHAPES[0].text(text)
 
 
 def leave_out(kinds: Iterable[str]) -> None:
-    """These shapes (`ringback.privacy.redaction.KINDS`) stand in no line of this process, either; cards never do."""
+    """Mask these shapes too (`ringback.privacy.redaction.KINDS`) in every line of this process. Cards always are."""
     _SHAPES[0] = Redaction(tuple({"card", *kinds}))
 
 
 class SafeFormatter(logging.Formatter):
-    """For every handler of every process."""
+    """Formatter for every handler of every process."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and below it the traceback where there is one."""
+        """Return one line, and below it the traceback if there is one."""
         try:
             record.message = record.getMessage()
-        except Exception as problem:  # logging itself would print the values as they are
+        except Exception as problem:  # logging itself would print the values unmasked
             record.message = f"{record.msg} (not written in full: {type(problem).__name__})"
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
@@ -85,9 +85,9 @@ class SafeFormatter(logging.Formatter):
 
 
 def configure(level: int = logging.INFO, line: str = LINE) -> None:
-    """Have this process write its log to standard error, in this way; a level that was set already stays.
+    """Write this process's log to standard error, in this format. A level that is already set stays.
 
-    An exception that nobody catches is written in the same way.
+    An uncaught exception is written in the same format.
     """
     root = logging.getLogger()
     if not root.handlers:

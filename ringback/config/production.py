@@ -1,4 +1,6 @@
-"""What must not be so where strangers call: facts in, sentences out. `RINGBACK_MODE=production` does not start then."""
+"""Checks before production: facts in, sentences out. With `RINGBACK_MODE=production` a process does not start if any
+fails.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,19 @@ from ringback.redis.url import is_verified
 
 MODE = "RINGBACK_MODE"
 SHORTEST_TOKEN = 24
-"""Characters of a static token. `ringback token static` makes 35; a person who makes one up writes a word."""
+"""Least characters of a static token. `ringback token static` makes 35; a made-up token is a word."""
 PLACEHOLDERS = frozenset(
     {
         *("admin", "change-me", "changeme", "default", "demo", "example", "guest", "password", "postgres", "redis"),
         *("ringback", "ringback-development", "secret", "test", "token", "your-key", "your-key-here"),
     }
 )
-"""What stands in examples, in this project's and in others', and is tried first."""
+"""Secrets of examples, in this project and others. Attackers try them first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What a gateway is to strangers.
+    """Network side of a gateway.
 
     Args:
         host: the address that it listens on.
@@ -46,10 +48,10 @@ class Front:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a process knows of itself before it starts.
+    """Facts that a process knows before it starts.
 
     Args:
-        redis_is_open: Redis answers somebody who gives no password; None: it does not answer at all.
+        redis_is_open: True if Redis accepts a client without a password; None: it does not reply.
         front: of a gateway.
     """
 
@@ -60,19 +62,19 @@ class Facts:
 
 
 def complaints(facts: Facts) -> tuple[str, ...]:
-    """A sentence for each thing that must be changed first, without any secret in it."""
+    """Return a sentence for each thing that must be changed first, without any secret in it."""
     return (*_stores(facts), *(_front(facts.front) if facts.front else ()))
 
 
 def refuse(mode: str, facts: Facts) -> None:
-    """Raise ConfigurationError with all sentences, in production and where there are any."""
+    """Raise ConfigurationError with all sentences if the mode is production and there are any."""
     found = complaints(facts) if mode == "production" else ()
     if found:
         raise ConfigurationError(f"{MODE}=production does not start like this. " + " ".join(found))
 
 
 def is_placeholder(secret: str) -> bool:
-    """True for what everybody knows."""
+    """Return true for a secret that stands in examples."""
     return secret.strip().lower() in PLACEHOLDERS
 
 

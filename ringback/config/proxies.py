@@ -1,6 +1,6 @@
-"""When a connection goes through a proxy that the environment names, and what is told where that proxy cannot be used.
+"""Whether a connection goes through a proxy that the environment names, and the error if that proxy is unusable.
 
-What is on this machine is never asked through a proxy: no proxy elsewhere can reach it.
+Connections within this machine never use a proxy: no proxy elsewhere can reach them.
 """
 
 from __future__ import annotations

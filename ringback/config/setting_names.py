@@ -1,7 +1,7 @@
-"""The names of Ringback's settings, and a warning for a name that is none: a misspelt setting must not go unnoticed.
+"""Names of Ringback's settings, and a warning for an unknown name: the operator must learn of a misspelt setting.
 
-Each process reads a part of them, and one environment or `.env` often serves all: so the whole list stands here, and
-a test holds it against the settings classes.
+Each process reads a part of them, and one environment or `.env` often serves all. So the whole list stands here, and a
+test compares it with the settings classes.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ NAMES = frozenset(
         "WORKER_QUEUES",
     )
 )
-"""What the settings classes read."""
+"""Settings that the settings classes read."""
 BESIDE = frozenset(PREFIX + name for name in ("IMAGE", "ORDER_DELAY", "PUBLISH", "SIMULATOR_IMAGE", "TOKEN", "URL"))
-"""What Docker Compose, a tool that ships, and a client's own shell read."""
+"""Settings that Docker Compose, a built-in tool, and a client's shell read."""
 NOT_OURS = re.compile(r"RINGBACK_(TEST_|CHAOS_|RECORDINGS$|STORIES$|SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))")
-"""What the test suite sets, and what Kubernetes sets in each container beside a Service named `ringback`."""
+"""Names that the test suite sets, and that Kubernetes sets in each container beside a Service named `ringback`."""
 DOTENV = ".env"
 
 log = logging.getLogger(__name__)
 
 
 def unknown(names: Iterable[str]) -> list[str]:
-    """Return a sentence for each name that looks like a setting and is none, with the nearest one that is."""
+    """Return a sentence for each name that looks like a setting and is none, with the nearest setting."""
     known = NAMES | BESIDE
     wrong = sorted(name for name in set(names) - known if name.startswith(PREFIX) and not NOT_OURS.match(name))
     return [f"{name} is no setting of Ringback and is ignored{_nearest(name)}" for name in wrong]

@@ -1,6 +1,6 @@
-"""Settings that both sides need, and how every side reads its own: environment first, then `.env`.
+"""Settings that several processes need, and how each reads its own: environment first, then `.env`.
 
-A missing or bad value is named in one sentence at start: which variable, what was wrong with it, what to do.
+For a missing or bad value, one sentence at start names the variable, what is wrong with it, and what to do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ringback.privacy.row_privacy import RowPrivacy
 from ringback.redis.url import redis_url
 
 SWEEP_SECONDS = 0.5
-"""How often a process that is alone sweeps: beside the pause before a message is published again, it is little."""
+"""Interval at which a process that is alone sweeps; short beside the pause before a message is published again."""
 
 
 PostgresUrl = Annotated[str, AfterValidator(postgres_url)]
@@ -28,16 +28,16 @@ RedisUrl = Annotated[str, AfterValidator(redis_url)]
 
 
 class DataSettings(BaseSettings):
-    """What must not stand in a row in clear text, and the keys for those who need it: see
-    `ringback.privacy.row_privacy`."""
+    """Settings of redaction and of the keys that decrypt: see `ringback.privacy.row_privacy`."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 
     data_key: SecretStr = Field(SecretStr(""), alias="RINGBACK_DATA_KEY")
-    """What is redacted is kept encrypted with it, for the worker and the conversation. Several, with commas: the first
-    encrypts, and each decrypts."""
+    """Keys that encrypt redacted values for the worker and the conversation, separated by commas: the first encrypts,
+    each decrypts.
+    """
     redact: Annotated[tuple[str, ...] | None, NoDecode] = Field(None, alias="RINGBACK_REDACT")
-    """Shapes that no row shows (`ringback.privacy.redaction.KINDS`); None: cards and secrets, where there is a key."""
+    """Shapes that no row shows (`ringback.privacy.redaction.KINDS`); None: cards and secrets, if there is a key."""
 
     @field_validator("redact", mode="before")
     @classmethod
@@ -64,31 +64,31 @@ class DataSettings(BaseSettings):
 
     @property
     def row_privacy(self) -> RowPrivacy:
-        """The rules and the keys."""
+        """Return the rules and the keys."""
         keys = keys_in(self.data_key.get_secret_value())
         kinds = (DEFAULT_KINDS if keys else ()) if self.redact is None else self.redact
         return RowPrivacy(Redaction(kinds), FieldCipher(keys) if keys else None)
 
 
 class Stores(DataSettings):
-    """Where the rows and the messages are. Neither URL is ever shown: they hold passwords."""
+    """Settings of Postgres, Redis and the lease. Neither URL is ever shown: they hold passwords."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 
     mode: Literal["development", "production"] = Field("development", alias="RINGBACK_MODE")
-    """In production nothing is let through for the sake of trying things out."""
+    """Mode of the process. In production, checks refuse settings that are fit for trying out only."""
     database_url: PostgresUrl = Field(alias="DATABASE_URL", repr=False)
     redis_url: RedisUrl = Field(alias="REDIS_URL", repr=False)
     lease_seconds: float = Field(LEASE_SECONDS, ge=1, le=60, alias="RINGBACK_LEASE_SECONDS")
-    """How long a process may be silent before others take over what it held. A longer one bears a worse machine."""
+    """How long a process may be silent before others take over what it held. A longer one suits a slower machine."""
     lease_renew_seconds: float = Field(RENEW_SECONDS, ge=0.2, le=1, alias="RINGBACK_LEASE_RENEW_SECONDS")
-    """How often a lease is renewed; at most a second, as others judge by it whether all had the time to renew."""
+    """Interval of renewals. At most a second, as others judge by it whether all had the time to renew."""
     lease_margin_seconds: float = Field(MARGIN_SECONDS, ge=0.2, le=30, alias="RINGBACK_LEASE_MARGIN_SECONDS")
-    """How long before the end of its lease a worker that could not renew ends itself: time for its end to come."""
+    """How long before the end of its lease a worker that could not renew stops itself."""
 
     @property
     def lease(self) -> LeaseTimes:
-        """The three, which fit each other."""
+        """Return the three durations, which fit each other."""
         return LeaseTimes(self.lease_seconds, self.lease_renew_seconds, self.lease_margin_seconds)
 
     @model_validator(mode="after")
@@ -101,7 +101,7 @@ class Stores(DataSettings):
 
 
 class Database(BaseSettings):
-    """Where the rows are, for those who only read or migrate them."""
+    """Settings of a process that only reads rows or migrates."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 

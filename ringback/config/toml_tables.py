@@ -1,4 +1,4 @@
-"""Tables of a TOML file as types, and one sentence about the first thing that is wrong in one."""
+"""Tables of a TOML file as types, and one sentence about the first error in one."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 MAX_LISTED = 12
-"""Of keys in one sentence."""
+"""Most keys that one sentence lists."""
 
 
 class Table(BaseModel):
-    """A table whose keys and types are checked; true is no number, and "1" is none either."""
+    """Table whose keys and types are checked strictly: neither true nor "1" is a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def shape(value: object) -> str:
-    """Tell a table from everything else, as a pydantic tag."""
+    """Return the pydantic tag that tells a table from a plain value."""
     return "<table>" if isinstance(value, dict | BaseModel) else "<word>"
 
 
 BY_SHAPE = Discriminator(shape)
-"""Chooses of a union; a tag in angle brackets stands in no sentence."""
+"""Discriminator of a union. A tag in angle brackets appears in no sentence."""
 
 
 def tag_of_type(value: object) -> str | None:
-    """Tell one table from another by its `type`, as a pydantic tag; None where it has none."""
+    """Return the pydantic tag for a table's `type`; None if it has none."""
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     return f"<{kind}>" if isinstance(kind, str) else None
 
@@ -43,7 +43,7 @@ def belongs_elsewhere(key: str, why: str) -> PydanticCustomError:
 def complaint(model: type[BaseModel], problem: ValidationError) -> str:
     """Return one sentence about the first error: where it is, with dots, and what to do.
 
-    A key that is not known comes before one that is missing: as a rule it is the same key, misspelt.
+    An unknown key comes before a missing one: usually it is the same key, misspelt.
     """
     first = min(problem.errors(), key=lambda each: each["type"] != "extra_forbidden")
     parts = [part for part in first["loc"] if not str(part).startswith("<")]
@@ -98,7 +98,7 @@ def _dotted(parts: list[int | str]) -> str:
 
 
 def _meant(model: type[BaseModel], path: list[int | str], key: str) -> str:
-    """Say where a key belongs: the one that is spelt alike in this table, or the same one in another."""
+    """Say where a key belongs: the most similar one in this table, or the same one in another."""
     known = known_keys(model, path)
     if key in known:
         return " with this `type`; another has it"
@@ -110,7 +110,7 @@ def _meant(model: type[BaseModel], path: list[int | str], key: str) -> str:
 
 
 def paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
-    """Yield the dotted name of every key, those of tables in it behind it."""
+    """Yield the dotted name of every key, followed by those of the tables in it."""
     for key, field in _fields(model):
         yield above + key
         for inner in _tables(field.annotation):

@@ -1,1 +1,1 @@
-"""States and outcomes of a job, and how long jobs wait."""
+"""States and outcomes of a job, and the wait in a queue."""

@@ -1,4 +1,4 @@
-"""Why a call can be neither approved nor denied, in a sentence for the one who tries. Pure."""
+"""Sentences on why a call can be neither approved nor denied. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from ringback.jobs.states import LIVE, Approval, JobState
 
 
 def is_decided_so(approval: str | None, *, approved: bool) -> bool:
-    """True where the decision stands as it is asked for: the asker may not have heard that it was taken."""
+    """Return true if the decision already stands as requested: the client may have lost the reply."""
     return approval == (Approval.GRANTED if approved else Approval.DENIED)
 
 
 def why_undecidable(state: str, approval: str | None) -> str:
-    """For a job that `statements.approvals.decide` left alone, as its row stands."""
+    """Explain why `statements.approvals.decide` changed no row, from the job's row as it stands."""
     if JobState(state) not in LIVE:
         return f"The job is over: {state}."
     if approval is None:

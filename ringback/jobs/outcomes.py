@@ -1,9 +1,9 @@
-"""How a job can end, and what the model is told about it.
+"""Outcomes: how a job can end, and what the model is told about it.
 
-An Outcome is data that both sides share: a worker (or the sweeper) writes it into the job's row, the gateway reads
-it from there and renders it as the `output` string of a `function_call_output` item. The Realtime API takes free
-text there; ours is JSON in every case but that of a tool which returned plain text, so that a model can tell a
-result from an error: an error is always `{"error": {"code", "message"}}`, and the message says what to do next.
+Both sides share an Outcome: a worker (or the sweeper) writes it into the job's row; the gateway reads it and renders it
+as the `output` string of a `function_call_output` item. The Realtime API takes free text there. Ringback sends JSON
+unless the tool returned plain text, so that a model can tell a result from an error: an error is always `{"error":
+{"code", "message"}}`, and the message says what to do next.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from ringback.jobs.states import TERMINAL, CancelReason, JobState
 
 MAX_OUTPUT_CHARS = 16_000
-"""About 4,000 tokens: a larger answer pushes the conversation itself out of the model's window."""
+"""About 4,000 tokens: a larger output pushes the conversation out of the model's window."""
 CUT_NOTE_CHARS = 48
-"""Room for the words that say that something was cut, and how much."""
+"""Room for the words that say how much was cut."""
 MAX_MESSAGE_CHARS = 1_000
-"""An error's sentence; a stack trace helps no listener."""
+"""Length of an error's sentence; a stack trace helps no listener."""
 
 MESSAGES: dict[str, str] = {
     "timed_out": "The function did not finish in time. Say so, and offer to try again.",
@@ -42,17 +42,17 @@ CANCELLED_BY: dict[str, str] = {
     CancelReason.REPLACED: "The same call was made again and takes the place of this one. Wait for the newer one.",
     CancelReason.UNHEARD: "The call could not be run in time, and was cancelled. Say so, and offer to try again.",
 }
-"""What the model is told of a cancelled call where it is known who wanted that."""
+"""What the model is told of a cancelled call if the reason is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a job.
+    """Outcome of a job.
 
     Args:
         state: one of the terminal job states.
-        result: what the tool returned, as JSON data; only where it succeeded.
-        code: a short name for what went wrong; empty where it succeeded.
+        result: what the tool returned, as JSON data; only if it succeeded.
+        code: short name of the error; empty if it succeeded.
         message: what the model is told about it.
     """
 
@@ -67,11 +67,11 @@ class Outcome:
 
     @property
     def error(self) -> dict[str, str] | None:
-        """`{"code", "message"}`, or None where the tool succeeded: what the row and the API show."""
+        """Return `{"code", "message"}`, or None if the tool succeeded, as the row and the API show it."""
         return None if self.state is JobState.SUCCEEDED else {"code": self.code, "message": self.message}
 
     def output(self, max_chars: int = MAX_OUTPUT_CHARS) -> str:
-        """The `output` string of the `function_call_output` item (Realtime API, conversation.item.create)."""
+        """Return the `output` string of the `function_call_output` item (Realtime API, conversation.item.create)."""
         if self.error is not None:
             return _json({"error": self.error})
         text = self.result if isinstance(self.result, str) else _json(self.result)
@@ -79,32 +79,32 @@ class Outcome:
 
 
 def succeeded(result: Any) -> Outcome:
-    """The tool returned `result`, which must be JSON data."""
+    """Return the outcome of a tool that returned `result`, which must be JSON data."""
     return Outcome(JobState.SUCCEEDED, result=result)
 
 
 def failed(code: str, message: str) -> Outcome:
-    """The tool, or a check before it, said no."""
+    """Return the outcome of a call that the tool, or a check before it, refused."""
     return Outcome(JobState.FAILED, code=code, message=cut(message, MAX_MESSAGE_CHARS))
 
 
 def timed_out() -> Outcome:
-    """The deadline passed."""
+    """Return the outcome of a job whose deadline passed."""
     return _known(JobState.TIMED_OUT, "timed_out")
 
 
 def cancelled() -> Outcome:
-    """Nobody waits for it any more."""
+    """Return the outcome of a cancelled job."""
     return _known(JobState.CANCELLED, "cancelled")
 
 
 def unknown() -> Outcome:
-    """The effect may have happened, and must not be repeated."""
+    """Return the outcome of a job whose effect may have happened and must not be repeated."""
     return _known(JobState.UNKNOWN, "outcome_unknown")
 
 
 def from_row(state: str, result: Any, error: dict[str, str] | None, cancel_reason: str | None = None) -> Outcome:
-    """The outcome that a finished job's row holds; a sweeper's rows carry a code alone."""
+    """Return the outcome that a finished job's row holds. A sweeper's rows hold only a code."""
     if JobState(state) is JobState.SUCCEEDED:
         return succeeded(result)
     code = (error or {}).get("code", "")
@@ -119,7 +119,7 @@ def _known(state: JobState, code: str) -> Outcome:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return a text of at most `limit` characters: where it is longer, its beginning, and how much is missing."""
+    """Return at most `limit` characters of the text: if it is longer, its beginning and how much was cut."""
     if len(text) <= limit:
         return text
     kept = limit - CUT_NOTE_CHARS

@@ -1,4 +1,4 @@
-"""How long a call will wait for a worker, from what is measured of its queue. Pure."""
+"""Estimate of how long a call waits for a worker, from the load of its queue. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from __future__ import annotations
 def expected_wait(
     pending: int, running: int, slots: int, mean_seconds: float | None, end_every: float | None
 ) -> float | None:
-    """Seconds until one more call of the queue is begun; None where nothing can be said.
+    """Return the seconds until one more call of the queue begins; None if that cannot be estimated.
 
     Args:
         pending: calls that wait for a worker already, and go first.
         running: calls that the queue's workers run now, of this queue or another.
         slots: how many calls those workers run at once.
-        mean_seconds: how long a call of this queue holds its slot; None: none has been seen so far.
-        end_every: how many seconds lie between two ends of those that run now; None: none runs.
+        mean_seconds: how long a call of this queue holds its slot; None: not measured yet.
+        end_every: seconds between two ends of the calls that run now; None: none runs.
 
-    With no slot at all there is no worker, and nobody knows when one comes. A free slot means no wait. Otherwise so
-    many calls must end first: those that run now, which may be quick although calls of this queue are slow, and then
-    those that took their slots. Where no call has been measured there is no number to tell, and none is made up.
+    Without a slot there is no worker, and the wait is unknown. With a free slot there is no wait. Otherwise `pending` +
+    1 calls must end first: those that run now, which may be quick although calls of this queue are slow, and then those
+    that took their slots. If no call has been measured, no number is made up.
     """
     if slots <= 0:
         return None

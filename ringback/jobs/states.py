@@ -1,11 +1,11 @@
-"""What a job is, and the moves it may make.
+"""States of a job, and the moves it may make.
 
-A *job* is one function call that a model asked for: `(session, call_id)` names it, Postgres keeps it. Its `state`
-says how far the work is; its `delivery`, apart from that, says how far the answer is on its way back into the
-conversation. Both are drawn, edge by edge, in docs/job-states.md.
+A *job* is one function call that a model asked for: `(session, call_id)` names it, Postgres keeps it. Its `state` says
+how far the work is. Its `delivery`, separately, says how far the result is on its way back into the conversation. Both
+are drawn, edge by edge, in docs/job-states.md.
 
-Pure data: the statements in `ringback.statements` make these moves, each as one conditional UPDATE, and the
-database refuses every other (migrations/versions/0001_the_line.py and 0003_manners.py).
+Pure data: the statements in `ringback.statements` make these moves, each as one conditional UPDATE, and the database
+refuses every other (migrations/versions/0001_the_line.py and 0003_manners.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ITEM_ID_LENGTH = 28  # The Realtime API refuses item ids over 32 characters.
 
 
 class JobState(StrEnum):
-    """How far the work is."""
+    """Progress of the work."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -30,35 +30,35 @@ class JobState(StrEnum):
     DEAD = "dead"
     """Every attempt is used up, and none reported an outcome."""
     UNKNOWN = "unknown"
-    """An at_most_once tool whose effect may have happened; it is never run again."""
+    """The effect of an at_most_once tool may have happened; it is never run again."""
 
 
 class Delivery(StrEnum):
-    """How far the answer is on its way back into the conversation that asked."""
+    """Progress of the result on its way back into the conversation that asked."""
 
     NONE = "none"
     READY = "ready"
     SENT = "sent"
     ACKED = "acked"
     REPLAYED = "replayed"
-    """A rebuilt conversation took it in."""
+    """A rebuilt conversation took the result in."""
     HISTORY_ONLY = "history_only"
-    """The session ended first; the answer is kept, and nobody hears it."""
+    """The session ended first; the result is kept and not delivered."""
 
 
 class Effect(StrEnum):
     """What running a tool twice would mean."""
 
     PURE = "pure"
-    """It changes nothing: run it as often as needed."""
+    """The tool changes nothing: run it as often as needed."""
     IDEMPOTENT = "idempotent"
-    """Running it again with the same idempotency key changes nothing more."""
+    """A second run with the same idempotency key changes nothing more."""
     AT_MOST_ONCE = "at_most_once"
-    """It must not run twice, not even after a crash."""
+    """The tool must not run twice, not even after a crash."""
 
 
 class CancelReason(StrEnum):
-    """Who wanted a call cancelled."""
+    """Who cancelled a call, or why."""
 
     OPERATOR = "operator"
     CALLER = "caller"
@@ -67,13 +67,13 @@ class CancelReason(StrEnum):
     REPLACED = "replaced"
     """The same call was made again, and the tool says that the newer one counts."""
     DENIED = "denied"
-    """The user, or whoever was asked, did not approve of it."""
+    """The user, or the operator who was asked, denied it."""
     UNHEARD = "unheard"
     """The gateway answered the model without knowing of the row, while Postgres was away."""
 
 
 class Approval(StrEnum):
-    """Of a call that needs a yes before it may start."""
+    """Approval of a call that needs it before it may start."""
 
     REQUESTED = "requested"
     GRANTED = "granted"
@@ -91,7 +91,7 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 }
 
 JOINED_MOVES = TERMINAL - MOVES[JobState.PENDING]
-"""Where a pending job that has joined another may go as well: it ends as that one does, and never runs."""
+"""States that a pending job may also reach if it has joined another: it ends as that one does, and never runs."""
 
 DELIVERY_MOVES: dict[Delivery, frozenset[Delivery]] = {
     Delivery.NONE: frozenset({Delivery.READY, Delivery.HISTORY_ONLY}),
@@ -104,21 +104,21 @@ DELIVERY_MOVES: dict[Delivery, frozenset[Delivery]] = {
 
 
 def may_move(old: JobState, new: JobState, *, joined: bool = False) -> bool:
-    """True where a job may go from `old` to `new` in one step; `joined`: it waits for the end of another."""
+    """Return true if a job may go from `old` to `new` in one step; `joined`: it waits for the end of another."""
     if joined and old is JobState.PENDING:
         return new in TERMINAL
     return new in MOVES[old]
 
 
 def may_be_delivered(old: Delivery, new: Delivery) -> bool:
-    """True where an answer may go from `old` to `new` in one step."""
+    """Return true if a result may go from `old` to `new` in one step."""
     return new in DELIVERY_MOVES[old]
 
 
 def output_item_id(job_id: UUID) -> str:
-    """The id of the conversation item that carries this job's answer: the same each time it is worked out.
+    """Return the id of the conversation item that carries this job's result: always the same for one job.
 
-    A second `conversation.item.create` for one job would bear an id the conversation already has. 28 characters,
+    So a second `conversation.item.create` for one job would bear an id the conversation already has. 28 characters,
     because the Realtime API refuses item ids over 32.
     """
     digest = hashlib.sha256(job_id.bytes).digest()

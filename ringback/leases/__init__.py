@@ -1,1 +1,1 @@
-"""A process's lease: how long it holds, and the thread that renews it."""
+"""Lease of a process: its clock, and the connection that renews it."""

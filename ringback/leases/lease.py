@@ -1,7 +1,7 @@
-"""A process's lease: how long it lasts, when its holder must stop, and what held the holder up. Pure: times come in.
+"""Lease of a process: how long it lasts, when its holder must stop, and what held it up. Pure: times come in.
 
-A process that could not renew in time stops by itself, before others take over what it held. Whether *others* are
-lost is Postgres' to say: see `ringback.statements.processes.is_steady`.
+A process that could not renew in time stops itself, before others take over what it held. Postgres decides whether
+*others* are lost: see `ringback.statements.processes.is_steady`.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from dataclasses import dataclass, field
 from ringback.errors import ConfigurationError
 
 LEASE_SECONDS = 4.0
-"""How long a process may be silent before what it held is taken back: a caller waits seconds, not minutes."""
+"""How long a process may be silent before others take back what it held: a caller waits seconds, not minutes."""
 RENEW_SECONDS = 1.0
-"""A lease is renewed this often: two renewals may fail before its holder stops."""
+"""Interval of renewals: two may fail before the holder stops."""
 MARGIN_SECONDS = 1.0
-"""A process that could not renew stops this long before its lease ends: what it needs to stop in."""
+"""A process that could not renew stops this long before its lease ends: the time that it needs to stop."""
 
 HELD_UP_SECONDS = 1.0
-"""A clock that is late by more: this process was held up. At a fifth of a core it is late by some tenths."""
+"""A clock that is late by more means that the process was held up. At a fifth of a core it is late by some tenths."""
 SHED_SECONDS = 3.0
-"""How long a process that was held up takes nothing new: others are there for it, or what it has comes first."""
+"""How long a process that was held up takes no new work: other processes take it, or what it holds comes first."""
 BUSY_SHARE = 0.5
-"""A process that computed for more than this share of a hold-up held itself up; else it was not given the machine."""
+"""If a process computed for more than this share of a hold-up, it held itself up; else it lacked the CPU."""
 OFTEN_SECONDS = 10.0
-"""Hold-ups that follow each other more closely are told as one line in so many seconds."""
+"""Hold-ups that follow each other more closely are logged as one line in this many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """How long a lease lasts, how often it is renewed, and how long before its end its holder stops.
+    """Durations of a lease: how long it lasts, its renewal interval, and how long before its end its holder stops.
 
     Raises:
         ConfigurationError: the three do not fit each other.
@@ -54,33 +54,33 @@ class LeaseTimes:
 
     @property
     def stop_after(self) -> float:
-        """Seconds without a renewal after which the holder stops."""
+        """Return the seconds without a renewal after which the holder stops."""
         return self.seconds - self.margin
 
 
 @dataclass(slots=True)
 class LeaseClock:
-    """A process's view of its own lease; times are seconds of a monotonic clock, read before a renewal is sent."""
+    """Clock of a process's own lease. Times are seconds of a monotonic clock, read before a renewal is sent."""
 
     renewed_at: float
     times: LeaseTimes = field(default_factory=LeaseTimes)
 
     def renewed(self, now: float) -> None:
-        """Note that a renewal that was sent at `now` has succeeded."""
+        """Record that a renewal that was sent at `now` has succeeded."""
         self.renewed_at = now
 
     def must_stop(self, now: float) -> bool:
-        """Return True where what is held under this lease may be given to others at any moment."""
+        """Return True if others may take over what is held under this lease at any moment."""
         return now - self.renewed_at > self.times.stop_after
 
 
 @dataclass(slots=True)
 class HoldUps:
-    """What a clock that should tick every `tick` seconds says of the process it ticks in.
+    """Detector of hold-ups, from a clock that should tick every `tick` seconds.
 
     Args:
-        who: as the log names it, such as "the gateway".
-        cause: what holds it up where it computes itself, such as "a tool keeps the interpreter to itself".
+        who: the process as the log names it, such as "the gateway".
+        cause: what holds it up if it computes, such as "a tool keeps the interpreter to itself".
         tick: seconds between two ticks.
         looked: when it was made, by a monotonic clock.
         cpu: seconds that this process had computed by then.
@@ -96,11 +96,11 @@ class HoldUps:
     _last: str = field(default="", init=False)
 
     def begin(self, now: float, cpu: float) -> None:
-        """Count from here on: what came before the first tick was no hold-up."""
+        """Count from here on: a delay before the first tick is no hold-up."""
         self.looked, self.cpu = now, cpu
 
     def ticked(self, now: float, cpu: float) -> str | None:
-        """Note a tick, and return a sentence for the log where it came late and none was told for a while."""
+        """Record a tick. Returns a sentence for the log if it came late and none was logged for a while."""
         late, computed = now - self.looked - self.tick, cpu - self.cpu
         self.begin(now, cpu)
         if late < HELD_UP_SECONDS:
@@ -115,9 +115,9 @@ class HoldUps:
         return f"{self._last}; it takes nothing new for {SHED_SECONDS:g} s"
 
     def since(self, moment: float) -> str:
-        """Return the sentence about the last hold-up that was over after that moment; empty where there was none."""
+        """Return the sentence about the last hold-up if it ended after that moment; else an empty string."""
         return self._last if self._shed_until - SHED_SECONDS > moment else ""
 
     def sheds(self, now: float) -> bool:
-        """Return True while this process should take nothing new: it was held up a moment ago."""
+        """Return True while this process should take no new work, because it was just held up."""
         return now < self._shed_until or now - self.looked - self.tick >= HELD_UP_SECONDS

@@ -1,8 +1,8 @@
-"""The connection over which a process renews its lease. Nothing else waits for it, and it waits for nothing else.
+"""Connection over which a process renews its lease, and which it uses for that alone.
 
 Gateway and worker each have a thread that uses one (`gateway/background/lease.py`, `workers/leases/lease.py`). A
-statement is text, made once, and goes to libpq as it is: in a renewal the thread asks for the interpreter three times.
-That is what counts where tools compute, as each time it may have to wait for all of them (docs/decisions/0032).
+statement is text, built once, and goes to libpq unchanged: in a renewal the thread asks for the interpreter three
+times. Where tools compute, each time may have to wait for all of them (docs/decisions/0032).
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import ClauseElement
 
 ANSWER_SECONDS = 1.0
-"""A renewal without an answer by then has missed its turn. Time in which this process stood still does not count."""
+"""Time for the reply to a renewal; without one, the renewal failed. Time in which this process stood still is not
+counted.
+"""
 
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # "%" stands for itself in this one
 
 
 def as_text(statement: ClauseElement) -> bytes:
-    """Return the statement with its values in it; they are names and numbers of our own."""
+    """Return the statement with its values in it; they are names and numbers that Ringback makes."""
     return str(statement.compile(dialect=_dialect, compile_kwargs={"literal_binds": True})).encode()
 
 
 class LeaseConnection:
-    """One connection, made when it is needed and made again when it breaks.
+    """Connection to Postgres, opened when needed and reopened when it breaks.
 
     Args:
-        connect: makes it, in autocommit.
+        connect: opens it, in autocommit.
     """
 
     def __init__(self, connect: Callable[[], Connection[Any]]) -> None:
@@ -40,24 +42,24 @@ class LeaseConnection:
         self._connection: Connection[Any] | None = None
 
     def ask(self, statement: bytes) -> list[str]:
-        """Run the statement and commit; return the first column of its rows.
+        """Execute the statement and commit; return the first column of its rows.
 
-        A connection that broke since it was last used is replaced at once.
+        If the connection broke since its last use, it is replaced at once.
 
         Raises:
-            psycopg.Error: Postgres refuses, or does not answer within ANSWER_SECONDS.
+            psycopg.Error: Postgres refuses, or does not reply within ANSWER_SECONDS.
         """
         if self._connection is not None:
             try:
                 return self._ask(self._connection, statement)
             except OperationalError:
-                if self._connection is not None:  # it answered, with a refusal
+                if self._connection is not None:  # Postgres replied, with a refusal
                     raise
         self._connection = self._connect()
         return self._ask(self._connection, statement)
 
     def close(self) -> None:
-        """Close it; the next question would open another."""
+        """Close the connection; the next `ask` opens another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

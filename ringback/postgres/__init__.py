@@ -1,1 +1,1 @@
-"""PostgreSQL: the URL, the engines, migrations."""
+"""PostgreSQL: URL, engines, migrations."""

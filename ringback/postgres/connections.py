@@ -1,11 +1,11 @@
-"""How every process connects to Postgres: through here, so that all of them obey the URL alike.
+"""Connections of every process to Postgres, so that all of them follow the URL in the same way.
 
-A pooler such as PgBouncer refuses or drops what a client asks for at the start of a connection, and in transaction mode
-hands each transaction to another server process: what was set or prepared before is somewhere else then. So nothing is
-asked for at the start. A new connection is asked once whether the process that answers is the one that greeted it:
+A pooler such as PgBouncer refuses or drops what a client asks for at the start of a connection. In transaction mode it
+hands each transaction to another server process, where earlier settings and prepared statements are missing. So no
+option is sent at the start. A new connection is asked once whether the process that replies is the one that greeted it:
 
-    direct     the bounds are set for the connection; statements are prepared
-    pooled     the bounds are set in each transaction, with its BEGIN; nothing is prepared
+    direct   the bounds are set for the connection; statements are prepared
+    pooled   the bounds are set in each transaction, with its BEGIN; no statement is prepared
 
 A statement with bounds must be committed (`engine.begin()`), also in autocommit: behind a pooler it has a BEGIN.
 """
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 DIALECT = "postgresql+psycopg://"
 PREPARE_AFTER = 5
-"""psycopg's own: a statement that was run so often is prepared."""
+"""Psycopg's default: a statement that has run this often is prepared."""
 POOLED = "pooled"
-"""What is noted of a connection that goes through a pooler."""
+"""Key of `info` that notes whether a connection goes through a pooler."""
 UTF8 = "UTF8"
 ENCODING = select(func.current_setting("server_encoding"))
-"""What to ask for `refuse_encoding`."""
+"""Statement whose value `refuse_encoding` takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What holds for each statement.
+    """Bounds of each statement.
 
     Args:
-        statement_seconds: Postgres cancels one that takes longer.
+        statement_seconds: Postgres cancels a statement that takes longer.
         idle_seconds: Postgres ends a transaction that waits for its client for so long.
         lazy: a commit does not wait for the disk.
     """
@@ -59,7 +59,7 @@ class Bounds:
 
 
 def refuse_encoding(found: str) -> None:
-    """Raise ConfigurationError where the database cannot keep every character: a call with an emoji would be lost."""
+    """Raise ConfigurationError if the database cannot keep every character: a call with an emoji would be lost."""
     if found != UTF8:
         raise ConfigurationError(
             f"the database in DATABASE_URL keeps text as {found}, and Ringback needs UTF8: make another one with "
@@ -68,7 +68,7 @@ def refuse_encoding(found: str) -> None:
 
 
 def connect_arguments(url: str, name: str, connect_seconds: int, **more: Any) -> dict[str, Any]:
-    """Return the arguments of `psycopg.connect`. Where the URL has an `application_name`, that is the name.
+    """Return the arguments of `psycopg.connect`. An `application_name` of the URL replaces `name`.
 
     Raises:
         ValueError: the URL cannot be used (`ringback.postgres.url`).
@@ -77,7 +77,7 @@ def connect_arguments(url: str, name: str, connect_seconds: int, **more: Any) ->
         "application_name": name,
         **read(url).arguments,
         "connect_timeout": connect_seconds,
-        "client_encoding": UTF8,  # whatever PGCLIENTENCODING or the database says: JSON holds any character
+        "client_encoding": UTF8,  # despite PGCLIENTENCODING or the database: JSON holds any character
         "prepare_threshold": None,
         **more,
     }
@@ -94,9 +94,9 @@ def open_engine(
 
 
 def open_async_engine(url: str, name: str, connect_seconds: int, bounds: Bounds, **options: Any) -> AsyncEngine:
-    """As `open_engine`."""
+    """Return an async engine, as `open_engine` does."""
     arguments = connect_arguments(url, name, connect_seconds)
-    from sqlalchemy.ext.asyncio import create_async_engine  # and the ORM with it, which a command does not need
+    from sqlalchemy.ext.asyncio import create_async_engine  # loads the ORM with it, which a command does not need
 
     engine = create_async_engine(DIALECT, connect_args=arguments, hide_parameters=True, **options)
     _hold(engine.sync_engine, bounds, read(url).is_pooled)
@@ -117,7 +117,7 @@ def connect(url: str, name: str, connect_seconds: int, bounds: Bounds, **more: A
 
 
 def _hold(engine: Engine, bounds: Bounds | None, said_pooled: bool) -> None:
-    """Have each connection of the engine hold the bounds, whatever it goes through."""
+    """Apply the bounds to each connection of the engine, direct or pooled."""
 
     def connected(connection: Any, record: Any) -> None:
         cursor, driver = connection.cursor(), record.driver_connection

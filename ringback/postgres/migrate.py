@@ -1,4 +1,4 @@
-"""Bring a database to a revision. The one module here that opens a connection: it is a tool's engine, not a room's."""
+"""Migration of a database to a revision. The one module of `ringback` that opens a connection, for the command line."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ringback.errors import ConfigurationError
 from ringback.postgres.connections import ENCODING, open_engine, refuse_encoding
 
 CONNECT_TIMEOUT = 10
-"""Seconds. A database that does not answer by then is named in an error instead of waited for."""
+"""Seconds. If the database does not reply by then, the error names it."""
 ADVISORY_LOCK = 0x72696E67
 TURN_SECONDS = 0.2
-"""Between two looks at whether another process still migrates."""
+"""Interval at which a process looks whether another still migrates."""
 
 
 def migrations_folder() -> Path:
-    """Inside the wheel the folder lies in this package; in a checkout it lies beside it."""
+    """Return the folder of the migrations: inside this package in the wheel, beside it in a checkout."""
     here = Path(__file__).parents[1]
     for folder in (here / "migrations", here.parent / "migrations"):
         if (folder / "env.py").is_file():
@@ -39,12 +39,12 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 
 
 def downgrade(database_url: str, revision: str = "base") -> None:
-    """Downgrade to `revision`; "base" takes every table away, with all that is in them."""
+    """Downgrade to `revision`; "base" drops every table with all its rows."""
     _run(database_url, lambda config: command.downgrade(config, revision))
 
 
 def revision(database_url: str) -> str | None:
-    """The revision that the database is at; None where it was never migrated, or all the way down."""
+    """Return the revision of the database; None if it was never migrated, or downgraded to "base"."""
     found: list[str | None] = []
     _run(database_url, lambda config: found.append(_revision(config.attributes["connection"])))
     return found[0]
@@ -55,7 +55,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def config_for(connection: Connection) -> Config:
-    """Alembic's configuration for an open connection; `%` in a path is Alembic's own escape."""
+    """Return Alembic's configuration for an open connection; `%` in a path is Alembic's escape."""
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -75,11 +75,11 @@ def _run(database_url: str, work: Callable[[Config], None]) -> None:
 
 @contextmanager
 def _turn(connection: Connection) -> Iterator[None]:
-    """Two processes that migrate at once take turns.
+    """Wait for the turn to migrate, and hold it: two processes that migrate at once take turns.
 
     A transaction of its own holds the turn: the migration commits more than once, and a pooler may give each of its
-    transactions another server process. The lock is not waited for in a statement, whose snapshot would hold up an
-    index that the other process builds.
+    transactions another server process. The process polls for the lock: a statement that waited for it would hold a
+    snapshot, and with it up an index that the other process builds.
     """
     connection.execution_options(isolation_level="READ COMMITTED")
     refuse_encoding(connection.execute(ENCODING).scalar_one())
@@ -92,7 +92,9 @@ def _turn(connection: Connection) -> Iterator[None]:
 
 
 def _refuse_without_rights(connection: Connection) -> None:
-    """Raise ConfigurationError where the database's user may not make a table; since 15, PostgreSQL lets none."""
+    """Raise ConfigurationError if the database's user may not create a table. Since 15, PostgreSQL grants that to no
+    user.
+    """
     names = "quote_ident(current_schema()), quote_ident(current_user)"
     asked = f"SELECT {names}, has_schema_privilege(current_schema(), 'CREATE')"
     schema, user, may_create = connection.exec_driver_sql(asked).one()

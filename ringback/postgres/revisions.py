@@ -1,15 +1,15 @@
-"""What a revision may do to tables that are in use, while leases are renewed and calls are run.
+"""Steps of a revision on tables that are in use, while processes renew leases and run calls.
 
-A process whose lease cannot be renewed for two seconds ends itself. So no revision may wait for a lock with others
+A process that cannot renew its lease for two seconds stops itself. So no revision may wait for a lock with others
 behind it, or hold one for as long as a large table takes. Each step here is a transaction of its own, about one table:
 
-    change         what is done in an instant once the lock is had; it is asked for briefly, again and again
-    build_index    without a lock that a writer would notice; what is left of an attempt that failed goes first
-    drop_index     the same
-    add_check      for new rows at once, then the old ones are read without holding anybody up
-    forbid_null    the same, for a column
-    write_rows     rows, a bounded number in each transaction
-    run            what concerns no table: functions, roles
+    change       a change that is instant once the lock is held; it asks for the lock briefly, again and again
+    build_index  without a lock that a writer would notice; it first drops what a failed attempt left
+    drop_index   the same
+    add_check    for new rows at once, then it reads the old ones without blocking writers
+    forbid_null  the same, for a column
+    write_rows   rows, a bounded number in each transaction
+    run          changes to no table: functions, roles
 
 A revision may be stopped between two steps, and is run again from its first one: each step must bear being repeated
 (`IF NOT EXISTS`, `OR REPLACE`, `IF EXISTS`). docs/how-to/change-the-schema.md has an example.
@@ -29,13 +29,13 @@ from psycopg import errors
 from ringback.errors import ConfigurationError
 
 LOCK_MS = 300
-"""How long a step waits for its table. Whatever comes meanwhile waits behind it: a renewal may take a second."""
+"""How long a step waits for its table. Other statements wait behind it: a renewal may take a second."""
 PAUSE_SECONDS = 1.0
-"""Until the next attempt: what has queued up behind the last one is done by then."""
+"""Pause until the next attempt: the statements that queued up behind the last one are done by then."""
 PATIENCE_SECONDS = 1_800.0
-"""A table that is held for so long is held by something that will not end by itself."""
+"""If a table is in use for so long, its holder will not end by itself."""
 TELL_SECONDS = 10.0
-"""Between two lines that say what the migration waits for."""
+"""Interval of log lines that say what the migration waits for."""
 
 IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected)
 
@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 
 def change(table: str, *statements: str) -> None:
-    """Change one table, or make it, in one transaction. It locks no other table for longer than an instant.
+    """Change one table, or create it, in one transaction. It locks no other table for longer than an instant.
 
     Raises:
         ConfigurationError: the table was in use for `PATIENCE_SECONDS` without a gap.
@@ -68,15 +68,15 @@ def change(table: str, *statements: str) -> None:
 
 
 def build_index(name: str, on: str, *, unique: bool = False) -> None:
-    """Build an index that is not there yet.
+    """Build an index that does not exist yet.
 
     Args:
-        on: as it stands behind ON: `jobs (queue) WHERE state = 'pending'`.
+        on: the text behind ON: `jobs (queue) WHERE state = 'pending'`.
     """
     kind = "UNIQUE INDEX" if unique else "INDEX"
 
     def attempt() -> None:
-        if _is_valid(name) is False:  # an attempt that was stopped: Postgres keeps it up, and never uses it
+        if _is_valid(name) is False:  # of a stopped attempt: Postgres keeps it up to date, and never uses it
             _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         if _is_valid(name) is None:
             _execute(f"CREATE {kind} CONCURRENTLY {name} ON {on}")
@@ -85,20 +85,20 @@ def build_index(name: str, on: str, *, unique: bool = False) -> None:
 
 
 def drop_index(*names: str) -> None:
-    """Drop each index that is there."""
+    """Drop each index that exists."""
     for name in names:
         _until_free(name, lambda name=name: _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))  # type: ignore[misc]
 
 
 def add_check(table: str, name: str, condition: str) -> None:
-    """Hold every row to a condition."""
+    """Add a CHECK for every row."""
     drop = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}"
     change(table, drop, f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
     _until_free(table, lambda: _execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}"))
 
 
 def forbid_null(table: str, column: str) -> None:
-    """Have every row hold a value in that column. Postgres does not read the table where a CHECK has said so."""
+    """Forbid NULL in a column. Postgres does not read the table if a CHECK already says so."""
     name = f"ck_{table}_{column}_is_there"
     add_check(table, name, f"{column} IS NOT NULL")
     change(table, f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL, DROP CONSTRAINT {name}")
@@ -108,7 +108,7 @@ def write_rows(statement: str, *, needs: tuple[str, str] | None = None) -> None:
     """Run a statement that changes rows, each time in a transaction of its own, until it finds none to change.
 
     Args:
-        needs: a table and its column that a later step of this revision drops: where it is gone, nothing is to do.
+        needs: a table and its column that a later step of this revision drops: if it is gone, the work is done.
     """
     if needs and not _connection().execute(HAS_COLUMN, needs).fetchone():
         return
@@ -117,12 +117,12 @@ def write_rows(statement: str, *, needs: tuple[str, str] | None = None) -> None:
 
 
 def run(statement: str) -> None:
-    """Run what concerns no table."""
+    """Run a statement that changes no table."""
     _execute(statement)
 
 
 def current_user() -> str:
-    """Who migrates."""
+    """Return the database user that migrates."""
     found = _connection().execute("SELECT current_user").fetchone()
     return str(found[0]) if found else ""
 
@@ -152,7 +152,7 @@ def _holders(table: str) -> str:
 
 
 def _is_valid(index: str) -> bool | None:
-    """None where there is no such index."""
+    """Return whether the index is valid; None if it does not exist."""
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
     found = _connection().execute(valid, (index,)).fetchone()
     return None if found is None else bool(found[0])
@@ -163,5 +163,5 @@ def _execute(statement: str) -> psycopg.Cursor[object]:
 
 
 def _connection() -> psycopg.Connection[tuple[object, ...]]:
-    """The driver's own, in autocommit: each step says itself what is one transaction."""
+    """Return the driver's connection, in autocommit: each step says itself what is one transaction."""
     return cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)

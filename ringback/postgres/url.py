@@ -1,7 +1,7 @@
-"""DATABASE_URL, read once: what each connection of each process is told, and a sentence for what it cannot be.
+"""Parser of DATABASE_URL: the arguments of each connection, or a sentence on why the URL cannot be used.
 
-All forms of libpq's work, several hosts among them. What libpq would say of a wrong one is not shown: it quotes, and
-what it quotes may be part of a password.
+All forms of libpq's work, several hosts among them. Libpq's own error about a wrong URL is not shown: it quotes, and
+the quote may be part of a password.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from urllib.parse import unquote
 LOOK = "must look like postgresql://user:password@host:5432/name"
 RAW = "write what is special in its password with a %: @ as %40, / as %2F, ? as %3F, : as %3A, % as %25"
 POOLER = "pgbouncer"
-"""The parameter that says that a pooler stands in between, as other projects spell it. It is ours, not libpq's."""
+"""Parameter that says that a pooler stands in between, spelt as in other projects. Ringback reads it, not libpq."""
 NUMBERS = frozenset(
     {"connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
 )
 ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?")
-"""One host, as it stands in a URL."""
+"""One host of a URL."""
 PARAMETERS = frozenset(
     {
         *("application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname"),
@@ -33,7 +33,7 @@ PARAMETERS = frozenset(
         POOLER,
     }
 )
-"""What libpq knows (PostgreSQL 18, Database Connection Control Functions), and `POOLER`."""
+"""Parameters that libpq knows (PostgreSQL 18, Database Connection Control Functions), and `POOLER`."""
 CHOICES = {
     "sslmode": "disable, allow, prefer, require, verify-ca, verify-full",
     "target_session_attrs": "any, read-write, read-only, primary, standby, prefer-standby",
@@ -42,17 +42,17 @@ CHOICES = {
     "load_balance_hosts": "disable, random",
     POOLER: "true, false",
 }
-"""What libpq would complain of only when it connects, where it looks like a server that is away."""
+"""Values that libpq would refuse only when it connects, where the error looks like a server that is away."""
 MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the rows are.
+    """Parsed DATABASE_URL.
 
     Args:
-        arguments: what libpq is told, by its own keywords.
-        is_pooled: the URL says that a pooler stands in between. Where it says nothing, the connection tells.
+        arguments: arguments of libpq, by its keywords.
+        is_pooled: True if the URL says that a pooler stands in between. Otherwise the connection finds out.
     """
 
     arguments: dict[str, str] = field(repr=False)
@@ -60,7 +60,7 @@ class Target:
 
 
 def postgres_url(url: str) -> str:
-    """Return the URL with the driver that Ringback uses; `postgres://` and `postgresql://` are taken as well.
+    """Return the URL with the driver that Ringback uses. Accepts `postgres://` and `postgresql://`.
 
     Raises:
         ValueError: the URL cannot be used. The text shows no part of it but the name of a parameter.
@@ -74,7 +74,7 @@ def postgres_url(url: str) -> str:
 
 
 def read(url: str) -> Target:
-    """Take the URL apart.
+    """Parse the URL.
 
     Raises:
         ValueError: as `postgres_url`.
@@ -85,7 +85,7 @@ def read(url: str) -> Target:
     arguments = _authority(head)
     arguments |= _hosts([value for name, value in said if name == "host"])
     arguments |= {name: value for name, value in said if name != "host"}
-    if arguments.pop("ssl", "") == "true":  # JDBC's word, which libpq takes as well
+    if arguments.pop("ssl", "") == "true":  # JDBC's word, which libpq accepts too
         arguments["sslmode"] = "require"
     is_pooled = arguments.pop(POOLER, "") == "true"
     _refuse_bad_addresses(arguments)
@@ -93,7 +93,7 @@ def read(url: str) -> Target:
 
 
 def _authority(head: str) -> dict[str, str]:
-    """What stands before the ?: `user:password@host:port,host:port/name`, each part of which may be missing."""
+    """Parse the part before the ?: `user:password@host:port,host:port/name`, each part of which may be missing."""
     authority, _, name = head.partition("/")
     who, _, where = authority.rpartition("@")
     user, _, password = who.partition(":")
@@ -108,7 +108,7 @@ def _authority(head: str) -> dict[str, str]:
 
 
 def _refuse_what_is_raw(head: str, query: str) -> None:
-    """A password whose special characters are not written with a % shifts all that follows it."""
+    """Refuse a password whose special characters are not written with a %: it shifts all that follows it."""
     authority, _, path = head.partition("/")
     if authority.count("@") > 1 or "@" in path or ("@" in query and "@" not in authority):
         raise ValueError(f"it has more than one @, or a raw / or ? before it: {RAW}")
@@ -130,7 +130,7 @@ def _parameters(query: str) -> list[tuple[str, str]]:
 
 
 def _hosts(values: list[str]) -> dict[str, str]:
-    """`host=h1:5432&host=h2:5432` is SQLAlchemy's form of several hosts."""
+    """Parse `host=h1:5432&host=h2:5432`, SQLAlchemy's form of several hosts."""
     if not values:
         return {}
     split = [found.groups() if (found := re.fullmatch(r"([^/:]+):(\d+)", value)) else (value, "") for value in values]

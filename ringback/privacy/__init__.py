@@ -1,1 +1,1 @@
-"""What rows and logs must not hold in clear: redaction and encryption."""
+"""Redaction and encryption of what rows and logs must not hold in clear."""

@@ -1,7 +1,7 @@
-"""What was taken out of a row, encrypted beside it: for whoever runs the call, and for the conversation that asked.
+"""Encryption of redacted values, for the worker that runs the call and for the conversation that asked.
 
-AES-256-GCM. A value opens only where it was sealed for: its session and its column are part of what is authenticated,
-so that a row's value that is copied into another's opens nowhere.
+AES-256-GCM. The session and the column are authenticated with the value, so that a value copied into another row cannot
+be decrypted there.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from ringback.errors import RingbackError
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-"""Random: one key seals 2**32 values before two are likely to meet (NIST SP 800-38D, 8.3)."""
+"""Random: one key encrypts 2**32 values before two nonces are likely to collide (NIST SP 800-38D, 8.3)."""
 MARK_BYTES = 4
-"""Of the key's own hash: which of several keys a value was sealed with."""
+"""First bytes of the key's hash: they tell which of several keys encrypted a value."""
 VERSION = b"\x01"
 
 
 class DecryptionFailed(RingbackError):
-    """No key of this process opens it: it was sealed with another, or has been changed."""
+    """Error of a value that no key of this process decrypts: another key encrypted it, or it was changed."""
 
 
 class FieldCipher:
-    """One or more keys: the first seals, and any of them opens.
+    """Cipher with one or more keys: the first encrypts, and each decrypts.
 
     Args:
         keys: of 32 bytes each.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        # Only a process that has a key loads the cryptography.
+        # Only a process that has a key loads the cryptography package.
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._ciphers = {hashlib.sha256(key).digest()[:MARK_BYTES]: AESGCM(key) for key in keys}
@@ -46,16 +46,16 @@ class FieldCipher:
         return f"Seals({len(self._ciphers)} keys)"
 
     def seal(self, value: Any, session_id: UUID, column: str) -> bytes:
-        """JSON data, for that column of a row of that session."""
+        """Encrypt JSON data for that column of a row of that session."""
         mark, cipher = next(iter(self._ciphers.items()))
         nonce, plain = os.urandom(NONCE_BYTES), json.dumps(value, ensure_ascii=False).encode()
         return VERSION + mark + nonce + cipher.encrypt(nonce, plain, _bound_to(session_id, column))
 
     def open(self, sealed: bytes, session_id: UUID, column: str) -> Any:
-        """What was sealed.
+        """Decrypt a value.
 
         Raises:
-            DecryptionFailed: it was sealed with another key, for another place, or has been changed.
+            DecryptionFailed: another key encrypted it, it belongs to another place, or it was changed.
         """
         head = len(VERSION) + MARK_BYTES
         mark, nonce, text = sealed[len(VERSION) : head], sealed[head : head + NONCE_BYTES], sealed[head + NONCE_BYTES :]
@@ -71,12 +71,12 @@ class FieldCipher:
 
 
 def new_key() -> str:
-    """A key as RINGBACK_DATA_KEY takes it."""
+    """Return a new key as RINGBACK_DATA_KEY takes it."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 def keys_in(text: str) -> tuple[bytes, ...]:
-    """The keys of a comma-separated list; ValueError, which does not repeat them, where one is none."""
+    """Parse the keys of a comma-separated list. If one is invalid, ValueError, which does not quote it."""
     keys = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:

@@ -1,9 +1,9 @@
-"""What is taken out of arguments, results and transcripts before they are written down: by shape, and by name.
+"""Redaction of arguments, results and transcripts before they are written: by shape, and by name.
 
-By shape: card numbers, bank accounts and the like, wherever they stand in a text (`KINDS`). By name: the fields that a
-tool declares with `redact=`. What is found is replaced by a word in brackets that says what stood there.
+By shape: card numbers, bank accounts and the like, at any place of a text (`KINDS`). By name: the fields that a tool
+declares with `redact=`. A word in brackets replaces each, and says what stood there.
 
-A shape is recognised as it is written; a number that somebody spells out word by word is not.
+A shape is recognised as it is written; a number that a user spells out word by word is not.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("card", "iban", "ssn", "email", "phone", "secret")
-"""The shapes that are known: see docs/how-to/redact-what-must-not-be-stored.md."""
+"""Known shapes: see docs/how-to/redact-what-must-not-be-stored.md."""
 DEFAULT_KINDS = ("card", "secret")
-"""Taken out wherever there is a key, unless somebody says otherwise: nobody wants to find them in a history."""
+"""Shapes that are redacted by default if there is a key: a history must not hold them."""
 RESULT = "result"
-"""What the name of a field begins with where it is not an argument's."""
+"""Prefix of a field's name if it is of the result and not of the arguments."""
 MIN_WORD_CHARS = 4
-"""Of what was taken out by name, to be taken out wherever else it stands; shorter words would be half of any text."""
+"""Least length of a value redacted by name that is then redacted everywhere; shorter words are half of any text."""
 MAX_DEPTH = 64
-"""Levels of data that are looked into; what lies deeper is taken out as a whole, since nobody has looked."""
+"""Levels of data that are searched. Deeper data is redacted as a whole, unread."""
 
-# Groups of digits of any script, as people write and recognisers transcribe long numbers, whatever stands between.
+# Groups of digits of any script, as people write and recognisers transcribe long numbers, with any separator.
 _LONG_NUMBER = re.compile(
     r"(?<!\d)\d(?:[\s,./_\xad\xb7\u200b-\u200d\u2010-\u2015\u2022\u2060\u2212\ufeff-]{0,2}\d){12,2000}(?!\d)"
 )
@@ -49,8 +49,8 @@ _SECRET = re.compile(
     """
 )
 
-# A JSON web token. It is looked for from where such characters begin, and none of them is read again where there is
-# no dot behind them: a text of nothing but beginnings would otherwise take minutes.
+# A JSON web token. The search starts where such characters begin, and reads none of them again if no dot follows: a
+# text of only such beginnings would otherwise take minutes.
 _JWT = re.compile(
     r"""(?x)
     (?<![A-Za-z0-9_-])
@@ -59,7 +59,7 @@ _JWT = re.compile(
     """
 )
 
-# How many characters an IBAN has in each country (ISO 13616 registry): a sum alone would be right for many texts.
+# How many characters an IBAN has in each country (ISO 13616 registry): the checksum alone would fit many texts.
 _IBAN_LENGTHS = {
     country: int(length)
     for country, length in re.findall(
@@ -73,19 +73,19 @@ _IBAN_LENGTHS = {
 
 
 def removed(what: str) -> str:
-    """What stands where something was."""
+    """Return the text that replaces a redacted value."""
     return f"[{what} removed]"
 
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Takes out what has one of these shapes (`KINDS`), and these very words."""
+    """Redactor of these shapes (`KINDS`) and of these exact words."""
 
     kinds: tuple[str, ...] = ()
     words: tuple[str, ...] = field(default=(), repr=False)
 
     def text(self, text: str) -> str:
-        """The text without it; the very same object where nothing was found."""
+        """Return the redacted text; the same object if there was no match."""
         for word in self.words:
             text = text.replace(word, removed("a field"))
         for kind in _FINDERS:
@@ -94,9 +94,9 @@ class Redaction:
         return text
 
     def data(self, value: Any, names: Iterable[str] = ()) -> Any:
-        """JSON data without it, and without the fields of these dotted names ("address.street").
+        """Return the redacted JSON data, also without the fields of these dotted names ("address.street").
 
-        A name means the field in each element where it leads through a list. Equal to `value` where nothing was found.
+        If a name leads through a list, it means the field in each element. Equal to `value` if there was no match.
         """
         paths = [tuple(name.split(".")) for name in names]
         return self._data(value, paths, MAX_DEPTH) if self.kinds or self.words or paths else value
@@ -105,7 +105,7 @@ class Redaction:
         if not depth:
             return removed("a depth")
         if paths and not isinstance(value, dict | list | None):
-            return removed(paths[0][-1])  # what was to hold the field is no object: nobody knows what is in it
+            return removed(paths[0][-1])  # the parent of the redacted field is no object, so what it holds is unknown
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
@@ -120,13 +120,13 @@ class Redaction:
         return self._data(value, [path[1:] for path in paths if path[0] == name and len(path) > 1], depth)
 
     def _number(self, number: float) -> Any:
-        """A number may be one that is meant as text."""
+        """Redact a number that has the shape of a redacted text."""
         text = str(number)
         return number if self.text(text) == text else self.text(text)
 
 
 def words_in(value: Any, names: Iterable[str]) -> tuple[str, ...]:
-    """What the fields of these names hold, as far as it is long enough to be known again; the longest first."""
+    """Return the values of these fields, the longest first, if they are long enough to be recognised."""
     found = {text for name in names for text in _leaves(value, name.split("."))}
     return tuple(sorted((text for text in found if len(text) >= MIN_WORD_CHARS), key=lambda text: (-len(text), text)))
 
@@ -144,12 +144,12 @@ def _leaves(value: Any, path: Sequence[str]) -> Iterator[str]:
 
 
 def of_arguments(names: Iterable[str]) -> list[str]:
-    """Those of a tool's redacted fields that are arguments."""
+    """Return those of a tool's redacted fields that are arguments."""
     return [name for name in names if not name.startswith(f"{RESULT}.")]
 
 
 def of_result(names: Iterable[str]) -> list[str]:
-    """Those that are fields of its result, as they are called there."""
+    """Return those that are fields of its result, by their names there."""
     return [name.partition(".")[2] for name in names if name.startswith(f"{RESULT}.")]
 
 
@@ -158,7 +158,7 @@ def _without_cards(text: str) -> str:
 
 
 def _cards_out_of(number: str) -> str:
-    """Of groups such as `4111 1111 1111 1111 12 27` those that are a card's number."""
+    """Redact the card numbers in groups of digits such as `4111 1111 1111 1111 12 27`."""
     groups = list(re.finditer(r"\d+", number))
     sizes = [len(group[0]) for group in groups]
     kept, told, first = [], 0, 0
@@ -174,11 +174,11 @@ def _cards_out_of(number: str) -> str:
 
 
 def _ends(sizes: list[int], first: int) -> list[int]:
-    """Where a card's number that begins with this group may end, the nearest first: what follows it may be a date."""
+    """Return where a card's number that begins with this group may end, nearest first: a date may follow it."""
     ends: list[int] = []
     digits = 0
     if sizes[first] < 4 and sizes[first] in sizes[max(first - 1, 0) : first]:
-        return ends  # in the middle of digits that are said one by one, or two by two
+        return ends  # in the middle of digits that are spoken one by one, or two by two
     for place in range(first, len(sizes)):
         digits += sizes[place]
         if digits > MAX_CARD:
@@ -189,16 +189,16 @@ def _ends(sizes: list[int], first: int) -> list[int]:
 
 
 def _is_grouped(sizes: list[int], first: int, end: int) -> bool:
-    """Grouped as cards are, since among any numbers one after the other some would add up."""
+    """Return true if digits are grouped as on cards, since some of any row of numbers would pass the checksum."""
     own = sizes[first:end]
-    if own[0] < 4:  # said digit by digit, or in pairs: the whole of it, or it is a list of numbers
+    if own[0] < 4:  # spoken digit by digit, or in pairs: the whole of it, or it is a list of numbers
         return len(set(own)) == 1 and own[0] not in (*sizes[max(first - 1, 0) : first], *sizes[end : end + 1])
     in_fours = set(own[:-1]) == {4} and own[-1] <= 4
     return len(own) == 1 or in_fours or own in ([4, 6, 5], [4, 6, 4])
 
 
 def _is_card(digits: str) -> bool:
-    digits = "".join(str(int(digit)) for digit in digits)  # of whatever script they are
+    digits = "".join(str(int(digit)) for digit in digits)  # of any script
     return bool(_CARD.fullmatch(digits)) and _luhn(digits)
 
 
@@ -223,7 +223,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _iban_end(text: str, start: int) -> int | None:
-    """Where the IBAN ends that begins there, spaces counted out; None where there is none."""
+    """Return where the IBAN ends that begins there, without counting spaces; None if it is none."""
     wanted = _IBAN_LENGTHS.get(text[start : start + 2].upper())
     kept: list[str] = []
     for place in range(start, min(len(text), start + 80)):
@@ -242,7 +242,7 @@ def _by(pattern: re.Pattern[str], kind: str) -> Callable[[str], str]:
     return lambda text: pattern.sub(removed(kind), text)
 
 
-# The surest shape first: what is left of a text when a card was taken for a piece of something else is no shape at all.
+# The surest shape first: if a card were taken for a piece of another shape, the rest would match no shape.
 _FINDERS: dict[str, Callable[[str], str]] = {
     "secret": _without_secrets,
     "iban": _without_ibans,

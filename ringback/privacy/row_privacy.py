@@ -1,8 +1,8 @@
-"""What of a call may stand in its row in clear text, and how those who need the rest get it.
+"""Privacy of a call's row: what it may show in clear text, and how the worker and the gateway read the rest.
 
-The row shows what `ringback.privacy.redaction` leaves of it; the whole, encrypted, lies beside that
-(`ringback.privacy.encryption`) for as long as the session lasts. Without a rule nothing is redacted, and without a key
-nothing can be that would be needed.
+The row shows what `ringback.privacy.redaction` leaves. The whole value, encrypted (`ringback.privacy.encryption`), lies
+beside it for as long as the session lasts. Without a rule no value is redacted. Without a key no value can be redacted
+that is still needed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class NoKey(ConfigurationError):
-    """Something is to be redacted, and there is no key to keep it with for those who need it."""
+    """Error of a value that is to be redacted and is still needed, without a key to encrypt it with."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -36,7 +36,7 @@ class NoKey(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class StoredValue:
-    """A value as its row may show it, and the whole of it, sealed; None where the row shows all."""
+    """Value as its row may show it, and the whole value, encrypted; None if the row shows all."""
 
     shown: Any
     sealed: bytes | None = None
@@ -44,34 +44,34 @@ class StoredValue:
 
 @dataclass(frozen=True, slots=True)
 class RowPrivacy:
-    """The rules of one process, and its keys."""
+    """Redaction rules and keys of one process."""
 
     redaction: Redaction = field(default_factory=Redaction)
     seals: FieldCipher | None = None
 
     def knowing(self, arguments: Any, fields: Iterable[str]) -> RowPrivacy:
-        """The same, for what comes of a call with these arguments: what was taken out of them is taken out of that."""
+        """Return the rules for the outcome of a call, which also redact what was redacted in its arguments."""
         words = words_in(arguments, of_arguments(fields))
         return replace(self, redaction=replace(self.redaction, words=words)) if words else self
 
     def text(self, text: str) -> str:
-        """A text of which nobody needs the whole: a note, or why an attempt failed."""
+        """Redact a text that is not needed whole: a progress note, or why an attempt failed."""
         return self.redaction.text(text)
 
     def arguments(self, arguments: Any, session_id: UUID, fields: Iterable[str] = ()) -> StoredValue:
-        """A call's arguments; `fields` are those that its tool declares with `redact=`.
+        """Redact a call's arguments; `fields` are those that its tool declares with `redact=`.
 
         Raises:
-            NoKey: something is to be redacted, and there is no key.
+            NoKey: a value is to be redacted, and there is no key.
         """
         shown = self.redaction.data(arguments, of_arguments(fields))
         return StoredValue(shown, self._sealed(arguments, shown, session_id, ARGUMENTS))
 
     def outcome(self, outcome: Outcome, session_id: UUID, fields: Iterable[str] = ()) -> tuple[Outcome, bytes | None]:
-        """How a call ended: as its row shows it, and the whole of that where it differs.
+        """Redact an outcome. Returns it as its row shows it, and the whole, encrypted, if that differs.
 
         Raises:
-            NoKey: something is to be redacted, and there is no key.
+            NoKey: a value is to be redacted, and there is no key.
         """
         names = of_result(fields) if outcome.error is None else ()
         result, message = self.redaction.data(outcome.result, names), self.redaction.text(outcome.message)
@@ -79,16 +79,16 @@ class RowPrivacy:
         return shown, self._sealed(_ending(outcome), _ending(shown), session_id, RESULT)
 
     def whole_arguments(self, row: Any, session_id: UUID) -> Any:
-        """What was asked, out of a job's row.
+        """Return the whole arguments of a job's row.
 
         Raises:
-            DecryptionFailed: no key of this process opens it.
+            DecryptionFailed: no key of this process decrypts them.
         """
         sealed = row.sealed_arguments
         return row.arguments if sealed is None else self._opened(sealed, session_id, ARGUMENTS)
 
     def whole(self, row: Any, session_id: UUID) -> Any:
-        """A job's row with all that was asked and answered; where no key of this process opens it, as it is."""
+        """Return a job's row with its whole arguments and result. If no key of this process fits, it stays redacted."""
         opened: dict[str, Any] = {}
         try:
             if getattr(row, "sealed_arguments", None) is not None:
@@ -97,7 +97,7 @@ class RowPrivacy:
                 result, error = self._opened(row.sealed_result, session_id, RESULT)
                 opened |= {"result": result, "error": error}
         except DecryptionFailed as problem:
-            log.error("job %s: the model hears it with what was redacted left out: %s", row.id, problem)
+            log.error("decryption failed (job %s: %s); the model gets the redacted values", row.id, problem)
         return SimpleNamespace(**{**row._mapping, **opened}) if opened else row
 
     def _sealed(self, whole: Any, shown: Any, session_id: UUID, column: str) -> bytes | None:

@@ -1,1 +1,1 @@
-"""Redis: the URL, the Celery broker on it, notifications, the keys of each user."""
+"""Redis: URL, Celery broker, notifications, and the key space of its users."""

@@ -1,8 +1,7 @@
-"""Celery, as Ringback uses it: a carrier of job ids, and of nothing else.
+"""Celery app, which carries job ids and no other data.
 
-Every setting that differs from Celery's own default has its reason beside it; the measurements are in
-docs/decisions/0006. The task's body lives in `workers.execution.runner`; a gateway publishes by name and never imports
-it.
+Every setting that differs from Celery's default has its reason beside it; the measurements are in docs/decisions/0006.
+The task's body lives in `workers.execution.runner`; a gateway publishes by name and never imports it.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from ringback.redis.keyspace import KEY_PREFIX
 TASK = "ringback.run_job"
 
 PUBLISH_TIMEOUT = 0.5
-"""Seconds. A publish that takes longer is given up: the sweeper publishes from the row."""
+"""Seconds. A publish that takes longer is abandoned: the sweeper publishes from the row."""
 WORKER_SOCKET_TIMEOUT = 5.0
-"""Seconds. Longer than the one-second BRPOP a worker waits in, shorter than anybody's patience with a dead Redis."""
+"""Seconds. Longer than the one-second BRPOP a worker waits in, and short enough to notice a dead Redis."""
 WORKER_THREADS = 500
-"""Calls that one worker process runs at once: most of them wait for something else. A thread that waits costs 57 KiB
-(docs/decisions/0014), and is made when a call needs it.
+"""Calls that one worker process runs at once; most of them wait. A waiting thread costs 57 KiB (docs/decisions/0014),
+and is started when a call needs it.
 """
 
 SETTINGS: dict[str, Any] = {
-    # JSON only: a message is an id, and unpickling one would run whatever Redis holds.
+    # JSON only: a message is an id, and unpickling one would run what an attacker put into Redis.
     "task_serializer": "json",
     "accept_content": ["json"],
-    # The row holds the outcome, so nothing is kept in Redis, and nothing is sent about tasks.
+    # The row holds the outcome, so no result is kept in Redis, and no event about tasks is sent.
     "task_ignore_result": True,
     "result_backend": None,
     "worker_send_task_events": False,
@@ -45,9 +44,9 @@ SETTINGS: dict[str, Any] = {
     "broker_connection_max_retries": None,
     # A job outlives a lost connection: the row decides about duplicates.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
-    # Nobody who reaches Redis may tell our workers what to do.
+    # A client that reaches Redis must not control the workers.
     "worker_enable_remote_control": False,
-    # Threads: most tools wait for something, and 500 waiting ones cost 28 MiB in threads.
+    # Threads: most tools wait, and 500 waiting ones cost 28 MiB in threads.
     "worker_pool": "threads",
     "worker_concurrency": WORKER_THREADS,
     "task_default_queue": "default",
@@ -61,11 +60,11 @@ IGNORED_VARIABLES = (
     *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND"),
     *("CELERY_CONFIG_MODULE", "CELERY_LOADER"),
 )
-"""By these Celery lets the environment win over an app's own settings. Here they are another service's."""
+"""Variables by which Celery overrides an app's settings. Here they belong to another service."""
 
 
 def ignored(environment: Mapping[str, str]) -> str:
-    """Return a sentence on variables that are set for Celery and count for nothing here; empty where there are none."""
+    """Return a sentence on variables that are set for Celery and ignored here; empty if there are none."""
     names = [name for name in IGNORED_VARIABLES if environment.get(name)]
     if not names:
         return ""
@@ -74,29 +73,29 @@ def ignored(environment: Mapping[str, str]) -> str:
 
 
 class Loader(BaseLoader):  # type: ignore[misc]
-    """Reads no configuration from anywhere: all of it is here."""
+    """Celery loader that reads no configuration: all of it is here."""
 
     def read_configuration(self, *_: object) -> dict[str, Any]:
-        """Celery's own hook, which would import what CELERY_CONFIG_MODULE names."""
+        """Override Celery's hook, which would import what CELERY_CONFIG_MODULE names."""
         return {}
 
 
 class App(Celery):  # type: ignore[misc]
-    """An app that connects to the broker it was given, whatever the environment says."""
+    """Celery app that connects to the broker it was given, and ignores the environment."""
 
     backend_cls = "disabled://"
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
-        """Celery's own, but for CELERY_BROKER_READ_URL and CELERY_BROKER_URL."""
+        """Connect as Celery does, but without CELERY_BROKER_READ_URL and CELERY_BROKER_URL."""
         return self._connection(url or self.conf["broker_url"], **options)
 
     def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
-        """Celery's own, but for CELERY_BROKER_WRITE_URL and CELERY_BROKER_URL."""
+        """Connect as Celery does, but without CELERY_BROKER_WRITE_URL and CELERY_BROKER_URL."""
         return self._connection(url or self.conf["broker_url"], **options)
 
 
 def make_app(redis_url: str, *, socket_timeout: float = PUBLISH_TIMEOUT) -> Celery:
-    """A Celery app on this Redis; opens nothing until it is used.
+    """Return a Celery app on this Redis. It opens no connection until it is used.
 
     Args:
         redis_url: `redis://…` or `rediss://…`.
@@ -110,7 +109,7 @@ def make_app(redis_url: str, *, socket_timeout: float = PUBLISH_TIMEOUT) -> Cele
         "socket_connect_timeout": min(socket_timeout, 2.0),
         "socket_keepalive": True,
         "health_check_interval": 10,
-        # A channel that cannot be had at once is not waited for: kombu would try again after 2 s.
+        # If a channel is not free at once, do not wait: kombu would try again after 2 s.
         "max_retries": 0,
     }
     return app

@@ -1,8 +1,8 @@
-"""The doorbell: a hint from whoever finished a job to the gateway that holds its session.
+"""Doorbell: a hint from the process that finished a job to the gateway that holds its session.
 
-One Redis Stream per gateway. An entry says which session has something ready and nothing else; the gateway reads
-the rows themselves from Postgres. A doorbell that is lost costs at most the second until the gateway looks into the
-table anyway. A stream and not pub/sub: the same latency, and it outlives a gateway's short disconnect.
+One Redis Stream per gateway. An entry holds only the id of a session that has a ready result; the gateway reads the
+rows from Postgres. A lost doorbell costs at most the second until the gateway's next poll. A stream and not pub/sub:
+the same latency, and it survives a gateway's short disconnect.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from __future__ import annotations
 from uuid import UUID
 
 MAX_LENGTH = 1_000
-"""Entries. More unread ones mean a gateway that the table will tell all the same."""
+"""Most entries. With more unread ones, the gateway's poll of the table finds the rest."""
 TIME_TO_LIVE = 60
-"""Seconds. The stream of a gateway that is gone leaves nothing in Redis."""
+"""Seconds. The stream of a gateway that is gone expires."""
 
 FIELD = "session"
 
 
 def stream_of(gateway_id: str) -> str:
-    """The Redis key of a gateway's stream."""
+    """Return the Redis key of a gateway's stream."""
     return f"ringback:doorbell:{gateway_id}"
 
 
 def commands(gateway_id: str, session_id: UUID) -> tuple[tuple[str | int, ...], ...]:
-    """What rings a gateway about a session, as commands of Redis; the entry expires with the stream."""
+    """Return the Redis commands that notify a gateway about a session; the entry expires with the stream."""
     stream = stream_of(gateway_id)
     entry = ("XADD", stream, "MAXLEN", "~", MAX_LENGTH, "*", FIELD, str(session_id))
     return entry, ("EXPIRE", stream, TIME_TO_LIVE)
 
 
 def heard(fields: dict[str, str]) -> UUID | None:
-    """The session an entry names, or None for an entry that is not ours."""
+    """Return the session an entry names, or None for an entry that Ringback did not write."""
     try:
         return UUID(fields[FIELD])
     except (KeyError, ValueError):

@@ -1,8 +1,8 @@
-"""REDIS_URL, read once: one form that every client of ours understands alike, and a sentence for what it cannot be.
+"""Parser of REDIS_URL: one form that every Redis client reads in the same way, or a sentence on why it cannot be used.
 
-The two libraries that connect read a URL differently. kombu verifies no certificate unless the URL says so, and opens
-plain TCP for `rediss://` where a transport has a name of its own; redis-py knows other words for `ssl_cert_reqs`, and
-another place for the database. So the URL is taken apart here and written anew, with all that matters said in it.
+The two libraries that connect read a URL differently. Kombu verifies no certificate unless the URL says so, and opens
+plain TCP for `rediss://` if a transport has a name of its own. Redis-py has other words for `ssl_cert_reqs`, and
+another place for the database. So the URL is parsed and written anew, with every choice explicit.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ CERT_REQS = {
     **{word: word for word in ("none", "optional", "required")},
     **{f"cert_{word}": word for word in ("none", "optional", "required")},
 }
-"""`ssl_cert_reqs` as redis-py spells it, and as kombu and Celery do, in any case."""
+"""`ssl_cert_reqs` as redis-py spells it, and as kombu and Celery do, in upper or lower case."""
 FLAGS = {"true": "true", "1": "true", "yes": "true", "false": "false", "0": "false", "no": "false"}
 FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 TLS = ("ssl_cert_reqs", "ssl_check_hostname", *FILES, "ssl_ca_path", "ssl_password")
 PARAMETERS = ("db", *TLS)
-"""All that a URL may say. Ringback chooses time-outs and pools itself: each of its connections needs its own."""
+"""All parameters that a URL may have. Ringback chooses time-outs and pools: each of its connections needs others."""
 
 CLUSTER = (
     "the Redis at REDIS_URL runs in cluster mode, and a queue needs commands over several keys, which a cluster "
@@ -51,7 +51,7 @@ def redis_url(url: str) -> str:
 
 
 def is_verified(url: str) -> bool:
-    """Return False for TLS that would take any server's certificate. `url` is one that `redis_url` has written."""
+    """Return False for TLS that would accept any server's certificate. `url` is one that `redis_url` has written."""
     said = dict(parse_qsl(urlsplit(url).query))
     if not url.startswith("rediss://"):
         return True
@@ -61,7 +61,7 @@ def is_verified(url: str) -> bool:
 
 
 def is_cluster(hello: object) -> bool:
-    """Return whether the answer to `HELLO` (RESP2 or RESP3) is that of a node of a cluster."""
+    """Return whether the reply to `HELLO` (RESP2 or RESP3) is that of a node of a cluster."""
     if not isinstance(hello, Mapping):
         words = list(hello) if isinstance(hello, (list, tuple)) else []
         hello = dict(zip(words[::2], words[1::2], strict=False))
@@ -117,7 +117,7 @@ def _parameters(parts: SplitResult) -> dict[str, str]:
 
 
 def _tls(said: Mapping[str, str]) -> str:
-    """Return the query with every choice written down: what is left out, kombu would choose otherwise."""
+    """Return the query with every choice explicit: kombu would choose otherwise for what is left out."""
     needs = CERT_REQS.get(said.get("ssl_cert_reqs", "required").lower())
     if needs is None:
         raise ValueError("it has an ssl_cert_reqs that is none of required, optional and none")

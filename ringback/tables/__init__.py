@@ -1,17 +1,17 @@
-"""The tables, as migrations/ makes them and `ringback.statements` uses them.
+"""Tables, as migrations/ creates them and `ringback.statements` uses them.
 
-    tenants own everything: each row of each table says whose it is, from the first migration on.
+    tenants own everything: each row of each table names its tenant, from the first migration on.
 
     processes ──< worker_tools        a gateway or a worker, its lease, and what it serves
     sessions ──< jobs ──< job_events  a conversation, its calls, and each step each call took
-    sessions ──< items                what was said, in order; a call's place in that order is `jobs.position`
+    sessions ──< items                the messages, in order; a call's place in that order is `jobs.position`
     sessions ──< responses            what each response used; summed up in `usage_days`
-    tool_gates                        how much each limited tool bears right now, for all workers together
+    tool_gates                        limits of each tool and their present state, for all workers together
     api_keys ──< client_secrets       who may come in, and `signed_out`, who may not any more
 
-The rules that a CHECK can say are CHECKs. Triggers say the rest: one refuses a move that `ringback.jobs.states`
-does not list, one writes every move into `job_events`, one ends a call that has joined another as that one ends, one
-has an answer that nobody heard sent to a webhook, and one sums up what was used, so that no statement can forget to.
+CHECKs hold the rules that a CHECK can express. Triggers hold the rest, so that no statement can forget them. One
+refuses a move that `ringback.jobs.states` does not list, and one writes every move into `job_events`. One ends a joined
+call with the call that it joined, one schedules late results for a webhook, and one sums up usage.
 """
 
 from ringback.tables.access import api_keys, client_secrets, signed_out, tenants, usage_days

@@ -1,4 +1,4 @@
-"""Who may come in, as whom, and how much they may use."""
+"""Tables of credentials, quotas and usage: who may come in, as whom, and how much they may use."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ tenants = Table(
     metadata,
     # A tenant without a row has the gateways' own defaults.
     tenant_key(),
-    # `ringback.agents.quotas.Allowances`, as JSON: what is left out is the gateways' default.
+    # `ringback.agents.quotas.Quotas`, as JSON: the gateways' defaults fill what is left out.
     Column("allowances", JSONB, nullable=False, server_default="{}"),
-    # How long what is over is kept; none: for ever.
+    # For how many days ended sessions are kept; null: the gateways' default.
     Column("retention_days", Integer),
     time("created_at", now=True),
     CheckConstraint("retention_days >= 0", name="retention"),
@@ -37,7 +37,7 @@ api_keys = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     tenant(),
-    # Who speaks with it: the name stands in the history.
+    # The user that the key stands for, named in the history.
     Column("user_id", Text, nullable=False),
     # SHA-256 of the key; the key itself is shown once, when it is made.
     Column("hash", LargeBinary, nullable=False, unique=True),
@@ -53,17 +53,17 @@ client_secrets = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     tenant(),
-    # The key that it was made with: revoked together. None: made with a token of the settings.
+    # The key that it was made with: if the key is revoked, so is the secret. Null: made with a token of the settings.
     Column("key_id", Uuid, ForeignKey("api_keys.id", ondelete="CASCADE")),
-    # By what it was made, as `sessions.credential` has it.
+    # The credential that made it, as in `sessions.credential`.
     Column("minted_by", Text, nullable=False),
     Column("user_id", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
-    # The one agent that it opens; none: any.
+    # The one agent that it opens; null: any.
     Column("agent", Text),
     Column("claims", JSONB, nullable=False, server_default="{}"),
     Column("uses_left", Integer, nullable=False),
-    # The requests that took the last use, and gave the last one back: each does so once, also if it says so twice.
+    # The requests that took the last use, and returned the last one: each counts once, also if it is repeated.
     Column("spent_by", Uuid),
     Column("given_back_by", Uuid),
     time("created_at", now=True),
@@ -79,14 +79,14 @@ signed_out = Table(
     metadata,
     tenant_key(),
     Column("user_id", Text, primary_key=True),
-    # What was issued to the user before this moment is void, whoever issued it.
+    # Every token issued to the user before this moment is revoked, by any issuer.
     time("before", nullable=False),
 )
 
 usage_days = Table(
     "usage_days",
     metadata,
-    # What was used on one day (UTC), kept up by a trigger on `responses`.
+    # Usage of one day (UTC), kept up by a trigger on `responses`.
     tenant_key(),
     Column("user_id", Text, primary_key=True),
     Column("day", Date, primary_key=True),

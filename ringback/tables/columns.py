@@ -1,4 +1,4 @@
-"""What the columns of every table have in common."""
+"""Columns and names that every table shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations, what was said in them, their calls, and what they cost."""
+"""Tables of conversations: sessions, messages, calls, and what they cost."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from ringback.jobs.states import Delivery, Effect, JobState
 from ringback.tables.columns import metadata, one_of, tenant, time
 
 RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
-"""Jobs that tell how long a call of their queue takes; word for word, for that is how an index is recognised."""
+"""Jobs that show how long a call of their queue takes. Word for word, as Postgres recognises an index by that."""
 
 SEALED = "sealed_arguments IS NOT NULL OR sealed_result IS NOT NULL"
-"""Jobs with something sealed, for the same reason word for word."""
+"""Jobs with encrypted values; word for word, for the same reason."""
 
 WAITS = "token IS NULL AND finished_at IS NULL"
-"""Jobs that wait, in words of their own: see `ringback.statements.row_state`."""
+"""Jobs that wait, in a wording that only their index has: see `ringback.statements.row_state`."""
 
 UNFINISHED = "state IN ('pending', 'running')"
-"""Jobs that a deadline may still end, for the same reason word for word."""
+"""Jobs that a deadline may still end; word for word, for the same reason."""
 
 sessions = Table(
     "sessions",
@@ -42,32 +42,32 @@ sessions = Table(
     Column("id", Uuid, primary_key=True),
     tenant(),
     Column("user_id", Text, nullable=False),
-    # What is known of the user, as the gateway authenticated them: handed to tools.
+    # Facts about the user, as the gateway authenticated them: handed to tools.
     Column("claims", JSONB, nullable=False, server_default="{}"),
-    # With what its client came in: `key:<id>`, `secret:<id>`, `jwt:<issuer's id of the token>` or `token:<user>`.
+    # What its client authenticated with: `key:<id>`, `secret:<id>`, `jwt:<issuer's id of the token>` or `token:<user>`.
     Column("credential", Text, nullable=False, server_default=""),
     # "browser" or "trusted": which of the agent's client policies holds.
     Column("policy", Text, nullable=False, server_default="browser"),
-    # Somebody wants it to end, and why; whoever holds it looks once a second.
+    # Why the session is asked to end; the gateway that holds it polls once a second.
     Column("end_wanted", Text),
-    # What it has used so far, kept up by a trigger on `responses`; micros are millionths of a US dollar.
+    # Usage so far, kept up by a trigger on `responses`; micros are millionths of a US dollar.
     Column("tokens", BigInteger, nullable=False, server_default="0"),
     Column("micros", BigInteger, nullable=False, server_default="0"),
-    # True where the agent names a webhook for answers that come after the end.
+    # True if the agent names a webhook for results that come after the end.
     Column("has_webhook", Boolean, nullable=False, server_default=text("false")),
     Column("agent", Text, nullable=False),
     Column("model", Text),
     Column("state", Text, nullable=False, server_default="open"),
-    # One upstream conversation; a rebuilt one is the next epoch.
+    # The number of its upstream conversation; a rebuilt one is the next epoch.
     Column("epoch", BigInteger, nullable=False, server_default="1"),
     Column("gateway_id", Text),
     Column("upstream_id", Text),
     time("created_at", now=True),
     time("ended_at"),
     Column("end_reason", Text),
-    # SHA-256 of the one token that resumes it; the token itself is the client's alone.
+    # SHA-256 of the one token that resumes it; only the client has the token itself.
     Column("resume_hash", LargeBinary),
-    # How long it may stay detached; none: it ends with its client.
+    # How long it may stay detached; null: it ends with its client.
     Column("resume_seconds", Float),
     time("resume_until"),
     # What the client set of the session (audio formats, turn detection): each epoch begins with it.
@@ -115,64 +115,64 @@ jobs = Table(
     Column("session_id", Uuid, ForeignKey("sessions.id"), nullable=False),
     Column("call_id", Text, nullable=False),
     Column("response_id", Text),
-    # The function_call item, and where it stands in the conversation.
+    # The function_call item, and its position in the conversation.
     Column("item_id", Text),
     Column("position", BigInteger),
-    # How far the conversation had come when it had the answer: who speaks after that has told it.
+    # The end of the conversation when it got the result: a response after that has told it.
     Column("answer_position", BigInteger),
     Column("epoch", BigInteger, nullable=False),
     Column("tool", Text, nullable=False),
     Column("queue", Text, nullable=False),
-    # The model's own text where it is no JSON object: the history keeps what was really asked.
+    # The model's own text if it is no JSON object: the history keeps what was really asked.
     Column("arguments", JSONB, nullable=False),
-    # The same as it was written (`ringback.statements.json_order`): jsonb sorts the names in an object.
+    # The same in its written order (`ringback.statements.json_order`): jsonb sorts the names in an object.
     Column("arguments_in_order", JSON(none_as_null=True)),
-    # What was asked, and how it ended, whole and encrypted, where `arguments`, `result` or `error` show less of it
-    # (`ringback.privacy.row_privacy`): for whoever runs the call, and for the conversation that asked; gone when that
-    # is over.
+    # Whole arguments and result, encrypted, if `arguments`, `result` or `error` show less
+    # (`ringback.privacy.row_privacy`). For the worker that runs the call and the conversation that asked; deleted when
+    # that is over.
     Column("sealed_arguments", LargeBinary),
     Column("sealed_result", LargeBinary),
     Column("effect", Text, nullable=False),
-    # As the tool was declared when it was asked for: who may see its result, how late it may come.
+    # The tool's behavior as it was declared at the call: who may see its result, how late it may come.
     Column("manners", JSONB, nullable=False, server_default="{}"),
     Column("timeout", Float, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("state", Text, nullable=False, server_default=JobState.PENDING),
     Column("delivery", Text, nullable=False, server_default=Delivery.NONE),
     Column("attempt", Integer, nullable=False, server_default="0"),
-    # Attempts that a lost worker took with it: they are not the tool's, and use none of its own up.
+    # Attempts lost with a worker: they do not count against the tool's own.
     Column("rescues", Integer, nullable=False, server_default="0"),
-    # Of an at_most_once tool: from here on nobody can say that nothing happened.
+    # Of an at_most_once tool: from here on its effect may have happened.
     Column("effect_started", Boolean, nullable=False, server_default=text("false")),
-    # Whoever writes an outcome must hold it: random, so that it can never be handed out twice.
+    # The fencing token, which a write of the outcome must bear: random, so that it is never given out twice.
     Column("token", Uuid),
     Column("worker_id", Text),
     Column("progress", Text),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
-    # Who wanted that: see ringback.jobs.states.CancelReason.
+    # Why it was cancelled: see ringback.jobs.states.CancelReason.
     Column("cancel_reason", Text),
-    # The same call that was running already: it is never run, and ends as that one does.
+    # The same call that was running already: this one never runs, and ends as that one does.
     Column("joined_to", Uuid),
-    # Of a call that needs a yes: 'requested', then 'granted' or 'denied'. It is not published before it is granted.
+    # Of a call that needs approval: 'requested', then 'granted' or 'denied'. It is published once it is granted.
     Column("approval", Text),
     Column("result", JSONB(none_as_null=True)),
     Column("result_in_order", JSON(none_as_null=True)),
     Column("error", JSONB(none_as_null=True)),
-    # Why the last attempt that failed did so, for operators: see `workers.execution.failures`.
+    # Why the last failed attempt failed, for operators: see `workers.execution.failures`.
     Column("failure", JSONB(none_as_null=True)),
     Column("delivered_epoch", BigInteger),
-    # The row is the outbox: a pending job past this time is published again; none: it may not be published.
+    # The row is the outbox: a pending job past this time is published again; null: it may not be published.
     time("publish_after"),
-    # Of a job that is to be tried again: a message that comes earlier claims nothing.
+    # Of a job that is to be retried: a message that comes earlier claims no row.
     time("not_before"),
-    # Of a pending call whose tool bears no more at the moment: it waits in line, by age, with others of that tool.
+    # Of a pending call whose tool is at its limit: it waits in line, by age, with others of that tool.
     Column("put_off", Boolean, nullable=False, server_default=text("false")),
     Column("publish_count", Integer, nullable=False, server_default="0"),
     time("deadline_at", nullable=False),
     time("created_at", now=True),
     time("started_at"),
     time("finished_at"),
-    # An answer that nobody heard, for the agent's webhook: when it is due; nothing once it was taken.
+    # When a late result is due at the agent's webhook; null once it was taken.
     time("notify_after"),
     Column("notify_count", Integer, nullable=False, server_default="0"),
     time("notified_at"),
@@ -202,7 +202,7 @@ jobs = Table(
     Index("ix_jobs_sealed", "created_at", postgresql_where=text(SEALED)),
     Index("ix_jobs_ran_in_queue", "queue", "finished_at", postgresql_where=text(RAN)),
     Index(None, "tenant", "created_at", "id"),
-    # What the history is searched by; `state` is in each, so that a page is one look into the index for each state.
+    # Indexes of the history's searches. `state` is in each, so that a page is one index look-up for each state.
     Index("ix_jobs_by_state", "tenant", "state", "created_at", "id"),
     Index("ix_jobs_by_tool", "tenant", "tool", "state", "created_at", "id"),
     Index("ix_jobs_by_queue", "tenant", "queue", "state", "created_at", "id"),
@@ -214,7 +214,7 @@ jobs = Table(
 responses = Table(
     "responses",
     metadata,
-    # What each response used, as its `response.done` says.
+    # Usage of each response, from its `response.done`.
     Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
     Column("response_id", Text, primary_key=True),
     tenant(),
@@ -227,7 +227,7 @@ responses = Table(
     Column("output_tokens", BigInteger, nullable=False),
     # By kind: `ringback.usage.prices.Usage`.
     Column("tokens", JSONB, nullable=False),
-    # Millionths of a US dollar; none: the price table does not know the model.
+    # Millionths of a US dollar; null: the price table does not list the model.
     Column("micros", BigInteger),
     time("created_at", now=True),
 )

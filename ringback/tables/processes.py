@@ -1,4 +1,4 @@
-"""Gateways and workers, what they serve, and how much each limited tool bears."""
+"""Tables of gateways and workers, of the tools they serve, and of the tools' limits."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ processes = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("queues", JSONB, nullable=False, server_default="[]"),
-    # How many calls it runs at once: what a queue's depth has to be divided by.
+    # How many calls it runs at once: the divisor of a queue's depth.
     Column("slots", Integer, nullable=False, server_default="0"),
     time("started_at", now=True),
-    # Renewed every second; what a process held is taken back when this has passed.
+    # Renewed every second; once this has passed, others take back what the process held.
     time("lease_until", nullable=False),
-    # Since when it has been renewed without a gap: who has just come back may not declare others lost.
+    # Start of its renewals without a gap: a process that has just come back may not declare others lost.
     time("steady_since", now=True),
-    # When it last swept for all: the others leave the next moment to it.
+    # When it last swept for all: the others leave the next turn to it.
     time("swept_at"),
     time("ended_at"),
     CheckConstraint("kind IN ('gateway', 'worker')", name="kind"),
@@ -51,13 +51,13 @@ tool_gates = Table(
     "tool_gates",
     metadata,
     tenant_key(),
-    # One row for each tool that has limits: what all workers know of it together.
+    # One row for each tool that has limits: their state, shared by all workers.
     Column("tool", Text, primary_key=True),
     Column("tokens", Float, nullable=False, server_default="0"),
     time("refilled_at", now=True),
-    # In a row; and until when the tool is left alone because of them.
+    # Failures in a row, and until when the tool gets no calls because of them.
     Column("failures", Integer, nullable=False, server_default="0"),
     time("open_until"),
-    # One call was let through, to see; nobody else is, until then.
+    # One call was let through as a probe; no other is, until then.
     time("probe_until"),
 )

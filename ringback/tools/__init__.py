@@ -1,1 +1,1 @@
-"""`@tool`: from a typed function to a schema that models take, and the check of their arguments."""
+"""`@tool`: converts a typed function to a tool with a schema that models accept, and checks their arguments."""

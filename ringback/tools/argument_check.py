@@ -1,13 +1,12 @@
-"""The check of arguments against a tool's schema, within a bound.
+"""Bounded check of arguments against a tool's schema.
 
-The schema is a tool author's or a stranger's, and the arguments are a model's. The gateway holds them against each
-other on the event loop of every session, and a worker beside its other calls. So only those keywords are judged here
-whose cost is known, and only where schema and arguments are not both large. What is left out is for the tool to judge:
-pydantic in the worker, the MCP server or the HTTP API. Above all that is `pattern`, which Python's `re` can take
-minutes for.
+The schema comes from a tool author or an outside server, the arguments from a model. The gateway compares them on the
+event loop of every session, and a worker beside its other calls. So the check covers only keywords whose cost is known,
+and only if schema and arguments are not both large. The tool checks the rest: pydantic in the worker, the MCP server or
+the HTTP API. Above all that is `pattern`, which Python's `re` may need minutes for.
 
-The check is looser than the schema, never stricter: where a keyword is left out, so is every one that it would loosen
-the wrong way (`not`, `if`, `oneOf`).
+The check is looser than the schema, never stricter: if a keyword is left out, so is every keyword that it would loosen
+in the wrong direction (`not`, `if`, `oneOf`).
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 MAX_STEPS = 10_000
-"""Parts of the schema times parts of the arguments: each pair is looked at once at most, in about 10 µs."""
+"""Parts of the schema times parts of the arguments: each pair is compared once at most, in about 10 µs."""
 CHARS_OF_A_PART = 100
-"""Text counts as a part for each so many characters: every misfit quotes the text that does not fit."""
+"""Characters of text that count as one part: every misfit quotes the text that does not fit."""
 MAX_DEPTH = 64
-"""Of a schema: deeper ones are not looked into."""
+"""Levels of a schema that are checked."""
 
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _LOOSE: dict[str, Any] = {}
 
 
 class ArgumentCheck:
-    """The check of one tool's arguments; prepared once."""
+    """Check of one tool's arguments, prepared once."""
 
     def __init__(self, schema: Any) -> None:
         judged = _judged(schema, MAX_DEPTH)
@@ -38,7 +37,7 @@ class ArgumentCheck:
         self._validator = Draft202012Validator(judged)
 
     def misfits(self, arguments: Any) -> list[ValidationError]:
-        """Return each place where the arguments do not fit; [] where that would take too long to find out."""
+        """Return each place where the arguments do not fit; [] if the check would take too long."""
         if self._parts * size_of(arguments) > MAX_STEPS:
             return []
         return list(self._validator.iter_errors(arguments))
@@ -61,7 +60,7 @@ def size_of(value: Any) -> int:
 
 
 def _judged(schema: Any, depth: int) -> dict[str, Any]:
-    """Return the part of a schema that is judged here; one that is no schema judges nothing."""
+    """Return the part of a schema that is checked here; an invalid schema checks no argument."""
     if not isinstance(schema, dict) or not depth:
         return _LOOSE
     judged = {
@@ -73,12 +72,12 @@ def _judged(schema: Any, depth: int) -> dict[str, Any]:
     for key in ("additionalProperties", "items"):
         if isinstance(schema.get(key), dict | bool):
             judged[key] = _inner(schema[key], depth)
-    if "patternProperties" in schema:  # which of the others are additional is a matter of patterns
+    if "patternProperties" in schema:  # patterns would decide which properties are additional
         judged.pop("additionalProperties", None)
     for key in ("prefixItems", "allOf", "anyOf"):
         if _is_filled_list(schema.get(key)):
             judged[key] = [_inner(part, depth) for part in schema[key]]
-    if _is_filled_list(schema.get("oneOf")) and "anyOf" not in judged:  # loosened, more than one of them may fit
+    if _is_filled_list(schema.get("oneOf")) and "anyOf" not in judged:  # loosened: more than one of them may fit
         judged["anyOf"] = [_inner(part, depth) for part in schema["oneOf"]]
     return judged
 
@@ -108,8 +107,9 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
-# Keywords that hold no schema, each with what makes it well formed. `multipleOf` is not among them: of a price with two
-# decimals floating point says that it is no multiple of 0.01. `uniqueItems` compares each item with every other.
+# Keywords that hold no schema, each with a test of whether it is well formed. `multipleOf` is left out: in floating
+# point, a price with two decimals is no multiple of 0.01. So is `uniqueItems`, which compares each item with every
+# other.
 _PLAIN: dict[str, Callable[[Any], bool]] = {
     "type": _are_types,
     "required": _are_texts,

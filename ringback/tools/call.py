@@ -1,4 +1,4 @@
-"""What a running tool knows about the call it serves."""
+"""Call that a running tool serves."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 
 def _nobody_listens(_note: str) -> None:
-    """Progress of a call that was made by hand, in a test for example."""
+    """Ignore the progress of a call that a test has made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asked, and under which key: a tool gets it by declaring a parameter of this type.
+    """Call: who asked, and under which key. A tool gets it if it declares a parameter of this type.
 
     Args:
         job_id: the job, a UUID as text.
         session_id: the conversation that asked, a UUID as text.
-        call_id: the model's own id of this call (Realtime API, `function_call` item).
+        call_id: the model's id of this call (Realtime API, `function_call` item).
         user: who is talking, as the gateway authenticated them; never what the model says.
-        claims: what else the gateway knows of them, such as a name or a role; never what the model says.
+        claims: other facts that the gateway knows of them, such as a name or a role; never what the model says.
         attempt: 1 for the first run, 2 after one retry, and so on.
         deadline: when the caller stops waiting (UTC).
         arguments: the arguments as the model gave them, already checked against the schema.
@@ -41,14 +41,14 @@ class Call:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of one call, and different for every other: hand it to what you call."""
+        """Return the key, which is the same for every attempt of one call and differs for every other: pass it on."""
         return self.job_id
 
     @property
     def cancelled(self) -> bool:
-        """True once nobody waits for this call any more; a long tool looks at it between steps."""
+        """Return true once this call is cancelled; a long tool checks it between steps."""
         return self._cancelled.is_set()
 
     def progress(self, note: str) -> None:
-        """Say how far it is, in a few words such as "asked the warehouse". It stands in the job's history."""
+        """Report progress in a few words such as "asked the warehouse". It is kept in the job's history."""
         self._report(note)

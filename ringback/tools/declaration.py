@@ -1,4 +1,4 @@
-"""What a tool may be declared as, and the sentence for each thing that it may not."""
+"""Rules of a tool's declaration, and the sentence for each that is broken."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
 DEFAULT_QUEUE = "default"
 DEFAULT_TIMEOUT = 15.0
-"""Seconds. A caller who hears nothing for longer hangs up."""
+"""Seconds. A caller who waits in silence for longer hangs up."""
 MAX_TIMEOUT = 3_300.0
-"""Seconds. A Realtime session ends after 60 minutes; a job that outlives it answers nobody."""
+"""Seconds. A Realtime session ends after 60 minutes; a job that outlives it has no listener."""
 MAX_RETRIES = 10
 MAX_APPROVAL_SECONDS = 3_300.0
 """As long as a conversation may last."""
 MAX_CONCURRENCY = 100_000
 MAX_BACKOFF = 60.0
-"""Seconds. Whoever waits on the line waits for every attempt."""
+"""Seconds. The caller waits for every attempt."""
 MAX_BREAKER_SECONDS = 3_600.0
-"""A tool that is left alone for longer is as good as gone; take it out of service instead."""
+"""A tool that gets no calls for longer is as good as gone; take it out of service instead."""
 MAX_SCOPES = 16
-"""A tool that asks for more asks for the wrong thing: give the right to use it a name of its own."""
+"""A tool that asks for more asks for the wrong thing: give the right to use it a scope of its own."""
 MAX_REDACTED = 64
-"""Fields that one tool keeps to itself."""
+"""Redacted fields of one tool."""
 OF_RESULT = "result"
-"""What a redacted field begins with where it is not an argument."""
+"""Prefix of a redacted field that is not an argument."""
 OURS = frozenset({"cancel_call", "answer_approval"})
-"""Functions that the gateway offers by itself while there is something to cancel or to approve of."""
+"""Functions that the gateway offers itself while there is a call to cancel or to approve."""
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # What the Realtime API takes as a function's name.
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # What the Realtime API accepts as a function's name.
 _QUEUE = re.compile(r"[a-z0-9_.-]{1,64}")
-SCOPE = re.compile(r"[!#-\[\]-~]{1,128}")  # What OAuth takes as one (RFC 6749, 3.3).
+SCOPE = re.compile(r"[!#-\[\]-~]{1,128}")  # What OAuth accepts as a scope (RFC 6749, 3.3).
 SCOPE_RULE = "use 1 to 128 characters of ASCII, no space, quote or backslash."
 _FIELD = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")
 _RATE = re.compile(r"(\d{1,6})/([smh])")
@@ -52,7 +52,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 
 def chosen(tool: str, name: str, words: type[Word], word: str) -> Word:
-    """The word as the choice it names; DeclarationError where it names none."""
+    """Return the choice that the word names; DeclarationError if it names none."""
     try:
         return words(word)
     except ValueError:
@@ -61,7 +61,7 @@ def chosen(tool: str, name: str, words: type[Word], word: str) -> Word:
 
 
 def per_second(tool: str, rate: str) -> float:
-    """Calls in a second, of a rate such as "30/m"; DeclarationError where it is none."""
+    """Return the calls in a second of a rate such as "30/m"; DeclarationError if it is none."""
     found = _RATE.fullmatch(rate) if isinstance(rate, str) else None
     if found is None or not int(found[1]):
         raise DeclarationError(f'{tool}: rate={rate!r}: write calls per second, minute or hour, such as "30/m".')
@@ -86,8 +86,8 @@ def check_function(function: Any) -> None:
 
 
 def check(tool: ToolSpec) -> None:
-    """Raise DeclarationError, with the sentence that says what to change, unless all is well."""
-    # The kinds come first: what is no number cannot be compared with a bound.
+    """Raise DeclarationError, with the sentence that says what to change, if a rule is broken."""
+    # The kinds come first: a value that is no number cannot be compared with a bound.
     for rules in (_rules_of_kinds, _rules, _rules_of_manners, _rules_of_limits):
         for holds, sentence in rules(tool):
             if not holds:

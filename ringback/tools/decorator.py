@@ -1,10 +1,10 @@
-"""`@tool`: a typed function becomes something that a voice model can call.
+"""`@tool`: declares a typed function as a tool that a voice model can call.
 
     @tool(queue="orders", timeout=20, retries=2)
     async def order_status(order_id: str, call: Call) -> dict[str, str]:
         "Look up where an order is."
 
-The declaration is checked where it stands: a module with a tool that no model could call does not import.
+The declaration is checked at import: a module with a tool that no model could call does not import.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ringback.tools.schema import arguments_model, call_parameter, describe, par
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """All that a gateway needs to know of a tool: what workers write into Postgres, without any code.
+    """Specification of a tool, without its code: workers write it into Postgres, gateways read it there.
 
     Args:
         name: the function's name, as the model calls it.
@@ -37,10 +37,10 @@ class ToolSpec:
         parameters: the JSON schema of the arguments.
         queue: the Celery queue its jobs go to.
         timeout: seconds that one attempt may run.
-        retries: how many more attempts a failed one may be followed by.
+        retries: how many more attempts may follow a failed one.
         effect: what running it twice would mean.
         manners: how a conversation behaves around a call of it.
-        limits: how much it bears, over all workers.
+        limits: how many calls may run or begin, over all workers.
     """
 
     name: str
@@ -55,12 +55,12 @@ class ToolSpec:
 
     @property
     def version(self) -> str:
-        """Twelve characters that change with the declaration: a call that misfits one version may fit another."""
+        """Return twelve characters that change with the declaration: a call may fit one version and not another."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def for_model(self) -> dict[str, Any]:
-        """The entry in `session.tools` (Realtime API, session.update)."""
+        """Return the entry in `session.tools` (Realtime API, session.update)."""
         return {
             "type": "function",
             "name": self.name,
@@ -71,9 +71,9 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Leave a tool alone, on all workers, once it has failed `failures` times in a row.
+    """Circuit breaker: on all workers, the tool gets no calls once it has failed `failures` times in a row.
 
-    After `seconds` one call is let through: if it succeeds, all is well again.
+    After `seconds` one call is let through: if it succeeds, the breaker closes.
     """
 
     failures: int = 5
@@ -82,7 +82,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A declared tool: its announcement, and the function behind it. Calling it calls the function."""
+    """Declared tool: its specification, and the function behind it. Calling it calls the function."""
 
     announcement: ToolSpec
     function: Callable[..., Any]
@@ -103,7 +103,7 @@ class Tool:
 
 
 DECLARED: dict[tuple[str, str], Tool] = {}
-"""By module and function, each tool of a module's top level, whatever a decorator above `@tool` has made of it."""
+"""Tools of each module's top level, by module and function, even if a decorator above `@tool` hides them."""
 
 
 @overload
@@ -172,8 +172,8 @@ def tool(
     """Declare a function as a tool.
 
     Args:
-        function: the function, where the decorator is written without brackets.
-        name: what the model calls it; the function's own name unless given.
+        function: the function, if the decorator is written without brackets.
+        name: what the model calls it; the function's name unless given.
         queue: the Celery queue its jobs go to; workers choose the queues they serve.
         timeout: seconds that one attempt may run.
         retries: how many more attempts may follow one that failed.
@@ -181,23 +181,24 @@ def tool(
         effect: "pure", "idempotent" or "at_most_once": what running it twice would mean.
         concurrency: calls that run at once, over all workers.
         rate: calls that may begin, over all workers, such as "10/s", "30/m" or "500/h".
-        burst: calls that may begin at once after a quiet time, where there is a rate; one by one unless given.
-        breaker: leave it alone for a while when it has failed some times in a row.
+        burst: calls that may begin at once after a quiet time, if there is a rate; one by one unless given.
+        breaker: after how many failures in a row it gets no calls, and for how long.
         say_after: seconds after which the user is told that it is still running.
         say: the words for that; the model finds its own unless given.
-        say_every: seconds from one such word to the next; once unless given.
+        say_every: seconds from one such filler to the next; once unless given.
         on_barge_in: "continue" or "cancel", when the user begins to speak meanwhile.
         late: "speak", "when_quiet" or "silent": how a result is brought up after the user has said something else.
         drop_after: seconds after which a result is out of date, and not told any more.
         on_duplicate: "join", "reject", "allow" or "replace", for the same call while one runs; "join" unless given, and
             "reject" for an at_most_once tool.
-        cancellable: whether the caller may have it cancelled; yes unless given, and no for an at_most_once tool.
-        requires_approval: the user must say yes before it may start.
-        approval_seconds: how long that is waited for.
-        audience: "model", "client" or "both": who gets to see a result.
-        scopes: what whoever is talking must hold, such as ("orders:write",); the tool does not exist for others.
-        untrusted: the result holds words of strangers, such as a web page: what changes something then needs a yes.
-        redact: arguments, and fields of the result, that are kept nowhere in clear text: ("iban", "result.iban").
+        cancellable: whether the user may have it cancelled; yes unless given, and no for an at_most_once tool.
+        requires_approval: the user must approve it before it may start.
+        approval_seconds: how long the gateway waits for that.
+        audience: "model", "client" or "both": who sees a result.
+        scopes: what the user must hold, such as ("orders:write",); for others the tool does not exist.
+        untrusted: the result holds text from outside, such as a web page: a tool that changes something then needs
+            approval.
+        redact: arguments, and fields of the result, that are stored nowhere in clear text: ("iban", "result.iban").
 
     Raises:
         DeclarationError: the declaration cannot be offered to a model; the text says what to change.
@@ -265,7 +266,7 @@ def _declare(
 
 
 def _manners(label: str, effect: Effect, said: dict[str, Any]) -> ToolBehavior:
-    """What is left open is decided by what running it twice would mean."""
+    """Return the behavior. The effect decides what the author left open."""
     once = effect is Effect.AT_MOST_ONCE
     words: dict[str, Any] = {"on_barge_in": OnBargeIn, "late": Late, "on_duplicate": OnDuplicate, "audience": Audience}
     open_ones = {"on_duplicate": OnDuplicate.REJECT if once else OnDuplicate.JOIN, "cancellable": not once}

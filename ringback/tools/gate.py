@@ -1,12 +1,12 @@
-"""How much a tool bears, over all workers together: whether one more call of it may begin. Decides, and does nothing.
+"""Limits of a tool, over all workers together: whether one more call of it may begin. Decides only; does no I/O.
 
-A *gate* is what all of them know of such a tool: one row of `tool_gates`. Who wants to begin a call locks that row,
-asks here, and begins within the same transaction.
+A *gate* is the state that all workers share of such a tool: one row of `tool_gates`. A worker that wants to begin a
+call locks that row, asks here, and begins within the same transaction.
 
     the breaker is open              Refuse: the call is answered at once
-    … and its time is over           Go, as the one probe; others are refused until that has ended, or had its time
-    as many run as may               Wait, and look again; a call that ends wakes the first in line before that
-    there is no token                Wait, until it is this call's turn; TooLong, where its deadline comes first
+    … and its time is over           Go, as the one probe; others are refused until it has ended, or timed out
+    `concurrency` calls run          Wait, and ask again; a call that ends wakes the first in line before that
+    there is no token                Wait, until it is this call's turn; TooLong, if its deadline comes first
     others are in line before it     as if they were running, and had taken their tokens
 
 Moments are seconds on the database's clock.
@@ -20,27 +20,27 @@ from enum import Enum, auto
 from ringback.tools.behavior import Limits
 
 LOOK_AGAIN_SECONDS = 1.0
-"""Until a call that waits for a place looks by itself: only where whoever had the place could not wake it."""
+"""Pause until a call that waits for a place asks again: needed only if a worker could not wake it."""
 LOOK_AGAIN_MAX_SECONDS = 8.0
-"""For those far back in line: each look takes the tool's lock, and finds nothing."""
+"""Pause for calls far back in line: each attempt takes the tool's lock in vain."""
 PROBE_GRACE_SECONDS = 2.0
-"""Beyond its time-out, for a probe to be written down; then its worker is taken for lost, and another one is let go."""
+"""Time beyond a probe's time-out to record its end. Then its worker is assumed lost, and another probe may begin."""
 CATCH_UP_SECONDS = 0.25
-"""How late the messages of a line may be without its rate suffering: what they missed of it they make up for."""
+"""How late the messages of a line may be without loss of rate: they make up for what they missed."""
 ROUNDING = 1e-6
-"""Of a token: what arithmetic may lack of a whole one."""
+"""Share of a token that arithmetic may lack of a whole one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What all workers know of a tool.
+    """State of a tool that all workers share.
 
     Args:
         tokens: calls that might begin at once, when they were last counted.
         refilled_at: when that was.
         failures: in a row.
-        open_until: until when it is left alone; None: it is not, or a call has gone well since.
-        probe_until: how long the call that is to see whether it works again is waited for.
+        open_until: until when it gets no calls; None: the breaker is closed.
+        probe_until: how long to wait for the probe, the call that shows whether it works again.
     """
 
     tokens: float
@@ -52,12 +52,12 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Calls of the tool, and the one that asks.
+    """Load of the tool, seen from the call that asks.
 
     Args:
         running: how many run.
-        ahead: how many were put off, and are older than the one that asks.
-        late: seconds since the turn of the one that asks; 0 where it was not put off.
+        ahead: how many were postponed, and are older than the one that asks.
+        late: seconds since the turn of the one that asks; 0 if it was not postponed.
     """
 
     running: int = 0
@@ -67,7 +67,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """Begin. `gate` is to be written; `is_probe`: its end says whether the tool works again."""
+    """Decision to begin. Write `gate`; `is_probe`: its end shows whether the tool works again."""
 
     gate: Gate
     is_probe: bool = False
@@ -75,21 +75,21 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not yet: put the call off for so long."""
+    """Decision to postpone the call for so long."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Not at all: the tool is left alone for so long."""
+    """Decision to refuse the call: the tool gets no calls for so long."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
-    """Not at all: its turn would come in so many seconds, and nobody waits for that long."""
+    """Decision to refuse the call: its turn would come in so many seconds, after its deadline."""
 
     seconds: float
 
@@ -98,18 +98,18 @@ Answer = Go | Wait | Refuse | TooLong
 
 
 class Ended(Enum):
-    """What the end of a call says of its tool."""
+    """What the end of a call shows of its tool."""
 
     ANSWERED = auto()
-    """It works; "there is no such order" is an answer as well."""
+    """The tool works; "there is no such order" is a result too."""
     FAILED = auto()
-    """It does not: a fault, a time-out, or a word of the tool that it may work later."""
+    """The tool does not work: a fault, a time-out, or its own error that it may work later."""
     LEFT = auto()
-    """Nothing: it was cancelled or handed back, or has not begun."""
+    """Unknown: the call was cancelled or handed back, or has not begun."""
 
 
 def decide(gate: Gate, limits: Limits, load: Load, now: float, *, timeout: float, seconds_left: float) -> Answer:
-    """Whether a call begins now that may take `timeout` seconds, and is waited for for `seconds_left` more."""
+    """Decide whether a call begins now that may take `timeout` seconds and has `seconds_left` until its deadline."""
     is_probe = False
     if limits.breaker_failures is not None and gate.open_until is not None:
         left_alone_until = max(gate.open_until, gate.probe_until or 0)
@@ -132,7 +132,7 @@ def decide(gate: Gate, limits: Limits, load: Load, now: float, *, timeout: float
 
 
 def after(gate: Gate, limits: Limits, end: Ended, *, is_probe: bool, now: float) -> Gate:
-    """The gate once a call has ended. While the breaker is open, only the probe says anything of how it is now."""
+    """Return the gate once a call has ended. While the breaker is open, only the probe counts."""
     is_open = gate.open_until is not None
     if limits.breaker_failures is None or (is_open and not is_probe):
         return gate
@@ -148,9 +148,9 @@ def after(gate: Gate, limits: Limits, end: Ended, *, is_probe: bool, now: float)
 
 
 def _tokens(gate: Gate, rate: float, burst: int, load: Load, now: float) -> float:
-    """How many there are now; never more than `burst`, however long it has been quiet.
+    """Return the tokens there are now; never more than `burst`, however long it has been quiet.
 
-    But a line is no quiet time: a token that was there for one in line, whose message is late, is there still.
+    But a line is no quiet time: a token of a call in line whose message is late is still there.
     """
     missed = min(float(load.ahead), rate * CATCH_UP_SECONDS) + rate * min(max(0.0, load.late), CATCH_UP_SECONDS)
     return min(burst + missed, gate.tokens + max(0.0, now - gate.refilled_at) * rate)

@@ -1,7 +1,7 @@
-"""Types that no JSON value stands for: a model could send anything for such a parameter, and the function gets it.
+"""Types that no JSON value stands for: a model could send any value for such a parameter, and the function gets it.
 
-Pydantic tells `object`, an unbound TypeVar, `type[X]` or a class with a validator of its own as `{}`, like `Any`. By
-`Any` and `JsonValue` an author says that any JSON value will do; the others are what Python alone can give.
+Pydantic describes `object`, an unbound TypeVar, `type[X]` or a class with its own validator as `{}`, like `Any`. With
+`Any` and `JsonValue` an author says that any JSON value will do; only Python can give the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _WORDS = {"title", "description", "default", "examples", "deprecated"}
 
 
 def not_of_json(hint: Any) -> Any | None:
-    """Return the first type in the annotation that only Python can give; None where there is none."""
+    """Return the first type in the annotation that only Python can give; None if there is none."""
     return _search(hint, [])
 
 
@@ -29,7 +29,7 @@ def _search(hint: Any, seen: list[Any]) -> Any | None:
     if get_origin(hint) is Annotated:
         inner = get_args(hint)[0]
         if is_told and not _is_told(inner):
-            return None  # what is said beside the type describes it
+            return None  # the text beside the type describes it
         return _search(inner, seen) or (None if is_told or inner in (Any, JsonValue) else hint)
     if not is_told:
         return hint
@@ -37,10 +37,10 @@ def _search(hint: Any, seen: list[Any]) -> Any | None:
 
 
 def _is_told(hint: Any) -> bool:
-    """True where pydantic tells a model anything of the type."""
+    """Return true if pydantic's schema tells a model anything of the type."""
     try:
         return bool(TypeAdapter(hint).json_schema().keys() - _WORDS)
-    except Exception:  # The type stands within one that pydantic can tell: what is said there describes it.
+    except Exception:  # The type stands within one that pydantic can describe, whose description covers it.
         return False
 
 

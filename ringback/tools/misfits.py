@@ -1,7 +1,7 @@
-"""Why arguments do not fit a tool, told to a model: all misfits at once, bounded, and in pydantic's words.
+"""Misfits between arguments and a tool, told to a model: all at once, bounded, and in pydantic's words.
 
-The gateway holds arguments against the tool's JSON schema, and the worker against the function's own types. The model
-reads one language of both.
+The gateway compares arguments with the tool's JSON schema, and the worker with the function's own types. The model
+reads the same wording from both.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pydantic import ValidationError
 MAX_TOLD = 8
 """Misfits that are named: with more of them, what to do would not fit into the message."""
 MAX_FOUND = 100
-"""Misfits that are looked for: a list of thousands of wrong items is as wrong as one of a hundred."""
+"""Misfits that are searched for: a list of thousands of wrong items is as wrong as one of a hundred."""
 MAX_PLACE_CHARS = 40
 MAX_WORDS_CHARS = 70
-"""A misfit that cites a long value says nothing more by it."""
+"""A long quoted value adds no information to a misfit."""
 
 _KINDS = {
     "string": "a valid string",
@@ -50,7 +50,7 @@ _INVENTED = "additionalProperties"
 
 
 class Misfit(NamedTuple):
-    """One thing that does not fit: where, why, and the keyword of the schema that says so."""
+    """Misfit: where, why, and the keyword of the schema that says so."""
 
     place: tuple[str | int, ...]
     words: str
@@ -58,7 +58,7 @@ class Misfit(NamedTuple):
 
 
 def of_schema(errors: Iterable[SchemaMisfit]) -> list[Misfit]:
-    """Return what does not fit the schema, as a validator of it says; [] where all does."""
+    """Return what does not fit the schema, from its validator's errors; [] if all fits."""
     unique = dict.fromkeys(misfit for error in islice(errors, MAX_FOUND) for misfit in _of(error))
     return sorted(unique, key=lambda one: one.keyword == _INVENTED)  # These come last, as in pydantic.
 
@@ -102,7 +102,7 @@ def _of(error: SchemaMisfit) -> Iterator[Misfit]:
 
 
 def _of_union(error: SchemaMisfit, place: tuple[str | int, ...]) -> list[Misfit]:
-    """Tell the misfits of the branch that was meant; where that cannot be said, what each branch wants."""
+    """Return the misfits of the branch that was meant; if that is unclear, what each branch wants."""
     branches: dict[Any, list[Misfit]] = {}
     for inner in error.context or ():
         branches.setdefault(inner.schema_path[0], []).extend(_of(inner))
@@ -125,7 +125,7 @@ def _of_union(error: SchemaMisfit, place: tuple[str | int, ...]) -> list[Misfit]
 
 
 def _words(keyword: str, value: Any) -> str:
-    """Say what the keyword wants; "" where pydantic has no words for that."""
+    """Return what the keyword wants; "" if pydantic has no words for that."""
     if keyword == "type":
         kinds = [kind for kind in (value if isinstance(value, list) else [value]) if kind != "null" or value == kind]
         return _SHOULD_BE + _either([_KINDS[kind] for kind in kinds])

@@ -1,9 +1,9 @@
-"""The schema of a tool's arguments, as Realtime providers take it.
+"""Schema of a tool's arguments, in the form that Realtime providers accept.
 
-A provider refuses a whole `session.update` for one schema that it does not take, so that no tool of the session works.
-OpenAI wants an object at the root without combinators, and `items` in every array. `rewrite` puts into that form what
-can be put into it: the result is looser than the schema that came, never stricter, so the worker checks the arguments
-again. `check` refuses the rest where the tool is declared.
+A provider refuses a whole `session.update` for one schema that it does not accept, so that no tool of the session
+works. OpenAI wants an object at the root without combinators, and `items` in every array. `rewrite` converts a schema
+to that form if it can. The result is looser than the original, never stricter, so the worker checks the arguments
+again. `check` refuses the rest at declaration.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ringback.errors import ConfigurationError
 MAX_SCHEMA_CHARS = 16_000
 """As JSON, about 4,000 tokens: instructions and all tools share 16,384 of them on gpt-realtime."""
 MAX_DEPTH = 32
-"""Objects and lists inside each other. A gateway reads events of the provider up to 64 deep; they echo the schema."""
+"""Nested objects and lists. A gateway reads events of the provider up to 64 deep; they echo the schema."""
 MAX_PLACE_CHARS = 80
-"""Of a place in the schema, in a sentence."""
+"""Most characters of a place in the schema, in a sentence."""
 
 _MAPS = ("properties", "$defs", "patternProperties", "dependentSchemas")
 _LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
@@ -32,11 +32,13 @@ Schema = dict[str, Any]
 
 
 class SchemaRefused(ConfigurationError):
-    """The schema cannot be offered to a model; the text says where and what to do, without naming the tool."""
+    """Error of a schema that cannot be offered to a model; the text says where and what to do, without the tool's
+    name.
+    """
 
 
 def rewrite(schema: Schema) -> Schema:
-    """Return the schema of a whole call, in the form that providers take.
+    """Return the schema of a whole call, in the form that providers accept.
 
     Raises:
         SchemaRefused: it is no JSON schema, or describes no object.
@@ -47,7 +49,7 @@ def rewrite(schema: Schema) -> Schema:
 
 
 def check(schema: Schema) -> None:
-    """Raise SchemaRefused unless every known provider takes the schema, as far as that can be told here."""
+    """Raise SchemaRefused unless every known provider accepts the schema, as far as that is known."""
     if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
         raise SchemaRefused("its arguments are no object with properties; describe them as one object")
     for key in _NOT_AT_ROOT:
@@ -91,7 +93,7 @@ def _check_node(place: tuple[str, ...], node: Any) -> None:
 
 
 def _check_metaschema(schema: Schema) -> None:
-    # Importing jsonschema takes 0.1 s: a program that declares no tool does without.
+    # Importing jsonschema takes 0.1 s, which a program without tools saves.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
@@ -121,13 +123,13 @@ def _part(key: str, value: Any) -> Any:
         return {name: _rewritten(part) for name, part in value.items() if part is not False}
     if key in _LISTS and isinstance(value, list):
         return [_rewritten(part) for part in value if part is not False or key == "prefixItems"]
-    if isinstance(value, bool):  # as it is, where no schema has to stand
+    if isinstance(value, bool):  # unchanged, where no schema has to stand
         return value
     return _rewritten(value) if key in _SINGLE else value
 
 
 def _with_items(told: Schema, node: Schema) -> Schema:
-    """Give an array its `items`: of a tuple they are any of its members, and words tell their order."""
+    """Give an array its `items`: for a tuple, any of its members, and a description of their order."""
     members, rest = told.pop("prefixItems", []), told.get("items")
     if rest is False:
         told["maxItems"] = min(told.get("maxItems", len(members)), len(members))
@@ -143,12 +145,12 @@ def _with_items(told: Schema, node: Schema) -> Schema:
 
 
 def _without_names(member: Schema) -> Schema:
-    """Leave out what tells members of one kind apart, and says nothing of the kind."""
+    """Remove what differs between members of one kind."""
     return {key: value for key, value in member.items() if key not in ("title", "default")}
 
 
 def _in_a_word(member: Any) -> str:
-    """A member of a tuple, by its title and type."""
+    """Describe a member of a tuple by its title and type."""
     if not isinstance(member, dict):
         return "anything"
     reference = str(member.get("$ref", "")).rpartition("/")[2]
@@ -165,14 +167,14 @@ def _as_root(schema: Schema) -> Schema:
     says_more = any(key in schema for key in _NOT_AT_ROOT)
     is_open = says_more and not merged.get("properties")
     root = {"type": "object", "properties": {}, "additionalProperties": is_open, **merged}
-    # No call fits a tool that asks for an argument which it does not take.
+    # No call could fit a tool that requires an argument which it does not take.
     known = root["properties"] if root["additionalProperties"] is False else root.get("required", ())
     required = [name for name in root.pop("required", ()) if name in known]
     return {**root, "required": required} if required else root
 
 
 def _merged(schema: Any) -> Schema | None:
-    """Return the schema of an object without combinators; None where no object fits."""
+    """Return the schema of an object without combinators; None if no object fits."""
     if not isinstance(schema, dict) or "object" not in (_types(schema) or ["object"]):
         return None
     whole = {key: value for key, value in schema.items() if key not in _NOT_AT_ROOT} | {"type": "object"}
@@ -201,7 +203,7 @@ def _both(one: Schema, other: Schema) -> Schema:
 
 
 def _either(branches: list[Schema]) -> Schema:
-    """Merge objects of which one holds: what all of them require is required, and words tell the rest."""
+    """Merge objects of which one holds: what all of them require is required, and a description tells the rest."""
     asked = [branch.get("required", []) for branch in branches]
     merged: Schema = {"required": [name for name in asked[0] if all(name in names for names in asked)]}
     if any("properties" in branch for branch in branches):
@@ -226,7 +228,7 @@ def _properties(objects: Iterable[Schema], combinator: str) -> Schema:
 
 
 def _nodes(node: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield each schema inside of this one, itself first, with its place."""
+    """Yield each schema inside this one, itself first, with its place."""
     yield place, node
     if not isinstance(node, dict):
         return
@@ -249,7 +251,7 @@ def _types(node: Schema) -> list[str]:
 
 
 def _unique(values: Iterable[Any]) -> list[Any]:
-    """Each value once, in order; schemas cannot be hashed."""
+    """Return each value once, in order; schemas cannot be hashed."""
     found: list[Any] = []
     for value in values:
         if value not in found:
@@ -258,7 +260,7 @@ def _unique(values: Iterable[Any]) -> list[Any]:
 
 
 def _is_json(value: Any) -> bool:
-    """False for NaN and infinity, which JSON does not have; a bound of infinity bounds nothing."""
+    """Return false for NaN and infinity, which JSON does not have; a bound of infinity bounds no value."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

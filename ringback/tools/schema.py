@@ -1,9 +1,9 @@
-"""From a Python signature to the JSON schema that a model reads.
+"""Conversion of a Python signature to the JSON schema that a model reads.
 
-Types, defaults and constraints come from the annotations (pydantic), descriptions from the docstring (Google,
-NumPy or reST style, read by docstring-parser); a nested model's own docstring is read in the same way. The schema is
-flat, as the Realtime API wants it: no `$ref` to follow, no titles, and `additionalProperties: false`, so that an
-invented argument is an error the model hears.
+Types, defaults and constraints come from the annotations (pydantic), descriptions from the docstring (Google, NumPy or
+reST style, read by docstring-parser); a nested model's docstring is read in the same way. The schema is flat, as the
+Realtime API wants it: no `$ref` to follow, no titles, and `additionalProperties: false`, so that the model gets an
+error for an invented argument.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_DESCRIPTION_CHARS = 1_024
 """Every tool's text is in every prompt: instructions and tools share 16,384 tokens on gpt-realtime."""
 
 _LITERAL = frozenset({"default", "const", "enum", "examples"})
-"""What stands under these is a value of the author's, not a schema."""
+"""The value under each of these is the author's data, not a schema."""
 _OF_PYDANTIC = (PydanticSchemaGenerationError, PydanticUserError, PydanticJsonSchemaWarning, SchemaError)
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -40,7 +40,9 @@ _POSITIONAL = (
 
 
 def describe(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """What the docstring says: `(description, {parameter: description})`."""
+    """Return the description and those of the parameters from the docstring: `(description, {parameter:
+    description})`.
+    """
     parsed = docstring_parser.parse(inspect.getdoc(function) or "")
     return _text(parsed)[:MAX_DESCRIPTION_CHARS], {
         param.arg_name: (param.description or "").strip() for param in parsed.params if param.description
@@ -48,7 +50,7 @@ def describe(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
 
 def call_parameter(function: Callable[..., Any]) -> str | None:
-    """The name of the parameter that wants the Call, or None where the function wants none."""
+    """Return the name of the parameter that takes the Call, or None if there is none."""
     hints = _hints(function)
     wanting = [name for name in inspect.signature(function).parameters if hints.get(name) is Call]
     if unsure := [name for name, hint in hints.items() if name != "return" and Call in get_args(hint)]:
@@ -59,7 +61,7 @@ def call_parameter(function: Callable[..., Any]) -> str | None:
 
 
 def arguments_model(function: Callable[..., Any]) -> type[BaseModel]:
-    """A pydantic model of the arguments; raises DeclarationError where a parameter cannot be described."""
+    """Return a pydantic model of the arguments. Raises DeclarationError if a parameter cannot be described."""
     hints = _hints(function)
     _, descriptions = describe(function)
     call = call_parameter(function)
@@ -103,7 +105,7 @@ def _field(
     if isinstance(parameter.default, FieldInfo):
         raise DeclarationError(f"{_name(function)}: write {name}: Annotated[…, Field(…)], and the default after it.")
     default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-    # Without a word in the docstring, a description in the annotation stands.
+    # Without a description in the docstring, that of the annotation stands.
     return hints[name], Field(default, description=description) if description else default
 
 
@@ -137,7 +139,7 @@ def _check_types(function: Callable[..., Any], model: type[BaseModel]) -> None:
 
 
 def _check_defaults(function: Callable[..., Any], model: type[BaseModel]) -> None:
-    """What a caller leaves out is not checked when it is called: so it is here."""
+    """Check the defaults at declaration: pydantic does not check an omitted argument at the call."""
     for name, field in model.model_fields.items():
         if field.is_required():
             continue
@@ -162,7 +164,7 @@ def _flatten(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> A
         if name in path:
             raise SchemaRefused(f"the type {name} contains itself; a model needs a schema that ends")
         rest = {key: value for key, value in node.items() if key != "$ref"}
-        # One after the other: the words of the field take the place of those that its model has for itself.
+        # In this order: the field's own description replaces that of its model.
         return {**_flatten(definitions[name], definitions, (*path, name)), **_flatten(rest, definitions, path)}
     # A discriminator points into $defs, and the `const` of each member says the same.
     flat = {
@@ -174,7 +176,7 @@ def _flatten(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> A
 
 
 def _told(model: dict[str, Any]) -> dict[str, Any]:
-    """A nested model whose docstring tells of its fields: each field gets its own words, unless it has some."""
+    """Move descriptions from a nested model's docstring to its fields, unless a field has its own."""
     parsed = docstring_parser.parse(model["description"])
     words = {param.arg_name: param.description.strip() for param in parsed.params if param.description}
     if not words.keys() & model["properties"].keys():
@@ -201,7 +203,7 @@ def _part(key: str, value: Any, definitions: dict[str, Any], path: tuple[str, ..
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
-    except Exception as problem:  # A type that is written as a text is run only here.
+    except Exception as problem:  # A type that is written as text is evaluated only here.
         raise DeclarationError(
             f"{_name(function)}: {problem}; types of parameters must be importable where the tool is declared."
         ) from problem

@@ -1,4 +1,4 @@
-"""Whether anything is left of what a session, its user and its tenant may use. The last response may overdraw."""
+"""Budgets of a session, its user and its tenant: whether anything is left. The last response may overdraw."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
 
 MICROS = 1_000_000
-"""In a US dollar."""
+"""Micros in a US dollar."""
 
 Whose = Literal["session", "user", "tenant"]
 
@@ -23,7 +23,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one of them may use: tokens, and millionths of a US dollar. None: without a limit."""
+    """Budget in tokens and in millionths of a US dollar. None: no limit."""
 
     whose: Whose
     tokens: int | None = None
@@ -31,11 +31,11 @@ class Budget:
 
     @property
     def is_limited(self) -> bool:
-        """True where there is a limit at all."""
+        """Return true if there is a limit."""
         return self.tokens is not None or self.micros is not None
 
     def exceeded_reason(self, used: Used) -> str | None:
-        """A sentence for the client where nothing is left. It names no figure: those are the operator's."""
+        """Return a sentence for the client if the budget is used up. It names no figure: those are the operator's."""
         if self.tokens is not None and used.tokens >= self.tokens:
             return _SENTENCES[self.whose].format(what="tokens")
         if self.micros is not None and used.micros >= self.micros:
@@ -45,14 +45,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What one of them has used so far."""
+    """Usage so far."""
 
     tokens: int = 0
     micros: int = 0
 
 
 def budgets(agent: Agent, allowances: Quotas) -> list[Budget]:
-    """Those that are limited, the narrowest first."""
+    """Return the limited budgets, the narrowest first."""
     every = (
         Budget("session", agent.max_session_tokens, _micros(agent.max_session_cost)),
         Budget("user", allowances.tokens_per_user_per_day, _micros(allowances.cost_per_user_per_day)),
@@ -62,7 +62,7 @@ def budgets(agent: Agent, allowances: Quotas) -> list[Budget]:
 
 
 def costs_count(limits: Iterable[Budget]) -> bool:
-    """True where money is limited: a model without a price would run for nothing."""
+    """Return true if money is limited: a model without a price would run for free."""
     return any(budget.micros is not None for budget in limits)
 
 

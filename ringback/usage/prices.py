@@ -1,8 +1,7 @@
-"""What a response has used, and what that costs. (Realtime API, `response.done`, `usage`.)
+"""Usage of a response, and its price. (Realtime API, `response.done`, `usage`.)
 
 A price is in US dollars for a million tokens, which is also millionths of a dollar ("micros") for one token. Tokens
-come in three kinds, and the Realtime API has a price for each: of what it is told, of what it remembers, and of what
-it answers.
+come in three kinds (text, audio, image). The Realtime API has a price of each for input, cached input and output.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ringback.errors import ConfigurationError
 
 MAX_TOKENS = 10**9
-"""Of one kind in one response: more than any model holds, and little enough to be summed up for ever."""
+"""Most tokens of one kind in one response: more than any model holds, and small enough that sums never overflow."""
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one response, by kind; those of the input that were cached are not among the others."""
+    """Tokens of one response, by kind. Cached input tokens are not counted among the other kinds."""
 
     text_in: int = 0
     audio_in: int = 0
@@ -39,28 +38,28 @@ class Usage:
 
     @property
     def input_tokens(self) -> int:
-        """All that the model was told, cached or not."""
+        """Return all input tokens, cached or not."""
         return self.text_in + self.audio_in + self.image_in + self.text_cached + self.audio_cached + self.image_cached
 
     @property
     def output_tokens(self) -> int:
-        """All that it answered, reasoning included."""
+        """Return all output tokens, reasoning included."""
         return self.text_out + self.audio_out
 
     @property
     def told(self) -> Usage:
-        """The input alone."""
+        """Return the input alone."""
         return replace(self, text_out=0, audio_out=0)
 
     def as_json(self) -> dict[str, int]:
-        """As `responses.tokens` has it; kinds that were not used are left out."""
+        """Return it as `responses.tokens` has it, without unused kinds."""
         return {kind: tokens for kind, tokens in asdict(self).items() if tokens}
 
     @classmethod
     def of(cls, usage: Mapping[str, Any]) -> Usage:
-        """What a `usage` says, however much of it is missing or makes no sense.
+        """Parse a `usage`, even if parts are missing or make no sense.
 
-        Tokens of no named kind count as audio, the dearest: a budget is not overdrawn by what we do not understand.
+        Tokens of no named kind count as audio, the dearest: an unknown kind must not overdraw a budget.
         """
         told, answered = _table(usage, "input_token_details"), _table(usage, "output_token_details")
         kinds = {kind: _tokens(told, f"{kind}_tokens") for kind in ("text", "image", "audio")}
@@ -82,7 +81,9 @@ class Usage:
 
 
 def _cached(told: Mapping[str, Any], kinds: Mapping[str, int]) -> dict[str, int]:
-    """Never more of a kind than there is; where the kinds are not told, the cheapest is taken first."""
+    """Return the cached tokens by kind, at most as many as there are. Without a breakdown, the cheapest kind comes
+    first.
+    """
     details = told.get("cached_tokens_details")
     if isinstance(details, Mapping):
         return {kind: min(_tokens(details, f"{kind}_tokens"), tokens) for kind, tokens in kinds.items()}
@@ -116,13 +117,13 @@ class Rate(BaseModel):
     output: Decimal = Field(default=Decimal(0), ge=0, le=1_000_000)
 
     def micros(self, told: int, cached: int, answered: int = 0) -> Decimal:
-        """Of so many tokens."""
+        """Return the price of so many tokens."""
         remembered = self.input if self.cached_input is None else self.cached_input
         return self.input * told + remembered * cached + self.output * answered
 
 
 class Price(BaseModel):
-    """Of one model; a kind that is not there costs what text does."""
+    """Price of one model; a kind that is missing costs what text does."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -131,7 +132,7 @@ class Price(BaseModel):
     image: Rate | None = None
 
     def micros(self, usage: Usage) -> int:
-        """Of one response, in millionths of a US dollar, rounded up."""
+        """Return the price of one response, in millionths of a US dollar, rounded up."""
         audio, image = self.audio or self.text, self.image or self.text
         total = (
             self.text.micros(usage.text_in, usage.text_cached, usage.text_out)
@@ -142,31 +143,31 @@ class Price(BaseModel):
 
 
 class Prices(BaseModel):
-    """The price table: a TOML file with a table `[models."<name>"]` for each model."""
+    """Price table: a TOML file with a table `[models."<name>"]` for each model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: dict[str, Price]
 
     def of(self, model: str) -> Price | None:
-        """The model's own price, or that of the model of which it is a snapshot (`…-2025-08-28`); None: unknown."""
+        """Return the model's price, or that of the model of which it is a snapshot (`…-2025-08-28`); None: unknown."""
         return self.models.get(model) or self.models.get(_SNAPSHOT.sub("", model))
 
     def micros(self, model: str, usage: Usage) -> int | None:
-        """What a response cost, in millionths of a US dollar; None: the model has no price here."""
+        """Return what a response cost, in millionths of a US dollar; None: the model has no price here."""
         price = self.of(model)
         return None if price is None else price.micros(usage)
 
     def under(self, others: Prices) -> Prices:
-        """This table with the others' models over its own."""
+        """Return this table with the others' models over its own."""
         return Prices(models={**self.models, **others.models})
 
 
 def load_prices(path: Path) -> Prices:
-    """The price table in a file.
+    """Load the price table in a file.
 
     Raises:
-        ConfigurationError: it cannot be read, or is wrong; the text names the file, and what in it.
+        ConfigurationError: it cannot be read, or is wrong; the text names the file and the place in it.
     """
     try:
         return Prices.model_validate(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))

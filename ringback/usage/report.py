@@ -1,6 +1,6 @@
-"""What was used, as it is asked for and told: summed up by day, user, agent or model. Days are UTC's.
+"""Usage reports: queries and answers, summed up by day, user, agent or model. Days are UTC's.
 
-The sums are kept up as each response ends, so nothing is counted when somebody asks.
+The sums are kept up as each response ends, so a query counts no responses.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ringback.history.pagination import DEFAULT_LIMIT, MAX_LIMIT, Name, Query
 from ringback.usage.budgets import MICROS
 
 DEFAULT_DAYS = 30
-"""Today and those before it, where nobody says from when."""
+"""Days of a report without a `from`: today and those before it."""
 MAX_DAYS = 366
-"""Of one question: a year, whose sums are thousands of rows and not millions."""
+"""Most days of one report: a year, whose sums are thousands of rows and not millions."""
 
 By = Literal["day", "user", "agent", "model"]
 
 
 class UsageQuery(Query):
-    """Which days, and by what they are summed up."""
+    """Query of a report: which days, and by what they are summed up."""
 
     from_: date | None = Field(None, alias="from", description="a day such as 2026-01-31")
     to: date | None = Field(None, description="a day such as 2026-01-31")
@@ -36,16 +36,16 @@ class UsageQuery(Query):
 
     @property
     def last(self) -> date:
-        """The last day, which counts."""
+        """Return the last day, which counts."""
         return self.to or self._today
 
     @property
     def first(self) -> date:
-        """The first day."""
+        """Return the first day."""
         return self.from_ or self.last - timedelta(days=DEFAULT_DAYS - 1)
 
     def why_not(self) -> tuple[str, str] | None:
-        """Where the parameters do not go together: the one that is wrong, and a sentence."""
+        """Return the wrong parameter and a sentence if the parameters do not go together."""
         if self.first > self.last:
             return "from", f"from must not be after to: {self.first} is after {self.last}."
         if (self.last - self.first).days >= MAX_DAYS:
@@ -56,7 +56,7 @@ class UsageQuery(Query):
 
 
 class Sums(BaseModel):
-    """What so many responses used. `cost` is in US dollars; what has no price is not in it."""
+    """Sums over responses. `cost` is in US dollars; a response without a price is not in it."""
 
     responses: int
     input_tokens: int
@@ -65,13 +65,13 @@ class Sums(BaseModel):
 
 
 class Group(Sums):
-    """One day, user, agent or model: `key` says which. An erased user's key is empty."""
+    """Sums of one day, user, agent or model: `key` says which. An erased user's key is empty."""
 
     key: str
 
 
 class UsagePage(BaseModel):
-    """A part of the groups, and the total of all of them. Days come newest first, names in their order."""
+    """Page of the groups, and the total of all of them. Days come newest first, names in their order."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -86,7 +86,7 @@ class UsagePage(BaseModel):
 
 
 def page(query: UsageQuery, total: Row[Any], groups: Sequence[Row[Any]]) -> UsagePage:
-    """The answer, of the rows of `ringback.statements.usage.total` and `groups` (one more than the page holds)."""
+    """Return the page, from the rows of `statements.usage.total` and `groups` (one more than the page holds)."""
     shown = [Group(key=str(row.key), **_sums(row)) for row in groups[: query.limit]]
     more = len(groups) > query.limit
     return UsagePage(
