@@ -1,6 +1,6 @@
-"""Runs jobs: claims a job, calls the tool, records the outcome.
+"""Worker: claims jobs, calls their tools, records the outcomes.
 
-A message is only a hint that carries a job's id. What counts is the row:
+A message is only a hint that carries a job's id. The row decides:
 
     message ─ id ─> runner ─ claim ──> the row hands out arguments, a deadline and a token
                       │
@@ -12,7 +12,7 @@ A message is only a hint that carries a job's id. What counts is the row:
 
     app           the Celery application
     execution     one job from its message to its outcome; `runtime` is all of it for one process
-    leases        the process's lease, the jobs that hang on it, and the sweep for all processes
+    leases        the process's lease, the jobs that depend on it, and the sweep for all processes
     lifecycle     from the start of a process to its end
     broker        Celery's consumer and transport
     remote_tools  tools of MCP servers and of HTTP APIs

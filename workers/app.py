@@ -1,8 +1,8 @@
-"""The Celery app: `celery -A workers.app worker -Q default,slow`, or `ringback worker`, which starts the same.
+"""Celery app: `celery -A workers.app worker -Q default,slow`, or `ringback worker`, which starts the same.
 
-Celery carries ids and keeps the pool of threads (or processes). It has one task of ours, which believes nothing in a
-message but the id. Importing this module needs no setting, so that `celery --help` always works; a worker that starts
-without its settings says which one is missing and exits with code 2.
+Celery carries ids and keeps the pool of threads (or processes). Its one task takes only the id from a message.
+Importing this module needs no setting, so that `celery --help` always works. If a setting is missing, a worker names it
+and exits with code 2.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from workers.lifecycle.process import WorkerProcess
 from workers.settings import WorkerSettings
 
 USAGE_EXIT = 2
-"""What every command of ours exits with when it was told something that cannot work."""
+"""Exit code of every Ringback command that was given a value that cannot work."""
 PREFORK = "workers.prefork:TaskPool"
 """Celery's pool of that name, with children that are replaced."""
 NO_BROKER = "redis://"
-"""Stands where no setting names one; a worker that lacks it ends before it connects."""
+"""Placeholder without a setting; a worker that lacks the setting ends before it connects."""
 
 logger = logging.getLogger(__name__)
 
 
 def make() -> Celery:
-    """The app as the settings want it, as far as there are any."""
+    """Return the app, configured by those settings that are valid."""
     settings = None
     with suppress(ConfigurationError):
         settings = load(WorkerSettings)
@@ -59,23 +59,23 @@ def make() -> Celery:
 
 
 def asks_for_prefork(argv: Sequence[str]) -> bool:
-    """True where the command line says so.
+    """Return true if the command line asks for the prefork pool.
 
-    Celery takes `-P prefork` for its own default, and lets the configured pool win over what was really said.
+    Celery takes `-P prefork` for its default, and lets the configured pool win over the command line.
     """
     said = " ".join(argv).replace("--pool", "-P").replace("-P=", "-P ").replace("-P ", "-P")
     return "-Pprefork" in said.split() or "-Pprocesses" in said.split()
 
 
 def calls_at_once(pool: str, settings: WorkerSettings | None) -> int:
-    """How many threads or processes a pool has, unless the command line says."""
+    """Return how many threads or processes a pool has, unless the command line says."""
     if settings and settings.concurrency:
         return settings.concurrency
     return (os.cpu_count() or 1) if pool == "prefork" else WORKER_THREADS
 
 
 def job_id_in(arguments: Sequence[object]) -> UUID | None:
-    """The id a message brings, or None: whoever reaches Redis can put anything there."""
+    """Return the id in a message, or None: any client of Redis can put anything there."""
     try:
         return UUID(str(arguments[0]))
     except (IndexError, ValueError):
@@ -83,38 +83,40 @@ def job_id_in(arguments: Sequence[object]) -> UUID | None:
 
 
 def take(*arguments: object, **_ignored: object) -> None:
-    """The task: run the job whose id came. Never raises, as Celery would log what the message held."""
+    """Run the job whose id came, as Celery's task. Never raises, as Celery would log what the message held."""
     job_id = job_id_in(arguments)
     if job_id is None:
-        logger.warning("a message without the id of a job was dropped")
+        logger.warning("message dropped: it holds no job id")
         return
     try:
         run_job(process.runtime(), job_id)
     except Exception:
-        logger.exception("job %s: a fault of this worker; the lease or the deadline ends it", job_id)
+        logger.exception("run failed (job %s) by a fault of this worker; its lease or deadline ends it", job_id)
 
 
 class Duties(bootsteps.StartStopStep):  # type: ignore[misc]
-    """What a worker does beside consuming. Starts after the pool, which may fork, and before the first message."""
+    """Celery step of all that a worker does besides consuming. Starts after the pool, which may fork, and before the
+    first message.
+    """
 
     requires = (Pool,)
 
     def start(self, parent: Any) -> None:
-        """Celery's own hook."""
+        """Start the worker's own threads, and its runtime if jobs run in this process."""
         for difference in celery_hooks.changed():
-            logger.error("Celery or kombu is not as it was tried with this version of Ringback: %s", difference)
+            logger.error("Celery differs from the version that Ringback was tested with: %s", difference)
         runs_jobs = "prefork" not in parent.pool_cls.__module__
         slots = int(parent.concurrency)
         process.begin(runs_jobs=runs_jobs, is_busy=lambda: len(state.reserved_requests) > 0, slots=slots)
         process.canary.start(parent.app.conf["broker_url"], lambda: parent.consumer.is_free())
 
     def close(self, parent: Any) -> None:
-        """Celery's own hook: it shuts down, after a signal or a fault."""
+        """Begin the drain: Celery shuts down, after a signal or a fault."""
         process.drain(parent.exitcode or 0)
 
 
 def _prepare(instance: Any, conf: Any, **_: Any) -> None:
-    """Before anything else: settings and tools, or one sentence and the end."""
+    """Read settings and tools before anything else; if they are invalid, print one sentence and exit."""
     try:
         settings, queues = process.prepare()
     except ConfigurationError as problem:
@@ -128,7 +130,7 @@ def _prepare(instance: Any, conf: Any, **_: Any) -> None:
 
 
 def _leave_out(sender: Any, **_: Any) -> None:
-    """Gossip, mingling and heartbeats tell other workers of this one; the row does that here."""
+    """Turn off gossip, mingling and heartbeats, which tell other workers of this one: the row does that here."""
     sender.options.update(without_gossip=True, without_mingle=True, without_heartbeat=True)
     process.consume(list(sender.app.amqp.queues.consume_from))
     sender.app.amqp.queues.select_add(canary_queue(process.canary.queue))
@@ -144,7 +146,7 @@ def _publish(job_id: UUID, queue: str) -> None:
 
 app: Celery = make()
 publisher: Celery = make_app(NO_BROKER)
-"""Its round trips are short, where the consumer's wait for a message."""
+"""Publishes with short time-outs, where the consumer waits long for a message."""
 process = WorkerProcess(_publish)
 app.task(name=TASK, ignore_result=True)(take)
 app.task(name=CANARY, ignore_result=True, Strategy="workers.broker.consumer:hear")(sing)

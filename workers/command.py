@@ -1,4 +1,4 @@
-"""`ringback worker`: the same worker as `celery -A workers.app worker`, with our defaults."""
+"""`ringback worker`: the same worker as `celery -A workers.app worker`, with Ringback's defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(
     pool: PoolName = "threads",
     log_level: str = "INFO",
 ) -> int:
-    """Work until a signal says stop.
+    """Run a worker until a signal stops it.
 
     Args:
         queues: Celery queues to serve; None: RINGBACK_WORKER_QUEUES, or else all that the tools name.
@@ -29,7 +29,7 @@ def run(
         log_level: a name of `logging`, such as "INFO".
 
     Returns:
-        The exit code: 0 after a signal, 2 where the settings cannot work (the sentence is on standard error).
+        The exit code: 0 after a signal, 2 if the settings cannot work (the sentence is on standard error).
     """
     from workers.app import PREFORK, USAGE_EXIT, app, calls_at_once
 

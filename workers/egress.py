@@ -1,4 +1,4 @@
-"""HTTP for tools that ask the public web, and nothing else, however an address is written and whatever a site says.
+"""HTTP client for tools that read the public web, and no other address, in any notation and after any redirect.
 
     from workers import egress
 
@@ -9,13 +9,13 @@
             answer = await web.get(url)
         return first_line(answer.text)
 
-A model chooses the address, and whoever talks to the model, or wrote the page it has just read, may have chosen it for
+A model chooses the address. The user, or the author of the page that the model has just read, may have chosen it for
 the model. So each request is checked by itself, and each redirect is a request: https, a known port, no password in the
-address; the name is resolved *here*, every address that it has must be public, and the connection goes to one of
-exactly these, so that a name which points elsewhere a moment later is not asked again. The certificate is checked
-against the name. A body is bounded as it comes and as it is unpacked, and everything together is bounded in time.
+address. The name is resolved *here*, every address that it has must be public, and the connection goes to one of
+exactly these, so that a name which points elsewhere a moment later is not resolved again. The certificate is checked
+against the name. A body is bounded as received and as unpacked, and the whole request is bounded in time.
 
-What an operator has written down, such as the address of an internal service, needs none of this.
+An address that an operator has configured, such as that of an internal service, needs none of this.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ import httpx
 from ringback import ToolError
 
 PORTS = frozenset({443, 8443})
-"""Web servers listen there; mail servers and databases, which could be talked to by mistake, do not."""
+"""Ports of web servers; mail servers and databases listen on others."""
 MAX_URL_CHARS = 2_048
-"""Longer ones are no addresses but smuggled data."""
+"""A longer address carries smuggled data."""
 MAX_REDIRECTS = 4
-"""Enough for a site that moves you to www, to another path, and to your language."""
+"""Enough for a site that redirects to www, to another path, and to a language."""
 MAX_BYTES = 512 * 1024
-"""Of a body, as it came and as it is unpacked: plenty for what a model can read of it."""
+"""Most bytes of a body, as received and as unpacked: plenty for what a model can read."""
 CONNECT_SECONDS = 3.0
-"""A site that takes longer to answer the phone is down."""
+"""A site that takes longer to accept a connection is down."""
 TOTAL_SECONDS = 8.0
-"""For a request and its redirects together: someone is waiting on the line."""
+"""For a request and its redirects together: a caller is waiting on the line."""
 TRUNCATED = "ringback.truncated"
-"""In `response.extensions`: the body went on."""
+"""Key in `response.extensions`: the body was cut."""
 
 _DEADLINE, _HOPS = "ringback.deadline", "ringback.hops"  # in `request.extensions`, which each redirect inherits
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -56,24 +56,24 @@ Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 
 class Refused(ToolError):
-    """The address is not one that may be asked, or what is there is not what may be read."""
+    """Error of an address that may not be requested, or of content that may not be read."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="url_refused")
 
 
 async def resolve(host: str, port: int) -> Sequence[Address]:
-    """Every address of a name; `2130706433` and `0177.0.0.1` are addresses as well, to the system's resolver."""
+    """Return every address of a name. The system's resolver also takes `2130706433` and `0177.0.0.1` for addresses."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
 def is_public(address: Address) -> bool:
-    """True for an address of the public internet.
+    """Return true for an address of the public internet.
 
-    IPv6 addresses that stand for IPv4 ones are refused, as no site is published under them; but NAT64, by which a
-    network without IPv4 reaches all of it, is judged by the address inside.
+    IPv6 addresses that embed IPv4 ones are refused, as no site is published under them. NAT64, by which a network
+    without IPv4 reaches all of it, is judged by the embedded address.
     """
     if isinstance(address, IPv6Address):
         if address in _NAT64:
@@ -86,11 +86,11 @@ def is_public(address: Address) -> bool:
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be asked. Everything that opens a door is an argument, and nothing in the environment is.
+    """Rules of requests. Every exception is an argument; the environment changes none.
 
     Args:
         permits: whether an address may be connected to.
-        max_bytes: of a body; more of it is refused, or with `truncates` left out (`TRUNCATED` says so).
+        max_bytes: most bytes of a body; more is refused, or cut with `truncates` (`TRUNCATED` says so).
         total_seconds: for a request with its redirects, to the last byte of the body.
     """
 
@@ -105,24 +105,24 @@ class Rules:
 
 
 def client(rules: Rules | None = None, *, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
-    """An httpx client that keeps the rules; those of the public web unless given. It follows redirects.
+    """Return an httpx client that keeps the rules; those of the public web unless given. It follows redirects.
 
-    What it raises beside httpx's own errors is a ToolError that tells the model what is wrong ("url_refused",
-    "fetch_failed"): let it pass.
+    Beside httpx's errors it raises a ToolError that tells the model what is wrong ("url_refused", "fetch_failed"): let
+    it pass.
     """
     rules = rules or Rules()
     return httpx.AsyncClient(
         transport=Transport(rules),
         headers={"User-Agent": "ringback-fetch/1", **(headers or {})},
         follow_redirects=True,
-        max_redirects=rules.max_redirects + 1,  # the transport counts as well, and has a sentence for it
-        trust_env=False,  # no proxy from there: it would resolve the name again, by itself
+        max_redirects=rules.max_redirects + 1,  # the transport counts too, and has a sentence for it
+        trust_env=False,  # no proxy from the environment: it would resolve the name again
         timeout=httpx.Timeout(rules.total_seconds, connect=CONNECT_SECONDS),
     )
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Under an httpx client: every hop comes through here."""
+    """Transport of the httpx client, which every hop uses."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -131,7 +131,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._inner = httpx.AsyncHTTPTransport(verify=rules.tls, trust_env=False, limits=limits, retries=0)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """httpx's own hook."""
+        """Send one request, to a checked address and with a bounded response."""
         now = asyncio.get_running_loop().time()
         deadline = request.extensions.setdefault(_DEADLINE, now + self._rules.total_seconds)
         hops = request.extensions[_HOPS] = request.extensions.get(_HOPS, -1) + 1
@@ -147,11 +147,11 @@ class Transport(httpx.AsyncBaseTransport):
                 raise
 
     async def aclose(self) -> None:
-        """httpx's own hook."""
+        """Close the connections."""
         await self._inner.aclose()
 
     async def _pinned(self, request: httpx.Request) -> httpx.Request:
-        """The same request, to an address that was checked."""
+        """Return the same request, to an address that was checked."""
         url = checked(request.url, self._rules.ports)
         host = url.raw_host.decode()
         address = await self._address_of(host, url.port or 443)
@@ -191,12 +191,12 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class _Bounded(httpx.AsyncByteStream):
-    """The body, unpacked, up to the limit and in time."""
+    """Body of a response, unpacked, up to the limit and in time."""
 
     def __init__(self, answer: httpx.Response, pieces: AsyncIterator[bytes], rules: Rules, deadline: float) -> None:
         self._answer, self._pieces, self._rules, self._deadline = answer, pieces, rules, deadline
         self.extensions: dict[str, Any] = {}
-        """Of the response that it is the body of."""
+        """Extensions of the response that this is the body of."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = self._rules.max_bytes
@@ -219,7 +219,7 @@ class _Bounded(httpx.AsyncByteStream):
 
 
 class _in_time:  # noqa: N801 — it reads as one of asyncio's own
-    """`asyncio.timeout_at`, with a sentence for the model."""
+    """Time limit like `asyncio.timeout_at`, with a sentence for the model."""
 
     def __init__(self, deadline: float, rules: Rules) -> None:
         self._limit, self._rules = asyncio.timeout_at(deadline), rules
@@ -236,7 +236,7 @@ class _in_time:  # noqa: N801 — it reads as one of asyncio's own
 
 
 def checked_url(text: str, ports: frozenset[int]) -> httpx.URL:
-    """The URL, if its form may be asked at all; where it leads is checked apart."""
+    """Return the URL if its form is allowed; the address that it leads to is checked separately."""
     if len(text) > MAX_URL_CHARS:
         raise Refused(f"The address is longer than {MAX_URL_CHARS} characters.")
     try:
@@ -246,7 +246,7 @@ def checked_url(text: str, ports: frozenset[int]) -> httpx.URL:
 
 
 def checked(url: httpx.URL, ports: frozenset[int]) -> httpx.URL:
-    """The same, of what has been read already."""
+    """Return the parsed URL if its form is allowed."""
     if url.scheme != "https" or not url.host:
         raise Refused("Only addresses that begin with https:// can be read.")
     if len(str(url)) > MAX_URL_CHARS:
@@ -259,7 +259,9 @@ def checked(url: httpx.URL, ports: frozenset[int]) -> httpx.URL:
 
 
 async def unpacked(response: httpx.Response, max_bytes: int) -> tuple[bytes, bool]:
-    """The body, and whether it was cut. Unpacked by hand: a few kilobytes of gzip can become gigabytes."""
+    """Return the body, and whether it was cut. It is unpacked in steps: a few kilobytes of gzip can become
+    gigabytes.
+    """
     body = bytearray()
     async for piece in _unpacking(response, max_bytes):
         body += piece
@@ -277,7 +279,7 @@ def _unpacking(response: httpx.Response, most: int) -> AsyncIterator[bytes]:
 
 
 async def _gunzip(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
-    unpacker = zlib.decompressobj(wbits=31)  # 31: gzip's own header, and the largest window
+    unpacker = zlib.decompressobj(wbits=31)  # 31: gzip's header, and the largest window
     async for chunk in chunks:
         try:
             yield unpacker.decompress(chunk, most + 1)

@@ -1,4 +1,4 @@
-"""Log lines: ours at INFO, everybody else's at WARNING, all to standard error. Never an argument, never a result."""
+"""Log lines: Ringback's at INFO, libraries' at WARNING, all to standard error. Never an argument, never a result."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ringback.config.logs import configure as configure_root
 OURS = ("workers", "ringback")
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 SELDOM_SECONDS = 10.0
-"""A fault that repeats many times a second is told once in so many seconds: it says nothing new."""
+"""A fault that repeats many times a second is logged once in this many seconds."""
 
 
 def configure(level: int) -> None:
-    """`level` is the one asked for; unless it is stricter than INFO, our own lines show from INFO on."""
+    """Configure the log. Unless `level` is stricter than INFO, Ringback's own lines show from INFO on."""
     configure_root(max(level, logging.WARNING) if level > logging.DEBUG else level, LINE)
     for name in OURS:
         logging.getLogger(name).setLevel(level if level > logging.WARNING else min(level, logging.INFO))
 
 
 class Seldom:
-    """Warns, but not about the same fault all the time."""
+    """Logger that repeats a warning only once in SELDOM_SECONDS."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
@@ -29,7 +29,7 @@ class Seldom:
         self._unsaid = 0
 
     def warning(self, message: str, *args: object) -> None:
-        """As `logger.warning`; what is left out in between is counted."""
+        """Log a warning, with the count of those left out since the last one."""
         if monotonic() - self._last < SELDOM_SECONDS:
             self._unsaid += 1
             return

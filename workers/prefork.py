@@ -1,7 +1,7 @@
-"""The prefork pool, as a worker of ours has it: a child that holds a hung tool is replaced.
+"""Prefork pool of a worker: it replaces a child that holds a hung tool.
 
-`worker_pool` names it. Celery's own pool keeps a child for ever. It also ends the whole worker where a child has died
-before the consumer's loop began, as a child does that has lost its lease by then.
+`worker_pool` names it. Celery's pool keeps a child for ever. It also ends the whole worker if a child has died before
+the consumer's loop began, as a child does that has lost its lease by then.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _TaskPool: Any = prefork.TaskPool
 
 
 class Child(_Worker):  # type: ignore[misc]
-    """What runs in a child."""
+    """Child process of the pool."""
 
     def on_loop_start(self, pid: int) -> None:
-        """billiard's own hook, before the first job: from here on the child looks before each whether it should end.
+        """Check before each job whether this child should end. Billiard calls this hook before the first job.
 
-        The result of the job before has been heard by then, so the parent misses nothing.
+        The parent has received the result of the job before by then, so it misses none.
         """
         super().on_loop_start(pid)
         wait: Any = self.wait_for_job  # type: ignore[has-type]
@@ -39,16 +39,18 @@ class Child(_Worker):  # type: ignore[misc]
 
 
 class Pool(_Pool):  # type: ignore[misc]
-    """Makes such children."""
+    """Pool that makes such children."""
 
     Worker = Child
 
 
 class TaskPool(_TaskPool):  # type: ignore[misc]
-    """Named in `workers.app`."""
+    """Task pool that `workers.app` names."""
 
     Pool = Pool
 
     def did_start_ok(self) -> bool:
-        """Celery's own hook, asked once: a child that has died by then is replaced, as it would be a moment later."""
+        """Accept a child that died early: it is replaced, as it would be a moment later. Celery calls this hook
+        once.
+        """
         return True

@@ -1,4 +1,4 @@
-"""What a worker reads from its environment."""
+"""Settings of a worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHIPPED_TOOLS = "workers.tools"
 
 
 def _names(value: object) -> object:
-    """`a, b` as `("a", "b")`; what is a sequence already stays one."""
+    """Parse `a, b` as `("a", "b")`; a sequence stays one."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
@@ -21,24 +21,26 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
 class ToolSettings(BaseSettings):
-    """Which tools there are: what needs no server, and a command line reads as well."""
+    """Settings of the tools, which need no server; the command line reads them too."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 
     tool_modules: Names = Field((SHIPPED_TOOLS,), alias="RINGBACK_TOOL_MODULES")
-    """Modules or packages that declare tools, separated by commas; empty where the tool files are to be all."""
+    """Modules or packages that declare tools, separated by commas; empty if only tool files are to be served."""
     tool_files: Names = Field((), alias="RINGBACK_TOOL_FILES")
-    """TOML files that name tools which are elsewhere (`workers.remote_tools`), separated by commas."""
+    """TOML files that name remote tools (`workers.remote_tools`), separated by commas."""
 
 
 class WorkerSettings(Stores, ToolSettings):
-    """Everything but the two URLs has a default that fits one small machine."""
+    """Settings of a worker. Each but the two URLs has a default that fits one small machine."""
 
     queues: Names = Field((), alias="RINGBACK_WORKER_QUEUES")
-    """Queues to serve; none means every queue that the tools name."""
+    """Queues to serve; empty means every queue that the tools name."""
     concurrency: int | None = Field(None, alias="RINGBACK_WORKER_CONCURRENCY", ge=1, le=1_000)
     """Calls at once: a waiting one costs a thread (57 KiB), a computing one a core. None: what fits the pool."""
     database_connections: int = Field(4, alias="RINGBACK_WORKER_DB_CONNECTIONS", ge=1, le=100)
-    """For claims, and as many again for outcomes: each is held for a millisecond, and Postgres has about 100 in all."""
+    """Connections for claims, and as many for outcomes: each is held for a millisecond, and Postgres has about 100 in
+    all.
+    """
     drain_seconds: float = Field(25.0, alias="RINGBACK_WORKER_DRAIN_SECONDS", ge=0, le=3_600)
-    """How long a stopping worker waits for its calls. What still runs then is taken back by others, in seconds."""
+    """How long a stopping worker waits for its calls. Others take back what still runs then, in seconds."""

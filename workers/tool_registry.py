@@ -1,4 +1,4 @@
-"""Which tools this worker has: those that RINGBACK_TOOL_MODULES declare, and those that RINGBACK_TOOL_FILES name."""
+"""Tools of this worker: those that RINGBACK_TOOL_MODULES declare, and those that RINGBACK_TOOL_FILES name."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from workers.remote_tools.loader import load
 
 SETTING = "RINGBACK_TOOL_MODULES"
 FRAMES_OF_OURS = 2
-"""Of a traceback: ours comes first, the module's next; a module that is not there has none."""
+"""Frames of a traceback: the import here comes first, the module's next. A module that does not exist has none."""
 
 
 def load_tools(names: Iterable[str], files: Iterable[str] = ()) -> dict[str, Tool]:
-    """Import the modules, and of a package all that is in it; read the files; return their tools by name.
+    """Import the modules, and all modules of a package; read the files; return their tools by name.
 
     Raises:
         ConfigurationError: a module cannot be imported, declares a name that another has, or none has any tool.
@@ -43,12 +43,12 @@ def load_tools(names: Iterable[str], files: Iterable[str] = ()) -> dict[str, Too
 
 
 def queues_of(tools: Iterable[Tool]) -> list[str]:
-    """Every queue that these tools name, in order."""
+    """Return every queue that these tools name, in order."""
     return sorted({tool.announcement.queue for tool in tools})
 
 
 def refuse_without_key(tools: Iterable[Tool], row_privacy: RowPrivacy) -> None:
-    """NoKey, a ConfigurationError, where a tool asks for something to be redacted that could not be kept sealed."""
+    """Raise NoKey, a ConfigurationError, if a tool asks for redaction and there is no key to encrypt with."""
     for tool in tools:
         redact = tool.announcement.manners.redact
         if redact and row_privacy.seals is None:
@@ -56,7 +56,7 @@ def refuse_without_key(tools: Iterable[Tool], row_privacy: RowPrivacy) -> None:
 
 
 def served_on(tools: Iterable[Tool], queues: Iterable[str]) -> list[Tool]:
-    """The tools whose jobs arrive on these queues: what the worker may announce."""
+    """Return the tools whose jobs arrive on these queues: those that the worker may announce."""
     wanted = set(queues)
     return [tool for tool in tools if tool.announcement.queue in wanted]
 
@@ -84,7 +84,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _line(problem: Exception) -> str:
-    """Where it was raised in the author's own file; of a SyntaxError Python says it itself, of the import nobody."""
+    """Return the line of the author's file that raised the problem. Python names it itself for a SyntaxError."""
     frames = [frame for frame in extract_tb(problem.__traceback__) if "importlib" not in frame.filename]
     if isinstance(problem, SyntaxError) or len(frames) < FRAMES_OF_OURS:
         return ""
@@ -92,7 +92,7 @@ def _line(problem: Exception) -> str:
 
 
 def _author_of(problem: DeclarationError) -> str:
-    """Name the line of the declaration, `orders.py:12: `: the last one on the way that is not ours."""
+    """Return the line of the declaration, `orders.py:12: `: the last frame outside `ringback`."""
     ours = Path(ringback.__file__).parent
     frames = [frame for frame in extract_tb(problem.__traceback__) if ours not in Path(frame.filename).parents]
     return f"{_place(frames[-1].filename, frames[-1].lineno)}: " if frames else ""
@@ -119,7 +119,7 @@ def _declared(module: ModuleType) -> list[Tool]:
 
 
 def _add(tools: dict[str, Tool], new: Tool) -> None:
-    """One tool may be seen from several modules that import it; two of one name are a mistake."""
+    """Add a tool. Several modules may import the same tool; two tools of one name are an error."""
     old = tools.setdefault(new.name, new)
     if old is not new:
         first, second = old.function.__module__, new.function.__module__

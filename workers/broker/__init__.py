@@ -1,1 +1,1 @@
-"""The Celery consumer and transport, as a worker uses them."""
+"""Celery's consumer and transport, as a worker uses them."""

@@ -1,7 +1,7 @@
-"""What of Celery and kombu we override or use beside their documented interfaces, and what we have seen it to be.
+"""Hooks of Celery and kombu that Ringback overrides or uses beyond their documented interfaces, as tested.
 
-A new version may change any of it without a word. Our requirements allow the minor version that was tried; a worker on
-another one, or on one in which a hook differs, says so in its log at start (`changed`).
+A new version may change any of them without notice. The requirements allow the minor version that was tested. A worker
+on another version, or on one in which a hook differs, says so in its log at start (`changed`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ KOMBU = "kombu.transport.redis"
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One place in their code.
+    """Place in the code of Celery, kombu or billiard.
 
     Args:
         place: `module:name.name`.
-        why: what rests on it here.
-        signature: of a function, as it was tried; None: anything but a function.
-        ours: what takes its place here, as `module:name.name`; "": it is used, not replaced.
+        why: what depends on it here.
+        signature: of a function, as it was tested; None: anything but a function.
+        ours: what replaces it here, as `module:name.name`; "": it is used, not replaced.
     """
 
     place: str
@@ -93,7 +93,7 @@ OVERRIDDEN = (
         "workers.broker.consumer:hear",
     ),
 )
-"""Each is called by Celery or kombu in the life of a worker."""
+"""Celery or kombu calls each in the life of a worker."""
 
 USED = (
     Hook(f"{KOMBU}:QoS.unacked_key", "where kombu keeps what was taken and not acknowledged"),
@@ -125,7 +125,7 @@ USED = (
 
 
 def changed() -> list[str]:
-    """A sentence for each hook that is not as it was tried, with what rests on it."""
+    """Return a sentence for each hook that differs from the tested one, with what depends on it."""
     found = []
     for hook in (*OVERRIDDEN, *USED):
         try:
@@ -140,7 +140,7 @@ def changed() -> list[str]:
 
 
 def find(place: str) -> Any:
-    """What stands at `module:name.name`; a name may be a key."""
+    """Return the object at `module:name.name`; a name may be a key."""
     module, _, names = place.partition(":")
     found: Any = import_module(module)
     for name in names.split("."):

@@ -1,7 +1,7 @@
-"""The consumer, as a worker of ours has it: quick to come back, and able to say that it hears.
+"""Consumer of a worker: it reconnects quickly, and its canary shows that it receives messages.
 
-`worker_consumer` names this class. What Celery does otherwise: it tries to reconnect after 2, 4, 6 … 30 s, so that a
-Redis that was away for a minute is heard of half a minute late.
+`worker_consumer` names this class. Celery's own tries to reconnect after 2, 4, 6 … 30 s. After an outage of a minute it
+would notice half a minute late that Redis is back.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from celery.worker.consumer.tasks import Tasks
 from workers.logs import Seldom
 
 RECONNECT_SECONDS = 0.25
-"""Between two attempts to reach Redis: a caller waits, and an attempt costs next to nothing."""
+"""Pause between two attempts to reach Redis: a caller waits, and an attempt costs almost no CPU."""
 
 CANARY = "ringback.canary"
-"""The name of the task that a worker sends itself; it is over when the consumer has it, and needs no slot."""
+"""Name of the task that a worker sends itself. The consumer handles it at once, without a slot of the pool."""
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
@@ -30,7 +30,7 @@ _kombu: Any = kombu  # typed in part
 
 
 def _nothing() -> None:
-    """Until the process says what is to be done."""
+    """Default of the hooks, until the process sets them."""
 
 
 def _never() -> bool:
@@ -38,20 +38,20 @@ def _never() -> bool:
 
 
 class Consumer(CelerysConsumer):  # type: ignore[misc]
-    """Tells the process what happens to it."""
+    """Consumer that reports to the process."""
 
     on_canary: ClassVar[Callable[[], None]] = _nothing
-    """A canary was heard."""
+    """Called when a canary arrives."""
     on_cut: ClassVar[Callable[[], None]] = _nothing
-    """The connection broke, and may have taken a message with it."""
+    """Called when the connection broke, which may have lost a message."""
     sheds: ClassVar[Callable[[], bool]] = _never
-    """This process was held up a moment ago, and takes no message: others may."""
+    """Returns true if this process was held up a moment ago, and takes no message: others may."""
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Celery's own, but for the pauses."""
+        """Connect as Celery does, but with shorter pauses."""
 
         def tell(problem: Exception, _pause: float) -> None:
-            _seldom.warning("Redis cannot be reached, trying again: %s", problem)
+            _seldom.warning("Redis connection failed (%s); trying again in %g s", problem, RECONNECT_SECONDS)
 
         conn = conn.ensure_connection(
             tell,
@@ -65,12 +65,12 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
         return conn
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Celery's own hook."""
+        """Report the cut, after what Celery does. Celery calls this hook."""
         super().on_connection_error_after_connected(exc)
         type(self).on_cut()
 
     def is_free(self) -> bool:
-        """True where it takes messages; a full worker does not (`worker_disable_prefetch`), and one that sheds."""
+        """Return true if it takes messages; a full worker does not (`worker_disable_prefetch`), nor one that sheds."""
         if type(self).sheds():
             return False
         limit = getattr(self.controller, "max_concurrency", None) or self.pool.num_processes
@@ -78,19 +78,19 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
 
 
 class Shedding(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Has each channel that is consumed from ask `Consumer.sheds` as well; Celery's own step makes it anew."""
+    """Celery step that makes each consumed channel ask `Consumer.sheds` too; Celery makes the channel anew."""
 
     requires = (Tasks,)
 
     def start(self, parent: Any) -> None:
-        """Celery's own hook, after each connect."""
+        """Wrap the new channel's check. Celery calls this hook after each connect."""
         quality = parent.task_consumer.channel.qos
         may_take = quality.can_consume
         quality.can_consume = lambda: not type(parent).sheds() and may_take()
 
 
 def hear(_task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
-    """The strategy of the canary: what is done with its messages where others are handed to the pool."""
+    """Return the canary's strategy: how the consumer handles its messages, where others go to the pool."""
 
     def handle(*_message: Any) -> None:
         type(consumer).on_canary()
@@ -99,9 +99,11 @@ def hear(_task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
 
 
 def sing() -> None:
-    """The canary's task, which Celery wants and nobody runs."""
+    """Do nothing: Celery wants a task for the canary, which no worker runs."""
 
 
 def canary_queue(name: str) -> Any:
-    """What this worker's consumer listens to besides. Nothing is declared, so nothing of it stays in Redis."""
+    """Return the canary's queue, which the consumer listens to too. It is not declared, so it leaves no key in
+    Redis.
+    """
     return _kombu.Queue(name, routing_key=name, no_declare=True, no_ack=True)

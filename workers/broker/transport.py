@@ -1,12 +1,12 @@
-"""kombu's transport over Redis, as our workers consume with it: it believes nothing that it finds there.
+"""Kombu's transport over Redis, for workers: it trusts no message that it finds there.
 
-kombu and Celery take a message as it is: one with a missing property, or a body of another kind, ends the consumer with
+Kombu and Celery take a message as it is. One with a missing property, or a body of another kind, ends the consumer with
 a traceback, is put back into the queue, and ends the next one. So each message is read here and written anew from its
-task and its id (`ours`), and what is none of ours is dropped, once.
+task and its id (`ours`); one that Ringback did not write is dropped, once.
 
-kombu also puts a message that a worker took and never acknowledged back into its queue after an hour, under a lock
-whose release is a script in Redis. Nobody waits for that, as the row has been published again within seconds. So such a
-message is forgotten, which needs no lock, and the user that our processes are in Redis may run no scripts.
+If a worker took a message and never acknowledged it, kombu puts it back into its queue after an hour, under a lock
+whose release is a script in Redis. That comes too late, as the row has been published again within seconds. So such a
+message is deleted, which needs no lock, and the Redis user of Ringback may run no scripts.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from workers.broker.consumer import CANARY
 from workers.logs import Seldom
 
 FORGET_AT_ONCE = 100
-"""Of the messages that workers which were killed have left behind: each leaves one or two."""
+"""Messages of killed workers that are deleted at once: each worker leaves one or two."""
 MAX_BODY_CHARS = 4_000
-"""Of a message's body: an id and Celery's own words take 200."""
+"""Most characters of a message's body: an id and Celery's own words take 200."""
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
@@ -37,12 +37,14 @@ _Transport: Any = redis.Transport
 
 
 class Quality(_Quality):  # type: ignore[misc]
-    """What is done with messages that were taken."""
+    """Unacknowledged messages of a channel."""
 
     _looks = 0
 
     def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 10) -> None:
-        """kombu's own hook, called every ten seconds; each `interval`-th time counts."""
+        """Delete old unacknowledged messages. Kombu calls this hook every ten seconds; each `interval`-th time
+        counts.
+        """
         self._looks += 1
         if (self._looks - 1) % (interval or 1):
             return
@@ -57,30 +59,30 @@ class Channel(_Channel):  # type: ignore[misc]
     QoS = Quality
 
     def _brpop_read(self, **options: Any) -> Any:
-        """kombu's own hook, which reads one message as JSON; it has left the queue by then."""
+        """Read one message as JSON. Kombu calls this hook; the message has left the queue by then."""
         try:
             return super()._brpop_read(**options)
         except (ValueError, RecursionError):
-            _seldom.warning("a message that is no JSON was dropped")
+            _seldom.warning("message dropped: it is not JSON")
             return True
 
 
 class Transport(_Transport):  # type: ignore[misc]
-    """Named in `workers.app`."""
+    """Transport that `workers.app` names."""
 
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        """kombu's own hook."""
+        """Deliver the message, written anew. Kombu calls this hook."""
         known = ours(message, queue)
         if known is None:
-            _seldom.warning("a message that is none of ours was dropped from the queue %s", queue)
+            _seldom.warning("message dropped from queue %s: Ringback did not write it", queue)
             return
         super()._deliver(known, queue)
 
 
 def ours(message: object, queue: str) -> dict[str, Any] | None:
-    """The message written anew, with nothing in it but its task and the job's id; None where it is none of ours."""
+    """Return the message written anew from its task and its job id; None if Ringback did not write it."""
     try:
         task, body = message["headers"]["task"], message["body"]  # type: ignore[index]
         if task == CANARY:

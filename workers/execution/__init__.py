@@ -1,1 +1,1 @@
-"""One job: claimed, its function called, its outcome recorded."""
+"""Execution of one job: claim it, call its function, record its outcome."""

@@ -1,4 +1,4 @@
-"""A job becomes this worker's: claimed, at the gate of its tool where that has one, and begun. Or given up again."""
+"""Claim of a job: at the gate of its tool if it has one. A claim whose reply was lost is given up."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from workers.storage.database import count, first
 REGISTER_SECONDS = 1.0
 """How long a message waits for this process to be registered; then it is dropped, and published again soon."""
 INSIST_SECONDS = 30.0
-"""How long an outcome is offered to a Postgres that does not take it; the lease ends the process long before."""
+"""How long an outcome is written again while Postgres refuses it; the lease ends the process long before."""
 INSIST_PAUSE_SECONDS = 0.1
-"""Between two such offers: a Postgres that restarts is back within seconds."""
+"""Pause between two such attempts: a Postgres that restarts is back within seconds."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the claim brought. `seconds` is what this attempt may take."""
+    """Claimed job. `seconds` is what this attempt may take."""
 
     id: UUID
     token: UUID
@@ -51,54 +51,56 @@ class Job:
     seconds: float
     timeout: float = 0.0
     seconds_left: float = 0.0
-    """Until the deadline."""
+    """Seconds until the deadline."""
     needed: tuple[str, ...] = ()
-    """Scopes that the tool asked for when the call was admitted; what this worker's code asks for comes on top."""
+    """Scopes that the tool required when the call was admitted; those that this worker's code requires are added."""
     redact: tuple[str, ...] = ()
-    """Fields that its row must not show, as the tool asked for then, or this worker's code asks for."""
+    """Fields that its row must not show, by the tool's declaration then or by this worker's code."""
     row_privacy: RowPrivacy = field(default_factory=RowPrivacy)
-    """What its row may show of what comes of it."""
+    """What its row may show of its outcome."""
     is_probe: bool = False
-    """Its end says whether a tool that was left alone works again."""
+    """True if its end shows whether a failing tool works again."""
     answer: Outcome | None = None
-    """It is not to be run: this is its outcome, by the limits of the tool, or as no worker has or can read it."""
+    """Outcome of a job that is not to be run: by the tool's limits, or because no worker has its tool or key."""
 
 
 def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
-    """Take the job, or None where it is not to be had, or not now."""
+    """Claim the job; None if it cannot be claimed now."""
     if not runtime.lease.wait(REGISTER_SECONDS):
-        logger.warning("job %s dropped: this process is not registered; it will be published again", job_id)
+        logger.warning("message dropped (job %s): this worker is not registered; a sweeper publishes it again", job_id)
         runtime.suspect_messages()
         return None
     token = uuid4()
     try:
         passed = _take(runtime, job_id, token)
     except SQLAlchemyError as problem:
-        logger.warning("job %s not claimed, it will be published again: %s", job_id, problem)
+        logger.warning("claim failed (job %s: %s); a sweeper publishes it again", job_id, problem)
         runtime.suspect_messages()
         give_up(runtime, job_id, token)
         return None
     if isinstance(passed, PutOff):
-        logger.info("job %s is put off for %.2f s, %s", job_id, passed.seconds, passed.why)
+        logger.info("call postponed (job %s) for %.2f s, %s", job_id, passed.seconds, passed.why)
         return None
     if passed is None:
-        logger.info("job %s is not to be had: a repeated or stale message, or one that comes too early", job_id)
+        logger.info("message ignored (job %s): it is repeated, stale or early", job_id)
         return None
     logger.info("job %s tool=%s attempt=%d: claimed", passed.row.id, passed.row.tool, passed.row.attempt)
     return _job(runtime, passed)
 
 
 def give_up(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> None:
-    """It may have been written all the same: a living worker that does not know of its job would hold it for long."""
+    """Give up a claim that may have been written: a living worker that does not know of its job would hold it for
+    long.
+    """
     try:
         if insist(runtime, lambda: count(runtime.store.outcomes, transitions.give_up(job_id, token))):
-            logger.info("job %s is given back, not begun", job_id)
+            logger.info("claim given up (job %s): it was not begun", job_id)
     except SQLAlchemyError as problem:
-        logger.warning("job %s may be held by this process until its deadline: %s", job_id, problem)
+        logger.warning("giving up failed (job %s: %s); this worker may hold it until its deadline", job_id, problem)
 
 
 def insist(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
-    """Try until it is written: the token makes a repetition harmless, and a lost lease ends the process."""
+    """Retry until it is written: the token makes a repetition harmless, and a lost lease ends the process."""
     end = monotonic() + INSIST_SECONDS
     while True:
         try:
@@ -112,7 +114,7 @@ def insist(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
 
 
 def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Passed | PutOff | None:
-    """Claim with one statement; where that moves nothing, see whether the call waits at a gate or for a tool."""
+    """Claim with one statement. If that changes no row, see whether the call waits at a gate or for a tool."""
     engine, worker_id, gate = runtime.store.claims, runtime.lease.worker_id, runtime.gates
     row = first(engine, transitions.claim(job_id, worker_id, token, gate.ungated))
     if row is not None:
@@ -133,7 +135,7 @@ def _job(runtime: WorkerRuntime, passed: Passed) -> Job:
         if redact and runtime.row_privacy.seals is None:
             raise NoKey(f"tool {row.tool} asks for {', '.join(redact)} to be redacted")
     except (DecryptionFailed, NoKey) as problem:
-        logger.error("job %s is not run: %s", row.id, problem)
+        logger.error("run refused (job %s): %s", row.id, problem)
         answer = unreadable()
     return Job(
         id=row.id,

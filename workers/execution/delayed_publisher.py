@@ -1,6 +1,6 @@
-"""Messages that are to be sent at a moment to come: of calls that were put off.
+"""Publisher of postponed calls at a later moment.
 
-The row is the promise (a sweeper publishes what is overdue); this is the punctuality.
+The row guarantees it (a sweeper publishes overdue jobs); this publishes in time.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from time import monotonic
 from uuid import UUID
 
 MAX_WAITING = 10_000
-"""Beyond that the sweeper publishes, a little later: a line that long moves slowly anyway."""
+"""Beyond that the sweeper publishes, a little later: so long a line moves slowly in any case."""
 
 
 class DelayedPublisher:
-    """Publishes each job at its time; of two times for one job, the one that was said last.
+    """Publisher of each job at its time; if a job has two times, the later request counts.
 
     Args:
-        publish: called in a thread of this object's own; must not raise.
+        publish: called in this object's thread; must not raise.
     """
 
     def __init__(self, publish: Callable[[Iterable[tuple[UUID, str]]], object]) -> None:
@@ -31,7 +31,7 @@ class DelayedPublisher:
         self._thread: Thread | None = None
 
     def publish(self, job_id: UUID, queue: str, seconds: float = 0.0) -> None:
-        """Have it published in so many seconds; never waits for the broker."""
+        """Publish the job in so many seconds. Never waits for the broker."""
         with self._change:
             if len(self._line) >= MAX_WAITING or self._ended:
                 return
@@ -43,11 +43,11 @@ class DelayedPublisher:
             self._change.notify()
 
     def __len__(self) -> int:
-        """How many wait for their time."""
+        """Return how many wait for their time."""
         return len(self._times)
 
     def stop(self) -> None:
-        """Nothing more is published; what waited is left to the sweepers."""
+        """Stop publishing; the sweepers publish what waited."""
         with self._change:
             self._ended = True
             self._change.notify()
@@ -58,7 +58,7 @@ class DelayedPublisher:
                 self._publish(due)
 
     def _due(self) -> list[tuple[UUID, str]] | None:
-        """What is due, waited for; None at the end."""
+        """Wait for due jobs and return them; None at the end."""
         with self._change:
             if self._ended:
                 return None

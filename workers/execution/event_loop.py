@@ -1,9 +1,8 @@
-"""One event loop for each worker process, on a thread of its own: every `async def` tool runs on it.
+"""Event loop of a worker process, on a thread of its own: every `async def` tool runs on it.
 
 Five hundred tools that wait cost one thread here. A loop belongs to the process that made it, so it starts with the
-first call and not with the import. A tool that computes or blocks on it holds up all the others: once its own time is
-over as well, the process has to be replaced. The loop goes on after a tool that stops it, or whose task raises
-SystemExit.
+first call and not with the import. A tool that computes or blocks on it holds up all the others; once its own time is
+over too, the process has to be replaced. The loop goes on after a tool that stops it, or whose task raises SystemExit.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from workers.leases.in_flight import Cancellation
 from workers.logs import Seldom
 
 CANCEL_SECONDS = 1.0
-"""How long a cancelled tool may take to clean up; one that takes longer is left behind, and its caller answered."""
+"""How long a cancelled tool may take to clean up; then the worker stops waiting, and the model is answered."""
 
 HELD_UP_SECONDS = 1.0
-"""How long the loop may take to say that it turns."""
+"""How long the loop may take to run a callback."""
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
@@ -34,15 +33,15 @@ _seldom = Seldom(logger)
 
 @dataclass
 class Run:
-    """One coroutine on the loop."""
+    """Coroutine on the loop."""
 
     ended: Event = field(default_factory=Event)
     task: asyncio.Task[Any] | None = None
-    """Once it has begun."""
+    """Set once it has begun."""
 
 
 class ToolLoop:
-    """Runs coroutines on its thread, for callers on other threads.
+    """Event loop for callers on other threads.
 
     Args:
         died: called with the reason once the loop cannot go on; what runs on it will not end.
@@ -51,17 +50,17 @@ class ToolLoop:
     def __init__(self, died: Callable[[str], None] | None = None) -> None:
         self._died = died
         self.is_held_up = False
-        """True once a tool has stood on the loop for longer than its time: nothing else can run here any more."""
+        """True once a tool has blocked the loop for longer than its time: no other tool can run here any more."""
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
 
     def run(self, coroutine: Awaitable[Any], seconds: float, cancellation: Cancellation) -> Any:
-        """The coroutine's result, waited for in the caller's thread.
+        """Run the coroutine and return its result. The caller's thread waits.
 
         Raises:
             DeadlineExceeded: it was cancelled after `seconds`.
-            CallCancelled: it was cancelled because that was asked for.
+            CallCancelled: it was cancelled on request.
         """
         run, woken, loop = Run(), Event(), self._started()
         inner = _within(coroutine, seconds, run)
@@ -76,14 +75,14 @@ class ToolLoop:
         future.add_done_callback(lambda _: woken.set())
         cancellation.then(woken.set)
         woken.wait(seconds + CANCEL_SECONDS)
-        if cancellation.asked.is_set():  # what it returns after that says nothing
+        if cancellation.asked.is_set():  # a result that comes after that does not count
             future.cancel()
             if not run.ended.wait(CANCEL_SECONDS):
-                self._tell(run, loop, "a cancelled async tool did not stop")
+                self._tell(run, loop, "cancelled async tool did not stop")
             raise CallCancelled
         if future.done():
             return _result(future)
-        self._tell(run, loop, "an async tool did not stop in time")
+        self._tell(run, loop, "async tool did not stop in time")
         raise DeadlineExceeded
 
     def stop(self, seconds: float = CANCEL_SECONDS) -> None:
@@ -97,16 +96,16 @@ class ToolLoop:
         thread.join(seconds)
 
     def _tell(self, run: Run, loop: asyncio.AbstractEventLoop, what: str) -> None:
-        """Why a call does not end: it stands on the loop, another one does, or it will not be cancelled."""
+        """Log why a call does not end: it blocks the loop, another call does, or it ignores the cancellation."""
         turns = Event()
         loop.call_soon_threadsafe(turns.set)
         if turns.wait(HELD_UP_SECONDS):
-            logger.error("%s: it ignores being cancelled, and is left behind", what)
+            logger.error("%s: it ignores its cancellation, and runs on", what)
         elif run.task is not None and asyncio.current_task(loop) is run.task:
             self.is_held_up = True
-            logger.error("%s: it holds up the loop, and every other async tool with it", what)
+            logger.error("%s: it blocks the loop, and every other async tool with it", what)
         else:
-            logger.error("%s: another one holds up the loop", what)
+            logger.error("%s: another tool blocks the loop", what)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -122,9 +121,9 @@ class ToolLoop:
             while loop is self._loop:  # `stop` forgets it first
                 self._run(loop)
         except Exception as problem:
-            logger.exception("the event loop of all async tools has died")
+            logger.exception("event loop died; this worker ends")
             if self._died:
-                self._died(f"the event loop of all async tools has died of {type(problem).__name__}")
+                self._died(f"event loop died of {type(problem).__name__}")
             return
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
@@ -133,14 +132,16 @@ class ToolLoop:
         loop.close()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Until it is stopped; the callback that raised is over by then, and all others are still in line."""
+        """Run the loop until it is stopped. The callback that raised is over by then, and all others are still in
+        line.
+        """
         cause = "stop"
         try:
             loop.run_forever()
         except (SystemExit, KeyboardInterrupt) as problem:
             cause = type(problem).__name__
         if loop is self._loop:
-            _seldom.warning("a tool has ended the event loop of all async tools (%s): it goes on", cause)
+            _seldom.warning("event loop ended by a tool (%s); restarting it", cause)
 
 
 async def _within(coroutine: Awaitable[Any], seconds: float, run: Run) -> Any:

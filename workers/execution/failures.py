@@ -1,7 +1,7 @@
-"""Why an attempt failed, for those who run the service: the exception, where in the tool's own code, and the traceback.
+"""Failure of an attempt, for operators: the exception, the place in the tool's own code, and the traceback.
 
-The model never reads this, and the API does not show it: it names files, and quotes code and messages. Values that a
-row must not show are left out of it, and no local variables are in it.
+The model never reads this, and the API does not show it: it names files, and quotes code and messages. It holds no
+values that a row must not show, and no local variables.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ringback.config.logs import masked
 from workers.execution.results import clean_text
 
 MAX_TRACE_CHARS = 8_000
-"""Some eighty frames: enough for any of them to be the one, and little beside a result."""
+"""Some eighty frames: enough to hold the cause, and little beside a result."""
 MAX_FRAMES = 60
-"""Of one exception: a recursion without end has a thousand, all alike."""
+"""Most frames of one exception: an endless recursion has a thousand, all alike."""
 MAX_CHAINED = 5
-"""Exceptions that led to one another."""
+"""Most exceptions that led to one another."""
 MAX_MESSAGE_CHARS = 1_000
 HEAD_SHARE = 0.25
-"""Of a traceback that is cut: how it began. The rest is kept of its end, which says what went wrong."""
+"""Share of a cut traceback that is kept of its beginning. The rest is kept of its end, which says what went wrong."""
 
 _PYTHONS = (*site.getsitepackages(), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 _OURS = (str(Path(ringback.__file__).parents[1] / package) for package in ("ringback", "workers", "cli"))
@@ -37,11 +37,11 @@ _OTHERS = tuple({f"{folder}/" for folder in (*_PYTHONS, *_OURS)})
 def failure_of(
     problem: BaseException, attempt: int, function: Callable[..., Any], redact: Callable[[str], str], *, quotes: bool
 ) -> dict[str, Any]:
-    """`attempt`, `type`, `at` ("file:line in function") and `trace`, as `jobs.failure` keeps them.
+    """Return `attempt`, `type`, `at` ("file:line in function") and `trace`, as `jobs.failure` keeps them.
 
     Args:
-        function: the tool's, by which its author's code is known.
-        redact: takes values out of a text that the row must not show.
+        function: the tool's, which identifies its author's code.
+        redact: redacts values that the row must not show.
         quotes: False leaves the exceptions' own messages out: they may hold what the call holds.
     """
     is_authors = _is_of_author(function)
@@ -57,7 +57,7 @@ def failure_of(
 
 
 def _chain(problem: BaseException) -> Iterator[BaseException]:
-    """The exception, and those that led to it, the latest first."""
+    """Yield the exception, and those that led to it, the latest first."""
     each: BaseException | None = problem
     seen: list[BaseException] = []
     while each is not None and all(each is not other for other in seen) and len(seen) < MAX_CHAINED:
@@ -67,7 +67,7 @@ def _chain(problem: BaseException) -> Iterator[BaseException]:
 
 
 def _told(problem: BaseException, is_authors: Callable[[FrameSummary], bool], *, quotes: bool) -> str:
-    """One exception: its frames, from the first of the author's own on, and what it says."""
+    """Return one exception: its frames, from the first of the author's own on, and its message."""
     frames = list(extract_tb(problem.__traceback__))
     first = next((place for place, frame in enumerate(frames) if is_authors(frame)), 0)
     told = "".join(format_list(frames[first:][-MAX_FRAMES:])) + _headline(problem, quotes=quotes)
@@ -94,10 +94,10 @@ def _name(problem: BaseException) -> str:
 
 
 def _is_of_author(function: Callable[..., Any]) -> Callable[[FrameSummary], bool]:
-    """Tells the frames of the code that the tool belongs to from ours, Python's and a library's."""
+    """Return a test that tells the tool author's frames from those of Ringback, Python and libraries."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     home = f"{Path(code.co_filename).parent}/" if code else ""
-    if home.startswith(_OTHERS):  # tools that are installed, or ours: their own folder is what tells them apart
+    if home.startswith(_OTHERS):  # tools that are installed, or that ship: only their own folder identifies them
         return lambda frame: frame.filename.startswith(home)
     return lambda frame: not frame.filename.startswith((*_OTHERS, "<"))
 

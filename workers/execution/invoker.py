@@ -1,8 +1,8 @@
-"""Run a tool within its deadline.
+"""Invoker of tools, within their deadline.
 
-An `async def` tool is cancelled when its time is up, or nobody waits for it any more. A plain function cannot be
-stopped: it runs in a thread of its own, and the caller goes on without it. Such a thread is *stuck* until the
-function returns; many of them mean that a tool waits for something without a time-out of its own.
+An `async def` tool is cancelled when its time is up, or its call is cancelled. A plain function cannot be stopped: it
+runs in a thread of its own, and the caller goes on without it. Such a thread is *stuck* until the function returns.
+Many stuck threads mean that a tool waits for something without a time-out of its own.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.leases.in_flight import Cancellation
 
 MAX_STUCK_THREADS = 20
-"""More of them and the process replaces itself: each holds memory, and often a connection of what the tool calls."""
+"""Stuck threads beyond which the process replaces itself: each holds memory, and often a connection."""
 MAX_STUCK_SHARE = 0.2
-"""Of the calls that run at once, where that is more: all the others are handed back, and have to begin anew. What one
-tool that has become slow may hold up for a while must not cost hundreds of calls of other tools their work."""
+"""The same as a share of the calls at once, if that is more. A replacement hands back all other calls, which begin
+anew: one slow tool must not cost hundreds of calls of other tools their work.
+"""
 ONE_TOOLS_SHARE = 0.5
-"""Of those threads. A tool that has so many stuck is left alone here until some return: it would hang once more, and
-wear out one process after the other."""
+"""Share of those threads that one tool may hold. Beyond it, its calls are refused here until some return: it would hang
+again, and wear out one process after the other.
+"""
 
 HANGS = "What this function depends on does not answer at the moment; it was not begun. Say so, offer to try later."
 
@@ -38,11 +40,11 @@ logger = logging.getLogger(__name__)
 
 
 class ToolInvoker:
-    """Calls tools: async ones on the loop, the others each in a thread.
+    """Invoker: async tools run on the loop, the others each in a thread.
 
     Args:
         slots: how many calls the process runs at once.
-        bears_stuck: False where the process is easily replaced: the first stuck thread wears it out.
+        bears_stuck: False if the process is easily replaced: the first stuck thread wears it out.
         died: called with the reason once no async tool can run here any more.
     """
 
@@ -54,12 +56,12 @@ class ToolInvoker:
 
     @property
     def stuck(self) -> int:
-        """Threads that still run although nobody waits for them."""
+        """Return the number of threads that still run a function whose call is over."""
         return self._stuck.total()
 
     @property
     def worn(self) -> str:
-        """Why this process should make room for another one; empty while it need not."""
+        """Return why this process should be replaced; empty if it need not."""
         if self.loop.is_held_up:
             return "an async tool holds up the event loop for longer than its time"
         if self.stuck > self._bears:
@@ -69,13 +71,13 @@ class ToolInvoker:
     def call(
         self, tool: Tool, arguments: dict[str, Any], call: Call, seconds: float, cancellation: Cancellation
     ) -> Any:
-        """What the tool returns.
+        """Call the tool and return its result.
 
         Raises:
             DeadlineExceeded: it did not return within `seconds`.
             CallCancelled: it was cancelled meanwhile.
             ToolError: too many of its calls hang here already ("unavailable"); it was not begun.
-            Exception: whatever the tool raised.
+            Exception: what the tool raised.
         """
         given = arguments | ({tool.call_parameter: call} if tool.call_parameter else {})
         if tool.is_async:
@@ -107,7 +109,7 @@ class ToolInvoker:
             stuck = self._stuck[name]
         outcome.add_done_callback(lambda _: self._count_freed(name))
         logger.warning(
-            "tool %s runs on though nobody waits for it; its thread cannot be stopped (%d such threads)", name, stuck
+            "thread stuck (tool %s, %d such threads): its call is over, and it cannot be stopped", name, stuck
         )
 
     def _count_freed(self, name: str) -> None:

@@ -1,8 +1,8 @@
-"""Calls that another worker has to run: this one does not have their tool, or in a version that they do not fit.
+"""Passing of calls to another worker, if this one does not have their tool, or not in a version that they fit.
 
 The call goes back to its queue, uncounted, after a short pause. Redis hands a message to the worker that has waited the
-longest, so a call has seen each idle worker once before it comes back. Only where no worker has announced the tool for
-a while is the model told.
+longest, so a call has seen each idle worker once before it comes back. The model is told only if no worker has
+announced the tool for a while.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from workers.execution.tool_limits import Passed, PutOff
 from workers.storage.database import Store, count, first, rows
 
 FIRST_PAUSE_SECONDS = 0.005
-"""Before a call is published again that has just come: nothing that a caller hears, and time for others to wait."""
+"""Pause before a new call is published again: too short to hear, and long enough for other workers to wait."""
 PAUSE_SHARE = 0.1
-"""Of the time that the call has waited, where that is more: workers that have the tool may be busy for long."""
+"""The same as a share of the time that the call has waited, if that is more: workers with the tool may be busy."""
 MAX_PAUSE_SECONDS = 0.5
-"""The longest pause of one call alone."""
+"""Longest pause of a call, if no other waits."""
 PASSED_ON_A_SECOND = 200
-"""Calls that one worker passes on: with more of them each waits longer, or a backlog would go round and round."""
+"""Calls that one worker passes on. With more, each waits longer: a backlog would otherwise go round and round."""
 
 logger = logging.getLogger(__name__)
 
 
 def pause(waited: float, held: int) -> float:
-    """Seconds until a call is published again that has waited so long, while this worker has `held` more at hand."""
+    """Return the seconds until a call that has waited so long is published again, while `held` more wait here."""
     return min(max(FIRST_PAUSE_SECONDS, waited * PAUSE_SHARE), MAX_PAUSE_SECONDS) + held / PASSED_ON_A_SECOND
 
 
@@ -44,9 +44,9 @@ class Passing:
     """Passes calls on.
 
     Args:
-        store: where the rows are.
+        store: connections to Postgres.
         tools: this worker's.
-        later: publishes what is passed on, and nothing else: its length says how much is at hand.
+        later: publishes only passed-on calls: its length says how many wait here.
     """
 
     def __init__(self, store: Store, tools: Mapping[str, Tool], later: DelayedPublisher) -> None:
@@ -55,13 +55,13 @@ class Passing:
         self._later = later
 
     def claim(self, job_id: UUID, asked: Any, worker_id: str, token: UUID) -> Passed | PutOff | None:
-        """Pass on a call whose tool this worker does not have; where no worker has it, claim it, to answer it.
+        """Pass on a call whose tool this worker does not have. If no worker has it, claim it, to answer it.
 
         Args:
             asked: the row of `gates.asked_for`.
 
         Raises:
-            SQLAlchemyError: it may have been claimed; `jobs.give_up` says.
+            SQLAlchemyError: it may have been claimed; `claim.give_up` undoes that.
         """
         seconds = self._pause(asked.timeout, asked.max_attempts, asked.seconds_left)
         passed_on = first(self._store.claims, passing.pass_on(job_id, seconds))
@@ -72,9 +72,9 @@ class Passing:
         return None if row is None else Passed(row, answer=not_served(asked.tool))
 
     def pass_back(self, job: Any) -> bool:
-        """Pass on a claimed job whose arguments do not fit this worker's version of the tool, and fit another's.
+        """Pass on a claimed job whose arguments fit another worker's version of the tool and not this one's.
 
-        False: they fit no other version, or that is not known; it is this worker's to refuse.
+        False: they fit no other version, or that is unknown; this worker has to refuse it.
         """
         tool = self._tools[job.tool]
         seconds = self._pause(job.timeout, job.max_attempts, job.seconds_left)
@@ -84,10 +84,10 @@ class Passing:
             if queue is None or not count(self._store.outcomes, passing.pass_back(job.id, job.token, queue, seconds)):
                 return False
         except SQLAlchemyError as problem:
-            logger.warning("job %s is not passed on: %s", job.id, problem)
+            logger.warning("passing on failed (job %s: %s); this worker refuses it", job.id, problem)
             return False
         self._later.publish(job.id, queue, seconds)
-        logger.info("job %s is passed on for another version of %s, which its arguments fit", job.id, job.tool)
+        logger.info("call passed on (job %s): its arguments fit another version of %s", job.id, job.tool)
         return True
 
     def _pause(self, timeout: float, attempts: int, seconds_left: float) -> float:

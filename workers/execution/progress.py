@@ -1,8 +1,7 @@
-"""Progress notes of running tools, on their way to their rows.
+"""Reporter of running tools' progress notes.
 
-A note may come from the event loop that all async tools share, so nothing is written where it is said: a thread of
-its own writes the latest note of each job, drops what a newer one has replaced, and rings the gateway, which may tell
-whoever waits.
+A note may come from the event loop that all async tools share, so it is not written there. A thread of its own writes
+the latest note of each job, drops older ones, and notifies the gateway, which may tell the user.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from workers.storage.database import Store, first
 from workers.storage.redis_client import RedisClient
 
 PAUSE_SECONDS = 0.2
-"""Between two rounds of writing: a tool that says something for each of ten thousand rows costs five rows a second."""
+"""Pause between two rounds of writing: a tool that reports each of ten thousand rows costs five rows a second."""
 
 _seldom = Seldom(logging.getLogger(__name__))
 
 
 class ProgressReporter:
-    """The notes that are still to be written: at most one for each running job."""
+    """Reporter of notes that are still to be written: at most one for each running job."""
 
     def __init__(self, store: Store, bell: RedisClient) -> None:
         self._store = store
@@ -37,7 +36,7 @@ class ProgressReporter:
         self._thread: Thread | None = None
 
     def note(self, job_id: UUID, token: UUID, text: str) -> None:
-        """Have it written soon; never waits for Postgres."""
+        """Queue the note to be written soon. Never waits for Postgres."""
         with self._change:
             self._waiting[job_id] = (token, clean_text(str(text))[:MAX_NOTE_CHARS])
             if self._thread is None:
@@ -58,7 +57,7 @@ class ProgressReporter:
         try:
             row = first(self._store.claims, transitions.note_progress(job_id, token, text))
         except SQLAlchemyError as problem:
-            _seldom.warning("a progress note was lost: %s", problem)
+            _seldom.warning("progress note lost: %s", problem)
             return
         if row is not None and row.gateway_id:
             self._bell.ring(row.gateway_id, row.session_id)

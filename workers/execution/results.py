@@ -1,4 +1,4 @@
-"""What a tool returned, as data that Postgres can keep and a model can read."""
+"""Conversion of a tool's arguments and result: to typed values, and to JSON data for Postgres and the model."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ringback.tools.argument_check import ArgumentCheck
 from ringback.tools.decorator import Tool
 
 MAX_RESULT_BYTES = 256 * 1024
-"""As JSON. The model reads 16,000 characters of it; the history keeps the rest, and a row should stay a row."""
+"""Most bytes of a result, as JSON. The model reads 16,000 characters of it, the history keeps the rest."""
 MAX_NOTE_CHARS = 200
-"""A progress note: a few words."""
+"""Most characters of a progress note: a few words."""
 
 _MISSING = frozenset({"NAType", "NaTType"})
-"""Pandas' types of a value that is not there."""
+"""Pandas' types of a missing value."""
 _SURROGATES = dict.fromkeys([0, *range(0xD800, 0xE000)])
 
 logger = logging.getLogger(__name__)
 
 
 def clean_text(text: str) -> str:
-    """Without what Postgres refuses in text: NUL, and halves of surrogate pairs."""
+    """Remove what Postgres refuses in text: NUL, and halves of surrogate pairs."""
     return text.translate(_SURROGATES)
 
 
 def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
-    """The keyword arguments of the function, checked and typed.
+    """Return the keyword arguments of the function, checked and typed.
 
     Raises:
         ToolError: they do not fit; the text names each field and what is wrong with it.
@@ -52,14 +52,14 @@ def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:
 
 
 def fits(parameters: dict[str, Any], arguments: Any) -> bool:
-    """True where the arguments fit the JSON schema of some worker's tool, as far as a schema is judged here."""
+    """Return true if the arguments fit the JSON schema of some worker's tool, as far as `ArgumentCheck` checks it."""
     return not ArgumentCheck(parameters).misfits(arguments)
 
 
 def as_data(result: Any, tool: str = "of no name") -> Any:
-    """Return JSON data: pydantic models, dataclasses, dates, arrays and the like become what JSON has for them.
+    """Convert a result to JSON data: pydantic models, dataclasses, dates, arrays and the like.
 
-    JSON has no NaN and no infinity: each is told as null, and the log counts them.
+    JSON has no NaN and no infinity: each becomes null, and the log counts them.
 
     Raises:
         ToolError: it is not data ("bad_result"), or too much of it ("result_too_large").
@@ -81,12 +81,12 @@ def as_data(result: Any, tool: str = "of no name") -> Any:
             code="result_too_large",
         )
     if lost:
-        logger.warning("result of tool %s: %d of its numbers are NaN or infinite; told as null", tool, len(lost))
+        logger.warning("result changed (tool %s): %d numbers are NaN or infinite, and become null", tool, len(lost))
     return data
 
 
 def _plain(value: Any) -> Any:
-    """Mend what pydantic refuses a whole result for: halves of characters in keys, and missing values of pandas."""
+    """Replace what pydantic refuses a whole result for: halves of characters in keys, and missing values of pandas."""
     if isinstance(value, dict):
         return {clean_text(key) if isinstance(key, str) else key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
 
 
 def _of_other_kinds(value: Any) -> Any:
-    """Arrays and scalars of numpy and its like, and Python's containers that pydantic does not know."""
+    """Convert arrays and scalars of numpy and its like, and containers that pydantic does not know."""
     if callable(to_list := getattr(value, "tolist", None)):
         return _plain(to_list())
     if isinstance(value, Mapping):

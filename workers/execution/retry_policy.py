@@ -1,15 +1,15 @@
-"""What becomes of a job after an attempt that went wrong: the end, or another attempt. Decides, and does nothing.
+"""Retry policy: what follows an attempt that went wrong, the end or another attempt. Decides only; does no I/O.
 
     what happened                      attempts left        none left
     the tool raised ToolError          failed (its words)   failed (its words)
-      … with retryable=True            again                failed (its words)
-    it raised anything else            again                failed: tool_failed
+      … with retryable=True            retry                failed (its words)
+    it raised another exception        retry                failed: tool_failed
     its time was up                    timed_out            timed_out
     … an at_most_once tool, the last two: unknown, because its effect may have happened
-    nobody waited any more             cancelled            cancelled
+    the call was cancelled             cancelled            cancelled
 
-A time-out ends the job at once: a caller has waited that long already, and a sync tool that ran out of time may
-still be running in its thread.
+A time-out ends the job at once: a caller has waited that long already, and a sync tool that ran out of time may still
+be running in its thread.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ringback.tools.gate import Ended
 from workers.execution.results import clean_text
 
 BACKOFF_MAX_SECONDS = 8.0
-"""The longest pause, unless the tool's first one is longer: nobody stays on the line for it."""
+"""Longest pause, unless the tool's first one is longer: no caller stays on the line for it."""
 MAX_CODE_CHARS = 64
-"""Of the short name that a tool gives its error."""
+"""Most characters of the code that a tool gives its error."""
 BACKOFF_JITTER = 0.5
-"""The share of a pause that is random, so that calls which failed together do not come back together."""
+"""Share of a pause that is random, so that calls which failed together are not retried together."""
 
 
 class DeadlineExceeded(RingbackError):
@@ -41,10 +41,10 @@ class CallCancelled(RingbackError):
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Give the job back, to be run again in `backoff` seconds."""
+    """Verdict: give the job back, to be run again in `backoff` seconds."""
 
     reason: Outcome
-    """The end it would have come to; it is the end if there turns out to be no other attempt."""
+    """Outcome that applies if the job turns out to have no other attempt."""
     backoff: float
 
     @property
@@ -58,7 +58,9 @@ Verdict = Outcome | Retry
 def on_problem(
     problem: BaseException, *, attempt: int, max_attempts: int, effect: Effect, first_pause: float
 ) -> Verdict:
-    """The verdict on an attempt that ended in `problem`; `attempt` is 1 for the first, `first_pause` follows it."""
+    """Return the verdict on an attempt that ended in `problem`; `attempt` is 1 for the first, `first_pause` follows
+    it.
+    """
     once = effect is Effect.AT_MOST_ONCE
     if isinstance(problem, ToolError):
         reason = _said(problem)
@@ -76,13 +78,13 @@ def on_problem(
 
 
 def backoff(attempt: int, first: float) -> float:
-    """Seconds until the attempt after this one: `first`, doubled each time, with a random part, and bounded."""
+    """Return the seconds until the next attempt: `first`, doubled each time, with a random part, and bounded."""
     pause = min(first * 2.0 ** (attempt - 1), max(first, BACKOFF_MAX_SECONDS))
     return pause * (1 - BACKOFF_JITTER * random.random())  # noqa: S311 (spreads load, guards nothing)
 
 
 def says_of_its_tool(problem: BaseException) -> Ended:
-    """What an attempt that ended in `problem` says of whether the tool works."""
+    """Return what an attempt that ended in `problem` shows of whether the tool works."""
     if isinstance(problem, CallCancelled):
         return Ended.LEFT
     if isinstance(problem, ToolError) and not problem.retryable:
@@ -91,12 +93,12 @@ def says_of_its_tool(problem: BaseException) -> Ended:
 
 
 def not_served(tool: str) -> Outcome:
-    """No worker that lives has the tool, nor has any had it for a while (`workers.execution.passing`)."""
+    """Return the outcome if no living worker has the tool, nor lately had it (`workers.execution.passing`)."""
     return failed("tool_not_served", f"The function {tool} is not available at the moment. Say so; do not retry.")
 
 
 def unavailable(tool: str, seconds: float) -> Outcome:
-    """The tool has failed so often that it is left alone, for so many seconds more."""
+    """Return the outcome if the tool has failed so often that it gets no calls, for so many seconds more."""
     return failed(
         "unavailable",
         f"The function {tool} is failing at the moment and is left alone for about {max(1, round(seconds))} s. It was "
@@ -105,7 +107,7 @@ def unavailable(tool: str, seconds: float) -> Outcome:
 
 
 def not_allowed(tool: str) -> Outcome:
-    """Whoever is talking does not hold what the tool asks for; which scopes those are is not theirs to hear."""
+    """Return the outcome if the user lacks a scope of the tool. It does not tell them which."""
     return failed(
         "not_allowed",
         f"Whoever is talking is not allowed to use the function {tool}. It was not run. Say so; do not call it again.",
@@ -113,12 +115,12 @@ def not_allowed(tool: str) -> Outcome:
 
 
 def unreadable() -> Outcome:
-    """What was asked is sealed, and no key of this worker opens it; or what it returns could not be sealed."""
+    """Return the outcome if no key of this worker decrypts the arguments, or could encrypt the result."""
     return failed("unreadable", "The function cannot be run here at the moment. Say so; do not call it again.")
 
 
 def busy(tool: str, seconds: float) -> Outcome:
-    """So many calls of the tool wait that nobody would wait for this one's turn, in so many seconds."""
+    """Return the outcome if so many calls of the tool wait that this one's turn comes after its deadline."""
     return failed(
         "busy",
         f"Too many calls of the function {tool} are waiting: it would be this one's turn in about {round(seconds)} s. "
@@ -127,7 +129,7 @@ def busy(tool: str, seconds: float) -> Outcome:
 
 
 def _said(problem: ToolError) -> Outcome:
-    """Whatever a tool has put into its error: a verdict must not fail for it."""
+    """Return the tool's own error, made safe: a bad error object must not break the verdict."""
     message = (
         clean_text(str(problem.message)).strip() or "The function could not do that, and does not say why. Say so."
     )
@@ -135,6 +137,6 @@ def _said(problem: ToolError) -> Outcome:
 
 
 def _fault(problem: BaseException) -> Outcome:
-    """The model hears the kind of fault; the text of an exception is for those who read the log."""
+    """Return the outcome of a fault: the model is told its kind. The exception's text is only for the log."""
     kind = type(problem).__name__
     return failed("tool_failed", f"The function failed ({kind}). Say so, and offer to try again later.")

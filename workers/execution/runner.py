@@ -1,4 +1,4 @@
-"""One job: claim, run, finish. The message brought its id, and the row brings everything else."""
+"""Run of one job: claim, run, finish. The message gives its id, and the row everything else."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from workers.storage.database import count, first
 logger = logging.getLogger(__name__)
 
 Failure = dict[str, Any] | None
-"""What `workers.execution.failures` tells of an attempt that failed."""
+"""Failure of an attempt, as `workers.execution.failures` describes it."""
 Given = dict[str, Any] | Exception
-"""The arguments as the function takes them, or why there are none."""
+"""Arguments as the function takes them, or the exception that says why there are none."""
 
 
 def run_job(runtime: WorkerRuntime, job_id: UUID) -> None:
@@ -67,9 +67,9 @@ def run_job(runtime: WorkerRuntime, job_id: UUID) -> None:
 
 
 def barred(runtime: WorkerRuntime, job: Job) -> Outcome | None:
-    """The refusal, where whoever is talking may not use the tool: by their session's row, whatever the model says.
+    """Return a refusal if the user may not use the tool: their session's row decides, not the model.
 
-    The gateway does not offer such a tool, and answers a call of it by itself: this holds where it was gone around.
+    The gateway does not offer such a tool, and refuses a call of it. This holds if a caller went around the gateway.
     """
     asked_here = runtime.tools[job.tool].announcement.manners.scopes
     lacking = missing((*job.needed, *asked_here), job.claims)
@@ -80,9 +80,9 @@ def barred(runtime: WorkerRuntime, job: Job) -> Outcome | None:
 
 
 def read_arguments(runtime: WorkerRuntime, job: Job) -> Given | None:
-    """Read the arguments once, before the effect may begin; None where another worker's version of the tool has them.
+    """Read the arguments once, before the effect may begin; None if the call was passed to another worker's version.
 
-    What is wrong with them is returned, for the attempt to end in it.
+    An error in them is returned, for the attempt to end in it.
     """
     try:
         return arguments_for(runtime.tools[job.tool], job.arguments)
@@ -93,26 +93,26 @@ def read_arguments(runtime: WorkerRuntime, job: Job) -> Given | None:
 
 
 def may_begin(runtime: WorkerRuntime, job: Job) -> bool:
-    """True where the tool may be called. An at_most_once tool is written down first, and durably."""
+    """Return true if the tool may be called. For an at_most_once tool, this is first committed durably."""
     if job.effect is not Effect.AT_MOST_ONCE:
         return True
     try:
         if count(runtime.store.outcomes, transitions.begin_effect(job.id, job.token)):
             return True
     except SQLAlchemyError as problem:
-        logger.warning("job %s is not begun: %s", job.id, problem)
+        logger.warning("run stopped (job %s not begun): %s; giving up its claim", job.id, problem)
         give_up(runtime, job.id, job.token)
         return False
-    logger.info("job %s is not begun: %s", job.id, settle(runtime, job, cancelled()))
+    logger.info("run stopped (job %s not begun): %s", job.id, settle(runtime, job, cancelled()))
     return False
 
 
 def attempt(
     runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation
 ) -> tuple[Verdict, Ended, Failure]:
-    """Run the tool; what is to become of the job, what that says of the tool, and why it failed, if it did.
+    """Run the tool. Returns the verdict on the job, what it shows of the tool, and the failure if it failed.
 
-    One whose effect has begun is not left before its end.
+    A tool whose effect has begun is not left before its end.
     """
     tool = runtime.tools[job.tool]
     begun = False
@@ -140,11 +140,11 @@ def attempt(
 
 
 def settle(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: Failure = None) -> str:
-    """Write the verdict down; returns the state the job is in now, or "fenced"."""
+    """Write the verdict. Returns the state that the job is in now, or "fenced"."""
     if not runtime.lease.held:
         return "fenced"  # the process is ending, and its tokens are void
     if runtime.leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
-        return "handed back"  # the tool was stopped, and what it said to that is no outcome
+        return "handed back"  # the tool was stopped, so its error is no outcome
     if isinstance(verdict, Retry):
         if _give_back(runtime, job, verdict, failure):
             return JobState.PENDING
@@ -152,13 +152,11 @@ def settle(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: Failure 
     try:
         return _finish(runtime, job, verdict, failure)
     except DataError:
-        logger.exception("job %s: Postgres refuses what the tool returned", job.id)
+        logger.exception("result refused by Postgres (job %s); the job ends as failed", job.id)
         sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
         return _finish(runtime, job, failed("bad_result", sentence))
     except SQLAlchemyError:
-        logger.exception(
-            "job %s: the outcome is not known to be written; if it is not, the job will be timed out", job.id
-        )
+        logger.exception("outcome lost (job %s): it may not be written; the job then ends at its deadline", job.id)
         return "lost"
 
 
@@ -166,12 +164,12 @@ def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, failure: Failure
     shown, sealed = job.row_privacy.outcome(outcome, job.session_id, job.redact)
     statement = transitions.finish(job.id, job.token, shown, sealed, failure)
     row = insist(runtime, lambda: first(runtime.store.outcomes, statement))
-    if row is None:  # an earlier attempt to write it may have been committed, and its answer lost
+    if row is None:  # an earlier attempt to write it may have been committed, and its reply lost
         written = transitions.finished_as(job.id, runtime.lease.worker_id, job.attempt, outcome.state)
         row = insist(runtime, lambda: first(runtime.store.outcomes, written))
     if row is None:
         fenced = runtime.running.count_fenced()
-        logger.warning("job %s: stale outcome dropped, the job is no longer ours (%d so far)", job.id, fenced)
+        logger.warning("stale outcome dropped (job %s): this worker no longer holds it (%d so far)", job.id, fenced)
         return "fenced"
     if row.delivery == Delivery.READY and row.gateway_id:
         runtime.bell.ring(row.gateway_id, row.session_id)
@@ -184,7 +182,7 @@ def _give_back(runtime: WorkerRuntime, job: Job, again: Retry, failure: Failure)
     try:
         return insist(runtime, lambda: count(runtime.store.outcomes, statement)) > 0
     except SQLAlchemyError as problem:
-        logger.warning("job %s could not be given back: %s", job.id, problem)
+        logger.warning("retry not written (job %s: %s); the job ends with this attempt", job.id, problem)
         return False
 
 
@@ -204,23 +202,25 @@ def _call(runtime: WorkerRuntime, job: Job, cancelled: Event) -> Call:
 
 
 def _why(job: Job, tool: Tool, problem: Exception) -> Failure:
-    """For the row; None where no code is to blame."""
+    """Return the failure for the row; None if no code caused it."""
     if isinstance(problem, DeadlineExceeded | CallCancelled):
         return None
     return failure_of(problem, job.attempt, tool.function, job.row_privacy.text, quotes=not job.redact)
 
 
 def _log(job: Job, problem: Exception) -> None:
-    """What a tool says on purpose is for the model; anything else is for whoever wrote the tool.
+    """Log a fault for the tool's author. An error that a tool raises on purpose is only for the model.
 
-    An exception's text may hold what its call holds: it is left out where no row may show that.
+    An exception's text may hold what its call holds: it is left out if no row may show that.
     """
     if not isinstance(problem, ToolError | DeadlineExceeded | CallCancelled):
         trace = Redacted(type(problem).__name__).with_traceback(problem.__traceback__) if job.redact else problem
-        logger.warning("job %s: tool %s raised %s", job.id, job.tool, type(problem).__name__, exc_info=trace)
+        logger.warning("tool raised %s (job %s tool=%s)", type(problem).__name__, job.id, job.tool, exc_info=trace)
     elif problem.__cause__ is not None:
         cause = problem.__cause__
-        logger.warning("job %s: tool %s: %s", job.id, job.tool, type(cause).__name__ if job.redact else cause)
+        logger.warning(
+            "tool error (job %s tool=%s): %s", job.id, job.tool, type(cause).__name__ if job.redact else cause
+        )
 
 
 class Redacted(RingbackError):

@@ -1,4 +1,4 @@
-"""All that one process needs to run jobs. A process that runs none (the parent of a prefork pool) has no station."""
+"""Runtime of a process that runs jobs. A process that runs none (the parent of a prefork pool) has no runtime."""
 
 from __future__ import annotations
 
@@ -27,21 +27,20 @@ from workers.storage.redis_client import RedisClient
 from workers.tool_registry import served_on
 
 FENCE_SECONDS = 0.3
-"""For async tools to be cancelled in: well inside the second that is left before others take over."""
+"""Time for async tools to be cancelled: well inside the second that is left before others take over."""
 
 logger = logging.getLogger(__name__)
 
 
 class WorkerRuntime:
-    """One process at work: its tools, its connections, its lease, and the calls under way.
+    """Tools, connections, lease and running calls of one process.
 
     Make it in the process that uses it: neither connections nor threads outlive a fork.
 
     Args:
         slots: how many calls this process runs at once.
-        end: called with the reason where this process cannot go on: it hands back what runs here, and ends.
-        replace: called instead, after an outcome, when tools hold so much of this process that it should make room for
-            another: of a child, which its pool replaces.
+        end: called with the reason if this process cannot go on: it hands back what runs here, and ends.
+        replace: called instead, after an outcome, if stuck tools wear out a child of a pool, which replaces it.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class WorkerRuntime:
         self.bell = RedisClient(settings.redis_url)
         self.running = InFlightCalls()
         self.leaving = Event()
-        """Set once what runs here is given to others: nothing is claimed any more."""
+        """Set once what runs here is handed back: this process claims no more jobs."""
         self._stopping = Lock()
         self._stopped = False
         self.caller = ToolInvoker(slots, bears_stuck=replace is None, died=end)
@@ -82,21 +81,23 @@ class WorkerRuntime:
         self.sweeper.start()
 
     def suspect_messages(self) -> None:
-        """A message was taken and not served, or may have been: what waits on these queues is published again."""
+        """Have jobs of these queues published again: a message was taken and not served, or may have been."""
         self.sweeper.suspect(self._queues)
 
     def replace_if_worn(self) -> None:
-        """After a call has its outcome: it must not be handed back, to wear out the next worker as well."""
+        """Replace this process if it is worn. Run this after a call's outcome: a handed-back call would wear out the
+        next.
+        """
         if self._replace and (reason := self.caller.worn):
             self._replace(reason)
 
     def sign_off(self) -> None:
-        """What is left here may be taken at once; the process ends."""
+        """Retire the lease: others may take what is left here at once, and the process ends."""
         with self._stopping:
             self.lease.stop()
 
     def stop(self) -> None:
-        """Sign off and close, once. Calls have ended, or are left to be taken back."""
+        """Sign off and close, once. Calls have ended, or others take them back."""
         self.sweeper.stop()
         self.later.stop()
         self._passed_on.stop()
@@ -109,14 +110,15 @@ class WorkerRuntime:
                 self.store.close()
 
     def hand_back(self) -> None:
-        """Give what runs here to others. No call of ours may run beside theirs, so async tools are stopped first; those
-        in threads end with the process, which must follow at once.
+        """Hand back what runs here. No call may run beside its next attempt, so async tools are stopped first.
+
+        Those in threads end with the process, which must follow at once.
         """
         self.leaving.set()
         self.caller.loop.stop(FENCE_SECONDS)
         handed = self._handed_back()
         for job in handed:
-            logger.info("job %s is handed back: %s", job.id, job.state)
+            logger.info("job handed back (%s): %s", job.id, job.state)
         if not handed or self.bell.ask((("PING",),)) is None:
             return  # any sweeper publishes them, as soon as Redis is back
         over = [job for job in handed if JobState(job.state) not in LIVE]
@@ -133,7 +135,7 @@ class WorkerRuntime:
             return rows(self.store.outcomes, statement)
 
     def _end_fenced(self, reason: str) -> None:
-        """Stop being: what runs here is, or will be, somebody else's. Nothing may be written, so nothing is tidied."""
-        logger.error("%s: ending now, with %d calls under way, which others take over", reason, len(self.running))
+        """End the process: others take over what runs here. It writes no row and cleans up nothing."""
+        logger.error("worker fenced: %s; exiting now, others take over %d running calls", reason, len(self.running))
         self.caller.loop.stop(FENCE_SECONDS)
         os._exit(FENCED_EXIT)

@@ -1,8 +1,8 @@
-"""The gates of this worker's tools: asked before a call of such a tool is claimed, and told how it ended.
+"""Limits of this worker's tools: a gate that a worker asks before it claims a call, and tells how the call ended.
 
-`ringback.tools.gate` decides. Here one transaction locks the tool's row, asks, and claims or puts off, so that no two
-workers take the same place. A worker that dies in the midst of it holds nothing: Postgres rolls back, and a place is a
-running row, which is taken back with its worker's lease.
+`ringback.tools.gate` decides. One transaction here locks the tool's row, asks, and claims or postpones, so that no two
+workers take the same place. A worker that dies in its midst holds no place: Postgres rolls back, and a running row is
+taken back with its worker's lease.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ _seldom = Seldom(logger)
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A call that was claimed at a gate: the row of the claim, and what the gate said."""
+    """Call that was claimed at a gate: the row of the claim, and what the gate said."""
 
     row: Any
     is_probe: bool = False
     answer: Outcome | None = None
-    """It is not to be run: this is its outcome."""
+    """Outcome of a call that is not to be run."""
 
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """A call that waits, for so many seconds or until it is woken."""
+    """Call that waits, for so many seconds or until it is woken."""
 
     seconds: float
     why: str = "by the limits of its tool"
 
 
 class ToolLimits:
-    """Those of the tools that have limits.
+    """Gates of the tools that have limits.
 
     Args:
-        store: `claims` is used: what it loses in a crash of Postgres is lost together.
+        store: its `claims` engine is used: all that it writes is lost together in a crash of Postgres.
         tools: this worker's.
-        later: publishes calls that were put off.
+        later: publishes postponed calls.
     """
 
     def __init__(self, store: Store, tools: Mapping[str, Tool], later: DelayedPublisher) -> None:
@@ -63,16 +63,16 @@ class ToolLimits:
         self._limits = {name: tool.announcement.limits for name, tool in tools.items()}
         self.names = frozenset(name for name, limits in self._limits.items() if limits.is_gated)
         self.ungated = frozenset(tools) - self.names
-        """The others: what may be claimed at once."""
+        """Names of the other tools, whose calls may be claimed at once."""
 
     def claim(self, job_id: UUID, asked: Any, worker_id: str, token: UUID) -> Passed | PutOff | None:
-        """Claim a job of a tool that has a gate; None where it is not to be had.
+        """Claim a job of a tool that has a gate; None if it cannot be claimed.
 
         Args:
             asked: the row of `gates.asked_for`.
 
         Raises:
-            SQLAlchemyError: it may have been claimed; `jobs.give_up` says.
+            SQLAlchemyError: it may have been claimed; `claim.give_up` undoes that.
         """
         limits = self._limits[asked.tool]
         with transaction(self._engine) as connection:
@@ -89,7 +89,7 @@ class ToolLimits:
         return PutOff(said.seconds)
 
     def ended(self, tool: str, end: Ended, *, is_probe: bool = False) -> None:
-        """A call is over: what that says of the tool, and its place to the next in line. Never raises."""
+        """Record the end of a call: what it shows of the tool, and its place for the next in line. Never raises."""
         if tool not in self.names:
             return
         limits = self._limits[tool]
@@ -99,7 +99,7 @@ class ToolLimits:
             if limits.concurrency is not None and (woken := first(self._engine, gates.wake_first(tool))):
                 self._later.publish(woken.id, woken.queue)
         except SQLAlchemyError as problem:
-            _seldom.warning("the gate of %s did not hear of the end of a call: %s", tool, problem)
+            _seldom.warning("gate update failed (tool %s): %s; a waiting call asks again by itself", tool, problem)
 
     def _note(self, tool: str, limits: Limits, end: Ended, is_probe: bool) -> None:
         if end is not Ended.FAILED and not is_probe:
@@ -112,7 +112,7 @@ class ToolLimits:
             if changed != gate:
                 connection.execute(gates.keep(tool, changed))
         if (changed.open_until is None) != (gate.open_until is None):
-            logger.warning("tool %s %s", tool, "works again" if changed.open_until is None else "fails: left alone")
+            logger.warning("breaker %s (tool %s)", "closed" if changed.open_until is None else "opened", tool)
 
 
 def _locked(connection: Connection, tool: str, limits: Limits) -> tuple[Gate, float]:
@@ -121,7 +121,7 @@ def _locked(connection: Connection, tool: str, limits: Limits) -> tuple[Gate, fl
 
 
 def _load(connection: Connection, job_id: UUID, tool: str, limits: Limits) -> Load:
-    """What a breaker alone does not ask for."""
+    """Return the tool's load. A breaker alone does not need it."""
     if limits.concurrency is None and limits.rate is None:
         return Load()
     return gates.load_in(connection.execute(gates.load_around(job_id, tool)).one())

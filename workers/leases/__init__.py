@@ -1,1 +1,1 @@
-"""The worker's lease, the jobs that hang on it, and the sweep for all processes."""
+"""Lease of the worker, the jobs that depend on it, and the sweep for all processes."""

@@ -1,4 +1,4 @@
-"""What this process is running now: whom to tell when nobody waits for a call any more, and how much was dropped."""
+"""Calls that run in this process: their cancellation, and the count of fenced outcomes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 class Cancellation:
-    """Whether anybody still waits for one call; whoever carries it out can be woken when nobody does."""
+    """Cancellation of one call. The code that runs the call can be woken by it."""
 
     def __init__(self) -> None:
         self.asked = Event()
@@ -17,7 +17,7 @@ class Cancellation:
         self._then: list[Callable[[], object]] = []
 
     def ask(self) -> None:
-        """Nobody waits any more."""
+        """Cancel the call."""
         with self._lock:
             self.asked.set()
             waiting, self._then = self._then, []
@@ -25,7 +25,7 @@ class Cancellation:
             call()
 
     def then(self, call: Callable[[], object]) -> None:
-        """Have it called once nobody waits any more; at once, if that is so already."""
+        """Call `call` once the call is cancelled; at once, if it already is."""
         with self._lock:
             if not self.asked.is_set():
                 self._then.append(call)
@@ -34,20 +34,20 @@ class Cancellation:
 
 
 class InFlightCalls:
-    """The calls under way, by job. Used by many threads."""
+    """Running calls, by job. Used by many threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._calls: dict[UUID, Cancellation] = {}
         self.fenced = 0
-        """Outcomes that came too late: the job was no longer this process's to finish."""
+        """Outcomes that came too late: this process no longer held the job."""
 
     def __len__(self) -> int:
         return len(self._calls)
 
     @contextmanager
     def started(self, job_id: UUID) -> Iterator[Cancellation]:
-        """Under way for as long as the context; yields what says that nobody waits any more."""
+        """Keep the call in the list for the duration of the context. Yields its cancellation."""
         cancelled = Cancellation()
         with self._lock:
             self._calls[job_id] = cancelled
@@ -58,19 +58,19 @@ class InFlightCalls:
                 del self._calls[job_id]
 
     def cancel(self, job_ids: Iterable[UUID]) -> None:
-        """Tell these calls, where they run here, that nobody waits for them."""
+        """Cancel these calls, if they run here."""
         with self._lock:
             calls = [self._calls[job_id] for job_id in job_ids if job_id in self._calls]
         for call in calls:
             call.ask()
 
     def cancelled(self, job_id: UUID) -> bool:
-        """True where the call runs here, and has been told that nobody waits for it."""
+        """Return true if the call runs here and is cancelled."""
         with self._lock:
             return job_id in self._calls and self._calls[job_id].asked.is_set()
 
     def count_fenced(self) -> int:
-        """One more; returns how many there were."""
+        """Count one more; return how many there were."""
         with self._lock:
             self.fenced += 1
             return self.fenced

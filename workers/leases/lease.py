@@ -1,12 +1,12 @@
-"""The row that says this process lives. All that it runs hangs on it.
+"""Lease of this process: the row that says that it lives. All calls that it runs depend on it.
 
-The process renews its row every second. When it cannot, others take back what it held, and their attempt must not
-run beside ours. So a process that has not renewed in time ends itself, `LeaseTimes.margin` before others may take
-over: at once, without a word to Postgres (its tokens are void), and with an exit code that has a supervisor
-start it anew. It is the only way: a tool in a thread cannot be stopped from outside.
+The process renews its row every second. If it cannot, others take back what it held, and their attempt must not run
+beside its own. So a process that has not renewed in time ends itself, `LeaseTimes.margin` before others may take over:
+at once, without a write to Postgres (its tokens are void), and with an exit code that has a supervisor restart it.
+There is no other way: a tool in a thread cannot be stopped from outside.
 
-Two threads, because one can hang: the first renews, the second does nothing but look at the clock. From how late it
-comes to that, it knows whether this process was held up, and by whom.
+There are two threads, because one can hang: the first renews, the second only looks at the clock. How late that look
+comes shows whether this process was held up, and by what.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from workers.logs import Seldom
 from workers.storage.database import LEASE_STATEMENT_SECONDS, Store, count, together
 
 WATCH_SECONDS = 0.1
-"""How often the clock is looked at: small beside the second between our end and the end of the lease."""
+"""Interval of looks at the clock: small beside the second between this worker's end and the end of the lease."""
 FENCED_EXIT = 75
-"""EX_TEMPFAIL of sysexits.h: nothing is wrong with this program, start it again."""
+"""EX_TEMPFAIL of sysexits.h: the program is sound, start it again."""
 HELD_BY_TOOL = "a tool keeps the interpreter to itself (see docs/how-to/write-a-slow-tool.md)"
 
 logger = logging.getLogger(__name__)
@@ -47,10 +47,10 @@ class Lease:
     """Registers this process, renews its row, and passes cancellations on to the calls it runs.
 
     Args:
-        store: gives the connections for it.
+        store: opens the connections.
         queues: what this process consumes.
         tools: what it announces: those of its tools whose jobs arrive on these queues.
-        running: told which calls nobody waits for any more.
+        running: told which calls are cancelled.
         slots: how many calls this process runs at once.
         fenced: called with the reason when the lease is lost; must not return.
         times: how long the lease is.
@@ -80,28 +80,28 @@ class Lease:
         self._hold_ups = HoldUps("this worker", HELD_BY_TOOL, WATCH_SECONDS, monotonic(), process_time())
         self._problem = ""
         self.worker_id = ""
-        """Whose claims ours are; empty until registered."""
+        """Id that this worker's claims bear; empty until registered."""
 
     @property
     def held(self) -> bool:
-        """True while this process may claim and finish jobs."""
+        """Return true while this process may claim and finish jobs."""
         return self._registered.is_set() and not self._ended.is_set()
 
     @property
     def sheds(self) -> bool:
-        """True while this process should take no new messages, as it was held up a moment ago."""
+        """Return true while this process should take no new messages, because it was just held up."""
         return self._registered.is_set() and self._hold_ups.sheds(monotonic())
 
     def start(self) -> None:
-        """Begin to register, and keep trying until Postgres answers."""
+        """Begin to register, and keep trying until Postgres replies."""
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until registered; False where that took longer."""
+        """Wait until registered; False if that took longer."""
         return self._registered.wait(seconds) and self.held
 
     def stop(self) -> None:
-        """End in order: what is still held may be taken at once."""
+        """Retire the process: others may take what it still holds at once."""
         over = self._ended.is_set()
         self._ended.set()
         if self._thread.is_alive():
@@ -111,7 +111,7 @@ class Lease:
         try:
             count(self._store.lease, processes.retire(self.worker_id))
         except SQLAlchemyError as problem:
-            logger.warning("sign-off failed: %s; the lease will run out", database_reason(problem))
+            logger.warning("sign-off failed: %s; the lease will expire", database_reason(problem))
 
     def _renew_until_ended(self) -> None:
         while not self._ended.is_set() and not self._register():
@@ -122,15 +122,15 @@ class Lease:
         cancelled = as_text(transitions.cancelled_on(self.worker_id))
         connection = LeaseConnection(self._store.connect_lease)
         asked = monotonic()
-        # From one beginning to the next: whatever a renewal waits for must not make the next one late.
+        # From one beginning to the next: a slow renewal must not make the next one late.
         while not self._ended.wait(max(0.0, asked + self._times.renew - monotonic())):
             asked = monotonic()
-            if self._renew(connection, renewal) and len(self._running):  # who runs nothing has nothing to cancel
+            if self._renew(connection, renewal) and len(self._running):  # without calls, none to cancel
                 self._cancel(connection, cancelled)
         connection.close()
 
     def _register(self) -> bool:
-        """Under a new id each time: a registration whose answer was lost must not stand in the way."""
+        """Register under a new id each time: a registration whose reply was lost must not stand in the way."""
         host, pid = socket.gethostname(), os.getpid()
         worker_id = f"worker-{host}-{pid}-{token_hex(4)}"
         asked, seconds = monotonic(), self._times.seconds
@@ -141,14 +141,15 @@ class Lease:
             again = self._times.renew
             _seldom.warning("registration failed: %s; trying again in %g s", database_reason(problem), again)
             return False
-        self._store.lease.dispose()  # it has nothing to do until the end
+        self._store.lease.dispose()  # it is idle until the end
         self.worker_id, self._clock = worker_id, LeaseClock(asked, self._times)
         self._registered.set()
-        logger.info("%s serves %s: %s", worker_id, ", ".join(self._queues), ", ".join(t.name for t in self._tools))
+        names = ", ".join(tool.name for tool in self._tools)
+        logger.info("worker registered (%s): it serves %s: %s", worker_id, ", ".join(self._queues), names)
         return True
 
     def _renew(self, connection: LeaseConnection, renewal: bytes) -> bool:
-        asked = monotonic()  # before the question: the lease runs from some moment after it
+        asked = monotonic()  # before the renewal is sent: the lease runs from some moment after it
         try:
             if not connection.ask(renewal) and not self._ended.is_set():
                 self._lose(f"this worker was declared lost; {self._why()}")
@@ -164,7 +165,7 @@ class Lease:
         try:
             self._running.cancel(UUID(job_id) for job_id in connection.ask(cancelled))
         except psycopg.Error as problem:
-            _seldom.warning("look for cancelled calls failed: %s; trying again", database_reason(problem))
+            _seldom.warning("cancellation poll failed: %s; trying again", database_reason(problem))
 
     def _watch_the_clock(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):
@@ -175,9 +176,9 @@ class Lease:
                 self._lose(f"the lease was not renewed for {age:.1f} s; {self._why()}")
 
     def _why(self) -> str:
-        """What is known of why the lease was not renewed: Postgres, or this process itself."""
+        """Return what is known of why the lease was not renewed: Postgres, or this process itself."""
         return self._problem or self._hold_ups.since(self._clock.renewed_at) or "Postgres does not answer"
 
     def _lose(self, reason: str) -> None:
-        self._ended.set()  # first of all: nothing may be claimed or written from here on
+        self._ended.set()  # first of all: no claim or write may follow
         self._fenced(reason)

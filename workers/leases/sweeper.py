@@ -1,4 +1,4 @@
-"""The worker's share of what any process does for all of them: `ringback.sweeper` decides, this carries it out."""
+"""Worker's part in the sweep for all processes: `ringback.sweeper` decides, this module executes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from workers.storage.database import count, rows
 from workers.storage.redis_client import RedisClient
 
 STOP_SECONDS = 2.0
-"""How long the end of a round is waited for; it takes milliseconds."""
+"""How long to wait for the end of a round; it takes milliseconds."""
 
 Publisher = Callable[[UUID, str], None]
-"""Publish a job's id to a queue; raises where the broker cannot be reached."""
+"""Publishes a job's id to a queue; raises if the broker cannot be reached."""
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
@@ -34,14 +34,14 @@ _seldom_of_step: defaultdict[str, Seldom] = defaultdict(lambda: Seldom(logger))
 
 @dataclass(frozen=True, slots=True)
 class StepRunner:
-    """What carries out the steps of a round."""
+    """Executes the steps of a round."""
 
     engine: Engine
     publisher: Publisher
     bell: RedisClient
 
     def carry_out(self, sweeping: Look | Round) -> float:
-        """A look, or a round by itself; returns what that does."""
+        """Execute a look or a round; return its result."""
         answer: Any = None
         try:
             while True:
@@ -50,7 +50,7 @@ class StepRunner:
             return float(over.value)
 
     def publish(self, jobs: Iterable[tuple[UUID, str]]) -> int:
-        """Publish in order; how many were taken. A broker that refuses one message refuses them all."""
+        """Publish in order; return how many were accepted. A broker that refuses one message refuses them all."""
         published = 0
         for job_id, queue in jobs:
             if not self._publish_one(job_id, queue):
@@ -73,14 +73,14 @@ class StepRunner:
         return None
 
     def _run(self, step: Run) -> list[Any] | None:
-        """A step that fails ends no round: it is told, and the next one is taken."""
+        """Run a step's statement. A failure is logged, and the round goes on with the next step."""
         try:
             if step.returns:
                 return rows(self.engine, step.statement)
             count(self.engine, step.statement)
         except SQLAlchemyError as problem:
             if getattr(getattr(problem, "orig", None), "sqlstate", None) not in PASSING:
-                _seldom_of_step[step.name].warning("the sweep could not %s, trying again: %s", step.name, problem)
+                _seldom_of_step[step.name].warning("sweep step failed (%s): %s; trying again", step.name, problem)
             return None
         return []
 
@@ -91,13 +91,14 @@ class StepRunner:
         try:
             self.publisher(job_id, queue)
         except Exception as problem:
-            _seldom.warning("could not publish, will be tried again: %s: %s", type(problem).__name__, problem)
+            kind = type(problem).__name__
+            _seldom.warning("publishing failed (%s: %s); a sweeper tries again", kind, problem)
             return False
         return True
 
 
 class Sweeper:
-    """Looks whether to sweep for all, in a thread, until it is stopped."""
+    """Thread that sweeps for all processes if it is this one's turn, until it is stopped."""
 
     def __init__(self, hands: StepRunner, lease: Lease) -> None:
         self._hands = hands
@@ -113,12 +114,12 @@ class Sweeper:
         self._thread.start()
 
     def suspect(self, queues: Iterable[str]) -> None:
-        """Messages of these queues may be gone: the next look publishes again what was in them the longest."""
+        """Record that messages of these queues may be lost: the next look publishes their oldest jobs again."""
         self._suspect = self._suspect | frozenset(queues)
         self._wake.set()
 
     def stop(self) -> None:
-        """No further round begins, and the one under way is over, unless Postgres stands still."""
+        """Stop. No further round begins, and the running one is over, unless Postgres hangs."""
         self._ended = True
         self._wake.set()
         if self._thread.is_alive():
@@ -135,7 +136,7 @@ class Sweeper:
             try:
                 pause = self._look()
             except Exception:
-                logger.exception("a fault of the sweep; the next look tries again")
+                logger.exception("sweep failed by a fault; the next look tries again")
 
     def _look(self) -> float:
         self._sweeping = self._sweeping or Sweeping(self._lease.worker_id)

@@ -1,8 +1,8 @@
-"""A worker's canary: sends it, and ends the process where it is not heard. `workers.lifecycle.canary_policy` decides
-when.
+"""Canary of a worker: a message that it sends itself. If it does not arrive, the process ends.
 
-The queue is this process's own, and each message lets it expire: a worker that is gone leaves nothing in Redis.
-Publishing goes to the queue by its name (the anonymous exchange), so there is no binding either.
+`workers.lifecycle.canary_policy` decides when. The queue is this process's own, and each message lets it expire: a
+worker that is gone leaves no key in Redis. Publishing goes to the queue by its name (the anonymous exchange), so there
+is no binding either.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from workers.broker.consumer import CANARY
 from workers.lifecycle.canary_policy import DEAF_SECONDS, LOOK_SECONDS, SEND_SECONDS, CanaryPolicy
 
 EXPIRE_MS = 10_000
-"""Longer than DEAF_SECONDS, and as much as a worker that was killed leaves behind for."""
+"""Longer than DEAF_SECONDS; so long the queue of a killed worker stays in Redis."""
 SOCKET_SECONDS = 0.5
-"""For anything Redis does here; one that takes longer is not there, and the worker is not to blame."""
+"""Time for each step at Redis. If one takes longer, Redis is away, and the worker is not to blame."""
 TRANSPORT = {
     "global_keyprefix": KEY_PREFIX,
     "socket_timeout": SOCKET_SECONDS,
@@ -38,7 +38,7 @@ _kombu: Any = kombu  # typed in part
 
 
 class Canary:
-    """Of the process that consumes.
+    """Canary of the process that consumes.
 
     Args:
         deaf: called once, with the reason.
@@ -51,7 +51,7 @@ class Canary:
         self._ended = Event()
 
     def heard(self) -> None:
-        """It has come through the consumer."""
+        """Record that a canary has come through the consumer."""
         self._hearing.heard(monotonic())
 
     def start(self, redis_url: str, is_free: Callable[[], bool]) -> None:
@@ -60,7 +60,7 @@ class Canary:
         Thread(target=self._watch, args=(redis_url, is_free), name="canary", daemon=True).start()
 
     def stop(self) -> None:
-        """The consumer is told to stop, and need not hear any more."""
+        """Stop: the consumer is about to stop, and need not receive any more."""
         self._ended.set()
 
     def _watch(self, redis_url: str, is_free: Callable[[], bool]) -> None:
@@ -69,11 +69,11 @@ class Canary:
             if monotonic() - sent >= SEND_SECONDS:
                 redis, sent = self.send(redis_url), monotonic()
             if self._hearing.is_deaf(monotonic(), redis=redis, free=is_free()) and not self._ended.is_set():
-                self._deaf(f"Redis answers, but this worker has heard nothing of its queues for {DEAF_SECONDS:g} s")
+                self._deaf(f"canary lost: Redis replies, but no message has arrived for {DEAF_SECONDS:g} s")
                 return
 
     def send(self, redis_url: str) -> bool:
-        """Send one over a connection of its own. False: Redis did not take it."""
+        """Send one over a connection of its own. False: Redis did not accept it."""
         queue = _kombu.Queue(self.queue, _kombu.Exchange(""), self.queue, queue_arguments={"x-expires": EXPIRE_MS})
         try:
             with _kombu.Connection(redis_url, transport_options=TRANSPORT) as connection:
@@ -81,6 +81,6 @@ class Canary:
                 queue(channel).declare()  # from here on the channel knows that it expires
                 _kombu.Producer(channel).publish({}, exchange="", routing_key=self.queue, headers={"task": CANARY})
         except Exception as problem:  # kombu and redis raise a family of errors with no common parent but this
-            logger.debug("no canary was sent: %s", problem)
+            logger.debug("canary not sent: %s", problem)
             return False
         return True

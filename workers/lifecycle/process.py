@@ -1,8 +1,8 @@
-"""The life of one worker process, from its settings to its end; `app` has Celery call these in turn.
+"""Life of one worker process, from its settings to its end; `app` has Celery call these methods in turn.
 
-In a pool of threads the one process does everything. In a prefork pool each child that runs jobs has a station, with
-a row and a lease of its own: so a child that is killed alone has its job taken back. The parent consumes, and has the
-canary; its children hear of its end through the pipe of `StopSignal`.
+In a pool of threads the one process does everything. In a prefork pool each child that runs jobs has a runtime, with a
+row and a lease of its own: so if a child alone is killed, its job is taken back. The parent consumes, and has the
+canary; its children learn of its end through the pipe of `StopSignal`.
 """
 
 from __future__ import annotations
@@ -39,17 +39,18 @@ READY_SECONDS = 5.0
 """How long the first message waits for Postgres, so that a worker that says it is ready has announced its tools."""
 QUEUES = "RINGBACK_WORKER_QUEUES"
 SWITCH_SECONDS = 0.002
-"""After so long a tool that computes lets a thread have the interpreter that asks for it. Python's own 5 ms, times the
-tools that compute, made a renewal 4.5 s late; less than 2 ms costs the tools more than a tenth (docs/decisions/0032).
+"""How long a tool that computes keeps the interpreter when another thread asks for it. Python's default of 5 ms, times
+the tools that compute, made a renewal 4.5 s late; less than 2 ms costs the tools more than a tenth
+(docs/decisions/0032).
 """
 STOP_SIGNALS = {signal.SIGTERM: 1, signal.SIGINT: 1, signal.SIGQUIT: 2}
-"""What each counts for: once is a request, twice an order."""
+"""What each signal counts for: once is a request, twice an order."""
 
 logger = logging.getLogger(__name__)
 
 
 class WorkerProcess:
-    """What this process has: settings and tools, and a station where jobs run."""
+    """Settings and tools of this process, and a runtime if jobs run here."""
 
     _asked: StopSignal
 
@@ -68,7 +69,7 @@ class WorkerProcess:
         """Read the settings and import the tools; return the settings and the queues to serve.
 
         Raises:
-            ConfigurationError: something is missing or wrong; nothing has begun.
+            ConfigurationError: a setting is missing or wrong; no work has begun.
         """
         settings = load(WorkerSettings)
         if settings.mode == "production":
@@ -90,20 +91,20 @@ class WorkerProcess:
         return settings, list(self._queues)
 
     def consume(self, queues: Sequence[str]) -> None:
-        """These are the queues, after all. Children of a pool that does not fork read them where we do."""
+        """Set the queues that are consumed. Children of a pool that does not fork read them from the environment."""
         self._queues = queues
         os.environ[QUEUES] = ",".join(queues)
 
     def begin(self, *, runs_jobs: bool, is_busy: Callable[[], bool], slots: int = 1) -> None:
-        """Begin to work; and where jobs run in this process, register and be ready for them.
+        """Begin to work; if jobs run in this process, register and be ready for them.
 
         Args:
-            is_busy: whether the pool has anything to do, for a process that runs no jobs itself.
-            slots: how many calls run at once in this process, where any do.
+            is_busy: whether the pool has work, for a process that runs no jobs itself.
+            slots: how many calls run at once in this process, if any do.
         """
         _, tools = self._ready()
         for queue in sorted(set(self._queues) - set(queues_of(tools.values()))):
-            logger.warning("no tool here has its jobs on the queue %s: is the name right?", queue)
+            logger.warning("queue without a tool: %s; is the name right?", queue)
         self._listen_to_signals()
         if runs_jobs:
             self.open_station(slots)
@@ -113,7 +114,7 @@ class WorkerProcess:
             self._leave_with(lambda: is_busy() and not self._asked.children_are_gone(), wait, wait)
 
     def open_station(self, slots: int = 1, **_: Any) -> None:
-        """In a process that a pool has made, for one call at a time; a solo pool says so of the only one."""
+        """Open the runtime in a child of a pool, for one call at a time. A solo pool calls this in its only process."""
         if self._runtime is not None:
             return
         settings, tools = self._ready()
@@ -126,25 +127,25 @@ class WorkerProcess:
         self._leave_with(lambda: len(runtime.running) > 0, runtime.hand_back, runtime.sign_off)
 
     def runtime(self) -> WorkerRuntime:
-        """What runs jobs here; in a child, called in its main thread."""
+        """Return the runtime that runs jobs here; in a child, called in its main thread."""
         if self._runtime is None:
             raise RuntimeError("this process was not begun as one that runs jobs")
-        if self._is_child:  # only now: the pool sets its own handler, which exits, once the station is open
+        if self._is_child:  # only now: the pool sets its own handler, which exits, once the runtime is open
             signal.signal(signal.SIGTERM, self._stop_child)
             self._is_child = False
         return self._runtime
 
     def suspect_messages(self) -> None:
-        """The consumer's connection broke, and may have taken messages with it."""
+        """Have jobs published again: the consumer's connection broke, which may have lost messages."""
         if self._runtime:
             self._runtime.suspect_messages()
 
     def sheds(self) -> bool:
-        """True while this process should take no messages: its calls keep it from its own work."""
+        """Return true while this process should take no messages, because its calls hold it up."""
         return self._runtime is not None and self._runtime.lease.sheds
 
     def drain(self, code: int = 0) -> None:
-        """Celery shuts down, for whatever reason: from now on it is a matter of seconds."""
+        """Begin the end within seconds: Celery shuts down, for any reason."""
         self.canary.stop()
         if self._leaving and not self._asked.times:
             self._leaving.code = code
@@ -156,7 +157,7 @@ class WorkerProcess:
             self._runtime.stop()
 
     def _ready(self) -> tuple[WorkerSettings, dict[str, Tool]]:
-        if self._prepared is None:  # a child that was not forked has read nothing yet
+        if self._prepared is None:  # a child that was not forked has read no settings yet
             self.prepare()
         assert self._prepared  # noqa: S101 (for the type checker: `prepare` sets it or raises)
         return self._prepared
@@ -169,7 +170,7 @@ class WorkerProcess:
         self._leaving.start()
 
     def _listen_to_signals(self) -> None:
-        """Ours count, and Celery's begins its warm shutdown. A second one of Celery's own would do nothing, or wait."""
+        """Count signals, and let Celery begin its warm shutdown at the first. A second one would not help Celery."""
         if current_thread() is not main_thread():
             return
         celerys: Any = signal.getsignal(signal.SIGTERM)
@@ -190,20 +191,22 @@ class WorkerProcess:
         self._asked.ask()
 
     def _wait_for_children(self) -> None:
-        """They hand back and sign off by themselves, and would be killed with their parent."""
+        """Wait for the children, which hand back and sign off themselves, and would be killed with their parent."""
         while not self._asked.children_are_gone():
             sleep(LOOK_SECONDS)
 
     def _be_replaced(self, reason: str) -> None:
-        """In a child of a prefork pool, between two calls."""
-        logger.warning("%s: this child ends, and another one takes its place", reason)
+        """Mark this child of a prefork pool as spent, between two calls."""
+        logger.warning("child replaced: %s; it ends, and the pool starts another", reason)
         self.is_spent = True
 
     def _end_itself(self, reason: str) -> None:
-        """A supervisor starts it again; nothing that runs here waits for that. One that stops already ends anyway."""
+        """End this process, for a supervisor to restart: others take back its calls. If it already stops, do
+        nothing.
+        """
         if self._asked.times:
             return
-        logger.error("%s: handing back what runs here, and ending", reason)
+        logger.error("worker ending: %s; handing back its calls", reason)
         if not self._leaving:
             os._exit(FENCED_EXIT)
         self._leaving.code = FENCED_EXIT

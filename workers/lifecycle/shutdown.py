@@ -1,7 +1,6 @@
-"""A thread that sees a worker process to its end, whatever Celery makes of it; `workers.lifecycle.shutdown_policy`
-decides.
+"""Shutdown of a worker process, in a thread, even if Celery hangs; `workers.lifecycle.shutdown_policy` decides.
 
-Celery's warm shutdown waits for calls without a bound, and was seen not to end with none at all. A call in a thread
+Celery's warm shutdown waits for calls without a bound, and has been seen to hang without any call. A call in a thread
 cannot be stopped either: so the process hands back what it runs, and ends itself.
 """
 
@@ -26,14 +25,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Shutdown:
-    """The end of one process.
+    """Shutdown of one process.
 
     Args:
-        asked: how often the end was asked for.
+        asked: counts the stop requests.
         drain_seconds: how long calls may go on.
-        is_busy: whether any does.
-        hand_back: give them to others; what is left when it returns is lost.
-        sign_off: close everything; called once more or less does no harm.
+        is_busy: whether any call runs.
+        hand_back: give them to others; calls that are left when it returns are lost.
+        sign_off: close everything; calling it twice does no harm.
     """
 
     asked: StopSignal
@@ -42,19 +41,19 @@ class Shutdown:
     hand_back: Callable[[], None]
     sign_off: Callable[[], None]
     code: int = field(default=0, init=False)
-    """What the process exits with, where it ends itself."""
+    """Exit code, if the process ends itself."""
 
     def start(self) -> None:
-        """Watch, until the end is asked for."""
+        """Watch for a stop request."""
         Thread(target=self._see_to_the_end, name="leaving", daemon=True).start()
 
     def _see_to_the_end(self) -> None:
         while not self.asked.times:
             self.asked.wait(LOOK_SECONDS)
-        logger.info("stopping: calls may go on for %g s", self.drain_seconds)
+        logger.info("shutdown requested: calls may run for %g s more", self.drain_seconds)
         stopping = ShutdownPolicy(monotonic(), self.drain_seconds)
         while (turn := stopping.turn(monotonic(), asked=self.asked.times, busy=self.is_busy())) is ShutdownStep.WAIT:
-            sleep(LOOK_SECONDS)  # not `wait`: what was asked stays asked
+            sleep(LOOK_SECONDS)  # not `wait`: once requested, it returns at once
         seconds = HAND_BACK_SECONDS if turn is ShutdownStep.HAND_BACK else SIGN_OFF_SECONDS
         Thread(target=self._end_late, args=(seconds,), name="end-late", daemon=True).start()
         try:
@@ -62,10 +61,10 @@ class Shutdown:
                 self.hand_back()
             self.sign_off()
         except Exception:
-            logger.exception("the end is not in order: the lease runs out by itself")
+            logger.exception("sign-off failed by a fault; the lease will expire")
         os._exit(self.code)
 
     def _end_late(self, seconds: float) -> None:
         Event().wait(seconds)
-        logger.error("still here after %g s of signing off: ending", seconds)
+        logger.error("sign-off stuck for %g s; exiting", seconds)
         os._exit(self.code or FENCED_EXIT)

@@ -1,8 +1,8 @@
-"""When a worker that was told to stop does what. Decides, and does nothing; the times are a monotonic clock's.
+"""Policy of the shutdown of a worker. Decides only, does no I/O; the times are a monotonic clock's.
 
-asked once       calls that run may finish, for `drain_seconds`
-nothing runs     Celery's own warm shutdown has WARM_SECONDS to end; then the process ends itself
-time is up       what still runs is handed back to others, and the process ends
+asked once       running calls may finish, for `drain_seconds`
+no call runs     Celery's warm shutdown has WARM_SECONDS to end; then the process ends itself
+time is up       running calls are handed back to others, and the process ends
 asked again      the same, at once
 """
 
@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 WARM_SECONDS = 2.0
-"""What Celery takes to shut down with nothing to do is about a second; seen to take for ever."""
+"""Celery's shutdown without calls takes about a second; it was seen to hang."""
 HAND_BACK_SECONDS = 4.5
-"""For handing back and signing off; so a process has ended `drain_seconds` and 5 s after it was asked to."""
+"""For handing back and signing off; so a process has ended `drain_seconds` and 5 s after the request."""
 SIGN_OFF_SECONDS = HAND_BACK_SECONDS - WARM_SECONDS
 """For signing off alone, as Celery has had its time before."""
 
 
 class ShutdownStep(Enum):
-    """What is to be done now."""
+    """Step to take now."""
 
     WAIT = auto()
     HAND_BACK = auto()
@@ -29,10 +29,10 @@ class ShutdownStep(Enum):
 
 @dataclass(slots=True)
 class ShutdownPolicy:
-    """The end of one process, from when it was asked for.
+    """Policy of one process's shutdown.
 
     Args:
-        began: when that was.
+        began: when it was requested.
         drain_seconds: how long calls may go on.
     """
 
@@ -41,7 +41,7 @@ class ShutdownPolicy:
     _idle_since: float | None = field(default=None, init=False)
 
     def turn(self, now: float, *, asked: int, busy: bool) -> ShutdownStep:
-        """`asked`: how often the end was asked for; `busy`: whether anything runs."""
+        """Return the step to take. `asked`: how often the stop was requested; `busy`: whether any call runs."""
         if busy:
             self._idle_since = None
             over = asked > 1 or now - self.began >= self.drain_seconds

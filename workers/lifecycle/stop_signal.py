@@ -1,7 +1,7 @@
-"""How often the end of this process was asked for, by signals or by the parent of a prefork pool.
+"""Count of the stop requests to this process, by signals or by the parent of a prefork pool.
 
-The count is the number of bytes in a pipe that nobody reads: writing one is all that a signal handler may safely do,
-and children that inherit the pipe see the same number. When its last writer is gone, the parent is.
+The count is the number of bytes in a pipe that no process reads. A signal handler may safely write one byte, and
+children that inherit the pipe see the same number. When its last writer is gone, the parent is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DOT = b"."
 
 
 class StopSignal:
-    """Made in the process that forks, before it does."""
+    """Counter of stop requests. Make it in the process that forks, before it does."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -26,7 +26,7 @@ class StopSignal:
         self._own = 0
 
     def adopt(self) -> bool:
-        """In each child: leave the writing to the parent. False: this is no child."""
+        """Close the writing ends, in each child: only the parent writes. False: this is no child."""
         if os.getpid() == self._made_by:
             return False
         os.close(self._writer)
@@ -34,24 +34,24 @@ class StopSignal:
         return True
 
     def ask(self) -> None:
-        """Once more; safe in a signal handler."""
+        """Count one more request; safe in a signal handler."""
         self._own += 1
         if os.getpid() == self._made_by:
             os.write(self._writer, DOT)
 
     @property
     def times(self) -> int:
-        """How often, here or in the parent; a parent that is gone has asked."""
+        """Return how often a stop was requested, here or in the parent; a parent that is gone counts as one."""
         waiting = fcntl.ioctl(self._reader, termios.FIONREAD, struct.pack("i", 0))
         (unread,) = struct.unpack("i", waiting)
         return max(self._own, int(unread), int(_hung_up(self._reader)))
 
     def wait(self, seconds: float) -> None:
-        """Until it is asked for the first time by the parent, or so long."""
+        """Wait until the parent requests it for the first time, or so long."""
         select.select([self._reader], [], [], seconds)
 
     def children_are_gone(self) -> bool:
-        """In the parent, once it forks no more: True where every child has ended."""
+        """Return true if every child has ended. Called in the parent, once it forks no more."""
         if self._alive >= 0:
             os.close(self._alive)
             self._alive = -1
@@ -59,7 +59,7 @@ class StopSignal:
 
 
 def _hung_up(reader: int) -> bool:
-    """True where nobody is left who could write."""
+    """Return true if no writer is left."""
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     return any(event & select.POLLHUP for _, event in poll.poll(0))

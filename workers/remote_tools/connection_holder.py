@@ -1,7 +1,7 @@
-"""Something that many calls share, held open by a task of its own on the loop where tools run.
+"""Holder of a connection that many calls share, kept open by a task of its own on the loop where tools run.
 
-What the `mcp` package opens must be closed by the task that opened it, and a call is not that task: it comes and goes.
-Nothing here outlives its loop, and nothing is shared across a fork: another loop opens its own.
+A connection that the `mcp` package opens must be closed by the task that opened it, and a call is not that task: it
+comes and goes. No connection outlives its loop or is shared across a fork: another loop opens another.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
 OPEN_SECONDS = 30.0
-"""For a program to start, or a far server to answer. A call waits no longer than its own time-out."""
+"""Time for a program to start, or a far server to reply. A call waits no longer than its own time-out."""
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class Held(Generic[T]):
-    """Opened by whoever asks first, and again by whoever asks after it broke.
+    """Connection that the first caller opens, and that the next caller reopens after it broke.
 
     Args:
         name: for the log, and for the task.
-        opened: makes what is to be held.
-        is_alive: whether what is held can still be used.
+        opened: opens the connection.
+        is_alive: whether the connection can still be used.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Held(Generic[T]):
         self._hold: _Hold[T] | None = None
 
     async def get(self) -> T:
-        """What is held. Being cancelled here leaves the opening to go on, for the next one.
+        """Return the connection. If the caller is cancelled here, the opening goes on, for the next caller.
 
         Raises:
-            Exception: whatever came of opening it; the next one who asks tries again.
+            Exception: what the opening raised; the next caller tries again.
         """
         hold = self._hold
         if hold is None or hold.is_over(self._is_alive):
@@ -54,7 +54,7 @@ class Held(Generic[T]):
         return hold.ready.result()
 
     def drop(self, value: T) -> None:
-        """It is broken: close it, unless it has been replaced already."""
+        """Close a broken connection, unless it has been replaced already."""
         if self._hold is not None and self._hold.holds(value):
             self._hold.close()
             self._hold = None
@@ -80,7 +80,7 @@ class _Hold(Generic[T]):
         return ready and self.ready.result() is value
 
     def close(self) -> None:
-        """Soon, by the task that opened it."""
+        """Have the task that opened it close it soon."""
         if not self._loop.is_closed() and self._loop is asyncio.get_running_loop():
             self._closing.set()
 
@@ -99,19 +99,19 @@ class _Hold(Generic[T]):
             raise
         except Exception as problem:
             if self.ready.done():
-                logger.warning("%s broke off: %s", self._name, first_of(problem))
+                logger.warning("connection lost (%s): %s; the next call opens another", self._name, first_of(problem))
             else:
                 self.ready.set_exception(first_of(problem))
 
 
 def first_of(problem: BaseException) -> Exception:
-    """The problem itself, where a task group has wrapped it."""
+    """Return the problem itself, if a task group has wrapped it."""
     while isinstance(problem, BaseExceptionGroup):
         problem = problem.exceptions[0]
     return problem if isinstance(problem, Exception) else RuntimeError(type(problem).__name__)
 
 
 def _look_at(ready: asyncio.Future[T]) -> None:
-    """Nobody may have waited for it: its problem is no news to asyncio."""
+    """Mark the exception as retrieved for asyncio: perhaps no caller waited for it."""
     if not ready.cancelled():
         ready.exception()

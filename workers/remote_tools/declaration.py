@@ -1,4 +1,4 @@
-"""From what an MCP server or an OpenAPI document says, and what the file adds, to a tool like any other."""
+"""Declaration of a remote tool, from an MCP server or an OpenAPI document and what the file adds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ringback.tools.schema import MAX_DESCRIPTION_CHARS
 from workers.remote_tools.tool_files import OneTool, Options
 
 CALL = "ringback.call"
-"""How the function gets its Call: beside the arguments, under a name that no schema has."""
+"""Name under which the function gets its Call beside the arguments; no schema has this name."""
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -24,14 +24,16 @@ Ask = Callable[[dict[str, Any], Call], Awaitable[Any]]
 
 
 def name_of(remote: str, prefix: str, own: OneTool) -> str:
-    """What the model calls it: what the file says, or the server's name with what a model cannot write replaced."""
+    """Return the name for the model: the file's, or the server's with the characters replaced that a model cannot
+    write.
+    """
     return own.name or prefix + _NOT_IN_A_NAME.sub("_", remote)
 
 
 def options_of(defaults: Options, own: Options, effect: Effect) -> dict[str, Any]:
-    """What `@tool` is given; `effect` is what holds unless the file says otherwise.
+    """Return the arguments of `@tool`; `effect` holds unless the file says otherwise.
 
-    Retries of the defaults are for those that may be run again.
+    Retries of the defaults apply only to tools that may be run again.
     """
     said = {**defaults.given(), **own.given()}
     said.setdefault("effect", effect.value)
@@ -41,7 +43,7 @@ def options_of(defaults: Options, own: Options, effect: Effect) -> dict[str, Any
 
 
 def announcement(name: str, description: str, parameters: dict[str, Any], options: dict[str, Any]) -> ToolSpec:
-    """The announcement, held against the same rules as that of a function.
+    """Return the specification, checked by the same rules as that of a function.
 
     Raises:
         DeclarationError: it cannot be offered to a model; the text says what to change.
@@ -60,7 +62,7 @@ def announcement(name: str, description: str, parameters: dict[str, Any], option
 
 
 def as_tool(announced: ToolSpec, where: str, ask: Ask) -> Tool:
-    """The tool; `where` is the file and the table that declare it."""
+    """Return the tool; `where` is the file and the table that declare it."""
 
     async def function(**given: Any) -> Any:
         call = given.pop(CALL, None) or Call(arguments=given)
@@ -72,4 +74,4 @@ def as_tool(announced: ToolSpec, where: str, ask: Ask) -> Tool:
 
 
 async def _elsewhere() -> None:
-    """Stand for a function that is somewhere else."""
+    """Stand in for a remote function."""

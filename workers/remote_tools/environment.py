@@ -1,4 +1,4 @@
-"""`env:NAME` in a tool file: a secret is named there, and stands in the environment of the worker (or its `.env`)."""
+"""`env:NAME` in a tool file: it names a secret, which is in the environment of the worker (or its `.env`)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NAMED = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def surroundings() -> dict[str, str]:
-    """The environment, and what `.env` adds to it: as every setting is read."""
+    """Return the environment, and what `.env` adds to it: as every setting is read."""
     return {**{name: value for name, value in dotenv_values(".env").items() if value is not None}, **os.environ}
 
 
 def filled(where: str, values: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The values with each `env:NAME` replaced; the rest of a value stays, as in `Bearer env:TOKEN`.
+    """Return the values with each `env:NAME` replaced; the rest of a value stays, as in `Bearer env:TOKEN`.
 
     Raises:
         ConfigurationError: a variable is not set, or empty; `where` begins the sentence.
@@ -35,7 +35,7 @@ def filled(where: str, values: Mapping[str, str], environment: Mapping[str, str]
 
 
 def filled_address(where: str, text: str, environment: Mapping[str, str]) -> str:
-    """An address, which the environment may give as well: another one is another machine's, not another file's.
+    """Return an address, in which the environment may be named too: it differs between machines, not between files.
 
     Raises:
         ConfigurationError: it is not set, or is no address.

@@ -1,8 +1,8 @@
-"""What a tool that is elsewhere fails with, so that a job ends as it should.
+"""Failures of a remote tool, so that a job ends as it should.
 
-nothing was done       ToolError, may be tried again; also for a tool that must not run twice
-it said no             ToolError with its words, not tried again
-nobody knows           may be tried again, unless it must not run twice: then the outcome is unknown
+the call was not executed  ToolError, may be retried; also for a tool that must not run twice
+the server refused it      ToolError with its words, not retried
+it may have been executed  may be retried, unless it must not run twice: then the outcome is unknown
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ringback.errors import RingbackError, ToolError
 from ringback.jobs.states import Effect
 
 MAX_WORDS_CHARS = 600
-"""Of what a server says was wrong: a model reads a sentence, not a page of HTML."""
+"""Most characters of a server's error message: a model reads a sentence, not a page of HTML."""
 
 
 class ConnectionLost(RingbackError):
@@ -19,7 +19,7 @@ class ConnectionLost(RingbackError):
 
 
 def not_reached(whom: str) -> ToolError:
-    """Nothing was sent."""
+    """Return the error of a call that was not sent."""
     return ToolError(
         f"{whom} could not be reached, and nothing was done. Say so, and offer to try again later.",
         code="not_reached",
@@ -28,18 +28,18 @@ def not_reached(whom: str) -> ToolError:
 
 
 def lost(effect: Effect, sentence: str, code: str) -> Exception:
-    """It may have been done. One that must not run twice ends as unknown, which no ToolError does."""
+    """Return the error of a call that may have been executed. If it must not run twice, it ends as unknown."""
     if effect is Effect.AT_MOST_ONCE:
         return ConnectionLost(sentence)
     return ToolError(sentence, code=code, retryable=True)
 
 
 def refused(sentence: str, code: str, *, retryable: bool = False) -> ToolError:
-    """It was not done, or not as asked, and the model is told why."""
+    """Return the error of a call that was not executed, or not as asked; the model is told why."""
     return ToolError(bounded(sentence), code=code, retryable=retryable)
 
 
 def bounded(text: str) -> str:
-    """On one line, and no longer than a model should have to read."""
+    """Return the text on one line, no longer than a model should have to read."""
     text = " ".join(text.split())
     return text if len(text) <= MAX_WORDS_CHARS else f"{text[:MAX_WORDS_CHARS]} …"

@@ -1,4 +1,4 @@
-"""The tools that the tool files name, ready to be served."""
+"""Loader of the tools that the tool files name."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_NAME_CHARS = 64
-"""As long a name as the Realtime API takes."""
+"""Longest function name that the Realtime API accepts."""
 OF_THE_CALL = {"call:user": "user", "call:session": "session_id"}
-"""What a fixed argument may stand for."""
+"""Values of the call that a fixed argument may stand for."""
 
 
 def load(paths: Iterable[str]) -> list[Tool]:
     """Read the files, and ask the MCP servers that they name for their tools.
 
     Raises:
-        ConfigurationError: a file, or what it names, is wrong or not there; one sentence, which begins with the file.
+        ConfigurationError: a file, or what it names, is wrong or missing; one sentence, which begins with the file.
         DeclarationError: a tool cannot be offered to a model.
     """
     environment = surroundings()
@@ -102,7 +102,7 @@ def _fixed(described: Operation, own: OneOperation) -> dict[str, Any]:
 
 
 def _without(schema: dict[str, Any], fixed: Iterable[str]) -> dict[str, Any]:
-    """What the model may choose."""
+    """Return the part of the schema that the model may choose."""
     properties = {name: part for name, part in schema["properties"].items() if name not in fixed}
     required = [name for name in schema.get("required", ()) if name not in fixed]
     rest = {key: value for key, value in schema.items() if key not in ("properties", "required")}
@@ -120,7 +120,7 @@ def _server(name: str, where: str, table: McpTable, folder: Path, environment: M
 
 
 async def _offers(servers: list[McpServer]) -> list[list[Offered]]:
-    """What each offers; all are asked at once, as a program takes seconds to start."""
+    """Return what each server offers. All are asked at once, as a program takes seconds to start."""
     return list(await asyncio.gather(*map(_offer, servers)))
 
 
@@ -137,7 +137,7 @@ async def _offer(server: McpServer) -> list[Offered]:
 
 
 def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iterator[Tool]:
-    """The tools that are wanted, but for those whose schema no model can be told: the log names them."""
+    """Yield the wanted tools, without those whose schema cannot be offered to a model: the log names them."""
     from workers.remote_tools.mcp.answers import effect_of
 
     by_name = {one.name: one for one in offered}
@@ -169,7 +169,7 @@ def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iter
 
 
 def _schema_of(one: Offered, name: str) -> dict[str, Any]:
-    """The schema of its arguments; raises SchemaRefused where the fault is the server's."""
+    """Return the schema of its arguments. Raises SchemaRefused if the server's schema is at fault."""
     if len(name) > MAX_NAME_CHARS:
         raise SchemaRefused(f"its name has {len(name)} characters, at most {MAX_NAME_CHARS} can be offered to a model")
     schema = rewrite(as_told(one.schema, one.schema))

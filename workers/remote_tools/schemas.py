@@ -1,8 +1,8 @@
-"""A JSON schema from elsewhere, as a model can read it and a gateway can check it.
+"""JSON schema of a remote tool, in a form that a model can read and a gateway can check.
 
-It comes from others, and is held against arguments in the gateway. So nothing in it points outside of it, it ends, it
-has a bound, and the regular expressions in it are told and never run. What is left is looser than what came, never
-stricter: whoever gets the arguments checks them again.
+It comes from an outside server, and the gateway checks arguments against it. So it has no reference outside of itself,
+it ends, it has a bound, and its regular expressions are described and never run. The result is looser than the
+original, never stricter: the server checks the arguments again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.parse import unquote
 from ringback.tools.provider_schema import SchemaRefused
 
 MAX_WORDS_CHARS = 300
-"""Of the description of one argument: instructions and all tools share 16,384 tokens on gpt-realtime."""
+"""Most characters of one argument's description: instructions and all tools share 16,384 tokens on gpt-realtime."""
 MAX_NODES = 20_000
-"""A few kilobytes of references can stand for a schema without end."""
+"""A few kilobytes of references can stand for an endless schema."""
 
 _LITERAL = frozenset({"default", "const", "enum", "required", "type", "format"})
 _REFERENCES = ("$ref", "$dynamicRef")
@@ -30,15 +30,15 @@ _NUMBERS = frozenset(
 
 
 def as_told(schema: Any, document: Any, *, for_request: bool = False) -> Any:
-    """The schema with each reference replaced by what it points to in `document`, and nothing that is not checked.
+    """Return the schema with each reference replaced by its target in `document`, and without unchecked keywords.
 
-    What contains itself is cut where it does: anything fits there, and whoever gets the arguments checks them.
+    A schema that contains itself is cut where it does: any value fits there, and the server checks it.
 
     Args:
-        for_request: leave out the properties that are `readOnly`, whatever `required` says of them (OpenAPI).
+        for_request: leave out the properties that are `readOnly`, even if `required` lists them (OpenAPI).
 
     Raises:
-        SchemaRefused: it points outside of the document, or to nothing in it, or has no bound.
+        SchemaRefused: it points outside of the document, or to no part of it, or has no bound.
     """
     try:
         return _Reader(document, for_request).read(schema, ())
@@ -47,7 +47,7 @@ def as_told(schema: Any, document: Any, *, for_request: bool = False) -> Any:
 
 
 def pointed_at(reference: str, document: Any) -> Any:
-    """What a reference such as `#/components/schemas/Order` or `#order` points to in the document."""
+    """Return the target of a reference such as `#/components/schemas/Order` or `#order` in the document."""
     if not reference.startswith("#"):
         raise SchemaRefused(f"it refers to {reference}, which is outside of it; put everything into one document")
     fragment = unquote(reference.removeprefix("#"))
@@ -75,7 +75,7 @@ def _anchored(name: str, document: Any) -> Any:
 
 
 def _every(value: Any) -> Iterator[Any]:
-    """Each part of JSON data, itself first."""
+    """Yield each part of JSON data, itself first."""
     left = [value]
     while left:
         node = left.pop()
@@ -90,7 +90,7 @@ class _Reader:
     nodes: int = 0
 
     def read(self, node: Any, path: tuple[str, ...], hidden: frozenset[str] = frozenset()) -> Any:
-        """`path` are the references that led here; `hidden` are properties that this object does not have."""
+        """Return the schema. `path` are the references that led here; `hidden` are properties that it does not have."""
         self._count()
         if isinstance(node, bool):
             return node
@@ -133,7 +133,7 @@ class _Reader:
         return {}
 
     def _read_only_names(self, node: Any, path: tuple[str, ...]) -> frozenset[str]:
-        """The properties of this object that are read only, also where another part of the same object says so."""
+        """Return the read-only properties of this object, also if another part of the same object says so."""
         found: frozenset[str] = frozenset()
         for part in self._parts_of(node, path):
             properties = part.get("properties")
@@ -145,7 +145,7 @@ class _Reader:
         return any(part.get("readOnly") is True for part in self._parts_of(schema, path))
 
     def _parts_of(self, node: Any, path: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-        """The schemas that hold for one value: this one, what it refers to, and what it is all of."""
+        """Yield the schemas that hold for one value: this one, what it refers to, and what it is all of."""
         self._count()
         if not isinstance(node, dict):
             return
@@ -167,7 +167,7 @@ def _reference(node: dict[str, Any]) -> str | None:
 
 
 def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Both, of which the second is what stands beside a reference: its words win, and its rules hold as well."""
+    """Merge a schema with what stands beside its reference: that one's words win, and the rules of both hold."""
     clashing = {key for key in one.keys() & other.keys() if one[key] != other[key]}
     if clashing <= {"description", "default"}:
         return {**one, **other}
@@ -176,7 +176,7 @@ def _together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_today(told: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """OpenAPI 3.0 writes two things in its own way."""
+    """Convert two constructs that OpenAPI 3.0 writes in its own way."""
     for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(told.get(bound), bool) and told.pop(bound) and limit in told:
             told[bound] = told.pop(limit)
@@ -188,7 +188,7 @@ def _of_today(told: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_one_type(told: dict[str, Any]) -> dict[str, Any]:
-    """In YAML a text that looks like a number is one, and has lost how it was written: `1.10` is 1.1."""
+    """Refuse numbers among texts: in YAML a text that looks like a number is one, so `1.10` has become 1.1."""
     if told.get("type") != "string":
         return told
     values = told.get("enum")

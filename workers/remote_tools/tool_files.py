@@ -1,9 +1,9 @@
-"""The TOML files that RINGBACK_TOOL_FILES names: their format, and the sentence for each thing that is wrong in one.
+"""TOML files that RINGBACK_TOOL_FILES names: their format, and the sentence for each error in one.
 
     [mcp.NAME]        an MCP server: a command, or a url
     [openapi.NAME]    an HTTP API: its OpenAPI document, its address, and the operations to serve
 
-What `@tool` takes may stand under `defaults` of either, and under `tool.NAME` or `operation.NAME` for one of them.
+The arguments of `@tool` may stand under `defaults` of either, and under `tool.NAME` or `operation.NAME` for one tool.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ringback.tools.decorator import Breaker
 SETTING = "RINGBACK_TOOL_FILES"
 ALL = "*"
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
-"""What stands in these lets in whoever has it: it has no place in a file."""
+"""Headers that grant access to their bearer: a file must not hold their values."""
 
 
 def address(text: str) -> str:
-    """The address, where it is one that a file may give; ValueError says why it is none."""
+    """Return the address if a file may give it; ValueError says why not."""
     url = urlsplit(text)
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValueError("must look like https://host/path")
@@ -78,7 +78,7 @@ Filled = Annotated[str, Field(min_length=1)]
 
 
 class Table(BaseModel):
-    """A table of the file: it takes what it knows, and nothing else."""
+    """Table of the file: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
@@ -89,7 +89,7 @@ class BreakerTable(Table):
 
 
 class Options(Table):
-    """The parameters of `@tool`, each as it is described there; what is not given is as it is there."""
+    """Parameters of `@tool`, as it describes them; those left out have its defaults."""
 
     queue: str | None = None
     timeout: float | None = None
@@ -116,7 +116,7 @@ class Options(Table):
     redact: list[str] | None = None
 
     def given(self) -> dict[str, Any]:
-        """What the file says, as `@tool` takes it."""
+        """Return what the file says, as `@tool` takes it."""
         said = {name: getattr(self, name) for name in Options.model_fields if name in self.model_fields_set}
         if self.breaker is not None:
             said["breaker"] = Breaker(self.breaker.failures, self.breaker.seconds)
@@ -124,7 +124,7 @@ class Options(Table):
 
 
 class OneTool(Options):
-    """Options of one tool, and what a model is told of it where that should not be what its server says."""
+    """Options of one tool, and what a model is told of it instead of what its server says."""
 
     name: Filled | None = None
     description: Filled | None = None
@@ -132,11 +132,13 @@ class OneTool(Options):
 
 class OneOperation(OneTool):
     fixed: Annotated[dict[str, Any], AfterValidator(_plain)] = {}
-    """Arguments that the model does not choose; `call:user` and `call:session` stand for whose call it is."""
+    """Arguments that the model does not choose; `call:user` and `call:session` stand for the call's user and
+    session.
+    """
 
 
 class McpTable(Table):
-    """`[mcp.NAME]`."""
+    """Table `[mcp.NAME]`."""
 
     command: Annotated[list[str], AfterValidator(_program_first)] | None = None
     cwd: Filled | None = None
@@ -169,7 +171,7 @@ class McpTable(Table):
 
 
 class OpenApiTable(Table):
-    """`[openapi.NAME]`."""
+    """Table `[openapi.NAME]`."""
 
     document: Filled
     base_url: Address
@@ -180,7 +182,7 @@ class OpenApiTable(Table):
 
 
 class ToolFile(Table):
-    """A whole file."""
+    """Tool file."""
 
     mcp: dict[str, McpTable] = {}
     openapi: dict[str, OpenApiTable] = {}
@@ -190,7 +192,7 @@ Kind = Literal["mcp", "openapi"]
 
 
 def read(path: Path) -> ToolFile:
-    """What the file says.
+    """Return what the file says.
 
     Raises:
         ConfigurationError: it cannot be read, or is not of this format; names the file, the table and the key.
@@ -219,7 +221,7 @@ def _complaint(problem: ValidationError) -> str:
             return f"{place}: is not known here; check how it is spelt, and under which table it stands"
         case "missing":
             return f"{place}: is missing"
-        case "model_type":  # pydantic names a class of ours here
+        case "model_type":  # pydantic names a class here
             return f"{place}: must be a table"
         case "value_error" if len(table) == 1:  # of a whole table: there is no one key
             return f"[{table[0]}.{key}]: {_words(first['msg'])}"

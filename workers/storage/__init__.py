@@ -1,1 +1,1 @@
-"""The worker's connections to Postgres and Redis."""
+"""Connections of the worker to Postgres and Redis."""

@@ -1,4 +1,4 @@
-"""The worker's way to Postgres: three small pools, one for each kind of promise.
+"""Connections of the worker to Postgres: three small pools, one for each kind of promise.
 
 A statement is a transaction of its own (autocommit): it is one conditional UPDATE, and BEGIN and COMMIT would be two
 more round trips. The exceptions say so (`transaction`).
@@ -19,13 +19,13 @@ from sqlalchemy.pool import NullPool
 from ringback.postgres.connections import ENCODING, Bounds, connect, open_engine, refuse_encoding
 
 CONNECT_SECONDS = 3
-"""A connection that takes longer is not coming; another one is tried."""
+"""A connection that takes longer has failed; another one is tried."""
 STATEMENT_SECONDS = 5.0
-"""Every statement touches a few rows by key: one that takes longer waits for a lock, and is better tried again."""
+"""Every statement touches a few rows by key: if it takes longer, it waits for a lock, and is better tried again."""
 LEASE_STATEMENT_SECONDS = 1.0
 """A renewal that takes longer has missed its turn."""
 IDLE_SECONDS = 2.0
-"""A process that stood still in the midst of a transaction holds a tool's gate for no longer."""
+"""How long a process that stood still in the midst of a transaction may hold a tool's gate."""
 POOL_WAIT_SECONDS = 5.0
 """How long a thread waits for a free connection before it gives up, and the sweeper has its job published again."""
 
@@ -44,7 +44,7 @@ class Store:
         # A claim's token is random: a claim that a crash of Postgres forgets can never be mistaken for another.
         self.claims = _engine(url, connections, lazy=True)
         self.outcomes = _engine(url, connections)
-        # To register and to sign off with; in between, `connect_lease` has one of its own.
+        # To register and to sign off with; in between, `connect_lease` has a connection of its own.
         self.lease = _engine(url, 1, lazy=True, statement_seconds=LEASE_STATEMENT_SECONDS)
         self._url = url
 
@@ -54,7 +54,7 @@ class Store:
         return connect(self._url, "ringback-worker", CONNECT_SECONDS, bounds, tcp_user_timeout=silent)
 
     def close(self) -> None:
-        """Give the connections back to Postgres."""
+        """Close the connections."""
         for engine in (self.claims, self.outcomes, self.lease):
             engine.dispose()
 
@@ -70,32 +70,32 @@ def refuse_encoding_of(database_url: str) -> None:
 
 
 def rows(engine: Engine, statement: Executable) -> list[Any]:
-    """Run the statement and commit; the rows it returns."""
+    """Run the statement and commit; return its rows."""
     with engine.begin() as connection:
         return list(connection.execute(statement).all())
 
 
 def first(engine: Engine, statement: Executable) -> Any | None:
-    """Run a statement about one job and commit; its row, or None where it matched nothing."""
+    """Run a statement about one job and commit; return its row, or None if it matched none."""
     found = rows(engine, statement)
     return found[0] if found else None
 
 
 def count(engine: Engine, statement: Executable) -> int:
-    """Run the statement and commit; how many rows it changed."""
+    """Run the statement and commit; return how many rows it changed."""
     with engine.begin() as connection:
         return connection.execute(statement).rowcount
 
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """All that is run in the context is committed at its end, or none of it."""
+    """Commit all statements of the context at its end, or none."""
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
         yield connection
 
 
 def together(engine: Engine, statements: Iterable[Executable]) -> None:
-    """Run them all in one transaction, or none of them."""
+    """Run all statements in one transaction, or none of them."""
     with transaction(engine) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -113,6 +113,6 @@ def _engine(url: str, connections: int, *, lazy: bool = False, statement_seconds
         pool_size=connections,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
-        # No ping before use: it costs a round trip each time, and whatever fails here is tried again anyway.
+        # No ping before use: it costs a round trip each time, and a failed statement is tried again in any case.
         pool_pre_ping=False,
     )

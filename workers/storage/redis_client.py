@@ -1,6 +1,6 @@
-"""Redis beside the broker: ring the gateway that holds a session, and ask whether Redis is there and remembers.
+"""Redis client beside the broker: it notifies gateways, and asks whether Redis is there and remembers.
 
-The table is the guarantee, this is the speed.
+The gateway's poll of the table guarantees delivery; this makes it fast.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from ringback.sweeper import Command
 from workers.logs import Seldom
 
 CONNECTIONS = 4
-"""Each is held for a fraction of a millisecond; redis-py's own pool would raise above 100."""
+"""Each is held for a fraction of a millisecond; redis-py's default pool would raise above 100."""
 SECONDS = 0.5
-"""For anything Redis does here: the gateway looks into the table before a second has passed."""
+"""Time for each step at Redis: the gateway polls the table before a second has passed."""
 
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
 
 
 class RedisClient:
-    """A client of Redis that rings and asks, and never raises."""
+    """Redis client that notifies and asks, and never raises."""
 
     def __init__(self, redis_url: str) -> None:
         pool = BlockingConnectionPool.from_url(
@@ -42,19 +42,19 @@ class RedisClient:
         self._redis = Redis(connection_pool=pool)
 
     def ring(self, gateway_id: str, session_id: UUID) -> None:
-        """Put an entry into the gateway's stream; a failure is logged, and forgotten."""
+        """Add an entry to the gateway's stream. A failure is only logged."""
         if self.ask(notifications.commands(gateway_id, session_id)) is None:
-            _seldom.warning("could not ring a gateway, it will look by itself")
+            _seldom.warning("doorbell failed (gateway %s); its next poll finds the result", gateway_id)
 
     def ask(self, commands: Sequence[Command]) -> list[Any] | None:
-        """Send the commands at once: their answers, or None where Redis does not answer or refuses one."""
+        """Send the commands at once. Returns their replies, or None if Redis does not reply or refuses one."""
         try:
             with self._redis.pipeline(transaction=False) as pipe:
                 for command in commands:
                     pipe.execute_command(*command)  # type: ignore[no-untyped-call]
                 return list(pipe.execute())
         except (RedisError, OSError) as problem:
-            logger.debug("Redis: %s", problem)
+            logger.debug("Redis command failed: %s", problem)
             return None
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""The tools that ship: one file each, written as anybody would write one, with `from ringback import tool` alone."""
+"""Tools that ship: one file each, written as a tool author would, with `from ringback import tool` alone."""

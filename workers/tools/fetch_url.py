@@ -1,4 +1,4 @@
-"""`fetch_url`: read a page of the public web. How it is kept from anything else is in `public_web`."""
+"""`fetch_url`: reads a page of the public web. `public_web` refuses every other address."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workers.tools.page_text import text_of
 from workers.tools.public_web import Fetcher
 
 MAX_CHARS = 12_000
-"""What a model gets to read, so that the whole answer stays below the 16,000 characters of an output."""
+"""Most characters that a model reads, so that the whole output stays below its 16,000."""
 
 fetcher = Fetcher()
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypedDict
 from ringback import Call, ToolError, tool
 
 DELAY = "RINGBACK_ORDER_DELAY"
-"""Environment: seconds that looking takes; a demo wants some, a test none."""
+"""Environment variable of the seconds that a look-up takes; a demo wants some, a test none."""
 DEFAULT_DELAY_SECONDS = 3.0
 STEPS = ("asked the warehouse", "asked the carrier")
 
@@ -62,7 +62,7 @@ async def order_status(order_id: str, call: Call) -> OrderStatus:
 
 
 def written(order_id: str) -> str:
-    """A number as it was heard, "a 1042" for example, as it is written: "A-1042"."""
+    """Return a number as it is written, "A-1042", from what was heard, "a 1042" for example."""
     heard = re.fullmatch(r"\s*([A-Za-z])\W*(\d{4})\W*", order_id)
     return f"{heard[1].upper()}-{heard[2]}" if heard else order_id.strip()
 

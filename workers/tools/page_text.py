@@ -1,4 +1,4 @@
-"""The words of a page, without its markup: what can be read out."""
+"""Text of a page without its markup: what can be read out."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 from html.parser import HTMLParser
 
 UNREAD = frozenset({"script", "style", "template", "svg", "noscript", "head"})
-"""Elements whose content nobody sees on the page."""
+"""Elements whose content is not shown on the page."""
 
 
 def text_of(content_type: str, body: bytes, charset: str) -> str:
-    """`body` as text; of HTML only what is shown. An unknown charset is read as UTF-8, bad bytes are replaced."""
+    """Return `body` as text; of HTML only what is shown. An unknown charset is read as UTF-8, bad bytes are
+    replaced.
+    """
     try:
         text = body.decode(charset, errors="replace")
     except LookupError:

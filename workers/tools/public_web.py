@@ -1,4 +1,4 @@
-"""A page of the public web, as `fetch_url` reads it: text, cut where it is long. `workers.egress` keeps the door."""
+"""Reader of the public web for `fetch_url`: text, cut if it is long. `workers.egress` checks the address."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from workers.egress import (
 )
 
 TEXT_TYPES = frozenset({"application/json", "application/xml", "application/xhtml+xml", "application/ld+json"})
-"""Beside all of text/*."""
+"""Types that are read beside all of text/*."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A page. `body` is unpacked, and cut at MAX_BYTES where `truncated`."""
+    """Page of the public web. `body` is unpacked, and cut at MAX_BYTES if `truncated`."""
 
     url: str
     status: int
@@ -42,7 +42,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Fetches pages. Everything that opens a door is an argument, and nothing in the environment is."""
+    """Fetcher of pages. Every exception to the rules is an argument; the environment changes none."""
 
     resolve: Resolve = resolve
     permits: Callable[[Address], bool] = is_public
@@ -55,7 +55,7 @@ class Fetcher:
         """GET `url`, following redirects.
 
         Raises:
-            ToolError: it is refused ("url_refused"), or cannot be had ("fetch_failed"); the text says why.
+            ToolError: it is refused ("url_refused"), or cannot be read ("fetch_failed"); the text says why.
         """
         rules = Rules(
             self.resolve, self.permits, self.ports, self.tls, self.max_bytes, self.total_seconds, truncates=True

@@ -1,4 +1,4 @@
-"""`quote_of_the_day`: the same words for everybody, all day long."""
+"""`quote_of_the_day`: the same words for every caller, all day long."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Quote(TypedDict):
 
 
 def quote_for(day: date) -> Quote:
-    """The quote of that day; tomorrow's is the next one."""
+    """Return the quote of that day; tomorrow's is the next one."""
     quote, author = QUOTES[day.toordinal() % len(QUOTES)]
     return {"quote": quote, "author": author}
 

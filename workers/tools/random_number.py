@@ -1,4 +1,4 @@
-"""`random_number`: the smallest tool there is."""
+"""`random_number`: the smallest possible tool."""
 
 from __future__ import annotations
 

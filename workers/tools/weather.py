@@ -1,4 +1,4 @@
-"""`weather`: from a small table that ships with it, so that it works offline and says the same each time."""
+"""`weather`: from a small built-in table, so that it works offline and says the same each time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ringback import ToolError, tool
 
 
 class Place(NamedTuple):
-    """A city with its weather; `region` lists what may stand behind its name."""
+    """City with its weather; `region` lists what may stand behind its name."""
 
     city: str
     country: str
@@ -82,7 +82,7 @@ def weather(city: str) -> Weather:
 
 
 def find(text: str) -> Place | None:
-    """The place that the text means: its name alone, or with its country or region behind it."""
+    """Return the place that the text means: its name alone, or with its country or region behind it."""
     wanted = _plain(text)
     for place in PLACES:
         city = _plain(place.city)
@@ -95,6 +95,6 @@ def find(text: str) -> Place | None:
 
 
 def _plain(text: str) -> str:
-    """Lower case, without accents and punctuation, one space between words."""
+    """Return the text in lower case, without accents and punctuation, with one space between words."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
     return " ".join(re.findall(r"\w+", bare))

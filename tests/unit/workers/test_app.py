@@ -54,7 +54,7 @@ def test_a_message_without_an_id_is_dropped_with_a_line_that_does_not_quote_it(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         take("the secret", key="the secret")
-    assert caplog.messages == ["a message without the id of a job was dropped"]
+    assert caplog.messages == ["message dropped: it holds no job id"]
 
 
 def test_the_app_takes_threads_and_fetches_a_message_when_one_is_free() -> None:

@@ -1,4 +1,4 @@
-"""What an MCP server answers, as a result or as what went wrong. Decides, and does nothing."""
+"""Conversion of an MCP server's answer to a result or an error. Decides only; does no I/O."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from ringback.jobs.states import Effect
 from workers.execution.retry_policy import DeadlineExceeded
 from workers.remote_tools.failures import lost, not_reached, refused
 
-if TYPE_CHECKING:  # the package is an extra: whoever gets here has it
+if TYPE_CHECKING:  # the package is an extra: a process that gets here has it
     from mcp.types import CallToolResult, ContentBlock, TextContent
 
     from workers.remote_tools.mcp.reading import Offered
 
 MAX_PARTS = 20
-"""Of what a result holds beside its data or text: pictures, links, files. More of them are counted."""
+"""Most parts of a result beside its data or text: pictures, links, files. Further ones are only counted."""
 MAX_URI_CHARS = 200
 ATTACHMENTS = "attachments"
-"""Where data has them: beside its own fields."""
+"""Field of the data that holds them."""
 
 NOT_REACHED = 1_001
-"""Beside the codes of MCP: the server could not be connected to."""
+"""Error code beside those of MCP: the server could not be connected to."""
 BROKE_OFF = 1_002
-"""The connection ended after the request went out."""
+"""The connection ended after the request was sent."""
 SESSION_GONE = 1_003
-"""The server knows this session no more, and has done nothing."""
+"""The server does not know this session any more, and has not executed the call."""
 HTTP_STATUS = 1_400
-"""1,400 to 1,599: an answer of HTTP, 1,000 more than its status."""
+"""1,400 to 1,599: an HTTP error, 1,000 more than its status."""
 NOTHING_DONE = frozenset({NOT_REACHED, SESSION_GONE})
 
 REQUEST_TIMEOUT = -32_001
@@ -36,7 +36,7 @@ WRONG_REQUESTS = frozenset({-32_600, -32_601, -32_602})
 
 
 def problem_of(code: int, message: str, server: str, effect: Effect) -> Exception:
-    """What to raise for an error of the protocol or of its transport."""
+    """Return the exception to raise for an error of the protocol or of its transport."""
     status = code - 1_000
     if code in NOTHING_DONE:
         return not_reached(server)
@@ -52,9 +52,9 @@ def problem_of(code: int, message: str, server: str, effect: Effect) -> Exceptio
 
 
 def result_of(answer: CallToolResult) -> Any:
-    """The data it gave, or else its text; what is neither is described, and not passed off as text.
+    """Return the answer's data, or else its text. Parts that are neither are described, and not passed off as text.
 
-    Files of text are told as text. Beside data they stand with the descriptions, as `attachments`.
+    Text files are told as text. Beside data, they stand with the descriptions, as `attachments`.
 
     Raises:
         ToolError: the tool says that it went wrong; the words are the server's.
@@ -71,7 +71,7 @@ def result_of(answer: CallToolResult) -> Any:
 
 
 def in_words(content: Iterable[ContentBlock]) -> str:
-    """Its parts, one below the other."""
+    """Return its parts, one below the other."""
     return "\n".join(_told(content))
 
 
@@ -119,7 +119,7 @@ def _of_type(mime_type: str | None) -> str:
 
 
 def effect_of(tool: Offered) -> Effect:
-    """What running it twice would mean, by its own hints. Without any, it is not run twice."""
+    """Return what running the tool twice would mean, by its own hints. Without hints, it is not run twice."""
     if tool.hints.get("readOnlyHint") is True:
         return Effect.PURE
     if tool.hints.get("idempotentHint") is True:
@@ -128,7 +128,7 @@ def effect_of(tool: Offered) -> Effect:
 
 
 def progress_of(progress: float, total: float | None, message: str | None) -> str:
-    """A note for the history, and for a caller who waits."""
+    """Return a note for the history, and for a caller who waits."""
     if message:
         return message
     return f"{progress:g} of {total:g}" if total else f"{progress:g}"

@@ -1,8 +1,9 @@
-"""Runs a program that must not outlive whoever started this one: `python -I -S leash.py PARENT PROGRAM …`.
+"""Wrapper of a program that must not outlive the worker: `python -I -S child_process.py PARENT PROGRAM …`.
 
-A worker that is killed can tell nobody. On Linux the kernel tells this process, which then kills its group: the
-program, and whatever that has started and left in the group. Elsewhere the program sees the end of its input, as an
-MCP server does in any case, and is expected to go. It is a script of its own, so that starting it takes milliseconds.
+A killed worker cannot end its programs. On Linux the kernel signals this process, which then kills its group: the
+program, and all processes that it has started and left in the group. Elsewhere the program sees the end of its input,
+as an MCP server does in any case, and is expected to exit. It is a script of its own, so that it starts in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ PR_SET_PDEATHSIG = 1
 """prctl(2): which signal comes when the parent dies."""
 ORPHANED = signal.SIGUSR1
 NOT_FOUND = 127
-"""As a shell says it."""
+"""Exit code of a shell if there is no such program."""
 
 
 def hear_of_the_end(parent: int, number: int) -> None:
-    """Have the kernel send that signal when the parent ends; at once, if it has."""
+    """Have the kernel send that signal when the parent ends; at once, if it already has."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:
@@ -28,7 +29,7 @@ def hear_of_the_end(parent: int, number: int) -> None:
 
 
 def main(parent: int, command: list[str]) -> int:
-    """Run the command in this process's group; its exit code."""
+    """Run the command in this process's group; return its exit code."""
     # A whole group is stopped by SIGTERM: the program ends by it, and this process after the program.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(ORPHANED, lambda *_: os.killpg(0, signal.SIGKILL))
@@ -45,7 +46,7 @@ def main(parent: int, command: list[str]) -> int:
             os.write(2, f"{command[0]}: {problem.strerror}\n".encode())
             os._exit(NOT_FOUND)
     os.close(0)
-    os.close(1)  # or whoever reads there would wait for this process, and not for the program
+    os.close(1)  # or a reader of the output would wait for this process, and not for the program
     return os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
 
 

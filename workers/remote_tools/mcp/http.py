@@ -1,7 +1,7 @@
-"""The HTTP connection to an MCP server: what goes wrong on it is an answer to the one call, and not the end of all.
+"""HTTP transport to an MCP server, on which a failed request fails one call, and not all of them.
 
-The `mcp` package ends the whole session, with every call under way, when one request cannot be sent. Here such a
-request is answered by an error of the protocol instead, whose code says whether anything can have been done.
+If one request cannot be sent, the `mcp` package ends the whole session, with every running call. Here an error of the
+protocol answers such a request instead. Its code says whether the call may have been executed.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from workers.remote_tools.mcp.answers import BROKE_OFF, HTTP_STATUS, NOT_REACHED
 CONNECT_SECONDS = 5.0
 """A server that takes longer is down; a caller waits on the line."""
 READ_SECONDS = 300.0
-"""Between two pieces of an answer. A call has a deadline of its own, which ends it before."""
+"""Between two chunks of an answer. A call has a deadline of its own, which ends it before."""
 MAX_ANSWER_BYTES = 1024 * 1024
-"""Of an answer in one piece; as much as the `mcp` package takes of a stream at a time. A result is smaller still."""
+"""Most bytes of an answer; as many as the `mcp` package accepts of a stream at a time. A result is smaller still."""
 MAX_CONNECTIONS = 1_000
 """As many calls as a worker may have at once."""
 SESSION = "mcp-session-id"
 
 
 class CallByCall(httpx2.AsyncBaseTransport):
-    """Sends each request by `inner`."""
+    """Transport that sends each request over `inner`."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Never raises for the network: the answer says it."""
+        """Send the request. For a network error it returns an error answer, and never raises."""
         try:
             response = await self._inner.handle_async_request(request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as problem:
@@ -58,7 +58,7 @@ class CallByCall(httpx2.AsyncBaseTransport):
 
 @asynccontextmanager
 async def http_client(headers: dict[str, str]) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client that sends these headers with every request; one server's connections."""
+    """Return a client that sends these headers with every request; one server's connections."""
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     transport = CallByCall(httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=MAX_CONNECTIONS)))
     plain = {"Accept-Encoding": "identity", **headers}  # a packed answer has no bound
@@ -67,7 +67,7 @@ async def http_client(headers: dict[str, str]) -> AsyncIterator[httpx2.AsyncClie
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """Raises what the `mcp` package takes for an answer that cannot be read."""
+    """Body that raises the error which the `mcp` package takes for an unreadable answer."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -93,7 +93,7 @@ def _is_of_the_protocol(response: httpx2.Response) -> bool:
 
 
 async def _is_lost_session(response: httpx2.Response) -> bool:
-    """404 says it; some servers answer 400 and say it in words."""
+    """Return whether the session is lost. Status 404 says so; some servers answer 400 and say it in words."""
     if response.status_code == 404:
         await response.aclose()
         return True
@@ -101,7 +101,7 @@ async def _is_lost_session(response: httpx2.Response) -> bool:
 
 
 def _error(request: httpx2.Request, status: int, code: int, problem: object) -> httpx2.Response:
-    """An answer of JSON-RPC; to which request, the receiver knows."""
+    """Return an error answer of JSON-RPC; its receiver knows which request it belongs to."""
     error = {"code": code, "message": repr(problem)}
     body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
     return httpx2.Response(status, headers={"content-type": "application/json"}, content=body, request=request)

@@ -1,8 +1,8 @@
-"""What an MCP server lists and answers, read piece by piece: what is malformed costs itself alone. Decides only.
+"""Reader of an MCP server's lists and answers, part by part: a malformed part costs only itself. Decides only.
 
-The `mcp` package validates a list of tools, and a result, as a whole: one wrong tool, and there is none; one unknown
-part, and a result is lost although the function ran. So each message is put into a form that the package takes before
-it reads it. The worker keeps each tool as it was listed, and judges its schema by itself.
+The `mcp` package validates a list of tools, and a result, as a whole. One wrong tool would cost all tools, and one
+unknown part a result although the function ran. So each message is put into a form that the package accepts before the
+package reads it. The worker keeps each tool as it was listed, and checks its schema itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_KIND_CHARS = 40
-"""Of the type of a part that is not known."""
+"""Most characters of an unknown part's type."""
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "text": ("text",),
@@ -21,13 +21,13 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "audio": ("data", "mimeType"),
     "resource_link": ("name", "uri"),
 }
-"""The known parts of a result, each with the texts that it must have."""
+"""Known parts of a result, each with the texts that it must have."""
 _MORE = ("title", "mimeType")
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A tool as its server lists it; `schema` is whatever stands there."""
+    """Tool as its server lists it; `schema` is unchecked."""
 
     name: str
     schema: Any
@@ -36,7 +36,7 @@ class Offered:
 
 
 def offered(raw: Any) -> Offered | None:
-    """Return the tool; None where it has no name to call it by."""
+    """Return the tool; None if it has no name to call it by."""
     name = raw.get("name") if isinstance(raw, dict) else None
     if not isinstance(name, str) or not name:
         return None
@@ -46,9 +46,10 @@ def offered(raw: Any) -> Offered | None:
 
 
 def readable_list(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a list of tools as the package takes it: by name, and with a schema of its arguments.
+    """Return a list of tools as the package accepts it: with a name, and a schema of the arguments.
 
-    Without an `outputSchema`, as the package would hold every result against it: patterns, on the loop of all calls.
+    Each comes without its `outputSchema`: the package would check every result against it, with its patterns, on the
+    loop of all calls.
     """
     tools = [(tool.name, tool.schema) for tool in map(offered, result["tools"]) if tool is not None]
     plain = [
@@ -58,10 +59,10 @@ def readable_list(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def readable_result(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the result of a call as the package takes it: what it does not know is named in words."""
+    """Return the result of a call as the package accepts it: parts that it does not know are described in words."""
     content, data = result.get("content"), result.get("structuredContent")
     parts = [_readable_part(part) for part in content] if isinstance(content, list) else []
-    if data is not None and not isinstance(data, dict):  # of which servers of before 2026 may have objects only
+    if data is not None and not isinstance(data, dict):  # servers of before 2026 may only have objects there
         parts = parts or [{"type": "text", "text": json.dumps(data, ensure_ascii=False)}]
         return {**_without_data(result), "content": parts}
     return {**result, "content": parts}
@@ -89,7 +90,7 @@ def _readable_resource(resource: Any) -> dict[str, Any] | None:
 
 
 def _is_plain(schema: Any) -> bool:
-    """True for a schema of which the package looks at no more than this."""
+    """Return true for a schema of which the package looks at no more than this."""
     if not isinstance(schema, dict) or schema.get("type") != "object":
         return False
     properties, required = schema.get("properties", {}), schema.get("required", [])

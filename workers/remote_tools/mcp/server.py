@@ -1,4 +1,4 @@
-"""One MCP server: its tools, and a session that the calls of one process share."""
+"""MCP server: its tools, and a session that the calls of one process share."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ from workers.remote_tools.tool_files import McpTable
 logger = logging.getLogger(__name__)
 
 MAX_PAGES = 20
-"""Of a list of tools: a server with more of them is not read to its end."""
+"""Most pages of a list of tools; further pages are not read."""
 META = "ringback/"
-"""What a server is told of a call beside its arguments stands under `_meta`, with this before its name."""
+"""Prefix of the names under `_meta` that tell a server of a call beside its arguments."""
 
 
 class Incoming:
-    """The stream on which a server's messages arrive; knows when it has ended, which the session does not tell.
+    """Stream of a server's messages; it knows when it has ended, which the session does not tell.
 
-    What is malformed in a message is put right, or named, before the `mcp` package refuses the whole of it.
+    Malformed parts of a message are corrected, or described, before the `mcp` package refuses all of it.
     """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self.ended = False
         self.listed: list[Any] | None = None
-        """The tools of each list that came, as they came; None: nobody wants to know."""
+        """Tools of each list that came, unchanged; None: not recorded."""
 
     @property
     def last_context(self) -> Any:
-        """What the `mcp` package asks its streams for."""
+        """Return the attribute that the `mcp` package reads of its streams."""
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> Any:
@@ -93,18 +93,18 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
-    """A connection to the server."""
+    """Connection to the server."""
 
     client: Client
     incoming: Incoming
 
     def is_alive(self) -> bool:
-        """False once the server has ended it, or has ended itself."""
+        """Return False once the server has closed the connection, or has exited."""
         return not self.incoming.ended
 
 
 class McpServer:
-    """The server of one table.
+    """MCP server of one table.
 
     Args:
         name: the table's.
@@ -130,21 +130,21 @@ class McpServer:
         self._check_program()
 
     async def tools(self) -> list[Offered]:
-        """What the server offers now, over a connection of its own.
+        """Return what the server offers now, over a connection of its own.
 
         Raises:
-            Exception: it cannot be reached, or speaks something else.
+            Exception: it cannot be reached, or speaks another protocol.
         """
         async with self._session() as session:
             return await _listed(session, self.where)
 
     async def call(self, tool: str, effect: Effect, arguments: dict[str, Any], call: Call) -> Any:
-        """The tool's result.
+        """Call the tool and return its result.
 
         Raises:
-            ToolError: it said no, or could not be reached.
-            LostElsewhere: the connection broke, and the tool must not run twice.
-            OutOfTime: the call's deadline passed.
+            ToolError: it refused, or could not be reached.
+            ConnectionLost: the connection broke, and the tool must not run twice.
+            DeadlineExceeded: the call's deadline passed.
         """
         for may_try_again in (True, False):
             session = await self._open()
@@ -153,7 +153,7 @@ class McpServer:
             except MCPError as error:
                 if error.code == SESSION_GONE:
                     self._held.drop(session)
-                # A server that was restarted knows us no more: it is asked again over a new session.
+                # A restarted server does not know this session: the call is sent again over a new one.
                 if error.code != SESSION_GONE or not may_try_again:
                     raise problem_of(error.code, error.message, self.name, effect) from error
         raise AssertionError("unreachable")
@@ -182,7 +182,7 @@ class McpServer:
         return result_of(answer)
 
     def _about(self, call: Call) -> Any:
-        """For `_meta`. Who is talking is told only to a server that is meant to know."""
+        """Return the `_meta` of a call. Only a server with `identify` is told the user."""
         about = {"idempotency_key": call.idempotency_key, "attempt": call.attempt}
         if self._table.identify:
             about |= {"session": call.session_id, "user": call.user}
@@ -198,7 +198,7 @@ class McpServer:
 
     @asynccontextmanager
     async def _transport(self, arriving: list[Incoming]) -> AsyncIterator[Any]:
-        """The streams of a connection; the one on which messages arrive is noted."""
+        """Open the streams of a connection; the one on which messages arrive is recorded."""
         async with AsyncExitStack() as stack:
             if self._url is not None:
                 http = await stack.enter_async_context(http_client(self._headers))
@@ -210,7 +210,7 @@ class McpServer:
             yield arriving[0], write
 
     def _program(self) -> StdioServerParameters:
-        """The command on a leash, so that it ends with this process."""
+        """Return the wrapped command, so that it ends with this process."""
         args = ["-I", "-S", child_process.__file__, str(os.getpid()), *(self._table.command or ())]
         return StdioServerParameters(command=sys.executable, args=args, env=self._env, cwd=self._folder)
 
@@ -231,7 +231,7 @@ def _seconds_left(call: Call) -> float | None:
 
 
 async def _listed(session: Session, where: str) -> list[Offered]:
-    """Every tool that has a name, and that the `mcp` package would call."""
+    """Return every tool that has a name, and that the `mcp` package would call."""
     raw = session.incoming.listed = []
     known: set[str] = set()
     cursor: str | None = None

@@ -1,10 +1,10 @@
-"""What an HTTP API answers, as a result or as what went wrong. Decides, and does nothing.
+"""Conversion of an HTTP API's answer to a result or an error. Decides only; does no I/O.
 
-2xx                     a result: JSON as data, text as text, anything else described
-3xx                     refused: no redirect is followed
-408, 425, 429           refused for now: nothing was done, and it may be tried again
-any other 4xx           refused, with the words of the API, for the model to act on
-5xx                     nobody knows: tried again, unless the operation must not run twice
+2xx                 a result: JSON as data, text as text, other types described
+3xx                 refused: no redirect is followed
+408, 425, 429       refused for now: the call was not executed, and may be retried
+any other 4xx       refused, with the words of the API, for the model to act on
+5xx                 unknown: retried, unless the operation must not run twice
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TRY_AGAIN = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came. `body` is unpacked, and cut at MAX_BODY_BYTES where `truncated`."""
+    """Answer of an API. `body` is unpacked, and cut at MAX_BODY_BYTES if `truncated`."""
 
     status: int
     content_type: str
@@ -45,11 +45,11 @@ class Answer:
 
 
 def result_of(answer: Answer, api: str, effect: Effect) -> Any:
-    """The result.
+    """Return the result.
 
     Raises:
-        ToolError: the API said no, or what it said cannot be told.
-        LostElsewhere: it failed amid a call that must not run twice.
+        ToolError: the API refused, or its answer cannot be converted.
+        ConnectionLost: it failed during a call that must not run twice.
     """
     if answer.status < 300:
         return _data(answer, api)

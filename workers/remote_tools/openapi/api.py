@@ -1,7 +1,7 @@
-"""One HTTP API: its operations are called at the address that the file gives, and nowhere else.
+"""HTTP API: its operations are called at the address that the file gives, and at no other.
 
-That address is the operator's word, so it may be one of an internal network; the rules of `workers.egress`
-are for addresses that a model chooses.
+The operator chose that address, so it may be one of an internal network; the rules of `workers.egress` are for
+addresses that a model chooses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from workers.remote_tools.tool_files import OpenApiTable
 CONNECT_SECONDS = 5.0
 """An API that takes longer is down; a caller waits on the line."""
 READ_SECONDS = 300.0
-"""Between two pieces of an answer. A call has a deadline of its own, which ends it before."""
+"""Between two chunks of an answer. A call has a deadline of its own, which ends it before."""
 MAX_CONNECTIONS = 1_000
 """As many calls as a worker may have at once."""
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class HttpApi:
-    """The API of one table.
+    """HTTP API of one table.
 
     Args:
         name: the table's.
@@ -60,17 +60,17 @@ class HttpApi:
         self._held = Held(where, partial(_client, str(self._address)))
 
     async def call(self, operation: Operation, effect: Effect, arguments: dict[str, object], call: Call) -> object:
-        """The operation's result.
+        """Call the operation and return its result.
 
         Raises:
-            ToolError: the API said no, could not be reached, or cannot be asked so.
-            LostElsewhere: it failed amid a call that must not run twice.
+            ToolError: the API refused, could not be reached, or cannot be asked so.
+            ConnectionLost: it failed during a call that must not run twice.
         """
         asked = request_for(operation, arguments)
         try:
             client = await self._held.get()
         except ProxyUnusable as problem:
-            logger.error("%s cannot be called: %s", self.name, problem)
+            logger.error("API unusable (%s): %s; its calls fail", self.name, problem)
             raise not_reached(self.name) from problem
         try:
             answer = await self._sent(client, self._request(client, asked, call))
@@ -107,7 +107,7 @@ class HttpApi:
     async def _unpacked(self, response: httpx.Response) -> tuple[bytes, bool]:
         try:
             return await unpacked(response, MAX_BODY_BYTES)
-        except ToolError as problem:  # in words for a page that was only looked at
+        except ToolError as problem:  # its words are for a page that was only looked at
             if response.status_code >= 300:
                 return b"", False  # the status says enough
             sentence = f"The call was carried out, but what {self.name} answered cannot be unpacked. Do not repeat it."
@@ -116,7 +116,7 @@ class HttpApi:
 
 @asynccontextmanager
 async def _client(address: str) -> AsyncIterator[httpx.AsyncClient]:
-    """One for all calls of a process. It keeps no cookies: what one caller was given is none of the next one's."""
+    """Open one client for all calls of a process. It keeps no cookies: one caller's must not reach the next one."""
     try:
         client = httpx.AsyncClient(
             follow_redirects=False,

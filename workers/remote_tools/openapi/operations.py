@@ -1,6 +1,6 @@
-"""An OpenAPI document (3.0 or 3.1): what an operation takes, as one flat object that a model can fill in.
+"""Operations of an OpenAPI document (3.0 or 3.1): the arguments of each as one flat object that a model can fill in.
 
-Parameters of path, query and headers stand beside the properties of a JSON body. Where two would have one name, a
+Parameters of path, query and headers stand beside the properties of a JSON body. If two would have the same name, a
 parameter gets its place in front (`query_id`), and the body stands as a whole under `body`.
 """
 
@@ -26,28 +26,28 @@ EFFECTS = {
     **dict.fromkeys(("get", "head", "options"), Effect.PURE),
     **dict.fromkeys(("put", "delete"), Effect.IDEMPOTENT),
 }
-"""What HTTP says of its methods; of any other it says nothing, so it is not run twice."""
+"""Effects that HTTP guarantees of its methods. It guarantees none of any other, so that is not run twice."""
 NOT_TO_BE_CHOSEN = frozenset(
     {"accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "cookie", "host"}
     | {"idempotency-key", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""Headers that are ours, or the connection's."""
+"""Headers that the worker sets, or the connection."""
 WHOLE_BODY = "body"
 
 
 class Body(Enum):
-    """Where the body's arguments are."""
+    """Place of the body's arguments."""
 
     NONE = auto()
     FLAT = auto()
     """Each property is an argument."""
     WHOLE = auto()
-    """It is one argument."""
+    """The body is one argument."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where one argument goes, and how it is written there."""
+    """Argument of an operation: where it goes, and how it is written there."""
 
     argument: str
     name: str
@@ -59,7 +59,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. `path` still has its `{…}`; what no part takes is of the body."""
+    """Operation. `path` still has its `{…}`; arguments that no part takes belong to the body."""
 
     key: str
     method: str
@@ -72,12 +72,12 @@ class Operation:
 
     @property
     def effect(self) -> Effect:
-        """What running it twice would mean, by its method."""
+        """Return what running it twice would mean, by its method."""
         return EFFECTS.get(self.method, Effect.AT_MOST_ONCE)
 
 
 def document_in(path: Path) -> dict[str, Any]:
-    """The document of a JSON or YAML file.
+    """Return the document of a JSON or YAML file.
 
     Raises:
         ConfigurationError: it cannot be read, or is none of OpenAPI 3.
@@ -99,7 +99,7 @@ def _in_words(problem: Exception) -> str:
 
 
 def operation(document: dict[str, Any], key: str, fixed_headers: frozenset[str] = frozenset()) -> Operation:
-    """The operation with this operationId, or the one that `GET /orders/{id}` names.
+    """Return the operation with this operationId, or the one that `GET /orders/{id}` names.
 
     Raises:
         SchemaRefused: there is none, or it cannot be served; the text says why, without naming it.
@@ -132,7 +132,7 @@ def _resolved(node: Any, document: Any) -> dict[str, Any]:
 def _parameters(
     document: Any, shared: dict[str, Any], said: dict[str, Any], fixed_headers: frozenset[str]
 ) -> list[dict[str, Any]]:
-    """Those of the path, then those of the operation, which win."""
+    """Return the parameters of the path and of the operation, which win."""
     every = [_resolved(one, document) for one in [*(shared.get("parameters") or ()), *(said.get("parameters") or ())]]
     kept = {(one.get("in"), one.get("name")): one for one in every}
     closed = NOT_TO_BE_CHOSEN | fixed_headers
@@ -185,7 +185,7 @@ def _types(schema: dict[str, Any]) -> list[str]:
 def _add_body(
     document: Any, said: dict[str, Any], properties: dict[str, Any], required: list[str]
 ) -> tuple[Body, bool]:
-    """Add its properties, or itself, to the arguments; whether it must be there."""
+    """Add the body, or its properties, to the arguments; return whether it is required."""
     if not said.get("requestBody"):
         return Body.NONE, False
     asked = _resolved(said["requestBody"], document)
@@ -212,7 +212,7 @@ def _add_body(
 
 
 def _merged(schema: dict[str, Any]) -> dict[str, Any]:
-    """`allOf` of plain objects is one object, which is how documents write that one extends another."""
+    """Merge an `allOf` of plain objects into one object: documents write so that one extends another."""
     parts = [_merged(part) for part in schema.get("allOf", ()) if isinstance(part, dict)]
     plain = {"type", "properties", "required", "description"}
     if not parts or len(parts) != len(schema["allOf"]) or any(part.keys() - plain for part in parts):

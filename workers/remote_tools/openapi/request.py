@@ -1,6 +1,6 @@
-"""From the arguments of a call to the request that an operation describes. Decides, and does nothing.
+"""Conversion of a call's arguments to the request that an operation describes. Decides only; does no I/O.
 
-The model chooses values, never where they go: the address and the path are the operator's, a value of the path is one
+The model chooses values, never where they go: the operator chose the address and the path, a value of the path is one
 segment of it, and a header's value is one line.
 """
 
@@ -22,7 +22,7 @@ _NOTHING = object()
 
 @dataclass(slots=True)
 class Request:
-    """What is to be sent. `target` is the path and the query, encoded; `content` is JSON, or None for no body."""
+    """Request to be sent. `target` is the path and the query, encoded; `content` is JSON, or None for no body."""
 
     method: str
     target: str
@@ -31,7 +31,7 @@ class Request:
 
 
 def request_for(operation: Operation, arguments: dict[str, Any]) -> Request:
-    """The request.
+    """Return the request.
 
     Raises:
         ToolError: an argument cannot be sent in its place; the text says which.

@@ -1,8 +1,8 @@
-"""YAML as OpenAPI means it: the core schema of YAML 1.2, which has JSON's values and no others.
+"""YAML as OpenAPI means it: the core schema of YAML 1.2, which has only JSON's values.
 
 PyYAML reads YAML 1.1. There `NO` is false, `012` is ten, `12:30` is 750 and `2024-01-01` is a date. Here they are the
 texts and numbers that the author of a document means. Names of fields are texts, as written (`200`, `on`, `null`), and
-stand once. `<<` merges, as in every reader of OpenAPI documents. The simulator has a reader like this one of its own.
+stand once. `<<` merges, as in every reader of OpenAPI documents. The simulator has its own reader of this kind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SCALARS: dict[str, tuple[str, list[str]]] = {
 
 
 class CoreLoader(yaml.SafeLoader):
-    """Reads the core schema; every other tag is refused."""
+    """Loader of the core schema; it refuses every other tag."""
 
     yaml_constructors: ClassVar[dict[Any, Any]] = {
         tag: yaml.SafeLoader.yaml_constructors[tag]
@@ -45,7 +45,7 @@ class CoreLoader(yaml.SafeLoader):
 
 
 def load(text: str) -> Any:
-    """The one document in the text.
+    """Return the one document in the text.
 
     Raises:
         yaml.YAMLError: it is no YAML, has a name twice, or has what JSON cannot hold.

@@ -144,4 +144,4 @@ def test_a_result_that_holds_itself_is_refused() -> None:
 
 def test_numbers_that_json_does_not_have_are_counted_in_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     as_data({"rows": [nan, 1.0, inf]}, "weather")
-    assert caplog.messages == ["result of tool weather: 2 of its numbers are NaN or infinite; told as null"]
+    assert caplog.messages == ["result changed (tool weather): 2 numbers are NaN or infinite, and become null"]

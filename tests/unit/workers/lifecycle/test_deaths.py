@@ -35,7 +35,7 @@ def test_the_death_of_a_vital_thread_ends_the_process_with_a_sentence(
     ended: list[str], problem: type[BaseException]
 ) -> None:
     die("sweeper", problem)
-    assert ended == [f"the thread sweeper has died of {problem.__name__}"]
+    assert ended == [f"thread died (sweeper) of {problem.__name__}"]
 
 
 def test_the_death_of_a_tools_own_thread_is_the_tools_affair(ended: list[str]) -> None:
