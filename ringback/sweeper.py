@@ -40,7 +40,7 @@ FORGET_EVERY = 120
 """Rounds: about once a minute, rows of processes that are long gone are deleted."""
 LOOKS_A_SECOND = 25.0
 """Looks of all processes together, each to ask for the turn; the rounds add about as many statements."""
-SELDOM_SECONDS = 4.0
+MAX_PAUSE_SECONDS = 4.0
 """Longest mean pause between two looks of one process: if all others are killed, it goes on alone."""
 BATCHES = 20
 """Batches of `sweeps.publish_again` in one round: a second's work. The next round goes on."""
@@ -77,7 +77,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class Notify:
     """Step: notify the gateway that its session has a ready result; a failure only costs time."""
 
     gateway_id: str
@@ -85,13 +85,13 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Log:
     """Step: write a line to the log."""
 
     text: str
 
 
-Step = Run | Ask | Publish | Ring | Tell
+Step = Run | Ask | Publish | Notify | Log
 Round = Generator[Step, Any, bool]
 """Returns True if there was more work than one round takes: the next should follow at once."""
 Look = Generator[Step, Any, float]
@@ -146,15 +146,15 @@ class Sweeping:
 
     def _pause(self, living: int) -> float:
         """Return a random pause: in step, the same process would have every turn, also one without Redis."""
-        mean = min(max(living / LOOKS_A_SECOND, SWEEP_SECONDS), SELDOM_SECONDS)
+        mean = min(max(living / LOOKS_A_SECOND, SWEEP_SECONDS), MAX_PAUSE_SECONDS)
         return self._chance(processes.TURN_SECONDS, 2 * mean - processes.TURN_SECONDS)
 
     def _lost_ones(self) -> Round:
         sessions = (yield Run(sweeps.let_go_lost_sessions(self._sweeper_id), "release lost sessions")) or ()
         for session in sessions:
-            yield Tell(f"gateway lost (session {session.id}); the session is {session.state}")
+            yield Log(f"gateway lost (session {session.id}); the session is {session.state}")
         for worker in (yield Run(processes.lose_workers(self._sweeper_id), "end lost workers")) or ():
-            yield Tell(f"worker lost ({worker.id}); its jobs are taken back")
+            yield Log(f"worker lost ({worker.id}); its jobs are taken back")
             self.suspect(worker.queues)
         return len(sessions) >= sweeps.AT_ONCE
 
@@ -162,13 +162,13 @@ class Sweeping:
         lost = (yield Run(sweeps.take_back_lost(self._sweeper_id), "take back from lost workers")) or ()
         overdue = (yield Run(sweeps.time_out_overdue(), "time out overdue jobs")) or ()
         for job in lost:
-            yield Tell(f"job taken back ({job.id}) from a lost worker; it is {job.state}")
+            yield Log(f"job taken back ({job.id}) from a lost worker; it is {job.state}")
         for job in overdue:
-            yield Tell(f"job overdue ({job.id}); it is {job.state}")
+            yield Log(f"job overdue ({job.id}); it is {job.state}")
         finished = {job.session_id for job in (*lost, *overdue) if JobState(job.state) not in LIVE}
         if finished:
             for session in (yield Run(owners(finished), "find gateways to notify")) or ():
-                yield Ring(session.gateway_id, session.id)
+                yield Notify(session.gateway_id, session.id)
         return max(len(lost), len(overdue)) >= sweeps.AT_ONCE
 
     def _publish(self) -> Round:
@@ -184,7 +184,7 @@ class Sweeping:
             return self._forgot
         published = yield Publish(tuple((job.id, job.queue) for job in due))
         if published < len(due):
-            yield Tell(f"publishing failed ({len(due) - published} jobs); trying again until the broker takes them")
+            yield Log(f"publishing failed ({len(due) - published} jobs); trying again until the broker takes them")
             self._away = True
             return False
         return self._forgot or len(due) >= sweeps.AT_ONCE
@@ -195,13 +195,13 @@ class Sweeping:
         won = yield Ask(tuple(("SET", key, self._sweeper_id, "NX", "PX", CLAIM_MS) for key in keys))
         if won is None:
             if not self._away:
-                yield Tell("Redis unreachable; no job is published until it is back")
+                yield Log("Redis unreachable; no job is published until it is back")
             self._away = True
             return False
         self._away = False
         if any(won):
             self._forgot = True
-            yield Tell("Redis restored, or emptied; all pending jobs are published again")
+            yield Log("Redis restored, or emptied; all pending jobs are published again")
         if self._forgot and (yield from self._make_due_again()):
             # Without expiry, if it still exists: Redis may have forgotten once more meanwhile.
             kept = yield Ask((("SET", MARKER, self._sweeper_id, "XX"),))

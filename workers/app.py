@@ -24,7 +24,7 @@ from ringback.errors import ConfigurationError
 from ringback.redis.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, ignored, make_app
 from workers import logs
 from workers.broker import celery_hooks
-from workers.broker.consumer import CANARY, Consumer, Shedding, canary_queue, sing
+from workers.broker.consumer import CANARY, Consumer, Shedding, canary_queue, canary_task
 from workers.execution.runner import run_job
 from workers.lifecycle.process import WorkerProcess
 from workers.settings import WorkerSettings
@@ -149,14 +149,14 @@ publisher: Celery = make_app(NO_BROKER)
 """Publishes with short time-outs, where the consumer waits long for a message."""
 process = WorkerProcess(_publish)
 app.task(name=TASK, ignore_result=True)(take)
-app.task(name=CANARY, ignore_result=True, Strategy="workers.broker.consumer:hear")(sing)
-Consumer.on_canary = process.canary.heard
+app.task(name=CANARY, ignore_result=True, Strategy="workers.broker.consumer:canary_strategy")(canary_task)
+Consumer.on_canary = process.canary.received
 Consumer.on_cut = process.suspect_messages
 Consumer.sheds = process.sheds
 
 signals.setup_logging.connect(_log)
 signals.celeryd_init.connect(_prepare)
 signals.worker_init.connect(_leave_out)
-signals.worker_process_init.connect(process.open_station)
+signals.worker_process_init.connect(process.open_runtime)
 signals.worker_process_shutdown.connect(process.end)
 signals.worker_shutdown.connect(process.end)

@@ -9,7 +9,7 @@ from ringback.config.logs import configure as configure_root
 
 OURS = ("workers", "ringback")
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-SELDOM_SECONDS = 10.0
+REPEAT_SECONDS = 10.0
 """A fault that repeats many times a second is logged once in this many seconds."""
 
 
@@ -20,17 +20,17 @@ def configure(level: int) -> None:
         logging.getLogger(name).setLevel(level if level > logging.WARNING else min(level, logging.INFO))
 
 
-class Seldom:
+class ThrottledLogger:
     """Logger that repeats a warning only once in SELDOM_SECONDS."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._last = -SELDOM_SECONDS
+        self._last = -REPEAT_SECONDS
         self._unsaid = 0
 
     def warning(self, message: str, *args: object) -> None:
         """Log a warning, with the count of those left out since the last one."""
-        if monotonic() - self._last < SELDOM_SECONDS:
+        if monotonic() - self._last < REPEAT_SECONDS:
             self._unsaid += 1
             return
         unsaid, self._unsaid, self._last = self._unsaid, 0, monotonic()

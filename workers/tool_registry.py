@@ -50,8 +50,8 @@ def queues_of(tools: Iterable[Tool]) -> list[str]:
 def refuse_without_key(tools: Iterable[Tool], row_privacy: RowPrivacy) -> None:
     """Raise NoKey, a ConfigurationError, if a tool asks for redaction and there is no key to encrypt with."""
     for tool in tools:
-        redact = tool.announcement.manners.redact
-        if redact and row_privacy.seals is None:
+        redact = tool.announcement.behavior.redact
+        if redact and row_privacy.cipher is None:
             raise NoKey(f"tool {tool.announcement.name} asks for {', '.join(redact)} to be redacted")
 
 

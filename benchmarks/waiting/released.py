@@ -17,7 +17,7 @@ from ringback.jobs.outcomes import succeeded
 from workers.execution.claim import Job, claim
 from workers.execution.results import arguments_for, as_data
 from workers.execution.retry_policy import on_problem
-from workers.execution.runner import settle
+from workers.execution.runner import record_outcome
 from workers.execution.runtime import WorkerRuntime
 
 SETTLERS = ThreadPoolExecutor(8, "settle")
@@ -33,8 +33,8 @@ def run_job(runtime: WorkerRuntime, job_id: UUID) -> None:
     cancellation = under_way.enter_context(runtime.running.started(job.id))
     tool = runtime.tools[job.tool]
     coroutine = tool.function(**arguments_for(tool, job.arguments))
-    future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, job.seconds), runtime.caller.loop._started())
-    cancellation.then(future.cancel)
+    future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, job.seconds), runtime.invoker.loop._started())
+    cancellation.on_cancel(future.cancel)
     future.add_done_callback(lambda done: SETTLERS.submit(_settle, runtime, job, done, under_way))
 
 
@@ -46,7 +46,7 @@ def _settle(runtime: WorkerRuntime, job: Job, done: Future[Any], under_way: Exit
             verdict = on_problem(
                 problem, attempt=job.attempt, max_attempts=job.max_attempts, effect=job.effect, first_pause=0.5
             )
-        settle(runtime, job, verdict)
+        record_outcome(runtime, job, verdict)
 
 
 sys.modules["workers.app"].run_job = run_job  # type: ignore[attr-defined]

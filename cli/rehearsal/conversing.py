@@ -82,7 +82,7 @@ def converse(
     offered = {
         tool.name: tool
         for tool in tools
-        if who.allows(tool.name) and not missing(tool.announcement.manners.scopes, known)
+        if who.allows(tool.name) and not missing(tool.announcement.behavior.scopes, known)
     }
     asks = {*wants, *(() if approves is None else ("approvals",))}
 

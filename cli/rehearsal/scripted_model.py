@@ -54,7 +54,7 @@ class ScriptedModel(Script):
 
 def needed_by(tools: Sequence[Tool]) -> list[str]:
     """Return all scopes that the tools require of the user."""
-    return sorted({scope for tool in tools for scope in tool.announcement.manners.scopes})
+    return sorted({scope for tool in tools for scope in tool.announcement.behavior.scopes})
 
 
 def scenario(

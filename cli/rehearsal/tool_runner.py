@@ -61,7 +61,7 @@ class ToolRunner:
             self._joined.setdefault(job.joined_to, []).append(job.id)
         elif job.needs_approval and job.tool is not None:
             expired = from_row("timed_out", None, {"code": "approval_expired"})
-            seconds = job.tool.manners.approval_seconds
+            seconds = job.tool.behavior.approval_seconds
             self._asked[job.id] = asyncio.get_running_loop().call_later(seconds, self._finish, job.id, expired)
         else:
             self._tasks[job.id] = self.start(self._run(self._call(job.id)))

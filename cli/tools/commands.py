@@ -102,7 +102,7 @@ def _run_here(name: str, words: list[str], text: str | None, user: str, claims: 
 
     tool = declared_tool(name)
     arguments = given.arguments(tool.announcement, words, text)
-    claims.setdefault("scopes", sorted(tool.announcement.manners.scopes))
+    claims.setdefault("scopes", sorted(tool.announcement.behavior.scopes))
     deadline = datetime.now(UTC) + timedelta(seconds=tool.announcement.timeout)
     call = Call(job_id=str(uuid4()), user=user, claims=claims, arguments=arguments, deadline=deadline, _report=_note)
     began = monotonic()
@@ -129,7 +129,7 @@ def _run_there(name: str, words: list[str], text: str | None, user: str, claims:
         raise ConfigurationError(f"no live worker serves a tool {name!r}; the tools that are served: {known}")
     tool = _announced(rows[name])
     arguments = given.arguments(tool, words, text)
-    claims.setdefault("scopes", sorted(tool.manners.scopes))
+    claims.setdefault("scopes", sorted(tool.behavior.scopes))
     job_id, outcome = run_there(tool, arguments, user=user, claims=claims, note=_note)
     typer.echo(f"job {job_id}: {outcome.state if outcome else 'cancelled, as this command has ended'}", err=True)
     if outcome is None:

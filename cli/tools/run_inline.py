@@ -34,7 +34,7 @@ class Attempt:
 async def attempt(tool: Tool, arguments: Mapping[str, Any], call: Call, max_attempts: int = 1) -> Attempt:
     """Run one attempt; `call.attempt` is its number."""
     announced = tool.announcement
-    if missing(announced.manners.scopes, call.claims):
+    if missing(announced.behavior.scopes, call.claims):
         return Attempt(not_allowed(tool.name))
     try:
         given = arguments_for(tool, dict(arguments))

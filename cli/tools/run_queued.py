@@ -59,13 +59,13 @@ def run_there(
     seconds = admission.time_for(tool.timeout, tool.retries + 1)
     with _asked_to_stop() as stop, writing() as write, _session(write, user, claims) as (gateway_id, session_id):
         job_id = uuid4()
-        asked = row_privacy.arguments(arguments, session_id, tool.manners.redact)
+        asked = row_privacy.arguments(arguments, session_id, tool.behavior.redact)
         call = admission.NewJob(job_id, session_id, "call_by_hand", None, tool.name, asked.shown, tool)
         write(admission.admit(call, gateway_id, 1, sealed=admission.Sealed(asked.sealed)))
         _publish(stores.redis_url, job_id, tool.queue)
         row = _finished(write, gateway_id, job_id, seconds, note, stop)
         if row is not None:
-            return job_id, from_row(**transitions.outcome_of(row_privacy.whole(row, session_id)))
+            return job_id, from_row(**transitions.outcome_of(row_privacy.reveal(row, session_id)))
         write(transitions.cancel(job_id, DEFAULT_TENANT))
         return job_id, None
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import SWEEP_SECONDS
-from ringback.sweeper import PASSING, Ask, Look, Publish, Ring, Run, Step, Sweeping, Tell
+from ringback.sweeper import PASSING, Ask, Log, Look, Notify, Publish, Run, Step, Sweeping
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ class LeaseKeeper:
                 return await self._publisher.redis.run(commands)
             case Publish(jobs):
                 return await self._publish(jobs)
-            case Ring(gateway_id, session_id):
+            case Notify(gateway_id, session_id):
                 await self._publisher.redis.notify(gateway_id, session_id)
-            case Tell(text):
+            case Log(text):
                 log.info("%s", text)
         return None
 

@@ -90,7 +90,7 @@ class Call:
     response_id: str | None = None
     job_id: UUID | None = None
     arguments: Any = None
-    manners: ToolBehavior = field(default_factory=ToolBehavior)
+    behavior: ToolBehavior = field(default_factory=ToolBehavior)
     began_at: float = 0.0
     turn: int = 0
     is_action: bool = False
@@ -276,7 +276,7 @@ class CallTable:
 
     def cancellable(self) -> list[Call]:
         """What the caller may have cancelled."""
-        return [call for call in self.wanted() if call.manners.cancellable]
+        return [call for call in self.wanted() if call.behavior.cancellable]
 
     def waiting_for_yes(self) -> list[Call]:
         """What may not start before the user has agreed."""

@@ -143,7 +143,7 @@ class UpstreamEvents:
         """
         self.scheduler.user_began(now)
         self.scheduler.turns.begin(aloud=True)
-        meant = [call for call in self.table.wanted() if call.manners.on_barge_in is OnBargeIn.CANCEL]
+        meant = [call for call in self.table.wanted() if call.behavior.on_barge_in is OnBargeIn.CANCEL]
         unwanted = [call for call in meant if not call.waits_for_yes]
         for call in unwanted:
             self.table.unwant(call)

@@ -135,12 +135,12 @@ def insert_redacted(record: RecordCall, gateway_id: str, epoch: int, privacy: Ro
 
     If there is no key to encrypt what is redacted, the call is not run, and its row says so.
     """
-    job, fields = record.job, record.job.tool.manners.redact if record.job.tool else ()
+    job, fields = record.job, record.job.tool.behavior.redact if record.job.tool else ()
     try:
         asked = privacy.arguments(job.arguments, job.session_id, fields)
         outcome, ending = record.outcome, None
         if outcome is not None:
-            knowing = privacy.knowing(job.arguments, fields)
+            knowing = privacy.with_secrets_of(job.arguments, fields)
             outcome, ending = knowing.outcome(outcome, job.session_id, fields)
         sealed = Sealed(asked.sealed, ending)
         return admission.admit(replace(job, arguments=asked.shown), gateway_id, epoch, outcome, sealed)

@@ -159,4 +159,4 @@ class SessionState:
 
     def may_have(self, tool: ToolSpec) -> bool:
         """Return True if the agent allows the tool, and the principal holds the scopes that it asks for."""
-        return self.agent.allows(tool.name) and self.principal.scopes.issuperset(tool.manners.scopes)
+        return self.agent.allows(tool.name) and self.principal.scopes.issuperset(tool.behavior.scopes)

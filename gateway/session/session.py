@@ -174,7 +174,7 @@ class Session:
                 self._handle.wake()
                 continue
             for row in rows:  # to the conversation of the epoch that took them: a later one has them among its past
-                revealed = self._gateway.row_privacy.whole(row, self.state.session_id)
+                revealed = self._gateway.row_privacy.reveal(row, self.state.session_id)
                 result = row.id, row.call_id, row.tool, from_row(**outcome_of(revealed))
                 more = row is not rows[-1]
                 await self._effects.execute(link, link.conversation.deliver(*result, time.monotonic(), more=more))

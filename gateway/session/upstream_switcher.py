@@ -254,7 +254,7 @@ class UpstreamSwitcher:
             await self._find_epoch(epoch)
         _, _, messages, calls = rows
         session.epoch, link.epoch, self._is_fresh = epoch, epoch, False
-        reveal = self._gateway.row_privacy.whole
+        reveal = self._gateway.row_privacy.reveal
         return HistoryRows(messages, [reveal(row, session_id) for row in calls])
 
     async def _find_epoch(self, epoch: int) -> None:

@@ -43,15 +43,15 @@ class FieldCipher:
         self._ciphers = {hashlib.sha256(key).digest()[:MARK_BYTES]: AESGCM(key) for key in keys}
 
     def __repr__(self) -> str:
-        return f"Seals({len(self._ciphers)} keys)"
+        return f"FieldCipher({len(self._ciphers)} keys)"
 
-    def seal(self, value: Any, session_id: UUID, column: str) -> bytes:
+    def encrypt(self, value: Any, session_id: UUID, column: str) -> bytes:
         """Encrypt JSON data for that column of a row of that session."""
         mark, cipher = next(iter(self._ciphers.items()))
         nonce, plain = os.urandom(NONCE_BYTES), json.dumps(value, ensure_ascii=False).encode()
         return VERSION + mark + nonce + cipher.encrypt(nonce, plain, _bound_to(session_id, column))
 
-    def open(self, sealed: bytes, session_id: UUID, column: str) -> Any:
+    def decrypt(self, sealed: bytes, session_id: UUID, column: str) -> Any:
         """Decrypt a value.
 
         Raises:

@@ -47,9 +47,9 @@ class RowPrivacy:
     """Redaction rules and keys of one process."""
 
     redaction: Redaction = field(default_factory=Redaction)
-    seals: FieldCipher | None = None
+    cipher: FieldCipher | None = None
 
-    def knowing(self, arguments: Any, fields: Iterable[str]) -> RowPrivacy:
+    def with_secrets_of(self, arguments: Any, fields: Iterable[str]) -> RowPrivacy:
         """Return the rules for the outcome of a call, which also redact what was redacted in its arguments."""
         words = words_in(arguments, of_arguments(fields))
         return replace(self, redaction=replace(self.redaction, words=words)) if words else self
@@ -65,7 +65,7 @@ class RowPrivacy:
             NoKey: a value is to be redacted, and there is no key.
         """
         shown = self.redaction.data(arguments, of_arguments(fields))
-        return StoredValue(shown, self._sealed(arguments, shown, session_id, ARGUMENTS))
+        return StoredValue(shown, self._encrypted(arguments, shown, session_id, ARGUMENTS))
 
     def outcome(self, outcome: Outcome, session_id: UUID, fields: Iterable[str] = ()) -> tuple[Outcome, bytes | None]:
         """Redact an outcome. Returns it as its row shows it, and the whole, encrypted, if that differs.
@@ -76,41 +76,41 @@ class RowPrivacy:
         names = of_result(fields) if outcome.error is None else ()
         result, message = self.redaction.data(outcome.result, names), self.redaction.text(outcome.message)
         shown = Outcome(outcome.state, result, outcome.code, message)
-        return shown, self._sealed(_ending(outcome), _ending(shown), session_id, RESULT)
+        return shown, self._encrypted(_ending(outcome), _ending(shown), session_id, RESULT)
 
-    def whole_arguments(self, row: Any, session_id: UUID) -> Any:
+    def reveal_arguments(self, row: Any, session_id: UUID) -> Any:
         """Return the whole arguments of a job's row.
 
         Raises:
             DecryptionFailed: no key of this process decrypts them.
         """
         sealed = row.sealed_arguments
-        return row.arguments if sealed is None else self._opened(sealed, session_id, ARGUMENTS)
+        return row.arguments if sealed is None else self._decrypted(sealed, session_id, ARGUMENTS)
 
-    def whole(self, row: Any, session_id: UUID) -> Any:
+    def reveal(self, row: Any, session_id: UUID) -> Any:
         """Return a job's row with its whole arguments and result. If no key of this process fits, it stays redacted."""
         opened: dict[str, Any] = {}
         try:
             if getattr(row, "sealed_arguments", None) is not None:
-                opened["arguments"] = self.whole_arguments(row, session_id)
+                opened["arguments"] = self.reveal_arguments(row, session_id)
             if row.sealed_result is not None:
-                result, error = self._opened(row.sealed_result, session_id, RESULT)
+                result, error = self._decrypted(row.sealed_result, session_id, RESULT)
                 opened |= {"result": result, "error": error}
         except DecryptionFailed as problem:
             log.error("decryption failed (job %s: %s); the model gets the redacted values", row.id, problem)
         return SimpleNamespace(**{**row._mapping, **opened}) if opened else row
 
-    def _sealed(self, whole: Any, shown: Any, session_id: UUID, column: str) -> bytes | None:
+    def _encrypted(self, whole: Any, shown: Any, session_id: UUID, column: str) -> bytes | None:
         if shown == whole:
             return None
-        if self.seals is None:
+        if self.cipher is None:
             raise NoKey("something of a call is to be redacted")
-        return self.seals.seal(whole, session_id, column)
+        return self.cipher.encrypt(whole, session_id, column)
 
-    def _opened(self, sealed: bytes, session_id: UUID, column: str) -> Any:
-        if self.seals is None:
+    def _decrypted(self, sealed: bytes, session_id: UUID, column: str) -> Any:
+        if self.cipher is None:
             raise DecryptionFailed("RINGBACK_DATA_KEY is not set in this process")
-        return self.seals.open(sealed, session_id, column)
+        return self.cipher.decrypt(sealed, session_id, column)
 
 
 def _ending(outcome: Outcome) -> list[Any]:

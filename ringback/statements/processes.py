@@ -115,7 +115,7 @@ def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Insert]:
             timeout=tool.timeout,
             retries=tool.retries,
             effect=tool.effect,
-            manners=tool.manners.as_data(),
+            manners=tool.behavior.as_data(),
             limits=tool.limits.as_data(),
             version=tool.version,
         )
@@ -197,7 +197,7 @@ def announcement(row: Any) -> ToolSpec:
         timeout=row.timeout,
         retries=row.retries,
         effect=Effect(row.effect),
-        manners=ToolBehavior.from_data(row.manners),
+        behavior=ToolBehavior.from_data(row.manners),
         limits=Limits.from_data(row.limits),
     )
 

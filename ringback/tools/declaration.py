@@ -88,7 +88,7 @@ def check_function(function: Any) -> None:
 def check(tool: ToolSpec) -> None:
     """Raise DeclarationError, with the sentence that says what to change, if a rule is broken."""
     # The kinds come first: a value that is no number cannot be compared with a bound.
-    for rules in (_rules_of_kinds, _rules, _rules_of_manners, _rules_of_limits):
+    for rules in (_rules_of_kinds, _rules, _rules_of_behavior, _rules_of_limits):
         for holds, sentence in rules(tool):
             if not holds:
                 raise DeclarationError(f"{tool.name}: {sentence}")
@@ -99,20 +99,20 @@ def check(tool: ToolSpec) -> None:
 
 
 def _rules_of_kinds(tool: ToolSpec) -> Iterator[tuple[bool, str]]:
-    manners, limits = tool.manners, tool.limits
+    behavior, limits = tool.behavior, tool.limits
     yield _kind("name", tool.name, _is_text, "a text")
     yield _kind("queue", tool.queue, _is_text, "a text")
     yield _kind("timeout", tool.timeout, _is_number, "a number of seconds")
     yield _kind("retries", tool.retries, _is_whole, "a whole number")
     for name in ("say_after", "say_every", "drop_after"):
-        yield _kind(name, getattr(manners, name), _is_number, "a number of seconds", "or None")
-    yield _kind("approval_seconds", manners.approval_seconds, _is_number, "a number of seconds")
-    yield _kind("say", manners.say, _is_text, "a text", "or None")
+        yield _kind(name, getattr(behavior, name), _is_number, "a number of seconds", "or None")
+    yield _kind("approval_seconds", behavior.approval_seconds, _is_number, "a number of seconds")
+    yield _kind("say", behavior.say, _is_text, "a text", "or None")
     for name in ("cancellable", "requires_approval"):
-        yield _kind(name, getattr(manners, name), _is_switch, "True or False")
-    yield _kind("untrusted", manners.is_untrusted, _is_switch, "True or False")
-    yield _kind("scopes", manners.scopes, _are_texts, 'a list of texts, such as ["orders:write"]')
-    yield _kind("redact", manners.redact, _are_texts, 'a list of texts, such as ["iban", "result.iban"]')
+        yield _kind(name, getattr(behavior, name), _is_switch, "True or False")
+    yield _kind("untrusted", behavior.is_untrusted, _is_switch, "True or False")
+    yield _kind("scopes", behavior.scopes, _are_texts, 'a list of texts, such as ["orders:write"]')
+    yield _kind("redact", behavior.redact, _are_texts, 'a list of texts, such as ["iban", "result.iban"]')
     yield _kind("concurrency", limits.concurrency, _is_whole, "a whole number", "or None")
     yield _kind("burst", limits.burst, _is_whole, "a whole number")
     yield _kind("backoff", limits.backoff, _is_number, "a number of seconds")
@@ -134,14 +134,14 @@ def _rules(tool: ToolSpec) -> list[tuple[bool, str]]:
             "an at_most_once tool is never run again; leave out retries, or make it idempotent.",
         ),
         (
-            not (once and tool.manners.on_duplicate is OnDuplicate.REPLACE),
+            not (once and tool.behavior.on_duplicate is OnDuplicate.REPLACE),
             'on_duplicate="replace" would do an at_most_once tool\'s work twice; use "reject", "join" or "allow".',
         ),
     ]
 
 
-def _rules_of_manners(tool: ToolSpec) -> list[tuple[bool, str]]:
-    said = tool.manners
+def _rules_of_behavior(tool: ToolSpec) -> list[tuple[bool, str]]:
+    said = tool.behavior
     return [
         *(_seconds(name, getattr(said, name)) for name in ("say_after", "say_every", "drop_after")),
         (said.say_after is not None or said.say is None, "say=… needs say_after=…: after how many seconds to say it."),

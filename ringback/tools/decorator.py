@@ -39,7 +39,7 @@ class ToolSpec:
         timeout: seconds that one attempt may run.
         retries: how many more attempts may follow a failed one.
         effect: what running it twice would mean.
-        manners: how a conversation behaves around a call of it.
+        behavior: how a conversation behaves around a call of it.
         limits: how many calls may run or begin, over all workers.
     """
 
@@ -50,13 +50,15 @@ class ToolSpec:
     timeout: float = DEFAULT_TIMEOUT
     retries: int = 0
     effect: Effect = Effect.PURE
-    manners: ToolBehavior = field(default_factory=ToolBehavior)
+    behavior: ToolBehavior = field(default_factory=ToolBehavior)
     limits: Limits = field(default_factory=Limits)
 
     @property
     def version(self) -> str:
         """Return twelve characters that change with the declaration: a call may fit one version and not another."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        declared = asdict(self)
+        declared["manners"] = declared.pop("behavior")  # the column's name: a rename in the code changes no version
+        text = json.dumps(declared, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def for_model(self) -> dict[str, Any]:
@@ -212,7 +214,7 @@ def tool(
         retries=retries,
         effect=effect,
         limits={"concurrency": concurrency, "backoff": backoff, "rate": rate, "burst": burst, "breaker": breaker},
-        manners={
+        behavior={
             "say_after": say_after,
             "say": say,
             "say_every": say_every,
@@ -238,7 +240,7 @@ def _declare(
     name: str | None,
     effect: str,
     limits: dict[str, Any],
-    manners: dict[str, Any],
+    behavior: dict[str, Any],
     **fields: Any,
 ) -> Tool:
     check_function(function)
@@ -254,7 +256,7 @@ def _declare(
         description=describe(function)[0],
         parameters=parameters,
         effect=kind,
-        manners=_manners(label, kind, manners),
+        behavior=_behavior(label, kind, behavior),
         limits=_limits(label, **limits),
         **fields,
     )
@@ -265,7 +267,7 @@ def _declare(
     return declared
 
 
-def _manners(label: str, effect: Effect, said: dict[str, Any]) -> ToolBehavior:
+def _behavior(label: str, effect: Effect, said: dict[str, Any]) -> ToolBehavior:
     """Return the behavior. The effect decides what the author left open."""
     once = effect is Effect.AT_MOST_ONCE
     words: dict[str, Any] = {"on_barge_in": OnBargeIn, "late": Late, "on_duplicate": OnDuplicate, "audience": Audience}

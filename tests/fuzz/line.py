@@ -34,7 +34,7 @@ MOST_SECONDS = 1.0
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = {
     "weather": ToolSpec("weather", "The weather in a city.", CITY),
-    "order": ToolSpec("order", "Order a cake.", CITY, manners=ToolBehavior(requires_approval=True)),
+    "order": ToolSpec("order", "Order a cake.", CITY, behavior=ToolBehavior(requires_approval=True)),
 }
 AGENT = Agent(name="demo", instructions="Be kind.", tools=("*",))
 POLICIES = (BROWSER, BROWSER, TRUSTED)

@@ -152,7 +152,7 @@ WHOSE_DATA = [
         "encryption: a tool that needs a key has one",
         T_ROWS,
         "workers/tool_registry.py",
-        "if redact and row_privacy.seals is None",
+        "if redact and row_privacy.cipher is None",
         "if False",
     ),
 ]

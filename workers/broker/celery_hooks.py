@@ -70,7 +70,7 @@ OVERRIDDEN = (
     ),
     Hook(
         "celery.bootsteps:StartStopStep.close",
-        "hears that Celery shuts down",
+        "learns that Celery shuts down",
         "(self, parent)",
         "workers.app:Duties.close",
     ),
@@ -88,9 +88,9 @@ OVERRIDDEN = (
     ),
     Hook(
         "celery.worker.strategy:default",
-        "hears the canary in the consumer, without a slot of the pool",
+        "receives the canary in the consumer, without a slot of the pool",
         None,
-        "workers.broker.consumer:hear",
+        "workers.broker.consumer:canary_strategy",
     ),
 )
 """Celery or kombu calls each in the life of a worker."""

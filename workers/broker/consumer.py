@@ -16,7 +16,7 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as CelerysConsumer
 from celery.worker.consumer.tasks import Tasks
 
-from workers.logs import Seldom
+from workers.logs import ThrottledLogger
 
 RECONNECT_SECONDS = 0.25
 """Pause between two attempts to reach Redis: a caller waits, and an attempt costs almost no CPU."""
@@ -25,11 +25,11 @@ CANARY = "ringback.canary"
 """Name of the task that a worker sends itself. The consumer handles it at once, without a slot of the pool."""
 
 logger = logging.getLogger(__name__)
-_seldom = Seldom(logger)
+_throttled = ThrottledLogger(logger)
 _kombu: Any = kombu  # typed in part
 
 
-def _nothing() -> None:
+def _ignore() -> None:
     """Default of the hooks, until the process sets them."""
 
 
@@ -40,9 +40,9 @@ def _never() -> bool:
 class Consumer(CelerysConsumer):  # type: ignore[misc]
     """Consumer that reports to the process."""
 
-    on_canary: ClassVar[Callable[[], None]] = _nothing
+    on_canary: ClassVar[Callable[[], None]] = _ignore
     """Called when a canary arrives."""
-    on_cut: ClassVar[Callable[[], None]] = _nothing
+    on_cut: ClassVar[Callable[[], None]] = _ignore
     """Called when the connection broke, which may have lost a message."""
     sheds: ClassVar[Callable[[], bool]] = _never
     """Returns true if this process was held up a moment ago, and takes no message: others may."""
@@ -51,7 +51,7 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
         """Connect as Celery does, but with shorter pauses."""
 
         def tell(problem: Exception, _pause: float) -> None:
-            _seldom.warning("Redis connection failed (%s); trying again in %g s", problem, RECONNECT_SECONDS)
+            _throttled.warning("Redis connection failed (%s); trying again in %g s", problem, RECONNECT_SECONDS)
 
         conn = conn.ensure_connection(
             tell,
@@ -89,7 +89,7 @@ class Shedding(bootsteps.StartStopStep):  # type: ignore[misc]
         quality.can_consume = lambda: not type(parent).sheds() and may_take()
 
 
-def hear(_task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
+def canary_strategy(_task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
     """Return the canary's strategy: how the consumer handles its messages, where others go to the pool."""
 
     def handle(*_message: Any) -> None:
@@ -98,7 +98,7 @@ def hear(_task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
     return handle
 
 
-def sing() -> None:
+def canary_task() -> None:
     """Do nothing: Celery wants a task for the canary, which no worker runs."""
 
 

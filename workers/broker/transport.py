@@ -2,7 +2,7 @@
 
 Kombu and Celery take a message as it is. One with a missing property, or a body of another kind, ends the consumer with
 a traceback, is put back into the queue, and ends the next one. So each message is read here and written anew from its
-task and its id (`ours`); one that Ringback did not write is dropped, once.
+task and its id (`rewritten`); one that Ringback did not write is dropped, once.
 
 If a worker took a message and never acknowledged it, kombu puts it back into its queue after an hour, under a lock
 whose release is a script in Redis. That comes too late, as the row has been published again within seconds. So such a
@@ -22,7 +22,7 @@ from kombu.transport import redis
 
 from ringback.redis.broker import TASK
 from workers.broker.consumer import CANARY
-from workers.logs import Seldom
+from workers.logs import ThrottledLogger
 
 FORGET_AT_ONCE = 100
 """Messages of killed workers that are deleted at once: each worker leaves one or two."""
@@ -30,7 +30,7 @@ MAX_BODY_CHARS = 4_000
 """Most characters of a message's body: an id and Celery's own words take 200."""
 
 logger = logging.getLogger(__name__)
-_seldom = Seldom(logger)
+_throttled = ThrottledLogger(logger)
 _Quality: Any = redis.QoS  # kombu is typed in part
 _Channel: Any = redis.Channel
 _Transport: Any = redis.Transport
@@ -63,7 +63,7 @@ class Channel(_Channel):  # type: ignore[misc]
         try:
             return super()._brpop_read(**options)
         except (ValueError, RecursionError):
-            _seldom.warning("message dropped: it is not JSON")
+            _throttled.warning("message dropped: it is not JSON")
             return True
 
 
@@ -74,14 +74,14 @@ class Transport(_Transport):  # type: ignore[misc]
 
     def _deliver(self, message: Any, queue: str) -> None:
         """Deliver the message, written anew. Kombu calls this hook."""
-        known = ours(message, queue)
+        known = rewritten(message, queue)
         if known is None:
-            _seldom.warning("message dropped from queue %s: Ringback did not write it", queue)
+            _throttled.warning("message dropped from queue %s: Ringback did not write it", queue)
             return
         super()._deliver(known, queue)
 
 
-def ours(message: object, queue: str) -> dict[str, Any] | None:
+def rewritten(message: object, queue: str) -> dict[str, Any] | None:
     """Return the message written anew from its task and its job id; None if Ringback did not write it."""
     try:
         task, body = message["headers"]["task"], message["body"]  # type: ignore[index]

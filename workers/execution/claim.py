@@ -19,14 +19,14 @@ from ringback.statements.jobs import gates, transitions
 from ringback.tools.behavior import ToolBehavior
 from workers.execution.retry_policy import unreadable
 from workers.execution.runtime import WorkerRuntime
-from workers.execution.tool_limits import Passed, PutOff
+from workers.execution.tool_limits import Claimed, Postponed
 from workers.storage.database import count, first
 
 REGISTER_SECONDS = 1.0
 """How long a message waits for this process to be registered; then it is dropped, and published again soon."""
-INSIST_SECONDS = 30.0
+WRITE_SECONDS = 30.0
 """How long an outcome is written again while Postgres refuses it; the lease ends the process long before."""
-INSIST_PAUSE_SECONDS = 0.1
+WRITE_PAUSE_SECONDS = 0.1
 """Pause between two such attempts: a Postgres that restarts is back within seconds."""
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
         runtime.suspect_messages()
         give_up(runtime, job_id, token)
         return None
-    if isinstance(passed, PutOff):
+    if isinstance(passed, Postponed):
         logger.info("call postponed (job %s) for %.2f s, %s", job_id, passed.seconds, passed.why)
         return None
     if passed is None:
@@ -93,15 +93,15 @@ def give_up(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> None:
     long.
     """
     try:
-        if insist(runtime, lambda: count(runtime.store.outcomes, transitions.give_up(job_id, token))):
+        if retry_until_written(runtime, lambda: count(runtime.store.outcomes, transitions.give_up(job_id, token))):
             logger.info("claim given up (job %s): it was not begun", job_id)
     except SQLAlchemyError as problem:
         logger.warning("giving up failed (job %s: %s); this worker may hold it until its deadline", job_id, problem)
 
 
-def insist(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
+def retry_until_written(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
     """Retry until it is written: the token makes a repetition harmless, and a lost lease ends the process."""
-    end = monotonic() + INSIST_SECONDS
+    end = monotonic() + WRITE_SECONDS
     while True:
         try:
             return write()
@@ -110,15 +110,15 @@ def insist(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
         except SQLAlchemyError:
             if monotonic() > end or not runtime.lease.held:
                 raise
-            sleep(INSIST_PAUSE_SECONDS)
+            sleep(WRITE_PAUSE_SECONDS)
 
 
-def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Passed | PutOff | None:
+def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Claimed | Postponed | None:
     """Claim with one statement. If that changes no row, see whether the call waits at a gate or for a tool."""
-    engine, worker_id, gate = runtime.store.claims, runtime.lease.worker_id, runtime.gates
+    engine, worker_id, gate = runtime.store.claims, runtime.lease.worker_id, runtime.limits
     row = first(engine, transitions.claim(job_id, worker_id, token, gate.ungated))
     if row is not None:
-        return Passed(row)
+        return Claimed(row)
     asked = first(engine, gates.asked_for(job_id))
     if asked is None or asked.tool in gate.ungated:
         return None
@@ -126,13 +126,13 @@ def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Passed | PutOff 
     return (gate if has_tool else runtime.passing).claim(job_id, asked, worker_id, token)
 
 
-def _job(runtime: WorkerRuntime, passed: Passed) -> Job:
-    row, manners, answer = passed.row, ToolBehavior.from_data(passed.row.manners), passed.answer
+def _job(runtime: WorkerRuntime, passed: Claimed) -> Job:
+    row, behavior, answer = passed.row, ToolBehavior.from_data(passed.row.manners), passed.answer
     arguments, tool = row.arguments, runtime.tools.get(row.tool)
-    redact = tuple({*manners.redact, *(tool.announcement.manners.redact if tool else ())})
+    redact = tuple({*behavior.redact, *(tool.announcement.behavior.redact if tool else ())})
     try:
-        arguments = runtime.row_privacy.whole_arguments(row, row.session_id)
-        if redact and runtime.row_privacy.seals is None:
+        arguments = runtime.row_privacy.reveal_arguments(row, row.session_id)
+        if redact and runtime.row_privacy.cipher is None:
             raise NoKey(f"tool {row.tool} asks for {', '.join(redact)} to be redacted")
     except (DecryptionFailed, NoKey) as problem:
         logger.error("run refused (job %s): %s", row.id, problem)
@@ -152,9 +152,9 @@ def _job(runtime: WorkerRuntime, passed: Passed) -> Job:
         seconds=min(row.timeout, float(row.seconds_left)),
         timeout=row.timeout,
         seconds_left=float(row.seconds_left),
-        needed=manners.scopes,
+        needed=behavior.scopes,
         redact=redact,
-        row_privacy=runtime.row_privacy.knowing(arguments, redact),
+        row_privacy=runtime.row_privacy.with_secrets_of(arguments, redact),
         is_probe=passed.is_probe,
         answer=answer,
     )

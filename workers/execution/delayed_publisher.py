@@ -38,7 +38,7 @@ class DelayedPublisher:
             self._times[job_id] = time = monotonic() + seconds
             heappush(self._line, (time, job_id, queue))
             if self._thread is None:
-                self._thread = Thread(target=self._publish_in_time, name="later", daemon=True)
+                self._thread = Thread(target=self._publish_in_time, name="delayed-publisher", daemon=True)
                 self._thread.start()
             self._change.notify()
 

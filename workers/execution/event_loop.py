@@ -19,7 +19,7 @@ from typing import Any
 
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.leases.in_flight import Cancellation
-from workers.logs import Seldom
+from workers.logs import ThrottledLogger
 
 CANCEL_SECONDS = 1.0
 """How long a cancelled tool may take to clean up; then the worker stops waiting, and the model is answered."""
@@ -28,7 +28,7 @@ HELD_UP_SECONDS = 1.0
 """How long the loop may take to run a callback."""
 
 logger = logging.getLogger(__name__)
-_seldom = Seldom(logger)
+_throttled = ThrottledLogger(logger)
 
 
 @dataclass
@@ -70,12 +70,12 @@ class ToolLoop:
             inner.close()
             if isinstance(coroutine, Coroutine):
                 coroutine.close()
-            cancellation.asked.wait(seconds)
+            cancellation.requested.wait(seconds)
             raise DeadlineExceeded from None
         future.add_done_callback(lambda _: woken.set())
-        cancellation.then(woken.set)
+        cancellation.on_cancel(woken.set)
         woken.wait(seconds + CANCEL_SECONDS)
-        if cancellation.asked.is_set():  # a result that comes after that does not count
+        if cancellation.requested.is_set():  # a result that comes after that does not count
             future.cancel()
             if not run.ended.wait(CANCEL_SECONDS):
                 self._tell(run, loop, "cancelled async tool did not stop")
@@ -141,7 +141,7 @@ class ToolLoop:
         except (SystemExit, KeyboardInterrupt) as problem:
             cause = type(problem).__name__
         if loop is self._loop:
-            _seldom.warning("event loop ended by a tool (%s); restarting it", cause)
+            _throttled.warning("event loop ended by a tool (%s); restarting it", cause)
 
 
 async def _within(coroutine: Awaitable[Any], seconds: float, run: Run) -> Any:

@@ -93,10 +93,10 @@ class ToolInvoker:
         outcome: Future[Any] = Future()
         woken = Event()
         outcome.add_done_callback(lambda _: woken.set())
-        cancellation.then(woken.set)
+        cancellation.on_cancel(woken.set)
         Thread(target=_settle, args=(outcome, function), name=f"tool-{name}", daemon=True).start()
         woken.wait(seconds)
-        cancelled = cancellation.asked.is_set()
+        cancelled = cancellation.requested.is_set()
         if outcome.done() and not cancelled:
             return outcome.result()
         if not outcome.done():

@@ -20,7 +20,7 @@ from ringback.tools.decorator import Tool
 from workers.execution.delayed_publisher import DelayedPublisher
 from workers.execution.results import fits
 from workers.execution.retry_policy import not_served
-from workers.execution.tool_limits import Passed, PutOff
+from workers.execution.tool_limits import Claimed, Postponed
 from workers.storage.database import Store, count, first, rows
 
 FIRST_PAUSE_SECONDS = 0.005
@@ -49,12 +49,12 @@ class Passing:
         later: publishes only passed-on calls: its length says how many wait here.
     """
 
-    def __init__(self, store: Store, tools: Mapping[str, Tool], later: DelayedPublisher) -> None:
+    def __init__(self, store: Store, tools: Mapping[str, Tool], delayed: DelayedPublisher) -> None:
         self._store = store
         self._tools = tools
-        self._later = later
+        self._delayed = delayed
 
-    def claim(self, job_id: UUID, asked: Any, worker_id: str, token: UUID) -> Passed | PutOff | None:
+    def claim(self, job_id: UUID, asked: Any, worker_id: str, token: UUID) -> Claimed | Postponed | None:
         """Pass on a call whose tool this worker does not have. If no worker has it, claim it, to answer it.
 
         Args:
@@ -66,10 +66,10 @@ class Passing:
         seconds = self._pause(asked.timeout, asked.max_attempts, asked.seconds_left)
         passed_on = first(self._store.claims, passing.pass_on(job_id, seconds))
         if passed_on is not None:
-            self._later.publish(job_id, passed_on.queue, seconds)
-            return PutOff(seconds, f"for a worker that has the tool {asked.tool}")
+            self._delayed.publish(job_id, passed_on.queue, seconds)
+            return Postponed(seconds, f"for a worker that has the tool {asked.tool}")
         row = first(self._store.claims, passing.claim_unserved(job_id, worker_id, token, asked.tool))
-        return None if row is None else Passed(row, answer=not_served(asked.tool))
+        return None if row is None else Claimed(row, answer=not_served(asked.tool))
 
     def pass_back(self, job: Any) -> bool:
         """Pass on a claimed job whose arguments fit another worker's version of the tool and not this one's.
@@ -86,9 +86,9 @@ class Passing:
         except SQLAlchemyError as problem:
             logger.warning("passing on failed (job %s: %s); this worker refuses it", job.id, problem)
             return False
-        self._later.publish(job.id, queue, seconds)
+        self._delayed.publish(job.id, queue, seconds)
         logger.info("call passed on (job %s): its arguments fit another version of %s", job.id, job.tool)
         return True
 
     def _pause(self, timeout: float, attempts: int, seconds_left: float) -> float:
-        return pause(time_for(timeout, attempts) - float(seconds_left), len(self._later))
+        return pause(time_for(timeout, attempts) - float(seconds_left), len(self._delayed))

@@ -15,22 +15,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ringback.statements.jobs import transitions
 from workers.execution.results import MAX_NOTE_CHARS, clean_text
-from workers.logs import Seldom
+from workers.logs import ThrottledLogger
 from workers.storage.database import Store, first
 from workers.storage.redis_client import RedisClient
 
 PAUSE_SECONDS = 0.2
 """Pause between two rounds of writing: a tool that reports each of ten thousand rows costs five rows a second."""
 
-_seldom = Seldom(logging.getLogger(__name__))
+_throttled = ThrottledLogger(logging.getLogger(__name__))
 
 
 class ProgressReporter:
     """Reporter of notes that are still to be written: at most one for each running job."""
 
-    def __init__(self, store: Store, bell: RedisClient) -> None:
+    def __init__(self, store: Store, redis: RedisClient) -> None:
         self._store = store
-        self._bell = bell
+        self._redis = redis
         self._waiting: dict[UUID, tuple[UUID, str]] = {}
         self._change = Condition()
         self._thread: Thread | None = None
@@ -57,7 +57,7 @@ class ProgressReporter:
         try:
             row = first(self._store.claims, transitions.note_progress(job_id, token, text))
         except SQLAlchemyError as problem:
-            _seldom.warning("progress note lost: %s", problem)
+            _throttled.warning("progress note lost: %s", problem)
             return
         if row is not None and row.gateway_id:
-            self._bell.ring(row.gateway_id, row.session_id)
+            self._redis.notify(row.gateway_id, row.session_id)

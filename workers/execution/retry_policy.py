@@ -63,7 +63,7 @@ def on_problem(
     """
     once = effect is Effect.AT_MOST_ONCE
     if isinstance(problem, ToolError):
-        reason = _said(problem)
+        reason = _tool_error(problem)
         again = problem.retryable
     elif isinstance(problem, CallCancelled):
         return cancelled()
@@ -83,7 +83,7 @@ def backoff(attempt: int, first: float) -> float:
     return pause * (1 - BACKOFF_JITTER * random.random())  # noqa: S311 (spreads load, guards nothing)
 
 
-def says_of_its_tool(problem: BaseException) -> Ended:
+def end_of(problem: BaseException) -> Ended:
     """Return what an attempt that ended in `problem` shows of whether the tool works."""
     if isinstance(problem, CallCancelled):
         return Ended.LEFT
@@ -128,7 +128,7 @@ def busy(tool: str, seconds: float) -> Outcome:
     )
 
 
-def _said(problem: ToolError) -> Outcome:
+def _tool_error(problem: ToolError) -> Outcome:
     """Return the tool's own error, made safe: a bad error object must not break the verdict."""
     message = (
         clean_text(str(problem.message)).strip() or "The function could not do that, and does not say why. Say so."

@@ -19,7 +19,7 @@ from ringback.statements.jobs import transitions
 from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from ringback.tools.gate import Ended
-from workers.execution.claim import Job, claim, give_up, insist
+from workers.execution.claim import Job, claim, give_up, retry_until_written
 from workers.execution.failures import failure_of
 from workers.execution.results import arguments_for, as_data
 from workers.execution.retry_policy import (
@@ -27,9 +27,9 @@ from workers.execution.retry_policy import (
     DeadlineExceeded,
     Retry,
     Verdict,
+    end_of,
     not_allowed,
     on_problem,
-    says_of_its_tool,
 )
 from workers.execution.runtime import WorkerRuntime
 from workers.leases.in_flight import Cancellation
@@ -45,33 +45,33 @@ Given = dict[str, Any] | Exception
 
 def run_job(runtime: WorkerRuntime, job_id: UUID) -> None:
     """Run the job if it may be run; a repeated, stale or forged message ends at the claim."""
-    job = None if runtime.leaving.is_set() else claim(runtime, job_id)
+    job = None if runtime.is_leaving.is_set() else claim(runtime, job_id)
     if job is None:
         return
     if job.answer is not None:
-        state = settle(runtime, job, job.answer)
+        state = record_outcome(runtime, job, job.answer)
         logger.info("job %s tool=%s not run, %s: %s", job.id, job.tool, job.answer.code, state)
         return
     began, end = monotonic(), Ended.LEFT
     with runtime.running.started(job.id) as cancellation:
-        if (refusal := barred(runtime, job)) is not None:
-            logger.warning("job %s tool=%s not run: %s", job.id, job.tool, settle(runtime, job, refusal))
+        if (refusal := refusal_of(runtime, job)) is not None:
+            logger.warning("job %s tool=%s not run: %s", job.id, job.tool, record_outcome(runtime, job, refusal))
         elif (given := read_arguments(runtime, job)) is not None and may_begin(runtime, job):
             verdict, end, failure = attempt(runtime, job, given, cancellation)
-            state = settle(runtime, job, verdict, failure)
+            state = record_outcome(runtime, job, verdict, failure)
             ms = (monotonic() - began) * 1000
             logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
-        if not runtime.leaving.is_set() and runtime.lease.held:
-            runtime.gates.ended(job.tool, end, is_probe=job.is_probe)
+        if not runtime.is_leaving.is_set() and runtime.lease.held:
+            runtime.limits.ended(job.tool, end, is_probe=job.is_probe)
     runtime.replace_if_worn()
 
 
-def barred(runtime: WorkerRuntime, job: Job) -> Outcome | None:
+def refusal_of(runtime: WorkerRuntime, job: Job) -> Outcome | None:
     """Return a refusal if the user may not use the tool: their session's row decides, not the model.
 
     The gateway does not offer such a tool, and refuses a call of it. This holds if a caller went around the gateway.
     """
-    asked_here = runtime.tools[job.tool].announcement.manners.scopes
+    asked_here = runtime.tools[job.tool].announcement.behavior.scopes
     lacking = missing((*job.needed, *asked_here), job.claims)
     if not lacking:
         return None
@@ -103,7 +103,7 @@ def may_begin(runtime: WorkerRuntime, job: Job) -> bool:
         logger.warning("run stopped (job %s not begun): %s; giving up its claim", job.id, problem)
         give_up(runtime, job.id, job.token)
         return False
-    logger.info("run stopped (job %s not begun): %s", job.id, settle(runtime, job, cancelled()))
+    logger.info("run stopped (job %s not begun): %s", job.id, record_outcome(runtime, job, cancelled()))
     return False
 
 
@@ -120,12 +120,12 @@ def attempt(
         if isinstance(given, Exception):
             raise given
         leave = cancellation if job.effect is not Effect.AT_MOST_ONCE else Cancellation()
-        call = _call(runtime, job, cancellation.asked)
+        call = _call(runtime, job, cancellation.requested)
         begun = True
-        returned = runtime.caller.call(tool, given, call, job.seconds, leave)
+        returned = runtime.invoker.call(tool, given, call, job.seconds, leave)
         return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, None
     except Exception as problem:
-        if not runtime.leaving.is_set():
+        if not runtime.is_leaving.is_set():
             _log(job, problem)
         verdict = on_problem(
             problem,
@@ -136,17 +136,17 @@ def attempt(
         )
         if not begun:
             return verdict, Ended.LEFT, None
-        return verdict, says_of_its_tool(problem), _why(job, tool, problem)
+        return verdict, end_of(problem), _failure(job, tool, problem)
 
 
-def settle(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: Failure = None) -> str:
+def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: Failure = None) -> str:
     """Write the verdict. Returns the state that the job is in now, or "fenced"."""
     if not runtime.lease.held:
         return "fenced"  # the process is ending, and its tokens are void
-    if runtime.leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
+    if runtime.is_leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
         return "handed back"  # the tool was stopped, so its error is no outcome
     if isinstance(verdict, Retry):
-        if _give_back(runtime, job, verdict, failure):
+        if _retry(runtime, job, verdict, failure):
             return JobState.PENDING
         verdict = verdict.reason
     try:
@@ -163,24 +163,24 @@ def settle(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: Failure 
 def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, failure: Failure = None) -> str:
     shown, sealed = job.row_privacy.outcome(outcome, job.session_id, job.redact)
     statement = transitions.finish(job.id, job.token, shown, sealed, failure)
-    row = insist(runtime, lambda: first(runtime.store.outcomes, statement))
+    row = retry_until_written(runtime, lambda: first(runtime.store.outcomes, statement))
     if row is None:  # an earlier attempt to write it may have been committed, and its reply lost
         written = transitions.finished_as(job.id, runtime.lease.worker_id, job.attempt, outcome.state)
-        row = insist(runtime, lambda: first(runtime.store.outcomes, written))
+        row = retry_until_written(runtime, lambda: first(runtime.store.outcomes, written))
     if row is None:
         fenced = runtime.running.count_fenced()
         logger.warning("stale outcome dropped (job %s): this worker no longer holds it (%d so far)", job.id, fenced)
         return "fenced"
     if row.delivery == Delivery.READY and row.gateway_id:
-        runtime.bell.ring(row.gateway_id, row.session_id)
+        runtime.redis.notify(row.gateway_id, row.session_id)
     return outcome.state
 
 
-def _give_back(runtime: WorkerRuntime, job: Job, again: Retry, failure: Failure) -> bool:
+def _retry(runtime: WorkerRuntime, job: Job, again: Retry, failure: Failure) -> bool:
     error = {name: job.row_privacy.text(text) for name, text in again.error.items()}
     statement = transitions.retry(job.id, job.token, error, again.backoff, failure)
     try:
-        return insist(runtime, lambda: count(runtime.store.outcomes, statement)) > 0
+        return retry_until_written(runtime, lambda: count(runtime.store.outcomes, statement)) > 0
     except SQLAlchemyError as problem:
         logger.warning("retry not written (job %s: %s); the job ends with this attempt", job.id, problem)
         return False
@@ -196,12 +196,12 @@ def _call(runtime: WorkerRuntime, job: Job, cancelled: Event) -> Call:
         attempt=job.attempt,
         deadline=datetime.now(UTC) + timedelta(seconds=job.seconds),
         arguments=job.arguments,
-        _report=lambda note: runtime.notes.note(job.id, job.token, job.row_privacy.text(str(note))),
+        _report=lambda note: runtime.progress.note(job.id, job.token, job.row_privacy.text(str(note))),
         _cancelled=cancelled,
     )
 
 
-def _why(job: Job, tool: Tool, problem: Exception) -> Failure:
+def _failure(job: Job, tool: Tool, problem: Exception) -> Failure:
     """Return the failure for the row; None if no code caused it."""
     if isinstance(problem, DeadlineExceeded | CallCancelled):
         return None

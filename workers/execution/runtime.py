@@ -57,22 +57,22 @@ class WorkerRuntime:
         self._queues = tuple(queues)
         self.row_privacy = settings.row_privacy
         self.store = Store(settings.database_url, settings.database_connections)
-        self.bell = RedisClient(settings.redis_url)
+        self.redis = RedisClient(settings.redis_url)
         self.running = InFlightCalls()
-        self.leaving = Event()
+        self.is_leaving = Event()
         """Set once what runs here is handed back: this process claims no more jobs."""
         self._stopping = Lock()
         self._stopped = False
-        self.caller = ToolInvoker(slots, bears_stuck=replace is None, died=end)
+        self.invoker = ToolInvoker(slots, bears_stuck=replace is None, died=end)
         self._replace = replace or end
-        self.notes = ProgressReporter(self.store, self.bell)
+        self.progress = ProgressReporter(self.store, self.redis)
         announced = [tool.announcement for tool in served_on(tools.values(), queues)]
         self.lease = Lease(self.store, sorted(queues), announced, self.running, self._end_fenced, slots, settings.lease)
-        self.hands = StepRunner(self.store.outcomes, publisher, self.bell)
-        self.sweeper = Sweeper(self.hands, self.lease)
-        self.later = DelayedPublisher(self.hands.publish)
-        self.gates = ToolLimits(self.store, tools, self.later)
-        self._passed_on = DelayedPublisher(self.hands.publish)
+        self.steps = StepRunner(self.store.outcomes, publisher, self.redis)
+        self.sweeper = Sweeper(self.steps, self.lease)
+        self.delayed = DelayedPublisher(self.steps.publish)
+        self.limits = ToolLimits(self.store, tools, self.delayed)
+        self._passed_on = DelayedPublisher(self.steps.publish)
         self.passing = Passing(self.store, tools, self._passed_on)
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class WorkerRuntime:
         """Replace this process if it is worn. Run this after a call's outcome: a handed-back call would wear out the
         next.
         """
-        if self._replace and (reason := self.caller.worn):
+        if self._replace and (reason := self.invoker.worn):
             self._replace(reason)
 
     def sign_off(self) -> None:
@@ -99,14 +99,14 @@ class WorkerRuntime:
     def stop(self) -> None:
         """Sign off and close, once. Calls have ended, or others take them back."""
         self.sweeper.stop()
-        self.later.stop()
+        self.delayed.stop()
         self._passed_on.stop()
         self.sign_off()
         with self._stopping:
             if not self._stopped:
                 self._stopped = True
-                self.caller.loop.stop()
-                self.bell.close()
+                self.invoker.loop.stop()
+                self.redis.close()
                 self.store.close()
 
     def hand_back(self) -> None:
@@ -114,18 +114,18 @@ class WorkerRuntime:
 
         Those in threads end with the process, which must follow at once.
         """
-        self.leaving.set()
-        self.caller.loop.stop(FENCE_SECONDS)
+        self.is_leaving.set()
+        self.invoker.loop.stop(FENCE_SECONDS)
         handed = self._handed_back()
         for job in handed:
             logger.info("job handed back (%s): %s", job.id, job.state)
-        if not handed or self.bell.ask((("PING",),)) is None:
+        if not handed or self.redis.ask((("PING",),)) is None:
             return  # any sweeper publishes them, as soon as Redis is back
         over = [job for job in handed if JobState(job.state) not in LIVE]
         for job in over:
             if job.gateway_id:
-                self.bell.ring(job.gateway_id, job.session_id)
-        self.hands.publish((job.id, job.queue) for job in handed if job not in over)
+                self.redis.notify(job.gateway_id, job.session_id)
+        self.steps.publish((job.id, job.queue) for job in handed if job not in over)
 
     def _handed_back(self) -> list[Any]:
         statement = transitions.hand_back(self.lease.worker_id)
@@ -137,5 +137,5 @@ class WorkerRuntime:
     def _end_fenced(self, reason: str) -> None:
         """End the process: others take over what runs here. It writes no row and cleans up nothing."""
         logger.error("worker fenced: %s; exiting now, others take over %d running calls", reason, len(self.running))
-        self.caller.loop.stop(FENCE_SECONDS)
+        self.invoker.loop.stop(FENCE_SECONDS)
         os._exit(FENCED_EXIT)

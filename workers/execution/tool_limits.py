@@ -23,15 +23,15 @@ from ringback.tools.decorator import Tool
 from ringback.tools.gate import Ended, Gate, Go, Load, Refuse, TooLong, Wait, after, decide
 from workers.execution.delayed_publisher import DelayedPublisher
 from workers.execution.retry_policy import busy, unavailable
-from workers.logs import Seldom
+from workers.logs import ThrottledLogger
 from workers.storage.database import Store, count, first, transaction
 
 logger = logging.getLogger(__name__)
-_seldom = Seldom(logger)
+_throttled = ThrottledLogger(logger)
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class Claimed:
     """Call that was claimed at a gate: the row of the claim, and what the gate said."""
 
     row: Any
@@ -41,7 +41,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class PutOff:
+class Postponed:
     """Call that waits, for so many seconds or until it is woken."""
 
     seconds: float
@@ -57,15 +57,15 @@ class ToolLimits:
         later: publishes postponed calls.
     """
 
-    def __init__(self, store: Store, tools: Mapping[str, Tool], later: DelayedPublisher) -> None:
+    def __init__(self, store: Store, tools: Mapping[str, Tool], delayed: DelayedPublisher) -> None:
         self._engine = store.claims
-        self._later = later
+        self._delayed = delayed
         self._limits = {name: tool.announcement.limits for name, tool in tools.items()}
         self.names = frozenset(name for name, limits in self._limits.items() if limits.is_gated)
         self.ungated = frozenset(tools) - self.names
         """Names of the other tools, whose calls may be claimed at once."""
 
-    def claim(self, job_id: UUID, asked: Any, worker_id: str, token: UUID) -> Passed | PutOff | None:
+    def claim(self, job_id: UUID, asked: Any, worker_id: str, token: UUID) -> Claimed | Postponed | None:
         """Claim a job of a tool that has a gate; None if it cannot be claimed.
 
         Args:
@@ -83,10 +83,10 @@ class ToolLimits:
                 row = connection.execute(transitions.claim(job_id, worker_id, token)).first()
                 if row is not None and isinstance(said, Go) and said.gate != gate:
                     connection.execute(gates.keep(asked.tool, said.gate))
-                return None if row is None else _passed(row, said)
+                return None if row is None else _claimed(row, said)
             connection.execute(gates.put_off(job_id, said.seconds))
-        self._later.publish(job_id, asked.queue, said.seconds)
-        return PutOff(said.seconds)
+        self._delayed.publish(job_id, asked.queue, said.seconds)
+        return Postponed(said.seconds)
 
     def ended(self, tool: str, end: Ended, *, is_probe: bool = False) -> None:
         """Record the end of a call: what it shows of the tool, and its place for the next in line. Never raises."""
@@ -97,9 +97,9 @@ class ToolLimits:
             if limits.breaker_failures is not None:
                 self._note(tool, limits, end, is_probe)
             if limits.concurrency is not None and (woken := first(self._engine, gates.wake_first(tool))):
-                self._later.publish(woken.id, woken.queue)
+                self._delayed.publish(woken.id, woken.queue)
         except SQLAlchemyError as problem:
-            _seldom.warning("gate update failed (tool %s): %s; a waiting call asks again by itself", tool, problem)
+            _throttled.warning("gate update failed (tool %s): %s; a waiting call asks again by itself", tool, problem)
 
     def _note(self, tool: str, limits: Limits, end: Ended, is_probe: bool) -> None:
         if end is not Ended.FAILED and not is_probe:
@@ -127,11 +127,11 @@ def _load(connection: Connection, job_id: UUID, tool: str, limits: Limits) -> Lo
     return gates.load_in(connection.execute(gates.load_around(job_id, tool)).one())
 
 
-def _passed(row: Any, said: Go | Refuse | TooLong) -> Passed:
+def _claimed(row: Any, said: Go | Refuse | TooLong) -> Claimed:
     match said:
         case Go(_, is_probe):
-            return Passed(row, is_probe)
+            return Claimed(row, is_probe)
         case Refuse(seconds):
-            return Passed(row, answer=unavailable(row.tool, seconds))
+            return Claimed(row, answer=unavailable(row.tool, seconds))
         case TooLong(seconds):
-            return Passed(row, answer=busy(row.tool, seconds))
+            return Claimed(row, answer=busy(row.tool, seconds))

@@ -12,23 +12,23 @@ class Cancellation:
     """Cancellation of one call. The code that runs the call can be woken by it."""
 
     def __init__(self) -> None:
-        self.asked = Event()
+        self.requested = Event()
         self._lock = Lock()
-        self._then: list[Callable[[], object]] = []
+        self._callbacks: list[Callable[[], object]] = []
 
     def ask(self) -> None:
         """Cancel the call."""
         with self._lock:
-            self.asked.set()
-            waiting, self._then = self._then, []
+            self.requested.set()
+            waiting, self._callbacks = self._callbacks, []
         for call in waiting:
             call()
 
-    def then(self, call: Callable[[], object]) -> None:
+    def on_cancel(self, call: Callable[[], object]) -> None:
         """Call `call` once the call is cancelled; at once, if it already is."""
         with self._lock:
-            if not self.asked.is_set():
-                self._then.append(call)
+            if not self.requested.is_set():
+                self._callbacks.append(call)
                 return
         call()
 
@@ -67,7 +67,7 @@ class InFlightCalls:
     def cancelled(self, job_id: UUID) -> bool:
         """Return true if the call runs here and is cancelled."""
         with self._lock:
-            return job_id in self._calls and self._calls[job_id].asked.is_set()
+            return job_id in self._calls and self._calls[job_id].requested.is_set()
 
     def count_fenced(self) -> int:
         """Count one more; return how many there were."""

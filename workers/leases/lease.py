@@ -30,7 +30,7 @@ from ringback.statements import processes
 from ringback.statements.jobs import transitions
 from ringback.tools.decorator import ToolSpec
 from workers.leases.in_flight import InFlightCalls
-from workers.logs import Seldom
+from workers.logs import ThrottledLogger
 from workers.storage.database import LEASE_STATEMENT_SECONDS, Store, count, together
 
 WATCH_SECONDS = 0.1
@@ -40,7 +40,7 @@ FENCED_EXIT = 75
 HELD_BY_TOOL = "a tool keeps the interpreter to itself (see docs/how-to/write-a-slow-tool.md)"
 
 logger = logging.getLogger(__name__)
-_seldom = Seldom(logger)
+_throttled = ThrottledLogger(logger)
 
 
 class Lease:
@@ -139,7 +139,7 @@ class Lease:
             together(self._store.lease, [row, *processes.announce(worker_id, self._tools)])
         except SQLAlchemyError as problem:
             again = self._times.renew
-            _seldom.warning("registration failed: %s; trying again in %g s", database_reason(problem), again)
+            _throttled.warning("registration failed: %s; trying again in %g s", database_reason(problem), again)
             return False
         self._store.lease.dispose()  # it is idle until the end
         self.worker_id, self._clock = worker_id, LeaseClock(asked, self._times)
@@ -155,7 +155,7 @@ class Lease:
                 self._lose(f"this worker was declared lost; {self._why()}")
         except psycopg.Error as problem:
             self._problem = database_reason(problem)
-            _seldom.warning("lease renewal failed: %s; trying again in %g s", self._problem, self._times.renew)
+            _throttled.warning("lease renewal failed: %s; trying again in %g s", self._problem, self._times.renew)
             return False
         self._clock.renewed(asked)
         self._problem = ""
@@ -165,7 +165,7 @@ class Lease:
         try:
             self._running.cancel(UUID(job_id) for job_id in connection.ask(cancelled))
         except psycopg.Error as problem:
-            _seldom.warning("cancellation poll failed: %s; trying again", database_reason(problem))
+            _throttled.warning("cancellation poll failed: %s; trying again", database_reason(problem))
 
     def _watch_the_clock(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):

@@ -15,9 +15,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ringback.config.settings import SWEEP_SECONDS
-from ringback.sweeper import PASSING, Ask, Look, Publish, Ring, Round, Run, Step, Sweeping, Tell
+from ringback.sweeper import PASSING, Ask, Log, Look, Notify, Publish, Round, Run, Step, Sweeping
 from workers.leases.lease import Lease
-from workers.logs import Seldom
+from workers.logs import ThrottledLogger
 from workers.storage.database import count, rows
 from workers.storage.redis_client import RedisClient
 
@@ -28,8 +28,8 @@ Publisher = Callable[[UUID, str], None]
 """Publishes a job's id to a queue; raises if the broker cannot be reached."""
 
 logger = logging.getLogger(__name__)
-_seldom = Seldom(logger)
-_seldom_of_step: defaultdict[str, Seldom] = defaultdict(lambda: Seldom(logger))
+_throttled = ThrottledLogger(logger)
+_throttled_by_step: defaultdict[str, ThrottledLogger] = defaultdict(lambda: ThrottledLogger(logger))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class StepRunner:
 
     engine: Engine
     publisher: Publisher
-    bell: RedisClient
+    redis: RedisClient
 
     def carry_out(self, sweeping: Look | Round) -> float:
         """Execute a look or a round; return its result."""
@@ -63,12 +63,12 @@ class StepRunner:
             case Run():
                 return self._run(step)
             case Ask(commands):
-                return self.bell.ask(commands)
+                return self.redis.ask(commands)
             case Publish(jobs):
                 return self.publish(jobs)
-            case Ring(gateway_id, session_id):
-                self.bell.ring(gateway_id, session_id)
-            case Tell(text):
+            case Notify(gateway_id, session_id):
+                self.redis.notify(gateway_id, session_id)
+            case Log(text):
                 logger.info("%s", text)
         return None
 
@@ -80,7 +80,7 @@ class StepRunner:
             count(self.engine, step.statement)
         except SQLAlchemyError as problem:
             if getattr(getattr(problem, "orig", None), "sqlstate", None) not in PASSING:
-                _seldom_of_step[step.name].warning("sweep step failed (%s): %s; trying again", step.name, problem)
+                _throttled_by_step[step.name].warning("sweep step failed (%s): %s; trying again", step.name, problem)
             return None
         return []
 
@@ -92,7 +92,7 @@ class StepRunner:
             self.publisher(job_id, queue)
         except Exception as problem:
             kind = type(problem).__name__
-            _seldom.warning("publishing failed (%s: %s); a sweeper tries again", kind, problem)
+            _throttled.warning("publishing failed (%s: %s); a sweeper tries again", kind, problem)
             return False
         return True
 
@@ -100,8 +100,8 @@ class StepRunner:
 class Sweeper:
     """Thread that sweeps for all processes if it is this one's turn, until it is stopped."""
 
-    def __init__(self, hands: StepRunner, lease: Lease) -> None:
-        self._hands = hands
+    def __init__(self, steps: StepRunner, lease: Lease) -> None:
+        self._steps = steps
         self._lease = lease
         self._sweeping: Sweeping | None = None
         self._suspect: frozenset[str] = frozenset()
@@ -142,4 +142,4 @@ class Sweeper:
         self._sweeping = self._sweeping or Sweeping(self._lease.worker_id)
         suspect, self._suspect = self._suspect, frozenset()
         self._sweeping.suspect(suspect)
-        return self._hands.carry_out(self._sweeping.look())
+        return self._steps.carry_out(self._sweeping.look())

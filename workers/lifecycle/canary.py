@@ -47,16 +47,16 @@ class Canary:
     def __init__(self, deaf: Callable[[str], None]) -> None:
         self.queue = f"{CANARY}.{socket.gethostname()}.{os.getpid()}.{token_hex(4)}"
         self._deaf = deaf
-        self._hearing = CanaryPolicy(monotonic())
+        self._policy = CanaryPolicy(monotonic())
         self._ended = Event()
 
-    def heard(self) -> None:
+    def received(self) -> None:
         """Record that a canary has come through the consumer."""
-        self._hearing.heard(monotonic())
+        self._policy.received(monotonic())
 
     def start(self, redis_url: str, is_free: Callable[[], bool]) -> None:
         """Begin; the consumer is about to connect."""
-        self._hearing = CanaryPolicy(monotonic())
+        self._policy = CanaryPolicy(monotonic())
         Thread(target=self._watch, args=(redis_url, is_free), name="canary", daemon=True).start()
 
     def stop(self) -> None:
@@ -68,7 +68,7 @@ class Canary:
         while not self._ended.wait(LOOK_SECONDS):
             if monotonic() - sent >= SEND_SECONDS:
                 redis, sent = self.send(redis_url), monotonic()
-            if self._hearing.is_deaf(monotonic(), redis=redis, free=is_free()) and not self._ended.is_set():
+            if self._policy.is_deaf(monotonic(), redis=redis, free=is_free()) and not self._ended.is_set():
                 self._deaf(f"canary lost: Redis replies, but no message has arrived for {DEAF_SECONDS:g} s")
                 return
 

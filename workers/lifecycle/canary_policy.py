@@ -32,7 +32,7 @@ class CanaryPolicy:
     def __post_init__(self) -> None:
         self._good = self._looked = self.began
 
-    def heard(self, now: float) -> None:
+    def received(self, now: float) -> None:
         """Record that a canary came."""
         self._good = now
 

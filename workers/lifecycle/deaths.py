@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 from workers.leases.lease import FENCED_EXIT
 
-ENDING = frozenset({"leaving", "end-late"})
+ENDING = frozenset({"shutdown", "end-late"})
 """Threads that would end the process in order."""
-VITAL = ENDING | {"lease", "lease-clock", "sweeper", "later", "progress-notes", "canary", "tool-loop"}
+VITAL = ENDING | {"lease", "lease-clock", "sweeper", "delayed-publisher", "progress-notes", "canary", "tool-loop"}
 """Names of the threads that `workers/` starts, except those in which tools run."""
 
 logger = logging.getLogger(__name__)

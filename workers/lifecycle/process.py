@@ -52,18 +52,18 @@ logger = logging.getLogger(__name__)
 class WorkerProcess:
     """Settings and tools of this process, and a runtime if jobs run here."""
 
-    _asked: StopSignal
+    _stop_signal: StopSignal
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._prepared: tuple[WorkerSettings, dict[str, Tool]] | None = None
         self._queues: Sequence[str] = ()
         self._runtime: WorkerRuntime | None = None
-        self._leaving: Shutdown | None = None
+        self._shutdown: Shutdown | None = None
         self._is_child = False
         self.is_spent = False
         """True of a child that ends before its next call: its pool starts another one."""
-        self.canary = Canary(self._end_itself)
+        self.canary = Canary(self._end_process)
 
     def prepare(self) -> tuple[WorkerSettings, list[str]]:
         """Read the settings and import the tools; return the settings and the queues to serve.
@@ -85,8 +85,8 @@ class WorkerProcess:
         refuse_without_key(tools.values(), row_privacy)
         logs.leave_out(row_privacy.redaction.kinds)
         self._prepared = settings, tools
-        self._asked = StopSignal()
-        deaths.watch(self._end_itself)
+        self._stop_signal = StopSignal()
+        deaths.watch(self._end_process)
         self.consume(settings.queues or queues_of(tools.values()))
         return settings, list(self._queues)
 
@@ -107,24 +107,24 @@ class WorkerProcess:
             logger.warning("queue without a tool: %s; is the name right?", queue)
         self._listen_to_signals()
         if runs_jobs:
-            self.open_station(slots)
+            self.open_runtime(slots)
             self.runtime().lease.wait(READY_SECONDS)
         else:
             wait = self._wait_for_children
-            self._leave_with(lambda: is_busy() and not self._asked.children_are_gone(), wait, wait)
+            self._prepare_shutdown(lambda: is_busy() and not self._stop_signal.children_are_gone(), wait, wait)
 
-    def open_station(self, slots: int = 1, **_: Any) -> None:
+    def open_runtime(self, slots: int = 1, **_: Any) -> None:
         """Open the runtime in a child of a pool, for one call at a time. A solo pool calls this in its only process."""
         if self._runtime is not None:
             return
         settings, tools = self._ready()
         sys.setswitchinterval(SWITCH_SECONDS)
-        self._is_child = self._asked.adopt()
-        replace = self._be_replaced if self._is_child else None
-        runtime = WorkerRuntime(settings, tools, self._queues, self._publisher, slots, self._end_itself, replace)
+        self._is_child = self._stop_signal.adopt()
+        replace = self._mark_spent if self._is_child else None
+        runtime = WorkerRuntime(settings, tools, self._queues, self._publisher, slots, self._end_process, replace)
         self._runtime = runtime
         runtime.start()
-        self._leave_with(lambda: len(runtime.running) > 0, runtime.hand_back, runtime.sign_off)
+        self._prepare_shutdown(lambda: len(runtime.running) > 0, runtime.hand_back, runtime.sign_off)
 
     def runtime(self) -> WorkerRuntime:
         """Return the runtime that runs jobs here; in a child, called in its main thread."""
@@ -147,9 +147,9 @@ class WorkerProcess:
     def drain(self, code: int = 0) -> None:
         """Begin the end within seconds: Celery shuts down, for any reason."""
         self.canary.stop()
-        if self._leaving and not self._asked.times:
-            self._leaving.code = code
-            self._asked.ask()
+        if self._shutdown and not self._stop_signal.count:
+            self._shutdown.code = code
+            self._stop_signal.request()
 
     def end(self, **_: Any) -> None:
         """Sign off; calls have ended."""
@@ -162,12 +162,12 @@ class WorkerProcess:
         assert self._prepared  # noqa: S101 (for the type checker: `prepare` sets it or raises)
         return self._prepared
 
-    def _leave_with(
+    def _prepare_shutdown(
         self, is_busy: Callable[[], bool], hand_back: Callable[[], None], sign_off: Callable[[], None]
     ) -> None:
         seconds = self._ready()[0].drain_seconds
-        self._leaving = Shutdown(self._asked, seconds, is_busy, hand_back, sign_off)
-        self._leaving.start()
+        self._shutdown = Shutdown(self._stop_signal, seconds, is_busy, hand_back, sign_off)
+        self._shutdown.start()
 
     def _listen_to_signals(self) -> None:
         """Count signals, and let Celery begin its warm shutdown at the first. A second one would not help Celery."""
@@ -176,9 +176,9 @@ class WorkerProcess:
         celerys: Any = signal.getsignal(signal.SIGTERM)
 
         def stop(number: int, frame: Any) -> None:
-            first = not self._asked.times
+            first = not self._stop_signal.count
             for _ in range(STOP_SIGNALS[signal.Signals(number)]):
-                self._asked.ask()
+                self._stop_signal.request()
             if first and callable(celerys):
                 celerys(signal.SIGTERM, frame)
 
@@ -188,27 +188,27 @@ class WorkerProcess:
     def _stop_child(self, *_: Any) -> None:
         if self.is_spent:  # it has signed off, and its parent wants its place
             os._exit(0)
-        self._asked.ask()
+        self._stop_signal.request()
 
     def _wait_for_children(self) -> None:
         """Wait for the children, which hand back and sign off themselves, and would be killed with their parent."""
-        while not self._asked.children_are_gone():
+        while not self._stop_signal.children_are_gone():
             sleep(LOOK_SECONDS)
 
-    def _be_replaced(self, reason: str) -> None:
+    def _mark_spent(self, reason: str) -> None:
         """Mark this child of a prefork pool as spent, between two calls."""
         logger.warning("child replaced: %s; it ends, and the pool starts another", reason)
         self.is_spent = True
 
-    def _end_itself(self, reason: str) -> None:
+    def _end_process(self, reason: str) -> None:
         """End this process, for a supervisor to restart: others take back its calls. If it already stops, do
         nothing.
         """
-        if self._asked.times:
+        if self._stop_signal.count:
             return
         logger.error("worker ending: %s; handing back its calls", reason)
-        if not self._leaving:
+        if not self._shutdown:
             os._exit(FENCED_EXIT)
-        self._leaving.code = FENCED_EXIT
+        self._shutdown.code = FENCED_EXIT
         for _ in range(2):
-            self._asked.ask()
+            self._stop_signal.request()

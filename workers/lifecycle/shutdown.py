@@ -28,14 +28,14 @@ class Shutdown:
     """Shutdown of one process.
 
     Args:
-        asked: counts the stop requests.
+        stop_signal: counts the stop requests.
         drain_seconds: how long calls may go on.
         is_busy: whether any call runs.
         hand_back: give them to others; calls that are left when it returns are lost.
         sign_off: close everything; calling it twice does no harm.
     """
 
-    asked: StopSignal
+    stop_signal: StopSignal
     drain_seconds: float
     is_busy: Callable[[], bool]
     hand_back: Callable[[], None]
@@ -45,14 +45,16 @@ class Shutdown:
 
     def start(self) -> None:
         """Watch for a stop request."""
-        Thread(target=self._see_to_the_end, name="leaving", daemon=True).start()
+        Thread(target=self._run, name="shutdown", daemon=True).start()
 
-    def _see_to_the_end(self) -> None:
-        while not self.asked.times:
-            self.asked.wait(LOOK_SECONDS)
+    def _run(self) -> None:
+        while not self.stop_signal.count:
+            self.stop_signal.wait(LOOK_SECONDS)
         logger.info("shutdown requested: calls may run for %g s more", self.drain_seconds)
         stopping = ShutdownPolicy(monotonic(), self.drain_seconds)
-        while (turn := stopping.turn(monotonic(), asked=self.asked.times, busy=self.is_busy())) is ShutdownStep.WAIT:
+        while (
+            turn := stopping.next_step(monotonic(), asked=self.stop_signal.count, busy=self.is_busy())
+        ) is ShutdownStep.WAIT:
             sleep(LOOK_SECONDS)  # not `wait`: once requested, it returns at once
         seconds = HAND_BACK_SECONDS if turn is ShutdownStep.HAND_BACK else SIGN_OFF_SECONDS
         Thread(target=self._end_late, args=(seconds,), name="end-late", daemon=True).start()

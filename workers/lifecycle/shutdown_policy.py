@@ -40,7 +40,7 @@ class ShutdownPolicy:
     drain_seconds: float
     _idle_since: float | None = field(default=None, init=False)
 
-    def turn(self, now: float, *, asked: int, busy: bool) -> ShutdownStep:
+    def next_step(self, now: float, *, asked: int, busy: bool) -> ShutdownStep:
         """Return the step to take. `asked`: how often the stop was requested; `busy`: whether any call runs."""
         if busy:
             self._idle_since = None

@@ -33,14 +33,14 @@ class StopSignal:
         os.close(self._children)
         return True
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Count one more request; safe in a signal handler."""
         self._own += 1
         if os.getpid() == self._made_by:
             os.write(self._writer, DOT)
 
     @property
-    def times(self) -> int:
+    def count(self) -> int:
         """Return how often a stop was requested, here or in the parent; a parent that is gone counts as one."""
         waiting = fcntl.ioctl(self._reader, termios.FIONREAD, struct.pack("i", 0))
         (unread,) = struct.unpack("i", waiting)

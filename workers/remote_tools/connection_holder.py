@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Held(Generic[T]):
+class ConnectionHolder(Generic[T]):
     """Connection that the first caller opens, and that the next caller reopens after it broke.
 
     Args:
@@ -31,13 +31,13 @@ class Held(Generic[T]):
     def __init__(
         self,
         name: str,
-        opened: Callable[[], AbstractAsyncContextManager[T]],
+        open_connection: Callable[[], AbstractAsyncContextManager[T]],
         is_alive: Callable[[T], bool] = lambda _: True,
     ) -> None:
         self._name = name
-        self._opened = opened
+        self._open = open_connection
         self._is_alive = is_alive
-        self._hold: _Hold[T] | None = None
+        self._connection: _Connection[T] | None = None
 
     async def get(self) -> T:
         """Return the connection. If the caller is cancelled here, the opening goes on, for the next caller.
@@ -45,29 +45,29 @@ class Held(Generic[T]):
         Raises:
             Exception: what the opening raised; the next caller tries again.
         """
-        hold = self._hold
-        if hold is None or hold.is_over(self._is_alive):
-            if hold is not None:
-                hold.close()
-            hold = self._hold = _Hold(self._name, self._opened)
-        await asyncio.wait({hold.ready})
-        return hold.ready.result()
+        connection = self._connection
+        if connection is None or connection.is_over(self._is_alive):
+            if connection is not None:
+                connection.close()
+            connection = self._connection = _Connection(self._name, self._open)
+        await asyncio.wait({connection.ready})
+        return connection.ready.result()
 
     def drop(self, value: T) -> None:
         """Close a broken connection, unless it has been replaced already."""
-        if self._hold is not None and self._hold.holds(value):
-            self._hold.close()
-            self._hold = None
+        if self._connection is not None and self._connection.holds(value):
+            self._connection.close()
+            self._connection = None
 
 
-class _Hold(Generic[T]):
-    def __init__(self, name: str, opened: Callable[[], AbstractAsyncContextManager[T]]) -> None:
+class _Connection(Generic[T]):
+    def __init__(self, name: str, open_connection: Callable[[], AbstractAsyncContextManager[T]]) -> None:
         self._loop = asyncio.get_running_loop()
         self._name = name
-        self._opened = opened
+        self._open = open_connection
         self._closing = asyncio.Event()
         self.ready: asyncio.Future[T] = self._loop.create_future()
-        self.ready.add_done_callback(_look_at)
+        self.ready.add_done_callback(_mark_retrieved)
         self._task = asyncio.create_task(self._keep_open(), name=f"held-{name}")
 
     def is_over(self, is_alive: Callable[[T], bool]) -> bool:
@@ -86,7 +86,7 @@ class _Hold(Generic[T]):
 
     async def _keep_open(self) -> None:
         try:
-            manager = self._opened()
+            manager = self._open()
             async with asyncio.timeout(OPEN_SECONDS):
                 value = await manager.__aenter__()
             try:
@@ -111,7 +111,7 @@ def first_of(problem: BaseException) -> Exception:
     return problem if isinstance(problem, Exception) else RuntimeError(type(problem).__name__)
 
 
-def _look_at(ready: asyncio.Future[T]) -> None:
+def _mark_retrieved(ready: asyncio.Future[T]) -> None:
     """Mark the exception as retrieved for asyncio: perhaps no caller waited for it."""
     if not ready.cancelled():
         ready.exception()

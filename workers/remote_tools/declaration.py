@@ -42,7 +42,7 @@ def options_of(defaults: Options, own: Options, effect: Effect) -> dict[str, Any
     return said
 
 
-def announcement(name: str, description: str, parameters: dict[str, Any], options: dict[str, Any]) -> ToolSpec:
+def spec_of(name: str, description: str, parameters: dict[str, Any], options: dict[str, Any]) -> ToolSpec:
     """Return the specification, checked by the same rules as that of a function.
 
     Raises:
@@ -50,12 +50,12 @@ def announcement(name: str, description: str, parameters: dict[str, Any], option
     """
     redact = tuple(options.get("redact") or ())  # names of `parameters`, which the stand-in does not have
     rest = {key: value for key, value in options.items() if key != "redact"}
-    taken = tool(name=name, **rest)(_elsewhere).announcement
+    taken = tool(name=name, **rest)(_stand_in).announcement
     told = replace(
         taken,
         description=cleandoc(description).strip()[:MAX_DESCRIPTION_CHARS],
         parameters=parameters,
-        manners=replace(taken.manners, redact=redact),
+        behavior=replace(taken.behavior, redact=redact),
     )
     check(told)
     return told
@@ -73,5 +73,5 @@ def as_tool(announced: ToolSpec, where: str, ask: Ask) -> Tool:
     return Tool(announced, function, None, CALL)
 
 
-async def _elsewhere() -> None:
+async def _stand_in() -> None:
     """Stand in for a remote function."""

@@ -14,12 +14,12 @@ from workers.remote_tools.tool_files import address
 _NAMED = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 
 
-def surroundings() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """Return the environment, and what `.env` adds to it: as every setting is read."""
     return {**{name: value for name, value in dotenv_values(".env").items() if value is not None}, **os.environ}
 
 
-def filled(where: str, values: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+def substitute(where: str, values: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """Return the values with each `env:NAME` replaced; the rest of a value stays, as in `Bearer env:TOKEN`.
 
     Raises:
@@ -34,13 +34,13 @@ def filled(where: str, values: Mapping[str, str], environment: Mapping[str, str]
     return {name: _NAMED.sub(value_of, value) for name, value in values.items()}
 
 
-def filled_address(where: str, text: str, environment: Mapping[str, str]) -> str:
+def substitute_address(where: str, text: str, environment: Mapping[str, str]) -> str:
     """Return an address, in which the environment may be named too: it differs between machines, not between files.
 
     Raises:
         ConfigurationError: it is not set, or is no address.
     """
-    found = filled(where, {"": text}, environment)[""]
+    found = substitute(where, {"": text}, environment)[""]
     try:
         return address(found)
     except ValueError as problem:

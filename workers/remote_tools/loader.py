@@ -17,16 +17,16 @@ from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from ringback.tools.provider_schema import SchemaRefused, check, rewrite
 from workers.remote_tools.connection_holder import OPEN_SECONDS, first_of
-from workers.remote_tools.declaration import announcement, as_tool, name_of, options_of
-from workers.remote_tools.environment import surroundings
+from workers.remote_tools.declaration import as_tool, name_of, options_of, spec_of
+from workers.remote_tools.environment import worker_environment
 from workers.remote_tools.failures import bounded
 from workers.remote_tools.openapi.api import HttpApi
 from workers.remote_tools.openapi.operations import Operation, document_in, operation
-from workers.remote_tools.schemas import as_told
+from workers.remote_tools.schemas import inline_references
 from workers.remote_tools.tool_files import McpTable, OneOperation, OneTool, OpenApiTable, read
 
 if TYPE_CHECKING:
-    from workers.remote_tools.mcp.reading import Offered
+    from workers.remote_tools.mcp.reading import ListedTool
     from workers.remote_tools.mcp.server import McpServer
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def load(paths: Iterable[str]) -> list[Tool]:
         ConfigurationError: a file, or what it names, is wrong or missing; one sentence, which begins with the file.
         DeclarationError: a tool cannot be offered to a model.
     """
-    environment = surroundings()
+    environment = worker_environment()
     tools: list[Tool] = []
     servers: list[tuple[McpServer, McpTable]] = []
     for path in map(Path, paths):
@@ -54,9 +54,9 @@ def load(paths: Iterable[str]) -> list[Tool]:
         for name, table in file.mcp.items():
             servers.append((_server(name, f"{path}: [mcp.{name}]", table, path.parent, environment), table))
     if servers:
-        offers = asyncio.run(_offers([server for server, _ in servers]))
+        offers = asyncio.run(_list_all([server for server, _ in servers]))
         for (server, table), offered in zip(servers, offers, strict=True):
-            tools += _offered(server, table, offered)
+            tools += _wanted_tools(server, table, offered)
     return tools
 
 
@@ -70,7 +70,7 @@ def _operations(
         try:
             described = operation(document, key, headers)
             fixed = _fixed(described, own)
-            announced = announcement(
+            announced = spec_of(
                 name_of(key, table.prefix, own),
                 own.description or described.description,
                 _without(described.schema, fixed),
@@ -119,12 +119,12 @@ def _server(name: str, where: str, table: McpTable, folder: Path, environment: M
     return McpServer(name, where, table, folder, environment)
 
 
-async def _offers(servers: list[McpServer]) -> list[list[Offered]]:
+async def _list_all(servers: list[McpServer]) -> list[list[ListedTool]]:
     """Return what each server offers. All are asked at once, as a program takes seconds to start."""
-    return list(await asyncio.gather(*map(_offer, servers)))
+    return list(await asyncio.gather(*map(_list_tools, servers)))
 
 
-async def _offer(server: McpServer) -> list[Offered]:
+async def _list_tools(server: McpServer) -> list[ListedTool]:
     try:
         async with asyncio.timeout(OPEN_SECONDS):
             return await server.tools()
@@ -136,7 +136,7 @@ async def _offer(server: McpServer) -> list[Offered]:
         ) from problem
 
 
-def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iterator[Tool]:
+def _wanted_tools(server: McpServer, table: McpTable, offered: list[ListedTool]) -> Iterator[Tool]:
     """Yield the wanted tools, without those whose schema cannot be offered to a model: the log names them."""
     from workers.remote_tools.mcp.answers import effect_of
 
@@ -160,7 +160,7 @@ def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iter
             continue
         try:
             options = options_of(table.defaults, own, effect_of(one))
-            announced = announcement(name, own.description or one.description, schema, options)
+            announced = spec_of(name, own.description or one.description, schema, options)
         except ConfigurationError as problem:
             raise _named(problem, f"{server.where} {remote}") from None
         yield as_tool(announced, server.where, partial(server.call, remote, announced.effect))
@@ -168,11 +168,11 @@ def _offered(server: McpServer, table: McpTable, offered: list[Offered]) -> Iter
         logger.error("%s: %d of %d tools left out: %s", server.where, len(left_out), len(wanted), "; ".join(left_out))
 
 
-def _schema_of(one: Offered, name: str) -> dict[str, Any]:
+def _schema_of(one: ListedTool, name: str) -> dict[str, Any]:
     """Return the schema of its arguments. Raises SchemaRefused if the server's schema is at fault."""
     if len(name) > MAX_NAME_CHARS:
         raise SchemaRefused(f"its name has {len(name)} characters, at most {MAX_NAME_CHARS} can be offered to a model")
-    schema = rewrite(as_told(one.schema, one.schema))
+    schema = rewrite(inline_references(one.schema, one.schema))
     check(schema)
     return schema
 

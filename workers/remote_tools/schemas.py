@@ -29,7 +29,7 @@ _NUMBERS = frozenset(
 )
 
 
-def as_told(schema: Any, document: Any, *, for_request: bool = False) -> Any:
+def inline_references(schema: Any, document: Any, *, for_request: bool = False) -> Any:
     """Return the schema with each reference replaced by its target in `document`, and without unchecked keywords.
 
     A schema that contains itself is cut where it does: any value fits there, and the server checks it.
@@ -46,7 +46,7 @@ def as_told(schema: Any, document: Any, *, for_request: bool = False) -> Any:
         raise SchemaRefused("its schema is nested too deeply; take flatter arguments") from None
 
 
-def pointed_at(reference: str, document: Any) -> Any:
+def resolve_reference(reference: str, document: Any) -> Any:
     """Return the target of a reference such as `#/components/schemas/Order` or `#order` in the document."""
     if not reference.startswith("#"):
         raise SchemaRefused(f"it refers to {reference}, which is outside of it; put everything into one document")
@@ -103,7 +103,7 @@ class _Reader:
             if reference in path:
                 return {}
             rest = {key: value for key, value in node.items() if key not in _REFERENCES}
-            inner = self.read(pointed_at(reference, self.document), (*path, reference), hidden)
+            inner = self.read(resolve_reference(reference, self.document), (*path, reference), hidden)
             return _together(inner, self.read(rest, path, hidden)) if isinstance(inner, dict) else inner
         if isinstance(node.get("items"), list):  # as drafts before 2020-12 wrote it
             node = {**node, "prefixItems": node["items"], "items": node.get("additionalItems", True)}
@@ -152,7 +152,7 @@ class _Reader:
         yield node
         reference, every = _reference(node), node.get("allOf")
         if reference is not None and reference not in path:
-            yield from self._parts_of(pointed_at(reference, self.document), (*path, reference))
+            yield from self._parts_of(resolve_reference(reference, self.document), (*path, reference))
         for part in every if isinstance(every, list) else ():
             yield from self._parts_of(part, path)
 

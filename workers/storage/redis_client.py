@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from ringback.redis import notifications
 from ringback.sweeper import Command
-from workers.logs import Seldom
+from workers.logs import ThrottledLogger
 
 CONNECTIONS = 4
 """Each is held for a fraction of a millisecond; redis-py's default pool would raise above 100."""
@@ -24,7 +24,7 @@ SECONDS = 0.5
 """Time for each step at Redis: the gateway polls the table before a second has passed."""
 
 logger = logging.getLogger(__name__)
-_seldom = Seldom(logger)
+_throttled = ThrottledLogger(logger)
 
 
 class RedisClient:
@@ -41,10 +41,10 @@ class RedisClient:
         )
         self._redis = Redis(connection_pool=pool)
 
-    def ring(self, gateway_id: str, session_id: UUID) -> None:
+    def notify(self, gateway_id: str, session_id: UUID) -> None:
         """Add an entry to the gateway's stream. A failure is only logged."""
         if self.ask(notifications.commands(gateway_id, session_id)) is None:
-            _seldom.warning("doorbell failed (gateway %s); its next poll finds the result", gateway_id)
+            _throttled.warning("doorbell failed (gateway %s); its next poll finds the result", gateway_id)
 
     def ask(self, commands: Sequence[Command]) -> list[Any] | None:
         """Send the commands at once. Returns their replies, or None if Redis does not reply or refuses one."""

@@ -49,7 +49,7 @@ class PastCall:
     outcome: Outcome | None = None
     is_news: bool = False
     """Nobody has told the user of its result."""
-    manners: ToolBehavior = field(default_factory=ToolBehavior)
+    behavior: ToolBehavior = field(default_factory=ToolBehavior)
     age: float = 0.0
     """Seconds from when it was asked for: until now, or until its answer was there, where that has been told."""
     is_late: bool = False
@@ -68,7 +68,7 @@ class PastCall:
             response_id=self.response_id,
             job_id=self.job_id,
             arguments=self.arguments,
-            manners=self.manners,
+            behavior=self.behavior,
             is_action=self.is_action,
             began_at=now - self.age,
             turn=turn - 1 if self.is_late else turn,
@@ -83,7 +83,7 @@ class PastCall:
         if self.outcome is None:
             return None
         said = {"is_late": self.is_late, "is_unwanted": self.is_unwanted, "is_action": self.is_action}
-        return render(self.outcome, self.manners, replace(reading, age=self.age, **said))
+        return render(self.outcome, self.behavior, replace(reading, age=self.age, **said))
 
     def events(self, reading: DeliveryContext, limit: int | None) -> list[Event]:
         """The items to create: the call, and its output where there is one, cut at `limit` characters."""
@@ -166,7 +166,7 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str])
         arguments=row.arguments,
         outcome=from_row(**outcome_of(row)) if enters else None,
         is_news=is_news,
-        manners=ToolBehavior.from_data(row.manners),
+        behavior=ToolBehavior.from_data(row.manners),
         # What was told in time does not go out of date afterwards.
         age=float(row.took if enters and not is_news else row.age),
         is_late=position < spoken["user"],

@@ -48,7 +48,7 @@ class Approvals:
 
     def _ask(self, call: Call, now: float) -> Action:
         job = {"id": str(call.job_id), "call_id": call.call_id, "tool": call.name, "arguments": call.arguments}
-        seconds = max(0.0, round(call.manners.approval_seconds - call.age(now), 3))
+        seconds = max(0.0, round(call.behavior.approval_seconds - call.age(now), 3))
         event = {"type": "ringback.approval.requested", "job": job, "seconds": seconds}
         return SendToClient(self.ours("approval", event))
 

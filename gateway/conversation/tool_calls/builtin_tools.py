@@ -71,10 +71,10 @@ class BuiltinTools:
 
     def offered(self, tools: Collection[ToolSpec]) -> list[dict[str, Any]]:
         """The functions that have a use beside these tools."""
-        names = [CANCEL] if any(tool.manners.cancellable for tool in tools) else []
-        orphans = any(tool.manners.is_untrusted for tool in tools)
+        names = [CANCEL] if any(tool.behavior.cancellable for tool in tools) else []
+        orphans = any(tool.behavior.is_untrusted for tool in tools)
         if self.asks_aloud and any(
-            tool.manners.requires_approval or (orphans and tool.effect is not Effect.PURE) for tool in tools
+            tool.behavior.requires_approval or (orphans and tool.effect is not Effect.PURE) for tool in tools
         ):
             names.insert(0, ANSWER)
         return [TOOLS[name] for name in names]

@@ -134,7 +134,7 @@ class CallIntake:
         call = known if known is not None and known.is_running else self.calls.add(past.as_call(self.turns.number, now))
         if past.outcome is not None:
             if past.is_news or not past.is_late:
-                self._taint(past.manners, past.outcome)
+                self._taint(past.behavior, past.outcome)
             return (replace(past, is_unwanted=True) if call.is_unwanted else past), call
         if call.waits_for_yes and not past.waits_for_yes:
             call.may_begin(now, self.turns.number)
@@ -145,7 +145,7 @@ class CallIntake:
         call = self.calls.get(call_id)
         if call is None or call.owner is not Owner.SERVER or not call.is_running:
             return render(outcome, ToolBehavior(), reading)
-        self._taint(call.manners, outcome)
+        self._taint(call.behavior, outcome)
         now_and_here = replace(
             reading,
             age=call.age(now),
@@ -154,11 +154,11 @@ class CallIntake:
             # Also a no that came after somebody else's yes: the user believes that it was not done.
             is_action=call.is_action or call.is_denied,
         )
-        return render(outcome, call.manners, now_and_here)
+        return render(outcome, call.behavior, now_and_here)
 
-    def _taint(self, manners: ToolBehavior, outcome: Outcome) -> None:
+    def _taint(self, behavior: ToolBehavior, outcome: Outcome) -> None:
         """A result of strangers, or their own words for what went wrong, enters the conversation."""
-        if manners.is_untrusted and outcome.state not in IN_OUR_WORDS:
+        if behavior.is_untrusted and outcome.state not in IN_OUR_WORDS:
             self.turns.taint()
 
     def _decide(self, call: Call, tool: ToolSpec | None, now: float, refusal: Outcome | None = None) -> list[Action]:
@@ -190,7 +190,7 @@ class CallIntake:
     def _begin(self, call: Call, job: NewJob, tool: ToolSpec, now: float) -> list[Action]:
         """Nothing speaks against it but, perhaps, that the same call is running already."""
         same, actions = self._same(call, job.arguments), list[Action]()
-        rule = tool.manners.on_duplicate
+        rule = tool.behavior.on_duplicate
         if same is not None and rule is OnDuplicate.REJECT:
             call.owner = Owner.OWN
             return [RecordCall(job, _running_already(job.name))]
@@ -200,10 +200,10 @@ class CallIntake:
         call.joined_to = same.job_id if same is not None and rule is OnDuplicate.JOIN else None
         # On the strength of a stranger's words nothing is changed that the user has not agreed to.
         is_risky = self.turns.is_tainted and tool.effect is not Effect.PURE
-        call.waits_for_yes = (tool.manners.requires_approval or is_risky) and call.is_own
+        call.waits_for_yes = (tool.behavior.requires_approval or is_risky) and call.is_own
         expected = self.waits(tool.queue) or 0.0
         call.queue_seconds = expected if expected > self.agent.busy_seconds else 0.0
-        call.arguments, call.manners, call.is_action = job.arguments, tool.manners, tool.effect is not Effect.PURE
+        call.arguments, call.behavior, call.is_action = job.arguments, tool.behavior, tool.effect is not Effect.PURE
         call.began_at, call.turn = now, self.turns.number
         return [*actions, RecordCall(replace(job, joined_to=call.joined_to, needs_approval=call.waits_for_yes))]
 
@@ -231,7 +231,7 @@ class CallIntake:
 
     def _costs_nothing(self, call: Call, tool: ToolSpec, arguments: Any) -> bool:
         """The same call runs already, and this one needs no worker of its own."""
-        spares = tool.manners.on_duplicate in (OnDuplicate.JOIN, OnDuplicate.REJECT)
+        spares = tool.behavior.on_duplicate in (OnDuplicate.JOIN, OnDuplicate.REJECT)
         return spares and self._same(call, arguments) is not None
 
 

@@ -71,24 +71,24 @@ class DeliveryContext:
     max_chars: int = MAX_OUTPUT_CHARS
 
 
-def render(outcome: Outcome, manners: ToolBehavior, now: DeliveryContext) -> Rendering:
+def render(outcome: Outcome, behavior: ToolBehavior, now: DeliveryContext) -> Rendering:
     """Errors are always the model's to tell; results go by what the tool said of itself."""
-    moment = _moment(outcome, manners, now)
+    moment = _moment(outcome, behavior, now)
     if outcome.state is not JobState.SUCCEEDED:
         return Rendering(outcome.output(now.max_chars), moment)
-    if manners.drop_after is not None and now.age > manners.drop_after:
+    if behavior.drop_after is not None and now.age > behavior.drop_after:
         return Rendering(json.dumps(OUT_OF_DATE), SpeakTiming.NEVER)
-    is_shown = manners.audience is not Audience.MODEL and now.client_shows
+    is_shown = behavior.audience is not Audience.MODEL and now.client_shows
     output = outcome.output(now.max_chars)
-    if manners.audience is Audience.CLIENT:
+    if behavior.audience is Audience.CLIENT:
         output = json.dumps(SHOWN if is_shown else NOT_SHOWN)
     return Rendering(output, moment, outcome.result if is_shown else None, is_shown)
 
 
-def _moment(outcome: Outcome, manners: ToolBehavior, now: DeliveryContext) -> SpeakTiming:
+def _moment(outcome: Outcome, behavior: ToolBehavior, now: DeliveryContext) -> SpeakTiming:
     was_done = now.is_action and outcome.state is JobState.SUCCEEDED
     if now.is_unwanted and not was_done:
         return SpeakTiming.NEVER
-    if not now.is_late or manners.late is Late.SPEAK:
+    if not now.is_late or behavior.late is Late.SPEAK:
         return SpeakTiming.SOON
-    return SpeakTiming.NEVER if manners.late is Late.SILENT else SpeakTiming.QUIET
+    return SpeakTiming.NEVER if behavior.late is Late.SILENT else SpeakTiming.QUIET

@@ -53,7 +53,7 @@ def mark_of(event: Event) -> str | None:
 
 def _waiting(about: Iterable[Call], now: float) -> str:
     about = list(about)
-    said = dict.fromkeys(call.manners.say for call in about if call.manners.say and not is_queued(call))
+    said = dict.fromkeys(call.behavior.say for call in about if call.behavior.say and not is_queued(call))
     how = "In one short sentence, tell the user that you are still at it."
     if said:
         how = f'Say exactly this, in the language of the conversation: "{" ".join(said)}"'
@@ -69,7 +69,7 @@ def _state(call: Call, now: float) -> str:
         about = max(SOON_SECONDS, SOON_SECONDS * round(left / SOON_SECONDS))
         return f"Everybody who could do {call.name} is busy, so it will take about {about} seconds to begin: say so."
     # Words of strangers are no part of what the model is told to say.
-    reports = call.progress and not call.manners.is_untrusted
+    reports = call.progress and not call.behavior.is_untrusted
     progress = f"; it reports: {call.progress}" if reports else ""
     return f"{call.name} has been running for {round(call.age(now))} seconds{progress}."
 

@@ -99,18 +99,18 @@ def _filler_at(call: Call) -> float | None:
         return None
     if call.queue_seconds and call.filled_at is None:
         return call.began_at
-    manners = call.manners
-    if manners.say_after is None:
+    behavior = call.behavior
+    if behavior.say_after is None:
         return None
-    first = call.began_at + manners.say_after
+    first = call.began_at + behavior.say_after
     if call.filled_at is None or call.filled_at < first:  # the one before was about its place in the queue
         return first
-    return call.filled_at + manners.say_every if manners.say_every is not None else None
+    return call.filled_at + behavior.say_every if behavior.say_every is not None else None
 
 
 def is_queued(call: Call) -> bool:
     """Return True where the user should hear that it waits for a worker: before they wait themselves."""
-    return bool(call.queue_seconds) and (call.manners.say_after is None or call.filled_at is None)
+    return bool(call.queue_seconds) and (call.behavior.say_after is None or call.filled_at is None)
 
 
 def _free_at(scheduler: ResponseScheduler) -> float | None:

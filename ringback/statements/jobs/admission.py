@@ -76,7 +76,7 @@ def admit(
     timeout = job.tool.timeout if job.tool else 0.0
     attempts = (job.tool.retries if job.tool else 0) + 1
     waits = job.needs_approval and job.tool is not None and job.joined_to is None and outcome is None
-    seconds_left = job.tool.manners.approval_seconds if job.tool and waits else time_for(timeout, attempts)
+    seconds_left = job.tool.behavior.approval_seconds if job.tool and waits else time_for(timeout, attempts)
     is_published = not waits and job.joined_to is None
     values: dict[str, Any] = {
         "id": literal(job.id),
@@ -92,7 +92,7 @@ def admit(
         **written(jobs.c.arguments, job.arguments),
         "sealed_arguments": literal(sealed.arguments, LargeBinary),
         "sealed_result": literal(sealed.result, LargeBinary),
-        "manners": literal(job.tool.manners.as_data() if job.tool else {}, JSONB),
+        "manners": literal(job.tool.behavior.as_data() if job.tool else {}, JSONB),
         "effect": literal(str(job.tool.effect) if job.tool else "pure"),
         "timeout": literal(timeout),
         "max_attempts": literal(attempts),

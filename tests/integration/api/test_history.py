@@ -137,8 +137,8 @@ def test_a_session_comes_with_the_first_page_of_its_jobs(line: Line, api: Api) -
 
 
 def test_tools_and_workers_are_told_while_they_live(line: Line, api: Api) -> None:
-    manners, limits = ToolBehavior(say_after=3.0, late=Late.SPEAK), Limits(concurrency=4)
-    weather = ToolSpec("weather", "Look it up.", {"type": "object"}, retries=2, manners=manners, limits=limits)
+    behavior, limits = ToolBehavior(say_after=3.0, late=Late.SPEAK), Limits(concurrency=4)
+    weather = ToolSpec("weather", "Look it up.", {"type": "object"}, retries=2, behavior=behavior, limits=limits)
     for announced in processes.announce("w", [weather]):
         line.run(announced)
     line.run(processes.register("w2", "worker", "there", 2, ["slow"], 8))

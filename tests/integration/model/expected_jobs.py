@@ -38,7 +38,7 @@ class ExpectedJobs(Expected):
             return set()
         attempts = tool.retries + 1
         publish = None if asks or joined_to else self.now + int(PUBLISH_GRACE_SECONDS * 1000)
-        seconds = tool.manners.approval_seconds if asks else QUEUE_WAIT_SECONDS + tool.timeout * attempts
+        seconds = tool.behavior.approval_seconds if asks else QUEUE_WAIT_SECONDS + tool.timeout * attempts
         deadline = self.now + int(seconds * 1000)
         row = self.jobs[job] = Job(session, call, str(tool.effect), attempts, publish, deadline, position)
         row.approval = "requested" if asks else None

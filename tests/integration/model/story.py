@@ -26,10 +26,10 @@ RESUME_SECONDS = 20.0
 SCHEMA = {"type": "object"}
 ASKS = ToolBehavior(approval_seconds=10.0)
 TOOLS = [
-    ToolSpec("look", "Look.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, manners=ASKS),
-    ToolSpec("note", "Note.", SCHEMA, timeout=MODEL_TIMEOUT, retries=2, effect=Effect.IDEMPOTENT, manners=ASKS),
-    ToolSpec("pay", "Pay.", SCHEMA, timeout=MODEL_TIMEOUT, effect=Effect.AT_MOST_ONCE, manners=ASKS),
-    ToolSpec("book", "Book.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, effect=Effect.AT_MOST_ONCE, manners=ASKS),
+    ToolSpec("look", "Look.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, behavior=ASKS),
+    ToolSpec("note", "Note.", SCHEMA, timeout=MODEL_TIMEOUT, retries=2, effect=Effect.IDEMPOTENT, behavior=ASKS),
+    ToolSpec("pay", "Pay.", SCHEMA, timeout=MODEL_TIMEOUT, effect=Effect.AT_MOST_ONCE, behavior=ASKS),
+    ToolSpec("book", "Book.", SCHEMA, timeout=MODEL_TIMEOUT, retries=1, effect=Effect.AT_MOST_ONCE, behavior=ASKS),
 ]
 
 

@@ -15,7 +15,7 @@ from ringback.statements.jobs.transitions import outcome_of
 from tests.integration.statements.statement_rows import ORDER, Rows, new_job, seconds_from_now, world
 from tests.integration.statements.two_connections import PATIENCE, Other, another
 
-ASKS = replace(ORDER, timeout=7.0, manners=replace(ORDER.manners, requires_approval=True, approval_seconds=45.0))
+ASKS = replace(ORDER, timeout=7.0, behavior=replace(ORDER.behavior, requires_approval=True, approval_seconds=45.0))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.integration.statements.statement_rows import ORDER, WEATHER, Rows, ne
 from tests.integration.statements.two_connections import Other, another
 
 SUNNY = succeeded({"sky": "clear"})
-ASKS = replace(WEATHER, manners=replace(WEATHER.manners, requires_approval=True, approval_seconds=5.0))
+ASKS = replace(WEATHER, behavior=replace(WEATHER.behavior, requires_approval=True, approval_seconds=5.0))
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_a_tool_comes_back_as_it_was_announced(rows: Rows) -> None:
     said = replace(
         WEATHER,
         parameters={"type": "object", "properties": {"ö": {"enum": [1, None]}}},
-        manners=ToolBehavior(say_after=2.5),
+        behavior=ToolBehavior(say_after=2.5),
     )
     announce(rows, "w", said, ORDER)
     served = {row.name: announcement(row) for row in rows.run(processes.live_tools())}

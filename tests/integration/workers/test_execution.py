@@ -19,7 +19,7 @@ from ringback.sweeper import Sweeping
 from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
 from workers.execution.claim import claim
-from workers.execution.runner import _call, may_begin, run_job, settle
+from workers.execution.runner import _call, may_begin, record_outcome, run_job
 from workers.execution.runtime import WorkerRuntime
 from workers.leases.sweeper import Publisher, StepRunner
 from workers.settings import WorkerSettings
@@ -46,7 +46,7 @@ def runtime(line: Line) -> Iterator[WorkerRuntime]:
 
 def sweep(runtime: WorkerRuntime, publisher: Publisher) -> bool:
     """One round, with the first look at Redis that a process takes; True where another should follow."""
-    hands = StepRunner(runtime.store.outcomes, publisher, runtime.bell)
+    hands = StepRunner(runtime.store.outcomes, publisher, runtime.redis)
     return bool(hands.carry_out(Sweeping(runtime.lease.worker_id).round()))
 
 
@@ -155,7 +155,7 @@ def test_a_stale_token_changes_nothing_and_is_counted(line: Line, runtime: Worke
     line.run(text("UPDATE jobs SET token = gen_random_uuid()"))  # somebody else has the job now
 
     assert line.run(statements.finish(job_id, job.token, succeeded("stale"))) == 0
-    assert settle(runtime, job, succeeded("stale")) == "fenced"
+    assert record_outcome(runtime, job, succeeded("stale")) == "fenced"
     assert (line.job(job_id).state, line.job(job_id).result) == ("running", None)
     assert runtime.running.fenced == 1
 
@@ -164,11 +164,11 @@ def test_of_many_progress_notes_the_last_one_stands_in_the_end(line: Line, runti
     job = claim(runtime, line.admit("echo", text="x"))
     assert job is not None
     for number in range(1_000):
-        runtime.notes.note(job.id, job.token, f"row {number}")
+        runtime.progress.note(job.id, job.token, f"row {number}")
     eventually(lambda: line.job(job.id).progress == "row 999", "the last note")
-    runtime.notes.note(job.id, uuid4(), "of an attempt that is not ours any more")
-    runtime.notes.note(uuid4(), job.token, "of no job")
-    runtime.notes.note(job.id, job.token, "done")
+    runtime.progress.note(job.id, uuid4(), "of an attempt that is not ours any more")
+    runtime.progress.note(uuid4(), job.token, "of no job")
+    runtime.progress.note(job.id, job.token, "done")
     eventually(lambda: line.job(job.id).progress == "done", "a later note")
 
 
@@ -203,7 +203,7 @@ def test_a_cancelled_call_is_left_at_once_and_ends_as_cancelled(
     job = line.job(job_id)
     assert (job.state, job.error["code"], job.delivery) == ("cancelled", "cancelled", "ready")
     assert line.rung() == [str(line.session)]
-    assert runtime.caller.stuck == (1 if tool == "linger" else 0)
+    assert runtime.invoker.stuck == (1 if tool == "linger" else 0)
     assert ("cancelled" in path.read_text()) is (tool == "linger_async")
 
 
@@ -215,7 +215,7 @@ def test_a_sync_tool_that_asks_is_told_that_nobody_waits(line: Line, runtime: Wo
     line.run(statements.cancel(job_id, DEFAULT_TENANT))
     thread.join(PATIENCE)
     assert line.job(job_id).state == "cancelled"
-    eventually(lambda: runtime.caller.stuck == 0, "the tool to return by itself")
+    eventually(lambda: runtime.invoker.stuck == 0, "the tool to return by itself")
 
 
 def test_an_effect_that_has_begun_runs_on_and_its_outcome_is_kept(
@@ -253,7 +253,7 @@ def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhil
     job = claim(runtime, line.admit("echo", text="x"))
     assert job is not None
     line.run(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ringback-worker'"))
-    assert settle(runtime, job, succeeded("kept")) == "succeeded"
+    assert record_outcome(runtime, job, succeeded("kept")) == "succeeded"
     assert line.job(job.id).result == "kept"
 
 

@@ -110,7 +110,7 @@ def test_the_tool_and_the_conversation_hear_it_and_no_row_shows_it(
     assert row.result["heard"]["iban"] == "[a field removed]"
     assert not [secret for secret in SECRETS if secret in dump(line)]
     (answer,) = take(line)
-    whole = from_row(**outcome_of(row_privacy.whole(answer, line.session))).result
+    whole = from_row(**outcome_of(row_privacy.reveal(answer, line.session))).result
     assert whole == {"iban": IBAN, "note": CARD, "heard": {"iban": IBAN, "note": CARD}}
 
 
@@ -131,7 +131,7 @@ def test_what_a_tool_says_of_its_failure_is_redacted_and_heard_whole(
     assert row.error["message"] == "not with [card removed]"
     assert not [secret for secret in SECRETS if secret in dump(line)]
     (answer,) = take(line)
-    assert from_row(**outcome_of(row_privacy.whole(answer, line.session))).message == f"not with {CARD}"
+    assert from_row(**outcome_of(row_privacy.reveal(answer, line.session))).message == f"not with {CARD}"
 
 
 def test_the_log_of_a_failure_holds_nothing_of_the_call(
@@ -147,7 +147,7 @@ def test_a_call_that_was_answered_at_once_is_kept_no_otherwise(line: Line, row_p
     record(line, row_privacy, "transfer", succeeded({"iban": IBAN, "note": CARD}), iban=IBAN, note="x")
     assert not [secret for secret in SECRETS if secret in dump(line)]
     (answer,) = take(line)
-    assert row_privacy.whole(answer, line.session).result == {"iban": IBAN, "note": CARD}
+    assert row_privacy.reveal(answer, line.session).result == {"iban": IBAN, "note": CARD}
 
 
 def test_a_conversation_that_is_built_anew_hears_it_whole(
@@ -157,7 +157,7 @@ def test_a_conversation_that_is_built_anew_hears_it_whole(
     assert take(line)
     with line.engine.connect() as connection:
         (call,) = connection.execute(items.log_of_calls(line.session)).all()
-    whole = row_privacy.whole(call, line.session)
+    whole = row_privacy.reveal(call, line.session)
     assert (whole.arguments["iban"], whole.result["note"], whole.tool) == (IBAN, CARD, "transfer")
 
 
@@ -173,7 +173,7 @@ def test_a_call_that_joins_another_hears_it_whole(
     join()
     run_job(station_with(RINGBACK_DATA_KEY=KEY), first)
     join()  # one that is over by now
-    answers = [row_privacy.whole(row, line.session).result["note"] for row in take(line)]
+    answers = [row_privacy.reveal(row, line.session).result["note"] for row in take(line)]
     assert answers == [CARD] * 3
 
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from ringback.statements.jobs import sweeps
-from ringback.sweeper import BACK, BATCHES, FORGET_EVERY, MARKER, Ask, Publish, Ring, Run, Step, Sweeping, Tell
+from ringback.sweeper import BACK, BATCHES, FORGET_EVERY, MARKER, Ask, Log, Notify, Publish, Run, Step, Sweeping
 
 SIGNS = {
     "let go": "SET state=CASE WHEN (sessions.resume_seconds IS NULL",
@@ -103,7 +103,7 @@ def test_the_long_gone_are_forgotten_seldom() -> None:
 def test_whoever_waits_for_what_the_sweep_finished_is_rung(answers: Answers, rung: bool) -> None:
     owner = SimpleNamespace(id=UUID(int=1), gateway_id="gw")
     _, steps, _ = play(Sweeping("me"), {"owners": [owner], **answers})
-    assert [step for step in steps if isinstance(step, Ring)] == ([Ring("gw", UUID(int=1))] if rung else [])
+    assert [step for step in steps if isinstance(step, Notify)] == ([Notify("gw", UUID(int=1))] if rung else [])
 
 
 @pytest.mark.parametrize("name", ["let go", "take back", "time out", "end unresumed", "due"])
@@ -125,7 +125,7 @@ def test_where_redis_does_not_answer_nothing_is_published_and_it_is_told_once() 
         names, steps, more = play(sweeping, {"set": None, "due": [job()]})
         assert "due" not in names
         assert not more
-        assert len([step for step in steps if isinstance(step, Tell)]) == told
+        assert len([step for step in steps if isinstance(step, Log)]) == told
 
 
 def test_a_redis_that_forgot_gets_everything_again_in_the_same_round_and_only_then_the_marker_for_good() -> None:

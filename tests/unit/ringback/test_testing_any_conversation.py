@@ -19,7 +19,7 @@ SECONDS = (0.0, 0.1, 1.0, 3.0, 8.0, 20.0)
 AFTER = (None, 0.5, 2.0, 6.0, 12.0)
 """When the user speaks again: once all is quiet, or while something happens."""
 
-manners = st.builds(
+behavior = st.builds(
     ToolBehavior,
     say_after=st.sampled_from((None, 1.0, 3.0)),
     say=st.sampled_from((None, "One moment.")),
@@ -53,7 +53,7 @@ async def work(seconds: float, call: Call) -> str:
 
 
 def named(name: str, its: ToolBehavior) -> Tool:
-    return replace(work, announcement=replace(work.announcement, name=name, manners=its))
+    return replace(work, announcement=replace(work.announcement, name=name, behavior=its))
 
 
 def have(said: Sequence[tuple[float | None, dict[str, Any], dict[str, Any]]], tools: list[Tool], **rest: Any) -> Talk:
@@ -64,7 +64,7 @@ def have(said: Sequence[tuple[float | None, dict[str, Any], dict[str, Any]]], to
 @settings(max_examples=settings().max_examples // 2, deadline=None)
 @given(
     said=turns,
-    each=st.tuples(*[manners] * len(NAMES)),
+    each=st.tuples(*[behavior] * len(NAMES)),
     approves=st.sampled_from((None, True, False)),
     wants=st.sampled_from(((), ("jobs", "results"))),
 )
@@ -82,7 +82,7 @@ def test_each_call_is_answered_and_nothing_is_refused(
 
 
 @settings(max_examples=settings().max_examples * 2 // 5, deadline=None)
-@given(said=turns, each=st.tuples(*[manners] * len(NAMES)))
+@given(said=turns, each=st.tuples(*[behavior] * len(NAMES)))
 def test_where_nobody_breaks_in_each_result_is_told_once(
     said: list[tuple[float | None, dict[str, Any], dict[str, Any]]], each: tuple[ToolBehavior, ...]
 ) -> None:

@@ -12,7 +12,7 @@ from workers.remote_tools.failures import lost, not_reached, refused
 if TYPE_CHECKING:  # the package is an extra: a process that gets here has it
     from mcp.types import CallToolResult, ContentBlock, TextContent
 
-    from workers.remote_tools.mcp.reading import Offered
+    from workers.remote_tools.mcp.reading import ListedTool
 
 MAX_PARTS = 20
 """Most parts of a result beside its data or text: pictures, links, files. Further ones are only counted."""
@@ -118,7 +118,7 @@ def _of_type(mime_type: str | None) -> str:
     return f", {_short(mime_type)}" if mime_type else ""
 
 
-def effect_of(tool: Offered) -> Effect:
+def effect_of(tool: ListedTool) -> Effect:
     """Return what running the tool twice would mean, by its own hints. Without hints, it is not run twice."""
     if tool.hints.get("readOnlyHint") is True:
         return Effect.PURE

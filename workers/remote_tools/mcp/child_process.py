@@ -20,7 +20,7 @@ NOT_FOUND = 127
 """Exit code of a shell if there is no such program."""
 
 
-def hear_of_the_end(parent: int, number: int) -> None:
+def signal_on_parent_end(parent: int, number: int) -> None:
     """Have the kernel send that signal when the parent ends; at once, if it already has."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
@@ -33,13 +33,13 @@ def main(parent: int, command: list[str]) -> int:
     # A whole group is stopped by SIGTERM: the program ends by it, and this process after the program.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(ORPHANED, lambda *_: os.killpg(0, signal.SIGKILL))
-    hear_of_the_end(parent, ORPHANED)
+    signal_on_parent_end(parent, ORPHANED)
     here = os.getpid()
     program = os.fork()
     if program == 0:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(ORPHANED, signal.SIG_DFL)
-        hear_of_the_end(here, signal.SIGKILL)
+        signal_on_parent_end(here, signal.SIGKILL)
         try:
             os.execvp(command[0], command)  # noqa: S606 (an operator wrote it into a file)
         except OSError as problem:

@@ -26,7 +26,7 @@ MAX_CONNECTIONS = 1_000
 SESSION = "mcp-session-id"
 
 
-class CallByCall(httpx2.AsyncBaseTransport):
+class ErrorIsolatingTransport(httpx2.AsyncBaseTransport):
     """Transport that sends each request over `inner`."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
@@ -60,7 +60,9 @@ class CallByCall(httpx2.AsyncBaseTransport):
 async def http_client(headers: dict[str, str]) -> AsyncIterator[httpx2.AsyncClient]:
     """Return a client that sends these headers with every request; one server's connections."""
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-    transport = CallByCall(httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=MAX_CONNECTIONS)))
+    transport = ErrorIsolatingTransport(
+        httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=MAX_CONNECTIONS))
+    )
     plain = {"Accept-Encoding": "identity", **headers}  # a packed answer has no bound
     async with httpx2.AsyncClient(headers=plain, timeout=timeout, transport=transport) as client:
         yield client

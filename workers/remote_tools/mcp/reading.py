@@ -26,7 +26,7 @@ _MORE = ("title", "mimeType")
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class ListedTool:
     """Tool as its server lists it; `schema` is unchecked."""
 
     name: str
@@ -35,14 +35,14 @@ class Offered:
     hints: Mapping[str, Any] = field(default_factory=dict)
 
 
-def offered(raw: Any) -> Offered | None:
+def parse_tool(raw: Any) -> ListedTool | None:
     """Return the tool; None if it has no name to call it by."""
     name = raw.get("name") if isinstance(raw, dict) else None
     if not isinstance(name, str) or not name:
         return None
     words = [raw[key] for key in ("description", "title") if isinstance(raw.get(key), str) and raw[key].strip()]
     hints = raw.get("annotations")
-    return Offered(name, raw.get("inputSchema"), (words or [name])[0], hints if isinstance(hints, dict) else {})
+    return ListedTool(name, raw.get("inputSchema"), (words or [name])[0], hints if isinstance(hints, dict) else {})
 
 
 def readable_list(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def readable_list(result: Mapping[str, Any]) -> dict[str, Any]:
     Each comes without its `outputSchema`: the package would check every result against it, with its patterns, on the
     loop of all calls.
     """
-    tools = [(tool.name, tool.schema) for tool in map(offered, result["tools"]) if tool is not None]
+    tools = [(tool.name, tool.schema) for tool in map(parse_tool, result["tools"]) if tool is not None]
     plain = [
         {"name": name, "inputSchema": schema if _is_plain(schema) else {"type": "object"}} for name, schema in tools
     ]

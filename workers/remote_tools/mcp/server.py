@@ -22,13 +22,13 @@ from pydantic import ValidationError
 from ringback.errors import ConfigurationError
 from ringback.jobs.states import Effect
 from ringback.tools.call import Call
-from workers.remote_tools.connection_holder import OPEN_SECONDS, Held
-from workers.remote_tools.environment import filled, filled_address
+from workers.remote_tools.connection_holder import OPEN_SECONDS, ConnectionHolder
+from workers.remote_tools.environment import substitute, substitute_address
 from workers.remote_tools.failures import not_reached, refused
 from workers.remote_tools.mcp import child_process
 from workers.remote_tools.mcp.answers import SESSION_GONE, problem_of, progress_of, result_of
 from workers.remote_tools.mcp.http import http_client
-from workers.remote_tools.mcp.reading import Offered, offered, readable_list, readable_result
+from workers.remote_tools.mcp.reading import ListedTool, parse_tool, readable_list, readable_result
 from workers.remote_tools.tool_files import McpTable
 
 logger = logging.getLogger(__name__)
@@ -120,16 +120,16 @@ class McpServer:
     def __init__(self, name: str, where: str, table: McpTable, folder: Path, environment: Mapping[str, str]) -> None:
         self.name, self.where = name, where
         self._table = table
-        self._url = table.url and filled_address(f"{where} url", table.url, environment)
-        self._headers = filled(f"{where} headers", table.headers, environment)
+        self._url = table.url and substitute_address(f"{where} url", table.url, environment)
+        self._headers = substitute(f"{where} headers", table.headers, environment)
         # A server that is installed beside the worker is found without its path.
         beside = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
-        self._env = {"PATH": beside, **filled(f"{where} env", table.env, environment)}
+        self._env = {"PATH": beside, **substitute(f"{where} env", table.env, environment)}
         self._folder = folder / (table.cwd or ".")
-        self._held = Held(where, self._session, Session.is_alive)
+        self._holder = ConnectionHolder(where, self._session, Session.is_alive)
         self._check_program()
 
-    async def tools(self) -> list[Offered]:
+    async def tools(self) -> list[ListedTool]:
         """Return what the server offers now, over a connection of its own.
 
         Raises:
@@ -152,7 +152,7 @@ class McpServer:
                 return await self._ask(session.client, tool, arguments, call)
             except MCPError as error:
                 if error.code == SESSION_GONE:
-                    self._held.drop(session)
+                    self._holder.drop(session)
                 # A restarted server does not know this session: the call is sent again over a new one.
                 if error.code != SESSION_GONE or not may_try_again:
                     raise problem_of(error.code, error.message, self.name, effect) from error
@@ -160,7 +160,7 @@ class McpServer:
 
     async def _open(self) -> Session:
         try:
-            return await self._held.get()
+            return await self._holder.get()
         except Exception as problem:
             raise not_reached(self.name) from problem
 
@@ -230,7 +230,7 @@ def _seconds_left(call: Call) -> float | None:
     return max((call.deadline - datetime.now(UTC)).total_seconds(), 0.001)
 
 
-async def _listed(session: Session, where: str) -> list[Offered]:
+async def _listed(session: Session, where: str) -> list[ListedTool]:
     """Return every tool that has a name, and that the `mcp` package would call."""
     raw = session.incoming.listed = []
     known: set[str] = set()
@@ -241,7 +241,7 @@ async def _listed(session: Session, where: str) -> list[Offered]:
         cursor = page.next_cursor
         if not cursor:
             break
-    named = [tool for tool in map(offered, raw) if tool is not None]
+    named = [tool for tool in map(parse_tool, raw) if tool is not None]
     if len(named) < len(raw):
         logger.error("%s: %d listed tools have no name and are left out", where, len(raw) - len(named))
     return [tool for tool in named if tool.name in known]

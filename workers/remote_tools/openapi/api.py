@@ -20,8 +20,8 @@ from ringback.errors import ToolError
 from ringback.jobs.states import Effect
 from ringback.tools.call import Call
 from workers.egress import unpacked
-from workers.remote_tools.connection_holder import Held
-from workers.remote_tools.environment import filled, filled_address
+from workers.remote_tools.connection_holder import ConnectionHolder
+from workers.remote_tools.environment import substitute, substitute_address
 from workers.remote_tools.failures import lost, not_reached, refused
 from workers.remote_tools.openapi.answers import MAX_BODY_BYTES, Answer, result_of
 from workers.remote_tools.openapi.operations import Operation
@@ -55,9 +55,9 @@ class HttpApi:
 
     def __init__(self, name: str, where: str, table: OpenApiTable, environment: Mapping[str, str]) -> None:
         self.name = name
-        self._address = httpx.URL(filled_address(f"{where} base_url", table.base_url, environment))
-        self._headers = filled(f"{where} headers", table.headers, environment)
-        self._held = Held(where, partial(_client, str(self._address)))
+        self._address = httpx.URL(substitute_address(f"{where} base_url", table.base_url, environment))
+        self._headers = substitute(f"{where} headers", table.headers, environment)
+        self._holder = ConnectionHolder(where, partial(_client, str(self._address)))
 
     async def call(self, operation: Operation, effect: Effect, arguments: dict[str, object], call: Call) -> object:
         """Call the operation and return its result.
@@ -68,7 +68,7 @@ class HttpApi:
         """
         asked = request_for(operation, arguments)
         try:
-            client = await self._held.get()
+            client = await self._holder.get()
         except ProxyUnusable as problem:
             logger.error("API unusable (%s): %s; its calls fail", self.name, problem)
             raise not_reached(self.name) from problem

@@ -19,7 +19,7 @@ from ringback.errors import ConfigurationError
 from ringback.jobs.states import Effect
 from ringback.tools.provider_schema import SchemaRefused, rewrite
 from workers.remote_tools.openapi import yaml_core
-from workers.remote_tools.schemas import as_told, pointed_at
+from workers.remote_tools.schemas import inline_references, resolve_reference
 
 METHODS = ("get", "head", "put", "delete", "post", "patch", "options")
 EFFECTS = {
@@ -123,7 +123,7 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 
 def _resolved(node: Any, document: Any) -> dict[str, Any]:
     if isinstance(node, dict) and isinstance(node.get("$ref"), str):
-        node = pointed_at(node["$ref"], document)
+        node = resolve_reference(node["$ref"], document)
     if not isinstance(node, dict):
         raise SchemaRefused(f"{str(node)[:40]!r} stands where an object should")
     return node
@@ -168,7 +168,7 @@ def _part(document: Any, one: dict[str, Any], taken: dict[str, Any]) -> tuple[Pa
     content = next(iter((one.get("content") or {}).values()), None)
     written = (content or one).get("schema") or {}
     words = {name: one[name] for name in ("description", "deprecated") if isinstance(one.get(name), str | bool)}
-    schema = as_told({**written, **words} if isinstance(written, dict) else words, document, for_request=True)
+    schema = inline_references({**written, **words} if isinstance(written, dict) else words, document, for_request=True)
     style = str(one.get("style") or ("form" if place == "query" else "simple"))
     as_json = content is not None
     if "object" in _types(schema) and not as_json and style != "deepObject":
@@ -196,7 +196,7 @@ def _add_body(
         if insists:
             raise SchemaRefused(f"its body is {', '.join(content) or 'of no known type'}; only JSON is sent")
         return Body.NONE, False
-    schema = as_told(content[kinds[0]].get("schema") or {}, document, for_request=True)
+    schema = inline_references(content[kinds[0]].get("schema") or {}, document, for_request=True)
     schema = _merged(schema) if isinstance(schema, dict) else {}
     inner = schema.get("properties", {})
     is_closed = not schema.get("additionalProperties") and not {"anyOf", "allOf"} & schema.keys()

@@ -52,8 +52,8 @@ CITY = {
 }
 PLAIN = ToolBehavior(cancellable=False)
 """Of tools beside which the gateway offers nothing of its own."""
-WEATHER = ToolSpec("weather", "The weather in a city.", CITY, manners=PLAIN)
-ORDER = ToolSpec("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE, manners=PLAIN)
+WEATHER = ToolSpec("weather", "The weather in a city.", CITY, behavior=PLAIN)
+ORDER = ToolSpec("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE, behavior=PLAIN)
 GATHER, QUIET, HOLD = 0.25, 1.0, 20.0
 SERVER_VAD = {"type": "server_vad", "create_response": True}
 

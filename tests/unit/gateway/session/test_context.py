@@ -32,7 +32,7 @@ def test_of_what_it_asks_for_a_client_gets_what_its_policy_lets_it_have() -> Non
 
 
 def test_a_function_that_asks_for_a_scope_is_there_for_those_who_hold_it() -> None:
-    writes = replace(WEATHER, manners=ToolBehavior(scopes=("orders:write",)))
+    writes = replace(WEATHER, behavior=ToolBehavior(scopes=("orders:write",)))
     assert session(STRANGER).may_have(WEATHER)
     assert not session(STRANGER).may_have(writes)
     assert session(BACKEND).may_have(writes)

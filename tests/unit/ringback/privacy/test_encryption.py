@@ -23,11 +23,11 @@ FIRST, SECOND = bytes(range(32)), bytes(range(32, 64))
 )
 def test_it_opens_as_it_was(value: Any) -> None:
     seals = FieldCipher([FIRST])
-    assert seals.open(seals.seal(value, HERE, "result"), HERE, "result") == value
+    assert seals.decrypt(seals.encrypt(value, HERE, "result"), HERE, "result") == value
 
 
 def test_what_is_sealed_shows_nothing_and_never_looks_the_same() -> None:
-    sealed = [FieldCipher([FIRST]).seal("4111111111111111", HERE, "result") for _ in range(2)]
+    sealed = [FieldCipher([FIRST]).encrypt("4111111111111111", HERE, "result") for _ in range(2)]
     assert b"4111" not in sealed[0]
     assert sealed[0] != sealed[1]
 
@@ -36,35 +36,35 @@ def test_what_is_sealed_shows_nothing_and_never_looks_the_same() -> None:
 def test_it_opens_nowhere_else(session: UUID, column: str) -> None:
     seals = FieldCipher([FIRST])
     with pytest.raises(DecryptionFailed, match="another place"):
-        seals.open(seals.seal("x", HERE, "result"), session, column)
+        seals.decrypt(seals.encrypt("x", HERE, "result"), session, column)
 
 
 @pytest.mark.parametrize("place", range(40))
 def test_what_was_changed_does_not_open(place: int) -> None:
     seals = FieldCipher([FIRST])
-    sealed = bytearray(seals.seal("a secret", HERE, "result"))
+    sealed = bytearray(seals.encrypt("a secret", HERE, "result"))
     sealed[place % len(sealed)] ^= 1
     with pytest.raises(DecryptionFailed):
-        seals.open(bytes(sealed), HERE, "result")
+        seals.decrypt(bytes(sealed), HERE, "result")
 
 
 @pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x02" * 40, bytes(60)])
 def test_what_was_never_sealed_does_not_open(sealed: bytes) -> None:
     with pytest.raises(DecryptionFailed):
-        FieldCipher([FIRST]).open(sealed, HERE, "result")
+        FieldCipher([FIRST]).decrypt(sealed, HERE, "result")
 
 
 def test_a_new_key_seals_and_the_old_one_still_opens() -> None:
     old, rotated, new = FieldCipher([FIRST]), FieldCipher([SECOND, FIRST]), FieldCipher([SECOND])
-    before, after = old.seal("x", HERE, "result"), rotated.seal("y", HERE, "result")
-    assert rotated.open(before, HERE, "result") == "x"
-    assert new.open(after, HERE, "result") == "y"
+    before, after = old.encrypt("x", HERE, "result"), rotated.encrypt("y", HERE, "result")
+    assert rotated.decrypt(before, HERE, "result") == "x"
+    assert new.decrypt(after, HERE, "result") == "y"
     with pytest.raises(DecryptionFailed, match="RINGBACK_DATA_KEY"):
-        new.open(before, HERE, "result")
+        new.decrypt(before, HERE, "result")
 
 
 def test_nobody_sees_a_key_by_looking_at_what_holds_it() -> None:
-    assert repr(FieldCipher([FIRST, SECOND])) == "Seals(2 keys)"
+    assert repr(FieldCipher([FIRST, SECOND])) == "FieldCipher(2 keys)"
 
 
 def test_a_key_is_made_as_it_is_read() -> None:

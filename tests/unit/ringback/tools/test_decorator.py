@@ -36,7 +36,7 @@ def test_a_bare_decorator_takes_the_defaults() -> None:
         "timeout": 15.0,
         "retries": 0,
         "effect": Effect.PURE,
-        "manners": asdict(ToolBehavior()),
+        "behavior": asdict(ToolBehavior()),
         "limits": asdict(Limits()),
     }
 
@@ -72,7 +72,7 @@ def test_everything_can_be_said() -> None:
     assert (announced.name, announced.queue, announced.timeout) == ("w-1", "slow.eu", 0.5)
     assert (announced.retries, announced.effect) == (10, Effect.IDEMPOTENT)
     assert announced.limits == Limits(4, 0.5, 3, breaker_failures=2, breaker_seconds=60, backoff=2)
-    assert announced.manners == ToolBehavior(
+    assert announced.behavior == ToolBehavior(
         say_after=3,
         say="One moment.",
         say_every=8,
@@ -97,12 +97,12 @@ def test_everything_can_be_said() -> None:
 def test_what_is_left_open_is_decided_by_what_running_it_twice_would_mean(
     effect: str, on_duplicate: str, cancellable: bool
 ) -> None:
-    said = tool(effect=effect)(weather).announcement.manners
+    said = tool(effect=effect)(weather).announcement.behavior
     assert (said.on_duplicate, said.cancellable) == (on_duplicate, cancellable)
 
 
 def test_what_is_said_counts_for_a_tool_that_must_not_run_twice() -> None:
-    said = tool(effect="at_most_once", on_duplicate="allow", cancellable=True)(weather).announcement.manners
+    said = tool(effect="at_most_once", on_duplicate="allow", cancellable=True)(weather).announcement.behavior
     assert (said.on_duplicate, said.cancellable) == ("allow", True)
 
 
@@ -135,7 +135,12 @@ def test_the_model_is_told_name_description_and_parameters_only() -> None:
     assert "secret" not in json.dumps(told)
 
 
-def test_a_version_changes_with_the_declaration_and_with_nothing_else() -> None:
+def test_a_declaration_keeps_its_version_from_one_release_to_the_next() -> None:
+    """Two releases of Ringback that run side by side serve the same version of an unchanged tool."""
+    assert ToolSpec("weather", "Look it up.", {"type": "object", "properties": {}}).version == "691326c7cd30"
+
+
+def test_a_version_changes_with_its_declaration_alone() -> None:
     one = tool(weather).announcement
     assert one.version == tool(weather).announcement.version
     assert len(one.version) == 12
@@ -146,7 +151,7 @@ def test_a_version_changes_with_the_declaration_and_with_nothing_else() -> None:
         replace(one, timeout=1.0),
         replace(one, retries=1),
         replace(one, effect=Effect.IDEMPOTENT),
-        replace(one, manners=ToolBehavior(say_after=1.0)),
+        replace(one, behavior=ToolBehavior(say_after=1.0)),
         replace(one, limits=Limits(concurrency=1)),
     ]
     assert len({one.version, *(announcement.version for announcement in changed)}) == len(changed) + 1

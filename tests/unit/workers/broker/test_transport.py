@@ -10,7 +10,7 @@ import pytest
 
 from ringback.redis.broker import TASK
 from workers.broker.consumer import CANARY
-from workers.broker.transport import MAX_BODY_CHARS, ours
+from workers.broker.transport import MAX_BODY_CHARS, rewritten
 
 JOB = "0192d4e1-77aa-7c3e-9b1f-0123456789ab"
 
@@ -35,7 +35,7 @@ def body_of(written: dict[str, Any]) -> Any:
 )
 def test_a_message_of_ours_is_written_anew_from_its_id(taken: dict[str, Any]) -> None:
     taken["headers"] |= {"eta": "9999-01-01", "expires": "x", "timelimit": [1, 1], "group": "x", "id": "x"}
-    written = ours(taken, "orders")
+    written = rewritten(taken, "orders")
     assert written is not None
     arguments, named, words = body_of(written)
     assert (arguments, named, set(words.values())) == ([JOB], {}, {None})
@@ -46,7 +46,7 @@ def test_a_message_of_ours_is_written_anew_from_its_id(taken: dict[str, Any]) ->
 
 
 def test_a_canary_is_let_through_with_nothing_in_it() -> None:
-    written = ours(message([["x"]], CANARY), "q")
+    written = rewritten(message([["x"]], CANARY), "q")
     assert written is not None
     assert (written["headers"]["task"], body_of(written)) == (CANARY, {})
 
@@ -83,4 +83,4 @@ def test_a_canary_is_let_through_with_nothing_in_it() -> None:
     ids=range(25),
 )
 def test_whatever_else_is_there_is_none_of_ours(taken: object) -> None:
-    assert ours(taken, "q") is None
+    assert rewritten(taken, "q") is None

@@ -15,9 +15,9 @@ from workers.execution.retry_policy import (
     Retry,
     backoff,
     busy,
+    end_of,
     not_served,
     on_problem,
-    says_of_its_tool,
     unavailable,
 )
 
@@ -106,7 +106,7 @@ def test_pauses_begin_where_the_tool_says_grow_differ_and_stay_bounded(
     ],
 )
 def test_what_an_attempt_says_of_its_tool(problem: BaseException, says: Ended) -> None:
-    assert says_of_its_tool(problem) is says
+    assert end_of(problem) is says
 
 
 def test_a_tool_that_is_left_alone_is_named_with_how_long_and_with_what_to_do() -> None:

@@ -42,7 +42,7 @@ def test_a_canary_that_is_heard_starts_the_time_anew() -> None:
     for _ in range(100):
         now, deaf = next(some)
         assert not deaf
-        hearing.heard(now)
+        hearing.received(now)
 
 
 def test_a_process_that_stood_still_has_heard_nothing_for_that_reason() -> None:

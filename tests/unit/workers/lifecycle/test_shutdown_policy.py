@@ -29,13 +29,13 @@ PROMISED_SECONDS = 5.0
     ],
 )
 def test_the_first_look(now: float, asked: int, busy: bool, turn: ShutdownStep) -> None:
-    assert ShutdownPolicy(0.0, DRAIN).turn(now, asked=asked, busy=busy) is turn
+    assert ShutdownPolicy(0.0, DRAIN).next_step(now, asked=asked, busy=busy) is turn
 
 
 def test_celery_has_its_time_from_when_nothing_runs_any_more() -> None:
     stopping = ShutdownPolicy(0.0, DRAIN)
     looks = [(1.0, False), (2.0, True), (3.0, False), (3.0 + WARM_SECONDS - 0.1, False), (3.0 + WARM_SECONDS, False)]
-    turns = [stopping.turn(now, asked=1, busy=busy) for now, busy in looks]
+    turns = [stopping.next_step(now, asked=1, busy=busy) for now, busy in looks]
     assert turns == [ShutdownStep.WAIT] * 4 + [ShutdownStep.EXIT]
 
 

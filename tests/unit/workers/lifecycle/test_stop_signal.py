@@ -9,11 +9,11 @@ from workers.lifecycle.stop_signal import StopSignal
 
 def test_it_counts_and_nothing_is_used_up_by_looking() -> None:
     asked = StopSignal()
-    assert (asked.times, asked.adopt()) == (0, False)
-    asked.ask()
-    asked.ask()
+    assert (asked.count, asked.adopt()) == (0, False)
+    asked.request()
+    asked.request()
     asked.wait(0)
-    assert [asked.times, asked.times] == [2, 2]
+    assert [asked.count, asked.count] == [2, 2]
 
 
 def child(asked: StopSignal, steps: int) -> int:
@@ -21,18 +21,18 @@ def child(asked: StopSignal, steps: int) -> int:
     pid = os.fork()
     if pid == 0:
         asked.adopt()
-        while asked.times < steps:
+        while asked.count < steps:
             asked.wait(0.01)
-        os._exit(asked.times)
+        os._exit(asked.count)
     return pid
 
 
 def test_children_hear_of_it_and_the_parent_of_their_end() -> None:
     asked = StopSignal()
     pids = [child(asked, 2) for _ in range(2)]
-    asked.ask()
+    asked.request()
     assert not asked.children_are_gone()
-    asked.ask()
+    asked.request()
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     assert codes == [2, 2]
     assert asked.children_are_gone()
@@ -43,10 +43,10 @@ def test_a_child_counts_its_own_signals_and_its_parent_does_not() -> None:
     pid = os.fork()
     if pid == 0:
         asked.adopt()
-        asked.ask()
-        os._exit(asked.times)
+        asked.request()
+        os._exit(asked.count)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
-    assert asked.times == 0
+    assert asked.count == 0
 
 
 def test_a_parent_that_is_gone_has_asked() -> None:
@@ -57,7 +57,7 @@ def test_a_parent_that_is_gone_has_asked() -> None:
         if os.fork() == 0:
             asked.adopt()
             asked.wait(10)
-            os.write(writer, bytes([asked.times]))
+            os.write(writer, bytes([asked.count]))
         os._exit(0)
     os.waitpid(pid, 0)
     assert os.read(reader, 1) == b"\1"

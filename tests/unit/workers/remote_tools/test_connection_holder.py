@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from workers.remote_tools.connection_holder import Held, first_of
+from workers.remote_tools.connection_holder import ConnectionHolder, first_of
 
 
 class Door:
@@ -20,7 +20,7 @@ class Door:
         self.broken: set[int] = set()
         self.may_open = asyncio.Event()
         self.may_open.set()
-        self.held = Held("door", self.opened, lambda number: number not in self.broken)
+        self.held = ConnectionHolder("door", self.opened, lambda number: number not in self.broken)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[int]:
@@ -106,7 +106,7 @@ def test_another_loop_opens_its_own() -> None:
     async def opened() -> AsyncIterator[object]:
         yield object()
 
-    held = Held("door", opened)
+    held = ConnectionHolder("door", opened)
 
     async def get() -> None:
         numbers.append(await held.get())

@@ -11,7 +11,7 @@ from ringback.errors import DeclarationError
 from ringback.jobs.states import Effect
 from ringback.tools.behavior import OnDuplicate
 from ringback.tools.call import Call
-from workers.remote_tools.declaration import CALL, announcement, as_tool, name_of, options_of
+from workers.remote_tools.declaration import CALL, as_tool, name_of, options_of, spec_of
 from workers.remote_tools.tool_files import OneTool, Options
 
 ONCE, PURE = Effect.AT_MOST_ONCE, Effect.PURE
@@ -51,10 +51,10 @@ def test_what_is_said_of_one_tool_comes_before_the_defaults(
 
 
 def test_an_announcement_is_that_of_a_function_with_the_same_options() -> None:
-    told = announcement("pay", "  Pay.\n\n    At once. ", NOTHING, {"effect": "at_most_once", "timeout": 5})
+    told = spec_of("pay", "  Pay.\n\n    At once. ", NOTHING, {"effect": "at_most_once", "timeout": 5})
     assert (told.name, told.description, told.parameters) == ("pay", "Pay.\n\nAt once.", NOTHING)
-    assert (told.timeout, told.effect, told.manners.on_duplicate) == (5, ONCE, OnDuplicate.REJECT)
-    assert len(announcement("a", "x" * 5_000, NOTHING, {}).description) == 1_024
+    assert (told.timeout, told.effect, told.behavior.on_duplicate) == (5, ONCE, OnDuplicate.REJECT)
+    assert len(spec_of("a", "x" * 5_000, NOTHING, {}).description) == 1_024
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,14 @@ def test_what_a_function_may_not_say_a_file_may_not_say(
     name: str, description: str, options: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(DeclarationError, match=sentence):
-        announcement(name, description, NOTHING, options)
+        spec_of(name, description, NOTHING, options)
 
 
 def test_a_tool_gets_its_arguments_and_its_call_apart() -> None:
     async def ask(arguments: dict[str, Any], call: Call) -> Any:
         return arguments, call.user
 
-    tool = as_tool(announcement("a", "A.", NOTHING, {}), "tools.toml: [mcp.x]", ask)
+    tool = as_tool(spec_of("a", "A.", NOTHING, {}), "tools.toml: [mcp.x]", ask)
     assert tool.is_async
     given = {"call": 1, "self": 2, "arguments": 3, "with-dash": 4}
     assert asyncio.run(tool.function(**given, **{CALL: Call(user="ada")})) == (given, "ada")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ringback.tools.provider_schema import SchemaRefused
-from workers.remote_tools.schemas import as_told, pointed_at
+from workers.remote_tools.schemas import inline_references, resolve_reference
 
 TEXT = {"type": "string"}
 TREE = "#/components/schemas/Tree"
@@ -83,7 +83,7 @@ DOCUMENT = {
     ],
 )
 def test_a_schema_is_told_without_what_points_elsewhere_or_is_not_checked(schema: Any, told: Any) -> None:
-    assert as_told(schema, DOCUMENT) == told
+    assert inline_references(schema, DOCUMENT) == told
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_schema_is_told_without_what_points_elsewhere_or_is_not_checked(schema
 )
 def test_a_schema_that_cannot_be_told_is_refused(schema: Any, why: str) -> None:
     with pytest.raises(SchemaRefused, match=why):
-        as_told(schema, DOCUMENT)
+        inline_references(schema, DOCUMENT)
 
 
 def test_references_that_stand_for_a_schema_without_end_are_refused() -> None:
@@ -110,22 +110,22 @@ def test_references_that_stand_for_a_schema_without_end_are_refused() -> None:
         str(n): {"properties": {str(i): {"$ref": f"#/{n - 1}"} for i in range(10)}} for n in range(1, 12)
     }
     with pytest.raises(SchemaRefused, match="more than 20000 parts"):
-        as_told({"$ref": "#/11"}, levels)
+        inline_references({"$ref": "#/11"}, levels)
 
 
 def test_a_whole_document_is_pointed_at_by_its_root() -> None:
-    assert pointed_at("#", DOCUMENT) is DOCUMENT
+    assert resolve_reference("#", DOCUMENT) is DOCUMENT
 
 
 def test_a_schema_that_is_nested_without_an_end_is_refused() -> None:
     nested: dict[str, Any] = {}
     nested["items"] = nested
     with pytest.raises(SchemaRefused, match="nested too deeply"):
-        as_told(nested, DOCUMENT)
+        inline_references(nested, DOCUMENT)
 
 
 def test_references_to_what_is_read_only_are_followed_only_so_often() -> None:
     """Each level is the one before, twice."""
     levels = {"0": TEXT} | {str(n): {"allOf": [{"$ref": f"#/{n - 1}"}] * 2} for n in range(1, 30)}
     with pytest.raises(SchemaRefused, match="more than 20000 parts"):
-        as_told({"properties": {"a": {"$ref": "#/29"}}}, levels, for_request=True)
+        inline_references({"properties": {"a": {"$ref": "#/29"}}}, levels, for_request=True)

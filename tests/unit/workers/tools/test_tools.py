@@ -91,7 +91,7 @@ def test_an_unknown_order_is_refused_with_its_number(monkeypatch: pytest.MonkeyP
 
 def test_slow_orders_have_a_queue_of_their_own_and_the_model_may_speak_meanwhile() -> None:
     announced = order_status.announcement
-    assert (announced.queue, announced.timeout, announced.retries, announced.manners.say_after) == ("slow", 20, 2, 3)
+    assert (announced.queue, announced.timeout, announced.retries, announced.behavior.say_after) == ("slow", 20, 2, 3)
     assert announced.parameters["required"] == ["order_id"]
 
 

@@ -51,18 +51,18 @@ class Following(Script):
         return self.model(*({"type": "conversation.item.added", "item": item} for item in items))
 
 
-def first(**manners: Any) -> Script:
+def first(**behavior: Any) -> Script:
     """R1 asked for `a`, of a tool with these manners, and is over."""
-    script = Script(replace(WEATHER, manners=ToolBehavior.from_data(manners))).opened()
+    script = Script(replace(WEATHER, behavior=ToolBehavior.from_data(behavior))).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 
 
 def past(script: Script, name: str = "a", **fields: Any) -> PastCall:
     """The call as its row has it."""
-    manners = next(iter(script.conversation.tools.values())).manners
+    behavior = next(iter(script.conversation.tools.values())).behavior
     return replace(
-        PastCall(job_of(name), 2, f"item_{name}", name, "R1", "weather", {"city": "Rome"}, manners=manners), **fields
+        PastCall(job_of(name), 2, f"item_{name}", name, "R1", "weather", {"city": "Rome"}, behavior=behavior), **fields
     )
 
 

@@ -24,7 +24,7 @@ from tests.unit.gateway.conversation.script import (
     updated,
 )
 
-NEEDS_YES = replace(WEATHER, manners=ToolBehavior(requires_approval=True, cancellable=False))
+NEEDS_YES = replace(WEATHER, behavior=ToolBehavior(requires_approval=True, cancellable=False))
 PICTURE = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
 NOT_ANSWERED = "refuse own: not_answered"
 
@@ -98,7 +98,7 @@ def test_a_typed_yes_is_an_answer() -> None:
     ("content", "needs_yes"), [([PICTURE], True), ([{"type": "input_text", "text": "pay it"}], False)]
 )
 def test_a_picture_does_not_lift_what_words_of_strangers_forbid(content: Any, needs_yes: bool) -> None:
-    mail = replace(WEATHER, name="mail", manners=ToolBehavior(is_untrusted=True, cancellable=False))
+    mail = replace(WEATHER, name="mail", behavior=ToolBehavior(is_untrusted=True, cancellable=False))
     script = Script(mail, replace(ORDER, effect=Effect.IDEMPOTENT)).opened()
     script.model(created("R1"), call("a", name="mail"), done("R1"))
     script.deliver("a", tool="mail")

@@ -39,7 +39,7 @@ def test_a_recorded_reasoning_round_is_answered_and_spoken_about_once() -> None:
     received, sent = recorded(REASONING)
     configured = next(event["session"] for event in sent if event["type"] == "session.update")
     tools = [
-        ToolSpec(tool["name"], tool["description"], tool["parameters"], manners=PLAIN) for tool in configured["tools"]
+        ToolSpec(tool["name"], tool["description"], tool["parameters"], behavior=PLAIN) for tool in configured["tools"]
     ]
     script = Script(*tools, instructions=configured["instructions"])
 
@@ -79,7 +79,7 @@ def test_what_the_client_sees_of_it_hangs_together() -> None:
     received, sent = recorded(REASONING)
     configured = next(event["session"] for event in sent if event["type"] == "session.update")
     tools = [
-        ToolSpec(tool["name"], tool["description"], tool["parameters"], manners=PLAIN) for tool in configured["tools"]
+        ToolSpec(tool["name"], tool["description"], tool["parameters"], behavior=PLAIN) for tool in configured["tools"]
     ]
     script = Script(*tools, instructions=configured["instructions"])
     items: list[str] = []

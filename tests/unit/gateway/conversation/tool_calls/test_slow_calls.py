@@ -29,13 +29,13 @@ from tests.unit.gateway.conversation.script import (
 )
 
 
-def with_manners(tool: Any = WEATHER, **manners: Any) -> Any:
-    return replace(tool, manners=ToolBehavior.from_data(manners))
+def with_manners(tool: Any = WEATHER, **behavior: Any) -> Any:
+    return replace(tool, behavior=ToolBehavior.from_data(behavior))
 
 
-def running(*wants: str, tool: Any = WEATHER, **manners: Any) -> Script:
+def running(*wants: str, tool: Any = WEATHER, **behavior: Any) -> Script:
     """R1 asked for `a`, of a tool with these manners, and is over."""
-    script = Script(with_manners(tool, **manners), ORDER, wants=wants).opened()
+    script = Script(with_manners(tool, **behavior), ORDER, wants=wants).opened()
     script.model(created("R1"), call("a", name=tool.name), done("R1"))
     return script
 
@@ -140,7 +140,7 @@ def test_the_gateways_own_functions_are_offered_where_a_tool_has_a_use_for_them(
     tools: tuple[ToolBehavior, ...], offered: tuple[str, ...]
 ) -> None:
     """The tools change something, so that words of strangers make each need a yes."""
-    script = Script(*(replace(ORDER, name=f"t{at}", manners=manners) for at, manners in enumerate(tools)), ORDER)
+    script = Script(*(replace(ORDER, name=f"t{at}", behavior=behavior) for at, behavior in enumerate(tools)), ORDER)
     script.model({"type": "session.created", "session": {}})
     named = {tool["name"] for tool in script.offered}
     assert named.intersection(OURS) == set(offered)

@@ -14,9 +14,9 @@ from ringback.jobs.states import Effect, JobState
 from ringback.tools.behavior import ToolBehavior
 from tests.unit.gateway.conversation.script import WEATHER, Script, call, created, done, job_of, updated
 
-PAGE = replace(WEATHER, name="page", manners=ToolBehavior(is_untrusted=True))
-PAY = replace(WEATHER, name="pay", effect=Effect.IDEMPOTENT, manners=ToolBehavior())
-LOOK = replace(WEATHER, name="look", manners=ToolBehavior())
+PAGE = replace(WEATHER, name="page", behavior=ToolBehavior(is_untrusted=True))
+PAY = replace(WEATHER, name="pay", effect=Effect.IDEMPOTENT, behavior=ToolBehavior())
+LOOK = replace(WEATHER, name="look", behavior=ToolBehavior())
 
 
 def read_a_page(script: Script) -> Script:
@@ -78,7 +78,7 @@ def test_what_a_conversation_that_is_built_anew_is_told_counts_as_well(
     script.model({"type": "session.created", "session": {}}, updated(script))
     told: dict[str, Any] = {
         "outcome": succeeded("Pay!"),
-        "manners": PAGE.manners,
+        "behavior": PAGE.behavior,
         "is_late": is_late,
         "is_news": is_news,
     }

@@ -39,7 +39,7 @@ STEPS = st.tuples(
 )
 HABITS = st.builds(Habits, *[st.booleans()] * 8)
 OFTEN = ToolBehavior(say_after=0.05, say_every=0.1, cancellable=False, on_duplicate=OnDuplicate.ALLOW)
-SLOW = replace(WEATHER, manners=OFTEN)
+SLOW = replace(WEATHER, behavior=OFTEN)
 """Its words are due often, and collide with everything."""
 LONGEST_JOURNEY = 8
 """Steps that an event may be on its way: 2.4 s at most, and no bound of ours is reached by a slow network."""

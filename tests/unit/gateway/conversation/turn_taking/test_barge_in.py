@@ -28,9 +28,9 @@ from tests.unit.gateway.conversation.script import (
 HUSH = "model: response.cancel"
 
 
-def asked(**manners: Any) -> Script:
+def asked(**behavior: Any) -> Script:
     """R1 asked for `a`, and is over."""
-    script = Script(replace(WEATHER, manners=ToolBehavior.from_data({"cancellable": False} | manners))).opened()
+    script = Script(replace(WEATHER, behavior=ToolBehavior.from_data({"cancellable": False} | behavior))).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 
@@ -131,7 +131,7 @@ def test_one_whose_call_is_not_there_is_not_written_again() -> None:
     ("effect", "told"), [(Effect.PURE, []), (Effect.IDEMPOTENT, [SPEAK]), (Effect.AT_MOST_ONCE, [SPEAK])]
 )
 def test_an_action_that_nobody_could_stop_any_more_is_told(effect: Effect, told: list[str]) -> None:
-    script = Script(replace(WEATHER, effect=effect, manners=ToolBehavior(cancellable=True))).opened()
+    script = Script(replace(WEATHER, effect=effect, behavior=ToolBehavior(cancellable=True))).opened()
     script.model(created("R1"), call("a"), done("R1"), created("R2"), call("own", "R2", name="cancel_call"), done("R2"))
     script.deliver("own", succeeded({}), "cancel_call")
     script.model(echo("own"), created("R3"), done("R3"))
@@ -139,7 +139,7 @@ def test_an_action_that_nobody_could_stop_any_more_is_told(effect: Effect, told:
 
 
 def test_one_that_was_stopped_is_not() -> None:
-    script = Script(replace(WEATHER, effect=Effect.IDEMPOTENT, manners=ToolBehavior(cancellable=True))).opened()
+    script = Script(replace(WEATHER, effect=Effect.IDEMPOTENT, behavior=ToolBehavior(cancellable=True))).opened()
     script.model(created("R1"), call("a"), done("R1"), created("R2"), call("own", "R2", name="cancel_call"), done("R2"))
     script.deliver("own", succeeded({}), "cancel_call")
     script.model(echo("own"), created("R3"), done("R3"))

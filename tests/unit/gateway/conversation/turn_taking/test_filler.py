@@ -34,17 +34,17 @@ def word_begins(script: Script, response_id: str = "W1", *, tagged: bool = True)
     return event
 
 
-def slow(*, queues: dict[str, float] | None = None, **manners: Any) -> Script:
+def slow(*, queues: dict[str, float] | None = None, **behavior: Any) -> Script:
     """R1 asked for `a`, of a slow tool, and is over."""
-    said = ToolBehavior.from_data({"say_after": AFTER, "cancellable": False} | manners)
-    script = Script(replace(WEATHER, manners=said), queues=queues).opened()
+    said = ToolBehavior.from_data({"say_after": AFTER, "cancellable": False} | behavior)
+    script = Script(replace(WEATHER, behavior=said), queues=queues).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 
 
-def waiting(**manners: Any) -> Script:
+def waiting(**behavior: Any) -> Script:
     """The word was just asked for."""
-    script = slow(**manners)
+    script = slow(**behavior)
     assert script.wait(AFTER) == [WORD]
     return script
 
@@ -124,7 +124,7 @@ def test_nothing_is_said_over_the_user_nor_right_behind_them() -> None:
 
 def test_nothing_is_said_right_behind_a_user_who_pushes_to_talk() -> None:
     said = ToolBehavior(say_after=AFTER, cancellable=False)
-    script = Script(replace(WEATHER, manners=said)).opened(audio={"input": {"turn_detection": None}})
+    script = Script(replace(WEATHER, behavior=said)).opened(audio={"input": {"turn_detection": None}})
     script.model(created("R1"), call("a"), done("R1"))
     script.wait(AFTER - 0.1)
     script.model({"type": "input_audio_buffer.committed", "item_id": "item_u"})
@@ -206,7 +206,7 @@ def test_the_client_sees_none_of_our_marks() -> None:
 
 def test_two_slow_tools_share_a_word() -> None:
     said = ToolBehavior(say_after=AFTER, cancellable=False)
-    script = Script(replace(WEATHER, manners=said), replace(WEATHER, name="order", manners=said)).opened()
+    script = Script(replace(WEATHER, behavior=said), replace(WEATHER, name="order", behavior=said)).opened()
     script.model(created("R1"), call("a"), call("b", name="order"), done("R1"))
     assert script.wait(AFTER) == [WORD]
     assert "weather has been running" in script.asked
@@ -230,7 +230,7 @@ def test_a_word_is_no_answer_that_a_lost_conversation_still_owes() -> None:
 
 
 def test_neither_a_full_queue_nor_a_question_is_told_over_what_the_model_said_before() -> None:
-    script = Script(replace(WEATHER, manners=ToolBehavior(requires_approval=True))).opened()
+    script = Script(replace(WEATHER, behavior=ToolBehavior(requires_approval=True))).opened()
     script.model(created("R1"), call("a"))
     script.conversation._scheduler.heard_audio(2.0, script.now)  # as `audio_passed` counts it, see test_log
     assert WORD not in script.model(done("R1"))

@@ -27,16 +27,16 @@ from tests.unit.gateway.conversation.script import (
 OUTPUT = "model: output a"
 
 
-def mannered(**manners: Any) -> Script:
+def mannered(**behavior: Any) -> Script:
     """R1 asked for `a`, of a tool with these manners, and is over."""
-    script = Script(replace(WEATHER, manners=ToolBehavior.from_data(manners))).opened()
+    script = Script(replace(WEATHER, behavior=ToolBehavior.from_data(behavior))).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 
 
-def interrupted(**manners: Any) -> Script:
+def interrupted(**behavior: Any) -> Script:
     """The same; and then the user said something else, which was answered by R2."""
-    script = mannered(**manners)
+    script = mannered(**behavior)
     script.model(STARTED, STOPPED, created("R2"), done("R2"))
     return script
 
@@ -184,8 +184,8 @@ def test_a_result_whose_telling_the_user_cut_short_is_not_told_again() -> None:
 # — who gets to see it —
 
 
-def shown(*wants: str, **manners: Any) -> Script:
-    script = Script(replace(WEATHER, manners=ToolBehavior.from_data(manners)), wants=wants).opened()
+def shown(*wants: str, **behavior: Any) -> Script:
+    script = Script(replace(WEATHER, behavior=ToolBehavior.from_data(behavior)), wants=wants).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 

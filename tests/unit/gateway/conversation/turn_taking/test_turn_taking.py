@@ -228,7 +228,7 @@ def test_a_server_that_does_not_answer_the_user_after_all_is_asked() -> None:
     ids=["create_response is false", "turn detection is off", "off, as xAI says it"],
 )
 def test_where_the_server_makes_no_answer_of_its_own_none_is_waited_for(session: dict[str, object]) -> None:
-    script = Script(replace(WEATHER, manners=ToolBehavior(late=Late.SPEAK))).opened(**session)
+    script = Script(replace(WEATHER, behavior=ToolBehavior(late=Late.SPEAK))).opened(**session)
     script.model(created("R1"), call("a"), done("R1"), STARTED)
     script.deliver("a")
     assert script.model(STOPPED) == [HEARD_STOPPED]

@@ -25,7 +25,7 @@ from tests.unit.gateway.conversation.script import (
 )
 
 BY_HAND = {"audio": {"input": {"turn_detection": None}}}
-SLOW = replace(WEATHER, manners=replace(PLAIN, say_after=3.0, late=Late.SPEAK))
+SLOW = replace(WEATHER, behavior=replace(PLAIN, say_after=3.0, late=Late.SPEAK))
 SOUND = {"type": "input_audio_buffer.append", "audio": "AAAA"}
 CLEAR = {"type": "input_audio_buffer.clear"}
 COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_u"}
@@ -196,7 +196,7 @@ def test_silence_before_the_user_speaks_is_no_turn_where_the_server_listens() ->
 
 
 def test_a_server_that_answers_slowly_is_given_the_time_that_it_takes() -> None:
-    script = Script(replace(WEATHER, manners=ToolBehavior(cancellable=False, late=Late.SPEAK))).opened()
+    script = Script(replace(WEATHER, behavior=ToolBehavior(cancellable=False, late=Late.SPEAK))).opened()
     script.model(STARTED, STOPPED)
     script.wait(3.0)
     script.model(created("R1"), call("a"), done("R1"), STARTED)

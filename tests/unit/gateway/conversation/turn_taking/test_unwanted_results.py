@@ -36,16 +36,16 @@ def own(name: str, response_id: str = "R2", **arguments: Any) -> dict[str, Any]:
     return call("own", response_id, arguments=arguments, name=name)
 
 
-def running(*wants: str, **manners: Any) -> Script:
+def running(*wants: str, **behavior: Any) -> Script:
     """R1 asked for `a`, of a tool with these manners, and is over."""
-    script = Script(replace(WEATHER, manners=ToolBehavior.from_data(manners)), wants=wants).opened()
+    script = Script(replace(WEATHER, behavior=ToolBehavior.from_data(behavior)), wants=wants).opened()
     script.model(created("R1"), call("a"), done("R1"))
     return script
 
 
-def asked(**manners: Any) -> Script:
+def asked(**behavior: Any) -> Script:
     """The user was asked, and is silent."""
-    script = running(requires_approval=True, **manners)
+    script = running(requires_approval=True, **behavior)
     assert script.seen[-1] == WORD
     script.model(created("W1"), done("W1"))
     return script
@@ -148,7 +148,7 @@ def test_a_question_that_was_not_asked_is_not_answered(code: str) -> None:
 
 def test_a_question_that_failed_is_asked_again_after_a_pause_and_no_word_else() -> None:
     question = running(requires_approval=True)
-    word = Script(replace(WEATHER, manners=ToolBehavior(say_after=1.0, cancellable=False))).opened()
+    word = Script(replace(WEATHER, behavior=ToolBehavior(say_after=1.0, cancellable=False))).opened()
     word.model(created("R1"), call("a"), done("R1"))
     assert question.seen[-1] == WORD
     for script, asked, again in ((question, [], [WORD]), (word, [WORD], [])):
@@ -159,7 +159,7 @@ def test_a_question_that_failed_is_asked_again_after_a_pause_and_no_word_else() 
 
 
 def test_nobody_is_read_a_novel() -> None:
-    script = Script(replace(WEATHER, manners=ToolBehavior(requires_approval=True))).opened()
+    script = Script(replace(WEATHER, behavior=ToolBehavior(requires_approval=True))).opened()
     script.model(created("R1"), call("a", arguments={"city": "x" * 50_000}), done("R1"))
     script.wait(QUIET)
     assert len(script.asked) < 2_000

@@ -22,7 +22,7 @@ from workers.execution.retry_policy import DeadlineExceeded
 from workers.remote_tools.failures import ConnectionLost
 from workers.remote_tools.mcp import answers
 from workers.remote_tools.mcp.answers import effect_of, problem_of, progress_of, result_of
-from workers.remote_tools.mcp.reading import offered
+from workers.remote_tools.mcp.reading import parse_tool
 
 ONCE, IDEMPOTENT, PURE = Effect.AT_MOST_ONCE, Effect.IDEMPOTENT, Effect.PURE
 HELLO = TextContent(text="hello")
@@ -126,7 +126,7 @@ def test_what_went_wrong_says_whether_it_may_have_been_done(
     ],
 )
 def test_a_tool_that_does_not_say_that_it_may_be_repeated_is_not(hints: Any, effect: Effect) -> None:
-    tool = offered({"name": "a", "inputSchema": {"type": "object"}, "annotations": hints})
+    tool = parse_tool({"name": "a", "inputSchema": {"type": "object"}, "annotations": hints})
     assert tool is not None
     assert effect_of(tool) is effect
 

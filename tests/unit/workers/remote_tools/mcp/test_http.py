@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from workers.remote_tools.mcp.answers import BROKE_OFF, NOT_REACHED, SESSION_GONE
-from workers.remote_tools.mcp.http import MAX_ANSWER_BYTES, CallByCall
+from workers.remote_tools.mcp.http import MAX_ANSWER_BYTES, ErrorIsolatingTransport
 
 JSON = {"content-type": "application/json"}
 OF_THE_PROTOCOL = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "no"}}
@@ -25,7 +25,7 @@ def send(answer: Any, method: str = "POST", **headers: str) -> httpx2.Response:
         return answer
 
     async def sent() -> httpx2.Response:
-        async with httpx2.AsyncClient(transport=CallByCall(httpx2.MockTransport(handle))) as client:
+        async with httpx2.AsyncClient(transport=ErrorIsolatingTransport(httpx2.MockTransport(handle))) as client:
             return await client.request(method, "http://x/mcp", headers=headers)
 
     return asyncio.run(sent())

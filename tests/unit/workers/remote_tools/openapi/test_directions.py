@@ -9,7 +9,7 @@ import pytest
 
 from workers.remote_tools.openapi.operations import document_in, operation
 from workers.remote_tools.openapi.request import request_for
-from workers.remote_tools.schemas import as_told
+from workers.remote_tools.schemas import inline_references
 
 TEXT = {"type": "string"}
 SET_BY_IT = {"type": "integer", "readOnly": True}
@@ -113,8 +113,8 @@ HIDDEN: tuple[tuple[Any, Any], ...] = (
 
 @pytest.mark.parametrize(("written", "told"), HIDDEN)
 def test_it_is_left_out_wherever_it_stands(written: Any, told: Any) -> None:
-    assert as_told(written, {}, for_request=True) == told
+    assert inline_references(written, {}, for_request=True) == told
 
 
 def test_the_schema_of_a_function_elsewhere_has_no_direction() -> None:
-    assert as_told({"properties": {"id": SET_BY_IT}}, {})["properties"] == {"id": {"type": "integer"}}
+    assert inline_references({"properties": {"id": SET_BY_IT}}, {})["properties"] == {"id": {"type": "integer"}}
