@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, select, tuple_, union_all
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, literal, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from ringback.history.documents import Job, ListedJob, ListedSession
 from ringback.history.pagination import IdRange, JobQuery, PageQuery, SessionQuery, SessionState, position
 from ringback.jobs.states import JobState
 from ringback.statements.clock import now, statement_time
@@ -28,25 +30,26 @@ LINES_AT_MOST = 500
 MAX_PROCESSES = 1_000
 """Gateways and workers in one list, the living first: a worker that crashes in a loop leaves many dead ones."""
 
-# What a list shows; what was asked and answered may be large, and is one lookup away.
-_LISTED = (
-    *(jobs.c.id, jobs.c.session_id, jobs.c.call_id, jobs.c.tool, jobs.c.queue, jobs.c.state, jobs.c.delivery),
-    *(jobs.c.attempt, (jobs.c.max_attempts + jobs.c.rescues).label("max_attempts"), jobs.c.worker_id, jobs.c.error),
-    *(jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at),
-    *(jobs.c.cancel_reason, jobs.c.approval, jobs.c.joined_to),
-)
-# What the API does not show: what is secret, what is sealed, what the client or its identity provider said, and where
-# in a tool's code it failed, which is the operator's to read (`failure_of`).
-_HIDDEN = {
-    *("token", "sealed_arguments", "sealed_result", "failure", "arguments_in_order", "result_in_order"),
-    *("resume_hash", "resume_seconds", "client_session", "client_session_in_order", "claims", "credential"),
+_WORKED_OUT: dict[str, ColumnElement[Any]] = {
+    "max_attempts": (jobs.c.max_attempts + jobs.c.rescues).label("max_attempts"),
+    "arguments": in_order(jobs.c.arguments),
+    "result": in_order(jobs.c.result),
 }
-_AS_WRITTEN = {"arguments", "result"}
-_JOB = (
-    *(column for column in jobs.c if column.name not in _HIDDEN | _AS_WRITTEN),
-    *(in_order(jobs.c[name]) for name in sorted(_AS_WRITTEN)),
-)
-_SESSION = tuple(column for column in sessions.c if column.name not in _HIDDEN)
+"""Fields of a job that are more than the column of their name."""
+
+
+def _shown(table: Table, model: type[BaseModel]) -> list[ColumnElement[Any]]:
+    """Return the columns that the fields of a document name.
+
+    No other column is read. The API reads as the role `ringback_tenant`, which a new column is not granted to.
+    """
+    names = [name for name in model.model_fields if name in table.c]
+    return [_WORKED_OUT.get(name, table.c[name]) if table is jobs else table.c[name] for name in names]
+
+
+_LISTED = _shown(jobs, ListedJob)  # What was asked and answered may be large, and is one lookup away.
+_JOB = _shown(jobs, Job)
+_SESSION = _shown(sessions, ListedSession)
 _STEP = ("at", "state", "delivery", "attempt", "worker_id", "epoch", "error", "approval")
 
 
