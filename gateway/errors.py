@@ -36,7 +36,7 @@ from typing import Any, ClassVar
 from ringback.errors import RingbackError
 
 QUOTA = "insufficient_quota"
-"""The one `code` that is a `type` as well, in OpenAI's API."""
+"""The one `code` that is also a `type` in OpenAI's API."""
 
 
 def error_type(status: int, code: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Checks that a gateway makes before it starts: what it could never work with, and in production what is unsafe."""
+"""Checks before a gateway starts: settings that cannot work, and in production settings that are unsafe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ringback.redis import check
 
 
 def facts_of(settings: GatewaySettings) -> Facts:
-    """Ask Redis; everything else is in the settings."""
+    """Return what the production rules look at: settings, and whether Redis asks for a password."""
     is_open = check.is_open(settings.redis_url, Redis.from_url)
     return Facts(settings.database_url, settings.redis_url, is_open, front_of(settings))
 

@@ -133,7 +133,7 @@ def _agent(asked: SecretRequest, who: Principal, admission: SessionAdmission) ->
 def _claims(wishes: RingbackOptions, who: Principal) -> dict[str, Any]:
     for scope in wishes.scopes:
         if scope in SCOPES and scope != REALTIME:
-            why = f"{scope!r} is the gateway's: a client secret holds conversations, and nothing else."
+            why = f"{scope!r} is the gateway's: a client secret is for conversations only."
         elif scope not in who.scopes:
             why = f"You do not have the scope {scope!r} yourself, so you cannot give it."
         else:

@@ -37,7 +37,7 @@ NO_UPGRADE = (
 )
 CONVERSATION = "conversation"
 """The only `intent` served here, and the default."""
-NOT_FOR_TALKING = "This token lacks the scope 'realtime': it is for no conversation."
+NOT_FOR_TALKING = "This token lacks the scope 'realtime': it cannot open a session."
 
 
 @router.get("/healthz", tags=["operation"])

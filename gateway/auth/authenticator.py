@@ -1,4 +1,4 @@
-"""Who is calling. Decided before the upgrade, from headers alone; a token never stands in a URL or a log."""
+"""Authenticates callers from headers alone, before the upgrade. A token never stands in a URL or a log."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ log = logging.getLogger(__name__)
 SUBPROTOCOL = "realtime"
 TOKEN_SUBPROTOCOL = "openai-insecure-api-key."  # noqa: S105 — the official SDKs' own prefix, for browsers.
 LOOKUPS_AT_ONCE = 4
-"""Of the gateway's connections to Postgres: whoever guesses tokens does not take the calls' own away."""
+"""Of the gateway's connections to Postgres: clients that guess tokens must leave some to the calls."""
 LOOKUPS_WAITING = 500
-"""A wave of clients that come back at once waits its turn of a millisecond each; beyond that it is an attack."""
+"""A wave of clients that reconnect at once waits, a millisecond each; more than that is an attack."""
 
 
 REALTIME, SECRETS, TRUSTED, HISTORY, CONTROL, ADMIN = SCOPES = (
     "realtime",  # hold a conversation
-    "secrets",  # make client secrets, for users of one's own
-    "trusted",  # be held to the policy of a backend, and not to that of a stranger
+    "secrets",  # make client secrets for users
+    "trusted",  # get the policy of a backend instead of a browser's
     "history",  # read sessions, calls and usage
     "control",  # cancel and approve calls, end sessions
     "admin",  # revoke, sign out and erase
 )
-"""What a caller may do with the gateway. Any other scope is the tools' business (`@tool(scopes=…)`)."""
+"""What a caller may do with the gateway. Any other scope is for tools (`@tool(scopes=…)`)."""
 
 HOW_TO_AUTHENTICATE = (
     "Send `Authorization: Bearer <token>`, or from a browser the subprotocols "
     '["realtime", "openai-insecure-api-key.<token>"].'
 )
-NOT_KNOWN = f"This token is not known here: it may have expired, been revoked, or been used up. {HOW_TO_AUTHENTICATE}"
+NOT_KNOWN = f"This token is not valid: it may have expired, been revoked, or been used up. {HOW_TO_AUTHENTICATE}"
 UNKNOWABLE = "Who you are cannot be looked up right now. Try again in a moment."
 
 
@@ -55,13 +55,13 @@ class Principal:
     """An authenticated client: `user` within `tenant`.
 
     Args:
-        claims: what else is known of them, handed to tools; `claims["scopes"]` holds their scopes as a sorted list.
+        claims: more about the user, handed to tools; `claims["scopes"]` holds the scopes as a sorted list.
         scopes: of `SCOPES`, and any that tools ask for.
-        credential: with what they came in, as `sessions.credential` has it; never the credential itself.
-        agent: the one agent that they may have; None: any.
-        spends: the client secret that a session of theirs uses up; None: there is none, or the session was its own.
-        issued_at: when their token was issued, where somebody else issued it.
-        visit: this one request, which spends a secret once, however often it has to be said.
+        credential: which credential the client used, as `sessions.credential` has it; never its value.
+        agent: the only agent that the client may have; None: any.
+        spends: the client secret that a new session uses up; None: no secret, or it began this session before.
+        issued_at: when an identity provider issued the token.
+        visit: this request, which spends a secret once, also if the statement is repeated.
     """
 
     user: str
@@ -76,38 +76,38 @@ class Principal:
 
     @property
     def is_trusted(self) -> bool:
-        """True for a backend of one's own."""
+        """Whether the client is a backend."""
         return TRUSTED in self.scopes
 
 
 def principal(user: str, tenant: str, scopes: Iterable[str], claims: Mapping[str, Any], **more: Any) -> Principal:
-    """A caller whose tools are told their scopes, whatever else claims to be that."""
+    """Return a principal whose claim `scopes` is its scopes, and never a claim of the token."""
     granted = frozenset(scopes)
     return Principal(user, tenant, {**claims, "scopes": sorted(granted)}, granted, **more)
 
 
 @dataclass(frozen=True, slots=True)
 class StaticToken:
-    """A token of the settings; `is_trusted`: whoever holds it is held to the policy of a backend."""
+    """A token of the settings; `is_trusted`: it is a backend's."""
 
     secret: SecretStr
     is_trusted: bool = False
 
     @property
     def scopes(self) -> frozenset[str]:
-        """What its holder may do."""
+        """Scopes of a client with this token."""
         return Principal("").scopes | ({TRUSTED} if self.is_trusted else frozenset())
 
 
 class IdentityProvider(Protocol):
-    """An identity provider's tokens (`gateway.auth.key_sets`)."""
+    """Verifies an identity provider's tokens (`gateway.auth.key_sets`)."""
 
     def is_one(self, token: str) -> bool:
-        """True where it looks like one of them."""
+        """Return whether the token looks like one of the provider's."""
         ...
 
     async def principal(self, token: str) -> Principal:
-        """Whose it is; raises AuthenticationError."""
+        """Return whose the token is; raise AuthenticationError or Unavailable."""
         ...
 
 
@@ -115,12 +115,12 @@ Read = Callable[[Executable], Awaitable[Sequence[Row[Any]]]]
 
 
 class Authenticator:
-    """Who is known here.
+    """Authenticates callers by their token.
 
     Args:
-        tokens: those of the settings, by user; kept as hashes and compared in constant time.
-        read: runs one statement; None: there are no other tokens.
-        provider: whose JWTs are good here, too.
+        tokens: static tokens of the settings, by user; kept as hashes and compared in constant time.
+        read: runs one statement; None: only static tokens are taken.
+        provider: the identity provider whose JWTs are taken.
     """
 
     def __init__(
@@ -139,12 +139,12 @@ class Authenticator:
         resume_hash: bytes | None = None,
         api_key: str | None = None,
     ) -> Principal:
-        """The caller of a request: `Authorization: Bearer …`, or a browser's WebSocket subprotocol.
+        """Return the caller of a request, by `Authorization: Bearer …` or a browser's WebSocket subprotocol.
 
         Args:
             api_key: the header `api-key`, in which Azure's SDKs send what others send as a bearer.
-            resume_hash: of the token of the session that they come back to. A client secret that is used up is good
-                for the session that was begun with it, and for no other.
+            resume_hash: hash of the token of the session to resume. A client secret that is used up is still valid
+                for a session that was begun with it.
 
         Raises:
             AuthenticationError: the token is missing or not valid.
@@ -168,22 +168,21 @@ class Authenticator:
         raise AuthenticationError(NOT_KNOWN)
 
     async def spend(self, who: Principal) -> None:
-        """Use up what a session of theirs costs; raises AuthenticationError where somebody was faster, or it is
-        void."""
+        """Use up the client secret of a new session; raise AuthenticationError if it was used up or voided."""
         if who.spends is not None and not await self._rows(credentials.spend_secret(who.spends, who.visit)):
             raise AuthenticationError(NOT_KNOWN)
 
     async def give_back(self, who: Principal) -> None:
-        """There was no session to be had for what they spent; where Postgres is away, the secret is gone."""
+        """Give a spent client secret back, as no session began. If Postgres is away, the secret is lost."""
         if who.spends is not None:
             with suppress(Unavailable):
                 await self._rows(credentials.give_secret_back(who.spends, who.visit))
 
     async def is_still_good(self, who: Principal) -> bool:
-        """False where what they came in with was voided while their session began.
+        """Return whether the credential is still valid, now that the session's row exists.
 
-        Asked once the session's row is there: whoever voids it later finds that row. A Postgres that does not answer
-        now is no reason to hang up: who they are it has said a moment ago.
+        A later revocation finds that row. If Postgres does not answer, the session goes on: it named the user a moment
+        ago.
         """
         asked = _still_good(who)
         try:
@@ -192,7 +191,7 @@ class Authenticator:
             return True
 
     async def forget(self, session_id: UUID) -> None:
-        """A session that began as what they came in with was voided: where its user was erased, it goes as well."""
+        """Mark a session for erasure, if its user was erased while it began."""
         with suppress(Unavailable):
             await self._rows(erasure.mark_unless_known(session_id))
 
@@ -205,7 +204,7 @@ class Authenticator:
         for row in await self._rows(credentials.secret_by_hash(hashed, resume_hash)):
             if not (row.is_good or row.began):
                 break
-            # A token that resumes nothing is told as such, and costs nothing.
+            # A resume token that is not valid is answered with 404, and costs no use of the secret.
             spends = row.id if not row.began and (resume_hash is None or row.resumes) else None
             scopes = {REALTIME, *row.claims.get("scopes", ())}
             return principal(
@@ -236,14 +235,14 @@ class Authenticator:
             async with self._lookups:
                 return await self._read(statement)
         except (SQLAlchemyError, OSError) as problem:
-            log.warning("nobody can be looked up: Postgres does not answer (%s)", type(problem).__name__)
+            log.warning("credential lookup failed (%s); the client is answered with 503", type(problem).__name__)
             raise Unavailable(UNKNOWABLE) from None
         finally:
             self._waiting -= 1
 
 
 def _still_good(who: Principal) -> Select[Any] | None:
-    """One row while what they came in with is good; None: it cannot become void."""
+    """Return a statement with one row while the credential is valid; None for a static token, always valid."""
     kind, _, rest = who.credential.partition(":")
     if kind == "key":
         return credentials.key_is_good(UUID(rest))
@@ -255,13 +254,13 @@ def _still_good(who: Principal) -> Select[Any] | None:
 
 
 def bearer(authorization: str | None) -> str | None:
-    """The token in an Authorization header."""
+    """Return the token in an Authorization header."""
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def offered(subprotocols: Iterable[str]) -> str | None:
-    """The token among the subprotocols a browser offers (it cannot set headers)."""
+    """Return the token among the subprotocols of a browser, which cannot set headers."""
     for protocol in subprotocols:
         if protocol.startswith(TOKEN_SUBPROTOCOL):
             return protocol.removeprefix(TOKEN_SUBPROTOCOL) or None

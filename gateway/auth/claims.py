@@ -1,4 +1,4 @@
-"""What is known of a caller beside the name: JSON data, as a session's row and a worker's call carry it."""
+"""Checks claims: JSON data about a user that a session's row and a worker's call carry."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_CHARS = 4_096
-"""As JSON: they go into each session's row, and to each worker that runs a call."""
+"""Of JSON: claims go into each session's row, and to each worker that runs a call."""
 
 
 def checked(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims, where a row can hold them.
+    """Return the claims, if a row can hold them.
 
     Raises:
-        ValueError: it cannot; the text says why.
+        ValueError: a row cannot hold them; the text says why.
     """
     try:
         text = json.dumps(claims, ensure_ascii=False, allow_nan=False)

@@ -1,8 +1,7 @@
-"""A token of an identity provider (JWT, RFC 7519), held against the provider's keys and our rules.
+"""Verifies a JWT (RFC 7519) of an identity provider by the provider's keys and the gateway's rules.
 
-The rules name the algorithms; what a token says of its own is only ever compared with them, and a key is used for its
-own family alone. An algorithm that signs with a shared secret cannot be named, so that a public key is never taken for
-one. (RFC 8725.)
+The rules name the algorithms. The token's header is only compared with them, and a key is used for its own family of
+algorithms alone. No rule can name an algorithm with a shared secret, so a public key is never taken for one (RFC 8725).
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from gateway.errors import AuthenticationError, GatewayError
 from ringback.tables import DEFAULT_TENANT
 
 LEEWAY_SECONDS = 10.0
-"""By how much the provider's clock may differ from ours."""
+"""How far the provider's clock may differ from the gateway's."""
 MAX_CHARS = 8_192
-"""Of a token: it is carried in a header, and read before anybody knows whose it is."""
+"""Of a token: it comes in a header, and is read before its user is known."""
 MAX_KEYS = 100
-"""Of a provider: they have two or three, and a few while they change them."""
+"""Keys of a provider: usual are two or three, and a few more while they are rotated."""
 MAX_USER = 200
 """Characters of a user's or a tenant's name."""
 MAX_SCOPES = 64
@@ -39,23 +38,23 @@ _DECODER = jwt.PyJWT(options={"enforce_minimum_key_length": True})
 
 
 class NoSuchKey(GatewayError):
-    """The provider has no key of that name, as far as we know; it may have one by now."""
+    """The gateway knows no key of that name; the provider may have a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class JwtRules:
-    """What is asked of a token.
+    """What a token must say.
 
     Args:
-        issuer: `iss`, letter by letter.
+        issuer: `iss`, compared exactly.
         audience: `aud` must name one of these.
         algorithms: of `ALGORITHMS`.
-        user_claim: which claim is the user's name.
-        tenant_claim: which claim is the tenant's; None: they are all of the tenant `default`.
-        scope_claim: which claim lists the scopes: a text with spaces, or a list.
+        user_claim: the claim that holds the user's name.
+        tenant_claim: the claim that holds the tenant; None: every user is of the tenant `default`.
+        scope_claim: the claim that lists the scopes: a text with spaces, or a list.
         gateway_scopes: those of `gateway.auth.authenticator.SCOPES` that the provider may give; it always gives
         `realtime`.
-        claims: which others are handed to tools.
+        claims: further claims that are handed to tools.
     """
 
     issuer: str
@@ -70,16 +69,16 @@ class JwtRules:
 
 @dataclass(frozen=True, slots=True)
 class KeysById:
-    """A provider's public keys: those that sign, and that the rules have a use for."""
+    """A provider's public keys that sign by an algorithm of the rules."""
 
     known: Mapping[str | None, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str | bytes) -> KeysById:
-        """Keys as a JWK set has them (RFC 7517); those that we cannot use are left out.
+        """Read a JWK set (RFC 7517); keys that the gateway cannot use are left out.
 
         Raises:
-            ValueError: it is no JWK set, or holds no key that can be used.
+            ValueError: it is not a JWK set, or holds no usable key.
         """
         document = json.loads(text)
         listed = document.get("keys") if isinstance(document, dict) else None
@@ -91,11 +90,11 @@ class KeysById:
         return cls(usable)
 
     def find(self, header: Mapping[str, Any], algorithms: Iterable[str]) -> PyJWK:
-        """The key for a token with this header.
+        """Return the key for a token with this header.
 
         Raises:
-            AuthenticationError: the token asks for what is not allowed.
-            NoSuchKey: there is no such key.
+            AuthenticationError: the token names an algorithm that is not allowed.
+            NoSuchKey: no key has the name in the header.
         """
         algorithm, name = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in algorithms or algorithm not in ALGORITHMS:
@@ -112,12 +111,12 @@ class KeysById:
 
 
 def is_one(token: str) -> bool:
-    """True where it looks like a JWT."""
+    """Return whether the token looks like a JWT."""
     return len(token) <= MAX_CHARS and _LOOKS.fullmatch(token) is not None
 
 
 def header_of(token: str) -> dict[str, Any]:
-    """What the token says of how it is signed: to be believed by nobody."""
+    """Return the token's header, which is not verified."""
     try:
         return jwt.get_unverified_header(token)
     except jwt.InvalidTokenError:
@@ -125,10 +124,10 @@ def header_of(token: str) -> dict[str, Any]:
 
 
 def verified(token: str, key: PyJWK, rules: JwtRules) -> Principal:
-    """Whose the token is, by the rules.
+    """Return whose the token is, by the rules.
 
     Raises:
-        AuthenticationError: it is not valid, or says too little; one sentence says why.
+        AuthenticationError: the token is not valid, or lacks a claim; one sentence says why.
     """
     try:
         claims = _DECODER.decode(
@@ -173,14 +172,14 @@ def _name(value: Any, claim: str) -> str:
 
 
 def _scopes(value: Any, rules: JwtRules) -> frozenset[str]:
-    """What the token gives: for tools all of it, of the gateway's own what the rules let it give."""
+    """Return the token's scopes: all of those for tools, and the gateway's own that the rules allow."""
     listed = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
     given = {scope for scope in listed[:MAX_SCOPES] if isinstance(scope, str) and scope.isprintable()}
     return frozenset({REALTIME, *((given - set(SCOPES)) | (given & rules.gateway_scopes))})
 
 
 def _moment(issued: Any) -> datetime:
-    """When it was issued; one that does not say so was issued before everything."""
+    """Return when the token was issued; a token that does not say so counts as the oldest."""
     try:
         return datetime.fromtimestamp(max(0, int(issued)), UTC)
     except (TypeError, ValueError, OverflowError, OSError):
@@ -206,7 +205,7 @@ SENTENCES: dict[type[jwt.InvalidTokenError], str] = {
 
 
 def _signs(key: Mapping[str, Any]) -> bool:
-    """True for a public key of a kind that we take, unless it says that it is for something else."""
+    """Return whether it is a public key of a supported kind, and is for signatures."""
     kind, name = key.get("kty"), key.get("kid")
     if kind not in FAMILIES or key.get("use", "sig") != "sig" or not isinstance(name, str | None):
         return False
@@ -221,5 +220,5 @@ def _signs(key: Mapping[str, Any]) -> bool:
 
 
 def _only(known: Mapping[str | None, Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The one key there is: a token that names none can mean no other."""
+    """Return the only key, if there is one: a token without a key name can mean no other."""
     return next(iter(known.values())) if len(known) == 1 else None

@@ -1,4 +1,4 @@
-"""What the settings may say of an identity provider: algorithms that sign with a key pair, and safe places for keys."""
+"""What settings may say of an identity provider: algorithms that sign with a key pair, and safe sources of keys."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ FAMILIES = {
     "EC": frozenset({"ES256", "ES384", "ES512"}),
     "OKP": frozenset({"EdDSA"}),
 }
-"""The algorithms that may be named, by the kind of key that they need; none with a shared secret, and not `none`."""
+"""Algorithms that settings may name, by kind of key: none with a shared secret, and not `none`."""
 ALGORITHMS = frozenset().union(*FAMILIES.values())
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def is_safe_source(source: str) -> bool:
-    """True for https, for http on this machine, and for a file: keys that anybody may change on the way are none."""
+    """Return whether keys from this source cannot be changed on the way: https, http on loopback, or a file."""
     if "://" not in source:
         return bool(source)
     try:

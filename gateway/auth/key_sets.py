@@ -1,8 +1,7 @@
-"""An identity provider's keys: fetched when somebody needs them, kept for a while, and fetched anew for an unknown one.
+"""Caches an identity provider's keys: fetched for a request, kept for a while, fetched again for an unknown key.
 
-Nobody fetches in the background. Of those who come while the keys are too old, one fetches and the others go on with
-what there is. A provider that does not answer makes nobody a stranger: while the keys are not too old for that they
-are used on, and after that the answer is 503.
+No task fetches in the background. If the keys are too old, one request fetches them and the others use the old ones. If
+the provider does not answer, the old keys stay in use for `STALE_SECONDS`; after that the answer is 503.
 """
 
 from __future__ import annotations
@@ -25,30 +24,30 @@ from ringback.errors import ConfigurationError
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 600.0
-"""After that the keys are fetched anew: one that was withdrawn is good for no longer."""
+"""After that the keys are fetched again, so that a withdrawn key is taken no longer."""
 STALE_SECONDS = 3_600.0
-"""For so long keys are used that cannot be fetched anew: a provider's bad hour is not ours."""
+"""How long keys stay in use that cannot be fetched again: the gateway outlives a provider's bad hour."""
 AGAIN_SECONDS = 30.0
-"""Between two fetches for keys that are unknown: whoever invents names does not make us call the provider."""
+"""Between two fetches for unknown keys: a client that invents names does not make the gateway call the provider."""
 RETRY_SECONDS = 5.0
 """Between two fetches of a provider that did not answer."""
 FETCH_SECONDS = 5.0
-"""For one fetch, all in all: a client waits for it."""
+"""For one whole fetch: a client waits for it."""
 MAX_BYTES = 256 * 1_024
 """Of a key set: a hundred keys take less."""
 
 Fetch = Callable[[], Coroutine[Any, Any, bytes]]
-"""Gets the key set; raises OSError, ValueError or httpx.HTTPError where it cannot."""
+"""Fetches the key set; raises OSError, ValueError or httpx.HTTPError if it fails."""
 
-CANNOT_TELL = "The identity provider's keys cannot be had right now, so your token cannot be verified. Try again."
+CANNOT_TELL = "The identity provider's keys cannot be fetched right now, so your token cannot be verified. Try again."
 
 
 class KeySet:
-    """Keys that are kept.
+    """Cache of one provider's keys.
 
     Args:
-        fetch: where they come from.
-        clock: seconds, of a clock that never goes back.
+        fetch: fetches the key set.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,7 +65,7 @@ class KeySet:
         return self._usable()
 
     async def newer(self, known: KeysById) -> KeysById:
-        """Keys that may have what `known` lacks; the same where they were fetched a moment ago.
+        """Return keys that may have what `known` lacks; the same if they were fetched a moment ago.
 
         Raises:
             Unavailable: the provider does not answer.
@@ -95,20 +94,20 @@ class KeySet:
                 self._keys = KeysById.read(await self._fetch())
             except (OSError, ValueError, RecursionError, httpx.HTTPError) as problem:
                 self._has_failed = True
-                log.error("the identity provider's keys cannot be had: %s: %s", type(problem).__name__, problem)
+                log.error("key fetch failed (%s: %s); the known keys stay in use", type(problem).__name__, problem)
                 return
             self._fetched_at, self._has_failed = self._clock(), False
 
 
 class JwtProvider:
-    """An identity provider whose tokens are good here."""
+    """An identity provider whose tokens the gateway takes."""
 
     def __init__(self, rules: JwtRules, keys: KeySet) -> None:
         self._rules = rules
         self._keys = keys
 
     def is_one(self, token: str) -> bool:
-        """True where it looks like one of its tokens."""
+        """Return whether the token looks like one of the provider's."""
         return is_one(token)
 
     async def principal(self, token: str) -> Principal:
@@ -127,12 +126,12 @@ class JwtProvider:
 
 
 def fetcher(source: str) -> Fetch:
-    """How to get the key set at this URL, or in this file."""
+    """Return what fetches the key set from this URL, or reads this file."""
     return _from_url(source) if "://" in source else _from_file(Path(source))
 
 
 def prove(source: str) -> None:
-    """Raises ConfigurationError where a file is named that holds no usable keys; a URL is asked when it is needed."""
+    """Raise ConfigurationError if the source is a file without usable keys; a URL is asked when it is needed."""
     if "://" in source:
         return
     try:

@@ -1,8 +1,8 @@
-"""Which web pages may talk to the gateway, and where a token never stands.
+"""Decides which web pages may connect, and finds tokens in URLs.
 
-A browser sends `Origin` with every WebSocket and every request that changes something, and a page cannot forge it. It
-is compared as a whole: no suffix, no pattern, no case, no default port. What sends none is no browser, and is held to
-its token alone. No answer bears a CORS header, so that a page elsewhere reads nothing even where it may ask.
+A browser sends `Origin` with every WebSocket and every request that may change rows, and a page cannot forge it. It is
+compared as a whole: no suffix, no pattern, no case, no default port. A client without `Origin` is not a browser, and is
+checked by its token alone. No answer has a CORS header, so a foreign page can read no answer.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-"""They change nothing here. OPTIONS is no route: a preflight is refused like any other method."""
+"""Methods that change no row. OPTIONS has no route: a preflight is refused like any other method."""
 LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[1-9][0-9]{0,4})?")
-"""Pages of this machine, while somebody develops on it."""
+"""Pages of this machine, in development."""
 NAMES_OF_TOKENS = frozenset(
     {
         *("token", "access_token", "accesstoken", "auth", "authorization", "bearer", "api_key", "apikey", "api-key"),
@@ -23,26 +23,26 @@ NAMES_OF_TOKENS = frozenset(
     }
 )
 LOOKS_OF_TOKENS = re.compile(r"(?:bearer\s+)?(?:rb_|ek_|sk-|eyJ)", re.IGNORECASE)
-"""How the value of a parameter begins that is a token, whatever it is called: ours, OpenAI's, a JWT."""
+"""How a token begins: the gateway's, OpenAI's, a JWT. Compared with the value of every parameter."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def origin(text: str) -> str:
-    """An origin as a browser would send it.
+    """Return the origin as a browser sends it.
 
     Raises:
-        ValueError: it is no origin, or not written as a browser writes it; the text says what to write.
+        ValueError: it is not an origin, or not written as a browser writes it; the text says what to write.
     """
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise ValueError(
-            f"{text!r} is no origin: write https://app.example.com or https://app.example.com:8443"
+            f"{text!r} is not an origin: write https://app.example.com or https://app.example.com:8443"
         ) from None
     host = parts.hostname or ""
     if parts.scheme not in DEFAULT_PORTS or not host or "@" in parts.netloc or "*" in host:
-        raise ValueError(f"{text!r} is no origin: write https://app.example.com or https://app.example.com:8443")
+        raise ValueError(f"{text!r} is not an origin: write https://app.example.com or https://app.example.com:8443")
     host = f"[{host}]" if ":" in host else host
     suffix = "" if port is None or port == DEFAULT_PORTS[parts.scheme] else f":{port}"
     written = f"{parts.scheme}://{host}{suffix}"
@@ -54,11 +54,11 @@ def origin(text: str) -> str:
 
 
 def may_ask(origins: Sequence[str], allowed: Iterable[str], *, loopback: bool) -> bool:
-    """True where a request with these `Origin` headers may go on.
+    """Return whether a request with these `Origin` headers may go on.
 
     Args:
-        origins: each as it came; none: no browser.
-        loopback: pages of this machine may ask as well.
+        origins: the headers as they came; none: not a browser.
+        loopback: whether pages of this machine may ask.
     """
     if not origins:
         return True
@@ -68,7 +68,7 @@ def may_ask(origins: Sequence[str], allowed: Iterable[str], *, loopback: bool) -
 
 
 def token_in(query: str) -> str | None:
-    """The parameter of a URL's query that is a token, by its name or by its looks; None where there is none."""
+    """Return the name of the query's parameter that is a token, by its name or its value; None if there is none."""
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name.lower() in NAMES_OF_TOKENS or LOOKS_OF_TOKENS.match(value):
             return name

@@ -1,6 +1,6 @@
-"""What is refused before any route is asked: a token in the URL, two tokens, and a web page that is not ours.
+"""Refuses requests before any route: a token in the URL, two tokens, and foreign web pages.
 
-Plain ASGI and no `Request`, because a WebSocket's frames pass here, too: once it is let in, nothing stands between.
+Plain ASGI without `Request`: a WebSocket's frames pass here too, and must not be slowed down.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class RequestFilter:
     """ASGI middleware.
 
     Args:
-        origins: of the pages that may ask.
-        loopback: pages of this machine may ask as well.
+        origins: origins of the pages that may ask.
+        loopback: whether pages of this machine may ask.
     """
 
     def __init__(self, app: ASGIApp, origins: Collection[str], loopback: bool) -> None:

@@ -33,7 +33,7 @@ BACKLOG = 1_024
 SEND_BUFFER_BYTES = 256 * 1_024
 """What the kernel may hold for one client: four seconds of audio."""
 GIVE_UP_MS = 15_000
-"""The kernel drops a client that acknowledges nothing for so long."""
+"""The kernel drops a client that does not acknowledge data for so long."""
 
 
 def serve(settings: GatewaySettings) -> None:

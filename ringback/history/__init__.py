@@ -1,1 +1,1 @@
-"""Documents and pages of the history API, which the command line prints as well."""
+"""Documents and pages of the history API, which the command line also prints."""

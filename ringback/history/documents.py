@@ -1,7 +1,10 @@
-"""What the history tells of a session and of a call: the documents of the API, worked out from rows.
+"""Builds the history API's documents of sessions and calls from rows; the command line prints the same.
 
-The database keeps one event for each step of a job (state, or delivery) and nothing derived. Attempts, durations
-and the story between the steps are read out of those events here, for the API and the command line alike.
+The database keeps one event for each step of a job (state, or delivery). Attempts, durations and transitions are
+derived from those events here.
+
+The fields of `Job`, `ListedJob` and `ListedSession` are the columns that are read: a field more is a column more
+(docs/how-to/change-the-schema.md).
 """
 
 from __future__ import annotations
@@ -18,13 +21,13 @@ from ringback.jobs import outcomes
 from ringback.jobs.states import TERMINAL, Approval, CancelReason, Delivery, Effect, JobState
 
 Ending = Literal["running", "retried", "lost", "succeeded", "failed", "timed_out", "cancelled", "dead", "unknown"]
-"""How an attempt ended: as the job did, or "retried" or "lost" (with its worker) where another could follow."""
+"""How an attempt ended: as the job did, or "retried" or "lost" (with its worker) if another could follow."""
 
 Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
 class Problem(BaseModel):
-    """What went wrong. `message` is missing where a sweeper gave the job another attempt."""
+    """What went wrong. `message` is missing if a sweeper gave the job another attempt."""
 
     code: str
     message: str | None = None
@@ -36,7 +39,7 @@ class ListedJob(BaseModel):
     object: Literal["job"] = "job"
     id: UUID
     session_id: UUID
-    call_id: str = Field(description="the model's own id of the call (Realtime API, function_call item)")
+    call_id: str = Field(description="the model's id of the call (Realtime API, function_call item)")
     tool: str
     queue: str
     state: JobState
@@ -45,10 +48,10 @@ class ListedJob(BaseModel):
     max_attempts: int
     worker_id: str | None
     error: Problem | None
-    cancel_reason: CancelReason | None = Field(description="who wanted it cancelled")
-    approval: Approval | None = Field(description="of a call that needs a yes: whether it was given")
+    cancel_reason: CancelReason | None = Field(description="who cancelled it")
+    approval: Approval | None = Field(description="of a call that needs approval: whether it was given")
     joined_to: UUID | None = Field(
-        description="the same call, made before: this one was not run, and ended as that did"
+        description="the same call, made before: this one was not run, and has that one's result"
     )
     created_at: Utc
     started_at: Utc | None = Field(description="when the present or last attempt began")
@@ -68,7 +71,7 @@ class Attempt(BaseModel):
 
 
 class Step(BaseModel):
-    """The job as it stood after a move: one row of job_events."""
+    """The job after one transition: one row of job_events."""
 
     at: Utc
     state: JobState
@@ -81,13 +84,13 @@ class Step(BaseModel):
 
 
 class Transition(Step):
-    """A step, told by itself: worker and error are null where the row only carries them on."""
+    """A step with what it changed: worker and error are null if the row only repeats them."""
 
     ms: float = Field(description="milliseconds since the job was created")
 
 
 class Timeline(BaseModel):
-    """Where the time went, in milliseconds; null for what has not happened."""
+    """Where the time went, in milliseconds; null for a part that has not happened."""
 
     waited_ms: float | None = Field(description="created → first run begins")
     ran_ms: float | None = Field(description="all ended attempts together")
@@ -102,14 +105,14 @@ class Job(ListedJob):
     epoch: int = Field(description="the epoch of the conversation that asked")
     effect: Effect
     timeout: float = Field(description="seconds that one attempt may run")
-    arguments: Any = Field(description="as the model gave them; its own text where that is no JSON object")
+    arguments: Any = Field(description="as the model gave them; the model's text if that is not a JSON object")
     result: Any
     progress: str | None
     cancel_requested: bool
     delivered_epoch: int | None
     publish_count: int = Field(description="how often a sweeper published it again")
     deadline_at: Utc
-    notified_at: Utc | None = Field(description="when the agent's webhook took the answer, which nobody had heard")
+    notified_at: Utc | None = Field(description="when the agent's webhook took the result that came after the session")
     notify_count: int = Field(description="how often that was tried")
     attempts: list[Attempt]
     transitions: list[Transition]
@@ -127,7 +130,7 @@ class ListedSession(BaseModel):
     state: SessionState
     epoch: int
     gateway_id: str | None
-    upstream_id: str | None = Field(description="the Realtime API's own id of the conversation")
+    upstream_id: str | None = Field(description="the Realtime API's id of the conversation")
     created_at: Utc
     ended_at: Utc | None
     end_reason: str | None
@@ -141,7 +144,7 @@ class Session(ListedSession):
 
 
 class ServedTool(BaseModel):
-    """A tool that some live worker serves, as the one that started last declares it."""
+    """A tool that live workers serve, as the worker that started last declares it."""
 
     object: Literal["tool"] = "tool"
     name: str
@@ -152,7 +155,7 @@ class ServedTool(BaseModel):
     retries: int
     effect: Effect
     manners: dict[str, Any] = Field(description="how a conversation behaves around a call of it")
-    limits: dict[str, Any] = Field(description="how much it bears, over all workers together")
+    limits: dict[str, Any] = Field(description="its limits over all workers together")
     version: str
     workers: int
 
@@ -174,21 +177,21 @@ class Process(BaseModel):
 
 
 def page_of_jobs(rows: Sequence[Any], limit: int) -> Page[ListedJob]:
-    """The answer to `statements.history.page_of_jobs`."""
+    """Return the document of the rows of `statements.history.page_of_jobs`."""
     shown, following = cut(rows, limit)
     data = [ListedJob(**_columns(ListedJob, row)) for row in shown]
     return Page[ListedJob](data=data, has_more=following is not None, next=following)
 
 
 def page_of_sessions(rows: Sequence[Any], limit: int) -> Page[ListedSession]:
-    """The answer to `statements.history.page_of_sessions`."""
+    """Return the document of the rows of `statements.history.page_of_sessions`."""
     shown, following = cut(rows, limit)
     data = [ListedSession(**_columns(ListedSession, row)) for row in shown]
     return Page[ListedSession](data=data, has_more=following is not None, next=following)
 
 
 def job(row: Any) -> Job:
-    """One row of `statements.history.jobs_with_steps`."""
+    """Return the document of one row of `statements.history.jobs_with_steps`."""
     steps = [Step.model_validate(step) for step in row.steps]
     attempts = attempts_of(steps)
     return Job(
@@ -200,22 +203,22 @@ def job(row: Any) -> Job:
 
 
 def session(row: Any, jobs: Page[ListedJob]) -> Session:
-    """One row of `statements.history.sessions_with_counts`, with the first page of its jobs."""
+    """Return the document of one row of `statements.history.sessions_with_counts`, with the first page of its jobs."""
     return Session(**_columns(Session, row), jobs=jobs)
 
 
 def tools(rows: Iterable[Any]) -> Listing[ServedTool]:
-    """The answer to `statements.history.served_tools`."""
+    """Return the document of the rows of `statements.history.served_tools`."""
     return Listing[ServedTool](data=[ServedTool(**_columns(ServedTool, row)) for row in rows])
 
 
 def processes(rows: Iterable[Any]) -> Listing[Process]:
-    """The answer to `statements.history.all_processes`."""
+    """Return the document of the rows of `statements.history.all_processes`."""
     return Listing[Process](data=[Process(**_columns(Process, row)) for row in rows])
 
 
 def transitions_of(steps: Sequence[Step], created_at: datetime) -> list[Transition]:
-    """Each step as what it changed."""
+    """Return each step with what it changed."""
     found = []
     for before, step in zip([None, *steps], steps, strict=False):
         moved = before is None or before.state is not step.state
@@ -230,7 +233,7 @@ def transitions_of(steps: Sequence[Step], created_at: datetime) -> list[Transiti
 
 
 def attempts_of(steps: Sequence[Step]) -> list[Attempt]:
-    """Each run, from the step that began it to the step that ended it."""
+    """Return each run, from the step that began it to the step that ended it."""
     found = []
     for number, step in enumerate(steps):
         if step.state is not JobState.RUNNING:
@@ -251,7 +254,7 @@ def attempts_of(steps: Sequence[Step]) -> list[Attempt]:
 
 
 def timeline_of(steps: Sequence[Step], attempts: Sequence[Attempt], created_at: datetime) -> Timeline:
-    """Where the time went."""
+    """Return where the time went."""
     finished = _first(step.at for step in steps if step.state in TERMINAL)
     sent = _first(step.at for step in steps if step.delivery in {Delivery.SENT, Delivery.REPLAYED})
     acked = _first(step.at for step in steps if step.delivery is Delivery.ACKED)
@@ -273,7 +276,7 @@ def _ending(end: Step | None) -> Ending:
 
 
 def _columns(model: type[BaseModel], row: Any) -> dict[str, Any]:
-    """What `model` shows of a row."""
+    """Return the fields of `model` that a row has."""
     shown = {name: getattr(row, name) for name in model.model_fields if hasattr(row, name)}
     if "error" in shown:
         shown["error"] = _outcome_error(row)
@@ -281,7 +284,7 @@ def _columns(model: type[BaseModel], row: Any) -> dict[str, Any]:
 
 
 def _outcome_error(row: Any) -> dict[str, str] | None:
-    """The error as the model was told it: a sweeper's rows hold its code alone."""
+    """Return the error as the model was told it: a sweeper's rows hold only its code."""
     if JobState(row.state) not in TERMINAL:
         return None
     return outcomes.from_row(row.state, None, row.error, row.cancel_reason).error

@@ -1,8 +1,8 @@
-"""What part of the history is asked for: which rows, how many, and after which one.
+"""Queries and pages of the history: which rows, how many, and after which row.
 
 Lists are ordered by (created_at, id), newest first, and cut by *keyset*: a page says after which row it begins, never
-how many rows to skip. So nothing is lost or repeated while new jobs arrive, and the thousandth page costs what the
-first one does. The API and the command line ask with the same models, and so refuse with the same sentences.
+how many rows to skip. So no row is lost or repeated while new jobs arrive, and the thousandth page costs what the
+first one does. The API and the command line use the same models, and so refuse with the same sentences.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 """Rows of one page; a page of jobs stays under 100 kB."""
 MAX_NAME = 200
-"""Characters of a name to look for: no tool, queue or agent has a longer one."""
+"""Characters of a name in a filter: no tool, queue or agent has a longer one."""
 MAX_AGO = timedelta(days=3_660)
-"""Ten years: older than any row, and a time that Postgres can reckon with."""
+"""Ten years: older than any row, and a time that Postgres can calculate with."""
 MIN_PREFIX = 6
-"""Characters of an id that begin to name a row: fewer are rarely the only one."""
+"""Characters of an id's beginning: fewer rarely name one row only."""
 MAX_QUOTE = 40
-"""Characters of a refused value that its refusal repeats."""
+"""Characters of a refused value that the error repeats."""
 
 SessionState = Literal["open", "draining", "detached", "ended"]
 
@@ -56,23 +56,23 @@ T = TypeVar("T")
 
 
 class Position(NamedTuple):
-    """A row's place in its list."""
+    """Position of a row in its list."""
 
     created_at: datetime
     id: UUID
 
 
 def cursor(position: Position) -> str:
-    """The position as 32 characters that fit into a URL as they are."""
+    """Return the position as 32 characters that need no escaping in a URL."""
     microseconds = (position.created_at - _EPOCH) // timedelta(microseconds=1)
     return base64.urlsafe_b64encode(_CURSOR.pack(microseconds, position.id.bytes)).decode()
 
 
 def position(cursor: str) -> Position:
-    """The position that `cursor` wrote down.
+    """Return the position that `cursor` encoded.
 
     Raises:
-        ValueError: nothing that `cursor` gave out.
+        ValueError: `cursor` never returned this text.
     """
     packed = base64.b64decode(cursor, altchars=b"-_", validate=True)
     if len(packed) != _CURSOR.size:
@@ -85,9 +85,9 @@ def position(cursor: str) -> Position:
 
 
 def cut(rows: Sequence[R], limit: int) -> tuple[Sequence[R], str | None]:
-    """One page out of `limit + 1` rows, and the cursor of the next one; None where this is the last.
+    """Return one page of `limit + 1` rows, and the cursor of the next page; None if this is the last.
 
-    The row over the limit is never shown: that it exists is how we know that there is more.
+    The row over the limit is never shown: it only proves that there is a next page.
     """
     if len(rows) <= limit:
         return rows, None
@@ -96,13 +96,13 @@ def cut(rows: Sequence[R], limit: int) -> tuple[Sequence[R], str | None]:
 
 
 def since(text: str) -> datetime | timedelta:
-    """A time, or how long ago by the database's clock.
+    """Parse a time, or how long ago by the database's clock.
 
     Args:
-        text: ISO 8601, taken as UTC where it names no zone, or a whole number of s, m, h, d or w.
+        text: ISO 8601, in UTC if it names no zone, or a whole number of s, m, h, d or w.
 
     Raises:
-        ValueError: neither of the two, or out of reach.
+        ValueError: neither of the two, or too far away.
     """
     try:
         if ago := _AGO.fullmatch(text):
@@ -114,7 +114,7 @@ def since(text: str) -> datetime | timedelta:
 
 
 class Page(BaseModel, Generic[T]):
-    """A part of a list, newest first. `next` goes into `after` to get the part that follows."""
+    """Part of a list, newest first. Pass `next` as `after` to get the part that follows."""
 
     object: Literal["list"] = "list"
     data: list[T]
@@ -123,14 +123,14 @@ class Page(BaseModel, Generic[T]):
 
 
 class Listing(BaseModel, Generic[T]):
-    """A list that comes whole."""
+    """A whole list."""
 
     object: Literal["list"] = "list"
     data: list[T]
 
 
 class IdRange(NamedTuple):
-    """All ids from `first` to `last`: one id, or those that begin alike. A range, so that the index finds them."""
+    """Range of ids: one id, or all with one prefix. Postgres finds a range by the index."""
 
     first: UUID
     last: UUID
@@ -141,10 +141,10 @@ class IdRange(NamedTuple):
 
     @classmethod
     def beginning(cls, prefix: str) -> IdRange:
-        """The ids that begin with `prefix`, its dashes and capitals aside.
+        """Return the range of ids that begin with `prefix`; dashes and capitals do not matter.
 
         Raises:
-            ValueError: it is no beginning of a UUID, or a too short one.
+            ValueError: it is not the beginning of a UUID, or is too short.
         """
         digits = prefix.strip().replace("-", "").lower()
         if not _HEX.fullmatch(digits):
@@ -159,7 +159,7 @@ def _reachable(ago: timedelta) -> timedelta:
 
 
 def printable(text: str) -> str:
-    """The text, where Postgres can look for it; raises ValueError."""
+    """Return the text, if Postgres can look for it; raise ValueError."""
     if not text.isprintable():
         raise ValueError("Postgres takes no NUL, and no name has a line break")
     return text
@@ -171,7 +171,7 @@ def _cursor(text: str) -> str:
 
 
 def _split(given: Any) -> Any:
-    """`a,b` and `a` beside `b` say the same."""
+    """Split at commas: `a,b` means the same as `a` and `b` given one by one."""
     texts = [given] if isinstance(given, str) else given
     return [part.strip() for text in texts for part in text.split(",")]
 
@@ -182,7 +182,7 @@ After = Annotated[str, AfterValidator(_cursor)]
 
 
 class Query(BaseModel):
-    """What is asked for. A field's description says what a value must be; a refusal repeats it."""
+    """A query. A field's description says what a value must be; an error repeats it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -198,7 +198,7 @@ class Query(BaseModel):
 
 
 class PageQuery(Query):
-    """The part that every list has."""
+    """Parameters of every list."""
 
     since: Since | None = Field(
         None, description="a time such as 2026-01-31T12:00:00Z, or how long ago: 15m, 2h, 1d (up to ten years)"
@@ -208,7 +208,7 @@ class PageQuery(Query):
 
 
 class JobQuery(PageQuery):
-    """Which jobs: those that fit every filter given."""
+    """Filters for jobs: a job must fit all of them."""
 
     session: UUID | None = Field(None, description="a session's id")
     tool: Name | None = Field(None, description="a tool's name")
@@ -220,7 +220,7 @@ class JobQuery(PageQuery):
 
 
 class SessionQuery(PageQuery):
-    """Which sessions: those that fit every filter given."""
+    """Filters for sessions: a session must fit all of them."""
 
     state: Annotated[tuple[SessionState, ...], BeforeValidator(_split)] = Field(
         (), description="one or more of open, draining, detached, ended"
@@ -229,11 +229,11 @@ class SessionQuery(PageQuery):
 
 
 _PYDANTICS = re.compile(r"^[A-Z][a-z]+ should ")
-"""How its own sentences begin, which do not say what they are about."""
+"""How pydantic's sentences begin, which do not name the parameter."""
 
 
 class QueryRejected(NamedTuple):
-    """What is wrong with a question: the parameter, a code (both as in OpenAI's errors), and one sentence."""
+    """Why a query is refused: the parameter, a code (both as in OpenAI's errors), and one sentence."""
 
     param: str
     code: str
@@ -241,7 +241,7 @@ class QueryRejected(NamedTuple):
 
 
 def refusal(errors: Sequence[Mapping[str, Any]]) -> QueryRejected:
-    """The first of pydantic's errors about a request: a query, however deep it lies in it, or a body."""
+    """Return the first of pydantic's errors about a query, or a body, as a sentence about one parameter."""
     first = errors[0]
     where, *path = first["loc"]
     param = ".".join(map(str, path)) if where == "body" else str(first["loc"][-1])
@@ -249,7 +249,7 @@ def refusal(errors: Sequence[Mapping[str, Any]]) -> QueryRejected:
         return QueryRejected("body", "invalid_value", "The body must be one JSON object.")
     if first["type"] == "extra_forbidden":
         what = "request" if where == "body" else "list"
-        return QueryRejected(param, "unknown_parameter", f"{param} is no parameter of this {what}.")
+        return QueryRejected(param, "unknown_parameter", f"{param} is not a parameter of this {what}: leave it out.")
     reason = str(first["msg"]).removeprefix("Value error, ")
     return QueryRejected(param, "invalid_value", _PYDANTICS.sub(f"{param} must ", reason))
 

@@ -1,5 +1,5 @@
-"""What the API and the command line read. Every statement on sessions and jobs is about one tenant; the API runs it
-behind the wall that Postgres keeps as well (`walls`).
+"""Statements of the history API and the command line. Every statement on sessions and jobs names one tenant; the API
+runs it behind row-level security (`ringback.statements.identity.tenant_isolation`).
 
 A job comes with its steps, a session with its counts, in one statement each: as they stood at one moment.
 """
@@ -24,11 +24,11 @@ from ringback.statements.processes import live_tools
 from ringback.tables import items, job_events, jobs, processes, sessions, worker_tools
 
 MAX_ALIKE = 5
-"""Rows found for the beginning of an id: one is the answer, more are shown for the user to choose."""
+"""Rows found for the beginning of an id: one is the answer, several are shown for the user to choose."""
 LINES_AT_MOST = 500
-"""Messages, and calls, of a transcript, the newest: as many as a conversation that is built anew is told."""
+"""The newest messages, and calls, of a transcript: as many as a rebuilt conversation is told."""
 MAX_PROCESSES = 1_000
-"""Gateways and workers in one list, the living first: a worker that crashes in a loop leaves many dead ones."""
+"""Gateways and workers in one list, live ones first: a worker that crashes in a loop leaves many dead ones."""
 
 _WORKED_OUT: dict[str, ColumnElement[Any]] = {
     "max_attempts": (jobs.c.max_attempts + jobs.c.rescues).label("max_attempts"),
@@ -54,7 +54,7 @@ _STEP = ("at", "state", "delivery", "attempt", "worker_id", "epoch", "error", "a
 
 
 def page_of_jobs(tenant: str, query: JobQuery) -> Select[Any]:
-    """Jobs, newest first: one more than the page holds, which tells whether there is a next."""
+    """Select jobs, newest first: one more than the page holds, which tells whether there is a next."""
     filters = [
         jobs.c.session_id == query.session if query.session else None,
         jobs.c.tool == query.tool if query.tool else None,
@@ -67,14 +67,14 @@ def page_of_jobs(tenant: str, query: JobQuery) -> Select[Any]:
 
 
 def page_of_sessions(tenant: str, query: SessionQuery) -> Select[Any]:
-    """Sessions, newest first, each with its `counts`; one more than the page holds."""
+    """Select sessions, newest first, each with its `counts`; one more than the page holds."""
     filters = [sessions.c.agent == query.agent if query.agent else None]
     states = query.state or (get_args(SessionState) if query.agent else ())
     return _page(select(*_SESSION, _counts()), sessions, tenant, query, filters, states)
 
 
 def jobs_with_steps(tenant: str, ids: IdRange) -> Select[Any]:
-    """The jobs with these ids, each with its `steps`: a JSON array of its events, oldest first."""
+    """Select the jobs with these ids, each with its `steps`: a JSON array of its events, oldest first."""
     pairs = [part for name in _STEP for part in (name, job_events.c[name])]
     steps = (
         select(func.jsonb_agg(aggregate_order_by(func.jsonb_build_object(*pairs), job_events.c.id)))
@@ -85,18 +85,18 @@ def jobs_with_steps(tenant: str, ids: IdRange) -> Select[Any]:
 
 
 def failure_of(job_id: UUID) -> Select[Any]:
-    """Why the last attempt of the job that failed did so; no row, or null, where none has."""
+    """Select why the job's last failed attempt failed; null if none did. Operators read it, no API does."""
     return select(jobs.c.failure).where(jobs.c.id == job_id)
 
 
 def messages_of(session_id: UUID) -> Select[Any]:
-    """What was said in a session, the newest first: `position`, `role`, `content`, `created_at`."""
+    """Select the messages of a session, newest first: `position`, `role`, `content`, `created_at`."""
     said = select(items.c.position, items.c.role, items.c.content, items.c.created_at)
     return said.where(items.c.session_id == session_id).order_by(items.c.position.desc()).limit(LINES_AT_MOST)
 
 
 def calls_of(session_id: UUID) -> Select[Any]:
-    """What was called in a session, and what came of it, the newest first."""
+    """Select the calls of a session with their results, newest first."""
     return (
         select(
             *(
@@ -116,22 +116,23 @@ def calls_of(session_id: UUID) -> Select[Any]:
 
 
 def sessions_with_counts(tenant: str, ids: IdRange) -> Select[Any]:
-    """The sessions with these ids, each with its `counts`: a JSON object, job state → number of jobs."""
+    """Select the sessions with these ids, each with its `counts`: a JSON object, job state → number of jobs."""
     return _named(select(*_SESSION, _counts()), sessions, tenant, ids)
 
 
 def served_tools() -> Select[Any]:
-    """Each tool that some live worker serves, with the number of such `workers`. Tools are nobody's: agents have them,
-    and whose an agent is its file says.
+    """Select each tool that live workers serve, with the number of such `workers`.
+
+    Tools belong to no tenant: agents allow them, and an agent's file names its tenants.
     """
     workers = func.count().over(partition_by=worker_tools.c.name).label("workers")
     return live_tools().add_columns(workers)
 
 
 def all_processes(tenant: str) -> Select[Any]:
-    """Gateways and workers, the living first, each with `alive` and its number of `running` jobs, whosever they are.
+    """Select gateways and workers, live ones first, each with `alive` and its number of `running` jobs of all tenants.
 
-    They are the operator's, who is the tenant that each of them names.
+    Each process names the operator's tenant: other tenants see none.
     """
     alive = and_(processes.c.ended_at.is_(None), processes.c.lease_until > now()).label("alive")
     running = (
@@ -156,10 +157,10 @@ def _page(
     filters: list[ColumnElement[bool] | None],
     states: Sequence[str],
 ) -> Select[Any]:
-    """A page of these rows in these states; no states: in any.
+    """Select a page of these rows in these states; no states: in any.
 
-    Each state is looked for by itself, in the order of an index that holds it, and gives a page at most: so a page of
-    what is rare costs no more than one of what is everywhere.
+    Each state is searched by itself, in the order of an index that holds it, and gives a page at most. So a page of
+    rare rows costs no more than one of frequent rows.
     """
     wanted = [table.c.tenant == tenant, *(each for each in filters if each is not None)]
     if query.since is not None:
@@ -176,7 +177,7 @@ def _page(
 
 
 def _moment(since: Any) -> Any:
-    # The statement's time and not `now()`: an index is not searched for a value that may change from row to row.
+    # The statement's time and not `now()`: Postgres does not use an index for a value that may change in a statement.
     return since if isinstance(since, datetime) else statement_time() - since
 
 

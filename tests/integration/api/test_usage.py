@@ -147,7 +147,7 @@ REFUSED = (
         "from and to must not be more than 366 days apart: ask for less at once.",
     ),
     ({"after": "ann"}, "after", "after must be the `next` of the page before."),
-    ({"user": "ann"}, "user", "user is no parameter of this list."),
+    ({"user": "ann"}, "user", "user is not a parameter of this list: leave it out."),
 )
 
 

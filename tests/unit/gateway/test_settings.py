@@ -62,11 +62,11 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     ),
     "Azure without a URL": (
         {"REALTIME_PROVIDER": "azure", "REALTIME_API_KEY": "hunter2"},
-        "REALTIME_URL is not set, and REALTIME_PROVIDER=azure has none of its own",
+        "REALTIME_URL is not set, and REALTIME_PROVIDER=azure has no default",
     ),
     "custom without a URL": (
         {"REALTIME_PROVIDER": "custom"},
-        "REALTIME_URL is not set, and REALTIME_PROVIDER=custom has none of its own",
+        "REALTIME_URL is not set, and REALTIME_PROVIDER=custom has no default",
     ),
     "a URL that is no WebSocket's": (
         {"REALTIME_URL": "https://h/v1/realtime"},
@@ -120,15 +120,15 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     ),
     "one token for a user and a backend": (
         {"RINGBACK_TOKENS": "ada:hunter2-hunter2,bob:hunter2-hunter2:trusted"},
-        "RINGBACK_TOKENS is not usable: each user and each token may stand there once",
+        "RINGBACK_TOKENS is not usable: names a user or a token twice: give each user one token",
     ),
     "one token for two": (
         {"RINGBACK_TOKENS": "ada:hunter2-hunter2,bob:hunter2-hunter2"},
-        "RINGBACK_TOKENS is not usable: each user and each token may stand there once",
+        "RINGBACK_TOKENS is not usable: names a user or a token twice: give each user one token",
     ),
     "one user twice": (
         {"RINGBACK_TOKENS": "ada:hunter2-hunter2,ada:hunter2-hunter3"},
-        "RINGBACK_TOKENS is not usable: each user and each token may stand there once",
+        "RINGBACK_TOKENS is not usable: names a user or a token twice: give each user one token",
     ),
     "a port that is none": ({"RINGBACK_PORT": "99999"}, "RINGBACK_PORT is not usable"),
     "a port that is no number": ({"RINGBACK_PORT": "http"}, "RINGBACK_PORT is not usable"),

@@ -149,7 +149,7 @@ def test_a_wrong_filter_is_named_with_what_it_must_be(
 
 
 def test_a_filter_that_a_list_does_not_have_is_refused() -> None:
-    expected = ("agent", "unknown_parameter", "agent is no parameter of this list.")
+    expected = ("agent", "unknown_parameter", "agent is not a parameter of this list: leave it out.")
     assert refused(JobQuery, agent="demo") == expected
 
 
