@@ -18,8 +18,7 @@ from sqlalchemy import delete, insert, text
 from benchmarks.receipts import count, insist
 from cli.local_stack.embedded_servers import embedded_servers
 from gateway.auth.authenticator import Principal
-from gateway.budgets.budgets import Budgets
-from gateway.budgets.pricing import price_table
+from gateway.budgets.budgets import Budgets, price_table
 from gateway.budgets.session_usage import SessionUsage
 from gateway.conversation.actions import RecordUsage
 from gateway.storage.database import Store, open_engine

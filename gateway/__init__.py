@@ -12,7 +12,8 @@
     background    tasks of the whole process: lease, results that arrive, tools, agents, retention, webhooks
     storage       Postgres, Redis and the Celery publisher
     errors        the exceptions of all packages, and the body of every error
-    live_sessions, close_codes, http_client, token_bucket, backoff, retry, settings, production_checks
+    live_sessions, bounded_semaphore, close_codes, http_client, token_bucket, backoff, retry, settings,
+    production_checks
 
 A call passes session, conversation, session (`call_recorder`) and storage on its way to its row.
 """

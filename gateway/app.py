@@ -26,8 +26,7 @@ from gateway.background.result_listener import ResultListener
 from gateway.background.retention import Retention
 from gateway.background.tool_catalog import ToolCatalog
 from gateway.background.webhooks import Webhooks
-from gateway.budgets.budgets import Budgets
-from gateway.budgets.pricing import prices_for
+from gateway.budgets.budgets import Budgets, prices_for
 from gateway.live_sessions import SessionRegistry
 from gateway.retry import Loop, restarting
 from gateway.session.admission import SessionAdmission

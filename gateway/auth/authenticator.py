@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from sqlalchemy import Executable, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.auth.tokens import Kind, digest, kind_of
+from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
 from gateway.errors import AuthenticationError, Unavailable
 from ringback.statements import erasure
 from ringback.statements.identity import credentials
@@ -129,8 +129,7 @@ class Authenticator:
         self._users = {digest(token.secret.get_secret_value()): (user, token.scopes) for user, token in tokens.items()}
         self._read = read
         self._provider = provider
-        self._lookups = asyncio.Semaphore(LOOKUPS_AT_ONCE)
-        self._waiting = 0
+        self._lookups = BoundedSemaphore(LOOKUPS_AT_ONCE, LOOKUPS_WAITING)
 
     async def identify(
         self,
@@ -228,17 +227,14 @@ class Authenticator:
     async def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
         if self._read is None:
             return []
-        if self._waiting >= LOOKUPS_WAITING:
-            raise Unavailable(UNKNOWABLE)
-        self._waiting += 1
         try:
             async with self._lookups:
                 return await self._read(statement)
+        except Overloaded:
+            raise Unavailable(UNKNOWABLE) from None
         except (SQLAlchemyError, OSError) as problem:
             log.warning("credential lookup failed (%s); the client is answered with 503", type(problem).__name__)
             raise Unavailable(UNKNOWABLE) from None
-        finally:
-            self._waiting -= 1
 
 
 def _still_good(who: Principal) -> Select[Any] | None:

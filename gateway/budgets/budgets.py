@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import monotonic
 from uuid import UUID
 
@@ -21,16 +22,18 @@ from sqlalchemy import Insert
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.auth.authenticator import Principal
-from gateway.budgets.bounded_semaphore import BoundedSemaphore, Overloaded
+from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
 from gateway.retry import until_done
+from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
+from ringback.errors import ConfigurationError
 from ringback.statements import usage as statements
 from ringback.statements.sessions import session_quota
 from ringback.statements.sessions.session_quota import Limits
 from ringback.usage.budgets import Budget, Used, budgets, costs_count
-from ringback.usage.prices import Prices, Usage
+from ringback.usage.prices import Prices, Usage, load_prices
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ UNIQUE_VIOLATION = "23505"
 """PostgreSQL, Appendix A."""
 MAX_ID = 200
 """Characters of a response's id, or of its status, that are kept."""
+SHIPPED = Path(__file__).with_name("prices.toml")
+"""The price table that comes with Ringback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Budgets:
     """Budgets as this process checks them; their rows are shared by all gateways.
 
     Args:
-        defaults: the quotas for what a tenant's own row does not say.
+        defaults: the quotas for what a tenant's row does not say.
     """
 
     def __init__(self, store: Store, prices: Prices, defaults: Quotas) -> None:
@@ -114,7 +119,7 @@ class Budgets:
     async def open_session(self, opening: Insert, principal: Principal) -> QuotaExceeded | None:
         """Write the session's row (`sessions.open_session`) if there is a place for it. Return None if there was.
 
-        Of any number that come at once, on whichever gateways, no more than the limit get in.
+        Of any number that come at once, on one gateway or on several, no more than the limit get in.
 
         Raises:
             SQLAlchemyError, OSError: Postgres does not answer.
@@ -132,7 +137,7 @@ class Budgets:
             try:
                 await self._store.count(opening)
             except IntegrityError as problem:
-                # Its id is new: run once more, because its answer was lost, it finds its own row.
+                # Its id is new: if it was run again, because its answer was lost, it finds the row of its first run.
                 if getattr(problem.orig, "sqlstate", None) != UNIQUE_VIOLATION:
                     raise
             return None
@@ -182,7 +187,7 @@ class Budgets:
         return True
 
     def enqueue(self, *rows: Insert) -> None:
-        """Have these rows written soon. If a row is there already, writing it changes nothing."""
+        """Have these rows written soon. If a row is there already, writing it has no effect."""
         if len(self._waiting) + len(rows) > MAX_WAITING:
             log.error("usage lost: the oldest responses that wait, as Postgres has been away for too long")
         self._waiting.extend(rows)
@@ -194,7 +199,7 @@ class Budgets:
         return statements.record(session_id, clean(response_id), epoch, clean(status), used, micros)
 
     async def exceeded_reason(self, session_id: UUID, principal: Principal, agent: Agent) -> str | None:
-        """Return a sentence if nothing is left for one more response; None if there is, or Postgres does not say."""
+        """Return a sentence if a budget is used up; None if none is, or Postgres does not say."""
         try:
             return await self._exceeded_reason(
                 session_id, principal, budgets(agent, await self._quotas(principal.tenant))
@@ -236,6 +241,38 @@ class Budgets:
             if not await self.write(self._waiting.popleft()):
                 return False
         return True
+
+
+def price_table(own: Path | None) -> Prices:
+    """Return the shipped prices, and over them those of the operator's file.
+
+    Raises:
+        ConfigurationError: the file cannot be used; the text says why.
+    """
+    shipped = load_prices(SHIPPED)
+    return shipped if own is None else shipped.under(load_prices(own))
+
+
+def model_of(settings: GatewaySettings, agent: Agent) -> str:
+    """Return the model that an agent's sessions really use, and which is paid for."""
+    return settings.realtime_model or agent.model
+
+
+def prices_for(settings: GatewaySettings, agents: Iterable[Agent]) -> Prices:
+    """Return the price table, which has the model of each agent whose cost is limited.
+
+    Raises:
+        ConfigurationError: a model is missing, so its sessions would count as free.
+    """
+    prices = price_table(settings.prices)
+    for agent in agents:
+        model = model_of(settings, agent)
+        if costs_count(budgets(agent, settings.allowances)) and prices.of(model) is None:
+            raise ConfigurationError(
+                f"agent {agent.name}: a cost is limited, and {model} has no price: add it to the file that "
+                "RINGBACK_PRICES names"
+            )
+    return prices
 
 
 def clean(name: str) -> str:

@@ -29,16 +29,16 @@ class SessionUsage:
         self._is_exceeded = False
 
     async def check(self, epoch: int, response_id: str) -> str | None:
-        """Note that a response has begun. Return a sentence if nothing is left for it, else None.
+        """Note that a response has begun. Return a sentence if a budget is used up, else None.
 
-        None as well if Postgres is away: what is used then is written later.
+        None too if Postgres is away: what is used then is written later.
         """
         self.leave(epoch)
         self._open[response_id] = epoch
         return await self._exceeded_reason()
 
     async def record(self, epoch: int, used: RecordUsage) -> str | None:
-        """Write what a response that is over has used. Return a sentence if nothing is left for another, else None.
+        """Write what a response that is over has used. Return a sentence if a budget is used up, else None.
 
         Calling this twice writes once. It is written even if the session ends meanwhile. A response that completed and
         tells no usage counts as much as the one before it did.
@@ -54,7 +54,7 @@ class SessionUsage:
         """Count the responses whose end will not be heard, as the session is over here, or in a new epoch.
 
         They are paid for all the same, so each counts as much as the one before it did. One that was stopped because
-        nothing was left counts its input only: it has answered nothing.
+        the budget was used up counts its input only, as it has not answered.
         """
         used = self._last.told if self._is_exceeded else self._last
         lost = {response_id: begun for response_id, begun in self._open.items() if epoch is None or begun < epoch}

@@ -22,7 +22,7 @@ from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import digest
 from gateway.background.draining import Draining
 from gateway.background.lease import Lease
-from gateway.budgets.budgets import QuotaExceeded
+from gateway.budgets.budgets import QuotaExceeded, model_of
 from gateway.close_codes import PERMANENT, SENTENCES, TRY_AGAIN_LATER
 from gateway.errors import error_event
 from gateway.live_sessions import SessionRegistry
@@ -68,7 +68,7 @@ class SessionAdmission:
         if self.live_sessions.is_full:
             return f"all {self.gateway.settings.max_sessions} places are taken"
         if self.lease.sheds:
-            return "this gateway was held up a moment ago, and takes nothing new"
+            return "this gateway was held up a moment ago, and takes no new sessions yet"
         if not self.lease.is_current:
             return "Postgres does not answer"
         return None
@@ -84,7 +84,7 @@ class SessionAdmission:
             return QuotaExceeded(503, "unavailable", f"No session can begin right now: {reason}.")
         session = self._new_session(principal, agent, wants)
         try:
-            model = self.gateway.settings.realtime_model or agent.model
+            model = model_of(self.gateway.settings, agent)
             denied = await self.gateway.budgets.check_quota(principal, agent, model)
             denied = denied or await self.gateway.budgets.open_session(self._row_of(session), principal)
             session.handle.is_recorded = denied is None
@@ -210,7 +210,7 @@ class SessionAdmission:
             claims=session.principal.claims,
             has_webhook=session.agent.webhook is not None,
             agent=session.agent.name,
-            model=settings.realtime_model or session.agent.model,
+            model=model_of(settings, session.agent),
             gateway_id=self.gateway.gateway_id,
             resume_hash=digest(token) if token else None,
             resume_seconds=settings.resume_seconds if token else None,

@@ -1,4 +1,7 @@
-"""Executes the actions that a conversation returns: sends events, writes rows, publishes jobs. Decides nothing."""
+"""Executes the actions that a conversation returns: sends events, writes rows, publishes jobs.
+
+It contains no decisions.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.budgets.budgets import model_of
 from gateway.budgets.session_usage import SessionUsage
 from gateway.close_codes import SUPERSEDED
 from gateway.conversation.actions import (
@@ -57,7 +61,7 @@ class EffectExecutor:
         self._reader = reader
         self.recorder = CallRecorder(gateway, session)
         self.transcript = TranscriptWriter(gateway, session)
-        model = gateway.settings.realtime_model or session.agent.model
+        model = model_of(gateway.settings, session.agent)
         self.usage = SessionUsage(gateway.budgets, session.session_id, session.principal, session.agent, model)
 
     async def execute(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
@@ -122,10 +126,10 @@ class EffectExecutor:
         try:
             await link.upstream.send(as_text(event))
         except UpstreamClosed:
-            return  # the task that reads from it notices as well, and the next epoch is told what matters
+            return  # the task that reads from it notices too, and the next epoch is told what matters
 
     async def _meter(self, link: UpstreamLink, action: CheckBudget | RecordUsage) -> None:
-        """Check the budget as a response begins, write what it used as it ends. End the session if nothing is left."""
+        """Check the budget as a response begins, and write its usage as it ends. If it is used up, end the session."""
         if isinstance(action, CheckBudget):
             exceeded = await self.usage.check(link.epoch, action.response_id)
         else:
@@ -186,7 +190,7 @@ class EffectExecutor:
     async def end_unless_held(self) -> None:
         """Raise SessionEnded if another gateway holds the session: here it could record no call."""
         session = self._session
-        async with session.switching:  # an epoch that is about to begin is this gateway's as well
+        async with session.switching:  # an epoch that is about to begin is this gateway's too
             statement = lifecycle.owned(session.session_id, self._gateway.gateway_id, session.epoch)
             try:
                 held = await self._gateway.store.rows(statement)
@@ -219,7 +223,7 @@ class EffectExecutor:
         try:
             await self._gateway.store.count(deliveries.acknowledge(echoed, link.epoch, max(echoed.values())))
         except (SQLAlchemyError, OSError) as problem:
-            # The next echo, or the end of the session, writes these as well.
+            # The next echo, or the end of the session, writes these too.
             log.warning("acknowledgement failed: %d jobs stay at sent (%s)", len(echoed), type(problem).__name__)
             return False
         for job_id in echoed:

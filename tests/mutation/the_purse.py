@@ -10,7 +10,7 @@ BUCKETS = "gateway/token_bucket.py"
 PURSE, ACCOUNT, TURNS = (
     "gateway/budgets/budgets.py",
     "gateway/budgets/session_usage.py",
-    "gateway/budgets/bounded_semaphore.py",
+    "gateway/bounded_semaphore.py",
 )
 
 T_PLACES, T_USAGE = "tests/integration/budgets/test_session_quota.py", "tests/integration/budgets/test_usage.py"
@@ -18,7 +18,7 @@ T_LEFT, T_CLI = "tests/integration/budgets/test_budgets.py", "tests/integration/
 T_PRICES, T_BUDGETS = "tests/unit/ringback/usage/test_prices.py", "tests/unit/ringback/usage/test_budgets.py"
 T_RATES, T_TURNS = (
     "tests/unit/gateway/session/test_rate_limit.py",
-    "tests/unit/gateway/budgets/test_bounded_semaphore.py",
+    "tests/unit/gateway/test_bounded_semaphore.py",
 )
 
 THE_PURSE = [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli.local_stack.stack import our
-from gateway.budgets.pricing import price_table
+from gateway.budgets.budgets import price_table
 from ringback.agents.agent import Agent
 from ringback.usage.prices import Usage
 from tests.forked import run

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.budgets.pricing import SHIPPED, model_of, price_table, prices_for
+from gateway.budgets.budgets import SHIPPED, model_of, price_table, prices_for
 from gateway.settings import GatewaySettings
 from ringback.agents.agent import Agent
 from ringback.errors import ConfigurationError

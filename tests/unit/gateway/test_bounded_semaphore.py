@@ -1,4 +1,4 @@
-"""A door with a short line before it."""
+"""A semaphore lets some in, some wait, and the rest are refused at once."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import asyncio
 
 import pytest
 
-from gateway.budgets.bounded_semaphore import BoundedSemaphore, Overloaded
+from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
 
 
 def test_so_many_are_inside_so_many_wait_and_the_rest_are_turned_away() -> None:
     async def story() -> None:
-        turns, leave = BoundedSemaphore(2, 3), asyncio.Event()
+        semaphore, leave = BoundedSemaphore(2, 3), asyncio.Event()
         inside: list[int] = []
 
         async def come(number: int) -> None:
-            async with turns:
+            async with semaphore:
                 inside.append(number)
                 await leave.wait()
 
@@ -32,31 +32,31 @@ def test_so_many_are_inside_so_many_wait_and_the_rest_are_turned_away() -> None:
 
 
 @pytest.mark.parametrize("problem", [ValueError, asyncio.CancelledError])
-def test_whoever_fails_inside_makes_room(problem: type[BaseException]) -> None:
+def test_a_task_that_fails_inside_makes_room(problem: type[BaseException]) -> None:
     async def story() -> None:
-        turns = BoundedSemaphore(1, 0)
+        semaphore = BoundedSemaphore(1, 0)
         with pytest.raises(problem):
-            async with turns:
+            async with semaphore:
                 raise problem
-        async with turns:
+        async with semaphore:
             with pytest.raises(Overloaded):
-                async with turns:
+                async with semaphore:
                     raise AssertionError("two are inside")
 
     asyncio.run(story())
 
 
-def test_whoever_gives_up_waiting_leaves_the_line() -> None:
+def test_a_task_that_gives_up_waiting_leaves_the_queue() -> None:
     async def story() -> None:
-        turns = BoundedSemaphore(1, 1)
-        async with turns:
+        semaphore = BoundedSemaphore(1, 1)
+        async with semaphore:
             for _ in range(2):
-                waiting = asyncio.create_task(turns.__aenter__())
+                waiting = asyncio.create_task(semaphore.__aenter__())
                 await asyncio.sleep(0)
                 waiting.cancel()
                 await asyncio.wait([waiting])
                 assert waiting.cancelled()
-        async with turns:
+        async with semaphore:
             pass
 
     asyncio.run(story())
