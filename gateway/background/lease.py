@@ -1,10 +1,10 @@
-"""This gateway's lease: a thread that renews it, and a task from which it knows whether the event loop turns.
+"""The lease of this gateway: a thread renews it, and a task shows that the event loop turns.
 
-The thread has a connection of its own, and waits for no pool and no event loop. A gateway whose lease cannot be renewed
-keeps its conversations: while Postgres is away no other can take them over. One that was silent for so long that others
-may have taken some looks at once which are still its own (`gateway.background.result_listener`); until then the rows
-refuse what it writes. A loop that does not turn is vouched for only so long: its sessions are then better off
-elsewhere.
+The thread has a separate connection, and waits for no pool and no event loop. If the lease cannot be renewed, the
+gateway keeps its conversations: while Postgres is away no other gateway can take them over. If it was silent for so
+long that others may have taken some, it reads at once which it still holds (`gateway.background.result_listener`);
+until then the rows refuse what it writes. If the event loop does not turn for long, the thread stops renewing: the
+sessions are then better off on another gateway.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from ringback.statements import processes
 TURN_SECONDS = 0.1
 """How often the event loop says that it turns."""
 VOUCH_SECONDS = 10.0
-"""How long the lease of a gateway is renewed whose event loop does not turn: a caller hears silence meanwhile."""
+"""How long the lease is renewed while the event loop does not turn: users hear silence meanwhile."""
 LOOP_HELD = "something in it blocks the event loop"
 
 log = logging.getLogger(__name__)
 
 
 class Lease:
-    """One task, `watch_loop`, which runs until it is cancelled, and a thread between `register` and `retire`."""
+    """Lease of one gateway. One task, `watch_loop`, until it is cancelled; one thread from `register` to `retire`."""
 
     def __init__(
         self,
@@ -61,16 +61,16 @@ class Lease:
 
     @property
     def is_current(self) -> bool:
-        """False where Postgres has not been heard of for too long to take new sessions."""
+        """False if the lease was not renewed for too long to take new sessions."""
         return not self._clock.must_stop(monotonic())
 
     @property
     def sheds(self) -> bool:
-        """True while this gateway should take no new sessions, as it was held up a moment ago."""
+        """True while this gateway should take no new sessions, because it was held up a moment ago."""
         return self._hold_ups.sheds(monotonic())
 
     async def register(self) -> None:
-        """The gateway begins, and its lease is renewed from now on."""
+        """Write the gateway's row, and renew its lease from now on."""
         began = monotonic()
         await self._store.count(self._register)
         self._clock.renewed(began)
@@ -80,7 +80,7 @@ class Lease:
         self._thread.start()
 
     async def watch_loop(self) -> None:
-        """Say that the event loop turns, and tell when it did not."""
+        """Note ten times a second that the event loop turns, and log when it did not."""
         while True:
             await asyncio.sleep(TURN_SECONDS)
             held_up = self._hold_ups.ticked(monotonic(), process_time())
@@ -88,7 +88,7 @@ class Lease:
                 log.warning("%s", held_up)
 
     async def lapse_within(self, seconds: float) -> bool:
-        """Wait so long, or until others may have taken sessions of ours: True at once then."""
+        """Wait so long. Return True at once if other gateways may have taken sessions of this one."""
         try:
             async with asyncio.timeout(seconds):
                 await self._lapsed.wait()
@@ -98,9 +98,9 @@ class Lease:
         return True
 
     async def retire(self) -> None:
-        """The gateway ends in order: what it held may be taken at once."""
+        """End the lease in order: other gateways may take the sessions at once."""
         self._ended.set()
-        self._thread.join(ANSWER_SECONDS)  # nothing else is left to turn for
+        self._thread.join(ANSWER_SECONDS)  # may block the loop: no other task is left
         try:
             await self._store.count(processes.retire(self._gateway_id))
         except (SQLAlchemyError, OSError) as problem:
@@ -110,8 +110,8 @@ class Lease:
         try:
             self._keep_renewing(loop)
         except Exception:
-            log.critical("the lease cannot be renewed any more; the process ends", exc_info=True)
-            os._exit(70)  # as for a task of the gateway's that fails (`gateway.app`)
+            log.critical("lease renewal ended by a fault; the process ends", exc_info=True)
+            os._exit(70)  # as for a task of the gateway that fails (`gateway.app`)
         finally:
             self._connection.close()
 
@@ -121,7 +121,9 @@ class Lease:
         while not self._ended.wait(max(0.0, asked + again - monotonic())):
             asked = monotonic()
             if asked - self._hold_ups.looked > VOUCH_SECONDS:
-                log.error("lease is not renewed: the event loop has not turned for %g s", VOUCH_SECONDS)
+                log.error(
+                    "lease not renewed: the event loop has not turned for %g s; renewing when it turns", VOUCH_SECONDS
+                )
                 asked += TURN_SECONDS - again  # it may turn again, as after a pause
                 continue
             try:
@@ -133,11 +135,11 @@ class Lease:
         steady_since = "".join(self._connection.ask(renewal))
         if not steady_since:
             if not self._ended.is_set():
-                log.warning("this gateway's row is gone, after a long silence: it registers again")
+                log.warning("lease row gone, after a long silence; registering again")
                 self._connection.ask(as_text(self._register))
             return
         self._clock.renewed(asked)
         if self._steady_since and steady_since != self._steady_since:
-            log.warning("the lease had run out, or nearly: looking at once which sessions are still held here")
+            log.warning("lease had run out, or nearly; reading at once which sessions are still held here")
             loop.call_soon_threadsafe(self._lapsed.set)
         self._steady_since = steady_since

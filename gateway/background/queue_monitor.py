@@ -1,4 +1,4 @@
-"""How long a call would wait for a worker now: asked of the table once a second, for all sessions of this gateway."""
+"""Measures once a second how long a call of each queue would wait for a worker, for all sessions of this gateway."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ringback.jobs.queue_wait import expected_wait
 from ringback.statements.jobs import queues
 
 LOOK_SECONDS = 1.0
-"""A queue of a voice line fills within seconds; one statement a second for each gateway is nothing."""
+"""Queues of voice calls fill within seconds; one statement a second for each gateway costs little."""
 STALE_SECONDS = 5.0
-"""What is older is no measurement any more: while Postgres is away nothing is known of any queue."""
+"""An older measurement does not count: while Postgres is away the waits are unknown."""
 
 
 class QueueMonitor:
-    """One task, `watch`. It runs until it is cancelled."""
+    """Waits by queue. One task, `watch`, which runs until it is cancelled."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -26,16 +26,16 @@ class QueueMonitor:
         self._seen_at = float("-inf")
 
     def wait_seconds(self, queue: str) -> float | None:
-        """How long one more call of this queue would wait for a worker; None where nothing is known."""
+        """Return how long one more call of this queue would wait for a worker; None if that is unknown."""
         if time.monotonic() - self._seen_at > STALE_SECONDS:
             return None
         return self._waits.get(queue)
 
     async def watch(self) -> None:
-        """Look at all queues, once a second."""
-        await repeat(self.look, LOOK_SECONDS, "look at the queues")
+        """Measure all queues, once a second."""
+        await repeat(self.measure, LOOK_SECONDS, "queue measurement")
 
-    async def look(self) -> None:
+    async def measure(self) -> None:
         """Measure all queues once."""
         asked_at = time.monotonic()
         self._waits = _by_queue(await self._store.rows(queues.loads()))

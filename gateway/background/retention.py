@@ -1,6 +1,6 @@
-"""What is not to be kept goes: what is over long enough, and what was a user's who is erased.
+"""Deletes what is not to be kept: sessions that ended long enough ago, and the rows of users who are erased.
 
-Every gateway does it, any number at once; each takes what no other holds, a bounded number at a time.
+Any number of gateways do this at once; each deletes rows that no other has locked, a bounded number at a time.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ringback.statements.sessions import session_end
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
-"""Between two looks for users who are erased and were still talking: nobody waits for it, and it reads one page."""
+"""Between two looks for erased users who were still talking: no request waits for it, and it reads one page."""
 RETAIN_EVERY = 12
-"""Looks: once a minute for what is over, which is kept for days."""
+"""Looks: once a minute for sessions that are over, which are kept for days."""
 ERASE_SECONDS = 5.0
-"""How long whoever asks for a user to be erased waits for it; sessions that go on until then are seen to later."""
+"""How long a request to erase a user waits; sessions that are still open then are deleted later."""
 AGAIN_SECONDS = 0.25
-"""Between two attempts of that: the gateways that hold the user's sessions look once a second."""
+"""Between two attempts of that: the gateways that hold the user's sessions poll once a second."""
 
 Found = Sequence[Row[Any]]
-"""The rows that one statement took."""
+"""The rows that one statement deleted."""
 
 
 @dataclass(slots=True)
 class ErasedCounts:
-    """What went of a user: numbers of rows; `left` sessions are about to end, and go then."""
+    """How many rows of a user were deleted; `left` sessions are about to end, and are deleted then."""
 
     sessions: int = 0
     secrets: int = 0
@@ -46,7 +46,7 @@ class ErasedCounts:
 
     @property
     def is_nobody(self) -> bool:
-        """True where nothing was known of them."""
+        """True if there was no row of the user."""
         return self == ErasedCounts()
 
     def add(self, found: list[Found]) -> None:
@@ -59,10 +59,10 @@ class ErasedCounts:
 
 
 class Retention:
-    """One task, `forget`, which runs until it is cancelled.
+    """Deletion of old rows and of erased users. One task, `forget`, which runs until it is cancelled.
 
     Args:
-        retention_days: of tenants that say nothing themselves; None: for ever.
+        retention_days: for tenants without a number; None: for ever.
     """
 
     def __init__(self, store: Store, retention_days: int | None) -> None:
@@ -71,21 +71,21 @@ class Retention:
         self._looks = 0
 
     async def forget(self) -> None:
-        """Look now and then, and go on as long as there is more."""
-        await repeat(self._look, LOOK_SECONDS, "look for what is over")
+        """Delete what is due, every few seconds, and go on at once while there is more."""
+        await repeat(self._delete_due, LOOK_SECONDS, "retention")
 
-    async def _look(self) -> bool:
+    async def _delete_due(self) -> bool:
         """Return True if there may be more to delete."""
-        more = await self._go_on_erasing()
+        more = await self._erase_marked()
         if self._looks % RETAIN_EVERY == 0:
-            more |= await self._let_go_what_is_over()
+            more |= await self._delete_over()
         self._looks += not more
         return more
 
     async def erase(self, tenant: str, user: str) -> ErasedCounts:
-        """Everything of this user goes: at once what is over, and within seconds what they are doing.
+        """Delete all rows of this user: at once what is over, and within seconds the sessions that are open.
 
-        Another gateway deletes what is marked as soon as it sees it, so what went is counted by what was marked.
+        Another gateway deletes marked sessions as soon as it sees them, so the count is of what was marked.
         """
         loop = asyncio.get_running_loop()
         give_up = loop.time() + ERASE_SECONDS
@@ -95,7 +95,7 @@ class Retention:
         erased, theirs = ErasedCounts(), before.number + len(marked)
         erased.add(found)
         while True:
-            while again := await self._store.rows(erasure.mark(tenant, user)):  # they may have come back meanwhile
+            while again := await self._store.rows(erasure.mark(tenant, user)):  # the user may have come back meanwhile
                 theirs += len(again)
             found, more = await self._take(tenant, user)
             erased.add(found)
@@ -105,16 +105,16 @@ class Retention:
                 return erased
             await asyncio.sleep(0 if more else AGAIN_SECONDS)
 
-    async def _go_on_erasing(self) -> bool:
+    async def _erase_marked(self) -> bool:
         rows = await self._store.rows(erasure.waiting())
         for row in rows:
             await self._take(row.tenant, row.user_id)
         return bool(rows)
 
     async def _take(self, tenant: str, user: str) -> tuple[list[Found], bool]:
-        """Take some of the user's sessions and all else, together or not at all.
+        """Delete some of the user's sessions and all their other rows, in one transaction.
 
-        Returns the rows of each of `erasure.forget`, and whether more sessions may be there.
+        Return the rows of each of `erasure.forget`, and whether there may be more sessions.
         """
         await self._store.rows(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
         rest = erasure.forget(tenant, user)
@@ -123,10 +123,10 @@ class Retention:
             found = [await self._store.rows(statement) for statement in rest]
         return found, len(sessions) >= retention.AT_ONCE
 
-    async def _let_go_what_is_over(self) -> bool:
+    async def _delete_over(self) -> bool:
         gone = await self._store.rows(retention.delete_over(self._retention_days))
         await self._store.count(retention.delete_expired_secrets())
         await self._store.count(retention.drop_old_seals())
         if gone:
-            log.info("%d sessions were over for long enough, and are kept no longer", len(gone))
+            log.info("retention: %d sessions deleted, as they were over for long enough", len(gone))
         return len(gone) >= retention.AT_ONCE

@@ -36,7 +36,7 @@ class ToolCatalog:
     """Tools by name. One task, `follow`, which runs until it is cancelled.
 
     Args:
-        model: used instead of each agent's own model, where the settings name one.
+        model: used instead of each agent's model, if the settings name one.
     """
 
     def __init__(self, store: Store, model: str | None = None) -> None:

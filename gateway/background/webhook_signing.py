@@ -1,4 +1,4 @@
-"""How a webhook is signed, as Standard Webhooks have it (https://www.standardwebhooks.com). Pure."""
+"""Signatures of webhooks by the Standard Webhooks specification (https://www.standardwebhooks.com). Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from gateway.errors import GatewayError
 
 PREFIX = "whsec_"
 LEAST_BYTES = 24
-"""Of a secret, as the specification has it; one that can be guessed signs nothing."""
+"""Of a secret, by the specification: a secret that can be guessed proves no sender."""
 
 
 class BadSecret(GatewayError):
-    """The text is no secret; the message says what one looks like."""
+    """The text is not a secret; the message says what one looks like."""
 
 
 def key_of(secret: str) -> bytes:
-    """The key that a secret stands for: base64 of 24 bytes or more, with or without `whsec_` before it.
+    """Return the key in a secret: base64 of 24 bytes or more, with or without `whsec_` before it.
 
     Raises:
-        BadSecret: it is none.
+        BadSecret: the text is not a secret.
     """
     try:
         key = b64decode(secret.strip().removeprefix(PREFIX), validate=True)
@@ -34,11 +34,11 @@ def key_of(secret: str) -> bytes:
 
 
 def signed_headers(key: bytes, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers that go with `body`.
+    """Return the headers that go with `body`.
 
     Args:
-        message_id: the same each time the message is sent, so that a receiver can tell what it has had.
-        timestamp: of this attempt, in Unix seconds: a receiver refuses what is old.
+        message_id: the same each time the message is sent, so that a receiver can recognise a repetition.
+        timestamp: of this attempt, in Unix seconds: a receiver refuses old messages.
     """
     content = b".".join((message_id.encode(), str(timestamp).encode(), body))
     signature = b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()

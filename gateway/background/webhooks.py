@@ -1,7 +1,8 @@
-"""Posts answers that came after the end of their session to the webhook of its agent.
+"""Posts results that came after the end of their session to the webhook of its agent.
 
-The rows say what is due (`ringback.statements.webhooks`); any gateway may take any of it. A receiver hears of each
-answer at least once, with the same `webhook-id` each time, or is given up after about an hour: the history has it.
+The rows say what is due (`ringback.statements.webhooks`); any gateway may take any of it. A receiver gets each result
+at least once, with the same `webhook-id` each time. After about an hour of failures the gateway gives up, and the
+result is in the history only.
 """
 
 from __future__ import annotations
@@ -32,24 +33,24 @@ from ringback.statements import webhooks
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-"""The session is over: nobody waits by the second."""
+"""The session is over, so a second of delay does not matter."""
 POST_SECONDS = 10.0
-"""A receiver that needs longer should take the message, answer, and then work."""
+"""A receiver that needs longer should store the message, answer, and then work."""
 AT_ONCE = 8
-"""Posts under way to one agent's receiver, from when on no more of its are taken: one that hangs holds up its own."""
+"""Posts under way to one agent's receiver; more wait, so that a receiver that hangs delays only its results."""
 AT_ONCE_IN_ALL = 32
-"""Posts under way: each holds a connection, and none a conversation."""
+"""Posts under way in all: each holds a connection."""
 
 TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OSError, SQLAlchemyError)
-"""What a receiver, the network or Postgres may do to a post; it is tried again. Time-outs are among OSError."""
+"""What a post may raise because of the receiver, the network or Postgres; it is tried again. Includes time-outs."""
 
 
 class Webhooks:
-    """One task, `send`, and one for each post. It runs until it is cancelled.
+    """Sender of webhooks. One task, `send`, which runs until it is cancelled, and one for each post.
 
     Args:
-        agents: those of now; a file may be changed while the gateway runs.
-        environment: where secrets are.
+        agents: returns the agents of this moment; a file may change while the gateway runs.
+        environment: holds the secrets.
     """
 
     def __init__(
@@ -61,14 +62,14 @@ class Webhooks:
         self._under_way = Counter[str]()
         self._complaints: set[str] = set()
         self._clients: dict[bool, httpx.AsyncClient] = {}
-        """Made for the first post; one for receivers on this machine, one for all others."""
+        """Made for the first post: one for receivers on this machine, one for all others."""
 
     async def send(self) -> None:
         """Take what is due, once a second, and post it."""
         self._under_way.clear()
         try:
             async with asyncio.TaskGroup() as posts:
-                await repeat(lambda: self._post_due(posts), LOOK_SECONDS, "look for due webhooks")
+                await repeat(lambda: self._post_due(posts), LOOK_SECONDS, "webhook look-up")
         finally:
             while self._clients:
                 await self._clients.popitem()[1].aclose()
@@ -97,19 +98,19 @@ class Webhooks:
             why = str(problem)
         except TROUBLE as problem:
             why = type(problem).__name__
-        except Exception as problem:  # of this one answer: the others are posted all the same
-            log.exception("job %s: its post has failed here", due.id)
+        except Exception as problem:  # of this result: the others are posted all the same
+            log.exception("webhook failed by a fault: job %s", due.id)
             why = type(problem).__name__
         finally:
             self._under_way[due.agent] -= 1
-        end = "given up" if due.attempt >= webhooks.ATTEMPTS else "it is tried again"
-        log.warning("job %s: the webhook of agent %s did not take it (%s); %s", due.id, due.agent, why, end)
+        end = "giving up" if due.attempt >= webhooks.ATTEMPTS else "trying again"
+        log.warning("webhook failed: job %s, agent %s (%s); %s", due.id, due.agent, why, end)
 
     def _receiver(self, name: str) -> tuple[str, bytes] | None:
-        """The URL and the key; None, and one line in the log for each reason, where there are none."""
+        """Return the URL and the key; None, and one line in the log for each reason, if there are none."""
         agent = self._agents().get(name)
         if agent is None or agent.webhook is None:
-            self._complain(f"agent {name} names no webhook any more: its late answers stay in the history")
+            self._complain(f"webhook unknown: agent {name} names none any more; its late results stay in the history")
             return None
         webhook = agent.webhook
         secret = self._environment.get(webhook.secret_env, "")
@@ -117,7 +118,9 @@ class Webhooks:
             return webhook.url, key_of(secret)
         except BadSecret as problem:
             wrong = str(problem) if secret else "it is not set"
-            self._complain(f"agent {name}: {webhook.secret_env}: {wrong}. Its late answers are not posted")
+            self._complain(
+                f"webhook secret unusable: agent {name}, {webhook.secret_env}: {wrong}; its late results are not posted"
+            )
             return None
 
     def _client(self, url: str) -> httpx.AsyncClient:
@@ -132,7 +135,7 @@ class Webhooks:
             log.error("%s", sentence)
 
     async def _send(self, due: Any, url: str, key: bytes) -> int:
-        """The status of the answer; what else it says is not read."""
+        """Post one result, and return the status of the answer; its body is not read."""
         (row,) = await self._store.rows(histories.jobs_with_steps(due.tenant, IdRange.only(due.id)))
         body = body_of(documents.job(row))
         headers = signed_headers(key, f"job_{due.id}", int(time.time()), body)
@@ -142,7 +145,7 @@ class Webhooks:
 
 
 def body_of(job: documents.Job) -> bytes:
-    """What is posted: the call as `GET /v1/jobs/{id}` shows it, and when it was over."""
+    """Return what is posted: the call as `GET /v1/jobs/{id}` shows it, and when it was over."""
     data = job.model_dump(mode="json")
     event = {"type": "job.finished", "timestamp": data["finished_at"], "data": data}
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

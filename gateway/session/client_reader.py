@@ -24,9 +24,9 @@ from gateway.session.rate_limit import RateExceeded, RateLimiter
 log = logging.getLogger(__name__)
 
 HELD_CHARS = 4 * 1024 * 1024
-"""Of a client's frames while no conversation is open: a minute of audio. Beyond it the client's own buffer fills."""
+"""Of a client's frames while no conversation is open: a minute of audio. Beyond it the client's buffer fills."""
 FRAME_CHARS = 64
-"""What each frame counts for beside its own length: many tiny ones have a bound as well."""
+"""What each frame counts for beside its length, so that many tiny frames have a bound too."""
 TOLD_CHARS = 1_024
 """What each event counts for that the client is to be told later."""
 MINUTE = 60.0
@@ -101,7 +101,7 @@ class ClientReader:
         pause = self._limiter.took(audio_bytes, time.monotonic(), max(0, chars))
         if isinstance(pause, RateExceeded):
             raise SessionEnded.because("too_fast")
-        if pause:  # its own connection holds it back meanwhile
+        if pause:  # the client's connection holds it back meanwhile
             await asyncio.sleep(pause)
 
     async def _leave_out(self, frame: protocol.ClientFrame) -> None:

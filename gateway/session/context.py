@@ -48,7 +48,7 @@ class SessionEnded(GatewayError):
 
     @property
     def is_final(self) -> bool:
-        """True if a client that can resume has nothing to resume."""
+        """True if the client cannot resume the session."""
         return self.reason in FINAL
 
 
@@ -104,7 +104,7 @@ class UpstreamLink:
             return None
 
     def why_it_ended(self, now: float) -> str:
-        """Return the reason for the history and the client: the gateway's own, the longest duration, or any other."""
+        """Return the reason for the history and the client: the gateway's, the longest duration, or any other."""
         is_late = self.expires_at is not None and now > self.expires_at - EXPIRED_SECONDS
         reason = "session_expired" if is_late or self.conversation.is_expired else "upstream_closed"
         return self.why_closed or reason
@@ -137,7 +137,7 @@ class SessionState:
     resume_token: str | None = field(default=None, repr=False)
     """For the client, if it asked for one."""
     began_at: float = field(default_factory=time.monotonic)
-    """When the session began, in whichever process, by this one's monotonic clock."""
+    """When the session began, maybe in another process, by this one's monotonic clock."""
     link: UpstreamLink | None = None
     """The connection and conversation at work; None until the first is open."""
     tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)

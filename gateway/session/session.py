@@ -1,4 +1,4 @@
-"""One live session: it moves events and results, and decides nothing.
+"""One live session: it moves events and results, and contains no decisions.
 
 It has seven inputs, one task each:
 

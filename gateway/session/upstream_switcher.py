@@ -10,7 +10,7 @@ reads what the rows hold, both in one transaction, and tells it to the new conve
 If no new connection can be had, the old one goes on. Only a refusal of the very first ends the session for good; after
 any other end its client may come back.
 
-From the moment an epoch begins, what an older one still writes finds another number in the row, and changes nothing.
+From the moment an epoch begins, what an older one still writes finds another number in the row, and changes 0 rows.
 """
 
 from __future__ import annotations
@@ -222,8 +222,8 @@ class UpstreamSwitcher:
             raise
         except TimeoutError:
             session_id = self._session.session_id
-            log.error("upstream silent: session %s; the Realtime API confirms nothing in %g s", session_id, seconds)
-            raise UpstreamSilent("it confirms nothing") from None
+            log.error("upstream silent: session %s; the Realtime API did not confirm it in %g s", session_id, seconds)
+            raise UpstreamSilent("it does not confirm the session") from None
 
     async def _replay(self, link: UpstreamLink) -> None:
         """Begin the epoch in the rows, and tell the new conversation what they hold."""

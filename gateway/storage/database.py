@@ -1,4 +1,4 @@
-"""Postgres, as the gateway uses it: one statement, one transaction, one round trip, bounded in time."""
+"""Connections to Postgres: each statement is one transaction and one round trip, bounded in time."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ringback.postgres.connections import ENCODING, Bounds, connect, open_async_
 from ringback.statements.identity import tenant_isolation
 
 CONNECT_SECONDS = 2
-"""A database that does not answer by then is away; the conversation goes on without it."""
+"""A database that does not answer by then is away, and the conversation goes on without it."""
 STATEMENT_SECONDS = 5.0
-"""Every statement here takes about a millisecond; one that takes seconds waits for something broken."""
+"""Each statement here takes about a millisecond; one that takes seconds waits for a fault."""
 ANSWER_SECONDS = 6.0
-"""A server that stands still answers nothing, not even that it is late; this clock is ours."""
+"""A server that stands still cannot even say that it is late, so the gateway's clock ends the wait."""
 LEASE_STATEMENT_SECONDS = 1.0
 """A renewal that takes longer has missed its turn."""
 STEP_SECONDS = 0.5
-"""What a clock of ours counts in: a step that takes longer, as this process stood still, counts as one."""
+"""In what that clock counts: a step that takes longer, because this process stood still, counts as one."""
 POOL_WAIT_SECONDS = 5.0
 """How long a statement waits for a free connection before it is refused."""
 
@@ -55,19 +55,19 @@ AT_START_SECONDS = 1.0
 
 
 class NotSent(TimeoutError, GatewayError):
-    """Postgres could not be reached: the statement was not sent, so nothing can have come of it."""
+    """Postgres could not be reached: the statement was not sent, so it cannot have had an effect."""
 
 
 def may_be_written(problem: Exception) -> bool:
-    """True where a statement that failed like this may have been committed all the same: its answer was lost."""
+    """Return True if a statement that failed so may have been committed: its answer was lost."""
     if isinstance(problem, NotSent):
         return False
-    # Where Postgres itself says no, it has written nothing.
+    # If Postgres itself refuses, it has not written.
     return problem.connection_invalidated if isinstance(problem, DBAPIError) else True
 
 
 def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
-    """An engine on psycopg 3, in autocommit: BEGIN and COMMIT would be two round trips more for each statement."""
+    """Return an engine on psycopg 3, in autocommit: BEGIN and COMMIT would add two round trips to each statement."""
     return open_async_engine(
         database_url,
         "ringback-gateway",
@@ -81,7 +81,7 @@ def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
 
 
 def lease_connector(database_url: str) -> Callable[[], psycopg.Connection[Any]]:
-    """What connects the thread that renews the lease, beside the pool."""
+    """Return the function that connects the thread which renews the lease; it does not use the pool."""
     bounds, silent = Bounds(LEASE_STATEMENT_SECONDS, lazy=True), int(LEASE_STATEMENT_SECONDS * 1000)
     return partial(connect, database_url, "ringback-lease", CONNECT_SECONDS, bounds, tcp_user_timeout=silent)
 
@@ -90,7 +90,7 @@ def lease_connector(database_url: str) -> Callable[[], psycopg.Connection[Any]]:
 async def answered_within(seconds: float) -> AsyncIterator[None]:
     """Raise TimeoutError after so many seconds in which the event loop turned.
 
-    A loop that was held up finds its clocks run out and the answer there, both at once: that was not Postgres.
+    A loop that was held up finds its time-out and the answer at the same moment: the delay was not Postgres's.
     """
     loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
     async with asyncio.timeout(None) as limit:
@@ -109,17 +109,17 @@ async def answered_within(seconds: float) -> AsyncIterator[None]:
 
 
 class Store:
-    """Runs statements of `ringback.statements`, each in a transaction of its own.
+    """Runner of the statements of `ringback.statements`, each in a separate transaction.
 
-    A connection that died meanwhile is not looked for in advance, which would cost a round trip each time: the
-    statement is run once more on a new one. Each is a conditional move, so a second run changes nothing more.
+    It does not test connections in advance, which would cost a round trip each time. If a connection has died, it runs
+    the statement again on a new one. Each statement is conditional, so a second run changes no more rows.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Run a statement that returns rows, and give them."""
+        """Run a statement and return its rows."""
 
         async def run(connection: AsyncConnection) -> Sequence[Row[Any]]:
             async with connection.begin():
@@ -128,7 +128,7 @@ class Store:
         return await self._once_more_if_cut(run)
 
     async def rows_of(self, tenant: str, statement: Executable) -> Sequence[Row[Any]]:
-        """Run a statement that reads, behind the second wall: Postgres itself hides the rows of every other tenant."""
+        """Run a statement that reads, behind the second wall: Postgres hides the rows of every other tenant."""
 
         async def run(connection: AsyncConnection) -> Sequence[Row[Any]]:
             connection = await connection.execution_options(isolation_level="READ COMMITTED")
@@ -139,7 +139,7 @@ class Store:
         return await self._once_more_if_cut(run)
 
     async def count(self, statement: Executable) -> int:
-        """Run a statement; how many rows it changed."""
+        """Run a statement and return how many rows it changed."""
 
         async def run(connection: AsyncConnection) -> int:
             async with connection.begin():
@@ -148,9 +148,9 @@ class Store:
         return await self._once_more_if_cut(run)
 
     async def together(self, first: Executable, *others: Executable) -> list[Sequence[Row[Any]]]:
-        """Run them in one transaction, each after the one before; the rows of each.
+        """Run statements in one transaction, in order, and return the rows of each.
 
-        Where the first one moves nothing, the others are not run, and all that comes back is its no rows.
+        If the first returns no rows, the others are not run, and the list holds that one empty result.
         """
 
         async def run(connection: AsyncConnection) -> list[Sequence[Row[Any]]]:
@@ -163,7 +163,7 @@ class Store:
         return await self._once_more_if_cut(run)
 
     async def prove_wall(self) -> None:
-        """Raises ConfigurationError where tenants could not be kept apart here, or the gateway from its own rows."""
+        """Raise ConfigurationError if tenants could not be kept apart here, or the gateway could not read its rows."""
         (encoding,) = await self.rows(ENCODING)
         refuse_encoding(encoding[0])
         try:
@@ -190,7 +190,7 @@ class Store:
         try:
             return await self._once(run)
         except NotSent:
-            raise first from None  # what is known of the first attempt is what is known at all
+            raise first from None  # only the first attempt was sent, so its failure is what is known
 
     async def _once(self, run: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         is_sent = False
@@ -205,7 +205,7 @@ class Store:
 
 
 async def prove_wall(database_url: str) -> None:
-    """Wait until Postgres answers, as a worker does, then do as `Store.prove_wall`."""
+    """Wait until Postgres answers, then do as `Store.prove_wall`."""
     store = Store(open_engine(database_url, 1))
     try:
         while True:
@@ -221,5 +221,5 @@ async def prove_wall(database_url: str) -> None:
 
 
 def _was_in_the_way(problem: DBAPIError) -> bool:
-    """Postgres chose this one to give way to another: it may simply be run again."""
+    """Return True if Postgres ended the statement in favour of another one: it may be run again."""
     return getattr(problem.orig, "sqlstate", None) in GIVE_WAY

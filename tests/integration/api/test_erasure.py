@@ -100,7 +100,7 @@ class Overtaken(Retention):
     """A gateway that is asked to erase a user, and before which another one finds their sessions marked."""
 
     async def _take(self, *whose: Any) -> Any:
-        await Retention(self._store, None)._go_on_erasing()
+        await Retention(self._store, None)._erase_marked()
         return await super()._take(*whose)
 
 

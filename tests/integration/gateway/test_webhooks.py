@@ -220,7 +220,7 @@ def test_a_receiver_that_hangs_holds_up_no_other_agents_answers(database: str, r
     [
         ("http://127.0.0.1:9/", "", "LATE_SECRET: it is not set"),
         ("http://127.0.0.1:9/", "short", "LATE_SECRET: a secret is whsec_ and base64 of 24 bytes or more"),
-        (None, SECRET, "agent demo names no webhook any more"),
+        (None, SECRET, "agent demo names none any more"),
     ],
 )
 def test_without_a_url_or_a_secret_nothing_is_posted_and_the_log_says_so_once(
@@ -250,7 +250,7 @@ def test_a_receiver_that_is_not_there_is_given_up_in_the_end(
 
     async def run() -> None:
         async with gateway(database, "http://127.0.0.1:9/"):
-            await until(lambda: "given up" in caplog.text, "the log says so")
+            await until(lambda: "giving up" in caplog.text, "the log says so")
 
     with caplog.at_level(logging.WARNING, "gateway.background.webhooks"):
         asyncio.run(run())
@@ -276,7 +276,7 @@ def test_an_answer_that_cannot_be_posted_here_holds_up_no_other(
     async def run() -> None:
         async with gateway(database, receiver.url):
             await until(lambda: rows.job(other).notified_at, "the other is posted")
-            await until(lambda: "it is tried again" in caplog.text, "the log says so")
+            await until(lambda: "trying again" in caplog.text, "the log says so")
 
     asyncio.run(run())
     assert "the row cannot be read" in caplog.text

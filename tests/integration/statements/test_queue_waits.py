@@ -155,7 +155,7 @@ def test_a_gateway_knows_what_one_more_call_would_wait_and_when_it_knows_nothing
         try:
             measured = QueueMonitor(store)
             before = measured.wait_seconds("orders")
-            await measured.look()
+            await measured.measure()
             seen = [before, *(measured.wait_seconds(queue) for queue in ("orders", "idle", "nobodys"))]
             measured._seen_at -= STALE_SECONDS + 1  # As after an outage of Postgres.
             return [*seen, measured.wait_seconds("orders")]
