@@ -48,6 +48,7 @@ NO_FUNCTIONS = ("mcp", "web_search", "file_search")
 """Types of the tools that a provider's server runs: OpenAI's, and xAI's."""
 PLACING = "assistant"
 """A client that may create messages of this role may also place an item (`previous_item_id`)."""
+
 _decode = msgspec.json.Decoder(Known).decode
 _decode_any = msgspec.json.Decoder().decode
 

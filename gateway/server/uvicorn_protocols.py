@@ -107,6 +107,10 @@ class WireHttp(H11Protocol):
         super().data_received(data)
         self._watch()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()  # of the next request, which may be here in part, or but for its body
+
     def _watch(self) -> None:
         """Set the deadline of what the client is to send next. Of a WebSocket, h11 waits for the end of the request."""
         if self._is_upgraded:

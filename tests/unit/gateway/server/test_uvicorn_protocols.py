@@ -99,9 +99,7 @@ def serving(heard: Heard) -> Iterator[int]:
         "ws": uvicorn_protocols.WireSocket,
         "ws_per_message_deflate": False,
     }
-    config = uvicorn.Config(
-        app, lifespan="off", log_config=None, ws_max_size=4_096, timeout_keep_alive=1, loop="uvloop", **settings
-    )
+    config = uvicorn.Config(app, lifespan="off", log_config=None, ws_max_size=4_096, loop="uvloop", **settings)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = Thread(target=lambda: server.run(sockets=[listener]))
@@ -135,10 +133,14 @@ def test_nor_is_a_second_one_on_the_same_connection(port: int, heard: Heard) -> 
     assert heard.bodies == [b""]
 
 
-def test_nor_is_one_that_begins_in_the_same_packet(port: int, heard: Heard) -> None:
-    """uvicorn's own limit for an idle connection ends this one."""
-    said = ask(port, b"GET / HTTP/1.1\r\nHost: here\r\n\r\nGET /again HTTP/1.1\r\nHo")
-    assert said.count(b"HTTP/1.1 200 ") == 1
+@pytest.mark.parametrize(
+    "second",
+    [b"GET /again HTTP/1.1\r\nHo", b"POST /again HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\nabc"],
+    ids=["half a head", "half a body"],
+)
+def test_nor_is_one_that_begins_in_the_same_packet(port: int, heard: Heard, second: bytes) -> None:
+    said = ask(port, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" + second)
+    assert (said.count(b"HTTP/1.1 200 "), said.count(b"HTTP/1.1 408 ")) == (1, 1)
     assert heard.bodies == [b""]
 
 
