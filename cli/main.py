@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -31,6 +34,17 @@ app.add_typer(tenants.app, name="tenants", help="Show and set the limits of tena
 app.command("usage")(usage)
 app.add_typer(agents.app, name="agents", help="Check and list agents' files.")
 app.add_typer(commands.app, name="tools", help="List tools, and call one.")
+
+
+@contextmanager
+def imported_without_collection() -> Iterator[None]:
+    """Import many modules without garbage collection. They stay, so later collections leave them out as well."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -94,7 +108,8 @@ def up(
 @app.command()
 def gateway() -> None:
     """Run a gateway. Settings come from the environment and .env; see .env.example."""
-    from gateway.server.run import serve
+    with imported_without_collection():
+        from gateway.server.run import serve
     from gateway.settings import GatewaySettings
     from ringback.config.settings import load
 
@@ -115,6 +130,8 @@ def worker(
     ] = "threads",
 ) -> None:
     """Run a worker, like `celery -A workers.app worker -Q … -P …`."""
+    with imported_without_collection():
+        import workers.app  # noqa: F401 - nearly all that a worker is made of
     from workers.command import run
 
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
