@@ -70,7 +70,7 @@ laws: $(DEV) ## The architecture as tests: imports, sizes, names, what the docs 
 .PHONY: test unit integration guarantees attacks chaos conformance browser mutants fuzz
 test: $(DEV) ## The whole suite, side by side: the fast tiers, then the long tier
 	@time $(PYTEST) -m "not long" -n $(JOBS) $(SIDE_BY_SIDE) --durations=15 $(ARGS)
-	@time $(PYTEST) -m "long" -n $(LONG_JOBS) $(SIDE_BY_SIDE) --durations=15 $(ARGS)
+	@time $(PYTEST) -m "long" --ignore=tests/unit -n $(LONG_JOBS) $(SIDE_BY_SIDE) --durations=15 $(ARGS)
 
 unit: $(DEV) ## Decisions and single modules; no servers
 	@$(PYTEST) tests/unit -q $(ARGS)

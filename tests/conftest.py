@@ -25,6 +25,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,9 @@ PATIENT = "patient"
 """The profile of the whole suite: Hypothesis' own, without its clock."""
 SAMPLE = "sample"
 """The profile of `make check`: a fifth of the examples that the whole suite tries."""
+HERE = Path(__file__).parent
+LONGEST = ("integration/test_interleavings.py", "benchmarks", "chaos", "guarantees", "clients")
+"""A file that takes more than a minute, and folders of those. A folder whose tests share a fixture stays together."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,6 +67,16 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     finally:
         gc.enable()
         gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that side by side no process is left alone with one of them at the end."""
+
+    def turn(item: pytest.Item) -> int:
+        places = [HERE / place for place in LONGEST]
+        return next((number for number, place in enumerate(places) if item.path.is_relative_to(place)), len(places))
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
