@@ -6,7 +6,6 @@ any other: with a pid, an environment, a session, files and an end of its own. `
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import os
@@ -19,6 +18,8 @@ import time
 import warnings
 from contextlib import suppress
 from typing import Any, NamedTuple
+
+from cli.reading_in import read_in
 
 PRELOADED = (
     "alembic.command",
@@ -84,10 +85,9 @@ def main() -> None:
 
 
 def preload() -> None:
-    for name in PRELOADED:
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
+    with read_in():
+        for name in PRELOADED:
+            importlib.import_module(name)
 
 
 def serve(number: int) -> Job | None:
