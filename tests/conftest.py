@@ -38,7 +38,7 @@ PATIENT = "patient"
 SAMPLE = "sample"
 """The profile of `make check`: a fifth of the examples that the whole suite tries."""
 HERE = Path(__file__).parent
-LONGEST = ("integration/test_interleavings.py", "benchmarks", "chaos", "guarantees", "clients")
+LONGEST = ("integration/statements/test_interleavings.py", "benchmarks", "chaos", "guarantees", "clients")
 """A file that takes more than a minute, and folders of those. A folder whose tests share a fixture stays together."""
 
 
