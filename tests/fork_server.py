@@ -19,7 +19,7 @@ import warnings
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from cli.reading_in import read_in
+from cli.main import imported_without_collection
 
 PRELOADED = (
     "alembic.command",
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def preload() -> None:
-    with read_in():
+    with imported_without_collection():
         for name in PRELOADED:
             importlib.import_module(name)
 

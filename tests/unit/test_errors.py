@@ -23,6 +23,7 @@ BRANCH = re.compile(r"^    (?P<indent>(?:│   |    )*)(?:├── |└── )
 STANDARD = {
     "ValueError": "a value in a caller's hands: pydantic and settings turn it into their own sentence",
     "TimeoutError": "as asyncio says it: what waits for Postgres or for the upstream catches both alike",
+    "TypeError": "a table of the gateway's code contradicts another; the import fails",
     "AssertionError": "a line that cannot be reached",
     "RemoteProtocolError": "h11's: makes uvicorn answer the request with 4xx",
 }

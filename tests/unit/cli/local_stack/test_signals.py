@@ -37,9 +37,8 @@ def _handlers() -> Iterator[None]:
         signal.signal(each, handler)
 
 
-def _begin_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ProcessGroup() as group:
-        monkeypatch.setattr(subprocess, "Popen", InterruptedStart)
+def _begin_interrupted() -> None:
+    with ProcessGroup(InterruptedStart) as group:
         group.start(Process("forever", [sys.executable, "-c", "import signal; signal.pause()"]))
 
 
@@ -49,9 +48,9 @@ def _interrupted_while_held_back(which: signal.Signals, reached: list[str]) -> N
         reached.append("the end")
 
 
-def test_a_signal_while_a_child_is_begun_leaves_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_while_a_child_is_begun_leaves_no_child() -> None:
     with pytest.raises(KeyboardInterrupt):
-        _begin_interrupted(monkeypatch)
+        _begin_interrupted()
     (pid,) = BEGUN
     assert not psutil.pid_exists(pid)
 

@@ -70,7 +70,7 @@ class Rows:
 
     async def rows(self, _statement: Any) -> list[Any]:
         self.asked.set()
-        return [SimpleNamespace(**asdict(tool)) for tool in self.tools]
+        return [SimpleNamespace(**asdict(tool), manners=tool.behavior.as_data()) for tool in self.tools]
 
 
 def test_tools_that_workers_announce_are_returned_once_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
