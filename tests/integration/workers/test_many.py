@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
@@ -87,7 +88,9 @@ def test_a_worker_whose_threads_hang_hands_back_what_it_runs_and_asks_to_be_repl
     with line.worker(RINGBACK_WORKER_DRAIN_SECONDS="600", RINGBACK_WORKER_CONCURRENCY="50") as worker:
         running = line.ask("linger", path=str(tmp_path / "attempts"))
         eventually(lambda: notes(tmp_path / "attempts"), "a call to run")
-        hanging = [line.ask("oversleep") for _ in range(MAX_STUCK_THREADS + 1)]
+        # Of several tools: of one that has half of them stuck, no more is begun.
+        names = itertools.cycle(["oversleep", "oversleep_2", "oversleep_3"])
+        hanging = [line.ask(name) for name in itertools.islice(names, MAX_STUCK_THREADS + 1)]
         assert worker.wait(PATIENCE) == FENCED_EXIT
     assert (line.job(running).state, line.job(running).error) == ("pending", {"code": "handed_back"})
     assert {line.job(job_id).state for job_id in hanging} <= {"timed_out", "pending"}
