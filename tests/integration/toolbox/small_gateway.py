@@ -30,9 +30,9 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.rung: list[tuple[str, UUID]] = []
         self.published: list[tuple[UUID, str]] = []
-        self.bell = SimpleNamespace(ring=self._ring)
+        self.redis = SimpleNamespace(notify=self._notify)
 
-    async def _ring(self, gateway_id: str, session_id: UUID) -> None:
+    async def _notify(self, gateway_id: str, session_id: UUID) -> None:
         self.rung.append((gateway_id, session_id))
 
     async def publish(self, job_id: UUID, queue: str) -> bool:
