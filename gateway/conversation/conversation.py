@@ -32,9 +32,10 @@ from gateway.conversation.actions import (
 from gateway.conversation.call_table import CallTable
 from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import ClientView
+from gateway.conversation.client_session import ClientSessionConfig
 from gateway.conversation.event_ids import EventIds
 from gateway.conversation.item_log import ItemLog
-from gateway.conversation.reconnect.carry_over import CarriedState, ClientSessionConfig
+from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.handshake import Handshake
 from gateway.conversation.reconnect.memory import budget
 from gateway.conversation.reconnect.replay import ConversationHistory

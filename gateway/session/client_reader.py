@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from gateway import protocol
 from gateway.conversation.actions import Event
-from gateway.conversation.reconnect.carry_over import merged
+from gateway.conversation.client_session import merged
 from gateway.session.client_connection import ClientConnection
 from gateway.session.context import SessionEnded, SessionState
 from gateway.session.rate_limit import RateExceeded, RateLimiter

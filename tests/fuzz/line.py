@@ -16,7 +16,8 @@ from gateway import protocol
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, KeepMessages, RecordCall, RecordUsage, SendToClient, SendToModel
 from gateway.conversation.reconnect.carry_over import CarriedState
-from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
+from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.protocol import server_events
 from gateway.session.session import AUDIO_DELTA, HEAD
 from ringback.agents.agent import Agent

@@ -9,8 +9,8 @@ from gateway.conversation.actions import Action, Event, KeepMessages, KeepSettin
 from gateway.conversation.client.out_of_band import OutOfBandResponses
 from gateway.conversation.client.resend_buffer import ResendBuffer
 from gateway.conversation.client.view import WORDS
+from gateway.conversation.client_session import ClientSessionConfig
 from gateway.conversation.item_log import ItemLog
-from gateway.conversation.reconnect.carry_over import ClientSessionConfig
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.turn_taking.scheduler import MAX_WAITING, ResponseScheduler
 from gateway.protocol import OURS, Rejection

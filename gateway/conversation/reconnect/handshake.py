@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
 from gateway.conversation.actions import Action, Close, Event, Reopen, SendToModel, Warn
-from gateway.conversation.reconnect.confirmation import Confirmation, confirmation
 from gateway.conversation.reconnect.seeds import Seeds
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.upstream_errors import code_of, is_refusal
@@ -33,6 +34,14 @@ DOUBT_SECONDS = 1.0
 """How long after an error a session.updated shows that it was a warning."""
 ECHO_SECONDS = 2.0
 """Between two items of the past that are shown: a server that shows no more of them shows none."""
+
+
+class Confirmation(Enum):
+    """What an echoed session says of our `session.update`."""
+
+    CONFIRMED = "confirmed"
+    REWORDED = "reworded"
+    NOT_APPLIED = "not applied"
 
 
 @dataclass(slots=True)
@@ -173,3 +182,53 @@ class Handshake:
 
 def _in_words(error: Event) -> str:
     return f"{code_of(error)}: {error.get('message')}"
+
+
+def confirmation(before: Event, echoed: Event, sent: Event, quirks: Quirks) -> Confirmation:
+    """Say whether an echoed session shows that our instructions and tools are in force; the worse part counts.
+
+    The server applies a `session.update` as a whole or rejects it (Realtime API, session.updated), so its echo is the
+    confirmation. An echo that still shows the session from before is no confirmation: it belongs to another update, or
+    the update had no effect. If the echo shows our instructions and no tools, the server keeps its tools to itself.
+    If it shows neither, the server has reworded what it was told: that is accepted, and logged.
+
+    Args:
+        before: the session as the server created it.
+        echoed: the session as the server shows it now.
+        sent: the session of our `session.update`.
+        quirks: how the provider's servers show a tool.
+    """
+    words = tools = Confirmation.CONFIRMED
+    # A part that is not echoed at all is believed: xAI shows no tools.
+    if "instructions" in echoed:
+        ours, theirs = _words(sent["instructions"]), _words(echoed["instructions"])
+        words = _compare(_words(before.get("instructions")), theirs, ours)
+    if "tools" in echoed:
+        was, shown, wanted = (_names(each, quirks) for each in (before.get("tools"), echoed["tools"], sent["tools"]))
+        tools = _compare(was, shown, wanted)
+        if not echoed["tools"] and words is Confirmation.CONFIRMED and _has_news(before, echoed):
+            tools = min(tools, Confirmation.REWORDED, key=list(Confirmation).index)
+    return max(words, tools, key=list(Confirmation).index)
+
+
+def _has_news(before: Event, echoed: Event) -> bool:
+    """True where the instructions were others before: then the update was applied, and with them its tools."""
+    return "instructions" in echoed and _words(before.get("instructions")) != _words(echoed["instructions"])
+
+
+def _compare(before: object, echoed: object, sent: object) -> Confirmation:
+    if echoed == sent:
+        return Confirmation.CONFIRMED
+    if not echoed or echoed == before:
+        return Confirmation.NOT_APPLIED
+    return Confirmation.REWORDED
+
+
+def _words(instructions: Any) -> list[str]:
+    """Servers trim and fold white space."""
+    return str(instructions or "").split()
+
+
+def _names(tools: Any, quirks: Quirks) -> frozenset[str]:
+    """Return the names of these tools, as the provider's servers show them."""
+    return frozenset(quirks.tool_name(tool) for tool in tools or [] if isinstance(tool, dict))

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
 from gateway.conversation.actions import Event
 from gateway.conversation.call_table import Call
 from gateway.conversation.item_log import NOT_TRANSCRIBED
 from gateway.conversation.reconnect.memory import SMALL_BUDGET, Entry, fitting
-from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, render
-from ringback.jobs.outcomes import Outcome, cut, from_row
+from gateway.conversation.tool_calls.past_call import PastCall
+from gateway.conversation.tool_calls.rendering import DeliveryContext
+from ringback.jobs.outcomes import cut, from_row
 from ringback.jobs.states import Approval, CancelReason, Delivery, Effect, JobState, output_item_id
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
@@ -33,69 +33,6 @@ AT_THE_END = 2**62
 """The place of a call that was recorded without one."""
 UNWANTED = frozenset({CancelReason.CALLER, CancelReason.BARGE_IN, CancelReason.REPLACED})
 """Whoever cancelled it knows: nobody needs to be told of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PastCall:
-    """A call of an earlier epoch. `outcome` is None while it runs."""
-
-    job_id: UUID
-    position: int
-    item_id: str | None
-    call_id: str
-    response_id: str | None
-    tool: str
-    arguments: Any
-    outcome: Outcome | None = None
-    is_news: bool = False
-    """Nobody has told the user of its result."""
-    behavior: ToolBehavior = field(default_factory=ToolBehavior)
-    age: float = 0.0
-    """Seconds from when it was asked for: until now, or until its answer was there, where that has been told."""
-    is_late: bool = False
-    """The user has said something since."""
-    is_action: bool = False
-    is_unwanted: bool = False
-    """It was cancelled by the caller, or on their account."""
-    waits_for_yes: bool = False
-    joined_to: UUID | None = None
-
-    def as_call(self, turn: int, now: float) -> Call:
-        """Its record in the conversation that waits for its result."""
-        return Call(
-            call_id=self.call_id,
-            name=self.tool,
-            response_id=self.response_id,
-            job_id=self.job_id,
-            arguments=self.arguments,
-            behavior=self.behavior,
-            is_action=self.is_action,
-            began_at=now - self.age,
-            turn=turn - 1 if self.is_late else turn,
-            joined_to=self.joined_to,
-            waits_for_yes=self.waits_for_yes,
-            is_unwanted=self.is_unwanted,
-            is_whole=True,
-        )
-
-    def rendering(self, reading: DeliveryContext) -> Rendering | None:
-        """Its answer, as this conversation is told it; None while there is none."""
-        if self.outcome is None:
-            return None
-        said = {"is_late": self.is_late, "is_unwanted": self.is_unwanted, "is_action": self.is_action}
-        return render(self.outcome, self.behavior, replace(reading, age=self.age, **said))
-
-    def events(self, reading: DeliveryContext, limit: int | None) -> list[Event]:
-        """The items to create: the call, and its output where there is one, cut at `limit` characters."""
-        if limit is not None:
-            reading = replace(reading, max_chars=min(limit, reading.max_chars))
-        call = {"type": "function_call", "call_id": self.call_id, "name": self.tool}
-        call["arguments"] = _as_text(self.arguments)
-        items, told = [_with_id(call, self.item_id)], self.rendering(reading)
-        if told is not None:
-            output = {"type": "function_call_output", "call_id": self.call_id, "output": told.output}
-            items.append({"id": output_item_id(self.job_id), **output})
-        return items
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +116,20 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str])
 
 def _call_entry(call: PastCall, reading: DeliveryContext) -> Entry:
     is_wanted = call.is_news or call.outcome is None
-    return Entry(call.position, lambda limit: call.events(reading, limit), is_wanted)
+    return Entry(call.position, lambda limit: _call_items(call, reading, limit), is_wanted)
+
+
+def _call_items(call: PastCall, reading: DeliveryContext, limit: int | None) -> list[Event]:
+    """Return the items to create: the call, and its output where there is one, cut at `limit` characters."""
+    if limit is not None:
+        reading = replace(reading, max_chars=min(limit, reading.max_chars))
+    asked = {"type": "function_call", "call_id": call.call_id, "name": call.tool}
+    asked["arguments"] = _as_text(call.arguments)
+    items, told = [_with_id(asked, call.item_id)], call.rendering(reading)
+    if told is not None:
+        output = {"type": "function_call_output", "call_id": call.call_id, "output": told.output}
+        items.append({"id": output_item_id(call.job_id), **output})
+    return items
 
 
 def _as_text(arguments: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from gateway.conversation.actions import Event, LeaveOut
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
-from gateway.conversation.reconnect.carry_over import ClientSessionConfig, merged
+from gateway.conversation.client_session import ClientSessionConfig, merged
 from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from ringback.agents.agent import Agent
 from ringback.tools.declaration import OURS

@@ -15,11 +15,11 @@ from uuid import UUID, uuid5
 from gateway.conversation.actions import Action, Cancel, Event, RecordCall
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.event_ids import MAX_ID_CHARS, EventIds, storable
-from gateway.conversation.reconnect.replay import PastCall
 from gateway.conversation.tool_calls.arguments import ArgumentSchemas, parse
 from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
+from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, render
 from gateway.conversation.turns import UserTurns
 from ringback.agents.agent import Agent

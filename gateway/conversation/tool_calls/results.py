@@ -10,7 +10,7 @@ from uuid import UUID
 from gateway.conversation.actions import Acknowledge, Action, Event, SendToClient, SendToModel, Warn
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.event_ids import EventIds
-from gateway.conversation.reconnect.replay import PastCall
+from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, SpeakTiming
 from ringback.jobs.states import output_item_id
 

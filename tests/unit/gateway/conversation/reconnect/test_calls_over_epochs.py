@@ -9,7 +9,8 @@ import pytest
 
 from gateway.conversation import Conversation
 from gateway.conversation.reconnect.carry_over import CarriedState
-from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
+from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.tool_calls.past_call import PastCall
 from ringback.jobs.outcomes import cancelled
 from ringback.statements.sessions.items import Message
 from ringback.tools.behavior import ToolBehavior

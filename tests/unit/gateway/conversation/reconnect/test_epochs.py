@@ -8,8 +8,10 @@ import pytest
 
 from gateway.conversation import Conversation
 from gateway.conversation.actions import LetClientIn
-from gateway.conversation.reconnect.carry_over import CarriedState, merged
-from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
+from gateway.conversation.client_session import merged
+from gateway.conversation.reconnect.carry_over import CarriedState
+from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.protocol import ClientFrame
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.jobs.outcomes import succeeded

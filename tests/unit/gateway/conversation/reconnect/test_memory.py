@@ -15,7 +15,8 @@ from gateway.conversation.reconnect.memory import (
     budget,
     tokens_of,
 )
-from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
+from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext
 from ringback.agents.agent import Agent
 from ringback.jobs.outcomes import succeeded

@@ -9,7 +9,8 @@ from uuid import UUID, uuid5
 import pytest
 
 from gateway.conversation.item_log import NOT_TRANSCRIBED
-from gateway.conversation.reconnect.replay import AT_THE_END, ConversationHistory, HistoryRows, PastCall
+from gateway.conversation.reconnect.replay import AT_THE_END, ConversationHistory, HistoryRows
+from gateway.conversation.tool_calls.past_call import PastCall
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import output_item_id
 from ringback.statements.sessions.items import Message

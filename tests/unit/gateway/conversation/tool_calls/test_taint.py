@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.conversation.reconnect.carry_over import CarriedState
-from gateway.conversation.reconnect.replay import ConversationHistory, PastCall
+from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.tool_calls.past_call import PastCall
 from ringback.jobs.outcomes import Outcome, failed, succeeded
 from ringback.jobs.states import Effect, JobState
 from ringback.tools.behavior import ToolBehavior
