@@ -235,7 +235,7 @@ class RehearsalSession:
 
     def _wakes_at(self) -> float | None:
         """Return when the conversation wants to be woken; None if that is only the end of an idle session."""
-        moment, ends_at = self.conversation.wake_at(self.loop.time()), self.conversation.allowance.wake_at()
+        moment, ends_at = self.conversation.wake_at(self.loop.time()), self.conversation.limits.wake_at()
         return None if ends_at is not None and moment is not None and moment >= ends_at else moment
 
     def _set_the_alarm(self) -> None:

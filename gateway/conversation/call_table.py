@@ -22,7 +22,7 @@ class Owner(Enum):
 
     SERVER = "a worker"
     CLIENT = "the client"
-    OWN = "the gateway"
+    GATEWAY = "the gateway"
 
 
 class Stage(IntEnum):

@@ -45,7 +45,7 @@ class ClientSessionConfig:
     """What the client sets of its session: it counts once the server has taken it."""
 
     session: Event
-    aside: Event | None = None
+    rejected: Event | None = None
     """What the client had set, and the Realtime API refuses: conversations begin without it."""
     _asked: list[PendingUpdate] = field(default_factory=list)
     """In the order in which they went out. A client may use an id twice."""
@@ -107,16 +107,16 @@ class ClientSessionConfig:
             return self.session
         return None
 
-    def set_aside(self) -> bool:
+    def reject(self) -> bool:
         """Begin without what the client has set, as the Realtime API refuses it; False where there is nothing."""
         if not self.session:
             return False
-        self.aside, self.session = self.session, {}
+        self.rejected, self.session = self.session, {}
         return True
 
     def take_over(self, session: Event) -> bool:
         """What the client has set by now, elsewhere; True where the server has to be told of it."""
-        if session == self.aside:
+        if session == self.rejected:
             return False
         is_news, self.session = session != self.session, session
         return is_news

@@ -99,77 +99,84 @@ class Conversation:
         self.tools = tools
         self._ids = ids = EventIds(epoch)
         self._greets = greets
-        self._carried = carried = carried or CarriedState()
+        self._carried_state = carried = carried or CarriedState()
         self._log = carried.log or ItemLog()
-        self._table, self._turns = table, turns = CallTable(), UserTurns()
+        self._calls, self._turns = table, turns = CallTable(), UserTurns()
         table.go_on_from(carried.calls)
         turns.go_on_from(carried.turns)
-        self.allowance = SessionLimits(agent, began_at)
-        own = BuiltinTools(table, turns, asks_aloud="approvals" not in wants)
+        self.limits = SessionLimits(agent, began_at)
+        builtin_tools = BuiltinTools(table, turns, asks_aloud="approvals" not in wants)
         self._scheduler = scheduler = ResponseScheduler(
-            table, turns, agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds, asks_aloud=own.asks_aloud
+            table,
+            turns,
+            agent.gather_seconds,
+            agent.quiet_seconds,
+            agent.hold_seconds,
+            asks_aloud=builtin_tools.asks_aloud,
         )
         scheduler.pacing = Pacing(quirks.create_seconds)
         scheduler.waiting.extend(carried.creates)
-        guard = ToolLoopGuard(agent)
-        settings = ClientSessionConfig(carried.client_session, carried.aside)
-        clients = ClientTools(tools, own, settings, table, agent.hosted_tools)
+        loop_guard = ToolLoopGuard(agent)
+        settings = ClientSessionConfig(carried.client_session, carried.rejected_session)
+        clients = ClientTools(tools, builtin_tools, settings, table, agent.hosted_tools)
         self._view = ClientView(str(session_id), policy, "calls" in wants, clients.owns)
-        self._approvals = Approvals(table, own, ids.ours)
-        self._calls = CallIntake(session_id, agent, tools, table, turns, own, guard, clients, ids, waits)
+        self._approvals = Approvals(table, builtin_tools, ids.ours)
+        self._intake = CallIntake(
+            session_id, agent, tools, table, turns, builtin_tools, loop_guard, clients, ids, waits
+        )
         self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last)
-        self._client = ClientRequests(scheduler, carried.unheard, clients.settings, clients, ids.new)
-        self._speaking = Speaker(scheduler, guard, self._client, clients, ids.ours)
-        self._hearing = UpstreamEvents(scheduler, table, self._calls, self._results, self._client.aside)
-        self._errors = UpstreamErrors(scheduler, self._client, self._results, self._view)
-        self._reading = DeliveryContext(client_shows="results" in wants, max_chars=agent.max_result_chars)
+        self._client = ClientRequests(scheduler, carried.resend_buffer, clients.settings, clients, ids.new)
+        self._speaker = Speaker(scheduler, loop_guard, self._client, clients, ids.ours)
+        self._upstream_events = UpstreamEvents(scheduler, table, self._intake, self._results, self._client.out_of_band)
+        self._upstream_errors = UpstreamErrors(scheduler, self._client, self._results, self._view)
+        self._delivery_context = DeliveryContext(client_shows="results" in wants, max_chars=agent.max_result_chars)
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
         """Of calls of the past, for a client that has not been greeted yet."""
-        self._opening = Handshake(lambda: clients.configured(agent), clients, ids.ours, quirks, carried.has_past)
+        self._handshake = Handshake(lambda: clients.configured(agent), clients, ids.ours, quirks, carried.has_past)
 
     @property
     def is_open(self) -> bool:
         """True from the moment when the client's frames may be passed on."""
-        return self._opening.is_open
+        return self._handshake.is_open
 
     @property
     def is_expired(self) -> bool:
         """The Realtime API said that the session has lasted as long as it may; it closes next."""
-        return self._errors.said_expired
+        return self._upstream_errors.said_expired
 
     @property
     def wants_past(self) -> bool:
         """True while nothing but the past is missing (`remember`)."""
-        return self._opening.wants_past
+        return self._handshake.wants_past
 
     @property
     def untold(self) -> frozenset[str]:
         """The calls of earlier epochs whose results are known not to have been told."""
-        return self._carried.untold
+        return self._carried_state.untold
 
     def receive_model(self, event: Event, now: float) -> list[Action]:
         """An event of the Realtime API; audio may pass undecoded (`audio_passed`)."""
         if not self.is_open:
             return self._open(event, now)
-        event = self._opening.seeds.named(event)
+        event = self._handshake.seeds.named(event)
         is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
-        actions = [*self._client.heard(event), *self._hearing.hear(event, self._log, now)]
-        self.allowance.note_turn(self._turns.number, now)
+        actions = [*self._client.heard(event), *self._upstream_events.hear(event, self._log, now)]
+        self.limits.note_turn(self._turns.number, now)
         if event.get("type") == "error":
-            return [*actions, *self._errors.hear(event, now), *self._speak(now)]
+            return [*actions, *self._upstream_errors.hear(event, now), *self._speak(now)]
         visible = self._view.show(event)
-        if visible is not None and not is_ours and not self._hearing.hides(event, self._opening.seeds.ids):
+        if visible is not None and not is_ours and not self._upstream_events.hides(event, self._handshake.seeds.ids):
             actions.append(SendToClient(visible))
         return [*actions, *self._speak(now)]
 
     def audio_passed(self, frame: str, now: float) -> bool:
         """A `response.output_audio.delta` goes straight to the client; False where it has to be decoded first."""
-        return self._hearing.sounds(self._log.audio_passed(frame), now)
+        return self._upstream_events.sounds(self._log.audio_passed(frame), now)
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""
-        self.allowance.note_client(frame.event["type"], now)
+        self.limits.note_client(frame.event["type"], now)
         if answered := self._view.answer(frame, self._log, self._ids.new):
             return answered
         if frame.event["type"] == "ringback.approval.respond":
@@ -178,46 +185,48 @@ class Conversation:
         if frame.event["type"] == "input_audio_buffer.append":
             return said  # fifty times a second, and nothing is due because of it
         hushed = (
-            self._hearing.cancel_response() if self._scheduler.gives_way() else []
+            self._upstream_events.cancel_response() if self._scheduler.gives_way() else []
         )  # a filler gives way to the client
         return [*said, *hushed, *self._speak(now)]
 
     def remember(self, past: ConversationHistory, now: float) -> list[Action]:
         """Build the conversation anew: what was said and called before, and the answers that are there by now."""
-        self._log = (self._carried.log or ItemLog(past.messages, past.places)).told_anew()
-        past = replace(past, client_calls=self._table.of_client())
-        actions = self._opening.tell(past.items(self._reading, budget(self.agent)), now)
-        self._table.keep({call.call_id for call in past.calls})
+        self._log = (self._carried_state.log or ItemLog(past.messages, past.places)).told_anew()
+        past = replace(past, client_calls=self._calls.of_client())
+        actions = self._handshake.tell(past.items(self._delivery_context, budget(self.agent)), now)
+        self._calls.keep({call.call_id for call in past.calls})
         for each in past.calls:
-            known, call = self._calls.remember(each, now)
-            self._news += self._results.remember(known, call, self._reading, now)
+            known, call = self._intake.remember(each, now)
+            self._news += self._results.remember(known, call, self._delivery_context, now)
         self._news += self._approvals.still_wanted(now)
-        if self._carried.is_awaited(past):
+        if self._carried_state.is_awaited(past):
             self._scheduler.owed_at = now
         return self._opened(actions, now)
 
     def cut(self, reason: str, now: float) -> list[Action]:
         """The connection is gone, and what ran on it with it: keep what was said of it, and tell the client."""
         if not self.is_open:
-            return self._opening.hung_up()
+            return self._handshake.hung_up()
         said = self._log.unfinished()
-        return [*([KeepMessages(said)] if said else []), *self._speaking.cut(reason)]
+        return [*([KeepMessages(said)] if said else []), *self._speaker.cut(reason)]
 
     def carry(self, now: float) -> CarriedState:
         """What the next epoch begins with."""
         if not self.is_open:
             # What it was told of and never came to say is news for the next one.
-            settings, untold = self._client.settings, self._carried.untold | self._table.not_surely_told()
-            return replace(self._carried, untold=untold, client_session=settings.session, aside=settings.aside)
+            settings, untold = self._client.settings, self._carried_state.untold | self._calls.not_surely_told()
+            return replace(
+                self._carried_state, untold=untold, client_session=settings.session, rejected_session=settings.rejected
+            )
         return CarriedState(
             has_past=True,
             log=self._log,
-            calls=self._table,
+            calls=self._calls,
             turns=self._turns,
-            unheard=self._client.unheard,
+            resend_buffer=self._client.resend_buffer,
             client_session=self._client.settings.session,
-            untold=self._table.not_surely_told(),
-            lively_at=self.allowance.lively_at,
+            untold=self._calls.not_surely_told(),
+            lively_at=self.limits.lively_at,
             creates=tuple(self._scheduler.client_creates()),
             user_waits=self._scheduler.is_owed(now),
         )
@@ -225,8 +234,8 @@ class Conversation:
     def take_over(self, carried: CarriedState) -> None:
         """What it began with has changed: an earlier epoch went on while this one was being opened."""
         self._is_outdated = self._client.settings.take_over(carried.client_session)
-        self._carried = carried
-        self._table.go_on_from(carried.calls)
+        self._carried_state = carried
+        self._calls.go_on_from(carried.calls)
         self._turns.go_on_from(carried.turns)
         self._scheduler.waiting = deque(carried.creates)
 
@@ -237,12 +246,12 @@ class Conversation:
     @property
     def is_idle(self) -> bool:
         """No call is running."""
-        return not self._table.awaited()
+        return not self._calls.awaited()
 
     def recorded(self, record: RecordCall, now: float) -> list[Action]:
         """The call's row is committed."""
         state = record.outcome.state if record.outcome else "pending"
-        call = self._table.recorded(record.job.call_id)
+        call = self._calls.recorded(record.job.call_id)
         return [*self._results.tell(call, state), *self._approvals.wanted(call.call_id, now)] if call else []
 
     def not_recorded(self, record: RecordCall, now: float, *, may_be_running: bool = False) -> list[Action]:
@@ -257,7 +266,7 @@ class Conversation:
 
         `more`: another has come with it, and is delivered next: both are spoken of together.
         """
-        rendering = self._calls.answered(call_id, outcome, self._reading, now)
+        rendering = self._intake.answered(call_id, outcome, self._delivery_context, now)
         self._has_more = more
         given = self._results.give(job_id, call_id, tool, outcome.state, rendering, now)
         return [*given, *self._speak(now)]
@@ -268,7 +277,7 @@ class Conversation:
 
     def progressed(self, job_id: UUID, note: str) -> list[Action]:
         """What a running job last said of itself: a client that wants to hears of it, and so does the next word."""
-        return self._results.progressed(self._table.by_job(job_id), note)
+        return self._results.progressed(self._calls.by_job(job_id), note)
 
     def tools_came(self, tools: dict[str, ToolSpec], now: float) -> list[Action]:
         """The model may call these as well from now on."""
@@ -278,14 +287,18 @@ class Conversation:
     def budget_spent(self, why: str, now: float) -> list[Action]:
         """There is nothing left to pay for another response: the one that runs is stopped, and the session over."""
         self._is_given_up = True
-        return [*self._hearing.cancel_response(), SendToClient(spent(why, self._ids.new("purse"))), end("budget_spent")]
+        return [
+            *self._upstream_events.cancel_response(),
+            SendToClient(spent(why, self._ids.new("purse"))),
+            end("budget_spent"),
+        ]
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
         if not self.is_open:
-            return self._opened(self._opening.tick(now), now)
-        over = self.allowance.over(now, is_busy=bool(self._table.running()) or isinstance(self._scheduler.slot, Active))
-        if not (over or self._speaking.hangs(now)):
+            return self._opened(self._handshake.tick(now), now)
+        over = self.limits.over(now, is_busy=bool(self._calls.running()) or isinstance(self._scheduler.slot, Active))
+        if not (over or self._speaker.hangs(now)):
             return self._speak(now)
         self._is_given_up = True
         return over or [Reopen("upstream_hung")]
@@ -293,17 +306,17 @@ class Conversation:
     def wake_at(self, now: float) -> float | None:
         """When `tick` should be called, if no event comes first."""
         if not self.is_open:
-            return self._opening.wake_at
+            return self._handshake.wake_at
         if self._is_given_up or self._has_more:
             return None
-        moments = (self._speaking.wake_at(now), self.allowance.wake_at())
+        moments = (self._speaker.wake_at(now), self.limits.wake_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     # — before the client is let in —
 
     def _open(self, event: Event, now: float) -> list[Action]:
-        actions = self._opening.receive(event, now)
-        item = (event := self._opening.seeds.named(event)).get("item")
+        actions = self._handshake.receive(event, now)
+        item = (event := self._handshake.seeds.named(event)).get("item")
         if isinstance(item, dict):
             self._view.show(event)  # It tells what stands before what, for events that point at a hidden item.
             self._results.echoed(item)
@@ -313,17 +326,17 @@ class Conversation:
         """The same, and what is due where the conversation is open by now."""
         if not self.is_open:
             return actions
-        session = self._opening.session
-        self.allowance.began(now, self._carried.lively_at, self._turns.number)
-        for each in (self._opening.configured, session):  # what a server does not echo is as it was asked for
+        session = self._handshake.session
+        self.limits.began(now, self._carried_state.lively_at, self._turns.number)
+        for each in (self._handshake.configured, session):  # what a server does not echo is as it was asked for
             self._client.note_session(each)
             self._log.hear({"type": "session.updated", "session": each})
         kind = {} if self._greets else {"type": "session.updated"}
         greeting = self._view.created(session, self._ids.new("created")) | kind
         return [
             *actions,
-            LetClientIn(session.get("id"), self._opening.expires_at),
-            *([SendToClient(greeting)] if self._greets or self._client.settings.aside is not None else []),
+            LetClientIn(session.get("id"), self._handshake.expires_at),
+            *([SendToClient(greeting)] if self._greets or self._client.settings.rejected is not None else []),
             *self._news,
             *self._client.again(now, is_outdated=self._is_outdated),
             *self._speak(now),
@@ -332,4 +345,4 @@ class Conversation:
     def _speak(self, now: float) -> list[Action]:
         if self._is_given_up or self._has_more or not self.is_open:
             return []
-        return [*self._hearing.expire(self._log, now), *self._speaking.say(now)]
+        return [*self._upstream_events.expire(self._log, now), *self._speaker.say(now)]

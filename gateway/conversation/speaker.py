@@ -31,7 +31,7 @@ class Speaker:
     """
 
     scheduler: ResponseScheduler
-    guard: ToolLoopGuard
+    loop_guard: ToolLoopGuard
     client: ClientRequests
     tools: ClientTools
     ours: Callable[[str, Event], Event]
@@ -82,7 +82,7 @@ class Speaker:
 
     def _response(self) -> Event:
         """How results are told. A model that must call a function would call, and be answered, without end."""
-        if self.guard.is_tripped(self.scheduler.turns.number):
+        if self.loop_guard.is_tripped(self.scheduler.turns.number):
             return {"response": {"tool_choice": "none"}}
         return {"response": {"tool_choice": "auto"}} if self.client.must_call else {}
 

@@ -32,14 +32,14 @@ class UpstreamEvents:
     table: CallTable
     calls: CallIntake
     results: ResultSender
-    aside: OutOfBandResponses
+    out_of_band: OutOfBandResponses
 
     def hear(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         """What is said is kept; and what is to be done about the event, which is nothing about most."""
-        if self.aside.is_about(event):
+        if self.out_of_band.is_about(event):
             self.scheduler.heard(event, now)
             if event.get("type") == "response.created":
-                self.scheduler.note_aside(str(event["response"].get("id")))
+                self.scheduler.note_out_of_band(str(event["response"].get("id")))
             return list(costs(event))
         begun = self._begins_unannounced(event, now)
         self.scheduler.heard(event, now)
@@ -61,7 +61,7 @@ class UpstreamEvents:
                 return []  # an item of it came first
             if _in_conversation(event):
                 return self._begins(response_id, mark_of(event), now)
-            self.scheduler.note_aside(response_id)
+            self.scheduler.note_out_of_band(response_id)
             return []
         if kind in AUDIO:
             self.sounds(log.audio_read(event), now)

@@ -46,7 +46,7 @@ class OutOfBandResponses:
         if event.get("type") == "response.created" and self._asked and response.get("conversation_id", "") is None:
             del self._asked[next(iter(self._asked))]
             self._active[response_id] = None
-        is_aside = response_id in self._active
+        is_out_of_band = response_id in self._active
         if event.get("type") == "response.done":
             self._active.pop(response_id, None)
-        return is_aside
+        return is_out_of_band

@@ -25,13 +25,13 @@ class ClientRequests:
     """The client's part in one conversation; `new_id` makes an id of ours, told what for."""
 
     scheduler: ResponseScheduler
-    unheard: ResendBuffer
+    resend_buffer: ResendBuffer
     settings: ClientSessionConfig
     tools: ClientTools
     new_id: Callable[[str], str]
     must_call: bool = False
     """The session's `tool_choice` leaves the model no choice but to call a function."""
-    aside: OutOfBandResponses = field(default_factory=OutOfBandResponses)
+    out_of_band: OutOfBandResponses = field(default_factory=OutOfBandResponses)
 
     def says(self, event: Event, log: ItemLog, now: float) -> list[Action]:
         """A checked event of the client."""
@@ -41,8 +41,8 @@ class ClientRequests:
         event = {"event_id": self.new_id("client"), **event}
         kind = event["type"]
         self._note_user(kind, event, now)
-        if kind == "response.create" and self.aside.is_asked(event):
-            return [SendToModel(self.aside.asked(event))]
+        if kind == "response.create" and self.out_of_band.is_asked(event):
+            return [SendToModel(self.out_of_band.asked(event))]
         if kind == "response.create":
             self.scheduler.waiting.append(event)  # the rules say when it goes out
             return []
@@ -53,7 +53,7 @@ class ClientRequests:
         elif kind == "conversation.item.truncate" and log.is_past(event["item_id"]):
             return self._cut_short(event, log)
         if (event.get("item") or {}).get("type") != "function_call_output":  # the next conversation is told of it
-            self.unheard.said(event)
+            self.resend_buffer.said(event)
         return [SendToModel(self.tools.whole(event))]
 
     def _note_user(self, kind: str, event: Event, now: float) -> None:
@@ -101,14 +101,14 @@ class ClientRequests:
 
     def heard(self, event: Event) -> list[Action]:
         """An event of the server, which may say that something of the client's has arrived."""
-        self.unheard.heard(event)
+        self.resend_buffer.heard(event)
         if event.get("type") != "session.updated":
             return []
         self.note_session(event.get("session") or {})
         settings = self.settings.taken(event.get("session") or {})
         if settings is None:
             return []
-        self.unheard.in_force()
+        self.resend_buffer.in_force()
         return [KeepSettings(settings)]
 
     def again(self, now: float, *, is_outdated: bool) -> list[Action]:
@@ -120,13 +120,13 @@ class ClientRequests:
         update = {"type": "session.update", "event_id": self.new_id("update"), "session": session}
         if is_outdated:
             self.settings.asked_ours(update)
-        said = self.unheard.again()
+        said = self.resend_buffer.again()
         for event in said:
             if event["type"] == "session.update":
                 self.settings.asked(event)
             elif event["type"] in AUDIO:
                 self._note_user(event["type"], event, now)  # a button that is held is held here as well
-        kept: list[Action] = [] if self.settings.aside is None else [KeepSettings(self.settings.session)]
+        kept: list[Action] = [] if self.settings.rejected is None else [KeepSettings(self.settings.session)]
         again = (*([update] if is_outdated else []), *said)
         return [*kept, *(SendToModel(self.tools.whole(event)) for event in again)]
 
@@ -140,7 +140,7 @@ class ClientRequests:
         detection = {**session, **heard}["turn_detection"] or {}
         # xAI spells "off" as {"type": null}
         detects = bool(detection) and detection.get("type", "server_vad") is not None
-        self.unheard.detects_turns = detects
+        self.resend_buffer.detects_turns = detects
         if self.scheduler.detects_turns and not detects:
             self.scheduler.user_muted()
         self.scheduler.detects_turns = detects
@@ -158,8 +158,8 @@ class ClientRequests:
     def refused(self, event_id: object) -> None:
         """The server did not take this event of the client."""
         self.settings.refused(event_id)
-        self.unheard.refused(event_id)
-        self.aside.refused(event_id)
+        self.resend_buffer.refused(event_id)
+        self.out_of_band.refused(event_id)
 
     def _cut_short(self, event: Event, log: ItemLog) -> list[Action]:
         """Of a rebuilt conversation's items there is no audio to truncate: what was heard stands in the log alone."""

@@ -69,7 +69,7 @@ class ClientView:
     _own_calls: set[str] = field(default_factory=set)
     """The item ids and call ids of calls that are the client's to answer."""
     _session: Event = field(default_factory=dict)
-    _shown: ItemRetrieval = field(default_factory=ItemRetrieval)
+    _retrieval: ItemRetrieval = field(default_factory=ItemRetrieval)
 
     def __post_init__(self) -> None:
         self.sees_calls = self.sees_calls and "calls" in self.policy.asks
@@ -94,7 +94,7 @@ class ClientView:
         """
         if frame.is_empty_update:
             return [SendToClient({"type": "session.updated", "event_id": new_id("updated"), "session": self._session})]
-        return self._shown.answer(frame.event, log, new_id("item"))
+        return self._retrieval.answer(frame.event, log, new_id("item"))
 
     def show(self, event: Event) -> Event | None:
         """The event as the client may see it; None where it may not."""
@@ -109,7 +109,7 @@ class ClientView:
             changed = {**changed, "error": self.error(event["error"])}
         if event.get("previous_item_id") in self._hidden:
             changed = {**changed, "previous_item_id": self._before(event["previous_item_id"])}
-        self._shown.note(changed)
+        self._retrieval.note(changed)
         return changed
 
     def error(self, error: Event) -> Event:

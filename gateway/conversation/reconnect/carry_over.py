@@ -21,9 +21,9 @@ class CarriedState:
         log: what was said; None where this process has heard nothing yet, and the rows have to tell.
         calls: every call, and what is known of it beside its row.
         turns: the user's turns.
-        unheard: what the client has said and no server has confirmed.
+        resend_buffer: what the client has said and no server has confirmed.
         client_session: what the client has set of its session.
-        aside: what it had set before, where the Realtime API refused to begin with it.
+        rejected_session: what it had set before, where the Realtime API refused to begin with it.
         lively_at: when the user last took part.
         untold: the calls whose results nobody has told the user yet.
         creates: the client's `response.create`s that no response has answered.
@@ -34,9 +34,9 @@ class CarriedState:
     log: ItemLog | None = None
     calls: CallTable = field(default_factory=CallTable)
     turns: UserTurns = field(default_factory=UserTurns)
-    unheard: ResendBuffer = field(default_factory=ResendBuffer)
+    resend_buffer: ResendBuffer = field(default_factory=ResendBuffer)
     client_session: Event = field(default_factory=dict)
-    aside: Event | None = None
+    rejected_session: Event | None = None
     untold: frozenset[str] = frozenset()
     lively_at: float | None = None
     creates: tuple[Event, ...] = ()

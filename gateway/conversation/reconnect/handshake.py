@@ -170,9 +170,9 @@ class Handshake:
             return [left_out, *self._ask()]
         if not is_refusal(error):
             return [Warn(f"the Realtime API takes no session now: {_in_words(error)}"), Reopen("upstream_unavailable")]
-        if self.tools.settings.set_aside():
-            aside = f"the Realtime API refuses what the client has set of its session: {_in_words(error)}"
-            return [Warn(aside), *self._ask()]
+        if self.tools.settings.reject():
+            rejected = f"the Realtime API refuses what the client has set of its session: {_in_words(error)}"
+            return [Warn(rejected), *self._ask()]
         return [Warn(f"the Realtime API refused the session: {_in_words(error)}"), self._give_up()]
 
     def _give_up(self) -> Action:

@@ -78,21 +78,21 @@ class HistoryRows:
     messages: Sequence[Any] = ()
     calls: Sequence[Any] = ()
 
-    def past(self, epoch: int, unheard: Iterable[str] = ()) -> ConversationHistory:
-        """`unheard`: call_ids whose result is known not to have been told."""
+    def past(self, epoch: int, untold: Iterable[str] = ()) -> ConversationHistory:
+        """`untold`: call_ids whose result is known not to have been told."""
         messages = [Message(row.position, row.item_id, row.role, row.content) for row in self.messages]
         spoken = {
             role: max((message.position for message in messages if message.role == role), default=0)
             for role in ("assistant", "user")
         }
-        return ConversationHistory(messages, [_call(row, epoch, spoken, frozenset(unheard)) for row in self.calls])
+        return ConversationHistory(messages, [_call(row, epoch, spoken, frozenset(untold)) for row in self.calls])
 
 
-def _call(row: Any, epoch: int, spoken: dict[str, int], unheard: frozenset[str]) -> PastCall:
+def _call(row: Any, epoch: int, spoken: dict[str, int], untold: frozenset[str]) -> PastCall:
     enters = row.delivery == Delivery.REPLAYED and row.delivered_epoch == epoch
     position = AT_THE_END if row.position is None else row.position
     # Nothing was said since: whoever was to tell of it did not come to speak.
-    is_news = enters and (row.call_id in unheard or spoken["assistant"] <= (row.answer_position or 0))
+    is_news = enters and (row.call_id in untold or spoken["assistant"] <= (row.answer_position or 0))
     return PastCall(
         job_id=row.id,
         position=position,

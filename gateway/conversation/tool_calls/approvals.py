@@ -17,7 +17,7 @@ class Approvals:
     """The client's part in it. What the user says aloud comes as a call of `answer_approval` (`own`)."""
 
     calls: CallTable
-    own: BuiltinTools
+    builtin_tools: BuiltinTools
     ours: Callable[[str, Event], Event]
 
     def wanted(self, call_id: str, now: float) -> list[Action]:
@@ -31,20 +31,20 @@ class Approvals:
     def answered(self, event: Event, now: float) -> list[Action]:
         """The client's `ringback.approval.respond`."""
         call = self.calls.by_job(UUID(event["job_id"]))
-        if call is None or not call.waits_for_yes or self.own.asks_aloud:
+        if call is None or not call.waits_for_yes or self.builtin_tools.asks_aloud:
             return [SendToClient(self.ours("refused", _nothing_to_answer(event)))]
-        return self.own.decide(call, now, approved=event["approved"])
+        return self.builtin_tools.decide(call, now, approved=event["approved"])
 
     def given(self, job_id: UUID, now: float) -> bool:
         """Somebody else has said yes to this call; False where nobody waited for it."""
         call = self.calls.by_job(job_id)
         if call is None or not call.waits_for_yes:
             return False
-        call.may_begin(now, self.own.turns.number)
+        call.may_begin(now, self.builtin_tools.turns.number)
         return True
 
     def _to_be_asked(self) -> list[Call]:
-        return [] if self.own.asks_aloud else self.calls.waiting_for_yes()
+        return [] if self.builtin_tools.asks_aloud else self.calls.waiting_for_yes()
 
     def _ask(self, call: Call, now: float) -> Action:
         job = {"id": str(call.job_id), "call_id": call.call_id, "tool": call.name, "arguments": call.arguments}

@@ -38,14 +38,14 @@ class ClientTools:
 
     Args:
         servers: the server's tools, as they are now.
-        own: the gateway's own.
+        builtin_tools: the gateway's own.
         settings: what the client has set of its session; its tools are a part of it.
         calls: the calls of the conversation.
         hosted: tools that the Realtime API runs by itself.
     """
 
     servers: dict[str, ToolSpec]
-    own: BuiltinTools
+    builtin_tools: BuiltinTools
     settings: ClientSessionConfig
     calls: CallTable
     hosted: Sequence[Event] = ()
@@ -111,7 +111,7 @@ class ClientTools:
     def _listed(self) -> list[dict[str, Any]]:
         brought = [tool for tool in self.settings.tools if self.owns(str(tool.get("name")))]
         tools = self.servers.values()
-        listed = [*(tool.for_model() for tool in tools), *self.hosted, *brought, *self.own.offered(tools)]
+        listed = [*(tool.for_model() for tool in tools), *self.hosted, *brought, *self.builtin_tools.offered(tools)]
         self._names = tuple(str(tool.get("name")) for tool in listed)
         return listed
 

@@ -54,8 +54,8 @@ class CallIntake:
     tools: dict[str, ToolSpec]
     calls: CallTable
     turns: UserTurns
-    own: BuiltinTools
-    guard: ToolLoopGuard
+    builtin_tools: BuiltinTools
+    loop_guard: ToolLoopGuard
     clients: ClientTools
     ids: EventIds
     waits: Waits = nobody_knows
@@ -119,7 +119,7 @@ class CallIntake:
     def _note(self, item: Event, response_id: str | None) -> Call:
         """Begin the record of a call."""
         name = item.get("name")
-        owner = Owner.SERVER if name in self.tools else Owner.OWN
+        owner = Owner.SERVER if name in self.tools else Owner.GATEWAY
         if self.clients.owns(str(name)):
             owner = Owner.CLIENT
         call_id = self.ids.of_row(str(item["call_id"]))
@@ -176,14 +176,14 @@ class CallIntake:
             item_id=storable(item["id"], MAX_ID_CHARS) if isinstance(item.get("id"), str) else None,
         )
         call.job_id = job.id
-        self.guard.new_turn(self.turns.number)
-        outcome = refusal or self.guard.refuse(call.name, now) or problem
+        self.loop_guard.new_turn(self.turns.number)
+        outcome = refusal or self.loop_guard.refuse(call.name, now) or problem
         actions = list[Action]()
         if outcome is None and item.get("name") in OURS:
-            outcome, actions = self.own.serve(call.name, arguments, now)
+            outcome, actions = self.builtin_tools.serve(call.name, arguments, now)
         outcome = outcome or self._refuse(call, tool, arguments)
         if outcome is not None or tool is None:
-            call.owner = Owner.OWN
+            call.owner = Owner.GATEWAY
             return [*actions, RecordCall(job, outcome)]
         return self._begin(call, job, tool, now)
 
@@ -192,7 +192,7 @@ class CallIntake:
         same, actions = self._same(call, job.arguments), list[Action]()
         rule = tool.behavior.on_duplicate
         if same is not None and rule is OnDuplicate.REJECT:
-            call.owner = Owner.OWN
+            call.owner = Owner.GATEWAY
             return [RecordCall(job, _running_already(job.name))]
         if same is not None and rule is OnDuplicate.REPLACE and same.job_id is not None:
             self.calls.unwant(same)

@@ -52,7 +52,7 @@ class ResultSender:
             return [Acknowledge(job_id, self.come_to())] if known.is_echoed else []
         call = self.calls.get(call_id)
         if call is None or not call.is_running:
-            call = self.calls.add(Call(call_id, tool, Owner.OWN))
+            call = self.calls.add(Call(call_id, tool, Owner.GATEWAY))
         call.job_id = job_id
         self._by_item[item_id] = self._by_item[self.ids.of_server(call_id)] = call
         self._land(call, rendering, now)

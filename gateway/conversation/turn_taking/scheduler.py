@@ -145,13 +145,13 @@ class ResponseScheduler:
         self._known.append(response_id)
         self._names_creates = self._names_creates or mark is not None
         asked = self.slot if isinstance(self.slot, Asked) else None
-        own = next((each for each in (asked, self._latest) if each is not None and each.create == mark), None)
+        named = next((each for each in (asked, self._latest) if each is not None and each.create == mark), None)
         is_servers = self._names_creates and mark is None and asked is not None and not asked.by.tells_results
         if isinstance(self.slot, Active):
             if self._outlived is not None:
                 self._lose(self._outlived)
             self._outlived = self.slot
-        self._apply(slots.ResponseBegan(response_id, now, now + ACTIVE_SECONDS, own, is_servers))
+        self._apply(slots.ResponseBegan(response_id, now, now + ACTIVE_SECONDS, named, is_servers))
         active = self.slot
         assert isinstance(active, Active)  # noqa: S101
         if active.create is not None:
@@ -171,7 +171,7 @@ class ResponseScheduler:
         """Return True for the response that has the slot."""
         return isinstance(self.slot, Active) and self.slot.response == response_id
 
-    def note_aside(self, response_id: str) -> None:
+    def note_out_of_band(self, response_id: str) -> None:
         """A response began outside the conversation: it takes no slot."""
         self._known.append(response_id)
 

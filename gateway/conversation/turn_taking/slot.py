@@ -107,14 +107,14 @@ class ResponseBegan:
     """The server began a response (`response.created`).
 
     Args:
-        own: the create that the response names by its metadata; None where it names none.
+        named: the create that the response names by its metadata; None where it names none.
         is_servers: the response is known to be no create's: the server names them where there is one.
     """
 
     response: str
     at: float
     until: float
-    own: Asked | None = None
+    named: Asked | None = None
     is_servers: bool = False
 
 
@@ -162,7 +162,7 @@ def _ask(_slot: Idle, event: CreateSent) -> Slot:
 
 def _begin_unasked(_slot: Idle, event: ResponseBegan) -> Slot:
     """`Active`: the response is the server's own, or that of a create which was given up."""
-    return _active(event, event.own)
+    return _active(event, event.named)
 
 
 def _block(_slot: Idle, event: CreateRefused) -> Slot:
@@ -177,8 +177,8 @@ def _unblock(_slot: Idle, _event: ResponseEnded) -> Slot:
 
 def _begin_asked(slot: Asked, event: ResponseBegan) -> Slot:
     """`Active`: it is the create's response, or else, by the server's metadata, another's with the create behind it."""
-    if event.is_servers or event.own not in (None, slot):
-        return replace(_active(event, event.own), behind=slot)
+    if event.is_servers or event.named not in (None, slot):
+        return replace(_active(event, event.named), behind=slot)
     return _active(event, slot)
 
 
@@ -194,7 +194,7 @@ def _fail_asked(slot: Asked, event: ResponseFailed) -> Slot:
 
 def _begin_anew(slot: Active, event: ResponseBegan) -> Slot:
     """`Active`, the new one: the end of the response before it comes late, or never."""
-    return _begin_asked(slot.behind, event) if slot.behind else _active(event, event.own)
+    return _begin_asked(slot.behind, event) if slot.behind else _active(event, event.named)
 
 
 def _refuse_active(slot: Active, event: CreateRefused) -> Slot:

@@ -99,7 +99,7 @@ def test_what_was_refused_without_a_name_is_not_set(said: Event) -> None:
     script.model(updated(script))
     carried = script.conversation.carry(script.now)
     assert carried.client_session == {}
-    assert carried.unheard.again() == [], "nor asked for by the next conversation"
+    assert carried.resend_buffer.again() == [], "nor asked for by the next conversation"
 
 
 def test_updates_are_refused_in_their_order() -> None:

@@ -54,7 +54,7 @@ def test_an_item_of_an_earlier_epoch_comes_back_in_words() -> None:
     script = Script().opened()
     shown(script, item("item_1", "user", {"type": "input_text", "text": "Hello"}))
     following = Script(carried=script.conversation.carry(script.now))
-    following.conversation._opening.has_past = False
+    following.conversation._handshake.has_past = False
     following.opened()
     assert retrieved(following, "item_1")["item"]["content"] == [{"type": "input_text", "text": "Hello"}]
 

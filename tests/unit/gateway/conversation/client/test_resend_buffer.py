@@ -29,51 +29,51 @@ def typed(item_id: str) -> Event:
     return {"type": "conversation.item.create", "event_id": item_id, "item": {"id": item_id, "type": "message"}}
 
 
-def said(unheard: ResendBuffer, *events: Event) -> list[str]:
+def said(buffer: ResendBuffer, *events: Event) -> list[str]:
     for event in events:
-        unheard.said(event)
-    return [event.get("event_id", event["type"].rpartition(".")[2]) for event in unheard.again()]
+        buffer.said(event)
+    return [event.get("event_id", event["type"].rpartition(".")[2]) for event in buffer.again()]
 
 
 def test_a_typed_message_is_kept_until_its_item_is_echoed() -> None:
-    unheard = ResendBuffer()
-    assert said(unheard, typed("one"), typed("two")) == ["one", "two"]
-    unheard.heard({"type": "conversation.item.added", "item": {"id": "one"}})
-    assert said(unheard) == ["two"]
+    buffer = ResendBuffer()
+    assert said(buffer, typed("one"), typed("two")) == ["one", "two"]
+    buffer.heard({"type": "conversation.item.added", "item": {"id": "one"}})
+    assert said(buffer) == ["two"]
 
 
 def test_audio_is_kept_until_the_turn_is_committed_and_what_follows_stays() -> None:
-    unheard = ResendBuffer()
-    said(unheard, audio("before"))
-    unheard.heard(STARTED)
-    said(unheard, audio("word"), audio("pause"))
-    unheard.heard(STOPPED)
-    said(unheard, audio("next"), typed("aside"))
-    unheard.heard(COMMITTED)
-    assert said(unheard) == ["next", "aside"]
+    buffer = ResendBuffer()
+    said(buffer, audio("before"))
+    buffer.heard(STARTED)
+    said(buffer, audio("word"), audio("pause"))
+    buffer.heard(STOPPED)
+    said(buffer, audio("next"), typed("aside"))
+    buffer.heard(COMMITTED)
+    assert said(buffer) == ["next", "aside"]
 
 
 def test_without_turn_detection_all_is_kept_until_the_clients_own_commit_is_confirmed() -> None:
-    unheard = ResendBuffer(detects_turns=False)
+    buffer = ResendBuffer(detects_turns=False)
     long = [audio(f"{second}", A_SECOND) for second in range(5)]
-    assert said(unheard, *long, COMMIT, audio("next")) == ["0", "1", "2", "3", "4", "commit", "next"]
-    unheard.heard(COMMITTED)
-    assert said(unheard) == ["next"]
+    assert said(buffer, *long, COMMIT, audio("next")) == ["0", "1", "2", "3", "4", "commit", "next"]
+    buffer.heard(COMMITTED)
+    assert said(buffer) == ["next"]
 
 
 def test_silence_is_kept_for_a_moment_and_speech_for_as_long_as_somebody_speaks() -> None:
-    unheard = ResendBuffer()
-    assert said(unheard, *(audio(f"{n}", MAX_SILENCE_CHARS // 2) for n in range(9))) == ["7", "8"]
-    unheard.heard(STARTED)
+    buffer = ResendBuffer()
+    assert said(buffer, *(audio(f"{n}", MAX_SILENCE_CHARS // 2) for n in range(9))) == ["7", "8"]
+    buffer.heard(STARTED)
     for _ in range(100):
-        unheard.said(audio("speech", A_SECOND))
-    kept = sum(len(event["audio"]) for event in unheard.again())
+        buffer.said(audio("speech", A_SECOND))
+    kept = sum(len(event["audio"]) for event in buffer.again())
     assert MAX_SPEECH_CHARS - A_SECOND < kept <= MAX_SPEECH_CHARS
 
 
 def test_what_the_client_throws_away_is_not_said_again() -> None:
-    unheard = ResendBuffer()
-    assert said(unheard, audio("one"), typed("two"), CLEAR) == ["two"]
+    buffer = ResendBuffer()
+    assert said(buffer, audio("one"), typed("two"), CLEAR) == ["two"]
 
 
 def test_messages_that_no_server_echoes_have_a_bound() -> None:
@@ -81,18 +81,18 @@ def test_messages_that_no_server_echoes_have_a_bound() -> None:
 
 
 def test_what_the_server_refuses_is_not_said_again() -> None:
-    unheard = ResendBuffer(detects_turns=False)
+    buffer = ResendBuffer(detects_turns=False)
     empty = {**COMMIT, "event_id": "empty"}
-    said(unheard, empty)
-    unheard.refused("empty")
-    assert said(unheard, audio("turn"), {**COMMIT, "event_id": "full"}) == ["turn", "full"]
-    unheard.heard(COMMITTED)
-    assert said(unheard) == [], "it would be one turn behind for ever"
+    said(buffer, empty)
+    buffer.refused("empty")
+    assert said(buffer, audio("turn"), {**COMMIT, "event_id": "full"}) == ["turn", "full"]
+    buffer.heard(COMMITTED)
+    assert said(buffer) == [], "it would be one turn behind for ever"
 
 
 def test_many_tiny_frames_have_a_bound_and_empty_ones_are_not_kept() -> None:
-    unheard = ResendBuffer()
+    buffer = ResendBuffer()
     for _ in range(1_000):
-        unheard.said(audio("tiny", 1))
-        unheard.said(audio("empty", 0))
-    assert len(unheard.again()) == MAX_SILENCE_CHARS // LEAST_CHARS
+        buffer.said(audio("tiny", 1))
+        buffer.said(audio("empty", 0))
+    assert len(buffer.again()) == MAX_SILENCE_CHARS // LEAST_CHARS

@@ -53,5 +53,5 @@ def test_what_is_told_of_earlier_talk_is_no_turn_of_the_users() -> None:
 def test_no_turns_are_detected_where_their_detection_is_off_as_xai_spells_it() -> None:
     script = Script().opened()
     script.model({"type": "session.updated", "session": {"audio": {"input": {"turn_detection": {"type": None}}}}})
-    assert not script.conversation._client.unheard.detects_turns
+    assert not script.conversation._client.resend_buffer.detects_turns
     assert not script.conversation._scheduler.server_answers

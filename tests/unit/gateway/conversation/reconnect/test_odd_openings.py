@@ -226,7 +226,7 @@ def test_an_item_whose_id_is_longer_than_a_client_may_give_keeps_it_for_the_clie
     assert script.model(shown(sent, role="assistant")) == ["let the client in"]
     assert script.model(shown(sent, "done", role="assistant")) == []
     assert script.kept == {}
-    assert script.conversation._opening.seeds.ids == {long_id}, "by which the client cuts it short"
+    assert script.conversation._handshake.seeds.ids == {long_id}, "by which the client cuts it short"
 
 
 # — how long a server may be silent —

@@ -35,8 +35,8 @@ WAITED_FOR = Active("R1", By.SERVER, None, asked=2.0, until=122.0, behind=OURS)
 FREE, BLOCKED = Idle(), Idle(7.0)
 
 
-def began(response: str = "R1", own: Asked | None = None, *, is_servers: bool = False) -> ResponseBegan:
-    return ResponseBegan(response, 2.0, 122.0, own, is_servers)
+def began(response: str = "R1", named: Asked | None = None, *, is_servers: bool = False) -> ResponseBegan:
+    return ResponseBegan(response, 2.0, 122.0, named, is_servers)
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,15 @@ def began(response: str = "R1", own: Asked | None = None, *, is_servers: bool = 
     [
         (FREE, CreateSent(OURS), OURS),
         (FREE, began(), BY_SERVER),
-        (FREE, began(own=OURS), BY_OURS),
+        (FREE, began(named=OURS), BY_OURS),
         (FREE, CreateRefused(None, 7.0), BLOCKED),
         (BLOCKED, ResponseEnded("R9"), FREE),
         (FREE, ResponseFailed("rb_1"), FREE),
         (FREE, CreateLost(), FREE),
         (OURS, began(), BY_OURS),
-        (OURS, began(own=OURS), BY_OURS),
+        (OURS, began(named=OURS), BY_OURS),
         (OURS, began(is_servers=True), WAITED_FOR),
-        (OURS, began(own=OTHER), Active("R1", By.FILLER, "rb_0", 0.0, 122.0, behind=OURS)),
+        (OURS, began(named=OTHER), Active("R1", By.FILLER, "rb_0", 0.0, 122.0, behind=OURS)),
         (OURS, CreateRefused("rb_1", 7.0), BLOCKED),
         (OURS, CreateRefused(None, 7.0), BLOCKED),
         (OURS, CreateRefused("rb_0", 7.0), OURS),
