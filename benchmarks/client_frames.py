@@ -14,7 +14,7 @@ import timeit
 
 from benchmarks.receipts import insist
 from gateway import protocol
-from gateway.protocol.server_events import read as read_event
+from gateway.upstream.realtime_events import read as read_event
 from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy
 
 PCM_BYTES = 4_800
@@ -104,7 +104,7 @@ def main() -> None:
             print(f"| {name} | {len(frame):,} | {microseconds(frame, allowed, rounds):,.1f} | {outcome} |")
         print()
     delta = json.dumps({"type": "response.output_text.delta", "response_id": "r", "item_id": "i", "delta": "Hello"})
-    insist("a delta of text, read", read_event(delta), json.loads(delta))
+    insist("a delta of text, read", read_event(delta).raw, json.loads(delta))
     timer = timeit.Timer(lambda: read_event(delta))
     print(f"an event of the Realtime API, a delta of text: {min(timer.repeat(rounds, 20_000)) / 20_000 * 1e6:.1f} µs")
 

@@ -31,7 +31,7 @@ from gateway.conversation.actions import (
     SendToModel,
     Warn,
 )
-from gateway.protocol import server_events
+from gateway.upstream import realtime_events
 from ringback.errors import RingbackError
 from ringback.jobs.outcomes import Outcome
 from simulator.conversation import Conversation as Model
@@ -152,9 +152,11 @@ class RehearsalSession:
         if event["type"] == SOUND:
             item = event["item_id"]
             self._sounded[item] = self._sounded.get(item, 0) + len(base64.b64decode(event["delta"]))
-            self.conversation.audio_passed(frame, self.loop.time())
+            audio = realtime_events.passing_audio(frame)
+            if audio is not None:
+                self.conversation.audio_passed(*audio, self.loop.time())
             return None
-        return self._do(self.conversation.receive_model(server_events.read(frame), self.loop.time()))
+        return self._do(self.conversation.receive_model(realtime_events.read(frame), self.loop.time()))
 
     # — actions of the gateway's side —
 

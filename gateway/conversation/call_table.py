@@ -13,7 +13,7 @@ from enum import Enum, IntEnum
 from typing import Any
 from uuid import UUID
 
-from gateway.conversation.actions import Event
+from gateway.upstream.events import Item
 from ringback.tools.behavior import ToolBehavior
 
 
@@ -97,7 +97,7 @@ class Call:
     joined_to: UUID | None = None
     waits_for_yes: bool = False
     queue_seconds: float = 0.0
-    item: Event | None = None
+    item: Item | None = None
     is_whole: bool = False
     """The item is complete: it was asked for, and nothing of it can change any more."""
     position: int | None = None

@@ -2,7 +2,7 @@
 
 Its doors are plain functions, each of which returns a list of actions:
 
-    receive_model(event, now)    an event of the Realtime API; `audio_passed(frame, now)`: one that passes undecoded
+    receive_model(event, now)    an event of the model's server; `audio_passed(…, now)`: audio that passes undecoded
     receive_client(frame, now)   a frame of the client that passed the policy
     remember(past, now)          what earlier epochs hold, once `wants_past` is true
     deliver(job_id, …, now)      the outcome of a job, marked as sent
@@ -22,7 +22,6 @@ from uuid import UUID
 
 from gateway.conversation.actions import (
     Action,
-    Event,
     KeepMessages,
     LetClientIn,
     RecordCall,
@@ -34,6 +33,7 @@ from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import ClientView
 from gateway.conversation.client_session import ClientSessionConfig
 from gateway.conversation.event_ids import EventIds
+from gateway.conversation.event_names import ANSWER_APPROVAL, APPEND_AUDIO, SESSION_UPDATED
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.handshake import Handshake
@@ -55,6 +55,7 @@ from gateway.conversation.turns import UserTurns
 from gateway.conversation.upstream_errors import UpstreamErrors
 from gateway.conversation.upstream_events import UpstreamEvents
 from gateway.protocol import ClientFrame
+from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, SessionUpdated
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
@@ -155,34 +156,40 @@ class Conversation:
         """The calls of earlier epochs whose results are known not to have been told."""
         return self._carried_state.untold
 
-    def receive_model(self, event: Event, now: float) -> list[Action]:
-        """An event of the Realtime API; audio may pass undecoded (`audio_passed`)."""
+    def receive_model(self, event: ModelEvent, now: float) -> list[Action]:
+        """Take in an event of the model's server; audio may pass undecoded (`audio_passed`)."""
         if not self.is_open:
             return self._open(event, now)
         event = self._handshake.seeds.named(event)
-        is_ours = event.get("type") == "session.updated" and self._client.settings.answers_ours
-        actions = [*self._client.heard(event), *self._upstream_events.hear(event, self._log, now)]
+        is_ours, actions = False, list[Action]()
+        if type(event) not in PASSING:
+            is_ours = isinstance(event, SessionUpdated) and self._client.settings.answers_ours
+            actions += self._client.heard(event)
+        actions += self._upstream_events.hear(event, self._log, now)
         self.limits.note_turn(self._turns.number, now)
-        if event.get("type") == "error":
+        if type(event) is ErrorReported:
             return [*actions, *self._upstream_errors.hear(event, now), *self._speak(now)]
-        visible = self._view.show(event)
+        visible = self._view.show(event.raw)
         if visible is not None and not is_ours and not self._upstream_events.hides(event, self._handshake.seeds.ids):
             actions.append(SendToClient(visible))
         return [*actions, *self._speak(now)]
 
-    def audio_passed(self, frame: str, now: float) -> bool:
-        """A `response.output_audio.delta` goes straight to the client; False where it has to be decoded first."""
-        return self._upstream_events.sounds(self._log.audio_passed(frame), now)
+    def audio_passed(self, item_id: str, chars: int, now: float) -> bool:
+        """Note so many characters of the model's audio, which go straight to the client; False where there are none."""
+        seconds = self._log.note_audio(item_id, chars)
+        if seconds > 0.0:
+            self._scheduler.heard_audio(seconds, now)
+        return seconds > 0.0
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """A client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""
         self.limits.note_client(frame.event["type"], now)
         if answered := self._view.answer(frame, self._log, self._ids.new):
             return answered
-        if frame.event["type"] == "ringback.approval.respond":
+        if frame.event["type"] == ANSWER_APPROVAL:
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
         said = self._client.says(frame.event, self._log, now)
-        if frame.event["type"] == "input_audio_buffer.append":
+        if frame.event["type"] == APPEND_AUDIO:
             return said  # fifty times a second, and nothing is due because of it
         hushed = (
             self._upstream_events.cancel_response() if self._scheduler.gives_way() else []
@@ -314,12 +321,12 @@ class Conversation:
 
     # — before the client is let in —
 
-    def _open(self, event: Event, now: float) -> list[Action]:
+    def _open(self, event: ModelEvent, now: float) -> list[Action]:
         actions = self._handshake.receive(event, now)
-        item = (event := self._handshake.seeds.named(event)).get("item")
-        if isinstance(item, dict):
-            self._view.show(event)  # It tells what stands before what, for events that point at a hidden item.
-            self._results.echoed(item)
+        event = self._handshake.seeds.named(event)
+        if event.item is not None:
+            self._view.show(event.raw)  # It tells what stands before what, for events that point at a hidden item.
+            self._results.echoed(event.item)
         return self._opened(actions, now)
 
     def _opened(self, actions: list[Action], now: float) -> list[Action]:
@@ -330,8 +337,8 @@ class Conversation:
         self.limits.began(now, self._carried_state.lively_at, self._turns.number)
         for each in (self._handshake.configured, session):  # what a server does not echo is as it was asked for
             self._client.note_session(each)
-            self._log.hear({"type": "session.updated", "session": each})
-        kind = {} if self._greets else {"type": "session.updated"}
+            self._log.note_session(each)
+        kind = {} if self._greets else {"type": SESSION_UPDATED}
         greeting = self._view.created(session, self._ids.new("created")) | kind
         return [
             *actions,

@@ -10,9 +10,6 @@ from gateway.protocol import OURS
 
 MAX_NAME_CHARS = 256
 """Of what a row keeps of a function's name, and of a call's id, which is indexed: several times OpenAI's."""
-MAX_ID_CHARS = 1_024
-"""Of the ids of items and responses: as much as `gateway.protocol.server_events` lets through, so that they are found
-again."""
 
 
 @dataclass(slots=True)

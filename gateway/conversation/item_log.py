@@ -8,13 +8,23 @@ answers are their jobs'. Outputs have no place of their own: they follow their c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversation.actions import Event
 from gateway.protocol.audio_formats import DEFAULT_BYTES_PER_SECOND, bytes_per_second
+from gateway.upstream.events import (
+    Item,
+    ItemDeleted,
+    ItemShown,
+    ItemTranscribed,
+    ItemTruncated,
+    ModelEvent,
+    ModelText,
+    OutputItemFinished,
+    SessionUpdated,
+)
 from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
 
 MAX_TEXT_CHARS = 16_000
@@ -26,11 +36,6 @@ MAX_MESSAGES = 2_000
 MAX_CHARS = 4 * 1_048_576
 """Of all of them, pictures included: what a rebuilt conversation is told is far less."""
 NOT_TRANSCRIBED = "(The user said something here that was not transcribed.)"
-
-_ITEM = re.compile(r'"item_id":\s*"([^"]{1,64})"')
-_DELTA = re.compile(r'"delta":\s*"')
-_SHOWN = ("conversation.item.added", "conversation.item.created", "conversation.item.done", "response.output_item.done")
-_WORDS = ("response.output_audio_transcript.delta", "response.output_text.delta")
 
 
 @dataclass(slots=True)
@@ -83,36 +88,25 @@ class ItemLog:
         said = self._said.get(item_id)
         return said is not None and said.is_past
 
-    def hear(self, event: Event) -> list[Message]:
-        """The messages that this event of the Realtime API makes known, or changes."""
-        kind = event.get("type")
-        if kind in _SHOWN:
-            return self._shown(event.get("item") or {})
-        if kind in _WORDS:
-            self._words(str(event.get("item_id")), event.get("delta"))
-        elif kind == "conversation.item.input_audio_transcription.completed":
-            return self._transcribed(str(event.get("item_id")), event.get("transcript"))
-        elif kind == "conversation.item.truncated":
-            return self.truncate(str(event.get("item_id")), event.get("audio_end_ms"))
-        elif kind == "conversation.item.deleted":
-            return self._deleted(str(event.get("item_id")))
-        elif kind == "session.updated":
-            self._note_format(event.get("session") or {})
+    def hear(self, event: ModelEvent) -> list[Message]:
+        """Note an event; return the messages that it makes known, or changes."""
+        match event:
+            case ModelText(delta=delta):
+                self._words(str(event.item_id), delta)
+            case ItemShown(item=item) | OutputItemFinished(item=item):
+                return self._shown(item)
+            case ItemTranscribed(transcript=transcript):
+                return self._transcribed(str(event.item_id), transcript)
+            case ItemTruncated(audio_end_ms=audio_end_ms):
+                return self.truncate(str(event.item_id), audio_end_ms)
+            case ItemDeleted():
+                return self._deleted(str(event.item_id))
+            case SessionUpdated(session=session):
+                self.note_session(session)
         return []
 
-    def audio_passed(self, frame: str) -> float:
-        """A `response.output_audio.delta`, as it came: how many seconds it sounds, without decoding it."""
-        item, delta = _ITEM.search(frame, 0, 600), _DELTA.search(frame, 0, 600)
-        if item is None or delta is None:
-            return 0.0
-        return self._sounded(item[1], frame.find('"', delta.end()) - delta.end())
-
-    def audio_read(self, event: Event) -> float:
-        """The same, of an event that was decoded."""
-        delta = event.get("delta")
-        return self._sounded(str(event.get("item_id")), len(delta) if isinstance(delta, str) else 0)
-
-    def _sounded(self, item_id: str, chars: int) -> float:
+    def note_audio(self, item_id: str, chars: int) -> float:
+        """Note so many characters of audio of this item; return how many seconds they sound."""
         said, sounds_ms = self._said.get(item_id), chars * 0.75 / self._bytes_per_ms
         if said is not None:
             said.sounded_ms += sounds_ms
@@ -142,13 +136,13 @@ class ItemLog:
         said.parts, said.words, said.is_cut = [{"type": "output_text", "text": heard}], "", True
         return [said.message()]
 
-    def _shown(self, item: Event) -> list[Message]:
-        item_id, role = item.get("id"), item.get("role")
-        if not isinstance(item_id, str):
+    def _shown(self, item: Item) -> list[Message]:
+        item_id, role = item.id, item.role
+        if item_id is None:
             return []
-        if item.get("type") == "function_call":
+        if item.type == "function_call":
             self._place(item_id)
-        if item.get("type") != "message" or role not in ("user", "assistant", "system"):
+        if item.type != "message" or role not in ("user", "assistant", "system"):
             return []
         said = self._said.get(item_id)
         if said is None:
@@ -156,21 +150,21 @@ class ItemLog:
             self._weigh(said)
         if said.is_cut:
             return []
-        parts = _parts(item.get("content") or [])
+        parts = _parts(item.content or [])
         if not parts or parts == said.parts:
             return []
         said.parts, said.words = parts, ""
         self._weigh(said)
         return [said.message()]
 
-    def _words(self, item_id: str, delta: object) -> None:
+    def _words(self, item_id: str, delta: str) -> None:
         said = self._said.get(item_id)
-        if said is not None and isinstance(delta, str) and not said.is_cut and len(said.words) < MAX_TEXT_CHARS:
+        if said is not None and not said.is_cut and len(said.words) < MAX_TEXT_CHARS:
             said.words += _storable(delta)
 
-    def _transcribed(self, item_id: str, transcript: object) -> list[Message]:
+    def _transcribed(self, item_id: str, transcript: str) -> list[Message]:
         said = self._said.get(item_id)
-        if said is None or said.is_cut or not isinstance(transcript, str) or not transcript.strip():
+        if said is None or said.is_cut or not transcript.strip():
             return []
         said.parts = [{"type": "input_audio", "text": _storable(transcript.strip())}]
         return [said.message()]
@@ -183,7 +177,8 @@ class ItemLog:
         said.parts, said.words, said.is_cut = [], "", True
         return [said.message()]
 
-    def _note_format(self, session: Event) -> None:
+    def note_session(self, session: Event) -> None:
+        """Note the format of the model's audio, which says how long it sounds."""
         shape = ((session.get("audio") or {}).get("output") or {}).get("format")
         in_a_second = bytes_per_second(shape)
         if in_a_second is not None:

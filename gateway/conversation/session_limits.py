@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from gateway.close_codes import ENDED
 from gateway.conversation.actions import Action, CheckBudget, Close, Event, RecordUsage
+from gateway.conversation.event_names import APPEND_AUDIO, ERROR
+from gateway.upstream.events import ModelEvent, ResponseFinished, ResponseStarted
 from ringback.agents.agent import Agent
 
 
@@ -30,7 +32,7 @@ class SessionLimits:
 
     def note_client(self, kind: str, now: float) -> None:
         """The client has said something of this kind. Audio alone may be silence."""
-        if kind != "input_audio_buffer.append":
+        if kind != APPEND_AUDIO:
             self.lively_at = now
 
     def note_turn(self, turn: int, now: float) -> None:
@@ -56,15 +58,14 @@ class SessionLimits:
         return min(self.began_at + self.agent.max_session_seconds, self.lively_at + self.agent.max_idle_seconds)
 
 
-def costs(event: Event) -> list[Action]:
-    """What a response that begins or ends means to the purse, whoever has asked for it."""
-    response = event.get("response") or {}
-    response_id = str(response.get("id"))
-    if event.get("type") == "response.created":
-        return [CheckBudget(response_id)]
-    if event.get("type") == "response.done":
-        usage = response.get("usage")  # one that failed may have none: it has used nothing, and it is over
-        return [RecordUsage(response_id, usage if isinstance(usage, dict) else {}, str(response.get("status")))]
+def costs(event: ModelEvent) -> list[Action]:
+    """Return what a response that starts or ends means to the budget."""
+    match event:
+        case ResponseStarted(response=response):
+            return [CheckBudget(str(response.id))]
+        case ResponseFinished(response=response):
+            usage = response.usage if isinstance(response.usage, dict) else {}  # one that failed may have used nothing
+            return [RecordUsage(str(response.id), usage, str(response.status))]
     return []
 
 
@@ -76,4 +77,4 @@ def end(reason: str) -> Close:
 def spent(why: str, event_id: str) -> Event:
     """What the client is told of it, in the Realtime API's own words for an account without credit."""
     error = {"type": "insufficient_quota", "code": "insufficient_quota", "message": why, "param": None}
-    return {"type": "error", "event_id": event_id, "error": {**error, "event_id": None}}
+    return {"type": ERROR, "event_id": event_id, "error": {**error, "event_id": None}}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gateway.conversation.actions import Action, Event, SendToClient, SendToModel
 from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import response_cut
+from gateway.conversation.event_names import CREATE_RESPONSE, DELETE_ITEM, UPDATE_SESSION
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.turn_taking import filler
@@ -70,7 +71,7 @@ class Speaker:
     def _ask(self, ask: Ask, now: float) -> list[Action]:
         if ask.by is By.CLIENT:
             return [SendToModel(self.scheduler.send_clients(now))]
-        create = self.ours(NAMES[ask.by], {"type": "response.create"})
+        create = self.ours(NAMES[ask.by], {"type": CREATE_RESPONSE})
         if ask.by is By.RESULTS:
             self.scheduler.send(create["event_id"], By.RESULTS, now)
             return [SendToModel({**create, **self._response()})]
@@ -94,13 +95,13 @@ class Speaker:
         under_way = {each.create for each in (slot, getattr(slot, "behind", None)) if isinstance(each, Asked | Active)}
         over = self._messages - under_way
         self._messages &= under_way
-        deletes = ({"type": "conversation.item.delete", "item_id": filler.item_of(create)} for create in sorted(over))
+        deletes = ({"type": DELETE_ITEM, "item_id": filler.item_of(create)} for create in sorted(over))
         return [SendToModel(self.ours("tidy", delete)) for delete in deletes]
 
     def _offer(self) -> list[Action]:
         if not self.tools.is_outdated:
             return []
         session = {"type": "realtime", "tools": self.tools.offer()}
-        update = self.ours("offer", {"type": "session.update", "session": session})
+        update = self.ours("offer", {"type": UPDATE_SESSION, "session": session})
         self.client.settings.asked_ours(update)
         return [SendToModel(update)]

@@ -14,6 +14,7 @@ from gateway.conversation.client.view import WORDS, ClientView
 from gateway.conversation.tool_calls.results import INVALID_CALL, ResultSender
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.protocol import OURS
+from gateway.upstream.events import ErrorReported, UpstreamError
 
 REFUSED = "conversation_already_has_active_response"
 NOT_ACTIVE = "response_cancel_not_active"
@@ -27,33 +28,22 @@ KINDS = frozenset({*WORDS, *LATER, NOT_ACTIVE, EXPIRED, INVALID_CALL})
 """Codes of which it is known what they are about: never a session.update."""
 WRONG = "invalid_request_error"
 """The type of an error about a request that would be refused each time."""
-TYPES = frozenset({WRONG, "server_error", "error"})
-"""Types that say nothing of the code."""
 PASSING = frozenset({"rate_limit_exceeded", "server_error", EXPIRED})
 """Codes of what passes, whatever the type says."""
 ELSEWHERE = frozenset({"item", "item_id", "previous_item_id", "content_index", "audio_end_ms", "audio", "response"})
 """Fields of the client's events that a session.update does not have."""
 
 
-def code_of(error: Event) -> str | None:
-    """The code of an error, as text: some servers write a number, or name the kind in `type` alone."""
-    code, kind = error.get("code"), error.get("type")
-    if code is not None and code != "":
-        return str(code)
-    return kind if isinstance(kind, str) and kind not in TYPES else None
-
-
-def is_refusal(error: Event) -> bool:
+def is_refusal(error: UpstreamError) -> bool:
     """True where the same request would be refused each time; anything else may pass by itself."""
-    code = code_of(error)
-    if code is not None and code.isdecimal():
-        return int(code) in PERMANENT
-    return error.get("type") == WRONG and code not in PASSING
+    if error.code is not None and error.code.isdecimal():
+        return int(error.code) in PERMANENT
+    return error.type == WRONG and error.code not in PASSING
 
 
-def may_be_about_settings(error: Event) -> bool:
+def may_be_about_settings(error: UpstreamError) -> bool:
     """False for an error that is known to be about another event than a session.update."""
-    return code_of(error) not in KINDS and str(error.get("param")).partition(".")[0] not in ELSEWHERE
+    return error.code not in KINDS and str(error.param).partition(".")[0] not in ELSEWHERE
 
 
 @dataclass(slots=True)
@@ -68,15 +58,13 @@ class UpstreamErrors:
     _reported: set[object] = field(default_factory=lambda: {*WORDS})
     """Codes of which the log tells no more: a client's errors are many, and each kind of them is news once."""
 
-    def hear(self, event: Event, now: float) -> list[Action]:
+    def hear(self, event: ErrorReported, now: float) -> list[Action]:
         """Our own errors stay with us; `already has an active response` is routine and only means later."""
-        error = event.get("error") or {}
-        code, event_id = code_of(error), error.get("event_id")
-        event = {**event, "error": (error := {**error, "code": code})}
-        if code == EXPIRED:
+        error = event.error
+        if error.code == EXPIRED:
             self.said_expired = True
             return []  # What comes of it shows when the connection ends.
-        event_id, is_settled = self._of_create(code, event_id, now)
+        event_id, is_settled = self._of_create(error.code, error.event_id, now)
         if is_settled:
             return []
         is_guess = event_id is None and may_be_about_settings(error)
@@ -88,22 +76,22 @@ class UpstreamErrors:
                 return [left_out, *self.client.once_more(event_id)]
             if is_guess:
                 self.client.settings.doubt(event_id)
-        return self._tell_whose_it_is(event, error, event_id, now)
+        return self._tell_whose_it_is(event, event_id, now)
 
-    def _tell_whose_it_is(self, event: Event, error: Event, event_id: object, now: float) -> list[Action]:
-        code = error["code"]
+    def _tell_whose_it_is(self, event: ErrorReported, event_id: object, now: float) -> list[Action]:
+        code = event.error.code
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):
             self.client.refused(event_id)
-            return self._tell(event, {**error, "event_id": None})
+            return self._tell(event, {"event_id": None})
         # An answer that is wrong and names no event is one of ours: clients answer few calls, and we most.
         if (event_id is not None or code != INVALID_CALL) and not str(event_id).startswith(OURS):
             self.client.refused(event_id)
-            return self._tell(event, error)
+            return self._tell(event)
         if code in (*LATER, NOT_ACTIVE):
             return []
         self.client.settings.refused(event_id)
         told = self.results.refused(event_id, code, now)
-        return told or [Warn(f"the Realtime API refused {event_id}: {code}: {error.get('message')}")]
+        return told or [Warn(f"the Realtime API refused {event_id}: {code}: {event.error.message}")]
 
     def _of_create(self, code: object, event_id: object, now: float) -> tuple[object, bool]:
         """What it means to the response slot: the event id of the create that is meant, and whether that is all."""
@@ -116,11 +104,12 @@ class UpstreamErrors:
             self.scheduler.failed(named, now)
         return event_id, False
 
-    def _tell(self, event: Event, error: Event) -> list[Action]:
+    def _tell(self, event: ErrorReported, changes: Event | None = None) -> list[Action]:
         """The client hears of it, in words that are for it; an operator reads the Realtime API's own."""
+        error = {**event.raw["error"], "code": event.error.code, **(changes or {})}
         shown = self.view.error(error)
-        told: list[Action] = [SendToClient({**event, "error": shown})]
+        told: list[Action] = [SendToClient({**event.raw, "error": shown})]
         if shown == error or shown["code"] in self._reported:
             return told
         self._reported.add(shown["code"])
-        return [*told, Warn(f"the Realtime API refused the client: {error.get('code')}: {error.get('message')}")]
+        return [*told, Warn(f"the Realtime API refused the client: {event.error.code}: {event.error.message}")]

@@ -8,7 +8,6 @@
     client_decoder   decodes one frame by all of these
     decode_errors    bounds of a frame, and why it could not be decoded
     rejections       why the gateway did not pass a frame on, in words
-    server_events    what the Realtime API may send: a JSON object whose parts have the protocol's shape
     audio_formats    bytes per second of each audio format
 
 The policy (`ringback.agents.client_policy`) lists the events and fields that it can open; each has a type here, or the

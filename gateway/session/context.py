@@ -17,11 +17,12 @@ from gateway.conversation import Conversation
 from gateway.conversation.actions import Event
 from gateway.errors import GatewayError
 from gateway.live_sessions import SessionHandle
-from gateway.protocol import server_events
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
+from gateway.upstream import realtime_events
 from gateway.upstream.connection import Target, Upstream
+from gateway.upstream.events import ModelEvent
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
 from ringback.privacy.row_privacy import RowPrivacy
@@ -94,11 +95,11 @@ class UpstreamLink:
     is_acknowledging: bool = False
     """True while a task writes `echoed` into the rows."""
 
-    def parse(self, frame: str) -> Event | None:
+    def parse(self, frame: str) -> ModelEvent | None:
         """Return the event in a frame of the Realtime API; None, and a line in the log, if it holds no event."""
         try:
-            return server_events.read(frame)
-        except server_events.MalformedEvent as problem:
+            return realtime_events.read(frame)
+        except realtime_events.MalformedEvent as problem:
             session_id = self.conversation.session_id
             log.warning("session %s: event dropped, the Realtime API sent it malformed: %s", session_id, problem)
             return None

@@ -35,6 +35,7 @@ from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
 from gateway.session.upstream_switcher import UpstreamSwitcher
+from gateway.upstream import realtime_events
 from gateway.upstream.connection import UpstreamClosed
 from ringback.jobs.outcomes import from_row
 from ringback.statements.jobs import deliveries, transitions
@@ -43,9 +44,6 @@ from ringback.tools.decorator import ToolSpec
 
 log = logging.getLogger(__name__)
 
-AUDIO_DELTA = '"response.output_audio.delta"'
-HEAD = 64
-"""The type stands near the front of an event; an event in which it does not takes the longer way."""
 IDLE_LOOK_SECONDS = 1.0
 """After a failed look into the table, when to try again."""
 LAST_WORDS_SECONDS = 2.0
@@ -145,7 +143,8 @@ class Session:
         while True:
             frame = await link.upstream.receive()
             link.heard_at = now = time.monotonic()
-            if AUDIO_DELTA in frame[:HEAD] and link.conversation.audio_passed(frame, now):
+            audio = realtime_events.passing_audio(frame)
+            if audio is not None and link.conversation.audio_passed(audio[0], audio[1], now):
                 await self._client.send_text(frame)
                 continue
             event = link.parse(frame)

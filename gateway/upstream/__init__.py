@@ -1,7 +1,8 @@
-"""The Realtime API: which provider serves it, and the connection to it.
+"""The Realtime API: which provider serves it, the connection to it, and what its events mean.
 
-providers   one object for each provider: URL, headers, shape of a session, quirks
-quirks      how a provider's servers behave
-connection  connect, receive, send, close, abort
-backoff     how long to wait between attempts
+providers        one object for each provider: URL, headers, shape of a session, quirks
+quirks           how a provider's servers behave
+connection       connect, receive, send, close, abort
+events           what a model's server tells a conversation: domain events, of any protocol
+realtime_events  translates the Realtime API's events into domain events
 """

@@ -20,6 +20,7 @@ DECIDING = (
     "gateway/conversation",
     *(f"gateway/auth/{name}" for name in ("claims", "jwt_settings", "origins", "tokens")),
     "gateway/protocol",
+    *(f"gateway/upstream/{name}" for name in ("events", "quirks", "realtime_events")),
     "ringback/jobs",
     "ringback/statements",
     "ringback/sweeper",

@@ -10,7 +10,7 @@ import pytest
 from gateway import close_codes, protocol
 from gateway.auth import resume_tokens
 from gateway.close_codes import SENTENCES
-from gateway.conversation import item_log, upstream_errors
+from gateway.conversation import event_names, item_log, upstream_errors
 from gateway.conversation.client import view
 from gateway.conversation.reconnect import memory, seeds
 from gateway.conversation.tool_calls import builtin_tools, results
@@ -54,7 +54,7 @@ def test_what_is_hidden_is_what_the_view_hides() -> None:
     start = PAGE.index("### What a client does not get to see")
     section = PAGE[start : PAGE.index("\n### ", start + 1)]
     named = set(CODE.findall(section))
-    assert view.HIDDEN_ITEMS | set(view.HIDDEN_PREFIXES) | view.HIDDEN_FIELDS <= named
+    assert view.HIDDEN_ITEMS | set(event_names.OF_CALLS) | view.HIDDEN_FIELDS <= named
 
 
 def test_the_sentences_at_the_end_are_the_gateways_own() -> None:

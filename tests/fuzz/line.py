@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 import random
 import time
 from collections import Counter
@@ -18,8 +18,7 @@ from gateway.conversation.actions import Action, KeepMessages, RecordCall, Recor
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.replay import ConversationHistory
 from gateway.conversation.tool_calls.past_call import PastCall
-from gateway.protocol import server_events
-from gateway.session.session import AUDIO_DELTA, HEAD
+from gateway.upstream import realtime_events
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy
 from ringback.jobs.outcomes import succeeded
@@ -69,13 +68,16 @@ class FuzzedLine:
         return Conversation(ID, AGENT, dict(TOOLS), wants=self._wants, policy=self.policy, **told)  # type: ignore[arg-type]
 
     def _open(self) -> None:
-        configure = self._perform(self._brain.receive_model({"type": "session.created", "session": {}}, self._now))
+        configure = self._perform(self._said({"type": "session.created", "session": {}}))
         echoed = {"type": "session.updated", "session": {**SESSION, **configure[0]["session"]}}
-        self._perform(self._brain.receive_model(copy.deepcopy(echoed), self._now))
+        self._perform(self._said(echoed))
         if self._brain.wants_past:
             self._remember()
         if not self._brain.is_open:
             raise Wrong("the conversation did not open")
+
+    def _said(self, event: dict[str, Any]) -> list[Action]:
+        return self._brain.receive_model(realtime_events.read(json.dumps(event)), self._now)
 
     def _remember(self) -> None:
         calls = [_past(record) for record in self._calls.values()]
@@ -83,7 +85,7 @@ class FuzzedLine:
         for event in self._perform(self._brain.remember(past, self._now)):
             if event["type"] == "conversation.item.create" and not self._brain.is_open:
                 added = {"type": "conversation.item.added", "item": event["item"]}
-                self._perform(self._brain.receive_model(added, self._now))
+                self._perform(self._said(added))
 
     def next_epoch(self) -> None:
         """The connection is gone; the conversation is built anew out of what is on record."""
@@ -107,13 +109,14 @@ class FuzzedLine:
     def from_model(self, frame: str) -> None:
         """An event of the Realtime API, on the way that the session takes it."""
         began = time.thread_time()
-        if AUDIO_DELTA in frame[:HEAD] and self._brain.audio_passed(frame, self._now):
+        audio = realtime_events.passing_audio(frame)
+        if audio is not None and self._brain.audio_passed(*audio, self._now):
             return
         try:
-            event = server_events.read(frame)
-        except server_events.MalformedEvent as problem:
+            event = realtime_events.read(frame)
+        except realtime_events.MalformedEvent as problem:
             self._counts["model malformed"] += 1
-            if not 0 < len(str(problem)) <= server_events.MAX_PROBLEM_CHARS:
+            if not 0 < len(str(problem)) <= realtime_events.MAX_PROBLEM_CHARS:
                 raise Wrong("a malformed event has no short reason") from None
         else:
             self._counts["model read"] += 1

@@ -47,7 +47,7 @@ TURN_TAKING = [
         CLIENTS,
         "            self.scheduler.user_muted()\n",
         "            pass\n",
-        'kind == "input_audio_buffer.clear"',
+        "kind == CLEAR_AUDIO",
     ),
     gone("the client has a moment to ask", T_TURNS, SCHEDULER, "until = now + ", "until = now + 0 * "),
     gone("the user goes first", T_PLAIN, RULES, ", busy_until(scheduler.user), now)", ", now)"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutation.mutant import gone
 
 READING, BOUNDS = "gateway/protocol/client_decoder.py", "gateway/protocol/decode_errors.py"
-OPENING, EVENTS = "gateway/protocol/field_filter.py", "gateway/protocol/server_events.py"
+OPENING, EVENTS = "gateway/protocol/field_filter.py", "gateway/upstream/realtime_events.py"
 T_BOUNDS, T_ALLOWED = (
     "tests/unit/gateway/protocol/test_decode_errors.py",
     "tests/unit/gateway/protocol/test_field_filter.py",
@@ -13,7 +13,7 @@ T_BOUNDS, T_ALLOWED = (
 T_TOOLS = "tests/unit/gateway/protocol/test_client_tools.py"
 T_REFUSALS, T_EVENTS = (
     "tests/unit/gateway/protocol/test_rejections.py",
-    "tests/unit/gateway/protocol/test_server_events.py",
+    "tests/unit/gateway/upstream/test_realtime_events.py",
 )
 T_FUZZ = "tests/unit/gateway/protocol/test_fuzz.py"
 
@@ -42,9 +42,13 @@ WHAT_CLIENTS_SAY = [
     ),
     gone("a client's ids are not the server's", T_REFUSALS, READING, "item.id.startswith(SERVER_ITEMS)", "False"),
     gone("a client's word is not the gateway's", T_REFUSALS, READING, "if OUR_MARK in", "if False and OUR_MARK in"),
-    gone("the model's events have a depth", T_EVENTS, EVENTS, " and _is_too_deep(event)", " and False"),
-    gone("the model's events hold no NUL", T_EVENTS, EVENTS, "event = _without_nul(event)", "pass"),
+    gone("the model's events have a depth", T_EVENTS, EVENTS, " and _is_too_deep(raw)", " and False"),
+    gone("the model's events hold no NUL", T_EVENTS, EVENTS, "raw = _without_nul(raw)", "pass"),
     gone(
-        "the model's events have the shape that is looked at", T_FUZZ, EVENTS, "    content: list[Any] | None = None\n"
+        "the model's events have the shape that is looked at",
+        T_FUZZ,
+        "gateway/upstream/events.py",
+        "content: list[Any] | None",
+        "content: Any",
     ),
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.conversation.actions import Action, Event, SendToClient
+from gateway.conversation.event_names import DELETE_ITEM, ITEM_DELETED, ITEM_RETRIEVED, RETRIEVE_ITEM
 from gateway.conversation.item_log import ItemLog
 from gateway.protocol import Rejection
 
@@ -20,8 +21,8 @@ MAX_FIELD_CHARS = 1_000
 MAX_NAME_CHARS = 64
 """Of an id that is quoted."""
 NO_SUCH_ITEM = {
-    "conversation.item.retrieve": "item_retrieve_invalid_item_id",
-    "conversation.item.delete": "item_delete_invalid_item_id",
+    RETRIEVE_ITEM: "item_retrieve_invalid_item_id",
+    DELETE_ITEM: "item_delete_invalid_item_id",
 }
 """The Realtime API's own codes: SDKs that wait for an item know them."""
 
@@ -43,7 +44,7 @@ class ItemRetrieval:
             self._shown[item["id"]] = _within_bounds(item)
             while len(self._shown) > MAX_SHOWN:
                 del self._shown[next(iter(self._shown))]
-        elif event.get("type") == "conversation.item.deleted":
+        elif event.get("type") == ITEM_DELETED:
             self._shown.pop(str(event.get("item_id")), None)
 
     def answer(self, asked: Event, log: ItemLog, event_id: str) -> list[Action]:
@@ -56,9 +57,9 @@ class ItemRetrieval:
             sentence = f"The conversation has no item {asked['item_id'][:MAX_NAME_CHARS]!r} that this client was shown."
             refusal = Rejection(NO_SUCH_ITEM[kind], sentence, asked.get("event_id"), "item_id")
             return [SendToClient(refusal.as_event(event_id))]
-        if kind == "conversation.item.delete":
+        if kind == DELETE_ITEM:
             return []
-        return [SendToClient({"type": "conversation.item.retrieved", "event_id": event_id, "item": item})]
+        return [SendToClient({"type": ITEM_RETRIEVED, "event_id": event_id, "item": item})]
 
     def _item(self, item_id: str, log: ItemLog) -> Event | None:
         shown, said = self._shown.get(item_id), log.message(item_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Event
+from gateway.upstream.events import ModelEvent, ResponseFinished, ResponseStarted
 
 MAX_ASKED = 64
 """Of responses that were asked for and have neither begun nor been refused: beyond it the oldest are forgotten."""
@@ -37,16 +38,18 @@ class OutOfBandResponses:
         """The server did not take this event."""
         self._asked.pop(str(event_id), None)
 
-    def is_about(self, event: Event) -> bool:
-        """True for a server event of a response out of band; a server that shows no conversation has only the one."""
-        response = event.get("response")
-        if not isinstance(response, dict):
-            return event.get("response_id") in self._active
-        response_id = str(response.get("id"))
-        if event.get("type") == "response.created" and self._asked and response.get("conversation_id", "") is None:
-            del self._asked[next(iter(self._asked))]
-            self._active[response_id] = None
-        is_out_of_band = response_id in self._active
-        if event.get("type") == "response.done":
-            self._active.pop(response_id, None)
-        return is_out_of_band
+    def is_about(self, event: ModelEvent) -> bool:
+        """True for an event of a response out of band that the client asked for."""
+        if not (self._asked or self._active):
+            return False
+        match event:
+            case ResponseStarted(response=response):
+                if self._asked and response.is_out_of_band:
+                    del self._asked[next(iter(self._asked))]
+                    self._active[str(response.id)] = None
+                return str(response.id) in self._active
+            case ResponseFinished(response=response):
+                is_out_of_band = str(response.id) in self._active
+                self._active.pop(str(response.id), None)
+                return is_out_of_band
+        return event.response_id in self._active

@@ -10,12 +10,24 @@ from gateway.conversation.client.out_of_band import OutOfBandResponses
 from gateway.conversation.client.resend_buffer import ResendBuffer
 from gateway.conversation.client.view import WORDS
 from gateway.conversation.client_session import ClientSessionConfig
+from gateway.conversation.event_names import (
+    APPEND_AUDIO,
+    CANCEL_RESPONSE,
+    CLEAR_AUDIO,
+    COMMIT_AUDIO,
+    CREATE_ITEM,
+    CREATE_RESPONSE,
+    ITEM_TRUNCATED,
+    TRUNCATE_ITEM,
+    UPDATE_SESSION,
+)
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.turn_taking.scheduler import MAX_WAITING, ResponseScheduler
 from gateway.protocol import OURS, Rejection
+from gateway.upstream.events import ModelEvent, SessionUpdated
 
-AUDIO = frozenset({"input_audio_buffer.append", "input_audio_buffer.commit"})
+AUDIO = frozenset({APPEND_AUDIO, COMMIT_AUDIO})
 CLIENTS = OURS + "client_"
 """The event_id of a client's event that came without one, so that an error about it can be told from ours."""
 
@@ -41,16 +53,16 @@ class ClientRequests:
         event = {"event_id": self.new_id("client"), **event}
         kind = event["type"]
         self._note_user(kind, event, now)
-        if kind == "response.create" and self.out_of_band.is_asked(event):
+        if kind == CREATE_RESPONSE and self.out_of_band.is_asked(event):
             return [SendToModel(self.out_of_band.asked(event))]
-        if kind == "response.create":
+        if kind == CREATE_RESPONSE:
             self.scheduler.waiting.append(event)  # the rules say when it goes out
             return []
-        if kind == "session.update":
+        if kind == UPDATE_SESSION:
             self.settings.asked(event)
-        elif kind == "conversation.item.create":
+        elif kind == CREATE_ITEM:
             event = self._created(event)
-        elif kind == "conversation.item.truncate" and log.is_past(event["item_id"]):
+        elif kind == TRUNCATE_ITEM and log.is_past(event["item_id"]):
             return self._cut_short(event, log)
         if (event.get("item") or {}).get("type") != "function_call_output":  # the next conversation is told of it
             self.resend_buffer.said(event)
@@ -59,15 +71,15 @@ class ClientRequests:
     def _note_user(self, kind: str, event: Event, now: float) -> None:
         """What the client does tells what its user does."""
         item = event.get("item") or {}
-        if kind == "input_audio_buffer.append":
+        if kind == APPEND_AUDIO:
             self.scheduler.user_appended(now)
-        elif kind == "input_audio_buffer.clear":
+        elif kind == CLEAR_AUDIO:
             self.scheduler.user_muted()
-        elif kind == "response.cancel":
+        elif kind == CANCEL_RESPONSE:
             self.scheduler.client_stops(event.get("response_id"))
-        elif kind == "conversation.item.truncate":
+        elif kind == TRUNCATE_ITEM:
             self.scheduler.client_cut(now)
-        elif kind == "input_audio_buffer.commit":
+        elif kind == COMMIT_AUDIO:
             self.scheduler.user_ended(now, is_servers=False)
         elif item.get("type") == "function_call_output":
             call = self.tools.waiting(item["call_id"])
@@ -81,7 +93,7 @@ class ClientRequests:
     def _refuse(self, event: Event) -> Rejection | None:
         """Why this may not be said here, though it is well said."""
         item = event.get("item") or {}
-        if event["type"] == "response.create" and len(self.scheduler.waiting) >= MAX_WAITING:
+        if event["type"] == CREATE_RESPONSE and len(self.scheduler.waiting) >= MAX_WAITING:
             busy = "conversation_already_has_active_response"
             return Rejection(busy, WORDS[busy], event.get("event_id"))
         if item.get("type") == "function_call_output" and self.tools.waiting(item["call_id"]) is None:
@@ -99,13 +111,13 @@ class ClientRequests:
             return event
         return {**event, "item": {"id": f"item_{self.new_id('said')}", **event["item"]}}
 
-    def heard(self, event: Event) -> list[Action]:
+    def heard(self, event: ModelEvent) -> list[Action]:
         """An event of the server, which may say that something of the client's has arrived."""
         self.resend_buffer.heard(event)
-        if event.get("type") != "session.updated":
+        if not isinstance(event, SessionUpdated):
             return []
-        self.note_session(event.get("session") or {})
-        settings = self.settings.taken(event.get("session") or {})
+        self.note_session(event.session)
+        settings = self.settings.taken(event.session)
         if settings is None:
             return []
         self.resend_buffer.in_force()
@@ -117,12 +129,12 @@ class ClientRequests:
         `is_outdated`: that one was set up before the client set what it has set.
         """
         session = {"type": "realtime", **self.settings.session}
-        update = {"type": "session.update", "event_id": self.new_id("update"), "session": session}
+        update = {"type": UPDATE_SESSION, "event_id": self.new_id("update"), "session": session}
         if is_outdated:
             self.settings.asked_ours(update)
         said = self.resend_buffer.again()
         for event in said:
-            if event["type"] == "session.update":
+            if event["type"] == UPDATE_SESSION:
                 self.settings.asked(event)
             elif event["type"] in AUDIO:
                 self._note_user(event["type"], event, now)  # a button that is held is held here as well
@@ -151,7 +163,7 @@ class ClientRequests:
         session = self.settings.refused(event_id)
         if session is None:
             return []
-        event = {"type": "session.update", "event_id": event_id, "session": session}
+        event = {"type": UPDATE_SESSION, "event_id": event_id, "session": session}
         self.settings.asked(event)
         return [SendToModel(self.tools.whole(event))]
 
@@ -165,7 +177,7 @@ class ClientRequests:
         """Of a rebuilt conversation's items there is no audio to truncate: what was heard stands in the log alone."""
         kept = log.truncate(event["item_id"], event["audio_end_ms"])
         fields = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
-        told = {"type": "conversation.item.truncated", "event_id": self.new_id("cut"), **fields}
+        told = {"type": ITEM_TRUNCATED, "event_id": self.new_id("cut"), **fields}
         return [*([KeepMessages(kept)] if kept else []), SendToClient(told)]
 
 

@@ -11,7 +11,21 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Event
+from gateway.conversation.event_names import (
+    AUDIO_BUFFER,
+    CLEAR_AUDIO,
+    COMMIT_AUDIO,
+    UPDATE_SESSION,
+)
 from gateway.protocol import RESENT
+from gateway.upstream.events import (
+    Item,
+    ItemShown,
+    ModelEvent,
+    UserStartedSpeaking,
+    UserStoppedSpeaking,
+    UserTurnCommitted,
+)
 
 MAX_SPEECH_CHARS = 2_000_000
 """Thirty seconds of PCM16 in base64: longer than anybody talks without a pause."""
@@ -40,24 +54,24 @@ class ResendBuffer:
         kind = event["type"]
         if kind in RESENT and event.get("audio") != "":
             self._keep(event, _weight(event))
-        elif kind == "input_audio_buffer.clear":
+        elif kind == CLEAR_AUDIO:
             self._drop_audio(len(self._sent))
 
-    def heard(self, event: Event) -> None:
-        """The server's event may confirm what was said."""
-        kind = event.get("type")
-        if kind == "input_audio_buffer.speech_started":
-            self._speaking = True
-        elif kind == "input_audio_buffer.speech_stopped":
-            self._speaking, self._turn_ends = False, len(self._sent)
-        elif kind == "input_audio_buffer.committed":
-            self._committed()
-        elif kind in ("conversation.item.added", "conversation.item.created", "conversation.item.done"):
-            self._echoed(event.get("item") or {})
+    def heard(self, event: ModelEvent) -> None:
+        """Drop what the server's event confirms."""
+        match event:
+            case UserStartedSpeaking():
+                self._speaking = True
+            case UserStoppedSpeaking():
+                self._speaking, self._turn_ends = False, len(self._sent)
+            case UserTurnCommitted():
+                self._committed()
+            case ItemShown(item=item):
+                self._echoed(item)
 
     def in_force(self) -> None:
         """The server has taken what the client set first."""
-        at = next((at for at, sent in enumerate(self._sent) if sent["type"] == "session.update"), None)
+        at = next((at for at, sent in enumerate(self._sent) if sent["type"] == UPDATE_SESSION), None)
         if at is not None:
             self._drop(at)
 
@@ -87,22 +101,22 @@ class ResendBuffer:
         """All audio up to the end of the turn, or up to the client's own commit, is an item now."""
         ends = self._turn_ends
         if ends is None:
-            commits = (at + 1 for at, sent in enumerate(self._sent) if sent["type"] == "input_audio_buffer.commit")
+            commits = (at + 1 for at, sent in enumerate(self._sent) if sent["type"] == COMMIT_AUDIO)
             ends = next(commits, len(self._sent))
         self._drop_audio(ends)
 
-    def _echoed(self, item: Event) -> None:
+    def _echoed(self, item: Item) -> None:
         """It is known by its id, or by its words where the server gives items ids of its own."""
         typed = [(at, sent["item"]) for at, sent in enumerate(self._sent) if "item" in sent]
-        by_id = (at for at, said in typed if said.get("id") == item.get("id"))
-        by_words = (at for at, said in typed if said.get("role") == item.get("role") and _same_words(said, item))
+        by_id = (at for at, said in typed if said.get("id") == item.id)
+        by_words = (at for at, said in typed if said.get("role") == item.role and _same_words(said, item))
         at = next(by_id, next(by_words, None))
         if at is not None:
             self._drop(at)
 
     def _drop_audio(self, before: int) -> None:
         for at in reversed(range(before)):
-            if self._sent[at]["type"].startswith("input_audio_buffer."):
+            if self._sent[at]["type"].startswith(AUDIO_BUFFER):
                 self._drop(at)
         self._turn_ends = None
 
@@ -113,9 +127,9 @@ class ResendBuffer:
             self._turn_ends -= 1
 
 
-def _same_words(said: Event, item: Event) -> bool:
+def _same_words(said: Event, item: Item) -> bool:
     words = [part.get("text") for part in said.get("content") or []]
-    parts = item.get("content") or []
+    parts = item.content or []
     return any(words) and words == [part.get("text") for part in parts if isinstance(part, dict)]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from gateway.conversation.actions import Action, Event, SendToClient
 from gateway.conversation.client.item_retrieval import ItemRetrieval
+from gateway.conversation.event_names import OF_CALLS, RESPONSE_DONE, SESSION_CREATED, SESSION_UPDATED, SHOWN
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.turn_taking.filler import is_filler_item
 from gateway.protocol import OUR_MARK, ClientFrame
@@ -24,14 +25,10 @@ CALL_ITEMS = frozenset({"function_call", "function_call_output"})
 HIDDEN_ITEMS = CALL_ITEMS | {"mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
 SHOWN_ITEMS = ("message", None)
 """All that a stranger is shown of a conversation; some servers name no type."""
-HIDDEN_PREFIXES = ("response.function_call_arguments.", "response.mcp_call", "mcp_list_tools.")
 HIDDEN_FIELDS = frozenset({"instructions", "tools", "tool_choice", "prompt", "tracing"})
 """Of a session and of a response."""
 HIDDEN_OF_TRANSCRIPTION = frozenset({"prompt", "keywords"})
 """Of a session's `audio.input.transcription`."""
-SHOWN = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "response.", "error")
-"""How the types of events begin that a stranger is shown. Not `rate_limits.updated`, which tells of the server's
-account, nor whatever a provider adds of its own."""
 
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 WORDS = {
@@ -85,7 +82,7 @@ class ClientView:
 
     def created(self, session: Event, event_id: str) -> Event:
         """The `session.created` of a client that is let in."""
-        return {"type": "session.created", "event_id": event_id, "session": self.session(session)}
+        return {"type": SESSION_CREATED, "event_id": event_id, "session": self.session(session)}
 
     def answer(self, frame: ClientFrame, log: ItemLog, new_id: Callable[[str], str]) -> list[Action]:
         """What the client is answered at once; [] where its frame is for the model.
@@ -93,7 +90,7 @@ class ClientView:
         One whose wishes change nothing of its session gets `session.updated`, with the session as it was last shown.
         """
         if frame.is_empty_update:
-            return [SendToClient({"type": "session.updated", "event_id": new_id("updated"), "session": self._session})]
+            return [SendToClient({"type": SESSION_UPDATED, "event_id": new_id("updated"), "session": self._session})]
         return self._retrieval.answer(frame.event, log, new_id("item"))
 
     def show(self, event: Event) -> Event | None:
@@ -129,7 +126,7 @@ class ClientView:
             return self._item_is_visible(item, event)
         if event.get("item_id") in self._hidden:
             return False
-        if not kind.startswith(HIDDEN_PREFIXES) or self.sees_calls:
+        if not kind.startswith(OF_CALLS) or self.sees_calls:
             return True
         return event.get("item_id") in self._own_calls
 
@@ -214,4 +211,4 @@ def response_cut(response_id: str, code: str) -> Event:
     error = {"type": "server_error", "code": code}
     details = {"type": "failed", "error": error}
     response = {"id": response_id, "object": "realtime.response", "status": "failed", "status_details": details}
-    return {"type": "response.done", "response": {**response, "output": [], "usage": None}}
+    return {"type": RESPONSE_DONE, "response": {**response, "output": [], "usage": None}}

@@ -20,14 +20,22 @@ from enum import Enum
 from typing import Any
 
 from gateway.conversation.actions import Action, Close, Event, Reopen, SendToModel, Warn
+from gateway.conversation.event_names import CREATE_ITEM, UPDATE_SESSION
 from gateway.conversation.reconnect.seeds import Seeds
 from gateway.conversation.tool_calls.client_tools import ClientTools
-from gateway.conversation.upstream_errors import code_of, is_refusal
+from gateway.conversation.upstream_errors import is_refusal
 from gateway.protocol import OURS
+from gateway.upstream.events import (
+    ErrorReported,
+    ItemShown,
+    ModelEvent,
+    SessionCreated,
+    SessionUpdated,
+    UpstreamError,
+)
 from gateway.upstream.quirks import USUAL, Quirks
 
 CLOSE_UPSTREAM = 1011
-ECHOES = frozenset({"conversation.item.added", "conversation.item.created", "conversation.item.done"})
 CREATED_SECONDS = 0.5
 """How long a server may take to say session.created: one that joins a call says none."""
 DOUBT_SECONDS = 1.0
@@ -74,7 +82,7 @@ class Handshake:
     """When `tick` has something to say, if no event comes first."""
     _has_asked: bool = False
     _before: Event = field(default_factory=dict)
-    _problem: Event | None = None
+    _problem: UpstreamError | None = None
     """An error that is not known to be about our session.update."""
 
     @property
@@ -83,18 +91,18 @@ class Handshake:
         moment = self.session.get("expires_at")
         return moment if isinstance(moment, int | float) else None
 
-    def receive(self, event: Event, now: float) -> list[Action]:
+    def receive(self, event: ModelEvent, now: float) -> list[Action]:
         """What to do about an event that comes before the conversation is open."""
-        kind = event.get("type")
-        if kind == "session.created":
-            self._before = event.get("session") or {}
-            return [] if self._has_asked else self._ask()
-        if kind == "session.updated" and not self.session:
-            return self._confirm(event)
-        if kind == "error":
-            return self._hear_error(event.get("error") or {}, now)
-        if kind in ECHOES and self.seeds.shown(event.get("item") or {}):
-            self._wait_for_echoes(now)
+        match event:
+            case SessionCreated(session=session):
+                self._before = session
+                return [] if self._has_asked else self._ask()
+            case SessionUpdated(session=session) if not self.session:
+                return self._confirm(session)
+            case ErrorReported(error=error):
+                return self._hear_error(error, now)
+            case ItemShown(item=item) if self.seeds.shown(item):
+                self._wait_for_echoes(now)
         return []
 
     def tick(self, now: float) -> list[Action]:
@@ -119,7 +127,7 @@ class Handshake:
         """Create the items of the past; with none of them the conversation is open at once."""
         actions: list[Action] = []
         for number, item in enumerate(items):
-            event = self.ours("past", {"type": "conversation.item.create", "item": self.seeds.sown(item, number)})
+            event = self.ours("past", {"type": CREATE_ITEM, "item": self.seeds.sown(item, number)})
             self.seeds.told(event)
             actions.append(SendToModel(event))
         self.wants_past = False
@@ -132,11 +140,10 @@ class Handshake:
 
     def _ask(self) -> list[Action]:
         self.configured, self._has_asked, self.wake_at = self.configure(), True, None
-        return [SendToModel(self.ours("configure", {"type": "session.update", "session": self.configured}))]
+        return [SendToModel(self.ours("configure", {"type": UPDATE_SESSION, "session": self.configured}))]
 
-    def _confirm(self, event: Event) -> list[Action]:
+    def _confirm(self, session: Event) -> list[Action]:
         """No audio is let in before the server says that our instructions and tools are in force."""
-        session = event.get("session") or {}
         if not self._has_asked:
             return []  # It tells of what another has set.
         verdict = confirmation(self._before, session, self.configured, self.quirks)
@@ -150,8 +157,8 @@ class Handshake:
         self.is_open, self.wants_past = not self.has_past, self.has_past
         return warnings
 
-    def _hear_error(self, error: Event, now: float) -> list[Action]:
-        named = error.get("event_id")
+    def _hear_error(self, error: UpstreamError, now: float) -> list[Action]:
+        named = error.event_id
         item = self.seeds.refused(named)
         if item is not None:
             self._wait_for_echoes(now)
@@ -163,7 +170,7 @@ class Handshake:
         self._problem, self.wake_at = error, now + DOUBT_SECONDS
         return []
 
-    def _refused(self, error: Event) -> list[Action]:
+    def _refused(self, error: UpstreamError) -> list[Action]:
         self._problem = self.wake_at = None
         left_out = self.tools.leave_out(error)
         if left_out is not None:
@@ -180,8 +187,8 @@ class Handshake:
         return Reopen("upstream_refused") if self.has_past else Close(CLOSE_UPSTREAM, "upstream_refused")
 
 
-def _in_words(error: Event) -> str:
-    return f"{code_of(error)}: {error.get('message')}"
+def _in_words(error: UpstreamError) -> str:
+    return f"{error.code}: {error.message}"
 
 
 def confirmation(before: Event, echoed: Event, sent: Event, quirks: Quirks) -> Confirmation:

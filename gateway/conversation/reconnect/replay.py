@@ -23,6 +23,7 @@ from gateway.conversation.item_log import NOT_TRANSCRIBED
 from gateway.conversation.reconnect.memory import SMALL_BUDGET, Entry, fitting
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext
+from gateway.upstream.events import Item
 from ringback.jobs.outcomes import cut, from_row
 from ringback.jobs.states import Approval, CancelReason, Delivery, Effect, JobState, output_item_id
 from ringback.statements.jobs.transitions import outcome_of
@@ -139,10 +140,10 @@ def _as_text(arguments: Any) -> str:
 
 def _client_call_entry(call: Call) -> Entry:
     def write(limit: int | None) -> list[Event]:
-        said = call.item or {}
-        item_id, text = said.get("id"), _as_text(said.get("arguments"))
-        asked = {"type": "function_call", "call_id": said["call_id"], "name": call.name, "arguments": text}
-        items = [_with_id(asked, item_id if isinstance(item_id, str) else None)]
+        said = call.item or Item()
+        text = _as_text(said.arguments)
+        asked = {"type": "function_call", "call_id": said.call_id, "name": call.name, "arguments": text}
+        items = [_with_id(asked, said.id)]
         if call.output is not None:
             output = call.output if limit is None else cut(call.output, limit)
             items.append({"type": "function_call_output", "call_id": asked["call_id"], "output": output})

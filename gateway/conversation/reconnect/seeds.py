@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from gateway.conversation.actions import Event
+from gateway.upstream.events import Item, ModelEvent
 
 MAX_ID_CHARS = 32
 """OpenAI refuses a longer id; a server whose own are longer is given an item under a shorter one."""
@@ -44,14 +47,14 @@ class Seeds:
 
     def told(self, event: Event) -> None:
         """An item of the past goes out."""
-        item_id = self._ours(event["item"])
+        item_id = self._ours(event["item"].get("id"))
         self.ids.add(item_id)
         self._waiting[item_id] = event["item"]
         self._events[event["event_id"]] = item_id
 
-    def shown(self, item: Event) -> bool:
+    def shown(self, item: Item) -> bool:
         """The server shows an item; True where that is news. What was told before it has arrived, or never will."""
-        ours = self._ours(item)
+        ours = self._ours(item.id)
         if ours not in self.ids:
             found = self._like(item)
             if found is None:
@@ -71,24 +74,28 @@ class Seeds:
         self._waiting.pop(item_id or "", None)
         return item_id
 
-    def named(self, event: Event) -> Event:
-        """The event, with our ids of the items of the past instead of the server's own."""
+    def named(self, event: ModelEvent) -> ModelEvent:
+        """Return the event with our ids of the items of the past, instead of the ids that the server gave them."""
         if not self._known_as:
             return event
-        ours = {name: self._known_as[event[name]] for name in POINTERS if event.get(name) in self._known_as}
-        item = event.get("item")
-        if isinstance(item, dict) and item.get("id") in self._known_as:
-            ours["item"] = {**item, "id": self._known_as[item["id"]]}  # type: ignore[assignment]
-        return {**event, **ours} if ours else event
+        raw = event.raw
+        ours: Event = {name: self._known_as[raw[name]] for name in POINTERS if raw.get(name) in self._known_as}
+        item = event.item
+        if item is not None and item.id in self._known_as:
+            item = replace(item, id=self._known_as[item.id])
+            ours["item"] = {**raw["item"], "id": item.id}
+        if not ours:
+            return event
+        return replace(event, raw={**raw, **ours}, item_id=ours.get("item_id", event.item_id), item=item)
 
-    def _ours(self, item: Event) -> str:
-        known = str(item.get("id"))
+    def _ours(self, item_id: object) -> str:
+        known = str(item_id)
         return self._known_as.get(known, known)
 
-    def _like(self, item: Event) -> str | None:
+    def _like(self, item: Item) -> str | None:
         """The oldest that waits and is of this kind."""
-        alike = ("type", "role", "call_id")
+        kind = (item.type, item.role, item.call_id)
         for item_id, told in self._waiting.items():
-            if all(item.get(name) == told.get(name) for name in alike):
+            if kind == (told.get("type"), told.get("role"), told.get("call_id")):
                 return item_id
         return None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from gateway.conversation.actions import Action, Event, SendToClient
 from gateway.conversation.call_table import Call, CallTable
+from gateway.conversation.event_names import APPROVAL_REQUESTED
 from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from gateway.errors import error_event
 
@@ -49,7 +50,7 @@ class Approvals:
     def _ask(self, call: Call, now: float) -> Action:
         job = {"id": str(call.job_id), "call_id": call.call_id, "tool": call.name, "arguments": call.arguments}
         seconds = max(0.0, round(call.behavior.approval_seconds - call.age(now), 3))
-        event = {"type": "ringback.approval.requested", "job": job, "seconds": seconds}
+        event = {"type": APPROVAL_REQUESTED, "job": job, "seconds": seconds}
         return SendToClient(self.ours("approval", event))
 
 

@@ -18,7 +18,9 @@ from typing import Any
 from gateway.conversation.actions import Event, LeaveOut
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.client_session import ClientSessionConfig, merged
+from gateway.conversation.event_names import UPDATE_SESSION
 from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
+from gateway.upstream.events import UpstreamError
 from ringback.agents.agent import Agent
 from ringback.tools.declaration import OURS
 from ringback.tools.decorator import ToolSpec
@@ -65,14 +67,14 @@ class ClientTools:
         self._told = tuple(self.servers.values())
         return self._listed()
 
-    def leave_out(self, error: Event) -> LeaveOut | None:
+    def leave_out(self, error: UpstreamError) -> LeaveOut | None:
         """Drop the tool of the server's for which the model refuses a session; None where `error` names none."""
         tool = self.servers.get(self._named(error) or "")
         if tool is None or self._left_out == MAX_LEFT_OUT:
             return None
         del self.servers[tool.name]
         self._left_out += 1
-        return LeaveOut(tool, f"{error.get('code')}: {error.get('message')}"[:MAX_WHY_CHARS])
+        return LeaveOut(tool, f"{error.code}: {error.message}"[:MAX_WHY_CHARS])
 
     def configured(self, agent: Agent) -> Event:
         """The session as a conversation begins: the agent's, with what the client has set of it."""
@@ -93,7 +95,7 @@ class ClientTools:
     def whole(self, event: Event) -> Event:
         """A session.update of the client as the model gets it: its tools stand beside the server's."""
         session = event.get("session") or {}
-        if event["type"] != "session.update" or "tools" not in session:
+        if event["type"] != UPDATE_SESSION or "tools" not in session:
             return event
         return {**event, "session": {**session, "tools": self._listed()}}
 
@@ -115,10 +117,10 @@ class ClientTools:
         self._names = tuple(str(tool.get("name")) for tool in listed)
         return listed
 
-    def _named(self, error: Event) -> str | None:
+    def _named(self, error: UpstreamError) -> str | None:
         """The function that a refusal is about: by the name in its words, or else by its place in the list."""
-        found = _BY_NAME.search(str(error.get("message")))
+        found = _BY_NAME.search(str(error.message))
         if found is not None:
             return found[1]
-        place = _BY_INDEX.match(str(error.get("param")))
+        place = _BY_INDEX.match(str(error.param))
         return self._names[int(place[1])] if place is not None and int(place[1]) < len(self._names) else None

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
 
-from gateway.conversation.actions import Action, Cancel, Event, RecordCall
+from msgspec import structs
+
+from gateway.conversation.actions import Action, Cancel, RecordCall
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
-from gateway.conversation.event_ids import MAX_ID_CHARS, EventIds, storable
+from gateway.conversation.event_ids import EventIds, storable
 from gateway.conversation.tool_calls.arguments import ArgumentSchemas, parse
 from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from gateway.conversation.tool_calls.client_tools import ClientTools
@@ -22,6 +24,7 @@ from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, render
 from gateway.conversation.turns import UserTurns
+from gateway.upstream.events import MAX_ID_CHARS, Item, Response
 from ringback.agents.agent import Agent
 from ringback.jobs.outcomes import Outcome, failed, unknown
 from ringback.jobs.states import CancelReason, Effect, JobState
@@ -61,27 +64,27 @@ class CallIntake:
     waits: Waits = nobody_knows
     _schemas: ArgumentSchemas = field(default_factory=ArgumentSchemas)
 
-    def item_added(self, item: Event, response_id: str | None) -> None:
+    def item_added(self, item: Item, response_id: str | None) -> None:
         """A call of the client's is announced: the client may answer it before the item is whole."""
-        if item.get("type") != "function_call" or not self.clients.owns(str(item.get("name"))):
+        if item.type != "function_call" or not self.clients.owns(str(item.name)):
             return
-        call_id = item.get("call_id")
-        if isinstance(call_id, str) and call_id and self.ids.of_row(call_id) not in self.calls:
+        call_id = item.call_id
+        if call_id and self.ids.of_row(call_id) not in self.calls:
             self._note(item, response_id)
 
-    def item_done(self, item: Event, response_id: str | None, now: float) -> list[Action]:
+    def item_done(self, item: Item, response_id: str | None, now: float) -> list[Action]:
         """What to do about a finished item; [] for anything but a completed call that is new."""
-        call_id = item.get("call_id")
-        if item.get("type") != "function_call" or not isinstance(call_id, str) or not call_id:
+        call_id = item.call_id
+        if item.type != "function_call" or not call_id:
             return []
         known = self.calls.get(self.ids.of_row(call_id))
         if known is not None and known.is_whole:
             return []
-        if item.get("status") in UNSAID and response_id is not None:
+        if item.status in UNSAID and response_id is not None:
             call = known or self._note(item, response_id)
             call.item = item
             return []
-        if item.get("status") not in ("completed", None):
+        if item.status not in ("completed", None):
             if known is not None and known.is_running:
                 known.go(Stage.SILENT)
             return []
@@ -96,15 +99,14 @@ class CallIntake:
             return []  # until its response is complete
         return self._decide(call, tool, now)
 
-    def response_done(self, response: Event, now: float) -> list[Action]:
+    def response_done(self, response: Response, now: float) -> list[Action]:
         """The calls that waited for the end of this response, and any the server showed only here."""
-        response_id = str(response.get("id"))
-        completed = response.get("status") == "completed"
+        response_id = str(response.id)
+        completed = response.status == "completed"
         actions = list[Action]()
         if completed:
-            shown = [item for item in response.get("output") or [] if isinstance(item, dict)]
             unsaid = [call.item for call in self.calls.of_response(response_id) if call.item and not call.is_whole]
-            for item in (*shown, *unsaid):
+            for item in (*(response.output or ()), *unsaid):
                 actions += self.item_done(_as_complete(item), response_id, now)
         for call in self.calls.of_response(response_id):
             if call.stage is not Stage.ASKED or call.job_id is not None:
@@ -116,14 +118,15 @@ class CallIntake:
             actions += self._decide(call, tool, now, None if completed else _interrupted(call.name))
         return actions
 
-    def _note(self, item: Event, response_id: str | None) -> Call:
+    def _note(self, item: Item, response_id: str | None) -> Call:
         """Begin the record of a call."""
-        name = item.get("name")
-        owner = Owner.SERVER if name in self.tools else Owner.GATEWAY
-        if self.clients.owns(str(name)):
+        owner = Owner.SERVER if item.name in self.tools else Owner.GATEWAY
+        if self.clients.owns(str(item.name)):
             owner = Owner.CLIENT
-        call_id = self.ids.of_row(str(item["call_id"]))
-        return self.calls.add(Call(call_id, storable(name), owner, response_id=response_id, turn=self.turns.number))
+        call_id = self.ids.of_row(str(item.call_id))
+        return self.calls.add(
+            Call(call_id, storable(item.name), owner, response_id=response_id, turn=self.turns.number)
+        )
 
     def remember(self, past: PastCall, now: float) -> tuple[PastCall, Call]:
         """A call of an earlier epoch: it is no news, and is under way until its result is there.
@@ -162,8 +165,8 @@ class CallIntake:
             self.turns.taint()
 
     def _decide(self, call: Call, tool: ToolSpec | None, now: float, refusal: Outcome | None = None) -> list[Action]:
-        item, call.item = call.item or {}, None
-        arguments, problem = parse(item.get("arguments"))
+        item, call.item = call.item or Item(), None
+        arguments, problem = parse(item.arguments)
         job = NewJob(
             # Named by the call, so that whoever records it twice means the same row.
             id=uuid5(self.session_id, call.call_id),
@@ -173,13 +176,13 @@ class CallIntake:
             name=call.name,
             arguments=arguments,
             tool=tool,
-            item_id=storable(item["id"], MAX_ID_CHARS) if isinstance(item.get("id"), str) else None,
+            item_id=storable(item.id, MAX_ID_CHARS) if item.id is not None else None,
         )
         call.job_id = job.id
         self.loop_guard.new_turn(self.turns.number)
         outcome = refusal or self.loop_guard.refuse(call.name, now) or problem
         actions = list[Action]()
-        if outcome is None and item.get("name") in OURS:
+        if outcome is None and item.name in OURS:
             outcome, actions = self.builtin_tools.serve(call.name, arguments, now)
         outcome = outcome or self._refuse(call, tool, arguments)
         if outcome is not None or tool is None:
@@ -250,9 +253,9 @@ def as_answered(record: RecordCall) -> RecordCall:
     return RecordCall(replace(record.job, joined_to=None, needs_approval=False), unrecorded(record))
 
 
-def _as_complete(item: Event) -> Event:
+def _as_complete(item: Item) -> Item:
     """An item of a response that is complete, as far as it does not say otherwise."""
-    return {**item, "status": "completed"} if item.get("status") in UNSAID else item
+    return structs.replace(item, status="completed") if item.status in UNSAID else item
 
 
 def _running_already(name: str) -> Outcome:

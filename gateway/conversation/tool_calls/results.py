@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from gateway.conversation.actions import Acknowledge, Action, Event, SendToClient, SendToModel, Warn
+from gateway.conversation.actions import Acknowledge, Action, SendToClient, SendToModel, Warn
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.event_ids import EventIds
+from gateway.conversation.event_names import CREATE_ITEM, JOB, RESULT
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, SpeakTiming
+from gateway.upstream.events import Item
 from ringback.jobs.states import output_item_id
 
 INVALID_CALL = "invalid_tool_call_id"
@@ -71,14 +73,14 @@ class ResultSender:
         self._land(call, rendering, now)
         return [*self.tell(call, "replayed"), *self._show(call, rendering)]
 
-    def echoed(self, item: Event) -> list[Action]:
+    def echoed(self, item: Item) -> list[Action]:
         """The server shows an item that it has: a result that was sent here is acknowledged, once."""
-        past = self._past.get(str(item.get("id")))
+        past = self._past.get(str(item.id))
         if past is not None:
             past.echo()
-        call = self._by_item.get(str(item.get("id")))
-        if call is None and item.get("type") == "function_call_output":
-            call = self._by_item.get(str(item.get("call_id")))
+        call = self._by_item.get(str(item.id))
+        if call is None and item.type == "function_call_output":
+            call = self._by_item.get(str(item.call_id))
         if call is None:
             return []
         return self._acknowledge(call) if call.echo() else []
@@ -112,7 +114,7 @@ class ResultSender:
         if not self.tells:
             return []
         job = {**_named(call), "state": str(state), **({"progress": progress} if progress else {})}
-        return [SendToClient(self.ids.ours("job", {"type": "ringback.job", "job": job}))]
+        return [SendToClient(self.ids.ours("job", {"type": JOB, "job": job}))]
 
     def _acknowledge(self, call: Call) -> list[Action]:
         assert call.job_id is not None, "a client's result is not sent here"  # noqa: S101
@@ -122,7 +124,7 @@ class ResultSender:
         assert call.job_id is not None  # noqa: S101
         known_as = self.ids.of_server(call.call_id)
         item = {"id": output_item_id(call.job_id), "type": "function_call_output", "call_id": known_as}
-        create = {"type": "conversation.item.create", "item": {**item, "output": output}}
+        create = {"type": CREATE_ITEM, "item": {**item, "output": output}}
         event = self.ids.ours("output", create)
         call.sent_as = event["event_id"]
         return SendToModel(event)
@@ -136,7 +138,7 @@ class ResultSender:
         """A `ringback.result` event, where the tool lets its client see the result, and the client wants to."""
         if not rendering.is_shown:
             return []
-        shown = {"type": "ringback.result", "job": _named(call), "result": rendering.shown}
+        shown = {"type": RESULT, "job": _named(call), "result": rendering.shown}
         return [SendToClient(self.ids.ours("result", shown))]
 
 

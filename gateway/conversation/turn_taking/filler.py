@@ -12,9 +12,11 @@ from collections.abc import Iterable
 
 from gateway.conversation.actions import Event
 from gateway.conversation.call_table import Call
+from gateway.conversation.event_names import CREATE_ITEM
 from gateway.conversation.turn_taking.rules import Ask, is_queued
 from gateway.conversation.turn_taking.slot import By
 from gateway.protocol import OUR_MARK, OURS
+from gateway.upstream.events import Response
 
 MAX_TOLD_CHARS = 1_000
 """Of the arguments that the user is asked about: a listener takes in no more."""
@@ -40,14 +42,13 @@ def say(ask: Ask, create: Event, message_id: str, now: float) -> tuple[Event, Ev
     content = [{"type": "input_text", "text": text}]
     item = {"id": item_of(create["event_id"]), "type": "message", "role": "system", "content": content}
     response = {"tool_choice": "none", "metadata": {OUR_MARK: create["event_id"]}}
-    message = {"type": "conversation.item.create", "event_id": message_id, "item": item}
+    message = {"type": CREATE_ITEM, "event_id": message_id, "item": item}
     return message, {**create, "response": response}
 
 
-def mark_of(event: Event) -> str | None:
+def mark_of(response: Response) -> str | None:
     """Return the event id of the filler or question that this response is, where it says so."""
-    metadata = (event.get("response") or {}).get("metadata")
-    mark = metadata.get(OUR_MARK) if isinstance(metadata, dict) else None
+    mark = response.metadata.get(OUR_MARK) if isinstance(response.metadata, dict) else None
     return mark if isinstance(mark, str) else None
 
 

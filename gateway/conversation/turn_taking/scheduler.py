@@ -14,6 +14,7 @@ from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS, Pacing
 from gateway.conversation.turn_taking.slot import Active, Asked, By, Idle, Slot
 from gateway.conversation.turn_taking.user import Silent, TurnTaken, User
 from gateway.conversation.turns import UserTurns
+from gateway.upstream.events import ModelEvent, ModelText
 
 ACTIVE_SECONDS = 120.0
 """A response of which nothing is heard for so long is taken for dead: its `response.done` was lost."""
@@ -23,8 +24,6 @@ MAX_KNOWN = 32
 """Responses of which late events are told from those of one that was never announced."""
 MAX_WAITING = 8
 """Creates of the client that wait for the slot."""
-SAID = frozenset({"response.output_text.delta", "response.output_audio_transcript.delta"})
-"""Of these a client shows or plays something."""
 
 
 @dataclass(slots=True)
@@ -118,17 +117,17 @@ class ResponseScheduler:
 
     # — what the server says —
 
-    def heard(self, event: Event, now: float) -> None:
+    def heard(self, event: ModelEvent, now: float) -> None:
         """Any event: the line is alive, and so is the response that it is of."""
         self.silent_since = None
-        response_id = event.get("response_id")
+        response_id = event.response_id
         if response_id is None:
             return
         if self._given_up is not None and response_id == self._given_up.response and isinstance(self.slot, Idle):
             self.slot, self._given_up = self._given_up, None
             self.credits.came_back()
         if isinstance(self.slot, Active) and response_id == self.slot.response:
-            self._hear_response(now, is_heard=event.get("type") in SAID)
+            self._hear_response(now, is_heard=isinstance(event, ModelText))
 
     def heard_audio(self, seconds: float, now: float) -> None:
         """So much more speech of the model's is on its way to the user's ears."""

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from gateway.conversation.item_log import ItemLog
 from gateway.session.transcript_writer import PICTURE_CHARS_PER_SECOND, TranscriptWriter
 from gateway.storage.database import Store, open_engine
+from gateway.upstream.events import Item, ItemShown
 from ringback.privacy.redaction import KINDS, Redaction
 from ringback.privacy.row_privacy import RowPrivacy
 from ringback.statements.sessions import items
@@ -37,14 +38,11 @@ def typed(words: str) -> dict[str, Any]:
     return {"type": "input_text", "text": words}
 
 
-def camera(number: int) -> dict[str, Any]:
+def camera(number: int) -> ItemShown:
     """What a client with a camera adds to the conversation."""
     picture = "data:image/png;base64," + base64.b64encode(RANDOM.randbytes(BYTES)).decode()
     parts = [typed(f"picture {number}"), {"type": "input_image", "image_url": picture}]
-    return {
-        "type": "conversation.item.added",
-        "item": {"id": f"p{number}", "type": "message", "role": "user", "content": parts},
-    }
+    return ItemShown(raw={}, item=Item(id=f"p{number}", type="message", role="user", content=parts))
 
 
 def shown(rows: Rows) -> dict[str, list[Any]]:

@@ -34,6 +34,8 @@ from gateway.conversation.actions import (
 )
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.protocol import ClientFrame, Rejection, read
+from gateway.upstream import realtime_events
+from gateway.upstream.events import ModelEvent
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.jobs.outcomes import Outcome, succeeded
@@ -56,6 +58,11 @@ WEATHER = ToolSpec("weather", "The weather in a city.", CITY, behavior=PLAIN)
 ORDER = ToolSpec("order", "Order a cake.", CITY, effect=Effect.AT_MOST_ONCE, behavior=PLAIN)
 GATHER, QUIET, HOLD = 0.25, 1.0, 20.0
 SERVER_VAD = {"type": "server_vad", "create_response": True}
+
+
+def meant(event: Event | ModelEvent) -> ModelEvent:
+    """Return the domain event of what a server writes as JSON."""
+    return realtime_events.read(json.dumps(event)) if isinstance(event, dict) else event
 
 
 def agent(**fields: Any) -> Agent:
@@ -112,8 +119,9 @@ class Script:
         assert self.conversation.is_open
         return self
 
-    def model(self, *events: Event) -> list[str]:
-        return self._do([action for event in events for action in self.conversation.receive_model(event, self.now)])
+    def model(self, *events: Event | ModelEvent) -> list[str]:
+        heard = map(meant, events)
+        return self._do([action for event in heard for action in self.conversation.receive_model(event, self.now)])
 
     def client(self, **event: Any) -> list[str]:
         frame = read(json.dumps(event), self.policy)

@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from gateway.conversation.item_log import MAX_CHARS, MAX_IMAGE_CHARS, MAX_MESSAGES, MAX_TEXT_CHARS, ItemLog
+from gateway.upstream.events import Item, ItemShown
 from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
+from tests.unit.gateway.conversation.script import meant
 
 Event = dict[str, Any]
+
+
+def hear(log: ItemLog, event: Event) -> list[Message]:
+    return log.hear(meant(event))
 
 
 def shown(item_id: str, *content: Event, role: str = "user", kind: str = "added") -> Event:
@@ -31,9 +37,9 @@ def told(messages: list[Message]) -> list[tuple[int, str, str]]:
 
 def test_messages_and_calls_stand_in_one_order() -> None:
     log = ItemLog()
-    assert told(log.hear(shown("u1", typed("hello")))) == [(1, "user", "hello")]
-    log.hear({"type": "conversation.item.added", "item": {"id": "f1", "type": "function_call"}})
-    assert told(log.hear(shown("u2", typed("again")))) == [(3, "user", "again")]
+    assert told(hear(log, shown("u1", typed("hello")))) == [(1, "user", "hello")]
+    hear(log, {"type": "conversation.item.added", "item": {"id": "f1", "type": "function_call"}})
+    assert told(hear(log, shown("u2", typed("again")))) == [(3, "user", "again")]
     assert log.place_of_call("f1") == 2
     assert log.place_of_call("f2") == 4
     assert log.place_of_call("f1") == 2, "it keeps its place"
@@ -41,30 +47,30 @@ def test_messages_and_calls_stand_in_one_order() -> None:
 
 def test_an_output_has_no_place_of_its_own() -> None:
     log = ItemLog()
-    log.hear({"type": "conversation.item.added", "item": {"id": "o1", "type": "function_call_output"}})
-    assert told(log.hear(shown("u1", typed("hello")))) == [(1, "user", "hello")]
+    hear(log, {"type": "conversation.item.added", "item": {"id": "o1", "type": "function_call_output"}})
+    assert told(hear(log, shown("u1", typed("hello")))) == [(1, "user", "hello")]
 
 
 def test_speech_is_written_down_once_it_is_there_and_again_once_it_is_transcribed() -> None:
     log = ItemLog()
     spoken = shown("u1", {"type": "input_audio", "transcript": None})
-    assert told(log.hear(spoken)) == [(1, "user", "")]
+    assert told(hear(log, spoken)) == [(1, "user", "")]
     event = {
         "type": "conversation.item.input_audio_transcription.completed",
         "item_id": "u1",
         "transcript": "good day\n",
     }
-    assert told(log.hear(event)) == [(1, "user", "good day")]
+    assert told(hear(log, event)) == [(1, "user", "good day")]
 
 
 def test_an_answer_is_written_down_when_it_is_done() -> None:
     log = ItemLog()
-    assert log.hear(shown("a1", role="assistant")) == []
-    assert log.hear(words("a1", "Good ")) == []
+    assert hear(log, shown("a1", role="assistant")) == []
+    assert hear(log, words("a1", "Good ")) == []
     assert told(log.unfinished()) == [(1, "assistant", "Good ")]
     heard = {"type": "output_audio", "transcript": "Good morning."}
-    assert told(log.hear(shown("a1", heard, role="assistant", kind="done"))) == [(1, "assistant", "Good morning.")]
-    assert log.hear(shown("a1", heard, role="assistant", kind="done")) == [], "nothing new"
+    assert told(hear(log, shown("a1", heard, role="assistant", kind="done"))) == [(1, "assistant", "Good morning.")]
+    assert hear(log, shown("a1", heard, role="assistant", kind="done")) == [], "nothing new"
     assert log.unfinished() == []
 
 
@@ -74,43 +80,44 @@ def test_an_answer_is_written_down_when_it_is_done() -> None:
 )
 def test_of_an_answer_that_was_cut_short_only_what_was_heard_is_kept(sound_ms: int, heard_ms: int, heard: str) -> None:
     log = ItemLog()
-    log.hear(shown("a1", role="assistant"))
-    audio = "A" * (sound_ms * 64)  # base64 of PCM16 at 24 kHz
-    log.audio_passed(f'{{"type":"response.output_audio.delta","item_id": "a1", "delta": "{audio}"}}')
+    hear(log, shown("a1", role="assistant"))
+    log.note_audio("a1", sound_ms * 64)  # base64 of PCM16 at 24 kHz
     whole = {"type": "output_audio", "transcript": "one two three four"}
-    log.hear(shown("a1", whole, role="assistant", kind="done"))
+    hear(log, shown("a1", whole, role="assistant", kind="done"))
     cut = {"type": "conversation.item.truncated", "item_id": "a1", "audio_end_ms": heard_ms, "content_index": 0}
-    assert told(log.hear(cut)) == [(1, "assistant", heard)]
-    assert log.hear(shown("a1", whole, role="assistant", kind="done")) == [], "what the server says later was not heard"
+    assert told(hear(log, cut)) == [(1, "assistant", heard)]
+    assert hear(log, shown("a1", whole, role="assistant", kind="done")) == [], (
+        "what the server says later was not heard"
+    )
 
 
 def test_a_word_that_was_begun_was_not_heard() -> None:
     log = ItemLog([Message(1, "a1", "assistant", [{"type": "output_text", "text": "immediately"}])])
-    log.hear(shown("a2", role="assistant"))
-    log.audio_passed('{"item_id":"a2","delta":"' + "A" * 64_000 + '"}')
-    log.hear(shown("a2", {"type": "output_audio", "transcript": "certainly not"}, role="assistant", kind="done"))
+    hear(log, shown("a2", role="assistant"))
+    log.note_audio("a2", 64_000)
+    hear(log, shown("a2", {"type": "output_audio", "transcript": "certainly not"}, role="assistant", kind="done"))
     assert told(log.truncate("a2", 900)) == [(2, "assistant", "certainly")]
 
 
 def test_what_comes_after_an_earlier_epoch_stands_after_it() -> None:
     log = ItemLog([Message(7, "u1", "user", [typed("hello")])], [("f1", 9)])
     assert log.place_of_call("f1") == 9
-    assert told(log.hear(shown("u2", typed("again")))) == [(10, "user", "again")]
-    assert log.hear(shown("u1", typed("hello"))) == [], "its echo is no news"
+    assert told(hear(log, shown("u2", typed("again")))) == [(10, "user", "again")]
+    assert hear(log, shown("u1", typed("hello"))) == [], "its echo is no news"
 
 
 def test_a_picture_that_is_too_large_is_remembered_as_one() -> None:
     log = ItemLog()
     small = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
     large = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * MAX_IMAGE_CHARS}
-    (message,) = log.hear(shown("u1", small, large))
+    (message,) = hear(log, shown("u1", small, large))
     assert message.content[0] == small
     assert "picture" in message.content[1]["text"]
 
 
 def test_the_pictures_of_a_message_have_a_bound_together_and_so_have_its_words() -> None:
     picture = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * (MAX_IMAGE_CHARS // 2)}
-    (message,) = ItemLog().hear(shown("u1", picture, picture, *[typed("a" * MAX_TEXT_CHARS)] * 3))
+    (message,) = hear(ItemLog(), shown("u1", picture, picture, *[typed("a" * MAX_TEXT_CHARS)] * 3))
     assert [part["type"] for part in message.content] == ["input_image", "input_text", "input_text"]
     assert sum(len(part.get("text", "")) for part in message.content) == MAX_TEXT_CHARS + len(IMAGE_LEFT_OUT)
 
@@ -119,13 +126,13 @@ def test_the_oldest_are_forgotten_where_all_together_are_too_long() -> None:
     log = ItemLog()
     picture = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 200_000}
     for number in range(200):
-        log.hear(shown(f"u{number}", picture))
+        hear(log, shown(f"u{number}", picture))
     kept = list(log._said.values())
     assert 200_000 * len(kept) <= MAX_CHARS
     assert kept[-1].item_id == "u199"
     again = ItemLog(message.message() for message in reversed(kept))  # the rows come newest first
-    log.hear(shown("u200", picture))
-    again.hear(shown("u200", picture))
+    hear(log, shown("u200", picture))
+    hear(again, shown("u200", picture))
     assert list(again._said) == list(log._said)
 
 
@@ -136,14 +143,14 @@ def said_before(*, is_carried: bool) -> ItemLog:
     """The log of a conversation that follows one in which an answer had an id of 36 characters."""
     log = ItemLog()
     heard = {"type": "output_audio", "transcript": "Good morning to you."}
-    kept = log.hear(shown(LONG_ID, heard, role="assistant", kind="done"))
+    kept = hear(log, shown(LONG_ID, heard, role="assistant", kind="done"))
     return (log if is_carried else ItemLog(kept)).told_anew()
 
 
 @pytest.mark.parametrize("is_carried", [True, False], ids=["the same gateway", "another one"])
 def test_a_late_echo_of_what_was_told_anew_is_no_message(is_carried: bool) -> None:
     log = said_before(is_carried=is_carried)
-    assert log.hear(shown(LONG_ID, {"type": "output_text", "text": "Good"}, role="assistant", kind="done")) == []
+    assert hear(log, shown(LONG_ID, {"type": "output_text", "text": "Good"}, role="assistant", kind="done")) == []
     assert log.last == 1
 
 
@@ -158,8 +165,8 @@ def test_a_message_of_an_earlier_conversation_is_cut_short() -> None:
 def test_the_log_has_a_bound() -> None:
     log = ItemLog()
     for number in range(MAX_MESSAGES + 10):
-        log.hear(shown(f"u{number}", typed("hello")))
-    assert told(log.hear(shown("last", typed("bye")))) == [(MAX_MESSAGES + 11, "user", "bye")]
+        hear(log, shown(f"u{number}", typed("hello")))
+    assert told(hear(log, shown("last", typed("bye")))) == [(MAX_MESSAGES + 11, "user", "bye")]
 
 
 @pytest.mark.parametrize(
@@ -174,9 +181,10 @@ def test_the_log_has_a_bound() -> None:
     ],
 )
 def test_nonsense_is_no_message(event: Event) -> None:
-    assert ItemLog().hear(event) == []
+    assert hear(ItemLog(), event) == []
 
 
 def test_what_postgres_could_not_keep_is_left_out() -> None:
     log = ItemLog()
-    assert told(log.hear(shown("u1", typed("a\x00b\ud800")))) == [(1, "user", "ab?")]
+    item = Item(id="u1", type="message", role="user", content=[typed("a\x00b\ud800")])
+    assert told(log.hear(ItemShown(raw={}, item=item))) == [(1, "user", "ab?")]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS
-from gateway.conversation.upstream_errors import CALL_OPEN, REFUSED, code_of, is_refusal
-from gateway.protocol import server_events
+from gateway.conversation.upstream_errors import CALL_OPEN, REFUSED, is_refusal
+from gateway.upstream.events import UpstreamError
+from gateway.upstream.realtime_events import code_of
 from tests.unit.gateway.conversation.script import SPEAK, Script, call, created, done, updated
 
 Event = dict[str, Any]
@@ -77,14 +77,13 @@ def test_the_code_of_an_error_is_its_code_or_else_its_type(said: Event, code: st
 
 @pytest.mark.parametrize(("status", "refuses"), [(400, True), (404, True), (408, False), (429, False), (500, False)])
 def test_a_status_of_http_says_whether_it_may_pass(status: int, refuses: bool) -> None:
-    assert is_refusal({"code": status}) is is_refusal({"code": str(status)}) is refuses
+    assert is_refusal(UpstreamError(code=code_of({"code": status}))) is refuses
 
 
 def test_an_error_with_a_number_for_a_code_is_read_and_shown_as_text() -> None:
     script = Script().opened()
     script.client(type="input_audio_buffer.commit", event_id="mine")
-    read = server_events.read(json.dumps(error({"code": 400, "event_id": "mine"})))
-    assert script.model(read)[0] == "client: error"
+    assert script.model(error({"code": 400, "event_id": "mine"}))[0] == "client: error"
     assert script.to_client[0]["error"]["code"] == "400"
 
 

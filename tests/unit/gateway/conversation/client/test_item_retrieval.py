@@ -45,7 +45,7 @@ def test_of_what_was_cut_off_comes_back_what_was_heard() -> None:
     said = {"type": "output_audio", "transcript": "One two three four."}
     shown(script, item("item_1", "assistant", said))
     assert retrieved(script, "item_1")["item"]["content"] == [said]
-    script.conversation.audio_passed('{"item_id": "item_1", "delta": "' + "A" * 64_000 + '"}', script.now)
+    script.conversation.audio_passed("item_1", 64_000, script.now)
     script.model({"type": "conversation.item.truncated", "item_id": "item_1", "content_index": 0, "audio_end_ms": 500})
     assert retrieved(script, "item_1")["item"]["content"] == [{"type": "output_audio", "transcript": "One two"}]
 

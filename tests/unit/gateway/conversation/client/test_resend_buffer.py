@@ -11,6 +11,7 @@ from gateway.conversation.client.resend_buffer import (
     MAX_TYPED,
     ResendBuffer,
 )
+from tests.unit.gateway.conversation.script import meant
 
 Event = dict[str, Any]
 COMMIT: Event = {"type": "input_audio_buffer.commit"}
@@ -38,18 +39,18 @@ def said(buffer: ResendBuffer, *events: Event) -> list[str]:
 def test_a_typed_message_is_kept_until_its_item_is_echoed() -> None:
     buffer = ResendBuffer()
     assert said(buffer, typed("one"), typed("two")) == ["one", "two"]
-    buffer.heard({"type": "conversation.item.added", "item": {"id": "one"}})
+    buffer.heard(meant({"type": "conversation.item.added", "item": {"id": "one"}}))
     assert said(buffer) == ["two"]
 
 
 def test_audio_is_kept_until_the_turn_is_committed_and_what_follows_stays() -> None:
     buffer = ResendBuffer()
     said(buffer, audio("before"))
-    buffer.heard(STARTED)
+    buffer.heard(meant(STARTED))
     said(buffer, audio("word"), audio("pause"))
-    buffer.heard(STOPPED)
+    buffer.heard(meant(STOPPED))
     said(buffer, audio("next"), typed("aside"))
-    buffer.heard(COMMITTED)
+    buffer.heard(meant(COMMITTED))
     assert said(buffer) == ["next", "aside"]
 
 
@@ -57,14 +58,14 @@ def test_without_turn_detection_all_is_kept_until_the_clients_own_commit_is_conf
     buffer = ResendBuffer(detects_turns=False)
     long = [audio(f"{second}", A_SECOND) for second in range(5)]
     assert said(buffer, *long, COMMIT, audio("next")) == ["0", "1", "2", "3", "4", "commit", "next"]
-    buffer.heard(COMMITTED)
+    buffer.heard(meant(COMMITTED))
     assert said(buffer) == ["next"]
 
 
 def test_silence_is_kept_for_a_moment_and_speech_for_as_long_as_somebody_speaks() -> None:
     buffer = ResendBuffer()
     assert said(buffer, *(audio(f"{n}", MAX_SILENCE_CHARS // 2) for n in range(9))) == ["7", "8"]
-    buffer.heard(STARTED)
+    buffer.heard(meant(STARTED))
     for _ in range(100):
         buffer.said(audio("speech", A_SECOND))
     kept = sum(len(event["audio"]) for event in buffer.again())
@@ -86,7 +87,7 @@ def test_what_the_server_refuses_is_not_said_again() -> None:
     said(buffer, empty)
     buffer.refused("empty")
     assert said(buffer, audio("turn"), {**COMMIT, "event_id": "full"}) == ["turn", "full"]
-    buffer.heard(COMMITTED)
+    buffer.heard(meant(COMMITTED))
     assert said(buffer) == [], "it would be one turn behind for ever"
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.conversation.actions import Action, SendToClient
-from gateway.protocol import server_events
 from ringback.jobs.outcomes import failed, succeeded
-from tests.unit.gateway.conversation.script import SESSION, Script, job_of
+from tests.unit.gateway.conversation.script import SESSION, Script, job_of, meant
 
 Event = dict[str, Any]
 
@@ -83,7 +82,7 @@ def test_nothing_of_the_servers_reaches_a_stranger(seed: int) -> None:
         return script.conversation.deliver(job_of(call_id), call_id, "weather", outcome, script.now)
 
     steps: list[Callable[[], list[Action]]] = [
-        lambda: script.conversation.receive_model(server_events.read(json.dumps(event(pick))), script.now),
+        lambda: script.conversation.receive_model(meant(event(pick)), script.now),
         lambda: script.conversation.tick(script.now),
         deliver,
     ]

@@ -65,7 +65,7 @@ def test_a_silent_one_is_never_brought_up() -> None:
 
 def test_a_result_waits_for_what_the_model_says_to_be_heard_to_its_end() -> None:
     script = interrupted()
-    script.conversation.receive_model({"type": "response.output_item.added", "item": {}}, script.now)
+    script.model({"type": "response.output_item.added", "item": {}})
     script.conversation._scheduler.heard_audio(4.0, script.now)
     script.deliver("a")
     assert script.wait(4.0 + QUIET - 0.01) == []

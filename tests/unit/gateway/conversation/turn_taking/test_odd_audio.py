@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.protocol import server_events
-from gateway.session.session import AUDIO_DELTA, HEAD
+from gateway.upstream.realtime_events import passing_audio
 from tests.unit.gateway.conversation.script import SPEAK, Script, call, created, done
 
 Event = dict[str, Any]
@@ -27,8 +26,9 @@ ORDERS: dict[str, Event] = {
 def relay(script: Script, event: Event) -> None:
     """On the way that the session takes it."""
     frame = json.dumps(event)
-    if not (AUDIO_DELTA in frame[:HEAD] and script.conversation.audio_passed(frame, script.now)):
-        assert script.model(server_events.read(frame)) == [f"client: {event['type']}"]
+    audio = passing_audio(frame)
+    if audio is None or not script.conversation.audio_passed(*audio, script.now):
+        assert script.model(event) == [f"client: {event['type']}"]
 
 
 def speaking() -> Script:

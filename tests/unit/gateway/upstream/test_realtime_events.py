@@ -1,4 +1,4 @@
-"""Whatever the Realtime API sends is an event that everybody here can read, or it is dropped with a reason."""
+"""What the Realtime API sends is an event that the whole gateway can read, or it is dropped with a reason."""
 
 from __future__ import annotations
 
@@ -11,8 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.protocol.server_events import MAX_DEPTH, MAX_ID_CHARS, REQUIRED, MalformedEvent, read
+from gateway.upstream import events
+from gateway.upstream.events import MAX_ID_CHARS
+from gateway.upstream.realtime_events import MAX_DEPTH, MalformedEvent, passing_audio, read
 
+REQUIRED = {
+    "error": "error",
+    "response.created": "response",
+    "response.done": "response",
+    "response.output_item.added": "item",
+    "response.output_item.done": "item",
+    "conversation.item.added": "item",
+    "conversation.item.created": "item",
+    "conversation.item.done": "item",
+}
+"""Events that mean nothing without a part of theirs."""
 UPDATED = {"type": "session.updated", "session": {"instructions": "Be kind.", "tools": [], "expires_at": 1_800_000_000}}
 MALFORMED: dict[str, str] = {
     "nothing": "",
@@ -32,6 +45,7 @@ MALFORMED: dict[str, str] = {
     "an item id that is none": '{"type": "x", "item": {"id": {}}}',
     "a long item id": json.dumps({"type": "x", "item": {"id": "x" * (MAX_ID_CHARS + 1)}}),
     "a call id that is none": '{"type": "x", "item": {"call_id": {}}}',
+    "a call id that is a number": '{"type": "x", "item": {"call_id": 7}}',
     "content that is none": '{"type": "x", "item": {"content": 7}}',
     "an output that is none": '{"type": "x", "response": {"output": {"a": 1}}}',
     "an output of no items": '{"type": "x", "response": {"output": [1]}}',
@@ -42,6 +56,7 @@ MALFORMED: dict[str, str] = {
     "an end of time": f'{{"type": "x", "session": {{"expires_at": {"9" * 30}}}}}',
     "a code that is none": '{"type": "x", "error": {"code": []}}',
     **{f"{kind} of nothing": f'{{"type": "{kind}"}}' for kind in REQUIRED},
+    **{f"{kind} of null": f'{{"type": "{kind}", "{part}": null}}' for kind, part in REQUIRED.items()},
 }
 
 
@@ -65,11 +80,11 @@ def test_what_is_no_event_is_dropped_with_a_short_reason(frame: str) -> None:
     ],
 )
 def test_an_event_is_read_as_it_is(event: dict[str, Any]) -> None:
-    assert read(json.dumps(event)) == event
+    assert read(json.dumps(event)).raw == event
 
 
 def test_of_a_name_that_stands_twice_the_last_one_counts() -> None:
-    assert read('{"type": "x", "item": {"id": "a"}, "type": "y", "item": {"id": "b"}}') == {
+    assert read('{"type": "x", "item": {"id": "a"}, "type": "y", "item": {"id": "b"}}').raw == {
         "type": "y",
         "item": {"id": "b"},
     }
@@ -79,7 +94,59 @@ def test_of_a_name_that_stands_twice_the_last_one_counts() -> None:
 
 def test_a_nul_is_replaced_wherever_it_stands_as_no_row_can_hold_it() -> None:
     frame = r'{"type": "x", "item": {"name": "a\u0000", "b\u0000": ["\u0000", 1, "\\u0000"]}}'
-    assert read(frame) == {"type": "x", "item": {"name": "a\ufffd", "b\ufffd": ["\ufffd", 1, "\\u0000"]}}
+    assert read(frame).raw == {"type": "x", "item": {"name": "a\ufffd", "b\ufffd": ["\ufffd", 1, "\\u0000"]}}
+
+
+MEANINGS: dict[str, type[Any]] = {
+    "session.created": events.SessionCreated,
+    "session.updated": events.SessionUpdated,
+    "input_audio_buffer.speech_started": events.UserStartedSpeaking,
+    "input_audio_buffer.speech_stopped": events.UserStoppedSpeaking,
+    "input_audio_buffer.committed": events.UserTurnCommitted,
+    "input_audio_buffer.timeout_triggered": events.UserStayedSilent,
+    "input_audio_buffer.cleared": events.UserAudioCleared,
+    "conversation.item.added": events.ItemShown,
+    "conversation.item.created": events.ItemShown,
+    "conversation.item.done": events.ItemShown,
+    "conversation.item.input_audio_transcription.completed": events.ItemTranscribed,
+    "conversation.item.truncated": events.ItemTruncated,
+    "conversation.item.deleted": events.ItemDeleted,
+    "response.created": events.ResponseStarted,
+    "response.output_item.added": events.OutputItemStarted,
+    "response.output_item.done": events.OutputItemFinished,
+    "response.output_text.delta": events.ModelText,
+    "response.output_audio_transcript.delta": events.ModelText,
+    "response.output_audio.delta": events.ModelAudio,
+    "response.audio.delta": events.ModelAudio,
+    "response.done": events.ResponseFinished,
+    "rate_limits.updated": events.RateLimitsUpdated,
+    "error": events.ErrorReported,
+    "response.content_part.added": events.OtherEvent,
+    "brand.new": events.OtherEvent,
+}
+
+
+@pytest.mark.parametrize("kind", MEANINGS)
+def test_each_event_has_its_meaning_and_keeps_what_it_is_about(kind: str) -> None:
+    part = {REQUIRED[kind]: {"id": "x"}} if kind in REQUIRED else {}
+    raw = {"type": kind, "item_id": "item_1", "response_id": "resp_1", **part}
+    event = read(json.dumps(raw))
+    assert (type(event), event.raw, event.item_id, event.response_id) == (MEANINGS[kind], raw, "item_1", "resp_1")
+
+
+@pytest.mark.parametrize(
+    ("frame", "audio"),
+    [
+        ('{"type":"response.output_audio.delta","item_id":"a","delta":"AAAA"}', ("a", 4)),
+        ('{"type": "response.output_audio.delta", "delta": "AAAA", "item_id": "a"}', ("a", 4)),
+        ('{"type":"response.output_audio.delta","delta":"AAAA"}', None),
+        ('{"type":"response.output_audio.done","item_id":"a","delta":"AAAA"}', None),
+        ('{"delta":"' + "A" * 64 + '","type":"response.output_audio.delta","item_id":"a"}', None),
+    ],
+    ids=["compact", "with spaces", "without its item", "of another type", "its type last"],
+)
+def test_audio_is_found_without_decoding_the_frame(frame: str, audio: tuple[str, int] | None) -> None:
+    assert passing_audio(frame) == audio
 
 
 VALUES = st.recursive(
@@ -102,15 +169,15 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_whatever_comes_is_an_event_that_can_be_written_again_or_malformed(value: Any) -> None:
     try:
-        event = read(json.dumps(value))
+        event = read(json.dumps(value)).raw
     except MalformedEvent:
         return
     written = msgspec.json.encode(event).decode()
-    assert read(written) == event
+    assert read(written).raw == event
 
 
 @settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(st.text(max_size=60))
 def test_reading_raises_nothing_else(frame: str) -> None:
     with suppress(MalformedEvent):
-        assert isinstance(read(frame), dict)
+        assert isinstance(read(frame).raw, dict)

@@ -1,0 +1,231 @@
+"""What the server of the model tells a conversation: domain events, each frozen, whatever protocol the server speaks.
+
+    SessionCreated, SessionUpdated                the session, as the server has it
+    UserStartedSpeaking … UserAudioCleared        what the server hears of the user
+    ItemShown … ItemDeleted                       the items of the conversation
+    ResponseStarted … ResponseFinished            what the model does, and what it says
+    RateLimitsUpdated, ErrorReported              how the server fares
+    OtherEvent                                    every other event: a client may see it, and no decision hangs on it
+
+An adapter in `gateway.upstream` translates each frame of its protocol into one of these
+(`gateway.upstream.realtime_events`). Another protocol is another adapter. `raw` is the event as JSON data of the
+Realtime protocol, which the client speaks: the client's view is made of it (`client.view`), and no decision.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Json: TypeAlias = dict[str, Any]
+
+MAX_ID_CHARS = 1_024
+"""Of ids and other words of the server: they become keys here and columns in rows. OpenAI's have 36 at most; proxies
+that write into an id where it leads make hundreds of them."""
+MAX_MOMENT = 2**53
+"""Of times, in seconds or milliseconds: as far as they can be reckoned with."""
+
+Id = Annotated[str, Meta(max_length=MAX_ID_CHARS)]
+Moment = Annotated[float, Meta(ge=-MAX_MOMENT, le=MAX_MOMENT)]
+
+
+# — parts of events: an adapter may decode a frame into these types —
+
+
+class Item(Struct, frozen=True):
+    """An item of the conversation: a message, a function call, or the output of one."""
+
+    id: Id | None = None
+    type: Id | None = None
+    status: Id | None = None
+    call_id: str | None = None  # However long: a call is answered by what it was asked with.
+    name: str | None = None  # The model's own invention may be long, and is answered.
+    content: list[Any] | None = None
+    role: Any = None
+    arguments: Any = None
+
+
+class Response(Struct, frozen=True):
+    """A response of the model, as it starts or as it has ended."""
+
+    id: Id | None = None
+    status: Id | None = None
+    conversation_id: Id | UnsetType | None = UNSET
+    output: list[Item] | None = None
+    metadata: Any = None
+    usage: Any = None
+
+    @property
+    def is_out_of_band(self) -> bool:
+        """True for a response outside the conversation. A server that names no conversation has only the one."""
+        return self.conversation_id is None
+
+
+class UpstreamError(Struct, frozen=True):
+    """An error that the server reports.
+
+    Args:
+        code: what kind of error it is, as text; None where the server does not say.
+        type: the class of errors that it belongs to.
+        event_id: the event of the gateway or the client that it is about, where the server names it.
+    """
+
+    code: str | None = None
+    type: Any = None
+    message: Any = None
+    param: Any = None
+    event_id: str | None = None
+
+
+# — the events —
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What every event has.
+
+    Args:
+        raw: the event in the client's protocol, for the client's view.
+        item_id: the item that it is about, where it names one.
+        response_id: the response that it is part of, where it names one.
+        item: the item that it shows, where it shows one.
+    """
+
+    raw: Json
+    item_id: str | None = None
+    response_id: str | None = None
+    item: Item | None = None
+
+
+class SessionCreated(Told, frozen=True, kw_only=True):
+    """The server has a session for this connection, and nothing of ours is in force yet."""
+
+    session: Json
+
+
+class SessionUpdated(Told, frozen=True, kw_only=True):
+    """The server has taken an update of the session, and shows the session since."""
+
+    session: Json
+
+
+class UserStartedSpeaking(Told, frozen=True, kw_only=True):
+    """The server hears the user begin to speak."""
+
+
+class UserStoppedSpeaking(Told, frozen=True, kw_only=True):
+    """The server hears the user come to an end."""
+
+
+class UserTurnCommitted(Told, frozen=True, kw_only=True):
+    """The server has taken a turn of the user into the conversation."""
+
+
+class UserStayedSilent(Told, frozen=True, kw_only=True):
+    """The user has said nothing for so long that the server takes the silence for a turn."""
+
+
+class UserAudioCleared(Told, frozen=True, kw_only=True):
+    """The server has thrown away the audio that was not committed."""
+
+
+class ItemShown(Told, frozen=True, kw_only=True):
+    """The server shows an item that the conversation has."""
+
+    item: Item
+
+
+class ItemTranscribed(Told, frozen=True, kw_only=True):
+    """The server has transcribed what the user said in an item."""
+
+    transcript: str
+
+
+class ItemTruncated(Told, frozen=True, kw_only=True):
+    """The server has cut an item of the model short: the user has heard only so much of it."""
+
+    audio_end_ms: float | None = None
+
+
+class ItemDeleted(Told, frozen=True, kw_only=True):
+    """The server has deleted an item."""
+
+
+class ResponseStarted(Told, frozen=True, kw_only=True):
+    """A response of the model has started."""
+
+    response: Response
+
+
+class OutputItemStarted(Told, frozen=True, kw_only=True):
+    """A response has started an item: a call may be known before its arguments are."""
+
+    item: Item
+
+
+class OutputItemFinished(Told, frozen=True, kw_only=True):
+    """A response has finished an item: a call has all its arguments, unless its status says otherwise."""
+
+    item: Item
+
+
+class ModelText(Told, frozen=True, kw_only=True):
+    """A piece of what the model says, as text."""
+
+    delta: str
+
+
+class ModelAudio(Told, frozen=True, kw_only=True):
+    """A piece of what the model says, as so many characters of base64."""
+
+    chars: int
+
+
+class ResponseFinished(Told, frozen=True, kw_only=True):
+    """A response of the model has ended, in whichever way its status says."""
+
+    response: Response
+
+
+class RateLimitsUpdated(Told, frozen=True, kw_only=True):
+    """The server says what is left of its rate limits."""
+
+    limits: Any = None
+
+
+class ErrorReported(Told, frozen=True, kw_only=True):
+    """The server reports an error. An error is no end: the connection goes on unless the server closes it."""
+
+    error: UpstreamError
+
+
+class OtherEvent(Told, frozen=True, kw_only=True):
+    """An event of another type. It still shows that the line is alive, and which response is at work."""
+
+
+PASSING = frozenset({ModelText, OtherEvent})
+"""Most of what a server says: it is noted and shown, and nothing else is decided by it. Found by its exact type, which
+costs a fifth of `isinstance`: a struct's class has a metaclass."""
+
+ModelEvent: TypeAlias = (
+    SessionCreated
+    | SessionUpdated
+    | UserStartedSpeaking
+    | UserStoppedSpeaking
+    | UserTurnCommitted
+    | UserStayedSilent
+    | UserAudioCleared
+    | ItemShown
+    | ItemTranscribed
+    | ItemTruncated
+    | ItemDeleted
+    | ResponseStarted
+    | OutputItemStarted
+    | OutputItemFinished
+    | ModelText
+    | ModelAudio
+    | ResponseFinished
+    | RateLimitsUpdated
+    | ErrorReported
+    | OtherEvent
+)

@@ -1,0 +1,247 @@
+"""The Realtime API's server events, translated into what they mean to a conversation (`gateway.upstream.events`).
+
+Each frame is decoded once. Its shape is checked as far as the gateway looks at it, and the checked values are what the
+conversation gets. An event of an unknown type passes as `OtherEvent`. An event whose parts do not have the protocol's
+shape is dropped, so that neither the conversation nor a client's SDK trips over it. Absent fields are no fault: servers
+leave out different ones. If a name stands twice in an object, the last one counts: the text is read only here. How long
+an event may be, the connection says (`gateway.upstream.connection`). (Realtime API, server events.)
+
+This module alone knows the names of these events. It stands here and not in `gateway.protocol`, which is the client's
+side: another protocol of a model's server is another module beside this one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from gateway.errors import GatewayError
+from gateway.upstream import events
+from gateway.upstream.events import Id, Item, Json, ModelEvent, Moment, Response, UpstreamError
+
+MAX_PROBLEM_CHARS = 200
+"""Of a decoder's complaint, which may quote what it complains of."""
+
+MAX_DEPTH = 64
+"""A session with tools is a dozen deep; what writes the event anew has to climb as far."""
+
+AUDIO_DELTA = '"response.output_audio.delta"'
+HEAD_CHARS = 64
+"""The type stands near the front of an event; where it does not, the event takes the longer way."""
+PLACES_CHARS = 600
+"""The item's id and the beginning of the audio stand within so many characters."""
+
+TYPES_WITHOUT_CODE = frozenset({"invalid_request_error", "server_error", "error"})
+"""Types of errors that say no more than that there is one."""
+
+_find_item = re.compile(r'"item_id":\s*"([^"]{1,64})"').search
+_find_delta = re.compile(r'"delta":\s*"').search
+
+
+class MalformedEvent(GatewayError):
+    """No event of the Realtime API; the text says why."""
+
+
+# — the shape: only what the gateway looks at —
+
+
+class _AudioIn(Struct):
+    turn_detection: dict[str, Any] | None = None
+
+
+class _Audio(Struct):
+    input: _AudioIn | None = None
+    output: dict[str, Any] | None = None
+
+
+class _Session(Struct):
+    id: Id | None = None
+    instructions: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    turn_detection: dict[str, Any] | None = None
+    audio: _Audio | None = None
+    expires_at: Moment | None = None
+
+
+class _Error(Struct):
+    code: Id | float | None = None  # Some write the status of HTTP.
+    event_id: str | None = None
+
+
+class ServerEvent(Struct):
+    type: Id
+    item_id: Id | None = None
+    previous_item_id: Id | None = None
+    response_id: Id | None = None
+    audio_end_ms: Moment | None = None
+    item: Item | None = None
+    response: Response | None = None
+    session: _Session | None = None
+    error: _Error | None = None
+
+
+_decode = msgspec.json.Decoder(dict).decode
+shape_of = partial(msgspec.convert, type=ServerEvent)
+
+
+def read(frame: str) -> ModelEvent:
+    """Return what one frame means; raise MalformedEvent if it is no event."""
+    try:
+        raw: Json = _decode(frame)
+        if frame.count("{") + frame.count("[") > MAX_DEPTH and _is_too_deep(raw):
+            raise MalformedEvent(f"nested deeper than {MAX_DEPTH} levels")
+        if "\\u0000" in frame:
+            raw = _without_nul(raw)
+        shape = shape_of(raw)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as problem:
+        raise MalformedEvent(str(problem)[:MAX_PROBLEM_CHARS]) from None
+    return _TRANSLATIONS.get(shape.type, _other)(raw, shape)
+
+
+def passing_audio(frame: str) -> tuple[str, int] | None:
+    """Return the item of an audio delta, and how many characters of base64 it holds, without decoding the frame.
+
+    None where the frame is no such delta, or is written so that it has to be decoded first.
+    """
+    if AUDIO_DELTA not in frame[:HEAD_CHARS]:
+        return None
+    item, delta = _find_item(frame, 0, PLACES_CHARS), _find_delta(frame, 0, PLACES_CHARS)
+    if item is None or delta is None:
+        return None
+    start = delta.end()
+    return item[1], frame.find('"', start) - start
+
+
+# — the meaning: one row for each type that a decision hangs on —
+
+
+def _other(raw: Json, shape: ServerEvent) -> ModelEvent:
+    return events.OtherEvent(raw=raw, item_id=shape.item_id, response_id=shape.response_id, item=shape.item)
+
+
+def _plain(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent], ModelEvent]:
+    return lambda raw, shape: event(**_head(raw, shape))
+
+
+def _of_session(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent], ModelEvent]:
+    return lambda raw, shape: event(**_head(raw, shape), session=raw.get("session") or {})
+
+
+def _of_item(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent], ModelEvent]:
+    return lambda raw, shape: event(**_head(raw, shape) | {"item": _required(shape, "item")})
+
+
+def _of_response(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent], ModelEvent]:
+    return lambda raw, shape: event(**_head(raw, shape), response=_required(shape, "response"))
+
+
+def _text(raw: Json, shape: ServerEvent) -> ModelEvent:
+    delta = raw.get("delta")
+    return events.ModelText(
+        raw=raw,
+        item_id=shape.item_id,
+        response_id=shape.response_id,
+        item=shape.item,
+        delta=delta if isinstance(delta, str) else "",
+    )
+
+
+def _audio(raw: Json, shape: ServerEvent) -> ModelEvent:
+    delta = raw.get("delta")
+    return events.ModelAudio(**_head(raw, shape), chars=len(delta) if isinstance(delta, str) else 0)
+
+
+def _transcribed(raw: Json, shape: ServerEvent) -> ModelEvent:
+    transcript = raw.get("transcript")
+    return events.ItemTranscribed(**_head(raw, shape), transcript=transcript if isinstance(transcript, str) else "")
+
+
+def _truncated(raw: Json, shape: ServerEvent) -> ModelEvent:
+    return events.ItemTruncated(**_head(raw, shape), audio_end_ms=shape.audio_end_ms)
+
+
+def _rate_limits(raw: Json, shape: ServerEvent) -> ModelEvent:
+    return events.RateLimitsUpdated(**_head(raw, shape), limits=raw.get("rate_limits"))
+
+
+def _error(raw: Json, shape: ServerEvent) -> ModelEvent:
+    _required(shape, "error")
+    said = raw["error"]
+    parts = {name: said.get(name) for name in ("type", "message", "param", "event_id")}
+    return events.ErrorReported(**_head(raw, shape), error=UpstreamError(code=code_of(said), **parts))
+
+
+def code_of(error: Json) -> str | None:
+    """Return the code of an error, as text: some servers write a number, or name the kind in `type` alone."""
+    code, kind = error.get("code"), error.get("type")
+    if code is not None and code != "":
+        return str(code)
+    return kind if isinstance(kind, str) and kind not in TYPES_WITHOUT_CODE else None
+
+
+def _required(shape: ServerEvent, part: str) -> Any:
+    """Return a part without which the event means nothing."""
+    found = getattr(shape, part)
+    if found is None:
+        raise MalformedEvent(f"{shape.type} without {part}")
+    return found
+
+
+def _head(raw: Json, shape: ServerEvent) -> dict[str, Any]:
+    return {"raw": raw, "item_id": shape.item_id, "response_id": shape.response_id, "item": shape.item}
+
+
+_TRANSLATIONS: dict[str, Callable[[Json, ServerEvent], ModelEvent]] = {
+    "session.created": _of_session(events.SessionCreated),
+    "session.updated": _of_session(events.SessionUpdated),
+    "input_audio_buffer.speech_started": _plain(events.UserStartedSpeaking),
+    "input_audio_buffer.speech_stopped": _plain(events.UserStoppedSpeaking),
+    "input_audio_buffer.committed": _plain(events.UserTurnCommitted),
+    "input_audio_buffer.timeout_triggered": _plain(events.UserStayedSilent),
+    "input_audio_buffer.cleared": _plain(events.UserAudioCleared),
+    "conversation.item.added": _of_item(events.ItemShown),
+    "conversation.item.created": _of_item(events.ItemShown),
+    "conversation.item.done": _of_item(events.ItemShown),
+    "conversation.item.input_audio_transcription.completed": _transcribed,
+    "conversation.item.truncated": _truncated,
+    "conversation.item.deleted": _plain(events.ItemDeleted),
+    "response.created": _of_response(events.ResponseStarted),
+    "response.output_item.added": _of_item(events.OutputItemStarted),
+    "response.output_item.done": _of_item(events.OutputItemFinished),
+    "response.output_text.delta": _text,
+    "response.output_audio_transcript.delta": _text,
+    "response.output_audio.delta": _audio,
+    "response.audio.delta": _audio,  # Its name in the beta.
+    "response.done": _of_response(events.ResponseFinished),
+    "rate_limits.updated": _rate_limits,
+    "error": _error,
+}
+"""By the type of the event."""
+
+
+def _is_too_deep(event: dict[str, Any]) -> bool:
+    level: list[Any] = [event]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _without_nul(value: Any) -> Any:
+    """Postgres keeps no NUL, in whichever column a text may end."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, list):
+        return [_without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+    return value
