@@ -1,4 +1,4 @@
-"""What the brain can ask for. The session loop performs actions in the order they come."""
+"""What a conversation asks the session to do. The session performs actions in the order in which they come."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class SendToClient:
 
 @dataclass(frozen=True, slots=True)
 class LetClientIn:
-    """The conversation is whole: from now on the client's frames may be passed on.
+    """Let the client in: the conversation is whole, and takes its frames from now on.
 
-    `expires_at` is when the Realtime API ends it, as it says it itself (None where it does not): most say Unix seconds.
+    `expires_at` is when the Realtime API will end the connection, if it says so. Most servers say Unix seconds.
     """
 
     upstream_id: str | None
@@ -52,7 +52,7 @@ class RecordCall:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Nobody waits for this call any more: tell its row, and through it whoever runs it."""
+    """Cancel a call whose result is not wanted any more: note it in its row, by which its worker hears of it."""
 
     job_id: UUID
     reason: CancelReason
@@ -60,7 +60,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """The user has said yes or no to a call that waits for it."""
+    """Note in the row of a call that the user has approved or denied it."""
 
     job_id: UUID
     approved: bool
@@ -68,7 +68,7 @@ class Decide:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """The conversation has this job's answer: the server echoed its item.
+    """Acknowledge a job's result: the server has echoed its item, so the conversation has it.
 
     `position` is how far the conversation had come by then.
     """
@@ -79,23 +79,23 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class KeepMessages:
-    """Write down what was said, or what has become of it."""
+    """Store messages that were said or changed."""
 
     messages: Sequence[Message]
 
 
 @dataclass(frozen=True, slots=True)
 class KeepSettings:
-    """Write down what the client has set of its session, all of it."""
+    """Store all that the client has set of its session."""
 
     session: Event
 
 
 @dataclass(frozen=True, slots=True)
 class RecordUsage:
-    """Write down what a response has used: `usage` and `status` of its `response.done`.
+    """Record what a response has used: `usage` and `status` as the server says them.
 
-    Where nothing is left after it, the brain hears of it (`budget_spent`).
+    If the budget is used up then, the session tells the conversation (`budget_spent`).
     """
 
     response_id: str
@@ -105,9 +105,9 @@ class RecordUsage:
 
 @dataclass(frozen=True, slots=True)
 class CheckBudget:
-    """A response begins, whoever asked for it: look whether there is anything left to pay for it.
+    """Check the budget, as a response begins.
 
-    Where there is not, the brain hears of it (`budget_spent`).
+    If the budget is used up, the session tells the conversation (`budget_spent`).
     """
 
     response_id: str
@@ -115,14 +115,14 @@ class CheckBudget:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """This connection is no good any more: go on with a new one."""
+    """Replace the upstream connection by a new one."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveOut:
-    """The Realtime API refuses this tool, in these words: conversations go on without it."""
+    """Stop offering a tool that the Realtime API refuses, in these words."""
 
     tool: ToolSpec
     why: str
@@ -130,14 +130,14 @@ class LeaveOut:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Something an operator should see in the log."""
+    """Write a warning to the log, for an operator."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """End the session: a WebSocket close code, a reason for the client, and one for the history."""
+    """End the session, with a WebSocket close code and a reason for the client and the history."""
 
     code: int
     reason: str

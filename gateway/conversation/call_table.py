@@ -1,7 +1,7 @@
-"""One record for each call of a conversation, from the moment when the model asks for it until its result is told.
+"""One record for each call of a conversation, from the model's request until its result is told.
 
-The record is carried whole into the next epoch, so what is known of a call outlives the connection on which it was
-asked for. Who answers a call is its `Owner`; how far it has come is its `Stage`.
+The next epoch takes over the whole record, so it outlives the connection on which the call was asked for. Who answers
+a call is its `Owner`; how far it has come is its `Stage`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Stage(IntEnum):
     TOLD = 5
     """That response came to an end, or was heard in part."""
     SILENT = 6
-    """It is over, and there is nothing to be told of it."""
+    """It is over, and its result is not to be told."""
 
 
 STEPS: dict[Stage, tuple[Stage, ...]] = {
@@ -99,13 +99,13 @@ class Call:
     queue_seconds: float = 0.0
     item: Item | None = None
     is_whole: bool = False
-    """The item is complete: it was asked for, and nothing of it can change any more."""
+    """The item is complete: the model has asked for it, and cannot change it any more."""
     position: int | None = None
     """Where it stands in the conversation, where no row tells it."""
     output: str | None = None
     """The client's answer: no row keeps it."""
     is_unwanted: bool = False
-    """It was cancelled: whatever comes of it is not brought up."""
+    """It was cancelled: its result is not brought up."""
     is_denied: bool = False
     """The user, or their client, has said no: no filler says that it is still running."""
     progress: str | None = None
@@ -149,12 +149,12 @@ class Call:
             self.stage = stage
 
     def land(self, now: float, *, is_patient: bool = False) -> None:
-        """Its result is sent into the conversation, and is to be told."""
+        """Note that its result is sent into the conversation, and is to be told."""
         self.go(Stage.SENT)
         self.landed_at, self.is_patient = now, is_patient
 
     def echo(self) -> bool:
-        """The server has the result: responses that begin from now on see it. False where that is no news."""
+        """Note that the server has the result: responses that begin from now on see it. Return False if known."""
         news = not self.is_echoed
         self.is_echoed = True
         if self.stage is Stage.SENT:
@@ -162,24 +162,24 @@ class Call:
         return news
 
     def give_credit(self, response: str, create: str | None) -> None:
-        """A response began that can tell the result."""
+        """Note that a response began that can tell the result."""
         self.credit = Credit(response, create, is_sure=self.is_echoed)
         if self.stage is not Stage.TOLD:
             self.go(Stage.CREDITED)
 
     def take_back(self) -> None:
-        """No response has told the result after all."""
+        """Note that no response has told the result after all."""
         self.credit = None
         self.go(Stage.ECHOED if self.is_echoed else Stage.SENT)
 
     def land_again(self, now: float) -> None:
-        """Another item brings its result: what was asked for before this does not tell it."""
+        """Note that another item brings its result: a create from before does not tell it."""
         self.landed_at = now
         if self.credit is not None:
             self.take_back()
 
     def may_begin(self, now: float, turn: int) -> None:
-        """It has its yes: it begins now, and what it returns is no late news."""
+        """Note that it was approved: it begins now, and its result is not late."""
         self.waits_for_yes = False
         self.began_at, self.turn, self.filled_at = now, turn, None
 
@@ -193,7 +193,7 @@ class CallTable:
     """Those that are not over yet: at each event these are looked at, and all of them are many."""
 
     def go_on_from(self, earlier: CallTable) -> None:
-        """Begin with copies of what an earlier epoch knows; what becomes of it from now on does not matter here."""
+        """Begin with copies of the records of an earlier epoch."""
         self._calls = {call.call_id: replace(call) for call in earlier._calls.values()}
         self._open = {call_id: self._calls[call_id] for call_id in earlier._open}
 
@@ -213,12 +213,12 @@ class CallTable:
         return self._calls.get(call_id)
 
     def add(self, call: Call) -> Call:
-        """Begin its record."""
+        """Begin the record of a call."""
         self._calls[call.call_id] = self._open[call.call_id] = call
         return call
 
     def recorded(self, call_id: str) -> Call | None:
-        """Its row is committed; return its record."""
+        """Note that the row of a call is committed; return its record."""
         call = self.get(call_id)
         if call is not None and call.stage is Stage.ASKED:
             call.go(Stage.RUNNING)
@@ -228,58 +228,58 @@ class CallTable:
         return next((call for call in self if call.job_id == job_id), None)
 
     def running(self) -> list[Call]:
-        """The calls of workers whose results are to come."""
+        """Return the calls of workers whose results are to come."""
         return [call for call in self if call.owner is Owner.SERVER and call.is_running and call.job_id is not None]
 
     def awaited(self) -> list[Call]:
-        """The same, with those of the client and the gateway itself."""
+        """Return the same, with the calls of the client and the gateway."""
         return [call for call in self if call.is_running]
 
     def untold(self) -> list[Call]:
         return [call for call in self if call.is_untold]
 
     def not_surely_told(self) -> frozenset[str]:
-        """The calls whose results no response has told to its end."""
+        """Return the ids of the calls whose results no response has told to its end."""
         return frozenset(call.call_id for call in self if call.is_untold or call.stage is Stage.CREDITED)
 
     def of_response(self, response_id: str) -> list[Call]:
-        """The calls that this response asked for, and whose results are to come."""
+        """Return the calls of this response whose results are to come."""
         return [call for call in self if call.is_running and call.response_id == response_id]
 
     def keep(self, call_ids: Container[str]) -> None:
-        """Forget what is under way and not among these: the conversation is gone, and no row tells of it.
+        """Forget calls under way that are not among these: the connection is gone, and they have no row.
 
-        A call of the client's has no row. It is kept where the server has said all of it.
+        A call of the client's functions never has a row. It is kept if the server has shown all of it.
         """
         for call in self:
             if call.call_id not in call_ids and not (call.owner is Owner.CLIENT and call.is_whole):
                 del self._open[call.call_id], self._calls[call.call_id]
 
     def of_client(self) -> list[Call]:
-        """The calls of the client's functions that a new conversation is to be told of, answered or not."""
+        """Return the calls of the client's functions that a new conversation is told of, answered or not."""
         return [call for call in self._calls.values() if call.owner is Owner.CLIENT and call.is_whole]
 
     def unwant(self, cancelled: Call) -> None:
-        """It was cancelled: nothing is brought up of it, nor of what waits for its end."""
+        """Note that it was cancelled: neither its result is brought up, nor that of a call that waits for its end."""
         for call in self.running():
             if call is cancelled or call.joined_to == cancelled.job_id:
                 call.is_unwanted = True
 
     def wanted(self) -> list[Call]:
-        """What runs by itself, and was not cancelled."""
+        """Return the calls that run by themselves and were not cancelled."""
         return [call for call in self.running() if call.is_own and not call.is_unwanted]
 
     def same(self, name: str, arguments: Any, *, but: Call) -> Call | None:
-        """The other call of this name and with these arguments that really runs, and is still wanted."""
+        """Return another wanted call of this name with these arguments, if one runs."""
         meant, others = _canonical(arguments), (call for call in self.wanted() if call is not but and call.name == name)
         return next((call for call in others if _canonical(call.arguments) == meant), None)
 
     def cancellable(self) -> list[Call]:
-        """What the caller may have cancelled."""
+        """Return the calls that the caller may cancel."""
         return [call for call in self.wanted() if call.behavior.cancellable]
 
     def waiting_for_yes(self) -> list[Call]:
-        """What may not start before the user has agreed."""
+        """Return the calls that may not start before the user has agreed."""
         return [call for call in self.wanted() if call.waits_for_yes]
 
 

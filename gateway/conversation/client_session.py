@@ -1,4 +1,4 @@
-"""What the client has set of its session, and which of its updates the server has still to answer."""
+"""Settings that the client has made of its session, and the updates that the server has not answered yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEEP = 3
 
 
 def merged(session: Event, update: Event, depth: int = DEEP) -> dict[str, Any]:
-    """The session after an update: what the update leaves out stays as it is."""
+    """Return the session after an update: what the update leaves out stays as it is."""
     result = dict(session)
     for key, value in update.items():
         before = result.get(key)
@@ -23,7 +23,7 @@ def merged(session: Event, update: Event, depth: int = DEEP) -> dict[str, Any]:
 
 
 def shows(session: object, update: object) -> bool:
-    """True where the session holds what the update asks for."""
+    """Return True if the session holds what the update asks for."""
     if isinstance(update, dict) and isinstance(session, dict):
         return all(key in session and shows(session[key], value) for key, value in update.items())
     return session == update
@@ -37,35 +37,35 @@ class PendingUpdate:
     session: Event
     is_ours: bool
     is_doubted: bool = False
-    """An error came that names no event, and is most likely about this one."""
+    """An error that names no event is most likely about this one."""
 
 
 @dataclass(slots=True)
 class ClientSessionConfig:
-    """What the client sets of its session: it counts once the server has taken it."""
+    """Settings of the client: each counts once the server has taken it."""
 
     session: Event
     rejected: Event | None = None
-    """What the client had set, and the Realtime API refuses: conversations begin without it."""
+    """Settings of the client that the Realtime API refuses: conversations begin without them."""
     _asked: list[PendingUpdate] = field(default_factory=list)
     """In the order in which they went out. A client may use an id twice."""
 
     def asked_ours(self, event: Event) -> None:
-        """A session.update of our own goes out."""
+        """Note that a session.update of the gateway goes out."""
         self._asked.append(PendingUpdate(event["event_id"], event["session"], is_ours=True))
 
     @property
     def answers_ours(self) -> bool:
-        """True where the next session.updated is about one of ours: no news for the client."""
+        """True if the next session.updated answers an update of the gateway: no news for the client."""
         return any(asked.is_ours for asked in (self._certain() or self._asked)[:1])
 
     def asked(self, event: Event) -> None:
-        """The client's session.update goes out."""
+        """Note that a session.update of the client goes out."""
         self._asked.append(PendingUpdate(event["event_id"], event["session"], is_ours=False))
 
     @property
     def tools(self) -> list[Event]:
-        """The functions that the client brings, by the last that it said of them."""
+        """The functions that the client brings, by its last update."""
         said = (asked.session for asked in reversed(self._certain()) if not asked.is_ours)
         brought: list[Event] = next((session for session in said if "tools" in session), self.session).get("tools", [])
         return brought
@@ -76,18 +76,18 @@ class ClientSessionConfig:
         return next((asked.event_id for asked in self._certain()), None)
 
     def is_asked(self, event_id: object) -> bool:
-        """True where this event is an update that the server has not answered yet."""
+        """Return True if this event is an update that the server has not answered yet."""
         return any(asked.event_id == event_id for asked in self._certain())
 
     def doubt(self, event_id: object) -> None:
-        """An error names no event: this update of the client's counts only where the session that comes shows it."""
+        """Doubt an update, as an error names no event: it counts only if the next session shows it."""
         for asked in self._asked:
             if asked.event_id == event_id and not asked.is_doubted:
                 asked.is_doubted = True
                 return
 
     def refused(self, event_id: object) -> Event | None:
-        """The server did not take it, not even in part; returns what the client asked for, where it was the client."""
+        """Drop an update that the server refused as a whole; return what it asked for, if it was the client's."""
         refused = next((asked for asked in self._certain() if asked.event_id == event_id), None)
         if refused is None:
             return None
@@ -95,7 +95,7 @@ class ClientSessionConfig:
         return None if refused.is_ours else refused.session
 
     def taken(self, shown: Event) -> Event | None:
-        """A session.updated came, with this session: what is set now; None where it is not the client's doing."""
+        """Take in the session of a session.updated; return the client's settings, or None if they did not change."""
         while self._asked:
             asked = self._asked.pop(0)
             if asked.is_doubted and (asked.is_ours or not shows(shown, asked.session)):
@@ -108,14 +108,14 @@ class ClientSessionConfig:
         return None
 
     def reject(self) -> bool:
-        """Begin without what the client has set, as the Realtime API refuses it; False where there is nothing."""
+        """Set aside what the client has set, as the Realtime API refuses it; return False if it has set no field."""
         if not self.session:
             return False
         self.rejected, self.session = self.session, {}
         return True
 
     def take_over(self, session: Event) -> bool:
-        """What the client has set by now, elsewhere; True where the server has to be told of it."""
+        """Take over the settings of another epoch; return True if the server has to be told of them."""
         if session == self.rejected:
             return False
         is_news, self.session = session != self.session, session

@@ -1,16 +1,16 @@
-"""The session brain: it hears every event of one conversation and says what is to be done.
+"""One conversation with one model: it takes in every event and returns the actions that follow from it.
 
-Its doors are plain functions, each of which returns a list of actions:
+Its entry points are plain functions, each of which returns a list of actions:
 
     receive_model(event, now)    an event of the model's server; `audio_passed(…, now)`: audio that passes undecoded
     receive_client(frame, now)   a frame of the client that passed the policy
     remember(past, now)          what earlier epochs hold, once `wants_past` is true
     deliver(job_id, …, now)      the outcome of a job, marked as sent
-    progressed(job_id, note)     what a running job says of itself; `approved(job_id, now)`: what somebody says of one
-    tools_came(tools, now)       workers have come with more, or newer, functions
+    progressed(job_id, note)     what a running job says of itself; `approved(job_id, now)`: it may start
+    tools_came(tools, now)       workers serve more, or newer, functions
     tick(now)                    time has passed; `wake_at(now)` says when it matters
-    budget_spent(why, now)       there is nothing left to pay for another response
-    cut(reason, now)             the connection is gone; `carry(now)` is for the brain of the next epoch
+    budget_spent(why, now)       the budget is used up
+    cut(reason, now)             the connection is gone; `carry(now)` is for the next epoch
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from gateway.conversation.speaker import Speaker
 from gateway.conversation.tool_calls.approvals import Approvals
 from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from gateway.conversation.tool_calls.client_tools import ClientTools
-from gateway.conversation.tool_calls.intake import CallIntake, Waits, nobody_knows, unrecorded
+from gateway.conversation.tool_calls.intake import CallIntake, Waits, unknown_wait, unrecorded
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.tool_calls.rendering import DeliveryContext
 from gateway.conversation.tool_calls.results import ResultSender
@@ -67,11 +67,11 @@ class Conversation:
     """One conversation with one model, in one epoch.
 
     Args:
-        session_id: ours, which names the rows.
+        session_id: the gateway's id of the session, which names the rows.
         agent: who the model is to be.
         tools: what it may call, by name.
         epoch: which of the session's conversations this is.
-        carried: what earlier epochs left.
+        carried: the state that earlier epochs left.
         wants: what the client asked for beside the Realtime API: "jobs", "results", "approvals", "calls".
         policy: what the client may say and see.
         began_at: when the session began, by the session's clock; None: with this conversation.
@@ -91,7 +91,7 @@ class Conversation:
         wants: Container[str] = (),
         policy: ClientPolicy = BROWSER,
         began_at: float | None = None,
-        waits: Waits = nobody_knows,
+        waits: Waits = unknown_wait,
         greets: bool = True,
         quirks: Quirks = USUAL,
     ) -> None:
@@ -133,7 +133,7 @@ class Conversation:
         self._delivery_context = DeliveryContext(client_shows="results" in wants, max_chars=agent.max_result_chars)
         self._is_outdated = self._is_given_up = self._has_more = False
         self._news: list[Action] = []
-        """Of calls of the past, for a client that has not been greeted yet."""
+        """About calls of the past, for a client that has not been let in yet."""
         self._handshake = Handshake(lambda: clients.configured(agent), clients, ids.ours, quirks, carried.has_past)
 
     @property
@@ -143,12 +143,12 @@ class Conversation:
 
     @property
     def is_expired(self) -> bool:
-        """The Realtime API said that the session has lasted as long as it may; it closes next."""
+        """True once the Realtime API has said that the session has lasted as long as it may; it closes next."""
         return self._upstream_errors.said_expired
 
     @property
     def wants_past(self) -> bool:
-        """True while nothing but the past is missing (`remember`)."""
+        """True while only the past is missing (`remember`)."""
         return self._handshake.wants_past
 
     @property
@@ -182,7 +182,7 @@ class Conversation:
         return seconds > 0.0
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
-        """A client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""
+        """Take in a client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""
         self.limits.note_client(frame.event["type"], now)
         if answered := self._view.answer(frame, self._log, self._ids.new):
             return answered
@@ -190,7 +190,7 @@ class Conversation:
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
         said = self._client.says(frame.event, self._log, now)
         if frame.event["type"] == APPEND_AUDIO:
-            return said  # fifty times a second, and nothing is due because of it
+            return said  # fifty times a second, and it makes no response due
         hushed = (
             self._upstream_events.cancel_response() if self._scheduler.gives_way() else []
         )  # a filler gives way to the client
@@ -211,16 +211,16 @@ class Conversation:
         return self._opened(actions, now)
 
     def cut(self, reason: str, now: float) -> list[Action]:
-        """The connection is gone, and what ran on it with it: keep what was said of it, and tell the client."""
+        """Keep what was said on a connection that is gone, and tell the client that its response ended."""
         if not self.is_open:
             return self._handshake.hung_up()
         said = self._log.unfinished()
         return [*([KeepMessages(said)] if said else []), *self._speaker.cut(reason)]
 
     def carry(self, now: float) -> CarriedState:
-        """What the next epoch begins with."""
+        """Return the state with which the next epoch begins."""
         if not self.is_open:
-            # What it was told of and never came to say is news for the next one.
+            # Results that it was told of and did not come to tell are news for the next epoch.
             settings, untold = self._client.settings, self._carried_state.untold | self._calls.not_surely_told()
             return replace(
                 self._carried_state, untold=untold, client_session=settings.session, rejected_session=settings.rejected
@@ -239,7 +239,7 @@ class Conversation:
         )
 
     def take_over(self, carried: CarriedState) -> None:
-        """What it began with has changed: an earlier epoch went on while this one was being opened."""
+        """Take over newer state: an earlier epoch went on while this one was being opened."""
         self._is_outdated = self._client.settings.take_over(carried.client_session)
         self._carried_state = carried
         self._calls.go_on_from(carried.calls)
@@ -247,7 +247,7 @@ class Conversation:
         self._scheduler.waiting = deque(carried.creates)
 
     def is_quiet(self, now: float) -> bool:
-        """Nobody speaks, and nobody is about to."""
+        """Return True if neither side speaks or is about to."""
         return self.is_open and self._scheduler.is_quiet(now)
 
     @property
@@ -256,22 +256,22 @@ class Conversation:
         return not self._calls.awaited()
 
     def recorded(self, record: RecordCall, now: float) -> list[Action]:
-        """The call's row is committed."""
+        """Note that the call's row is committed."""
         state = record.outcome.state if record.outcome else "pending"
         call = self._calls.recorded(record.job.call_id)
         return [*self._results.tell(call, state), *self._approvals.wanted(call.call_id, now)] if call else []
 
     def not_recorded(self, record: RecordCall, now: float, *, may_be_running: bool = False) -> list[Action]:
-        """It is not known in time that the row is committed: the model is answered all the same."""
+        """Answer the model although it is not known in time whether the row is committed."""
         outcome = unrecorded(record, may_be_running=may_be_running)
         return self.deliver(record.job.id, record.job.call_id, record.job.name, outcome, now)
 
     def deliver(
         self, job_id: UUID, call_id: str, tool: str, outcome: Outcome, now: float, *, more: bool = False
     ) -> list[Action]:
-        """A job's answer enters the conversation, even while a response runs; speaking of it is another matter.
+        """Send a job's result into the conversation, even while a response runs; it is spoken of when the rules say so.
 
-        `more`: another has come with it, and is delivered next: both are spoken of together.
+        `more`: another result is delivered next, and both are spoken of together.
         """
         rendering = self._intake.answered(call_id, outcome, self._delivery_context, now)
         self._has_more = more
@@ -279,20 +279,20 @@ class Conversation:
         return [*given, *self._speak(now)]
 
     def approved(self, job_id: UUID, now: float) -> list[Action]:
-        """Somebody else has said yes to a call: nobody needs to be asked any more."""
+        """Note that a call was approved elsewhere: the user need not be asked any more."""
         return self._speak(now) if self._approvals.given(job_id, now) else []
 
     def progressed(self, job_id: UUID, note: str) -> list[Action]:
-        """What a running job last said of itself: a client that wants to hears of it, and so does the next word."""
+        """Note what a running job last said of itself, for the client and for the next filler."""
         return self._results.progressed(self._calls.by_job(job_id), note)
 
     def tools_came(self, tools: dict[str, ToolSpec], now: float) -> list[Action]:
-        """The model may call these as well from now on."""
+        """Offer the model these functions too."""
         self.tools.update(tools)
         return self._speak(now)
 
     def budget_spent(self, why: str, now: float) -> list[Action]:
-        """There is nothing left to pay for another response: the one that runs is stopped, and the session over."""
+        """End the session, as its budget is used up; a response that runs is cancelled."""
         self._is_given_up = True
         return [
             *self._upstream_events.cancel_response(),
@@ -301,7 +301,7 @@ class Conversation:
         ]
 
     def tick(self, now: float) -> list[Action]:
-        """Time has passed."""
+        """Do what is due by now."""
         if not self.is_open:
             return self._opened(self._handshake.tick(now), now)
         over = self.limits.over(now, is_busy=bool(self._calls.running()) or isinstance(self._scheduler.slot, Active))
@@ -311,7 +311,7 @@ class Conversation:
         return over or [Reopen("upstream_hung")]
 
     def wake_at(self, now: float) -> float | None:
-        """When `tick` should be called, if no event comes first."""
+        """Return when `tick` should be called, if no event comes first."""
         if not self.is_open:
             return self._handshake.wake_at
         if self._is_given_up or self._has_more:
@@ -330,12 +330,15 @@ class Conversation:
         return self._opened(actions, now)
 
     def _opened(self, actions: list[Action], now: float) -> list[Action]:
-        """The same, and what is due where the conversation is open by now."""
+        """Return the actions; if the conversation is open by now, also what is due then."""
         if not self.is_open:
             return actions
         session = self._handshake.session
         self.limits.began(now, self._carried_state.lively_at, self._turns.number)
-        for each in (self._handshake.configured, session):  # what a server does not echo is as it was asked for
+        for each in (
+            self._handshake.configured,
+            session,
+        ):  # a field that the server does not echo is as it was asked for
             self._client.note_session(each)
             self._log.note_session(each)
         kind = {} if self._greets else {"type": SESSION_UPDATED}

@@ -1,4 +1,4 @@
-"""The ids of one conversation: of the events that it sends itself, and of the calls that it is asked for."""
+"""The ids of one conversation: of the events that the gateway sends, and of the calls that the model asks for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_NAME_CHARS = 256
 
 @dataclass(slots=True)
 class EventIds:
-    """Names what is sent: each once in a session, whatever its epoch."""
+    """Names for what the gateway sends: each is unique in a session, through all its epochs."""
 
     epoch: int
     _count: int = 0
@@ -22,12 +22,12 @@ class EventIds:
     """By the id in the row, the call's id as the server writes it, where the two differ."""
 
     def new(self, what: str) -> str:
-        """An event id of ours; `what` says what it is for."""
+        """Return a new event id of the gateway; `what` says what it is for."""
         self._count += 1
         return f"{OURS}{what}_{self.epoch}_{self._count}"
 
     def ours(self, what: str, event: Event) -> Event:
-        """The event, with an id of ours."""
+        """Return the event with a new event id of the gateway."""
         return {**event, "event_id": self.new(what)}
 
     def of_row(self, call_id: str) -> str:
@@ -44,6 +44,6 @@ class EventIds:
 
 
 def storable(name: object, limit: int = MAX_NAME_CHARS) -> str:
-    """A name or an id as a row can hold it: no NUL, no half characters, and of a length that can be read."""
+    """Return a name or an id as a row can hold it: without NUL and half characters, and not too long."""
     text = name if isinstance(name, str) else ""
     return text.replace("\0", "").encode(errors="ignore").decode()[:limit]

@@ -1,9 +1,9 @@
-"""What was said so far, in order: the log from which a conversation can be built anew.
+"""Log of what was said, in order: a conversation can be built anew from it.
 
-The Realtime API keeps the items of a conversation and gives none of them back. So each message is noted as its events
-pass: where it stands, who said it, and its words as the user said or heard them. What a client cut off
-(`conversation.item.truncate`) was not heard, and is cut here as well. Calls stand in the same order; their words and
-answers are their jobs'. Outputs have no place of their own: they follow their call.
+The Realtime API keeps the items of a conversation and gives none of them back. So the log notes each message as its
+events pass: where it stands, who said it, and its words as the user said or heard them. What a client cuts off
+(`conversation.item.truncate`) was not heard, and is cut here too. Calls stand in the same order; their arguments and
+results are kept with their jobs. Outputs have no position: they follow their call.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Said:
     """Deltas of what is being said right now."""
     sounded_ms: float = 0.0
     is_cut: bool = False
-    """The user has heard no more of it, whatever the server still says."""
+    """The user has heard no more of it, even if the server says more."""
     is_past: bool = False
     chars: int = 0
 
@@ -74,17 +74,17 @@ class ItemLog:
 
     @property
     def last(self) -> int:
-        """The position of what came last."""
+        """The position of the last item."""
         return self._next - 1
 
     def told_anew(self) -> ItemLog:
-        """Another conversation is told of it: what its server shows of these messages is cut, and no news."""
+        """Mark all messages as past: another conversation is told of them, and its server's echoes are no news."""
         for said in self._said.values():
             said.is_past = said.is_cut = True
         return self
 
     def is_past(self, item_id: str) -> bool:
-        """True of a message of an earlier conversation: its audio is gone, and it can be cut short here alone."""
+        """Return True for a message of an earlier conversation: without its audio, it can only be cut short here."""
         said = self._said.get(item_id)
         return said is not None and said.is_past
 
@@ -113,20 +113,20 @@ class ItemLog:
         return sounds_ms / 1_000
 
     def place_of_call(self, item_id: object) -> int:
-        """Where a `function_call` item stands."""
+        """Return the position of a `function_call` item."""
         return self._place(item_id if isinstance(item_id, str) else "")
 
     def message(self, item_id: str) -> Message | None:
-        """What was said in this item, as the user said or heard it; None where it is no message, or forgotten."""
+        """Return what was said in this item, as the user said or heard it; None if it is no message, or forgotten."""
         said = self._said.get(item_id)
         return None if said is None else said.message()
 
     def unfinished(self) -> list[Message]:
-        """What was being said when the line went: as far as it came, the client has it."""
+        """Return what was being said when the connection ended: the client has it so far."""
         return [said.message() for said in self._said.values() if said.words and not said.parts]
 
     def truncate(self, item_id: str, audio_end_ms: object) -> list[Message]:
-        """The user has heard only so much of it."""
+        """Cut an item of the model short: the user has heard only so much of it."""
         said = self._said.get(item_id)
         if said is None or said.role != "assistant" or not isinstance(audio_end_ms, int | float):
             return []
@@ -170,7 +170,7 @@ class ItemLog:
         return [said.message()]
 
     def _deleted(self, item_id: str) -> list[Message]:
-        """A client took it out of the conversation: no later one is told of it."""
+        """Empty an item that was deleted: no later conversation is told of it."""
         said = self._said.get(item_id)
         if said is None:
             return []
@@ -194,7 +194,7 @@ class ItemLog:
         return self._next - 1
 
     def _weigh(self, said: _Said) -> None:
-        """It is of another length now: the oldest are forgotten where that is too much. The rows have them."""
+        """Count the length of a message anew. If all are too long, forget the oldest: the rows have them."""
         before, said.chars = said.chars, sum(len(str(value)) for part in said.parts for value in part.values())
         self._chars += said.chars - before
         while len(self._said) > 1 and (self._chars > MAX_CHARS or len(self._said) > MAX_MESSAGES):
@@ -203,7 +203,7 @@ class ItemLog:
 
 
 def _parts(content: list[Any]) -> list[dict[str, Any]]:
-    """The parts of an item in one shape. Speech without words yet has an empty text."""
+    """Return the parts of an item in one shape. Speech without words yet has an empty text."""
     parts: list[dict[str, Any]] = []
     room, room_for_images = MAX_TEXT_CHARS, MAX_IMAGE_CHARS
     for part in content:
@@ -229,7 +229,7 @@ def _storable(text: str) -> str:
 
 
 def _cut_at_a_word(text: str, share: float) -> str:
-    """So much of it as was heard; a word that was begun does not count."""
+    """Return the share of a text that was heard; a word that was only begun does not count."""
     if share >= 1.0:
         return text
     kept = text[: int(len(text) * share)]

@@ -1,4 +1,4 @@
-"""How long a session may last, for how long nobody may have said anything in it, and what its responses cost."""
+"""Limits of a session: how long it may last and be idle; and what its responses cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SessionLimits:
     """The bounds of one session, by the session's own clock.
 
     Args:
-        began_at: when the session began, in whichever epoch and process; None: with this conversation.
+        began_at: when the session began, which may be in another process; None: with this conversation.
         lively_at: when the user last took part, or something ran for them; None: the conversation is not open yet.
     """
 
@@ -26,22 +26,22 @@ class SessionLimits:
     _turn: int = 0
 
     def began(self, now: float, lively_at: float | None, turn: int) -> None:
-        """The conversation is open: what no earlier epoch knows counts from here. A new epoch is no sign of life."""
+        """Start the clocks that no earlier epoch has started. A new epoch is no sign of life."""
         self.began_at = now if self.began_at is None else self.began_at
         self.lively_at, self._turn = now if lively_at is None else lively_at, turn
 
     def note_client(self, kind: str, now: float) -> None:
-        """The client has said something of this kind. Audio alone may be silence."""
+        """Note an event of the client as a sign of life, unless it is audio: that may be silence."""
         if kind != APPEND_AUDIO:
             self.lively_at = now
 
     def note_turn(self, turn: int, now: float) -> None:
-        """The user's turns are counted elsewhere: a new one is a sign of life."""
+        """Note a new turn of the user as a sign of life."""
         if turn != self._turn:
             self._turn, self.lively_at = turn, now
 
     def over(self, now: float, *, is_busy: bool) -> list[Action]:
-        """The end, where it has come. While somebody speaks or something runs, nobody is idle."""
+        """Return the end of the session, if it has come. A session is not idle while a side speaks or a call runs."""
         if self.began_at is not None and now >= self.began_at + self.agent.max_session_seconds:
             return [end("too_long")]
         if self.lively_at is None or now < self.lively_at + self.agent.max_idle_seconds:
@@ -52,7 +52,7 @@ class SessionLimits:
         return [end("idle")]
 
     def wake_at(self) -> float | None:
-        """When `over` has to be asked."""
+        """Return when `over` has to be asked."""
         if self.began_at is None or self.lively_at is None:
             return None
         return min(self.began_at + self.agent.max_session_seconds, self.lively_at + self.agent.max_idle_seconds)
@@ -64,17 +64,17 @@ def costs(event: ModelEvent) -> list[Action]:
         case ResponseStarted(response=response):
             return [CheckBudget(str(response.id))]
         case ResponseFinished(response=response):
-            usage = response.usage if isinstance(response.usage, dict) else {}  # one that failed may have used nothing
+            usage = response.usage if isinstance(response.usage, dict) else {}  # a failed response may show none
             return [RecordUsage(str(response.id), usage, str(response.status))]
     return []
 
 
 def end(reason: str) -> Close:
-    """The session ends because the server says so."""
+    """Return the end of the session, for this reason."""
     return Close(ENDED[reason], reason)
 
 
 def spent(why: str, event_id: str) -> Event:
-    """What the client is told of it, in the Realtime API's own words for an account without credit."""
+    """Return the error that tells the client, in the Realtime API's words for an account without credit."""
     error = {"type": "insufficient_quota", "code": "insufficient_quota", "message": why, "param": None}
     return {"type": ERROR, "event_id": event_id, "error": {**error, "event_id": None}}

@@ -17,9 +17,9 @@ from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active, Asked, By
 
 HUNG_FACTOR = 2
-"""A server of which nothing is heard for so many times what a create may take is not there any more."""
+"""A server that is silent for so many times what a create may take is taken for hung."""
 NAMES = {By.RESULTS: "speak", By.QUESTION: "question", By.FILLER: "filler"}
-"""What the event id of a create of ours says."""
+"""What the event id of the gateway's create says."""
 
 
 @dataclass(slots=True)
@@ -40,25 +40,25 @@ class Speaker:
     """The creates whose messages the conversation still has."""
 
     def say(self, now: float) -> list[Action]:
-        """All that is due now."""
+        """Return the events that are due now."""
         actions = [*self._tidy(), *self._offer()]
         ask = next_ask(self.scheduler, now)
         return actions if ask is None else [*actions, *self._ask(ask, now)]
 
     def wake_at(self, now: float) -> float | None:
-        """When `say` has something, if nothing else comes; None: only an event can tell."""
+        """Return when `say` has events, if no event comes first; None: only an event can tell."""
         slot = self.scheduler.slot
         until = slot.until if isinstance(slot, Asked | Active) else None
         moments = (wake_at(self.scheduler, now), until, self._hangs_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def hangs(self, now: float) -> bool:
-        """Return True where a server that was asked to speak, and of which nothing is heard, is taken for gone."""
+        """Return True if a server that was asked to speak has been silent for too long."""
         hangs_at = self._hangs_at()
         return hangs_at is not None and hangs_at <= now
 
     def cut(self, reason: str) -> list[Action]:
-        """The connection is gone, and what was being said on it: the client hears of it."""
+        """Tell the client that the active response has ended with its connection."""
         slot = self.scheduler.slot
         if not isinstance(slot, Active):
             return []
@@ -82,13 +82,13 @@ class Speaker:
         return [SendToModel(message), SendToModel(create)]
 
     def _response(self) -> Event:
-        """How results are told. A model that must call a function would call, and be answered, without end."""
+        """Return the fields of the create that tells results: a model that must call would call without end."""
         if self.loop_guard.is_tripped(self.scheduler.turns.number):
             return {"response": {"tool_choice": "none"}}
         return {"response": {"tool_choice": "auto"}} if self.client.must_call else {}
 
     def _tidy(self) -> list[Action]:
-        """Delete the messages of fillers that are over."""
+        """Return the events that delete the messages of fillers that are over."""
         if not self._messages:
             return []
         slot = self.scheduler.slot

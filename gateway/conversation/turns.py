@@ -1,4 +1,4 @@
-"""The turns of the user, counted; and whether words of strangers have entered the conversation in this one."""
+"""Counter of the user's turns; it also knows whether words of strangers have come in the latest one."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ class UserTurns:
         self.number, self._tainted_in, self._is_counted = earlier.number, earlier._tainted_in, earlier._is_counted
 
     def begin(self, *, aloud: bool = False) -> None:
-        """The user has begun to say something, or has typed it."""
+        """Count a turn: the user has begun to speak, or has typed a message."""
         self.number += 1
         self._is_counted = aloud
 
     def note_silence(self) -> None:
-        """The user has said nothing for so long that the server takes that in (`idle_timeout_ms`)."""
+        """Note that the server takes a silence of the user into the conversation (`idle_timeout_ms`)."""
         self._is_counted = True
 
     def committed(self) -> bool:
-        """A turn was taken in. Where it was not heard to begin, it counts from here; return whether that is so."""
+        """Note that the server has taken a turn in. If it was not heard to begin, count it and return True."""
         is_new, self._is_counted = not self._is_counted, False
         self.number += is_new
         return is_new
 
     def taint(self) -> None:
-        """The result of a tool that passes on words of strangers has entered the conversation."""
+        """Note that a result with words of strangers has entered the conversation."""
         self._tainted_in = self.number
 
     @property
     def is_tainted(self) -> bool:
-        """What the model does next may be the will of strangers: the user has said nothing since."""
+        """True while the model may act on words of strangers: the user has had no turn since they came."""
         return self._tainted_in == self.number

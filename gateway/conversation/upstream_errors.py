@@ -1,6 +1,6 @@
-"""What the Realtime API's `error` events mean: whose they are, and who has to hear of them.
+"""What the errors of the model's server mean: which event each is about, and whether the client hears of it.
 
-What kind of error it is, its code says; where there is none, its type. The words are for people.
+The code says what kind of error it is. The message is for people.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ KINDS = frozenset({*WORDS, *LATER, NOT_ACTIVE, EXPIRED, INVALID_CALL})
 WRONG = "invalid_request_error"
 """The type of an error about a request that would be refused each time."""
 PASSING = frozenset({"rate_limit_exceeded", "server_error", EXPIRED})
-"""Codes of what passes, whatever the type says."""
+"""Codes of errors that pass, even if the type says otherwise."""
 ELSEWHERE = frozenset({"item", "item_id", "previous_item_id", "content_index", "audio_end_ms", "audio", "response"})
 """Fields of the client's events that a session.update does not have."""
 
 
 def is_refusal(error: UpstreamError) -> bool:
-    """True where the same request would be refused each time; anything else may pass by itself."""
+    """Return True if the same request would be refused each time; other errors may pass by themselves."""
     if error.code is not None and error.code.isdecimal():
         return int(error.code) in PERMANENT
     return error.type == WRONG and error.code not in PASSING
 
 
 def may_be_about_settings(error: UpstreamError) -> bool:
-    """False for an error that is known to be about another event than a session.update."""
+    """Return False if the error is known to be about another event than a session.update."""
     return error.code not in KINDS and str(error.param).partition(".")[0] not in ELSEWHERE
 
 
 @dataclass(slots=True)
 class UpstreamErrors:
-    """Hears the errors of one open conversation."""
+    """Handling of the errors of one open conversation."""
 
     scheduler: ResponseScheduler
     client: ClientRequests
@@ -59,7 +59,7 @@ class UpstreamErrors:
     """Codes of which the log tells no more: a client's errors are many, and each kind of them is news once."""
 
     def hear(self, event: ErrorReported, now: float) -> list[Action]:
-        """Our own errors stay with us; `already has an active response` is routine and only means later."""
+        """Handle an error. The client hears of errors about its events; a refused create is routine and means later."""
         error = event.error
         if error.code == EXPIRED:
             self.said_expired = True
@@ -94,7 +94,7 @@ class UpstreamErrors:
         return told or [Warn(f"the Realtime API refused {event_id}: {code}: {event.error.message}")]
 
     def _of_create(self, code: object, event_id: object, now: float) -> tuple[object, bool]:
-        """What it means to the response slot: the event id of the create that is meant, and whether that is all."""
+        """Tell the response slot; return the event id of the create that is meant, and whether that settles it."""
         named = event_id if isinstance(event_id, str) else None
         if code in LATER:
             return self.scheduler.refused(named, now)
@@ -105,7 +105,7 @@ class UpstreamErrors:
         return event_id, False
 
     def _tell(self, event: ErrorReported, changes: Event | None = None) -> list[Action]:
-        """The client hears of it, in words that are for it; an operator reads the Realtime API's own."""
+        """Tell the client in words that are for it, and the log in the Realtime API's words."""
         error = {**event.raw["error"], "code": event.error.code, **(changes or {})}
         shown = self.view.error(error)
         told: list[Action] = [SendToClient({**event.raw, "error": shown})]

@@ -1,4 +1,4 @@
-"""What an event of the Realtime API means to the calls of a conversation, and to who speaks next."""
+"""What an event of the model's server means to the calls of a conversation, and to who speaks next."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from ringback.tools.behavior import OnBargeIn
 
 @dataclass(slots=True)
 class UpstreamEvents:
-    """Listens for one conversation."""
+    """Handling of the events of one open conversation."""
 
     scheduler: ResponseScheduler
     table: CallTable
@@ -51,7 +51,7 @@ class UpstreamEvents:
     out_of_band: OutOfBandResponses
 
     def hear(self, event: ModelEvent, log: ItemLog, now: float) -> list[Action]:
-        """What is said is kept; and what is to be done about the event, which is nothing about most."""
+        """Keep what is said, and return the actions that follow from the event: most events cause none."""
         if self.out_of_band.is_about(event):
             self.scheduler.heard(event, now)
             if isinstance(event, ResponseStarted):
@@ -103,11 +103,11 @@ class UpstreamEvents:
         return self._begins(response_id, mark_of(response), now)
 
     def _begins(self, response_id: str, mark: str | None, now: float) -> list[Action]:
-        """The server stops what it says when the user begins to speak, and not what it begins to say after that."""
+        """Begin a response. Cancel it if the user speaks: the server stops only what it was saying by then."""
         return self.cancel_response() if self.scheduler.began(response_id, mark, now) else []
 
     def _begins_unannounced(self, event: ModelEvent, now: float) -> list[Action]:
-        """Some servers leave out `response.created`: then the first event of a response tells that it began."""
+        """Begin a response whose start the server has not said: its first event tells that it began."""
         if type(event) is ResponseFinished:
             response_id = event.response.id
             unannounced = not event.response.is_out_of_band and self.scheduler.is_unannounced(
@@ -130,7 +130,7 @@ class UpstreamEvents:
         return [action for end in ends for action in self._placed(self.calls.response_done(end, now), log)]
 
     def cancel_response(self) -> list[Action]:
-        """What is being said is not to go on."""
+        """Cancel the active response."""
         slot = self.scheduler.slot
         if not isinstance(slot, Active):
             return []
@@ -156,9 +156,9 @@ class UpstreamEvents:
         return []
 
     def _barged_in(self, now: float) -> list[Action]:
-        """The user begins to speak: work goes on, but for what is not wanted in that case.
+        """Note that the user begins to speak; cancel the calls that their tool says are not wanted then.
 
-        What waits for a yes goes on waiting: it may be the yes.
+        A call that waits for approval goes on waiting: the user may be giving it.
         """
         self.scheduler.user_began(now)
         self.scheduler.turns.begin(aloud=True)

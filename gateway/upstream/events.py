@@ -1,4 +1,4 @@
-"""What the server of the model tells a conversation: domain events, each frozen, whatever protocol the server speaks.
+"""Domain events: what the server of the model tells a conversation, in any protocol. Each is frozen.
 
     SessionCreated, SessionUpdated                the session, as the server has it
     UserStartedSpeaking … UserAudioCleared        what the server hears of the user
@@ -98,7 +98,7 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class SessionCreated(Told, frozen=True, kw_only=True):
-    """The server has a session for this connection, and nothing of ours is in force yet."""
+    """The server has a session for this connection; the gateway's settings are not in force yet."""
 
     session: Json
 
@@ -122,7 +122,7 @@ class UserTurnCommitted(Told, frozen=True, kw_only=True):
 
 
 class UserStayedSilent(Told, frozen=True, kw_only=True):
-    """The user has said nothing for so long that the server takes the silence for a turn."""
+    """The user has been silent for so long that the server takes the silence for a turn."""
 
 
 class UserAudioCleared(Told, frozen=True, kw_only=True):
@@ -182,7 +182,7 @@ class ModelAudio(Told, frozen=True, kw_only=True):
 
 
 class ResponseFinished(Told, frozen=True, kw_only=True):
-    """A response of the model has ended, in whichever way its status says."""
+    """A response of the model has ended: its status says how."""
 
     response: Response
 
@@ -204,8 +204,8 @@ class OtherEvent(Told, frozen=True, kw_only=True):
 
 
 PASSING = frozenset({ModelText, OtherEvent})
-"""Most of what a server says: it is noted and shown, and nothing else is decided by it. Found by its exact type, which
-costs a fifth of `isinstance`: a struct's class has a metaclass."""
+"""Most of what a server says: it is noted and shown, and decides no more. It is found by its exact type, which costs
+a fifth of `isinstance`: the class of a struct has a metaclass."""
 
 ModelEvent: TypeAlias = (
     SessionCreated

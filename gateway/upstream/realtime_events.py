@@ -185,7 +185,7 @@ def code_of(error: Json) -> str | None:
 
 
 def _required(shape: ServerEvent, part: str) -> Any:
-    """Return a part without which the event means nothing."""
+    """Return a part that the event has no meaning without."""
     found = getattr(shape, part)
     if found is None:
         raise MalformedEvent(f"{shape.type} without {part}")
@@ -237,7 +237,7 @@ def _is_too_deep(event: dict[str, Any]) -> bool:
 
 
 def _without_nul(value: Any) -> Any:
-    """Postgres keeps no NUL, in whichever column a text may end."""
+    """Replace each NUL: Postgres keeps none in any column."""
     if isinstance(value, str):
         return value.replace("\x00", "\ufffd")
     if isinstance(value, list):

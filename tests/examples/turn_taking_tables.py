@@ -11,7 +11,7 @@ from gateway.conversation import call_table, speaker
 from gateway.conversation.turn_taking import pacing, rules, scheduler, slot, user
 
 PAGE = Path(__file__).parents[2] / "docs" / "turn-taking.md"
-NEVER = "never: the rules send nothing then"
+NEVER = "never: the rules send no create then"
 STAGES = {
     call_table.Stage.ASKED: "the model has asked for it; one that must not run twice waits for the end of its response",
     call_table.Stage.RUNNING: "it is recorded, and a worker, or the client, is to answer it",
@@ -19,16 +19,16 @@ STAGES = {
     call_table.Stage.ECHOED: "the server has shown that it has the result",
     call_table.Stage.CREDITED: "a response began that can tell it",
     call_table.Stage.TOLD: "that response ended, or was heard in part",
-    call_table.Stage.SILENT: "it is over, and nothing is to be told of it",
+    call_table.Stage.SILENT: "it is over, and its result is not to be told",
 }
 WAITS = {
     "the slot is asked for": (
         pacing.CREATE_SECONDS,
         "three times what this server's slowest create took, where that is more",
     ),
-    "the slot is active, and nothing is heard of the response": (scheduler.ACTIVE_SECONDS, ""),
+    "the slot is active, and the server is silent about the response": (scheduler.ACTIVE_SECONDS, ""),
     "the same, after an error that names no event": (scheduler.DYING_SECONDS, "some servers end a response so"),
-    "nothing at all is heard after a create": (
+    "the server is silent after a create": (
         speaker.HUNG_FACTOR * pacing.CREATE_SECONDS,
         "then the gateway connects anew",
     ),

@@ -1,4 +1,4 @@
-"""What a client was shown of its conversation, for one that asks to see an item again (`conversation.item.retrieve`).
+"""Items that a client was shown, for one that asks to see an item again (`conversation.item.retrieve`).
 
 SDKs ask by themselves, after each turn of the user and after each interruption. The gateway answers from what it has
 shown: the server's own answer could hold what the client may not see, and servers unlike OpenAI's give none.
@@ -37,7 +37,7 @@ class ItemRetrieval:
     _shown: dict[str, Event] = field(default_factory=dict)
 
     def note(self, event: Event) -> None:
-        """An event went to the client: it may show an item, or tell that one is gone."""
+        """Note an event that went to the client: it may show an item, or tell that one is gone."""
         item = event.get("item")
         if isinstance(item, dict) and isinstance(item.get("id"), str):
             self._shown.pop(item["id"], None)
@@ -48,7 +48,7 @@ class ItemRetrieval:
             self._shown.pop(str(event.get("item_id")), None)
 
     def answer(self, asked: Event, log: ItemLog, event_id: str) -> list[Action]:
-        """What is answered here of a client's event that names an item; [] where it may go on."""
+        """Answer a client's event that names an item; return [] if it may go on to the model."""
         kind = asked["type"]
         if kind not in NO_SUCH_ITEM:
             return []
@@ -74,7 +74,7 @@ class ItemRetrieval:
 
 
 def _with_words(shown: list[Any], said: list[dict[str, Any]]) -> list[Any]:
-    """The parts as they were shown, with what was transcribed, said and cut off since."""
+    """Return the parts as they were shown, with what was transcribed, said and cut off since."""
     words = [str(part.get("text") or "") for part in said]
     if not shown and any(words):  # the item was shown as it began, and what was said of it came in deltas
         return [{"type": part["type"], "text": part.get("text")} for part in said]
@@ -89,7 +89,7 @@ def _with_words(shown: list[Any], said: list[dict[str, Any]]) -> list[Any]:
 
 
 def _within_bounds(item: Event) -> Event:
-    """The item without what is too large to be kept for the case that it is asked for."""
+    """Return the item without fields that are too large to be kept."""
     content = item.get("content")
     if not isinstance(content, list):
         return {name: value for name, value in item.items() if _fits(value)}

@@ -17,29 +17,29 @@ MAX_ASKED = 64
 
 @dataclass(slots=True)
 class OutOfBandResponses:
-    """Knows the events of one conversation that are about such a response."""
+    """Register of these responses in one conversation."""
 
     _asked: dict[str, None] = field(default_factory=dict)
     _active: dict[str, None] = field(default_factory=dict)
 
     @staticmethod
     def is_asked(event: Event) -> bool:
-        """True for a client's `response.create` that asks for one."""
+        """Return True for a client's `response.create` that asks for one."""
         return (event.get("response") or {}).get("conversation") == "none"
 
     def asked(self, event: Event) -> Event:
-        """The client's `response.create` as the model gets it."""
+        """Note a client's `response.create`; return it as the model gets it."""
         self._asked[event["event_id"]] = None
         while len(self._asked) > MAX_ASKED:
             del self._asked[next(iter(self._asked))]
         return {**event, "response": {**event["response"], "tool_choice": "none"}}
 
     def refused(self, event_id: object) -> None:
-        """The server did not take this event."""
+        """Forget a create that the server refused."""
         self._asked.pop(str(event_id), None)
 
     def is_about(self, event: ModelEvent) -> bool:
-        """True for an event of a response out of band that the client asked for."""
+        """Return True for an event of a response out of band that the client asked for."""
         if not (self._asked or self._active):
             return False
         match event:

@@ -1,4 +1,4 @@
-"""What a client asks for, on its way to the model: under ids of its own, and remembered until it has arrived."""
+"""What a client asks for, on its way to the model: each event has an id, and is kept until the server confirms it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CLIENTS = OURS + "client_"
 
 @dataclass(slots=True)
 class ClientRequests:
-    """The client's part in one conversation; `new_id` makes an id of ours, told what for."""
+    """Requests of the client in one conversation; `new_id` makes an id of the gateway, told what for."""
 
     scheduler: ResponseScheduler
     resend_buffer: ResendBuffer
@@ -46,7 +46,7 @@ class ClientRequests:
     out_of_band: OutOfBandResponses = field(default_factory=OutOfBandResponses)
 
     def says(self, event: Event, log: ItemLog, now: float) -> list[Action]:
-        """A checked event of the client."""
+        """Take in a checked event of the client."""
         refusal = self._refuse(event)
         if refusal is not None:
             return [SendToClient(refusal.as_event(self.new_id("refused")))]
@@ -69,7 +69,7 @@ class ClientRequests:
         return [SendToModel(self.tools.whole(event))]
 
     def _note_user(self, kind: str, event: Event, now: float) -> None:
-        """What the client does tells what its user does."""
+        """Note what the client's event tells of its user."""
         item = event.get("item") or {}
         if kind == APPEND_AUDIO:
             self.scheduler.user_appended(now)
@@ -91,7 +91,7 @@ class ClientRequests:
             self.scheduler.client_will_ask(now)
 
     def _refuse(self, event: Event) -> Rejection | None:
-        """Why this may not be said here, though it is well said."""
+        """Return why a well-formed event may not be sent here; None if it may."""
         item = event.get("item") or {}
         if event["type"] == CREATE_RESPONSE and len(self.scheduler.waiting) >= MAX_WAITING:
             busy = "conversation_already_has_active_response"
@@ -106,13 +106,13 @@ class ClientRequests:
         return None
 
     def _created(self, event: Event) -> Event:
-        """Under an id of its own an item is known again, should it have to be said once more."""
+        """Give an item an id, by which it is known if it has to be sent again."""
         if "id" in event["item"]:
             return event
         return {**event, "item": {"id": f"item_{self.new_id('said')}", **event["item"]}}
 
     def heard(self, event: ModelEvent) -> list[Action]:
-        """An event of the server, which may say that something of the client's has arrived."""
+        """Take in a server event that may confirm an event of the client."""
         self.resend_buffer.heard(event)
         if not isinstance(event, SessionUpdated):
             return []
@@ -124,9 +124,9 @@ class ClientRequests:
         return [KeepSettings(settings)]
 
     def again(self, now: float, *, is_outdated: bool) -> list[Action]:
-        """What the client has said to a connection that was lost with it, for the next one; and what it has set.
+        """Return the client's unconfirmed events and settings, for a new connection.
 
-        `is_outdated`: that one was set up before the client set what it has set.
+        `is_outdated`: the new connection was configured before the client's last settings.
         """
         session = {"type": "realtime", **self.settings.session}
         update = {"type": UPDATE_SESSION, "event_id": self.new_id("update"), "session": session}
@@ -143,7 +143,7 @@ class ClientRequests:
         return [*kept, *(SendToModel(self.tools.whole(event)) for event in again)]
 
     def note_session(self, session: Event) -> None:
-        """Who notices that the user's turn is over, by what the server says of the session."""
+        """Note from the session whether the server notices the user's turns, and answers them."""
         if "tool_choice" in session:
             self.must_call = session["tool_choice"] not in ("auto", "none", None)
         heard = (session.get("audio") or {}).get("input") or {}
@@ -159,7 +159,7 @@ class ClientRequests:
         self.scheduler.server_answers = detects and detection.get("create_response", True) is not False
 
     def once_more(self, event_id: str) -> list[Action]:
-        """An update was refused for a tool of the server's that is left out now: the client's is made anew."""
+        """Send a client's update again that was refused for a tool of the server, which is left out now."""
         session = self.settings.refused(event_id)
         if session is None:
             return []
@@ -168,13 +168,13 @@ class ClientRequests:
         return [SendToModel(self.tools.whole(event))]
 
     def refused(self, event_id: object) -> None:
-        """The server did not take this event of the client."""
+        """Drop an event of the client that the server refused."""
         self.settings.refused(event_id)
         self.resend_buffer.refused(event_id)
         self.out_of_band.refused(event_id)
 
     def _cut_short(self, event: Event, log: ItemLog) -> list[Action]:
-        """Of a rebuilt conversation's items there is no audio to truncate: what was heard stands in the log alone."""
+        """Truncate an item of an earlier epoch in the log alone: the server has no audio of it."""
         kept = log.truncate(event["item_id"], event["audio_end_ms"])
         fields = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
         told = {"type": ITEM_TRUNCATED, "event_id": self.new_id("cut"), **fields}
@@ -182,7 +182,7 @@ class ClientRequests:
 
 
 def _is_said(item: Event) -> bool:
-    """Return True for words of the user's; a picture is no turn, and neither is what others are made to say."""
+    """Return True for words of the user. A picture is no turn, and neither is a message of another role."""
     if item.get("type") != "message" or item.get("role") != "user":
         return False
     kinds = {part.get("type") for part in item.get("content") or [] if isinstance(part, dict)}

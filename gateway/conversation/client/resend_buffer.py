@@ -1,8 +1,7 @@
-"""What a client has said and the model may not have: it is said again to the conversation that comes next.
+"""Buffer of the client's events that the server has not confirmed; they are sent again after a reconnect.
 
-Audio is on its way until the server has committed it to an item, a typed message until its item is echoed, a setting
-until it is in force. Whatever is still on its way when a connection ends is lost with it, so it is kept here until
-then, within a bound.
+Audio is confirmed when the server commits it to an item, a typed message when its item is echoed, a setting when it is
+in force. A connection that ends takes unconfirmed events with it. So they are kept here, within a bound.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from gateway.upstream.events import (
 )
 
 MAX_SPEECH_CHARS = 2_000_000
-"""Thirty seconds of PCM16 in base64: longer than anybody talks without a pause."""
+"""Thirty seconds of PCM16 in base64: longer than people talk without a pause."""
 MAX_SILENCE_CHARS = 64_000
 """A second before the user is heard to speak: the beginning of the first word."""
 LEAST_CHARS = 640
-"""Ten milliseconds: what a frame counts for at least, so that many tiny ones have a bound as well."""
+"""Ten milliseconds: what a frame counts for at least, so that many tiny ones have a bound too."""
 MAX_TYPED = 32
 """Messages and settings; a server echoes each within a round trip."""
 
 
 @dataclass(slots=True)
 class ResendBuffer:
-    """The client's events that nothing has confirmed, in their order."""
+    """The client's unconfirmed events, in their order."""
 
     detects_turns: bool = True
     """The server listens for turns by itself: what it does not take for speech it throws away."""
@@ -50,7 +49,7 @@ class ResendBuffer:
     """How many of the events belong to the turn that the server is about to commit."""
 
     def said(self, event: Event) -> None:
-        """The client's event goes out."""
+        """Keep a client's event that goes out."""
         kind = event["type"]
         if kind in RESENT and event.get("audio") != "":
             self._keep(event, _weight(event))
@@ -70,20 +69,20 @@ class ResendBuffer:
                 self._echoed(item)
 
     def in_force(self) -> None:
-        """The server has taken what the client set first."""
+        """Drop the oldest setting: the server has taken it."""
         at = next((at for at, sent in enumerate(self._sent) if sent["type"] == UPDATE_SESSION), None)
         if at is not None:
             self._drop(at)
 
     def refused(self, event_id: object) -> None:
-        """The server wants none of this event: it would not want it the next time either."""
+        """Drop an event that the server refused: it would refuse it again."""
         for at, sent in enumerate(self._sent):
             if event_id is not None and sent.get("event_id") == event_id:
                 self._drop(at)
                 return
 
     def again(self) -> list[Event]:
-        """What to say once more, in order."""
+        """Return the events to send again, in order."""
         return list(self._sent)
 
     def _keep(self, event: Event, chars: int) -> None:
@@ -98,7 +97,7 @@ class ResendBuffer:
                 self._drop(typed[0])
 
     def _committed(self) -> None:
-        """All audio up to the end of the turn, or up to the client's own commit, is an item now."""
+        """Drop the audio up to the end of the turn, or up to the client's commit: it is an item now."""
         ends = self._turn_ends
         if ends is None:
             commits = (at + 1 for at, sent in enumerate(self._sent) if sent["type"] == COMMIT_AUDIO)
@@ -106,7 +105,7 @@ class ResendBuffer:
         self._drop_audio(ends)
 
     def _echoed(self, item: Item) -> None:
-        """It is known by its id, or by its words where the server gives items ids of its own."""
+        """Drop the item that is echoed: known by its id, or by its words if the server gives items other ids."""
         typed = [(at, sent["item"]) for at, sent in enumerate(self._sent) if "item" in sent]
         by_id = (at for at, said in typed if said.get("id") == item.id)
         by_words = (at for at, said in typed if said.get("role") == item.role and _same_words(said, item))

@@ -1,8 +1,8 @@
-"""What of the model's events a client gets to see, by its policy.
+"""Filter of the model's events: what of them a client gets to see, by its policy.
 
-A client hears and reads the conversation. Function calls, their arguments and their outputs are the server's
-business, and so are instructions and tools, and what the Realtime API has to say about the server's account: their
-events are left out, and what points at a hidden item points at the visible one before it instead.
+A client sees the conversation. It does not see the server's function calls, arguments and outputs, its instructions and
+tools, and what the Realtime API says about its account. Their events are left out. A pointer at a hidden item points at
+the visible item before it instead.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ WORDS = {
     "rate_limit_exceeded": "The Realtime API is too busy for this right now. Try again in a moment.",
     "session_expired": "The session has reached its longest duration. Connect again.",
 }
-"""The errors that a client meets in its daily life, in words that tell nothing of the server. Those of a cancellation
-are the Realtime API's own: livekit-agents knows by them that nothing is wrong."""
+"""The errors that a client meets in its daily life, in words that keep the server's account to itself. The words of a
+cancellation are the Realtime API's: livekit-agents knows by them that it is no failure."""
 
 
-def nobodys(_name: str) -> bool:
-    """Of a client that brings no functions."""
+def owns_none(_name: str) -> bool:
+    """Stand in for the functions of a client that brings none."""
     return False
 
 
@@ -60,7 +60,7 @@ class ClientView:
     session_id: str
     policy: ClientPolicy = BROWSER
     sees_calls: bool = False
-    owns: Callable[[str], bool] = nobodys
+    owns: Callable[[str], bool] = owns_none
     _hidden: dict[str, str | None] = field(default_factory=dict)
     """A hidden item, and the item before it."""
     _own_calls: set[str] = field(default_factory=set)
@@ -72,7 +72,7 @@ class ClientView:
         self.sees_calls = self.sees_calls and "calls" in self.policy.asks
 
     def session(self, session: Event) -> Event:
-        """The session as the client may know it: under our id, without what is the server's."""
+        """Return the session as the client may know it: under the gateway's id, without the server's fields."""
         if self.policy.sees_session:
             self._session = {**_without_secrets(session), "id": self.session_id}
         else:
@@ -81,20 +81,20 @@ class ClientView:
         return self._session
 
     def created(self, session: Event, event_id: str) -> Event:
-        """The `session.created` of a client that is let in."""
+        """Return the `session.created` of a client that is let in."""
         return {"type": SESSION_CREATED, "event_id": event_id, "session": self.session(session)}
 
     def answer(self, frame: ClientFrame, log: ItemLog, new_id: Callable[[str], str]) -> list[Action]:
-        """What the client is answered at once; [] where its frame is for the model.
+        """Answer a frame at once; return [] if it is for the model.
 
-        One whose wishes change nothing of its session gets `session.updated`, with the session as it was last shown.
+        A client whose update is empty gets `session.updated`, with the session as it was last shown.
         """
         if frame.is_empty_update:
             return [SendToClient({"type": SESSION_UPDATED, "event_id": new_id("updated"), "session": self._session})]
         return self._retrieval.answer(frame.event, log, new_id("item"))
 
     def show(self, event: Event) -> Event | None:
-        """The event as the client may see it; None where it may not."""
+        """Return the event as the client may see it; None if it may not."""
         if not self._is_visible(str(event.get("type")), event):
             return None
         changed = event
@@ -110,7 +110,7 @@ class ClientView:
         return changed
 
     def error(self, error: Event) -> Event:
-        """An error as the client may know it: what the Realtime API says of an account is not for strangers."""
+        """Return an error as the client may know it: what the Realtime API says of an account is not for strangers."""
         if self.policy.sees_errors:
             return error
         code = error.get("code") if _CODE.fullmatch(str(error.get("code"))) else None
@@ -143,7 +143,7 @@ class ClientView:
         return False
 
     def _is_servers(self, item: Event) -> bool:
-        """True for calls and their answers; to a stranger, for whatever is no message: providers have tools as well."""
+        """True for calls and their outputs; to a stranger for all items but messages: providers have tools too."""
         kind = item.get("type")
         return kind in HIDDEN_ITEMS or not (self.policy.sees_errors or kind in SHOWN_ITEMS)
 

@@ -1,4 +1,4 @@
-"""What a session takes along from one epoch to the next, in the process that holds it."""
+"""State that a session takes along from one epoch to the next, in the process that holds it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class CarriedState:
 
     Args:
         has_past: earlier epochs hold something that the next conversation must be told.
-        log: what was said; None where this process has heard nothing yet, and the rows have to tell.
+        log: what was said; None if this process has heard no event yet, so that the rows have to tell.
         calls: every call, and what is known of it beside its row.
         turns: the user's turns.
-        resend_buffer: what the client has said and no server has confirmed.
+        resend_buffer: the client's events that no server has confirmed.
         client_session: what the client has set of its session.
         rejected_session: what it had set before, where the Realtime API refused to begin with it.
         lively_at: when the user last took part.
-        untold: the calls whose results nobody has told the user yet.
+        untold: the calls whose results no response has told the user yet.
         creates: the client's `response.create`s that no response has answered.
         user_waits: True where a response was under way, asked for or due; None where only the rows can tell.
     """
@@ -43,5 +43,5 @@ class CarriedState:
     user_waits: bool | None = None
 
     def is_awaited(self, past: ConversationHistory) -> bool:
-        """True where the user waits for an answer that an earlier epoch did not come to give."""
+        """Return True if the user waits for an answer that an earlier epoch did not give."""
         return past.user_waits if self.user_waits is None else self.user_waits

@@ -1,4 +1,4 @@
-"""How a connection to the Realtime API becomes a conversation that a client may take part in.
+"""The handshake: how a connection to the Realtime API becomes a conversation that a client may take part in.
 
     session.created        → session.update with our instructions and tools; a server may leave it out
     an error               → where it names one of our tools, session.update again, without that tool;
@@ -8,8 +8,8 @@
     the last one's echo    → open; so it is after a moment without any
 
 An error that does not name our session.update may be a warning: it counts where no session.updated follows.
-Nothing of the client is passed on before the conversation is open. So no user is heard while the past is told, and the
-server has no turn to answer: its turn detection needs no turning off.
+The client's frames are held until the conversation is open. So no user is heard while the past is told, and the server
+has no turn to answer: its turn detection needs no turning off.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Handshake:
         return moment if isinstance(moment, int | float) else None
 
     def receive(self, event: ModelEvent, now: float) -> list[Action]:
-        """What to do about an event that comes before the conversation is open."""
+        """Take in an event that comes before the conversation is open; return what to do about it."""
         match event:
             case SessionCreated(session=session):
                 self._before = session
@@ -106,7 +106,7 @@ class Handshake:
         return []
 
     def tick(self, now: float) -> list[Action]:
-        """Time has passed; the first time tells that the connection is there."""
+        """Do what is due by now; the first call tells that the connection is there."""
         if self.wake_at is None and not self._has_asked:
             self.wake_at = now + CREATED_SECONDS
         if self.wake_at is None or now < self.wake_at:
@@ -120,7 +120,7 @@ class Handshake:
         return [Warn(f"the Realtime API has not shown {self.seeds.waiting} items of the past")]
 
     def hung_up(self) -> list[Action]:
-        """The server has ended the connection: what it had to say before was no warning."""
+        """Take a pending error for a refusal, as the server has ended the connection."""
         return [] if self._problem is None else self._refused(self._problem)
 
     def tell(self, items: Sequence[Event], now: float) -> list[Action]:
@@ -143,9 +143,9 @@ class Handshake:
         return [SendToModel(self.ours("configure", {"type": UPDATE_SESSION, "session": self.configured}))]
 
     def _confirm(self, session: Event) -> list[Action]:
-        """No audio is let in before the server says that our instructions and tools are in force."""
+        """Open the conversation if the server shows that the gateway's instructions and tools are in force."""
         if not self._has_asked:
-            return []  # It tells of what another has set.
+            return []  # It answers another's update.
         verdict = confirmation(self._before, session, self.configured, self.quirks)
         if verdict is Confirmation.NOT_APPLIED:
             return [Warn("the Realtime API did not take our instructions or tools"), self._give_up()]
@@ -165,7 +165,7 @@ class Handshake:
             return [Warn(f"the rebuilt conversation did not take {item}: {_in_words(error)}")]
         if self.session:
             return [Warn(f"the Realtime API says, while the conversation is rebuilt: {_in_words(error)}")]
-        if str(named).startswith(OURS):  # so far there is nothing else of ours
+        if str(named).startswith(OURS):  # the gateway has sent no other event yet
             return self._refused(error)
         self._problem, self.wake_at = error, now + DOUBT_SECONDS
         return []
@@ -183,7 +183,7 @@ class Handshake:
         return [Warn(f"the Realtime API refused the session: {_in_words(error)}"), self._give_up()]
 
     def _give_up(self) -> Action:
-        """Where no conversation has begun yet none will; else the one that goes on is none the worse."""
+        """End the session if no conversation has begun yet; else try another connection."""
         return Reopen("upstream_refused") if self.has_past else Close(CLOSE_UPSTREAM, "upstream_refused")
 
 

@@ -1,4 +1,4 @@
-"""A conversation built anew: the items to create in it, out of what is on record.
+"""A conversation built anew: the items to create in it, made of what is on record.
 
 A new connection to the Realtime API is a new, empty conversation. What it is told, in this order and by these rules
 (Realtime API, conversation.item.create):
@@ -33,7 +33,7 @@ from ringback.tools.behavior import ToolBehavior
 AT_THE_END = 2**62
 """The place of a call that was recorded without one."""
 UNWANTED = frozenset({CancelReason.CALLER, CancelReason.BARGE_IN, CancelReason.REPLACED})
-"""Whoever cancelled it knows: nobody needs to be told of it."""
+"""Reasons of which the user knows: the end of such a call need not be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class ConversationHistory:
 
     @property
     def user_waits(self) -> bool:
-        """The last word is the user's, spoken, and it has led to nothing, not even to a call."""
+        """True if the last message is the user's, spoken, and neither an answer nor a call has followed."""
         last = max(self.messages, key=lambda message: message.position, default=None)
         if last is None or last.role != "user" or any(call.position > last.position for call in self.calls):
             return False
@@ -92,7 +92,7 @@ class HistoryRows:
 def _call(row: Any, epoch: int, spoken: dict[str, int], untold: frozenset[str]) -> PastCall:
     enters = row.delivery == Delivery.REPLAYED and row.delivered_epoch == epoch
     position = AT_THE_END if row.position is None else row.position
-    # Nothing was said since: whoever was to tell of it did not come to speak.
+    # The model has said no word since: the response that was to tell of it did not come.
     is_news = enters and (row.call_id in untold or spoken["assistant"] <= (row.answer_position or 0))
     return PastCall(
         job_id=row.id,
@@ -163,7 +163,7 @@ def _message_entry(message: Message) -> Entry:
 
 
 def _says_something(message: Message) -> bool:
-    """False of an answer of which nothing was heard."""
+    """Return False for an answer of which the user heard no word."""
     return any(part["type"] == "input_audio" or part.get("text") != "" for part in message.content)
 
 

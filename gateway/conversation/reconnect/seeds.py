@@ -1,7 +1,7 @@
 """The items of the past that a new conversation is told, and which of them it has shown.
 
-A server shows each item that it takes, in the order in which they came. Some give it an id of their own, and some show
-nothing: so an item is known by its id, or else as the next one of its kind.
+A server shows each item that it takes, in the order in which they came. Some servers give an item another id, and some
+show no items. So an item is known by its id, or else as the next one of its kind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POINTERS = ("item_id", "previous_item_id")
 
 @dataclass(slots=True)
 class Seeds:
-    """What one conversation was told of the past. Its items have the ids that we gave them."""
+    """Items of the past that one conversation was told, under the ids that the gateway gave them."""
 
     ids: set[str] = field(default_factory=set)
     _waiting: dict[str, Event] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Seeds:
     _events: dict[str, str] = field(default_factory=dict)
     """The item that each of our events creates."""
     _known_as: dict[str, str] = field(default_factory=dict)
-    """The server's own id of an item, and ours."""
+    """The server's id of an item, and the gateway's."""
 
     @property
     def waiting(self) -> int:
@@ -37,7 +37,7 @@ class Seeds:
         return len(self._waiting)
 
     def sown(self, item: Event, number: int) -> Event:
-        """The item as it is told, under an id that every server takes."""
+        """Return the item as it is told, under an id that every server takes."""
         short, ours = f"rb_past_{number}", item.get("id")
         if isinstance(ours, str) and len(ours) <= MAX_ID_CHARS:
             return item
@@ -46,14 +46,14 @@ class Seeds:
         return {**item, "id": short}
 
     def told(self, event: Event) -> None:
-        """An item of the past goes out."""
+        """Note that an item of the past goes out."""
         item_id = self._ours(event["item"].get("id"))
         self.ids.add(item_id)
         self._waiting[item_id] = event["item"]
         self._events[event["event_id"]] = item_id
 
     def shown(self, item: Item) -> bool:
-        """The server shows an item; True where that is news. What was told before it has arrived, or never will."""
+        """Note an item that the server shows; return True if that is news. Items before it are waited for no longer."""
         ours = self._ours(item.id)
         if ours not in self.ids:
             found = self._like(item)
@@ -69,7 +69,7 @@ class Seeds:
         return True
 
     def refused(self, event_id: object) -> str | None:
-        """The server did not take what this event creates; None where that is no item of the past."""
+        """Return the item of the past that this refused event was to create, if it was one."""
         item_id = self._events.get(str(event_id))
         self._waiting.pop(item_id or "", None)
         return item_id
@@ -93,7 +93,7 @@ class Seeds:
         return self._known_as.get(known, known)
 
     def _like(self, item: Item) -> str | None:
-        """The oldest that waits and is of this kind."""
+        """Return the oldest item of this kind that was not shown yet."""
         kind = (item.type, item.role, item.call_id)
         for item_id, told in self._waiting.items():
             if kind == (told.get("type"), told.get("role"), told.get("call_id")):

@@ -1,4 +1,4 @@
-"""Calls that may not start before somebody has said yes: the client is asked, where it wants to be; else the user."""
+"""Calls that may not start before they are approved: the client is asked if it wants to be, else the user."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from gateway.errors import error_event
 
 @dataclass(slots=True)
 class Approvals:
-    """The client's part in it. What the user says aloud comes as a call of `answer_approval` (`own`)."""
+    """Questions to the client and its answers. The user's spoken answer comes as a call of `answer_approval`."""
 
     calls: CallTable
     builtin_tools: BuiltinTools
     ours: Callable[[str, Event], Event]
 
     def wanted(self, call_id: str, now: float) -> list[Action]:
-        """This call was recorded: ask the client, if there is anything to ask, and it is the one to be asked."""
+        """Ask the client about a call that was just recorded, if it waits for the client's approval."""
         return [self._ask(each, now) for each in self._to_be_asked() if each.call_id == call_id]
 
     def still_wanted(self, now: float) -> list[Action]:
-        """A new epoch begins: the client may be another one, that has not been asked."""
+        """Ask the client again as a new epoch begins: it may be another client, which has not been asked."""
         return [self._ask(each, now) for each in self._to_be_asked()]
 
     def answered(self, event: Event, now: float) -> list[Action]:
-        """The client's `ringback.approval.respond`."""
+        """Take in the client's answer."""
         call = self.calls.by_job(UUID(event["job_id"]))
         if call is None or not call.waits_for_yes or self.builtin_tools.asks_aloud:
             return [SendToClient(self.ours("refused", _nothing_to_answer(event)))]
         return self.builtin_tools.decide(call, now, approved=event["approved"])
 
     def given(self, job_id: UUID, now: float) -> bool:
-        """Somebody else has said yes to this call; False where nobody waited for it."""
+        """Note that a call was approved elsewhere; return False if it did not wait for that."""
         call = self.calls.by_job(job_id)
         if call is None or not call.waits_for_yes:
             return False

@@ -1,4 +1,4 @@
-"""The arguments of a call, as a model wrote them: read, made storable, and held against the tool's schema."""
+"""Arguments of a call, as a model wrote them: parsed, made storable, and checked against the tool's schema."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ringback.tools.decorator import ToolSpec
 MAX_ARGUMENTS_CHARS = 65_536
 """A model writes a few hundred; more is a fault of its own, and would fill the history."""
 MAX_ARGUMENTS_DEPTH = 64
-"""Nobody means more, and each of those who read the row would have to climb as deep."""
+"""No call needs more, and each reader of the row would have to climb as deep."""
 LARGEST_INTEGER = 2**64
 """As much as any database or language takes for a number; JSON itself knows no end."""
 
@@ -27,9 +27,9 @@ class ArgumentSchemas:
     _prepared: dict[str, tuple[ToolSpec, ArgumentCheck]] = field(default_factory=dict)
 
     def refuse(self, tool: ToolSpec, arguments: Any) -> Outcome | None:
-        """Why these arguments do not fit, in words that the model can act on; None where they do, as far as is judged.
+        """Return why these arguments do not fit, in words that the model can act on; None if they fit.
 
-        What is not judged here is for the tool to judge (`ringback.tools.argument_check`).
+        What is not checked here is for the tool to check (`ringback.tools.argument_check`).
         """
         found = misfits.of_schema(self._check(tool).misfits(arguments))
         return failed("invalid_arguments", misfits.sentence(found)) if found else None
@@ -42,9 +42,9 @@ class ArgumentSchemas:
 
 
 def parse(text: Any) -> tuple[Any, Outcome | None]:
-    """The arguments as a JSON object, or the text as it came and why it is none.
+    """Parse arguments: return the JSON object, or the text as it came and why it is none.
 
-    Models and servers write no arguments as nothing, white space, null, or an empty object.
+    Models and servers write "no arguments" as an empty text, white space, null, or an empty object.
     """
     if text is None:
         return {}, None

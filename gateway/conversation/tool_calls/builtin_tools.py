@@ -1,10 +1,10 @@
-"""The functions that the gateway itself offers the model, wherever the agent's tools have a use for them.
+"""Functions that the gateway itself offers the model, if the agent's tools have a use for them.
 
-    cancel_call       where a call may be cancelled by the caller
-    answer_approval   where a call may need the user's yes, and no client is asked for it instead
+    cancel_call       if the caller may cancel a call
+    answer_approval   if a call may need approval, and the user is asked for it instead of the client
 
-They are offered from the beginning, whether or not anything runs: tools stand in front of all that was said, so a list
-that changes costs the server's prompt cache of the whole talk. A call that has nothing to do is answered so.
+They are offered from the beginning, even while no call runs. Tools stand in front of all that was said, so a list that
+changes costs the server's prompt cache of the whole talk. If there is no call to cancel or approve, the answer says so.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ TOOLS: dict[str, dict[str, Any]] = {
 assert frozenset(TOOLS) == OURS, "no tool may be declared under these names"  # noqa: S101
 
 Answer = tuple[Outcome, list[Action]]
-"""What the model is told, and what is to be done."""
+"""The outcome that the model is told, and the actions that follow."""
 
 
 @dataclass(slots=True)
 class BuiltinTools:
-    """Which of them a conversation offers, and what a call of them does.
+    """Chooses which of them a conversation offers, and serves their calls.
 
     Args:
         calls: the calls of the conversation.
         turns: the user's turns.
-        asks_aloud: True where approval is the user's to speak; False where the client is asked.
+        asks_aloud: True if the user is asked for approval; False if the client is.
     """
 
     calls: CallTable
@@ -70,7 +70,7 @@ class BuiltinTools:
     asks_aloud: bool = True
 
     def offered(self, tools: Collection[ToolSpec]) -> list[dict[str, Any]]:
-        """The functions that have a use beside these tools."""
+        """Return the functions that have a use beside these tools."""
         names = [CANCEL] if any(tool.behavior.cancellable for tool in tools) else []
         orphans = any(tool.behavior.is_untrusted for tool in tools)
         if self.asks_aloud and any(
@@ -80,7 +80,7 @@ class BuiltinTools:
         return [TOOLS[name] for name in names]
 
     def serve(self, name: str, arguments: Any, now: float) -> Answer:
-        """A call of one of them. Arguments were not held against the schema: they are held against it here."""
+        """Serve a call of one of them. Its arguments are checked here."""
         arguments = arguments if isinstance(arguments, dict) else {}
         which = arguments.get("function")
         if name == CANCEL:
@@ -88,7 +88,7 @@ class BuiltinTools:
         return self._answer(self._meant(self.calls.waiting_for_yes(), which), arguments.get("approved"), now)
 
     def decide(self, call: Call, now: float, *, approved: bool) -> list[Action]:
-        """A call that waited for a yes or a no has it."""
+        """Note the answer to a call that waited for approval."""
         call.may_begin(now, self.turns.number)
         call.is_denied = not approved
         return [Decide(call.job_id, approved)] if call.job_id else []
@@ -118,7 +118,7 @@ class BuiltinTools:
         return succeeded({"approved" if approved else "denied": names}), actions
 
     def _was_answered(self, call: Call) -> bool:
-        """A yes counts after the user has heard the question, and has said something since."""
+        """Return True if the user has heard the question and has had a turn since: only then an answer counts."""
         return call.question_heard_in is not None and self.turns.number > call.question_heard_in
 
     @staticmethod

@@ -1,11 +1,11 @@
-"""The functions that a model is offered: the server's, the gateway's own, and those that a trusted client brings.
+"""The functions that a model is offered: the server's, the gateway's, and those that a trusted client brings.
 
-A client's are offered beside the server's, and run by the client itself. Their calls are shown to the client, which
-answers them as at the Realtime API: a `function_call_output` item, then a `response.create`. No row tells of them. A
-name that the server serves is the server's.
+The client runs its functions itself. It sees their calls, and answers them as at the Realtime API: a
+`function_call_output` item, then a `response.create`. No row tells of them. If the server serves a function of the same
+name, the name is the server's.
 
-A Realtime API refuses the whole of a session for one function that it does not take. One of the server's is left out
-then, and the session is told anew without it.
+A Realtime API refuses a whole session for one function that it does not take. If the function is the server's, the
+gateway leaves it out and configures the session anew.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _BY_INDEX = re.compile(r"(?:session\.)?tools(?:\[|\.)(\d{1,3})\b")
 
 @dataclass(slots=True)
 class ClientTools:
-    """All that the model is offered in one conversation, and which of it is the client's.
+    """Functions that the model is offered in one conversation; it knows which are the client's.
 
     Args:
         servers: the server's tools, as they are now.
-        builtin_tools: the gateway's own.
+        builtin_tools: the gateway's.
         settings: what the client has set of its session; its tools are a part of it.
         calls: the calls of the conversation.
         hosted: tools that the Realtime API runs by itself.
@@ -59,16 +59,16 @@ class ClientTools:
 
     @property
     def is_outdated(self) -> bool:
-        """True where the server has other tools by now than the model was told of."""
+        """True if the server has other tools by now than the model was told of."""
         return tuple(self.servers.values()) != self._told
 
     def offer(self) -> list[dict[str, Any]]:
-        """The `tools` of a session: the server's, the client's, and the gateway's own."""
+        """Return the `tools` of a session: the server's, the client's and the gateway's."""
         self._told = tuple(self.servers.values())
         return self._listed()
 
     def leave_out(self, error: UpstreamError) -> LeaveOut | None:
-        """Drop the tool of the server's for which the model refuses a session; None where `error` names none."""
+        """Drop the server's tool for which the Realtime API refuses a session; None if `error` names none."""
         tool = self.servers.get(self._named(error) or "")
         if tool is None or self._left_out == MAX_LEFT_OUT:
             return None
@@ -77,35 +77,35 @@ class ClientTools:
         return LeaveOut(tool, f"{error.code}: {error.message}"[:MAX_WHY_CHARS])
 
     def configured(self, agent: Agent) -> Event:
-        """The session as a conversation begins: the agent's, with what the client has set of it."""
+        """Return the session as a conversation begins: the agent's, with what the client has set of it."""
         tools = self.offer()
         return {**merged(agent.session(tools), self.settings.session), "tools": tools}
 
     def owns(self, name: str) -> bool:
-        """True where a call of this name is the client's to answer."""
+        """Return True if the client answers calls of this name."""
         if name in self.servers or name in OURS:
             return False
         return any(tool.get("name") == name for tool in self.settings.tools)
 
     def taken(self, session: Event) -> str | None:
-        """The first of the tools in this `session` that the client may not bring, as the name is the server's."""
+        """Return the first tool in this `session` whose name is the server's, so that the client may not bring it."""
         names = (str(tool.get("name")) for tool in session.get("tools", ()))
         return next((name for name in names if name in self.servers or name in OURS), None)
 
     def whole(self, event: Event) -> Event:
-        """A session.update of the client as the model gets it: its tools stand beside the server's."""
+        """Return a session.update of the client as the model gets it: with the server's tools beside the client's."""
         session = event.get("session") or {}
         if event["type"] != UPDATE_SESSION or "tools" not in session:
             return event
         return {**event, "session": {**session, "tools": self._listed()}}
 
     def waiting(self, call_id: str) -> Call | None:
-        """The call of the client's that waits for an answer under this id; None where there is none."""
+        """Return the call that waits for the client's answer under this id, if there is one."""
         call = self.calls.get(call_id)
         return call if call is not None and call.owner is Owner.CLIENT and call.is_running else None
 
     def answered(self, call: Call, output: str, now: float) -> None:
-        """The client answers it: the client asks for the response that tells it."""
+        """Note the client's answer to its call; the client asks for the response that tells it."""
         call.output = output
         call.land(now)
         call.go(Stage.SILENT)
@@ -118,7 +118,7 @@ class ClientTools:
         return listed
 
     def _named(self, error: UpstreamError) -> str | None:
-        """The function that a refusal is about: by the name in its words, or else by its place in the list."""
+        """Return the function that a refusal is about: by the name in its message, else by its place in the list."""
         found = _BY_NAME.search(str(error.message))
         if found is not None:
             return found[1]

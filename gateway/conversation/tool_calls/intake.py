@@ -1,8 +1,8 @@
-"""A finished function_call item becomes a job for a worker, or an answer at once.
+"""Intake of calls: a finished function_call item becomes a job for a worker, or is answered at once.
 
 The same events come for responses that were cancelled or cut off, with arguments that may stop in mid-word: only an
-item whose status is "completed" counts (Realtime API, response.output_item.done). An item that says no such thing of
-itself waits for its response, and is as complete as that. So does a tool that must not run twice.
+item whose status is "completed" counts (Realtime API, response.output_item.done). An item without a status waits for
+its response, and is as complete as that. A call of a tool that must not run twice waits for it too.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run righ
 UNSAID = (None, "in_progress")
 """What servers unlike OpenAI's say of a finished item: neither that it is complete, nor that it is not."""
 IN_OUR_WORDS = frozenset({JobState.CANCELLED, JobState.TIMED_OUT})
-"""Ends of which the tool says nothing itself."""
+"""Ends whose message is the gateway's and not the tool's."""
 Waits = Callable[[str], float | None]
-"""How long a call is expected to wait for a worker of this queue, in seconds; None where nothing is known."""
+"""How long a call is expected to wait for a worker of this queue, in seconds; None if that is not known."""
 
 
-def nobody_knows(_queue: str) -> float | None:
-    """Of a conversation that is not told how long its queues are."""
+def unknown_wait(_queue: str) -> float | None:
+    """Stand in for the waits of a conversation that is not told how long its queues are."""
     return None
 
 
 @dataclass(slots=True)
 class CallIntake:
-    """The calls of one conversation: each call_id once, whichever of the server's events shows it first."""
+    """Intake of one conversation's calls: each call_id once, by the first event that shows it."""
 
     session_id: UUID
     agent: Agent
@@ -61,11 +61,11 @@ class CallIntake:
     loop_guard: ToolLoopGuard
     clients: ClientTools
     ids: EventIds
-    waits: Waits = nobody_knows
+    waits: Waits = unknown_wait
     _schemas: ArgumentSchemas = field(default_factory=ArgumentSchemas)
 
     def item_added(self, item: Item, response_id: str | None) -> None:
-        """A call of the client's is announced: the client may answer it before the item is whole."""
+        """Note a call of the client's function as it starts: the client may answer it before the item is whole."""
         if item.type != "function_call" or not self.clients.owns(str(item.name)):
             return
         call_id = item.call_id
@@ -73,7 +73,7 @@ class CallIntake:
             self._note(item, response_id)
 
     def item_done(self, item: Item, response_id: str | None, now: float) -> list[Action]:
-        """What to do about a finished item; [] for anything but a completed call that is new."""
+        """Take in a finished item; return the actions if it is a completed call that is new, else []."""
         call_id = item.call_id
         if item.type != "function_call" or not call_id:
             return []
@@ -100,7 +100,7 @@ class CallIntake:
         return self._decide(call, tool, now)
 
     def response_done(self, response: Response, now: float) -> list[Action]:
-        """The calls that waited for the end of this response, and any the server showed only here."""
+        """Take in the calls that waited for the end of this response, and those that the server shows only now."""
         response_id = str(response.id)
         completed = response.status == "completed"
         actions = list[Action]()
@@ -129,9 +129,9 @@ class CallIntake:
         )
 
     def remember(self, past: PastCall, now: float) -> tuple[PastCall, Call]:
-        """A call of an earlier epoch: it is no news, and is under way until its result is there.
+        """Take over a call of an earlier epoch; it is under way until its result is there.
 
-        Return it with what is known here and in no row, and its record.
+        Return it with what is known in this process alone, and its record.
         """
         known = self.calls.get(past.call_id)
         call = known if known is not None and known.is_running else self.calls.add(past.as_call(self.turns.number, now))
@@ -144,7 +144,7 @@ class CallIntake:
         return past, call
 
     def answered(self, call_id: str, outcome: Outcome, reading: DeliveryContext, now: float) -> Rendering:
-        """The result of a call is there: how it is put into the conversation."""
+        """Return how the result of a call is put into the conversation."""
         call = self.calls.get(call_id)
         if call is None or call.owner is not Owner.SERVER or not call.is_running:
             return render(outcome, ToolBehavior(), reading)
@@ -154,13 +154,13 @@ class CallIntake:
             age=call.age(now),
             is_late=self.turns.number > call.turn,
             is_unwanted=call.is_unwanted,
-            # Also a no that came after somebody else's yes: the user believes that it was not done.
+            # Also if it was denied after it had been approved elsewhere: the user believes that it was not done.
             is_action=call.is_action or call.is_denied,
         )
         return render(outcome, call.behavior, now_and_here)
 
     def _taint(self, behavior: ToolBehavior, outcome: Outcome) -> None:
-        """A result of strangers, or their own words for what went wrong, enters the conversation."""
+        """Note if a result, or an error message, brings words of strangers into the conversation."""
         if behavior.is_untrusted and outcome.state not in IN_OUR_WORDS:
             self.turns.taint()
 
@@ -168,7 +168,7 @@ class CallIntake:
         item, call.item = call.item or Item(), None
         arguments, problem = parse(item.arguments)
         job = NewJob(
-            # Named by the call, so that whoever records it twice means the same row.
+            # Named by the call, so that recording it twice means the same row.
             id=uuid5(self.session_id, call.call_id),
             session_id=self.session_id,
             call_id=call.call_id,
@@ -191,7 +191,7 @@ class CallIntake:
         return self._begin(call, job, tool, now)
 
     def _begin(self, call: Call, job: NewJob, tool: ToolSpec, now: float) -> list[Action]:
-        """Nothing speaks against it but, perhaps, that the same call is running already."""
+        """Begin a call that is not refused. If the same call runs already, the tool says what to do."""
         same, actions = self._same(call, job.arguments), list[Action]()
         rule = tool.behavior.on_duplicate
         if same is not None and rule is OnDuplicate.REJECT:
@@ -201,7 +201,7 @@ class CallIntake:
             self.calls.unwant(same)
             actions.append(Cancel(same.job_id, CancelReason.REPLACED))
         call.joined_to = same.job_id if same is not None and rule is OnDuplicate.JOIN else None
-        # On the strength of a stranger's words nothing is changed that the user has not agreed to.
+        # If words of strangers have come in, a tool that changes something needs the user's approval.
         is_risky = self.turns.is_tainted and tool.effect is not Effect.PURE
         call.waits_for_yes = (tool.behavior.requires_approval or is_risky) and call.is_own
         expected = self.waits(tool.queue) or 0.0
@@ -227,19 +227,19 @@ class CallIntake:
         if expected > QUEUE_WAIT_SECONDS and not self._costs_nothing(call, tool, arguments):
             return failed(
                 "busy",
-                f"Everybody who could do this is busy: it would take about {round(expected)} seconds to begin, which "
+                f"All workers for this are busy: it would take about {round(expected)} seconds to begin, which "
                 "is too long. It was not begun. Say so, and offer to try again later.",
             )
         return self._schemas.refuse(tool, arguments)
 
     def _costs_nothing(self, call: Call, tool: ToolSpec, arguments: Any) -> bool:
-        """The same call runs already, and this one needs no worker of its own."""
+        """Return True if the same call runs already, so that this one needs no worker."""
         spares = tool.behavior.on_duplicate in (OnDuplicate.JOIN, OnDuplicate.REJECT)
         return spares and self._same(call, arguments) is not None
 
 
 def unrecorded(record: RecordCall, *, may_be_running: bool = False) -> Outcome:
-    """What the model is told of a call whose row could not be had in time."""
+    """Return what the model is told of a call whose row was not committed in time."""
     if record.outcome is not None:
         return record.outcome
     if record.job.joined_to is not None:
@@ -249,12 +249,12 @@ def unrecorded(record: RecordCall, *, may_be_running: bool = False) -> Outcome:
 
 
 def as_answered(record: RecordCall) -> RecordCall:
-    """The record of such a call, for the history, where it turns out that it was not recorded: it was not run."""
+    """Return the record of such a call for the history, if it turns out that it was not recorded and not run."""
     return RecordCall(replace(record.job, joined_to=None, needs_approval=False), unrecorded(record))
 
 
 def _as_complete(item: Item) -> Item:
-    """An item of a response that is complete, as far as it does not say otherwise."""
+    """Return an item of a complete response: complete, unless it says otherwise."""
     return structs.replace(item, status="completed") if item.status in UNSAID else item
 
 

@@ -1,4 +1,4 @@
-"""A model that goes round in circles is stopped: it calls, is answered, and calls again, and nobody has said a word."""
+"""Guard against a model that goes round in circles: it calls, is answered, and calls again, without a word spoken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MINUTE = 60.0
 
 @dataclass(slots=True)
 class ToolLoopGuard:
-    """Counts calls from one turn of the user to the next, and in the last minute."""
+    """Counter of calls from one turn of the user to the next, and in the last minute."""
 
     agent: Agent
     _is_tripped: bool = False
@@ -22,17 +22,17 @@ class ToolLoopGuard:
     _lately: deque[float] = field(default_factory=deque)
 
     def new_turn(self, turn: int) -> None:
-        """The user has said something: counting begins anew."""
+        """Count anew if the user has had another turn."""
         if turn != self._turn:
             self._turn, self._is_tripped = turn, False
             self._by_tool.clear()
 
     def is_tripped(self, turn: int) -> bool:
-        """It has refused a call in this turn: the next answer should be words."""
+        """Return True if a call was refused in this turn: the next answer should be words."""
         return self._is_tripped and turn == self._turn
 
     def refuse(self, tool: str, now: float) -> Outcome | None:
-        """Count a call; why it may not be made, or None where it may."""
+        """Count a call; return why it may not be made, or None if it may."""
         if self._is_too_many(now):
             self._is_tripped = True
             return failed(

@@ -25,12 +25,12 @@ class PastCall:
     arguments: Any
     outcome: Outcome | None = None
     is_news: bool = False
-    """Nobody has told the user of its result."""
+    """No response has told the user its result."""
     behavior: ToolBehavior = field(default_factory=ToolBehavior)
     age: float = 0.0
     """Seconds from when it was asked for: until now, or until its answer was there, where that has been told."""
     is_late: bool = False
-    """The user has said something since."""
+    """The user has had a turn since."""
     is_action: bool = False
     is_unwanted: bool = False
     """It was cancelled by the caller, or on their account."""
@@ -38,7 +38,7 @@ class PastCall:
     joined_to: UUID | None = None
 
     def as_call(self, turn: int, now: float) -> Call:
-        """Its record in the conversation that waits for its result."""
+        """Return its record in the conversation that waits for its result."""
         return Call(
             call_id=self.call_id,
             name=self.tool,
@@ -56,7 +56,7 @@ class PastCall:
         )
 
     def rendering(self, reading: DeliveryContext) -> Rendering | None:
-        """Its answer, as this conversation is told it; None while there is none."""
+        """Return its result as this conversation is told it; None while there is none."""
         if self.outcome is None:
             return None
         said = {"is_late": self.is_late, "is_unwanted": self.is_unwanted, "is_action": self.is_action}

@@ -1,5 +1,4 @@
-"""How an outcome is put into the conversation: what the model reads of it, what the client is shown, and how it is
-brought up."""
+"""Rendering of an outcome: what the model reads of it, what the client is shown, and when it is spoken of."""
 
 from __future__ import annotations
 
@@ -28,10 +27,10 @@ OUT_OF_DATE = {
 
 
 class SpeakTiming(Enum):
-    """When somebody should speak of an outcome."""
+    """When the model should speak of an outcome."""
 
     SOON = auto()
-    """As soon as nobody speaks."""
+    """As soon as neither side speaks."""
     QUIET = auto()
     """When both sides have been quiet for a while."""
     NEVER = auto()
@@ -52,11 +51,11 @@ class Rendering:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What bears on an outcome when it arrives.
+    """What decides how an outcome is rendered when it arrives.
 
     Args:
         age: seconds since the call was asked for.
-        is_late: the user has said something since.
+        is_late: the user has had a turn since.
         is_unwanted: the call was cancelled.
         is_action: it changes something: that it was done must be told, also if it was cancelled.
         client_shows: the client asked for results.
@@ -72,7 +71,7 @@ class DeliveryContext:
 
 
 def render(outcome: Outcome, behavior: ToolBehavior, now: DeliveryContext) -> Rendering:
-    """Errors are always the model's to tell; results go by what the tool said of itself."""
+    """Render an outcome. The model always tells an error; a result goes by the tool's behavior."""
     moment = _moment(outcome, behavior, now)
     if outcome.state is not JobState.SUCCEEDED:
         return Rendering(outcome.output(now.max_chars), moment)

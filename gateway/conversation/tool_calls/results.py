@@ -1,4 +1,4 @@
-"""The results of calls on their way into one conversation: each sent once, and known by its echo."""
+"""Results of calls on their way into one conversation: each is sent once, and known by its echo."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNREADABLE = {
 
 @dataclass(slots=True)
 class ResultSender:
-    """Sends the results of one conversation.
+    """Sender of the results of one conversation.
 
     Args:
         calls: the calls of the conversation.
@@ -46,7 +46,7 @@ class ResultSender:
     _past: dict[str, Call] = field(default_factory=dict)
 
     def give(self, job_id: UUID, call_id: str, tool: str, state: str, rendering: Rendering, now: float) -> list[Action]:
-        """Send the result into the conversation, even while a response is active; to tell it is another matter."""
+        """Send a result into the conversation, even while a response is active."""
         item_id = output_item_id(job_id)
         known = self._by_item.get(item_id)
         if known is not None:
@@ -61,7 +61,7 @@ class ResultSender:
         return [self._write(call, rendering.output), *self.tell(call, state), *self._show(call, rendering)]
 
     def remember(self, past: PastCall, call: Call, reading: DeliveryContext, now: float) -> list[Action]:
-        """A call of an earlier epoch: its result is among the items of the past, or still to come."""
+        """Note a call of an earlier epoch: its result is among the items of the past, or still to come."""
         rendering = past.rendering(reading)
         if rendering is None:
             call.go(Stage.RUNNING)
@@ -74,7 +74,7 @@ class ResultSender:
         return [*self.tell(call, "replayed"), *self._show(call, rendering)]
 
     def echoed(self, item: Item) -> list[Action]:
-        """The server shows an item that it has: a result that was sent here is acknowledged, once."""
+        """Acknowledge a result whose item the server shows, once."""
         past = self._past.get(str(item.id))
         if past is not None:
             past.echo()
@@ -86,9 +86,9 @@ class ResultSender:
         return self._acknowledge(call) if call.echo() else []
 
     def refused(self, event_id: object, code: object, now: float) -> list[Action]:
-        """The conversation did not take a result; [] where the event was none.
+        """Handle a result that the server refused; return [] if the event sent none.
 
-        A call that it knows gets another one, once: that there was a result, which cannot be read here.
+        If the server knows the call, send another output once: that there was a result, which cannot be read here.
         """
         call = next((call for call in self._by_item.values() if event_id and call.sent_as == event_id), None)
         if call is None:
@@ -103,14 +103,14 @@ class ResultSender:
         return [warning, self._write(call, json.dumps(UNREADABLE))]
 
     def progressed(self, call: Call | None, note: str) -> list[Action]:
-        """What a running call last said of itself: news once."""
+        """Tell the client what a running call last said of itself, once."""
         if call is None or call.progress == note:
             return []
         call.progress = note
         return self.tell(call, "running", note)
 
     def tell(self, call: Call, state: str, progress: str | None = None) -> list[Action]:
-        """A `ringback.job` event, for a client that asked for them."""
+        """Return a `ringback.job` event, if the client asked for them."""
         if not self.tells:
             return []
         job = {**_named(call), "state": str(state), **({"progress": progress} if progress else {})}
@@ -135,7 +135,7 @@ class ResultSender:
             call.go(Stage.SILENT)
 
     def _show(self, call: Call, rendering: Rendering) -> list[Action]:
-        """A `ringback.result` event, where the tool lets its client see the result, and the client wants to."""
+        """Return a `ringback.result` event, if the tool shows its result to the client, and the client asked for it."""
         if not rendering.is_shown:
             return []
         shown = {"type": RESULT, "job": _named(call), "result": rendering.shown}

@@ -1,9 +1,9 @@
-"""The books of which response told which result.
+"""Credits: which response told which result.
 
 A result is credited to a response when that begins. If the server had shown the result by then, the credit is sure. If
 the result was only sent before the create of the response, it may not have been there: the server may refuse that
 create, and then the response was another's. A response that fails, or that is cut off before anything of it was
-heard, has told nothing.
+heard, has told no result.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gateway.conversation.turn_taking.slot import Active, By
 
 @dataclass(slots=True)
 class Credits:
-    """Keeps these books for one conversation, in the records of its calls."""
+    """Credits of one conversation, kept in the records of its calls."""
 
     calls: CallTable
     _given_up: list[tuple[Call, Credit]] = field(default_factory=list)
     """What the last response that was taken for dead was to tell."""
 
     def began(self, active: Active) -> None:
-        """A response began: credit it with what it can tell."""
+        """Credit a response that began with what it can tell."""
         tells = active.by.tells_results
         for call in self.calls:
             is_there = call.is_echoed or (tells and call.call_id in active.about and call.landed_at <= active.asked)
@@ -31,12 +31,12 @@ class Credits:
                 call.give_credit(active.response, active.create)
 
     def gave_up(self, active: Active) -> None:
-        """A response is taken for dead: remember what it was to tell."""
+        """Remember what a response was to tell that is taken for dead."""
         credited = (call for call in self.calls if self._is_credited(call, active))
         self._given_up = [(call, call.credit) for call in credited if call.credit is not None]
 
     def came_back(self) -> None:
-        """That response goes on: it tells the same, and nothing that has landed since it began."""
+        """Credit that response again, as it goes on: with what it was to tell, and no result that came since."""
         for call, credit in self._given_up:
             if call.is_untold:
                 call.give_credit(credit.response, credit.create)
@@ -44,13 +44,13 @@ class Credits:
         self._given_up = []
 
     def refused(self, create: str) -> None:
-        """This create began no response: what is not sure of the one that it was taken for is taken back."""
+        """Take back the unsure credits of a create that began no response."""
         for call in self.calls:
             if call.credit is not None and call.credit.create == create and not call.credit.is_sure:
                 call.take_back()
 
     def ended(self, active: Active, *, was_said: bool) -> None:
-        """A response ended."""
+        """Settle the credits of a response that ended."""
         for call in self.calls:
             if self._is_credited(call, active):
                 if was_said and active.by.tells_results:
@@ -59,18 +59,18 @@ class Credits:
                     call.take_back()
 
     def close(self, latest: str | None) -> None:
-        """A create is about to go out: what another than the `latest` told is told, as no refusal can come of it."""
+        """Make credits sure before a create goes out, except the `latest` create's: no other can be refused."""
         for call in self.calls:
             if call.stage is Stage.TOLD and call.credit is not None and call.credit.create != latest:
                 call.credit = replace(call.credit, is_sure=True)
 
     def say_said(self, about: frozenset[str], at: float) -> None:
-        """A filler about these calls was asked for."""
+        """Note that a filler about these calls was asked for."""
         for call in self._meant(about):
             call.filled_at = at
 
     def question_heard(self, active: Active, turn: int) -> None:
-        """The user has heard the question about these calls, or some of it, in this turn."""
+        """Note that the user has heard some of the question about these calls, in this turn."""
         if active.by is By.QUESTION and not active.is_cut:
             for call in self._meant(active.about):
                 call.question_heard_in = turn if call.question_heard_in is None else call.question_heard_in

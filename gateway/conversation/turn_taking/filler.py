@@ -68,7 +68,7 @@ def _state(call: Call, now: float) -> str:
     if is_queued(call):
         left = call.queue_seconds - call.age(now)
         about = max(SOON_SECONDS, SOON_SECONDS * round(left / SOON_SECONDS))
-        return f"Everybody who could do {call.name} is busy, so it will take about {about} seconds to begin: say so."
+        return f"All workers for {call.name} are busy, so it will take about {about} seconds to begin: say so."
     # Words of strangers are no part of what the model is told to say.
     reports = call.progress and not call.behavior.is_untrusted
     progress = f"; it reports: {call.progress}" if reports else ""

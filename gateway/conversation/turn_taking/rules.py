@@ -144,10 +144,10 @@ def _aside_at(scheduler: ResponseScheduler, now: float) -> float | None:
 RULES = (
     Rule(By.CLIENT, "The client has asked: it waits for the slot alone, and is never refused for what the gateway did.",
          _clients_at),
-    Rule(By.RESULTS, "A result is there, and is news: nothing that the gateway has to say is worth more.", _results_at),
+    Rule(By.RESULTS, "A result is there, and is news: no question and no filler is worth more.", _results_at),
     Rule(By.QUESTION, "A call cannot begin before the user agrees, so the question is urgent.",
          _questions_at, _questions),
-    Rule(By.FILLER, "A call takes long. It can wait: it tells nothing new.", _fillers_at, _filled),
+    Rule(By.FILLER, "A call takes long. It can wait: it tells no news.", _fillers_at, _filled),
 )  # fmt: skip
 
 

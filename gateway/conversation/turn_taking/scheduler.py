@@ -1,4 +1,4 @@
-"""Keeps the response slot and the user's state of one conversation, and applies to them what happens."""
+"""Scheduler of responses: it keeps the response slot and the user's state, and applies to them what happens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.conversation.turns import UserTurns
 from gateway.upstream.events import ModelEvent, ModelText
 
 ACTIVE_SECONDS = 120.0
-"""A response of which nothing is heard for so long is taken for dead: its `response.done` was lost."""
+"""A response that is silent for so long is taken for dead: its `response.done` was lost."""
 DYING_SECONDS = 5.0
 """The same, after an error that names no event: some servers end a response with that alone."""
 MAX_KNOWN = 32
@@ -59,7 +59,7 @@ class ResponseScheduler:
     owed_at: float | None = None
     """Since when the user waits for an answer that an earlier epoch did not come to give."""
     silent_since: float | None = None
-    """When the first create was sent of which, and of anything else, nothing has been heard."""
+    """When the first create was sent since which the server has been silent."""
     pacing: Pacing = field(default_factory=Pacing)
     credits: Credits = field(init=False)
     spoke_at: float = 0.0
@@ -87,7 +87,7 @@ class ResponseScheduler:
     # — what is sent —
 
     def send(self, create: str, by: By, now: float, about: frozenset[str] | None = None) -> None:
-        """A create goes out. `about`: what it says something of; by default all results that are untold."""
+        """Note that a create goes out. `about`: the calls that it is about; by default all with untold results."""
         if about is None:
             about = frozenset(call.call_id for call in self.calls.untold())
         self.credits.close(self._latest.create if self._latest is not None else None)
@@ -96,7 +96,7 @@ class ResponseScheduler:
             self.silent_since, self._lost = now, []
 
     def send_clients(self, now: float) -> Event:
-        """The first create of the client's that waits goes out; return it."""
+        """Send the first create of the client that waits; return it."""
         self._client_create = self.waiting.popleft()
         self.send(self._client_create["event_id"], By.CLIENT, now)
         return self._client_create
@@ -110,7 +110,7 @@ class ResponseScheduler:
         return True
 
     def client_stops(self, response_id: str | None) -> None:
-        """The client cancels what is active, or the response that it names."""
+        """Note that the client cancels the active response, or the one that it names."""
         active = self.slot
         if isinstance(active, Active) and response_id in (None, active.response) and not active.is_cut:
             self.slot = replace(active, is_stopped=True)
@@ -118,7 +118,7 @@ class ResponseScheduler:
     # — what the server says —
 
     def heard(self, event: ModelEvent, now: float) -> None:
-        """Any event: the line is alive, and so is the response that it is of."""
+        """Note any event: the connection is alive, and so is the response that it names."""
         self.silent_since = None
         response_id = event.response_id
         if response_id is None:
@@ -130,15 +130,15 @@ class ResponseScheduler:
             self._hear_response(now, is_heard=isinstance(event, ModelText))
 
     def heard_audio(self, seconds: float, now: float) -> None:
-        """So much more speech of the model's is on its way to the user's ears."""
+        """Note so many more seconds of the model's speech, if any, on their way to the user."""
         self.silent_since = None
         self.plays_until = max(self.plays_until, now) + seconds
         self._hear_response(now, is_heard=True)
 
     def began(self, response_id: str, mark: str | None, now: float) -> bool:
-        """A response began, whoever asked for it. `mark` is the event id of a create that it names.
+        """Note that a response began. `mark` is the event id of a create that it names.
 
-        Return True where the gateway asked for it, and must cancel it: the user has begun to speak meanwhile, or the
+        Return True if the gateway asked for it, and must cancel it: the user has begun to speak meanwhile, or the
         client waits for the slot.
         """
         self._known.append(response_id)
@@ -171,7 +171,7 @@ class ResponseScheduler:
         return isinstance(self.slot, Active) and self.slot.response == response_id
 
     def note_out_of_band(self, response_id: str) -> None:
-        """A response began outside the conversation: it takes no slot."""
+        """Note that a response began outside the conversation: it takes no slot."""
         self._known.append(response_id)
 
     def is_unannounced(self, response_id: object, *, has_ended: bool = False) -> bool:
@@ -184,7 +184,7 @@ class ResponseScheduler:
         return isinstance(self.slot, Asked) or not has_ended
 
     def ended(self, response_id: str, status: str, now: float) -> None:
-        """A response is over. That of an older one, which may come late, frees nothing."""
+        """Note that a response is over. The end of an older one may come late, and frees no slot."""
         known = [each for each in (self.slot, self._outlived, self._given_up) if isinstance(each, Active)]
         ends = next((each for each in known if each.response == response_id), None)
         if ends is not None and ends is self._given_up:
@@ -194,7 +194,7 @@ class ResponseScheduler:
             self._settle(ends, status, now)
 
     def refused(self, create: str | None, now: float) -> tuple[str | None, bool]:
-        """The server has a response already, and took no create.
+        """Note that the server has a response already, and took no create.
 
         Return the event id of the create that it meant, and whether that is settled here: the gateway asks again, and
         the client's own, where the gateway's was in the way, waits for the slot once more.
@@ -211,7 +211,7 @@ class ResponseScheduler:
         return meant.create, meant.by.is_ours
 
     def failed(self, create: str, now: float) -> None:
-        """The server refused this create for another reason."""
+        """Note that the server refused this create for another reason."""
         meant = self._meant(create)
         if meant is None:
             return
@@ -223,40 +223,40 @@ class ResponseScheduler:
             self.pacing.failed(now)
 
     def note_error(self, now: float) -> None:
-        """An error that names no event: it may be all that the server says of the end of its response."""
+        """Wait less for the active response after an error that names no event: it may be all that tells its end."""
         if isinstance(self.slot, Active):
             self.slot = replace(self.slot, until=min(self.slot.until, now + DYING_SECONDS))
 
     # — what the user does —
 
     def user_began(self, now: float) -> None:
-        """The user began to speak; what the model was saying stops."""
+        """Note that the user began to speak: the model's speech stops."""
         self.user = users.advance(self.user, users.Started(now))
         self.client_cut(now)
 
     def user_ended(self, now: float, *, is_servers: bool) -> None:
-        """The user came to an end. `is_servers`: the server heard so, and may answer by itself."""
+        """Note that the user came to an end. `is_servers`: the server heard so, and may answer by itself."""
         self.spoke_at = self.user_spoke_at = now
         is_servers = is_servers and self.server_answers
         until = now + self.pacing.answer_seconds(is_servers=is_servers)
         self.user = users.advance(self.user, users.CameToEnd(until, is_servers))
 
     def client_cut(self, now: float) -> None:
-        """The client plays no more of what the model has said."""
+        """Note that the client plays no more of what the model has said."""
         self.plays_until = min(self.plays_until, now)
 
     def client_will_ask(self, now: float) -> None:
-        """The client has said something after which it asks for a response: a typed message, or its own result."""
+        """Wait for the client's create, after its typed message or its function's result."""
         self.user_spoke_at = now
         if not users.is_talking(self.user, now):
             self.user = users.advance(self.user, users.CameToEnd(now + users.CLIENT_ASKS_SECONDS, False))
 
     def user_appended(self, now: float) -> None:
-        """The client appended audio."""
+        """Note that the client appended audio."""
         self.user = users.advance(self.user, users.Appended(now, is_held=not self.detects_turns))
 
     def user_muted(self) -> None:
-        """What was appended was thrown away, or turn detection went off."""
+        """Note that appended audio was thrown away, or turn detection went off."""
         self.user = users.advance(self.user, users.Cleared())
 
     # — the clock —
@@ -295,7 +295,7 @@ class ResponseScheduler:
         return waits
 
     def client_creates(self) -> list[Event]:
-        """The client's creates that no response has answered yet, for the next epoch."""
+        """Return the client's creates that no response has answered yet, for the next epoch."""
         creates = list(self._lost) if self.silent_since is not None else []
         if isinstance(self.slot, Asked) and self.slot.by is By.CLIENT and self._client_create is not None:
             creates.append(self._client_create)
@@ -310,12 +310,12 @@ class ResponseScheduler:
             self._latest = before
 
     def _meant(self, create: str | None) -> Asked | None:
-        """The create that a refusal means; one that names none means the one under way, or else the last one."""
+        """Return the create that a refusal means: the one that it names, else the one under way or the last."""
         known = [each for each in (_under_way(self.slot), self._latest) if each is not None]
         return next((each for each in known if create in (None, each.create)), None)
 
     def _settle(self, active: Active, status: str, now: float) -> None:
-        """What the end of a response means to what it was about."""
+        """Settle what a response was about, as it ended."""
         has_failed = status == "failed"
         is_short = status in ("cancelled", "incomplete") and not active.is_heard
         was_said = not has_failed and not active.is_cut and not is_short
@@ -333,7 +333,7 @@ class ResponseScheduler:
             self.pacing.failed(now)  # neither the gateway nor the user's voice cut it off
 
     def _lose(self, outlived: Active) -> None:
-        """Another began and ended, or two have begun, and of its end no word came: none comes any more."""
+        """Give up a response whose end is not told any more: another has begun and ended since, or two have begun."""
         self.dead.append(outlived.response)
         self.credits.ended(outlived, was_said=outlived.is_heard and not outlived.is_cut)
 
@@ -349,7 +349,7 @@ class ResponseScheduler:
 
 
 def _under_way(slot: Slot) -> Asked | None:
-    """The create whose refusal may still come: the one under way, or the one that the active response is taken for."""
+    """Return the create whose refusal may still come: under way, or the one that the active response is taken for."""
     match slot:
         case Asked():
             return slot

@@ -72,7 +72,7 @@ class Active:
         create: the create that it is taken for; None where the server began it by itself.
         asked: when that create was sent.
         is_heard: some of it has reached the client.
-        is_cut: the gateway has cancelled it; it tells nothing.
+        is_cut: the gateway has cancelled it; it tells no result.
         is_stopped: the client has cancelled it: its user wants no more of it.
         behind: a create that is under way although this response is not its own.
     """
@@ -135,7 +135,7 @@ class ResponseFailed:
 
 @dataclass(frozen=True, slots=True)
 class ResponseEnded:
-    """A response is over (`response.done`), in whichever way."""
+    """A response is over (`response.done`), completed or not."""
 
     response: str
 
@@ -166,7 +166,7 @@ def _begin_unasked(_slot: Idle, event: ResponseBegan) -> Slot:
 
 
 def _block(_slot: Idle, event: CreateRefused) -> Slot:
-    """`Idle`, and nothing is sent for a while: the server has a response that the gateway does not know of."""
+    """`Idle`, and no create is sent for a while: the server has a response that the gateway does not know of."""
     return Idle(event.not_before)
 
 
@@ -183,7 +183,7 @@ def _begin_asked(slot: Asked, event: ResponseBegan) -> Slot:
 
 
 def _refuse_asked(slot: Asked, event: CreateRefused) -> Slot:
-    """`Idle`, and nothing is sent for a while: the create was not taken, and may be sent again."""
+    """`Idle`, and no create is sent for a while: the create was not taken, and may be sent again."""
     return Idle(event.not_before) if event.create in (None, slot.create) else slot
 
 
@@ -212,12 +212,12 @@ def _fail_active(slot: Active, event: ResponseFailed) -> Slot:
 
 
 def _end(slot: Active, event: ResponseEnded) -> Slot:
-    """`Idle`, or `Asked` where a create is behind it; an older response's end changes nothing."""
+    """`Idle`, or `Asked` where a create is behind it; an older response's end changes no state."""
     return (slot.behind or Idle()) if event.response == slot.response else slot
 
 
 def _give_up_active(slot: Active, _event: CreateLost) -> Slot:
-    """`Idle`, or `Asked` where a create is behind it: the response died without a word."""
+    """`Idle`, or `Asked` where a create is behind it: the response died without saying so."""
     return slot.behind or Idle()
 
 
@@ -227,7 +227,7 @@ def _free(_slot: Asked, _event: CreateLost) -> Slot:
 
 
 def _stay(slot: Slot, _event: SlotEvent) -> Slot:
-    """Nothing changes."""
+    """Keep the state."""
     return slot
 
 

@@ -125,7 +125,7 @@ def _be_answered(_user: TurnTaken, _event: Answered) -> User:
 
 
 def _stay(user: User, _event: UserEvent) -> User:
-    """Nothing changes."""
+    """Keep the state."""
     return user
 
 
@@ -160,7 +160,7 @@ def advance(user: User, event: UserEvent) -> User:
 
 
 def busy_until(user: User) -> float:
-    """Until when the gateway asks for nothing; 0.0 while the user is silent."""
+    """Return until when the gateway asks for no response; 0.0 while the user is silent."""
     match user:
         case Speaking(since, heard) | Holding(since, heard):
             return min(heard + QUIET_LINE_SECONDS, since + LONGEST_TURN_SECONDS)
@@ -170,5 +170,5 @@ def busy_until(user: User) -> float:
 
 
 def is_talking(user: User, now: float) -> bool:
-    """True where the user speaks, or holds the button."""
+    """Return True if the user speaks, or holds the button."""
     return isinstance(user, Speaking | Holding) and busy_until(user) > now
