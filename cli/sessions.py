@@ -96,7 +96,7 @@ def end_session(
     with reading() as read:
         session = only("session", read(statements.sessions_with_counts(tenant, ids)), id)
     with writing() as write:
-        over = end(write, session_end.the_session(session.id, tenant), session_end.ENDED_BY_OPERATOR)
+        over = end(write, session_end.one_session(session.id, tenant), session_end.ENDED_BY_OPERATOR)
     if not over.sessions:
         refuse(f"The session {session.id} is over already: see `ringback sessions show {id}`.")
     typer.echo(f"The session {session.id}: {how_many(over)}.")

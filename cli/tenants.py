@@ -42,7 +42,7 @@ def list_tenants(as_json: AsJson = False) -> None:
     from ringback.statements.identity import tenants
 
     with reading() as read:
-        rows = read(tenants.every())
+        rows = read(tenants.all_tenants())
     if as_json:
         return _print_json([_told(row) for row in rows])
     if not rows:
@@ -58,7 +58,7 @@ def show_tenant(tenant: Name, as_json: AsJson = False) -> None:
 
     name = named("TENANT", tenant)
     with reading() as read:
-        rows = read(tenants.one(name))
+        rows = read(tenants.one_tenant(name))
     if not rows:
         refuse(f"The tenant {name!r} has no limits of its own: the gateways' settings hold for it.")
     if as_json:
@@ -92,10 +92,10 @@ def set_tenant(
     limits = _allowances({key: value for key, value in given.items() if value != DEFAULT})
     with writing() as write:
         if given:
-            write(tenants.allow(name, limits, set(given) - set(limits)))
+            write(tenants.set_quotas(name, limits, set(given) - set(limits)))
         if retention_days is not None:
-            write(tenants.keep_for(name, _days(retention_days)))
-        (row,) = write(tenants.one(name))
+            write(tenants.set_retention(name, _days(retention_days)))
+        (row,) = write(tenants.one_tenant(name))
     _print([row])
 
 

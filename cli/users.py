@@ -33,7 +33,7 @@ def sign_out(user: User, tenant: Tenant = "default") -> None:
     who, owner = named("USER", user), named("--tenant", tenant)
     with writing() as write:
         write(credentials.sign_out(owner, who))
-        secrets = len(write(credentials.void_secrets(owner, who)))
+        secrets = len(write(credentials.revoke_secrets(owner, who)))
         over = end(write, session_end.sessions_of_signed_out(who, owner), session_end.REVOKED)
         keys = len(write(credentials.keys_of(owner, who)))
     void = "1 client secret is" if secrets == 1 else f"{secrets} client secrets are"
@@ -67,14 +67,14 @@ def _erase(tenant: str, user: str) -> None:
     named = 0
     with writing() as write:
         give_up = monotonic() + WAIT_SECONDS
-        theirs = write(erasure.marked(tenant, user))[0].number
+        theirs = write(erasure.count_marked(tenant, user))[0].number
         while True:
             while marked := write(erasure.mark(tenant, user)):  # again: the user may have connected meanwhile
                 theirs += len(marked)
             write(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
             deleted = write(erasure.delete_sessions(tenant, user))
-            named += sum(len(write(statement)) for statement in erasure.forget(tenant, user))
-            left = write(erasure.left(tenant, user))[0].number
+            named += sum(len(write(statement)) for statement in erasure.forget_user(tenant, user))
+            left = write(erasure.count_left(tenant, user))[0].number
             if not deleted and (not left or monotonic() > give_up):
                 break
             sleep(0 if deleted else AGAIN_SECONDS)

@@ -5,8 +5,9 @@ A look is a generator. It yields one step after the other, is sent the reply of 
 If a step fails, the log names it, and the next one follows.
 
 Any number of processes may sweep at once, and usually one does for all: a process that finds that none has swept for a
-moment takes the turn (`processes.take_turn`) and does a whole round. The more processes live, the more rarely each
-looks: the database gets as many statements from a hundred as from ten. A process that is alone sweeps twice a second.
+moment takes the turn (`processes.take_sweep_turn`) and does a whole round. The more processes live, the more rarely
+each looks: the database gets as many statements from a hundred as from ten. A process that is alone sweeps twice a
+second.
 
 Each round asks Redis before it publishes. If Redis does not reply, the round publishes no job: otherwise the pauses of
 `sweeps.publish_due` would grow while no worker can hear. If Redis has forgotten (flushed, restarted without its data, a
@@ -121,7 +122,7 @@ class Sweeping:
 
     def look(self) -> Look:
         """Do a whole round if it is this process's turn. If not, do only what no other process knows of."""
-        turn = yield Run(processes.take_turn(self._sweeper_id), "take the turn")
+        turn = yield Run(processes.take_sweep_turn(self._sweeper_id), "take the turn")
         if turn is None:
             return SWEEP_SECONDS
         is_ours, living = turn[0]
@@ -138,7 +139,7 @@ class Sweeping:
         more = yield from self._lost_ones()
         more |= yield from self._finish_and_take_back()
         more |= len((yield Run(sweeps.end_unresumed(), "end unresumed sessions")) or ()) >= sweeps.AT_ONCE
-        yield Run(sweeps.keep_late_answers(), "keep late results", returns=False)
+        yield Run(sweeps.keep_late_results(), "keep late results", returns=False)
         if self._rounds % FORGET_EVERY == 0:
             yield Run(processes.forget_old(), "forget old processes", returns=False)
         self._rounds += 1
@@ -150,10 +151,10 @@ class Sweeping:
         return self._chance(processes.TURN_SECONDS, 2 * mean - processes.TURN_SECONDS)
 
     def _lost_ones(self) -> Round:
-        sessions = (yield Run(sweeps.let_go_lost_sessions(self._sweeper_id), "release lost sessions")) or ()
+        sessions = (yield Run(sweeps.release_lost_sessions(self._sweeper_id), "release lost sessions")) or ()
         for session in sessions:
             yield Log(f"gateway lost (session {session.id}); the session is {session.state}")
-        for worker in (yield Run(processes.lose_workers(self._sweeper_id), "end lost workers")) or ():
+        for worker in (yield Run(processes.end_lost_workers(self._sweeper_id), "end lost workers")) or ():
             yield Log(f"worker lost ({worker.id}); its jobs are taken back")
             self.suspect(worker.queues)
         return len(sessions) >= sweeps.AT_ONCE
@@ -175,9 +176,7 @@ class Sweeping:
         if not (yield from self._redis_is_there()):
             return False
         for queue in sorted(self._suspect):
-            if (
-                yield Run(sweeps.publish_taken_along(queue), f"publish again what queue {queue} may have lost")
-            ) is not None:
+            if (yield Run(sweeps.publish_taken(queue), f"publish again what queue {queue} may have lost")) is not None:
                 self._suspect -= {queue}
         due = (yield Run(sweeps.publish_due(), "publish due jobs")) or ()
         if not due:

@@ -147,7 +147,7 @@ def _live_rows() -> list[Any]:
 def _announced(row: Any) -> ToolSpec:
     from ringback.statements import processes
 
-    return processes.announcement(row)
+    return processes.spec_from_row(row)
 
 
 def _note(note: str) -> None:

@@ -20,7 +20,7 @@ from gateway.auth.authenticator import Principal
 from gateway.errors import Conflict
 from ringback.history import documents
 from ringback.history.documents import Job
-from ringback.jobs.deciding import is_decided_so, why_undecidable
+from ringback.jobs.deciding import is_already_decided, why_undecidable
 from ringback.jobs.states import JobState
 from ringback.statements import history as histories
 from ringback.statements.jobs import approvals, transitions
@@ -61,7 +61,7 @@ async def _decide(gateway: Gateway, who: Principal, given: str, *, approved: boo
     decided = await gateway.store.rows(approvals.decide(named("job", given).first, who.tenant, approved))
     row = await _own_job(gateway, who, given)
     if not decided:
-        if is_decided_so(row.approval, approved=approved):
+        if is_already_decided(row.approval, approved=approved):
             return documents.job(row)
         raise Conflict(why_undecidable(row.state, row.approval), code="nothing_to_decide", param="id")
     (now,) = decided

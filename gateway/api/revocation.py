@@ -103,7 +103,7 @@ async def end_session(id: str, who: Controller, gateway: TheGateway) -> EndedSes
     store, ids = gateway.store, named("session", id)
     asked = histories.sessions_with_counts(who.tenant, ids)
     only("session", id, await store.rows_of(who.tenant, asked))
-    over = await end(store, session_end.the_session(ids.first, who.tenant), session_end.ENDED_BY_OPERATOR)
+    over = await end(store, session_end.one_session(ids.first, who.tenant), session_end.ENDED_BY_OPERATOR)
     row = only("session", id, await store.rows_of(who.tenant, asked)) if not over.sessions else None
     if row is not None and row.end_reason != session_end.ENDED_BY_OPERATOR:  # else it was asked for before, unheard
         raise Conflict("The session is over.", code="session_over", param="id")
@@ -114,7 +114,7 @@ async def end_session(id: str, who: Controller, gateway: TheGateway) -> EndedSes
 async def sign_user_out(store: Store, user: str, tenant: str) -> SignedOut:
     """Void the user's credentials first, then end the sessions, so that no session begins in between."""
     (row,) = await store.rows(credentials.sign_out(tenant, user))
-    secrets = await store.rows(credentials.void_secrets(tenant, user))
+    secrets = await store.rows(credentials.revoke_secrets(tenant, user))
     over = await end(store, session_end.sessions_of_signed_out(user, tenant), session_end.REVOKED)
     keys = await store.rows(credentials.keys_of(tenant, user))
     return SignedOut(user=user, before=row.before, secrets=len(secrets), keys=len(keys), **over.model_dump())
@@ -122,7 +122,7 @@ async def sign_user_out(store: Store, user: str, tenant: str) -> SignedOut:
 
 async def end(store: Store, which: ColumnElement[bool], reason: str) -> EndedCounts:
     """End these sessions, and cancel their calls."""
-    sessions = await store.rows(session_end.end(which, reason))
+    sessions = await store.rows(session_end.ask_to_end(which, reason))
     return EndedCounts(sessions=len(sessions), calls=len(await store.rows(session_end.cancel_calls(which))))
 
 

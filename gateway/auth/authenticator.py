@@ -175,7 +175,7 @@ class Authenticator:
         """Give a spent client secret back, as no session began. If Postgres is away, the secret is lost."""
         if who.spends is not None:
             with suppress(Unavailable):
-                await self._rows(credentials.give_secret_back(who.spends, who.visit))
+                await self._rows(credentials.return_secret(who.spends, who.visit))
 
     async def is_still_good(self, who: Principal) -> bool:
         """Return whether the credential is still valid, now that the session's row exists.

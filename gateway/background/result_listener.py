@@ -85,7 +85,7 @@ class ResultListener:
             is_early = await self._lease.lapse_within(POLL_SECONDS)
             recorded = self._live_sessions.recorded()
             try:
-                mine = await self._store.rows(lifecycle.held(self._gateway_id))
+                mine = await self._store.rows(lifecycle.held_sessions(self._gateway_id))
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
             except (SQLAlchemyError, OSError) as problem:
                 log.warning("poll for results failed: %s; polling again", database_reason(problem))

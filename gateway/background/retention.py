@@ -50,7 +50,7 @@ class ErasedCounts:
         return self == ErasedCounts()
 
     def add(self, found: list[Found]) -> None:
-        """Count the rows of each of `erasure.forget`."""
+        """Count the rows of each of `erasure.forget_user`."""
         secrets, keys, sign_outs, days = (len(rows) for rows in found)
         self.secrets += secrets
         self.keys += keys
@@ -90,7 +90,7 @@ class Retention:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + ERASE_SECONDS
         (before,), marked, *found = await self._store.together(
-            erasure.marked(tenant, user), erasure.mark(tenant, user), *erasure.forget(tenant, user)
+            erasure.count_marked(tenant, user), erasure.mark(tenant, user), *erasure.forget_user(tenant, user)
         )
         erased, theirs = ErasedCounts(), before.number + len(marked)
         erased.add(found)
@@ -99,14 +99,14 @@ class Retention:
                 theirs += len(again)
             found, more = await self._take(tenant, user)
             erased.add(found)
-            (left,) = await self._store.rows(erasure.left(tenant, user))
+            (left,) = await self._store.rows(erasure.count_left(tenant, user))
             erased.left, erased.sessions = left.number, max(0, theirs - left.number)
             if not more and (not left.number or loop.time() > give_up):
                 return erased
             await asyncio.sleep(0 if more else AGAIN_SECONDS)
 
     async def _erase_marked(self) -> bool:
-        rows = await self._store.rows(erasure.waiting())
+        rows = await self._store.rows(erasure.next_user())
         for row in rows:
             await self._take(row.tenant, row.user_id)
         return bool(rows)
@@ -114,19 +114,19 @@ class Retention:
     async def _take(self, tenant: str, user: str) -> tuple[list[Found], bool]:
         """Delete some of the user's sessions and all their other rows, in one transaction.
 
-        Return the rows of each of `erasure.forget`, and whether there may be more sessions.
+        Return the rows of each of `erasure.forget_user`, and whether there may be more sessions.
         """
         await self._store.rows(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
-        rest = erasure.forget(tenant, user)
+        rest = erasure.forget_user(tenant, user)
         sessions, *found = await self._store.together(erasure.delete_sessions(tenant, user), *rest)
         if not sessions:
             found = [await self._store.rows(statement) for statement in rest]
         return found, len(sessions) >= retention.AT_ONCE
 
     async def _delete_over(self) -> bool:
-        gone = await self._store.rows(retention.delete_over(self._retention_days))
+        gone = await self._store.rows(retention.delete_expired(self._retention_days))
         await self._store.count(retention.delete_expired_secrets())
-        await self._store.count(retention.drop_old_seals())
+        await self._store.count(retention.drop_old_sealed())
         if gone:
             log.info("retention: %d sessions deleted, as they were over for long enough", len(gone))
         return len(gone) >= retention.AT_ONCE

@@ -77,7 +77,7 @@ class ToolCatalog:
         return self._model or agent.model
 
     async def _look(self) -> None:
-        tools = {row.name: processes.announcement(row) for row in await self._store.rows(processes.live_tools())}
+        tools = {row.name: processes.spec_from_row(row) for row in await self._store.rows(processes.live_tools())}
         if tools != self._tools:
             self._tools = tools
             self._changed.set()

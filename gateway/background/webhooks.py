@@ -91,7 +91,7 @@ class Webhooks:
             async with asyncio.timeout(POST_SECONDS):
                 status = await self._send(due, *receiver)
             if 200 <= status < 300:
-                await self._store.count(webhooks.done([due.id]))
+                await self._store.count(webhooks.mark_notified([due.id]))
                 return
             why = f"it answers {status}"
         except ProxyUnusable as problem:

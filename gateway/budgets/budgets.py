@@ -142,9 +142,9 @@ class Budgets:
                     raise
             return None
         # Without the lock at first: sessions that find no place must not queue before those that would.
-        (row,) = await self._store.rows(session_quota.taken(principal.tenant, principal.user, limits))
+        (row,) = await self._store.rows(session_quota.count_sessions(principal.tenant, principal.user, limits))
         if not limits.full(row):
-            lock = session_quota.lock(principal.tenant, principal.user, limits)
+            lock = session_quota.lock_quota(principal.tenant, principal.user, limits)
             (_, (row,)) = await self._store.together(lock, session_quota.open_within(opening, limits))
             if row.is_open:
                 return None
@@ -214,7 +214,7 @@ class Budgets:
         if not limits:
             return None
         whose = frozenset(limit.whose for limit in limits)
-        (row,) = await self._store.rows(statements.used(session_id, principal.tenant, principal.user, whose))
+        (row,) = await self._store.rows(statements.usage_so_far(session_id, principal.tenant, principal.user, whose))
         sums = row._mapping
         used = {each: Used(sums[f"{each}_tokens"], sums[f"{each}_micros"]) for each in whose}
         return next(filter(None, (limit.exceeded_reason(used[limit.whose]) for limit in limits)), None)

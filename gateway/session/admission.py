@@ -220,7 +220,7 @@ class SessionAdmission:
         """Return the tools that the agent allows, the principal may have, and a live worker serves."""
         agent = session.agent
         live: Sequence[ToolSpec] = [
-            processes.announcement(row) for row in await self.gateway.store.rows(processes.live_tools())
+            processes.spec_from_row(row) for row in await self.gateway.store.rows(processes.live_tools())
         ]
         missing = {name for name in agent.tools if name != "*"} - {tool.name for tool in live}
         if missing:
@@ -243,7 +243,7 @@ class SessionAdmission:
                 return
             await store.count(lifecycle.end_session(session_id, gateway_id, session.epoch, over.reason))
             if over.reason in session_end.REASONS:  # and the calls that were made since
-                this = session_end.the_session(session_id, session.principal.tenant)
+                this = session_end.one_session(session_id, session.principal.tenant)
                 await store.count(session_end.cancel_calls(this))
             await store.count(lifecycle.keep_for_history(session_id))
         except (SQLAlchemyError, OSError) as problem:

@@ -191,7 +191,7 @@ class EffectExecutor:
         """Raise SessionEnded if another gateway holds the session: here it could record no call."""
         session = self._session
         async with session.switching:  # an epoch that is about to begin is this gateway's too
-            statement = lifecycle.owned(session.session_id, self._gateway.gateway_id, session.epoch)
+            statement = lifecycle.is_owned(session.session_id, self._gateway.gateway_id, session.epoch)
             try:
                 held = await self._gateway.store.rows(statement)
             except (SQLAlchemyError, OSError):
@@ -202,7 +202,7 @@ class EffectExecutor:
     async def _note_upstream(self, link: UpstreamLink, upstream_id: str | None) -> None:
         """Write the Realtime API's id of the conversation, for those who read the row."""
         session_id = self._session.session_id
-        statement = lifecycle.connected(session_id, self._gateway.gateway_id, link.epoch, upstream_id)
+        statement = lifecycle.set_upstream_id(session_id, self._gateway.gateway_id, link.epoch, upstream_id)
         try:
             await self._gateway.store.count(statement)
         except (SQLAlchemyError, OSError) as problem:

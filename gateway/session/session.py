@@ -203,7 +203,7 @@ class Session:
         """
         held = self.state.session_id, self._gateway.gateway_id, link.epoch
         return await self._gateway.store.rows(deliveries.take_ready(*held)) or await self._gateway.store.rows(
-            deliveries.taken(*held)
+            deliveries.unacknowledged(*held)
         )
 
     async def _from_clock(self) -> None:

@@ -117,7 +117,7 @@ class TranscriptWriter:
         """
         try:
             shown = [replace(message, content=self._redacted(message.content)) for message in batch]
-            rows = await self._store.rows(items.keep(self._session_id, self._gateway_id, self._session.epoch, shown))
+            rows = await self._store.rows(items.save(self._session_id, self._gateway_id, self._session.epoch, shown))
         except DataError:
             if len(batch) > 1:
                 return all([await self._write([message]) for message in batch])
@@ -129,7 +129,7 @@ class TranscriptWriter:
             if message.item_id in written and self._waiting.get(message.item_id) is message:
                 del self._waiting[message.item_id]
         if any(_is_picture(part) for message in shown for part in message.content):
-            await self._store.rows(items.leave_out_pictures(self._session_id, self._gateway_id, self._session.epoch))
+            await self._store.rows(items.drop_old_pictures(self._session_id, self._gateway_id, self._session.epoch))
         return bool(written)
 
     def _redacted(self, content: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ class TranscriptWriter:
         return [part if _is_picture(part) else self._redaction.data(part) for part in content]
 
     async def _write_settings(self, settings: Event) -> None:
-        statement = lifecycle.set_by_client(self._session_id, self._gateway_id, self._session.epoch, settings)
+        statement = lifecycle.save_client_session(self._session_id, self._gateway_id, self._session.epoch, settings)
         try:
             await self._store.count(statement)
         except DataError:

@@ -239,7 +239,7 @@ class UpstreamSwitcher:
         session, gateway_id = self._session, self._gateway.gateway_id
         session_id = session.session_id
         if self._is_fresh:
-            first: Any = lifecycle.owned(session_id, gateway_id, session.epoch)
+            first: Any = lifecycle.is_owned(session_id, gateway_id, session.epoch)
             epoch = session.epoch
         else:
             first = lifecycle.next_epoch(session_id, gateway_id, session.epoch)
@@ -260,7 +260,7 @@ class UpstreamSwitcher:
     async def _find_epoch(self, epoch: int) -> None:
         """Raise SessionEnded if another connection has the session; TimeoutError if the epoch had begun unheard."""
         session, token = self._session, self._session.resume_token
-        statement = lifecycle.owned(session.session_id, self._gateway.gateway_id, epoch)
+        statement = lifecycle.is_owned(session.session_id, self._gateway.gateway_id, epoch)
         # Its client may have come back to this very gateway: then the epoch is that connection's, and so is the token.
         mine = lifecycle.opens_with(digest(token)) if token else None
         if not await self._gateway.store.rows(statement if mine is None else statement.where(mine)):

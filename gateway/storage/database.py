@@ -133,7 +133,7 @@ class Store:
         async def run(connection: AsyncConnection) -> Sequence[Row[Any]]:
             connection = await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
-                await connection.execute(tenant_isolation.behind(tenant))
+                await connection.execute(tenant_isolation.restrict_to(tenant))
                 return (await connection.execute(statement)).all()
 
         return await self._once_more_if_cut(run)
@@ -171,7 +171,7 @@ class Store:
         except (ProgrammingError, DataError):
             raise ConfigurationError(NO_ROLE) from None
         try:
-            (walled_in,) = await self.rows(tenant_isolation.is_walled_in())
+            (walled_in,) = await self.rows(tenant_isolation.is_restricted())
         except ProgrammingError:
             raise ConfigurationError(NO_TABLES) from None
         if walled_in[0]:

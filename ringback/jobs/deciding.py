@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringback.jobs.states import LIVE, Approval, JobState
 
 
-def is_decided_so(approval: str | None, *, approved: bool) -> bool:
+def is_already_decided(approval: str | None, *, approved: bool) -> bool:
     """Return true if the decision already stands as requested: the client may have lost the reply."""
     return approval == (Approval.GRANTED if approved else Approval.DENIED)
 

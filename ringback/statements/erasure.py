@@ -33,14 +33,14 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from ringback.jobs.states import JobState
 from ringback.statements.identity.credentials import person, secret_credential
-from ringback.statements.retention import with_all_in_them
+from ringback.statements.retention import delete_with_contents
 from ringback.statements.row_state import is_now
 from ringback.statements.sessions.session_end import ERASED, over_if_waiting
 from ringback.tables import api_keys, client_secrets, jobs, sessions, signed_out, usage_days
 
 AT_ONCE = 1_000
 """Sessions that one statement marks."""
-NOBODY = ""
+ERASED_USER = ""
 """User name of the usage of erased users. No client can have this name."""
 
 
@@ -78,10 +78,10 @@ def mark_unless_known(session_id: UUID) -> ReturningUpdate[Any]:
 
 def delete_sessions(tenant: str, user: str) -> ReturningDelete[Any]:
     """Delete a bounded number of sessions that are marked and over and have no running call. Returns each `id`."""
-    return with_all_in_them(select(sessions.c.id).where(_theirs(tenant, user), _may_go()))
+    return delete_with_contents(select(sessions.c.id).where(_theirs(tenant, user), _may_go()))
 
 
-def forget(tenant: str, user: str) -> tuple[Executable, ...]:
+def forget_user(tenant: str, user: str) -> tuple[Executable, ...]:
     """Delete the user's keys, secrets, sign-outs and name in the usage. Each statement returns one row per changed
     row.
     """
@@ -97,26 +97,26 @@ def forget(tenant: str, user: str) -> tuple[Executable, ...]:
         delete(signed_out)
         .where(signed_out.c.tenant == tenant, signed_out.c.user_id == user)
         .returning(signed_out.c.user_id),
-        _name_nobody(tenant, user),
+        _drop_name(tenant, user),
     )
 
 
-def left(tenant: str, user: str) -> Select[Any]:
+def count_left(tenant: str, user: str) -> Select[Any]:
     """Count the user's remaining sessions: `number`."""
     return select(func.count().label("number")).select_from(sessions).where(_theirs(tenant, user))
 
 
-def marked(tenant: str, user: str) -> Select[Any]:
+def count_marked(tenant: str, user: str) -> Select[Any]:
     """Count the user's remaining sessions that are marked: `number`."""
-    return left(tenant, user).where(sessions.c.end_wanted == ERASED)
+    return count_left(tenant, user).where(sessions.c.end_wanted == ERASED)
 
 
-def waiting() -> Select[Any]:
+def next_user() -> Select[Any]:
     """Return one user who has a session that is marked and over: `tenant`, `user_id`."""
     return select(sessions.c.tenant, sessions.c.user_id).where(_may_go()).limit(1)
 
 
-def _name_nobody(tenant: str, user: str) -> Executable:
+def _drop_name(tenant: str, user: str) -> Executable:
     sums = ("responses", "input_tokens", "output_tokens", "micros")
     gone = (
         delete(usage_days)
@@ -127,7 +127,7 @@ def _name_nobody(tenant: str, user: str) -> Executable:
     kept = [column for column in usage_days.c if column.name != "user_id"]
     new = insert(usage_days).from_select(
         ["user_id", *(column.name for column in kept)],
-        select(literal(NOBODY), *(gone.c[column.name] for column in kept)),
+        select(literal(ERASED_USER), *(gone.c[column.name] for column in kept)),
     )
     return new.on_conflict_do_update(
         index_elements=["tenant", "user_id", "day", "agent", "model"],

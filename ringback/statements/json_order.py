@@ -21,6 +21,6 @@ def in_order(column: Column[Any]) -> Label[Any]:
     return case((cast(text, JSONB) == column, text), else_=cast(column, TEXT)).label(column.name)
 
 
-def written(column: Column[Any], value: Any) -> dict[str, Any]:
+def with_order(column: Column[Any], value: Any) -> dict[str, Any]:
     """Return the values that set the column and the one beside it."""
     return {column.name: literal(value, column.type), f"{column.name}{_BESIDE}": literal(value, TEXT)}

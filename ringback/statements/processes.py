@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs.states import Effect
 from ringback.leases.lease import LEASE_SECONDS, RENEW_SECONDS
 from ringback.statements.clock import now, seconds
-from ringback.statements.json_order import in_order, written
+from ringback.statements.json_order import in_order, with_order
 from ringback.tables import processes, worker_tools
 from ringback.tools.behavior import Limits, ToolBehavior
 
@@ -70,7 +70,7 @@ def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpd
 
 
 @cache
-def take_turn(process_id: str) -> Select[bool, int]:
+def take_sweep_turn(process_id: str) -> Select[bool, int]:
     """Take the turn to sweep for all processes, if it is free. Returns one row, `is_ours` and `living`.
 
     The turn is free if no process has taken it for TURN_SECONDS. If two processes ask at once, both may get it, which
@@ -110,7 +110,7 @@ def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Insert]:
             worker_id=worker_id,
             name=tool.name,
             description=tool.description,
-            **written(worker_tools.c.parameters, tool.parameters),
+            **with_order(worker_tools.c.parameters, tool.parameters),
             queue=tool.queue,
             timeout=tool.timeout,
             retries=tool.retries,
@@ -123,7 +123,7 @@ def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Insert]:
     ]
 
 
-def lives(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def is_alive(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Return true if the process of that id holds its lease."""
     return exists(select(processes.c.id).where(processes.c.id == process_id, holds_its_lease()))
 
@@ -145,7 +145,7 @@ def is_steady(process_id: str) -> ColumnElement[bool]:
 
 
 @cache
-def lose_workers(sweeper_id: str) -> ReturningUpdate[Any]:
+def end_lost_workers(sweeper_id: str) -> ReturningUpdate[Any]:
     """Declare workers without a lease over, whether they know it or not. Returns each once, with its queues.
 
     A gateway is not declared over. It may hold conversations that no other has taken, and goes on when it can renew.
@@ -185,7 +185,7 @@ def live_tools() -> Select[Any]:
     )
 
 
-def announcement(row: Any) -> ToolSpec:
+def spec_from_row(row: Any) -> ToolSpec:
     """Convert a row of `worker_tools` to a declaration."""
     from ringback.tools.decorator import ToolSpec  # a process that looks up a call needs no declaration code
 

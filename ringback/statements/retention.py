@@ -42,7 +42,7 @@ EXPIRED_SECRET_SECONDS = 2 * 86_400
 """A client resumes its session with an expired secret, for as long as the session may last."""
 
 
-def delete_over(default_days: int | None) -> ReturningDelete[Any]:
+def delete_expired(default_days: int | None) -> ReturningDelete[Any]:
     """Delete ended sessions beyond their tenant's retention, with all their rows. Returns each `id`.
 
     A session with a live call or an undelivered result stays until that is done.
@@ -64,10 +64,10 @@ def delete_over(default_days: int | None) -> ReturningDelete[Any]:
     found = select(past.c.id).select_from(
         owner.outerjoin(tenants, tenants.c.tenant == owner.c.tenant).join(past, true())
     )
-    return with_all_in_them(select(sessions.c.id).where(sessions.c.id.in_(found.limit(AT_ONCE))))
+    return delete_with_contents(select(sessions.c.id).where(sessions.c.id.in_(found.limit(AT_ONCE))))
 
 
-def with_all_in_them(which: Select[Any]) -> ReturningDelete[Any]:
+def delete_with_contents(which: Select[Any]) -> ReturningDelete[Any]:
     """Delete a bounded number of these sessions (`select(sessions.c.id)`), with all rows that belong to them."""
     gone = which.order_by(sessions.c.id).limit(AT_ONCE).with_for_update(of=sessions, skip_locked=True).cte("gone")
     calls = delete(jobs).where(jobs.c.session_id.in_(select(gone.c.id))).cte("calls")
@@ -82,7 +82,7 @@ def delete_expired_secrets() -> Delete:
     return delete(client_secrets).where(client_secrets.c.id.in_(old.scalar_subquery()))
 
 
-def drop_old_seals() -> Update:
+def drop_old_sealed() -> Update:
     """Delete encrypted values whose conversation ended without a final write."""
     limit = statement_time() - seconds(SEALED_SECONDS)
     old = (

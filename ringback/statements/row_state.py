@@ -20,6 +20,6 @@ def is_now(column: ColumnElement[Any], *values: str) -> ColumnElement[bool]:
     return said == values[0] if len(values) == 1 else said.in_(sorted(values))
 
 
-def waits() -> ColumnElement[bool]:
+def is_waiting() -> ColumnElement[bool]:
     """Return true for a pending job, written as in `ix_jobs_oldest_in_queue` alone: a running job has a token."""
     return jobs.c.token.is_(None) & jobs.c.finished_at.is_(None)

@@ -70,7 +70,7 @@ def allowances_of(tenant: str) -> Select[Any]:
     return select(tenants.c.allowances).where(tenants.c.tenant == tenant)
 
 
-def used(session_id: UUID | None, tenant: str, user_id: str, whose: frozenset[Whose]) -> Select[Any]:
+def usage_so_far(session_id: UUID | None, tenant: str, user_id: str, whose: frozenset[Whose]) -> Select[Any]:
     """Return one row: `<whose>_tokens` and `<whose>_micros` of each in `whose`; today's for users and tenants.
 
     Args:

@@ -22,7 +22,7 @@ FIRST_PAUSE_SECONDS = 16.0
 
 
 def take_due(at_most: int, but_of: Collection[str] = ()) -> ReturningUpdate[Any]:
-    """Take results to post now. If the gateway does not report one as `done`, it is taken again after a pause.
+    """Take results to post now. If the gateway does not report one as `mark_notified`, it is taken again after a pause.
 
     Each of two gateways gets different results. Returns `id`, `tenant`, `agent` of the session, and `attempt` from 1
     on. After the last attempt, `ATTEMPTS`, a result is not taken again: it stays in the history.
@@ -51,7 +51,7 @@ def take_due(at_most: int, but_of: Collection[str] = ()) -> ReturningUpdate[Any]
     )
 
 
-def done(job_ids: Iterable[UUID]) -> Update:
+def mark_notified(job_ids: Iterable[UUID]) -> Update:
     """Mark these results as taken by the receiver."""
     return (
         update(jobs)

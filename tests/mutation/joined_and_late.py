@@ -31,7 +31,7 @@ JOINED_AND_LATE = [
         SWEEPS,
         ", may_be_published()",
         "",
-        "def publish_taken_along(",
+        "def publish_taken(",
     ),
     gone("a decision is made once", T_APPROVALS, APPROVALS, "            jobs.c.approval == Approval.REQUESTED,\n"),
     gone("a decision comes in time", T_APPROVALS, APPROVALS, "            jobs.c.deadline_at > now(),\n"),

@@ -93,7 +93,9 @@ def give_up(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> None:
     long.
     """
     try:
-        if retry_until_written(runtime, lambda: count(runtime.store.outcomes, transitions.give_up(job_id, token))):
+        if retry_until_written(
+            runtime, lambda: count(runtime.store.outcomes, transitions.give_up_claim(job_id, token))
+        ):
             logger.info("claim given up (job %s): it was not begun", job_id)
     except SQLAlchemyError as problem:
         logger.warning("giving up failed (job %s: %s); this worker may hold it until its deadline", job_id, problem)
@@ -119,7 +121,7 @@ def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Claimed | Postpo
     row = first(engine, transitions.claim(job_id, worker_id, token, gate.ungated))
     if row is not None:
         return Claimed(row)
-    asked = first(engine, gates.asked_for(job_id))
+    asked = first(engine, gates.wanted_tool(job_id))
     if asked is None or asked.tool in gate.ungated:
         return None
     has_tool = asked.tool in gate.names

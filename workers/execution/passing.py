@@ -58,7 +58,7 @@ class Passing:
         """Pass on a call whose tool this worker does not have. If no worker has it, claim it, to answer it.
 
         Args:
-            asked: the row of `gates.asked_for`.
+            asked: the row of `gates.wanted_tool`.
 
         Raises:
             SQLAlchemyError: it may have been claimed; `claim.give_up` undoes that.

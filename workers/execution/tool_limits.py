@@ -69,7 +69,7 @@ class ToolLimits:
         """Claim a job of a tool that has a gate; None if it cannot be claimed.
 
         Args:
-            asked: the row of `gates.asked_for`.
+            asked: the row of `gates.wanted_tool`.
 
         Raises:
             SQLAlchemyError: it may have been claimed; `claim.give_up` undoes that.
@@ -82,9 +82,9 @@ class ToolLimits:
             if not isinstance(said, Wait):
                 row = connection.execute(transitions.claim(job_id, worker_id, token)).first()
                 if row is not None and isinstance(said, Go) and said.gate != gate:
-                    connection.execute(gates.keep(asked.tool, said.gate))
+                    connection.execute(gates.save(asked.tool, said.gate))
                 return None if row is None else _claimed(row, said)
-            connection.execute(gates.put_off(job_id, said.seconds))
+            connection.execute(gates.postpone(job_id, said.seconds))
         self._delayed.publish(job_id, asked.queue, said.seconds)
         return Postponed(said.seconds)
 
@@ -104,13 +104,13 @@ class ToolLimits:
     def _note(self, tool: str, limits: Limits, end: Ended, is_probe: bool) -> None:
         if end is not Ended.FAILED and not is_probe:
             if end is Ended.ANSWERED:
-                count(self._engine, gates.answered(tool))
+                count(self._engine, gates.reset_failures(tool))
             return
         with transaction(self._engine) as connection:
             gate, now = _locked(connection, tool, limits)
             changed = after(gate, limits, end, is_probe=is_probe, now=now)
             if changed != gate:
-                connection.execute(gates.keep(tool, changed))
+                connection.execute(gates.save(tool, changed))
         if (changed.open_until is None) != (gate.open_until is None):
             logger.warning("breaker %s (tool %s)", "closed" if changed.open_until is None else "opened", tool)
 

@@ -119,7 +119,7 @@ class Lease:
         self._hold_ups.begin(monotonic(), process_time())
         Thread(target=self._watch_the_clock, name="lease-clock", daemon=True).start()
         renewal = as_text(processes.renew(self.worker_id, self._times.seconds))
-        cancelled = as_text(transitions.cancelled_on(self.worker_id))
+        cancelled = as_text(transitions.cancelled_jobs(self.worker_id))
         connection = LeaseConnection(self._store.connect_lease)
         asked = monotonic()
         # From one beginning to the next: a slow renewal must not make the next one late.

@@ -187,7 +187,7 @@ def spend_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
     )
 
 
-def give_secret_back(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
+def return_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
     """Return the use that this visit took, once: the visit led to no session."""
     return (
         update(client_secrets)
@@ -217,7 +217,7 @@ def sign_out(tenant: str, user: str) -> ReturningInsert[Any]:
     ).returning(signed_out.c.before)
 
 
-def void_secrets(tenant: str, user: str) -> ReturningUpdate[Any]:
+def revoke_secrets(tenant: str, user: str) -> ReturningUpdate[Any]:
     """Revoke the user's secrets and those they made, so that they no longer count against the limit.
 
     After `sign_out` these secrets open no session in any case.

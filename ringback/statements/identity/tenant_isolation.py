@@ -17,11 +17,11 @@ SETTING = "ringback.tenant"
 """Setting that names the tenant whose rows the role sees."""
 
 
-def behind(tenant: str) -> Select[Any]:
+def restrict_to(tenant: str) -> Select[Any]:
     """Restrict the rest of the transaction to reading this tenant's rows."""
     return select(func.set_config(SETTING, tenant, True), func.set_config("role", ROLE, True))
 
 
-def is_walled_in() -> Select[Any]:
+def is_restricted() -> Select[Any]:
     """Return true if row-level security restricts this database user itself, which should own the tables."""
     return select(func.row_security_active("sessions"))

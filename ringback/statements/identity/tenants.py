@@ -14,7 +14,7 @@ MAX_TENANTS = 10_000
 """Most tenants in one list."""
 
 
-def every() -> Select[Any]:
+def all_tenants() -> Select[Any]:
     """Return every tenant that has a row or a key, by name: `tenant`, `allowances`, `retention_days` (None without a
     row).
     """
@@ -27,12 +27,12 @@ def every() -> Select[Any]:
     )
 
 
-def one(tenant: str) -> Select[Any]:
+def one_tenant(tenant: str) -> Select[Any]:
     """Return the tenant's row, if it has one."""
     return select(tenants.c.tenant, tenants.c.allowances, tenants.c.retention_days).where(tenants.c.tenant == tenant)
 
 
-def allow(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> Insert:
+def set_quotas(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> Insert:
     """Set these limits of the tenant, and reset those in `defaults` to the gateways' defaults. Others stay.
 
     Args:
@@ -44,7 +44,7 @@ def allow(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> Inser
     return new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"allowances": merged})
 
 
-def keep_for(tenant: str, days: int | None) -> Insert:
+def set_retention(tenant: str, days: int | None) -> Insert:
     """Set for how many days ended sessions are kept; None: the gateways' default."""
     new = insert(tenants).values(tenant=tenant, retention_days=days)
     return new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"retention_days": days})

@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Approval, Delivery
 from ringback.statements.clock import now, seconds, statement_time
-from ringback.statements.json_order import written
+from ringback.statements.json_order import with_order
 from ringback.statements.sessions.lifecycle import is_ours
 from ringback.tables import jobs, sessions
 from ringback.tools.decorator import ToolSpec
@@ -89,7 +89,7 @@ def admit(
         "epoch": sessions.c.epoch,
         "tool": literal(job.name),
         "queue": literal(job.tool.queue if job.tool else ""),
-        **written(jobs.c.arguments, job.arguments),
+        **with_order(jobs.c.arguments, job.arguments),
         "sealed_arguments": literal(sealed.arguments, LargeBinary),
         "sealed_result": literal(sealed.result, LargeBinary),
         "manners": literal(job.tool.behavior.as_data() if job.tool else {}, JSONB),
@@ -119,7 +119,7 @@ def admit(
 def _born_finished(outcome: Outcome) -> dict[str, ColumnElement[Any]]:
     return {
         "state": literal(str(outcome.state)),
-        **(written(jobs.c.result, outcome.result) if outcome.error is None else {}),
+        **(with_order(jobs.c.result, outcome.result) if outcome.error is None else {}),
         "error": literal(outcome.error, JSONB) if outcome.error else null(),
         "created_at": statement_time(),
         "finished_at": statement_time(),

@@ -11,7 +11,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import Delivery
 from ringback.statements.json_order import in_order
-from ringback.statements.processes import lives
+from ringback.statements.processes import is_alive
 from ringback.statements.row_state import is_now
 from ringback.statements.sessions.lifecycle import OWNED, is_ours
 from ringback.tables import jobs, sessions
@@ -45,7 +45,7 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
     """
     mine = (
         select(sessions.c.id, sessions.c.epoch)
-        .where(is_ours(session_id, gateway_id, epoch), lives(literal(gateway_id)))
+        .where(is_ours(session_id, gateway_id, epoch), is_alive(literal(gateway_id)))
         # An epoch that begins meanwhile waits for this and replays what it took, or this waits and takes none. A result
         # that came after that epoch's replay would otherwise be sent into a conversation that is over.
         .with_for_update(read=True, of=sessions)
@@ -67,7 +67,7 @@ def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
     )
 
 
-def taken(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
+def unacknowledged(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
     """Return results taken into this epoch and not echoed, for a gateway that lost the reply of `take_ready`."""
     return (
         select(*_ANSWER)

@@ -23,7 +23,7 @@ from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 from ringback.tools.gate import Gate, Load
 
 
-def asked_for(job_id: UUID) -> Select[Any]:
+def wanted_tool(job_id: UUID) -> Select[Any]:
     """Return which tool a call that may begin now wants: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`."""
     left = cast(seconds_until(jobs.c.deadline_at), Float).label("seconds_left")
     return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, jobs.c.max_attempts, left).where(
@@ -82,7 +82,7 @@ def load_in(row: Any) -> Load:
     return Load(row.running, row.ahead, row.late)
 
 
-def keep(tool: str, gate: Gate) -> Update:
+def save(tool: str, gate: Gate) -> Update:
     """Write the gate. The caller holds its lock."""
     return (
         update(tool_gates)
@@ -97,7 +97,7 @@ def keep(tool: str, gate: Gate) -> Update:
     )
 
 
-def answered(tool: str) -> Update:
+def reset_failures(tool: str) -> Update:
     """Reset the failures after a successful call that is no probe, as `gate.after` says. Takes no lock in the usual
     case.
     """
@@ -107,7 +107,7 @@ def answered(tool: str) -> Update:
     )
 
 
-def put_off(job_id: UUID, pause: float) -> Update:
+def postpone(job_id: UUID, pause: float) -> Update:
     """Put a call in line for `pause` seconds. This costs no attempt and moves no deadline.
 
     The worker that postpones the call publishes it in time. If that worker is gone, a sweeper does so a little later.

@@ -11,7 +11,7 @@ from ringback.jobs.states import JobState
 from ringback.statements.clock import now, seconds_since
 from ringback.statements.jobs.transitions import may_be_published
 from ringback.statements.processes import holds_its_lease
-from ringback.statements.row_state import waits
+from ringback.statements.row_state import is_waiting
 from ringback.tables import RAN, jobs, processes
 
 COUNTED_AT_MOST = 1_000
@@ -80,7 +80,7 @@ def _pending(queue: ColumnElement[Any]) -> ColumnElement[Any]:
         select(literal_column("1"))
         .where(
             jobs.c.queue == queue,
-            waits(),
+            is_waiting(),
             may_be_published(),
             jobs.c.not_before.is_(None) | (jobs.c.not_before <= now()),
         )

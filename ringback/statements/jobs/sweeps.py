@@ -34,8 +34,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs.states import LIVE, Approval, Delivery, Effect, JobState
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.jobs.transitions import may_be_published
-from ringback.statements.processes import is_steady, lives
-from ringback.statements.row_state import waits
+from ringback.statements.processes import is_alive, is_steady
+from ringback.statements.row_state import is_waiting
 from ringback.statements.sessions.lifecycle import OWNED
 from ringback.tables import UNFINISHED, jobs, sessions
 
@@ -44,7 +44,7 @@ AT_ONCE = 200
 AGAIN_AT_ONCE = 1_000
 """Rows that one statement makes due again after Redis has lost its messages: some 30 ms, so that no claim waits longer.
 """
-TAKEN_ALONG = 50
+TAKEN_AT_ONCE = 50
 """Messages of one queue that a lost worker may have taken and not claimed. If it had not, each is in the queue twice:
 the longer the queue, the longer a new call waits behind messages that no worker needs.
 """
@@ -74,7 +74,7 @@ def publish_due() -> ReturningUpdate[Any]:
 def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     """Take running jobs back from workers without a lease: another attempt, or the end that fits."""
     lost = _some(
-        select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~lives(jobs.c.worker_id), is_steady(sweeper_id)),
+        select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~is_alive(jobs.c.worker_id), is_steady(sweeper_id)),
         jobs.c.worker_id,
     )
     begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
@@ -112,10 +112,10 @@ def time_out_overdue() -> ReturningUpdate[Any]:
 
 
 @cache
-def let_go_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
+def release_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     """Release the sessions of gateways without a lease: a client may resume those it can, and the others are over."""
     gone = select(sessions.c.id).where(
-        sessions.c.state.in_(OWNED), ~lives(sessions.c.gateway_id), is_steady(sweeper_id)
+        sessions.c.state.in_(OWNED), ~is_alive(sessions.c.gateway_id), is_steady(sweeper_id)
     )
     lost = _some(gone, sessions.c.gateway_id)
     over = sessions.c.resume_seconds.is_(None) | sessions.c.end_wanted.is_not(None)
@@ -161,18 +161,18 @@ def publish_again() -> ReturningUpdate[Any]:
     return _due_at_once(published, AGAIN_AT_ONCE)
 
 
-def publish_taken_along(queue: str) -> ReturningUpdate[Any]:
+def publish_taken(queue: str) -> ReturningUpdate[Any]:
     """Make the oldest jobs of a queue due: a lost worker may have taken their messages from its front."""
     published = (
         select(jobs.c.id)
-        .where(waits(), jobs.c.queue == queue, may_be_published(), jobs.c.publish_count > 0)
+        .where(is_waiting(), jobs.c.queue == queue, may_be_published(), jobs.c.publish_count > 0)
         .order_by(jobs.c.created_at)
     )
-    return _due_at_once(published, TAKEN_ALONG)
+    return _due_at_once(published, TAKEN_AT_ONCE)
 
 
 @cache
-def keep_late_answers() -> Update:
+def keep_late_results() -> Update:
     """Keep results for the history that became ready while their session ended."""
     late = _some(
         select(jobs.c.id)

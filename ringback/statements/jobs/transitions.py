@@ -12,7 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import LIVE, Approval, CancelReason, Delivery, Effect, JobState
 from ringback.statements.clock import now, seconds, seconds_until
-from ringback.statements.json_order import in_order, written
+from ringback.statements.json_order import in_order, with_order
 from ringback.statements.row_state import is_now
 from ringback.tables import jobs, sessions
 
@@ -22,9 +22,9 @@ def claim(
 ) -> ReturningUpdate[Any]:
     """Claim a pending job and return its token. 0 rows: a stale, repeated or forged message; drop it.
 
-    The run takes every argument from the row, and none from the message. A worker that brings a random token can
-    `give_up` a claim whose reply it lost. A job whose tool is not in `tools` stays where it is: the worker does not
-    have the tool (`passing`), or must pass its gate first (`gates`). None: any tool.
+    The run takes every argument from the row, and none from the message. If a worker brings a random
+    token, it can give up a claim whose reply it lost (`give_up_claim`). A job whose tool is not in `tools` stays where
+    it is: the worker does not have the tool (`passing`), or must pass its gate first (`gates`). None: any tool.
     """
     return (
         update(jobs)
@@ -69,7 +69,7 @@ def claim(
     )
 
 
-def give_up(job_id: UUID, token: UUID) -> Update:
+def give_up_claim(job_id: UUID, token: UUID) -> Update:
     """Give back a job that was claimed and not begun, because the reply of the claim or of the barrier was lost.
 
     This costs the tool no attempt. 0 rows: the claim was not written, or another worker has the job.
@@ -246,7 +246,7 @@ def progress_in(session_id: UUID) -> Select[Any]:
     )
 
 
-def cancelled_on(worker_id: str) -> Select[Any]:
+def cancelled_jobs(worker_id: str) -> Select[Any]:
     """Return the running jobs of a worker that were cancelled."""
     return select(jobs.c.id).where(
         jobs.c.worker_id == worker_id, jobs.c.state == JobState.RUNNING, jobs.c.cancel_requested
@@ -280,7 +280,7 @@ def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
 def _finished(outcome: Outcome) -> dict[str, Any]:
     return {
         "state": outcome.state,
-        **written(jobs.c.result, outcome.result),
+        **with_order(jobs.c.result, outcome.result),
         "error": outcome.error,
         "finished_at": now(),
         "token": None,

@@ -66,7 +66,7 @@ def without_pictures(content: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [named if part.get("type") == "input_image" else part for part in content]
 
 
-def keep(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Message]) -> ReturningInsert[Any]:
+def save(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Message]) -> ReturningInsert[Any]:
     """Insert or update these messages. Returns their `item_id`s.
 
     0 rows: the session is no longer this gateway's in this epoch.
@@ -134,7 +134,7 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
     )
 
 
-def leave_out_pictures(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
+def drop_old_pictures(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
     """Keep the session's newest pictures (`PICTURE_CHARS_AT_MOST`) and name the older ones. Returns their `item_id`s.
 
     0 rows: there are none, or the session is no longer this gateway's in this epoch.

@@ -16,8 +16,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import Delivery
 from ringback.statements.clock import now, seconds, seconds_since
-from ringback.statements.json_order import in_order, written
-from ringback.statements.processes import lives
+from ringback.statements.json_order import in_order, with_order
+from ringback.statements.processes import is_alive
 from ringback.statements.row_state import is_now
 from ringback.tables import DEFAULT_TENANT, jobs, sessions
 
@@ -67,21 +67,21 @@ def open_session(
     )
 
 
-def connected(session_id: UUID, gateway_id: str, epoch: int, upstream_id: str | None) -> Update:
+def set_upstream_id(session_id: UUID, gateway_id: str, epoch: int, upstream_id: str | None) -> Update:
     """Write the Realtime API's id of the conversation, for an operator who looks it up there."""
     return update(sessions).where(is_ours(session_id, gateway_id, epoch)).values(upstream_id=upstream_id)
 
 
-def set_by_client(session_id: UUID, gateway_id: str, epoch: int, session: dict[str, Any]) -> Update:
+def save_client_session(session_id: UUID, gateway_id: str, epoch: int, session: dict[str, Any]) -> Update:
     """Write all that the client has set of its session so far: the next epoch begins with it."""
     return (
         update(sessions)
         .where(is_ours(session_id, gateway_id, epoch))
-        .values(**written(sessions.c.client_session, session))
+        .values(**with_order(sessions.c.client_session, session))
     )
 
 
-def owned(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
+def is_owned(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
     """Return one row while this gateway holds the conversation in this epoch."""
     return select(sessions.c.id).where(is_ours(session_id, gateway_id, epoch))
 
@@ -91,7 +91,7 @@ def opens_with(resume_hash: bytes) -> ColumnElement[bool]:
     return sessions.c.resume_hash == resume_hash
 
 
-def held(gateway_id: str) -> Select[Any]:
+def held_sessions(gateway_id: str) -> Select[Any]:
     """Return every conversation that this gateway holds, with its epoch. It has lost any that is not among them.
 
     `end_wanted` says why the session is asked to end; None: it is not.
@@ -109,7 +109,7 @@ def next_epoch(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
     """
     return (
         update(sessions)
-        .where(is_ours(session_id, gateway_id, epoch), lives(literal(gateway_id)))
+        .where(is_ours(session_id, gateway_id, epoch), is_alive(literal(gateway_id)))
         .values(epoch=sessions.c.epoch + 1, upstream_id=None)
         .returning(sessions.c.epoch)
     )
@@ -148,7 +148,7 @@ def resume(
     )
     return (
         update(sessions)
-        .where(sessions.c.id == found.c.id, lives(literal(gateway_id)))
+        .where(sessions.c.id == found.c.id, is_alive(literal(gateway_id)))
         .values(
             epoch=sessions.c.epoch + 1,
             gateway_id=gateway_id,

@@ -1,7 +1,7 @@
 """Requests to end sessions: one session, a user's, or those of a revoked key.
 
-If a gateway holds the session, that gateway ends it: it polls once a second (`lifecycle.held`). If the session waits
-for its client, it ends at once. The calls are cancelled in both cases.
+If a gateway holds the session, that gateway ends it: it polls once a second (`lifecycle.held_sessions`). If the
+session waits for its client, it ends at once. The calls are cancelled in both cases.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REASONS = REVOKED, ENDED_BY_OPERATOR, ERASED = "revoked", "ended_by_operator", "
 """Reasons, for `sessions.end_wanted` and then `sessions.end_reason`."""
 
 
-def the_session(session_id: UUID, tenant: str) -> ColumnElement[bool]:
+def one_session(session_id: UUID, tenant: str) -> ColumnElement[bool]:
     """Select one session."""
     return (sessions.c.id == session_id) & (sessions.c.tenant == tenant)
 
@@ -46,7 +46,7 @@ def sessions_of_key(key_id: UUID) -> ColumnElement[bool]:
     return or_(sessions.c.credential == f"key:{key_id}", sessions.c.credential.in_(secrets))
 
 
-def end(which: ColumnElement[bool], reason: str) -> ReturningUpdate[Any]:
+def ask_to_end(which: ColumnElement[bool], reason: str) -> ReturningUpdate[Any]:
     """Ask these sessions to end; the first reason stays. Returns `id`, `state` and `gateway_id` of those not over."""
     wanted = (
         select(sessions.c.id)
@@ -75,7 +75,7 @@ def over_if_waiting(reason: str) -> dict[str, Any]:
 
 
 def cancel_calls(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
-    """Cancel the live calls of these sessions, if they are asked to end. Run it after `end`. Returns their `id`."""
+    """Cancel the live calls of sessions that are asked to end. Run it after `ask_to_end`. Returns their `id`."""
     live = (
         select(jobs.c.id)
         .join(sessions, sessions.c.id == jobs.c.session_id)

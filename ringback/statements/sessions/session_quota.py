@@ -18,7 +18,7 @@ class Limits(NamedTuple):
     of_user: int | None
 
     def full(self, taken: Any) -> frozenset[str]:
-        """Return the names of the limits that `taken` has reached."""
+        """Return the names of the limits that `count_sessions` has reached."""
         return frozenset(name for name, limit in self.set() if getattr(taken, name) >= limit)
 
     def set(self) -> list[tuple[str, int]]:
@@ -26,7 +26,7 @@ class Limits(NamedTuple):
         return [(name, limit) for name, limit in self._asdict().items() if limit is not None]
 
 
-def taken(tenant: str, user_id: str, limits: Limits, *, but: UUID | None = None) -> Select[Any]:
+def count_sessions(tenant: str, user_id: str, limits: Limits, *, but: UUID | None = None) -> Select[Any]:
     """Count the sessions, in one row: `of_tenant` and `of_user`, each if it is limited.
 
     Sessions that a client may resume count. `but` is a session that does not.
@@ -42,7 +42,7 @@ def taken(tenant: str, user_id: str, limits: Limits, *, but: UUID | None = None)
     return found.select_from(sessions).where(*live)
 
 
-def lock(tenant: str, user_id: str, limits: Limits) -> Select[Any]:
+def lock_quota(tenant: str, user_id: str, limits: Limits) -> Select[Any]:
     """Lock the quota until the transaction ends: another process that opens a session there waits.
 
     It must be a statement of its own: the next one sees what was committed before it got the lock.
@@ -53,15 +53,15 @@ def lock(tenant: str, user_id: str, limits: Limits) -> Select[Any]:
 
 
 def open_within(opening: Insert, limits: Limits) -> Select[Any]:
-    """Open that session unless the quota is used up. Run it after `lock`, in the same transaction.
+    """Open that session unless the quota is used up. Run it after `lock_quota`, in the same transaction.
 
-    Returns one row: `is_open`, and how many others there are, as `taken` has it.
+    Returns one row: `is_open`, and how many others there are, as `count_sessions` has it.
 
     Args:
         opening: of `lifecycle.open_session`.
     """
     values = opening.compile().params
-    others = taken(values["tenant"], values["user_id"], limits, but=values["id"]).cte("others")
+    others = count_sessions(values["tenant"], values["user_id"], limits, but=values["id"]).cte("others")
     fits = [others.c[name] < limit for name, limit in limits.set()]
     row = select(*(literal(value, sessions.c[name].type) for name, value in values.items())).where(*fits)
     opened = insert(sessions).from_select(list(values), row).on_conflict_do_nothing().returning(sessions.c.id)

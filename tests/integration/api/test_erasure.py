@@ -119,7 +119,7 @@ def erase(
         try:
             erasing = asyncio.create_task(how(store, None).erase(tenant, user))
             while gateway_ends and not erasing.done():
-                held = await store.rows(lifecycle.held("gw"))
+                held = await store.rows(lifecycle.held_sessions("gw"))
                 if any(row.id == gateway_ends and row.end_wanted == "erased" for row in held):
                     await store.rows(insert_late_use(gateway_ends, user, tenant))
                     await store.count(lifecycle.end_session(gateway_ends, "gw", 1, "erased"))
@@ -195,7 +195,7 @@ def test_a_session_whose_gateway_is_slow_goes_when_it_has_ended(
     async def look() -> None:
         engine = open_engine(postgres_url(database), 1)
         retention = asyncio.create_task(Retention(Store(engine), None).forget())
-        while (await Store(engine).rows(erasure.left("default", USER)))[0].number:  # noqa: ASYNC110 - rows ring no bell
+        while (await Store(engine).rows(erasure.count_left("default", USER)))[0].number:  # noqa: ASYNC110 - rows ring no bell
             await asyncio.sleep(0.01)
         retention.cancel()
         await asyncio.wait([retention])

@@ -169,7 +169,7 @@ async def begin(api: Api, credential: str, user: str = "ada", tenant: str = "def
 
 
 async def wanted(api: Api) -> dict[UUID, str | None]:
-    return {row.id: row.end_wanted for row in await api.store.rows(lifecycle.held("gw"))}
+    return {row.id: row.end_wanted for row in await api.store.rows(lifecycle.held_sessions("gw"))}
 
 
 async def test_a_revoked_key_ends_its_sessions_and_those_of_its_secrets(api: Api) -> None:

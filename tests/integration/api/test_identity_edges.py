@@ -85,7 +85,7 @@ async def test_who_comes_back_while_they_are_erased_is_erased_as_well(gate: Gate
     erasing = asyncio.create_task(Retention(gate.store, None).erase("acme", "ada"))
     second: UUID | None = None
     while not erasing.done():
-        wanted = {row.id for row in await gate.store.rows(lifecycle.held("gw")) if row.end_wanted == "erased"}
+        wanted = {row.id for row in await gate.store.rows(lifecycle.held_sessions("gw")) if row.end_wanted == "erased"}
         if first in wanted and second is None:
             second, _ = await gate.begin(who)  # another tab of theirs, before the first has heard of it
             await gate.store.count(lifecycle.end_session(first, "gw", 1, "erased"))
@@ -105,7 +105,7 @@ async def test_a_session_that_begins_as_its_user_is_erased_is_not_kept(gate: Gat
     assert not await gate.authenticator.is_still_good(who)
     await gate.authenticator.forget(session)
     await gate.store.count(lifecycle.end_session(session, "gw", 1, "revoked"))
-    assert [row.user_id for row in await gate.store.rows(erasure.waiting())] == ["ada"]
+    assert [row.user_id for row in await gate.store.rows(erasure.next_user())] == ["ada"]
 
 
 @pytest.mark.parametrize("with_secret", [True, False])

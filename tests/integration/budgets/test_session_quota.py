@@ -92,7 +92,7 @@ def test_opening_it_twice_is_opening_it_once(database: str) -> None:
         first = opening(uuid4(), ANN)
         for _ in range(2):
             limits = session_quota.Limits(of_tenant=None, of_user=1)
-            lock = session_quota.lock("default", "ann", limits)
+            lock = session_quota.lock_quota("default", "ann", limits)
             (_, (row,)) = await world.store.together(lock, session_quota.open_within(first, limits))
             assert row.is_open
         assert await world.one(select(func.count()).select_from(sessions)) == 1

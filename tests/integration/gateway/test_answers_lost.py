@@ -104,7 +104,7 @@ def test_a_session_that_was_opened_unheard_has_its_place(way: tuple[Proxy, str],
         proxy.lose_answer_to(b"INSERT INTO sessions")
         assert await world.budgets.open_session(opening(session, ANN), ANN) is None
         assert proxy.lost.is_set()
-        assert await world.store.rows(lifecycle.owned(session, "gw", 1))
+        assert await world.store.rows(lifecycle.is_owned(session, "gw", 1))
 
     tell(through, story, **limits)
 

@@ -58,10 +58,10 @@ def stored(rows: Rows) -> int:
 
 
 def test_of_too_many_pictures_in_the_rows_the_newest_are_loaded_and_the_others_named(rows: Rows) -> None:
-    rows.run(items.keep(rows.session, "gw", 1, [Message(1, "first", "user", [typed("hello")])]))
+    rows.run(items.save(rows.session, "gw", 1, [Message(1, "first", "user", [typed("hello")])]))
     for number in range(2, 14):  # as they stand in the rows of a session that an earlier version wrote
         (message,) = ItemLog().hear(camera(number))
-        rows.run(items.keep(rows.session, "gw", 1, [Message(number, message.item_id, "user", message.content)]))
+        rows.run(items.save(rows.session, "gw", 1, [Message(number, message.item_id, "user", message.content)]))
     assert list(shown(rows)) == ["first", *(f"p{number}" for number in range(2, 14))]
     assert shown(rows)["first"] == ["hello"], "a short message is loaded, however old"
     pictured = [name for name, parts in shown(rows).items() if parts[1:] == ["picture"]]
@@ -72,16 +72,16 @@ def test_of_too_many_pictures_in_the_rows_the_newest_are_loaded_and_the_others_n
 def test_the_older_pictures_are_taken_out_of_the_rows_by_the_gateway_that_has_the_session(rows: Rows) -> None:
     for number in range(1, 11):
         (message,) = ItemLog().hear(camera(number))
-        rows.run(items.keep(rows.session, "gw", 1, [Message(number, message.item_id, "user", message.content)]))
-    assert rows.count(items.leave_out_pictures(rows.session, "gw2", 1)) == 0
-    assert rows.count(items.leave_out_pictures(rows.session, "gw", 1)) == 6
-    assert rows.count(items.leave_out_pictures(rows.session, "gw", 1)) == 0
+        rows.run(items.save(rows.session, "gw", 1, [Message(number, message.item_id, "user", message.content)]))
+    assert rows.count(items.drop_old_pictures(rows.session, "gw2", 1)) == 0
+    assert rows.count(items.drop_old_pictures(rows.session, "gw", 1)) == 6
+    assert rows.count(items.drop_old_pictures(rows.session, "gw", 1)) == 0
     assert [parts[1] for parts in shown(rows).values()] == [IMAGE_LEFT_OUT] * 6 + ["picture"] * 4
     assert stored(rows) < LOADED_BYTES + 2_000
 
 
 def test_a_message_without_parts_is_loaded(rows: Rows) -> None:
-    rows.run(items.keep(rows.session, "gw", 1, [Message(1, "first", "user", [])]))
+    rows.run(items.save(rows.session, "gw", 1, [Message(1, "first", "user", [])]))
     assert shown(rows) == {"first": []}
 
 

@@ -56,7 +56,7 @@ def keep_for(rows: Rows, tenant: str, days: int | None) -> None:
 
 
 def deleted(rows: Rows, default_days: int | None) -> set[UUID]:
-    return {row.id for row in rows.run(retention.delete_over(default_days))}
+    return {row.id for row in rows.run(retention.delete_expired(default_days))}
 
 
 def numbers(rows: Rows, *tables: Any) -> list[int]:
@@ -134,7 +134,7 @@ def test_what_is_sealed_goes_at_the_latest_when_no_session_can_need_it(rows: Row
         created = seconds_from_now(-retention.SEALED_SECONDS - age)
         rows.set(job, sealed_arguments=b"x", sealed_result=b"y", created_at=created)
     rows.set(bare, created_at=seconds_from_now(-retention.SEALED_SECONDS - 60))
-    assert rows.count(retention.drop_old_seals()) == 1
+    assert rows.count(retention.drop_old_sealed()) == 1
     assert [rows.job(job).sealed_arguments for job in (old, young)] == [None, b"x"]
 
 
@@ -149,7 +149,7 @@ def test_where_nothing_is_to_go_hardly_anything_is_read(rows: Rows) -> None:
     rows.connection.execute(text(MANY_SESSIONS))
     rows.connection.execute(text("ANALYZE"))
     rows.connection.commit()
-    for statement in (retention.delete_over(7), retention.delete_expired_secrets(), retention.drop_old_seals()):
+    for statement in (retention.delete_expired(7), retention.delete_expired_secrets(), retention.drop_old_sealed()):
         told = plan(rows, statement)
         pages = sum(int(number) for number in buffers(told))
         assert pages <= BUFFERS_AT_MOST, told

@@ -41,12 +41,12 @@ class Healing(Story):
         self.every_answer_is_heard_or_kept()
 
     def sweep_everything(self) -> None:
-        assert self.real.ids(processes.lose_workers(GATEWAY)) == self.expected.lose_workers(GATEWAY)
+        assert self.real.ids(processes.end_lost_workers(GATEWAY)) == self.expected.lose_workers(GATEWAY)
         assert self.real.ids(sweeps.take_back_lost(GATEWAY)) == self.expected.take_back_lost(GATEWAY)
         assert self.real.ids(sweeps.time_out_overdue()) == self.expected.time_out_overdue()
-        assert self.real.ids(sweeps.let_go_lost_sessions(GATEWAY)) == self.expected.let_go_lost_sessions(GATEWAY)
+        assert self.real.ids(sweeps.release_lost_sessions(GATEWAY)) == self.expected.let_go_lost_sessions(GATEWAY)
         assert self.real.ids(sweeps.end_unresumed()) == self.expected.end_unresumed()
-        assert self.real.count(sweeps.keep_late_answers()) == self.expected.keep_late_answers()
+        assert self.real.count(sweeps.keep_late_results()) == self.expected.keep_late_answers()
 
     def work(self) -> None:
         due = self.real.ids(sweeps.publish_due())

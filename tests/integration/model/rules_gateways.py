@@ -91,7 +91,7 @@ class GatewayRules(Story):
         each = self.pick(self.conversations, which)
         position, item = each.position + 1, f"said_{self.number()}"
         said = Message(position, item, "user", [{"type": "input_text", "text": "hello"}])
-        moved = self.real.count(items.keep(each.session, each.gateway, each.epoch, [said]))
+        moved = self.real.count(items.save(each.session, each.gateway, each.epoch, [said]))
         assert moved == self.expected.keep(each.session, each.gateway, each.epoch, position, item)
         each.position += moved
 

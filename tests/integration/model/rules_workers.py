@@ -145,9 +145,9 @@ class SweepRules(WorkerRules):
             case "time out":
                 self.holds(what, sweeps.time_out_overdue(), self.expected.time_out_overdue())
             case "workers":
-                self.holds(what, processes.lose_workers(sweeper), self.expected.lose_workers(sweeper))
+                self.holds(what, processes.end_lost_workers(sweeper), self.expected.lose_workers(sweeper))
             case "sessions":
-                self.holds(what, sweeps.let_go_lost_sessions(sweeper), self.expected.let_go_lost_sessions(sweeper))
+                self.holds(what, sweeps.release_lost_sessions(sweeper), self.expected.let_go_lost_sessions(sweeper))
                 self.end_what_is_over()
 
     def publish_due(self) -> None:
@@ -162,7 +162,7 @@ class SweepRules(WorkerRules):
 
     def end_what_is_over(self) -> None:
         self.holds("not resumed", sweeps.end_unresumed(), self.expected.end_unresumed())
-        moved = self.real.count(sweeps.keep_late_answers())
+        moved = self.real.count(sweeps.keep_late_results())
         assert moved == self.expected.keep_late_answers()
         self.count("kept for the history", moved)
         for job in self.expected.jobs.values():

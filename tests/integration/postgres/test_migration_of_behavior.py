@@ -54,7 +54,7 @@ def test_what_the_older_version_announces_and_asks_for_goes_on_to_work(database:
         told = connection.execute(text("SELECT say_after FROM worker_tools ORDER BY name DESC")).scalars().all()
         assert told == [3.5, None]
         connection.execute(processes.renew("w"))
-        tools = [processes.announcement(row) for row in connection.execute(processes.live_tools())]
+        tools = [processes.spec_from_row(row) for row in connection.execute(processes.live_tools())]
         assert [(tool.name, tool.behavior, tool.limits) for tool in tools] == [
             (name, ToolBehavior(), Limits()) for name in ("quick", "slow")
         ]

@@ -44,7 +44,7 @@ def test_nobody_publishes_or_claims_what_waits_for_a_yes(rows: Rows) -> None:
     job = rows.asking(publish_count=1)
     assert rows.count(sweeps.publish_due()) == 0
     assert rows.count(sweeps.publish_again()) == 0
-    assert rows.count(sweeps.publish_taken_along("default")) == 0
+    assert rows.count(sweeps.publish_taken("default")) == 0
     assert rows.count(transitions.claim(job, "w")) == 0
     assert not rows.move(job, state="running", token=job), "not even by hand"
 

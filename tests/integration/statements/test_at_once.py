@@ -92,7 +92,7 @@ def test_a_call_that_came_second_is_not_recorded(rows: Rows, other: Other) -> No
 
 def test_a_message_that_was_first_is_in_the_log_of_the_new_epoch(rows: Rows, other: Other) -> None:
     said = Message(1, "item_1", "user", [{"type": "input_text", "text": "hello"}])
-    assert rows.connection.execute(items.keep(rows.session, "gw", 1, [said])).all()
+    assert rows.connection.execute(items.save(rows.session, "gw", 1, [said])).all()
     rebuilt = other.waits(*rebuilding(rows))
     rows.connection.commit()
     assert [row.item_id for row in rebuilt.result(PATIENCE)[3]] == ["item_1"]
@@ -101,7 +101,7 @@ def test_a_message_that_was_first_is_in_the_log_of_the_new_epoch(rows: Rows, oth
 def test_a_message_that_came_second_is_not_kept(rows: Rows, other: Other) -> None:
     said = Message(1, "item_1", "user", [{"type": "input_text", "text": "hello"}])
     rows.connection.execute(lifecycle.next_epoch(rows.session, "gw", 1))
-    kept = other.waits(items.keep(rows.session, "gw", 1, [said]))
+    kept = other.waits(items.save(rows.session, "gw", 1, [said]))
     rows.connection.commit()
     assert kept.result(PATIENCE) == [[]]
 
@@ -193,7 +193,7 @@ def test_a_call_that_is_claimed_while_it_is_cancelled_is_told_and_not_ended(rows
     cancelled = other.waits(transitions.cancel(job, "default"))
     rows.connection.commit()
     assert [row.state for row in cancelled.result(PATIENCE)[0]] == ["running"]
-    assert ids(rows.run(transitions.cancelled_on("w"))) == [job]
+    assert ids(rows.run(transitions.cancelled_jobs("w"))) == [job]
 
 
 def test_a_call_that_was_cancelled_first_is_not_claimed(rows: Rows, other: Other) -> None:

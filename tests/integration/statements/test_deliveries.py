@@ -167,8 +167,8 @@ def test_a_session_ends_once_and_keeps_its_first_reason(rows: Rows) -> None:
 
 
 def test_the_upstreams_own_id_is_kept_by_the_owner(rows: Rows) -> None:
-    assert rows.count(lifecycle.connected(rows.session, "gw2", 1, "sess_2")) == 0
-    assert rows.count(lifecycle.connected(rows.session, "gw", 1, "sess_1")) == 1
+    assert rows.count(lifecycle.set_upstream_id(rows.session, "gw2", 1, "sess_2")) == 0
+    assert rows.count(lifecycle.set_upstream_id(rows.session, "gw", 1, "sess_1")) == 1
     assert rows.session_row().upstream_id == "sess_1"
 
 

@@ -67,7 +67,7 @@ def test_what_cannot_be_resumed_is_not_detached(rows: Rows) -> None:
 
 def test_a_lost_gateway_leaves_what_can_be_resumed_detached_and_ends_the_rest(rows: Rows) -> None:
     rows.lose("gw")
-    (row,) = rows.run(sweeps.let_go_lost_sessions("w"))
+    (row,) = rows.run(sweeps.release_lost_sessions("w"))
     assert row.state == "detached"
     assert len(resume(rows)) == 1
 
@@ -78,7 +78,7 @@ def test_an_old_epoch_records_takes_keeps_and_ends_nothing(rows: Rows) -> None:
     assert row.epoch == 2
     assert rows.run(admission.admit(new_job(rows.session), "gw", 1)) == []
     assert rows.run(deliveries.take_ready(rows.session, "gw", 1)) == []
-    assert rows.run(items.keep(rows.session, "gw", 1, [said(1)])) == []
+    assert rows.run(items.save(rows.session, "gw", 1, [said(1)])) == []
     assert rows.run(items.replay(rows.session, "gw", 1)) == []
     assert rows.count(lifecycle.end_session(rows.session, "gw", 1, "late")) == 0
     assert rows.count(lifecycle.detach(rows.session, "gw", 1)) == 0
@@ -86,8 +86,8 @@ def test_an_old_epoch_records_takes_keeps_and_ends_nothing(rows: Rows) -> None:
 
 
 def test_messages_are_kept_in_order_and_changed_in_place(rows: Rows) -> None:
-    assert len(rows.run(items.keep(rows.session, "gw", 1, [said(1), said(2, "hi", "assistant")]))) == 2
-    assert len(rows.run(items.keep(rows.session, "gw", 1, [said(2, "h", "assistant"), said(5)]))) == 2
+    assert len(rows.run(items.save(rows.session, "gw", 1, [said(1), said(2, "hi", "assistant")]))) == 2
+    assert len(rows.run(items.save(rows.session, "gw", 1, [said(2, "h", "assistant"), said(5)]))) == 2
     log = [(row.position, row.content[0]["text"]) for row in rows.run(items.log_of_messages(rows.session))]
     assert log == [(5, "hello"), (2, "h"), (1, "hello")]
 

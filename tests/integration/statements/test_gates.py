@@ -47,7 +47,7 @@ def load(rows: Rows, job: UUID) -> tuple[int, int]:
 
 def put_off(rows: Rows, pause: float = 60.0) -> UUID:
     job = rows.asked()
-    assert rows.count(gates.put_off(job, pause)) == 1
+    assert rows.count(gates.postpone(job, pause)) == 1
     return job
 
 
@@ -55,7 +55,7 @@ def test_a_gate_is_made_full_once_and_kept_as_it_is_written(rows: Rows) -> None:
     made = gate(rows)
     assert (made.tokens, made.failures, made.open_until, made.probe_until) == (BURST, 0, None, None)
     kept = Gate(0.5, made.refilled_at + 1.25, 3, made.refilled_at + 2.5, made.refilled_at + 3.75)
-    assert rows.count(gates.keep(TOOL, kept)) == 1
+    assert rows.count(gates.save(TOOL, kept)) == 1
     assert gate(rows) == kept
     assert len(rows.run(select(tool_gates))) == 1
 
@@ -80,7 +80,7 @@ def test_who_comes_second_waits_and_counts_what_the_first_has_begun(rows: Rows, 
 def test_who_comes_second_waits_also_for_whoever_makes_the_gate(rows: Rows, other: Other) -> None:
     rows.connection.execute(gates.lock(TOOL, BURST))
     waiting = other.waits(gates.lock(TOOL, BURST))
-    rows.connection.execute(gates.keep(TOOL, Gate(1.0, 0.0, failures=7)))
+    rows.connection.execute(gates.save(TOOL, Gate(1.0, 0.0, failures=7)))
     rows.connection.commit()
     ((seen,),) = waiting.result(PATIENCE)
     assert seen.failures == 7
@@ -123,7 +123,7 @@ def test_only_the_tools_own_calls_are_counted(rows: Rows) -> None:
 def test_a_call_that_is_put_off_keeps_its_attempts_and_its_deadline(rows: Rows) -> None:
     job = rows.asked()
     before = rows.job(job)
-    assert rows.count(gates.put_off(job, 60.0)) == 1
+    assert rows.count(gates.postpone(job, 60.0)) == 1
     after = rows.job(job)
     changed = {"put_off", "not_before", "publish_after"}
     assert {name for name in before._fields if getattr(before, name) != getattr(after, name)} == changed
@@ -133,7 +133,7 @@ def test_a_call_that_is_put_off_keeps_its_attempts_and_its_deadline(rows: Rows) 
 
 def test_a_call_is_claimed_at_its_time_and_leaves_the_line(rows: Rows) -> None:
     job = rows.asked()
-    rows.count(gates.put_off(job, -1.0))
+    rows.count(gates.postpone(job, -1.0))
     assert rows.count(transitions.claim(job, "w")) == 1
     assert (rows.job(job).put_off, rows.job(job).attempt) == (False, 1)
 
@@ -149,8 +149,8 @@ def test_a_call_is_claimed_at_its_time_and_leaves_the_line(rows: Rows) -> None:
 )
 def test_what_may_not_begin_is_not_put_off_either(rows: Rows, columns: dict[str, Any]) -> None:
     job = rows.asked(**columns)
-    assert rows.run(gates.asked_for(job)) == []
-    assert rows.count(gates.put_off(job, 0.0)) == 0
+    assert rows.run(gates.wanted_tool(job)) == []
+    assert rows.count(gates.postpone(job, 0.0)) == 0
 
 
 def test_a_call_of_a_tool_that_is_not_named_is_left_to_its_gate_or_to_another_worker(rows: Rows) -> None:
@@ -190,21 +190,21 @@ def test_a_woken_call_whose_message_is_lost_is_published_by_a_sweeper(rows: Rows
 @pytest.mark.parametrize("row", [Gate(1.0, NOW, failures=2), Gate(1.0, NOW), Gate(1.0, NOW, 3, NOW), PROBED])
 def test_an_answer_does_to_the_row_what_was_decided(rows: Rows, row: Gate) -> None:
     gate(rows)
-    rows.count(gates.keep(TOOL, row))
-    rows.count(gates.answered(TOOL))
+    rows.count(gates.save(TOOL, row))
+    rows.count(gates.reset_failures(TOOL))
     assert gate(rows) == after(row, Limits(breaker_failures=3), Ended.ANSWERED, is_probe=False, now=NOW)
 
 
 def test_an_answer_waits_for_nobody_where_there_is_nothing_to_change(rows: Rows, other: Other) -> None:
     gate(rows)
     rows.connection.execute(gates.lock(TOOL, BURST))
-    other.begins(gates.answered(TOOL))
+    other.begins(gates.reset_failures(TOOL))
     other.commits()
 
 
 def test_a_gate_of_another_tool_is_not_written(rows: Rows) -> None:
     gate(rows)
     rows.count(gates.lock("order", BURST))
-    rows.count(gates.keep("order", Gate(0.0, 0.0)))
+    rows.count(gates.save("order", Gate(0.0, 0.0)))
     assert gate(rows).tokens == BURST
     assert rows.count(update(tool_gates).values(tokens=1)) == 2

@@ -192,10 +192,10 @@ async def test_a_session_that_is_to_end_is_told_to_or_ends_where_nobody_holds_it
     which: dict[str, Callable[[], list[object]]] = {
         "key": lambda: [session_end.sessions_of_key(key_id)],
         "user": lambda: [session_end.sessions_of_user("ada", "acme")],
-        "session": lambda: [session_end.the_session(held, "acme"), session_end.the_session(waiting, "acme")],
+        "session": lambda: [session_end.one_session(held, "acme"), session_end.one_session(waiting, "acme")],
     }
     for condition in which[wanted]():
-        await gate.store.rows(session_end.end(condition, "revoked"))  # type: ignore[arg-type]
+        await gate.store.rows(session_end.ask_to_end(condition, "revoked"))  # type: ignore[arg-type]
     rows = await gate.store.rows(sessions_table.select())
     told = {row.id: (row.state, row.end_wanted, row.end_reason) for row in rows}
     assert told[held] == ("open", "revoked", None)

@@ -76,7 +76,7 @@ def lost_in_its_effect(rows: Rows, job: UUID) -> None:
 
 def given_up_unwanted(rows: Rows, job: UUID) -> None:
     cancel(rows, job)
-    assert rows.count(transitions.give_up(job, rows.job(job).token)) == 1
+    assert rows.count(transitions.give_up_claim(job, rows.job(job).token)) == 1
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_joined_call_is_never_claimed_published_or_taken_back(rows: Rows) -> N
     assert rows.job(second).publish_after is None
     assert second not in {row.id for row in rows.run(sweeps.publish_due())}
     assert rows.count(sweeps.publish_again()) == 1
-    assert rows.count(sweeps.publish_taken_along("default")) == 1
+    assert rows.count(sweeps.publish_taken("default")) == 1
     assert rows.job(second).publish_after is None
     assert not rows.move(second, state=JobState.RUNNING, token=second)
 
@@ -238,7 +238,7 @@ def test_answers_that_came_as_the_session_ended_are_both_kept_by_a_sweeper(rows:
     second = rows.joining(first)
     assert rows.count(transitions.finish(first, token, SUNNY)) == 1
     rows.set_state("ended")
-    assert rows.count(sweeps.keep_late_answers()) == 2
+    assert rows.count(sweeps.keep_late_results()) == 2
     assert rows.job(second).delivery == "history_only"
 
 

@@ -81,12 +81,12 @@ def test_a_model_is_shown_the_parameters_as_they_were_declared(rows: Rows) -> No
         rows.count(statement)
     for live in (processes.live_tools(), history.served_tools()):
         (row,) = rows.run(live)
-        assert text(processes.announcement(row).parameters) == text(SCHEMA)
+        assert text(processes.spec_from_row(row).parameters) == text(SCHEMA)
 
 
 def test_what_a_client_has_set_is_resumed_as_it_was_written(rows: Rows) -> None:
     rows.set_session(resume_hash=TOKEN, resume_seconds=60.0)
-    rows.count(lifecycle.set_by_client(rows.session, "gw", 1, WRITTEN))
+    rows.count(lifecycle.save_client_session(rows.session, "gw", 1, WRITTEN))
     (resumed,) = rows.run(lifecycle.resume(TOKEN, sha256(b"next").digest(), user_id="ada", gateway_id="gw2"))
     assert text(resumed.client_session) == text(WRITTEN)
 
@@ -105,7 +105,7 @@ def test_rows_of_the_version_before_are_read_as_they_are(rows: Rows) -> None:
 
 def test_what_the_version_before_has_changed_since_counts(rows: Rows) -> None:
     rows.set_session(resume_hash=TOKEN, resume_seconds=60.0)
-    rows.count(lifecycle.set_by_client(rows.session, "gw", 1, WRITTEN))
+    rows.count(lifecycle.save_client_session(rows.session, "gw", 1, WRITTEN))
     changed = update(sessions_table).where(sessions_table.c.id == rows.session).values(client_session={"a": 1})
     assert rows.count(changed) == 1
     (resumed,) = rows.run(lifecycle.resume(TOKEN, sha256(b"next").digest(), user_id="ada", gateway_id="gw2"))

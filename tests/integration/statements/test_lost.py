@@ -11,7 +11,7 @@ from sqlalchemy import Executable, select, update
 from ringback.jobs.outcomes import succeeded
 from ringback.statements import clock, processes
 from ringback.statements.jobs import admission, sweeps, transitions
-from ringback.statements.jobs.sweeps import TAKEN_ALONG
+from ringback.statements.jobs.sweeps import TAKEN_AT_ONCE
 from ringback.statements.sessions import lifecycle
 from ringback.tables import jobs as jobs_table
 from ringback.tables import processes as processes_table
@@ -42,19 +42,19 @@ def serve(rows: Rows, worker: str, *queues: str) -> None:
 def test_a_lost_worker_is_over_once_and_its_queues_are_told(rows: Rows) -> None:
     serve(rows, "w", "slow", "default")
     rows.lose("w")
-    assert [(row.id, row.queues) for row in rows.run(processes.lose_workers("gw"))] == [("w", ["default", "slow"])]
-    assert rows.run(processes.lose_workers("gw")) == []
+    assert [(row.id, row.queues) for row in rows.run(processes.end_lost_workers("gw"))] == [("w", ["default", "slow"])]
+    assert rows.run(processes.end_lost_workers("gw")) == []
     assert rows.count(processes.renew("w")) == 0, "it must stop, and begin anew"
 
 
 def test_a_gateway_whose_lease_ran_out_is_not_over(rows: Rows) -> None:
     rows.lose("gw2")
-    assert rows.run(processes.lose_workers("gw")) == []
+    assert rows.run(processes.end_lost_workers("gw")) == []
     assert rows.count(processes.renew("gw2")) == 1
 
 
 @pytest.mark.parametrize("sweeper", ["back", "lost", "unheard-of"])
-@pytest.mark.parametrize("sweep", [processes.lose_workers, sweeps.take_back_lost, sweeps.let_go_lost_sessions])
+@pytest.mark.parametrize("sweep", [processes.end_lost_workers, sweeps.take_back_lost, sweeps.release_lost_sessions])
 def test_who_is_not_steady_declares_nobody_lost(rows: Rows, sweep: Any, sweeper: str) -> None:
     rows.running()
     for process in ("w", "gw"):
@@ -72,11 +72,11 @@ def test_who_is_not_steady_declares_nobody_lost(rows: Rows, sweep: Any, sweeper:
 def test_a_session_of_a_lost_gateway_may_be_resumed_for_as_long_as_it_was_promised(rows: Rows) -> None:
     rows.set_session(resume_hash=b"token", resume_seconds=60.0, state="draining")
     rows.lose("gw")
-    assert [(row.id, row.state) for row in rows.run(sweeps.let_go_lost_sessions("w"))] == [(rows.session, "detached")]
+    assert [(row.id, row.state) for row in rows.run(sweeps.release_lost_sessions("w"))] == [(rows.session, "detached")]
     row = rows.session_row()
     assert (row.ended_at, row.end_reason, row.resume_hash) == (None, None, b"token")
     assert seconds_until(rows, row.resume_until) == pytest.approx(60, abs=5)
-    assert rows.run(sweeps.let_go_lost_sessions("w")) == []
+    assert rows.run(sweeps.release_lost_sessions("w")) == []
 
 
 def test_a_session_that_ends_unresumed_keeps_its_answers_for_the_history(rows: Rows) -> None:
@@ -86,7 +86,7 @@ def test_a_session_that_ends_unresumed_keeps_its_answers_for_the_history(rows: R
     rows.set_session(resume_until=seconds_from_now(-0.01))
     assert [row.id for row in rows.run(sweeps.end_unresumed())] == [rows.session]
     assert rows.session_row().resume_hash is None
-    assert rows.count(sweeps.keep_late_answers()) == 1
+    assert rows.count(sweeps.keep_late_results()) == 1
     assert rows.job(job).delivery == "history_only"
     assert rows.run(sweeps.end_unresumed()) == []
 
@@ -96,23 +96,23 @@ def test_a_draining_gateway_holds_its_sessions_and_nobody_elses(rows: Rows) -> N
     assert rows.count(lifecycle.drain("gw")) == 1
     assert rows.session_row().state == "draining"
     assert rows.count(lifecycle.drain("gw")) == 0
-    assert [(row.id, row.epoch) for row in rows.run(lifecycle.held("gw"))] == [(rows.session, 1)]
+    assert [(row.id, row.epoch) for row in rows.run(lifecycle.held_sessions("gw"))] == [(rows.session, 1)]
     assert rows.count(admission.admit(new_job(rows.session), "gw", 1)) == 1, "what is under way goes on"
 
 
 @pytest.mark.parametrize("state", ["detached", "ended"])
 def test_what_nobody_holds_is_not_held(rows: Rows, state: str) -> None:
     rows.set_state(state)
-    assert rows.run(lifecycle.held("gw")) == []
-    assert rows.run(lifecycle.owned(rows.session, "gw", 1)) == []
+    assert rows.run(lifecycle.held_sessions("gw")) == []
+    assert rows.run(lifecycle.is_owned(rows.session, "gw", 1)) == []
     assert rows.run(lifecycle.next_epoch(rows.session, "gw", 1)) == []
 
 
 def test_what_the_client_set_is_kept_by_the_owner_in_its_epoch(rows: Rows) -> None:
     asked = {"audio": {"output": {"voice": "marin"}}}
     for gateway, epoch in (("gw2", 1), ("gw", 2)):
-        assert rows.count(lifecycle.set_by_client(rows.session, gateway, epoch, asked)) == 0
-    assert rows.count(lifecycle.set_by_client(rows.session, "gw", 1, asked)) == 1
+        assert rows.count(lifecycle.save_client_session(rows.session, gateway, epoch, asked)) == 0
+    assert rows.count(lifecycle.save_client_session(rows.session, "gw", 1, asked)) == 1
     assert rows.session_row().client_session == asked
 
 
@@ -137,10 +137,10 @@ def due(rows: Rows) -> set[Any]:
 def test_what_was_published_is_published_again_when_its_queue_lost_a_worker(rows: Rows) -> None:
     published, elsewhere = rows.asked(publish_count=3), rows.asked(publish_count=3, queue="slow")
     rows.asked(), rows.running()
-    assert rows.count(sweeps.publish_taken_along("default")) == 1
+    assert rows.count(sweeps.publish_taken("default")) == 1
     assert due(rows) == {published}
-    assert rows.count(sweeps.publish_taken_along("unheard-of")) == 0
-    assert rows.count(sweeps.publish_taken_along("slow")) == 1
+    assert rows.count(sweeps.publish_taken("unheard-of")) == 0
+    assert rows.count(sweeps.publish_taken("slow")) == 1
     assert due(rows) == {elsewhere}
 
 
@@ -153,7 +153,7 @@ def test_everything_published_is_published_again_when_redis_forgot(rows: Rows) -
 def test_what_a_gateway_has_published_just_now_may_be_gone_as_well(rows: Rows) -> None:
     fresh = rows.asked()
     assert due(rows) == set()
-    rows.count(sweeps.publish_taken_along("default"))
+    rows.count(sweeps.publish_taken("default"))
     assert due(rows) == set(), "a lost worker's queue is suspected of what a sweeper has published"
     rows.count(sweeps.publish_again())
     assert due(rows) == {fresh}
@@ -161,7 +161,7 @@ def test_what_a_gateway_has_published_just_now_may_be_gone_as_well(rows: Rows) -
 
 def test_the_pause_of_what_is_published_again_goes_on_growing(rows: Rows) -> None:
     job = rows.asked(publish_count=3)
-    rows.count(sweeps.publish_taken_along("default"))
+    rows.count(sweeps.publish_taken("default"))
     assert due(rows) == {job}
     assert rows.job(job).publish_count == 4
 
@@ -174,22 +174,22 @@ def test_a_retry_waits_its_backoff_whatever_was_lost(rows: Rows) -> None:
 
 
 def test_the_oldest_of_a_long_queue_are_published_first(rows: Rows) -> None:
-    for _ in range(TAKEN_ALONG + 1):
+    for _ in range(TAKEN_AT_ONCE + 1):
         rows.connection.execute(admission.admit(new_job(rows.session), "gw", 1))
     rows.connection.execute(update(jobs_table).values(publish_count=1, publish_after=seconds_from_now(30)))
     rows.connection.commit()
     youngest = rows.asked(publish_count=1, publish_after=seconds_from_now(30))
-    assert rows.count(sweeps.publish_taken_along("default")) == TAKEN_ALONG
+    assert rows.count(sweeps.publish_taken("default")) == TAKEN_AT_ONCE
     assert youngest not in due(rows)
 
 
 @pytest.mark.parametrize(
     "sweep",
     [
-        processes.lose_workers("gw2"),
+        processes.end_lost_workers("gw2"),
         sweeps.end_unresumed(),
         sweeps.publish_again(),
-        sweeps.publish_taken_along("default"),
+        sweeps.publish_taken("default"),
     ],
     ids=["workers", "sessions", "messages", "messages of a queue"],
 )

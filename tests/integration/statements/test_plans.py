@@ -118,19 +118,19 @@ def test_a_backlog_makes_no_step_of_a_call_and_no_sweep_dearer(busy: Rows, numbe
         "begin_effect": transitions.begin_effect(running, token),
         "finish": transitions.finish(running, token, succeeded({"paid": True})),
         "retry": transitions.retry(running, token, {"code": "busy"}, 1),
-        "give_up": transitions.give_up(running, token),
+        "give_up": transitions.give_up_claim(running, token),
         "note_progress": transitions.note_progress(running, token, "half"),
         "cancel": transitions.cancel(job, "default"),
-        "cancelled_on": transitions.cancelled_on("w"),
+        "cancelled_on": transitions.cancelled_jobs("w"),
         "decide": approvals.decide(job, "default", True),
-        "put_off": gates.put_off(job, 1),
+        "put_off": gates.postpone(job, 1),
         "wake_first": gates.wake_first("tool 1"),
         "take_ready": deliveries.take_ready(busy.session, "gw", 1),
         "publish_due": sweeps.publish_due(),
         "take_back_lost": sweeps.take_back_lost("gw"),
         "time_out_overdue": sweeps.time_out_overdue(),
-        "publish_taken_along": sweeps.publish_taken_along("queue 1"),
-        "keep_late_answers": sweeps.keep_late_answers(),
+        "publish_taken_along": sweeps.publish_taken("queue 1"),
+        "keep_late_answers": sweeps.keep_late_results(),
         "loads": queues.loads(),
     }
     for name, statement in asked.items():
@@ -192,7 +192,7 @@ FILTERS: dict[str, dict[str, Any]] = {
 def test_a_page_of_the_history_costs_the_same_whatever_is_asked_for(over: Rows, name: str, page: str) -> None:
     middle = over.run(select(jobs_table.c.created_at, jobs_table.c.id).order_by(jobs_table.c.created_at).limit(1))[0]
     after = {"after": cursor(middle)} if page == "later" else {}  # type: ignore[arg-type]
-    over.connection.execute(tenant_isolation.behind("default"))
+    over.connection.execute(tenant_isolation.restrict_to("default"))
     is_flat(over, name, history.page_of_jobs("default", JobQuery(**FILTERS[name], **after)), at_most=PAGES_OF_A_PAGE)
 
 
@@ -200,11 +200,11 @@ def test_a_page_of_the_history_costs_the_same_whatever_is_asked_for(over: Rows, 
     "asked", [{}, {"agent": "agent 3"}, {"state": "detached"}, {"agent": "agent 3", "state": "open"}]
 )
 def test_a_page_of_sessions_costs_the_same_whatever_is_asked_for(over: Rows, asked: dict[str, str]) -> None:
-    over.connection.execute(tenant_isolation.behind("default"))
+    over.connection.execute(tenant_isolation.restrict_to("default"))
     is_flat(over, str(asked), history.page_of_sessions("default", SessionQuery(**asked)), at_most=PAGES_OF_A_PAGE)
 
 
 def test_what_ends_with_a_user_and_what_is_kept_no_longer_is_found_by_an_index(over: Rows) -> None:
-    is_flat(over, "cancel_calls", session_end.cancel_calls(session_end.the_session(over.session, "default")))
+    is_flat(over, "cancel_calls", session_end.cancel_calls(session_end.one_session(over.session, "default")))
     for days, at_most in ((0, PAGES_OF_A_DELETION), (KEPT_DAYS, BUFFERS_AT_MOST), (None, BUFFERS_AT_MOST)):
-        is_flat(over, f"delete_over({days})", retention.delete_over(days), at_most=at_most)
+        is_flat(over, f"delete_over({days})", retention.delete_expired(days), at_most=at_most)

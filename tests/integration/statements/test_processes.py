@@ -11,7 +11,7 @@ from sqlalchemy import literal, select, update
 
 from ringback.leases.lease import LEASE_SECONDS
 from ringback.statements import processes
-from ringback.statements.processes import FORGET_AFTER_SECONDS, TURN_SECONDS, announcement, is_steady, lives
+from ringback.statements.processes import FORGET_AFTER_SECONDS, TURN_SECONDS, is_alive, is_steady, spec_from_row
 from ringback.tables import processes as processes_table
 from ringback.tables import worker_tools
 from ringback.tools.behavior import ToolBehavior
@@ -29,7 +29,7 @@ def set_process(rows: Rows, process: str, **columns: Any) -> None:
 
 
 def alive(rows: Rows, process: str) -> bool:
-    return bool(rows.run(select(lives(literal(process))))[0][0])
+    return bool(rows.run(select(is_alive(literal(process))))[0][0])
 
 
 def steady(rows: Rows, process: str) -> bool:
@@ -106,7 +106,7 @@ def test_a_tool_comes_back_as_it_was_announced(rows: Rows) -> None:
         behavior=ToolBehavior(say_after=2.5),
     )
     announce(rows, "w", said, ORDER)
-    served = {row.name: announcement(row) for row in rows.run(processes.live_tools())}
+    served = {row.name: spec_from_row(row) for row in rows.run(processes.live_tools())}
     assert {name: asdict(tool) for name, tool in served.items()} == {"weather": asdict(said), "order": asdict(ORDER)}
     assert served["weather"].version == said.version
 
@@ -124,7 +124,7 @@ def test_only_living_workers_serve_and_the_last_to_start_decides(rows: Rows) -> 
 
 
 def turn(rows: Rows, process: str) -> bool:
-    (row,) = rows.run(processes.take_turn(process))
+    (row,) = rows.run(processes.take_sweep_turn(process))
     assert row.living == 4
     return bool(row.is_ours)
 

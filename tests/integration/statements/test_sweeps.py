@@ -159,7 +159,7 @@ def test_a_cancelled_job_of_a_lost_worker_is_cancelled(rows: Rows) -> None:
     assert swept(rows, job) == ("cancelled", "ready", {"code": "cancelled"})
 
 
-SWEEPS_OF_THE_LOST: list[Callable[[str], Executable]] = [sweeps.take_back_lost, sweeps.let_go_lost_sessions]
+SWEEPS_OF_THE_LOST: list[Callable[[str], Executable]] = [sweeps.take_back_lost, sweeps.release_lost_sessions]
 
 
 @pytest.mark.parametrize("sweep", SWEEPS_OF_THE_LOST, ids=["jobs", "sessions"])
@@ -226,21 +226,21 @@ def test_an_answer_that_a_sweeper_made_is_delivered_like_any_other(rows: Rows) -
 def test_the_sessions_of_a_lost_gateway_end_and_their_answers_are_kept(rows: Rows) -> None:
     ready, running = rows.answered(SUNNY), rows.running()
     rows.lose("gw")
-    assert [row.id for row in rows.run(sweeps.let_go_lost_sessions("gw2"))] == [rows.session]
+    assert [row.id for row in rows.run(sweeps.release_lost_sessions("gw2"))] == [rows.session]
     assert (rows.session_row().state, rows.session_row().end_reason) == ("ended", "gateway_lost")
-    assert rows.count(sweeps.keep_late_answers()) == 1
+    assert rows.count(sweeps.keep_late_results()) == 1
     assert rows.job(ready).delivery == "history_only"
     job, token = running
     assert rows.count(transitions.finish(job, token, SUNNY)) == 1, "the work goes on, and its result is kept"
     assert rows.job(job).delivery == "history_only"
-    assert rows.count(sweeps.let_go_lost_sessions("gw2")) == 0
+    assert rows.count(sweeps.release_lost_sessions("gw2")) == 0
 
 
 def test_the_sessions_of_a_gateway_that_lives_go_on(rows: Rows) -> None:
     rows.answered(SUNNY)
     rows.lose("gw2")
-    assert rows.count(sweeps.let_go_lost_sessions("gw")) == 0
-    assert rows.count(sweeps.keep_late_answers()) == 0
+    assert rows.count(sweeps.release_lost_sessions("gw")) == 0
+    assert rows.count(sweeps.keep_late_results()) == 0
 
 
 # — many at once —
@@ -284,7 +284,7 @@ def test_a_row_that_somebody_holds_is_left_to_them(database: str, rows: Rows) ->
 
 def test_two_sweepers_end_each_lost_session_once(database: str, rows: Rows) -> None:
     rows.lose("gw")
-    first, second = both_sweep(database, rows, sweeps.let_go_lost_sessions("gw2"))
+    first, second = both_sweep(database, rows, sweeps.release_lost_sessions("gw2"))
     assert [row.id for row in first] == [rows.session]
     assert not second
 

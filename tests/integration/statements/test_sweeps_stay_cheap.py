@@ -34,14 +34,14 @@ SWEEPS: dict[str, Any] = {
     "publish_due": sweeps.publish_due(),
     "take_back_lost": sweeps.take_back_lost("w"),
     "time_out_overdue": sweeps.time_out_overdue(),
-    "let_go_lost_sessions": sweeps.let_go_lost_sessions("w"),
+    "let_go_lost_sessions": sweeps.release_lost_sessions("w"),
     "end_unresumed": sweeps.end_unresumed(),
     "publish_again": sweeps.publish_again(),
-    "publish_taken_along": sweeps.publish_taken_along("orders"),
-    "keep_late_answers": sweeps.keep_late_answers(),
+    "publish_taken_along": sweeps.publish_taken("orders"),
+    "keep_late_answers": sweeps.keep_late_results(),
     "take_due": webhooks.take_due(8),
     "waiting_sessions": deliveries.waiting_sessions("gw"),
-    "cancelled_on": transitions.cancelled_on("w"),
+    "cancelled_on": transitions.cancelled_jobs("w"),
 }
 
 

@@ -295,4 +295,4 @@ def test_a_worker_hears_of_its_own_cancelled_jobs(rows: Rows) -> None:
     rows.running(worker="w2", cancel_requested=True)
     rows.running()
     rows.asked(cancel_requested=True)
-    assert [row.id for row in rows.run(transitions.cancelled_on("w"))] == [mine]
+    assert [row.id for row in rows.run(transitions.cancelled_jobs("w"))] == [mine]

@@ -63,7 +63,7 @@ def test_two_gateways_take_different_answers_and_wait_for_nobody(database: str, 
 def test_an_answer_that_was_taken_once_is_noted_once(rows: Rows) -> None:
     job = late(rows)
     rows.run(webhooks.take_due(1))
-    assert [rows.count(webhooks.done([job])), rows.count(webhooks.done([job]))] == [1, 0]
+    assert [rows.count(webhooks.mark_notified([job])), rows.count(webhooks.mark_notified([job]))] == [1, 0]
     assert rows.run(webhooks.take_due(5)) == []
 
 
@@ -81,7 +81,7 @@ def test_whichever_way_an_answer_ends_in_the_history_it_is_due(rows: Rows, how: 
     elif how == "cancelled":
         rows.count(transitions.cancel(job, DEFAULT_TENANT))
     else:
-        assert rows.count(sweeps.keep_late_answers()) == 2
+        assert rows.count(sweeps.keep_late_results()) == 2
     assert {row.id for row in rows.run(webhooks.take_due(9))} == {job, second}
 
 
