@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from celery import Celery, bootsteps, signals
@@ -35,6 +35,8 @@ PREFORK = "workers.prefork:TaskPool"
 """Celery's pool of that name, with children that are replaced."""
 NO_BROKER = "redis://"
 """Placeholder without a setting; a worker that lacks the setting ends before it connects."""
+
+PoolName = Literal["threads", "prefork", "solo"]
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +115,39 @@ class Duties(bootsteps.StartStopStep):  # type: ignore[misc]
     def close(self, parent: Any) -> None:
         """Begin the drain: Celery shuts down, after a signal or a fault."""
         process.drain(parent.exitcode or 0)
+
+
+def run(
+    queues: Sequence[str] | None = None,
+    concurrency: int | None = None,
+    pool: PoolName = "threads",
+    log_level: str = "INFO",
+) -> int:
+    """Run a worker until a signal stops it, as `ringback worker` does.
+
+    Args:
+        queues: Celery queues to serve; None: RINGBACK_WORKER_QUEUES, or else all that the tools name.
+        concurrency: calls at once; None: RINGBACK_WORKER_CONCURRENCY, or else what fits the pool.
+        pool: "threads" for tools that wait; "prefork" for tools that compute, or that may hang.
+        log_level: a name of `logging`, such as "INFO".
+
+    Returns:
+        The exit code: 0 after a signal, 2 if the settings cannot work (the sentence is on standard error).
+    """
+    try:
+        settings = load(WorkerSettings)
+    except ConfigurationError as problem:
+        sys.stderr.write(f"ringback: {problem}\n")
+        return USAGE_EXIT
+    worker = app.Worker(
+        queues=list(queues) if queues else None,
+        concurrency=concurrency or calls_at_once(pool, settings),
+        pool_cls=PREFORK if pool == "prefork" else pool,
+        loglevel=logging.getLevelName(log_level.upper()),
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
 
 
 def _prepare(instance: Any, conf: Any, **_: Any) -> None:

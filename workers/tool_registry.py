@@ -55,12 +55,6 @@ def refuse_without_key(tools: Iterable[Tool], row_privacy: RowPrivacy) -> None:
             raise NoKey(f"tool {tool.announcement.name} asks for {', '.join(redact)} to be redacted")
 
 
-def served_on(tools: Iterable[Tool], queues: Iterable[str]) -> list[Tool]:
-    """Return the tools whose jobs arrive on these queues: those that the worker may announce."""
-    wanted = set(queues)
-    return [tool for tool in tools if tool.announcement.queue in wanted]
-
-
 def _modules(name: str) -> Iterator[ModuleType]:
     module = _import(name)
     yield module

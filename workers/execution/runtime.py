@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Lock
 from typing import Any
 
@@ -24,7 +24,6 @@ from workers.leases.sweeper import Publisher, StepRunner, Sweeper
 from workers.settings import WorkerSettings
 from workers.storage.database import Store, rows
 from workers.storage.redis_client import RedisClient
-from workers.tool_registry import served_on
 
 FENCE_SECONDS = 0.3
 """Time for async tools to be cancelled: well inside the second that is left before others take over."""
@@ -139,3 +138,9 @@ class WorkerRuntime:
         logger.error("worker fenced: %s; exiting now, others take over %d running calls", reason, len(self.running))
         self.invoker.loop.stop(FENCE_SECONDS)
         os._exit(FENCED_EXIT)
+
+
+def served_on(tools: Iterable[Tool], queues: Iterable[str]) -> list[Tool]:
+    """Return the tools whose jobs arrive on these queues: those that the worker may announce."""
+    wanted = set(queues)
+    return [tool for tool in tools if tool.announcement.queue in wanted]

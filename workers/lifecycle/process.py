@@ -27,9 +27,8 @@ from ringback.tools.decorator import Tool
 from workers.execution.runtime import WorkerRuntime
 from workers.leases.lease import FENCED_EXIT
 from workers.leases.sweeper import Publisher
-from workers.lifecycle import deaths
 from workers.lifecycle.canary import Canary
-from workers.lifecycle.shutdown import LOOK_SECONDS, Shutdown
+from workers.lifecycle.shutdown import Shutdown, end_on_thread_death
 from workers.lifecycle.stop_signal import StopSignal
 from workers.settings import WorkerSettings
 from workers.storage.database import refuse_encoding_of
@@ -86,7 +85,7 @@ class WorkerProcess:
         logs.leave_out(row_privacy.redaction.kinds)
         self._prepared = settings, tools
         self._stop_signal = StopSignal()
-        deaths.watch(self._end_process)
+        end_on_thread_death(self._end_process)
         self.consume(settings.queues or queues_of(tools.values()))
         return settings, list(self._queues)
 

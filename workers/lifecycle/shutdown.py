@@ -2,12 +2,17 @@
 
 Celery's warm shutdown waits for calls without a bound, and has been seen to hang without any call. A call in a thread
 cannot be stopped either: so the process hands back what it runs, and ends itself.
+
+The death of a vital thread also ends the process, for its supervisor to start another. A worker that renews its lease
+and no longer sweeps, publishes or stops looks alive, and is not. Each vital thread survives the faults that it expects;
+any other fault must not go unnoticed. Threads that a tool starts are the tool's own concern.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -19,6 +24,10 @@ from workers.lifecycle.stop_signal import StopSignal
 
 LOOK_SECONDS = 0.1
 """How late a second signal, or the end of the last call, may be noticed."""
+ENDING = frozenset({"shutdown", "end-late"})
+"""Threads that would end the process in order."""
+VITAL = ENDING | {"lease", "lease-clock", "sweeper", "delayed-publisher", "progress-notes", "canary", "tool-loop"}
+"""Names of the threads that `workers/` starts, except those in which tools run."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,3 +79,25 @@ class Shutdown:
         Event().wait(seconds)
         logger.error("sign-off stuck for %g s; exiting", seconds)
         os._exit(self.code or FENCED_EXIT)
+
+
+def end_on_thread_death(end: Callable[[str], None]) -> None:
+    """End the process if a vital thread dies from now on.
+
+    Args:
+        end: called with the reason, to hand back what runs here and end.
+    """
+    others = threading.excepthook
+
+    def hook(death: threading.ExceptHookArgs) -> None:
+        name = death.thread.name if death.thread else ""
+        if name not in VITAL:
+            others(death)
+            return
+        reason = f"thread died ({name}) of {death.exc_type.__name__}"
+        logger.critical("%s", reason, exc_info=death.exc_value)
+        if name in ENDING:
+            os._exit(FENCED_EXIT)
+        end(reason)
+
+    threading.excepthook = hook

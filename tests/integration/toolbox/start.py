@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from workers.command import run
+from workers.app import run
 
 if __name__ == "__main__":
     pool, *queues = sys.argv[1:] or ["threads"]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ringback.errors import ConfigurationError, DeclarationError
-from workers.tool_registry import load_tools, queues_of, served_on
+from workers.execution.runtime import served_on
+from workers.tool_registry import load_tools, queues_of
 
 TOOL = '''
 from ringback import tool

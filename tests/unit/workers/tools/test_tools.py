@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 
 from ringback import Call, ToolError
+from workers.tools.fetch_url import text_of
 from workers.tools.order_status import order_status
-from workers.tools.page_text import text_of
 from workers.tools.quote_of_the_day import QUOTES, quote_for, quote_of_the_day
 from workers.tools.random_number import random_number
 from workers.tools.weather import PLACES, find, weather

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from workers.lifecycle import deaths
+from workers.lifecycle import shutdown
 
-WORKERS = Path(deaths.__file__).parents[1]
+WORKERS = Path(shutdown.__file__).parents[1]
 
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     reasons: list[str] = []
     monkeypatch.setattr(threading, "excepthook", lambda _death: reasons.append("the others' own"))
-    deaths.watch(reasons.append)
+    shutdown.end_on_thread_death(reasons.append)
     return reasons
 
 
@@ -52,4 +52,4 @@ def test_every_thread_that_workers_start_is_vital_but_those_of_tools() -> None:
         for keyword in call.keywords
         if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
     }
-    assert names == deaths.VITAL
+    assert names == shutdown.VITAL
