@@ -131,8 +131,7 @@ def worker(
 ) -> None:
     """Run a worker, like `celery -A workers.app worker -Q … -P …`."""
     with imported_without_collection():
-        import workers.app  # noqa: F401 - nearly all that a worker is made of
-    from workers.command import run
+        from workers.app import run
 
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
     if names == []:

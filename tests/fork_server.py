@@ -56,7 +56,6 @@ PRELOADED = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
-    "workers.command",
     "workers.broker.consumer",
     "workers.remote_tools.openapi.api",
     "workers.remote_tools.loader",

@@ -28,7 +28,7 @@ from workers.execution.runtime import WorkerRuntime
 from workers.leases.lease import FENCED_EXIT
 from workers.leases.sweeper import Publisher
 from workers.lifecycle.canary import Canary
-from workers.lifecycle.shutdown import Shutdown, end_on_thread_death
+from workers.lifecycle.shutdown import LOOK_SECONDS, Shutdown, end_on_thread_death
 from workers.lifecycle.stop_signal import StopSignal
 from workers.settings import WorkerSettings
 from workers.storage.database import refuse_encoding_of
