@@ -24,7 +24,7 @@ from ringback.statements.jobs import admission, deliveries, transitions
 from ringback.statements.jobs.admission import NewJob
 from ringback.tables import jobs as jobs_table
 from ringback.tables import sessions
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 TOOL = ToolSpec("tool 7", "A tool.", {"type": "object"}, retries=1)
 INDEXES = ("ix_jobs_by_state", "ix_jobs_by_tool", "ix_jobs_by_queue")

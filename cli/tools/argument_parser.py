@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from ringback.errors import ConfigurationError
 from ringback.tools import misfits
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 
 def arguments(tool: ToolSpec, words: Iterable[str], text: str | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from cli.output.history_queries import reading
 
 if TYPE_CHECKING:
     from ringback.tools.behavior import Limits
-    from ringback.tools.decorator import ToolSpec
+    from ringback.tools.spec import ToolSpec
 
 app = typer.Typer(name="tools", help="List tools, show their schemas, and call one.", no_args_is_help=True)
 

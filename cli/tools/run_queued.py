@@ -31,7 +31,7 @@ from ringback.statements.jobs import admission, transitions
 from ringback.statements.sessions import lifecycle
 from ringback.tables import DEFAULT_TENANT
 from ringback.tables import jobs as jobs_table
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 if TYPE_CHECKING:
     from cli.output.history_queries import Read

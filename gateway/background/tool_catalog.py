@@ -18,7 +18,7 @@ from gateway.retry import repeat
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.statements import processes
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import CancelReason
 from ringback.statements.jobs.admission import NewJob
 from ringback.statements.sessions.items import Message
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 Event: TypeAlias = dict[str, Any]
 """An event of the Realtime API, as JSON data."""

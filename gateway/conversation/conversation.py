@@ -60,7 +60,7 @@ from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.jobs.outcomes import Outcome
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 
 class Conversation:

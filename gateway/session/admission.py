@@ -34,7 +34,7 @@ from gateway.upstream.connection import UpstreamRefused, UpstreamSilent
 from ringback.agents.agent import Agent
 from ringback.statements import processes
 from ringback.statements.sessions import lifecycle, session_end
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 log = logging.getLogger(__name__)
 

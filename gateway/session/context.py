@@ -26,7 +26,7 @@ from gateway.upstream.events import ModelEvent
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
 from ringback.privacy.row_privacy import RowPrivacy
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 log = logging.getLogger(__name__)
 

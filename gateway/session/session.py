@@ -40,7 +40,7 @@ from gateway.upstream.connection import UpstreamClosed
 from ringback.jobs.outcomes import from_row
 from ringback.statements.jobs import deliveries, transitions
 from ringback.statements.jobs.transitions import outcome_of
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -16,9 +16,6 @@ from ringback.statements.clock import now, seconds
 from ringback.statements.json_order import in_order, with_order
 from ringback.tables import processes, worker_tools
 from ringback.tools.behavior import Limits, ToolBehavior
-
-if TYPE_CHECKING:
-    from ringback.tools.decorator import ToolSpec
 
 STEADY_SECONDS = 2 * RENEW_SECONDS
 """How long a process must have held its lease without a gap before it may declare others lost: two renewals."""
@@ -187,8 +184,6 @@ def live_tools() -> Select[Any]:
 
 def spec_from_row(row: Any) -> ToolSpec:
     """Convert a row of `worker_tools` to a declaration."""
-    from ringback.tools.decorator import ToolSpec  # a process that looks up a call needs no declaration code
-
     return ToolSpec(
         name=row.name,
         description=row.description,

@@ -7,20 +7,15 @@ import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ringback.errors import DeclarationError
 from ringback.jobs.states import Effect
 from ringback.tools.behavior import MAX_WORDS_CHARS, OnDuplicate
 from ringback.tools.provider_schema import SchemaRefused
 from ringback.tools.provider_schema import check as check_schema
+from ringback.tools.spec import ToolSpec
 
-if TYPE_CHECKING:
-    from ringback.tools.decorator import ToolSpec
-
-DEFAULT_QUEUE = "default"
-DEFAULT_TIMEOUT = 15.0
-"""Seconds. A caller who waits in silence for longer hangs up."""
 MAX_TIMEOUT = 3_300.0
 """Seconds. A Realtime session ends after 60 minutes; a job that outlives it has no listener."""
 MAX_RETRIES = 10

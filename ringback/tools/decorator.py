@@ -9,11 +9,9 @@ The declaration is checked at import: a module with a tool that no model could c
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, overload
 
@@ -22,53 +20,10 @@ from pydantic import BaseModel
 from ringback.errors import DeclarationError
 from ringback.jobs.states import Effect
 from ringback.tools.behavior import Audience, Late, Limits, OnBargeIn, OnDuplicate, ToolBehavior
-from ringback.tools.declaration import DEFAULT_QUEUE, DEFAULT_TIMEOUT, check, check_function, chosen, per_second
+from ringback.tools.declaration import check, check_function, chosen, per_second
 from ringback.tools.provider_schema import SchemaRefused
 from ringback.tools.schema import arguments_model, call_parameter, describe, parameters_schema
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
-    """Specification of a tool, without its code: workers write it into Postgres, gateways read it there.
-
-    Args:
-        name: the function's name, as the model calls it.
-        description: what the model is told it does.
-        parameters: the JSON schema of the arguments.
-        queue: the Celery queue its jobs go to.
-        timeout: seconds that one attempt may run.
-        retries: how many more attempts may follow a failed one.
-        effect: what running it twice would mean.
-        behavior: how a conversation behaves around a call of it.
-        limits: how many calls may run or begin, over all workers.
-    """
-
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    queue: str = DEFAULT_QUEUE
-    timeout: float = DEFAULT_TIMEOUT
-    retries: int = 0
-    effect: Effect = Effect.PURE
-    behavior: ToolBehavior = field(default_factory=ToolBehavior)
-    limits: Limits = field(default_factory=Limits)
-
-    @property
-    def version(self) -> str:
-        """Return twelve characters that change with the declaration: a call may fit one version and not another."""
-        declared = asdict(self)
-        declared["manners"] = declared.pop("behavior")  # the column's name: a rename in the code changes no version
-        text = json.dumps(declared, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-    def for_model(self) -> dict[str, Any]:
-        """Return the entry in `session.tools` (Realtime API, session.update)."""
-        return {
-            "type": "function",
-            "name": self.name,
-            "description": self.description,
-            "parameters": self.parameters,
-        }
+from ringback.tools.spec import DEFAULT_QUEUE, DEFAULT_TIMEOUT, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy
 from ringback.jobs.outcomes import succeeded
 from ringback.statements.sessions.items import Message
 from ringback.tools.behavior import ToolBehavior
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from ringback.usage.prices import Usage
 from tests.fuzz.oracle import TYPES, strays
 from tests.fuzz.seeds import CANARY, SESSION

@@ -28,7 +28,7 @@ from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
 from ringback.leases.renewal import LeaseConnection, as_text
 from ringback.statements import processes
 from ringback.statements.jobs import transitions
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from workers.leases.in_flight import InFlightCalls
 from workers.logs import ThrottledLogger
 from workers.storage.database import LEASE_STATEMENT_SECONDS, Store, count, together

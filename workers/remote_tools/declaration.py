@@ -11,8 +11,9 @@ from typing import Any
 from ringback.jobs.states import Effect
 from ringback.tools.call import Call
 from ringback.tools.declaration import check
-from ringback.tools.decorator import Tool, ToolSpec, tool
+from ringback.tools.decorator import Tool, tool
 from ringback.tools.schema import MAX_DESCRIPTION_CHARS
+from ringback.tools.spec import ToolSpec
 from workers.remote_tools.tool_files import OneTool, Options
 
 CALL = "ringback.call"

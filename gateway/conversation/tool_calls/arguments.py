@@ -10,7 +10,7 @@ from typing import Any
 from ringback.jobs.outcomes import Outcome, failed
 from ringback.tools import misfits
 from ringback.tools.argument_check import ArgumentCheck
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 MAX_ARGUMENTS_CHARS = 65_536
 """A model writes a few hundred; more is a fault of its own, and would fill the history."""

@@ -19,7 +19,7 @@ from gateway.conversation.turns import UserTurns
 from ringback.jobs.outcomes import Outcome, failed, succeeded
 from ringback.jobs.states import CancelReason, Effect
 from ringback.tools.declaration import OURS
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 CANCEL, ANSWER = "cancel_call", "answer_approval"
 

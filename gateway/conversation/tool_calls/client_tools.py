@@ -23,7 +23,7 @@ from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from gateway.upstream.events import UpstreamError
 from ringback.agents.agent import Agent
 from ringback.tools.declaration import OURS
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 MAX_LEFT_OUT = 32
 """Of one conversation: each costs the beginning of a session a round trip, and its time to connect is bounded."""

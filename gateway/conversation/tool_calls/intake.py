@@ -31,7 +31,7 @@ from ringback.jobs.states import CancelReason, Effect, JobState
 from ringback.statements.jobs.admission import QUEUE_WAIT_SECONDS, NewJob
 from ringback.tools.behavior import OnDuplicate, ToolBehavior
 from ringback.tools.declaration import OURS
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 UNAVAILABLE = failed("temporarily_unavailable", "The function cannot be run right now. Say so, and offer to try later.")
 """While Postgres is away for too long. It was not run, or may be run again."""

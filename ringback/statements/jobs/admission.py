@@ -16,7 +16,7 @@ from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.json_order import with_order
 from ringback.statements.sessions.lifecycle import is_ours
 from ringback.tables import jobs, sessions
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 PUBLISH_GRACE_SECONDS = 2.0
 """Time that the gateway has to publish the job itself before a sweeper publishes it too."""

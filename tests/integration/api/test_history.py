@@ -15,7 +15,7 @@ from ringback.agents.agent import Agent
 from ringback.jobs import outcomes
 from ringback.statements import processes
 from ringback.tools.behavior import Late, Limits, ToolBehavior
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.integration.statements.test_history import LONG_AGO, Line, line_on
 from tests.integration.toolbox.small_gateway import DEMO, app_for_tenants, small_gateway, store_on
 

@@ -15,7 +15,7 @@ from gateway.storage import database as stores
 from gateway.storage.database import Store, open_engine
 from ringback.jobs.states import CancelReason
 from ringback.statements.jobs import admission, transitions
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.integration.statements.statement_rows import ORDER, WEATHER, Rows, new_job, world
 from tests.proxy import Proxy, before_postgres
 from tests.session_parts import gateway_context, session_state

@@ -15,7 +15,7 @@ from ringback.config.settings import postgres_url
 from ringback.statements import processes
 from ringback.statements.clock import now, seconds
 from ringback.tables import processes as processes_table
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.line import Line, eventually, running_line
 
 pytestmark = [pytest.mark.long, pytest.mark.anyio]  # a line of its own

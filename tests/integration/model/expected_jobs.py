@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS, QUEUE_WAIT_SECONDS
 from ringback.statements.jobs.sweeps import FENCE_GRACE_SECONDS, MAX_RESCUES, REPUBLISH_SECONDS
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.integration.model.expected import OWNED, Expected, Job
 
 JOINED_LATER = 5_000

@@ -15,7 +15,7 @@ from ringback.jobs.states import Effect
 from ringback.statements import processes
 from ringback.statements.sessions import items, lifecycle
 from ringback.tools.behavior import ToolBehavior
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.integration.model.expected import Session
 from tests.integration.model.expected_jobs import MODEL_TIMEOUT, ExpectedJobs
 from tests.integration.model.rows import RealRows

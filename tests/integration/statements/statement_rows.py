@@ -26,7 +26,7 @@ from ringback.statements.sessions import lifecycle
 from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tables import sessions as sessions_table
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.servers import engine_of
 
 WEATHER = ToolSpec("weather", "The weather.", {"type": "object"}, retries=1)

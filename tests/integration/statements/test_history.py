@@ -27,7 +27,7 @@ from ringback.statements.jobs import admission, approvals, deliveries
 from ringback.statements.jobs import transitions as job_statements
 from ringback.statements.sessions import lifecycle as session_statements
 from ringback.tables import DEFAULT_TENANT, jobs, sessions
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 LONG_AGO = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

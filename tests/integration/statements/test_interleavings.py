@@ -21,7 +21,7 @@ from ringback.statements.jobs import admission
 from ringback.statements.jobs.admission import NewJob
 from ringback.statements.sessions import lifecycle
 from ringback.tables import processes as processes_table
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.integration.model.actors import JOB, SESSION, TOKEN, newcomer, owner, sweeper, time, worker
 from tests.integration.model.clock import stopped_clock
 from tests.integration.model.explorer import HEALER, NEWCOMER, Explorer

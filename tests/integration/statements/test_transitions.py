@@ -14,7 +14,7 @@ from ringback.jobs.states import JobState
 from ringback.statements.jobs import admission, transitions
 from ringback.statements.jobs.admission import QUEUE_WAIT_SECONDS
 from ringback.statements.sessions import lifecycle
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.integration.statements.statement_rows import (
     ORDER,
     WEATHER,

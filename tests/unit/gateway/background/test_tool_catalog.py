@@ -14,7 +14,7 @@ import pytest
 
 from gateway.background.tool_catalog import MAX_REFUSED, REFUSED_SECONDS, ToolCatalog
 from ringback.agents.agent import Agent
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.unit.gateway.conversation.script import WEATHER
 
 AGENT = Agent(name="demo", instructions="Be kind.", model="one")

@@ -41,7 +41,7 @@ from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.jobs.outcomes import Outcome, succeeded
 from ringback.jobs.states import Effect, output_item_id
 from ringback.tools.behavior import ToolBehavior
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 Event = dict[str, Any]
 

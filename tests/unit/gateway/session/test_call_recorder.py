@@ -19,7 +19,7 @@ from gateway.storage.database import NotSent, may_be_written
 from ringback.jobs.outcomes import failed
 from ringback.jobs.states import Effect, JobState
 from ringback.statements.jobs.admission import NewJob
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.session_parts import gateway_context, session_state
 
 TOOL = ToolSpec("pay", "Pay.", {"type": "object"})

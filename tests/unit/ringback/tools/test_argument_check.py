@@ -132,7 +132,7 @@ SLOW = {
 PROGRAM = """
 from ringback.tools.argument_check import ArgumentCheck
 from gateway.conversation.tool_calls.arguments import ArgumentSchemas
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 def about(schema):
     return {"type": "object", "properties": {"a": schema}}

@@ -13,7 +13,7 @@ from ringback.errors import DeclarationError
 from ringback.jobs.states import Effect
 from ringback.tools.behavior import Late
 from ringback.tools.declaration import OURS, check, chosen, per_second
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 ONCE = {"effect": "at_most_once"}
 NAN, ENDLESS = float("nan"), float("inf")

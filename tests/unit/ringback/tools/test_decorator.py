@@ -11,7 +11,7 @@ import pytest
 from ringback import Breaker, Call, Tool, tool
 from ringback.jobs.states import Effect
 from ringback.tools.behavior import Audience, Late, Limits, OnBargeIn, OnDuplicate, ToolBehavior
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 
 
 def weather(city: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from gateway.conversation.tool_calls.arguments import MAX_ARGUMENTS_CHARS, MAX_ARGUMENTS_DEPTH
 from gateway.upstream.events import Item, OutputItemFinished
 from ringback.jobs.states import JobState
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.unit.gateway.conversation.script import (
     Script,
     call,

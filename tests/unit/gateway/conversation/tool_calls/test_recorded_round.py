@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.unit.gateway.conversation.script import PLAIN, SPEAK, Script
 
 ROOT = Path(__file__).parents[5]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.conversation import Conversation
-from ringback.tools.decorator import ToolSpec
+from ringback.tools.spec import ToolSpec
 from tests.unit.gateway.conversation.script import SESSION, WEATHER, Script, agent, call, created, updated
 
 TIDES = replace(WEATHER, name="tides")
