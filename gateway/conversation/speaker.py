@@ -28,7 +28,7 @@ class Speaker:
 
     Args:
         tools: all that the model is offered.
-        ours: gives an event of ours its `event_id`; the first argument says what it is for.
+        ours: gives an event its `event_id`; the first argument says what it is for.
     """
 
     scheduler: ResponseScheduler

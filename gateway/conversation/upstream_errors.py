@@ -83,7 +83,7 @@ class UpstreamErrors:
         if isinstance(event_id, str) and event_id.startswith(CLIENTS):
             self.client.refused(event_id)
             return self._tell(event, {"event_id": None})
-        # An answer that is wrong and names no event is one of ours: clients answer few calls, and we most.
+        # A wrong output that names no event is the gateway's: it answers most calls, and clients few.
         if (event_id is not None or code != INVALID_CALL) and not str(event_id).startswith(OURS):
             self.client.refused(event_id)
             return self._tell(event)
@@ -91,7 +91,9 @@ class UpstreamErrors:
             return []
         self.client.settings.refused(event_id)
         told = self.results.refused(event_id, code, now)
-        return told or [Warn(f"the Realtime API refused {event_id}: {code}: {event.error.message}")]
+        return told or [
+            Warn(f"event refused by the Realtime API ({event_id}: {code}: {event.error.message}); going on without it")
+        ]
 
     def _of_create(self, code: object, event_id: object, now: float) -> tuple[object, bool]:
         """Tell the response slot; return the event id of the create that is meant, and whether that settles it."""
@@ -112,4 +114,9 @@ class UpstreamErrors:
         if shown == error or shown["code"] in self._reported:
             return told
         self._reported.add(shown["code"])
-        return [*told, Warn(f"the Realtime API refused the client: {event.error.code}: {event.error.message}")]
+        return [
+            *told,
+            Warn(
+                f"client's event refused ({event.error.code}: {event.error.message}); told the client"
+            ),
+        ]

@@ -137,7 +137,7 @@ class ClientRequests:
             if event["type"] == UPDATE_SESSION:
                 self.settings.asked(event)
             elif event["type"] in AUDIO:
-                self._note_user(event["type"], event, now)  # a button that is held is held here as well
+                self._note_user(event["type"], event, now)  # a button that is held stays held
         kept: list[Action] = [] if self.settings.rejected is None else [KeepSettings(self.settings.session)]
         again = (*([update] if is_outdated else []), *said)
         return [*kept, *(SendToModel(self.tools.whole(event)) for event in again)]

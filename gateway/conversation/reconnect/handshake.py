@@ -1,6 +1,6 @@
 """The handshake: how a connection to the Realtime API becomes a conversation that a client may take part in.
 
-    session.created        → session.update with our instructions and tools; a server may leave it out
+    session.created        → session.update with the agent's instructions and tools; a server may leave it out
     an error               → where it names one of our tools, session.update again, without that tool;
                              else without what the client has set; else the connection is given up
     session.updated        → they are in force; a session with a past asks for it
@@ -59,7 +59,7 @@ class Handshake:
     Args:
         configure: makes the `session` of our `session.update`, out of what is offered and set by then.
         tools: all that the model is offered.
-        ours: gives a client event of ours its `event_id`; the first argument says what it is for.
+        ours: gives an event its `event_id`; the first argument says what it is for.
         quirks: how the provider's servers behave.
         has_past: True where earlier epochs hold something. What refuses the first of them ends the session.
     """
@@ -117,7 +117,11 @@ class Handshake:
         if not self._has_asked:
             return self._ask()
         self.is_open = bool(self.session)
-        return [Warn(f"the Realtime API has not shown {self.seeds.waiting} items of the past")]
+        return [
+            Warn(
+                f"items of the past not shown by the Realtime API ({self.seeds.waiting}); going on without their echoes"
+            )
+        ]
 
     def hung_up(self) -> list[Action]:
         """Take a pending error for a refusal, as the server has ended the connection."""
@@ -148,11 +152,18 @@ class Handshake:
             return []  # It answers another's update.
         verdict = confirmation(self._before, session, self.configured, self.quirks)
         if verdict is Confirmation.NOT_APPLIED:
-            return [Warn("the Realtime API did not take our instructions or tools"), self._give_up()]
-        reworded = "the Realtime API shows our instructions or tools in words of its own"
+            return [
+                Warn(
+                    "session update not applied by the Realtime API (instructions or tools); giving the connection up"
+                ),
+                self._give_up(),
+            ]
+        reworded = "session update reworded by the Realtime API (instructions or tools); going on"
         warnings: list[Action] = [Warn(reworded)] if verdict is Confirmation.REWORDED else []
         if self._problem is not None:
-            warnings.append(Warn(f"the Realtime API took the session, and says: {_in_words(self._problem)}"))
+            warnings.append(
+                Warn(f"session update applied after an error ({_in_words(self._problem)}); taking it for a warning")
+            )
         self.session, self._problem, self.wake_at = session or {"id": None}, None, None
         self.is_open, self.wants_past = not self.has_past, self.has_past
         return warnings
@@ -162,9 +173,11 @@ class Handshake:
         item = self.seeds.refused(named)
         if item is not None:
             self._wait_for_echoes(now)
-            return [Warn(f"the rebuilt conversation did not take {item}: {_in_words(error)}")]
+            return [
+                Warn(f"item of the past refused by the Realtime API ({item}: {_in_words(error)}); going on without it")
+            ]
         if self.session:
-            return [Warn(f"the Realtime API says, while the conversation is rebuilt: {_in_words(error)}")]
+            return [Warn(f"error while the conversation is rebuilt ({_in_words(error)}); going on")]
         if str(named).startswith(OURS):  # the gateway has sent no other event yet
             return self._refused(error)
         self._problem, self.wake_at = error, now + DOUBT_SECONDS
@@ -176,11 +189,17 @@ class Handshake:
         if left_out is not None:
             return [left_out, *self._ask()]
         if not is_refusal(error):
-            return [Warn(f"the Realtime API takes no session now: {_in_words(error)}"), Reopen("upstream_unavailable")]
+            return [
+                Warn(f"session not taken by the Realtime API for now ({_in_words(error)}); trying again"),
+                Reopen("upstream_unavailable"),
+            ]
         if self.tools.settings.reject():
-            rejected = f"the Realtime API refuses what the client has set of its session: {_in_words(error)}"
+            rejected = f"client's settings refused by the Realtime API ({_in_words(error)}); beginning without them"
             return [Warn(rejected), *self._ask()]
-        return [Warn(f"the Realtime API refused the session: {_in_words(error)}"), self._give_up()]
+        return [
+            Warn(f"session refused by the Realtime API ({_in_words(error)}); giving the connection up"),
+            self._give_up(),
+        ]
 
     def _give_up(self) -> Action:
         """End the session if no conversation has begun yet; else try another connection."""
@@ -206,7 +225,7 @@ def confirmation(before: Event, echoed: Event, sent: Event, quirks: Quirks) -> C
         quirks: how the provider's servers show a tool.
     """
     words = tools = Confirmation.CONFIRMED
-    # A part that is not echoed at all is believed: xAI shows no tools.
+    # A part that the server does not echo is believed: xAI shows no tools.
     if "instructions" in echoed:
         ours, theirs = _words(sent["instructions"]), _words(echoed["instructions"])
         words = _compare(_words(before.get("instructions")), theirs, ours)

@@ -21,7 +21,7 @@ from gateway.conversation.actions import Event
 from ringback.agents.agent import Agent
 
 SMALL_WINDOW = 32_768
-"""Tokens of gpt-realtime, its mini and 1.5 (OpenAI, models); of every model that is not known here as well."""
+"""Tokens of gpt-realtime, its mini and 1.5 (OpenAI, models); also of every model that is not known here."""
 LARGE_WINDOW = 128_000
 """Tokens of gpt-realtime-2 and what follows it (OpenAI, models)."""
 WINDOW_SHARE = 3 / 8

@@ -13,7 +13,7 @@ from ringback.tools.argument_check import ArgumentCheck
 from ringback.tools.spec import ToolSpec
 
 MAX_ARGUMENTS_CHARS = 65_536
-"""A model writes a few hundred; more is a fault of its own, and would fill the history."""
+"""A model writes a few hundred; more is a fault of the model, and would fill the history."""
 MAX_ARGUMENTS_DEPTH = 64
 """No call needs more, and each reader of the row would have to climb as deep."""
 LARGEST_INTEGER = 2**64

@@ -32,7 +32,7 @@ class ResultSender:
 
     Args:
         calls: the calls of the conversation.
-        ids: gives an event of ours its `event_id`, and knows the calls' ids as the server writes them.
+        ids: gives an event its `event_id`, and knows the calls' ids as the server writes them.
         tells: True where the client asked for `ringback.job` events.
         come_to: how far the conversation has come, as a position in its log.
     """
@@ -94,13 +94,13 @@ class ResultSender:
         if call is None:
             return []
         call.sent_as = None
-        warning = Warn(f"the conversation did not take the result of job {call.job_id}: {code}")
+        refusal = f"result refused by the Realtime API (job {call.job_id}: {code})"
         if code == INVALID_CALL or call.is_unreadable:
             call.go(Stage.SILENT)
-            return [warning]
+            return [Warn(f"{refusal}; it stays unsaid")]
         call.is_unreadable = True
         call.land_again(now)
-        return [warning, self._write(call, json.dumps(UNREADABLE))]
+        return [Warn(f"{refusal}; telling the model that it cannot be read"), self._write(call, json.dumps(UNREADABLE))]
 
     def progressed(self, call: Call | None, note: str) -> list[Action]:
         """Tell the client what a running call last said of itself, once."""

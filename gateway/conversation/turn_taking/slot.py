@@ -74,7 +74,7 @@ class Active:
         is_heard: some of it has reached the client.
         is_cut: the gateway has cancelled it; it tells no result.
         is_stopped: the client has cancelled it: its user wants no more of it.
-        behind: a create that is under way although this response is not its own.
+        behind: a create that is under way although this response is another's.
     """
 
     response: str
