@@ -116,7 +116,5 @@ class UpstreamErrors:
         self._reported.add(shown["code"])
         return [
             *told,
-            Warn(
-                f"client's event refused ({event.error.code}: {event.error.message}); told the client"
-            ),
+            Warn(f"client's event refused ({event.error.code}: {event.error.message}); told the client"),
         ]

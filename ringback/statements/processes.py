@@ -16,6 +16,7 @@ from ringback.statements.clock import now, seconds
 from ringback.statements.json_order import in_order, with_order
 from ringback.tables import processes, worker_tools
 from ringback.tools.behavior import Limits, ToolBehavior
+from ringback.tools.spec import ToolSpec
 
 STEADY_SECONDS = 2 * RENEW_SECONDS
 """How long a process must have held its lease without a gap before it may declare others lost: two renewals."""
