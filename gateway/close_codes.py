@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+NORMAL = 1000
+NO_STATUS = 1005
+"""A close frame without a code: `socket.close()` in a browser."""
+LOST = 1006
+"""No close frame came: the network, or the client's process, is gone."""
+MESSAGE_TOO_BIG = 1009
+INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
+"""The server closes all sockets with this code when it is told to stop: the client has not gone."""
 TRY_AGAIN_LATER = 1013
+TOO_SLOW = 4008
+"""The client stopped reading; if it begins again, this is what it reads."""
 SUPERSEDED = 4409
 """Another connection, or another gateway, has the session now."""
 DRAINING = 4012

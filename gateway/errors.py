@@ -18,7 +18,7 @@
         │   └── UpstreamBusy          … or takes no session now
         ├── UpstreamClosed            the Realtime API closed the connection
         ├── MalformedEvent            a server event that is not one of the Realtime API
-        ├── _Refused                  a client's frame breaks a rule; becomes an `error` event
+        ├── FrameRefused              a client's frame breaks a rule; becomes an `error` event
         ├── NoSuchKey                 a JWT names a key that the gateway has not fetched; leads to a fetch, or 401
         ├── BadSecret                 a webhook's secret that cannot sign; becomes a ConfigurationError, or a log line
         ├── Overloaded                a bounded queue is full; becomes 503

@@ -79,7 +79,7 @@ class ClientFrame:
     audio_bytes: int = field(default=0, compare=False)
 
 
-class _Refused(GatewayError):
+class FrameRefused(GatewayError):
     """Carries the reason of a rejection out of a nested part."""
 
     def __init__(self, rule: str, message: str, param: str | None = None) -> None:
@@ -110,16 +110,18 @@ def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | R
         return Rejection("invalid_value", sentence, readable(known.event_id))
     try:
         return _checked(known, allowed)
-    except _Refused as not_taken:
+    except FrameRefused as not_taken:
         return Rejection(not_taken.rule, not_taken.message, readable(known.event_id), not_taken.param)
 
 
 def _checked(known: Known, allowed: ClientPolicy) -> ClientFrame:
     kind: str = known.__struct_config__.tag  # type: ignore[assignment]
     if kind not in allowed.events:
-        raise _Refused("forbidden_event", f"A client may not send {kind}: the agent's policy for it does not allow it.")
+        raise FrameRefused(
+            "forbidden_event", f"A client may not send {kind}: the agent's policy for it does not allow it."
+        )
     if isinstance(known.event_id, str) and known.event_id.startswith(OURS):
-        raise _Refused("invalid_value", f"event_id: choose one that does not begin with {OURS!r}.", "event_id")
+        raise FrameRefused("invalid_value", f"event_id: choose one that does not begin with {OURS!r}.", "event_id")
     if isinstance(known, AppendAudio):
         named = {"event_id": known.event_id} if isinstance(known.event_id, str) else {}
         event = {"type": kind, **named, "audio": msgspec.to_builtins(known.audio)}
@@ -137,9 +139,11 @@ def _item(known: CreateItem, allowed: ClientPolicy) -> ClientFrame:
     item = known.item
     is_theirs = allowed.brings_tools if isinstance(item, FunctionCallOutput) else item.role in allowed.roles
     if not is_theirs:
-        raise _Refused("forbidden_event", messages_only(allowed), "item")
+        raise FrameRefused("forbidden_event", messages_only(allowed), "item")
     if isinstance(item.id, str) and item.id.startswith(SERVER_ITEMS):
-        raise _Refused("invalid_value", f"item.id: choose one that does not begin with {SERVER_ITEMS!r}.", "item.id")
+        raise FrameRefused(
+            "invalid_value", f"item.id: choose one that does not begin with {SERVER_ITEMS!r}.", "item.id"
+        )
     event = without_nulls(msgspec.to_builtins(known))
     names = () if PLACING in allowed.roles or event.pop("previous_item_id", None) is None else ("previous_item_id",)
     if isinstance(item, FunctionCallOutput):
@@ -150,12 +154,12 @@ def _item(known: CreateItem, allowed: ClientPolicy) -> ClientFrame:
 
 
 def _check_parts(message: ClientMessage) -> None:
-    """Raise _Refused if the message has a part that its role does not have."""
+    """Raise FrameRefused if the message has a part that its role does not have."""
     for index, part in enumerate(message.content):
         if not isinstance(part, PARTS[message.role]):
             kinds = " or ".join(str(kind.__struct_config__.tag) for kind in PARTS[message.role])
             sentence = f"item.content[{index}]: a message of the role {message.role} has parts of the type {kinds}."
-            raise _Refused("invalid_value", sentence, f"item.content[{index}].type")
+            raise FrameRefused("invalid_value", sentence, f"item.content[{index}].type")
 
 
 def _audio_of(message: ClientMessage) -> int:
@@ -165,7 +169,7 @@ def _audio_of(message: ClientMessage) -> int:
 def _update(known: UpdateSession, allowed: ClientPolicy) -> ClientFrame:
     given = _object(known.session, "session")
     if given.get("type") not in (None, "realtime"):
-        raise _Refused("invalid_value", "session.type: only 'realtime' sessions are served here.", "session.type")
+        raise FrameRefused("invalid_value", "session.type: only 'realtime' sessions are served here.", "session.type")
     functions, others = _functions(given) if allowed.brings_tools else (given, ())
     session = _fields(functions, of_session(allowed), _OfSession, "session")
     _check_tools(session)
@@ -191,10 +195,10 @@ def _create(known: CreateResponse, allowed: ClientPolicy) -> ClientFrame:
     response = _fields(given, of_response(allowed), _OfResponse, "response")
     if response.get("conversation") == "none" and "input" not in allowed.response:
         sentence = "response.conversation: only 'auto'; the agent's policy allows no response out of band."
-        raise _Refused("invalid_value", sentence, "response.conversation")
+        raise FrameRefused("invalid_value", sentence, "response.conversation")
     if OUR_MARK in response.get("metadata", {}):
         sentence = f"response.metadata: choose a key other than {OUR_MARK!r}."
-        raise _Refused("invalid_value", sentence, "response.metadata")
+        raise FrameRefused("invalid_value", sentence, "response.metadata")
     named = left_out(given, response, "response.")
     return ClientFrame(_event(known, response=response), left_out=named, audio_bytes=_audio_in(response))
 
@@ -214,9 +218,9 @@ def _object(raw: msgspec.Raw, name: str) -> dict[str, Any]:
     try:
         value = _decode_any(raw)
     except DECODE_ERRORS as problem:
-        raise _Refused("invalid_value", f"{name}: {str(problem)[:MAX_PROBLEM_CHARS]}.", name) from None
+        raise FrameRefused("invalid_value", f"{name}: {str(problem)[:MAX_PROBLEM_CHARS]}.", name) from None
     if not isinstance(value, dict):
-        raise _Refused("invalid_value", f"Expected `object` - at `$.{name}`.", name)
+        raise FrameRefused("invalid_value", f"Expected `object` - at `$.{name}`.", name)
     return value
 
 
@@ -227,7 +231,7 @@ def _fields(
     try:
         checked = msgspec.convert({name: kept(given, opened)}, whole)
     except DECODE_ERRORS as problem:
-        raise _Refused("invalid_value", f"{str(problem)[:MAX_PROBLEM_CHARS]}.", name) from None
+        raise FrameRefused("invalid_value", f"{str(problem)[:MAX_PROBLEM_CHARS]}.", name) from None
     fields: dict[str, Any] = without_nulls(msgspec.to_builtins(getattr(checked, name)))
     return fields
 
@@ -241,10 +245,12 @@ def _check_tools(session: dict[str, Any]) -> None:
     for index, tool in enumerate(tools):
         where = f"session.tools[{index}]"
         if tool["name"] in names[:index]:
-            raise _Refused("invalid_value", f"{where}: give each tool a name of its own.", f"{where}.name")
+            raise FrameRefused("invalid_value", f"{where}: give each tool a name of its own.", f"{where}.name")
         parameters = tool.get("parameters", {})
         if parameters.get("type", "object") != "object":
-            raise _Refused("invalid_value", f"{where}.parameters: its type must be 'object'.", f"{where}.parameters")
+            raise FrameRefused(
+                "invalid_value", f"{where}.parameters: its type must be 'object'.", f"{where}.parameters"
+            )
         if len(msgspec.json.encode(parameters)) > MAX_PARAMETERS_BYTES:
             sentence = f"{where}.parameters: at most {MAX_PARAMETERS_BYTES:,} bytes of JSON."
-            raise _Refused("too_large", sentence, f"{where}.parameters")
+            raise FrameRefused("too_large", sentence, f"{where}.parameters")

@@ -19,6 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from gateway.api import MAX_BODY_BYTES, SOCKETS_AT
+from gateway.close_codes import MESSAGE_TOO_BIG, RATE_LIMITED
 from gateway.errors import error_body
 from gateway.server.request_limits import (
     MAX_HEAD_BYTES,
@@ -48,8 +49,6 @@ MAX_AT_THE_DOOR = 150
 """WebSockets that wait to be accepted, which is about a second's work. The gateway answers one more with 503 before it
 costs anything: sessions that run, and the gateway's lease of 3 s, must not wait for a crowd."""
 LATER_SECONDS = 1
-TOO_FAST = 4029
-TOO_LARGE_A_MESSAGE = 1009
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +234,7 @@ class WireSocket(WebSocketsSansIOProtocol):
     def _handle(self, handler: Callable[[Frame], None], event: Frame) -> None:
         self._fragments = 0 if event.fin else self._fragments + 1
         if self._fragments > MAX_FRAGMENTS:
-            self._give_up(TOO_LARGE_A_MESSAGE, f"a message may have {MAX_FRAGMENTS} fragments")
+            self._give_up(MESSAGE_TOO_BIG, f"a message may have {MAX_FRAGMENTS} fragments")
         elif self._takes(is_idle=not event.data):
             handler(event)
 
@@ -245,7 +244,7 @@ class WireSocket(WebSocketsSansIOProtocol):
         now = self.loop.time()
         if self._frames.takes(now) and not (is_idle and not self._idle_frames.takes(now)):
             return True
-        self._give_up(TOO_FAST, "too_fast")
+        self._give_up(RATE_LIMITED, "too_fast")
         return False
 
     def _give_up(self, code: int, reason: str) -> None:

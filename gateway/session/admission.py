@@ -23,7 +23,7 @@ from gateway.auth.tokens import digest
 from gateway.background.draining import Draining
 from gateway.background.lease import Lease
 from gateway.budgets.budgets import QuotaExceeded, model_of
-from gateway.close_codes import PERMANENT, SENTENCES, TRY_AGAIN_LATER
+from gateway.close_codes import INTERNAL_ERROR, PERMANENT, SENTENCES, TRY_AGAIN_LATER
 from gateway.errors import error_event
 from gateway.live_sessions import SessionRegistry
 from gateway.session.client_connection import ClientConnection, ClientGone
@@ -169,7 +169,7 @@ class SessionAdmission:
         """Run one session, from the upgrade on, until it is over or lives on elsewhere."""
         session_id = state.session_id
         session = Session(self.gateway, state, client)
-        over = SessionEnded(1011, "gateway_stopped")
+        over = SessionEnded(INTERNAL_ERROR, "gateway_stopped")
         try:
             await client.accept(subprotocol)
             over = await self._run(session)
@@ -184,7 +184,7 @@ class SessionAdmission:
         except Exception:
             # Without this the client would hear silence, and the session would never end.
             log.exception("session %s has failed", session_id)
-            over = SessionEnded(1011, "internal_error")
+            over = SessionEnded(INTERNAL_ERROR, "internal_error")
         finally:
             await asyncio.shield(self._leave(state, over))
             try:
@@ -260,9 +260,9 @@ def _may_ask(principal: Principal, agent: Agent) -> frozenset[str]:
 def _end_of_refused(problem: UpstreamRefused) -> SessionEnded:
     """Return a final end for a wrong key, model or URL, as it stays wrong; a server that is busy may come back."""
     if isinstance(problem, UpstreamSilent):
-        return SessionEnded(1011, "upstream_silent")
+        return SessionEnded(INTERNAL_ERROR, "upstream_silent")
     if problem.status in PERMANENT:
-        return SessionEnded(1011, "upstream_refused")
+        return SessionEnded(INTERNAL_ERROR, "upstream_refused")
     return SessionEnded(TRY_AGAIN_LATER, "upstream_unavailable")
 
 

@@ -7,19 +7,12 @@ import asyncio
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from gateway.close_codes import LOST, NO_STATUS, NORMAL, SERVICE_RESTART, TOO_SLOW
 from gateway.conversation.actions import Event
 from gateway.errors import GatewayError
 
 SEND_SECONDS = 5.0
 """A client that takes no event for so long has stopped reading, and must not hold up the session."""
-SLOW = 4008
-"""Ringback's close code for a client that stopped reading; if it begins again, this is what it reads."""
-SERVICE_RESTART = 1012
-"""The server closes all sockets with this code when it is told to stop: the client has not gone."""
-NO_STATUS = 1005
-"""A close frame without a code: `socket.close()` in a browser."""
-LOST = 1006
-"""No close frame came: the network, or the client's process, is gone."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,7 +25,7 @@ def as_text(event: Event) -> str:
 class ClientGone(GatewayError):
     """The client closed, or stopped reading. `code` is for a client that begins to read again."""
 
-    def __init__(self, reason: str, code: int = 1000) -> None:
+    def __init__(self, reason: str, code: int = NORMAL) -> None:
         super().__init__(reason)
         self.code = code
 
@@ -71,7 +64,7 @@ class ClientConnection:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.send_text(text)
         except TimeoutError:
-            raise ClientGone("client_too_slow", SLOW) from None
+            raise ClientGone("client_too_slow", TOO_SLOW) from None
         except (WebSocketDisconnect, RuntimeError, OSError):
             raise ClientGone("client_closed") from None
 

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.auth.tokens import digest
 from gateway.backoff import doubled, pauses
-from gateway.close_codes import SUPERSEDED, TRY_AGAIN_LATER
+from gateway.close_codes import INTERNAL_ERROR, SUPERSEDED, TRY_AGAIN_LATER
 from gateway.conversation import Conversation
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.replay import HistoryRows
@@ -100,8 +100,8 @@ class UpstreamSwitcher:
             self._reader.pause()
             await self._effects.execute(lost, lost.conversation.cut(reason, now))
             if now >= self._trouble_since + self._gateway.settings.upstream_retry_seconds:
-                raise SessionEnded(1011, reason)
-            link = await self._open(lost.conversation.carry(now), SessionEnded(1011, reason), greets=False)
+                raise SessionEnded(INTERNAL_ERROR, reason)
+            link = await self._open(lost.conversation.carry(now), SessionEnded(INTERNAL_ERROR, reason), greets=False)
             await self._hand_over(link, reason)
 
     async def rotate_in_time(self) -> None:
@@ -182,7 +182,7 @@ class UpstreamSwitcher:
         assert self._trouble_since is not None  # noqa: S101
         log.warning("upstream not open: session %s (%s)", self._session.session_id, _describe(problem))
         if is_first and isinstance(problem, UpstreamClosed):
-            raise SessionEnded(1011, "upstream_closed") from None
+            raise SessionEnded(INTERNAL_ERROR, "upstream_closed") from None
         if is_first and not isinstance(problem, UpstreamBusy):
             raise problem
         if time.monotonic() > self._trouble_since + self._gateway.settings.upstream_retry_seconds:

@@ -14,7 +14,7 @@ from gateway.conversation import event_names, item_log, upstream_errors
 from gateway.conversation.client import view
 from gateway.conversation.reconnect import memory, seeds
 from gateway.conversation.tool_calls import builtin_tools, results
-from gateway.session import client_connection, client_reader, session, transcript_writer
+from gateway.session import client_reader, session, transcript_writer
 from ringback.agents.client_policy import EXTENSIONS
 from ringback.redis import broker, notifications
 from ringback.statements.sessions import items
@@ -78,7 +78,7 @@ def test_the_events_of_a_session_that_can_be_resumed_are_the_gateways_own() -> N
 
 def test_the_codes_and_bounds_of_coming_back_are_the_gateways_own() -> None:
     codes = {row[0] for row in table("close code")}
-    assert {str(close_codes.DRAINING), str(client_connection.SLOW), str(client_connection.SERVICE_RESTART)} <= codes
+    assert {str(close_codes.DRAINING), str(close_codes.TOO_SLOW), str(close_codes.SERVICE_RESTART)} <= codes
     assert f"closes with {close_codes.SUPERSEDED} " in PAGE
     assert f"\n{resume_tokens.HEADER.title()}: {resume_tokens.PREFIX}" in PAGE
     assert f'"{resume_tokens.TOKEN_SUBPROTOCOL}{resume_tokens.PREFIX}' in PAGE
