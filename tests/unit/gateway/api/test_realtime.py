@@ -20,7 +20,7 @@ SECRET = "the-key-of-the-realtime-api"
 
 
 class Admission:
-    """Admits nobody: for a reason, or because it has a bug."""
+    """Refuses every session: for a reason, or because it has a bug."""
 
     def __init__(self, reason: str | Exception | None) -> None:
         self._reason = reason
