@@ -1,4 +1,4 @@
-"""Alembic's entry: `ringback.postgres.migrate` hands over a connection, and nothing is read from a file."""
+"""Alembic's entry: `ringback.postgres.migrate` passes a connection, so that no file is read."""
 
 from __future__ import annotations
 

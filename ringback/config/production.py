@@ -31,7 +31,7 @@ class Front:
 
     Args:
         host: the address that it listens on.
-        is_behind_tls: it speaks TLS itself, or the operator says that nothing reaches it but through TLS.
+        is_behind_tls: it speaks TLS itself, or the operator says that clients reach it only through TLS.
         tokens: the static ones, by user.
         is_simulated: no model answers there, but the simulator.
         upstream_url: the Realtime API's, where it is not the provider's own.

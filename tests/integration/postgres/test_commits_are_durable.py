@@ -1,4 +1,4 @@
-"""What must not be lost waits for the disk, also where the database's default is not to."""
+"""Rows that must not be lost wait for the disk, even if the database's default is not to."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ LAZY: dict[str, Callable[[Rows], Executable]] = {
 
 
 def _how_it_is_committed(rows: Rows, statement: Executable) -> str:
-    """As Postgres knows it at the end of the statement's own transaction, which is when it counts."""
+    """Return the setting at the end of the statement's own transaction, which is when it counts."""
     moved: Any = rows.connection.execute(statement)
     assert (len(moved.all()) if moved.returns_rows else moved.rowcount) == 1
     how = str(rows.connection.execute(text("SHOW synchronous_commit")).scalar_one())

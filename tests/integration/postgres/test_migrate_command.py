@@ -1,4 +1,4 @@
-"""`ringback migrate` says where the database is, and not where it was asked to go."""
+"""`ringback migrate` says which revision the database has, and not which one was asked for."""
 
 from __future__ import annotations
 

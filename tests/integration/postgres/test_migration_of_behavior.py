@@ -1,4 +1,4 @@
-"""Revision 0003 on a database that is in use: what was there is kept, and what the older code cannot do is let go."""
+"""Revision 0003 on a database in use: existing rows are kept, and a downgrade ends what the older code cannot do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The migrations and the tables in the code say the same, in both directions, whoever runs them at the same time."""
+"""The migrations and the tables in the code agree, in both directions, also if two processes migrate at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OBJECTS = """
     UNION ALL SELECT 'type ' || typname FROM pg_type WHERE typnamespace = 'public'::regnamespace
     UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal
 """
-# What Alembic keeps to know where a database stands.
+# Alembic's own table of a database's revision.
 ALEMBICS_OWN = {
     "relation alembic_version",
     "relation alembic_version_pkc",
@@ -36,7 +36,7 @@ ALEMBICS_OWN = {
 
 @pytest.fixture
 def empty(database_url: str) -> Iterator[str]:
-    """A database with nothing in it."""
+    """Yield an empty database."""
     with own_database(database_url, "ringback_empty") as url:
         yield url
 
@@ -56,7 +56,7 @@ def head() -> str | None:
 
 
 def is_of_this_version(_object: Any, name: str | None, *_: Any) -> bool:
-    """False for what is there for the version before alone, which runs beside this one while it is replaced."""
+    """Return False for objects that exist only for the version before, which runs beside this one during a rollout."""
     return name != "say_after"
 
 
@@ -122,7 +122,7 @@ def test_an_upgrade_of_an_upgraded_database_does_nothing(database: str) -> None:
 
 
 def test_several_who_upgrade_at_once_all_succeed(empty: str) -> None:
-    # As processes, which they are in life: within one, Alembic knows one migration at a time.
+    # As processes, as in production: within one process, Alembic knows one migration at a time.
     argv = [
         sys.executable,
         "-c",
@@ -132,13 +132,13 @@ def test_several_who_upgrade_at_once_all_succeed(empty: str) -> None:
     with connected(empty) as gate, connected(empty) as watch:
         gate.execute(text("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)"))
         gate.commit()
-        gate.execute(text("LOCK TABLE alembic_version"))  # None sees where the database stands until all are there.
+        gate.execute(text("LOCK TABLE alembic_version"))  # none sees the revision until all are there
         several = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for _ in range(3)]
         watch = watch.execution_options(isolation_level="AUTOCOMMIT")
         there = text(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :us"
         )
-        us = {"us": "ringback-migrate"}  # Whose turn it is has two connections, and one that waits has one.
+        us = {"us": "ringback-migrate"}  # the process with the turn has two connections, a waiting one has one
         eventually(lambda: watch.execute(there, us).scalar_one() > len(several), "all upgrades are under way")
         gate.commit()
     assert [(each.communicate()[1], each.returncode) for each in several] == [("", 0)] * len(several)

@@ -1,7 +1,7 @@
-"""Every revision on a database that is in use: leases are renewed and calls go on while a reader holds every table.
+"""Every revision on a database in use: leases are renewed and calls go on while a reader holds every table.
 
-A step that waited for its lock with the others behind it, or did something long under one, would hold a renewal up for
-more than the second that it may take.
+A step that waited for its lock with the others behind it, or held one for long, would hold up a renewal for more than
+the second that it may take.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.integration.statements.statement_rows import connected
 from tests.line import eventually
 
 RENEWALS = 3
-"""That must go through while the migration waits for the reader, before the reader goes."""
+"""Renewals that must succeed while the migration waits for the reader."""
 
 WORKER = "INSERT INTO processes (id, kind, host, pid, lease_until) VALUES ('w', 'worker', 'here', 1, now())"
 SESSIONS = """
@@ -39,13 +39,13 @@ MIGRATION_WAITS = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"
 
 
 def revisions() -> list[str]:
-    """From the first to the last."""
+    """Return the revisions, from the first to the last."""
     script = ScriptDirectory(str(migrate.migrations_folder()))
     return [each.revision for each in script.walk_revisions()][::-1]
 
 
 class Traffic:
-    """A worker that renews its lease and notes the progress of a call, one after the other, and is told what failed."""
+    """Worker that renews its lease and notes the progress of a call, in turn, and records what failed."""
 
     def __init__(self, database: str) -> None:
         self.rounds = 0
@@ -88,7 +88,7 @@ def fill(database: str, number: int) -> None:
 
 
 def read_all(reader: Connection) -> None:
-    """A transaction that has read every table and goes on: it holds a lock on each, and a snapshot."""
+    """Read every table in a transaction that goes on: it holds a lock on each, and a snapshot."""
     reader.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     for name in reader.execute(text(TABLES)).scalars().all():
         reader.execute(select(func.count()).select_from(table(name)))

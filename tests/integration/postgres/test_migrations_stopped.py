@@ -1,4 +1,4 @@
-"""A migration that is stopped between any two of its steps, and run again from there, comes to the same schema."""
+"""A migration that is stopped between any two of its steps, and run again, produces the same schema."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.integration.statements.statement_rows import connected
 __all__ = ["empty"]
 
 STEPS_AT_MOST = 60
-"""Of one revision."""
+"""Most steps of one revision."""
 
 
 class Stopped(Exception):
-    """As by a signal."""
+    """Error that stops a migration, as a signal would."""
 
 
 class StopsAfter:
-    """Carries steps out, and stops before the one that follows the last it may."""
+    """Executor of steps that stops before the one that follows the last allowed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = 0
@@ -44,7 +44,7 @@ def stops(monkeypatch: pytest.MonkeyPatch) -> StopsAfter:
 
 
 def stopped_again_and_again(stops: StopsAfter, move: Any, database: str, revision: str) -> None:
-    """Once after each of its steps, and at last not at all."""
+    """Stop once after each of its steps, and at last run to the end."""
     for steps in range(STEPS_AT_MOST):
         stops.left = steps
         try:

@@ -1,4 +1,4 @@
-"""Databases and URLs of every kind: each process obeys them alike, or refuses them by one sentence."""
+"""Databases and URLs of every kind: each process accepts them alike, or refuses them in one sentence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMMANDS = {"gateway": ["gateway"], "worker": ["worker"], "migrate": ["migrate"]
 
 
 def ended(words: list[str], database: str, redis: str = "redis://127.0.0.1:1/0") -> subprocess.CompletedProcess[str]:
-    """The command, once it is over."""
+    """Run the command to its end."""
     env = {**os.environ, "DATABASE_URL": database, "REDIS_URL": redis, "RINGBACK_AGENTS": str(agents_folder())}
     return run(our(*words), env=env, cwd=ROOT, timeout=SECONDS)
 

@@ -1,4 +1,4 @@
-"""Two walls between tenants: each statement names its tenant, and Postgres hides every other's rows all the same."""
+"""Two barriers between tenants: each statement names its tenant, and Postgres also hides the rows of all others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.proxy import Proxy, before_postgres
 from tests.servers import in_dialect, own_database
 
 READ = (sessions, jobs, job_events, items, responses, usage_days)
-"""What the API reads on a caller's behalf."""
+"""Tables that the API reads on a caller's behalf."""
 SECRETS = (
     *("token", "hash", "resume_hash", "sealed_arguments", "sealed_result", "claims"),
     *("client_session", "client_session_in_order", "failure"),
@@ -51,7 +51,7 @@ def line(database: str) -> Iterator[Line]:
 
 @pytest.fixture
 def both(line: Line) -> tuple[UUID, UUID]:
-    """A session with everything in it, of the tenant "default" and of "other"."""
+    """Insert a session with all kinds of rows, of the tenant "default" and of "other"."""
     mine, theirs = line.open(), line.foreign_job()[0]
     line.ask(mine)
     for session, tenant in ((mine, "default"), (theirs, "other")):
@@ -64,7 +64,7 @@ def both(line: Line) -> tuple[UUID, UUID]:
 
 
 def behind(database: str, tenant: str, statement: Executable) -> Sequence[Row[Any]]:
-    """The rows that the gateway gets for this tenant."""
+    """Return the rows that the gateway gets for this tenant."""
 
     async def run() -> Sequence[Row[Any]]:
         store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
@@ -152,7 +152,7 @@ def test_every_table_has_the_wall(table: Table, database: str) -> None:
 
 @contextmanager
 def plain_user(database: str) -> Iterator[tuple[str, psycopg.Connection]]:
-    """The URL of that database for a user who may do nothing yet, and a connection of the administrator's."""
+    """Yield the database's URL for a user without rights, and a connection of the administrator."""
     name, password = f"plain_{secrets.token_hex(4)}", secrets.token_hex(8)
     user, tenant = sql.Identifier(name), sql.Identifier(tenant_isolation.ROLE)
     with psycopg.connect(in_dialect(database, "postgresql"), autocommit=True) as admin:
@@ -169,7 +169,7 @@ def plain_user(database: str) -> Iterator[tuple[str, psycopg.Connection]]:
 
 @pytest.fixture
 def owner(database_url: str, migrated_template: str) -> Iterator[tuple[str, psycopg.Connection]]:
-    """A plain user's own empty database, on a server where another's has made the role."""
+    """Yield a plain user's own empty database, on a server where another user's has created the role."""
     with own_database(database_url, "ringback_plain") as url, plain_user(url) as (own, admin):
         user, name = (sql.Identifier(str(part)) for part in (make_url(own).username, make_url(own).database))
         admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, user))
@@ -249,7 +249,7 @@ def test_every_column_that_the_api_reads_is_granted_to_the_role_of_tenants(route
 
 
 class Healing(logging.Handler):
-    """Postgres comes back as soon as the gateway says that it is away."""
+    """Log handler that restores Postgres as soon as the gateway says that it is away."""
 
     def __init__(self, proxy: Proxy) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The row first, the message second: when a call's message leaves the gateway, everybody can see its row."""
+"""The row first, the message second: when a call's message leaves the gateway, every process can see its row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.session_parts import NONE, gateway_context, session_state
 
 
 class Watched(JobPublisher):
-    """Looks, on a connection of its own, whether the row is there when the message goes out."""
+    """Publisher that looks, on another connection, whether the row exists when the message is sent."""
 
     database: str
     seen: list[bool]

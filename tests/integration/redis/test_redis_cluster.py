@@ -1,4 +1,4 @@
-"""A Redis in cluster mode is refused by one sentence, from each process that would use it."""
+"""Each process that would use a Redis in cluster mode refuses it in one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 30
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a node of a cluster, with no slot of its own."""
+    """Yield the URL of a node of a cluster, without a slot."""
     folder, port = tmp_path_factory.mktemp("cluster"), free_port()
     cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--save", "", "--dir", str(folder)]
     argv: list[str | Path] = [_installed()[1], "--bind", "127.0.0.1", "--port", str(port), *cluster]

@@ -1,4 +1,4 @@
-"""Redis behind TLS: every connection of every process is encrypted and verified, while a real call runs through."""
+"""Redis behind TLS: every connection of every process is encrypted and verified, while a real call runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user that our processes are in Redis, on a server that is started as docker-compose.yml says."""
+"""Redis user of Ringback's processes, on a server that is started as docker-compose.yml says."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FORBIDDEN = (
 
 
 def command() -> list[str]:
-    """What the container of Redis runs, with a password of somebody's own."""
+    """Return the command of the Redis container, with another password."""
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     text = re.sub(r"\$\{REDIS_PASSWORD:-[^}]*\}", PASSWORD, text)
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)

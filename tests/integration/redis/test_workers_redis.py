@@ -1,4 +1,4 @@
-"""Real worker processes and a Redis that forgets, goes away, or keeps a connection that says nothing any more."""
+"""Real worker processes and a Redis that forgets, is stopped, or keeps a silent connection."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.long
 
 POOLS = {"threads": CELERY, "prefork": (*CELERY, "-P", "prefork", "-c", "2")}
 BACKLOG = 300
-"""More than one round of a sweep takes."""
+"""More calls than one round of a sweep takes."""
 ELSEWHERE = (*CELERY[:4], "-Q", "slow")
-"""A worker that sweeps, and serves another queue."""
+"""Command of a worker that sweeps, and serves another queue."""
 
 pools = pytest.mark.parametrize("argv", POOLS.values(), ids=POOLS)
 
@@ -37,7 +37,7 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 @pytest.fixture(scope="module")
 def plugs() -> Iterator[Servers]:
-    """Servers of this module's own, to be pulled."""
+    """Yield servers that only this module stops."""
     with embedded_servers(durable=False) as servers:
         OUR_USERS[servers.keeper_redis_url] = servers.redis_url
         yield servers
@@ -61,7 +61,7 @@ def migrated_template_of_plugs(plugs: Servers) -> Iterator[str]:
 
 
 def backlog(line: Line, size: int) -> list[UUID]:
-    """Calls whose messages are in Redis, and which no sweep would publish again for an hour."""
+    """Record calls whose messages are in Redis, and which no sweep would publish again for an hour."""
     jobs = [line.admit("echo", text=str(number)) for number in range(size)]
     for job_id in jobs:
         line.publish(job_id)
@@ -140,7 +140,7 @@ def test_a_worker_that_is_gone_leaves_nothing_of_its_canary_in_redis(line: Line,
 
 
 def canaries(line: Line) -> list[str]:
-    """The lists that hold one at this moment."""
+    """Return the lists that hold a canary at this moment."""
     return [str(key) for key in line.redis.keys("*canary*")]
 
 

@@ -1,7 +1,7 @@
-"""The rows of a small world, for tests that run one statement after another and count what each one moved.
+"""Rows of a small world, for tests that run one statement after another and count the rows that each one changed.
 
-There are two gateways, `gw` and `gw2`, two workers, `w` and `w2`, and one session of `gw` in epoch 1. Every
-statement is committed by itself, as the product does it.
+There are two gateways, `gw` and `gw2`, two workers, `w` and `w2`, and one session of `gw` in epoch 1. Every statement
+is committed by itself, as the product does it.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ ORDER = replace(WEATHER, name="order", effect=Effect.AT_MOST_ONCE, retries=0)
 
 
 class Rows:
-    """One connection to that world."""
+    """Connection to that world."""
 
     def __init__(self, connection: Connection, session: UUID) -> None:
         self.connection = connection
         self.session = session
 
     def run(self, statement: Executable) -> Sequence[Row[Any]]:
-        """The rows that a statement returns; committed."""
+        """Run and commit a statement; return its rows."""
         rows = self.connection.execute(statement).all()
         self.connection.commit()
         return rows
 
     def count(self, statement: Executable) -> int:
-        """How many rows a statement moved; committed."""
+        """Run and commit a statement; return how many rows it changed."""
         result = self.connection.execute(statement)
         moved = len(result.all()) if result.returns_rows else result.rowcount
         self.connection.commit()
@@ -58,7 +58,7 @@ class Rows:
         return row
 
     def steps(self, job: UUID) -> list[str]:
-        """Each step that the job took, as `state/delivery`."""
+        """Return each step that the job took, as `state/delivery`."""
         events = self.run(select(job_events).where(job_events.c.job_id == job).order_by(job_events.c.id))
         return [f"{event.state}/{event.delivery}" for event in events]
 
@@ -69,7 +69,7 @@ class Rows:
     # — what has happened before a test begins —
 
     def asked(self, tool: ToolSpec | None = WEATHER, call_id: str | None = None, **columns: Any) -> UUID:
-        """A job of the session, pending, and with these columns."""
+        """Insert a pending job of the session, with these columns."""
         job = new_job(self.session, tool, call_id)
         assert self.count(admission.admit(job, "gw", 1)) == 1
         if columns:
@@ -77,13 +77,13 @@ class Rows:
         return job.id
 
     def joining(self, first: UUID) -> UUID:
-        """A call that has joined that one."""
+        """Insert a call that has joined that one."""
         job = new_job(self.session, joined_to=first)
         assert self.count(admission.admit(job, "gw", 1)) == 1
         return job.id
 
     def asking(self, tool: ToolSpec = ORDER, **columns: Any) -> UUID:
-        """A job that waits for a yes."""
+        """Insert a job that waits for approval."""
         job = new_job(self.session, tool, needs_approval=True)
         assert self.count(admission.admit(job, "gw", 1)) == 1
         if columns:
@@ -91,7 +91,7 @@ class Rows:
         return job.id
 
     def running(self, tool: ToolSpec | None = WEATHER, worker: str = "w", **columns: Any) -> tuple[UUID, UUID]:
-        """A job that a worker has claimed, and its token."""
+        """Insert a job that a worker has claimed; return it and its token."""
         job = self.asked(tool)
         (row,) = self.run(statements.claim(job, worker))
         if columns:
@@ -99,7 +99,7 @@ class Rows:
         return job, row.token
 
     def answered(self, outcome: Outcome, tool: ToolSpec | None = WEATHER) -> UUID:
-        """A job whose answer is ready."""
+        """Insert a job whose result is ready."""
         job, token = self.running(tool)
         assert self.count(statements.finish(job, token, outcome)) == 1
         return job
@@ -108,7 +108,7 @@ class Rows:
         assert self.count(update(jobs).where(jobs.c.id == job).values(**columns)) == 1
 
     def set_state(self, state: str, **columns: Any) -> None:
-        """The session is in that state, with what the CHECKs of the table want beside it."""
+        """Set the session's state, and the columns that the table's CHECKs require with it."""
         beside: dict[str, dict[str, Any]] = {
             "ended": {"ended_at": seconds_from_now(0)},
             "detached": {"resume_until": seconds_from_now(60)},
@@ -120,12 +120,12 @@ class Rows:
         assert self.count(changed) == 1
 
     def lose(self, process: str) -> None:
-        """Its lease has run out."""
+        """Let the lease of a process expire."""
         lease = {"lease_until": seconds_from_now(-1)}
         assert self.count(update(processes_table).where(processes_table.c.id == process).values(**lease)) == 1
 
     def move(self, job: UUID, **columns: Any) -> bool:
-        """True where the database let these columns be written, whatever the statements would do."""
+        """Return True if the database lets these columns be written, with no help of the statements."""
         try:
             self.set(job, **columns)
         except IntegrityError:
@@ -146,7 +146,7 @@ def seconds_from_now(seconds: float) -> Any:
 
 @contextmanager
 def world(database: str) -> Iterator[Rows]:
-    """A connection to a database with that world in it."""
+    """Yield a connection to a database with that world in it."""
     with connected(database) as connection:
         rows = Rows(connection, uuid4())
         for process in ("gw", "gw2", "w", "w2"):

@@ -1,4 +1,4 @@
-"""A call that needs a yes: nobody runs it before, one decision counts, and silence is answered too."""
+"""A call that needs approval: no worker runs it before, one decision counts, and silence is answered too."""
 
 from __future__ import annotations
 

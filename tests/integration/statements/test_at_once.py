@@ -1,4 +1,4 @@
-"""Two who come at once, of whom the first has not committed: every order of the two leaves rows that agree."""
+"""Two transactions at once, of which the first has not committed: in every order their rows agree."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def resuming(new: bytes, gateway: str = "gw2") -> Executable:
 
 
 def rebuilding(rows: Rows) -> tuple[Executable, ...]:
-    """A new epoch of the same gateway: the bump, what it takes in, and the log; one transaction."""
+    """Return a new epoch of the same gateway: the increment, what it takes in, and the log; one transaction."""
     session = rows.session
     return (
         lifecycle.next_epoch(session, "gw", 1),
@@ -119,7 +119,9 @@ def test_an_answer_that_was_taken_first_is_taken_in_again_by_the_new_epoch(rows:
 def test_an_answer_that_comes_between_replay_and_commit_is_not_lost_to_the_old_epoch(
     rows: Rows, other: Other, how: str
 ) -> None:
-    """What the old owner took then would be marked as sent into a conversation that is over, and told to nobody."""
+    """Results that the old owner took then would be marked as sent into a conversation that is over, and never be
+    told.
+    """
     job, token = rows.running()
     gateway = "gw2" if how == "resumed" else "gw"
     rows.connection.execute(resuming(NEW) if how == "resumed" else lifecycle.next_epoch(rows.session, "gw", 1))
@@ -210,7 +212,7 @@ NO = failed("unknown_tool", "No.")
 
 
 def in_wrong_order(rows: Rows) -> list[UUID]:
-    """Four answers, in id order, written in the opposite one: whoever does not sort meets whoever does."""
+    """Insert four results, written in reverse id order: a statement that does not sort deadlocks with one that does."""
     made = sorted((new_job(rows.session, None) for _ in range(4)), key=lambda job: job.id)
     for place, job in reversed(list(enumerate(made))):
         admitted = admission.admit(new_job(rows.session, None, f"call_{9 - place}", id=job.id), "gw", 1, NO)
@@ -219,7 +221,7 @@ def in_wrong_order(rows: Rows) -> list[UUID]:
 
 
 def locking(rows: Rows, answers: list[UUID]) -> dict[str, tuple[Executable, ...]]:
-    """Everything that locks the answers of one session without skipping any."""
+    """Return every statement that locks the results of one session without skipping any."""
     return {
         "take": (deliveries.take_ready(rows.session, "gw", 1),),
         "acknowledge": (deliveries.acknowledge(reversed(answers), 1),),

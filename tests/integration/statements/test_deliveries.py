@@ -1,4 +1,4 @@
-"""The way back in real rows: ready → sent → acked, by the owner of the session, in its epoch, and once."""
+"""Delivery in real rows: ready → sent → acked, by the owner of the session, in its epoch, and once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Epochs: a session is taken over, fenced, detached and resumed, and its conversation built anew from the rows."""
+"""Epochs: a session is taken over, fenced, detached and resumed, and its conversation is rebuilt from the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate of a limited tool, its line of calls that were put off, and what two workers see of it at once."""
+"""Gate of a limited tool, its line of postponed calls, and what two workers see of it at once."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_gates_of_two_tools_do_not_wait_for_each_other(rows: Rows, other: Other)
 
 
 def test_the_line_before_a_call_are_the_older_ones_that_were_put_off(rows: Rows) -> None:
-    rows.asked()  # nobody has put it off
+    rows.asked()  # it is not postponed
     first = put_off(rows)
     mine = rows.asked()
     put_off(rows)  # younger

@@ -33,7 +33,7 @@ LONG_AGO = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 class Line:
-    """A gateway `gw` and a worker `w`, and the rows that they leave."""
+    """Gateway `gw` and worker `w`, and the rows that they leave."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -45,7 +45,7 @@ class Line:
         return rows
 
     def open(self, agent: str = "demo") -> UUID:
-        """A session of the gateway `gw`."""
+        """Open a session of the gateway `gw`."""
         session = uuid4()
         self.run(
             session_statements.open_session(session, user_id="ada", agent=agent, model="simulator", gateway_id="gw")
@@ -63,7 +63,7 @@ class Line:
         outcome: Outcome | None = None,
         **fields: Any,
     ) -> UUID:
-        """A call, as the gateway records it; with an outcome it was refused at the door. `fields` of NewJob."""
+        """Record a call, as the gateway does; with an outcome the gateway refused it. `fields` are those of NewJob."""
         job, call = uuid4(), f"call_{uuid4().hex[:8]}"
         queue = "slow" if tool == "order_status" else "default"
         announced = ToolSpec(tool, "d", {}, queue=queue, retries=1)
@@ -72,7 +72,7 @@ class Line:
         return job
 
     def claim(self, job: UUID) -> UUID:
-        """The token."""
+        """Claim the job; return the token."""
         (row,) = self.run(job_statements.claim(job, "w"))
         return UUID(str(row.token))
 
@@ -87,7 +87,7 @@ class Line:
         self.run(deliveries.acknowledge([job], 1))
 
     def insert_jobs(self, wanted: int | list[UUID], session: UUID, **given: Any) -> list[UUID]:
-        """So many pending jobs, or those with the ids, and whatever columns are given."""
+        """Insert so many pending jobs, or those with the ids, with the given columns."""
         ids = [uuid4() for _ in range(wanted)] if isinstance(wanted, int) else wanted
         asked = {"tool": "weather", "queue": "default", "arguments": {}, "effect": "pure", "timeout": 15.0}
         bounds = {"epoch": 1, "max_attempts": 1, "publish_after": LONG_AGO, "deadline_at": LONG_AGO}
@@ -96,7 +96,7 @@ class Line:
         return ids
 
     def foreign_job(self) -> tuple[UUID, UUID]:
-        """A session and a job of the tenant "other"."""
+        """Insert a session and a job of the tenant "other"."""
         session = uuid4()
         owned = {"tenant": "other", "user_id": "eve", "agent": "demo"}
         self.run(insert(sessions).values(id=session, **owned))

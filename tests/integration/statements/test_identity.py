@@ -1,4 +1,4 @@
-"""Who is known, by what Postgres says at this moment: keys, client secrets, and who has been signed out."""
+"""Keys, client secrets and sign-outs, as Postgres knows them at this moment."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Two workers, a sweeper, two gateways and the time on one job: every order of their statements, and every death.
 
 Each statement is one step, and Postgres makes one after the other of them: what holds in every order holds. In each
-state that is reached all who act also die, and whoever is well must bring the job to its end. Run with -s for the
+state that is reached all actors also die, and the healthy ones must bring the job to its end. Run with -s for the
 counts, and with RINGBACK_STORIES=1 for the whole of it.
 """
 
@@ -29,7 +29,7 @@ from tests.integration.model.rows import RealRows
 from tests.integration.statements.statement_rows import seconds_from_now
 
 WHOLE = bool(os.environ.get("RINGBACK_STORIES"))
-"""With the deadline as well, and what the sweeper does then: three times as many states."""
+"""Include the deadline, and what the sweeper does then: three times as many states."""
 TOOL = ToolSpec("look", "Look.", {"type": "object"}, timeout=10.0, retries=1)
 
 

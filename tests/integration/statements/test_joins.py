@@ -1,4 +1,4 @@
-"""A call that has joined another ends as that one does, whatever that is, and is never run itself."""
+"""A joined call ends as the first call does, with any outcome, and never runs itself."""
 
 from __future__ import annotations
 

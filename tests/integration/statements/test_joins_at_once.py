@@ -91,7 +91,7 @@ def test_the_session_ends_while_a_joined_call_is_born_and_nothing_stays_ready(ro
 
 
 def test_two_sweepers_that_find_everything_overdue_never_wait_for_each_other(database: str, rows: Rows) -> None:
-    """Each would else take some calls and what has joined the others, and want the rest of them."""
+    """Otherwise each would take some calls and those that joined the others, and want the rest of them."""
     pairs = [(first, rows.joining(first)) for first in (rows.asked() for _ in range(3))]
     for job in (job for pair in pairs for job in pair):
         rows.set(job, deadline_at=seconds_from_now(-2))

@@ -1,4 +1,4 @@
-"""Names stay in the order in which they were written: of schemas, arguments, results, and what a client has set."""
+"""Names keep their written order: of schemas, arguments, results, and the client's settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rows(database: str) -> Iterator[Rows]:
 
 
 def text(value: Any) -> str:
-    """What tells orders apart: dicts of another order are equal."""
+    """Return a text that shows the order: dicts in another order are equal."""
     return json.dumps(value)
 
 
@@ -91,7 +91,7 @@ def test_what_a_client_has_set_is_resumed_as_it_was_written(rows: Rows) -> None:
     assert text(resumed.client_session) == text(WRITTEN)
 
 
-# — beside processes of the version before, which know nothing of the order —
+# — beside processes of the version before, which do not know the order —
 
 
 def test_rows_of_the_version_before_are_read_as_they_are(rows: Rows) -> None:

@@ -1,4 +1,4 @@
-"""What is lost, late or handed over: workers, gateways, messages, detached sessions, calls that nobody waits for."""
+"""Lost, late and handed-over rows: workers, gateways, messages, detached sessions, cancelled calls."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_who_is_not_steady_declares_nobody_lost(rows: Rows, sweep: Any, sweeper:
     assert len(rows.run(sweep("gw2"))) >= 1
 
 
-# — sessions of a lost gateway, and sessions that nobody comes back to —
+# — sessions of a lost gateway, and sessions that no client resumes —
 
 
 def test_a_session_of_a_lost_gateway_may_be_resumed_for_as_long_as_it_was_promised(rows: Rows) -> None:

@@ -1,7 +1,6 @@
-"""The database itself refuses each move that `ringback.jobs.states` does not list, and an outcome that is written
-stays.
+"""The database refuses each move that `ringback.jobs.states` does not list, and keeps a written outcome.
 
-Here nothing goes through the statements: what must not happen is tried by hand.
+These tests use no statement of the product: they try by hand what must not happen.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def rows(database: str) -> Iterator[Rows]:
 
 
 def columns_of(state: JobState) -> dict[str, Any]:
-    """What the CHECKs of the table want beside this state."""
+    """Return the columns that the table's CHECKs require with this state."""
     return {
         "state": state,
         "token": uuid4() if state is JobState.RUNNING else None,
@@ -38,7 +37,7 @@ def columns_of(state: JobState) -> dict[str, Any]:
 
 
 def born(rows: Rows, state: JobState, delivery: Delivery = Delivery.NONE, **columns: Any) -> UUID:
-    """A job that is where no statement brought it: INSERT is not a move."""
+    """Insert a job in a state to which no statement brought it: INSERT is not a move."""
     job = uuid4()
     given: dict[str, Any] = {
         "id": job,
@@ -72,7 +71,7 @@ def test_the_database_lets_a_job_make_exactly_the_listed_moves(rows: Rows, old: 
     for new in set(JobState) - {old}:
         changed = columns_of(new)
         if old not in LIVE:
-            del changed["finished_at"]  # Of a job that is over the time may not change either.
+            del changed["finished_at"]  # The end time of a job that is over may not change either.
         if old not in LIVE and new in LIVE:
             changed["finished_at"] = None
         if rows.move(born(rows, old, **first), **changed):

@@ -1,4 +1,4 @@
-"""A call whose tool a worker does not have: passed on while any has it, told to the model once none has had it."""
+"""A call whose tool a worker lacks: passed on while any has it, told to the model once none has had it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def announce(rows: Rows, worker: str, *tools: Any) -> None:
 
 
 def away(rows: Rows, worker: str, seconds: float) -> None:
-    """Its lease ran out so long ago."""
+    """Let the worker's lease have expired so long ago."""
     lease = {"lease_until": seconds_from_now(-seconds)}
     assert rows.count(update(processes_table).where(processes_table.c.id == worker).values(**lease)) == 1
 

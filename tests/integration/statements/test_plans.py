@@ -1,6 +1,6 @@
-"""What is asked for all the time costs the same however much there is: of what waits, and of what is over.
+"""Frequent statements cost the same for any number of rows: of waiting jobs, and of ended ones.
 
-No test here is about time: how many pages Postgres looks at, and how many rows it throws away, is what grows.
+No test here measures time: it counts the pages that Postgres reads, and the rows that it throws away.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from tests.integration.statements.test_sweeps_stay_cheap import BUFFERS_AT_MOST,
 from tests.servers import own_database
 
 THROWN_AWAY = 250
-"""Rows that one step may look at in vain."""
+"""Most rows that one step may read in vain."""
 PAGES_OF_A_PAGE = 1_000
-"""Of a page of the history: at most 51 rows for each state, each found by its id, and none more."""
+"""Most pages for a page of the history: at most 51 rows for each state, each found by its id."""
 PAGES_OF_A_BATCH = 4_000
-"""Of fifty jobs that are made due, each with an entry in every index."""
+"""Most pages for fifty jobs that are made due, each with an entry in every index."""
 PAGES_OF_A_DELETION = 20_000
-"""Of fifty sessions with all their calls, and an entry of each in every index."""
+"""Most pages for fifty sessions with all their calls, and an entry of each in every index."""
 KEPT_DAYS = 30
 
 WAITING = """
@@ -59,7 +59,7 @@ JOIN (SELECT id, row_number() OVER () AS place FROM sessions) AS whose ON whose.
 
 
 def hurry(connection: Connection) -> None:
-    """What is loaded need not survive anything, and its history is told by no trigger."""
+    """Load rows fast: without durability, and without the trigger that writes events."""
     connection.execute(text("SET synchronous_commit = off"))
     connection.execute(text("ALTER TABLE jobs DISABLE TRIGGER USER"))
 
@@ -72,7 +72,7 @@ def at_ease(connection: Connection) -> None:
 def is_flat(
     rows: Rows, name: str, statement: Any, *, small: AbstractSet[str] = frozenset(), at_most: int = BUFFERS_AT_MOST
 ) -> str:
-    """Its plan, in which no table is walked but those that are small here."""
+    """Return the plan, in which no table is walked but those that are small here."""
     seen = plan(rows, statement)
     walked = re.findall(r"Seq Scan on (jobs|sessions)[^\n]*(?<!never executed\))\n", seen)
     assert not set(walked) - small, f"{name}: {seen}"
@@ -87,7 +87,7 @@ def is_flat(
 
 @pytest.fixture(scope="module")
 def busy(database_url: str, migrated_template: str) -> Iterator[Rows]:
-    """A database that was last looked at by ANALYZE when next to nothing waited, as at night."""
+    """Yield a database that ANALYZE last saw when almost no job waited, as at night."""
     with own_database(database_url, "ringback_busy", migrated_template) as url, world(url) as rows:
         rows.connection.execute(text("ALTER TABLE jobs SET (autovacuum_enabled = false)"))
         rows.connection.commit()
@@ -100,7 +100,7 @@ def busy(database_url: str, migrated_template: str) -> Iterator[Rows]:
 
 
 def waiting(rows: Rows, number: int) -> UUID:
-    """So many wait in all; one of them."""
+    """Insert so many waiting jobs; return one of them."""
     pending = select(jobs_table.c.id).where(jobs_table.c.state == JobState.PENDING)
     there = len(rows.run(pending))
     hurry(rows.connection)
@@ -134,7 +134,7 @@ def test_a_backlog_makes_no_step_of_a_call_and_no_sweep_dearer(busy: Rows, numbe
         "loads": queues.loads(),
     }
     for name, statement in asked.items():
-        # By the age of its statistics `jobs` is small: what walks it is found by what it throws away.
+        # By its old statistics `jobs` is small: a walk of it shows in the rows that it throws away.
         at_most = PAGES_OF_A_BATCH if name == "publish_taken_along" else BUFFERS_AT_MOST
         is_flat(busy, name, statement, small={"sessions", "jobs"}, at_most=at_most)
 
@@ -159,7 +159,7 @@ def test_a_redis_that_forgot_gets_a_backlog_in_batches_that_are_found_in_order(b
 
 @pytest.fixture(scope="module", params=[60_000, pytest.param(400_000, marks=pytest.mark.long)])
 def over(request: pytest.FixtureRequest, database_url: str, migrated_template: str) -> Iterator[Rows]:
-    """A year's history: half of it failed, tool by tool and queue by queue; a few were denied."""
+    """Yield a year's history: half of it failed, tool by tool and queue by queue; a few calls were denied."""
     with own_database(database_url, "ringback_over", migrated_template) as url, world(url) as rows:
         hurry(rows.connection)
         rows.connection.execute(text(OVER_SESSIONS), {"number": request.param // 4})

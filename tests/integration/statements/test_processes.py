@@ -1,4 +1,4 @@
-"""Leases in real rows: who lives, who is steady, and which tools are served."""
+"""Leases in real rows: which processes live and are steady, and which tools are served."""
 
 from __future__ import annotations
 

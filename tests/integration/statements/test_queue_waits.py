@@ -1,4 +1,4 @@
-"""How full the queues are, measured in real rows: what a caller is told before a call begins."""
+"""Load of the queues, measured in real rows: what a caller is told before a call begins."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def load(rows: Rows, queue: str = "orders") -> Any:
 
 
 def wait(row: Any) -> float | None:
-    """How long one more call of that queue would wait."""
+    """Return how long one more call of that queue would wait."""
     return next(iter(_by_queue([row]).values()))
 
 
 def ran(rows: Rows, seconds: float, outcome: Any = None) -> UUID:
-    """A call of the queue that took so long."""
+    """Insert a call of the queue that took so long."""
     job, token = rows.running(ORDERS, "w", started_at=seconds_from_now(-seconds))
     assert rows.count(transitions.finish(job, token, outcome or succeeded(1))) == 1
     return job
@@ -180,7 +180,7 @@ SELECT gen_random_uuid(), :session, 'many_' || n, 1, 'order', CASE WHEN n % 2 = 
 FROM (SELECT n, n <= 95000 AS over FROM generate_series(1, 100000) AS n) AS numbers
 """
 BUFFERS_AT_MOST = 2_000
-"""Pages of 8 kB that one look may touch; the table alone has more than 4,000."""
+"""Most pages of 8 kB that one look may touch; the table alone has more than 4,000."""
 
 
 def plan(rows: Rows) -> str:

@@ -1,8 +1,8 @@
-"""Whatever happens in whatever order: the rows are as the model says, and no invariant breaks.
+"""Any events in any order: the rows are as the model says, and no invariant breaks.
 
-Hypothesis makes up stories out of what gateways, workers, brokers, sweepers and clients do, with every way to be
-late, cut off or dead. The model predicts what each statement returns and all rows after it; at the end of a story
-the faults stop, and everything must come to its end. A story that fails is printed as the calls that tell it again.
+Hypothesis makes up stories of gateways, workers, brokers, sweepers and clients, with every way to be late, cut off or
+dead. The model predicts what each statement returns and all rows after it. At the end of a story the faults stop, and
+every job and session must come to its end. A story that fails is printed as the calls that repeat it.
 
     RINGBACK_STORIES=2000 pytest tests/integration/statements/test_state_machine.py -s     more of them, and others each
     time
@@ -32,7 +32,7 @@ MET = [
     *("next epoch", "resume", "resume with a used token", "cancel"),
     *("decide", "claim of what waits"),
 ]
-"""What must have been refused in some story: a guard that was never tried proves nothing."""
+"""Refusals that some story must have seen: an untested guard proves nothing."""
 
 
 def is_before_its_effect(run: Run) -> bool:
@@ -40,7 +40,7 @@ def is_before_its_effect(run: Run) -> bool:
 
 
 class Line(GatewayRules, SweepRules, Healing):
-    """All rules, and a beginning with something of everything under way."""
+    """State machine of all rules; at its beginning one job of each kind is under way."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,9 @@ class Line(GatewayRules, SweepRules, Healing):
 
     @rule(then=st.sampled_from(["write", "wait", "die"]))
     def answers_come_in(self, then: str) -> None:
-        """All that runs is finished, and who believes in a conversation takes what there is: the stale ones first."""
+        """Finish all running jobs, and let each gateway that believes in a conversation take its results: stale ones
+        first.
+        """
         while self.runs:
             self.finish(0, "goes well")
         for each in list(self.conversations):
@@ -85,7 +87,7 @@ def test_whatever_happens_the_rows_are_as_the_model_says(database: str) -> None:
             database=None,
             deadline=None,
             print_blob=True,
-            # To shorten a story takes minutes, and is for whoever asks for many.
+            # Shortening a story takes minutes, so it runs only if many stories are asked for.
             phases=[Phase.generate, *([Phase.shrink] if STORIES else [])],
             suppress_health_check=list(HealthCheck),
         )

@@ -1,4 +1,4 @@
-"""What any process does for all of them, in real rows: publish again, take back, time out; any number at once."""
+"""Sweeps in real rows: publish again, take back, time out; any number at once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rows(database: str) -> Iterator[Rows]:
 
 
 def swept(rows: Rows, job: Any) -> tuple[str, str, dict[str, str] | None]:
-    """Where a job is after a sweep: state, delivery, error."""
+    """Return a job's state, delivery and error after a sweep."""
     row = rows.job(job)
     assert row.token is None
     return row.state, row.delivery, row.error

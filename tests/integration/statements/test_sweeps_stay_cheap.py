@@ -1,4 +1,4 @@
-"""Each process sweeps twice a second: what is over, however much of it there is, must cost no sweep anything."""
+"""Each process sweeps twice a second: rows that are over must not make a sweep dearer, however many there are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SELECT gen_random_uuid(), :session, 'many_' || n, 1, 'order', 'orders', '{}', 'p
 FROM generate_series(1, 100000) AS n
 """
 BUFFERS_AT_MOST = 300
-"""Pages of 8 kB; the table of jobs alone has more than 2,000."""
+"""Most pages of 8 kB; the table of jobs alone has more than 2,000."""
 
 SWEEPS: dict[str, Any] = {
     "publish_due": sweeps.publish_due(),
@@ -52,7 +52,7 @@ def rows(database: str) -> Iterator[Rows]:
 
 
 def plan(rows: Rows, statement: Any) -> str:
-    """How Postgres carries it out, and what that takes."""
+    """Return Postgres' plan of the statement, with its costs."""
     compiled = statement.compile(dialect=rows.connection.dialect, compile_kwargs={"render_postcompile": True})
     explain = f"EXPLAIN (ANALYZE, BUFFERS) {compiled}"
     given = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in compiled.params.items()}
@@ -62,7 +62,7 @@ def plan(rows: Rows, statement: Any) -> str:
 
 
 def pages(seen: str) -> int:
-    """How many pages of 8 kB were looked at."""
+    """Return how many pages of 8 kB were read."""
     touched = re.search(r"Buffers: shared (?:hit=(\d+))? ?(?:read=(\d+))?", seen)
     return sum(int(number or 0) for number in touched.groups()) if touched else 0
 

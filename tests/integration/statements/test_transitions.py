@@ -1,4 +1,4 @@
-"""The life of one call in real rows: each transition moves one row or none, and the count is the answer."""
+"""Life of one call in real rows: each transition changes one row or none, and the count is the result."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_where_there_is_no_other_attempt_nothing_is_given_back(rows: Rows, colum
 
 
 def test_what_must_not_run_twice_is_given_back_only_before_its_effect(rows: Rows) -> None:
-    """Pending with a begun effect it could not end: its time-out would be refused, and each sweep with it."""
+    """If it were pending with a begun effect, its time-out would be refused, and each sweep with it."""
     job, token = rows.running(replace(ORDER, retries=3))
     assert rows.count(transitions.retry(job, token, BUSY, 0)) == 1
     (again,) = rows.run(transitions.claim(job, "w"))

@@ -1,4 +1,4 @@
-"""Answers that nobody heard, in real rows: due once they are, to one gateway at a time, and not for ever."""
+"""Late results in real rows: due once they are ready, to one gateway at a time, and not for ever."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rows(database: str) -> Iterator[Rows]:
 
 
 def late(rows: Rows) -> UUID:
-    """An answer that came after the end of its session."""
+    """Insert a result that came after the end of its session."""
     job, token = rows.running()
     rows.set_state("ended")
     assert rows.count(transitions.finish(job, token, SUNNY)) == 1
@@ -35,7 +35,7 @@ def late(rows: Rows) -> UUID:
 
 
 def due_again(rows: Rows) -> None:
-    """The pause is over."""
+    """Let the pause be over."""
     rows.count(text("UPDATE jobs SET notify_after = clock_timestamp() WHERE notify_after IS NOT NULL"))
 
 

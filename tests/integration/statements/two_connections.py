@@ -1,4 +1,4 @@
-"""Two transactions at once, step by step: what one has not committed, the other waits for, and neither is timed."""
+"""Two transactions at once, step by step: one waits for what the other has not committed, without timing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ringback.tables import jobs
 from tests.integration.statements.statement_rows import Rows, connected
 
 PATIENCE = 20.0
-"""Seconds until a test says that something will not happen."""
+"""Seconds until a test says that an expected event did not happen."""
 
 Program = Callable[[Connection], Any]
 
 
 class Other:
-    """A second connection with a thread of its own: what it runs may wait for us, and we go on."""
+    """Second connection with a thread of its own: its statement may wait while the test goes on."""
 
     def __init__(self, connection: Connection, watch: Connection, thread: ThreadPoolExecutor) -> None:
         self._connection, self._watch, self._thread = connection, watch, thread
@@ -29,7 +29,7 @@ class Other:
         connection.commit()
 
     def begins(self, *statements: Executable) -> list[Sequence[Row[Any]]]:
-        """The rows of each of these; not committed."""
+        """Run these statements without a commit; return the rows of each."""
         return [self._rows(statement) for statement in statements]
 
     def commits(self) -> None:
@@ -71,12 +71,12 @@ def another(database: str) -> Iterator[Other]:
 
 
 def held(job: object) -> Executable:
-    """A lock on that job's row, until the transaction ends."""
+    """Return a statement that locks that job's row until the transaction ends."""
     return select(jobs.c.id).where(jobs.c.id == job).with_for_update()
 
 
 def both_sweep(database: str, rows: Rows, sweep: Executable) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
-    """What two sweepers take, the first of which has not committed when the second comes."""
+    """Return what two sweepers take, the first of which has not committed when the second comes."""
     with connected(database) as other:
         first = other.execute(sweep).all()
         rows.connection.exec_driver_sql("SET lock_timeout = '5s'")  # A sweeper that waits for another fails.

@@ -1,4 +1,4 @@
-"""Every hook of Celery and kombu that is overridden is called in a worker's life, by the versions installed."""
+"""Every overridden hook of Celery and kombu is called in a worker's life, by the installed versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.servers import as_ours
 from workers.broker.celery_hooks import OVERRIDDEN
 
 CUTS, CUT_SECONDS = 10, 5.0
-"""How often the broker is cut off, and how long a cut may take to be noticed and mended."""
+"""How often the broker is cut off, and the time to notice and repair a cut."""
 LAST = "workers.app:Duties.close"
 OF_PREFORK = "workers.prefork:"
 HOOKED = "tests.integration.toolbox.hooked_worker"

@@ -1,4 +1,4 @@
-"""Variables that are meant for others: Celery's own, and a proxy's. Calls run all the same."""
+"""Variables that are meant for Celery and for a proxy change no call."""
 
 from __future__ import annotations
 

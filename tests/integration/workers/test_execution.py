@@ -1,4 +1,4 @@
-"""Claim, run, finish, on a real database, in this process: every way in which a call can end."""
+"""Claim, run, finish, on a real database, in this process: every outcome of a call."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ def runtime(line: Line) -> Iterator[WorkerRuntime]:
 
 
 def sweep(runtime: WorkerRuntime, publisher: Publisher) -> bool:
-    """One round, with the first look at Redis that a process takes; True where another should follow."""
+    """Run one round, with the first look at Redis that a process takes; return True if another should follow."""
     hands = StepRunner(runtime.store.outcomes, publisher, runtime.redis)
     return bool(hands.carry_out(Sweeping(runtime.lease.worker_id).round()))
 
 
 def run(line: Line, runtime: WorkerRuntime, tool: str, **arguments: Any) -> Any:
-    """One attempt; the job's row after it."""
+    """Run one attempt; return the job's row after it."""
     job_id = line.admit(tool, **arguments)
     run_job(runtime, job_id)
     return line.job(job_id)
 
 
 def run_to_its_end(line: Line, runtime: WorkerRuntime, tool: str, **arguments: Any) -> Any:
-    """Attempt after attempt, as they are published."""
+    """Run attempt after attempt, as they are published; return the job's row."""
     job_id = line.admit(tool, **arguments)
     run_job(runtime, job_id)
 
@@ -152,7 +152,7 @@ def test_a_stale_token_changes_nothing_and_is_counted(line: Line, runtime: Worke
     job_id = line.admit("echo", text="x")
     job = claim(runtime, job_id)
     assert job is not None
-    line.run(text("UPDATE jobs SET token = gen_random_uuid()"))  # somebody else has the job now
+    line.run(text("UPDATE jobs SET token = gen_random_uuid()"))  # another worker has the job now
 
     assert line.run(statements.finish(job_id, job.token, succeeded("stale"))) == 0
     assert record_outcome(runtime, job, succeeded("stale")) == "fenced"

@@ -1,4 +1,6 @@
-"""`fetch_url` against a real TLS server on this machine, which is let in by name: never by a switch in the tool."""
+"""`fetch_url` against a real TLS server on this machine, which the test permits by name: the tool has no switch for
+it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits over all workers, on a real database: two stations stand for two workers, and neither knows of the other."""
+"""Limits over all workers, on a real database: two runtimes stand for two workers that do not know of each other."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Two:
         return runtime
 
     def run(self, tool: str, **arguments: Any) -> Any:
-        """One call of it, on one of the two; its row after that."""
+        """Run one call of the tool on one of the two; return its row after that."""
         job_id = self.line.admit(tool, **arguments)
         self.run_again(job_id)
         return self.line.job(job_id)
@@ -114,7 +114,7 @@ def test_a_call_that_ends_wakes_the_one_that_has_waited_longest(two: Two, tmp_pa
     (tmp_path / "go").touch()
     thread.join(PATIENCE)
     eventually(lambda: first in two.published, "the first in line to be published")
-    for job_id in (second, first):  # a message that comes too early takes nobody's turn
+    for job_id in (second, first):  # a message that comes too early takes no other call's turn
         two.run_again(job_id)
     assert [two.line.job(job_id).state for job_id in (running, first, second)] == ["succeeded", "succeeded", "pending"]
     eventually(lambda: second in two.published, "the next one to be published")
@@ -247,7 +247,7 @@ def test_a_cancelled_call_says_nothing_of_the_tool(two: Two, tmp_path: Path) -> 
 
 
 def opened(two: Two, path: Path) -> None:
-    """It has failed, and its time of being left alone is over."""
+    """Open the breaker, and let its time be over."""
     for _ in range(2):
         two.run("fragile", path=str(path), way="break")
     two.set_gate("fragile", open_until=minutes(-1))

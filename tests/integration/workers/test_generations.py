@@ -1,4 +1,4 @@
-"""Real workers of two generations on one queue: each call is run by one that has its tool, as its arguments want it."""
+"""Real workers of two generations on one queue: each call is run by one whose tool its arguments fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations of a real HTTP API, over real connections: what goes out, and what comes of each answer."""
+"""Operations of a real HTTP API, over real connections: the request, and the result or error of each answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ADA = Call(job_id="11111111-1111-1111-1111-111111111111", user="ada")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shop, dict[str, Tool]]]:
-    """An API below /v2, and each of its operations as a tool."""
+    """Yield an API below /v2, and each of its operations as a tool."""
     shop, folder = Shop(), tmp_path_factory.mktemp("shop")
     shop.write_document(folder)
     with serving(below_v2(shop.app)) as address:
@@ -77,7 +77,7 @@ def tools_at(address: str, folder: Path) -> dict[str, Tool]:
 
 
 def ask(tool: Tool, *calls: dict[str, Any]) -> Any:
-    """What the tool returns to the last of these calls, made one after the other on one loop."""
+    """Return what the tool returns to the last of these calls, made one after the other on one loop."""
 
     async def asked() -> Any:
         return [await tool.function(**arguments_for(tool, arguments), **{CALL: ADA}) for arguments in calls or ({},)]

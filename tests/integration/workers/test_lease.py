@@ -1,4 +1,4 @@
-"""A worker's lease hangs on its own row, and on nothing else."""
+"""A worker's lease depends only on its own row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real workers with many calls: hundreds that wait at once, limits that two workers keep, threads that hang."""
+"""Real workers with many calls: hundreds that wait at once, limits that two workers share, threads that hang."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An MCP server with malformed tools and unknown parts in its results: each costs itself alone. Over real stdio."""
+"""An MCP server with malformed tools and unknown parts in its results: each costs only itself. Over real stdio."""
 
 from __future__ import annotations
 

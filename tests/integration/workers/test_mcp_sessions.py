@@ -1,4 +1,4 @@
-"""MCP servers of before 2026, which know their clients by a session: over real HTTP, as they forget one and refuse."""
+"""MCP servers of before 2026, which know their clients by a session, over real HTTP: they forget one, and refuse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOOLS = [{"name": "count", "description": "Count the calls.", "inputSchema": {"t
 
 
 class Desk:
-    """As much of such a server as a client can notice."""
+    """Server, as far as a client can notice it."""
 
     def __init__(self) -> None:
         self.sessions: set[str] = set()
@@ -124,7 +124,7 @@ def test_a_call_that_is_not_let_in_was_not_made_and_the_session_goes_on(
 
 
 def test_one_call_that_fails_takes_no_other_call_with_it(desk: Desk, tool: Tool) -> None:
-    """They share a session, and each has an end of its own."""
+    """They share a session, and each ends by itself."""
 
     async def story() -> None:
         await tool.function(**{CALL: Call()})

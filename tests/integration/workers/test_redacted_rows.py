@@ -1,4 +1,4 @@
-"""What no row may show: the tool hears it, the conversation hears of it, and Postgres never holds it in clear text."""
+"""Redacted values: the tool and the conversation get them, and Postgres never holds them in clear text."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def row_privacy(line: Line) -> RowPrivacy:
 
 
 def record(line: Line, row_privacy: RowPrivacy, name: str, outcome: Outcome | None = None, **arguments: Any) -> UUID:
-    """As a gateway records a call."""
+    """Record a call, as a gateway does."""
     tool = vars(bank)[name].announcement
     job = admission.NewJob(uuid4(), line.session, f"call_{uuid4().hex[:8]}", None, name, arguments, tool)
 
@@ -85,13 +85,13 @@ def record(line: Line, row_privacy: RowPrivacy, name: str, outcome: Outcome | No
 
 
 def take(line: Line) -> list[Any]:
-    """What the gateway takes for its conversation."""
+    """Take the results, as the gateway does for its conversation."""
     with line.engine.connect() as connection:
         return list(connection.execute(deliveries.take_ready(line.session, GATEWAY, 1)).all())
 
 
 def dump(line: Line) -> str:
-    """Everything that Postgres holds."""
+    """Return all that Postgres holds."""
     with line.engine.connect() as connection:
         return "\n".join(
             str(row) for table in metadata.sorted_tables for row in connection.execute(select(table)).all()

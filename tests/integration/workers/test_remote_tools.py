@@ -1,4 +1,4 @@
-"""Tools that are elsewhere, through a real worker: an MCP server that it starts, one that it calls, and an HTTP API."""
+"""Remote tools through a real worker: an MCP server that it starts, one that it calls, and an HTTP API."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ operation = { getOrder = {}, busy = {}, pay = {}, slow = {} }
 
 
 class Elsewhere(Line):
-    """A line whose tools are those of one file."""
+    """Line whose tools are those of one file."""
 
     def __init__(self, database: str, redis: str, file: Path) -> None:
         super().__init__(database, redis)
@@ -80,7 +80,7 @@ class Elsewhere(Line):
         return job.id
 
     def history(self, job_id: UUID) -> list[tuple[str, str | None]]:
-        """The states it went through, each with the code of what was wrong."""
+        """Return the states that the job went through, each with its error code."""
         steps = select(job_events.c.state, job_events.c.error).where(job_events.c.job_id == job_id)
         with self.engine.connect() as connection:
             rows = connection.execute(steps.order_by(job_events.c.id)).all()
@@ -98,7 +98,7 @@ def line(database: str, redis_db: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 @contextmanager
 def http_server(port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The same MCP server, over HTTP."""
+    """Run the same MCP server, over HTTP."""
     with subprocess.Popen([sys.executable, "-m", SERVER, str(port)], cwd=ROOT, start_new_session=True) as server:
         try:
             eventually(lambda: _answers(port), "the server to listen")
@@ -121,7 +121,7 @@ def free_port() -> int:
 
 
 def lives(pid: int) -> bool:
-    """False also for one that has ended and that nobody has asked for its exit code."""
+    """Return whether the process runs; False also if it has exited and was not reaped."""
     stat = Path(f"/proc/{pid}/stat")
     try:
         return stat.read_text().rpartition(")")[2].split()[0] != "Z"
@@ -164,7 +164,7 @@ def test_a_call_that_must_not_run_twice_is_not_run_again_when_its_server_dies(li
     with line.worker(*RINGBACK):
         job = line.finished(line.ask("tickets_go_down_once", path=str(tmp_path / "down")))
         assert (job.state, job.error["code"], job.attempt) == ("unknown", "outcome_unknown", 1)
-        # A server that died between two calls costs the second one nothing.
+        # A server that died between two calls costs the second one no failure.
         assert line.finished(line.ask("tickets_create_ticket", ticket={"number": 7, "title": "x"})).result == {
             "result": "created 7"
         }
@@ -197,7 +197,7 @@ def test_progress_is_noted_and_a_cancelled_call_is_cancelled_at_the_server(line:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process that its parent has died")
 def test_no_server_outlives_a_worker_that_is_killed(line: Elsewhere, tmp_path: Path) -> None:
-    """Nor what it has started, and although it waits for something else than the end of its input."""
+    """Nor do the processes that it has started, though it waits for another event than the end of its input."""
     stubborn = tmp_path / "stubborn.sh"
     stubborn.write_text(f"echo $$ >{tmp_path}/shell\nsleep 3000 &\necho $! >{tmp_path}/child\n"
                         f"{sys.executable} -m {SERVER}\nsleep 3000\n")  # fmt: skip

@@ -1,4 +1,4 @@
-"""A job's row and its message, through a real worker process, in every way to start one."""
+"""A job's row and its message, through a real worker process, for each way to start a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker runs a tool for those who may use it, by their session's row; a job that got past the gateway does not."""
+"""A worker runs a tool only for users with its scopes, by their session's row, even if a job got past the gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Real worker processes that are told to stop: what may finish, what is handed back, and that they do end."""
+"""Real worker processes that are told to stop: which calls finish, which are handed back, and that the processes
+end.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from tests.integration.toolbox.line import CELERY, Line, end, eventually
 
 POOLS = {"threads": CELERY, "prefork": (*CELERY, "-P", "prefork", "-c", "2")}
 GRACE_SECONDS = 5.0
-"""What a worker has promised to need beyond its drain."""
+"""Seconds that a worker may need beyond its drain."""
 HANGS = "tests.integration.toolbox.errands,tests.integration.toolbox.hanging"
 
 pytestmark = pytest.mark.long
@@ -33,7 +35,7 @@ def notes(path: Path) -> list[str]:
 
 
 def stop(worker: subprocess.Popen[str], drain: float, *, group: bool = False) -> int:
-    """Ask it to stop; its exit code. A worker that takes longer than it promised fails the test."""
+    """Ask it to stop; return its exit code. A worker that takes longer than it promised fails the test."""
     if group:
         os.killpg(worker.pid, signal.SIGTERM)
     else:
@@ -128,7 +130,7 @@ def test_children_of_a_killed_parent_work_on_for_nobody(line: Line, tmp_path: Pa
 
 
 def is_running(pid: int) -> bool:
-    """False where it is gone, or dead and waits for somebody to notice."""
+    """Return whether the process runs; False if it is gone, or has exited and was not reaped."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -26,7 +26,7 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 
 def attempts(path: Path) -> list[list[str]]:
-    """`[attempt, pid]` for each time the tool began."""
+    """Return `[attempt, pid]` for each time the tool began."""
     return [entry.split() for entry in path.read_text().splitlines()] if path.exists() else []
 
 

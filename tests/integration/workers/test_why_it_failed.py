@@ -1,4 +1,4 @@
-"""A tool that fails leaves in its row why, for those who run the service, and for nobody else."""
+"""The row of a failed call says why the tool failed, for operators only."""
 
 from __future__ import annotations
 

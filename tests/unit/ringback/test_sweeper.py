@@ -1,4 +1,4 @@
-"""The rounds of a sweep, played without Postgres or Redis: what is done, in which order, after which answer."""
+"""Rounds of a sweep, played without Postgres or Redis: their steps, in order, after each reply."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIGNS = {
     "again": "jobs.publish_after > statement_timestamp()",
     "due": "publish_count=(jobs.publish_count +",
 }
-"""What gives each statement away."""
+"""Text that identifies each statement."""
 
 REDIS_IS_THERE: Mapping[str, Any] = {"set": [None]}
 REDIS_FORGOT: Mapping[str, Any] = {"set": [True], "keep": [True]}
@@ -41,7 +41,7 @@ def name_of(statement: Any) -> str:
 
 
 def play(sweeping: Sweeping, answers: Answers, *, look: bool = False) -> tuple[list[str], list[Step], Any]:
-    """One round, or look: the names of its statements and commands in order, every step, and what it returns."""
+    """Play one round, or look. Returns the names of its statements and commands in order, its steps, and its result."""
     names, steps, answer = [], [], None
     turn: Any = sweeping.look() if look else sweeping.round()
     try:
@@ -72,7 +72,7 @@ def job(state: str = "pending") -> Any:
 
 
 def asked(steps: list[Step]) -> list[list[str | int]]:
-    """The keys that each SET was for."""
+    """Return the keys that each SET was for."""
     return [[c[1] for c in step.commands] for step in steps if isinstance(step, Ask) and step.commands[0][-1] != "XX"]
 
 

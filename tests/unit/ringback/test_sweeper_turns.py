@@ -1,4 +1,4 @@
-"""Whose turn it is to sweep for all: many processes, played on a clock that stands still between two looks."""
+"""The turn to sweep for all: many processes, played on a clock that stands still between two looks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_where_the_turn_cannot_be_asked_for_nothing_is_done() -> None:
 
 
 class Idle:
-    """Processes with nothing to do, each at its own time, as Postgres would tell them whose turn it is."""
+    """Processes without work, each at its own time, as Postgres would tell them whose turn it is."""
 
     def __init__(self, number: int) -> None:
         random = Random(number)

@@ -1,4 +1,4 @@
-"""The testing kit: a call made by hand, and what a caller hears around a tool."""
+"""The test kit: a call made by a test, and what a caller hears around a tool."""
 
 from __future__ import annotations
 

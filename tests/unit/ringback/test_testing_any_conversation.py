@@ -1,4 +1,4 @@
-"""Conversations that nobody thought of: whatever is said, and however long a tool takes, each call is answered once."""
+"""Random conversations: each call is answered once, for any words and any duration of a tool."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ringback.tools.behavior import Audience, Late, OnBargeIn, OnDuplicate, Tool
 NAMES = "abc"
 SECONDS = (0.0, 0.1, 1.0, 3.0, 8.0, 20.0)
 AFTER = (None, 0.5, 2.0, 6.0, 12.0)
-"""When the user speaks again: once all is quiet, or while something happens."""
+"""When the user speaks again: once all is quiet, or while a tool or the model is busy."""
 
 behavior = st.builds(
     ToolBehavior,
@@ -86,7 +86,7 @@ def test_each_call_is_answered_and_nothing_is_refused(
 def test_where_nobody_breaks_in_each_result_is_told_once(
     said: list[tuple[float | None, dict[str, Any], dict[str, Any]]], each: tuple[ToolBehavior, ...]
 ) -> None:
-    """All that somebody wants told, that is: nothing is silent, out of date, for a screen alone, or joined."""
+    """Every result must be told: no tool here is silent, out of date, for a screen alone, or joined."""
     plain = [
         replace(its, late=Late.WHEN_QUIET, drop_after=None, audience=Audience.MODEL, on_duplicate=OnDuplicate.ALLOW)
         for its in each

@@ -1,4 +1,4 @@
-"""The testing kit where something goes wrong: in a tool, in what a test asks for, or with the model."""
+"""The test kit when a tool, a test or the model fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Celery app decides before any worker starts."""
+"""Decisions of the Celery app before any worker starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools are found where the setting says, or the setting is named."""
+"""Tools are found in the modules of the setting, or the error names the setting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def {name}() -> int:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to import from; what was imported from it is forgotten."""
+    """Yield an empty folder to import from, and forget what was imported from it."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path

@@ -1,4 +1,4 @@
-"""An agent's file: what it says, and what is said about one that is wrong."""
+"""An agent's file is loaded, or one sentence says what is wrong in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/agents.md: each field of an agent's file, with its default; and the example is a file that can be used."""
+"""docs/agents.md lists each field of an agent's file with its default, and its example is a valid file."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_each_field_of_a_hosted_tool_stands_there() -> None:
 
 
 def table(head: str) -> list[list[str]]:
-    """The rows of the table whose first heading is `head`; the first cell without backticks."""
+    """Return the rows of the table whose first heading is `head`; the first cell without backticks."""
     found = re.search(rf"^\| {re.escape(head)} \|.*\n\|[ \-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     assert found, f"no table begins with {head}"
     rows = [row.strip("|\n ").split(" | ") for row in found[1].splitlines()]

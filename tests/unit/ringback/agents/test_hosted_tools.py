@@ -1,4 +1,4 @@
-"""Hosted tools: their secrets are read as a session goes out, and stand nowhere before."""
+"""Secrets of hosted tools are read when a session is sent, and are stored nowhere."""
 
 from __future__ import annotations
 

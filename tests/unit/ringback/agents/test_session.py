@@ -1,4 +1,4 @@
-"""`[session]` of an agent's file: what of it reaches the Realtime API, and the sentence about what is wrong."""
+"""`[session]` of an agent's file reaches the Realtime API, or one sentence says what is wrong in it."""
 
 from __future__ import annotations
 

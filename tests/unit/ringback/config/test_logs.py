@@ -1,4 +1,4 @@
-"""What a log line can hold: nothing that forges another line, and nothing that opens a door."""
+"""A log line cannot be forged, and holds no secret."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_credential_is_masked_though_the_line_ends_within_it() -> None:
 
 @contextmanager
 def new_process() -> Iterator[tuple[logging.Logger, io.StringIO]]:
-    """The root logger and standard error as a process finds them; nothing is left as it was changed."""
+    """Yield the root logger and standard error as a process finds them, and restore both."""
     root, errors = logging.getLogger(), io.StringIO()
     handlers, level, hook = root.handlers[:], root.level, sys.excepthook
     root.handlers[:] = []

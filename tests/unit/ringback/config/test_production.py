@@ -1,4 +1,4 @@
-"""What production does not start with: facts in, sentences out."""
+"""Checks before production: facts in, sentences out."""
 
 from __future__ import annotations
 

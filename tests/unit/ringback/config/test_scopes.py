@@ -1,4 +1,4 @@
-"""Which scopes somebody lacks."""
+"""Scopes that a user lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A misspelt setting is told, and the list of names is the one that the settings classes read."""
+"""A misspelt setting is reported, and the list of names is the one that the settings classes read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading settings: what is taken as it is, what is put right, and one sentence for what is neither."""
+"""Settings are accepted, corrected, or refused in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the events of a call tell: its attempts, its steps, and where the time went."""
+"""A call's attempts, steps and durations are computed from its events."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TOO_LATE: list[Told] = [*ANSWERED[:3], (9_803.0, "succeeded", "history_only", 1,
 
 
 def told(rows: list[Told]) -> list[dict[str, Any]]:
-    """As Postgres aggregates them: times are text."""
+    """Return the events as Postgres aggregates them: times are text."""
     names = ("state", "delivery", "attempt", "worker_id", "error")
     return [
         {"at": (CREATED + timedelta(milliseconds=ms)).isoformat(), "epoch": None, **dict(zip(names, rest, strict=True))}
@@ -67,7 +67,7 @@ def steps(rows: list[Told]) -> list[Step]:
 
 
 def job_row(rows: list[Told], **given: Any) -> SimpleNamespace:
-    """A row of `statements.history.jobs_with_steps`."""
+    """Return a row of `statements.history.jobs_with_steps`."""
     _, state, delivery, attempt, worker, error = rows[-1]
     now = {"state": state, "delivery": delivery, "attempt": attempt, "worker_id": worker, "error": error}
     asked = {"call_id": "call_1", "response_id": None, "tool": "weather", "arguments": {"city": "London"}}

@@ -1,4 +1,4 @@
-"""Which rows are asked for: cursors come back as they went, and wrong questions are refused in a sentence."""
+"""Cursors survive the round trip, and a wrong query is refused in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model hears of each end that a job can come to."""
+"""What the model is told of each outcome of a job."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ NOTE = re.compile(r" … \[cut: (\d+) more characters\]$")
 
 
 def honest_about(text: str, whole: str) -> bool:
-    """What was kept is the beginning, and the number that is told is that of the characters that are not there."""
+    """Return whether a cut text keeps the beginning, and tells the number of characters that are missing."""
     found = NOTE.search(text)
     assert found is not None
     kept = text[: found.start()]

@@ -1,4 +1,4 @@
-"""How long a call waits for a worker, by what is measured of its queue."""
+"""Estimated wait of a call, from the measured load of its queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ringback.jobs.queue_wait import expected_wait
 @pytest.mark.parametrize(
     ("pending", "running", "slots", "mean_seconds", "end_every", "seconds"),
     [
-        # nobody is there, or somebody who does not say how much they can do
+        # no worker is there, or one that does not report its slots
         (0, 0, 0, None, None, None),
         (5, 0, 0, 10.0, None, None),
         (0, 6, 0, 8.0, 1.0, None),
@@ -32,7 +32,7 @@ from ringback.jobs.queue_wait import expected_wait
         (2, 2, 2, 90.0, 0.05, 45.1),
         # what runs is slow, although calls of this queue are quick
         (0, 1, 1, 0.1, 60.0, 60.0),
-        # none of this queue was measured, or nothing at all
+        # no call of this queue was measured, or none of any queue
         (1, 1, 1, None, 20.0, 40.0),
         (4, 0, 4, None, None, None),
         # calls that take no time

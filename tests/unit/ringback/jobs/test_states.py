@@ -1,4 +1,4 @@
-"""The moves a job may make, and the id of the item that answers it."""
+"""Moves that a job may make, and the id of the item that answers it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_state_is_live_or_over() -> None:
 
 
 def test_an_items_id_is_worked_out_the_same_each_time() -> None:
-    """Written down: a gateway of another version must come to the same id."""
+    """The id is written down here: a gateway of another version must compute the same."""
     assert output_item_id(UUID("6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11")) == "fco_4oifujqju2bfuzirqxtgoreo"
 
 

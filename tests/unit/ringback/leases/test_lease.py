@@ -1,4 +1,4 @@
-"""When a process may no longer act on its own lease, and what held it up."""
+"""When a process may no longer act on its lease, and what held it up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DATABASE_URL as every process reads it alike, and one sentence for what it cannot be."""
+"""Every process reads DATABASE_URL in the same way; one sentence refuses a wrong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sealed opens in its own place, with one of the keys, and nowhere else."""
+"""An encrypted value is decrypted only in its own place, with one of the keys."""
 
 from __future__ import annotations
 

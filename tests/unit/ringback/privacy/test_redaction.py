@@ -1,4 +1,4 @@
-"""What is taken out of what is written down, and what is left as it is."""
+"""What redaction removes from a value, and what it leaves unchanged."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_what_has_the_shape_is_taken_out(kind: str, text: str, left: str) -> Non
 @pytest.mark.parametrize(
     "text",
     [
-        "4111111111111112",  # the sum is wrong
+        "4111111111111112",  # the checksum is wrong
         "1764000000000 ms",
         "order 1234567890123456",
         "41111111111111111111111111111111",
@@ -147,7 +147,7 @@ def test_any_data_can_be_looked_through_and_is_then_left_alone(value: Any) -> No
 
 @pytest.mark.parametrize("unit", ["-eyJ", "-eyJaaaaaaaa", "_eyJa.", "1 ", "+1 ", "a@a.", "NO93 "])
 def test_a_text_of_nothing_but_beginnings_is_read_to_its_end(unit: str) -> None:
-    text = unit * (1_000_000 // len(unit))  # whoever reads the rest anew from each of them is at it for minutes
+    text = unit * (1_000_000 // len(unit))  # a search that reads the rest anew from each of them takes minutes
     assert ALL.text(text) == text
 
 

@@ -1,4 +1,4 @@
-"""The broker is the one of our settings, whatever Celery would find in the environment."""
+"""The broker is the one of Ringback's settings, even if Celery's environment names another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OURS = "redis://ours:6379/0"
 
 @pytest.fixture(autouse=True)
 def anothers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `.env` that is shared with another Celery service."""
+    """Set variables as in a `.env` that is shared with another Celery service."""
     for name in IGNORED_VARIABLES:
         monkeypatch.setenv(name, "amqp://guest:guest@theirs:5672//" if name.endswith("URL") else "a_module_of_theirs")
     monkeypatch.setenv("CELERY_RESULT_BACKEND", "db+postgresql://theirs/results")

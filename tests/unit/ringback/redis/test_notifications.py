@@ -1,4 +1,4 @@
-"""What a doorbell's entry says, and what is made of one that says something else."""
+"""A doorbell's entry names a session; any other entry is ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REDIS_URL as every client reads it alike, and one sentence for what it cannot be."""
+"""Every client reads REDIS_URL in the same way; one sentence refuses a wrong one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_each_spelling_of_ssl_cert_reqs_means_the_same_to_each_client(spelling: 
 
 
 def _seen_by_each_client(url: str) -> list[Any]:
-    """What redis-py, redis-py's asyncio half, kombu, and kombu with a transport of a name of its own check."""
+    """Return what redis-py, its asyncio half, kombu, and kombu with a named transport read from the URL."""
     seen = []
     for module in (redis, redis.asyncio):
         pool: Any = module.ConnectionPool.from_url(url)

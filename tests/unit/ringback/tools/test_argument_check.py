@@ -1,4 +1,4 @@
-"""Arguments are held against a schema of anybody's within a bound: what would take long is left to the tool."""
+"""Arguments are checked against any schema within a bound: the tool checks what would take long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ringback.tools.argument_check import MAX_STEPS, ArgumentCheck, size_of
 
 MALFORMED: list[Any] = [None, [], {"a": 7}, {"a": {"type": "text"}}]
 CPU_SECONDS = 10
-"""Of a process that imports the gateway and checks a dozen times: much more than that takes."""
+"""CPU time of a process that imports the gateway and checks a dozen times; an unbounded check takes much more."""
 
 
 def about(schema: Any, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Manners and limits on their way through a row, and back."""
+"""Behavior and limits on their way through a row, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tool knows of its call, made by hand as a test does."""
+"""What a tool knows of a call that a test has made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every setting of `@tool` that cannot be, and the sentence that says what to change."""
+"""Every invalid setting of `@tool`, and the sentence that says what to change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def weather(city: str) -> str:
 
 
 def optional_seconds() -> Iterator[tuple[dict[str, Any], str]]:
-    """What `say_after`, `say_every` and `drop_after` have in common."""
+    """Yield what `say_after`, `say_every` and `drop_after` refuse alike."""
     for name in ("say_after", "say_every", "drop_after"):
         rest = {"say_after": 1.0} if name == "say_every" else {}
         for value in (0, -1, NAN, ENDLESS):
@@ -35,7 +35,7 @@ def optional_seconds() -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def seconds_within() -> Iterator[tuple[dict[str, Any], str]]:
-    """What seconds with an upper bound have in common."""
+    """Yield what seconds with an upper bound refuse alike."""
     for name, most in (("timeout", 3300), ("approval_seconds", 3300), ("backoff", 60)):
         for value in (0, -1, most + 1, NAN, ENDLESS):
             yield {name: value}, f"{name}={value}: use seconds above 0, up to {most}."

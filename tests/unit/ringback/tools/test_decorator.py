@@ -1,4 +1,4 @@
-"""Declaring a tool: what it announces, and what is said about a declaration that no model could call."""
+"""A tool's declaration, and the sentence about one that no model could call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether one more call of a limited tool may begin, and what the end of a call says of the tool."""
+"""Whether one more call of a limited tool may begin, and what the end of a call shows of the tool."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_as_many_run_as_may_and_who_came_first_goes_first(limits: Limits, load: 
         (1.0, 0.0, 0, 0.0),
         (0.0, 0.5, 0, 0.0),  # half a second at two a second
         (0.0, 3_600.0, 0, 3.0),  # never more than the burst
-        (4.0, 0.5, 1, 3.5),  # what is there for one in line, whose message is late, is there still
-        (3.0, -60.0, 0, 2.0),  # a clock that was put back takes none away
+        (4.0, 0.5, 1, 3.5),  # the token of a call in line, whose message is late, is still there
+        (3.0, -60.0, 0, 2.0),  # a clock that was set back takes no token away
         (4.0, 0.0, 3, 3.0),
     ],
 )

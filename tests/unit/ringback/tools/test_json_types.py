@@ -1,4 +1,4 @@
-"""A parameter is of a type that a model can give, or of Any: what Python alone can give is found, however deep."""
+"""A parameter has a type that a model can give, or is Any: a type that only Python can give is found at any depth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import (
     Literal,
     NamedTuple,
     NewType,
-    NotRequired,  # Before Python 3.12 pydantic takes these alone.
+    NotRequired,  # before Python 3.12 pydantic accepts only these
     TypeVar,
 )
 
@@ -105,7 +105,7 @@ def test_what_python_alone_can_give_is_found(hint: Any, found: Any) -> None:
         *(Tree, Wrapped[int], Described, Literal["a", None]),
         Annotated[Any, Field(description="Whatever.")],
         Annotated[int | None, Field(description="A number.")],
-        # What a type takes is said beside it.
+        # the text beside a type describes it
         Annotated[Desk, PlainValidator(desk_of, json_schema_input_type=str)],
         Annotated[object, WithJsonSchema({"type": "string"})],
     ],

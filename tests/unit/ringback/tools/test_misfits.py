@@ -1,4 +1,4 @@
-"""The gateway, which has a schema, and the worker, which has the function's types, tell misfits in the same words."""
+"""The gateway, from a schema, and the worker, from the function's types, tell misfits in the same words."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def by_types(arguments: Any) -> str:
 )
 def test_a_schema_speaks_of_misfits_as_pydantic_does(arguments: dict[str, Any], words: str) -> None:
     assert by_schema(arguments).startswith(words)
-    # What pydantic adds: why a text is no number, and how many items there were.
+    # Pydantic adds why a text is no number, and how many items there were.
     for one in words.split("; "):
         assert one in by_types(arguments)
 

@@ -1,4 +1,4 @@
-"""What every provider takes as the schema of a tool: some schemas are rewritten for it, others are refused."""
+"""Schemas that every provider accepts: some are rewritten for it, others are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def whole(properties: dict[str, Any], **rest: Any) -> dict[str, Any]:
 
 
 def assert_openai_takes(schema: dict[str, Any]) -> None:
-    """The simulator has OpenAI's rules from elsewhere."""
+    """Check the schema by OpenAI's rules, which the simulator holds independently."""
     functions([{"type": "function", "name": "f", "parameters": schema}])
 
 
@@ -70,7 +70,7 @@ def array(**rest: Any) -> dict[str, Any]:
         # JSON has no NaN and no infinity.
         (NUMBER | {"default": nan, "minimum": -inf}, NUMBER),
         (array(items=NUMBER, default=[nan]), array(items=NUMBER)),
-        # What no provider is known to refuse stays.
+        # A keyword that no provider is known to refuse stays.
         ({"type": ["string", "null"]}, {"type": ["string", "null"]}),
         ({"const": "card"}, {"const": "card"}),
         ({"oneOf": [TEXT, NUMBER]}, {"oneOf": [TEXT, NUMBER]}),
@@ -101,7 +101,7 @@ def test_a_parameter_is_told_as_every_provider_takes_it(came: Any, told: Any) ->
         ({"allOf": [A, B]}, whole({"a": TEXT, "b": NUMBER}, required=["a", "b"])),
         ({"allOf": [A, {"allOf": [B]}]}, whole({"a": TEXT, "b": NUMBER}, required=["a", "b"])),
         ({"allOf": [A, {"properties": {"a": NUMBER}}]}, whole({"a": {"allOf": [TEXT, NUMBER]}}, required=["a"])),
-        # One of them holds: what each requires is told in words.
+        # One of them holds: a description tells what each requires.
         (
             {"anyOf": [A, B]},
             whole({"a": TEXT, "b": NUMBER}, description="Give one of these: a; b."),
@@ -115,7 +115,7 @@ def test_a_parameter_is_told_as_every_provider_takes_it(came: Any, told: Any) ->
             whole({"kind": {"anyOf": [{"const": "x"}, {"const": "y"}]}}),
         ),
         ({"anyOf": [A, {"type": "null"}]}, whole({"a": TEXT}, required=["a"])),
-        # Never stricter than what came.
+        # Never stricter than the original.
         ({"anyOf": [{}]}, whole({}) | {"additionalProperties": True}),
         ({"anyOf": [A, {}]}, whole({"a": TEXT}) | {"additionalProperties": True}),
         ({"enum": [{"a": 1}]}, whole({}) | {"additionalProperties": True}),

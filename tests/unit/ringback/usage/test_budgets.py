@@ -1,4 +1,4 @@
-"""Whether anything is left."""
+"""Whether a budget is used up."""
 
 from __future__ import annotations
 

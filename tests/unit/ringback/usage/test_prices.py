@@ -1,4 +1,4 @@
-"""What a response used, and what that costs."""
+"""Usage of a response, and its price."""
 
 from __future__ import annotations
 

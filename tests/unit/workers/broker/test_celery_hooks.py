@@ -1,4 +1,4 @@
-"""What of Celery and kombu is overridden or used: it is there, as it was tried, and ours takes its place."""
+"""Each hook of Celery and kombu exists as it was tested, and Ringback's replaces it."""
 
 from __future__ import annotations
 

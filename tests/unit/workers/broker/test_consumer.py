@@ -1,4 +1,4 @@
-"""A worker that was held up takes no message, and its canary is not missed for that."""
+"""A worker that was held up takes no message, and its missing canary is excused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.broker.consumer import Consumer, Shedding
 
 
 class Quality:
-    """What a channel asks before it waits for a message."""
+    """Quality of service that a channel asks before it waits for a message."""
 
     takes = True
 
@@ -20,7 +20,7 @@ class Quality:
 
 
 class Held:
-    """A consumer whose process may be held up, with its channel."""
+    """Consumer whose process may be held up, with its channel."""
 
     is_held_up: ClassVar[bool] = False
 

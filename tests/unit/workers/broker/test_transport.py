@@ -1,4 +1,4 @@
-"""What a worker makes of a message: its task and its id, or nothing."""
+"""A worker takes only a message's task and id, or drops the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that are sent at a moment to come."""
+"""Messages that are published at a later moment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ONE, TWO, THREE = (uuid4() for _ in range(3))
 
 
 class Sent:
-    """What was published, in order."""
+    """Recorder of what was published, in order."""
 
     def __init__(self) -> None:
         self._queue: Queue[UUID] = Queue()

@@ -1,4 +1,4 @@
-"""What operators read of an attempt that failed: the exception, the author's own line, and a traceback with an end."""
+"""What operators read of a failed attempt: the exception, the author's own line, and a bounded traceback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _failure(
 
 
 def _line() -> int:
-    """The line after the one that asks."""
+    """Return the line after the caller's."""
     return cast(FrameType, cast(FrameType, currentframe()).f_back).f_lineno + 1
 
 
@@ -47,7 +47,7 @@ def asks_a_library() -> None:
 
 
 class Unspeakable(Exception):
-    """Its own words fail."""
+    """Exception whose message fails."""
 
     def __str__(self) -> str:
         raise RuntimeError("never")
@@ -168,7 +168,7 @@ def test_a_tool_without_code_of_its_own_is_no_reason_to_fail(function: Callable[
 
 
 def test_a_library_in_a_folder_below_the_tools_is_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the virtual environment lies in the project."""
+    """The virtual environment may lie within the project."""
     monkeypatch.setattr(failures, "_OTHERS", (f"{tmp_path}/.venv/",))
     names: dict[str, Any] = {}
     (library, tools) = tmp_path / ".venv" / "library.py", tmp_path / "my_tools.py"

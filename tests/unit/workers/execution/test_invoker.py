@@ -222,7 +222,7 @@ def test_who_is_held_up_by_another_blames_nobody_before_that_ones_time_is_over(c
 
 
 def cancel_soon(cancellation: Cancellation, begun: Event) -> None:
-    """Once the tool has begun."""
+    """Cancel the call once the tool has begun."""
 
     def ask_then() -> None:
         assert begun.wait(PATIENCE)

@@ -1,4 +1,4 @@
-"""A decorator below `@tool` may make a plain function of an async one: what it returns is waited for all the same."""
+"""A decorator below `@tool` may make a plain function of an async one: the worker still awaits its result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def traced(function: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
 
 
 def traced_later(function: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
-    """Wrap it, and forget to wait for it."""
+    """Wrap it, and forget to await it."""
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What goes into a tool, and what comes out of it, as data."""
+"""Conversion of a tool's arguments and results."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Named(NamedTuple):
 
 
 class NaTType(datetime):
-    """As pandas has it."""
+    """Type of pandas' missing time."""
 
     def isoformat(self, *_: Any, **__: Any) -> str:
         raise TypeError("there is no time in it")
 
 
 class NAType:
-    """As pandas has it."""
+    """Type of pandas' missing value."""
 
 
 COUNTED = {"count": 3, "share": 0.5, "sure": True}

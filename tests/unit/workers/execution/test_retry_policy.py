@@ -1,4 +1,4 @@
-"""Which outcome, or which other attempt, follows an attempt that went wrong."""
+"""Outcome or next attempt after an attempt that went wrong."""
 
 from __future__ import annotations
 

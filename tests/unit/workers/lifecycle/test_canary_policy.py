@@ -1,4 +1,4 @@
-"""When a worker that hears no canary is deaf, and when it has an excuse."""
+"""When a worker without a canary is deaf, and when it has an excuse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROMISED_SECONDS = 10.0
 def looks(
     hearing: CanaryPolicy, start: float, *, redis: bool = True, free: bool = True
 ) -> Iterator[tuple[float, bool]]:
-    """Look after look, for as long as anybody wants."""
+    """Yield look after look, without end."""
     while True:
         start += LOOK_SECONDS
         yield start, hearing.is_deaf(start, redis=redis, free=free)

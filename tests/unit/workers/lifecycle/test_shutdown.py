@@ -1,4 +1,4 @@
-"""A thread of ours that dies ends the process; one that a tool has started does not."""
+"""If a thread of the worker dies, the process ends; if a tool's thread dies, it goes on."""
 
 from __future__ import annotations
 

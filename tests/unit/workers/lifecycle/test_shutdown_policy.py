@@ -1,4 +1,4 @@
-"""The end of a worker process, turn by turn."""
+"""Steps of the shutdown of a worker process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the end was asked for, on both sides of a fork."""
+"""Count of the stop requests, on both sides of a fork."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_it_counts_and_nothing_is_used_up_by_looking() -> None:
 
 
 def child(asked: StopSignal, steps: int) -> int:
-    """Fork one; it ends with what it counts once the parent has asked so often."""
+    """Fork a child; it exits with its count once the parent has requested a stop so often."""
     pid = os.fork()
     if pid == 0:
         asked.adopt()

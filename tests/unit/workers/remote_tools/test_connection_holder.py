@@ -1,4 +1,4 @@
-"""What many calls share is opened once, again when it broke, and closed where it was opened."""
+"""A shared connection is opened once, reopened after it broke, and closed by the task that opened it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.remote_tools.connection_holder import ConnectionHolder, first_of
 
 
 class Door:
-    """Something to hold, and what was done with it."""
+    """Connection that records what was done with it."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []

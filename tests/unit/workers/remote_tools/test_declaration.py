@@ -1,4 +1,4 @@
-"""A tool from elsewhere is declared by the same rules as a function."""
+"""A remote tool is declared by the same rules as a function."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_name_is_one_that_a_model_can_write(remote: str, prefix: str, own: One
     [
         (Options(), OneTool(), PURE, {"effect": "pure"}),
         (Options(timeout=9, retries=2), OneTool(timeout=3), PURE, {"timeout": 3, "retries": 2, "effect": "pure"}),
-        # Retries of the defaults are for those that may be run again; what is said of one tool stays, and is refused.
+        # Retries of the defaults are for tools that may be run again; those of one tool stay, and are refused.
         (Options(retries=2), OneTool(), ONCE, {"effect": "at_most_once"}),
         (Options(retries=2), OneTool(effect="at_most_once"), PURE, {"effect": "at_most_once"}),
         (Options(retries=2), OneTool(effect="idempotent"), ONCE, {"effect": "idempotent", "retries": 2}),

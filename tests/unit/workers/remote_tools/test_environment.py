@@ -1,4 +1,4 @@
-"""A secret is taken from where it is named."""
+"""A secret is taken from the variable that the file names."""
 
 from __future__ import annotations
 

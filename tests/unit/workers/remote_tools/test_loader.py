@@ -1,4 +1,4 @@
-"""Tool files whose API needs no asking: what is wrong between the file and the document is one sentence."""
+"""Tool files of an API: one sentence says what does not fit between the file and the document."""
 
 from __future__ import annotations
 

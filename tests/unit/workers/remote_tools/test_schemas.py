@@ -1,4 +1,4 @@
-"""A schema from elsewhere is told whole, and is harmless to hold against arguments."""
+"""An outside schema is told in full, and is harmless to check arguments against."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DOCUMENT = {
         ({"$ref": "#/components/schemas/Text", "description": "a word"}, {**TEXT, "description": "a word"}),
         ({"$ref": "#word"}, TEXT),
         ({"$dynamicRef": "#node"}, {"properties": {"next": {}}}),
-        # What stands beside a reference holds as well.
+        # Keywords beside a reference hold too.
         (
             {"$ref": "#/components/schemas/Tree", "properties": {"more": TEXT}, "description": "a tree"},
             {
@@ -49,14 +49,14 @@ DOCUMENT = {
             },
         ),
         ({"$ref": "#/components/schemas/Text", "type": "string", "maxLength": 3}, {**TEXT, "maxLength": 3}),
-        # What contains itself ends where it does.
+        # A schema that contains itself ends where it does.
         ({"$ref": TREE}, {"type": "object", "properties": {"leaf": TEXT, "inner": {}}}),
         ({"$ref": "#/components/schemas/Loop"}, {}),
         # Names are not keywords, values are not schemas.
         ({"properties": {"title": TEXT, "$ref": TEXT}}, {"properties": {"title": TEXT, "$ref": TEXT}}),
         ({"enum": [{"$ref": "x"}], "default": {"title": 1}}, {"enum": [{"$ref": "x"}], "default": {"title": 1}}),
         ({"title": "T", "$schema": "x", "x-y": 1, "$id": "z", "example": 1, "readOnly": True}, {}),
-        # Regular expressions are told, and not run.
+        # Regular expressions are described, and not run.
         ({**TEXT, "pattern": "^(a+)+$"}, {**TEXT, "description": "Must match ^(a+)+$"}),
         (
             {**TEXT, "pattern": "^a$", "description": "one\n  letter."},
@@ -105,7 +105,7 @@ def test_a_schema_that_cannot_be_told_is_refused(schema: Any, why: str) -> None:
 
 
 def test_references_that_stand_for_a_schema_without_end_are_refused() -> None:
-    """Each level is the one before, ten times."""
+    """Each level holds the one before ten times."""
     levels = {"0": TEXT} | {
         str(n): {"properties": {str(i): {"$ref": f"#/{n - 1}"} for i in range(10)}} for n in range(1, 12)
     }
@@ -125,7 +125,7 @@ def test_a_schema_that_is_nested_without_an_end_is_refused() -> None:
 
 
 def test_references_to_what_is_read_only_are_followed_only_so_often() -> None:
-    """Each level is the one before, twice."""
+    """Each level holds the one before twice."""
     levels = {"0": TEXT} | {str(n): {"allOf": [{"$ref": f"#/{n - 1}"}] * 2} for n in range(1, 30)}
     with pytest.raises(SchemaRefused, match="more than 20000 parts"):
         inline_references({"properties": {"a": {"$ref": "#/29"}}}, levels, for_request=True)

@@ -1,4 +1,4 @@
-"""A tool file says what it means, or the sentence says where it does not."""
+"""A tool file is valid, or a sentence names the error in it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_files_of_the_how_to_pages_are_read(path: Path, page: str) -> None:
 
 
 def test_the_options_are_the_parameters_of_the_decorator() -> None:
-    """What `@tool` learns, a file may say."""
+    """A file may set each option of `@tool`."""
     assert {*Options.model_fields, "name"} == set(inspect.signature(tool).parameters) - {"function"}
     assert list(BreakerTable.model_fields) == list(inspect.signature(Breaker).parameters)
     assert "name" in OneOperation.model_fields

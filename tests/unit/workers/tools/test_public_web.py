@@ -1,4 +1,4 @@
-"""Which addresses may be fetched: every way to write one that may not."""
+"""Which addresses may be fetched: every notation of one that may not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tools that ship, called as functions, and their announcements."""
+"""The tools that ship, called as functions, and their specifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of each answer of an MCP server."""
+"""Result or error for each answer of an MCP server."""
 
 from __future__ import annotations
 

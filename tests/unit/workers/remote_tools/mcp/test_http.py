@@ -1,4 +1,4 @@
-"""What goes wrong on the way to an MCP server is the answer to that one request."""
+"""A failed request to an MCP server is answered by an error of its own."""
 
 from __future__ import annotations
 

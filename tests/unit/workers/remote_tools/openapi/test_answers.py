@@ -1,4 +1,4 @@
-"""What becomes of each answer of an HTTP API."""
+"""Result or error for each answer of an HTTP API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an API sets itself is not asked of a model, and what a document calls out of date is told so."""
+"""A model is not asked for read-only properties, and is told which are deprecated."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ PARAMETERS: tuple[tuple[list[dict[str, Any]], dict[str, Any]], ...] = (
     ([{"$ref": "#/components/parameters/Page"}], flat({"page": NUMBER})),
     ([parameter("t", schema={"$ref": "#/components/schemas/Text"})], flat({"t": TEXT})),
     ([parameter("id", "path"), parameter("id")], flat({"id": TEXT, "query_id": TEXT}, "id")),
-    # Headers that are ours, or that the file gives, are not the model's; a cookie that need not be sent is not.
+    # The model does not set headers that the worker or the file sets, nor a cookie that may be left out.
     (
         [parameter(name, "header") for name in ("Authorization", "X-Key", "Idempotency-Key", "X-Region")],
         flat({"X-Region": TEXT}),
@@ -81,14 +81,14 @@ BODIES: tuple[tuple[Any, Body, dict[str, Any]], ...] = (
     (body(PLACE), Body.FLAT, flat({"city": TEXT, "zip": TEXT})),
     ({"$ref": "#/components/requestBodies/Place"}, Body.FLAT, flat({"city": TEXT, "zip": TEXT}, "city")),
     (body(PLACE, "application/vnd.place+json; v=1", required=True), Body.FLAT, flat(PLACE["properties"], "city")),
-    # One that extends another is one object.
+    # An object that extends another becomes one object.
     (
         body({"allOf": [{"$ref": "#/components/schemas/Place"}, {"properties": {"n": NUMBER}, "required": ["n"]}]})
         | {"required": True},
         Body.FLAT,
         flat({"city": TEXT, "zip": TEXT, "n": NUMBER}, "city", "n"),
     ),
-    # What is no plain object, or would hide a parameter, stands as a whole.
+    # A body that is no plain object, or would hide a parameter, stands as a whole.
     (
         body({"type": "array", "items": TEXT}, required=True),
         Body.WHOLE,
@@ -101,7 +101,7 @@ BODIES: tuple[tuple[Any, Body, dict[str, Any]], ...] = (
     ),
     (body({"oneOf": [PLACE, TEXT]}), Body.WHOLE, flat({"body": {"anyOf": [PLACE, TEXT]}})),
     (body({"allOf": [PLACE, {"anyOf": [{}]}]}), Body.WHOLE, flat({"body": {"allOf": [PLACE, {"anyOf": [{}]}]}})),
-    # A form that need not be sent is left out.
+    # A form that may be left out is left out.
     (body(PLACE, "multipart/form-data"), Body.NONE, flat({})),
 )
 

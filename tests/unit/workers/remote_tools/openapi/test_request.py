@@ -1,4 +1,4 @@
-"""The arguments of a call go where the operation says, and nowhere else."""
+"""The arguments of a call go to their places in the request, and to no other."""
 
 from __future__ import annotations
 

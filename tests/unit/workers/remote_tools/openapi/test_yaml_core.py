@@ -1,4 +1,4 @@
-"""YAML is read as OpenAPI and scenario files mean it: the core schema of YAML 1.2. Both readers are held to it."""
+"""YAML is read as OpenAPI and scenario files mean it: the core schema of YAML 1.2, by both readers."""
 
 from __future__ import annotations
 
