@@ -46,7 +46,7 @@ async def test_not_one_byte_goes_in_clear_while_a_call_runs(
 
 async def test_a_server_that_cannot_be_verified_hears_no_password(database: str, tap: Tap, tmp_path: Path) -> None:
     with running_line(database, tap.url, tmp_path, settings={"REDIS_URL": tap.url}) as line:
-        for name, words in (("gateway", "doorbell silent"), ("worker", "Redis cannot be reached")):
+        for name, words in (("gateway", "doorbell silent"), ("worker", "Redis connection failed")):
             eventually(partial(_tells, line.logs / f"{name}.log", words), f"the {name} says why: {words}")
     assert tap.in_clear == []
     assert tap.encrypted == 0
