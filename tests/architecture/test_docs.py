@@ -6,6 +6,7 @@ with a placeholder in it (`tests/unit/test_<module>.py`) is nobody's.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ READERS_OWN = re.compile(r"(?:.*/)?my[\w\-]*(?:/.*|\.\w+)")
 
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
+NAMED = re.compile(r"`((?:[\w.\-]+/)*[\w.\-]+\.py)`,\s+`(?!\w+\.py`)((?:\w+\.)?[A-Za-z_]\w*)`")
+"""A file and a name in it: `gateway/app.py`, `lifespan`."""
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+\s+(.*?)\s*$", re.MULTILINE)
 TEST = re.compile(r"test_\w+")
@@ -93,6 +96,17 @@ def missing_tests(root: Path) -> list[Mention]:
     return found
 
 
+def missing_names(root: Path) -> list[Mention]:
+    """Return names behind a file, `gateway/app.py`, `lifespan`, that the file does not define."""
+    found = []
+    for document, text in documents(root):
+        for file, name in NAMED.findall(FENCE.sub("", text)):
+            path = root / file
+            if path.is_file() and not set(name.split(".")) <= _defined_in(path):
+                found.append(Mention(document, f"{file}, {name}"))
+    return found
+
+
 def broken_links(root: Path) -> list[Mention]:
     """Links within the tree whose file, or whose heading in it, is not there."""
     found = []
@@ -138,6 +152,15 @@ def _names_a_file(step: str) -> bool:
     return any(FILE.fullmatch(span) for span in SPAN.findall(step))
 
 
+def _defined_in(path: Path) -> set[str]:
+    """Return the names of functions, classes and variables that the module defines, however deep."""
+    nodes = list(ast.walk(parse(path)))
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return stored | {
+        node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+
+
 def _names_in(path: Path) -> set[str]:
     return {str(node.name) for node in parse(path).body if hasattr(node, "name")}
 
@@ -166,6 +189,10 @@ def test_every_file_the_documents_name_exists() -> None:
 
 def test_every_test_the_documents_name_exists() -> None:
     assert missing_tests(ROOT) == []
+
+
+def test_every_name_behind_a_file_is_defined_there() -> None:
+    assert missing_names(ROOT) == []
 
 
 def test_every_link_within_the_documents_resolves() -> None:
@@ -230,6 +257,12 @@ def test_a_file_that_is_there_and_what_is_no_file_are_left_alone(tmp_path: Path,
 def test_a_test_that_is_gone_is_found(tmp_path: Path, span: str) -> None:
     _document(tmp_path, f"`test_it_rings`, `tests/unit/test_jobs.py::test_it_rings`, `{span}`")
     assert missing_tests(tmp_path) == [("docs/tour.md", span)]
+
+
+def test_a_name_that_its_file_does_not_define_is_found(tmp_path: Path) -> None:
+    _document(tmp_path, "`a.py`, `Door.open`, `a.py`,\n`LIMIT`, `a.py`, `Door.shut`, `b.py`, `gone`, and `shut`")
+    (tmp_path / "a.py").write_text("LIMIT = 1\nclass Door:\n    async def open(self): ...\n", encoding="utf-8")
+    assert missing_names(tmp_path) == [("docs/tour.md", "a.py, Door.shut")]
 
 
 @pytest.mark.parametrize("link", ["gone.md", "../gone/", "#gone", "tour.md#gone"])
