@@ -1,4 +1,4 @@
-"""Ask a question in writing, with the official SDK and nothing of ours.
+"""Ask a question in writing, with the official SDK only.
 
 `ringback up` prints the line that it needs first:
 

@@ -2,7 +2,7 @@
 
     python -m examples.my_shop
 
-Yours is somewhere else, and has been there before; nothing in it knows of Ringback.
+Your API is elsewhere and exists already; it does not know Ringback.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Shop(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log no requests."""
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ AIRLINES = ("Puffin Air", "Gull", "Stork")
 @tool(
     queue="travel",
     timeout=40,
-    say_after=3,  # a caller who hears nothing for longer wonders
+    say_after=3,  # a caller who hears silence for longer wonders
     say_every=8,  # no `say`: the model finds its own words, with what the tool reports
     drop_after=120,
 )
@@ -29,7 +29,7 @@ async def find_flights(to: str, on: date, call: Call) -> dict[str, int]:
     """
     prices: dict[str, int] = {}
     for number, airline in enumerate(AIRLINES, 1):
-        await asyncio.sleep(4)  # here a real tool waits for somebody else's server
+        await asyncio.sleep(4)  # here a real tool waits for another server
         prices[f"{airline[0]}{100 * number}"] = 90 + 10 * number
         call.progress(f"{number} of {len(AIRLINES)} airlines have answered")
     return prices
@@ -38,7 +38,7 @@ async def find_flights(to: str, on: date, call: Call) -> dict[str, int]:
 @tool(
     queue="travel",
     timeout=20,
-    effect="at_most_once",  # it must not run twice, whatever happens
+    effect="at_most_once",  # it must not run twice
     requires_approval=True,  # and not at all before the caller has said yes
     say_after=2,
     say="I am booking it now.",

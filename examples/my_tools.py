@@ -51,6 +51,6 @@ async def book_table(guests: Annotated[int, Field(ge=1)], at: time, call: Call) 
     if guests > SEATS:
         raise ToolError(f"The largest table has {SEATS} seats; offer two tables.", code="too_many_guests")
     call.progress("asking the book")
-    await asyncio.sleep(0.2)  # here a real tool waits for somebody else's server
+    await asyncio.sleep(0.2)  # here a real tool waits for another server
     # The key is the same for each attempt of one call: a booking that is tried again is the same booking.
     return Table(guests=guests, at=at, name=call.user, reference=call.idempotency_key[:6])

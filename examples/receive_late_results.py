@@ -8,7 +8,7 @@ with the agent's file saying where, and what holds the same secret for the gatew
     url = "http://127.0.0.1:8099/"
     secret_env = "LATE_RESULTS_SECRET"
 
-It prints a line for each call whose result nobody heard:
+It prints a line for each result that came after its session:
 
     order_status succeeded: {"order_id": "A-101", "status": "baked"}
 """
@@ -28,11 +28,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 TOLERANCE_SECONDS = 300
-"""A message that is older may have been recorded, and be sent by somebody else."""
+"""An older message may have been recorded, and be replayed by an attacker."""
 
 
 class Forged(Exception):
-    """The message does not come from whoever knows the secret, or not now."""
+    """The sender of the message does not know the secret, or the message is old."""
 
 
 def verified(headers: Mapping[str, str] | Message, body: bytes, secret: str) -> dict[str, Any]:

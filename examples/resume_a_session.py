@@ -34,7 +34,7 @@ Event = dict[str, Any]
 QUESTION = "Where is my order?"
 PAUSE_SECONDS = 0.5  # the first; doubled each time, with a random part, so that not all come back at once
 ATTEMPTS = 8
-NOT_FOUND = 404  # the token resumes nothing any more
+NOT_FOUND = 404  # the token is no longer valid
 
 
 class Client:
@@ -131,7 +131,7 @@ async def come_back(client: Client, session_id: str) -> None:
         elif event["type"] == "response.output_audio_transcript.done":
             print("said: ", event["transcript"])
             break
-    await socket.close()  # with 1000: a goodbye, after which nothing can be resumed
+    await socket.close()  # with 1000, which ends the session for good
 
 
 if __name__ == "__main__":

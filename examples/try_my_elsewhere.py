@@ -63,7 +63,7 @@ async def main() -> None:
 
 @contextmanager
 def the_shop() -> Iterator[str]:
-    """Somebody else's API, on a port that is free."""
+    """Run the API of another party on a free port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as shop:
         Thread(target=shop.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{shop.server_port}"

@@ -1,4 +1,4 @@
-"""A client that knows the protocol and nothing else: what it may say, and what it is told when it may not."""
+"""A client that knows the protocol only: what it may say, and what it is told when it may not."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_request_whose_upgrade_was_dropped_on_the_way_is_told_so(line: Line) -
 
 
 def test_a_token_in_the_address_is_no_token(line: Line) -> None:
-    """Addresses are written down by everybody on the way."""
+    """Proxies on the way log addresses."""
     status, _, _ = asyncio.run(refusal(line, line.address(model="demo", token=TOKEN, api_key=TOKEN)))
     assert status == 400
 

@@ -72,7 +72,7 @@ async def told_by(*command: str | Path, cwd: Path = ROOT, **more: str) -> dict[s
 
 
 def check(told: dict[str, Any], policy: str) -> None:
-    """Each step was heard to its end, nothing was told as an error, and speech came as sound."""
+    """Each step was heard to its end, no error came, and speech came as sound."""
     assert told["errors"] == []
     assert list(told["heard"]) == STEPS
     assert told["parrot"] == (["hello"] if policy == "trusted" else [])

@@ -1,4 +1,4 @@
-"""The official `openai` package for Python, with nothing changed but its base URL and its key."""
+"""The official `openai` package for Python, with only its base URL and its key changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway whose upstream is whatever the test plays, with a worker behind it; one for the whole test session."""
+"""A gateway whose upstream each test plays, with a worker behind it; one for the whole test session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOOLBOX = Path(__file__).parent / "toolbox"
 FIRST_REDIS = 4
 HOSTED_TOKEN = "token-of-the-docs-server"
 BOUND_SECONDS = "4"
-"""For an upstream that says nothing: long for a loopback, short for a test."""
+"""For a silent upstream: long for a loopback, short for a test."""
 
 
 @dataclass(frozen=True)

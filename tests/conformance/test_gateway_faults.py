@@ -19,7 +19,7 @@ HUGE = 5 * 1024 * 1024
 
 
 async def silence(wire: Wire) -> None:
-    """A server that takes the connection and says nothing."""
+    """A server that takes the connection and stays silent."""
     await wire.connection.wait_closed()
 
 
@@ -52,7 +52,7 @@ def test_a_refused_upgrade_is_told_as_an_error_and_a_close_code(
 
 
 def test_an_upstream_that_does_not_listen_is_told_as_unavailable(stage: Stage) -> None:
-    """The port is somebody's who speaks another language: he hangs up on the upgrade."""
+    """A server of another protocol has the port: it closes the connection at the upgrade."""
 
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()

@@ -1,4 +1,4 @@
-"""A conversation moves to its next connection, or cannot: whatever the server says meanwhile, the call goes on."""
+"""A conversation moves to its next connection, or cannot: the call goes on for each behavior of the server."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def at_first(seconds: float) -> Callable[[int], float | None]:
 async def test_a_connection_that_cannot_take_over_leaves_the_call_as_it_was(
     error: Event, names_event: bool, lasting: Stage
 ) -> None:
-    """The client notices nothing, and can come back later, when the server takes sessions again."""
+    """The client gets no error, and can come back later, when the server takes sessions again."""
     server = Odd(refuses=lambda number: error if number == 2 else None, names_event=names_event, expires=at_first(SOON))
     async with lasting.upstream(server), lasting.line.call(**RESUMABLE) as caller:
         await caller.hear_kind("session.created")

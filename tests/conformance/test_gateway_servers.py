@@ -222,7 +222,7 @@ def test_a_call_of_a_cancelled_response_is_not_taken_from_its_list(stage: Stage)
 
 @pytest.mark.parametrize("ways", [Ways(echoes="late"), Ways(echoes="late", names_event=False)])
 def test_a_refused_request_to_speak_is_made_again_when_the_rival_is_done(ways: Ways, stage: Stage) -> None:
-    """The rival response began before the server had our answer; the client hears nothing of all this."""
+    """The rival response began before the server had our answer; the client does not notice."""
 
     async def script(wire: Wire) -> None:
         model = Model(wire, ways)

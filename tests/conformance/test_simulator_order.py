@@ -130,7 +130,7 @@ async def replayed(name: str, interactions: list[dict[str, Any]]) -> list[dict[s
 
 
 def order(sequence: list[dict[str, Any]], name: str) -> list[Any]:
-    """Types in order; a run of deltas, of whichever kinds, is one entry; transcription is left out."""
+    """Return types in order; a run of deltas, of any kinds, is one entry; transcription is left out."""
     types = [e["type"] for e in sequence if not e["type"].startswith(TRANSCRIPTION)]
     types = [kind for kind in types if (name, kind) not in DIFFERENCES]
     grouped = groupby(types, key=lambda kind: "delta" if kind.endswith(".delta") else kind)

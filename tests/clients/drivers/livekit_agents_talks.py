@@ -30,7 +30,7 @@ class Microphone(AudioInput):  # type: ignore[misc] # not installed where this i
 
 
 class Loudspeaker(AudioOutput):  # type: ignore[misc]
-    """Plays at once whatever it is given."""
+    """Plays all audio at once."""
 
     def __init__(self, ears: Ears) -> None:
         super().__init__(

@@ -59,7 +59,7 @@ class Ways:
     names_event: bool = True
     """An error names the client event that caused it."""
     noise: tuple[Event, ...] = ()
-    """Events that nobody has heard of, sent before each event of a response."""
+    """Events of unknown types, sent before each event of a response."""
 
 
 @dataclass
@@ -156,7 +156,7 @@ class Model:
         await self.tell("error", error={**error, "event_id": event_id})
 
     async def tell(self, kind: str, **fields: Any) -> None:
-        """Send one event, and before it whatever else this server likes to send."""
+        """Send one event, and before it the extra events of this server."""
         if kind.startswith("response."):
             for event in self.ways.noise:
                 await self.wire.send(event)

@@ -58,7 +58,7 @@ class Wire:
         return event
 
     async def events(self) -> AsyncIterator[Event]:
-        """Whatever the gateway sends, until it hangs up."""
+        """Yield all events of the gateway, until it closes the connection."""
         while (event := await self._arrived.get()) is not None:
             yield event
 

@@ -22,5 +22,5 @@ async def deliver(parcel: str, seconds: float) -> dict[str, str]:
 
 @tool(effect="at_most_once")
 def charge(cents: int) -> str:
-    """Take money, which nobody may do twice."""
+    """Take money, which must not happen twice."""
     return f"charged {cents}"

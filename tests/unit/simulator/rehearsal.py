@@ -68,7 +68,7 @@ class Rehearsal:
         return self.sent[start:]
 
     def step(self) -> bool:
-        """Play one step of the oldest track; False when there is nothing to play."""
+        """Play one step of the oldest track; False without a track."""
         self.tracks = [track for track in self.tracks if track.wait_ms is not None]
         if not self.tracks:
             return False
@@ -139,7 +139,7 @@ def calls(response: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def error_of(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The one error that came back, and nothing else did."""
+    """Return the error, which is the only event that came back."""
     assert types(events) == ["error"]
     error: dict[str, Any] = events[0]["error"]
     return error

@@ -1,4 +1,4 @@
-"""Whatever a client sends, the conversation answers; it never falls over."""
+"""The conversation answers every frame of a client, and never raises."""
 
 from __future__ import annotations
 

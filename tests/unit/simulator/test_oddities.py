@@ -1,4 +1,4 @@
-"""Each oddity changes what its description says, and nothing else of a conversation."""
+"""Each oddity changes only what its description says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history as people read it: nothing breaks a line, steers a terminal, or passes for markup."""
+"""The history as users read it: no value breaks a line, steers a terminal, or passes for markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time that passes by itself, and does not run ahead of anybody outside."""
+"""The virtual clock skips waiting times, and does not run ahead of sockets and threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from cli.rehearsal.virtual_clock import VirtualClockLoop
 
 FAR = 3_600.0
-"""Seconds that are over at once where nobody outside is waited for."""
+"""Seconds that are over at once if no socket or thread is waited for."""
 
 
 def passing(work: Any) -> Any:

@@ -72,4 +72,4 @@ def lock_up(call: Call) -> list[str]:
 
 @tool
 def nothing() -> None:
-    """Return nothing."""
+    """Return None."""
