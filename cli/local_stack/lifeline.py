@@ -37,7 +37,7 @@ class Lifeline:
     def tell(self, groups: Sequence[tuple[int, signal.Signals]], folders: Sequence[Path]) -> None:
         """Replace the clean-up commands: process groups with their stop signals, and folders to remove.
 
-        If the shell itself has died, do nothing: the caller goes on.
+        If the shell itself has died, the caller goes on without it.
         """
         with suppress(BrokenPipeError):
             pipe = cast(IO[bytes], self._shell.stdin)
