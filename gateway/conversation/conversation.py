@@ -176,10 +176,7 @@ class Conversation:
 
     def audio_passed(self, item_id: str, chars: int, now: float) -> bool:
         """Note so many characters of the model's audio, which go straight to the client; False where there are none."""
-        seconds = self._log.note_audio(item_id, chars)
-        if seconds > 0.0:
-            self._scheduler.heard_audio(seconds, now)
-        return seconds > 0.0
+        return self._scheduler.heard_audio(self._log.note_audio(item_id, chars), now)
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """Take in a client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""
@@ -335,10 +332,7 @@ class Conversation:
             return actions
         session = self._handshake.session
         self.limits.began(now, self._carried_state.lively_at, self._turns.number)
-        for each in (
-            self._handshake.configured,
-            session,
-        ):  # a field that the server does not echo is as it was asked for
+        for each in (self._handshake.configured, session):  # what the server does not echo is as it was asked for
             self._client.note_session(each)
             self._log.note_session(each)
         kind = {} if self._greets else {"type": SESSION_UPDATED}

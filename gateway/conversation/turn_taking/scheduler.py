@@ -129,11 +129,14 @@ class ResponseScheduler:
         if isinstance(self.slot, Active) and response_id == self.slot.response:
             self._hear_response(now, is_heard=isinstance(event, ModelText))
 
-    def heard_audio(self, seconds: float, now: float) -> None:
-        """Note so many more seconds of the model's speech, if any, on their way to the user."""
+    def heard_audio(self, seconds: float, now: float) -> bool:
+        """Note so many more seconds of the model's speech on their way to the user; return False if there are none."""
+        if seconds <= 0.0:
+            return False
         self.silent_since = None
         self.plays_until = max(self.plays_until, now) + seconds
         self._hear_response(now, is_heard=True)
+        return True
 
     def began(self, response_id: str, mark: str | None, now: float) -> bool:
         """Note that a response began. `mark` is the event id of a create that it names.

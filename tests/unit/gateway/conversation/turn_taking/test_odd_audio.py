@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.upstream.realtime_events import passing_audio
-from tests.unit.gateway.conversation.script import SPEAK, Script, call, created, done
+from tests.unit.gateway.conversation.script import SPEAK, Script, call, created, done, echo
 
 Event = dict[str, Any]
 
@@ -46,6 +46,22 @@ def test_what_was_cut_short_is_remembered_as_far_as_it_was_heard(event: Event) -
     script.model(words, done("R1"))
     script.model({"type": "conversation.item.truncated", "item_id": "item_a", "audio_end_ms": SECONDS * 500})
     assert script.kept == {"item_a": "one two"}
+
+
+@pytest.mark.parametrize(
+    ("audio", "is_told"), [(AUDIO, True), ("", False), (None, False)], ids=["some", "none", "null"]
+)
+@pytest.mark.parametrize("event", ORDERS.values(), ids=ORDERS)
+def test_an_answer_that_is_cut_off_has_told_a_result_if_some_of_it_was_heard(
+    event: Event, audio: str | None, is_told: bool
+) -> None:
+    script = Script().opened()
+    script.model(created("R1"), call("b"), done("R1"))
+    assert script.deliver("b") == ["model: output b", SPEAK]
+    script.model(echo("b"), created("R2"))
+    relay(script, {**event, "response_id": "R2", "delta": audio})
+    script.model(done("R2", "cancelled"))
+    assert (SPEAK not in script.wait(2 * SECONDS)) is is_told
 
 
 @pytest.mark.parametrize("event", ORDERS.values(), ids=ORDERS)
