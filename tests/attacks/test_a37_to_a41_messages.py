@@ -111,7 +111,7 @@ async def test_a38_a_message_for_a_job_that_is_over_or_unknown_is_dropped(
     await still_works(fort, fort.line.pids["worker"])
     assert fort.job(call_id) == job
     assert fort.query("SELECT 1 FROM jobs WHERE id = %s", unknown) == []
-    assert f"job {unknown} is not to be had" in fort.logs()
+    assert f"message ignored (job {unknown})" in fort.logs()
 
 
 # — A39, A40: messages that are none —

@@ -19,7 +19,7 @@ from tests.servers import in_dialect
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
-FLAPPING = ("not renewed", "declared lost", "is lost", "has lost its gateway", "session lost", "taken back")
+FLAPPING = ("not renewed", "declared lost", "worker lost", "gateway lost", "session lost", "taken back")
 """What a log says of a process that was given up, or gave itself up."""
 ROUNDS, TALKS, TOOLS = 3, 4, 16
 SUPERSEDED = 4409
