@@ -82,24 +82,24 @@ def _stores(facts: Facts) -> Iterator[str]:
     database, redis = read(facts.database_url).arguments, urlsplit(facts.redis_url)
     is_remote = not database.get("host", "/").startswith("/")
     if is_remote and _is_known(database.get("user"), database.get("password")):
-        yield "DATABASE_URL has a password that everybody knows, or none: give the database's user one of its own."
+        yield "DATABASE_URL has a well-known password, or none: give the database's user one of its own."
     if not redis.password:
         yield "REDIS_URL has no password: give Redis a user of its own for Ringback, and its password here."
     elif _is_known(redis.username, unquote(redis.password)):
-        yield "REDIS_URL has a password that everybody knows: choose another (REDIS_PASSWORD in compose)."
+        yield "REDIS_URL has a well-known password: choose another (REDIS_PASSWORD in compose)."
     if not is_verified(facts.redis_url):
         yield (
             "REDIS_URL turns off the check of the server's certificate, so that any server may say that it is this "
             "Redis: name the authority that signed it with ssl_ca_certs=FILE instead."
         )
     if facts.redis_is_open:
-        yield "The Redis at REDIS_URL lets in whoever gives no password: switch its user `default` off."
+        yield "The Redis at REDIS_URL lets clients in without a password: switch its user `default` off."
 
 
 def _front(front: Front) -> Iterator[str]:
     for user, token in sorted(front.tokens.items()):
         if is_placeholder(token):
-            yield f"RINGBACK_TOKENS gives {user} a token that everybody knows: make one with `ringback token static`."
+            yield f"RINGBACK_TOKENS gives {user} a well-known token: make one with `ringback token static`."
         elif len(token) < SHORTEST_TOKEN:
             yield (
                 f"RINGBACK_TOKENS gives {user} a token of less than {SHORTEST_TOKEN} characters: make one with "

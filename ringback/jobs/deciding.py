@@ -15,7 +15,7 @@ def why_undecidable(state: str, approval: str | None) -> str:
     if JobState(state) not in LIVE:
         return f"The job is over: {state}."
     if approval is None:
-        return "Nobody is asked about the job: its tool needs no approval."
+        return "The job waits for no approval: its tool needs none."
     if approval == Approval.GRANTED:
         return "The job has been approved already."
     return "The time to decide about the job has passed."

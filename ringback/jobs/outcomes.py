@@ -25,7 +25,7 @@ MESSAGES: dict[str, str] = {
     "timed_out": "The function did not finish in time. Say so, and offer to try again.",
     "cancelled": "The call was cancelled before it finished. Do not report a result.",
     "approval_denied": "The answer was no, so it was not done. Do not ask for it again.",
-    "approval_expired": "Nobody agreed to this in time, so it was not done. Say so, and offer to ask again.",
+    "approval_expired": "No approval came in time, so it was not done. Say so, and offer to ask again.",
     "worker_lost": "The function could not be completed after several attempts. Say so, and offer to try later.",
     "outcome_unknown": (
         "It is not known whether the action took effect. Do not repeat it; tell the user that it must be checked."

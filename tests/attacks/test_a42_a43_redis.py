@@ -48,7 +48,7 @@ def test_a42_production_does_not_start_on_a_redis_that_lets_in_anybody(what: str
         ended = _run([*our(what)], env, log)
     said = log.read_text(encoding="utf-8")
     assert ended == 2, said
-    assert "The Redis at REDIS_URL lets in whoever gives no password" in said
+    assert "The Redis at REDIS_URL lets clients in without a password" in said
     assert "sk-key-of-nobody" not in said
     assert len([line for line in said.splitlines() if line.strip()]) == 1, "one line, and no traceback"
 

@@ -110,7 +110,7 @@ def not_allowed(tool: str) -> Outcome:
     """Return the outcome if the user lacks a scope of the tool. It does not tell them which."""
     return failed(
         "not_allowed",
-        f"Whoever is talking is not allowed to use the function {tool}. It was not run. Say so; do not call it again.",
+        f"The user is not allowed to use the function {tool}. It was not run. Say so; do not call it again.",
     )
 
 

@@ -85,7 +85,7 @@ def test_where_nothing_is_to_be_decided_the_answer_says_why(line: Line, api: Api
     assert api.post(same, what).status_code == 200, "the answer to the first time may have been lost"
     for job, sentence in (
         (decided, why),
-        (needs_none, "Nobody is asked about the job: its tool needs no approval."),
+        (needs_none, "The job waits for no approval: its tool needs none."),
     ):
         answer = api.post(job, what)
         assert answer.status_code == 409

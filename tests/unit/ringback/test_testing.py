@@ -196,7 +196,7 @@ def test_or_the_client_is_asked(approves: bool, state: JobState) -> None:
 def test_nobody_says_yes_in_time() -> None:
     talk = converse("Pay three.", tools=[pay], calls={"pay": {"amount": 3}})
     assert (talk.calls[0].state, talk.calls[0].attempts) == (JobState.TIMED_OUT, 0)
-    assert "Nobody agreed to this in time" in str(talk.calls[0].output)
+    assert "No approval came in time" in str(talk.calls[0].output)
 
 
 # — circumstances —

@@ -184,6 +184,4 @@ def test_a_tool_is_not_run_for_those_who_may_not_use_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: list[str]
 ) -> None:
     assert run(monkeypatch, "tools", "run", "lock_up", *said) == 1
-    assert "ringback: not_allowed: Whoever is talking is not allowed to use the function lock_up." in (
-        capsys.readouterr().err
-    )
+    assert "ringback: not_allowed: The user is not allowed to use the function lock_up." in (capsys.readouterr().err)

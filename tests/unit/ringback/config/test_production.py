@@ -39,16 +39,16 @@ SAFE = [
 ]
 
 UNSAFE = [
-    (replace(GOOD, database_url="postgresql+psycopg://ringback:ringback@db/x"), "DATABASE_URL has a password that"),
-    (replace(GOOD, database_url="postgresql+psycopg://app:app@db/x"), "DATABASE_URL has a password that"),
-    (replace(GOOD, database_url="postgresql+psycopg://app:change%2Dme@db/x"), "DATABASE_URL has a password that"),
-    (replace(GOOD, database_url="postgresql+psycopg://app@db/x"), "DATABASE_URL has a password that"),
+    (replace(GOOD, database_url="postgresql+psycopg://ringback:ringback@db/x"), "DATABASE_URL has a well-known password"),
+    (replace(GOOD, database_url="postgresql+psycopg://app:app@db/x"), "DATABASE_URL has a well-known password"),
+    (replace(GOOD, database_url="postgresql+psycopg://app:change%2Dme@db/x"), "DATABASE_URL has a well-known password"),
+    (replace(GOOD, database_url="postgresql+psycopg://app@db/x"), "DATABASE_URL has a well-known password"),
     (replace(GOOD, redis_url="redis://cache:6379/0"), "REDIS_URL has no password"),
     (replace(GOOD, redis_url="redis://ringback:@cache:6379/0"), "REDIS_URL has no password"),
-    (replace(GOOD, redis_url="redis://ringback:ringback@cache:6379/0"), "REDIS_URL has a password that everybody"),
-    (replace(GOOD, redis_url="redis://:redis@cache:6379/0"), "REDIS_URL has a password that everybody"),
-    (replace(GOOD, redis_is_open=True), "lets in whoever gives no password"),
-    (replace(GOOD, front=replace(FRONT, tokens={"demo": "ringback-development"})), "gives demo a token that everybody"),
+    (replace(GOOD, redis_url="redis://ringback:ringback@cache:6379/0"), "REDIS_URL has a well-known password"),
+    (replace(GOOD, redis_url="redis://:redis@cache:6379/0"), "REDIS_URL has a well-known password"),
+    (replace(GOOD, redis_is_open=True), "lets clients in without a password"),
+    (replace(GOOD, front=replace(FRONT, tokens={"demo": "ringback-development"})), "gives demo a well-known token"),
     (replace(GOOD, front=replace(FRONT, tokens={"me": "x" * 23})), "gives me a token of less than 24 characters"),
     (replace(GOOD, front=replace(FRONT, host="0.0.0.0")), "RINGBACK_HOST=0.0.0.0 can be reached from elsewhere"),
     (replace(GOOD, front=replace(FRONT, host="gateway.internal")), "RINGBACK_HOST=gateway.internal can be reached"),
@@ -80,7 +80,7 @@ def test_all_of_it_is_told_at_once_and_in_production_alone() -> None:
         refuse("production", bad)
     said = str(refused.value)
     assert said.startswith("RINGBACK_MODE=production does not start like this. ")
-    assert [word in said for word in ("no password", "simulator", "RINGBACK_BEHIND_TLS")] == [True] * 3
+    assert [word in said for word in ("without a password", "simulator", "RINGBACK_BEHIND_TLS")] == [True] * 3
 
 
 def test_no_secret_shows_in_the_facts() -> None:
