@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".py", ".toml", ".yaml", ".yml", ".json"})
 """Of the files that tools are declared in: modules, tool files, and the descriptions of HTTP APIs that those name."""
-HAS_REGISTERED = re.compile(r"\bworker-\S+ serves ")
+HAS_REGISTERED = re.compile(r"\bworker registered \(")
 """What a worker logs once its tools stand in Postgres: the gateway offers those of the newest worker."""
 LOOK_MS = 500
 """Between two looks whether a package has got another folder."""
