@@ -39,7 +39,10 @@ SAFE = [
 ]
 
 UNSAFE = [
-    (replace(GOOD, database_url="postgresql+psycopg://ringback:ringback@db/x"), "DATABASE_URL has a well-known password"),
+    (
+        replace(GOOD, database_url="postgresql+psycopg://ringback:ringback@db/x"),
+        "DATABASE_URL has a well-known password",
+    ),
     (replace(GOOD, database_url="postgresql+psycopg://app:app@db/x"), "DATABASE_URL has a well-known password"),
     (replace(GOOD, database_url="postgresql+psycopg://app:change%2Dme@db/x"), "DATABASE_URL has a well-known password"),
     (replace(GOOD, database_url="postgresql+psycopg://app@db/x"), "DATABASE_URL has a well-known password"),
