@@ -58,8 +58,8 @@ async def test_a_session_goes_on_as_it_began_and_a_new_one_has_the_new_instructi
         assert instructions_given(line) == ["Be kind."]
         write(agents, "demo", "Be brief, and nothing else.")
         write(agents, "sales", "Sell.")
-        await logged(line, "agent demo is as")
-        await logged(line, "agent sales is as")
+        await logged(line, "agent demo read anew")
+        await logged(line, "agent sales read anew")
         await old.ask(QUESTION)
         await old.hear_words(ANSWER)
         async with line.call() as new, line.call(agent="sales") as other:
@@ -79,7 +79,7 @@ async def test_a_session_that_is_resumed_has_the_agent_as_it_is_now(line: Line, 
         await before.hear_kind("session.created")
         before.vanish()
     write(agents, "demo", "Be brief, and nothing else.")
-    await logged(line, "agent demo is as")
+    await logged(line, "agent demo read anew")
     async with line.call(ringback="resume", resume=before.token) as after:
         await after.hear_kind("session.created")
         assert after.session_id == before.session_id
