@@ -19,7 +19,7 @@ class EndedCounts(NamedTuple):
 
 def end(write: Read, which: ColumnElement[bool], reason: str) -> EndedCounts:
     """End these sessions, and cancel their calls."""
-    from ringback.statements.sessions import session_end
+    from ringback.statements import session_end
 
     sessions: Any = write(session_end.ask_to_end(which, reason))
     return EndedCounts(len(sessions), len(write(session_end.cancel_calls(which))))

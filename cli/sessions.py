@@ -90,7 +90,7 @@ def end_session(
     """
     from cli.end_sessions import end, how_many
     from ringback.statements import history as statements
-    from ringback.statements.sessions import session_end
+    from ringback.statements import session_end
 
     ids = beginning("ID", id)
     with reading() as read:

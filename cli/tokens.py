@@ -91,8 +91,8 @@ def revoke_token(
     second, and their calls are cancelled.
     """
     from cli.end_sessions import end, how_many
+    from ringback.statements import session_end
     from ringback.statements.identity import credentials as access
-    from ringback.statements.sessions import session_end
 
     ids = beginning("ID", id)
     with reading() as read:

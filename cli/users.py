@@ -27,8 +27,8 @@ def sign_out(user: User, tenant: Tenant = "default") -> None:
     second, and their calls are cancelled. An API key with the user's name stays valid: see `ringback token revoke`.
     """
     from cli.end_sessions import end, how_many
+    from ringback.statements import session_end
     from ringback.statements.identity import credentials
-    from ringback.statements.sessions import session_end
 
     who, owner = named("USER", user), named("--tenant", tenant)
     with writing() as write:
@@ -61,8 +61,7 @@ def erase_user(
 
 def _erase(tenant: str, user: str) -> None:
     """Erase the user and print the counts; wait for sessions that have still to end."""
-    from ringback.statements import erasure
-    from ringback.statements.sessions import session_end
+    from ringback.statements import erasure, session_end
 
     named = 0
     with writing() as write:

@@ -21,8 +21,8 @@ from gateway.errors import Conflict
 from gateway.storage.database import Store
 from ringback.history.pagination import Listing, printable
 from ringback.statements import history as histories
+from ringback.statements import session_end
 from ringback.statements.identity import credentials
-from ringback.statements.sessions import session_end
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,7 @@ from sqlalchemy import Row
 
 from gateway.retry import repeat
 from gateway.storage.database import Store
-from ringback.statements import erasure, retention
-from ringback.statements.sessions import session_end
+from ringback.statements import erasure, retention, session_end
 
 log = logging.getLogger(__name__)
 

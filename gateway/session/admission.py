@@ -32,8 +32,8 @@ from gateway.session.session import Session
 from gateway.storage.database import may_be_written
 from gateway.upstream.connection import UpstreamRefused, UpstreamSilent
 from ringback.agents.agent import Agent
-from ringback.statements import processes
-from ringback.statements.sessions import lifecycle, session_end
+from ringback.statements import processes, session_end
+from ringback.statements.sessions import lifecycle
 from ringback.tools.spec import ToolSpec
 
 log = logging.getLogger(__name__)

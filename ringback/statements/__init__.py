@@ -10,5 +10,5 @@ Statements that lock several rows take them in id order.
     processes  a gateway or a worker, its lease, the tools it serves
     usage      what responses used, and what is left
     history    what the API and the command line read
-    retention, erasure, webhooks, clock, json_order, row_state
+    retention, erasure, session_end, webhooks, clock, json_order, row_state
 """

@@ -35,7 +35,7 @@ from ringback.jobs.states import JobState
 from ringback.statements.identity.credentials import person, secret_credential
 from ringback.statements.retention import delete_with_contents
 from ringback.statements.row_state import is_now
-from ringback.statements.sessions.session_end import ERASED, over_if_waiting
+from ringback.statements.session_end import ERASED, over_if_waiting
 from ringback.tables import api_keys, client_secrets, jobs, sessions, signed_out, usage_days
 
 AT_ONCE = 1_000

@@ -45,9 +45,8 @@ KIT = {
     "ringback/testing.py": "from cli.rehearsal import converse",
     "cli/rehearsal.py": "import gateway, workers",
     "gateway/conversation/turn_taking/slot.py": "",
-    "ringback/statements/clock.py": "",
 }
-"""The one import that goes up, what it leads to, and the packages that contracts name."""
+"""The one import that goes up, what it leads to, and a package that a contract names."""
 
 
 class Outcome(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutation.mutant import gone
 
 ACCESS = "ringback/statements/identity/credentials.py"
-ENDING, SESSIONS = (f"ringback/statements/sessions/{name}.py" for name in ("session_end", "lifecycle"))
+ENDING, SESSIONS = "ringback/statements/session_end.py", "ringback/statements/sessions/lifecycle.py"
 JWT, KEY_SETS, ORIGINS = (f"gateway/auth/{name}.py" for name in ("jwt", "key_sets", "origins"))
 MINTING, SCOPES = "gateway/api/client_secrets.py", "gateway/api/dependencies.py"
 DOORSTEP = "gateway/auth/request_filter.py"

@@ -16,8 +16,9 @@ from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import Kind, digest, new
 from gateway.errors import AuthenticationError, Unavailable
 from gateway.storage.database import Store, open_engine
+from ringback.statements import session_end
 from ringback.statements.identity import credentials
-from ringback.statements.sessions import lifecycle, session_end
+from ringback.statements.sessions import lifecycle
 from ringback.tables import api_keys, client_secrets
 from ringback.tables import sessions as sessions_table
 from tests.integration.toolbox.gate import Gate

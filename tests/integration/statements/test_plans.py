@@ -17,10 +17,9 @@ from sqlalchemy import Connection, select, text
 from ringback.history.pagination import JobQuery, SessionQuery, cursor
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import Approval, JobState
-from ringback.statements import history, retention
+from ringback.statements import history, retention, session_end
 from ringback.statements.identity import tenant_isolation
 from ringback.statements.jobs import approvals, deliveries, gates, queues, sweeps, transitions
-from ringback.statements.sessions import session_end
 from ringback.tables import jobs as jobs_table
 from tests.integration.statements.statement_rows import Rows, world
 from tests.integration.statements.test_sweeps_stay_cheap import BUFFERS_AT_MOST, pages, plan
