@@ -20,9 +20,8 @@ from gateway.live_sessions import SessionHandle
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
-from gateway.upstream import realtime_events
 from gateway.upstream.connection import Target, Upstream
-from gateway.upstream.events import ModelEvent
+from gateway.upstream.events import MalformedEvent, ModelEvent
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
 from ringback.privacy.row_privacy import RowPrivacy
@@ -98,8 +97,8 @@ class UpstreamLink:
     def parse(self, frame: str) -> ModelEvent | None:
         """Return the event in a frame of the Realtime API; None, and a line in the log, if it holds no event."""
         try:
-            return realtime_events.read(frame)
-        except realtime_events.MalformedEvent as problem:
+            return self.upstream.read(frame)
+        except MalformedEvent as problem:
             session_id = self.conversation.session_id
             log.warning("session %s: event dropped, the Realtime API sent it malformed: %s", session_id, problem)
             return None

@@ -35,7 +35,6 @@ from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
 from gateway.session.upstream_switcher import UpstreamSwitcher
-from gateway.upstream import realtime_events
 from gateway.upstream.connection import UpstreamClosed
 from ringback.jobs.outcomes import from_row
 from ringback.statements.jobs import deliveries, transitions
@@ -143,7 +142,7 @@ class Session:
         while True:
             frame = await link.upstream.receive()
             link.heard_at = now = time.monotonic()
-            audio = realtime_events.passing_audio(frame)
+            audio = link.upstream.passing_audio(frame)
             if audio is not None and link.conversation.audio_passed(audio[0], audio[1], now):
                 await self._client.send_text(frame)
                 continue

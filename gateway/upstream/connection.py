@@ -1,4 +1,4 @@
-"""The connection to the Realtime API, behind one narrow interface: connect, receive, send, close, abort."""
+"""The connection to a model's server, behind one narrow interface: connect, receive, read, send, close, abort."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus
 
 from gateway.errors import GatewayError
+from gateway.upstream import realtime_events
+from gateway.upstream.events import ModelEvent
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.config.proxies import ProxyUnusable, is_direct
 
@@ -60,7 +62,10 @@ class UpstreamClosed(GatewayError):
 
 
 class Upstream(Protocol):
-    """One open connection to a Realtime API. Its events are JSON text, both ways."""
+    """One open connection to a model's server, and the meaning of the server's frames.
+
+    `send` takes events of the Realtime API: an upstream of another protocol translates them.
+    """
 
     async def receive(self) -> str:
         """Return the next event; raise UpstreamClosed when the connection is over."""
@@ -78,6 +83,14 @@ class Upstream(Protocol):
         """Drop the connection at once; a task that waits in `receive` gets UpstreamClosed."""
         ...
 
+    def read(self, frame: str) -> ModelEvent:
+        """Return what one frame means; raise MalformedEvent if it is no event."""
+        ...
+
+    def passing_audio(self, frame: str) -> tuple[str, int] | None:
+        """Return the item and the length of audio that the client may get as it came; None if `read` must decide."""
+        ...
+
 
 class _Connect(connect):
     """WebSocket client that follows no redirect. No Realtime API redirects, and the library would send `api-key`,
@@ -90,6 +103,9 @@ class _Connect(connect):
 
 class WebSocketUpstream:
     """Connection of the `websockets` library. Deflate is off: it costs twice the CPU, and audio hardly shrinks."""
+
+    read = staticmethod(realtime_events.read)
+    passing_audio = staticmethod(realtime_events.passing_audio)
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection

@@ -18,7 +18,14 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from gateway.errors import GatewayError
+
 Json: TypeAlias = dict[str, Any]
+
+
+class MalformedEvent(GatewayError):
+    """A frame of a model's server that is no event of its protocol; the text says why."""
+
 
 MAX_ID_CHARS = 1_024
 """Of ids and other words of the server: they become keys here and columns in rows. OpenAI's have 36 at most; proxies

@@ -20,9 +20,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gateway.errors import GatewayError
 from gateway.upstream import events
-from gateway.upstream.events import Id, Item, Json, ModelEvent, Moment, Response, UpstreamError
+from gateway.upstream.events import Id, Item, Json, MalformedEvent, ModelEvent, Moment, Response, UpstreamError
 
 MAX_PROBLEM_CHARS = 200
 """Of a decoder's complaint, which may quote what it complains of."""
@@ -41,10 +40,6 @@ TYPES_WITHOUT_CODE = frozenset({"invalid_request_error", "server_error", "error"
 
 _find_item = re.compile(r'"item_id":\s*"([^"]{1,64})"').search
 _find_delta = re.compile(r'"delta":\s*"').search
-
-
-class MalformedEvent(GatewayError):
-    """No event of the Realtime API; the text says why."""
 
 
 # — the shape: only what the gateway looks at —

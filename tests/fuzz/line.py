@@ -19,6 +19,7 @@ from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.replay import ConversationHistory
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.upstream import realtime_events
+from gateway.upstream.events import MalformedEvent
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy
 from ringback.jobs.outcomes import succeeded
@@ -114,7 +115,7 @@ class FuzzedLine:
             return
         try:
             event = realtime_events.read(frame)
-        except realtime_events.MalformedEvent as problem:
+        except MalformedEvent as problem:
             self._counts["model malformed"] += 1
             if not 0 < len(str(problem)) <= realtime_events.MAX_PROBLEM_CHARS:
                 raise Wrong("a malformed event has no short reason") from None

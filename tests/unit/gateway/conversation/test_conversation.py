@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.upstream.realtime_events import MalformedEvent
+from gateway.upstream.events import MalformedEvent
 from ringback.agents.client_policy import TRUSTED
 from ringback.jobs.outcomes import Outcome, failed, succeeded
 from tests.unit.gateway.conversation.script import (

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.upstream import events
-from gateway.upstream.events import MAX_ID_CHARS
-from gateway.upstream.realtime_events import MAX_DEPTH, MalformedEvent, passing_audio, read
+from gateway.upstream.events import MAX_ID_CHARS, MalformedEvent
+from gateway.upstream.realtime_events import MAX_DEPTH, passing_audio, read
 
 REQUIRED = {
     "error": "error",
