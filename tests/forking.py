@@ -11,7 +11,7 @@ import socket
 import sys
 from functools import partial
 
-from cli import processes
+from cli.local_stack import process_group
 from tests import fork_server, forked
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     if os.fork():
         its.close()
         forked.fork_server = lambda: ours  # type: ignore[assignment]
-        processes.ProcessGroup = partial(processes.ProcessGroup, forked.popen)
+        process_group.ProcessGroup = partial(process_group.ProcessGroup, forked.popen)  # type: ignore[assignment, misc]
         del sys.argv[0]
         runpy.run_path(sys.argv[0], run_name="__main__")
     else:

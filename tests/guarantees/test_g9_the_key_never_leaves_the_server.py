@@ -81,7 +81,7 @@ def hear_why(servers: Servers, logs: Path, upstream: str, provider: str) -> None
         assert reason.startswith("upstream_")
         assert KEY not in frames
         log = (logs / "gateway.log").read_text(encoding="utf-8")
-        assert "the Realtime API" in log
+        assert "upstream refused: session " in log
         assert KEY not in log
 
 

@@ -124,4 +124,4 @@ async def test_a_gateway_that_was_paused_past_its_lease_lets_go_at_once_of_what_
             await after.hear_words("Good day.")
     told = pair.line.logs.joinpath(f"{FIRST}.log").read_text()
     assert "the gateway was held up for" in told
-    assert "looking at once which sessions are still held here" in told
+    assert "reading at once which sessions are still held here" in told
