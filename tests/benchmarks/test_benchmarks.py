@@ -56,7 +56,7 @@ def test_peers_measures_our_side_and_every_result_of_it_is_told() -> None:
 @pytest.mark.long  # each frame, many times
 def test_client_frames_are_taken_or_refused_as_they_must_be() -> None:
     lines = printed("client_frames.py", "--rounds", "1")
-    assert sum("| taken |" in line for line in lines) == 11
+    assert sum("| taken |" in line for line in lines) == 12
 
 
 @pytest.mark.long  # a Postgres
