@@ -293,7 +293,7 @@ class Conversation:
         self._is_given_up = True
         return [
             *self._upstream_events.cancel_response(),
-            SendToClient(spent(why, self._ids.new("purse"))),
+            SendToClient(spent(why, self._ids.new("budget"))),
             end("budget_spent"),
         ]
 

@@ -60,8 +60,8 @@ def test_client_frames_are_taken_or_refused_as_they_must_be() -> None:
 
 
 @pytest.mark.long  # a Postgres
-def test_purse_measures_sessions_and_responses() -> None:
-    lines = printed("purse.py", "--responses", "20", "--users", "20")
+def test_budgets_measures_sessions_and_responses() -> None:
+    lines = printed("budgets.py", "--responses", "20", "--users", "20")
     rows = [line.split(" | ")[0] for line in lines if line.endswith("|")][2:]
     assert [row.removeprefix("| ").partition(" ")[0] for row in rows] == ["a"] * 9 + ["the"] * 2
 

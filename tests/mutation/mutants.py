@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.mutation.at_the_door import AT_THE_DOOR
+from tests.mutation.budgets import BUDGET_GUARDS
 from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
 from tests.mutation.strangers import STRANGERS
-from tests.mutation.the_purse import THE_PURSE
 from tests.mutation.turn_taking import TURN_TAKING
 from tests.mutation.what_clients_say import WHAT_CLIENTS_SAY
 from tests.mutation.whose_data import WHOSE_DATA
@@ -286,7 +286,7 @@ MUTANTS = [
     *STRANGERS,
     *AT_THE_DOOR,
     *WHAT_CLIENTS_SAY,
-    *THE_PURSE,
+    *BUDGET_GUARDS,
     *WHOSE_DATA,
     *TURN_TAKING,
 ]

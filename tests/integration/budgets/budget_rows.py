@@ -29,7 +29,7 @@ TOLD = {"input_tokens": 100, "input_token_details": {"text_tokens": 100}, "outpu
 
 
 class World:
-    """One gateway's purse, and its rows."""
+    """The budgets of one gateway, and their rows."""
 
     def __init__(self, store: Store, **defaults: Any) -> None:
         self.store = store

@@ -19,7 +19,7 @@ from ringback.statements.sessions import lifecycle
 from ringback.tables import client_secrets
 from tests.integration.api import test_approve, test_cancel
 from tests.integration.budgets.budget_rows import ANN, opening, tell
-from tests.integration.budgets.budget_rows import World as PurseWorld
+from tests.integration.budgets.budget_rows import World as BudgetWorld
 from tests.integration.cli.test_history import run_on
 from tests.integration.statements.statement_rows import ORDER, world
 from tests.integration.statements.test_history import Line, line_on
@@ -99,7 +99,7 @@ async def test_a_secret_that_was_made_unheard_is_one_secret_and_is_handed_out(wa
 def test_a_session_that_was_opened_unheard_has_its_place(way: tuple[Proxy, str], limits: dict[str, int]) -> None:
     proxy, through = way
 
-    async def story(world: PurseWorld) -> None:
+    async def story(world: BudgetWorld) -> None:
         session = uuid4()
         proxy.lose_answer_to(b"INSERT INTO sessions")
         assert await world.budgets.open_session(opening(session, ANN), ANN) is None

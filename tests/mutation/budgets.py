@@ -7,7 +7,7 @@ from tests.mutation.mutant import gone
 PLACES, USAGE = "ringback/statements/sessions/session_quota.py", "ringback/statements/usage.py"
 BUDGETS, PRICES, RATES = "ringback/usage/budgets.py", "ringback/usage/prices.py", "gateway/session/rate_limit.py"
 BUCKETS = "gateway/token_bucket.py"
-PURSE, ACCOUNT, TURNS = (
+BUDGETS_OF_GATEWAY, SESSION_USAGE, SEMAPHORE = (
     "gateway/budgets/budgets.py",
     "gateway/budgets/session_usage.py",
     "gateway/bounded_semaphore.py",
@@ -21,18 +21,23 @@ T_RATES, T_TURNS = (
     "tests/unit/gateway/test_bounded_semaphore.py",
 )
 
-THE_PURSE = [
+BUDGET_GUARDS = [
     gone("session quota: one opens at a time", T_PLACES, PLACES, "func.pg_advisory_xact_lock"),
     gone("session quota: no session opens above it", T_PLACES, PLACES, ".where(*fits)"),
     gone("session quota: of this tenant", T_PLACES, PLACES, "sessions.c.tenant == tenant, "),
     gone("session quota: sessions that are over do not count", T_PLACES, PLACES, ', sessions.c.state != "ended"'),
     gone("session quota: an existing session is open", T_PLACES, PLACES, " | was_open"),
     gone("usage: a response counts once", T_USAGE, USAGE, ".on_conflict_do_nothing()"),
-    gone("usage: what cannot be written now is written later", T_USAGE, PURSE, "            self.enqueue(row)\n"),
+    gone(
+        "usage: what cannot be written now is written later",
+        T_USAGE,
+        BUDGETS_OF_GATEWAY,
+        "            self.enqueue(row)\n",
+    ),
     gone(
         "usage: a response without an end counts",
         T_USAGE,
-        ACCOUNT,
+        SESSION_USAGE,
         "if epoch is None or begun < epoch",
         "if False",
     ),
@@ -52,7 +57,9 @@ THE_PURSE = [
         "used.tokens >= self.tokens",
         "used.tokens > self.tokens",
     ),
-    gone("budgets: a model without a price has none", T_LEFT, PURSE, "costs_count(limits) and", "False and"),
+    gone(
+        "budgets: a model without a price has none", T_LEFT, BUDGETS_OF_GATEWAY, "costs_count(limits) and", "False and"
+    ),
     gone(
         "prices: what was cached is no other input", T_PRICES, PRICES, 'kinds["text"] - cached["text"]', 'kinds["text"]'
     ),
@@ -71,5 +78,5 @@ THE_PURSE = [
         "return 0.0",
     ),
     gone("rate limit: a client is not slowed down for ever", T_RATES, RATES, "> self._throttled_seconds", "> 10**9"),
-    gone("semaphore: its queue is bounded", T_TURNS, TURNS, "raise Overloaded", "pass"),
+    gone("semaphore: its queue is bounded", T_TURNS, SEMAPHORE, "raise Overloaded", "pass"),
 ]

@@ -1,6 +1,6 @@
 """What places and budgets cost: one session that begins, and one response. In milliseconds, on an embedded Postgres.
 
-.venv/bin/python benchmarks/purse.py --responses 1000 --users 10000
+.venv/bin/python benchmarks/budgets.py --responses 1000 --users 10000
 """
 
 from __future__ import annotations
