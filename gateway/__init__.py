@@ -4,7 +4,7 @@
     server        uvicorn: `run` listens and drains; limits of requests and frames
     api           routes: the WebSocket, the history, client secrets, cancelling, approving, revoking, erasing
     auth          authenticates callers: tokens, JWTs, origins
-    protocol      client events and server events as types; what a client may send
+    protocol      client events as types; what a client may send
     session       one live session: both connections, and the actions of its conversation carried out
     conversation  decides what a session does next, without I/O
     upstream      the connection to the Realtime API, and what differs between providers

@@ -1,6 +1,7 @@
 """The names of the events that a conversation writes, and of those that its client writes: all of them stand here.
 
-What the server of the model says has no names here: it comes as domain events (`gateway.upstream.events`).
+No decision names an event of the model's server: these come as domain events (`gateway.upstream.events`). The few names
+of such events here are for what the client is shown.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ class Provider:
     user_headers: Callable[[str], dict[str, str]] = _no_headers
     """Makes the headers that tell the provider of the user; its argument is the user's name."""
     adapt_session: Callable[[Session], Session] = _as_it_is
-    """Writes a session as this provider reads it."""
+    """Writes a session as this provider reads it. It keeps `instructions` and `tools` under these names: by them the
+    gateway checks what the server echoes, and hides them from clients."""
     connect: Callable[[Target, float], Awaitable[Upstream]] = WebSocketUpstream.open
     """Connects within so many seconds, or raises UpstreamRefused."""
     is_simulated: bool = False
