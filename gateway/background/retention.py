@@ -75,10 +75,12 @@ class Retention:
 
     async def _delete_due(self) -> bool:
         """Return True if there may be more to delete."""
+        is_due = self._looks % RETAIN_EVERY == 0
+        self._looks += 1  # a look that fails counts too, so that a slow statement is not tried again at once
         more = await self._erase_marked()
-        if self._looks % RETAIN_EVERY == 0:
+        if is_due:
             more |= await self._delete_over()
-        self._looks += not more
+        self._looks -= more
         return more
 
     async def erase(self, tenant: str, user: str) -> ErasedCounts:

@@ -108,6 +108,8 @@ class WireHttp(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]:
+            self._unset_keepalive_if_required()  # uvicorn's own timer would close before the deadline is answered
         self._watch()  # of the next request, which may be here in part, or but for its body
 
     def _watch(self) -> None:

@@ -64,7 +64,7 @@ async def say_ok(send: Any) -> None:
 
 
 @contextmanager
-def serving(heard: Heard) -> Iterator[int]:
+def serving(heard: Heard, **more: Any) -> Iterator[int]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
             await (wait(receive) if scope["query_string"] == b"wait" else hold(receive, send))
@@ -98,6 +98,7 @@ def serving(heard: Heard) -> Iterator[int]:
         "http": uvicorn_protocols.WireHttp,
         "ws": uvicorn_protocols.WireSocket,
         "ws_per_message_deflate": False,
+        **more,
     }
     config = uvicorn.Config(app, lifespan="off", log_config=None, ws_max_size=4_096, loop="uvloop", **settings)
     server = uvicorn.Server(config)
@@ -133,15 +134,29 @@ def test_nor_is_a_second_one_on_the_same_connection(port: int, heard: Heard) -> 
     assert heard.bodies == [b""]
 
 
-@pytest.mark.parametrize(
+SECOND = pytest.mark.parametrize(
     "second",
     [b"GET /again HTTP/1.1\r\nHo", b"POST /again HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\nabc"],
     ids=["half a head", "half a body"],
 )
+
+
+@SECOND
 def test_nor_is_one_that_begins_in_the_same_packet(port: int, heard: Heard, second: bytes) -> None:
     said = ask(port, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" + second)
     assert (said.count(b"HTTP/1.1 200 "), said.count(b"HTTP/1.1 408 ")) == (1, 1)
     assert heard.bodies == [b""]
+
+
+@SECOND
+def test_it_is_answered_although_uvicorn_would_wait_less_for_another_request(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch, second: bytes
+) -> None:
+    monkeypatch.setattr(uvicorn_protocols, "HEAD_SECONDS", 0.6)
+    monkeypatch.setattr(uvicorn_protocols, "BODY_SECONDS", 0.6)
+    with serving(heard, timeout_keep_alive=0.1) as port:
+        said = ask(port, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" + second)
+    assert (said.count(b"HTTP/1.1 200 "), said.count(b"HTTP/1.1 408 ")) == (1, 1)
 
 
 def test_a_body_that_drips_behind_its_answer_is_not_waited_for(port: int) -> None:
