@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
-from cli.main import imported_without_collection
+from cli.main import SHORT_LIVED, app, imported_without_collection, main
 
 SECONDS = 60
 CODE = """
@@ -32,3 +33,22 @@ def test_after_an_import_that_fails_garbage_is_collected_again() -> None:
         assert gc.isenabled()
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.parametrize("command", sorted(typer.main.get_group(app).commands))
+def test_a_command_that_ends_soon_collects_no_garbage_and_every_other_does(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ringback", command])
+    monkeypatch.setattr("cli.main.app", lambda *_, **__: 0)
+    monkeypatch.setattr("cli.main.logs.configure", lambda: None)
+    try:
+        with pytest.raises(SystemExit):
+            main()
+        assert gc.isenabled() is (command not in SHORT_LIVED)
+    finally:
+        gc.enable()
+
+
+def test_the_commands_that_end_soon_exist() -> None:
+    assert set(typer.main.get_group(app).commands) >= SHORT_LIVED
