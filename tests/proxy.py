@@ -129,6 +129,7 @@ class Proxy:
 
     async def _close(self) -> None:
         self._server.close()
+        await asyncio.sleep(0)  # each connection that was accepted has its task now
         self._end_all(reset=True)
         for task in self._tasks:
             task.cancel()
@@ -149,7 +150,7 @@ class Proxy:
         task.add_done_callback(self._tasks.discard)
         try:
             answers, target = await self._connect()
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             client.transport.abort()
             return
         pair = _Pair(client, target)
