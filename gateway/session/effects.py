@@ -34,6 +34,7 @@ from gateway.conversation.actions import (
     SendToModel,
     Warn,
 )
+from gateway.conversation.event_names import UPDATE_SESSION
 from gateway.conversation.tool_calls.intake import as_answered
 from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.session.client_connection import ClientConnection, as_text
@@ -120,7 +121,7 @@ class EffectExecutor:
         await self.transcript.flush()
 
     async def _send_to_model(self, link: UpstreamLink, event: Event) -> None:
-        if event["type"] == "session.update":
+        if event["type"] == UPDATE_SESSION:
             session = with_secrets(event["session"], os.environ)
             event = {**event, "session": self._gateway.settings.provider.adapt_session(session)}
         try:
