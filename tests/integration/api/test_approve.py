@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from uuid import uuid4
 
-import httpx
 import pytest
 from sqlalchemy import text
 
-from gateway.api import job_control
 from tests.integration.cli.test_history import run_on
 from tests.integration.statements.test_history import Line, line_on
-from tests.integration.toolbox.small_gateway import RecordingPublisher, app_for_tenants, small_gateway, store_on
-
-
-class Api:
-    """A bare app with the routes on it, the bells that it rang and the ids that it published."""
-
-    def __init__(self, database: str) -> None:
-        publisher = RecordingPublisher()
-        self.rung = publisher.rung
-        self.published = publisher.published
-        self.app = app_for_tenants(small_gateway(store_on(database), publisher=publisher), job_control.router)
-
-    def post(self, job_id: object, what: str, tenant: str = "default") -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            bearer = {"Authorization": f"Bearer {tenant}"}
-            async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=bearer) as client:
-                return await client.post(f"/v1/jobs/{job_id}/{what}")
-
-        return asyncio.run(ask())
+from tests.integration.toolbox.job_api import JobApi
 
 
 @pytest.fixture
@@ -42,15 +20,15 @@ def line(database: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def api(database: str) -> Api:
-    return Api(database)
+def api(database: str) -> JobApi:
+    return JobApi(database)
 
 
 def expire(line: Line) -> None:
     line.run(text("UPDATE jobs SET deadline_at = clock_timestamp() - interval '0.01 seconds'"))
 
 
-def test_a_call_that_is_approved_is_published_at_once_and_its_gateway_hears_of_it(line: Line, api: Api) -> None:
+def test_a_call_that_is_approved_is_published_at_once_and_its_gateway_hears_of_it(line: Line, api: JobApi) -> None:
     session = line.open()
     job = line.ask(session, "order_status", needs_approval=True)
     answer = api.post(job, "approve")
@@ -62,7 +40,7 @@ def test_a_call_that_is_approved_is_published_at_once_and_its_gateway_hears_of_i
     assert line.claim(job)
 
 
-def test_a_call_that_is_denied_is_over_and_its_gateway_is_rung(line: Line, api: Api) -> None:
+def test_a_call_that_is_denied_is_over_and_its_gateway_is_rung(line: Line, api: JobApi) -> None:
     session = line.open()
     answer = api.post(line.ask(session, needs_approval=True), "deny")
     assert answer.status_code == 200
@@ -73,7 +51,7 @@ def test_a_call_that_is_denied_is_over_and_its_gateway_is_rung(line: Line, api: 
 
 
 @pytest.mark.parametrize("what", ["approve", "deny"])
-def test_where_nothing_is_to_be_decided_the_answer_says_why(line: Line, api: Api, what: str) -> None:
+def test_where_nothing_is_to_be_decided_the_answer_says_why(line: Line, api: JobApi, what: str) -> None:
     session = line.open()
     denied, granted, needs_none = (line.ask(session, needs_approval=needs) for needs in (True, True, False))
     api.post(denied, "deny")
@@ -101,7 +79,7 @@ def test_where_nothing_is_to_be_decided_the_answer_says_why(line: Line, api: Api
     assert len(api.published) == 1
 
 
-def test_what_is_not_the_askers_is_not_there(line: Line, api: Api) -> None:
+def test_what_is_not_the_askers_is_not_there(line: Line, api: JobApi) -> None:
     own = line.ask(line.open(), needs_approval=True)
     for job_id, tenant in ((own, "other"), (uuid4(), "default"), ("no-id", "default")):
         for what in ("approve", "deny"):

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from uuid import uuid4
 
-import httpx
 import pytest
 
-from gateway.api import job_control
 from ringback.jobs import outcomes
 from tests.integration.cli.test_history import run_on
 from tests.integration.statements.test_history import Line, line_on
-from tests.integration.toolbox.small_gateway import RecordingPublisher, app_for_tenants, small_gateway, store_on
-
-
-class Api:
-    """A bare app with the route on it, and the bells that it rang."""
-
-    def __init__(self, database: str) -> None:
-        publisher = RecordingPublisher()
-        self.rung = publisher.rung
-        self.app = app_for_tenants(small_gateway(store_on(database), publisher=publisher), job_control.router)
-
-    def cancel(self, job_id: object, tenant: str = "default") -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            bearer = {"Authorization": f"Bearer {tenant}"}
-            async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=bearer) as client:
-                return await client.post(f"/v1/jobs/{job_id}/cancel")
-
-        return asyncio.run(ask())
+from tests.integration.toolbox.job_api import JobApi
 
 
 @pytest.fixture
@@ -41,46 +20,46 @@ def line(database: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def api(database: str) -> Api:
-    return Api(database)
+def api(database: str) -> JobApi:
+    return JobApi(database)
 
 
-def test_a_call_that_nobody_has_begun_is_over_and_its_gateway_is_rung(line: Line, api: Api) -> None:
+def test_a_call_that_nobody_has_begun_is_over_and_its_gateway_is_rung(line: Line, api: JobApi) -> None:
     session = line.open()
-    answer = api.cancel(line.ask(session))
+    answer = api.post(line.ask(session), "cancel")
     assert answer.status_code == 202
     job = answer.json()
     assert (job["state"], job["error"]["code"]) == ("cancelled", "cancelled")
     assert api.rung == [("gw", session)]
 
 
-def test_a_running_call_is_its_workers_to_end_and_may_be_cancelled_twice(line: Line, api: Api) -> None:
+def test_a_running_call_is_its_workers_to_end_and_may_be_cancelled_twice(line: Line, api: JobApi) -> None:
     job = line.ask(line.open())
     line.claim(job)
     for _ in range(2):
-        answer = api.cancel(job)
+        answer = api.post(job, "cancel")
         assert (answer.status_code, answer.json()["state"]) == (202, "running")
     assert api.rung == []
 
 
-def test_a_call_of_a_session_that_has_ended_rings_nobody_who_is_there(line: Line, api: Api) -> None:
+def test_a_call_of_a_session_that_has_ended_rings_nobody_who_is_there(line: Line, api: JobApi) -> None:
     session = line.open()
     job = line.ask(session)
     line.end(session)
-    answer = api.cancel(job)
+    answer = api.post(job, "cancel")
     assert (answer.status_code, answer.json()["delivery"]) == (202, "history_only")
 
 
-def test_a_call_that_is_cancelled_may_be_cancelled_once_more(line: Line, api: Api) -> None:
+def test_a_call_that_is_cancelled_may_be_cancelled_once_more(line: Line, api: JobApi) -> None:
     """The answer to the first time may have been lost."""
     job = line.ask(line.open())
-    assert [(api.cancel(job).status_code, api.cancel(job).json()["state"])] == [(202, "cancelled")]
+    assert [(api.post(job, "cancel").status_code, api.post(job, "cancel").json()["state"])] == [(202, "cancelled")]
 
 
-def test_what_is_over_cannot_be_cancelled(line: Line, api: Api) -> None:
+def test_what_is_over_cannot_be_cancelled(line: Line, api: JobApi) -> None:
     job = line.ask(line.open())
     line.finish(job, line.claim(job), outcomes.succeeded(1))
-    answer = api.cancel(job)
+    answer = api.post(job, "cancel")
     assert answer.status_code == 409
     assert answer.json()["error"] == {
         "message": "The job is over: succeeded.",
@@ -90,14 +69,14 @@ def test_what_is_over_cannot_be_cancelled(line: Line, api: Api) -> None:
     }
 
 
-def test_what_is_not_the_askers_is_not_there(line: Line, api: Api) -> None:
+def test_what_is_not_the_askers_is_not_there(line: Line, api: JobApi) -> None:
     _, foreign = line.foreign_job()
     own = line.ask(line.open())
     for job_id, tenant in ((foreign, "default"), (own, "other"), (uuid4(), "default"), ("no-id", "default")):
-        answer = api.cancel(job_id, tenant)
+        answer = api.post(job_id, "cancel", tenant)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
-    assert api.cancel(own, "nobody").status_code == 401
-    assert api.cancel(foreign, "other").status_code == 202, "nothing had happened to it"
+    assert api.post(own, "cancel", "nobody").status_code == 401
+    assert api.post(foreign, "cancel", "other").status_code == 202, "nothing had happened to it"
 
 
 def test_the_command_says_what_became_of_it(line: Line, database: str) -> None:

@@ -17,12 +17,12 @@ from ringback.jobs.outcomes import succeeded
 from ringback.statements.jobs import transitions as statements
 from ringback.statements.sessions import lifecycle
 from ringback.tables import client_secrets
-from tests.integration.api import test_approve, test_cancel
 from tests.integration.budgets.budget_rows import ANN, opening, tell
 from tests.integration.budgets.budget_rows import World as BudgetWorld
 from tests.integration.cli.test_history import run_on
 from tests.integration.statements.statement_rows import ORDER, world
 from tests.integration.statements.test_history import Line, line_on
+from tests.integration.toolbox.job_api import JobApi
 from tests.integration.toolbox.strangers_api import Api
 from tests.proxy import Proxy, before_postgres
 
@@ -62,7 +62,7 @@ def test_a_decision_that_was_taken_unheard_is_told_as_taken(
     proxy, through = way
     job = line.ask(line.open(), needs_approval=True)
     proxy.lose_answer_to(b"UPDATE jobs")
-    answer = test_approve.Api(through).post(job, what)
+    answer = JobApi(through).post(job, what)
     assert proxy.lost.is_set()
     assert (answer.status_code, answer.json()["approval"]) == (200, approval)
 
@@ -71,7 +71,7 @@ def test_a_call_that_was_cancelled_unheard_is_told_as_cancelled(line: Line, way:
     proxy, through = way
     job = line.ask(line.open())
     proxy.lose_answer_to(b"UPDATE jobs")
-    answer = test_cancel.Api(through).cancel(job)
+    answer = JobApi(through).post(job, "cancel")
     assert proxy.lost.is_set()
     assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
 
