@@ -18,6 +18,7 @@ from ringback.statements.jobs import transitions as statements
 from ringback.sweeper import Sweeping
 from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
+from tests.integration.toolbox.runtimes import errands_runtime
 from workers.execution.claim import claim
 from workers.execution.runner import _call, may_begin, record_outcome, run_job
 from workers.execution.runtime import WorkerRuntime
@@ -35,13 +36,9 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 @pytest.fixture
 def runtime(line: Line) -> Iterator[WorkerRuntime]:
-    settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
-    runtime = WorkerRuntime(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
-    runtime.lease.start()  # its sweeper rests: these tests sweep themselves
-    assert runtime.lease.wait(PATIENCE)
-    line.run(text("UPDATE processes SET steady_since = clock_timestamp() - interval '1 minute'"))
-    yield runtime
-    runtime.stop()
+    with errands_runtime(line) as runtime:
+        line.run(text("UPDATE processes SET steady_since = clock_timestamp() - interval '1 minute'"))
+        yield runtime
 
 
 def sweep(runtime: WorkerRuntime, publisher: Publisher) -> bool:

@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from ringback.config.settings import load
 from ringback.tables import jobs, sessions
-from tests.integration.toolbox.line import PATIENCE, Line
+from tests.integration.toolbox.line import Line
+from tests.integration.toolbox.runtimes import errands_runtime
 from workers.execution.runner import run_job
 from workers.execution.runtime import WorkerRuntime
-from workers.settings import WorkerSettings
-from workers.tool_registry import load_tools
 
 
 @pytest.fixture
@@ -28,12 +26,8 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 
 @pytest.fixture
 def runtime(line: Line) -> Iterator[WorkerRuntime]:
-    settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
-    runtime = WorkerRuntime(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
-    runtime.lease.start()
-    assert runtime.lease.wait(PATIENCE)
-    yield runtime
-    runtime.stop()
+    with errands_runtime(line) as runtime:
+        yield runtime
 
 
 def held(line: Line, claims: dict[str, Any]) -> None:

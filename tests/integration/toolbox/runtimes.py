@@ -1,0 +1,23 @@
+"""A worker's runtime inside the test, which runs the errands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ringback.config.settings import load
+from tests.integration.toolbox.line import PATIENCE, Line
+from workers.execution.runtime import WorkerRuntime
+from workers.settings import WorkerSettings
+from workers.tool_registry import load_tools
+
+
+@contextmanager
+def errands_runtime(line: Line) -> Iterator[WorkerRuntime]:
+    """Start the lease, and nothing else: its sweeper rests, as these tests sweep themselves."""
+    settings = load(WorkerSettings, DATABASE_URL=line.database, REDIS_URL=line.redis_url)
+    runtime = WorkerRuntime(settings, load_tools(["tests.integration.toolbox.errands"]), ["errands"], lambda *_: None)
+    runtime.lease.start()
+    assert runtime.lease.wait(PATIENCE)
+    yield runtime
+    runtime.stop()
