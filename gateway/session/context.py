@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -64,6 +65,41 @@ class GatewayContext:
     queues: QueueMonitor
     tool_catalog: ToolCatalog
     budgets: Budgets
+
+
+class Alarm:
+    """Timer of one session. It rings at the earliest moment that was asked for; times are those of `time.monotonic`.
+
+    A moment that moves to later leaves the timer alone. So an alarm may ring early, and its reader asks again.
+    """
+
+    def __init__(self) -> None:
+        self._rings = asyncio.Event()
+        self._at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def ring_at(self, moment: float | None) -> None:
+        """Ring at this moment, unless the alarm rings before it; None asks for no moment."""
+        if moment is None or moment >= self._at:
+            return
+        self.stop()
+        self._at = moment
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, moment - time.monotonic()), self._ring)
+
+    async def rung(self) -> None:
+        """Wait until the alarm rings."""
+        await self._rings.wait()
+        self._rings.clear()
+
+    def stop(self) -> None:
+        """Forget the moment that was asked for."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._at, self._timer = math.inf, None
+
+    def _ring(self) -> None:
+        self._at, self._timer = math.inf, None
+        self._rings.set()
 
 
 @dataclass(slots=True, eq=False)
@@ -144,8 +180,8 @@ class SessionState:
     """Every task of the session. The first that raises ends them all."""
     switching: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while one link follows another."""
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the conversation's next deadline may have changed."""
+    alarm: Alarm = field(default_factory=Alarm)
+    """Rings when the conversation at work wants to be woken, or before that."""
 
     @property
     def policy(self) -> ClientPolicy:

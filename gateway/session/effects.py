@@ -69,7 +69,8 @@ class EffectExecutor:
         """Execute the actions of the link's conversation, in order. Raises SessionEnded at a `Close`."""
         for action in actions:
             await self._execute(link, action)
-        self._session.changed.set()
+        if link is self._session.link:
+            self._session.alarm.ring_at(link.conversation.wake_at(time.monotonic()))
 
     async def _execute(self, link: UpstreamLink, action: Action) -> None:
         tasks = self._session.tasks

@@ -101,6 +101,7 @@ class Session:
 
     async def _finish(self) -> None:
         """Write what was heard, within a bound, so that the rows have the last state of a client that hung up."""
+        self.state.alarm.stop()
         self._effects.usage.leave()
         link = self.state.link
         if link is None:
@@ -124,7 +125,7 @@ class Session:
             await self._client.send({**_session_event("rebuilt"), "epoch": link.epoch, "reason": reason})
         await self._reader.resume()
         self._handle.wake()
-        self.state.changed.set()
+        self.state.alarm.ring_at(link.conversation.wake_at(time.monotonic()))
 
     # — its inputs —
 
@@ -206,17 +207,16 @@ class Session:
         )
 
     async def _from_clock(self) -> None:
-        """Wake the conversation at the moment for which it asks."""
+        """Wake the conversation at the moment for which it asks. What passes undecoded moves it to later at most."""
         while True:
+            await self.state.alarm.rung()
             await self._reader.is_open.wait()
             link, now = self._link(), time.monotonic()
             wake_at = link.conversation.wake_at(now)
-            self.state.changed.clear()
-            try:
-                async with asyncio.timeout(None if wake_at is None else max(0.0, wake_at - now)):
-                    await self.state.changed.wait()
-            except TimeoutError:
-                await self._effects.execute(link, link.conversation.tick(time.monotonic()))
+            if wake_at is None or wake_at > now:
+                self.state.alarm.ring_at(wake_at)
+            else:
+                await self._effects.execute(link, link.conversation.tick(now))
 
     async def _from_tool_catalog(self) -> None:
         """Offer the model each tool that a worker announces while the session runs."""

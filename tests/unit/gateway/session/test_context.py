@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
+
 from gateway.auth.authenticator import REALTIME, TRUSTED, Principal
 from gateway.close_codes import ENDED, FINAL, SENTENCES
-from gateway.session.context import EXPIRED_SECONDS, SessionEnded, SessionState, UpstreamLink
+from gateway.session.context import EXPIRED_SECONDS, Alarm, SessionEnded, SessionState, UpstreamLink
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import Clients
 from ringback.tools.behavior import ToolBehavior
@@ -69,3 +73,48 @@ def test_a_connection_that_hung_was_good_until_it_last_said_something() -> None:
 
 def test_what_a_server_does_later_ends_nothing_for_good() -> None:
     assert not FINAL & {"upstream_unavailable", "upstream_silent", "upstream_closed", "upstream_hung", "rotated"}
+
+
+HOUR, NOW = 3_600.0, 0.0
+"""From the moment of asking, in seconds."""
+PATIENCE = 20.0
+
+
+async def asks(alarm: Alarm, *moments: float | None) -> None:
+    for moment in moments:
+        alarm.ring_at(None if moment is None else time.monotonic() + moment)
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [(NOW,), (HOUR, NOW), (NOW, HOUR), (None, NOW), (NOW, None), (HOUR, NOW, HOUR)],
+    ids=str,
+)
+def test_an_alarm_rings_at_the_earliest_moment_that_was_asked_for(moments: tuple[float | None, ...]) -> None:
+    async def run() -> None:
+        alarm = Alarm()
+        for _ in range(2):  # it rings again when it is asked to
+            await asks(alarm, *moments)
+            await asyncio.wait_for(alarm.rung(), PATIENCE)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["rung", "stopped"])
+def test_an_alarm_forgets_the_moment_at_which_it_has_rung_or_was_stopped(is_stopped: bool) -> None:
+    async def run() -> None:
+        alarm = Alarm()
+        await asks(alarm, NOW)
+        if is_stopped:
+            alarm.stop()
+        else:
+            await asyncio.wait_for(alarm.rung(), PATIENCE)
+        await asks(alarm, HOUR)
+        ringing = asyncio.create_task(alarm.rung())
+        for _ in range(5):  # turns of the loop, in each of which a timer that is due would ring
+            await asyncio.sleep(0)
+        assert not ringing.done()
+        await asks(alarm, NOW)
+        await asyncio.wait_for(ringing, PATIENCE)
+
+    asyncio.run(run())
