@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.upstream.events import Item
-from ringback.tools.behavior import ToolBehavior
+from ringback.tools.behavior import Late, ToolBehavior
 
 
 class Owner(Enum):
@@ -115,8 +115,8 @@ class Call:
     """In which turn the user heard the question whether it may start."""
     landed_at: float = 0.0
     """When its result was sent into the conversation."""
-    is_patient: bool = False
-    """Its result waits until both sides have been quiet."""
+    late: Late = Late.SPEAK
+    """How its result is brought up: as its tool says, if the result came late."""
     is_echoed: bool = False
     credit: Credit | None = None
     sent_as: str | None = None
@@ -148,10 +148,12 @@ class Call:
             assert stage in STEPS[self.stage], f"{self.call_id} cannot go from {self.stage.name} to {stage.name}"  # noqa: S101
             self.stage = stage
 
-    def land(self, now: float, *, is_patient: bool = False) -> None:
-        """Note that its result is sent into the conversation, and is to be told."""
+    def land(self, now: float, late: Late = Late.SPEAK) -> None:
+        """Note that its result is sent into the conversation, and how it is to be told."""
         self.go(Stage.SENT)
-        self.landed_at, self.is_patient = now, is_patient
+        self.landed_at, self.late = now, late
+        if late is Late.SILENT:
+            self.go(Stage.SILENT)
 
     def echo(self) -> bool:
         """Note that the server has the result: responses that begin from now on see it. Return False if known."""

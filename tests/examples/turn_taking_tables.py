@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.conversation import call_table, speaker
-from gateway.conversation.turn_taking import pacing, rules, scheduler, slot, user
+from gateway.conversation.turn_taking import late_results, pacing, rules, scheduler, slot, user
 
 PAGE = Path(__file__).parents[2] / "docs" / "turn-taking.md"
 NEVER = "never: the rules send no create then"
@@ -44,7 +44,7 @@ WAITS = {
     ),
     "the client is about to ask for a response": (user.CLIENT_ASKS_SECONDS, ""),
     "a call of the same response is the client's to answer": (
-        rules.CLIENT_ANSWERS_SECONDS,
+        late_results.CLIENT_ANSWERS_SECONDS,
         "one create is to tell both",
     ),
 }

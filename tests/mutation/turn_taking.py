@@ -6,7 +6,8 @@ from tests.mutation.mutant import gone
 
 FOLDER = "gateway/conversation/turn_taking/"
 SLOT, USER, RULES = FOLDER + "slot.py", FOLDER + "user.py", FOLDER + "rules.py"
-CREDITS, SCHEDULER, PACING = FOLDER + "credits.py", FOLDER + "scheduler.py", FOLDER + "pacing.py"
+LATE, CREDITS = FOLDER + "late_results.py", FOLDER + "credits.py"
+SCHEDULER, PACING = FOLDER + "scheduler.py", FOLDER + "pacing.py"
 CLIENTS, SPEAKING = "gateway/conversation/client/requests.py", "gateway/conversation/speaker.py"
 
 TESTS = "tests/unit/gateway/conversation/"
@@ -85,7 +86,7 @@ TURN_TAKING = [
     gone(
         "one create tells the client's result as well",
         T_CLIENTS,
-        RULES,
+        LATE,
         "return call.landed_at + CLIENT_ANSWERS_SECONDS",
         "return call.landed_at",
     ),

@@ -58,16 +58,16 @@ class ConversationHistory:
             return False
         return last.content[0].get("type") == "input_audio"
 
-    def items(self, reading: DeliveryContext | None = None, tokens: int = SMALL_BUDGET) -> list[Event]:
+    def items(self, context: DeliveryContext | None = None, tokens: int = SMALL_BUDGET) -> list[Event]:
         """What to create, the oldest first, as far as it fits.
 
         Args:
-            reading: what is true of all that is read here.
+            context: what is true of all that is read here.
             tokens: of the model's window, for all of it.
         """
-        reading = reading or DeliveryContext()
+        context = context or DeliveryContext()
         entries = [_message_entry(message) for message in self.messages if _says_something(message)]
-        entries += [_call_entry(call, reading) for call in self.calls]
+        entries += [_call_entry(call, context) for call in self.calls]
         entries += [_client_call_entry(call) for call in self.client_calls]
         return fitting(entries, tokens)
 
@@ -115,18 +115,18 @@ def _call(row: Any, epoch: int, spoken: dict[str, int], untold: frozenset[str]) 
     )
 
 
-def _call_entry(call: PastCall, reading: DeliveryContext) -> Entry:
+def _call_entry(call: PastCall, context: DeliveryContext) -> Entry:
     is_wanted = call.is_news or call.outcome is None
-    return Entry(call.position, lambda limit: _call_items(call, reading, limit), is_wanted)
+    return Entry(call.position, lambda limit: _call_items(call, context, limit), is_wanted)
 
 
-def _call_items(call: PastCall, reading: DeliveryContext, limit: int | None) -> list[Event]:
+def _call_items(call: PastCall, context: DeliveryContext, limit: int | None) -> list[Event]:
     """Return the items to create: the call, and its output where there is one, cut at `limit` characters."""
     if limit is not None:
-        reading = replace(reading, max_chars=min(limit, reading.max_chars))
+        context = replace(context, max_chars=min(limit, context.max_chars))
     asked = {"type": "function_call", "call_id": call.call_id, "name": call.tool}
     asked["arguments"] = _as_text(call.arguments)
-    items, told = [_with_id(asked, call.item_id)], call.rendering(reading)
+    items, told = [_with_id(asked, call.item_id)], call.rendering(context)
     if told is not None:
         output = {"type": "function_call_output", "call_id": call.call_id, "output": told.output}
         items.append({"id": output_item_id(call.job_id), **output})

@@ -23,6 +23,7 @@ from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, render
+from gateway.conversation.turn_taking.late_results import Arrival
 from gateway.conversation.turns import UserTurns
 from gateway.upstream.events import MAX_ID_CHARS, Item, Response
 from ringback.agents.agent import Agent
@@ -143,21 +144,20 @@ class CallIntake:
             call.may_begin(now, self.turns.number)
         return past, call
 
-    def answered(self, call_id: str, outcome: Outcome, reading: DeliveryContext, now: float) -> Rendering:
+    def answered(self, call_id: str, outcome: Outcome, context: DeliveryContext, now: float) -> Rendering:
         """Return how the result of a call is put into the conversation."""
         call = self.calls.get(call_id)
         if call is None or call.owner is not Owner.SERVER or not call.is_running:
-            return render(outcome, ToolBehavior(), reading)
+            return render(outcome, ToolBehavior(), Arrival(), context)
         self._taint(call.behavior, outcome)
-        now_and_here = replace(
-            reading,
+        arrival = Arrival(
             age=call.age(now),
             is_late=self.turns.number > call.turn,
             is_unwanted=call.is_unwanted,
             # Also if it was denied after it had been approved elsewhere: the user believes that it was not done.
             is_action=call.is_action or call.is_denied,
         )
-        return render(outcome, call.behavior, now_and_here)
+        return render(outcome, call.behavior, arrival, context)
 
     def _taint(self, behavior: ToolBehavior, outcome: Outcome) -> None:
         """Note if a result, or an error message, brings words of strangers into the conversation."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from gateway.conversation.call_table import Call
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, render
+from gateway.conversation.turn_taking.late_results import Arrival
 from ringback.jobs.outcomes import Outcome
 from ringback.tools.behavior import ToolBehavior
 
@@ -55,9 +56,9 @@ class PastCall:
             is_whole=True,
         )
 
-    def rendering(self, reading: DeliveryContext) -> Rendering | None:
+    def rendering(self, context: DeliveryContext) -> Rendering | None:
         """Return its result as this conversation is told it; None while there is none."""
         if self.outcome is None:
             return None
-        said = {"is_late": self.is_late, "is_unwanted": self.is_unwanted, "is_action": self.is_action}
-        return render(self.outcome, self.behavior, replace(reading, age=self.age, **said))
+        arrival = Arrival(self.age, self.is_late, self.is_unwanted, self.is_action)
+        return render(self.outcome, self.behavior, arrival, context)

@@ -12,7 +12,7 @@ from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.event_ids import EventIds
 from gateway.conversation.event_names import CREATE_ITEM, JOB, RESULT
 from gateway.conversation.tool_calls.past_call import PastCall
-from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering, SpeakTiming
+from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering
 from gateway.upstream.events import Item
 from ringback.jobs.states import output_item_id
 
@@ -57,12 +57,12 @@ class ResultSender:
             call = self.calls.add(Call(call_id, tool, Owner.GATEWAY))
         call.job_id = job_id
         self._by_item[item_id] = self._by_item[self.ids.of_server(call_id)] = call
-        self._land(call, rendering, now)
+        call.land(now, rendering.late)
         return [self._write(call, rendering.output), *self.tell(call, state), *self._show(call, rendering)]
 
-    def remember(self, past: PastCall, call: Call, reading: DeliveryContext, now: float) -> list[Action]:
+    def remember(self, past: PastCall, call: Call, context: DeliveryContext, now: float) -> list[Action]:
         """Note a call of an earlier epoch: its result is among the items of the past, or still to come."""
-        rendering = past.rendering(reading)
+        rendering = past.rendering(context)
         if rendering is None:
             call.go(Stage.RUNNING)
             return []
@@ -70,7 +70,7 @@ class ResultSender:
         if not past.is_news:
             call.go(Stage.SILENT)
             return []
-        self._land(call, rendering, now)
+        call.land(now, rendering.late)
         return [*self.tell(call, "replayed"), *self._show(call, rendering)]
 
     def echoed(self, item: Item) -> list[Action]:
@@ -128,11 +128,6 @@ class ResultSender:
         event = self.ids.ours("output", create)
         call.sent_as = event["event_id"]
         return SendToModel(event)
-
-    def _land(self, call: Call, rendering: Rendering, now: float) -> None:
-        call.land(now, is_patient=rendering.moment is SpeakTiming.QUIET)
-        if rendering.moment is SpeakTiming.NEVER:
-            call.go(Stage.SILENT)
 
     def _show(self, call: Call, rendering: Rendering) -> list[Action]:
         """Return a `ringback.result` event, if the tool shows its result to the client, and the client asked for it."""

@@ -1,7 +1,8 @@
 """What the gateway asks the model for next, and when: an ordered list of rules, each with its reason.
 
 The first rule that has something due now decides. A rule says when it may ask, if no event comes first; None means
-that only an event can tell. Questions and fillers wait until every result is told.
+that only an event can tell. Questions and fillers wait until every result is told. How long a result waits,
+`late_results` decides.
 """
 
 from __future__ import annotations
@@ -9,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.conversation.call_table import Call, Owner
+from gateway.conversation.call_table import Call
+from gateway.conversation.turn_taking.late_results import due_at
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import By, Idle
 from gateway.conversation.turn_taking.user import busy_until
-
-CLIENT_ANSWERS_SECONDS = 3.0
-"""How long a result waits for the client's answer to a call of the same response: one create is to tell both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +49,10 @@ def _results_at(scheduler: ResponseScheduler, now: float) -> float | None:
     untold, at = scheduler.calls.untold(), _ours_at(scheduler, now)
     if at is None or not (untold or scheduler.owed_at is not None):
         return None
-    moments = [_due_at(call, scheduler) for call in untold]
+    moments = [due_at(call, scheduler) for call in untold]
     if scheduler.owed_at is not None:
         moments.append(scheduler.owed_at)
     return max(at, min(moments))
-
-
-def _due_at(call: Call, scheduler: ResponseScheduler) -> float:
-    """When this result should be told; the others that are there go with it."""
-    siblings = scheduler.calls.of_response(call.response_id) if call.response_id is not None else []
-    if any(sibling.owner is Owner.CLIENT for sibling in siblings):
-        return call.landed_at + CLIENT_ANSWERS_SECONDS
-    if call.is_patient:
-        return min(call.landed_at + scheduler.hold_seconds, max(call.landed_at, _quiet_at(scheduler)))
-    return call.landed_at + (scheduler.gather_seconds if siblings else 0.0)
 
 
 def _questions_at(scheduler: ResponseScheduler, now: float) -> float | None:
@@ -90,7 +79,7 @@ def _filled(scheduler: ResponseScheduler, now: float) -> tuple[Call, ...]:
 def _fillers(scheduler: ResponseScheduler) -> list[tuple[Call, float]]:
     """The calls of which there is something to say, each with when it may be said."""
     due = ((call, _filler_at(call)) for call in scheduler.calls.running())
-    urgent, quiet = _urgent_at(scheduler), _quiet_at(scheduler)
+    urgent, quiet = _urgent_at(scheduler), scheduler.quiet_at
     return [(call, max(at, urgent if is_queued(call) else quiet)) for call, at in due if at is not None]
 
 
@@ -122,11 +111,6 @@ def _ours_at(scheduler: ResponseScheduler, now: float) -> float | None:
     """The same, for what the gateway asks for: the user goes first, and a server that failed has a pause."""
     free_at = _free_at(scheduler)
     return None if free_at is None else max(free_at, scheduler.pacing.retry_at, busy_until(scheduler.user), now)
-
-
-def _quiet_at(scheduler: ResponseScheduler) -> float:
-    """From when on both sides have been quiet for long enough, if neither begins again."""
-    return max(scheduler.spoke_at, scheduler.plays_until) + scheduler.quiet_seconds
 
 
 def _urgent_at(scheduler: ResponseScheduler) -> float:

@@ -278,6 +278,11 @@ class ResponseScheduler:
         elif given_up.by is By.CLIENT and self.silent_since is not None and self._client_create is not None:
             self._lost.append(self._client_create)
 
+    @property
+    def quiet_at(self) -> float:
+        """From when on both sides have been quiet for long enough, if neither begins again."""
+        return max(self.spoke_at, self.plays_until) + self.quiet_seconds
+
     def is_quiet(self, now: float) -> bool:
         """Return True where neither side speaks or is about to."""
         taken = not isinstance(self.slot, Idle) or bool(self.waiting) or self.owed_at is not None

@@ -167,6 +167,6 @@ def test_the_budget_is_the_agents_or_a_share_of_its_models_window(model: str, me
 
 
 def test_a_result_is_no_longer_than_the_agent_lets_it_be() -> None:
-    reading = DeliveryContext(max_chars=600)
-    told = outputs(ConversationHistory([], [call(1, "x" * 5_000), call(2, "x" * 5_000, is_news=True)]).items(reading))
+    context = DeliveryContext(max_chars=600)
+    told = outputs(ConversationHistory([], [call(1, "x" * 5_000), call(2, "x" * 5_000, is_news=True)]).items(context))
     assert all(len(output) <= 600 for output in told.values())

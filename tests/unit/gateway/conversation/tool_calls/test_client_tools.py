@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.conversation.reconnect.replay import ConversationHistory
-from gateway.conversation.turn_taking.rules import CLIENT_ANSWERS_SECONDS
+from gateway.conversation.turn_taking.late_results import CLIENT_ANSWERS_SECONDS
 from gateway.conversation.turn_taking.user import CLIENT_ASKS_SECONDS
 from ringback.agents.client_policy import TRUSTED
 from tests.unit.gateway.conversation.reconnect.test_epochs import NextEpoch

@@ -1,4 +1,4 @@
-"""A result that comes late, named after what the user hears of it."""
+"""When the user is told a result: two tables, and what the user hears of a late one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from gateway.conversation.call_table import Call, CallTable, Owner
+from gateway.conversation.turn_taking.late_results import CLIENT_ANSWERS_SECONDS, Arrival, due_at, way_to_tell
 from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS
+from gateway.conversation.turn_taking.scheduler import ResponseScheduler
+from gateway.conversation.turns import UserTurns
 from ringback.jobs.outcomes import failed, succeeded
-from ringback.tools.behavior import ToolBehavior
+from ringback.tools.behavior import Late, ToolBehavior
 from tests.unit.gateway.conversation.script import (
     HOLD,
     QUIET,
@@ -25,6 +29,68 @@ from tests.unit.gateway.conversation.script import (
 )
 
 OUTPUT = "model: output a"
+
+# — how it is brought up, as it arrives —
+
+STALE = 5.0
+"""Seconds after which the result of these tools is out of date."""
+AS_THE_TOOL_SAYS = {late: late for late in Late}
+WAYS: dict[str, tuple[Arrival, dict[Late, Late]]] = {
+    "in time": (Arrival(), dict.fromkeys(Late, Late.SPEAK)),
+    "late": (Arrival(is_late=True), AS_THE_TOOL_SAYS),
+    "cancelled": (Arrival(is_unwanted=True), dict.fromkeys(Late, Late.SILENT)),
+    "late and cancelled": (Arrival(is_late=True, is_unwanted=True), dict.fromkeys(Late, Late.SILENT)),
+    "cancelled, and done": (Arrival(is_unwanted=True, is_action=True), dict.fromkeys(Late, Late.SPEAK)),
+    "late, cancelled, and done": (Arrival(is_late=True, is_unwanted=True, is_action=True), AS_THE_TOOL_SAYS),
+    "out of date": (Arrival(age=STALE + 0.1), dict.fromkeys(Late, Late.SILENT)),
+    "just in date": (Arrival(age=STALE), dict.fromkeys(Late, Late.SPEAK)),
+}
+
+
+@pytest.mark.parametrize(("arrival", "ways"), WAYS.values(), ids=WAYS)
+def test_a_result_is_brought_up_as_the_tool_says_if_it_is_late_and_wanted(
+    arrival: Arrival, ways: dict[Late, Late]
+) -> None:
+    assert {
+        late: way_to_tell(succeeded("done"), ToolBehavior(late=late, drop_after=STALE), arrival) for late in Late
+    } == ways
+
+
+# — from when on it is told —
+
+LANDED, NEVER_QUIET = 1_000.0, 2_000.0
+MOMENTS: dict[str, tuple[dict[str, Any], Call | None, float, float]] = {
+    "both sides have been quiet for long": ({}, None, 0.0, 0.0),
+    "one side has just spoken": ({"spoke_at": LANDED - 0.4}, None, 0.0, 0.6),
+    "the model still plays": ({"plays_until": LANDED + 4.0}, None, 0.0, 5.0),
+    "both sides talk on and on": ({"spoke_at": NEVER_QUIET}, None, 0.0, 20.0),
+    "a call of its response runs": ({}, Call("b", "weather", response_id="R1"), 0.25, 0.0),
+    "the client answers a call of its response": (
+        {"spoke_at": NEVER_QUIET},
+        Call("b", "look_up", Owner.CLIENT, response_id="R1"),
+        CLIENT_ANSWERS_SECONDS,
+        CLIENT_ANSWERS_SECONDS,
+    ),
+}
+"""What happens, what else runs, and the seconds until a result is told: soon, or in a quiet moment."""
+
+
+@pytest.mark.parametrize(("state", "sibling", "soon", "quiet"), MOMENTS.values(), ids=MOMENTS)
+def test_a_result_is_told_from_this_moment_on(
+    state: dict[str, float], sibling: Call | None, soon: float, quiet: float
+) -> None:
+    for late, seconds in ((Late.SPEAK, soon), (Late.WHEN_QUIET, quiet)):
+        scheduler = ResponseScheduler(CallTable(), UserTurns(), gather_seconds=0.25, quiet_seconds=1.0, hold_seconds=20)
+        if sibling is not None:
+            scheduler.calls.add(replace(sibling))
+        for name, value in state.items():
+            setattr(scheduler, name, value)
+        call = scheduler.calls.add(Call("a", "weather", response_id="R1"))
+        call.land(LANDED, late)
+        assert due_at(call, scheduler) - LANDED == pytest.approx(seconds)
+
+
+# — what the user hears —
 
 
 def mannered(**behavior: Any) -> Script:
