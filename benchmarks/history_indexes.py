@@ -59,14 +59,14 @@ class Side:
         return result.all() if result.returns_rows else result.rowcount
 
     def call(self) -> float:
-        """Milliseconds of one call: admitted, claimed, finished, sent, and echoed."""
+        """Milliseconds of one call: admitted, claimed, finished, read, and echoed."""
         job = NewJob(uuid4(), self.session, f"call_{uuid4().hex}", "resp", TOOL.name, {}, TOOL)
         began = perf_counter()
         self.run(admission.admit(job, "gw", 1))
         (claimed,) = self.run(transitions.claim(job.id, "w"))
         self.run(transitions.finish(job.id, claimed.token, succeeded({"ok": True})))
-        self.run(deliveries.take_ready(self.session, "gw", 1))
-        self.run(deliveries.acknowledge([job.id], 1))
+        self.run(deliveries.read_ready(self.session, "gw", 1))
+        self.run(deliveries.mark(self.session, "gw", 1, [job.id], [job.id]))
         return 1_000 * (perf_counter() - began)
 
     def acknowledged(self) -> int:

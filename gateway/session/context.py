@@ -125,10 +125,14 @@ class UpstreamLink:
     """How often no new connection could be had in time."""
     why_closed: str | None = None
     """Why the gateway gave the connection up, if it did."""
+    given: set[UUID] = field(default_factory=set)
+    """Jobs whose result the conversation was given, or has echoed, and whose row does not say so yet."""
     echoed: dict[UUID, int] = field(default_factory=dict)
-    """Jobs whose result the conversation has and whose row does not say so yet; with the position at that moment."""
-    is_acknowledging: bool = False
-    """True while a task writes `echoed` into the rows."""
+    """Those of them that were echoed, with the position of the conversation at that moment."""
+    all_echoed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when all of `given` are echoed."""
+    is_recording: bool = False
+    """True while a task writes `given` into the rows."""
 
     def parse(self, frame: str) -> ModelEvent | None:
         """Return the event in a frame of the Realtime API; None, and a line in the log, if it holds no event."""

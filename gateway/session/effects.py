@@ -40,11 +40,12 @@ from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.session.client_connection import ClientConnection, as_text
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
+from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.upstream.connection import UpstreamClosed
 from ringback.agents.hosted_tools import with_secrets
 from ringback.jobs.states import JobState
-from ringback.statements.jobs import approvals, deliveries, transitions
+from ringback.statements.jobs import approvals, transitions
 from ringback.statements.sessions import lifecycle
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class EffectExecutor:
         self._client = client
         self._reader = reader
         self.recorder = CallRecorder(gateway, session)
+        self.deliveries = DeliveryRecorder(gateway, session)
         self.transcript = TranscriptWriter(gateway, session)
         model = model_of(gateway.settings, session.agent)
         self.usage = SessionUsage(gateway.budgets, session.session_id, session.principal, session.agent, model)
@@ -102,10 +104,7 @@ class EffectExecutor:
                 link.announced_end = expires_at
                 self._session.tasks.create_task(self._note_upstream(link, upstream_id))
             case Acknowledge(job_id, position):
-                link.echoed[job_id] = position
-                if not link.is_acknowledging:  # the running task takes these along: after an outage there are many
-                    link.is_acknowledging = True
-                    self._session.tasks.create_task(self._acknowledge_soon(link))
+                self.deliveries.echoed(link, job_id, position)
             case Reopen(reason):
                 link.why_closed = reason
                 link.upstream.abort()
@@ -117,9 +116,11 @@ class EffectExecutor:
                 raise SessionEnded(code, reason)
 
     async def settle(self) -> None:
-        """Write into the rows what this session has heard so far."""
+        """Write into the rows what this session has heard so far, and what its conversation was given."""
         await self.recorder.settled()
         await self.transcript.flush()
+        if self._session.link is not None:
+            await self.deliveries.write(self._session.link)
 
     async def _send_to_model(self, link: UpstreamLink, event: Event) -> None:
         if event["type"] == UPDATE_SESSION:
@@ -209,25 +210,3 @@ class EffectExecutor:
             await self._gateway.store.count(statement)
         except (SQLAlchemyError, OSError) as problem:
             log.warning("upstream id not written: session %s (%s); skipped", session_id, type(problem).__name__)
-
-    async def _acknowledge_soon(self, link: UpstreamLink) -> None:
-        try:
-            while link.echoed and await self.acknowledge(link):
-                pass
-        finally:
-            link.is_acknowledging = False
-
-    async def acknowledge(self, link: UpstreamLink) -> bool:
-        """Write which results the conversation has. Return False if Postgres does not take it now."""
-        echoed = dict(link.echoed)
-        if not echoed:
-            return True
-        try:
-            await self._gateway.store.count(deliveries.acknowledge(echoed, link.epoch, max(echoed.values())))
-        except (SQLAlchemyError, OSError) as problem:
-            # The next echo, or the end of the session, writes these too.
-            log.warning("acknowledgement failed: %d jobs stay at sent (%s)", len(echoed), type(problem).__name__)
-            return False
-        for job_id in echoed:
-            link.echoed.pop(job_id, None)
-        return True

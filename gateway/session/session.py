@@ -4,7 +4,7 @@ It has seven inputs, one task each:
 
     the Realtime API   each event goes to the conversation; audio deltas go straight to the client
     the client         each frame passes its policy (`gateway.session.client_reader`)
-    the doorbell       a job of this session is finished: take the result, deliver it to the conversation
+    the doorbell       a job of this session is finished: read the result, deliver it to the conversation
     the clock          the conversation asked to be woken
     the gateway        it is about to end, another gateway holds the session, or the session must end
     the tool catalog   workers announce more tools
@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,7 +37,7 @@ from gateway.session.effects import EffectExecutor
 from gateway.session.upstream_switcher import UpstreamSwitcher
 from gateway.upstream.connection import UpstreamClosed
 from ringback.jobs.outcomes import from_row
-from ringback.statements.jobs import deliveries, transitions
+from ringback.statements.jobs import transitions
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.tools.spec import ToolSpec
 
@@ -109,7 +109,6 @@ class Session:
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._effects.settle()
-                await self._effects.acknowledge(link)
         except TimeoutError:
             log.warning("session %s: its last messages are not written in time", self.state.session_id)
         await link.upstream.close()
@@ -163,7 +162,7 @@ class Session:
             self._handle.begin_look()
             link = self._link()
             try:
-                rows = await self._take_ready(link)
+                rows = await self._effects.deliveries.ready(link)
             except (SQLAlchemyError, OSError) as problem:
                 log.warning(
                     "results not read: session %s (%s); looking again in %g s",
@@ -172,7 +171,8 @@ class Session:
                 await asyncio.sleep(IDLE_LOOK_SECONDS)
                 self._handle.wake()
                 continue
-            for row in rows:  # to the conversation of the epoch that took them: a later one has them among its past
+            for row in rows:  # to the conversation of the epoch that read them: a later one has them among its past
+                self._effects.deliveries.given(link, row.id)
                 revealed = self._gateway.row_privacy.reveal(row, self.state.session_id)
                 result = row.id, row.call_id, row.tool, from_row(**outcome_of(revealed))
                 more = row is not rows[-1]
@@ -195,16 +195,6 @@ class Session:
             if row.progress is not None:
                 await self._effects.execute(link, link.conversation.progressed(row.id, row.progress))
         return told != self._progress_told
-
-    async def _take_ready(self, link: UpstreamLink) -> Sequence[Any]:
-        """Take the results that are ready. If there is none, read those whose taking was not confirmed.
-
-        The conversation knows which of these it has had.
-        """
-        held = self.state.session_id, self._gateway.gateway_id, link.epoch
-        return await self._gateway.store.rows(deliveries.take_ready(*held)) or await self._gateway.store.rows(
-            deliveries.unacknowledged(*held)
-        )
 
     async def _from_clock(self) -> None:
         """Wake the conversation at the moment for which it asks. What passes undecoded moves it to later at most."""

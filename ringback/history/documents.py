@@ -94,8 +94,10 @@ class Timeline(BaseModel):
 
     waited_ms: float | None = Field(description="created → first run begins")
     ran_ms: float | None = Field(description="all ended attempts together")
-    delivered_ms: float | None = Field(description="finished → sent into the conversation")
-    acked_ms: float | None = Field(description="sent → the conversation has it")
+    delivered_ms: float | None = Field(description="finished → its row says that the conversation was given it")
+    acked_ms: float | None = Field(
+        description="that → the server has shown that it has it; 0 if the row says both at once"
+    )
 
 
 class Job(ListedJob):
@@ -256,7 +258,7 @@ def attempts_of(steps: Sequence[Step]) -> list[Attempt]:
 def timeline_of(steps: Sequence[Step], attempts: Sequence[Attempt], created_at: datetime) -> Timeline:
     """Return where the time went."""
     finished = _first(step.at for step in steps if step.state in TERMINAL)
-    sent = _first(step.at for step in steps if step.delivery in {Delivery.SENT, Delivery.REPLAYED})
+    sent = _first(step.at for step in steps if step.delivery in {Delivery.SENT, Delivery.ACKED, Delivery.REPLAYED})
     acked = _first(step.at for step in steps if step.delivery is Delivery.ACKED)
     ran = [attempt.ms for attempt in attempts if attempt.ms is not None]
     return Timeline(

@@ -5,7 +5,7 @@ how far the work is. Its `delivery`, separately, says how far the result is on i
 are drawn, edge by edge, in docs/job-states.md.
 
 Pure data: the statements in `ringback.statements` make these moves, each as one conditional UPDATE, and the database
-refuses every other (migrations/versions/0001_the_line.py and 0003_manners.py).
+refuses every other (migrations/versions/0003_manners.py and 0010_deliveries.py).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ JOINED_MOVES = TERMINAL - MOVES[JobState.PENDING]
 
 DELIVERY_MOVES: dict[Delivery, frozenset[Delivery]] = {
     Delivery.NONE: frozenset({Delivery.READY, Delivery.HISTORY_ONLY}),
-    Delivery.READY: frozenset({Delivery.SENT, Delivery.REPLAYED, Delivery.HISTORY_ONLY}),
+    Delivery.READY: frozenset({Delivery.SENT, Delivery.ACKED, Delivery.REPLAYED, Delivery.HISTORY_ONLY}),
     Delivery.SENT: frozenset({Delivery.ACKED, Delivery.REPLAYED, Delivery.HISTORY_ONLY}),
     Delivery.ACKED: frozenset({Delivery.REPLAYED}),
     Delivery.REPLAYED: frozenset({Delivery.REPLAYED}),

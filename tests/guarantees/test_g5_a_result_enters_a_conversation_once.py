@@ -18,8 +18,10 @@ from tests.line import eventually
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(120)]
 
 WISHES = "jobs,resume"
-TAKING = b"delivered_epoch=ready.epoch"
-"""Of `deliveries.take_ready`, and of nothing else: sweepers move deliveries as well."""
+READING = b"jobs.id != ALL"
+"""Of `deliveries.read_ready`, and of no other statement."""
+MARKING = b"is_echoed"
+"""Of `deliveries.mark`, and of no other statement."""
 
 
 def anew(pair: Pair) -> None:
@@ -28,18 +30,18 @@ def anew(pair: Pair) -> None:
     pair.mend()
 
 
-async def test_a_gateway_killed_after_it_took_a_result_and_before_it_wrote_it(pair: Pair) -> None:
-    """F10: the row says "sent", and no conversation has it, for the gateway never heard that it was committed."""
+async def test_a_gateway_killed_after_it_read_a_result_and_before_it_wrote_it(pair: Pair) -> None:
+    """F10: no conversation has it, and the row says so."""
     await asyncio.to_thread(anew, pair)
     name = order()
     async with AsyncExitStack() as stack:
         old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
         call_id = await pair.ask(old, name)
         await asyncio.to_thread(pair.begun, 1, name)
-        pair.postgres.lose_answer_to(TAKING, silently=True)
+        pair.postgres.lose_answer_to(READING, silently=True)
         pair.let_go(name)
-        assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the result was taken"
-        assert pair.delivery(call_id) == "sent"
+        assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the result was read"
+        assert pair.delivery(call_id) == "ready"
         pair.line.processes.kill(FIRST)
         assert pair.outputs(call_id) == []
         new = await stack.enter_async_context(pair.line.call(on=SECOND, resume=old.token, ringback=WISHES))
@@ -48,18 +50,62 @@ async def test_a_gateway_killed_after_it_took_a_result_and_before_it_wrote_it(pa
     assert pair.delivery(call_id) == "replayed"
 
 
-async def test_a_gateway_that_does_not_hear_that_it_took_a_result_writes_it_all_the_same(pair: Pair) -> None:
+@pytest.mark.parametrize("statement", [READING, MARKING], ids=["read", "mark"])
+async def test_a_gateway_that_does_not_hear_that_it_read_or_marked_a_result_writes_it_once(
+    pair: Pair, statement: bytes
+) -> None:
     """F10, without the kill: the caller is still there, and waits."""
     await asyncio.to_thread(anew, pair)
     name = order()
     async with pair.line.call(on=FIRST, ringback=WISHES) as caller:
         call_id = await pair.ask(caller, name)
         await asyncio.to_thread(pair.begun, 1, name)
-        pair.postgres.lose_answer_to(TAKING)
+        pair.postgres.lose_answer_to(statement)
         pair.let_go(name)
-        assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the result was taken"
+        assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the statement was run"
         await caller.hear_words(baked(name))
+        await asyncio.to_thread(eventually, lambda: pair.delivery(call_id) == "acked", "the echo to be recorded")
     given_once_each(pair, [call_id])
+
+
+async def test_a_gateway_killed_after_it_wrote_a_result_and_before_its_row_says_so(pair: Pair) -> None:
+    """The row says `ready`. The conversation that has the result ends with its gateway, and the next one is told."""
+    name = order()
+    async with AsyncExitStack() as stack:
+        old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
+        call_id = await pair.ask(old, name)
+        await asyncio.to_thread(pair.begun, 1, name)
+        with pair.marks_held(call_id):
+            pair.let_go(name)
+            await asyncio.to_thread(eventually, lambda: pair.outputs(call_id), "the result to be written")
+            assert pair.delivery(call_id) == "ready"
+            pair.line.processes.kill(FIRST)
+        new = await stack.enter_async_context(pair.line.call(on=SECOND, resume=old.token, ringback=WISHES))
+        await new.hear_words(baked(name))
+    assert len(pair.outputs(call_id)) == 2, "once in each"
+    given_once_each(pair, [call_id])
+    assert pair.delivery(call_id) == "replayed"
+
+
+async def test_a_gateway_paused_before_it_marked_a_result_marks_none_once_another_has_the_session(pair: Pair) -> None:
+    """Its late mark names an epoch that is over: the newest conversation keeps the result."""
+    name = order()
+    async with AsyncExitStack() as stack:
+        old = await stack.enter_async_context(pair.line.call(on=FIRST, ringback=WISHES))
+        call_id = await pair.ask(old, name)
+        await asyncio.to_thread(pair.begun, 1, name)
+        with pair.marks_held(call_id) as drop_those_that_wait:
+            pair.let_go(name)
+            await asyncio.to_thread(eventually, lambda: pair.outputs(call_id), "the result to be written")
+            await asyncio.to_thread(eventually, lambda: drop_those_that_wait(FIRST), "its mark to be cut off")
+        try:
+            new = await stack.enter_async_context(pair.line.call(on=SECOND, resume=old.token, ringback=WISHES))
+            await new.hear_words(baked(name))
+        finally:
+            pair.line.processes.resume(FIRST)
+        await old.hear_goodbye()
+    given_once_each(pair, [call_id])
+    assert pair.delivery(call_id) == "replayed"
 
 
 async def test_a_gateway_killed_after_it_wrote_a_result_and_before_it_was_echoed(pair: Pair) -> None:
@@ -72,7 +118,7 @@ async def test_a_gateway_killed_after_it_wrote_a_result_and_before_it_was_echoed
         pair.line.processes.pause("simulator")
         try:
             pair.let_go(name)
-            await asyncio.to_thread(eventually, lambda: pair.delivery(call_id) == "sent", "the result to be written")
+            await asyncio.to_thread(eventually, lambda: pair.delivery(call_id) == "sent", "the result to be recorded")
             await old.hear_job("succeeded")
             pair.line.processes.kill(FIRST)
         finally:

@@ -1,23 +1,25 @@
-"""Delivery of results: ready → sent → acked. The gateway that owns the session in its present epoch makes each step."""
+"""Delivery of results: ready → sent → acked, or ready → acked at once.
+
+The gateway that owns the session in its present epoch reads what is ready, gives it to the conversation, and records
+that behind the send.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Update, literal, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import ARRAY, BigInteger, BindParameter, Select, Update, Uuid, all_, any_, case, literal, select, update
 
 from ringback.jobs.states import Delivery
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
-from ringback.statements.row_state import is_now
 from ringback.statements.sessions.lifecycle import OWNED, is_ours
 from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
-"""Results taken in one statement. A session has few; the next poll takes the rest."""
+"""Results read in one statement. A session has few; the next look reads the rest."""
 _ANSWER = (
     *(jobs.c.id, jobs.c.call_id, jobs.c.tool),
     *(jobs.c.state, in_order(jobs.c.result), jobs.c.sealed_result, jobs.c.error, jobs.c.cancel_reason),
@@ -38,64 +40,77 @@ def waiting_sessions(gateway_id: str) -> Select[Any]:
     )
 
 
-def take_ready(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
-    """Mark ready results as sent into this epoch and return them. Commit before you write to the socket.
+def read_ready(session_id: UUID, gateway_id: str, epoch: int, given: Collection[UUID] = ()) -> Select[Any]:
+    """Return the results that are ready and that the conversation of this epoch was not given.
 
-    0 rows: no result is ready, or this gateway no longer owns the session.
+    0 rows: there is none, this gateway no longer owns the session in this epoch, or its lease has run out. If an epoch
+    begins meanwhile, these rows still say `ready`, as `mark` changes none of them, and the new epoch has them.
+
+    Args:
+        given: jobs whose result the conversation was given, and whose row may not say so yet.
     """
-    mine = (
-        select(sessions.c.id, sessions.c.epoch)
-        .where(is_ours(session_id, gateway_id, epoch), is_alive(literal(gateway_id)))
-        # An epoch that begins meanwhile waits for this and replays what it took, or this waits and takes none. A result
-        # that came after that epoch's replay would otherwise be sent into a conversation that is over.
-        .with_for_update(read=True, of=sessions)
-        .cte("mine")
-    )
-    ready = (
-        select(jobs.c.id, mine.c.epoch)
-        .where(jobs.c.session_id == mine.c.id, jobs.c.delivery == Delivery.READY)
-        .order_by(jobs.c.id)
-        .limit(TAKE_AT_ONCE)
-        .with_for_update(of=jobs)
-        .cte("ready")  # a CTE is evaluated once; a subquery may run for each row and lose its limit
-    )
-    return (
-        update(jobs)
-        .where(jobs.c.id == ready.c.id, is_now(jobs.c.delivery, Delivery.READY))
-        .values(delivery=Delivery.SENT, delivered_epoch=ready.c.epoch)
-        .returning(*_ANSWER)
-    )
-
-
-def unacknowledged(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
-    """Return results taken into this epoch and not echoed, for a gateway that lost the reply of `take_ready`."""
     return (
         select(*_ANSWER)
         .join(sessions, sessions.c.id == jobs.c.session_id)
         .where(
             is_ours(session_id, gateway_id, epoch),
-            jobs.c.delivery == Delivery.SENT,
-            jobs.c.delivered_epoch == epoch,
+            is_alive(literal(gateway_id)),
+            jobs.c.delivery == Delivery.READY,
+            jobs.c.id != all_(_ids(given)),
         )
-        .order_by(jobs.c.id)
+        # The first that ended comes first. By id, Postgres would rather read the primary key than the few ready ones.
+        .order_by(jobs.c.finished_at, jobs.c.id)
+        .limit(TAKE_AT_ONCE)
     )
 
 
-def acknowledge(job_ids: Iterable[UUID], epoch: int, position: int | None = None) -> Update:
-    """Mark results as acknowledged: the server echoed their items.
+def mark(
+    session_id: UUID,
+    gateway_id: str,
+    epoch: int,
+    given: Collection[UUID],
+    echoed: Collection[UUID] = (),
+    position: int | None = None,
+) -> Update:
+    """Mark results as sent into the conversation of this epoch, and those as acknowledged that the server echoed.
+
+    Idempotent. 0 rows: the rows say so already, or the session is no longer this gateway's in this epoch.
 
     Args:
-        position: position of the conversation at that moment (`items.position`).
+        given: every result that the conversation was given; those of `echoed` are among them.
+        position: position of the conversation at the last echo (`items.position`).
     """
-    echoed = (
-        select(jobs.c.id)
+    mine = (
+        select(sessions.c.id, sessions.c.epoch)
+        .where(is_ours(session_id, gateway_id, epoch))
+        # An epoch that begins meanwhile waits for this and replays what it marks, or this waits and marks none. A
+        # result that came after that epoch's replay would else be marked as sent into a conversation that is over.
+        .with_for_update(read=True, of=sessions)
+        .cte("mine")
+    )
+    is_echoed = jobs.c.id == any_(_ids(echoed))
+    told = (
+        select(jobs.c.id, mine.c.epoch, is_echoed.label("is_echoed"))
         .where(
-            jobs.c.id.in_(sorted(job_ids)),
-            jobs.c.delivery == Delivery.SENT,
-            jobs.c.delivered_epoch == epoch,
+            jobs.c.session_id == mine.c.id,
+            jobs.c.id == any_(_ids(given)),
+            (jobs.c.delivery == Delivery.READY)
+            | ((jobs.c.delivery == Delivery.SENT) & (jobs.c.delivered_epoch == mine.c.epoch) & is_echoed),
         )
         .order_by(jobs.c.id)
-        .with_for_update()
-        .cte("echoed")
+        .with_for_update(of=jobs)
+        .cte("told")
     )
-    return update(jobs).where(jobs.c.id == echoed.c.id).values(delivery=Delivery.ACKED, answer_position=position)
+    return (
+        update(jobs)
+        .where(jobs.c.id == told.c.id)
+        .values(
+            delivery=case((told.c.is_echoed, Delivery.ACKED), else_=Delivery.SENT),
+            delivered_epoch=told.c.epoch,
+            answer_position=case((told.c.is_echoed, literal(position, BigInteger)), else_=jobs.c.answer_position),
+        )
+    )
+
+
+def _ids(job_ids: Collection[UUID]) -> BindParameter[Any]:
+    return literal(list(job_ids), ARRAY(Uuid))

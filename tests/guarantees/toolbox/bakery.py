@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ SETTINGS = {
     "RINGBACK_ROTATE_BEFORE_SECONDS": str(BEFORE_EXPIRY_SECONDS),
 }
 _numbers = itertools.count(100)
+WAITING = "SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,26 @@ class Pair(Bakery):
         """Whether the log of some session has this said by the model: the moment before, a kill makes it unsaid."""
         query = "SELECT count(*) > 0 FROM items WHERE role = 'assistant' AND strpos(content::text, %s) > 0"
         return bool(self._row(query, words)[0])
+
+    @contextmanager
+    def marks_held(self, call_id: str) -> Iterator[Callable[[str], bool]]:
+        """Have every record of a delivery in this call's session wait; results are read and written all the same.
+
+        Yields a function that pauses a gateway whose record waits, and cuts off its connection. It returns False if
+        none waits yet.
+        """
+        lock = "SELECT 1 FROM sessions WHERE id = (SELECT session_id FROM jobs WHERE call_id = %s) FOR UPDATE"
+        with psycopg.connect(in_dialect(self.line.database, "postgresql")) as connection:
+            connection.execute(lock, (call_id,))
+
+            def drop_those_that_wait(gateway: str) -> bool:
+                waiting = connection.execute(WAITING).fetchall()
+                if waiting:
+                    self.line.processes.pause(gateway)
+                    connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (waiting[0],))
+                return bool(waiting)
+
+            yield drop_those_that_wait
 
     def finish(self, name: str, call_id: str) -> None:
         """Let an order end, and wait until its outcome is in its row."""

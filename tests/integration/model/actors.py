@@ -28,7 +28,8 @@ class Local:
     at: int = 0
     token: UUID | None = None
     epoch: int = 0
-    has_taken: bool = False
+    has_read: bool = False
+    """The result is in its hands, and not written yet."""
 
 
 @dataclass(frozen=True)
@@ -107,26 +108,29 @@ def time(*, to_the_deadline: bool) -> Program:
     return [to(LOST, 1), to(OVERDUE, DONE)] if to_the_deadline else [to(LOST, DONE)]
 
 
-def taking(name: str, gateway: str, then: int) -> Step:
-    """Take what is ready, and write it into the socket."""
+def delivering(name: str, gateway: str, at: int, then: int) -> Program:
+    """Read what is ready, write it into the socket, and record that with its echo: three steps from `at` on."""
 
-    def take(rows: RealRows, world: World) -> World:
+    def read(rows: RealRows, world: World) -> World:
+        if not rows.ids(deliveries.read_ready(SESSION, gateway, world.locals[name].epoch)):
+            return world.is_refused(f"read of {name}").told(name, at=then)
+        return world.told(name, at=at + 1, has_read=True)
+
+    def write(rows: RealRows, world: World) -> World:
+        return world.hears(world.locals[name].epoch, name).told(name, at=at + 2, has_read=False)
+
+    def mark(rows: RealRows, world: World) -> World:
         epoch = world.locals[name].epoch
-        if not rows.ids(deliveries.take_ready(SESSION, gateway, epoch)):
-            return world.is_refused(f"take of {name}").told(name, at=then)
-        assert rows.jobs()[JOB].delivered_epoch == epoch, "an answer was taken into another epoch"
-        return world.hears(epoch, name).told(name, at=then, has_taken=True)
+        if not rows.count(deliveries.mark(SESSION, gateway, epoch, [JOB], [JOB], 1)):
+            return world.is_refused(f"mark of {name}").told(name, at=then)
+        assert rows.jobs()[JOB].delivered_epoch == epoch, "an answer was marked in another epoch"
+        return world.told(name, at=then)
 
-    return take
+    return [read, write, mark]
 
 
 def owner(name: str) -> Program:
-    """Delivers in epoch 1, hears the echo, loses its upstream and builds it anew."""
-
-    def acknowledge(rows: RealRows, world: World) -> World:
-        if world.locals[name].has_taken and not rows.count(deliveries.acknowledge([JOB], world.locals[name].epoch)):
-            world = world.is_refused("echo")
-        return world.told(name, at=2)
+    """Delivers in epoch 1, loses its upstream and builds it anew."""
 
     def rebuild(rows: RealRows, world: World) -> World:
         epoch = world.locals[name].epoch
@@ -134,7 +138,7 @@ def owner(name: str) -> Program:
             return world.is_refused("next epoch").told(name, at=DONE)
         return taken_in(rows, world.told(name, at=DONE, epoch=epoch + 1), name, name)
 
-    return [taking(name, name, 1), acknowledge, rebuild]
+    return [*delivering(name, name, 0, 3), rebuild]
 
 
 def newcomer(name: str, gateway: str) -> Program:
@@ -143,7 +147,7 @@ def newcomer(name: str, gateway: str) -> Program:
     def resume(rows: RealRows, world: World) -> World:
         return resumed(rows, world, name, gateway)
 
-    return [resume, taking(name, gateway, DONE)]
+    return [resume, *delivering(name, gateway, 1, DONE)]
 
 
 def resumed(rows: RealRows, world: World, name: str, gateway: str, token: bytes = TOKEN) -> World:

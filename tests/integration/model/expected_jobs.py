@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -133,20 +133,23 @@ class ExpectedJobs(Expected):
             self._over(job, "cancelled", "approval_denied")
         return {job}
 
-    def take_ready(self, session: UUID, gateway: str, epoch: int) -> set[UUID]:
+    def read_ready(self, session: UUID, gateway: str, epoch: int, given: Collection[UUID]) -> set[UUID]:
         if not (self.is_ours(session, gateway, epoch) and self.lives(gateway)):
             return set()
         ready = {name for name, row in self.jobs.items() if row.session == session and row.delivery == "ready"}
-        for name in ready:
-            self.jobs[name].delivery, self.jobs[name].delivered_epoch = "sent", epoch
-        return ready
+        return ready - set(given)
 
-    def acknowledge(self, jobs: Iterable[UUID], epoch: int) -> int:
-        sent = [self.jobs[name] for name in jobs]
-        sent = [row for row in sent if row.delivery == "sent" and row.delivered_epoch == epoch]
-        for row in sent:
-            row.delivery = "acked"
-        return len(sent)
+    def mark(self, session: UUID, gateway: str, epoch: int, given: Collection[UUID], echoed: Collection[UUID]) -> int:
+        """A gateway without a lease may mark: it writes down what was, in an epoch that is still its own."""
+        if not self.is_ours(session, gateway, epoch):
+            return 0
+        moved = 0
+        for name in given:
+            row, is_echoed = self.jobs[name], name in echoed
+            if row.delivery == "ready" or (is_echoed and (row.delivery, row.delivered_epoch) == ("sent", epoch)):
+                row.delivery, row.delivered_epoch = "acked" if is_echoed else "sent", epoch
+                moved += 1
+        return moved
 
     # — sweeps —
 

@@ -55,13 +55,18 @@ class Explorer:
             raise AssertionError(f"{broken} after {' → '.join(path)}\n{job}\n{session}\n{world}") from broken
         going = [name for name, local in world.locals.items() if local.at < len(self.programs[name])]
         self.orders[key] = sum(self._step(world, name, path) for name in going) if going else 1
-        self.refused.update(world.refused if not going else ())
         return self.orders[key]
 
     def _step(self, world: World, name: str, path: tuple[str, ...]) -> int:
         step = self.programs[name][world.locals[name].at]
         self.steps += 1
-        return int(self._undone(lambda: self._from(step(self.rows, world), (*path, f"{name} {step.__name__}"))))
+
+        def walk() -> int:
+            after = step(self.rows, world)
+            self.refused.update(after.refused - world.refused)
+            return self._from(after, (*path, f"{name} {step.__name__}"))
+
+        return int(self._undone(walk))
 
     def _undone(self, walk: Any) -> Any:
         now = self.rows.connection
@@ -116,7 +121,7 @@ def check(world: World, job: Job, session: Session) -> None:
 def _key(world: World, job: Job, session: Session) -> Any:
     """Two states are one where nothing can tell them apart: of a token only who holds it matters."""
     known = tuple(
-        (name, local.at, local.epoch, local.token is not None, local.token == job.token)
+        (name, local.at, local.epoch, local.has_read, local.token is not None, local.token == job.token)
         for name, local in sorted(world.locals.items())
     )
     row = {name: value for name, value in vars(job).items() if name not in ("token", "publish_after")}

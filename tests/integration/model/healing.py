@@ -80,7 +80,7 @@ class Healing(Story):
             assert self.expected.resume(row.resume_hash, new, GATEWAY) == session
             epoch = found[0].epoch
             self.rebuilt(session, GATEWAY, epoch)
-            assert self.real.ids(deliveries.take_ready(session, GATEWAY, epoch)) == set()
+            assert self.real.ids(deliveries.read_ready(session, GATEWAY, epoch)) == set()
 
     def every_answer_is_heard_or_kept(self) -> None:
         last = {each.session: each for each in (*self.over, *self.conversations) if self._is_last(each)}

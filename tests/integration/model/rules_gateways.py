@@ -29,7 +29,7 @@ def has_jobs(machine: Any) -> bool:
 
 
 class GatewayRules(Story):
-    """admit, deliver, acknowledge, rebuild, resume, end."""
+    """admit, deliver, mark, rebuild, resume, end."""
 
     @precondition(believes)
     @rule(
@@ -98,10 +98,11 @@ class GatewayRules(Story):
     @precondition(believes)
     @rule(which=some, then=st.sampled_from(["write", "write", "wait", "die"]))
     def deliver(self, which: int, then: str) -> None:
-        """Take what is ready, commit, and write it; where the gateway dies between the two, nobody hears it yet."""
+        """Read what is ready and write it to the conversation; a gateway that dies between the two leaves it ready."""
         each = self.pick(self.conversations, which)
-        found = self.real.ids(deliveries.take_ready(each.session, each.gateway, each.epoch))
-        assert found == self.expected.take_ready(each.session, each.gateway, each.epoch)
+        held, given = (each.session, each.gateway, each.epoch), [*each.unwritten, *each.unmarked]
+        found = self.real.ids(deliveries.read_ready(*held, given=given))
+        assert found == self.expected.read_ready(*held, given)
         is_old = self.expected.sessions[each.session].epoch != each.epoch
         self.count("take of an old epoch" if is_old else "take", found)
         each.unwritten += sorted(found)
@@ -116,16 +117,27 @@ class GatewayRules(Story):
         for each in self.conversations:
             each.write()
 
-    @precondition(lambda self: any(each.unechoed for each in (*self.conversations, *self.over)))
-    @rule()
-    def acknowledge(self) -> None:
-        """The echoes come in, those of conversations that are over too."""
+    @precondition(lambda self: any(each.unmarked or each.unechoed for each in (*self.conversations, *self.over)))
+    @rule(echoes=st.booleans(), is_heard=st.sampled_from([True, True, False]))
+    def mark(self, echoes: bool, is_heard: bool) -> None:
+        """What was given is recorded behind the send, alone or with its echoes, in conversations that are over too.
+
+        Args:
+            echoes: the server has echoed all that it was sent.
+            is_heard: the gateway hears that it is recorded; else it records the same once more.
+        """
         for each in (*self.conversations, *self.over):
-            moved = self.real.count(deliveries.acknowledge(each.unechoed, each.epoch))
-            assert moved == self.expected.acknowledge(each.unechoed, each.epoch)
-            if each.unechoed:
-                self.count("late echo", moved)
-            each.unechoed = []
+            echoed = each.unechoed if echoes else []
+            given = {*each.unmarked, *echoed}
+            marking = each.session, each.gateway, each.epoch, given, echoed
+            moved = self.real.count(deliveries.mark(*marking))
+            assert moved == self.expected.mark(*marking)
+            if given:
+                is_old = self.expected.sessions[each.session].epoch != each.epoch
+                self.count("mark of an old epoch" if is_old else "mark", moved)
+            if is_heard:
+                each.unmarked = []
+                each.unechoed = [] if echoes else each.unechoed
 
     @precondition(believes)
     @rule(which=some)

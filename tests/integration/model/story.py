@@ -43,12 +43,15 @@ class Conversation:
     calls: set[UUID] = field(default_factory=set)
     outputs: list[UUID] = field(default_factory=list)
     unwritten: list[UUID] = field(default_factory=list)
+    unmarked: list[UUID] = field(default_factory=list)
+    """Written, and the rows do not say so yet."""
     unechoed: list[UUID] = field(default_factory=list)
     position: int = 0
 
     def write(self) -> None:
         """Into the socket: the server hears it, and will echo it."""
         self.outputs += self.unwritten
+        self.unmarked += self.unwritten
         self.unechoed += self.unwritten
         self.unwritten = []
 

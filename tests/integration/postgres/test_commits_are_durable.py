@@ -32,8 +32,7 @@ def _overdue(rows: Rows) -> Executable:
 
 
 def _answered(rows: Rows) -> Executable:
-    rows.answered(succeeded("sunny"))
-    return deliveries.take_ready(rows.session, "gw", 1)
+    return deliveries.mark(rows.session, "gw", 1, [rows.answered(succeeded("sunny"))])
 
 
 DURABLE: dict[str, Callable[[Rows], Executable]] = {

@@ -19,7 +19,7 @@ from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Effect
 from ringback.leases.lease import LEASE_SECONDS
 from ringback.statements import processes
-from ringback.statements.jobs import admission
+from ringback.statements.jobs import admission, deliveries
 from ringback.statements.jobs import transitions as statements
 from ringback.statements.jobs.admission import NewJob
 from ringback.statements.sessions import lifecycle
@@ -103,6 +103,13 @@ class Rows:
         job, token = self.running(tool)
         assert self.count(statements.finish(job, token, outcome)) == 1
         return job
+
+    def deliver(self, epoch: int = 1, gateway: str = "gw", *, echoed: bool = False) -> list[UUID]:
+        """Read what is ready, as for the conversation of this epoch, and record it; return the jobs."""
+        held = self.session, gateway, epoch
+        given = [row.id for row in self.run(deliveries.read_ready(*held))]
+        assert self.count(deliveries.mark(*held, given, given if echoed else (), 1)) == len(given)
+        return given
 
     def set(self, job: UUID, **columns: Any) -> None:
         assert self.count(update(jobs).where(jobs.c.id == job).values(**columns)) == 1

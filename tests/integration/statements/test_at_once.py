@@ -106,9 +106,9 @@ def test_a_message_that_came_second_is_not_kept(rows: Rows, other: Other) -> Non
     assert kept.result(PATIENCE) == [[]]
 
 
-def test_an_answer_that_was_taken_first_is_taken_in_again_by_the_new_epoch(rows: Rows, other: Other) -> None:
+def test_an_answer_that_was_marked_first_is_taken_in_again_by_the_new_epoch(rows: Rows, other: Other) -> None:
     job = rows.answered(SUNNY)
-    assert ids(rows.connection.execute(deliveries.take_ready(rows.session, "gw", 1))) == [job]
+    assert rows.connection.execute(deliveries.mark(rows.session, "gw", 1, [job])).rowcount == 1
     rebuilt = other.waits(*rebuilding(rows))
     rows.connection.commit()
     assert ids(rebuilt.result(PATIENCE)[1]) == [job]
@@ -119,8 +119,8 @@ def test_an_answer_that_was_taken_first_is_taken_in_again_by_the_new_epoch(rows:
 def test_an_answer_that_comes_between_replay_and_commit_is_not_lost_to_the_old_epoch(
     rows: Rows, other: Other, how: str
 ) -> None:
-    """Results that the old owner took then would be marked as sent into a conversation that is over, and never be
-    told.
+    """The old owner may still give it to its conversation. But if it marked the result as sent there, the new epoch
+    would never tell it.
     """
     job, token = rows.running()
     gateway = "gw2" if how == "resumed" else "gw"
@@ -128,10 +128,13 @@ def test_an_answer_that_comes_between_replay_and_commit_is_not_lost_to_the_old_e
     assert rows.connection.execute(items.replay(rows.session, gateway, 2)).all() == []
     assert len(other.begins(transitions.finish(job, token, SUNNY))[0]) == 1
     other.commits()
-    late = other.waits(deliveries.take_ready(rows.session, "gw", 1))
+    assert ids(other.begins(deliveries.read_ready(rows.session, "gw", 1))[0]) == [job]
+    other.commits()
+    late = other.waits(deliveries.mark(rows.session, "gw", 1, [job], [job], 1))
     rows.connection.commit()
     assert late.result(PATIENCE) == [[]]
-    assert ids(rows.run(deliveries.take_ready(rows.session, gateway, 2))) == [job]
+    assert rows.run(deliveries.read_ready(rows.session, "gw", 1)) == []
+    assert ids(rows.run(deliveries.read_ready(rows.session, gateway, 2))) == [job]
 
 
 # — replay against finish: one or the other, never both and never neither —
@@ -145,18 +148,19 @@ def test_an_outcome_that_is_not_committed_when_an_epoch_begins_is_delivered_live
     rows.connection.commit()
     other.commits()
     assert replayed == []
-    assert ids(rows.run(deliveries.take_ready(rows.session, "gw", 2))) == [job]
+    assert ids(rows.run(deliveries.read_ready(rows.session, "gw", 2))) == [job]
 
 
-def test_what_is_replayed_is_not_taken_live(rows: Rows, other: Other) -> None:
+def test_what_is_replayed_is_not_marked_by_the_old_epoch_nor_given_live(rows: Rows, other: Other) -> None:
     job = rows.answered(SUNNY)
     for statement in rebuilding(rows)[:2]:
         replayed = rows.connection.execute(statement).all()
     assert ids(replayed) == [job]
-    old = other.waits(deliveries.take_ready(rows.session, "gw", 1))
+    old = other.waits(deliveries.mark(rows.session, "gw", 1, [job]))
     rows.connection.commit()
     assert old.result(PATIENCE) == [[]]
-    assert rows.run(deliveries.take_ready(rows.session, "gw", 2)) == []
+    assert rows.run(deliveries.read_ready(rows.session, "gw", 2)) == []
+    assert (rows.job(job).delivery, rows.job(job).delivered_epoch) == ("replayed", 2)
 
 
 # — a job that is taken away while it is finished —
@@ -223,8 +227,7 @@ def in_wrong_order(rows: Rows) -> list[UUID]:
 def locking(rows: Rows, answers: list[UUID]) -> dict[str, tuple[Executable, ...]]:
     """Return every statement that locks the results of one session without skipping any."""
     return {
-        "take": (deliveries.take_ready(rows.session, "gw", 1),),
-        "acknowledge": (deliveries.acknowledge(reversed(answers), 1),),
+        "mark": (deliveries.mark(rows.session, "gw", 1, answers[::-1], answers[::-1], 1),),
         "replay": (items.replay(rows.session, "gw", 1),),
         "history": (lifecycle.keep_for_history(rows.session),),
     }
@@ -233,9 +236,10 @@ def locking(rows: Rows, answers: list[UUID]) -> dict[str, tuple[Executable, ...]
 @pytest.mark.parametrize(
     ("one", "two", "columns", "state"),
     [
-        ("take", "replay", {}, "open"),
-        ("acknowledge", "replay", {"delivery": "sent", "delivered_epoch": 1}, "open"),
-        ("acknowledge", "acknowledge", {"delivery": "sent", "delivered_epoch": 1}, "open"),
+        ("mark", "replay", {}, "open"),
+        ("mark", "replay", {"delivery": "sent", "delivered_epoch": 1}, "open"),
+        ("mark", "mark", {}, "open"),
+        ("mark", "mark", {"delivery": "sent", "delivered_epoch": 1}, "open"),
         ("history", "history", {}, "ended"),
     ],
 )

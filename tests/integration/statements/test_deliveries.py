@@ -1,4 +1,4 @@
-"""Delivery in real rows: ready → sent → acked, by the owner of the session, in its epoch, and once."""
+"""Delivery in real rows: ready → sent → acked, or both at once, by the owner of the session, in its epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ringback.statements.jobs import admission, deliveries
 from ringback.statements.jobs.deliveries import TAKE_AT_ONCE
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.statements.sessions import lifecycle
-from tests.integration.statements.statement_rows import Rows, connected, new_job, world
+from tests.integration.statements.statement_rows import Rows, new_job, world
 
 SUNNY = succeeded({"sky": "clear"})
 
@@ -24,119 +24,128 @@ def rows(database: str) -> Iterator[Rows]:
         yield rows
 
 
-def test_what_is_ready_is_taken_once_with_its_outcome(rows: Rows) -> None:
+def test_what_is_ready_is_read_with_its_outcome_and_stays_ready_until_it_is_marked(rows: Rows) -> None:
     job = rows.answered(SUNNY)
-    (taken,) = rows.run(deliveries.take_ready(rows.session, "gw", 1))
-    assert (taken.id, taken.tool) == (job, "weather")
-    assert from_row(**outcome_of(taken)) == SUNNY
+    (read,) = rows.run(deliveries.read_ready(rows.session, "gw", 1))
+    assert (read.id, read.tool) == (job, "weather")
+    assert from_row(**outcome_of(read)) == SUNNY
+    assert (rows.job(job).delivery, rows.job(job).delivered_epoch) == ("ready", None)
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, [job])) == 1
     assert (rows.job(job).delivery, rows.job(job).delivered_epoch) == ("sent", 1)
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == 0
+    assert rows.count(deliveries.read_ready(rows.session, "gw", 1)) == 0
 
 
-def test_a_refusal_is_taken_like_a_result(rows: Rows) -> None:
+def test_what_the_conversation_was_given_is_not_read_again(rows: Rows) -> None:
+    given, other = rows.answered(SUNNY), rows.answered(SUNNY)
+    assert [row.id for row in rows.run(deliveries.read_ready(rows.session, "gw", 1, given=[given]))] == [other]
+
+
+def test_a_refusal_is_read_like_a_result(rows: Rows) -> None:
     refusal = failed("unknown_tool", "There is none.")
     rows.count(admission.admit(new_job(rows.session, None), "gw", 1, refusal))
-    (taken,) = rows.run(deliveries.take_ready(rows.session, "gw", 1))
-    assert from_row(**outcome_of(taken)) == refusal
+    (read,) = rows.run(deliveries.read_ready(rows.session, "gw", 1))
+    assert from_row(**outcome_of(read)) == refusal
 
 
-def test_what_is_not_ready_is_not_taken(rows: Rows) -> None:
-    rows.asked()
-    rows.running()
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == 0
+def test_what_is_not_ready_is_neither_read_nor_marked(rows: Rows) -> None:
+    asked, (running, _) = rows.asked(), rows.running()
+    assert rows.count(deliveries.read_ready(rows.session, "gw", 1)) == 0
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, [asked, running], [running], 1)) == 0
     assert rows.count(deliveries.waiting_sessions("gw")) == 0
 
 
-@pytest.mark.parametrize(("gateway", "epoch"), [("gw2", 1), ("nobody", 1), ("gw", 0), ("gw", 2)])
-def test_only_the_owner_in_its_epoch_takes(rows: Rows, gateway: str, epoch: int) -> None:
+@pytest.mark.parametrize(("gateway", "epoch"), [("gw2", 1), ("unknown", 1), ("gw", 0), ("gw", 2)])
+def test_only_the_owner_in_its_epoch_reads_and_marks(rows: Rows, gateway: str, epoch: int) -> None:
     job = rows.answered(SUNNY)
-    assert rows.count(deliveries.take_ready(rows.session, gateway, epoch)) == 0
+    assert rows.count(deliveries.read_ready(rows.session, gateway, epoch)) == 0
+    assert rows.count(deliveries.mark(rows.session, gateway, epoch, [job], [job], 1)) == 0
     assert rows.job(job).delivery == "ready"
 
 
-def test_a_gateway_that_lost_its_lease_takes_nothing(rows: Rows) -> None:
-    rows.answered(SUNNY)
+def test_a_gateway_that_lost_its_lease_reads_nothing_and_marks_what_it_has_given(rows: Rows) -> None:
+    job = rows.answered(SUNNY)
     rows.lose("gw")
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == 0
+    assert rows.count(deliveries.read_ready(rows.session, "gw", 1)) == 0
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, [job])) == 1, "the epoch is still its own"
 
 
 @pytest.mark.parametrize(("state", "taken"), [("open", 1), ("draining", 1), ("detached", 0), ("ended", 0)], ids=str)
-def test_an_answer_is_taken_into_a_session_that_is_held(rows: Rows, state: str, taken: int) -> None:
-    rows.answered(SUNNY)
+def test_an_answer_is_read_for_a_session_that_is_held(rows: Rows, state: str, taken: int) -> None:
+    job = rows.answered(SUNNY)
     rows.set_state(state)
     assert rows.count(deliveries.waiting_sessions("gw")) == taken
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == taken
+    assert rows.count(deliveries.read_ready(rows.session, "gw", 1)) == taken
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, [job])) == taken
 
 
-def test_an_answer_enters_the_epoch_that_is_there_when_it_is_taken(rows: Rows) -> None:
+def test_an_answer_enters_the_epoch_that_is_there_when_it_is_read(rows: Rows) -> None:
     job = rows.answered(SUNNY)
     rows.set_session(epoch=2, gateway_id="gw2")
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == 0
-    assert rows.count(deliveries.take_ready(rows.session, "gw2", 2)) == 1
+    assert rows.count(deliveries.read_ready(rows.session, "gw", 1)) == 0
+    assert rows.deliver(2, "gw2") == [job]
     assert (rows.job(job).epoch, rows.job(job).delivered_epoch) == (1, 2)
 
 
-def test_a_session_takes_nothing_of_another(rows: Rows) -> None:
+def test_a_session_reads_and_marks_nothing_of_another(rows: Rows) -> None:
     job = rows.answered(SUNNY)
     other = uuid4()
     rows.count(lifecycle.open_session(other, user_id="bob", agent="demo", model="m", gateway_id="gw"))
-    assert rows.count(deliveries.take_ready(other, "gw", 1)) == 0
+    assert rows.count(deliveries.read_ready(other, "gw", 1)) == 0
+    assert rows.count(deliveries.mark(other, "gw", 1, [job], [job], 1)) == 0
     assert rows.job(job).delivery == "ready"
 
 
-def test_a_long_queue_of_answers_is_taken_in_steps(rows: Rows) -> None:
+def test_a_long_queue_of_answers_is_read_in_steps_without_those_that_were_given(rows: Rows) -> None:
     refusal = failed("unknown_tool", "No.")
     for _ in range(TAKE_AT_ONCE + 1):
         rows.connection.execute(admission.admit(new_job(rows.session, None), "gw", 1, refusal))
     rows.connection.commit()
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == TAKE_AT_ONCE
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == 1
+    given = [row.id for row in rows.run(deliveries.read_ready(rows.session, "gw", 1))]
+    assert len(given) == TAKE_AT_ONCE
+    assert rows.count(deliveries.read_ready(rows.session, "gw", 1, given=given)) == 1
 
 
-def test_two_who_take_at_once_take_each_answer_once(database: str, rows: Rows) -> None:
-    job = rows.answered(SUNNY)
-    with connected(database) as other:
-        assert [row.id for row in other.execute(deliveries.take_ready(rows.session, "gw", 1))] == [job]
-        rows.connection.exec_driver_sql("SET lock_timeout = '100ms'")
-        with pytest.raises(Exception, match="lock timeout"):
-            rows.count(deliveries.take_ready(rows.session, "gw", 1))
-        rows.connection.rollback()
-        other.commit()
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == 0
-
-
-def test_one_whose_taking_failed_leaves_the_answer_ready(database: str, rows: Rows) -> None:
-    rows.answered(SUNNY)
-    with connected(database) as other:
-        assert other.execute(deliveries.take_ready(rows.session, "gw", 1)).all()
-        other.rollback()
-    assert rows.count(deliveries.take_ready(rows.session, "gw", 1)) == 1
-
-
-# — acknowledged —
+# — marked behind the send —
 
 
 def test_an_echo_acknowledges_what_was_sent_in_this_epoch_once(rows: Rows) -> None:
     job = rows.answered(SUNNY)
-    assert rows.count(deliveries.acknowledge([job], 1)) == 0, "it was not sent yet"
-    rows.count(deliveries.take_ready(rows.session, "gw", 1))
-    assert rows.count(deliveries.acknowledge([job], 2)) == 0
-    assert rows.count(deliveries.acknowledge([job], 1)) == 1
-    assert rows.count(deliveries.acknowledge([job], 1)) == 0
-    assert rows.steps(job) == [
-        "pending/none",
-        "running/none",
-        "succeeded/ready",
-        "succeeded/sent",
-        "succeeded/acked",
-    ]
+    rows.deliver()
+    echoed = [job], [job], 7
+    assert rows.count(deliveries.mark(rows.session, "gw", 2, *echoed)) == 0
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, *echoed)) == 1
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, *echoed)) == 0
+    assert rows.job(job).answer_position == 7
+    assert rows.steps(job)[2:] == ["succeeded/ready", "succeeded/sent", "succeeded/acked"]
 
 
-def test_several_are_acknowledged_at_once_and_only_those(rows: Rows) -> None:
-    first, second, third = (rows.answered(SUNNY) for _ in range(3))
-    rows.count(deliveries.take_ready(rows.session, "gw", 1))
-    assert rows.count(deliveries.acknowledge([third, first], 1)) == 2
-    assert rows.job(second).delivery == "sent"
+def test_an_echo_that_comes_before_the_mark_is_written_with_it(rows: Rows) -> None:
+    job = rows.answered(SUNNY)
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, [job], [job], 7)) == 1
+    row = rows.job(job)
+    assert (row.delivery, row.delivered_epoch, row.answer_position) == ("acked", 1, 7)
+    assert rows.steps(job)[2:] == ["succeeded/ready", "succeeded/acked"]
+
+
+def test_an_echo_in_an_epoch_does_not_acknowledge_what_another_epoch_was_sent(rows: Rows) -> None:
+    job = rows.answered(SUNNY)
+    rows.deliver()
+    rows.set_session(epoch=2)
+    assert rows.count(deliveries.mark(rows.session, "gw", 2, [job], [job], 7)) == 0
+
+
+def test_a_mark_whose_reply_was_lost_is_written_again_to_no_effect(rows: Rows) -> None:
+    job = rows.answered(SUNNY)
+    for moved in (1, 0):
+        assert rows.count(deliveries.mark(rows.session, "gw", 1, [job])) == moved
+    assert rows.steps(job)[-2:] == ["succeeded/ready", "succeeded/sent"]
+
+
+def test_several_are_marked_at_once_and_only_those(rows: Rows) -> None:
+    sent, echoed, neither = (rows.answered(SUNNY) for _ in range(3))
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, [echoed, sent], [echoed], 7)) == 2
+    assert [rows.job(job).delivery for job in (sent, echoed, neither)] == ["sent", "acked", "ready"]
+    assert [rows.job(job).answer_position for job in (sent, echoed, neither)] == [None, 7, None]
 
 
 # — the look that makes every doorbell a hint —
@@ -147,7 +156,7 @@ def test_the_look_finds_the_sessions_of_its_own_gateway_once_each(rows: Rows) ->
     rows.answered(SUNNY)
     assert [row.id for row in rows.run(deliveries.waiting_sessions("gw"))] == [rows.session]
     assert rows.count(deliveries.waiting_sessions("gw2")) == 0
-    rows.count(deliveries.take_ready(rows.session, "gw", 1))
+    rows.deliver()
     assert rows.count(deliveries.waiting_sessions("gw")) == 0
 
 
@@ -179,9 +188,7 @@ def test_the_upstreams_own_id_is_kept_by_the_owner(rows: Rows) -> None:
 def test_what_was_ready_when_a_session_ended_is_kept_for_the_history(rows: Rows, before: str, kept: bool) -> None:
     job = rows.answered(SUNNY)
     if before != "ready":
-        rows.count(deliveries.take_ready(rows.session, "gw", 1))
-    if before == "acked":
-        rows.count(deliveries.acknowledge([job], 1))
+        rows.deliver(echoed=before == "acked")
     rows.count(lifecycle.end_session(rows.session, "gw", 1, "client_left"))
     assert rows.count(lifecycle.keep_for_history(rows.session)) == int(kept)
     assert rows.job(job).delivery == ("history_only" if kept else before)

@@ -73,11 +73,12 @@ def test_a_lost_gateway_leaves_what_can_be_resumed_detached_and_ends_the_rest(ro
 
 
 def test_an_old_epoch_records_takes_keeps_and_ends_nothing(rows: Rows) -> None:
-    rows.answered(succeeded("sunny"))
+    job = rows.answered(succeeded("sunny"))
     (row,) = rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
     assert row.epoch == 2
     assert rows.run(admission.admit(new_job(rows.session), "gw", 1)) == []
-    assert rows.run(deliveries.take_ready(rows.session, "gw", 1)) == []
+    assert rows.run(deliveries.read_ready(rows.session, "gw", 1)) == []
+    assert rows.count(deliveries.mark(rows.session, "gw", 1, [job], [job], 1)) == 0
     assert rows.run(items.save(rows.session, "gw", 1, [said(1)])) == []
     assert rows.run(items.replay(rows.session, "gw", 1)) == []
     assert rows.count(lifecycle.end_session(rows.session, "gw", 1, "late")) == 0
@@ -102,7 +103,8 @@ def test_a_rebuilt_conversation_takes_in_what_is_finished_and_nothing_else(rows:
     assert replayed == {ready, sent}
     assert rows.count(transitions.finish(running, token, succeeded("bought"))) == 1
     assert rows.job(running).delivery == "ready", "it is delivered live"
-    assert {row.id for row in rows.run(deliveries.take_ready(rows.session, "gw", 2))} == {running}
+    assert {row.id for row in rows.run(deliveries.read_ready(rows.session, "gw", 2))} == {running}
+    assert rows.deliver(2) == [running]
     calls = {row.id: row.delivered_epoch for row in rows.run(items.log_of_calls(rows.session))}
     assert calls == {ready: 2, sent: 2, running: 2}
     assert all(0 <= row.took <= row.age for row in rows.run(items.log_of_calls(rows.session)))

@@ -83,8 +83,8 @@ class Line:
         assert self.run(job_statements.finish(job, token, outcome))
 
     def deliver(self, session: UUID, job: UUID) -> None:
-        assert self.run(deliveries.take_ready(session, "gw", 1))
-        self.run(deliveries.acknowledge([job], 1))
+        self.run(deliveries.mark(session, "gw", 1, [job]))
+        self.run(deliveries.mark(session, "gw", 1, [job], [job]))
 
     def insert_jobs(self, wanted: int | list[UUID], session: UUID, **given: Any) -> list[UUID]:
         """Insert so many pending jobs, or those with the ids, with the given columns."""

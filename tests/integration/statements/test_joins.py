@@ -109,7 +109,7 @@ def test_all_that_have_joined_a_call_end_as_it_does_and_their_answers_are_taken_
             *(whole.state, whole.result, whole.error, whole.cancel_reason, whole.finished_at, "ready"),
         )
         assert rows.steps(job) == ["pending/none", f"{state}/ready"]
-    taken = rows.run(deliveries.take_ready(rows.session, "gw", 1))
+    taken = rows.run(deliveries.read_ready(rows.session, "gw", 1))
     assert {row.id for row in taken} == {first, second, third}
     assert len({from_row(**outcome_of(row)).output() for row in taken}) == 1
 

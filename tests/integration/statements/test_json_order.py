@@ -61,7 +61,7 @@ def test_a_conversation_and_the_history_get_the_result_as_it_was_written(rows: R
     assert "result_in_order" not in shown._mapping
     (called,) = rows.run(history.calls_of(rows.session))
     assert text(called.result) == text(WRITTEN)
-    (taken,) = rows.run(deliveries.take_ready(rows.session, "gw", 1))
+    (taken,) = rows.run(deliveries.read_ready(rows.session, "gw", 1))
     assert text(taken.result) == text(WRITTEN)
 
 

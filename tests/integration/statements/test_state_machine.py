@@ -28,7 +28,17 @@ STORIES = int(os.environ.get("RINGBACK_STORIES", "0"))
 FEW = 80
 STEPS = 50
 MET = [
-    *("outcome", "retry", "effect", "claim", "admit", "repeated call", "take", "take of an old epoch"),
+    *(
+        "outcome",
+        "retry",
+        "effect",
+        "claim",
+        "admit",
+        "repeated call",
+        "take",
+        "take of an old epoch",
+        "mark of an old epoch",
+    ),
     *("next epoch", "resume", "resume with a used token", "cancel"),
     *("decide", "claim of what waits"),
 ]

@@ -215,7 +215,7 @@ def test_an_overdue_at_most_once_job_is_unknown_from_where_its_effect_began(
 def test_an_answer_that_a_sweeper_made_is_delivered_like_any_other(rows: Rows) -> None:
     job = rows.asked(deadline_at=PAST)
     rows.count(sweeps.time_out_overdue())
-    (taken,) = rows.run(deliveries.take_ready(rows.session, "gw", 1))
+    (taken,) = rows.run(deliveries.read_ready(rows.session, "gw", 1))
     assert taken.id == job
     assert "did not finish in time" in from_row(**outcome_of(taken)).output()
 

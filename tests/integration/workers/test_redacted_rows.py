@@ -85,9 +85,9 @@ def record(line: Line, row_privacy: RowPrivacy, name: str, outcome: Outcome | No
 
 
 def take(line: Line) -> list[Any]:
-    """Take the results, as the gateway does for its conversation."""
+    """Read the results, as the gateway does for its conversation."""
     with line.engine.connect() as connection:
-        return list(connection.execute(deliveries.take_ready(line.session, GATEWAY, 1)).all())
+        return list(connection.execute(deliveries.read_ready(line.session, GATEWAY, 1)).all())
 
 
 def dump(line: Line) -> str:
