@@ -26,6 +26,8 @@
         └── ImpossibleTransition      a bug: a move of the response slot that its table does not have
 
 `ApiError` has its HTTP status, its `code` and its headers in the class. The texts of 4xx tell the client what to do.
+`SessionEnded` and `ClientGone` carry a close code for each instance: a session ends for one of many reasons, and the
+code of some depends on how far the session had come.
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ from gateway.api.dependencies import Gateway, TheGateway, authenticated
 from gateway.api.error_handlers import answer_to
 from gateway.auth import resume_tokens, tokens
 from gateway.auth.authenticator import REALTIME, SUBPROTOCOL, Principal
-from gateway.budgets.budgets import QuotaExceeded
-from gateway.errors import BadRequest, LimitReached, NotFound, PermissionDenied, Unavailable, UpgradeRequired
+from gateway.errors import ApiError, BadRequest, NotFound, PermissionDenied, Unavailable, UpgradeRequired
 from gateway.session.admission import SessionAdmission
 from gateway.session.client_connection import ClientConnection
 from gateway.session.context import SessionState
@@ -143,15 +142,12 @@ async def _begin(
     agent = _agent(query, gateway.admission, principal)
     await gateway.authenticator.spend(principal)
     try:
-        start = await gateway.admission.begin(principal, agent, wants)
+        return await gateway.admission.begin(principal, agent, wants)
     except (SQLAlchemyError, OSError):
         raise Unavailable("The session cannot be recorded right now. Try again.") from None
-    if isinstance(start, QuotaExceeded):
+    except ApiError:
         await gateway.authenticator.give_back(principal)
-        if start.status == LimitReached.status:
-            raise LimitReached(start.message, code=start.code, retry_after=start.retry_after)
-        raise Unavailable(start.message, code=start.code)
-    return start
+        raise
 
 
 async def _resume(gateway: Gateway, principal: Principal, token: str, wants: frozenset[str]) -> SessionState:

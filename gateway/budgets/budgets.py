@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -23,6 +22,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.auth.authenticator import Principal
 from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
+from gateway.errors import QUOTA, LimitReached, Unavailable
 from gateway.retry import until_done
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
@@ -61,23 +61,7 @@ SHIPPED = Path(__file__).with_name("prices.toml")
 """The price table that comes with Ringback."""
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaExceeded:
-    """Refusal of a session, told before the upgrade, as HTTP.
-
-    Args:
-        retry_after: seconds, for the header; None: asking again does not help.
-    """
-
-    status: int
-    code: str
-    message: str
-    retry_after: int | None = None
-
-
-CROWDED = QuotaExceeded(
-    503, "unavailable", "Too many sessions are about to begin here. Try again in a moment.", PLACE_AGAIN_SECONDS
-)
+CROWDED = "Too many sessions are about to begin here. Try again in a moment."
 
 
 class Budgets:
@@ -96,41 +80,44 @@ class Budgets:
         self._any_waits = asyncio.Event()
         self._openings = BoundedSemaphore(OPENINGS_AT_ONCE, OPENINGS_IN_LINE)
 
-    async def check_quota(self, principal: Principal, agent: Agent, model: str) -> QuotaExceeded | None:
-        """Return None if the principal has something left for a session with this model.
+    async def check_quota(self, principal: Principal, agent: Agent, model: str) -> None:
+        """Check that the principal has something left for a session with this model.
 
         Raises:
+            LimitReached, Unavailable: nothing is left, or the gateway cannot say.
             SQLAlchemyError, OSError: Postgres does not answer.
         """
         try:
             async with self._openings:
-                return await self._check_quota(principal, agent, model)
+                await self._check_quota(principal, agent, model)
         except Overloaded:
-            return CROWDED
+            raise Unavailable(CROWDED) from None
 
-    async def _check_quota(self, principal: Principal, agent: Agent, model: str) -> QuotaExceeded | None:
+    async def _check_quota(self, principal: Principal, agent: Agent, model: str) -> None:
         limits = budgets(agent, await self._quotas(principal.tenant))
         if costs_count(limits) and self._prices.of(model) is None:
             log.error("model without a price: %s, agent %s limits a cost; session refused", model, agent.name)
-            return QuotaExceeded(503, "model_without_price", f"The model of agent {agent.name} has no price here.")
+            raise Unavailable(f"The model of agent {agent.name} has no price here.", code="model_without_price")
         why = await self._exceeded_reason(None, principal, [limit for limit in limits if limit.whose != "session"])
-        return None if why is None else QuotaExceeded(429, "insufficient_quota", why, _until_tomorrow())
+        if why is not None:
+            raise LimitReached(why, code=QUOTA, retry_after=_until_tomorrow())
 
-    async def open_session(self, opening: Insert, principal: Principal) -> QuotaExceeded | None:
-        """Write the session's row (`sessions.open_session`) if there is a place for it. Return None if there was.
+    async def open_session(self, opening: Insert, principal: Principal) -> None:
+        """Write the session's row (`sessions.open_session`) if there is a place for it.
 
         Of any number that come at once, on one gateway or on several, no more than the limit get in.
 
         Raises:
+            LimitReached, Unavailable: there is no place.
             SQLAlchemyError, OSError: Postgres does not answer.
         """
         try:
             async with self._openings:
-                return await self._take_place(opening, principal)
+                await self._take_place(opening, principal)
         except Overloaded:
-            return CROWDED
+            raise Unavailable(CROWDED) from None
 
-    async def _take_place(self, opening: Insert, principal: Principal) -> QuotaExceeded | None:
+    async def _take_place(self, opening: Insert, principal: Principal) -> None:
         allowed = await self._quotas(principal.tenant)
         limits = Limits(of_tenant=allowed.sessions, of_user=allowed.sessions_per_user)
         if not limits.set():
@@ -140,19 +127,19 @@ class Budgets:
                 # Its id is new: if it was run again, because its answer was lost, it finds the row of its first run.
                 if getattr(problem.orig, "sqlstate", None) != UNIQUE_VIOLATION:
                     raise
-            return None
+            return
         # Without the lock at first: sessions that find no place must not queue before those that would.
         (row,) = await self._store.rows(session_quota.count_sessions(principal.tenant, principal.user, limits))
         if not limits.full(row):
             lock = session_quota.lock_quota(principal.tenant, principal.user, limits)
             (_, (row,)) = await self._store.together(lock, session_quota.open_within(opening, limits))
             if row.is_open:
-                return None
+                return
         if "of_user" in limits.full(row):
             sentence = f"You have {row.of_user} sessions, as many as you may have at once. End one, or try later."
         else:
             sentence = "There are as many sessions as there may be at once. Try again later."
-        return QuotaExceeded(429, "too_many_sessions", sentence, PLACE_AGAIN_SECONDS)
+        raise LimitReached(sentence, code="too_many_sessions", retry_after=PLACE_AGAIN_SECONDS)
 
     async def settle(self) -> None:
         """Write the rows that wait, for as long as the gateway runs."""

@@ -22,9 +22,9 @@ from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import digest
 from gateway.background.draining import Draining
 from gateway.background.lease import Lease
-from gateway.budgets.budgets import QuotaExceeded, model_of
+from gateway.budgets.budgets import model_of
 from gateway.close_codes import INTERNAL_ERROR, PERMANENT, SENTENCES, TRY_AGAIN_LATER
-from gateway.errors import error_event
+from gateway.errors import Unavailable, error_event
 from gateway.live_sessions import SessionRegistry
 from gateway.session.client_connection import ClientConnection, ClientGone
 from gateway.session.context import GatewayContext, SessionEnded, SessionState
@@ -73,25 +73,26 @@ class SessionAdmission:
             return "Postgres does not answer"
         return None
 
-    async def begin(self, principal: Principal, agent: Agent, wants: frozenset[str]) -> SessionState | QuotaExceeded:
+    async def begin(self, principal: Principal, agent: Agent, wants: frozenset[str]) -> SessionState:
         """Begin a new session, if the principal's quota is not used up and there is a place.
 
         Raises:
+            LimitReached, Unavailable: no session may begin, or none can right now.
             SQLAlchemyError, OSError: Postgres does not answer.
         """
         reason = self.why_not()  # again: many clients were told that there is room, and have waited for Postgres since
         if reason is not None:
-            return QuotaExceeded(503, "unavailable", f"No session can begin right now: {reason}.")
+            raise Unavailable(f"No session can begin right now: {reason}.")
         session = self._new_session(principal, agent, wants)
         try:
             model = model_of(self.gateway.settings, agent)
-            denied = await self.gateway.budgets.check_quota(principal, agent, model)
-            denied = denied or await self.gateway.budgets.open_session(self._row_of(session), principal)
-            session.handle.is_recorded = denied is None
+            await self.gateway.budgets.check_quota(principal, agent, model)
+            await self.gateway.budgets.open_session(self._row_of(session), principal)
+            session.handle.is_recorded = True
         finally:
             if not session.handle.is_recorded:
                 self.live_sessions.leave(session.session_id, session.handle)
-        return denied or session
+        return session
 
     def _new_session(self, principal: Principal, agent: Agent, wants: frozenset[str]) -> SessionState:
         session_id = uuid4()

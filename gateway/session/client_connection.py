@@ -47,7 +47,7 @@ class ClientConnection:
         """Return the next frame as it came; raises ClientGone when there will be none."""
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
-            code = message.get("code", 1005)
+            code = message.get("code", NO_STATUS)
             if code == NO_STATUS and "reason" not in message:
                 code = LOST  # uvicorn says 1005 of a connection that broke, too: the reason comes with a close frame
             raise ClientGone("gateway_stopped" if code == SERVICE_RESTART else f"client_closed_{code}")

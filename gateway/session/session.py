@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import protocol
 from gateway.background.tool_catalog import LOOK_SECONDS
-from gateway.close_codes import DRAINING
+from gateway.close_codes import DRAINING, NORMAL
 from gateway.conversation.actions import Event
 from gateway.session.client_connection import ClientConnection, ClientGone
 from gateway.session.client_reader import ClientReader
@@ -274,4 +274,4 @@ def _end_of(group: BaseExceptionGroup | None) -> SessionEnded:
     problem = _first(group)
     if isinstance(problem, ClientGone):
         return SessionEnded(problem.code, str(problem))
-    return problem if isinstance(problem, SessionEnded) else SessionEnded(1000, str(problem))
+    return problem if isinstance(problem, SessionEnded) else SessionEnded(NORMAL, str(problem))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from gateway.close_codes import INTERNAL_ERROR
 from gateway.conversation.actions import Action, Close, Event, Reopen, SendToModel, Warn
 from gateway.conversation.event_names import CREATE_ITEM, UPDATE_SESSION
 from gateway.conversation.reconnect.seeds import Seeds
@@ -35,7 +36,6 @@ from gateway.upstream.events import (
 )
 from gateway.upstream.quirks import USUAL, Quirks
 
-CLOSE_UPSTREAM = 1011
 CREATED_SECONDS = 0.5
 """How long a server may take to say session.created: one that joins a call says none."""
 DOUBT_SECONDS = 1.0
@@ -203,7 +203,7 @@ class Handshake:
 
     def _give_up(self) -> Action:
         """End the session if no conversation has begun yet; else try another connection."""
-        return Reopen("upstream_refused") if self.has_past else Close(CLOSE_UPSTREAM, "upstream_refused")
+        return Reopen("upstream_refused") if self.has_past else Close(INTERNAL_ERROR, "upstream_refused")
 
 
 def _in_words(error: UpstreamError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Executable, Insert, insert
 
 from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import Budgets
+from gateway.errors import ApiError
 from gateway.storage.database import Store, open_engine
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
@@ -37,7 +38,7 @@ class World:
 
     async def opened(self, caller: Principal = ANN) -> UUID:
         session_id = uuid4()
-        assert await self.budgets.open_session(opening(session_id, caller), caller) is None
+        await self.budgets.open_session(opening(session_id, caller), caller)
         return session_id
 
     async def one(self, statement: Executable) -> Any:
@@ -71,6 +72,15 @@ async def world(database: str, **defaults: Any) -> AsyncIterator[World]:
         yield World(store, **defaults)
     finally:
         await store.close()
+
+
+async def refusal(asked: Awaitable[None]) -> ApiError | None:
+    """How a session was refused; None if it was not."""
+    try:
+        await asked
+    except ApiError as refused:
+        return refused
+    return None
 
 
 Story = Callable[[World], Coroutine[Any, Any, None]]

@@ -12,7 +12,7 @@ from gateway.auth.authenticator import Principal
 from gateway.budgets.session_usage import SessionUsage
 from gateway.conversation.actions import RecordUsage
 from ringback.tables import responses, usage_days
-from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, World, opening, tell
+from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, World, opening, refusal, tell
 
 LIMITS: tuple[tuple[str, dict[str, Any], dict[str, Any], str], ...] = (
     ("session's tokens", {"max_session_tokens": 220}, {}, "This session has used all the tokens"),
@@ -40,12 +40,12 @@ def test_after_the_response_that_used_the_last_of_it_nothing_is_left(
         assert after is not None
         assert after.startswith(sentence)
         assert await usage.check(1, "resp_3") == after
-        denied = await world.budgets.check_quota(ANN, agent, MODEL)
+        denied = await refusal(world.budgets.check_quota(ANN, agent, MODEL))
         if of_agent:
             assert denied is None  # another session has its own
         else:
             assert denied is not None
-            assert (denied.status, denied.code, denied.message) == (429, "insufficient_quota", after)
+            assert (denied.status, denied.code, str(denied)) == (429, "insufficient_quota", after)
             assert denied.retry_after is not None
             assert 0 < denied.retry_after <= 86_400
 
@@ -57,8 +57,8 @@ def test_what_others_use_is_theirs_and_the_tenants(database: str) -> None:
         for caller in (BOB, Principal("ann", tenant="elsewhere")):
             usage = SessionUsage(world.budgets, await world.opened(caller), caller, AGENT, MODEL)
             await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
-        assert await world.budgets.check_quota(ANN, AGENT, MODEL) is None
-        assert await world.budgets.check_quota(BOB, AGENT, MODEL) is not None
+        assert await refusal(world.budgets.check_quota(ANN, AGENT, MODEL)) is None
+        assert await refusal(world.budgets.check_quota(BOB, AGENT, MODEL)) is not None
 
     tell(database, story, tokens_per_user_per_day=110, tokens_per_day=220)
 
@@ -67,9 +67,9 @@ def test_what_was_used_yesterday_is_used_no_more(database: str) -> None:
     async def story(world: World) -> None:
         usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
-        assert await world.budgets.check_quota(ANN, AGENT, MODEL) is not None
+        assert await refusal(world.budgets.check_quota(ANN, AGENT, MODEL)) is not None
         await world.store.count(update(usage_days).values(day=usage_days.c.day - 1))
-        assert await world.budgets.check_quota(ANN, AGENT, MODEL) is None
+        assert await refusal(world.budgets.check_quota(ANN, AGENT, MODEL)) is None
 
     tell(database, story, tokens_per_user_per_day=100)
 
@@ -79,11 +79,11 @@ def test_a_tenants_own_allowances_are_over_the_gateways(database: str) -> None:
         strict, free, other = (Principal("ann", tenant=name) for name in ("strict", "free", "other"))
         await world.allow("strict", sessions_per_user=0)
         await world.allow("free", sessions_per_user=None)
-        assert await world.budgets.open_session(opening(uuid4(), strict), strict) is not None
+        assert await refusal(world.budgets.open_session(opening(uuid4(), strict), strict)) is not None
         for _ in range(3):
             await world.opened(free)
         await world.opened(other)
-        assert await world.budgets.open_session(opening(uuid4(), other), other) is not None
+        assert await refusal(world.budgets.open_session(opening(uuid4(), other), other)) is not None
 
     tell(database, story, sessions_per_user=1)
 
@@ -92,7 +92,7 @@ def test_allowances_that_nobody_can_read_leave_the_defaults(database: str) -> No
     async def story(world: World) -> None:
         await world.allow(sessions_per_user="many")
         await world.opened()
-        assert await world.budgets.open_session(opening(uuid4(), ANN), ANN) is not None
+        assert await refusal(world.budgets.open_session(opening(uuid4(), ANN), ANN)) is not None
 
     tell(database, story, sessions_per_user=1)
 
@@ -100,9 +100,9 @@ def test_allowances_that_nobody_can_read_leave_the_defaults(database: str) -> No
 def test_a_model_without_a_price_begins_nothing_where_money_is_limited(database: str) -> None:
     async def story(world: World) -> None:
         dear = AGENT.model_copy(update={"max_session_cost": 1.0})
-        assert await world.budgets.check_quota(ANN, dear, MODEL) is None
-        assert await world.budgets.check_quota(ANN, AGENT, "my-deployment") is None
-        denied = await world.budgets.check_quota(ANN, dear, "my-deployment")
+        assert await refusal(world.budgets.check_quota(ANN, dear, MODEL)) is None
+        assert await refusal(world.budgets.check_quota(ANN, AGENT, "my-deployment")) is None
+        denied = await refusal(world.budgets.check_quota(ANN, dear, "my-deployment"))
         assert denied is not None
         assert (denied.status, denied.code) == (503, "model_without_price")
 

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.auth.authenticator import Principal
-from gateway.budgets.budgets import QuotaExceeded
+from gateway.errors import LimitReached
 from ringback.statements.sessions import lifecycle as statements
 from ringback.statements.sessions import session_quota
 from ringback.tables import sessions
-from tests.integration.budgets.budget_rows import ANN, BOB, MODEL, World, opening, tell, world
+from tests.integration.budgets.budget_rows import ANN, BOB, MODEL, World, opening, refusal, tell, world
 
 
 @pytest.mark.parametrize("limits", [{}, {"sessions_per_user": 3}, {"sessions": 3}])
@@ -38,13 +38,10 @@ def test_one_session_more_than_a_user_may_have_is_refused_and_others_are_not(dat
     async def story(world: World) -> None:
         first = await world.opened()
         await world.opened()
-        denied = await world.budgets.open_session(opening(uuid4(), ANN), ANN)
-        assert denied == QuotaExceeded(
-            429,
-            "too_many_sessions",
-            "You have 2 sessions, as many as you may have at once. End one, or try later.",
-            5,
-        )
+        denied = await refusal(world.budgets.open_session(opening(uuid4(), ANN), ANN))
+        assert isinstance(denied, LimitReached)
+        assert (denied.code, denied.retry_after) == ("too_many_sessions", 5)
+        assert str(denied) == "You have 2 sessions, as many as you may have at once. End one, or try later."
         await world.opened(BOB)
         await world.opened(Principal("ann", tenant="elsewhere"))
         await world.store.count(statements.end_session(first, "gw", 1, "client_closed_1000"))
@@ -57,7 +54,7 @@ def test_a_session_that_may_be_resumed_keeps_its_place(database: str) -> None:
     async def story(world: World) -> None:
         first = await world.opened()
         assert await world.store.count(statements.detach(first, "gw", 1)) == 1
-        denied = await world.budgets.open_session(opening(uuid4(), ANN), ANN)
+        denied = await refusal(world.budgets.open_session(opening(uuid4(), ANN), ANN))
         assert denied is not None
         assert denied.code == "too_many_sessions"
 
@@ -68,9 +65,9 @@ def test_a_tenants_places_are_taken_by_all_its_users(database: str) -> None:
     async def story(world: World) -> None:
         await world.opened(ANN)
         await world.opened(BOB)
-        denied = await world.budgets.open_session(opening(uuid4(), Principal("eve")), Principal("eve"))
+        denied = await refusal(world.budgets.open_session(opening(uuid4(), Principal("eve")), Principal("eve")))
         assert denied is not None
-        assert denied.message == "There are as many sessions as there may be at once. Try again later."
+        assert str(denied) == "There are as many sessions as there may be at once. Try again later."
         await world.opened(Principal("eve", tenant="elsewhere"))
 
     tell(database, story, sessions=2)
@@ -78,7 +75,7 @@ def test_a_tenants_places_are_taken_by_all_its_users(database: str) -> None:
 
 def test_nobody_comes_in_where_no_session_is_allowed(database: str) -> None:
     async def story(world: World) -> None:
-        denied = await world.budgets.open_session(opening(uuid4(), ANN), ANN)
+        denied = await refusal(world.budgets.open_session(opening(uuid4(), ANN), ANN))
         assert denied is not None
         assert await world.one(select(func.count()).select_from(sessions)) == 0
 
@@ -109,8 +106,8 @@ def test_of_500_that_come_at_once_to_three_gateways_as_many_get_in_as_may(
     async def story() -> None:
         async with AsyncExitStack() as stack:
             gateways = [await stack.enter_async_context(world(database, **limits)) for _ in range(3)]
-            attempts = [gateways[number % 3].budgets.open_session(opening(uuid4(), ANN), ANN) for number in range(500)]
-            answers = await asyncio.gather(*attempts)
+            turns = (gateways[number % 3].budgets for number in range(500))
+            answers = await asyncio.gather(*(refusal(each.open_session(opening(uuid4(), ANN), ANN)) for each in turns))
             assert answers.count(None) == 20
             assert {denied.status for denied in answers if denied is not None} <= {429, 503}  # or told to come later
             assert await gateways[0].one(select(func.count()).select_from(sessions)) == 20
@@ -128,7 +125,7 @@ def test_gateways_that_limit_different_things_agree_on_what_both_limit(database:
         ):
             comers = [(gateway, user) for _ in range(20) for user in (ANN, BOB) for gateway in (one, other)]
             answers = await asyncio.gather(
-                *(gateway.budgets.open_session(opening(uuid4(), user), user) for gateway, user in comers)
+                *(refusal(gateway.budgets.open_session(opening(uuid4(), user), user)) for gateway, user in comers)
             )
             rows = await one.store.rows(select(sessions.c.user_id, func.count()).group_by(sessions.c.user_id))
             assert sorted(tuple(row) for row in rows) == [("ann", 5), ("bob", 5)]
