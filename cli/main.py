@@ -162,10 +162,10 @@ def migrate(
     from alembic.util import CommandError
     from sqlalchemy.exc import DBAPIError
 
-    from ringback.config.settings import Database, load
+    from ringback.config.database_url import database_url
     from ringback.postgres import migrate as migrating
 
-    url = load(Database).database_url
+    url = database_url()
     try:
         if down_to is None:
             migrating.upgrade(url)

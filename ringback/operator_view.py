@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ringback.history import documents
 from ringback.history.documents import Job, ListedJob, Session, Utc
-from ringback.history.pagination import Page
+from ringback.history.pagination import Document, Page
 from ringback.jobs import outcomes
 from ringback.jobs.states import TERMINAL, JobState
 from ringback.statements.history import LINES_AT_MOST
@@ -22,7 +22,7 @@ AT_THE_END = 2**62
 """Position of a call that was recorded without one."""
 
 
-class Failure(BaseModel):
+class Failure(Document):
     """Reason why the last failed attempt failed, as its worker wrote it (`workers.execution.failures`)."""
 
     attempt: int
@@ -37,7 +37,7 @@ class JobForOperators(Job):
     failure: Failure | None
 
 
-class Line(BaseModel):
+class Line(Document):
     """Line of a transcript: a message, a call or a result."""
 
     at: Utc

@@ -141,12 +141,12 @@ def _rows(result: Any) -> Sequence[Row[Any]]:
 def _engine() -> Engine:
     from sqlalchemy.pool import NullPool
 
-    from ringback.config.settings import Database, load
+    from ringback.config.database_url import database_url
     from ringback.errors import ConfigurationError
     from ringback.postgres.connections import open_engine
 
     try:
-        url = load(Database).database_url
+        url = database_url()
     except ConfigurationError as problem:
         refuse(str(problem))
     return open_engine(url, "ringback-cli", CONNECT_TIMEOUT, poolclass=NullPool)

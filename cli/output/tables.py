@@ -12,15 +12,16 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ringback.history.documents import Job, ListedJob, ListedSession, Problem, Timeline, Transition
-from ringback.operator_view import Failure, Line, SessionForOperators
+if TYPE_CHECKING:
+    from ringback.history.documents import Job, ListedJob, ListedSession, Problem, Timeline, Transition
+    from ringback.operator_view import Failure, Line, SessionForOperators
 
 PIPE_WIDTH = 120
 """Columns if neither the terminal nor COLUMNS says how many there are."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from ringback.config.database_url import missing, unusable
 from ringback.config.setting_names import warn_of_unknown
 from ringback.errors import ConfigurationError
 from ringback.leases.lease import LEASE_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, LeaseTimes
@@ -100,14 +101,6 @@ class Stores(DataSettings):
         return self
 
 
-class Database(BaseSettings):
-    """Settings of a process that only reads rows or migrates."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
-
-    database_url: PostgresUrl = Field(alias="DATABASE_URL", repr=False)
-
-
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -131,7 +124,7 @@ def load(settings: type[S], **given: Any) -> S:
 def _sentence(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "missing":
-        return f"{name} is not set: set it in the environment or in .env (see .env.example)"
+        return missing(name)
     reason = str(error["msg"]).removeprefix("Value error, ")
     # A rule about several variables names them itself.
-    return f"{name} is not usable: {reason[:1].lower()}{reason[1:]}" if name else reason
+    return unusable(name, reason) if name else reason

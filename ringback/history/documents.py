@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
-from ringback.history.pagination import Listing, Page, SessionState, cut
+from ringback.history.pagination import Document, Listing, Page, SessionState, cut
 from ringback.jobs import outcomes
 from ringback.jobs.states import TERMINAL, Approval, CancelReason, Delivery, Effect, JobState
 
@@ -26,14 +26,14 @@ Ending = Literal["running", "retried", "lost", "succeeded", "failed", "timed_out
 Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
-class Problem(BaseModel):
+class Problem(Document):
     """What went wrong. `message` is missing if a sweeper gave the job another attempt."""
 
     code: str
     message: str | None = None
 
 
-class ListedJob(BaseModel):
+class ListedJob(Document):
     """A job as lists show it. `error` says how it ended, and is null until then: see its attempts."""
 
     object: Literal["job"] = "job"
@@ -58,7 +58,7 @@ class ListedJob(BaseModel):
     finished_at: Utc | None
 
 
-class Attempt(BaseModel):
+class Attempt(Document):
     """One run of a job on one worker. `ended_at` and `ms` are null while it runs."""
 
     number: int
@@ -70,7 +70,7 @@ class Attempt(BaseModel):
     error: Problem | None
 
 
-class Step(BaseModel):
+class Step(Document):
     """The job after one transition: one row of job_events."""
 
     at: Utc
@@ -89,7 +89,7 @@ class Transition(Step):
     ms: float = Field(description="milliseconds since the job was created")
 
 
-class Timeline(BaseModel):
+class Timeline(Document):
     """Where the time went, in milliseconds; null for a part that has not happened."""
 
     waited_ms: float | None = Field(description="created → first run begins")
@@ -121,7 +121,7 @@ class Job(ListedJob):
     timeline: Timeline
 
 
-class ListedSession(BaseModel):
+class ListedSession(Document):
     """A conversation. `counts` holds the number of its jobs in each state that occurs."""
 
     object: Literal["session"] = "session"
@@ -145,7 +145,7 @@ class Session(ListedSession):
     jobs: Page[ListedJob]
 
 
-class ServedTool(BaseModel):
+class ServedTool(Document):
     """A tool that live workers serve, as the worker that started last declares it."""
 
     object: Literal["tool"] = "tool"
@@ -162,7 +162,7 @@ class ServedTool(BaseModel):
     workers: int
 
 
-class Process(BaseModel):
+class Process(Document):
     """A gateway or a worker, and whether its lease holds."""
 
     object: Literal["worker"] = "worker"

@@ -113,7 +113,13 @@ def since(text: str) -> datetime | timedelta:
         raise ValueError("no such time") from None
 
 
-class Page(BaseModel, Generic[T]):
+class Document(BaseModel):
+    """Document of the history. Pydantic builds its validator when the first one is made: a command makes few kinds."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Page(Document, Generic[T]):
     """Part of a list, newest first. Pass `next` as `after` to get the part that follows."""
 
     object: Literal["list"] = "list"
@@ -122,7 +128,7 @@ class Page(BaseModel, Generic[T]):
     next: str | None
 
 
-class Listing(BaseModel, Generic[T]):
+class Listing(Document, Generic[T]):
     """A whole list."""
 
     object: Literal["list"] = "list"

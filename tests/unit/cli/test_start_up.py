@@ -29,6 +29,11 @@ IS_FOR_KEYS = {"cryptography", "jwt"}
 IS_FOR_ROWS = {"sqlalchemy", "psycopg"}
 IS_FOR_LOOPS = {"sqlalchemy.ext.asyncio", "sqlalchemy.orm"}
 """What only a process that waits for many statements at once needs."""
+IS_FOR_SETTINGS = {"pydantic_settings", "ringback.config.settings", "ringback.privacy.encryption"}
+"""What a command does not need that reads DATABASE_URL alone."""
+IS_FOR_ONE_ROW = {"ringback.operator_view", "ringback.statements.jobs"}
+"""What shows one call or conversation, and no list does."""
+IS_FOR_LISTS = IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS | IS_FOR_SETTINGS | IS_FOR_ONE_ROW
 IS_FOR_HELP = {"pydantic", "pydantic_settings", "rich", "asyncio"}
 """typer itself loads pydantic as soon as it runs a command; the first page of help is before that."""
 
@@ -58,8 +63,8 @@ def loaded_by(words: list[str], folder: Path) -> set[str]:
         (["--help"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS | IS_FOR_HELP),
         (["--version"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS | IS_FOR_HELP),
         (["jobs", "--help"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS),
-        (["jobs", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS),
-        (["sessions", "list"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS),
+        (["jobs", "list"], IS_FOR_LISTS),
+        (["sessions", "list"], IS_FOR_LISTS),
     ],
     ids=["help", "version", "help of jobs", "jobs list", "sessions list"],
 )

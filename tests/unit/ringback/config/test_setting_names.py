@@ -9,11 +9,12 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from gateway.settings import GatewaySettings
+from ringback.config.database_url import database_url
 from ringback.config.setting_names import BESIDE, NAMES, PREFIX, unknown, warn_of_unknown
-from ringback.config.settings import Database, Stores, load
+from ringback.config.settings import Stores
 from workers.settings import ToolSettings, WorkerSettings
 
-ALL_SETTINGS: tuple[type[BaseSettings], ...] = (Stores, Database, GatewaySettings, WorkerSettings, ToolSettings)
+ALL_SETTINGS: tuple[type[BaseSettings], ...] = (Stores, GatewaySettings, WorkerSettings, ToolSettings)
 
 
 def test_the_names_are_those_that_the_settings_classes_read() -> None:
@@ -56,8 +57,8 @@ def test_each_process_warns_once_of_its_environment_and_its_env_file(
     monkeypatch.delenv("DATABASE_URL", raising=False)
     warn_of_unknown.cache_clear()
     with caplog.at_level(logging.WARNING):
-        load(Database)
-        load(Database)
+        database_url()
+        database_url()
     assert [record.getMessage().partition(" ")[0] for record in caplog.records] == ["RINGBACK_AGENT", "RINGBACK_HOTS"]
     assert "did you mean RINGBACK_AGENTS?" in caplog.text
     assert "did you mean RINGBACK_HOST?" in caplog.text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ringback.config.settings import Database, Stores, load, postgres_url
+from ringback.config.settings import Stores, load, postgres_url
 from ringback.errors import ConfigurationError
 
 
@@ -37,15 +37,17 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_dot_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://h")
     (tmp_path / ".env").write_text("DATABASE_URL=postgresql://file/d\nSOMETHING_ELSE=1\n", encoding="utf-8")
-    assert load(Database).database_url == "postgresql+psycopg://file/d"
+    assert load(Stores).database_url == "postgresql+psycopg://file/d"
     monkeypatch.setenv("DATABASE_URL", "postgresql://environment/d")
-    assert load(Database).database_url == "postgresql+psycopg://environment/d"
+    assert load(Stores).database_url == "postgresql+psycopg://environment/d"
 
 
 def test_what_is_given_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://environment/d")
-    assert load(Database, DATABASE_URL="postgresql://given/d").database_url == "postgresql+psycopg://given/d"
+    stores = load(Stores, DATABASE_URL="postgresql://given/d", REDIS_URL="redis://h")
+    assert stores.database_url == "postgresql+psycopg://given/d"
 
 
 def test_each_missing_variable_is_named_with_what_to_do() -> None:
@@ -59,7 +61,7 @@ def test_each_missing_variable_is_named_with_what_to_do() -> None:
 
 def test_a_bad_value_is_named_and_not_shown() -> None:
     with pytest.raises(ConfigurationError) as raised:
-        load(Database, DATABASE_URL="mysql://u:hunter2@h/d")
+        load(Stores, DATABASE_URL="mysql://u:hunter2@h/d", REDIS_URL="redis://h")
     assert str(raised.value) == ("DATABASE_URL is not usable: must look like postgresql://user:password@host:5432/name")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from psycopg import pq
 
-from ringback.config.settings import Database, load
+from ringback.config.database_url import database_url
 from ringback.errors import ConfigurationError
 from ringback.postgres.url import PARAMETERS, read
 
@@ -29,8 +29,11 @@ SECRET = "hunter2"
         ("postgresql://h/d?ssl=true&pgbouncer=true", {"host": "h", "dbname": "d", "sslmode": "require"}),
     ],
 )
-def test_every_form_that_libpq_takes_is_read(url: str, arguments: dict[str, str]) -> None:
-    assert read(load(Database, DATABASE_URL=url).database_url).arguments == arguments
+def test_every_form_that_libpq_takes_is_read(
+    url: str, arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert read(database_url()).arguments == arguments
 
 
 def test_every_parameter_that_libpq_knows_is_known() -> None:
@@ -63,9 +66,12 @@ def test_a_url_says_whether_there_is_a_pooler() -> None:
         ("postgresql://u:hunter2@h/d?connect_timeout=soon", "its parameter connect_timeout must be a number"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_sentence_without_the_password(url: str, sentence: str) -> None:
+def test_what_cannot_be_used_is_told_in_one_sentence_without_the_password(
+    url: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
     with pytest.raises(ConfigurationError) as refused:
-        load(Database, DATABASE_URL=url)
+        database_url()
     assert str(refused.value).startswith("DATABASE_URL is not usable: ")
     assert sentence in str(refused.value)
     assert SECRET not in str(refused.value)
