@@ -81,7 +81,6 @@ async def _open(
     row_privacy = settings.row_privacy
     logs.leave_out(row_privacy.redaction.kinds)
     publisher = JobPublisher(settings.redis_url)
-    stack.callback(publisher.close)
     live_sessions = SessionRegistry(settings.max_sessions)
     stack.push_async_callback(publisher.redis.close)
     lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)

@@ -38,10 +38,12 @@ class RedisClient:
             retry=Retry(NoBackoff(), 1),  # once: the connection may have gone stale since it was last used
         )
         self._redis = Redis(connection_pool=self._pool)
+        self._doorbells = notifications.Doorbells()
 
     async def notify(self, gateway_id: str, session_id: UUID) -> None:
         """Put an entry into that gateway's stream. If this fails, the gateway hears a second later."""
-        await self.run(notifications.commands(gateway_id, session_id))
+        if await self.run(self._doorbells.commands(gateway_id, session_id)) is None:
+            self._doorbells.failed(gateway_id)
 
     async def run(self, commands: Sequence[Command]) -> list[Any] | None:
         """Run the commands in one pipeline. Return their answers, or None if Redis does not answer or refuses one."""

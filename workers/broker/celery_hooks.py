@@ -33,8 +33,20 @@ class Hook:
 
 OVERRIDDEN = (
     Hook(
+        f"{KOMBU}:QoS.append",
+        "keeps no copy of a message that is taken",
+        "(self, message, delivery_tag)",
+        "workers.broker.transport:Quality.append",
+    ),
+    Hook(
+        f"{KOMBU}:QoS.ack",
+        "deletes no copy, as there is none",
+        "(self, delivery_tag)",
+        "workers.broker.transport:Quality.ack",
+    ),
+    Hook(
         f"{KOMBU}:QoS.restore_visible",
-        "forgets, without a script, what a killed worker had taken",
+        "looks for no copies, which would need a script",
         "(self, start=0, num=10, interval=10)",
         "workers.broker.transport:Quality.restore_visible",
     ),
@@ -96,10 +108,6 @@ OVERRIDDEN = (
 """Celery or kombu calls each in the life of a worker."""
 
 USED = (
-    Hook(f"{KOMBU}:QoS.unacked_key", "where kombu keeps what was taken and not acknowledged"),
-    Hook(f"{KOMBU}:QoS.unacked_index_key", "and since when"),
-    Hook(f"{KOMBU}:QoS.visibility_timeout", "and for how long"),
-    Hook(f"{KOMBU}:Channel.conn_or_acquire", "the channel's connection to Redis", "(self, client=None)"),
     Hook(f"{KOMBU}:Channel.QoS", "the class that a channel makes"),
     Hook(f"{KOMBU}:Transport.Channel", "the class that a transport makes"),
     Hook(

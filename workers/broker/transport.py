@@ -4,9 +4,9 @@ Kombu and Celery take a message as it is. One with a missing property, or a body
 a traceback, is put back into the queue, and ends the next one. So each message is read here and written anew from its
 task and its id (`rewritten`); one that Ringback did not write is dropped, once.
 
-If a worker took a message and never acknowledged it, kombu puts it back into its queue after an hour, under a lock
-whose release is a script in Redis. That comes too late, as the row has been published again within seconds. So such a
-message is deleted, which needs no lock, and the Redis user of Ringback may run no scripts.
+A message is gone once it is taken: kombu keeps no copy until an acknowledgement (ADR 0059). Its copies would come back
+after an hour, under a lock whose release is a script, which the Redis user of Ringback may not run. If a worker loses a
+message, a sweeper publishes the job again from its row within seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64decode, b64encode
-from time import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,8 +23,6 @@ from ringback.redis.broker import TASK
 from workers.broker.consumer import CANARY
 from workers.logs import ThrottledLogger
 
-FORGET_AT_ONCE = 100
-"""Messages of killed workers that are deleted at once: each worker leaves one or two."""
 MAX_BODY_CHARS = 4_000
 """Most characters of a message's body: an id and Celery's own words take 200."""
 
@@ -37,22 +34,16 @@ _Transport: Any = redis.Transport
 
 
 class Quality(_Quality):  # type: ignore[misc]
-    """Unacknowledged messages of a channel."""
+    """Record of unacknowledged messages, which stays empty. `worker_disable_prefetch` bounds what a worker takes."""
 
-    _looks = 0
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Keep no copy. Kombu calls this hook for each message, and would write two keys."""
 
-    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 10) -> None:
-        """Delete old unacknowledged messages. Kombu calls this hook every ten seconds; each `interval`-th time
-        counts.
-        """
-        self._looks += 1
-        if (self._looks - 1) % (interval or 1):
-            return
-        with self.channel.conn_or_acquire() as client:
-            index, long_ago = self.unacked_index_key, time() - self.visibility_timeout
-            lost = client.zrange(index, 0, long_ago, byscore=True, offset=start, num=num or FORGET_AT_ONCE)
-            if lost:
-                client.pipeline().zrem(index, *lost).hdel(self.unacked_key, *lost).execute()
+    def ack(self, delivery_tag: str) -> None:
+        """Delete no copy. Celery calls this hook as a job begins, and kombu would write two keys."""
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """Look for no copies. Kombu calls this hook every ten seconds, and would lock a key."""
 
 
 class Channel(_Channel):  # type: ignore[misc]

@@ -40,10 +40,12 @@ class RedisClient:
             retry=Retry(NoBackoff(), 1),  # once: the connection may have gone stale since it was last used
         )
         self._redis = Redis(connection_pool=pool)
+        self._doorbells = notifications.Doorbells()
 
     def notify(self, gateway_id: str, session_id: UUID) -> None:
         """Add an entry to the gateway's stream. A failure is only logged."""
-        if self.ask(notifications.commands(gateway_id, session_id)) is None:
+        if self.ask(self._doorbells.commands(gateway_id, session_id)) is None:
+            self._doorbells.failed(gateway_id)
             _throttled.warning("doorbell failed (gateway %s); its next poll finds the result", gateway_id)
 
     def ask(self, commands: Sequence[Command]) -> list[Any] | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -37,8 +38,9 @@ class Postbox(JobPublisher):
 
     published: list[str]
 
-    def _send(self, job_id: str, queue: str) -> None:
-        self.published.append(job_id)
+    async def publish(self, job_id: UUID, queue: str) -> bool:
+        self.published.append(str(job_id))
+        return True
 
 
 @dataclass
@@ -66,7 +68,7 @@ async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: 
     try:
         await effects._start_job(cast(Any, link), RecordCall(job))
     finally:
-        publisher.close()
+        await publisher.redis.close()
         await engine.dispose()
     heard.is_woken = session.handle.is_awake
     return heard

@@ -49,7 +49,6 @@ async def sweeping(line: Line, redis_url: str) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
         await lease.retire()
         await publisher.redis.close()
-        publisher.close()
         await store.close()
 
 

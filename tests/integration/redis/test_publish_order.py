@@ -24,10 +24,10 @@ class Watched(JobPublisher):
     database: str
     seen: list[bool]
 
-    def _send(self, job_id: str, queue: str) -> None:
+    async def publish(self, job_id: UUID, queue: str) -> bool:
         with connected(self.database) as connection:
-            self.seen.append(bool(connection.execute(select(jobs.c.id).where(jobs.c.id == UUID(job_id))).all()))
-        super()._send(job_id, queue)
+            self.seen.append(bool(connection.execute(select(jobs.c.id).where(jobs.c.id == job_id)).all()))
+        return await super().publish(job_id, queue)
 
 
 async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
@@ -40,7 +40,7 @@ async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
     try:
         await effects._start_job(cast(Any, link), RecordCall(new_job(rows.session)))
     finally:
-        publisher.close()
+        await publisher.redis.close()
         await engine.dispose()
     return publisher.seen
 

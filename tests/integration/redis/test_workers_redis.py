@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -135,8 +134,21 @@ def test_a_worker_that_is_gone_leaves_nothing_of_its_canary_in_redis(line: Line,
         worker.kill()
         worker.wait()
     eventually(lambda: not canaries(line), "the last one to expire")
-    held: dict[Any, Any] = line.redis.hgetall("ringback:unacked")
-    assert not any("canary" in str(message) for message in held.values())
+    assert line.redis.keys("ringback:unacked*") == []
+
+
+@pools
+def test_a_worker_takes_a_message_for_each_free_slot_and_leaves_the_others_to_other_workers(
+    line: Line, argv: tuple[str, ...]
+) -> None:
+    slots, waiting = 2, 3
+    with line.worker(*argv[:6], *argv[6:8], "-c", str(slots)):
+        eventually(line.workers, "the worker to announce its tools")
+        jobs = [line.ask("doze", seconds=25) for _ in range(slots + waiting)]
+        eventually(lambda: canaries(line), "the worker to be full, and to leave its canary")
+        assert line.redis.llen("ringback:errands") == waiting
+        assert line.redis.keys("ringback:unacked*") == [], "no copy of what it took"
+        assert sorted(line.job(job_id).state for job_id in jobs) == ["pending"] * waiting + ["running"] * slots
 
 
 def canaries(line: Line) -> list[str]:

@@ -6,15 +6,32 @@ from uuid import uuid4
 
 import pytest
 
-from ringback.redis.notifications import MAX_LENGTH, TIME_TO_LIVE, commands, heard, stream_of
+from ringback.redis.notifications import EXPIRE_SECONDS, MAX_LENGTH, TIME_TO_LIVE, Doorbells, heard, stream_of
 
 
 def test_an_entry_names_a_session_and_nothing_else() -> None:
     session_id = uuid4()
-    entry, expiry = commands("gw_1", session_id)
+    entry, expiry = Doorbells().commands("gw_1", session_id)
     assert entry == ("XADD", "ringback:doorbell:gw_1", "MAXLEN", "~", MAX_LENGTH, "*", "session", str(session_id))
     assert expiry == ("EXPIRE", "ringback:doorbell:gw_1", TIME_TO_LIVE)
     assert heard({"session": str(session_id)}) == session_id
+
+
+def test_the_time_to_live_is_renewed_once_in_a_while_and_after_a_failure() -> None:
+    now, session_id = [100.0], uuid4()
+    doorbells = Doorbells(lambda: now[0])
+
+    def sent(gateway_id: str) -> list[object]:
+        return [command[0] for command in doorbells.commands(gateway_id, session_id)]
+
+    assert sent("gw_1") == ["XADD", "EXPIRE"]
+    assert sent("gw_1") == ["XADD"]
+    assert sent("gw_2") == ["XADD", "EXPIRE"], "each gateway has a stream"
+    now[0] += EXPIRE_SECONDS
+    assert sent("gw_1") == ["XADD", "EXPIRE"]
+    doorbells.failed("gw_1")
+    assert sent("gw_1") == ["XADD", "EXPIRE"]
+    assert EXPIRE_SECONDS < TIME_TO_LIVE / 2
 
 
 def test_each_gateway_has_a_stream_of_its_own() -> None:

@@ -1,0 +1,97 @@
+"""The gateway's prepared message is the one that Celery's `send_task` sends, field by field."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64decode
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from redis import Redis
+
+from gateway.storage.job_publisher import JobPublisher
+from ringback.redis.broker import TASK, make_app
+from workers.broker.transport import rewritten
+
+
+def published(redis_db: str, job_id: UUID, queue: str) -> dict[str, Any]:
+    """Return the message that a gateway leaves in the queue."""
+
+    async def publish() -> None:
+        publisher = JobPublisher(redis_db)
+        try:
+            assert await publisher.publish(job_id, queue)
+        finally:
+            await publisher.redis.close()
+
+    asyncio.run(publish())
+    return taken(redis_db, queue)
+
+
+def sent(redis_db: str, job_id: UUID, queue: str) -> dict[str, Any]:
+    """Return the message that Celery leaves in the queue."""
+    celery = make_app(redis_db)
+    celery.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
+    celery.close()
+    return taken(redis_db, queue)
+
+
+def taken(redis_db: str, queue: str) -> dict[str, Any]:
+    with Redis.from_url(redis_db) as client:
+        message = json.loads(client.rpop(f"ringback:{queue}"))
+        assert client.llen(f"ringback:{queue}") == 0
+    return {**message, "body": json.loads(b64decode(message["body"]))}
+
+
+def without_numbers(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the message with its random numbers named for what they are."""
+    headers, properties = message["headers"], message["properties"]
+    task_id = headers["id"]
+    assert task_id == headers["root_id"] == properties["correlation_id"]
+    for number in (task_id, properties["delivery_tag"], properties["reply_to"]):
+        UUID(number)
+    headers |= {"id": "task", "root_id": "task"}
+    properties |= {"correlation_id": "task", "delivery_tag": "tag", "reply_to": "a thread of the sender"}
+    return message
+
+
+@pytest.mark.parametrize("queue", ["orders", 'a "queue" \\ of späti'])
+def test_a_gateways_message_has_each_field_of_celerys_own(redis_db: str, queue: str) -> None:
+    job_id = uuid4()
+    ours, celerys = published(redis_db, job_id, queue), sent(redis_db, job_id, queue)
+    assert ours["body"][0] == [str(job_id)]
+    assert without_numbers(ours) == without_numbers(celerys)
+
+
+def test_each_message_is_a_task_of_its_own(redis_db: str) -> None:
+    first, second = (published(redis_db, uuid4(), "orders") for _ in range(2))
+    assert first["headers"]["id"] != second["headers"]["id"]
+
+
+def test_a_worker_reads_the_job_in_it(redis_db: str) -> None:
+    job_id = uuid4()
+    asyncio.run(_leave(redis_db, job_id))
+    with Redis.from_url(redis_db) as client:
+        message = rewritten(json.loads(client.rpop("ringback:orders")), "orders")
+    assert message is not None
+    assert json.loads(b64decode(message["body"]))[0] == [str(job_id)]
+
+
+async def _leave(redis_db: str, job_id: UUID) -> None:
+    publisher = JobPublisher(redis_db)
+    assert await publisher.publish(job_id, "orders")
+    await publisher.redis.close()
+
+
+def test_a_redis_that_is_away_leaves_the_job_to_a_sweeper(caplog: pytest.LogCaptureFixture) -> None:
+    async def publish() -> bool:
+        publisher = JobPublisher("redis://127.0.0.1:1/0")
+        try:
+            return await publisher.publish(UUID(int=7), "orders")
+        finally:
+            await publisher.redis.close()
+
+    assert asyncio.run(publish()) is False
+    assert f"publishing failed: job {UUID(int=7)}" in caplog.text
