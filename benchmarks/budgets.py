@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from sqlalchemy import delete, insert, text
 
-from benchmarks.receipts import count, insist
+from benchmarks.measuring.receipts import count, insist
 from cli.local_stack.embedded_servers import embedded_servers
 from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import Budgets, price_table

@@ -1,185 +1,229 @@
-"""What the durable way costs a call: a finished function_call at the Realtime API until its output is back there.
+"""What a call costs from the model's finished arguments until its output is back there, on every side in one run.
 
-Two sides, in turns, against the same server on this machine: `ringback` is a whole gateway, Postgres (durable
-commits), Valkey, Celery and a worker; `in-process` is the least there can be, a client that runs the function in its
-own read loop and loses it with the process. The function does nothing. Every output is looked at, and every
-row of ours: a call that was refused is no call.
+`ringback` is a whole gateway, Postgres (durable commits), Valkey, Celery and a worker. The floors have nothing of ours:
+the same shape with the least in it (Celery's `send_task`, two durable statements by psycopg, the result by a Redis
+stream), the same by LPUSH and BRPOP, and a function in the loop that reads the connection. The frameworks run it in
+the one process that holds the connection, and lose it with that process. All talk to the same upstream in turns; each
+output is looked at there, and each row where there are rows: a call that was refused is no call.
 
-    .venv/bin/python benchmarks/call_latency.py [--calls 300] [--rounds 3]
+    .venv/bin/python benchmarks/call_latency.py                                    # 5 turns: ten minutes
+    .venv/bin/python benchmarks/call_latency.py --sides ringback celery --turns 1 --profile
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import statistics
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from websockets.asyncio.client import connect
-from websockets.asyncio.server import ServerConnection, serve
+from benchmarks.calls.sides import CELERY, FLOORS, FRAMEWORKS, IN_PROCESS, OURS, SIDES, TITLES, Running, side
+from benchmarks.calls.upstream import PATIENCE, Batch, Upstream
+from benchmarks.measuring.bars import Bar, draw
+from benchmarks.measuring.process_use import Use, profile, uses_of
+from benchmarks.measuring.raw_lines import RAW, RawLines
+from benchmarks.measuring.receipts import insist
+from benchmarks.outages.figures import percentile
+from benchmarks.peers_side_by_side.driving import DriverError
+from benchmarks.peers_side_by_side.venvs import available, default_folder, titles
 
-from benchmarks.receipts import insist, insist_on_success
-from cli.local_stack.stack import running_stack
-
-WARM_UP = 30
-TOOL, DONE = "nothing", "done"
-TOOL_MODULE = '''
-from ringback import tool
-
-@tool
-async def nothing() -> str:
-    """Do nothing."""
-    return "done"
-'''
-# The calls follow each other without a word of the user's, and are no model that goes round in circles.
-LIMITS = "max_calls_per_turn = 1000\nmax_calls_unheard = 10000\nmax_calls_per_minute = 10000\n"
-MAX_CALLS = 1_000 - WARM_UP
-AGENT = f'instructions = "Measure."\ntools = ["{TOOL}"]\n{LIMITS}'
-
-
-@dataclass
-class Upstream:
-    """A Realtime API that asks for one call after the other, and takes the time."""
-
-    calls: int
-    milliseconds: list[float] = field(default_factory=list)
-    call_ids: list[str] = field(default_factory=list)
-    outputs: Counter[str] = field(default_factory=Counter)
-    finished: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def answer(self, socket: ServerConnection) -> None:
-        await _send(socket, {"type": "session.created", "session": {"id": "sess_1"}})
-        update = json.loads(await socket.recv())
-        await _send(socket, {"type": "session.updated", "session": update["session"]})
-        for number in range(self.calls + WARM_UP):
-            took = await self._one_call(socket, number)
-            if number >= WARM_UP:
-                self.milliseconds.append(took)
-        self.finished.set()
-        await socket.wait_closed()
-
-    async def _one_call(self, socket: ServerConnection, number: int) -> float:
-        response = {"id": f"resp_{number}", "conversation_id": "conv_1", "status": "in_progress", "output": []}
-        item = {
-            "id": f"item_{number}",
-            "type": "function_call",
-            "status": "completed",
-            "name": TOOL,
-            "call_id": f"call_{id(self)}_{number}",
-            "arguments": "{}",
-        }
-        self.call_ids.append(item["call_id"])
-        await _send(socket, {"type": "response.created", "response": response})
-        began = time.perf_counter()
-        await _send(socket, {"type": "response.output_item.done", "response_id": response["id"], "item": item})
-        output = await _hear(socket, "conversation.item.create")
-        took = (time.perf_counter() - began) * 1_000
-        self.outputs[output["item"]["output"]] += 1
-        await _send(socket, {"type": "conversation.item.added", "item": output["item"], "previous_item_id": None})
-        done = {**response, "status": "completed", "output": [item]}
-        await _send(socket, {"type": "response.done", "response": done})
-        await _hear(socket, "response.create")
-        return took
+WARM_UP, WARM_UP_AT_ONCE = 30, 5
+"""Calls of each session before any is timed."""
+PAUSE_SECONDS = 0.1
+"""Between two turns of a session that is alone: a framework may still be at the end of the one before."""
+PROFILE_SECONDS, PROFILE_CALLS = 8.0, 100
+SEVERAL = [name for name in SIDES if name not in (IN_PROCESS, *FRAMEWORKS)]
+"""Sides of which many sessions are measured at once."""
+HEAD = (
+    "| side | calls | p50 ms: median (least to most) | p99 ms | p99 to p50 | p50 to the floor | CPU ms a call |\n"
+    + "| --- " * 7
+    + "|"
+)
+RATE_HEAD = (
+    "| side | calls a second: median (least to most) | to the floor | p50 ms | p99 ms | CPU ms a call |\n"
+    + "| --- " * 6
+    + "|"
+)
 
 
-async def _send(socket: Any, event: dict[str, Any]) -> None:
-    await socket.send(json.dumps(event))
+@dataclass(frozen=True)
+class Measured:
+    """One side in one turn, with so many sessions at once."""
+
+    side: str
+    at_once: int
+    milliseconds: list[float]
+    rate: float
+    cpu_ms: dict[str, float]
+    """Of each process, for a whole turn of conversation with its call."""
+
+    @property
+    def p50(self) -> float:
+        return percentile(self.milliseconds, 0.5)
+
+    @property
+    def p99(self) -> float:
+        return percentile(self.milliseconds, 0.99)
+
+    def line(self) -> dict[str, Any]:
+        return {"p50": self.p50, "p99": self.p99, **asdict(self)}
 
 
-async def _hear(socket: Any, kind: str) -> dict[str, Any]:
-    while (event := json.loads(await socket.recv()))["type"] != kind:
-        pass
-    return dict(event)
+Found = dict[str, list[Measured]]
 
 
-@asynccontextmanager
-async def upstream_on(port: int, calls: int) -> AsyncIterator[Upstream]:
-    upstream = Upstream(calls)
-    async with serve(upstream.answer, "127.0.0.1", port, compression=None):
-        yield upstream
-
-
-async def through_ringback(port: int, calls: int, url: str, token: str) -> Upstream:
-    """One session through the gateway; its client only listens."""
-    address = url.replace("http", "ws", 1) + "/v1/realtime"
-    async with (
-        upstream_on(port, calls) as upstream,
-        connect(address, additional_headers={"Authorization": f"Bearer {token}"}) as client,
+def measure(name: str, python: Path, upstream: Upstream, asked: argparse.Namespace, last: bool) -> Iterator[Measured]:
+    """Run the side anew: one session alone, then many at once."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        side(name, upstream.url, python, Path(folder)) as running,
     ):
-        listening = asyncio.create_task(_listen(client))
-        await upstream.finished.wait()
-        listening.cancel()
-    return upstream
+        yield _batch(name, running, upstream.begin(Batch(1, asked.calls, WARM_UP, PAUSE_SECONDS)))
+        if name in SEVERAL:
+            yield _batch(name, running, upstream.begin(Batch(asked.at_once, asked.calls_at_once, WARM_UP_AT_ONCE, 0)))
+        if name == OURS and asked.profile and last:
+            _profile(running, upstream.begin(Batch(asked.at_once, PROFILE_CALLS, WARM_UP_AT_ONCE, 0)), asked)
 
 
-async def _listen(client: Any) -> None:
-    async for _ in client:
-        pass
+def _batch(name: str, running: Running, batch: Batch) -> Measured:
+    with ExitStack() as around:
+        running.connect(batch.sessions, around)
+        _await(batch.has_begun.wait, name, batch)
+        before = uses_of(running.processes)
+        _await(batch.is_over.wait, name, batch)
+        after = uses_of(running.processes)
+    of = batch.sessions * (batch.calls + batch.warm_up)
+    insist(f"{name}: outputs that are the result ({batch.strange})", dict(batch.outputs), {True: of})
+    insist(f"{name}: calls that were timed", len(batch.milliseconds), batch.sessions * batch.calls)
+    running.check(batch)
+    return Measured(
+        name,
+        batch.sessions,
+        [round(taken, 3) for taken in batch.milliseconds],
+        round(batch.rate, 2),
+        {process: _cpu_ms(before[process], after[process], batch) for process in before},
+    )
 
 
-async def in_process(port: int, calls: int) -> Upstream:
-    """The same conversation with a client that runs the function itself."""
-
-    async def nothing() -> str:
-        return DONE
-
-    async with upstream_on(port, calls) as upstream, connect(f"ws://127.0.0.1:{port}") as socket:
-        await _hear(socket, "session.created")
-        await _send(socket, {"type": "session.update", "session": {}})
-        while not upstream.finished.is_set():
-            try:
-                async with asyncio.timeout(0.5):
-                    event = json.loads(await socket.recv())
-            except TimeoutError:
-                continue
-            if event["type"] == "response.output_item.done":
-                item = {"type": "function_call_output", "call_id": event["item"]["call_id"], "output": await nothing()}
-                await _send(socket, {"type": "conversation.item.create", "item": item})
-            elif event["type"] == "response.done":
-                await _send(socket, {"type": "response.create"})
-    return upstream
+def _cpu_ms(before: Use, after: Use, batch: Batch) -> float:
+    return round(after.cpu_since(before) * 1_000 / (batch.sessions * batch.calls), 3)
 
 
-def measure(calls: int, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every call, by side."""
-    taken: dict[str, list[float]] = {"ringback": [], "in-process": []}
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "bench_tools.py").write_text(TOOL_MODULE)
-        (Path(folder) / "demo.toml").write_text(AGENT)
-        settings = {"RINGBACK_TOOL_MODULES": "bench_tools", "PYTHONPATH": folder, "RINGBACK_AGENTS": folder}
-        with running_stack(logs=Path(folder), settings=settings, simulate=False) as stack:
-            port = int(stack.simulator_url.split(":")[2].split("/")[0])
-            for _ in range(rounds):
-                ours = asyncio.run(through_ringback(port, calls, stack.url, stack.token))
-                insist_on_success(stack.database_url, ours.call_ids)
-                other = asyncio.run(in_process(port, calls))
-                for side, upstream in (("ringback", ours), ("in-process", other)):
-                    insist(f"{side}: outputs", dict(upstream.outputs), {DONE: calls + WARM_UP})
-                    taken[side] += upstream.milliseconds
-    return taken
+def _await(wait: Callable[[float], bool], name: str, batch: Batch) -> None:
+    if not wait(PATIENCE):
+        raise TimeoutError(f"{name}: {len(batch.call_ids)} calls came back within {PATIENCE:g} s, and no more")
+
+
+def _profile(running: Running, batch: Batch, asked: argparse.Namespace) -> None:
+    """Look at the gateway, then at the worker, while calls are made."""
+    with ExitStack() as around:
+        running.connect(batch.sessions, around)
+        for process in ("gateway", "worker"):
+            path = asked.raw / f"calls-{process}-profile.txt"
+            profile(running.processes[process], PROFILE_SECONDS, path)
+        _await(batch.is_over.wait, OURS, batch)
+    running.check(batch)
+
+
+def turns(asked: argparse.Namespace, pythons: dict[str, Path], lines: RawLines) -> Found:
+    """Every side in turn, so often. A framework that does not get through is left out; any other ends the run."""
+    found: Found = {name: [] for name in asked.sides if name in pythons}
+    with Upstream() as upstream:
+        for number in range(asked.turns):
+            for name in list(found):
+                try:
+                    for one in measure(name, pythons[name], upstream, asked, number == asked.turns - 1):
+                        lines.turn(turn=number, **one.line())
+                        print(f"  turn {number}, {name} x {one.at_once}: {one.p50:.2f} ms", file=sys.stderr, flush=True)
+                        found[name].append(one)
+                except (DriverError, TimeoutError) as problem:
+                    if name not in FRAMEWORKS:
+                        raise SystemExit(f"this measures nothing: {problem}") from problem
+                    print(f"{name} is left out from here on: {problem}", file=sys.stderr)
+                    del found[name]
+    return found
+
+
+def latency_rows(found: Found, heads: dict[str, str]) -> Iterator[str]:
+    """A row for each side, one session alone."""
+    alone = {name: [one for one in of if one.at_once == 1] for name, of in found.items()}
+    for name, of in alone.items():
+        p50s = [one.p50 for one in of]
+        cells = [
+            heads[name],
+            f"{sum(len(one.milliseconds) for one in of)}",
+            f"{median(p50s):.2f} ({min(p50s):.2f} to {max(p50s):.2f})",
+            f"{median(one.p99 for one in of):.2f}",
+            f"{median(one.p99 / one.p50 for one in of):.1f}",
+            ratio(of, alone.get(CELERY, []), lambda one: one.p50),
+            cpu(of),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def rate_rows(found: Found, heads: dict[str, str]) -> Iterator[str]:
+    """A row for each side of which many sessions were measured at once."""
+    several = {name: [one for one in of if one.at_once > 1] for name, of in found.items()}
+    for name, of in several.items():
+        if of:
+            rates = [one.rate for one in of]
+            cells = [
+                heads[name],
+                f"{median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f})",
+                ratio(of, several.get(CELERY, []), lambda one: one.rate),
+                f"{median(one.p50 for one in of):.1f}",
+                f"{median(one.p99 for one in of):.1f}",
+                cpu(of),
+            ]
+            yield f"| {' | '.join(cells)} |"
+
+
+def ratio(of: Sequence[Measured], to: Sequence[Measured], figure: Callable[[Measured], float]) -> str:
+    """The median of the ratios within a turn."""
+    ratios = [figure(one) / figure(other) for one, other in zip(of, to, strict=False)]
+    return f"{median(ratios):.2f}" if ratios else "-"
+
+
+def cpu(of: Sequence[Measured]) -> str:
+    names = of[0].cpu_ms
+    return ", ".join(f"{name} {median(one.cpu_ms[name] for one in of):.1f}" for name in sorted(names)) or "-"
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=200, help="of one session alone")
+    parser.add_argument("--at-once", type=int, default=16, help="sessions that call at the same time")
+    parser.add_argument("--calls-at-once", type=int, default=40, help="of each of them")
+    parser.add_argument(
+        "--profile", action="store_true", help="py-spy looks at our gateway and worker in the last turn"
+    )
+    parser.add_argument("--venvs", type=Path, default=default_folder(), help="where the frameworks are installed")
+    parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines, the plot and the profiles")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    if asked.calls > MAX_CALLS:
-        parser.error(f"--calls: at most {MAX_CALLS}, as an agent's limits allow")
-    print(f"$ {sys.argv[0]} --calls {asked.calls} --rounds {asked.rounds}\n")
-    print("| side | calls | p50 ms | p95 ms | p99 ms |\n| --- | --- | --- | --- | --- |")
-    for side, milliseconds in measure(asked.calls, asked.rounds).items():
-        cuts = statistics.quantiles(milliseconds, n=100)
-        print(f"| {side} | {len(milliseconds)} | {cuts[49]:.2f} | {cuts[94]:.2f} | {cuts[98]:.2f} |")
+    asked = options()
+    pythons = {name: Path(sys.executable) for name in (OURS, *FLOORS)}
+    pythons |= available(asked.venvs, [name for name in asked.sides if name in FRAMEWORKS])
+    versions = {name: titles()[name].rpartition(" ")[2] for name in FRAMEWORKS if name in pythons}
+    heads = {**TITLES, **titles()}
+    lines = RawLines(asked.raw, "calls", versions)
+    print(lines.introduction(), flush=True)
+    found = turns(asked, pythons, lines)
+    print("\n".join([HEAD, *latency_rows(found, heads)]))
+    if rows := list(rate_rows(found, heads)):
+        print("\n".join([f"\n{asked.at_once} sessions at once\n", RATE_HEAD, *rows]))
+    print(f"\n{lines.loads()}")
+    bars = [Bar(heads[name], [one.p50 for one in of if one.at_once == 1], name == OURS) for name, of in found.items()]
+    draw(asked.raw / "calls-p50.svg", "a call, p50 ms", bars)
 
 
 if __name__ == "__main__":

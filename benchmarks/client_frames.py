@@ -12,7 +12,7 @@ import base64
 import json
 import timeit
 
-from benchmarks.receipts import insist
+from benchmarks.measuring.receipts import insist
 from gateway import protocol
 from gateway.upstream.realtime_events import read as read_event
 from ringback.agents.client_policy import BROWSER, TRUSTED, ClientPolicy

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks.measuring.receipts import insist
 from benchmarks.peers_side_by_side import sides
 from benchmarks.peers_side_by_side.cases import CASES, Befalls, Case
 from benchmarks.peers_side_by_side.driving import ROOT, DriverError
@@ -27,7 +28,6 @@ from benchmarks.peers_side_by_side.running import Stage, run
 from benchmarks.peers_side_by_side.sides import DEFAULT, KINDS, OURS, Option, Side
 from benchmarks.peers_side_by_side.tables import Run, cell, figures, table, together
 from benchmarks.peers_side_by_side.venvs import default_folder, pythons, titles
-from benchmarks.receipts import insist
 from cli.local_stack.process_group import Process, ProcessError, ProcessGroup
 from cli.local_stack.stack import our
 from tests.simulated import Simulated

@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.measuring.receipts import insist
 from benchmarks.outages import control, gateways_killed, restarts, servers_away, workers_killed
 from benchmarks.outages.figures import Figure, tables
 from benchmarks.outages.site import Site, open_site
-from benchmarks.receipts import insist
 from cli.local_stack.embedded_servers import embedded_servers
 
 QUICK = {

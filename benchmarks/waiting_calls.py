@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.measuring.receipts import insist
 from benchmarks.outages.desk import Desk, open_desk
 from benchmarks.outages.figures import percentile
-from benchmarks.receipts import insist
 from benchmarks.waiting.tools import FOLDER, a_second, hold, hold_a_thread, nothing
 from cli.local_stack.embedded_servers import Servers, embedded_servers
 from ringback.postgres.migrate import upgrade

@@ -39,6 +39,12 @@ class Driver:
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
+    @property
+    def pid(self) -> int:
+        """The process, which has been started."""
+        assert self._process
+        return self._process.pid
+
     def order(self, do: str, **rest: Any) -> None:
         """Have it done, and wait until it is."""
         self.begin(do, **rest)

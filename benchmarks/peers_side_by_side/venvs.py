@@ -14,6 +14,9 @@ PINNED = {
     "pipecat-ai": ("pipecat-ai[openai]==1.14.0",),
     "livekit-agents": ("livekit-agents==1.8.9", "livekit-plugins-openai==1.8.9"),
     "pydantic-ai": ("pydantic-ai-slim[openai,realtime]==2.68.0",),  # for tests/clients alone
+    "litellm": ("litellm[proxy]==1.106.2",),
+    "picows": ("picows==2.3.1", "uvloop==0.23.0"),
+    "py-spy": ("py-spy==0.4.3",),
 }
 INSTALLED = "installed.txt"
 """Says what was installed; without it the environment is made anew or made complete."""
@@ -22,6 +25,17 @@ INSTALLED = "installed.txt"
 def default_folder() -> Path:
     """Where they are kept from run to run."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringback-peers"
+
+
+def available(folder: Path, names: list[str]) -> dict[str, Path]:
+    """The Python of each that can be had; what cannot be installed is told on standard error and left out."""
+    found = {}
+    for name in names:
+        try:
+            found.update(pythons(folder, [name]))
+        except (OSError, subprocess.CalledProcessError) as problem:
+            print(f"{name} cannot be installed here ({problem}): it is left out of this run", file=sys.stderr)
+    return found
 
 
 def titles() -> dict[str, str]:

@@ -128,6 +128,10 @@ class ProcessGroup:
         while self._folders:
             remove(self._folders.pop())
 
+    def pid(self, name: str) -> int:
+        """Return the pid of the process that runs, or last ran, under this name."""
+        return self._children[name].pid
+
     def restart(self, name: str) -> int:
         """Stop it if it still runs, start the same again, wait until it is ready."""
         self._children[name].stop()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.calls.sides import FLOORS, TITLES
 from benchmarks.outages.figures import Counted, Timed
+from benchmarks.peers_side_by_side import venvs
+from benchmarks.talking.sides import TITLES as RELAY_TITLES
 from tests.forked import run
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 400
+OURS_AND_FLOORS = ("ringback", *FLOORS)
+SHORT_CALLS = ("--turns", "1", "--calls", "5", "--at-once", "2", "--calls-at-once", "5")
+SHORT_TALK = ("--turns", "1", "--sessions", "2", "--seconds", "1")
 PARTS = ("workers", "gateways", "restarts", "flush", "redis", "postgres", "control")
 
 
@@ -40,10 +47,47 @@ def test_waiting_calls_measures_each_way() -> None:
     assert [row[0] for row in rows] == ["| threads", "| released", "| sync"]
 
 
+@pytest.mark.long  # a stack, and the servers of each floor
+def test_call_latency_measures_our_side_and_the_floors(tmp_path: Path) -> None:
+    lines = printed("call_latency.py", "--sides", *OURS_AND_FLOORS, *SHORT_CALLS, "--raw", str(tmp_path))
+    rows = [line.split(" | ")[0] for line in lines if line.endswith("|") and "---" not in line]
+    ours, celery, bare, in_process = (f"| {TITLES[side]}" for side in OURS_AND_FLOORS)
+    assert rows == ["| side", ours, celery, bare, in_process, "| side", ours, celery, bare]
+    raw = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+    assert [(line["side"], line["at_once"]) for line in raw[1:]] == [
+        *(("ringback", 1), ("ringback", 2), ("celery", 1), ("celery", 2), ("bare", 1), ("bare", 2)),
+        ("in-process", 1),
+    ]
+
+
+@pytest.mark.long  # a stack, and the load's two programs
+def test_talking_sessions_counts_every_frame_at_the_far_side(tmp_path: Path) -> None:
+    _need_the_load()
+    lines = printed(
+        "talking_sessions.py", "--sides", "ringback", "fastapi", "picows", *SHORT_TALK, "--raw", str(tmp_path)
+    )
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.endswith("|")]
+    assert rows[2:5] == rows[7:] == [RELAY_TITLES[side] for side in ("ringback", "fastapi", "picows")]
+
+
 @pytest.mark.long  # a stack
-def test_call_latency_measures_both_sides() -> None:
-    lines = printed("call_latency.py", "--calls", "5", "--rounds", "1")
-    assert [line.split(" | ")[0] for line in lines if line.endswith("|")][2:] == ["| ringback", "| in-process"]
+def test_idle_sees_every_process_alive(tmp_path: Path) -> None:
+    lines = printed("idle.py", "--seconds", "2", "--workers", "2", "--raw", str(tmp_path))
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in lines if line.endswith("|")}
+    assert rows >= {"gateway", "worker", "worker 2", "postgres", "valkey", "all"}
+
+
+@pytest.mark.long  # a stack, and the load's two programs
+def test_soak_counts_calls_and_frames_and_looks_at_every_process(tmp_path: Path) -> None:
+    _need_the_load()
+    lines = printed("soak.py", "--minutes", "0.3", "--raw", str(tmp_path))
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in lines if line.endswith("|")}
+    assert rows >= {"gateway", "worker", "postgres", "valkey"}
+
+
+def _need_the_load() -> None:
+    if not venvs.available(venvs.default_folder(), ["picows"]):
+        pytest.skip("the load's picows cannot be installed here")
 
 
 @pytest.mark.long  # a stack, and the simulator
@@ -76,18 +120,19 @@ def test_history_indexes_measures_both_sides_and_a_page_by_each_filter() -> None
 
 @pytest.mark.long  # a stack
 def test_a_benchmark_whose_calls_are_refused_gives_no_figures(tmp_path: Path) -> None:
-    """The agent's limits are what they are for a talk: the calls that follow each other without a word are refused."""
-    script = (ROOT / "benchmarks/call_latency.py").read_text(encoding="utf-8")
-    tight = script.replace("max_calls_per_turn = 1000", "max_calls_per_turn = 3")
-    assert tight != script
-    (tmp_path / "tight.py").write_text(tight, encoding="utf-8")
-    tight_py = str(tmp_path / "tight.py")
-    ended = run(
-        [sys.executable, "-m", "tests.forking", tight_py, "--calls", "5", "--rounds", "1"], cwd=ROOT, timeout=SECONDS
+    """The agent's limits are what they are for a talk: calls that follow each other at once are refused."""
+    tight = (
+        "from benchmarks import call_latency\n"
+        "from benchmarks.calls import sides\n"
+        "sides.AGENT = sides.AGENT.replace('max_calls_per_minute = 10000', 'max_calls_per_minute = 3')\n"
+        "call_latency.main()\n"
     )
+    (tmp_path / "tight.py").write_text(tight, encoding="utf-8")
+    argv = [str(tmp_path / "tight.py"), "--sides", "ringback", *SHORT_CALLS, "--raw", str(tmp_path)]
+    ended = run([sys.executable, "-m", "tests.forking", *argv], cwd=ROOT, timeout=SECONDS)
     assert ended.returncode == 1
     assert "this measures nothing" in ended.stderr
-    assert "too_many_in_a_row" in ended.stderr
+    assert "too_many_calls" in ended.stderr
     assert "| ringback |" not in ended.stdout
 
 

@@ -1,0 +1,174 @@
+"""One turn of one side: sessions that are idle, that talk, and twice as many; then the latency at half a core."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measuring.process_use import Use, cores_apart, family, pin, profile, use_of, uses_of
+from benchmarks.measuring.receipts import count, insist
+from benchmarks.talking.programs import Load, running_load
+from benchmarks.talking.sides import OURS, PICOWS, Relay, relaying
+from ringback.tables import sessions as sessions_table
+
+WARM_UP_SESSIONS, WARM_UP_SECONDS = 4, 3.0
+"""Sessions that talk before anything is measured: each side does something for the first time."""
+SETTLE_SECONDS = 2.0
+RAMP_SECONDS = 3.0
+"""Seconds of talk before the window: buffers find their size."""
+PROFILE_SECONDS = 8.0
+ROOM = 0.45
+"""The share of a core up to which twice as many sessions are tried."""
+HALF_A_CORE = 0.5
+MOST_SESSIONS = 250
+"""What the load's own core can speak for."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some seconds in which so many sessions talked."""
+
+    sessions: int
+    seconds: float
+    share: float
+    """Of one core, by the relay's process."""
+    behind: dict[str, float] = field(default_factory=dict)
+    to_model: dict[str, float] = field(default_factory=dict)
+    """Milliseconds from a caller's stamp to its arrival at the model."""
+    to_caller: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of processor time for a second of one session."""
+        return self.share * 1_000 / self.sessions
+
+
+@dataclass
+class Turn:
+    """What one side took in one turn; memory in KiB a session."""
+
+    side: str
+    talk: Window
+    idle_kib: float = 0.0
+    talking_kib: float = 0.0
+    slope_kib: float | None = None
+    """By the second half of twice as many; None where the core has no room for them."""
+    half: Window | None = None
+    """At half a core."""
+    direct: Window | None = None
+    """The same load without a relay."""
+
+    def line(self) -> dict[str, Any]:
+        return {**asdict(self), "cpu_ms": round(self.talk.cpu_ms, 3)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of what is measured in a turn."""
+
+    sessions: int
+    seconds: float
+    has_latency: bool
+    profile: Path | None = None
+
+
+def measure(side: str, programs: dict[str, Path], plan: Plan) -> Turn:
+    """Run the side and the load anew; what was timed must have arrived."""
+    core, others = cores_apart()
+    with tempfile.TemporaryDirectory() as name, running_load(programs[PICOWS], others) as load:
+        Path(name).chmod(0o755)  # nginx gives up root's rights
+        with relaying(side, programs[side], load.port, Path(name)) as relay:
+            assert relay.process
+            pin(family(relay.process), core)
+            _warm_up(load, relay)
+            turn = _memory_and_cpu(side, load, relay, plan)
+            opened = WARM_UP_SESSIONS + plan.sessions * (1 if turn.slope_kib is None else 2)
+            if plan.has_latency:
+                sessions = max(1, min(MOST_SESSIONS, round(HALF_A_CORE * 1_000 / turn.talk.cpu_ms)))
+                opened += sessions
+                turn.half = _again(load, relay, sessions, plan.seconds)
+            if side == OURS:
+                insist("sessions by their rows", count(relay.database_url, sessions_table), opened)
+    if turn.half:
+        turn.direct = _direct(programs, turn.half.sessions, plan.seconds)
+    return turn
+
+
+def _warm_up(load: Load, relay: Relay) -> None:
+    _open(load, relay, WARM_UP_SESSIONS)
+    load.talk(WARM_UP_SESSIONS)
+    time.sleep(WARM_UP_SECONDS)
+    _leave(load)
+
+
+def _memory_and_cpu(side: str, load: Load, relay: Relay, plan: Plan) -> Turn:
+    assert relay.process
+    number, empty = plan.sessions, use_of(relay.process)
+    _open(load, relay, number)
+    time.sleep(SETTLE_SECONDS)
+    idle = use_of(relay.process)
+    load.talk(number)
+    window, talking = _window(load, relay, number, plan.seconds)
+    turn = Turn(side, window, _each(empty, idle, number), _each(empty, talking, number))
+    if plan.profile:
+        profile(relay.process, PROFILE_SECONDS, plan.profile)
+    if window.share < ROOM:
+        _open(load, relay, number)
+        load.talk(2 * number)
+        time.sleep(RAMP_SECONDS + plan.seconds)
+        turn.slope_kib = _each(talking, use_of(relay.process), number)
+    _leave(load)
+    return turn
+
+
+def _again(load: Load, relay: Relay, sessions: int, seconds: float) -> Window:
+    _open(load, relay, sessions)
+    load.talk(sessions)
+    window, _ = _window(load, relay, sessions, seconds)
+    _leave(load)
+    return window
+
+
+def _direct(programs: dict[str, Path], sessions: int, seconds: float) -> Window:
+    _, others = cores_apart()
+    with running_load(programs[PICOWS], others) as load:
+        return _again(load, Relay(load.model_url), sessions, seconds)
+
+
+def _open(load: Load, relay: Relay, sessions: int) -> None:
+    load.callers.order("open", number=sessions, url=relay.url, headers=relay.headers)
+
+
+def _leave(load: Load) -> None:
+    """Count what arrived, then end all sessions."""
+    load.hush()
+    load.leave()
+
+
+def _window(load: Load, relay: Relay, sessions: int, seconds: float) -> tuple[Window, Use]:
+    time.sleep(RAMP_SECONDS)
+    load.mark()
+    if relay.process is None:
+        time.sleep(seconds)
+        callers, model = load.report()
+        return Window(sessions, seconds, 0.0, {}, _latency(model), _latency(callers)), Use(0.0, 0.0, 0.0, 0)
+    before, behind = use_of(relay.process), uses_of(relay.behind)
+    time.sleep(seconds)
+    after = use_of(relay.process)
+    others = {name: round(use.share_since(behind[name]), 4) for name, use in uses_of(relay.behind).items()}
+    callers, model = load.report()
+    share = after.share_since(before)
+    return Window(sessions, seconds, round(share, 4), others, _latency(model), _latency(callers)), after
+
+
+def _latency(report: dict[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {name: report[name] for name in ("p50", "p99", "p999", "max") if name in report}
+    insist("latencies were taken", bool(found), True)
+    return found
+
+
+def _each(before: Use, after: Use, sessions: int) -> float:
+    return round((after.rss_kib - before.rss_kib) / sessions, 1)
