@@ -1,6 +1,6 @@
 """The Realtime protocol as types. A client's frame is decoded once; the gateway sends on what it writes anew from it.
 
-    client_events    the client events as types: each with its fields, and whether it is sent again
+    client_events    the client events as types: each with its fields, and until when it is sent again
     item_fields      items that a client may create, as types
     session_fields   fields of a session and of a response that a client can set, as types
     values           the values that events are made of, with their bounds
@@ -17,7 +17,7 @@ gateway does not start. Without a type, none reaches the model. (Realtime API, c
 from __future__ import annotations
 
 from gateway.protocol.client_decoder import ClientFrame, read
-from gateway.protocol.client_events import MAX_EVENT_ID_CHARS, OUR_MARK, OURS, RESENT, SERVER_ITEMS, Known
+from gateway.protocol.client_events import MAX_EVENT_ID_CHARS, OUR_MARK, OURS, RESENT_UNTIL, SERVER_ITEMS, Known
 from gateway.protocol.decode_errors import MAX_DEPTH, MAX_PLAIN_CHARS, MAX_PLAIN_VALUES, MAX_VALUES
 from gateway.protocol.field_filter import of_earlier
 from gateway.protocol.item_fields import ClientMessage, FunctionCallOutput
@@ -34,7 +34,7 @@ __all__ = [
     "MAX_VALUES",
     "OURS",
     "OUR_MARK",
-    "RESENT",
+    "RESENT_UNTIL",
     "RULES",
     "SERVER_ITEMS",
     "AudioIn",

@@ -1,4 +1,4 @@
-"""Client events as types: for each event its fields, how large it may be, and whether it is sent again.
+"""Client events as types: for each event its fields, how large it may be, and until when it is sent again.
 
 To allow one more event, add a class here and to `Known`, and its type to `ringback.agents.client_policy`. The gateway
 does not start if one of the two is missing. The policy reads the `Raw` parts (`field_filter`).
@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct
 
 from gateway.protocol.item_fields import ClientMessage, FunctionCallOutput
 from gateway.protocol.values import Audio, ItemId, Milliseconds, Open
+from gateway.upstream.events import ItemShown, SessionUpdated, Told, UserTurnCommitted
 from ringback.agents.client_policy import CLIENT_EVENTS
 
 MAX_EVENT_ID_CHARS = 512
@@ -32,19 +33,21 @@ class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="type"):
     """Client event; an error that it causes names its `event_id`."""
 
     event_id: Open[EventId] = UNSET
-    is_resent: ClassVar[bool] = False
-    """True: if the connection ends before the server confirmed this event, it is sent again on the next one."""
+    resent_until: ClassVar[type[Told] | None] = None
+    """What the server says once it has this event. If the connection ends before, the event is sent again on the next
+    one, as `client.resend_buffer` keeps it. None: it is not sent again."""
     has_media: ClassVar[bool] = False
     """True: it may carry audio or pictures, and be as large as they are."""
 
 
 class AppendAudio(Frame, tag="input_audio_buffer.append"):
-    is_resent = has_media = True
+    resent_until = UserTurnCommitted
+    has_media = True
     audio: Audio
 
 
 class CommitAudio(Frame, tag="input_audio_buffer.commit"):
-    is_resent = True
+    resent_until = UserTurnCommitted
 
 
 class ClearAudio(Frame, tag="input_audio_buffer.clear"):
@@ -52,7 +55,8 @@ class ClearAudio(Frame, tag="input_audio_buffer.clear"):
 
 
 class CreateItem(Frame, tag="conversation.item.create"):
-    is_resent = has_media = True
+    resent_until = ItemShown
+    has_media = True
     item: ClientMessage | FunctionCallOutput
     previous_item_id: Open[ItemId] = UNSET
 
@@ -80,7 +84,7 @@ class CancelResponse(Frame, tag="response.cancel"):
 
 
 class UpdateSession(Frame, tag="session.update"):
-    is_resent = True
+    resent_until = SessionUpdated
     session: Raw
 
 
@@ -108,7 +112,7 @@ Known = (
 
 EVENTS: dict[str, type[Frame]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Known)}
 """The same by their `type`."""
-RESENT = frozenset(name for name, kind in EVENTS.items() if kind.is_resent)
+RESENT_UNTIL = {name: kind.resent_until for name, kind in EVENTS.items() if kind.resent_until is not None}
 WITH_MEDIA = frozenset(name for name, kind in EVENTS.items() if kind.has_media)
 
 

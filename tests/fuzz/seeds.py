@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.unit.gateway.protocol.client_frames import AS_IT_CAME
+
 CANARY = "the-vault-is-7391"
 """Stands in every field that is not a client's to set, and in what a client is not to see."""
 
@@ -40,6 +42,7 @@ EVERY_FIELD = {
 }
 
 CLIENT: list[dict[str, Any]] = [
+    *AS_IT_CAME.values(),
     {"type": "input_audio_buffer.append", "audio": "AAECAwQF" * 40},
     {"type": "input_audio_buffer.append", "event_id": "mine", "audio": ""},
     {"type": "input_audio_buffer.commit"},

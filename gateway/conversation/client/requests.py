@@ -113,15 +113,15 @@ class ClientRequests:
 
     def heard(self, event: ModelEvent) -> list[Action]:
         """Take in a server event that may confirm an event of the client."""
+        taken: list[Action] = []
+        if isinstance(event, SessionUpdated):
+            self.note_session(event.session)
+            settings = self.settings.taken(event.session)
+            if settings is None:
+                return []  # it answers an update of the gateway's
+            taken = [KeepSettings(settings)]
         self.resend_buffer.heard(event)
-        if not isinstance(event, SessionUpdated):
-            return []
-        self.note_session(event.session)
-        settings = self.settings.taken(event.session)
-        if settings is None:
-            return []
-        self.resend_buffer.in_force()
-        return [KeepSettings(settings)]
+        return taken
 
     def again(self, now: float, *, is_outdated: bool) -> list[Action]:
         """Return the client's unconfirmed events and settings, for a new connection.

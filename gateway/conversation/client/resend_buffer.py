@@ -1,7 +1,8 @@
 """Buffer of the client's events that the server has not confirmed; they are sent again after a reconnect.
 
-Audio is confirmed when the server commits it to an item, a typed message when its item is echoed, a setting when it is
-in force. A connection that ends takes unconfirmed events with it. So they are kept here, within a bound.
+What confirms an event stands in its class (`gateway.protocol.client_events`): audio is confirmed when the server
+commits it to an item, a typed message when its item is echoed, a setting when it is in force. A connection that ends
+takes unconfirmed events with it. So they are kept here, within a bound.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from gateway.conversation.event_names import (
     AUDIO_BUFFER,
     CLEAR_AUDIO,
     COMMIT_AUDIO,
-    UPDATE_SESSION,
 )
-from gateway.protocol import RESENT
+from gateway.protocol import RESENT_UNTIL
 from gateway.upstream.events import (
     Item,
     ItemShown,
     ModelEvent,
+    Told,
     UserStartedSpeaking,
     UserStoppedSpeaking,
     UserTurnCommitted,
@@ -32,6 +33,8 @@ MAX_SILENCE_CHARS = 64_000
 """A second before the user is heard to speak: the beginning of the first word."""
 LEAST_CHARS = 640
 """Ten milliseconds: what a frame counts for at least, so that many tiny ones have a bound too."""
+CONFIRMATIONS = frozenset(RESENT_UNTIL.values())
+"""The server's events that confirm one of the client's."""
 MAX_TYPED = 32
 """Messages and settings; a server echoes each within a round trip."""
 
@@ -51,7 +54,7 @@ class ResendBuffer:
     def said(self, event: Event) -> None:
         """Keep a client's event that goes out."""
         kind = event["type"]
-        if kind in RESENT and event.get("audio") != "":
+        if kind in RESENT_UNTIL and event.get("audio") != "":
             self._keep(event, _weight(event))
         elif kind == CLEAR_AUDIO:
             self._drop_audio(len(self._sent))
@@ -67,12 +70,8 @@ class ResendBuffer:
                 self._committed()
             case ItemShown(item=item):
                 self._echoed(item)
-
-    def in_force(self) -> None:
-        """Drop the oldest setting: the server has taken it."""
-        at = next((at for at, sent in enumerate(self._sent) if sent["type"] == UPDATE_SESSION), None)
-        if at is not None:
-            self._drop(at)
+            case _ if type(event) in CONFIRMATIONS:
+                self._confirmed(type(event))
 
     def refused(self, event_id: object) -> None:
         """Drop an event that the server refused: it would refuse it again."""
@@ -103,6 +102,12 @@ class ResendBuffer:
             commits = (at + 1 for at, sent in enumerate(self._sent) if sent["type"] == COMMIT_AUDIO)
             ends = next(commits, len(self._sent))
         self._drop_audio(ends)
+
+    def _confirmed(self, by: type[Told]) -> None:
+        """Drop the oldest event that this one confirms."""
+        at = next((at for at, sent in enumerate(self._sent) if RESENT_UNTIL[sent["type"]] is by), None)
+        if at is not None:
+            self._drop(at)
 
     def _echoed(self, item: Item) -> None:
         """Drop the item that is echoed: known by its id, or by its words if the server gives items other ids."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.protocol import RESENT, client_events, field_filter
+from gateway.protocol import client_events, field_filter
 from gateway.protocol.session_fields import ResponseFields, SessionFields
 from ringback.agents.client_policy import CLIENT_EVENTS, SESSION_FIELDS
 
@@ -24,12 +24,3 @@ def test_a_field_without_a_type_or_without_a_policy_stops_the_gateway_and_names_
         field_filter.hold(SessionFields, SESSION_FIELDS)
     with pytest.raises(TypeError, match="'conversation'"):
         field_filter.hold(ResponseFields, {"output_modalities"})
-
-
-def test_the_events_that_are_sent_again_are_those_whose_loss_a_user_would_notice() -> None:
-    assert {
-        "input_audio_buffer.append",
-        "input_audio_buffer.commit",
-        "conversation.item.create",
-        "session.update",
-    } == RESENT

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol import Rejection, read
-from tests.unit.gateway.protocol.client_frames import passed
-from tests.unit.gateway.protocol.test_client_frames import AS_IT_CAME
+from tests.unit.gateway.protocol.client_frames import AS_IT_CAME, passed
 from tests.unit.gateway.protocol.test_rejections import FORBIDDEN
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -7,41 +7,18 @@ from typing import Any
 import pytest
 
 from gateway.protocol import ClientFrame, read
-from tests.unit.gateway.protocol.client_frames import TEXT, passed, say, user_message
-
-AS_IT_CAME: dict[str, dict[str, Any]] = {
-    "audio": {"type": "input_audio_buffer.append", "audio": "AAEC"},
-    "no audio": {"type": "input_audio_buffer.append", "audio": ""},
-    "commit": {"type": "input_audio_buffer.commit", "event_id": "mine"},
-    "clear": {"type": "input_audio_buffer.clear"},
-    "text": {"type": "conversation.item.create", "item": user_message(TEXT, id="item_mine")},
-    "spoken": {
-        "type": "conversation.item.create",
-        "item": user_message({"type": "input_audio", "audio": "AAEC", "transcript": "Hello"}),
-    },
-    "picture": {
-        "type": "conversation.item.create",
-        "item": user_message({"type": "input_image", "image_url": "data:image/png;base64,AAEC", "detail": "low"}),
-    },
-    "retrieve": {"type": "conversation.item.retrieve", "item_id": "item_1"},
-    "truncate": {
-        "type": "conversation.item.truncate",
-        "item_id": "item_1",
-        "content_index": 0,
-        "audio_end_ms": 1500,
-    },
-    "bare create": {"type": "response.create"},
-    "create": {
-        "type": "response.create",
-        "response": {"conversation": "auto", "output_modalities": ["text"], "metadata": {"topic": "weather"}},
-    },
-    "cancel": {"type": "response.cancel", "response_id": "resp_1"},
-}
+from ringback.agents.client_policy import BROWSER, CLIENT_EVENTS, TRUSTED, TRUSTED_EVENTS
+from tests.unit.gateway.protocol.client_frames import AS_IT_CAME, TEXT, passed, said_by, say, user_message
 
 
 @pytest.mark.parametrize("event", AS_IT_CAME.values(), ids=AS_IT_CAME)
 def test_what_a_client_may_say_goes_on_as_it_means_it(event: dict[str, Any]) -> None:
-    assert passed(**event) == event
+    policy = TRUSTED if event["type"] in TRUSTED_EVENTS else BROWSER
+    assert said_by(policy, **event).event == event
+
+
+def test_every_event_has_an_example() -> None:
+    assert {event["type"] for event in AS_IT_CAME.values()} == set(CLIENT_EVENTS)
 
 
 AUDIO_SETTINGS: dict[str, dict[str, Any]] = {

@@ -14,6 +14,8 @@ from gateway import protocol
 from gateway.protocol import ClientFrame
 from gateway.protocol.field_filter import ALSO_OF_RESPONSES, MAX_LEFT_OUT, MAX_NAME_CHARS
 from gateway.protocol.session_fields import MAX_DESCRIPTION_CHARS, MAX_INPUT_ITEMS, MAX_PARAMETERS_BYTES, MAX_TOOLS
+from gateway.upstream import realtime_events
+from gateway.upstream.events import OtherEvent
 from ringback.agents.client_policy import (
     ALLOWED_EVENTS,
     BROWSER,
@@ -83,6 +85,15 @@ def test_the_events_are_those_of_the_decoder_and_of_the_policies() -> None:
     assert re.findall(r"^\| `([a-z_.]+)`", first, re.MULTILINE) == allowed
     assert sorted(allowed) == sorted(CLIENT_EVENTS)
     assert dict(re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", forbidden, re.MULTILINE)) == protocol.FORBIDDEN
+
+
+@pytest.mark.parametrize("row", table("event"), ids=lambda row: row[0])
+def test_an_event_is_sent_again_until_the_server_says_what_the_page_says(row: list[str]) -> None:
+    kind, *_, until = row
+    confirmed_by = protocol.RESENT_UNTIL.get(kind)
+    said = realtime_events.read(json.dumps({"type": until, "item": {}, "session": {}}))
+    assert type(said) is (confirmed_by or OtherEvent)
+    assert (until == "–") == (confirmed_by is None)
 
 
 def test_the_fields_of_a_session_are_those_that_can_be_opened() -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from gateway.protocol import MAX_PROBLEM_CHARS, ClientFrame, about_left_out, left_out_event, read
 from ringback.agents.client_policy import ALLOWED_EVENTS, AUDIO_FIELDS, BROWSER, CLIENT_EVENTS, TRUSTED
-from tests.fuzz import seeds
-from tests.unit.gateway.protocol.client_frames import LOOK_UP, refused_by, said_by, update_of
+from tests.unit.gateway.protocol.client_frames import AS_IT_CAME, LOOK_UP, refused_by, said_by, update_of
 
 TUNED = {
     "max_output_tokens": 500,
@@ -25,7 +24,7 @@ TUNED = {
 
 @pytest.mark.parametrize("kind", CLIENT_EVENTS)
 def test_an_event_that_the_policy_does_not_name_is_refused(kind: str) -> None:
-    event = {**next(seed for seed in seeds.CLIENT if seed["type"] == kind), "event_id": "mine"}
+    event = {**next(each for each in AS_IT_CAME.values() if each["type"] == kind), "event_id": "mine"}
     assert isinstance(read(json.dumps(event), TRUSTED), ClientFrame)
     assert isinstance(read(json.dumps(event), BROWSER), ClientFrame) == (kind in ALLOWED_EVENTS)
     without = TRUSTED.model_copy(update={"events": tuple(name for name in TRUSTED.events if name != kind)})

@@ -30,6 +30,10 @@ def typed(item_id: str) -> Event:
     return {"type": "conversation.item.create", "event_id": item_id, "item": {"id": item_id, "type": "message"}}
 
 
+def update(name: str) -> Event:
+    return {"type": "session.update", "event_id": name, "session": {}}
+
+
 def said(buffer: ResendBuffer, *events: Event) -> list[str]:
     for event in events:
         buffer.said(event)
@@ -75,6 +79,16 @@ def test_silence_is_kept_for_a_moment_and_speech_for_as_long_as_somebody_speaks(
 def test_what_the_client_throws_away_is_not_said_again() -> None:
     buffer = ResendBuffer()
     assert said(buffer, audio("one"), typed("two"), CLEAR) == ["two"]
+
+
+def test_settings_are_kept_until_the_server_shows_them_one_by_one() -> None:
+    buffer = ResendBuffer()
+    first, second = update("first"), update("second")
+    assert said(buffer, first, typed("aside"), second) == ["first", "aside", "second"]
+    buffer.heard(meant({"type": "session.updated", "session": {}}))
+    assert said(buffer) == ["aside", "second"]
+    buffer.heard(meant({"type": "response.created", "response": {}}))
+    assert said(buffer) == ["aside", "second"], "what confirms no event drops none"
 
 
 def test_messages_that_no_server_echoes_have_a_bound() -> None:
