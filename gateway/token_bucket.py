@@ -21,11 +21,19 @@ class TokenBucket:
 
     def takes(self, now: float, amount: float = 1.0) -> bool:
         """Take so much and return True, or return False if there is less; then none is taken."""
-        self._give_back(now)
-        if self._taken + amount > self.burst:
+        if not self.holds(amount, now):
             return False
         self._taken += amount
         return True
+
+    def holds(self, amount: float, now: float) -> bool:
+        """Return whether there is so much to take; `take` takes it."""
+        self._give_back(now)
+        return self._taken + amount <= self.burst
+
+    def take(self, amount: float) -> None:
+        """Take what the bucket holds."""
+        self._taken += amount
 
     def overdraw(self, amount: float, now: float) -> float:
         """Take so much in any case; return the seconds to wait before more may be taken, 0.0 while the burst lasts."""

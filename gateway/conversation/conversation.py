@@ -2,7 +2,7 @@
 
 Its entry points are plain functions, each of which returns a list of actions:
 
-    receive_model(event, now)    an event of the model's server; `audio_passed(…, now)`: audio that passes undecoded
+    receive_model(event, now)    an event of the model's server
     receive_client(frame, now)   a frame of the client that passed the policy
     remember(past, now)          what earlier epochs hold, once `wants_past` is true
     deliver(job_id, …, now)      the outcome of a job, marked as sent
@@ -11,6 +11,11 @@ Its entry points are plain functions, each of which returns a list of actions:
     tick(now)                    time has passed; `wake_at(now)` says when it matters
     budget_spent(why, now)       the budget is used up
     cut(reason, now)             the connection is gone; `carry(now)` is for the next epoch
+
+Most frames pass: they cause no action, and `wake_at` moves to later at most. They have entry points of their own.
+
+    audio_passed(item_id, …, now)   audio of the model; `text_passed(text, now)`: a piece of its text
+    audio_appended(append, now)     audio of the client
 """
 
 from __future__ import annotations
@@ -54,8 +59,8 @@ from gateway.conversation.turn_taking.slot import Active
 from gateway.conversation.turns import UserTurns
 from gateway.conversation.upstream_errors import UpstreamErrors
 from gateway.conversation.upstream_events import UpstreamEvents
-from gateway.protocol import ClientFrame
-from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, SessionUpdated
+from gateway.protocol import AppendAudio, ClientFrame
+from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, PassingText, SessionUpdated
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
@@ -157,7 +162,7 @@ class Conversation:
         return self._carried_state.untold
 
     def receive_model(self, event: ModelEvent, now: float) -> list[Action]:
-        """Take in an event of the model's server; audio may pass undecoded (`audio_passed`)."""
+        """Take in an event of the model's server that does not pass (`audio_passed`, `text_passed`)."""
         if not self.is_open:
             return self._open(event, now)
         event = self._handshake.seeds.named(event)
@@ -177,6 +182,18 @@ class Conversation:
     def audio_passed(self, item_id: str, chars: int, now: float) -> bool:
         """Note so many characters of the model's audio, which go straight to the client; False where there are none."""
         return self._scheduler.heard_audio(self._log.note_audio(item_id, chars), now)
+
+    def text_passed(self, text: PassingText, now: float) -> bool:
+        """Note a piece of the model's text, which goes straight to the client; False: `receive_model` decides."""
+        is_shown = self._view.shows_as_it_came(text.item_id) and not self._handshake.seeds.holds(text.item_id)
+        if not is_shown or not self._scheduler.heard_text(text.response_id, now):
+            return False
+        self._log.note_text(text.item_id, text.delta)
+        return True
+
+    def audio_appended(self, append: AppendAudio, now: float) -> AppendAudio:
+        """Take in audio of the client, checked by `gateway.protocol`; return it as it goes to the model."""
+        return self._client.appended(append, now)
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """Take in a client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""

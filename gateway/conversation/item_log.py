@@ -92,7 +92,7 @@ class ItemLog:
         """Note an event; return the messages that it makes known, or changes."""
         match event:
             case ModelText(delta=delta):
-                self._words(str(event.item_id), delta)
+                self.note_text(str(event.item_id), delta)
             case ItemShown(item=item) | OutputItemFinished(item=item):
                 return self._shown(item)
             case ItemTranscribed(transcript=transcript):
@@ -111,6 +111,12 @@ class ItemLog:
         if said is not None:
             said.sounded_ms += sounds_ms
         return sounds_ms / 1_000
+
+    def note_text(self, item_id: str, delta: str) -> None:
+        """Note a piece of what is being said in this item."""
+        said = self._said.get(item_id)
+        if said is not None and not said.is_cut and len(said.words) < MAX_TEXT_CHARS:
+            said.words += _storable(delta)
 
     def place_of_call(self, item_id: object) -> int:
         """Return the position of a `function_call` item."""
@@ -156,11 +162,6 @@ class ItemLog:
         said.parts, said.words = parts, ""
         self._weigh(said)
         return [said.message()]
-
-    def _words(self, item_id: str, delta: str) -> None:
-        said = self._said.get(item_id)
-        if said is not None and not said.is_cut and len(said.words) < MAX_TEXT_CHARS:
-            said.words += _storable(delta)
 
     def _transcribed(self, item_id: str, transcript: str) -> list[Message]:
         said = self._said.get(item_id)

@@ -16,8 +16,16 @@ gateway does not start. Without a type, none reaches the model. (Realtime API, c
 
 from __future__ import annotations
 
-from gateway.protocol.client_decoder import ClientFrame, read
-from gateway.protocol.client_events import MAX_EVENT_ID_CHARS, OUR_MARK, OURS, RESENT_UNTIL, SERVER_ITEMS, Known
+from gateway.protocol.client_decoder import ClientFrame, read, read_audio
+from gateway.protocol.client_events import (
+    MAX_EVENT_ID_CHARS,
+    OUR_MARK,
+    OURS,
+    RESENT_UNTIL,
+    SERVER_ITEMS,
+    AppendAudio,
+    Known,
+)
 from gateway.protocol.decode_errors import MAX_DEPTH, MAX_PLAIN_CHARS, MAX_PLAIN_VALUES, MAX_VALUES
 from gateway.protocol.field_filter import of_earlier
 from gateway.protocol.item_fields import ClientMessage, FunctionCallOutput
@@ -37,6 +45,7 @@ __all__ = [
     "RESENT_UNTIL",
     "RULES",
     "SERVER_ITEMS",
+    "AppendAudio",
     "AudioIn",
     "AudioOut",
     "ClientFrame",
@@ -51,4 +60,5 @@ __all__ = [
     "left_out_event",
     "of_earlier",
     "read",
+    "read_audio",
 ]

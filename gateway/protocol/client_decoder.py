@@ -46,6 +46,9 @@ from ringback.agents.client_policy import BROWSER, ClientPolicy
 
 NO_FUNCTIONS = ("mcp", "web_search", "file_search")
 """Types of the tools that a provider's server runs: OpenAI's, and xAI's."""
+APPEND = "input_audio_buffer.append"
+HEAD_CHARS = 128
+"""The type stands near the front of a frame; where it does not, the frame takes the longer way."""
 PLACING = "assistant"
 """A client that may create messages of this role may also place an item (`previous_item_id`)."""
 
@@ -87,6 +90,20 @@ class FrameRefused(GatewayError):
         self.rule = rule
         self.message = message
         self.param = param
+
+
+def read_audio(frame: str, allowed: ClientPolicy = BROWSER) -> AppendAudio | None:
+    """Decode a frame of the client's audio, by the rules of `read`. None: it is another frame, or `read` refuses it."""
+    may_pass = APPEND in frame[:HEAD_CHARS] and APPEND in allowed.events and len(frame) <= MAX_PLAIN_CHARS
+    if not may_pass:
+        return None
+    try:
+        known = _decode(frame)
+    except DECODE_ERRORS:
+        return None
+    if not isinstance(known, AppendAudio) or holds_nul(frame):
+        return None
+    return None if isinstance(known.event_id, str) and known.event_id.startswith(OURS) else known
 
 
 def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | Rejection:

@@ -17,6 +17,8 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import State
 
 from gateway.api import MAX_BODY_BYTES, SOCKETS_AT
 from gateway.close_codes import MESSAGE_TOO_BIG, RATE_LIMITED
@@ -30,6 +32,7 @@ from gateway.server.request_limits import (
     RequestRejected,
     complaint,
 )
+from gateway.session.client_connection import WIRE, Passes
 from gateway.token_bucket import TokenBucket
 
 HEAD_SECONDS = 5.0
@@ -174,9 +177,13 @@ class WireHttp(H11Protocol):
 
 
 class WireSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, with limits. `at_the_door` are those of this process that wait to be accepted."""
+    """uvicorn's WebSocket protocol, with limits, and a way around ASGI for frames that pass (`client_connection.Wire`).
+
+    `at_the_door` are those of this process that wait to be accepted.
+    """
 
     at_the_door: ClassVar[set[WireSocket]] = set()
+    passes: Passes | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -188,6 +195,12 @@ class WireSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.at_the_door.add(self)
         super().connection_made(transport)
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.handshake_complete:
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[WIRE] = self
 
     def start_keepalive(self) -> None:
         """Count it as accepted: uvicorn calls this once the upgrade is complete."""
@@ -215,6 +228,26 @@ class WireSocket(WebSocketsSansIOProtocol):
 
     def handle_cont(self, event: Frame) -> None:
         self._handle(super().handle_cont, event)
+
+    @property
+    def is_free(self) -> bool:
+        return self.writable.is_set() and self.conn.state is State.OPEN and not self.transport.is_closing()
+
+    def write(self, text: str) -> None:
+        self.conn.send_text(text.encode())
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def send_receive_event_to_app(self) -> None:
+        """Give a frame to the application, unless it passes: then the client is read on without a pause."""
+        if self.passes is not None and self.curr_msg_data_type == "text" and self.queue.empty():
+            try:
+                text = b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                return super().send_receive_event_to_app()  # which closes the connection
+            if self.passes(text):
+                self.frames = []
+                return None
+        return super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
         if self._takes(is_idle=True):

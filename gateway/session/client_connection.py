@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -14,10 +16,16 @@ from gateway.errors import GatewayError
 SEND_SECONDS = 5.0
 """A client that takes no event for so long has stopped reading, and must not hold up the session."""
 
+WIRE = "ringback.wire"
+"""The ASGI extension by which the gateway's own server gives a route the wire below its WebSocket."""
+
+Passes: TypeAlias = Callable[[str], bool]
+"""Takes a frame that passes, and returns True; False: the frame is to be received. It raises nothing."""
+
 _encode = msgspec.json.Encoder().encode
 
 
-def as_text(event: Event) -> str:
+def as_text(event: Event | msgspec.Struct) -> str:
     """Return an event as it goes over the wire."""
     return _encode(event).decode()
 
@@ -30,11 +38,39 @@ class ClientGone(GatewayError):
         self.code = code
 
 
+class Wire(Protocol):
+    """A WebSocket below ASGI: what passes takes no task, no queue and no message of ASGI."""
+
+    passes: Passes | None
+    """Asked for each text frame, while the application waits for one and none is there; None: no one is asked."""
+
+    @property
+    def is_free(self) -> bool:
+        """True while the connection is open and the next frame is written at once."""
+        ...
+
+    def write(self, text: str) -> None:
+        """Write one frame, to a connection that `is_free`."""
+        ...
+
+
+class _NoWire:
+    """Stands in for the wire of a server that gives none: every frame goes by ASGI."""
+
+    passes: Passes | None = None
+    is_free = False
+
+    def write(self, text: str) -> None:
+        raise AssertionError("it is never free")
+
+
 class ClientConnection:
     """One connected client. Its frames are JSON text, both ways."""
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
+        extensions: dict[str, Any] = socket.scope.get("extensions") or {}
+        self._wire: Wire = extensions.get(WIRE) or _NoWire()
 
     async def accept(self, subprotocol: str | None) -> None:
         """Complete the upgrade; raises ClientGone."""
@@ -43,9 +79,22 @@ class ClientConnection:
         except (WebSocketDisconnect, RuntimeError, OSError):
             raise ClientGone("client_not_there") from None
 
-    async def receive(self) -> str | bytes:
-        """Return the next frame as it came; raises ClientGone when there will be none."""
-        message = await self._socket.receive()
+    @property
+    def is_free(self) -> bool:
+        """True while the connection is open and the next event is written at once."""
+        return self._wire.is_free
+
+    def write(self, text: str) -> None:
+        """Write one event, to a client that `is_free`."""
+        self._wire.write(text)
+
+    async def receive(self, passes: Passes | None = None) -> str | bytes:
+        """Return the next frame that does not pass, as it came; raises ClientGone when there will be none."""
+        self._wire.passes = passes
+        try:
+            message = await self._socket.receive()
+        finally:
+            self._wire.passes = None
         if message["type"] == "websocket.disconnect":
             code = message.get("code", NO_STATUS)
             if code == NO_STATUS and "reason" not in message:
@@ -59,7 +108,9 @@ class ClientConnection:
         await self.send_text(as_text(event))
 
     async def send_text(self, text: str) -> None:
-        """Write one event that is text already; raises ClientGone."""
+        """Write one event that is text already, when the client takes it; raises ClientGone."""
+        if self._wire.is_free:
+            return self._wire.write(text)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.send_text(text)

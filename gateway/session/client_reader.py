@@ -17,7 +17,7 @@ from typing import TypeAlias
 from gateway import protocol
 from gateway.conversation.actions import Event
 from gateway.conversation.client_session import merged
-from gateway.session.client_connection import ClientConnection
+from gateway.session.client_connection import ClientConnection, as_text
 from gateway.session.context import SessionEnded, SessionState
 from gateway.session.rate_limit import RateExceeded, RateLimiter
 
@@ -42,7 +42,7 @@ class ClientReader:
 
     def __init__(self, client: ClientConnection, session: SessionState, hear: Hear) -> None:
         self._client = client
-        self._session_id = session.session_id
+        self._session = session
         self._tells_left_out = "left_out" in session.asks
         self._policy = session.policy
         self._hear = hear
@@ -72,7 +72,7 @@ class ClientReader:
     async def run(self) -> None:
         """Read until the client goes (ClientGone) or is disconnected (SessionEnded)."""
         while True:
-            text = await self._client.receive()
+            text = await self._client.receive(self._pass_audio)
             frame = protocol.read(text, self._policy)
             if isinstance(frame, protocol.Rejection):
                 await self._refuse(frame)
@@ -82,6 +82,20 @@ class ClientReader:
                 await self._leave_out(frame)
             await self._pass_on(frame, len(text) + FRAME_CHARS)
             await self._keep_pace(frame.audio_bytes, len(text) - _in_base64(frame.audio_bytes))
+
+    def _pass_audio(self, text: str) -> bool:
+        """Pass audio on at once, decoded and written anew; return False if the frame is not audio, or has to wait."""
+        link = self._session.link
+        if link is None or not (self.is_open.is_set() and link.upstream.is_free):
+            return False
+        append = protocol.read_audio(text, self._policy)
+        if append is None:
+            return False
+        now, audio_bytes = time.monotonic(), len(append.audio)
+        if not self._limiter.takes(audio_bytes, now, max(0, len(text) - _in_base64(audio_bytes))):
+            return False
+        link.upstream.write(as_text(link.conversation.audio_appended(append, now)))
+        return True
 
     async def _pass_on(self, frame: protocol.ClientFrame | Event, chars: int) -> None:
         """Deliver now, or keep it: many clients end at an `error` that comes before their `session.created`."""
@@ -109,7 +123,9 @@ class ClientReader:
             self._logged.add(frame.left_out)
             names = ", ".join(frame.left_out)
             log.info(
-                "session %s: fields left out of a client event, as its policy forbids them: %s", self._session_id, names
+                "session %s: fields left out of a client event, as its policy forbids them: %s",
+                self._session.session_id,
+                names,
             )
         if self._tells_left_out:
             told = protocol.left_out_event(frame.left_out, frame.event.get("event_id"))

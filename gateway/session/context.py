@@ -134,6 +134,15 @@ class UpstreamLink:
     is_recording: bool = False
     """True while a task writes `given` into the rows."""
 
+    def passes(self, frame: str, now: float) -> bool:
+        """Note a frame of the Realtime API that the client gets as it came; return False if it has to be parsed."""
+        self.heard_at = now
+        audio = self.upstream.passing_audio(frame)
+        if audio is not None:
+            return self.conversation.audio_passed(audio[0], audio[1], now)
+        text = self.upstream.passing_text(frame)
+        return text is not None and self.conversation.text_passed(text, now)
+
     def parse(self, frame: str) -> ModelEvent | None:
         """Return the event in a frame of the Realtime API; None, and a line in the log, if it holds no event."""
         try:

@@ -41,6 +41,17 @@ class RateLimiter:
         given = heard.get("format") if isinstance(heard, Mapping) else None
         self._bytes_per_second = bytes_per_second(given) or self._bytes_per_second
 
+    def takes(self, audio_bytes: int, now: float, chars: int = 0) -> bool:
+        """Count one frame and return True if the client is within its limits; else return False, and count none."""
+        audio = audio_bytes / self._bytes_per_second
+        if not (self._audio.holds(audio, now) and self._frames.holds(1.0, now) and self._text.holds(chars, now)):
+            return False
+        self._audio.take(audio)
+        self._frames.take(1.0)
+        self._text.take(chars)
+        self._throttled_since = None
+        return True
+
     def took(self, audio_bytes: int, now: float, chars: int = 0) -> float | RateExceeded:
         """Count one frame, with so many bytes of audio and so many characters of other text.
 

@@ -139,11 +139,16 @@ class Session:
                 await self._switcher.reconnect(link, link.why_it_ended(time.monotonic()))
 
     async def _relay(self, link: UpstreamLink) -> None:
+        def passes(frame: str) -> bool:
+            if not self._client.is_free or not link.passes(frame, time.monotonic()):
+                return False
+            self._client.write(frame)
+            return True
+
         while True:
-            frame = await link.upstream.receive()
-            link.heard_at = now = time.monotonic()
-            audio = link.upstream.passing_audio(frame)
-            if audio is not None and link.conversation.audio_passed(audio[0], audio[1], now):
+            frame = await link.upstream.receive(passes)
+            now = time.monotonic()
+            if link.passes(frame, now):  # the client was not free
                 await self._client.send_text(frame)
                 continue
             event = link.parse(frame)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import broadcast
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus
+from websockets.protocol import State
 
 from gateway.errors import GatewayError
 from gateway.upstream import realtime_events
-from gateway.upstream.events import ModelEvent
+from gateway.upstream.events import ModelEvent, PassingText
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.config.proxies import ProxyUnusable, is_direct
 
@@ -23,6 +26,16 @@ SEND_SECONDS = 10.0
 """If the server takes no event for so long, it is gone; its pings would wait behind the same full buffer."""
 CLOSE_SECONDS = 2.0
 """How long the closing handshake may take."""
+FREE_BYTES = 32 * 1_024
+"""While fewer bytes wait for the server, the next event is written at once: half a second of a client's audio."""
+
+Passes: TypeAlias = Callable[[str], bool]
+"""Takes a frame that passes undecoded, and returns True; False: the frame is to be read. It raises nothing."""
+
+
+def takes_none(_frame: str) -> bool:
+    """Stand in where every frame is to be read."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +83,25 @@ class Upstream(Protocol):
     - The `raw` of each event is the Realtime API's form of it, as the client sees that.
     - A conversation waits for SessionCreated, and after each session.update for SessionUpdated. If the server sends
       none, the upstream makes them, or the session ends as `upstream_silent`.
-    - `passing_audio` returns None if the client cannot play the frame as it came.
+    - `passing_audio` and `passing_text` return None if the client cannot take the frame as it came.
     - `send` takes client events of the Realtime API (`gateway.conversation.event_names`), and translates them.
     """
 
-    async def receive(self) -> str:
-        """Return the next event; raise UpstreamClosed when the connection is over."""
+    @property
+    def is_free(self) -> bool:
+        """True while the connection is open and the next event is written at once."""
+        ...
+
+    async def receive(self, passes: Passes = takes_none) -> str:
+        """Return the next event that does not pass; raise UpstreamClosed when the connection is over."""
+        ...
+
+    def write(self, event: str) -> None:
+        """Write one event, to a connection that `is_free`."""
         ...
 
     async def send(self, event: str) -> None:
-        """Write one event; raises UpstreamClosed."""
+        """Write one event, when the server takes it; raises UpstreamClosed."""
         ...
 
     async def close(self) -> None:
@@ -98,6 +120,10 @@ class Upstream(Protocol):
         """Return the item and the length of audio that the client may get as it came; None if `read` must decide."""
         ...
 
+    def passing_text(self, frame: str) -> PassingText | None:
+        """Return a piece of text that the client may get as it came; None if `read` must decide."""
+        ...
+
 
 class _Connect(connect):
     """WebSocket client that follows no redirect. No Realtime API redirects, and the library would send `api-key`,
@@ -113,6 +139,7 @@ class WebSocketUpstream:
 
     read = staticmethod(realtime_events.read)
     passing_audio = staticmethod(realtime_events.passing_audio)
+    passing_text = staticmethod(realtime_events.passing_text)
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -142,14 +169,27 @@ class WebSocketUpstream:
             raise UpstreamRefused(type(problem).__name__) from None
         return cls(connection)
 
-    async def receive(self) -> str:
-        try:
-            event = await self._connection.recv()
-        except ConnectionClosed as problem:
-            raise _closed(problem) from None
-        return event if isinstance(event, str) else event.decode("utf-8", "replace")
+    @property
+    def is_free(self) -> bool:
+        connection = self._connection
+        return connection.state is State.OPEN and connection.transport.get_write_buffer_size() < FREE_BYTES
+
+    async def receive(self, passes: Passes = takes_none) -> str:
+        while True:
+            try:
+                event = await self._connection.recv()
+            except ConnectionClosed as problem:
+                raise _closed(problem) from None
+            text = event if isinstance(event, str) else event.decode("utf-8", "replace")
+            if not passes(text):
+                return text
+
+    def write(self, event: str) -> None:
+        broadcast((self._connection,), event)
 
     async def send(self, event: str) -> None:
+        if self.is_free:
+            return self.write(event)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._connection.send(event)

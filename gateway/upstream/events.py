@@ -210,6 +210,19 @@ class OtherEvent(Told, frozen=True, kw_only=True):
     """An event of another type. It still shows that the line is alive, and which response is at work."""
 
 
+class PassingText(Struct, frozen=True, forbid_unknown_fields=True):
+    """A piece of what the model says whose frame the client may get as it came: it has these fields and no other."""
+
+    type: str
+    response_id: Id
+    item_id: Id
+    delta: str
+    event_id: str | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    obfuscation: str | None = None
+
+
 PASSING = frozenset({ModelText, OtherEvent})
 """Most of what a server says: it is noted and shown, and decides no more. It is found by its exact type, which costs
 a fifth of `isinstance`: the class of a struct has a metaclass."""

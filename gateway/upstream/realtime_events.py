@@ -21,7 +21,17 @@ import msgspec
 from msgspec import Struct
 
 from gateway.upstream import events
-from gateway.upstream.events import Id, Item, Json, MalformedEvent, ModelEvent, Moment, Response, UpstreamError
+from gateway.upstream.events import (
+    Id,
+    Item,
+    Json,
+    MalformedEvent,
+    ModelEvent,
+    Moment,
+    PassingText,
+    Response,
+    UpstreamError,
+)
 
 MAX_PROBLEM_CHARS = 200
 """Of a decoder's complaint, which may quote what it complains of."""
@@ -30,8 +40,11 @@ MAX_DEPTH = 64
 """A session with tools is a dozen deep; what writes the event anew has to climb as far."""
 
 AUDIO_DELTA = '"response.output_audio.delta"'
+TEXT_DELTAS = ("response.output_audio_transcript.delta", "response.output_text.delta")
 HEAD_CHARS = 64
 """The type stands near the front of an event; where it does not, the event takes the longer way."""
+MAX_TEXT_CHARS = 4_096
+"""Of a piece of text that passes undecoded: a piece is some words."""
 PLACES_CHARS = 600
 """The item's id and the beginning of the audio stand within so many characters."""
 
@@ -81,6 +94,7 @@ class ServerEvent(Struct):
 
 
 _decode = msgspec.json.Decoder(dict).decode
+_decode_text = msgspec.json.Decoder(PassingText).decode
 shape_of = partial(msgspec.convert, type=ServerEvent)
 
 
@@ -110,6 +124,23 @@ def passing_audio(frame: str) -> tuple[str, int] | None:
         return None
     start = delta.end()
     return item[1], frame.find('"', start) - start
+
+
+def passing_text(frame: str) -> PassingText | None:
+    """Return a delta of text or of a transcript, without decoding more of the frame than the conversation notes.
+
+    None where the frame is no such delta, or has anything beside its usual fields.
+    """
+    if len(frame) > MAX_TEXT_CHARS or "\\u0000" in frame:
+        return None
+    head = frame[:HEAD_CHARS]
+    if not any(kind in head for kind in TEXT_DELTAS):
+        return None
+    try:
+        text = _decode_text(frame)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return text if text.type in TEXT_DELTAS else None
 
 
 # — the meaning: one row for each type that a decision hangs on —
@@ -208,8 +239,7 @@ _TRANSLATIONS: dict[str, Callable[[Json, ServerEvent], ModelEvent]] = {
     "response.created": _of_response(events.ResponseStarted),
     "response.output_item.added": _of_item(events.OutputItemStarted),
     "response.output_item.done": _of_item(events.OutputItemFinished),
-    "response.output_text.delta": _text,
-    "response.output_audio_transcript.delta": _text,
+    **dict.fromkeys(TEXT_DELTAS, _text),
     "response.output_audio.delta": _audio,
     "response.audio.delta": _audio,  # Its name in the beta.
     "response.done": _of_response(events.ResponseFinished),

@@ -99,6 +99,9 @@ class FuzzedLine:
         """A frame of the client: refused in words, or taken and written anew."""
         began = time.thread_time()
         said = protocol.read(frame, self.policy)
+        append = protocol.read_audio(frame, self.policy) if isinstance(frame, str) else None
+        if append is not None:
+            self._check_append(append, said)
         if isinstance(said, protocol.Rejection):
             self._counts[f"client {said.rule}"] += 1
             _check_refusal(said)
@@ -107,11 +110,22 @@ class FuzzedLine:
             self._check_taken(said, self._brain.receive_client(said, self._now))
         _in_time(began)
 
+    def _check_append(self, append: protocol.AppendAudio, said: protocol.ClientFrame | protocol.Rejection) -> None:
+        """Audio that passes is what the long way would have sent on."""
+        self._counts["client audio passed"] += 1
+        told = {name: value for name, value in msgspec.to_builtins(append).items() if value is not None}
+        if not isinstance(said, protocol.ClientFrame) or said.event != told:
+            raise Wrong("audio passes that the long way does not send on so")
+
     def from_model(self, frame: str) -> None:
         """An event of the Realtime API, on the way that the session takes it."""
         began = time.thread_time()
         audio = realtime_events.passing_audio(frame)
         if audio is not None and self._brain.audio_passed(*audio, self._now):
+            return
+        text = realtime_events.passing_text(frame)
+        if text is not None and self._brain.is_open and self._brain.text_passed(text, self._now):
+            self._counts["model text passed"] += 1
             return
         try:
             event = realtime_events.read(frame)

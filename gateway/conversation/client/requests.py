@@ -24,7 +24,7 @@ from gateway.conversation.event_names import (
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.turn_taking.scheduler import MAX_WAITING, ResponseScheduler
-from gateway.protocol import OURS, Rejection
+from gateway.protocol import OURS, AppendAudio, Rejection
 from gateway.upstream.events import ModelEvent, SessionUpdated
 
 AUDIO = frozenset({APPEND_AUDIO, COMMIT_AUDIO})
@@ -67,6 +67,14 @@ class ClientRequests:
         if (event.get("item") or {}).get("type") != "function_call_output":  # the next conversation is told of it
             self.resend_buffer.said(event)
         return [SendToModel(self.tools.whole(event))]
+
+    def appended(self, append: AppendAudio, now: float) -> AppendAudio:
+        """Take in audio of the client; return it as it goes to the model."""
+        if not isinstance(append.event_id, str):
+            append.event_id = self.new_id("client")
+        self.scheduler.user_appended(now)
+        self.resend_buffer.said(append)
+        return append
 
     def _note_user(self, kind: str, event: Event, now: float) -> None:
         """Note what the client's event tells of its user."""

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+import msgspec
+
 from gateway.conversation.actions import Event
-from gateway.conversation.event_names import (
-    AUDIO_BUFFER,
-    CLEAR_AUDIO,
-    COMMIT_AUDIO,
-)
-from gateway.protocol import RESENT_UNTIL
+from gateway.conversation.event_names import APPEND_AUDIO, AUDIO_BUFFER, CLEAR_AUDIO, COMMIT_AUDIO
+from gateway.protocol import RESENT_UNTIL, AppendAudio
 from gateway.upstream.events import (
     Item,
     ItemShown,
@@ -45,17 +43,20 @@ class ResendBuffer:
 
     detects_turns: bool = True
     """The server listens for turns by itself: what it does not take for speech it throws away."""
-    _sent: deque[Event] = field(default_factory=deque)
+    _sent: deque[Event | AppendAudio] = field(default_factory=deque)
+    """Audio that passed is kept as bytes, which take three quarters of its text."""
     _chars: int = 0
     _speaking: bool = False
     _turn_ends: int | None = None
     """How many of the events belong to the turn that the server is about to commit."""
 
-    def said(self, event: Event) -> None:
+    def said(self, event: Event | AppendAudio) -> None:
         """Keep a client's event that goes out."""
-        kind = event["type"]
-        if kind in RESENT_UNTIL and event.get("audio") != "":
-            self._keep(event, _weight(event))
+        kind = _kind(event)
+        if kind == APPEND_AUDIO:
+            self._keep_audio(event)
+        elif kind in RESENT_UNTIL:
+            self._keep(event)
         elif kind == CLEAR_AUDIO:
             self._drop_audio(len(self._sent))
 
@@ -76,22 +77,26 @@ class ResendBuffer:
     def refused(self, event_id: object) -> None:
         """Drop an event that the server refused: it would refuse it again."""
         for at, sent in enumerate(self._sent):
-            if event_id is not None and sent.get("event_id") == event_id:
+            if event_id is not None and _event_id(sent) == event_id:
                 self._drop(at)
                 return
 
     def again(self) -> list[Event]:
         """Return the events to send again, in order."""
-        return list(self._sent)
+        return [sent if isinstance(sent, dict) else msgspec.to_builtins(sent) for sent in self._sent]
 
-    def _keep(self, event: Event, chars: int) -> None:
-        self._sent.append(event)
-        self._chars += chars
+    def _keep_audio(self, append: Event | AppendAudio) -> None:
+        if _length(append):
+            self._sent.append(append)
+            self._chars += _weight(append)
         bound = MAX_SPEECH_CHARS if self._speaking or not self.detects_turns else MAX_SILENCE_CHARS
         while self._chars > bound:
-            self._drop(next(at for at, sent in enumerate(self._sent) if "audio" in sent))
-        if not chars and len(self._sent) > MAX_TYPED:
-            typed = [at for at, sent in enumerate(self._sent) if "audio" not in sent]
+            self._drop(next(at for at, sent in enumerate(self._sent) if _kind(sent) == APPEND_AUDIO))
+
+    def _keep(self, event: Event | AppendAudio) -> None:
+        self._sent.append(event)
+        if len(self._sent) > MAX_TYPED:
+            typed = [at for at, sent in enumerate(self._sent) if _kind(sent) != APPEND_AUDIO]
             if len(typed) > MAX_TYPED:
                 self._drop(typed[0])
 
@@ -99,19 +104,19 @@ class ResendBuffer:
         """Drop the audio up to the end of the turn, or up to the client's commit: it is an item now."""
         ends = self._turn_ends
         if ends is None:
-            commits = (at + 1 for at, sent in enumerate(self._sent) if sent["type"] == COMMIT_AUDIO)
+            commits = (at + 1 for at, sent in enumerate(self._sent) if _kind(sent) == COMMIT_AUDIO)
             ends = next(commits, len(self._sent))
         self._drop_audio(ends)
 
     def _confirmed(self, by: type[Told]) -> None:
         """Drop the oldest event that this one confirms."""
-        at = next((at for at, sent in enumerate(self._sent) if RESENT_UNTIL[sent["type"]] is by), None)
+        at = next((at for at, sent in enumerate(self._sent) if RESENT_UNTIL[_kind(sent)] is by), None)
         if at is not None:
             self._drop(at)
 
     def _echoed(self, item: Item) -> None:
         """Drop the item that is echoed: known by its id, or by its words if the server gives items other ids."""
-        typed = [(at, sent["item"]) for at, sent in enumerate(self._sent) if "item" in sent]
+        typed = [(at, sent["item"]) for at, sent in enumerate(self._sent) if isinstance(sent, dict) and "item" in sent]
         by_id = (at for at, said in typed if said.get("id") == item.id)
         by_words = (at for at, said in typed if said.get("role") == item.role and _same_words(said, item))
         at = next(by_id, next(by_words, None))
@@ -120,7 +125,7 @@ class ResendBuffer:
 
     def _drop_audio(self, before: int) -> None:
         for at in reversed(range(before)):
-            if self._sent[at]["type"].startswith(AUDIO_BUFFER):
+            if _kind(self._sent[at]).startswith(AUDIO_BUFFER):
                 self._drop(at)
         self._turn_ends = None
 
@@ -137,5 +142,18 @@ def _same_words(said: Event, item: Item) -> bool:
     return any(words) and words == [part.get("text") for part in parts if isinstance(part, dict)]
 
 
-def _weight(event: Event) -> int:
-    return max(LEAST_CHARS, len(event["audio"])) if "audio" in event else 0
+def _kind(sent: Event | AppendAudio) -> str:
+    return str(sent["type"]) if isinstance(sent, dict) else APPEND_AUDIO
+
+
+def _event_id(sent: Event | AppendAudio) -> object:
+    return sent.get("event_id") if isinstance(sent, dict) else sent.event_id
+
+
+def _length(append: Event | AppendAudio) -> int:
+    """Return how many characters of base64 an append holds."""
+    return len(append["audio"]) if isinstance(append, dict) else (len(append.audio) + 2) // 3 * 4
+
+
+def _weight(sent: Event | AppendAudio) -> int:
+    return max(LEAST_CHARS, _length(sent)) if _kind(sent) == APPEND_AUDIO else 0

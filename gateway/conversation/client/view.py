@@ -109,6 +109,10 @@ class ClientView:
         self._retrieval.note(changed)
         return changed
 
+    def shows_as_it_came(self, item_id: str) -> bool:
+        """Return True if `show` would change no event of a response that is only about this item."""
+        return not is_filler_item(item_id) and item_id not in self._hidden
+
     def error(self, error: Event) -> Event:
         """Return an error as the client may know it: what the Realtime API says of an account is not for strangers."""
         if self.policy.sees_errors:

@@ -74,6 +74,10 @@ class Seeds:
         self._waiting.pop(item_id or "", None)
         return item_id
 
+    def holds(self, item_id: str) -> bool:
+        """Return True for an item of the past, under the gateway's id or the server's."""
+        return item_id in self.ids or item_id in self._known_as
+
     def named(self, event: ModelEvent) -> ModelEvent:
         """Return the event with our ids of the items of the past, instead of the ids that the server gave them."""
         if not self._known_as:

@@ -138,6 +138,14 @@ class ResponseScheduler:
         self._hear_response(now, is_heard=True)
         return True
 
+    def heard_text(self, response_id: str, now: float) -> bool:
+        """Note a piece of text of the active response; return False if the slot is another's."""
+        if not self.is_active(response_id):
+            return False
+        self.silent_since = None
+        self._hear_response(now, is_heard=True)
+        return True
+
     def began(self, response_id: str, mark: str | None, now: float) -> bool:
         """Note that a response began. `mark` is the event id of a create that it names.
 

@@ -48,6 +48,10 @@ async def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
 
 
 async def test_a_realtime_api_behind_such_a_proxy_is_refused_by_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lacks_a_package(*_: Any, **__: Any) -> None:
+        raise ImportError("connecting through a SOCKS proxy requires python-socks")
+
+    monkeypatch.setattr("websockets.asyncio.client.connect_socks_proxy", lacks_a_package)
     monkeypatch.setenv("HTTPS_PROXY", "socks5://ann:hunter2@127.0.0.1:1")
     with pytest.raises(UpstreamRefused, match="the proxy that HTTPS_PROXY names cannot be used") as told:
         await WebSocketUpstream.open(Target("wss://voices.example.com/v1/realtime", {}), 1.0)

@@ -12,16 +12,80 @@ from uuid import UUID
 import pytest
 
 from gateway.protocol import ClientFrame
-from gateway.session.client_connection import ClientConnection, ClientGone
+from gateway.session.client_connection import ClientConnection, ClientGone, Passes
 from gateway.session.client_reader import ClientReader
-from gateway.session.context import SessionEnded
+from gateway.session.context import SessionEnded, UpstreamLink
 from tests.session_parts import session_state
+from tests.unit.gateway.conversation.script import Script
 
 G711 = {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}
 PCM = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}}
 AS_PCM = {"type": "session.update", "session": PCM}
 MINUTE_OF_G711 = {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(60 * 8_000)).decode()}
 """Or ten seconds of PCM."""
+
+
+SOUND = {"type": "input_audio_buffer.append", "event_id": "mine", "audio": "AB==", "instructions": "Obey."}
+
+
+class Model:
+    """The model's server, as far as audio that passes sees it."""
+
+    def __init__(self) -> None:
+        self.is_free = True
+        self.wrote: list[str] = []
+
+    def write(self, event: str) -> None:
+        self.wrote.append(event)
+
+
+@pytest.mark.parametrize(
+    ("is_open", "is_free", "frame", "passes"),
+    [
+        (True, True, SOUND, True),
+        (False, True, SOUND, False),
+        (True, False, SOUND, False),
+        (True, True, {**SOUND, "event_id": "rb_mine"}, False),
+        (True, True, {"type": "input_audio_buffer.commit"}, False),
+    ],
+    ids=["audio", "before the conversation", "a model that is not free", "a name of the gateway's", "no audio"],
+)
+def test_audio_passes_written_anew_and_all_else_is_read(
+    is_open: bool, is_free: bool, frame: dict[str, Any], passes: bool
+) -> None:
+    read: list[dict[str, Any]] = []
+
+    async def hear(frame: ClientFrame) -> None:
+        read.append(frame.event)
+
+    async def run() -> None:
+        if is_open:
+            reader.is_open.set()
+        with pytest.raises(ClientGone):
+            await reader.run()
+        await reader.resume()
+
+    model, state = Model(), session_state()
+    model.is_free = is_free
+    state.link = UpstreamLink(1, cast(Any, model), Script().opened().conversation)
+    reader = ClientReader(cast(ClientConnection, Frames(frame, told=[])), state, hear)
+    asyncio.run(run())
+    written = [{**SOUND, "audio": "AA=="}] if passes else []
+    for event in written:
+        del event["instructions"]
+    assert [json.loads(event) for event in model.wrote] == written
+    assert bool(read) is (not passes and not frame.get("event_id", "").startswith("rb_"))
+
+
+def test_audio_that_comes_too_fast_does_not_pass_and_is_counted_once() -> None:
+    model, state = Model(), session_state(client_session=G711)
+    state.link = UpstreamLink(1, cast(Any, model), Script().opened().conversation)
+    reader = ClientReader(cast(ClientConnection, Frames()), state, cast(Any, None))
+    reader.is_open.set()
+    ten_seconds = json.dumps({**SOUND, "audio": base64.b64encode(bytes(10 * 8_000)).decode()})
+    passed = [reader._pass_audio(ten_seconds) for _ in range(20)]
+    assert passed == sorted(passed, reverse=True), "once it does not pass, no more of it does"
+    assert len(model.wrote) == passed.count(True) < 20
 
 
 class Frames:
@@ -31,9 +95,10 @@ class Frames:
         self._frames: Iterator[dict[str, Any]] = iter(frames)
         self._told = told
 
-    async def receive(self) -> str:
+    async def receive(self, passes: Passes) -> str:
         for frame in self._frames:
-            return json.dumps(frame)
+            if not passes(json.dumps(frame)):
+                return json.dumps(frame)
         raise ClientGone("client_closed_1000")
 
     async def send(self, event: dict[str, Any]) -> None:

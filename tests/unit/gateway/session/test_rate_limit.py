@@ -47,6 +47,24 @@ def test_what_is_typed_and_shown_has_a_pace_of_its_own() -> None:
     assert pace.took(0, 1.0, 2 * 2_097_152) == RateExceeded("text")
 
 
+@pytest.mark.parametrize("frame", [0.02, 0.1, 1.0])
+def test_a_frame_that_passes_counts_as_every_frame(frame: float) -> None:
+    passing, pace, size = RateLimiter(SLOW), RateLimiter(SLOW), int(frame * SECOND_OF_PCM)
+    for count in range(100):
+        now = count * frame / 4
+        passes = passing.takes(size, now, 10)
+        assert passes is (pace.took(size, now, 10) == 0.0)
+        if not passes:
+            break
+        assert passing == pace or vars_of(passing) == vars_of(pace)
+    assert not passes
+    assert isinstance(passing.took(size, now, 10), float), "what did not pass was not counted yet"
+
+
+def vars_of(pace: RateLimiter) -> list[object]:
+    return [pace._audio, pace._frames, pace._text, pace._throttled_since]
+
+
 def test_what_exceeds_the_burst_is_slowed_down() -> None:
     # 30 s come for nothing, 15 more at 1.5 seconds in a second.
     assert talk(RateLimiter(BROWSER), 45, speed=1_000) == pytest.approx(10, abs=0.2)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.upstream import events
 from gateway.upstream.events import MAX_ID_CHARS, MalformedEvent
-from gateway.upstream.realtime_events import MAX_DEPTH, passing_audio, read
+from gateway.upstream.realtime_events import MAX_DEPTH, MAX_TEXT_CHARS, passing_audio, passing_text, read
 
 REQUIRED = {
     "error": "error",
@@ -147,6 +147,51 @@ def test_each_event_has_its_meaning_and_keeps_what_it_is_about(kind: str) -> Non
 )
 def test_audio_is_found_without_decoding_the_frame(frame: str, audio: tuple[str, int] | None) -> None:
     assert passing_audio(frame) == audio
+
+
+TRANSCRIPT = "response.output_audio_transcript.delta"
+PIECE = {"type": TRANSCRIPT, "event_id": "e", "response_id": "r", "item_id": "i", "output_index": 0, "delta": "\nHi"}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        json.dumps(PIECE),
+        json.dumps(PIECE, separators=(",", ":")),
+        json.dumps({**PIECE, "type": "response.output_text.delta"}),
+        json.dumps({**PIECE, "content_index": 0, "obfuscation": "xyz"}),
+    ],
+)
+def test_a_piece_of_text_passes_with_what_the_long_way_reads_of_it(frame: str) -> None:
+    text, event = passing_text(frame), read(frame)
+    assert text is not None
+    assert isinstance(event, events.ModelText)
+    assert (text.item_id, text.response_id, text.delta) == (event.item_id, event.response_id, event.delta)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "response.output_text.done"},
+        {"type": "response.function_call_arguments.delta"},
+        {"type": "x", "event_id": f'"{TRANSCRIPT}"'},
+        {"delta": 7},
+        {"delta": "\0"},
+        {"delta": "x" * MAX_TEXT_CHARS},
+        {"item_id": None},
+        {"item_id": "x" * (MAX_ID_CHARS + 1)},
+        {"response_id": None},
+        {"previous_item_id": "i"},
+        {"session": {"instructions": "Be kind."}},
+        {"logprobs": []},
+    ],
+)
+def test_text_with_more_to_it_takes_the_long_way(fields: dict[str, Any]) -> None:
+    assert passing_text(json.dumps({**PIECE, **fields})) is None
+
+
+def test_so_does_text_whose_type_stands_last() -> None:
+    assert passing_text(json.dumps(dict(reversed({**PIECE, "delta": "x" * 64}.items())))) is None
 
 
 VALUES = st.recursive(

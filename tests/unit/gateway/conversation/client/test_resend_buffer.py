@@ -11,6 +11,7 @@ from gateway.conversation.client.resend_buffer import (
     MAX_TYPED,
     ResendBuffer,
 )
+from gateway.protocol import AppendAudio
 from tests.unit.gateway.conversation.script import meant
 
 Event = dict[str, Any]
@@ -34,7 +35,12 @@ def update(name: str) -> Event:
     return {"type": "session.update", "event_id": name, "session": {}}
 
 
-def said(buffer: ResendBuffer, *events: Event) -> list[str]:
+def passed(name: str, chars: int = 1_000) -> AppendAudio:
+    """The same audio as it is kept on the short way."""
+    return AppendAudio(event_id=name, audio=bytes(chars // 4 * 3))
+
+
+def said(buffer: ResendBuffer, *events: Event | AppendAudio) -> list[str]:
     for event in events:
         buffer.said(event)
     return [event.get("event_id", event["type"].rpartition(".")[2]) for event in buffer.again()]
@@ -56,6 +62,20 @@ def test_audio_is_kept_until_the_turn_is_committed_and_what_follows_stays() -> N
     said(buffer, audio("next"), typed("aside"))
     buffer.heard(meant(COMMITTED))
     assert said(buffer) == ["next", "aside"]
+
+
+def test_audio_that_passed_is_said_again_as_the_client_said_it() -> None:
+    buffer = ResendBuffer()
+    buffer.said(passed("mine", 8))
+    assert buffer.again() == [audio("mine", 8)]
+
+
+def test_audio_that_passed_has_the_same_bound() -> None:
+    for make in (audio, passed):
+        buffer = ResendBuffer()
+        assert len(said(buffer, *(make(f"{count}") for count in range(100)))) == MAX_SILENCE_CHARS // 1_000
+        assert len(said(buffer, *(make(f"{count}", 4) for count in range(200)))) == MAX_SILENCE_CHARS // LEAST_CHARS
+        assert said(ResendBuffer(), make("silent", 0)) == []
 
 
 def test_without_turn_detection_all_is_kept_until_the_clients_own_commit_is_confirmed() -> None:

@@ -1,0 +1,80 @@
+"""A client's audio has a short way through the decoder. It takes what the long way takes, and comes out the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.protocol import MAX_PLAIN_CHARS, ClientFrame, read, read_audio
+from ringback.agents.client_policy import BROWSER, ClientPolicy
+
+MUTE = ClientPolicy(name="browser", events=frozenset({"response.create"}))
+APPEND: dict[str, Any] = {"type": "input_audio_buffer.append", "audio": "AAEC"}
+
+
+def taken(frame: str, allowed: ClientPolicy = BROWSER) -> dict[str, Any] | None:
+    """What goes on by the short way; it is what goes on by the long way."""
+    append, long_way = read_audio(frame, allowed), read(frame, allowed)
+    if append is None:
+        return None
+    if append.event_id is None:
+        append.event_id = msgspec.UNSET  # the conversation names it
+    event = json.loads(msgspec.json.encode(append))
+    assert isinstance(long_way, ClientFrame)
+    assert event == long_way.event
+    assert len(append.audio) == long_way.audio_bytes
+    return dict(event)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        json.dumps(APPEND),
+        json.dumps(APPEND, separators=(",", ":")),
+        json.dumps({"event_id": "event_" + "x" * 40, **APPEND}),
+        json.dumps({**APPEND, "event_id": None}),
+        json.dumps({**APPEND, "audio": ""}),
+        json.dumps({**APPEND, "more": {"than": ["asked"]}}),
+        json.dumps({**APPEND, "audio": "+/Aa"}).replace("/", "\\/"),
+        '{"type": "input_audio_buffer.append", "audio": "AAEC", "audio": "BBBB"}',
+        '{"type": "input_audio_buffer.append", "audio": "AB=="}',
+    ],
+)
+def test_audio_takes_the_short_way(frame: str) -> None:
+    assert taken(frame) is not None
+
+
+def test_what_goes_on_is_written_anew_from_what_was_decoded() -> None:
+    frame = json.dumps({**APPEND, "event_id": "mine", "instructions": "Obey me.", "audio": "AB=="})
+    assert taken(frame) == {**APPEND, "event_id": "mine", "audio": "AA=="}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        json.dumps({"type": "input_audio_buffer.commit"}),
+        json.dumps({"audio": "A" * 400, "type": "input_audio_buffer.append"}),
+        json.dumps({**APPEND, "audio": "A" * MAX_PLAIN_CHARS}),
+        json.dumps({**APPEND, "event_id": "rb_mine"}),
+        json.dumps({**APPEND, "event_id": "x" * 513}),
+        json.dumps({**APPEND, "event_id": "\0"}),
+        json.dumps({**APPEND, "more": "\0"}),
+        json.dumps({**APPEND, "audio": "A"}),
+        json.dumps({**APPEND, "audio": 7}),
+        json.dumps({"type": "response.cancel", "input_audio_buffer.append": 1, "audio": "AAEC"}),
+        json.dumps({"type": "input_audio_buffer.append"}),
+        json.dumps({"event_id": "input_audio_buffer.append", "audio": "AAEC"}),
+        json.dumps([APPEND]),
+        '{"type": "input_audio_buffer.append", "audio": "AAEC"',
+        '{"type": "input_audio_buffer.append", "type": "response.cancel", "audio": "AAEC"}',
+    ],
+)
+def test_all_else_takes_the_long_way(frame: str) -> None:
+    assert read_audio(frame) is None
+
+
+def test_so_does_audio_of_a_client_that_may_not_send_it() -> None:
+    assert taken(json.dumps(APPEND), MUTE) is None
