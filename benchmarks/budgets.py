@@ -21,7 +21,7 @@ from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import Budgets, price_table
 from gateway.budgets.session_usage import SessionUsage
 from gateway.conversation.actions import RecordUsage
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
 from ringback.postgres.migrate import upgrade
@@ -66,13 +66,13 @@ async def opened(budgets: Budgets, number: int) -> SessionUsage:
     """One more session: each user has fifty."""
     caller, session_id = Principal(f"ann-{number // SESSIONS_OF_A_USER}"), uuid4()
     opening = lifecycle.open_session(session_id, user_id=caller.user, agent="demo", model=AGENT.model, gateway_id="gw")
-    insist("a session that begins is refused", await budgets.open_session(opening, caller), None)
+    await budgets.open_session(opening, caller)  # raises if the session is refused
     return SessionUsage(budgets, session_id, caller, AGENT, AGENT.model)
 
 
 async def measure(url: str, responses: int, users: int) -> None:
     """Sessions that begin, and responses, with limits and without."""
-    store = Store(open_engine(url, 10))
+    store = Store(open_pool(url, 10))
     free, default, budgets = (Budgets(store, price_table(None), each) for each in (Quotas(), PER_USER, DEAR))
     print("| what | at once | p50 ms | p95 ms | p99 ms | a second |\n| --- | --- | --- | --- | --- | --- |")
 

@@ -12,19 +12,20 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Executable, create_engine, insert, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, insert, select, text
 
 from cli.local_stack.embedded_servers import embedded_servers
 from ringback.history.pagination import JobQuery
 from ringback.jobs.outcomes import succeeded
 from ringback.postgres.migrate import upgrade
+from ringback.postgres.statement import Runnable
 from ringback.statements import history, processes
 from ringback.statements.jobs import admission, deliveries, transitions
 from ringback.statements.jobs.admission import NewJob
 from ringback.tables import jobs as jobs_table
 from ringback.tables import sessions
 from ringback.tools.spec import ToolSpec
+from tests.servers import engine_of, execute
 
 TOOL = ToolSpec("tool 7", "A tool.", {"type": "object"}, retries=1)
 INDEXES = ("ix_jobs_by_state", "ix_jobs_by_tool", "ix_jobs_by_queue")
@@ -54,8 +55,8 @@ class Side:
             self.run(text(f"DROP INDEX {index}"))
         self.run(text("VACUUM ANALYZE jobs"))
 
-    def run(self, statement: Executable) -> Any:
-        result = self.connection.execute(statement)
+    def run(self, statement: Runnable) -> Any:
+        result = execute(self.connection, statement)
         return result.all() if result.returns_rows else result.rowcount
 
     def call(self) -> float:
@@ -125,12 +126,12 @@ def main() -> None:
     with embedded_servers(durable=True) as servers:
 
         def open_database(name: str) -> Connection:
-            engine = create_engine(servers.database_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+            engine = engine_of(servers.database_url, isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
                 connection.execute(text(f"CREATE DATABASE {name}"))
             url = engine.url.set(database=name).render_as_string(hide_password=False)
             upgrade(url)
-            return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect()
+            return engine_of(url, isolation_level="AUTOCOMMIT").connect()
 
         measure(open_database, given.jobs, given.calls, given.rounds)
 

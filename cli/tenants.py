@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cli.output.history_queries import AsJson, reading, refuse, writing
 from cli.tokens import named
-
-if TYPE_CHECKING:
-    from sqlalchemy import Row
 
 app = typer.Typer(name="tenants", help="Show and set the limits of tenants.", no_args_is_help=True)
 
@@ -124,7 +121,7 @@ def _days(text: str) -> int | None:
     return int(text)
 
 
-def _told(row: Row[Any]) -> dict[str, Any]:
+def _told(row: Any) -> dict[str, Any]:
     return {"tenant": row.tenant, "allowances": row.allowances or {}, "retention_days": row.retention_days}
 
 
@@ -134,7 +131,7 @@ def _print_json(document: Any) -> None:
     typer.echo(json.dumps(document))
 
 
-def _print(rows: Sequence[Row[Any]]) -> None:
+def _print(rows: Sequence[Any]) -> None:
     from rich.text import Text
 
     from cli.output import tables

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cli.output.history_queries import AsJson, beginning, only, reading, refuse, writing
 from ringback.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Row
 
 app = typer.Typer(name="token", help="Make, list and revoke API keys.", no_args_is_help=True)
 
@@ -159,7 +156,7 @@ def _print(rows: Any) -> None:
     )
 
 
-def _state(row: Row[Any], now: datetime) -> str:
+def _state(row: Any, now: datetime) -> str:
     if row.revoked_at is not None:
         return "revoked"
     if row.expires_at is None:
@@ -171,7 +168,7 @@ def _print_json(rows: Any) -> None:
     import json
 
     keys = [
-        {name: value if isinstance(value, list) else _text(value) for name, value in row._mapping.items()}
+        {name: value if isinstance(value, list) else _text(value) for name, value in row._asdict().items()}
         for row in rows
     ]
     typer.echo(json.dumps({"object": "list", "data": keys}))

@@ -32,7 +32,7 @@ from gateway.retry import Loop, restarting
 from gateway.session.admission import SessionAdmission
 from gateway.session.context import GatewayContext
 from gateway.settings import GatewaySettings
-from gateway.storage.database import Store, lease_connector, open_engine
+from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
 from ringback.config import logs
 from ringback.usage.prices import Prices
@@ -76,7 +76,7 @@ async def _open(
 ) -> Gateway:
     """Open what sessions and routes share. The stack closes it in reverse, so the order is a guarantee."""
     gateway_id = f"gateway-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    store = Store(open_engine(settings.database_url, settings.database_pool))
+    store = Store(open_pool(settings.database_url, settings.database_pool))
     stack.push_async_callback(store.close)
     row_privacy = settings.row_privacy
     logs.leave_out(row_privacy.redaction.kinds)
@@ -86,7 +86,7 @@ async def _open(
     lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)
     await lease.register()
     stack.push_async_callback(lease.retire)
-    sweeper, looker = (Store(open_engine(settings.database_url, 1)) for _ in range(2))  # waiting behind no pool
+    sweeper, looker = (Store(open_pool(settings.database_url, 1)) for _ in range(2))  # waiting behind no pool
     stack.push_async_callback(sweeper.close)
     stack.push_async_callback(looker.close)
     keeper = LeaseKeeper(gateway_id, sweeper, publisher)

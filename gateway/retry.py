@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from time import monotonic
 from typing import Any, TypeAlias
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from gateway.backoff import pauses
 from ringback.errors import database_reason
@@ -38,7 +38,7 @@ async def repeat(look: Callable[[], Awaitable[object]], seconds: float, name: st
         has_more = False
         try:
             has_more = await look() is True
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.warning("%s failed (%s); trying again in %g s", name, database_reason(problem), seconds)
         if not has_more:
             await asyncio.sleep(seconds)

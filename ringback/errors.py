@@ -57,13 +57,12 @@ NO_SUCH_TABLE = "42P01"
 
 def first_line(problem: BaseException) -> str:
     """Return the first line of what the driver, or the network, says of the problem; may be empty."""
-    return str(getattr(problem, "orig", None) or problem).strip().partition("\n")[0]
+    return str(problem).strip().partition("\n")[0]
 
 
 def database_reason(problem: BaseException) -> str:
     """Return in a few words why Postgres did not do what it was asked, without the statement or its values."""
-    cause = getattr(problem, "orig", None) or problem
-    if getattr(cause, "sqlstate", None) == NO_SUCH_TABLE:
+    if getattr(problem, "sqlstate", None) == NO_SUCH_TABLE:
         return "the database has no tables of ringback's yet: run `ringback migrate`"
     said = first_line(problem)
-    return f"{type(cause).__name__}: {said}" if said else type(cause).__name__
+    return f"{type(problem).__name__}: {said}" if said else type(problem).__name__

@@ -23,10 +23,9 @@ from random import uniform
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable
-
 from ringback.config.settings import SWEEP_SECONDS
 from ringback.jobs.states import LIVE, JobState
+from ringback.postgres.statement import Runnable
 from ringback.statements import processes
 from ringback.statements.jobs import sweeps
 from ringback.statements.sessions.lifecycle import owners
@@ -56,7 +55,7 @@ Command = tuple[str | int, ...]
 class Run:
     """Step: run the statement in its own transaction; reply: its rows ([] if it has none), or None if it failed."""
 
-    statement: Executable
+    statement: Runnable
     name: str
     """Name in the log."""
     returns: bool = True

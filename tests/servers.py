@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 from psycopg import sql
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, CursorResult, Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
+
+from ringback.postgres.statement import Bound, Runnable, bound
 
 POSTGRES_IMAGE = os.environ.get("RINGBACK_TEST_POSTGRES_IMAGE", "postgres:17")
 REDIS_IMAGE = os.environ.get("RINGBACK_TEST_REDIS_IMAGE", "redis:7")
@@ -80,12 +82,27 @@ def own_redis_db(server_url: str, number: int) -> Iterator[str]:
 
 
 @cache
-def engine_of(url: str, **options: Any) -> Engine:
+def engine_of(url: str, *, libpq: str = "", **options: Any) -> Engine:
     """An engine that one test after another may connect with: it keeps no connection, and has compiled its statements.
 
-    That, and asking what server this is, takes half of the time of a test that runs ten statements.
+    That, and asking what server this is, takes half of the time of a test that runs ten statements. Its connections
+    take parameters as the product's do (`$1`), so that `execute` runs the product's statements on them.
     """
-    return create_engine(url, poolclass=NullPool, **options)
+    arguments = {"cursor_factory": psycopg.RawCursor, **({"options": libpq} if libpq else {})}
+    raw = {"connect_args": arguments, "paramstyle": "numeric_dollar", "use_native_hstore": False}
+    return create_engine(url, poolclass=NullPool, **raw, **options)
+
+
+def execute(connection: Connection, statement: Runnable) -> CursorResult[Any]:
+    """Execute a statement of the product's, or one of SQLAlchemy, on a connection of `engine_of`."""
+    ready = bound(statement)
+    return connection.exec_driver_sql(ready.text.decode(), tuple(ready.parameters))
+
+
+def explained(statement: Runnable, options: str = "") -> Bound:
+    """The statement that asks Postgres for its plan of this one."""
+    ready = bound(statement)
+    return ready._replace(text=f"EXPLAIN {options} ".encode() + ready.text)
 
 
 def in_dialect(url: str, driver: str = "postgresql+psycopg", database: str | None = None) -> str:

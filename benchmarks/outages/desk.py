@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import create_engine, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmarks.outages.crew import PATIENCE
@@ -24,6 +24,7 @@ from ringback.statements.sessions.lifecycle import open_session
 from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tools.decorator import Tool
+from tests.servers import engine_of, execute
 
 GATEWAY = "gateway-of-the-benchmark"
 LOOK_SECONDS = 0.05
@@ -34,7 +35,7 @@ class Desk:
     """One session of one gateway that does nothing else, and lives for as long as the benchmark."""
 
     def __init__(self, database: str, redis: str) -> None:
-        self._engine = create_engine(postgres_url(database), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+        self._engine = engine_of(postgres_url(database), isolation_level="AUTOCOMMIT")
         self._celery = make_app(redis)
         self._session = uuid4()
         self._run(processes.register(GATEWAY, "gateway", "here", os.getpid()))
@@ -65,7 +66,7 @@ class Desk:
                     arguments=arguments,
                     tool=tool.announcement,
                 )
-                connection.execute(admission.admit(job, GATEWAY, 1))
+                execute(connection, admission.admit(job, GATEWAY, 1))
             connection.commit()
         return ids
 
@@ -139,16 +140,16 @@ class Desk:
 
     def _run(self, statement: Any) -> None:
         with self._engine.connect() as connection:
-            connection.execute(statement)
+            execute(connection, statement)
 
     def _rows(self, statement: Any) -> list[Any]:
         """Once more, where a connection had gone stale."""
         try:
             with self._engine.connect() as connection:
-                return list(connection.execute(statement).all())
+                return list(execute(connection, statement).all())
         except SQLAlchemyError:
             with self._engine.connect() as connection:
-                return list(connection.execute(statement).all())
+                return list(execute(connection, statement).all())
 
 
 @contextmanager

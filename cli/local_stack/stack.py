@@ -8,7 +8,7 @@ import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,14 +16,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy.pool import NullPool
 
 from cli.local_stack.certificate import Certificate, certificate_in
 from cli.local_stack.embedded_servers import embedded_servers
 from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.saved_stack import SavedStack, is_free
 from ringback.errors import ConfigurationError
-from ringback.postgres.connections import open_engine
+from ringback.postgres.connections import connect, execute
 from ringback.postgres.migrate import upgrade
 from ringback.statements.processes import live_tools
 
@@ -69,9 +68,8 @@ class Stack:
 
     def unoffered(self) -> list[str]:
         """Return the tools that a worker serves and no agent allows: no model is offered them."""
-        engine = open_engine(self.database_url, "ringback-up", int(PROBE_SECONDS), poolclass=NullPool)
-        with engine.connect() as connection:
-            served = {row.name for row in connection.execute(live_tools())}
+        with closing(connect(self.database_url, "ringback-up", int(PROBE_SECONDS))) as connection:
+            served = {row.name for row in execute(connection, live_tools()).fetchall()}
         return sorted(served - {tool["name"] for tool in self.listed("/v1/tools")})
 
 

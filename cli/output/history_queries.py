@@ -14,16 +14,18 @@ import typer
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
-    from sqlalchemy import Engine, Executable, Row
 
     from ringback.history.pagination import IdRange, Page, Query
+    from ringback.postgres.connections import Connection
+    from ringback.postgres.statement import Runnable
 
-    Read = Callable[[Executable], Sequence[Row[Any]]]
+    Read = Callable[[Runnable], Sequence[Any]]
     Q = TypeVar("Q", bound=Query)
     T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5
 """Seconds. A user at a prompt wants to know by then that the database does not answer."""
+SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 MAX_REASON = 200
 """Characters of a driver's message in a refusal."""
 UNKNOWN_IF_DONE = (
@@ -45,33 +47,54 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
 @contextmanager
 def reading() -> Iterator[Read]:
     """Yield a read-only connection with one snapshot. If it fails, the command ends with one sentence."""
-    with _connection(isolation_level="REPEATABLE READ", postgresql_readonly=True) as read:
-        yield read
+    with _connection() as connection, _refusing(writes=False):
+        connection.execute(SNAPSHOT, prepare=False)
+        yield lambda statement: _rows(connection, statement)
 
 
 @contextmanager
 def writing() -> Iterator[Read]:
     """Yield a connection that commits each statement."""
-    with _connection(isolation_level="AUTOCOMMIT") as write:
-        yield write
+    with _connection() as connection, _refusing(writes=True):
+        yield lambda statement: _rows(connection, statement)
 
 
 @contextmanager
-def _connection(**options: Any) -> Iterator[Read]:
-    from sqlalchemy.exc import DBAPIError, OperationalError
+def _connection() -> Iterator[Connection]:
+    import psycopg
 
-    engine, may_be_written = _engine(), False
+    from ringback.config.database_url import database_url
+    from ringback.errors import ConfigurationError
+    from ringback.postgres.connections import connect
+
     try:
-        with engine.connect() as connection:
-            connection.execution_options(**options)
-            may_be_written = "postgresql_readonly" not in options
-            yield lambda statement: _rows(connection.execute(statement))
-    except OperationalError as problem:
-        if may_be_written and problem.connection_invalidated:
+        connection = connect(database_url(), "ringback-cli", CONNECT_TIMEOUT)
+    except ConfigurationError as problem:
+        refuse(str(problem))
+    except psycopg.Error as problem:
+        refuse(f"The database in DATABASE_URL cannot be reached: {_reason(problem)}", NO_DATABASE)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _refusing(*, writes: bool) -> Iterator[None]:
+    """End the command with one sentence if Postgres does not do what it is asked."""
+    import psycopg
+
+    from ringback.errors import NO_SUCH_TABLE
+    from ringback.postgres.connections import is_cut
+
+    try:
+        yield
+    except psycopg.OperationalError as problem:
+        if writes and is_cut(problem):
             refuse(f"{UNKNOWN_IF_DONE} ({_reason(problem)})", NO_DATABASE)
         refuse(f"The database in DATABASE_URL cannot be reached: {_reason(problem)}", NO_DATABASE)
-    except DBAPIError as problem:
-        if getattr(problem.orig, "sqlstate", None) == "42P01":  # undefined_table
+    except psycopg.Error as problem:
+        if problem.sqlstate == NO_SUCH_TABLE:
             refuse("The database in DATABASE_URL has no tables of ringback's yet: run `ringback migrate`.", NO_DATABASE)
         refuse(f"The database in DATABASE_URL refuses to answer: {_reason(problem)}", NO_DATABASE)
 
@@ -99,7 +122,7 @@ def beginning(name: str, prefix: str) -> IdRange:
         refuse(f"{name} must be {problem}, not {prefix!r}.")
 
 
-def only(what: str, rows: Sequence[Row[Any]], prefix: str | None) -> Row[Any]:
+def only(what: str, rows: Sequence[Any], prefix: str | None) -> Any:
     """Return the one row that was found; none or several end the command."""
     if not rows:
         refuse(f"There is no {what} {prefix!r}.")
@@ -133,27 +156,15 @@ def refuse(sentence: str, code: int = WRONG_INPUT) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _rows(result: Any) -> Sequence[Row[Any]]:
-    rows: Sequence[Row[Any]] = result.all() if result.returns_rows else []
-    return rows
+def _rows(connection: Connection, statement: Runnable) -> Sequence[Any]:
+    from ringback.postgres.connections import execute
 
-
-def _engine() -> Engine:
-    from sqlalchemy.pool import NullPool
-
-    from ringback.config.database_url import database_url
-    from ringback.errors import ConfigurationError
-    from ringback.postgres.connections import open_engine
-
-    try:
-        url = database_url()
-    except ConfigurationError as problem:
-        refuse(str(problem))
-    return open_engine(url, "ringback-cli", CONNECT_TIMEOUT, poolclass=NullPool)
+    found = execute(connection, statement)
+    return found.fetchall() if found.description else []
 
 
 def _reason(problem: Any) -> str:
     """Return the driver's message on one line. It quotes no password; a host that may be part of one is refused
     before."""
-    words = " ".join(str(problem.orig).split())
+    words = " ".join(str(problem).split())
     return words if len(words) <= MAX_REASON else f"{words[:MAX_REASON]}…"

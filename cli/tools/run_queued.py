@@ -18,8 +18,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import psycopg
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
 
 from cli.output.history_queries import writing
 from ringback.config.settings import Stores, load
@@ -94,7 +94,7 @@ def _session(write: Read, user: str, claims: dict[str, Any]) -> Iterator[tuple[s
         )
         write(opened)
         yield gateway_id, session_id
-    except DBAPIError:
+    except psycopg.Error:
         is_cut = True
         raise
     finally:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+import psycopg
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.api.dependencies import REFUSALS, Gateway, Minter, TheGateway
 from gateway.api.error_handlers import ErrorAnswer
@@ -166,7 +166,7 @@ async def _keep(
     )
     try:
         rows = await gateway.store.rows(statement)
-    except (SQLAlchemyError, OSError):
+    except (psycopg.Error, OSError):
         raise Unavailable(UNKNOWABLE) from None
     if not rows:
         message = f"{gateway.max_client_secrets} client secrets are good already: use some, or wait until they expire."

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -18,7 +17,7 @@ from ringback.history.pagination import refusal
 
 log = logging.getLogger(__name__)
 
-AWAY = (OperationalError, InterfaceError, NoFreeConnection, TimeoutError)
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError)
 """What a statement raises if Postgres does not answer, or the pool has no connection to spare."""
 NOT_NOW = "That cannot be looked up right now. Try again in a moment."
 UNKNOWN_IF_DONE = (

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from sqlalchemy import Row
 
 from gateway.api.dependencies import REFUSALS, Reader, TheGateway
 from gateway.errors import BadRequest, NotFound
@@ -104,7 +103,7 @@ def named(what: str, given: str) -> IdRange:
         raise not_found(what, given) from None
 
 
-def only(what: str, given: str, rows: Sequence[Row[Any]]) -> Row[Any]:
+def only(what: str, given: str, rows: Sequence[Any]) -> Any:
     """Return the one row that was found; raise NotFound if there is none."""
     if not rows:
         raise not_found(what, given)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import Row
 
 from gateway.api.dependencies import REFUSALS, Controller, Gateway, TheGateway
 from gateway.api.history import named, only
@@ -72,7 +71,7 @@ async def _decide(gateway: Gateway, who: Principal, given: str, *, approved: boo
     return documents.job(row)
 
 
-async def _own_job(gateway: Gateway, who: Principal, given: str) -> Row[Any]:
+async def _own_job(gateway: Gateway, who: Principal, given: str) -> Any:
     """Return the call, as the caller's tenant sees it; raise NotFound. Only what is seen here is written to."""
     asked = histories.jobs_with_steps(who.tenant, named("job", given))
     return only("job", given, await gateway.store.rows_of(who.tenant, asked))

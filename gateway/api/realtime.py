@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.api import SOCKETS_AT
 from gateway.api.dependencies import Gateway, TheGateway, authenticated
@@ -143,7 +143,7 @@ async def _begin(
     await gateway.authenticator.spend(principal)
     try:
         return await gateway.admission.begin(principal, agent, wants)
-    except (SQLAlchemyError, OSError):
+    except (psycopg.Error, OSError):
         raise Unavailable("The session cannot be recorded right now. Try again.") from None
     except ApiError:
         await gateway.authenticator.give_back(principal)
@@ -155,7 +155,7 @@ async def _resume(gateway: Gateway, principal: Principal, token: str, wants: fro
     await gateway.authenticator.spend(principal)
     try:
         start = await gateway.admission.resume(principal, token, wants)
-    except (SQLAlchemyError, OSError):
+    except (psycopg.Error, OSError):
         raise Unavailable("The session cannot be looked up right now. Try again.") from None
     if start is None:
         await gateway.authenticator.give_back(principal)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, BaseModel
-from sqlalchemy import ColumnElement, Row
+from sqlalchemy import ColumnElement
 
 from gateway.api.dependencies import REFUSALS, Admin, Controller, TheGateway
 from gateway.api.error_handlers import ErrorAnswer
@@ -126,7 +126,7 @@ async def end(store: Store, which: ColumnElement[bool], reason: str) -> EndedCou
     return EndedCounts(sessions=len(sessions), calls=len(await store.rows(session_end.cancel_calls(which))))
 
 
-def key(row: Row[Any]) -> Key:
+def key(row: Any) -> Key:
     """Return the key that a row describes."""
     names = ("id", "scopes", "created_at", "expires_at", "revoked_at")
     return Key(user=row.user_id, **{name: getattr(row, name) for name in names})

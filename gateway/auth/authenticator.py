@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+import psycopg
 from pydantic import SecretStr
-from sqlalchemy import Executable, Row, Select
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.auth.tokens import Kind, digest, kind_of
 from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
 from gateway.errors import AuthenticationError, Unavailable
+from ringback.postgres.statement import Runnable
 from ringback.statements import erasure
 from ringback.statements.identity import credentials
 from ringback.tables import DEFAULT_TENANT
@@ -111,7 +111,7 @@ class IdentityProvider(Protocol):
         ...
 
 
-Read = Callable[[Executable], Awaitable[Sequence[Row[Any]]]]
+Read = Callable[[Runnable], Awaitable[Sequence[Any]]]
 
 
 class Authenticator:
@@ -224,7 +224,7 @@ class Authenticator:
             raise AuthenticationError("You have been signed out since this token was issued. Sign in again.")
         return who
 
-    async def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
+    async def _rows(self, statement: Runnable) -> Sequence[Any]:
         if self._read is None:
             return []
         try:
@@ -232,12 +232,12 @@ class Authenticator:
                 return await self._read(statement)
         except Overloaded:
             raise Unavailable(UNKNOWABLE) from None
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.warning("credential lookup failed (%s); the client is answered with 503", type(problem).__name__)
             raise Unavailable(UNKNOWABLE) from None
 
 
-def _still_good(who: Principal) -> Select[Any] | None:
+def _still_good(who: Principal) -> Runnable | None:
     """Return a statement with one row while the credential is valid; None for a static token, always valid."""
     kind, _, rest = who.credential.partition(":")
     if kind == "key":

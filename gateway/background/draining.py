@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from gateway.live_sessions import SessionRegistry
 from gateway.storage.database import Store
@@ -38,7 +38,7 @@ class Draining:
         self._live_sessions.ask_all_to_leave(self._seconds)
         try:
             await self._store.count(lifecycle.drain(self._gateway_id))
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.warning("drain not written into the rows (%s); draining all the same", type(problem).__name__)
         try:
             async with asyncio.timeout(self._seconds + GOODBYE_SECONDS):

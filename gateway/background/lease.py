@@ -19,12 +19,12 @@ from time import monotonic, process_time
 from typing import Any
 
 import psycopg
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.storage.database import Store
 from ringback.errors import database_reason
 from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
-from ringback.leases.renewal import ANSWER_SECONDS, LeaseConnection, as_text
+from ringback.leases.renewal import ANSWER_SECONDS, LeaseConnection
+from ringback.postgres.statement import Bound
 from ringback.statements import processes
 
 TURN_SECONDS = 0.1
@@ -103,7 +103,7 @@ class Lease:
         self._thread.join(ANSWER_SECONDS)  # may block the loop: no other task is left
         try:
             await self._store.count(processes.retire(self._gateway_id))
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.warning("sign-off failed: %s; the lease runs out by itself", database_reason(problem))
 
     def _renew_in_thread(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -116,7 +116,7 @@ class Lease:
             self._connection.close()
 
     def _keep_renewing(self, loop: asyncio.AbstractEventLoop) -> None:
-        renewal, again = as_text(processes.renew(self._gateway_id, self._times.seconds)), self._times.renew
+        renewal, again = processes.renew(self._gateway_id, self._times.seconds), self._times.renew
         asked = monotonic()
         while not self._ended.wait(max(0.0, asked + again - monotonic())):
             asked = monotonic()
@@ -131,12 +131,12 @@ class Lease:
             except psycopg.Error as problem:
                 log.warning("lease renewal failed: %s; trying again in %g s", database_reason(problem), again)
 
-    def _renew(self, renewal: bytes, asked: float, loop: asyncio.AbstractEventLoop) -> None:
+    def _renew(self, renewal: Bound, asked: float, loop: asyncio.AbstractEventLoop) -> None:
         steady_since = "".join(self._connection.ask(renewal))
         if not steady_since:
             if not self._ended.is_set():
                 log.warning("lease row gone, after a long silence; registering again")
-                self._connection.ask(as_text(self._register))
+                self._connection.ask(self._register)
             return
         self._clock.renewed(asked)
         if self._steady_since and steady_since != self._steady_since:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
@@ -66,8 +66,8 @@ class LeaseKeeper:
             if step.returns:
                 return await self._store.rows(step.statement)
             await self._store.count(step.statement)
-        except (SQLAlchemyError, OSError) as problem:
-            if getattr(getattr(problem, "orig", None), "sqlstate", None) not in PASSING:
+        except (psycopg.Error, OSError) as problem:
+            if getattr(problem, "sqlstate", None) not in PASSING:
                 log.warning(
                     "sweep step failed: %s (%s); the next sweep runs it again", step.name, type(problem).__name__
                 )

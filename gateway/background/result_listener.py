@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from redis.asyncio import BlockingConnectionPool, Redis
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.background.lease import Lease
 from gateway.live_sessions import SessionRegistry
@@ -87,7 +87,7 @@ class ResultListener:
             try:
                 mine = await self._store.rows(lifecycle.held_sessions(self._gateway_id))
                 rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
-            except (SQLAlchemyError, OSError) as problem:
+            except (psycopg.Error, OSError) as problem:
                 log.warning("poll for results failed: %s; polling again", database_reason(problem))
                 continue
             held = {row.id: row.epoch for row in mine}
@@ -110,7 +110,7 @@ class ResultListener:
             try:
                 if not await self._store.count(lifecycle.detach(session_id, self._gateway_id, epoch)):
                     await self._store.count(lifecycle.end_session(session_id, self._gateway_id, epoch, "gateway_lost"))
-            except (SQLAlchemyError, OSError):
+            except (psycopg.Error, OSError):
                 return  # the next poll finds them again
 
     async def close(self) -> None:

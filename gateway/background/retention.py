@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from sqlalchemy import Row
 
 from gateway.retry import repeat
 from gateway.storage.database import Store
@@ -28,7 +25,7 @@ ERASE_SECONDS = 5.0
 AGAIN_SECONDS = 0.25
 """Between two attempts of that: the gateways that hold the user's sessions poll once a second."""
 
-Found = Sequence[Row[Any]]
+Found = list[Any]
 """The rows that one statement deleted."""
 
 

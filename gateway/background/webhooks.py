@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from gateway.background.webhook_signing import BadSecret, key_of, signed_headers
 from gateway.http_client import http_client
@@ -41,7 +41,7 @@ AT_ONCE = 8
 AT_ONCE_IN_ALL = 32
 """Posts under way in all: each holds a connection."""
 
-TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OSError, SQLAlchemyError)
+TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OSError, psycopg.Error)
 """What a post may raise because of the receiver, the network or Postgres; it is tried again. Includes time-outs."""
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from time import monotonic
 from uuid import UUID
 
+import psycopg
 from pydantic import ValidationError
 from sqlalchemy import Insert
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from gateway.auth.authenticator import Principal
 from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
@@ -85,7 +85,7 @@ class Budgets:
 
         Raises:
             LimitReached, Unavailable: nothing is left, or the gateway cannot say.
-            SQLAlchemyError, OSError: Postgres does not answer.
+            psycopg.Error, OSError: Postgres does not answer.
         """
         try:
             async with self._openings:
@@ -109,7 +109,7 @@ class Budgets:
 
         Raises:
             LimitReached, Unavailable: there is no place.
-            SQLAlchemyError, OSError: Postgres does not answer.
+            psycopg.Error, OSError: Postgres does not answer.
         """
         try:
             async with self._openings:
@@ -123,9 +123,9 @@ class Budgets:
         if not limits.set():
             try:
                 await self._store.count(opening)
-            except IntegrityError as problem:
+            except psycopg.IntegrityError as problem:
                 # Its id is new: if it was run again, because its answer was lost, it finds the row of its first run.
-                if getattr(problem.orig, "sqlstate", None) != UNIQUE_VIOLATION:
+                if problem.sqlstate != UNIQUE_VIOLATION:
                     raise
             return
         # Without the lock at first: sessions that find no place must not queue before those that would.
@@ -164,9 +164,9 @@ class Budgets:
         """
         try:
             await self._store.count(row)
-        except (DataError, IntegrityError):
+        except (psycopg.DataError, psycopg.IntegrityError):
             log.exception("usage lost: Postgres refuses the row of a response, and will again")
-        except (SQLAlchemyError, OSError, asyncio.CancelledError) as problem:
+        except (psycopg.Error, OSError, asyncio.CancelledError) as problem:
             self.enqueue(row)
             if isinstance(problem, asyncio.CancelledError):
                 raise
@@ -191,7 +191,7 @@ class Budgets:
             return await self._exceeded_reason(
                 session_id, principal, budgets(agent, await self._quotas(principal.tenant))
             )
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.warning("budget check failed: session %s (%s); it goes on", session_id, type(problem).__name__)
             return None
 
@@ -202,7 +202,7 @@ class Budgets:
             return None
         whose = frozenset(limit.whose for limit in limits)
         (row,) = await self._store.rows(statements.usage_so_far(session_id, principal.tenant, principal.user, whose))
-        sums = row._mapping
+        sums = row._asdict()
         used = {each: Used(sums[f"{each}_tokens"], sums[f"{each}_micros"]) for each in whose}
         return next(filter(None, (limit.exceeded_reason(used[limit.whose]) for limit in limits)), None)
 

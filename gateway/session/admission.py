@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
+import psycopg
 from sqlalchemy import Insert
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import protocol
 from gateway.auth.authenticator import Principal
@@ -78,7 +78,7 @@ class SessionAdmission:
 
         Raises:
             LimitReached, Unavailable: no session may begin, or none can right now.
-            SQLAlchemyError, OSError: Postgres does not answer.
+            psycopg.Error, OSError: Postgres does not answer.
         """
         reason = self.why_not()  # again: many clients were told that there is room, and have waited for Postgres since
         if reason is not None:
@@ -111,7 +111,7 @@ class SessionAdmission:
         """Take over the session that this token resumes. Return None if there is none for this principal.
 
         Raises:
-            SQLAlchemyError, OSError: Postgres does not answer; as far as is known, no session was taken over.
+            psycopg.Error, OSError: Postgres does not answer; as far as is known, no session was taken over.
         """
         gateway_id, following = self.gateway.gateway_id, new_token()
         statement = lifecycle.resume(
@@ -127,7 +127,7 @@ class SessionAdmission:
         )
         try:
             rows = await self.gateway.store.rows(statement)
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             if not may_be_written(problem):
                 raise
             # The client's token may be used up by now. Run again, the statement finds the token that follows it.
@@ -174,7 +174,7 @@ class SessionAdmission:
         try:
             await client.accept(subprotocol)
             over = await self._run(session)
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.error("session %s cannot be recorded (%s); it ends", session_id, type(problem).__name__)
             over = SessionEnded(TRY_AGAIN_LATER, "database_unavailable")
         except UpstreamRefused as problem:
@@ -247,7 +247,7 @@ class SessionAdmission:
                 this = session_end.one_session(session_id, session.principal.tenant)
                 await store.count(session_end.cancel_calls(this))
             await store.count(lifecycle.keep_for_history(session_id))
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.error(
                 "session end not written: %s (%s); a sweeper writes it when this gateway's lease is gone",
                 *(session_id, type(problem).__name__),

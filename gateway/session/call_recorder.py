@@ -15,7 +15,7 @@ from enum import Enum, auto
 from time import monotonic
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import DataError, SQLAlchemyError
+import psycopg
 from sqlalchemy.sql.dml import ReturningInsert
 
 from gateway.conversation.actions import RecordCall
@@ -79,10 +79,10 @@ class CallRecorder:
             nonlocal may_be_there
             try:
                 rows = await self._gateway.store.rows(insert)
-            except DataError:
+            except psycopg.DataError:
                 may_be_there = False  # Postgres refuses these very values: no earlier attempt has written them either
                 raise
-            except (SQLAlchemyError, OSError) as problem:
+            except (psycopg.Error, OSError) as problem:
                 may_be_there = may_be_there or may_be_written(problem)
                 raise
             return Recorded.NEW if rows else Recorded.NOT_NEW
@@ -162,10 +162,10 @@ async def _retry(write: Callable[[], Awaitable[T]], seconds: Callable[[], float]
     while True:
         try:
             return await write()
-        except DataError:
+        except psycopg.DataError:
             log.exception("call not written: Postgres refuses its values, and will again")
             return None
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             if monotonic() - began > seconds():
                 log.error("call not written in time (%s); giving up", type(problem).__name__)
                 return None

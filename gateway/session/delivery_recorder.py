@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from gateway.session.context import GatewayContext, SessionState, UpstreamLink
 from ringback.statements.jobs import deliveries
@@ -36,7 +36,7 @@ class DeliveryRecorder:
         """Return the rows of results that are ready and that this conversation was not given.
 
         Raises:
-            SQLAlchemyError, OSError: Postgres does not answer.
+            psycopg.Error, OSError: Postgres does not answer.
         """
         if link.given:  # an earlier record of these may have failed
             self._write_soon(link)
@@ -66,7 +66,7 @@ class DeliveryRecorder:
         position = max(echoed.values(), default=None)
         try:
             await self._gateway.store.count(deliveries.mark(*held, given, echoed, position))
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             # The next look or echo, or the end of the session, writes these too.
             log.warning("delivery not recorded: %d jobs (%s); trying again", len(given), type(problem).__name__)
             return False

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from gateway.budgets.budgets import model_of
 from gateway.budgets.session_usage import SessionUsage
@@ -197,7 +197,7 @@ class EffectExecutor:
             statement = lifecycle.is_owned(session.session_id, self._gateway.gateway_id, session.epoch)
             try:
                 held = await self._gateway.store.rows(statement)
-            except (SQLAlchemyError, OSError):
+            except (psycopg.Error, OSError):
                 return
         if not held:
             raise SessionEnded(SUPERSEDED, "session_superseded")
@@ -208,5 +208,5 @@ class EffectExecutor:
         statement = lifecycle.set_upstream_id(session_id, self._gateway.gateway_id, link.epoch, upstream_id)
         try:
             await self._gateway.store.count(statement)
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.warning("upstream id not written: session %s (%s); skipped", session_id, type(problem).__name__)

@@ -24,7 +24,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from gateway import protocol
 from gateway.background.tool_catalog import LOOK_SECONDS
@@ -168,7 +168,7 @@ class Session:
             link = self._link()
             try:
                 rows = await self._effects.deliveries.ready(link)
-            except (SQLAlchemyError, OSError) as problem:
+            except (psycopg.Error, OSError) as problem:
                 log.warning(
                     "results not read: session %s (%s); looking again in %g s",
                     *(self.state.session_id, type(problem).__name__, IDLE_LOOK_SECONDS),
@@ -191,7 +191,7 @@ class Session:
             return False
         try:
             rows = await self._gateway.store.rows(transitions.progress_in(self.state.session_id))
-        except (SQLAlchemyError, OSError):
+        except (psycopg.Error, OSError):
             return True  # progress is only a hint
         told, self._progress_told = self._progress_told, {(row.id, row.progress, row.is_approved) for row in rows}
         for row in rows:

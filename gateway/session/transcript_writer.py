@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy.exc import DataError, SQLAlchemyError
+import psycopg
 
 from gateway.conversation.actions import Event
 from gateway.retry import until_done
@@ -102,7 +102,7 @@ class TranscriptWriter:
                     return False
             if self._settings is not None:
                 await self._write_settings(self._settings)
-        except (SQLAlchemyError, OSError) as problem:
+        except (psycopg.Error, OSError) as problem:
             log.warning(
                 "transcript not written: session %s (%s); trying again in %g s",
                 *(self._session_id, type(problem).__name__, AGAIN_SECONDS),
@@ -118,7 +118,7 @@ class TranscriptWriter:
         try:
             shown = [replace(message, content=self._redacted(message.content)) for message in batch]
             rows = await self._store.rows(items.save(self._session_id, self._gateway_id, self._session.epoch, shown))
-        except DataError:
+        except psycopg.DataError:
             if len(batch) > 1:
                 return all([await self._write([message]) for message in batch])
             log.exception("message given up: session %s, %s; Postgres refuses it", self._session_id, batch[0].item_id)
@@ -140,7 +140,7 @@ class TranscriptWriter:
         statement = lifecycle.save_client_session(self._session_id, self._gateway_id, self._session.epoch, settings)
         try:
             await self._store.count(statement)
-        except DataError:
+        except psycopg.DataError:
             log.exception("client settings given up: session %s; Postgres refuses them", self._session_id)
         if self._settings is settings:  # unless they have changed meanwhile
             self._settings = None

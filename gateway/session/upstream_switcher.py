@@ -22,7 +22,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from gateway.auth.tokens import digest
 from gateway.backoff import doubled, pauses
@@ -49,7 +49,7 @@ ROTATE_AGAIN_SECONDS, ROTATE_SELDOM_SECONDS = 5.0, 60.0
 """After a new connection could not be had in time: the old one is still good. Each pause is twice as long."""
 ROTATE_LEAST_SECONDS = 30.0
 """Between two moves: a server that says of each connection that it ends at once is waited for."""
-MISHAPS = (UpstreamRefused, UpstreamClosed, SQLAlchemyError, OSError, TimeoutError)
+MISHAPS = (UpstreamRefused, UpstreamClosed, psycopg.Error, OSError, TimeoutError)
 """What may fail on the way to a new epoch, and is tried again."""
 
 Activate: TypeAlias = Callable[[UpstreamLink, str | None], Awaitable[None]]

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
-from sqlalchemy import Executable, Row, select
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import GatewayError
+from gateway.storage.connection_pool import ConnectionPool
 from ringback.errors import ConfigurationError, first_line
-from ringback.postgres.connections import ENCODING, Bounds, connect, open_async_engine, refuse_encoding
+from ringback.postgres.connections import (
+    ENCODING,
+    AsyncConnection,
+    Bounds,
+    connect,
+    execute_async,
+    is_cut,
+    refuse_encoding,
+)
+from ringback.postgres.statement import Bound, Runnable, bound
 from ringback.statements.identity import tenant_isolation
 
 CONNECT_SECONDS = 2
@@ -48,7 +55,8 @@ NOT_THE_OWNER = (
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
+Take: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+"""Takes a connection of the pool, and gives it back."""
 
 AT_START_SECONDS = 1.0
 """Between two attempts to reach Postgres before anything is open."""
@@ -63,20 +71,18 @@ def may_be_written(problem: Exception) -> bool:
     if isinstance(problem, NotSent):
         return False
     # If Postgres itself refuses, it has not written.
-    return problem.connection_invalidated if isinstance(problem, DBAPIError) else True
+    return is_cut(problem) if isinstance(problem, psycopg.Error) else True
 
 
-def open_engine(database_url: str, pool_size: int) -> AsyncEngine:
-    """Return an engine on psycopg 3, in autocommit: BEGIN and COMMIT would add two round trips to each statement."""
-    return open_async_engine(
+def open_pool(database_url: str, size: int) -> ConnectionPool:
+    """Return a pool of the gateway's connections; none is open yet."""
+    return ConnectionPool(
         database_url,
         "ringback-gateway",
-        CONNECT_SECONDS,
+        size,
         Bounds(STATEMENT_SECONDS),
-        isolation_level="AUTOCOMMIT",
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
+        connect_seconds=CONNECT_SECONDS,
+        wait_seconds=POOL_WAIT_SECONDS,
     )
 
 
@@ -115,111 +121,106 @@ class Store:
     the statement again on a new one. Each statement is conditional, so a second run changes no more rows.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
-    async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+    async def rows(self, statement: Runnable) -> list[Any]:
         """Run a statement and return its rows."""
+        ready = bound(statement)
 
-        async def run(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            async with connection.begin():
-                return (await connection.execute(statement)).all()
+        async def run(connection: AsyncConnection) -> list[Any]:
+            return await (await execute_async(connection, ready)).fetchall()
 
         return await self._once_more_if_cut(run)
 
-    async def rows_of(self, tenant: str, statement: Executable) -> Sequence[Row[Any]]:
+    async def rows_of(self, tenant: str, statement: Runnable) -> list[Any]:
         """Run a statement that reads, behind the second wall: Postgres hides the rows of every other tenant."""
+        wall, ready = bound(tenant_isolation.restrict_to(tenant)), bound(statement)
 
-        async def run(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            connection = await connection.execution_options(isolation_level="READ COMMITTED")
-            async with connection.begin():
-                await connection.execute(tenant_isolation.restrict_to(tenant))
-                return (await connection.execute(statement)).all()
+        async def run(connection: AsyncConnection) -> list[Any]:
+            await execute_async(connection, wall)
+            return await (await execute_async(connection, ready)).fetchall()
 
-        return await self._once_more_if_cut(run)
+        return await self._once_more_if_cut(run, self._pool.transaction)
 
-    async def count(self, statement: Executable) -> int:
+    async def count(self, statement: Runnable) -> int:
         """Run a statement and return how many rows it changed."""
+        ready = bound(statement)
 
         async def run(connection: AsyncConnection) -> int:
-            async with connection.begin():
-                return (await connection.execute(statement)).rowcount
+            return (await execute_async(connection, ready)).rowcount
 
         return await self._once_more_if_cut(run)
 
-    async def together(self, first: Executable, *others: Executable) -> list[Sequence[Row[Any]]]:
+    async def together(self, first: Runnable, *others: Runnable) -> list[list[Any]]:
         """Run statements in one transaction, in order, and return the rows of each.
 
         If the first returns no rows, the others are not run, and the list holds that one empty result.
         """
+        ready, following = bound(first), [bound(each) for each in others]
 
-        async def run(connection: AsyncConnection) -> list[Sequence[Row[Any]]]:
-            connection = await connection.execution_options(isolation_level="READ COMMITTED")
-            async with connection.begin():
-                moved = (await connection.execute(first)).all()
-                following = others if moved else ()
-                return [moved, *[(await connection.execute(statement)).all() for statement in following]]
+        async def run(connection: AsyncConnection) -> list[list[Any]]:
+            moved = await (await execute_async(connection, ready)).fetchall()
+            rest = following if moved else ()
+            return [moved, *[await (await execute_async(connection, each)).fetchall() for each in rest]]
 
-        return await self._once_more_if_cut(run)
+        return await self._once_more_if_cut(run, self._pool.transaction)
 
     async def prove_wall(self) -> None:
         """Raise ConfigurationError if tenants could not be kept apart here, or the gateway could not read its rows."""
-        (encoding,) = await self.rows(ENCODING)
+        (encoding,) = await self.rows(Bound(ENCODING, []))
         refuse_encoding(encoding[0])
         try:
-            await self.rows_of("", select(1))
-        except (ProgrammingError, DataError):
+            await self.rows_of("", Bound(b"SELECT 1", []))
+        except (psycopg.ProgrammingError, psycopg.DataError):
             raise ConfigurationError(NO_ROLE) from None
         try:
             (walled_in,) = await self.rows(tenant_isolation.is_restricted())
-        except ProgrammingError:
+        except psycopg.ProgrammingError:
             raise ConfigurationError(NO_TABLES) from None
         if walled_in[0]:
             raise ConfigurationError(NOT_THE_OWNER)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._pool.close()
 
-    async def _once_more_if_cut(self, run: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _once_more_if_cut(self, run: Callable[[AsyncConnection], Awaitable[T]], take: Take | None = None) -> T:
+        take = take or self._pool.connection
         try:
-            return await self._once(run)
-        except DBAPIError as problem:
-            if not (problem.connection_invalidated or _was_in_the_way(problem)):
+            return await _once(run, take)
+        except psycopg.Error as problem:
+            if not (is_cut(problem) or problem.sqlstate in GIVE_WAY):
                 raise
             first = problem
         try:
-            return await self._once(run)
+            return await _once(run, take)
         except NotSent:
             raise first from None  # only the first attempt was sent, so its failure is what is known
 
-    async def _once(self, run: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        is_sent = False
-        try:
-            async with answered_within(ANSWER_SECONDS), self._engine.connect() as connection:
-                is_sent = True
-                return await run(connection)
-        except (SQLAlchemyError, OSError) as problem:
-            if is_sent:
-                raise
-            raise NotSent(f"Postgres is not reached ({type(problem).__name__})") from problem
+
+async def _once(run: Callable[[AsyncConnection], Awaitable[T]], take: Take) -> T:
+    is_sent = False
+    try:
+        async with answered_within(ANSWER_SECONDS), take() as connection:
+            is_sent = True
+            return await run(connection)
+    except (psycopg.Error, OSError) as problem:
+        if is_sent:
+            raise
+        raise NotSent(f"Postgres is not reached ({type(problem).__name__})") from problem
 
 
 async def prove_wall(database_url: str) -> None:
     """Wait until Postgres answers, then do as `Store.prove_wall`."""
-    store = Store(open_engine(database_url, 1))
+    store = Store(open_pool(database_url, 1))
     try:
         while True:
             try:
                 return await store.prove_wall()
-            except (OperationalError, OSError) as problem:
+            except (psycopg.OperationalError, OSError) as problem:
                 cause = problem.__cause__ or problem
                 reason = first_line(cause) or type(cause).__name__
                 log.warning("Postgres is not reached: %s; trying again in %g s", reason, AT_START_SECONDS)
             await asyncio.sleep(AT_START_SECONDS)
     finally:
         await store.close()
-
-
-def _was_in_the_way(problem: DBAPIError) -> bool:
-    """Return True if Postgres ended the statement in favour of another one: it may be run again."""
-    return getattr(problem.orig, "sqlstate", None) in GIVE_WAY

@@ -1,8 +1,8 @@
 """Connection over which a process renews its lease, and which it uses for that alone.
 
 Gateway and worker each have a thread that uses one (`gateway/background/lease.py`, `workers/leases/lease.py`). A
-statement is text, built once, and goes to libpq unchanged: in a renewal the thread asks for the interpreter three
-times. Where tools compute, each time may have to wait for all of them (docs/decisions/0032).
+statement goes to libpq as it is: in a renewal the thread asks for the interpreter three times. Where tools compute,
+each time may have to wait for all of them (docs/decisions/0032).
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from psycopg import Connection, OperationalError, errors
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ConnStatus, ExecStatus
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.sql import ClauseElement
+
+from ringback.postgres.statement import Bound
 
 ANSWER_SECONDS = 1.0
 """Time for the reply to a renewal; without one, the renewal failed. Time in which this process stood still is not
@@ -22,12 +23,6 @@ counted.
 """
 
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
-_dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # "%" stands for itself in this one
-
-
-def as_text(statement: ClauseElement) -> bytes:
-    """Return the statement with its values in it; they are names and numbers that Ringback makes."""
-    return str(statement.compile(dialect=_dialect, compile_kwargs={"literal_binds": True})).encode()
 
 
 class LeaseConnection:
@@ -41,7 +36,7 @@ class LeaseConnection:
         self._connect = connect
         self._connection: Connection[Any] | None = None
 
-    def ask(self, statement: bytes) -> list[str]:
+    def ask(self, statement: Bound) -> list[str]:
         """Execute the statement and commit; return the first column of its rows.
 
         If the connection broke since its last use, it is replaced at once.
@@ -64,10 +59,10 @@ class LeaseConnection:
         if connection is not None:
             connection.close()
 
-    def _ask(self, connection: Connection[Any], statement: bytes) -> list[str]:
+    def _ask(self, connection: Connection[Any], statement: Bound) -> list[str]:
         libpq = connection.pgconn
         try:
-            libpq.send_query(statement)
+            libpq.send_query_params(statement.text, *_dumped(statement.parameters))
             result = None
             while libpq.is_busy():
                 if not select.select([libpq.socket], [], [], ANSWER_SECONDS)[0]:
@@ -83,3 +78,10 @@ class LeaseConnection:
                 self.close()
             raise errors.error_from_result(result) if result else OperationalError("the connection is gone")
         return [(result.get_value(row, 0) or b"").decode() for row in range(result.ntuples)]
+
+
+def _dumped(parameters: list[Any]) -> tuple[Any, Any, Any]:
+    """Return the parameters as libpq takes them: their values, types and formats."""
+    transformer = Transformer()
+    values = transformer.dump_sequence(parameters, [PyFormat.AUTO] * len(parameters))
+    return values, transformer.types, transformer.formats

@@ -4,34 +4,44 @@ A pooler such as PgBouncer refuses or drops what a client asks for at the start 
 hands each transaction to another server process, where earlier settings and prepared statements are missing. So no
 option is sent at the start. A new connection is asked once whether the process that replies is the one that greeted it:
 
-    direct   the bounds are set for the connection; statements are prepared
+    direct   the bounds are set for the connection; a statement is prepared at its first use
     pooled   the bounds are set in each transaction, with its BEGIN; no statement is prepared
 
-A statement with bounds must be committed (`engine.begin()`), also in autocommit: behind a pooler it has a BEGIN.
+A connection is in autocommit: BEGIN and COMMIT would be two more round trips for each statement. Behind a pooler they
+are needed (`begin`), as a bound holds only within a transaction there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from psycopg import AsyncRawCursor, RawCursor
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Engine, create_engine
 
 from ringback.errors import ConfigurationError
+from ringback.postgres.statement import Bound, Runnable, bound
 from ringback.postgres.url import read
 
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
+Connection: TypeAlias = psycopg.Connection[Any]
+AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
 
 DIALECT = "postgresql+psycopg://"
-PREPARE_AFTER = 5
-"""Psycopg's default: a statement that has run this often is prepared."""
-POOLED = "pooled"
-"""Key of `info` that notes whether a connection goes through a pooler."""
+AT_FIRST_USE, NEVER = 0, None
+"""Psycopg's `prepare_threshold`."""
+WHO_ANSWERS = b"SELECT pg_backend_pid()"
 UTF8 = "UTF8"
-ENCODING = select(func.current_setting("server_encoding"))
+ENCODING = b"SELECT current_setting('server_encoding')"
 """Statement whose value `refuse_encoding` takes."""
+ENDED_BY_POSTGRES = frozenset({"FATAL", "PANIC"})
+"""Severities of an error after which Postgres closes the connection."""
+COMMIT, ROLLBACK = b"COMMIT", b"ROLLBACK"
+
+
+class NoFreeConnection(psycopg.OperationalError):
+    """Each connection of a pool was in use for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,63 +88,86 @@ def connect_arguments(url: str, name: str, connect_seconds: int, **more: Any) ->
         **read(url).arguments,
         "connect_timeout": connect_seconds,
         "client_encoding": UTF8,  # despite PGCLIENTENCODING or the database: JSON holds any character
-        "prepare_threshold": None,
+        "prepare_threshold": NEVER,
         **more,
     }
 
 
-def open_engine(
-    url: str, name: str, connect_seconds: int, bounds: Bounds | None = None, *, more: Any = None, **options: Any
-) -> Engine:
-    """Return an engine. `more` are arguments of `psycopg.connect`, `options` those of `create_engine`."""
-    arguments = connect_arguments(url, name, connect_seconds, **(more or {}))
-    engine = create_engine(DIALECT, connect_args=arguments, hide_parameters=True, **options)
-    _hold(engine, bounds, read(url).is_pooled)
-    return engine
+def connect(
+    url: str, name: str, connect_seconds: int, bounds: Bounds | None = None, **more: Any
+) -> psycopg.Connection[Any]:
+    """Connect now. A row's columns have the names that the statement gives them.
 
-
-def open_async_engine(url: str, name: str, connect_seconds: int, bounds: Bounds, **options: Any) -> AsyncEngine:
-    """Return an async engine, as `open_engine` does."""
-    arguments = connect_arguments(url, name, connect_seconds)
-    from sqlalchemy.ext.asyncio import create_async_engine  # loads the ORM with it, which a command does not need
-
-    engine = create_async_engine(DIALECT, connect_args=arguments, hide_parameters=True, **options)
-    _hold(engine.sync_engine, bounds, read(url).is_pooled)
-    return engine
-
-
-def connect(url: str, name: str, connect_seconds: int, bounds: Bounds, **more: Any) -> psycopg.Connection[Any]:
-    """Connect at once, in autocommit, for statements in text. Behind a pooler, the caller's clock is the only bound."""
-    connection = psycopg.connect(**connect_arguments(url, name, connect_seconds, **more), autocommit=True)
+    Args:
+        bounds: of each statement on a direct connection; behind a pooler, `begin` sends them.
+        more: further arguments of `psycopg.connect`.
+    """
+    connection = psycopg.connect(
+        **connect_arguments(url, name, connect_seconds, **more),
+        autocommit=True,
+        cursor_factory=RawCursor,
+        row_factory=namedtuple_row,
+    )
     try:
-        answering = connection.execute("SELECT pg_backend_pid()").fetchone()
-        if answering == (connection.info.backend_pid,) and not read(url).is_pooled:
-            connection.execute(bounds.as_sql("SET").encode())
+        if not read(url).is_pooled and connection.execute(WHO_ANSWERS).fetchone() == (connection.info.backend_pid,):
+            if bounds:
+                connection.execute(bounds.as_sql("SET").encode())
+            connection.prepare_threshold = AT_FIRST_USE
     except psycopg.Error:
         connection.close()
         raise
     return connection
 
 
-def _hold(engine: Engine, bounds: Bounds | None, said_pooled: bool) -> None:
-    """Apply the bounds to each connection of the engine, direct or pooled."""
+async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bounds) -> psycopg.AsyncConnection[Any]:
+    """Connect as `connect` does, for an event loop."""
+    connection = await psycopg.AsyncConnection.connect(
+        **connect_arguments(url, name, connect_seconds),
+        autocommit=True,
+        cursor_factory=AsyncRawCursor,
+        row_factory=namedtuple_row,
+    )
+    try:
+        answering = await (await connection.execute(WHO_ANSWERS)).fetchone()
+        if not read(url).is_pooled and answering == (connection.info.backend_pid,):
+            await connection.execute(bounds.as_sql("SET").encode())
+            connection.prepare_threshold = AT_FIRST_USE
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
-    def connected(connection: Any, record: Any) -> None:
-        cursor, driver = connection.cursor(), record.driver_connection
-        cursor.execute("SELECT pg_backend_pid()")
-        record.info[POOLED] = said_pooled or cursor.fetchone()[0] != driver.info.backend_pid
-        if not record.info[POOLED]:
-            driver.prepare_threshold = PREPARE_AFTER
-            if bounds:
-                cursor.execute(bounds.as_sql("SET"))
-        cursor.close()
-        connection.commit()
 
-    def begun(connection: Connection) -> None:
-        if bounds and connection.info[POOLED]:
-            is_autocommit = connection.connection.driver_connection.autocommit  # type: ignore[union-attr]
-            begin = "BEGIN; " if is_autocommit else ""  # otherwise psycopg sends its own
-            connection.exec_driver_sql(f"{begin}{bounds.as_sql('SET LOCAL')}")
+def is_pooled(connection: Connection | AsyncConnection) -> bool:
+    """Return True if a pooler stands between this connection and Postgres."""
+    return connection.prepare_threshold is NEVER
 
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", begun)
+
+def begin(connection: Connection | AsyncConnection, bounds: Bounds | None = None) -> bytes:
+    """Return the SQL that begins a transaction; behind a pooler it sets the bounds, in the same round trip."""
+    first = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    return (f"{first}; {bounds.as_sql('SET LOCAL')}" if bounds and is_pooled(connection) else first).encode()
+
+
+def execute(connection: Connection, statement: Runnable) -> psycopg.Cursor[Any]:
+    """Execute the statement; return the cursor that has its rows."""
+    ready = bound(statement)
+    return connection.execute(ready.text, ready.parameters, prepare=None if ready.is_kept else False)
+
+
+async def execute_async(connection: AsyncConnection, statement: Bound) -> psycopg.AsyncCursor[Any]:
+    """Execute the statement; return the cursor that has its rows."""
+    return await connection.execute(statement.text, statement.parameters, prepare=None if statement.is_kept else False)
+
+
+def is_cut(problem: psycopg.Error) -> bool:
+    """Return True if the connection broke under a statement, which may have been committed all the same."""
+    if problem.sqlstate is None:  # libpq says so, and not Postgres
+        return isinstance(problem, psycopg.OperationalError)
+    return (problem.diag.severity_nonlocalized or problem.diag.severity) in ENDED_BY_POSTGRES
+
+
+def open_engine(url: str, name: str, connect_seconds: int, **options: Any) -> Engine:
+    """Return SQLAlchemy's engine, which migrations need. `options` are those of `create_engine`."""
+    arguments = connect_arguments(url, name, connect_seconds)
+    return create_engine(DIALECT, connect_args=arguments, hide_parameters=True, **options)

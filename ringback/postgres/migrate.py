@@ -11,7 +11,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.pool import NullPool
 
 from ringback.errors import ConfigurationError
@@ -82,7 +82,7 @@ def _turn(connection: Connection) -> Iterator[None]:
     snapshot, and with it up an index that the other process builds.
     """
     connection.execution_options(isolation_level="READ COMMITTED")
-    refuse_encoding(connection.execute(ENCODING).scalar_one())
+    refuse_encoding(connection.execute(text(ENCODING.decode())).scalar_one())
     while not connection.execute(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))).scalar_one():
         connection.rollback()  # or it would keep a pooler's connection from the process that it waits for
         sleep(TURN_SECONDS)

@@ -98,7 +98,7 @@ class RowPrivacy:
                 opened |= {"result": result, "error": error}
         except DecryptionFailed as problem:
             log.error("decryption failed (job %s: %s); the model gets the redacted values", row.id, problem)
-        return SimpleNamespace(**{**row._mapping, **opened}) if opened else row
+        return SimpleNamespace(**{**row._asdict(), **opened}) if opened else row
 
     def _encrypted(self, whole: Any, shown: Any, session_id: UUID, column: str) -> bytes | None:
         if shown == whole:

@@ -12,6 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import Effect
 from ringback.leases.lease import LEASE_SECONDS, RENEW_SECONDS
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds
 from ringback.statements.json_order import in_order, with_order
 from ringback.tables import processes, worker_tools
@@ -41,15 +42,27 @@ def register(
     slots: int = 0,
     *,
     lease_seconds: float = LEASE_SECONDS,
-) -> Insert:
+) -> Bound:
     """Register a process: `kind` is "gateway" or "worker"; `slots` is how many calls it runs at once."""
-    begun = insert(processes).values(
-        id=process_id, kind=kind, host=host, pid=pid, slots=slots, lease_until=now() + seconds(lease_seconds)
+    return _register(process_id, kind, host, pid, sorted(queues), slots, lease_seconds)
+
+
+@statement
+def _register(
+    process_id: str, kind: str, host: str, pid: int, queues: list[str], slots: int, lease_seconds: float
+) -> Insert:
+    return insert(processes).values(
+        id=process_id,
+        kind=kind,
+        host=host,
+        pid=pid,
+        queues=queues,
+        slots=slots,
+        lease_until=now() + seconds(lease_seconds),
     )
-    named = sorted(queues)
-    return begun.values(queues=named) if named else begun
 
 
+@statement
 def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpdate[Any]:
     """Renew the lease. 0 rows: the process was retired and must stop. A changed `steady_since` tells of a gap.
 
@@ -86,6 +99,7 @@ def take_sweep_turn(process_id: str) -> Select[bool, int]:
     return select(exists(select(ours.c.id)).label("is_ours"), func.count().label("living")).where(holds_its_lease())
 
 
+@statement
 def retire(process_id: str) -> Update:
     """Retire a process that stops in order: other processes may take what it still holds at once."""
     return (

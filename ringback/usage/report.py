@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
-from sqlalchemy import Row
 
 from ringback.history.pagination import DEFAULT_LIMIT, MAX_LIMIT, Name, Query
 from ringback.usage.budgets import MICROS
@@ -85,7 +84,7 @@ class UsagePage(BaseModel):
     next: str | None
 
 
-def page(query: UsageQuery, total: Row[Any], groups: Sequence[Row[Any]]) -> UsagePage:
+def page(query: UsageQuery, total: Any, groups: Sequence[Any]) -> UsagePage:
     """Return the page, from the rows of `statements.usage.total` and `groups` (one more than the page holds)."""
     shown = [Group(key=str(row.key), **_sums(row)) for row in groups[: query.limit]]
     more = len(groups) > query.limit
@@ -100,7 +99,7 @@ def page(query: UsageQuery, total: Row[Any], groups: Sequence[Row[Any]]) -> Usag
     )
 
 
-def _sums(row: Row[Any]) -> dict[str, Any]:
+def _sums(row: Any) -> dict[str, Any]:
     return {
         "responses": row.responses,
         "input_tokens": row.input_tokens,

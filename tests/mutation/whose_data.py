@@ -26,7 +26,7 @@ WHOSE_DATA = [
         "the wall: what is read stands behind it",
         T_WALLS,
         STORE,
-        "await connection.execute(tenant_isolation.restrict_to(tenant))\n",
+        "await execute_async(connection, wall)\n",
     ),
     gone(
         "the wall: of this tenant",

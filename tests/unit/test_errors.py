@@ -25,6 +25,7 @@ STANDARD = {
     "TimeoutError": "as asyncio says it: what waits for Postgres or for the upstream catches both alike",
     "TypeError": "a table of the gateway's code contradicts another; the import fails",
     "AssertionError": "a line that cannot be reached",
+    "NoFreeConnection": "psycopg's family, as all that Postgres and its connections raise: callers catch one kind",
     "RemoteProtocolError": "h11's: makes uvicorn answer the request with 4xx",
 }
 """What the gateway may raise beside its tree, and why."""

@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from sqlalchemy.exc import DataError, SQLAlchemyError
+import psycopg
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Effect
@@ -73,7 +73,7 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
     token = uuid4()
     try:
         passed = _take(runtime, job_id, token)
-    except SQLAlchemyError as problem:
+    except psycopg.Error as problem:
         logger.warning("claim failed (job %s: %s); a sweeper publishes it again", job_id, problem)
         runtime.suspect_messages()
         give_up(runtime, job_id, token)
@@ -97,7 +97,7 @@ def give_up(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> None:
             runtime, lambda: count(runtime.store.outcomes, transitions.give_up_claim(job_id, token))
         ):
             logger.info("claim given up (job %s): it was not begun", job_id)
-    except SQLAlchemyError as problem:
+    except psycopg.Error as problem:
         logger.warning("giving up failed (job %s: %s); this worker may hold it until its deadline", job_id, problem)
 
 
@@ -107,9 +107,9 @@ def retry_until_written(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
     while True:
         try:
             return write()
-        except DataError:
+        except psycopg.DataError:
             raise
-        except SQLAlchemyError:
+        except psycopg.Error:
             if monotonic() > end or not runtime.lease.held:
                 raise
             sleep(WRITE_PAUSE_SECONDS)
@@ -117,11 +117,11 @@ def retry_until_written(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
 
 def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Claimed | Postponed | None:
     """Claim with one statement. If that changes no row, see whether the call waits at a gate or for a tool."""
-    engine, worker_id, gate = runtime.store.claims, runtime.lease.worker_id, runtime.limits
-    row = first(engine, transitions.claim(job_id, worker_id, token, gate.ungated))
+    pool, worker_id, gate = runtime.store.claims, runtime.lease.worker_id, runtime.limits
+    row = first(pool, transitions.claim(job_id, worker_id, token, gate.ungated))
     if row is not None:
         return Claimed(row)
-    asked = first(engine, gates.wanted_tool(job_id))
+    asked = first(pool, gates.wanted_tool(job_id))
     if asked is None or asked.tool in gate.ungated:
         return None
     has_tool = asked.tool in gate.names

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from ringback.statements.jobs import passing
 from ringback.statements.jobs.admission import time_for
@@ -61,7 +61,7 @@ class Passing:
             asked: the row of `gates.wanted_tool`.
 
         Raises:
-            SQLAlchemyError: it may have been claimed; `claim.give_up` undoes that.
+            psycopg.Error: it may have been claimed; `claim.give_up` undoes that.
         """
         seconds = self._pause(asked.timeout, asked.max_attempts, asked.seconds_left)
         passed_on = first(self._store.claims, passing.pass_on(job_id, seconds))
@@ -83,7 +83,7 @@ class Passing:
             queue = next((other.queue for other in others if fits(other.parameters, job.arguments)), None)
             if queue is None or not count(self._store.outcomes, passing.pass_back(job.id, job.token, queue, seconds)):
                 return False
-        except SQLAlchemyError as problem:
+        except psycopg.Error as problem:
             logger.warning("passing on failed (job %s: %s); this worker refuses it", job.id, problem)
             return False
         self._delayed.publish(job.id, queue, seconds)

@@ -11,7 +11,7 @@ from threading import Condition, Thread
 from time import sleep
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from ringback.statements.jobs import transitions
 from workers.execution.results import MAX_NOTE_CHARS, clean_text
@@ -56,7 +56,7 @@ class ProgressReporter:
     def _write_one(self, job_id: UUID, token: UUID, text: str) -> None:
         try:
             row = first(self._store.claims, transitions.note_progress(job_id, token, text))
-        except SQLAlchemyError as problem:
+        except psycopg.Error as problem:
             _throttled.warning("progress note lost: %s", problem)
             return
         if row is not None and row.gateway_id:

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import DataError, SQLAlchemyError
+import psycopg
 
 from ringback.config.scopes import missing
 from ringback.errors import RingbackError, ToolError
@@ -99,7 +99,7 @@ def may_begin(runtime: WorkerRuntime, job: Job) -> bool:
     try:
         if count(runtime.store.outcomes, transitions.begin_effect(job.id, job.token)):
             return True
-    except SQLAlchemyError as problem:
+    except psycopg.Error as problem:
         logger.warning("run stopped (job %s not begun): %s; giving up its claim", job.id, problem)
         give_up(runtime, job.id, job.token)
         return False
@@ -151,11 +151,11 @@ def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: 
         verdict = verdict.reason
     try:
         return _finish(runtime, job, verdict, failure)
-    except DataError:
+    except psycopg.DataError:
         logger.exception("result refused by Postgres (job %s); the job ends as failed", job.id)
         sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
         return _finish(runtime, job, failed("bad_result", sentence))
-    except SQLAlchemyError:
+    except psycopg.Error:
         logger.exception("outcome lost (job %s): it may not be written; the job then ends at its deadline", job.id)
         return "lost"
 
@@ -181,7 +181,7 @@ def _retry(runtime: WorkerRuntime, job: Job, again: Retry, failure: Failure) -> 
     statement = transitions.retry(job.id, job.token, error, again.backoff, failure)
     try:
         return retry_until_written(runtime, lambda: count(runtime.store.outcomes, statement)) > 0
-    except SQLAlchemyError as problem:
+    except psycopg.Error as problem:
         logger.warning("retry not written (job %s: %s); the job ends with this attempt", job.id, problem)
         return False
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Lock
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from ringback.jobs.states import LIVE, JobState
 from ringback.statements.jobs import transitions
@@ -130,7 +130,7 @@ class WorkerRuntime:
         statement = transitions.hand_back(self.lease.worker_id)
         try:
             return rows(self.store.outcomes, statement)
-        except SQLAlchemyError:  # a connection that had gone stale, or a deadlock: once more
+        except psycopg.Error:  # a connection that had gone stale, or a deadlock: once more
             return rows(self.store.outcomes, statement)
 
     def _end_fenced(self, reason: str) -> None:

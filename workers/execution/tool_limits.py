@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from ringback.jobs.outcomes import Outcome
+from ringback.postgres.connections import Connection, execute
 from ringback.statements.jobs import gates, transitions
 from ringback.tools.behavior import Limits
 from ringback.tools.decorator import Tool
@@ -24,7 +24,7 @@ from ringback.tools.gate import Ended, Gate, Go, Load, Refuse, TooLong, Wait, af
 from workers.execution.delayed_publisher import DelayedPublisher
 from workers.execution.retry_policy import busy, unavailable
 from workers.logs import ThrottledLogger
-from workers.storage.database import Store, count, first, transaction
+from workers.storage.database import Store, count, first
 
 logger = logging.getLogger(__name__)
 _throttled = ThrottledLogger(logger)
@@ -52,13 +52,13 @@ class ToolLimits:
     """Gates of the tools that have limits.
 
     Args:
-        store: its `claims` engine is used: all that it writes is lost together in a crash of Postgres.
+        store: its `claims` pool is used: all that it writes is lost together in a crash of Postgres.
         tools: this worker's.
         later: publishes postponed calls.
     """
 
     def __init__(self, store: Store, tools: Mapping[str, Tool], delayed: DelayedPublisher) -> None:
-        self._engine = store.claims
+        self._pool = store.claims
         self._delayed = delayed
         self._limits = {name: tool.announcement.limits for name, tool in tools.items()}
         self.names = frozenset(name for name, limits in self._limits.items() if limits.is_gated)
@@ -72,19 +72,19 @@ class ToolLimits:
             asked: the row of `gates.wanted_tool`.
 
         Raises:
-            SQLAlchemyError: it may have been claimed; `claim.give_up` undoes that.
+            psycopg.Error: it may have been claimed; `claim.give_up` undoes that.
         """
         limits = self._limits[asked.tool]
-        with transaction(self._engine) as connection:
+        with self._pool.transaction() as connection:
             gate, now = _locked(connection, asked.tool, limits)
             load = _load(connection, job_id, asked.tool, limits)
             said = decide(gate, limits, load, now, timeout=asked.timeout, seconds_left=asked.seconds_left)
             if not isinstance(said, Wait):
-                row = connection.execute(transitions.claim(job_id, worker_id, token)).first()
+                row = execute(connection, transitions.claim(job_id, worker_id, token)).fetchone()
                 if row is not None and isinstance(said, Go) and said.gate != gate:
-                    connection.execute(gates.save(asked.tool, said.gate))
+                    execute(connection, gates.save(asked.tool, said.gate))
                 return None if row is None else _claimed(row, said)
-            connection.execute(gates.postpone(job_id, said.seconds))
+            execute(connection, gates.postpone(job_id, said.seconds))
         self._delayed.publish(job_id, asked.queue, said.seconds)
         return Postponed(said.seconds)
 
@@ -96,27 +96,27 @@ class ToolLimits:
         try:
             if limits.breaker_failures is not None:
                 self._note(tool, limits, end, is_probe)
-            if limits.concurrency is not None and (woken := first(self._engine, gates.wake_first(tool))):
+            if limits.concurrency is not None and (woken := first(self._pool, gates.wake_first(tool))):
                 self._delayed.publish(woken.id, woken.queue)
-        except SQLAlchemyError as problem:
+        except psycopg.Error as problem:
             _throttled.warning("gate update failed (tool %s): %s; a waiting call asks again by itself", tool, problem)
 
     def _note(self, tool: str, limits: Limits, end: Ended, is_probe: bool) -> None:
         if end is not Ended.FAILED and not is_probe:
             if end is Ended.ANSWERED:
-                count(self._engine, gates.reset_failures(tool))
+                count(self._pool, gates.reset_failures(tool))
             return
-        with transaction(self._engine) as connection:
+        with self._pool.transaction() as connection:
             gate, now = _locked(connection, tool, limits)
             changed = after(gate, limits, end, is_probe=is_probe, now=now)
             if changed != gate:
-                connection.execute(gates.save(tool, changed))
+                execute(connection, gates.save(tool, changed))
         if (changed.open_until is None) != (gate.open_until is None):
             logger.warning("breaker %s (tool %s)", "closed" if changed.open_until is None else "opened", tool)
 
 
 def _locked(connection: Connection, tool: str, limits: Limits) -> tuple[Gate, float]:
-    row = connection.execute(gates.lock(tool, limits.burst)).one()
+    (row,) = execute(connection, gates.lock(tool, limits.burst)).fetchall()
     return gates.gate_in(row), row.now
 
 
@@ -124,7 +124,8 @@ def _load(connection: Connection, job_id: UUID, tool: str, limits: Limits) -> Lo
     """Return the tool's load. A breaker alone does not need it."""
     if limits.concurrency is None and limits.rate is None:
         return Load()
-    return gates.load_in(connection.execute(gates.load_around(job_id, tool)).one())
+    (row,) = execute(connection, gates.load_around(job_id, tool)).fetchall()
+    return gates.load_in(row)
 
 
 def _claimed(row: Any, said: Go | Refuse | TooLong) -> Claimed:

@@ -21,11 +21,11 @@ from time import monotonic, process_time
 from uuid import UUID
 
 import psycopg
-from sqlalchemy.exc import SQLAlchemyError
 
 from ringback.errors import database_reason
 from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
-from ringback.leases.renewal import LeaseConnection, as_text
+from ringback.leases.renewal import LeaseConnection
+from ringback.postgres.statement import Bound
 from ringback.statements import processes
 from ringback.statements.jobs import transitions
 from ringback.tools.spec import ToolSpec
@@ -110,7 +110,7 @@ class Lease:
             return
         try:
             count(self._store.lease, processes.retire(self.worker_id))
-        except SQLAlchemyError as problem:
+        except psycopg.Error as problem:
             logger.warning("sign-off failed: %s; the lease will expire", database_reason(problem))
 
     def _renew_until_ended(self) -> None:
@@ -118,8 +118,8 @@ class Lease:
             self._ended.wait(self._times.renew)
         self._hold_ups.begin(monotonic(), process_time())
         Thread(target=self._watch_the_clock, name="lease-clock", daemon=True).start()
-        renewal = as_text(processes.renew(self.worker_id, self._times.seconds))
-        cancelled = as_text(transitions.cancelled_jobs(self.worker_id))
+        renewal = processes.renew(self.worker_id, self._times.seconds)
+        cancelled = transitions.cancelled_jobs(self.worker_id)
         connection = LeaseConnection(self._store.connect_lease)
         asked = monotonic()
         # From one beginning to the next: a slow renewal must not make the next one late.
@@ -137,18 +137,18 @@ class Lease:
         row = processes.register(worker_id, "worker", host, pid, self._queues, self._slots, lease_seconds=seconds)
         try:
             together(self._store.lease, [row, *processes.announce(worker_id, self._tools)])
-        except SQLAlchemyError as problem:
+        except psycopg.Error as problem:
             again = self._times.renew
             _throttled.warning("registration failed: %s; trying again in %g s", database_reason(problem), again)
             return False
-        self._store.lease.dispose()  # it is idle until the end
+        self._store.lease.close()  # it is idle until the end
         self.worker_id, self._clock = worker_id, LeaseClock(asked, self._times)
         self._registered.set()
         names = ", ".join(tool.name for tool in self._tools)
         logger.info("worker registered (%s): it serves %s: %s", worker_id, ", ".join(self._queues), names)
         return True
 
-    def _renew(self, connection: LeaseConnection, renewal: bytes) -> bool:
+    def _renew(self, connection: LeaseConnection, renewal: Bound) -> bool:
         asked = monotonic()  # before the renewal is sent: the lease runs from some moment after it
         try:
             if not connection.ask(renewal) and not self._ended.is_set():
@@ -161,7 +161,7 @@ class Lease:
         self._problem = ""
         return True
 
-    def _cancel(self, connection: LeaseConnection, cancelled: bytes) -> None:
+    def _cancel(self, connection: LeaseConnection, cancelled: Bound) -> None:
         try:
             self._running.cancel(UUID(job_id) for job_id in connection.ask(cancelled))
         except psycopg.Error as problem:

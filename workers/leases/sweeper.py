@@ -11,13 +11,13 @@ from threading import Event, Thread
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
 
 from ringback.config.settings import SWEEP_SECONDS
 from ringback.sweeper import PASSING, Ask, Log, Look, Notify, Publish, Round, Run, Step, Sweeping
 from workers.leases.lease import Lease
 from workers.logs import ThrottledLogger
+from workers.storage.connection_pool import ConnectionPool
 from workers.storage.database import count, rows
 from workers.storage.redis_client import RedisClient
 
@@ -36,7 +36,7 @@ _throttled_by_step: defaultdict[str, ThrottledLogger] = defaultdict(lambda: Thro
 class StepRunner:
     """Executes the steps of a round."""
 
-    engine: Engine
+    pool: ConnectionPool
     publisher: Publisher
     redis: RedisClient
 
@@ -76,10 +76,10 @@ class StepRunner:
         """Run a step's statement. A failure is logged, and the round goes on with the next step."""
         try:
             if step.returns:
-                return rows(self.engine, step.statement)
-            count(self.engine, step.statement)
-        except SQLAlchemyError as problem:
-            if getattr(getattr(problem, "orig", None), "sqlstate", None) not in PASSING:
+                return rows(self.pool, step.statement)
+            count(self.pool, step.statement)
+        except psycopg.Error as problem:
+            if problem.sqlstate not in PASSING:
                 _throttled_by_step[step.name].warning("sweep step failed (%s): %s; trying again", step.name, problem)
             return None
         return []

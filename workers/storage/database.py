@@ -7,16 +7,17 @@ more round trips. The exceptions say so (`transaction`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Executable
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
-from ringback.postgres.connections import ENCODING, Bounds, connect, open_engine, refuse_encoding
+from ringback.errors import first_line
+from ringback.postgres.connections import ENCODING, Bounds, connect, execute, refuse_encoding
+from ringback.postgres.statement import Runnable
+from workers.storage.connection_pool import ConnectionPool
 
 CONNECT_SECONDS = 3
 """A connection that takes longer has failed; another one is tried."""
@@ -42,10 +43,10 @@ class Store:
 
     def __init__(self, url: str, connections: int = 1) -> None:
         # A claim's token is random: a claim that a crash of Postgres forgets can never be mistaken for another.
-        self.claims = _engine(url, connections, lazy=True)
-        self.outcomes = _engine(url, connections)
+        self.claims = _pool(url, connections, lazy=True)
+        self.outcomes = _pool(url, connections)
         # To register and to sign off with; in between, `connect_lease` has a connection of its own.
-        self.lease = _engine(url, 1, lazy=True, statement_seconds=LEASE_STATEMENT_SECONDS)
+        self.lease = _pool(url, 1, lazy=True, statement_seconds=LEASE_STATEMENT_SECONDS)
         self._url = url
 
     def connect_lease(self) -> psycopg.Connection[Any]:
@@ -55,64 +56,49 @@ class Store:
 
     def close(self) -> None:
         """Close the connections."""
-        for engine in (self.claims, self.outcomes, self.lease):
-            engine.dispose()
+        for pool in (self.claims, self.outcomes, self.lease):
+            pool.close()
 
 
 def refuse_encoding_of(database_url: str) -> None:
     """Raise ConfigurationError if Postgres cannot keep every character. If it does not answer, do not wait for it."""
-    engine = open_engine(database_url, "ringback-worker", CONNECT_SECONDS, poolclass=NullPool)
     try:
-        with engine.connect() as connection:
-            refuse_encoding(connection.execute(ENCODING).scalar_one())
-    except DBAPIError as problem:
-        logger.warning("Postgres does not answer yet: %s", problem.orig)
+        with closing(connect(database_url, "ringback-worker", CONNECT_SECONDS)) as connection:
+            refuse_encoding(connection.execute(ENCODING, prepare=False).fetchall()[0][0])
+    except psycopg.Error as problem:
+        logger.warning("Postgres does not answer yet: %s", first_line(problem))
 
 
-def rows(engine: Engine, statement: Executable) -> list[Any]:
+def rows(pool: ConnectionPool, statement: Runnable) -> list[Any]:
     """Run the statement and commit; return its rows."""
-    with engine.begin() as connection:
-        return list(connection.execute(statement).all())
+    with pool.connection() as connection:
+        return execute(connection, statement).fetchall()
 
 
-def first(engine: Engine, statement: Executable) -> Any | None:
+def first(pool: ConnectionPool, statement: Runnable) -> Any | None:
     """Run a statement about one job and commit; return its row, or None if it matched none."""
-    found = rows(engine, statement)
-    return found[0] if found else None
+    with pool.connection() as connection:
+        return execute(connection, statement).fetchone()
 
 
-def count(engine: Engine, statement: Executable) -> int:
+def count(pool: ConnectionPool, statement: Runnable) -> int:
     """Run the statement and commit; return how many rows it changed."""
-    with engine.begin() as connection:
-        return connection.execute(statement).rowcount
+    with pool.connection() as connection:
+        return execute(connection, statement).rowcount
 
 
-@contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """Commit all statements of the context at its end, or none."""
-    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection, connection.begin():
-        yield connection
-
-
-def together(engine: Engine, statements: Iterable[Executable]) -> None:
+def together(pool: ConnectionPool, statements: Iterable[Runnable]) -> None:
     """Run all statements in one transaction, or none of them."""
-    with transaction(engine) as connection:
+    with pool.transaction() as connection:
         for statement in statements:
-            connection.execute(statement)
+            execute(connection, statement)
 
 
-def _engine(url: str, connections: int, *, lazy: bool = False, statement_seconds: float = STATEMENT_SECONDS) -> Engine:
-    return open_engine(
-        url,
-        "ringback-worker",
-        CONNECT_SECONDS,
-        Bounds(statement_seconds, idle_seconds=IDLE_SECONDS, lazy=lazy),
-        # A Postgres that vanished without a word must not hold a thread for the two hours TCP would.
-        more={"tcp_user_timeout": int(statement_seconds * 1000)},
-        isolation_level="AUTOCOMMIT",
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
-        # No ping before use: it costs a round trip each time, and a failed statement is tried again in any case.
-        pool_pre_ping=False,
-    )
+def _pool(
+    url: str, connections: int, *, lazy: bool = False, statement_seconds: float = STATEMENT_SECONDS
+) -> ConnectionPool:
+    bounds = Bounds(statement_seconds, idle_seconds=IDLE_SECONDS, lazy=lazy)
+    # A Postgres that vanished without a word must not hold a thread for the two hours TCP would.
+    silent = int(statement_seconds * 1000)
+    opened = partial(connect, url, "ringback-worker", CONNECT_SECONDS, bounds, tcp_user_timeout=silent)
+    return ConnectionPool(opened, connections, bounds, POOL_WAIT_SECONDS)

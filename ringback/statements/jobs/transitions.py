@@ -11,6 +11,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import LIVE, Approval, CancelReason, Delivery, Effect, JobState
+from ringback.postgres.statement import statement
 from ringback.statements.clock import now, seconds, seconds_until
 from ringback.statements.json_order import in_order, with_order
 from ringback.statements.row_state import is_now
@@ -246,6 +247,7 @@ def progress_in(session_id: UUID) -> Select[Any]:
     )
 
 
+@statement
 def cancelled_jobs(worker_id: str) -> Select[Any]:
     """Return the running jobs of a worker that were cancelled."""
     return select(jobs.c.id).where(

@@ -27,7 +27,7 @@ from ringback.tables import job_events, jobs
 from tests.forked import popen
 from tests.guarantees.toolbox import FOLDER, GO, trade
 from tests.integration.toolbox.line import GATEWAY, Line, eventually
-from tests.servers import as_ours
+from tests.servers import as_ours, execute
 
 ROOT = Path(__file__).parents[3]
 READY = re.compile(r"ready\.$")
@@ -165,7 +165,7 @@ class Yard(Line):
         others = "pid <> pg_backend_pid() AND datname = current_database()"
         statement = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608 - a constant
         with self.engine.connect() as connection:
-            return len(connection.execute(statement).all())
+            return len(execute(connection, statement).all())
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cli import users
 from gateway.background.retention import ErasedCounts, Retention
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.config.settings import postgres_url
 from ringback.jobs.outcomes import cancelled, succeeded
 from ringback.statements import erasure
@@ -114,8 +114,8 @@ def erase(
     """As the gateway does it; meanwhile the gateway that holds that session ends it, as it is wanted."""
 
     async def run() -> ErasedCounts:
-        engine = open_engine(postgres_url(database), 2)
-        store = Store(engine)
+        pool = open_pool(postgres_url(database), 2)
+        store = Store(pool)
         try:
             erasing = asyncio.create_task(how(store, None).erase(tenant, user))
             while gateway_ends and not erasing.done():
@@ -126,7 +126,7 @@ def erase(
                 await asyncio.sleep(0.01)
             return await erasing
         finally:
-            await engine.dispose()
+            await pool.close()
 
     return asyncio.run(run())
 
@@ -193,13 +193,13 @@ def test_a_session_whose_gateway_is_slow_goes_when_it_has_ended(
     assert traces(rows.connection)
 
     async def look() -> None:
-        engine = open_engine(postgres_url(database), 1)
-        retention = asyncio.create_task(Retention(Store(engine), None).forget())
-        while (await Store(engine).rows(erasure.count_left("default", USER)))[0].number:  # noqa: ASYNC110 - rows ring no bell
+        pool = open_pool(postgres_url(database), 1)
+        retention = asyncio.create_task(Retention(Store(pool), None).forget())
+        while (await Store(pool).rows(erasure.count_left("default", USER)))[0].number:  # noqa: ASYNC110 - rows ring no bell
             await asyncio.sleep(0.01)
         retention.cancel()
         await asyncio.wait([retention])
-        await engine.dispose()
+        await pool.close()
 
     asyncio.run(look())
     assert traces(rows.connection) == []

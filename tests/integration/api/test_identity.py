@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from gateway.auth.tokens import Kind, new
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.statements.sessions import lifecycle
 from tests.integration.toolbox.strangers_api import AGENTS, LIMIT, STATIC, Api
 
@@ -25,7 +25,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def api(database: str) -> AsyncIterator[Api]:
-    store = Store(open_engine(database, 4))
+    store = Store(open_pool(database, 4))
     api = Api(store)
     async with api.client:
         yield api
@@ -215,7 +215,7 @@ async def test_a_name_that_nobody_can_have_is_refused(api: Api, user: str) -> No
     [("GET", "/sessions"), ("POST", f"/sessions/{NOBODY}/end"), ("POST", "/realtime/client_secrets")],
 )
 async def test_where_postgres_is_away_everybody_is_asked_to_come_again(method: str, path: str) -> None:
-    store = Store(open_engine("postgresql+psycopg://nobody:secret-word@127.0.0.1:1/none", 1))
+    store = Store(open_pool("postgresql+psycopg://nobody:secret-word@127.0.0.1:1/none", 1))
     api = Api(store)
     async with api.client:
         answer = await api.ask(method, path, json={})

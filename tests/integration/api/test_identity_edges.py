@@ -17,7 +17,7 @@ from gateway.api.dependencies import authenticated
 from gateway.auth.authenticator import Authenticator, Principal, principal
 from gateway.auth.tokens import Kind, digest, new
 from gateway.background.retention import Retention
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent
 from ringback.statements import erasure
 from ringback.statements.identity import credentials
@@ -38,7 +38,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def gate(database: str) -> AsyncIterator[Gate]:
-    store = Store(open_engine(database, 4))
+    store = Store(open_pool(database, 4))
     yield Gate(store, Authenticator({}, store.rows))
     await store.close()
 

@@ -14,7 +14,7 @@ from sqlalchemy import Executable, Insert, insert
 from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import Budgets
 from gateway.errors import ApiError
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
 from ringback.config.settings import postgres_url
@@ -67,7 +67,7 @@ def opening(session_id: UUID, caller: Principal) -> Insert:
 
 @asynccontextmanager
 async def world(database: str, **defaults: Any) -> AsyncIterator[World]:
-    store = Store(open_engine(postgres_url(database), 4))
+    store = Store(open_pool(postgres_url(database), 4))
     try:
         yield World(store, **defaults)
     finally:

@@ -12,7 +12,7 @@ from sqlalchemy import Insert, func, select
 from cli.tools.run_queued import run_there
 from gateway.api.error_handlers import NOT_NOW, UNKNOWN_IF_DONE
 from gateway.storage import database as stores
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.jobs.outcomes import succeeded
 from ringback.statements.jobs import transitions as statements
 from ringback.statements.sessions import lifecycle
@@ -48,7 +48,7 @@ def line(database: str) -> Iterator[Line]:
 
 @pytest.fixture
 async def api(way: tuple[Proxy, str]) -> AsyncIterator[Api]:
-    store = Store(open_engine(way[1], 2))
+    store = Store(open_pool(way[1], 2))
     api = Api(store)
     async with api.client:
         yield api

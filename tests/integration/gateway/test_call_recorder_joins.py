@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import psycopg
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from gateway.conversation.actions import RecordCall
 from gateway.session.call_recorder import CallRecorder, Recorded
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.config.settings import postgres_url
 from ringback.statements.jobs import admission
 from tests.integration.statements.statement_rows import Rows, new_job, world
@@ -28,10 +28,10 @@ def test_a_call_that_joins_one_whose_row_comes_later_waits_for_that_row(database
     second = new_job(rows.session, joined_to=first.id)
 
     async def run() -> tuple[Recorded, Recorded]:
-        store = Store(open_engine(postgres_url(database), 4))
+        store = Store(open_pool(postgres_url(database), 4))
         recorder = CallRecorder(gateway_context(store, call_wait_seconds=10.0), session_state(rows.session))
         try:
-            with pytest.raises(IntegrityError, match="joins no job of its session"):
+            with pytest.raises(psycopg.IntegrityError, match="joins no job of its session"):
                 await store.rows(admission.admit(second, "gw", 1))
             late = asyncio.create_task(recorder.record(RecordCall(second), 1))
             return await recorder.record(RecordCall(first), 1), await late

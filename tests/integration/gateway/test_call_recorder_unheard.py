@@ -12,7 +12,7 @@ from gateway.conversation.tool_calls.intake import as_answered
 from gateway.session import call_recorder
 from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.storage import database as stores
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.jobs.states import CancelReason
 from ringback.statements.jobs import admission, transitions
 from ringback.tools.spec import ToolSpec
@@ -40,7 +40,7 @@ def line(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Proxy
 
 def _with_recorder(url: str, work: Callable[[CallRecorder], Awaitable[Recorded | bool]]) -> Recorded | bool:
     async def run() -> Recorded | bool:
-        store = Store(open_engine(url, 2))
+        store = Store(open_pool(url, 2))
         gateway = gateway_context(store, call_wait_seconds=0.0)
         try:
             return await work(CallRecorder(gateway, session_state(epoch=PRESENT)))

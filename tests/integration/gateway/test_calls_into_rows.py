@@ -14,7 +14,7 @@ import pytest
 from gateway.conversation.actions import RecordCall
 from gateway.session.call_recorder import CallRecorder
 from gateway.session.effects import EffectExecutor
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from gateway.storage.job_publisher import JobPublisher
 from ringback.jobs.outcomes import failed, succeeded
 from ringback.jobs.states import CancelReason
@@ -54,11 +54,11 @@ class Heard:
 
 
 async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: int) -> Heard:
-    engine = open_engine(database, 2)
+    pool = open_pool(database, 2)
     heard, session = Heard(), session_state(rows.session, epoch=PRESENT)
     publisher = Postbox(redis_db)
     publisher.published = heard.published
-    effects = EffectExecutor(gateway_context(Store(engine), publisher=publisher), session, NONE, NONE)
+    effects = EffectExecutor(gateway_context(Store(pool), publisher=publisher), session, NONE, NONE)
 
     def recorded(record: RecordCall, now: float) -> list[Any]:
         heard.recorded.append(record.job.call_id)
@@ -69,7 +69,7 @@ async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: 
         await effects._start_job(cast(Any, link), RecordCall(job))
     finally:
         await publisher.redis.close()
-        await engine.dispose()
+        await pool.close()
     heard.is_woken = session.handle.is_awake
     return heard
 
@@ -102,12 +102,12 @@ def test_a_call_that_joins_one_which_is_over_by_now_is_answered_at_once(
 
 
 async def _settle_unrecorded(database: str, job: NewJob) -> None:
-    engine = open_engine(database, 1)
+    pool = open_pool(database, 1)
     try:
-        recorder = CallRecorder(gateway_context(Store(engine)), session_state(job.session_id, epoch=PRESENT))
+        recorder = CallRecorder(gateway_context(Store(pool)), session_state(job.session_id, epoch=PRESENT))
         assert await recorder.settle_unrecorded(RecordCall(job, failed("temporarily_unavailable", "Later.")))
     finally:
-        await engine.dispose()
+        await pool.close()
 
 
 def test_a_row_that_nobody_heard_of_and_nobody_waits_for_is_cancelled_and_the_history_tells_why(

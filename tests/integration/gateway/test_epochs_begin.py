@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from gateway.auth.tokens import digest
 from gateway.conversation import Conversation
 from gateway.session.context import SessionEnded, UpstreamLink
 from gateway.session.upstream_switcher import UpstreamSwitcher
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.jobs.outcomes import succeeded
 from ringback.statements.sessions import items, lifecycle
 from tests.integration.statements.statement_rows import Rows, world
@@ -38,9 +38,9 @@ class Settled:
 
 async def begin_epoch(database: str, rows: Rows, token: str | None = TOKEN, *, times: int = 1) -> int:
     """Begin the next epoch, so many times; returns the one that it is in then."""
-    engine = open_engine(database, 1)
+    pool = open_pool(database, 1)
     session, settled = session_state(rows.session, resume_token=token), cast(Any, Settled())
-    switcher = UpstreamSwitcher(gateway_context(Store(engine)), session, settled, NONE, NONE)
+    switcher = UpstreamSwitcher(gateway_context(Store(pool)), session, settled, NONE, NONE)
     switcher._is_fresh = False
     link = UpstreamLink(1, cast(Any, None), cast(Conversation, None))
     try:
@@ -49,7 +49,7 @@ async def begin_epoch(database: str, rows: Rows, token: str | None = TOKEN, *, t
     except TimeoutError:
         return session.epoch
     finally:
-        await engine.dispose()
+        await pool.close()
     return session.epoch
 
 
@@ -86,12 +86,12 @@ def test_what_others_hold_is_theirs(rows: Rows, database: str) -> None:
 
 
 def test_statements_that_go_together_stop_where_the_first_moves_nothing(rows: Rows, database: str) -> None:
-    async def go() -> list[Sequence[Any]]:
-        engine = open_engine(database, 1)
+    async def go() -> list[list[Any]]:
+        pool = open_pool(database, 1)
         try:
             first = lifecycle.next_epoch(rows.session, "gw", 7)
-            return await Store(engine).together(first, items.log_of_messages(rows.session))
+            return await Store(pool).together(first, items.log_of_messages(rows.session))
         finally:
-            await engine.dispose()
+            await pool.close()
 
     assert asyncio.run(go()) == [[]]

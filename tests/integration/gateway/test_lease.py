@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text, update
 from gateway.background.lease import Lease
 from gateway.background.result_listener import ResultListener
 from gateway.live_sessions import SessionRegistry
-from gateway.storage.database import STEP_SECONDS, Store, answered_within, lease_connector, open_engine
+from gateway.storage.database import STEP_SECONDS, Store, answered_within, lease_connector, open_pool
 from ringback.config.settings import postgres_url
 from ringback.leases.lease import LeaseTimes
 from ringback.statements.sessions.lifecycle import open_session
@@ -41,7 +41,7 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 async def gateway(line: Line) -> AsyncIterator[tuple[Lease, Store, SessionRegistry]]:
     """What a gateway has of its lease and of its look, wired as in `gateway.app`."""
     url = postgres_url(line.database)
-    store, looker = Store(open_engine(url, POOL)), Store(open_engine(url, 1))
+    store, looker = Store(open_pool(url, POOL)), Store(open_pool(url, 1))
     live_sessions, lease = SessionRegistry(10), Lease(HERE, store, lease_connector(url), TIMES)
     result_listener = ResultListener(line.redis_url, looker, live_sessions, lease, HERE)
     await lease.register()
@@ -147,7 +147,7 @@ def test_a_gateway_that_was_silent_for_long_looks_at_once_and_lets_go_of_what_ot
 def test_a_lapse_is_heard_of_at_once_and_told_once(line: Line) -> None:
     async def scene() -> None:
         url = postgres_url(line.database)
-        store = Store(open_engine(url, POOL))
+        store = Store(open_pool(url, POOL))
         lease = Lease(HERE, store, lease_connector(url), TIMES)
         await lease.register()
         await asyncio.to_thread(is_renewed, line)

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from gateway.background.lease import Lease
 from gateway.background.lease_keeper import LeaseKeeper
-from gateway.storage.database import Store, lease_connector, open_engine
+from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import postgres_url
 from ringback.sweeper import MARKER
@@ -34,7 +34,7 @@ def line(database: str, redis_db: str) -> Iterator[Line]:
 @asynccontextmanager
 async def sweeping(line: Line, redis_url: str) -> AsyncIterator[None]:
     """A keeper that sweeps for as long as the context lasts, steady from the first."""
-    store = Store(open_engine(postgres_url(line.database), 4))
+    store = Store(open_pool(postgres_url(line.database), 4))
     publisher = JobPublisher(redis_url)
     lease = Lease("gateway-that-keeps", store, lease_connector(postgres_url(line.database)))
     lease_keeper = LeaseKeeper("gateway-that-keeps", store, publisher)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from gateway.conversation.item_log import ItemLog
 from gateway.session.transcript_writer import PICTURE_CHARS_PER_SECOND, TranscriptWriter
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from gateway.upstream.events import Item, ItemShown
 from ringback.privacy.redaction import KINDS, Redaction
 from ringback.privacy.row_privacy import RowPrivacy
@@ -87,8 +87,8 @@ def test_a_message_without_parts_is_loaded(rows: Rows) -> None:
 
 async def film(database: str, rows: Rows, seconds: int, redaction: Redaction | None = None) -> None:
     """Write what a camera shows, a picture a second."""
-    engine, clock = open_engine(database, 1), {"now": 0.0}
-    gateway = gateway_context(Store(engine), row_privacy=RowPrivacy(redaction or Redaction()))
+    pool, clock = open_pool(database, 1), {"now": 0.0}
+    gateway = gateway_context(Store(pool), row_privacy=RowPrivacy(redaction or Redaction()))
     transcript = TranscriptWriter(gateway, session_state(rows.session), clock=lambda: clock["now"])
     log = ItemLog()
     try:
@@ -97,7 +97,7 @@ async def film(database: str, rows: Rows, seconds: int, redaction: Redaction | N
             transcript.keep(log.hear(camera(number)))
             assert await transcript.flush()
     finally:
-        await engine.dispose()
+        await pool.close()
 
 
 def test_a_camera_writes_few_of_its_pictures_and_leaves_the_newest_in_the_rows(
@@ -123,12 +123,12 @@ def test_a_picture_is_not_looked_through_for_what_must_not_be_stored(rows: Rows,
     ]
 
     async def write() -> None:
-        engine = open_engine(database, 1)
-        gateway = gateway_context(Store(engine), row_privacy=RowPrivacy(Redaction(KINDS)))
+        pool = open_pool(database, 1)
+        gateway = gateway_context(Store(pool), row_privacy=RowPrivacy(Redaction(KINDS)))
         transcript = TranscriptWriter(gateway, session_state(rows.session))
         transcript.keep([message, Message(2, "card", "user", card)])
         assert await transcript.flush()
-        await engine.dispose()
+        await pool.close()
 
     asyncio.run(write())
     kept = {row.item_id: row.content for row in rows.run(items.log_of_messages(rows.session))}

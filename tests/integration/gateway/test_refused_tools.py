@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, update
+from sqlalchemy import update
 
 from ringback.config.settings import postgres_url
 from ringback.statements import processes
@@ -17,6 +17,7 @@ from ringback.statements.clock import now, seconds
 from ringback.tables import processes as processes_table
 from ringback.tools.spec import ToolSpec
 from tests.line import Line, eventually, running_line
+from tests.servers import engine_of, execute
 
 pytestmark = [pytest.mark.long, pytest.mark.anyio]  # a line of its own
 
@@ -44,14 +45,12 @@ def announce(line: Line, name: str) -> None:
     """A worker of another make announces a tool whose schema none of ours would let pass, and lives."""
     schema = {"type": "object", "properties": {"where": PAIR}, "required": ["where"]}
     tool, worker = ToolSpec(name, "How high it is.", schema, queue="heights"), f"worker-{name}"
-    engine = create_engine(postgres_url(line.database))
-    with engine.begin() as connection:
-        connection.execute(processes.register(worker, "worker", "here", os.getpid(), ["heights"], 1))
+    with engine_of(postgres_url(line.database)).begin() as connection:
+        execute(connection, processes.register(worker, "worker", "here", os.getpid(), ["heights"], 1))
         lasting = update(processes_table).where(processes_table.c.id == worker)
         connection.execute(lasting.values(lease_until=now() + seconds(3_600.0)))
         for statement in processes.announce(worker, [tool]):
-            connection.execute(statement)
-    engine.dispose()
+            execute(connection, statement)
 
 
 def offers(line: Line, conversation: int = 0) -> list[list[str]]:

@@ -15,7 +15,7 @@ from gateway.live_sessions import SessionRegistry
 from gateway.session.admission import SessionAdmission
 from gateway.settings import GatewaySettings
 from gateway.storage import database as stores
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent
 from tests.integration.statements.statement_rows import Rows, world
 from tests.proxy import before_postgres
@@ -35,17 +35,17 @@ async def resume(
     agents: Mapping[str, Agent] | None = None,
 ) -> Any:
     """What `gw2` makes of a token."""
-    engine = open_engine(database, 1)
+    pool = open_pool(database, 1)
     nobody: Any = SimpleNamespace(notify=_nobody_is_there)
     settings = GatewaySettings(_env_file=None, database_url=database, redis_url="redis://127.0.0.1:1", **PROVIDER)
     line = SimpleNamespace(
-        gateway_id="gw2", store=Store(engine), settings=settings, publisher=SimpleNamespace(redis=nobody)
+        gateway_id="gw2", store=Store(pool), settings=settings, publisher=SimpleNamespace(redis=nobody)
     )
     admission = SessionAdmission(agents or {}, cast(Any, line), SessionRegistry(10), nobody, nobody, "demo")
     try:
         return await admission.resume(Principal("ada", scopes=frozenset(scopes)), token, frozenset())
     finally:
-        await engine.dispose()
+        await pool.close()
 
 
 @pytest.fixture

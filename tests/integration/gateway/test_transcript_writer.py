@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.session.transcript_writer import TranscriptWriter
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
 from tests.integration.statements.statement_rows import Rows, world
@@ -32,9 +32,9 @@ def kept(rows: Rows) -> list[int]:
 
 async def flush(database: str, rows: Rows, epochs: list[int], *messages: Message, settings: Any = None) -> list[bool]:
     """Flush once for each epoch that the session is said to be in; whether all was written."""
-    engine = open_engine(database, 1)
+    pool = open_pool(database, 1)
     session = session_state(rows.session, epoch=epochs[0])
-    transcript = TranscriptWriter(gateway_context(Store(engine)), session)
+    transcript = TranscriptWriter(gateway_context(Store(pool)), session)
     transcript.keep(messages)
     if settings is not None:
         transcript.keep_settings(settings)
@@ -44,7 +44,7 @@ async def flush(database: str, rows: Rows, epochs: list[int], *messages: Message
             written.append(await transcript.flush())
         return written
     finally:
-        await engine.dispose()
+        await pool.close()
 
 
 def test_what_postgres_refuses_takes_nothing_else_along(rows: Rows, database: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from examples.receive_late_results import Forged, verified
 from gateway.background.webhooks import AT_ONCE, Webhooks
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent, Webhook
 from ringback.config.settings import postgres_url
 from ringback.history import documents
@@ -53,7 +53,7 @@ def agent(url: str | None) -> dict[str, Agent]:
 @asynccontextmanager
 async def gateway(database: str, url: str | dict[str, Agent] | None, secret: str = SECRET) -> AsyncIterator[None]:
     """One gateway's webhooks, for as long as the context lasts; then it is as dead as after kill -9."""
-    store = Store(open_engine(postgres_url(database), 4))
+    store = Store(open_pool(postgres_url(database), 4))
     agents = url if isinstance(url, dict) else agent(url)
     sending = Webhooks(store, lambda: agents, {"LATE_SECRET": secret} if secret else {})
     task = asyncio.create_task(sending.send())

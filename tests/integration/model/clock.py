@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, text
 
 from ringback.tables import metadata
+from tests.servers import engine_of
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 CLOCKS = ("clock_timestamp", "statement_timestamp")
@@ -23,13 +23,9 @@ OPTIONS = f"-c search_path=moved,pg_catalog,public -c ringback.now={START.isofor
 @contextmanager
 def stopped_clock(database: str) -> Iterator[Connection]:
     """A connection to a migrated database, where it is START."""
-    engine = create_engine(
-        database, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args={"options": OPTIONS}
-    )
-    with engine.connect() as connection:
+    with engine_of(database, libpq=OPTIONS, isolation_level="AUTOCOMMIT").connect() as connection:
         _replace_clocks(connection)
         yield connection
-    engine.dispose()
 
 
 def set_clock(connection: Connection, milliseconds: int) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Row, select, text
+from sqlalchemy import Connection, Row, select, text
 
+from ringback.postgres.statement import Runnable
 from ringback.tables import items, jobs, processes, sessions
 from tests.integration.model.clock import milliseconds, set_clock
 from tests.integration.model.expected import Job, Process, Session
+from tests.servers import execute
 
 PROCESSES, SESSIONS, JOBS = select(processes), select(sessions), select(jobs)
 
@@ -29,7 +31,7 @@ class RealRows:
     def at(self, now: int) -> None:
         set_clock(self.connection, now)
 
-    def run(self, *statements: Executable) -> list[Sequence[Row[Any]]]:
+    def run(self, *statements: Runnable) -> list[Sequence[Row[Any]]]:
         """The rows of each; committed together."""
         if len(statements) == 1:
             return [self._rows(statements[0])]
@@ -38,13 +40,13 @@ class RealRows:
         self.connection.exec_driver_sql("COMMIT")
         return found
 
-    def ids(self, statement: Executable) -> set[Any]:
+    def ids(self, statement: Runnable) -> set[Any]:
         return {row.id for row in self.run(statement)[0]}
 
-    def count(self, statement: Executable) -> int:
+    def count(self, statement: Runnable) -> int:
         return len(self.run(statement)[0])
 
-    def undone(self, statement: Executable) -> None:
+    def undone(self, statement: Runnable) -> None:
         """Run, and lost before its commit."""
         self.connection.exec_driver_sql("BEGIN")
         self._rows(statement)
@@ -79,8 +81,8 @@ class RealRows:
             found.setdefault(row.session_id, []).append((row.position, row.item_id))
         return found
 
-    def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
-        result = self.connection.execute(statement)
+    def _rows(self, statement: Runnable) -> Sequence[Row[Any]]:
+        result = execute(self.connection, statement)
         return result.all() if result.returns_rows else [()] * result.rowcount  # type: ignore[list-item]
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Executable, text
+from sqlalchemy import text
 
 from ringback.jobs.outcomes import succeeded
+from ringback.postgres.statement import Runnable
 from ringback.statements.jobs import admission, approvals, deliveries, sweeps, transitions
 from tests.integration.statements.statement_rows import ORDER, Rows, new_job, seconds_from_now, world
+from tests.servers import execute
 
 
 @pytest.fixture
@@ -26,16 +27,16 @@ def _begun(rows: Rows) -> tuple[UUID, UUID]:
     return rows.running(ORDER)
 
 
-def _overdue(rows: Rows) -> Executable:
+def _overdue(rows: Rows) -> Runnable:
     rows.set(rows.asked(), deadline_at=seconds_from_now(-10))
     return sweeps.time_out_overdue()
 
 
-def _answered(rows: Rows) -> Executable:
+def _answered(rows: Rows) -> Runnable:
     return deliveries.mark(rows.session, "gw", 1, [rows.answered(succeeded("sunny"))])
 
 
-DURABLE: dict[str, Callable[[Rows], Executable]] = {
+DURABLE: dict[str, Callable[[Rows], Runnable]] = {
     "an admission": lambda rows: admission.admit(new_job(rows.session), "gw", 1),
     "the effect barrier": lambda rows: transitions.begin_effect(*_begun(rows)),
     "an outcome": lambda rows: transitions.finish(*_begun(rows), succeeded("done")),
@@ -46,15 +47,15 @@ DURABLE: dict[str, Callable[[Rows], Executable]] = {
     "a time-out": _overdue,
     "an answer that is taken": _answered,
 }
-LAZY: dict[str, Callable[[Rows], Executable]] = {
+LAZY: dict[str, Callable[[Rows], Runnable]] = {
     "a claim": lambda rows: transitions.claim(rows.asked(), "w"),
     "a note": lambda rows: transitions.note_progress(*_begun(rows), "half way"),
 }
 
 
-def _how_it_is_committed(rows: Rows, statement: Executable) -> str:
+def _how_it_is_committed(rows: Rows, statement: Runnable) -> str:
     """Return the setting at the end of the statement's own transaction, which is when it counts."""
-    moved: Any = rows.connection.execute(statement)
+    moved = execute(rows.connection, statement)
     assert (len(moved.all()) if moved.returns_rows else moved.rowcount) == 1
     how = str(rows.connection.execute(text("SHOW synchronous_commit")).scalar_one())
     rows.connection.commit()

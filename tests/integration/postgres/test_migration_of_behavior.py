@@ -12,6 +12,7 @@ from ringback.statements import processes
 from ringback.statements.jobs import sweeps
 from ringback.tools.behavior import Limits, ToolBehavior
 from tests.integration.statements.statement_rows import connected, world
+from tests.servers import execute
 
 OLD_JOB = """
 INSERT INTO jobs (id, session_id, call_id, epoch, tool, queue, arguments, effect, timeout, max_attempts, publish_after,
@@ -40,7 +41,7 @@ def test_what_a_worker_announced_and_what_waited_before_is_kept(database: str) -
     with connected(database) as connection:
         told = connection.execute(text("SELECT name, manners FROM worker_tools ORDER BY name DESC")).all()
         assert [tuple(row) for row in told] == [("slow", {"say_after": 3.5}), ("quick", {})]
-        assert [row.id for row in connection.execute(sweeps.publish_due())] == [job]
+        assert [row.id for row in execute(connection, sweeps.publish_due())] == [job]
         connection.commit()
     migrate.downgrade(database, "0002")
     with connected(database) as connection:
@@ -53,8 +54,8 @@ def test_what_the_older_version_announces_and_asks_for_goes_on_to_work(database:
         connection.execute(text(OLD_WORKER))
         told = connection.execute(text("SELECT say_after FROM worker_tools ORDER BY name DESC")).scalars().all()
         assert told == [3.5, None]
-        connection.execute(processes.renew("w"))
-        tools = [processes.spec_from_row(row) for row in connection.execute(processes.live_tools())]
+        execute(connection, processes.renew("w"))
+        tools = [processes.spec_from_row(row) for row in execute(connection, processes.live_tools())]
         assert [(tool.name, tool.behavior, tool.limits) for tool in tools] == [
             (name, ToolBehavior(), Limits()) for name in ("quick", "slow")
         ]

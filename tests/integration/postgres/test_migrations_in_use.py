@@ -19,6 +19,7 @@ from ringback.postgres import migrate
 from ringback.statements import processes
 from tests.integration.statements.statement_rows import connected
 from tests.line import eventually
+from tests.servers import execute
 
 RENEWALS = 3
 """Renewals that must succeed while the migration waits for the reader."""
@@ -69,7 +70,7 @@ class Traffic:
             connection.execute(text("SET statement_timeout = '1s'"))
             while not self._over.wait(0.01):
                 try:
-                    assert connection.execute(processes.renew("w")).rowcount == 1
+                    assert execute(connection, processes.renew("w")).rowcount == 1
                     connection.execute(noted)
                 except Exception as problem:
                     self.failed.append(str(problem))

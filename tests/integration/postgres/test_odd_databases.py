@@ -6,17 +6,16 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.pool import NullPool
 
 from cli.local_stack.stack import agents_folder, our
-from gateway.storage.database import Store, open_engine
-from ringback.postgres.connections import open_engine as open_sync_engine
+from gateway.storage.database import Store, open_pool
+from ringback.postgres.connections import connect
 from ringback.postgres.migrate import revision, upgrade
 from ringback.postgres.url import read
 from ringback.statements.processes import live_tools
@@ -38,10 +37,9 @@ def ended(words: list[str], database: str, redis: str = "redis://127.0.0.1:1/0")
 
 
 def administer(url: str, *statements: str) -> None:
-    engine = open_sync_engine(url, "test", 5, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    with closing(connect(url, "test", 5)) as connection:
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            connection.execute(statement.encode())
 
 
 @contextmanager
@@ -77,7 +75,7 @@ async def test_options_in_the_url_hold_for_every_process(database_url: str) -> N
         url += f"{'&' if '?' in url else '?'}options={quote('-csearch_path=rb')}"
         upgrade(url)
         assert revision(url)
-        gateway, worker = Store(open_engine(url, 1)), WorkersStore(url)
+        gateway, worker = Store(open_pool(url, 1)), WorkersStore(url)
         try:
             assert await gateway.rows(live_tools()) == []
             assert rows(worker.claims, live_tools()) == []
@@ -122,7 +120,7 @@ async def test_of_several_hosts_the_one_that_is_there_is_found(database: str) ->
         url += f"&port={target['port']},{target['port']}"
     if "password" in target:
         pytest.skip("the server of these tests asks for passwords")
-    gateway, worker = Store(open_engine(f"{url}&target_session_attrs=read-write", 1)), WorkersStore(url)
+    gateway, worker = Store(open_pool(f"{url}&target_session_attrs=read-write", 1)), WorkersStore(url)
     try:
         assert await gateway.rows(select(1)) == [(1,)]
         assert rows(worker.claims, select(1)) == [(1,)]

@@ -7,22 +7,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import literal, select, text
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool
 
-from gateway.storage.database import Store, open_engine
-from ringback.postgres.connections import POOLED, Bounds
-from ringback.postgres.connections import open_engine as open_sync_engine
+from gateway.storage.database import Store, open_pool
+from ringback.postgres.connections import Bounds, connect, execute, is_pooled
 from ringback.postgres.migrate import revision
 from tests.line import TOKEN, running_line
 from tests.pooler import KINDS, needs_pgbouncer, pgbouncer
 from tests.servers import own_database
+from workers.storage.connection_pool import ConnectionPool
 from workers.storage.database import Store as WorkersStore
-from workers.storage.database import rows, transaction
+from workers.storage.database import count, rows
 
 pytestmark = [pytest.mark.anyio, needs_pgbouncer]
 TIMES = 12
@@ -38,7 +39,7 @@ def pooled(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Ite
 
 async def test_many_gateways_statements_share_a_few_connections(pooled: str) -> None:
     async def one(number: int) -> None:
-        store = Store(open_engine(pooled, 2))
+        store = Store(open_pool(pooled, 2))
         try:
             for each in range(TIMES):
                 # Each client has statements of its own under the names that psycopg gives them.
@@ -58,8 +59,8 @@ def test_many_workers_statements_share_a_few_connections(pooled: str) -> None:
         try:
             for _ in range(TIMES):
                 assert rows(store.claims, select(literal(number)))[0][0] == number
-                with transaction(store.outcomes) as connection:
-                    assert connection.execute(select(literal(number))).scalar_one() == number
+                with store.outcomes.transaction() as connection:
+                    assert execute(connection, select(literal(number))).fetchall() == [(number,)]
         finally:
             store.close()
 
@@ -68,26 +69,25 @@ def test_many_workers_statements_share_a_few_connections(pooled: str) -> None:
 
 
 def test_a_statement_is_bounded_and_leaves_nothing_to_the_next_client(pooled: str) -> None:
-    bounded = open_sync_engine(pooled, "test", 5, Bounds(0.2, lazy=True), isolation_level="AUTOCOMMIT")
-    unbounded = open_sync_engine(pooled, "test", 5, poolclass=NullPool)
-    with bounded.begin() as connection:
-        assert connection.info[POOLED]
-        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "off"
-    with pytest.raises(OperationalError, match="statement timeout"), bounded.begin() as connection:
-        connection.exec_driver_sql("SELECT pg_sleep(60)")
-    with unbounded.connect() as connection:
-        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "0"
-    bounded.dispose()
+    bounds = Bounds(0.2, lazy=True)
+    bounded = ConnectionPool(partial(connect, pooled, "test", 5, bounds), 1, bounds, 5)
+    with bounded.connection() as connection:
+        assert is_pooled(connection)
+        assert connection.execute(b"SHOW synchronous_commit").fetchall() == [("off",)]
+    with pytest.raises(psycopg.OperationalError, match="statement timeout"), bounded.connection() as connection:
+        connection.execute(b"SELECT pg_sleep(60)")
+    with closing(connect(pooled, "test", 5)) as unbounded:
+        assert unbounded.execute(b"SHOW statement_timeout").fetchall() == [("0",)]
+    bounded.close()
 
 
 def test_a_statement_in_autocommit_is_committed(pooled: str) -> None:
     store = WorkersStore(pooled)
-    with store.outcomes.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE kept (one int)")
+    assert count(store.outcomes, text("CREATE TABLE kept (one int)")) <= 0
     assert rows(store.claims, text("INSERT INTO kept VALUES (1) RETURNING one"))[0][0] == 1
     store.close()
-    with open_sync_engine(pooled, "test", 5, poolclass=NullPool).connect() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one() == 1
+    with closing(connect(pooled, "test", 5)) as connection:
+        assert connection.execute(b"SELECT count(*) FROM kept").fetchall() == [(1,)]
 
 
 def test_several_migrate_through_it_and_take_turns(database_url: str, tmp_path: Path) -> None:
@@ -106,10 +106,12 @@ def test_several_migrate_through_it_and_take_turns(database_url: str, tmp_path: 
 def test_a_url_may_say_that_there_is_a_pooler(database: str) -> None:
     separator = "&" if "?" in database else "?"
     for said, expected in (("pgbouncer=true", True), ("pgbouncer=false", False)):
-        engine = open_sync_engine(f"{database}{separator}{said}", "test", 5, Bounds(1), poolclass=NullPool)
-        with engine.begin() as connection:
-            assert connection.info[POOLED] is expected
-            assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "1s"
+        opened = partial(connect, f"{database}{separator}{said}", "test", 5, Bounds(1))
+        pool = ConnectionPool(opened, 1, Bounds(1), 5)
+        with pool.connection() as connection:
+            assert is_pooled(connection) is expected
+            assert connection.execute(b"SHOW statement_timeout").fetchall() == [("1s",)]
+        pool.close()
 
 
 @pytest.mark.long

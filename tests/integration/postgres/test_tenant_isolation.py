@@ -15,13 +15,10 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Column, Executable, Row, Table, insert, select, text, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.visitors import iterate
 
 from gateway.storage import database as store
-from gateway.storage.database import Store, prove_wall
+from gateway.storage.database import Store, open_pool, prove_wall
 from ringback.config.settings import postgres_url
 from ringback.errors import ConfigurationError
 from ringback.history.pagination import IdRange, JobQuery, SessionQuery
@@ -67,8 +64,11 @@ def behind(database: str, tenant: str, statement: Executable) -> Sequence[Row[An
     """Return the rows that the gateway gets for this tenant."""
 
     async def run() -> Sequence[Row[Any]]:
-        store = Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
-        return await store.rows_of(tenant, statement)
+        store = Store(open_pool(postgres_url(database), 1))
+        try:
+            return await store.rows_of(tenant, statement)
+        finally:
+            await store.close()
 
     return asyncio.run(run())
 
@@ -102,25 +102,24 @@ def test_a_statement_of_the_history_that_names_the_wrong_tenant_sees_nothing(
 
 @pytest.mark.parametrize("column", [column for table in READ for column in table.c if column.name in SECRETS], ids=str)
 def test_what_is_secret_or_sealed_can_not_be_read_there(column: Column[Any], database: str) -> None:
-    with pytest.raises(ProgrammingError, match="permission denied"):
+    with pytest.raises(psycopg.ProgrammingError, match="permission denied"):
         behind(database, "default", select(column))
 
 
 @pytest.mark.parametrize("name", ["api_keys", "client_secrets"])
 def test_no_hash_of_a_credential_can_be_read_there(name: str, database: str) -> None:
-    with pytest.raises(ProgrammingError, match="permission denied"):
+    with pytest.raises(psycopg.ProgrammingError, match="permission denied"):
         behind(database, "default", select(metadata.tables[name].c.hash))
 
 
 def test_nothing_can_be_written_there(database: str, both: tuple[UUID, UUID]) -> None:
-    with pytest.raises(ProgrammingError, match="permission denied"):
+    with pytest.raises(psycopg.ProgrammingError, match="permission denied"):
         behind(database, "default", update(sessions).values(end_wanted="revoked").returning(sessions.c.id))
 
 
 def test_the_wall_is_gone_with_the_transaction(database: str, both: tuple[UUID, UUID]) -> None:
     async def run() -> tuple[int, int]:
-        engine = create_async_engine(postgres_url(database), pool_size=1, max_overflow=0, isolation_level="AUTOCOMMIT")
-        store = Store(engine)
+        store = Store(open_pool(postgres_url(database), 1))
         walled = await store.rows_of("other", select(sessions.c.id))
         free = await store.rows(select(sessions.c.id, sessions.c.resume_hash))
         await store.close()

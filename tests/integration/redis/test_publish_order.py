@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from gateway.conversation.actions import RecordCall
 from gateway.session.effects import EffectExecutor
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from gateway.storage.job_publisher import JobPublisher
 from ringback.tables import jobs
 from tests.integration.statements.statement_rows import Rows, connected, new_job, world
@@ -31,17 +31,17 @@ class Watched(JobPublisher):
 
 
 async def record(database: str, redis_db: str, rows: Rows) -> list[bool]:
-    engine = open_engine(database, 1)
+    pool = open_pool(database, 1)
     publisher = Watched(redis_db)
     publisher.database, publisher.seen = database, []
-    gateway = gateway_context(Store(engine), publisher=publisher)
+    gateway = gateway_context(Store(pool), publisher=publisher)
     effects = EffectExecutor(gateway, session_state(rows.session), NONE, NONE)
     link = SimpleNamespace(conversation=SimpleNamespace(recorded=lambda call, now: []), epoch=1)
     try:
         await effects._start_job(cast(Any, link), RecordCall(new_job(rows.session)))
     finally:
         await publisher.redis.close()
-        await engine.dispose()
+        await pool.close()
     return publisher.seen
 
 

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Executable, Row, select, text, update
+from sqlalchemy import Connection, Row, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Effect
 from ringback.leases.lease import LEASE_SECONDS
+from ringback.postgres.statement import Runnable
 from ringback.statements import processes
 from ringback.statements.jobs import admission, deliveries
 from ringback.statements.jobs import transitions as statements
@@ -27,7 +28,7 @@ from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tables import sessions as sessions_table
 from ringback.tools.spec import ToolSpec
-from tests.servers import engine_of
+from tests.servers import engine_of, execute
 
 WEATHER = ToolSpec("weather", "The weather.", {"type": "object"}, retries=1)
 ORDER = replace(WEATHER, name="order", effect=Effect.AT_MOST_ONCE, retries=0)
@@ -40,15 +41,15 @@ class Rows:
         self.connection = connection
         self.session = session
 
-    def run(self, statement: Executable) -> Sequence[Row[Any]]:
+    def run(self, statement: Runnable) -> Sequence[Row[Any]]:
         """Run and commit a statement; return its rows."""
-        rows = self.connection.execute(statement).all()
+        rows = execute(self.connection, statement).all()
         self.connection.commit()
         return rows
 
-    def count(self, statement: Executable) -> int:
+    def count(self, statement: Runnable) -> int:
         """Run and commit a statement; return how many rows it changed."""
-        result = self.connection.execute(statement)
+        result = execute(self.connection, statement)
         moved = len(result.all()) if result.returns_rows else result.rowcount
         self.connection.commit()
         return moved

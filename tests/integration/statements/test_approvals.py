@@ -14,6 +14,7 @@ from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS, QUEUE_WAIT
 from ringback.statements.jobs.transitions import outcome_of
 from tests.integration.statements.statement_rows import ORDER, Rows, new_job, seconds_from_now, world
 from tests.integration.statements.two_connections import PATIENCE, Other, another
+from tests.servers import execute
 
 ASKS = replace(ORDER, timeout=7.0, behavior=replace(ORDER.behavior, requires_approval=True, approval_seconds=45.0))
 
@@ -100,7 +101,7 @@ def test_the_first_decision_counts(rows: Rows, first: bool, second: bool) -> Non
 @pytest.mark.parametrize("first", [True, False], ids=["yes", "no"])
 def test_of_two_decisions_at_once_one_counts(rows: Rows, other: Other, first: bool) -> None:
     job = rows.asking()
-    assert rows.connection.execute(approvals.decide(job, "default", first)).all()
+    assert execute(rows.connection, approvals.decide(job, "default", first)).all()
     second = other.waits(approvals.decide(job, "default", not first))
     rows.connection.commit()
     assert second.result(PATIENCE) == [[]]
@@ -109,7 +110,7 @@ def test_of_two_decisions_at_once_one_counts(rows: Rows, other: Other, first: bo
 
 def test_a_yes_that_comes_while_it_is_cancelled_comes_too_late(rows: Rows, other: Other) -> None:
     job = rows.asking()
-    assert rows.connection.execute(transitions.cancel(job, "default", CancelReason.CALLER)).all()
+    assert execute(rows.connection, transitions.cancel(job, "default", CancelReason.CALLER)).all()
     granted = other.waits(approvals.decide(job, "default", True))
     rows.connection.commit()
     assert granted.result(PATIENCE) == [[]]

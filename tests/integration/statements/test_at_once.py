@@ -16,6 +16,7 @@ from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
 from tests.integration.statements.statement_rows import Rows, new_job, world
 from tests.integration.statements.two_connections import PATIENCE, Other, another, held
+from tests.servers import execute
 
 OLD, NEW, NEWER = (sha256(word).digest() for word in (b"old", b"new", b"newer"))
 SUNNY = succeeded("sunny")
@@ -76,7 +77,7 @@ def test_a_resumption_that_failed_leaves_the_token_to_the_other(rows: Rows, othe
 
 def test_a_call_that_was_first_is_in_the_log_of_the_new_epoch(rows: Rows, other: Other) -> None:
     job = new_job(rows.session)
-    assert rows.connection.execute(admission.admit(job, "gw", 1)).all()
+    assert execute(rows.connection, admission.admit(job, "gw", 1)).all()
     rebuilt = other.waits(*rebuilding(rows))
     rows.connection.commit()
     _, _, calls, _ = rebuilt.result(PATIENCE)
@@ -84,7 +85,7 @@ def test_a_call_that_was_first_is_in_the_log_of_the_new_epoch(rows: Rows, other:
 
 
 def test_a_call_that_came_second_is_not_recorded(rows: Rows, other: Other) -> None:
-    rows.connection.execute(lifecycle.next_epoch(rows.session, "gw", 1))
+    execute(rows.connection, lifecycle.next_epoch(rows.session, "gw", 1))
     admitted = other.waits(admission.admit(new_job(rows.session), "gw", 1))
     rows.connection.commit()
     assert admitted.result(PATIENCE) == [[]]
@@ -92,7 +93,7 @@ def test_a_call_that_came_second_is_not_recorded(rows: Rows, other: Other) -> No
 
 def test_a_message_that_was_first_is_in_the_log_of_the_new_epoch(rows: Rows, other: Other) -> None:
     said = Message(1, "item_1", "user", [{"type": "input_text", "text": "hello"}])
-    assert rows.connection.execute(items.save(rows.session, "gw", 1, [said])).all()
+    assert execute(rows.connection, items.save(rows.session, "gw", 1, [said])).all()
     rebuilt = other.waits(*rebuilding(rows))
     rows.connection.commit()
     assert [row.item_id for row in rebuilt.result(PATIENCE)[3]] == ["item_1"]
@@ -100,7 +101,7 @@ def test_a_message_that_was_first_is_in_the_log_of_the_new_epoch(rows: Rows, oth
 
 def test_a_message_that_came_second_is_not_kept(rows: Rows, other: Other) -> None:
     said = Message(1, "item_1", "user", [{"type": "input_text", "text": "hello"}])
-    rows.connection.execute(lifecycle.next_epoch(rows.session, "gw", 1))
+    execute(rows.connection, lifecycle.next_epoch(rows.session, "gw", 1))
     kept = other.waits(items.save(rows.session, "gw", 1, [said]))
     rows.connection.commit()
     assert kept.result(PATIENCE) == [[]]
@@ -108,7 +109,7 @@ def test_a_message_that_came_second_is_not_kept(rows: Rows, other: Other) -> Non
 
 def test_an_answer_that_was_marked_first_is_taken_in_again_by_the_new_epoch(rows: Rows, other: Other) -> None:
     job = rows.answered(SUNNY)
-    assert rows.connection.execute(deliveries.mark(rows.session, "gw", 1, [job])).rowcount == 1
+    assert execute(rows.connection, deliveries.mark(rows.session, "gw", 1, [job])).rowcount == 1
     rebuilt = other.waits(*rebuilding(rows))
     rows.connection.commit()
     assert ids(rebuilt.result(PATIENCE)[1]) == [job]
@@ -125,7 +126,7 @@ def test_an_answer_that_comes_between_replay_and_commit_is_not_lost_to_the_old_e
     job, token = rows.running()
     gateway = "gw2" if how == "resumed" else "gw"
     rows.connection.execute(resuming(NEW) if how == "resumed" else lifecycle.next_epoch(rows.session, "gw", 1))
-    assert rows.connection.execute(items.replay(rows.session, gateway, 2)).all() == []
+    assert execute(rows.connection, items.replay(rows.session, gateway, 2)).all() == []
     assert len(other.begins(transitions.finish(job, token, SUNNY))[0]) == 1
     other.commits()
     assert ids(other.begins(deliveries.read_ready(rows.session, "gw", 1))[0]) == [job]
@@ -144,7 +145,7 @@ def test_an_outcome_that_is_not_committed_when_an_epoch_begins_is_delivered_live
     job, token = rows.running()
     assert len(other.begins(transitions.finish(job, token, SUNNY))[0]) == 1
     for statement in rebuilding(rows)[:2]:
-        replayed = rows.connection.execute(statement).all()
+        replayed = execute(rows.connection, statement).all()
     rows.connection.commit()
     other.commits()
     assert replayed == []
@@ -154,7 +155,7 @@ def test_an_outcome_that_is_not_committed_when_an_epoch_begins_is_delivered_live
 def test_what_is_replayed_is_not_marked_by_the_old_epoch_nor_given_live(rows: Rows, other: Other) -> None:
     job = rows.answered(SUNNY)
     for statement in rebuilding(rows)[:2]:
-        replayed = rows.connection.execute(statement).all()
+        replayed = execute(rows.connection, statement).all()
     assert ids(replayed) == [job]
     old = other.waits(deliveries.mark(rows.session, "gw", 1, [job]))
     rows.connection.commit()
@@ -168,7 +169,7 @@ def test_what_is_replayed_is_not_marked_by_the_old_epoch_nor_given_live(rows: Ro
 
 def test_a_result_that_was_first_stays_when_its_worker_hands_back(rows: Rows, other: Other) -> None:
     job, token = rows.running()
-    assert len(rows.connection.execute(transitions.finish(job, token, SUNNY)).all()) == 1
+    assert len(execute(rows.connection, transitions.finish(job, token, SUNNY)).all()) == 1
     back = other.waits(transitions.hand_back("w"))
     rows.connection.commit()
     assert back.result(PATIENCE) == [[]]
@@ -177,7 +178,7 @@ def test_a_result_that_was_first_stays_when_its_worker_hands_back(rows: Rows, ot
 
 def test_a_job_that_was_handed_back_first_takes_no_result(rows: Rows, other: Other) -> None:
     job, token = rows.running()
-    assert ids(rows.connection.execute(transitions.hand_back("w"))) == [job]
+    assert ids(execute(rows.connection, transitions.hand_back("w"))) == [job]
     late = other.waits(transitions.finish(job, token, SUNNY))
     rows.connection.commit()
     assert late.result(PATIENCE) == [[]]
@@ -186,7 +187,7 @@ def test_a_job_that_was_handed_back_first_takes_no_result(rows: Rows, other: Oth
 
 def test_a_result_that_was_first_stays_when_the_call_is_cancelled(rows: Rows, other: Other) -> None:
     job, token = rows.running()
-    assert rows.connection.execute(transitions.finish(job, token, SUNNY)).all()
+    assert execute(rows.connection, transitions.finish(job, token, SUNNY)).all()
     cancelled = other.waits(transitions.cancel(job, "default"))
     rows.connection.commit()
     assert cancelled.result(PATIENCE) == [[]]
@@ -195,7 +196,7 @@ def test_a_result_that_was_first_stays_when_the_call_is_cancelled(rows: Rows, ot
 
 def test_a_call_that_is_claimed_while_it_is_cancelled_is_told_and_not_ended(rows: Rows, other: Other) -> None:
     job = rows.asked()
-    assert rows.connection.execute(transitions.claim(job, "w")).all()
+    assert execute(rows.connection, transitions.claim(job, "w")).all()
     cancelled = other.waits(transitions.cancel(job, "default"))
     rows.connection.commit()
     assert [row.state for row in cancelled.result(PATIENCE)[0]] == ["running"]
@@ -204,7 +205,7 @@ def test_a_call_that_is_claimed_while_it_is_cancelled_is_told_and_not_ended(rows
 
 def test_a_call_that_was_cancelled_first_is_not_claimed(rows: Rows, other: Other) -> None:
     job = rows.asked()
-    assert rows.connection.execute(transitions.cancel(job, "default")).all()
+    assert execute(rows.connection, transitions.cancel(job, "default")).all()
     claimed = other.waits(transitions.claim(job, "w"))
     rows.connection.commit()
     assert claimed.result(PATIENCE) == [[]]
@@ -250,7 +251,7 @@ def test_two_that_lock_the_same_rows_never_wait_for_each_other(
     for answer in answers if columns else []:
         rows.set(answer, **columns)
     rows.set_state(state)
-    rows.connection.execute(held(answers[2]))
+    execute(rows.connection, held(answers[2]))
     programs = locking(rows, answers)
     first = other.waits(*programs[one])
     with another(database) as third:
@@ -262,7 +263,7 @@ def test_two_that_lock_the_same_rows_never_wait_for_each_other(
 
 def test_two_that_hand_back_the_same_jobs_never_wait_for_each_other(database: str, rows: Rows, other: Other) -> None:
     running = sorted(rows.running()[0] for _ in range(4))
-    rows.connection.execute(held(running[2]))
+    execute(rows.connection, held(running[2]))
     first = other.waits(transitions.hand_back("w"))
     with another(database) as third:
         second = third.waits(transitions.hand_back("w"))

@@ -14,6 +14,7 @@ from ringback.statements.jobs.deliveries import TAKE_AT_ONCE
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.statements.sessions import lifecycle
 from tests.integration.statements.statement_rows import Rows, new_job, world
+from tests.servers import execute
 
 SUNNY = succeeded({"sky": "clear"})
 
@@ -98,7 +99,7 @@ def test_a_session_reads_and_marks_nothing_of_another(rows: Rows) -> None:
 def test_a_long_queue_of_answers_is_read_in_steps_without_those_that_were_given(rows: Rows) -> None:
     refusal = failed("unknown_tool", "No.")
     for _ in range(TAKE_AT_ONCE + 1):
-        rows.connection.execute(admission.admit(new_job(rows.session, None), "gw", 1, refusal))
+        execute(rows.connection, admission.admit(new_job(rows.session, None), "gw", 1, refusal))
     rows.connection.commit()
     given = [row.id for row in rows.run(deliveries.read_ready(rows.session, "gw", 1))]
     assert len(given) == TAKE_AT_ONCE

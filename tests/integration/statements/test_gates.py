@@ -16,6 +16,7 @@ from ringback.tools.behavior import Limits
 from ringback.tools.gate import Ended, Gate, after
 from tests.integration.statements.statement_rows import ORDER, WEATHER, Rows, seconds_from_now, world
 from tests.integration.statements.two_connections import PATIENCE, Other, another, both_sweep
+from tests.servers import execute
 
 TOOL = WEATHER.name
 BURST = 4
@@ -69,8 +70,8 @@ def test_who_comes_second_waits_and_counts_what_the_first_has_begun(rows: Rows, 
     mine, theirs = rows.asked(), rows.asked()
     rows.count(gates.lock(TOOL, BURST))
 
-    rows.connection.execute(gates.lock(TOOL, BURST))
-    rows.connection.execute(transitions.claim(mine, "w"))
+    execute(rows.connection, gates.lock(TOOL, BURST))
+    execute(rows.connection, transitions.claim(mine, "w"))
     waiting = other.waits(gates.lock(TOOL, BURST), gates.load_around(theirs, TOOL))
     rows.connection.commit()
     _, (seen,) = waiting.result(PATIENCE)
@@ -78,16 +79,16 @@ def test_who_comes_second_waits_and_counts_what_the_first_has_begun(rows: Rows, 
 
 
 def test_who_comes_second_waits_also_for_whoever_makes_the_gate(rows: Rows, other: Other) -> None:
-    rows.connection.execute(gates.lock(TOOL, BURST))
+    execute(rows.connection, gates.lock(TOOL, BURST))
     waiting = other.waits(gates.lock(TOOL, BURST))
-    rows.connection.execute(gates.save(TOOL, Gate(1.0, 0.0, failures=7)))
+    execute(rows.connection, gates.save(TOOL, Gate(1.0, 0.0, failures=7)))
     rows.connection.commit()
     ((seen,),) = waiting.result(PATIENCE)
     assert seen.failures == 7
 
 
 def test_gates_of_two_tools_do_not_wait_for_each_other(rows: Rows, other: Other) -> None:
-    rows.connection.execute(gates.lock(TOOL, BURST))
+    execute(rows.connection, gates.lock(TOOL, BURST))
     other.begins(gates.lock("order", BURST))
     other.commits()
 
@@ -197,7 +198,7 @@ def test_an_answer_does_to_the_row_what_was_decided(rows: Rows, row: Gate) -> No
 
 def test_an_answer_waits_for_nobody_where_there_is_nothing_to_change(rows: Rows, other: Other) -> None:
     gate(rows)
-    rows.connection.execute(gates.lock(TOOL, BURST))
+    execute(rows.connection, gates.lock(TOOL, BURST))
     other.begins(gates.reset_failures(TOOL))
     other.commits()
 

@@ -12,8 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Connection, Executable, Row, create_engine, insert, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, Row, insert, text
 
 from ringback.config.settings import postgres_url
 from ringback.history import documents
@@ -21,6 +20,7 @@ from ringback.history.pagination import IdRange, JobQuery, SessionQuery
 from ringback.jobs import outcomes
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import CancelReason
+from ringback.postgres.statement import Runnable
 from ringback.statements import history as statements
 from ringback.statements import processes
 from ringback.statements.jobs import admission, approvals, deliveries
@@ -28,6 +28,7 @@ from ringback.statements.jobs import transitions as job_statements
 from ringback.statements.sessions import lifecycle as session_statements
 from ringback.tables import DEFAULT_TENANT, jobs, sessions
 from ringback.tools.spec import ToolSpec
+from tests.servers import engine_of, execute, explained
 
 LONG_AGO = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -38,8 +39,8 @@ class Line:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def run(self, statement: Executable) -> Sequence[Row[Any]]:
-        result = self.connection.execute(statement)
+    def run(self, statement: Runnable) -> Sequence[Row[Any]]:
+        result = execute(self.connection, statement)
         rows = result.all() if result.returns_rows else []
         self.connection.commit()
         return rows
@@ -105,8 +106,7 @@ class Line:
 
 @contextmanager
 def line_on(database: str) -> Iterator[Line]:
-    engine = create_engine(postgres_url(database), poolclass=NullPool)
-    with engine.connect() as connection:
+    with engine_of(postgres_url(database)).connect() as connection:
         line = Line(connection)
         for process, kind in (("gw", "gateway"), ("w", "worker")):
             line.run(processes.register(process, kind, "here", 1, ["default", "slow"] if kind == "worker" else []))
@@ -236,8 +236,7 @@ def test_pages_are_found_by_an_index_and_not_by_sorting(line: Line) -> None:
     following = documents.page_of_jobs(rows, 1).next
     for query in (JobQuery(), JobQuery(after=following), JobQuery(since="1d", after=following)):
         statement = statements.page_of_jobs(DEFAULT_TENANT, query)
-        compiled = statement.compile(line.connection)
-        plan = line.connection.exec_driver_sql(f"EXPLAIN {compiled.string}", compiled.construct_params())
+        plan = execute(line.connection, explained(statement))
         told = "\n".join(row[0] for row in plan)
         assert "Index Scan Backward using ix_jobs_tenant" in told
         assert "Sort" not in told

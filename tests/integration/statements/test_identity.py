@@ -15,7 +15,7 @@ from gateway.auth.authenticator import Authenticator, Principal
 from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import Kind, digest, new
 from gateway.errors import AuthenticationError, Unavailable
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.statements import session_end
 from ringback.statements.identity import credentials
 from ringback.statements.sessions import lifecycle
@@ -33,7 +33,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def gate(database: str) -> AsyncIterator[Gate]:
-    store = Store(open_engine(database, 4))
+    store = Store(open_pool(database, 4))
     yield Gate(store, Authenticator({}, store.rows))
     await store.close()
 
@@ -234,7 +234,7 @@ async def test_who_was_signed_out_while_their_session_began_is_noticed_too(gate:
 
 
 async def test_where_postgres_is_away_nobody_can_be_told_from_anybody() -> None:
-    store = Store(open_engine("postgresql+psycopg://nobody@127.0.0.1:1/none", 1))
+    store = Store(open_pool("postgresql+psycopg://nobody@127.0.0.1:1/none", 1))
     with pytest.raises(Unavailable) as nobody:
         await Authenticator({}, store.rows).identify(f"Bearer {new(Kind.KEY)}")
     assert nobody.value.status == 503

@@ -12,6 +12,7 @@ from ringback.statements.jobs import admission, sweeps, transitions
 from ringback.statements.sessions import lifecycle
 from tests.integration.statements.statement_rows import Rows, connected, new_job, seconds_from_now, world
 from tests.integration.statements.two_connections import PATIENCE, Other, another, both_sweep, held
+from tests.servers import execute
 
 SUNNY = succeeded({"sky": "clear"})
 
@@ -31,7 +32,7 @@ def other(database: str) -> Iterator[Other]:
 def test_a_call_that_is_born_while_the_other_ends_gets_its_outcome(rows: Rows, other: Other) -> None:
     first, token = rows.running()
     second = new_job(rows.session, joined_to=first)
-    assert rows.connection.execute(transitions.finish(first, token, SUNNY)).all()
+    assert execute(rows.connection, transitions.finish(first, token, SUNNY)).all()
     born = other.waits(admission.admit(second, "gw", 1))
     rows.connection.commit()
     assert len(born.result(PATIENCE)[0]) == 1
@@ -41,7 +42,7 @@ def test_a_call_that_is_born_while_the_other_ends_gets_its_outcome(rows: Rows, o
 def test_a_call_that_is_born_while_the_other_does_not_end_after_all_waits_for_it(rows: Rows, other: Other) -> None:
     first, token = rows.running()
     second = new_job(rows.session, joined_to=first)
-    assert rows.connection.execute(transitions.finish(first, token, SUNNY)).all()
+    assert execute(rows.connection, transitions.finish(first, token, SUNNY)).all()
     born = other.waits(admission.admit(second, "gw", 1))
     rows.connection.rollback()
     assert len(born.result(PATIENCE)[0]) == 1
@@ -66,7 +67,7 @@ def test_a_call_that_was_born_before_the_other_ended_is_not_forgotten(rows: Rows
         "time out": sweeps.time_out_overdue(),
         "hand back": transitions.hand_back("w"),
     }
-    assert rows.connection.execute(admission.admit(second, "gw", 1)).all()
+    assert execute(rows.connection, admission.admit(second, "gw", 1)).all()
     if how == "time out":  # It skips what others hold, and comes back.
         assert other.begins(ends[how]) == [[]]
         other.commits()
@@ -82,7 +83,7 @@ def test_a_call_that_was_born_before_the_other_ended_is_not_forgotten(rows: Rows
 def test_the_session_ends_while_a_joined_call_is_born_and_nothing_stays_ready(rows: Rows, other: Other) -> None:
     first, token = rows.running()
     second = new_job(rows.session, joined_to=first)
-    assert rows.connection.execute(admission.admit(second, "gw", 1)).all()
+    assert execute(rows.connection, admission.admit(second, "gw", 1)).all()
     ended = other.waits(lifecycle.end_session(rows.session, "gw", 1, "client_closed_1000"))
     rows.connection.commit()
     ended.result(PATIENCE)
@@ -96,7 +97,7 @@ def test_two_sweepers_that_find_everything_overdue_never_wait_for_each_other(dat
     for job in (job for pair in pairs for job in pair):
         rows.set(job, deadline_at=seconds_from_now(-2))
     with connected(database) as holder:
-        holder.execute(held(pairs[0][0]))
+        execute(holder, held(pairs[0][0]))
         first, second = both_sweep(database, rows, sweeps.time_out_overdue())
         assert {row.id for row in (*first, *second)} == {pairs[1][0], pairs[2][0]}
         holder.rollback()

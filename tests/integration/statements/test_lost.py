@@ -17,6 +17,7 @@ from ringback.tables import jobs as jobs_table
 from ringback.tables import processes as processes_table
 from tests.integration.statements.statement_rows import ORDER, Rows, new_job, seconds_from_now, world
 from tests.integration.statements.two_connections import both_sweep
+from tests.servers import execute
 
 SUNNY = succeeded("sunny")
 
@@ -175,7 +176,7 @@ def test_a_retry_waits_its_backoff_whatever_was_lost(rows: Rows) -> None:
 
 def test_the_oldest_of_a_long_queue_are_published_first(rows: Rows) -> None:
     for _ in range(TAKEN_AT_ONCE + 1):
-        rows.connection.execute(admission.admit(new_job(rows.session), "gw", 1))
+        execute(rows.connection, admission.admit(new_job(rows.session), "gw", 1))
     rows.connection.execute(update(jobs_table).values(publish_count=1, publish_after=seconds_from_now(30)))
     rows.connection.commit()
     youngest = rows.asked(publish_count=1, publish_after=seconds_from_now(30))

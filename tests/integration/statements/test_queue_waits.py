@@ -13,13 +13,14 @@ import pytest
 from sqlalchemy import text
 
 from gateway.background.queue_monitor import STALE_SECONDS, QueueMonitor, _by_queue
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.config.settings import postgres_url
 from ringback.jobs.outcomes import failed, succeeded, timed_out
 from ringback.statements import processes
 from ringback.statements.jobs import admission, queues, transitions
 from ringback.statements.jobs.queues import COUNTED_AT_MOST
 from tests.integration.statements.statement_rows import WEATHER, Rows, new_job, seconds_from_now, world
+from tests.servers import execute, explained
 
 ORDERS = replace(WEATHER, name="order", queue="orders")
 
@@ -151,7 +152,7 @@ def test_a_gateway_knows_what_one_more_call_would_wait_and_when_it_knows_nothing
         rows.asked(ORDERS)
 
     async def look() -> list[float | None]:
-        store = Store(open_engine(postgres_url(database), 1))
+        store = Store(open_pool(postgres_url(database), 1))
         try:
             measured = QueueMonitor(store)
             before = measured.wait_seconds("orders")
@@ -184,8 +185,7 @@ BUFFERS_AT_MOST = 2_000
 
 
 def plan(rows: Rows) -> str:
-    compiled = queues.loads().compile(rows.connection, compile_kwargs={"literal_binds": True})
-    found = rows.connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {compiled}").scalars().all()
+    found = execute(rows.connection, explained(queues.loads(), "(ANALYZE, BUFFERS)")).scalars().all()
     return "\n".join(found)
 
 

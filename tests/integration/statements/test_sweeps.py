@@ -25,6 +25,7 @@ from tests.integration.statements.statement_rows import (
     world,
 )
 from tests.integration.statements.two_connections import both_sweep
+from tests.servers import execute
 
 SUNNY = succeeded({"sky": "clear"})
 PAST = seconds_from_now(-FENCE_GRACE_SECONDS - 0.1)
@@ -248,7 +249,7 @@ def test_the_sessions_of_a_gateway_that_lives_go_on(rows: Rows) -> None:
 
 def many_asked(rows: Rows, number: int, **columns: Any) -> None:
     for _ in range(number):
-        rows.connection.execute(admission.admit(new_job(rows.session), "gw", 1))
+        execute(rows.connection, admission.admit(new_job(rows.session), "gw", 1))
     rows.connection.execute(update(jobs_table).values(**columns))
     rows.connection.commit()
 
@@ -293,7 +294,7 @@ def test_a_job_that_is_finished_while_a_sweeper_looks_keeps_its_result(database:
     job, token = rows.running()
     rows.set(job, deadline_at=PAST)
     with connected(database) as worker:
-        assert worker.execute(transitions.finish(job, token, SUNNY)).all()
+        assert execute(worker, transitions.finish(job, token, SUNNY)).all()
         assert rows.count(sweeps.time_out_overdue()) == 0
         worker.commit()
     assert rows.count(sweeps.time_out_overdue()) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +14,7 @@ from ringback.statements import webhooks
 from ringback.statements.identity import credentials
 from ringback.statements.jobs import deliveries, sweeps, transitions
 from tests.integration.statements.statement_rows import Rows, world
+from tests.servers import execute, explained
 
 MANY_SESSIONS = """
 INSERT INTO sessions (id, user_id, agent, state, ended_at, gateway_id)
@@ -53,10 +53,7 @@ def rows(database: str) -> Iterator[Rows]:
 
 def plan(rows: Rows, statement: Any) -> str:
     """Return Postgres' plan of the statement, with its costs."""
-    compiled = statement.compile(dialect=rows.connection.dialect, compile_kwargs={"render_postcompile": True})
-    explain = f"EXPLAIN (ANALYZE, BUFFERS) {compiled}"
-    given = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in compiled.params.items()}
-    found = rows.connection.exec_driver_sql(explain, given).scalars().all()
+    found = execute(rows.connection, explained(statement, "(ANALYZE, BUFFERS)")).scalars().all()
     rows.connection.rollback()
     return "\n".join(found)
 

@@ -24,6 +24,7 @@ from tests.integration.statements.statement_rows import (
     seconds_from_now,
     world,
 )
+from tests.servers import execute
 
 SUNNY = succeeded({"sky": "clear"})
 BUSY = {"code": "busy", "message": "Try later."}
@@ -96,7 +97,7 @@ def test_a_call_of_no_known_response_is_admitted(rows: Rows) -> None:
 def test_two_gateways_that_admit_one_call_at_once_make_one_job(database: str, rows: Rows) -> None:
     job = new_job(rows.session)
     with connected(database) as other:
-        assert len(other.execute(admission.admit(job, "gw", 1)).all()) == 1
+        assert len(execute(other, admission.admit(job, "gw", 1)).all()) == 1
         rows.connection.exec_driver_sql("SET lock_timeout = '100ms'")
         with pytest.raises(Exception, match="lock timeout"):  # It waits for the first to be decided.
             rows.count(admission.admit(job, "gw", 1))

@@ -9,10 +9,12 @@ from threading import Event
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, select, text
+from sqlalchemy import Connection, Row, select, text
 
+from ringback.postgres.statement import Runnable
 from ringback.tables import jobs
 from tests.integration.statements.statement_rows import Rows, connected
+from tests.servers import execute
 
 PATIENCE = 20.0
 """Seconds until a test says that an expected event did not happen."""
@@ -28,7 +30,7 @@ class Other:
         self._pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
         connection.commit()
 
-    def begins(self, *statements: Executable) -> list[Sequence[Row[Any]]]:
+    def begins(self, *statements: Runnable) -> list[Sequence[Row[Any]]]:
         """Run these statements without a commit; return the rows of each."""
         return [self._rows(statement) for statement in statements]
 
@@ -38,7 +40,7 @@ class Other:
     def rolls_back(self) -> None:
         self._connection.rollback()
 
-    def waits(self, *statements: Executable) -> Future[list[Sequence[Row[Any]]]]:
+    def waits(self, *statements: Runnable) -> Future[list[Sequence[Row[Any]]]]:
         """Begin these in the thread, and return once they wait for a lock. They commit when they get through."""
         running = self._thread.submit(self._through, statements)
         give_up = monotonic() + PATIENCE
@@ -48,13 +50,13 @@ class Other:
             Event().wait(0.002)
         return running
 
-    def _through(self, statements: Sequence[Executable]) -> list[Sequence[Row[Any]]]:
+    def _through(self, statements: Sequence[Runnable]) -> list[Sequence[Row[Any]]]:
         rows = self.begins(*statements)
         self.commits()
         return rows
 
-    def _rows(self, statement: Executable) -> Sequence[Row[Any]]:
-        result = self._connection.execute(statement)
+    def _rows(self, statement: Runnable) -> Sequence[Row[Any]]:
+        result = execute(self._connection, statement)
         return result.all() if result.returns_rows else [()] * result.rowcount  # type: ignore[list-item]
 
     def _is_blocked(self) -> bool:
@@ -70,15 +72,15 @@ def another(database: str) -> Iterator[Other]:
         yield Other(connection, watch, thread)
 
 
-def held(job: object) -> Executable:
+def held(job: object) -> Runnable:
     """Return a statement that locks that job's row until the transaction ends."""
     return select(jobs.c.id).where(jobs.c.id == job).with_for_update()
 
 
-def both_sweep(database: str, rows: Rows, sweep: Executable) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+def both_sweep(database: str, rows: Rows, sweep: Runnable) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
     """Return what two sweepers take, the first of which has not committed when the second comes."""
     with connected(database) as other:
-        first = other.execute(sweep).all()
+        first = execute(other, sweep).all()
         rows.connection.exec_driver_sql("SET lock_timeout = '5s'")  # A sweeper that waits for another fails.
         second = rows.run(sweep)
         other.commit()

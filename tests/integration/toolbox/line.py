@@ -15,9 +15,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from redis import Redis
-from sqlalchemy import create_engine, func, select, update
+from sqlalchemy import func, select, update
 
 from ringback.config.settings import postgres_url
+from ringback.postgres.statement import Runnable
 from ringback.redis.broker import TASK, make_app
 from ringback.redis.notifications import stream_of
 from ringback.statements import processes
@@ -29,7 +30,7 @@ from ringback.tables import processes as processes_table
 from ringback.tools.decorator import Tool
 from tests.forked import popen
 from tests.integration.toolbox import errands, limited
-from tests.servers import as_ours
+from tests.servers import as_ours, engine_of, execute
 
 ROOT = Path(__file__).parents[3]
 GATEWAY = "gateway-of-the-test"
@@ -53,7 +54,7 @@ class Line:
 
     def __init__(self, database: str, redis: str) -> None:
         self.database, self.redis_url = database, redis
-        self.engine = create_engine(postgres_url(database), isolation_level="AUTOCOMMIT")
+        self.engine = engine_of(postgres_url(database), isolation_level="AUTOCOMMIT")
         self.redis = Redis.from_url(redis, decode_responses=True)
         self.celery = make_app(redis)
         self.session = uuid4()
@@ -67,9 +68,9 @@ class Line:
         self.celery.close()
         self.redis.close()
 
-    def run(self, statement: Any) -> int:
+    def run(self, statement: Runnable) -> int:
         with self.engine.connect() as connection:
-            return connection.execute(statement).rowcount
+            return execute(connection, statement).rowcount
 
     def admit(self, name: str, **arguments: Any) -> UUID:
         """Record a call, as a gateway does, and tell nobody."""

@@ -8,17 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from gateway.api.dependencies import Gateway, authenticated, gateway_of
 from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import SCOPES, Authenticator, Principal
 from gateway.background.retention import Retention
 from gateway.session.admission import SessionAdmission
+from gateway.storage.connection_pool import ConnectionPool
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.config.settings import postgres_url
+from ringback.postgres.connections import AsyncConnection, Bounds
 
 NOT_HERE: Any = None
 DEMO = Agent(name="demo", instructions="You answer the phone.", tools=("*",), tenants=("default",))
@@ -86,4 +86,9 @@ def app_for_tenants(gateway: Gateway, *routers: APIRouter) -> FastAPI:
 
 def store_on(database: str) -> Store:
     """A store without a pool, for an event loop per request."""
-    return Store(create_async_engine(postgres_url(database), poolclass=NullPool, isolation_level="AUTOCOMMIT"))
+    return Store(_Unpooled(postgres_url(database), "test", 10, Bounds(5), connect_seconds=5, wait_seconds=5))
+
+
+class _Unpooled(ConnectionPool):
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        await connection.close()

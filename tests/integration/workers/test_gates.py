@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.exc import InternalError
 
 from ringback.config.settings import load
+from ringback.postgres.connections import execute
 from ringback.statements.clock import now, seconds
 from ringback.statements.jobs import gates, sweeps
 from ringback.statements.jobs import transitions as statements
@@ -154,12 +156,11 @@ def test_the_place_of_a_worker_that_is_gone_is_free_once_its_call_is_taken_back(
 
 def test_a_process_that_stands_still_at_a_gate_does_not_keep_it(two: Two) -> None:
     one, _ = two.stations
-    with one.store.claims.connect() as connection:
-        connection.execution_options(isolation_level="READ COMMITTED")
-        connection.execute(gates.lock("alone", 1))
+    with suppress(psycopg.Error), one.store.claims.transaction() as held:  # Its commit finds no connection any more.
+        execute(held, gates.lock("alone", 1))
         assert two.run("alone", path="/").state == "succeeded", "the other worker got through"
-        with pytest.raises(InternalError, match="idle-in-transaction"):
-            connection.execute(select(1))
+        with pytest.raises(psycopg.InternalError, match="idle-in-transaction"):
+            execute(held, select(1))
 
 
 def test_a_call_that_waits_beyond_its_deadline_is_timed_out(two: Two) -> None:

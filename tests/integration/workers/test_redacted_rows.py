@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from gateway.conversation.actions import RecordCall
 from gateway.session.call_recorder import insert_redacted
 from gateway.session.transcript_writer import TranscriptWriter
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.config.settings import load
 from ringback.jobs.outcomes import Outcome, from_row, succeeded
 from ringback.privacy.encryption import new_key
@@ -27,6 +27,7 @@ from ringback.statements.sessions.items import Message
 from ringback.tables import metadata
 from tests.integration.toolbox import bank
 from tests.integration.toolbox.line import GATEWAY, PATIENCE, Line
+from tests.servers import execute
 from tests.session_parts import gateway_context, session_state
 from workers.execution.runner import run_job
 from workers.execution.runtime import WorkerRuntime
@@ -74,11 +75,11 @@ def record(line: Line, row_privacy: RowPrivacy, name: str, outcome: Outcome | No
     job = admission.NewJob(uuid4(), line.session, f"call_{uuid4().hex[:8]}", None, name, arguments, tool)
 
     async def write() -> bool:
-        engine = open_engine(line.database, 1)
+        pool = open_pool(line.database, 1)
         try:
-            return bool(await Store(engine).rows(insert_redacted(RecordCall(job, outcome), GATEWAY, 1, row_privacy)))
+            return bool(await Store(pool).rows(insert_redacted(RecordCall(job, outcome), GATEWAY, 1, row_privacy)))
         finally:
-            await engine.dispose()
+            await pool.close()
 
     assert asyncio.run(write())
     return job.id
@@ -87,7 +88,7 @@ def record(line: Line, row_privacy: RowPrivacy, name: str, outcome: Outcome | No
 def take(line: Line) -> list[Any]:
     """Read the results, as the gateway does for its conversation."""
     with line.engine.connect() as connection:
-        return list(connection.execute(deliveries.read_ready(line.session, GATEWAY, 1)).all())
+        return list(execute(connection, deliveries.read_ready(line.session, GATEWAY, 1)).all())
 
 
 def dump(line: Line) -> str:
@@ -156,7 +157,7 @@ def test_a_conversation_that_is_built_anew_hears_it_whole(
     run_job(station_with(RINGBACK_DATA_KEY=KEY), record(line, row_privacy, "transfer", iban=IBAN, note=CARD))
     assert take(line)
     with line.engine.connect() as connection:
-        (call,) = connection.execute(items.log_of_calls(line.session)).all()
+        (call,) = execute(connection, items.log_of_calls(line.session)).all()
     whole = row_privacy.reveal(call, line.session)
     assert (whole.arguments["iban"], whole.result["note"], whole.tool) == (IBAN, CARD, "transfer")
 
@@ -230,16 +231,16 @@ def test_without_a_rule_rows_are_as_they_were(line: Line) -> None:
 
 def test_what_is_said_is_written_down_without_it(line: Line, row_privacy: RowPrivacy) -> None:
     async def write() -> None:
-        engine = open_engine(line.database, 1)
+        pool = open_pool(line.database, 1)
         transcript = TranscriptWriter(
-            gateway_context(Store(engine), gateway_id=GATEWAY, row_privacy=row_privacy), session_state(line.session)
+            gateway_context(Store(pool), gateway_id=GATEWAY, row_privacy=row_privacy), session_state(line.session)
         )
         said = Message(1, "item_1", "user", [{"type": "input_audio", "text": f"it is {CARD}"}])
         transcript.keep([said, replace(said, position=2, item_id="item_2")])
         assert await transcript.flush()
-        await engine.dispose()
+        await pool.close()
 
     asyncio.run(write())
     with line.engine.connect() as connection:
-        messages = connection.execute(items.log_of_messages(line.session)).all()
+        messages = execute(connection, items.log_of_messages(line.session)).all()
     assert [message.content[0]["text"] for message in messages] == ["it is [card removed]"] * 2

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterator
 from itertools import repeat as always
 
+import psycopg
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from gateway import retry
 from gateway.backoff import pauses
@@ -120,14 +120,14 @@ async def test_a_look_is_repeated_after_a_pause_and_at_once_where_there_is_more(
 async def test_a_look_that_postgres_does_not_answer_is_repeated_and_the_log_says_so(
     slept: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    answers = Answers(OSError("Connection refused"), OperationalError("", {}, Exception("gone")))
+    answers = Answers(OSError("Connection refused"), psycopg.OperationalError("gone"))
     task = asyncio.create_task(repeat(answers.ask, 2.0, "look for work"))
     async with asyncio.timeout(PATIENCE):
         await answers.is_over.wait()
     task.cancel()
     assert [record.getMessage() for record in caplog.records] == [
         "look for work failed (OSError: Connection refused); trying again in 2 s",
-        "look for work failed (Exception: gone); trying again in 2 s",
+        "look for work failed (OperationalError: gone); trying again in 2 s",
     ]
     assert slept == [2.0, 2.0]
 

@@ -6,18 +6,18 @@ import asyncio
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from gateway.api.error_handlers import FAILED, NOT_NOW, UNKNOWN_IF_DONE, add_error_handlers
 from gateway.errors import Conflict, LimitReached
 from gateway.storage.database import NotSent
+from ringback.postgres.connections import NoFreeConnection
 
 SECRET = "the-key-of-the-realtime-api"
-LOST = OperationalError("UPDATE jobs SET token = 'x'", {}, Exception(SECRET), connection_invalidated=True)
+LOST = psycopg.OperationalError(SECRET)
 
 
 class Body(BaseModel):

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
-from sqlalchemy.exc import DataError, OperationalError
 
 from gateway.conversation.actions import RecordCall
 from gateway.conversation.tool_calls.intake import as_answered, unrecorded
@@ -25,21 +25,11 @@ from tests.session_parts import gateway_context, session_state
 TOOL = ToolSpec("pay", "Pay.", {"type": "object"})
 
 
-class NotText(Exception):
-    """As psycopg raises it."""
-
-
-def _of_driver(kind: type[Any], *, cut: bool = False) -> Exception:
-    problem = kind("INSERT", {}, NotText("no"))
-    problem.connection_invalidated = cut
-    return problem  # type: ignore[no-any-return]
-
-
 NOT_SENT = NotSent("Postgres is not reached")
-CUT = _of_driver(OperationalError, cut=True)
+CUT = psycopg.OperationalError("server closed the connection unexpectedly")
 NO_ANSWER = TimeoutError()
-REFUSED = _of_driver(OperationalError)
-NEVER_WILL = _of_driver(DataError)
+REFUSED = psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+NEVER_WILL = psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
 
 
 class Attempts:

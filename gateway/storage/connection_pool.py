@@ -1,0 +1,116 @@
+"""Pool of connections to Postgres, for the gateway's event loop.
+
+The connection that was used last is the first to be used again. So few connections carry most statements, and each
+statement is already prepared there. A statement that needs a new connection opens it in its own task: if Postgres is
+away, it hears so at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from ringback.postgres.connections import (
+    COMMIT,
+    ROLLBACK,
+    AsyncConnection,
+    Bounds,
+    NoFreeConnection,
+    begin,
+    connect_async,
+    is_pooled,
+)
+
+
+class ConnectionPool:
+    """Connections that tasks take in turns, opened when they are needed.
+
+    Args:
+        name: `application_name`.
+        size: most connections at once.
+        wait_seconds: how long a task waits for a free one.
+    """
+
+    def __init__(
+        self, database_url: str, name: str, size: int, bounds: Bounds, *, connect_seconds: int, wait_seconds: float
+    ) -> None:
+        self._database_url = database_url
+        self._name = name
+        self._bounds = bounds
+        self._connect_seconds = connect_seconds
+        self._wait_seconds = wait_seconds
+        self._places = asyncio.Semaphore(size)
+        self._idle: list[AsyncConnection] = []
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection that no other task uses. Behind a pooler, it is in a transaction with its bounds.
+
+        Raises:
+            psycopg.Error, OSError: there is none.
+        """
+        async with self._taken() as connection:
+            if is_pooled(connection):
+                async with self._committed(connection):
+                    yield connection
+            else:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Commit all statements of the context at its end, or none."""
+        async with self._taken() as connection, self._committed(connection):
+            yield connection
+
+    async def close(self) -> None:
+        """Close the idle connections. The pool may be used again."""
+        while self._idle:
+            await self._idle.pop().close()
+
+    @asynccontextmanager
+    async def _taken(self) -> AsyncIterator[AsyncConnection]:
+        if self._places.locked():
+            await self._wait_for_place()
+        else:
+            await self._places.acquire()
+        try:
+            connection = self._idle.pop() if self._idle else await self._open()
+            try:
+                yield connection
+            finally:
+                await self._give_back(connection)
+        finally:
+            self._places.release()
+
+    async def _wait_for_place(self) -> None:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            raise NoFreeConnection(f"no connection became free within {self._wait_seconds:g} s") from None
+
+    @asynccontextmanager
+    async def _committed(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        await connection.execute(begin(connection, self._bounds), prepare=False)
+        try:
+            yield
+        except psycopg.Error:
+            if not connection.closed:
+                await connection.execute(ROLLBACK, prepare=False)
+            raise
+        await connection.execute(COMMIT, prepare=False)
+
+    async def _open(self) -> AsyncConnection:
+        return await connect_async(self._database_url, self._name, self._connect_seconds, self._bounds)
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        if connection.closed:
+            await self.close()  # whatever ended it has ended the others
+        elif connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            self._idle.append(connection)
+            return
+        await connection.close()  # its task left it amid a statement
