@@ -90,27 +90,29 @@ async def _open(
     stack.push_async_callback(sweeper.close)
     stack.push_async_callback(looker.close)
     keeper = LeaseKeeper(gateway_id, sweeper, publisher)
-    listener = ResultListener(settings.redis_url, looker, live_sessions, lease, gateway_id)
+    held = keeper.work["held_sessions"]
+    listener = ResultListener(settings.redis_url, looker, live_sessions, lease, gateway_id, held)
     stack.push_async_callback(listener.close)
-    queues = QueueMonitor(store)
-    catalog = ToolCatalog(store, settings.realtime_model)
+    queues = QueueMonitor(store, live_sessions.populated)
+    catalog = ToolCatalog(store, settings.realtime_model, live_sessions.populated)
     budgets = Budgets(store, prices, settings.allowances)
     stack.push_async_callback(budgets.close)
     context = GatewayContext(gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets)
     draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
+    retention = Retention(store, settings.retention_days, keeper.work["erased_users"])
     gateway = Gateway(
         store=store,
         publisher=publisher,
         authenticator=Authenticator(settings.tokens, store.rows, identity_provider),
         admission=SessionAdmission(agents, context, live_sessions, lease, draining, agents.default),
-        retention=Retention(store, settings.retention_days),
+        retention=retention,
         draining=draining,
         max_client_secrets=settings.max_client_secrets,
     )
-    webhooks = Webhooks(store, lambda: agents)
+    webhooks = Webhooks(store, lambda: agents, due=keeper.work["due_webhooks"])
     await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.poll))
     await stack.enter_async_context(_kept_going(queues.watch, catalog.follow, budgets.settle, webhooks.send))
-    await stack.enter_async_context(_kept_going(agents.keep_current, gateway.retention.forget))
+    await stack.enter_async_context(_kept_going(agents.keep_current, retention.forget, retention.erase_marked))
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
     return gateway
 

@@ -64,7 +64,7 @@ class SessionRegistry:
         self._limit = limit
         self._leaving_within: float | None = None
         self._handles: dict[UUID, SessionHandle] = {}
-        self._empty = asyncio.Event()
+        self._empty, self._populated = asyncio.Event(), asyncio.Event()
         self._empty.set()
 
     @property
@@ -81,6 +81,7 @@ class SessionRegistry:
             self._handles[session_id].terminate()
         handle = self._handles[session_id] = SessionHandle()
         self._empty.clear()
+        self._populated.set()
         if self._leaving_within is not None:  # the gateway began to end while the session was about to begin
             handle.ask_to_leave(self._leaving_within)
         return handle
@@ -91,6 +92,7 @@ class SessionRegistry:
             del self._handles[session_id]
         if not self._handles:
             self._empty.set()
+            self._populated.clear()
 
     def wake(self, session_ids: Iterable[UUID]) -> None:
         """Wake those of these sessions that are here."""
@@ -134,3 +136,7 @@ class SessionRegistry:
     async def emptied(self) -> None:
         """Wait until no session is here."""
         await self._empty.wait()
+
+    async def populated(self) -> None:
+        """Wait until a session is here."""
+        await self._populated.wait()

@@ -29,10 +29,18 @@ Loop: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 log = logging.getLogger(__name__)
 
 
-async def repeat(look: Callable[[], Awaitable[object]], seconds: float, name: str) -> None:
+async def repeat(
+    look: Callable[[], Awaitable[object]],
+    seconds: float,
+    name: str,
+    until: Callable[[], Awaitable[object]] | None = None,
+) -> None:
     """Look until cancelled, with a pause of so many seconds between. If a look returns True, look again at once.
 
     If Postgres does not answer, log `<name> failed (…); trying again in … s`.
+
+    Args:
+        until: waits, after the pause, for a reason to look.
     """
     while True:
         has_more = False
@@ -40,8 +48,21 @@ async def repeat(look: Callable[[], Awaitable[object]], seconds: float, name: st
             has_more = await look() is True
         except (psycopg.Error, OSError) as problem:
             log.warning("%s failed (%s); trying again in %g s", name, database_reason(problem), seconds)
-        if not has_more:
-            await asyncio.sleep(seconds)
+        if has_more:
+            continue
+        await asyncio.sleep(seconds)
+        if until is not None:
+            await until()
+
+
+def once_set(event: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    """Return a function that waits until the event is set, and clears it: the look that follows is for all so far."""
+
+    async def wait() -> None:
+        await event.wait()
+        event.clear()
+
+    return wait
 
 
 async def until_done(attempt: Callable[[], Awaitable[bool]], seconds: float) -> None:

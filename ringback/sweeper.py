@@ -5,11 +5,11 @@ A look is a generator. It yields one step after the other, is sent the reply of 
 If a step fails, the log names it, and the next one follows.
 
 Any number of processes may sweep at once, and usually one does for all: a process that finds that none has swept for a
-moment takes the turn (`processes.take_sweep_turn`) and does a whole round. The more processes live, the more rarely
-each looks: the database gets as many statements from a hundred as from ten. A process that is alone sweeps twice a
-second.
+moment takes the turn and does a round (`ringback.statements.looks`). The look tells which steps have work, and a round
+takes no other: where nothing waits, it is that one statement. The more processes live, the more rarely each looks: the
+database gets as many statements from a hundred as from ten. A process that is alone sweeps twice a second.
 
-Each round asks Redis before it publishes. If Redis does not reply, the round publishes no job: otherwise the pauses of
+Each round asks Redis, before it publishes. If Redis does not reply, the round publishes no job: otherwise the pauses of
 `sweeps.publish_due` would grow while no worker can hear. If Redis has forgotten (flushed, restarted without its data, a
 replica that took over), or is back after an outage, all pending jobs are published again at once. It has forgotten if
 the marker is gone; one process of all wins the right to set it again, and publishes.
@@ -17,7 +17,7 @@ the marker is gone; one process of all wins the right to set it again, and publi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from random import uniform
 from typing import Any
@@ -26,7 +26,7 @@ from uuid import UUID
 from ringback.config.settings import SWEEP_SECONDS
 from ringback.jobs.states import LIVE, JobState
 from ringback.postgres.statement import Runnable
-from ringback.statements import processes
+from ringback.statements import looks, processes
 from ringback.statements.jobs import sweeps
 from ringback.statements.sessions.lifecycle import owners
 
@@ -91,11 +91,28 @@ class Log:
     text: str
 
 
-Step = Run | Ask | Publish | Notify | Log
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Step: wake these tasks of the gateway, which have work."""
+
+    tasks: frozenset[str]
+
+
+Step = Run | Ask | Publish | Notify | Log | Wake
 Round = Generator[Step, Any, bool]
 """Returns True if there was more work than one round takes: the next should follow at once."""
 Look = Generator[Step, Any, float]
 """Returns the seconds to wait before the next look."""
+
+STEPS = frozenset(
+    {
+        *("lost_sessions", "lost_workers", "lost_jobs", "overdue_jobs"),
+        *("unresumed_sessions", "late_results", "due_jobs"),
+    }
+)
+"""Flags of a look, one for each step of a round. A round that follows a full one takes them all."""
+TASKS = frozenset({"due_webhooks", "erased_users", "held_sessions"})
+"""Flags of a gateway's look, one for each of its tasks that waits for work."""
 
 
 class Sweeping:
@@ -103,11 +120,15 @@ class Sweeping:
 
     Args:
         sweeper_id: the process that declares others lost.
+        is_gateway: whether this process is a gateway, which also looks for the work of its own tasks.
         chance: returns a random number between its arguments.
     """
 
-    def __init__(self, sweeper_id: str, chance: Callable[[float, float], float] = uniform) -> None:
+    def __init__(
+        self, sweeper_id: str, chance: Callable[[float, float], float] = uniform, *, is_gateway: bool = False
+    ) -> None:
         self._sweeper_id = sweeper_id
+        self._look = (looks.look_of_gateway if is_gateway else looks.look)(sweeper_id)
         self._chance = chance
         self._rounds = 0
         self._more = False
@@ -120,47 +141,52 @@ class Sweeping:
         self._suspect = self._suspect | frozenset(queues)
 
     def look(self) -> Look:
-        """Do a whole round if it is this process's turn. If not, do only what no other process knows of."""
-        turn = yield Run(processes.take_sweep_turn(self._sweeper_id), "take the turn")
-        if turn is None:
+        """Do a round if it is this process's turn. If not, do only what no other process knows of."""
+        found = yield Run(self._look, "take the turn")
+        if found is None:
             return SWEEP_SECONDS
-        is_ours, living = turn[0]
-        if is_ours or self._more:
-            self._more = yield from self.round()
+        row = found[0]
+        if tasks := _flags(row, TASKS):
+            yield Wake(tasks)
+        if row.is_ours or self._more:
+            self._more = yield from self.round(STEPS if self._more else _flags(row, STEPS))
         elif self._away or self._forgot or self._suspect:
-            self._more = yield from self._publish()
+            self._more = yield from self._publish(has_work=False)
         if self._more:
             return 0.0
-        return self._pause(living)
+        return self._pause(row.living)
 
-    def round(self) -> Round:
-        """Take jobs back before publishing, so that the same round publishes them again."""
-        more = yield from self._lost_ones()
-        more |= yield from self._finish_and_take_back()
-        more |= len((yield Run(sweeps.end_unresumed(), "end unresumed sessions")) or ()) >= sweeps.AT_ONCE
-        yield Run(sweeps.keep_late_results(), "keep late results", returns=False)
+    def round(self, work: Collection[str] = STEPS) -> Round:
+        """Take the steps that have work. Take jobs back before publishing, so that this round publishes them again."""
+        more = yield from self._lost_ones(work)
+        more |= yield from self._finish_and_take_back(work)
+        ended = yield from _rows_of("unresumed_sessions", work, sweeps.end_unresumed(), "end unresumed sessions")
+        if "late_results" in work:
+            yield Run(sweeps.keep_late_results(), "keep late results", returns=False)
         if self._rounds % FORGET_EVERY == 0:
             yield Run(processes.forget_old(), "forget old processes", returns=False)
         self._rounds += 1
-        return (yield from self._publish()) or more
+        return (yield from self._publish(bool(work))) or more or len(ended) >= sweeps.AT_ONCE
 
     def _pause(self, living: int) -> float:
         """Return a random pause: in step, the same process would have every turn, also one without Redis."""
         mean = min(max(living / LOOKS_A_SECOND, SWEEP_SECONDS), MAX_PAUSE_SECONDS)
         return self._chance(processes.TURN_SECONDS, 2 * mean - processes.TURN_SECONDS)
 
-    def _lost_ones(self) -> Round:
-        sessions = (yield Run(sweeps.release_lost_sessions(self._sweeper_id), "release lost sessions")) or ()
+    def _lost_ones(self, work: Collection[str]) -> Round:
+        release, end = sweeps.release_lost_sessions(self._sweeper_id), processes.end_lost_workers(self._sweeper_id)
+        sessions = yield from _rows_of("lost_sessions", work, release, "release lost sessions")
         for session in sessions:
             yield Log(f"gateway lost (session {session.id}); the session is {session.state}")
-        for worker in (yield Run(processes.end_lost_workers(self._sweeper_id), "end lost workers")) or ():
+        for worker in (yield from _rows_of("lost_workers", work, end, "end lost workers")):
             yield Log(f"worker lost ({worker.id}); its jobs are taken back")
             self.suspect(worker.queues)
         return len(sessions) >= sweeps.AT_ONCE
 
-    def _finish_and_take_back(self) -> Round:
-        lost = (yield Run(sweeps.take_back_lost(self._sweeper_id), "take back from lost workers")) or ()
-        overdue = (yield Run(sweeps.time_out_overdue(), "time out overdue jobs")) or ()
+    def _finish_and_take_back(self, work: Collection[str]) -> Round:
+        take_back = sweeps.take_back_lost(self._sweeper_id)
+        lost = yield from _rows_of("lost_jobs", work, take_back, "take back from lost workers")
+        overdue = yield from _rows_of("overdue_jobs", work, sweeps.time_out_overdue(), "time out overdue jobs")
         for job in lost:
             yield Log(f"job taken back ({job.id}) from a lost worker; it is {job.state}")
         for job in overdue:
@@ -171,9 +197,13 @@ class Sweeping:
                 yield Notify(session.gateway_id, session.id)
         return max(len(lost), len(overdue)) >= sweeps.AT_ONCE
 
-    def _publish(self) -> Round:
-        if not (yield from self._redis_is_there()):
+    def _publish(self, has_work: bool) -> Round:
+        if not (yield from self._redis_is_there()) or not (has_work or self._forgot or self._suspect):
             return False
+        if self._forgot and (yield from self._make_due_again()):
+            # Without expiry, if it still exists: Redis may have forgotten once more meanwhile.
+            kept = yield Ask((("SET", MARKER, self._sweeper_id, "XX"),))
+            self._forgot = not (kept and kept[0])
         for queue in sorted(self._suspect):
             if (yield Run(sweeps.publish_taken(queue), f"publish again what queue {queue} may have lost")) is not None:
                 self._suspect -= {queue}
@@ -188,7 +218,7 @@ class Sweeping:
         return self._forgot or len(due) >= sweeps.AT_ONCE
 
     def _redis_is_there(self) -> Round:
-        """Return True if jobs can be published. Jobs whose messages Redis may have lost are made due again by then."""
+        """Return True if jobs can be published. Find out whether Redis may have lost the messages of jobs."""
         keys = (MARKER, BACK) if self._away else (MARKER,)
         won = yield Ask(tuple(("SET", key, self._sweeper_id, "NX", "PX", CLAIM_MS) for key in keys))
         if won is None:
@@ -200,10 +230,6 @@ class Sweeping:
         if any(won):
             self._forgot = True
             yield Log("Redis restored, or emptied; all pending jobs are published again")
-        if self._forgot and (yield from self._make_due_again()):
-            # Without expiry, if it still exists: Redis may have forgotten once more meanwhile.
-            kept = yield Ask((("SET", MARKER, self._sweeper_id, "XX"),))
-            self._forgot = not (kept and kept[0])
         return True
 
     def _make_due_again(self) -> Round:
@@ -213,3 +239,15 @@ class Sweeping:
             if batch is None or len(batch) < sweeps.AGAIN_AT_ONCE:
                 return batch is not None
         return False
+
+
+def _rows_of(flag: str, work: Collection[str], statement: Runnable, name: str) -> Generator[Step, Any, Sequence[Any]]:
+    """Run the statement of a step if the step has work; return its rows."""
+    if flag not in work:
+        return ()
+    return (yield Run(statement, name)) or ()
+
+
+def _flags(row: Any, names: Collection[str]) -> frozenset[str]:
+    """Return those of the flags that are true. A worker's look has no flags of a gateway's tasks."""
+    return frozenset(name for name in names if getattr(row, name, False))

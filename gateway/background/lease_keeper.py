@@ -13,13 +13,15 @@ import psycopg
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import SWEEP_SECONDS
-from ringback.sweeper import PASSING, Ask, Log, Look, Notify, Publish, Run, Step, Sweeping
+from ringback.sweeper import PASSING, TASKS, Ask, Log, Look, Notify, Publish, Run, Step, Sweeping, Wake
 
 log = logging.getLogger(__name__)
 
 
 class LeaseKeeper:
     """One task, `sweep`, which runs until it is cancelled.
+
+    `work` holds an event for each of `ringback.sweeper.TASKS`, set when a look has found work for that task.
 
     Args:
         store: on a connection that is shared with no other task.
@@ -28,7 +30,8 @@ class LeaseKeeper:
     def __init__(self, gateway_id: str, store: Store, publisher: JobPublisher) -> None:
         self._store = store
         self._publisher = publisher
-        self._sweeping = Sweeping(gateway_id)
+        self._sweeping = Sweeping(gateway_id, is_gateway=True)
+        self.work = {task: asyncio.Event() for task in TASKS}
 
     async def sweep(self) -> None:
         """Publish unclaimed jobs, take back the jobs of dead workers, time out overdue ones."""
@@ -58,6 +61,9 @@ class LeaseKeeper:
                 await self._publisher.redis.notify(gateway_id, session_id)
             case Log(text):
                 log.info("%s", text)
+            case Wake(tasks):
+                for task in tasks:
+                    self.work[task].set()
         return None
 
     async def _run_statement(self, step: Run) -> Sequence[Any] | None:

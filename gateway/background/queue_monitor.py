@@ -1,9 +1,9 @@
-"""Measures once a second how long a call of each queue would wait for a worker, for all sessions of this gateway."""
+"""Measures once a second how long a call of each queue would wait for a worker, while this gateway has sessions."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.retry import repeat
@@ -18,10 +18,15 @@ STALE_SECONDS = 5.0
 
 
 class QueueMonitor:
-    """Waits by queue. One task, `watch`, which runs until it is cancelled."""
+    """Waits by queue. One task, `watch`, which runs until it is cancelled.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        until_needed: waits until a session may ask; None: it may at any time.
+    """
+
+    def __init__(self, store: Store, until_needed: Callable[[], Awaitable[None]] | None = None) -> None:
         self._store = store
+        self._until_needed = until_needed
         self._waits: Mapping[str, float | None] = {}
         self._seen_at = float("-inf")
 
@@ -32,8 +37,8 @@ class QueueMonitor:
         return self._waits.get(queue)
 
     async def watch(self) -> None:
-        """Measure all queues, once a second."""
-        await repeat(self.measure, LOOK_SECONDS, "queue measurement")
+        """Measure all queues, once a second while a session may ask."""
+        await repeat(self.measure, LOOK_SECONDS, "queue measurement", self._until_needed)
 
     async def measure(self) -> None:
         """Measure all queues once."""

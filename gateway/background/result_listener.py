@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -21,13 +22,14 @@ from gateway.storage.database import Store
 from gateway.storage.redis_client import REDIS_TROUBLE
 from ringback.errors import database_reason
 from ringback.redis.notifications import heard, stream_of
-from ringback.statements.jobs import deliveries
 from ringback.statements.sessions import lifecycle
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 """A lost doorbell delays a result by at most this."""
+RARELY = 30
+"""Polls of which a gateway without a session makes one, even if no look has found that a row names it."""
 LISTEN_MS = 5_000
 """How long one XREAD waits; a dead connection is noticed by then."""
 SOCKET_SECONDS = LISTEN_MS / 1_000 + 2
@@ -43,10 +45,17 @@ class ResultListener:
 
     Args:
         store: for `poll` alone, on a connection that is shared with no other task.
+        held: set when rows name this gateway as the one that holds them.
     """
 
     def __init__(
-        self, redis_url: str, store: Store, live_sessions: SessionRegistry, lease: Lease, gateway_id: str
+        self,
+        redis_url: str,
+        store: Store,
+        live_sessions: SessionRegistry,
+        lease: Lease,
+        gateway_id: str,
+        held: asyncio.Event | None = None,
     ) -> None:
         pool = BlockingConnectionPool.from_url(
             redis_url,
@@ -62,6 +71,7 @@ class ResultListener:
         self._live_sessions = live_sessions
         self._lease = lease
         self._gateway_id = gateway_id
+        self._held = held or asyncio.Event()
 
     async def listen(self) -> None:
         """Wake each session that the doorbell names."""
@@ -79,14 +89,19 @@ class ResultListener:
                 self._live_sessions.wake(session_id for session_id in named if session_id)
 
     async def poll(self) -> None:
-        """Wake each session that has a result ready. End each that another gateway holds, or that must end."""
+        """Wake each session that has a result ready. End each that another gateway holds, or that must end.
+
+        Once a second; far more rarely if no session is here, and no row names this gateway.
+        """
         orphans: set[UUID] = set()
-        while True:
+        for number in count():
             is_early = await self._lease.lapse_within(POLL_SECONDS)
+            if not (len(self._live_sessions) or orphans or self._held.is_set()) and number % RARELY:
+                continue
+            self._held.clear()
             recorded = self._live_sessions.recorded()
             try:
                 mine = await self._store.rows(lifecycle.held_sessions(self._gateway_id))
-                rows = await self._store.rows(deliveries.waiting_sessions(self._gateway_id))
             except (psycopg.Error, OSError) as problem:
                 log.warning("poll for results failed: %s; polling again", database_reason(problem))
                 continue
@@ -94,7 +109,7 @@ class ResultListener:
             self._live_sessions.terminate_each({row.id: row.end_wanted for row in mine if row.end_wanted})
             for lost in self._live_sessions.terminate_all_but(held, recorded):
                 log.warning("session lost: %s, another gateway holds it now; it ends here", lost)
-            self._live_sessions.wake(row.id for row in rows)
+            self._live_sessions.wake(row.id for row in mine if row.is_waiting)
             if is_early:
                 continue
             # Twice in a row, a second apart: a session that begins or ends just now is no orphan.

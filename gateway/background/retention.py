@@ -10,16 +10,16 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.retry import repeat
+from gateway.retry import once_set, repeat
 from gateway.storage.database import Store
 from ringback.statements import erasure, retention, session_end
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5.0
-"""Between two looks for erased users who were still talking: no request waits for it, and it reads one page."""
-RETAIN_EVERY = 12
-"""Looks: once a minute for sessions that are over, which are kept for days."""
+ERASE_LOOK_SECONDS = 5.0
+"""Least time between two looks for erased users who were still talking: no request waits for it."""
+RETAIN_SECONDS = 60.0
+"""Between two looks for sessions that are over, which are kept for days."""
 ERASE_SECONDS = 5.0
 """How long a request to erase a user waits; sessions that are still open then are deleted later."""
 AGAIN_SECONDS = 0.25
@@ -55,30 +55,25 @@ class ErasedCounts:
 
 
 class Retention:
-    """Deletion of old rows and of erased users. One task, `forget`, which runs until it is cancelled.
+    """Deletion of old rows and of erased users. Two tasks, `forget` and `erase_marked`, which run until cancelled.
 
     Args:
         retention_days: for tenants without a number; None: for ever.
+        erased: set when an erased user has rows left that may go; None: there may be some at any time.
     """
 
-    def __init__(self, store: Store, retention_days: int | None) -> None:
+    def __init__(self, store: Store, retention_days: int | None, erased: asyncio.Event | None = None) -> None:
         self._store = store
         self._retention_days = retention_days
-        self._looks = 0
+        self._until_erased = once_set(erased) if erased else None
 
     async def forget(self) -> None:
-        """Delete what is due, every few seconds, and go on at once while there is more."""
-        await repeat(self._delete_due, LOOK_SECONDS, "retention")
+        """Delete old rows, once a minute, and go on at once while there are more."""
+        await repeat(self._delete_over, RETAIN_SECONDS, "retention")
 
-    async def _delete_due(self) -> bool:
-        """Return True if there may be more to delete."""
-        is_due = self._looks % RETAIN_EVERY == 0
-        self._looks += 1  # a look that fails counts too, so that a slow statement is not tried again at once
-        more = await self._erase_marked()
-        if is_due:
-            more |= await self._delete_over()
-        self._looks -= more
-        return more
+    async def erase_marked(self) -> None:
+        """Delete the rows of erased users once their sessions are over."""
+        await repeat(self._erase_marked, ERASE_LOOK_SECONDS, "erasure", self._until_erased)
 
     async def erase(self, tenant: str, user: str) -> ErasedCounts:
         """Delete all rows of this user: at once what is over, and within seconds the sessions that are open.

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.retry import repeat
 from gateway.storage.database import Store
@@ -37,18 +37,22 @@ class ToolCatalog:
 
     Args:
         model: used instead of each agent's model, if the settings name one.
+        until_needed: waits until a session is here, which reads the table itself as it begins; None: one always is.
     """
 
-    def __init__(self, store: Store, model: str | None = None) -> None:
+    def __init__(
+        self, store: Store, model: str | None = None, until_needed: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._store = store
         self._model = model
+        self._until_needed = until_needed
         self._refused: OrderedDict[tuple[str, str, str], float] = OrderedDict()
         self._changed = asyncio.Event()
         self._tools: Mapping[str, ToolSpec] = {}
 
     async def follow(self) -> None:
-        """Read the tools of live workers, every two seconds."""
-        await repeat(self._look, LOOK_SECONDS, "tool look-up")
+        """Read the tools of live workers, every two seconds while a session is here."""
+        await repeat(self._look, LOOK_SECONDS, "tool look-up", self._until_needed)
 
     async def other_than(self, seen: Mapping[str, ToolSpec] | None) -> Mapping[str, ToolSpec]:
         """Wait until the tools are no longer those that this method returned before, and return them."""

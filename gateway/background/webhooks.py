@@ -21,7 +21,7 @@ import psycopg
 
 from gateway.background.webhook_signing import BadSecret, key_of, signed_headers
 from gateway.http_client import http_client
-from gateway.retry import repeat
+from gateway.retry import once_set, repeat
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.config.proxies import ProxyUnusable, is_direct
@@ -51,11 +51,17 @@ class Webhooks:
     Args:
         agents: returns the agents of this moment; a file may change while the gateway runs.
         environment: holds the secrets.
+        due: set when a result is due; None: there may be one at any time.
     """
 
     def __init__(
-        self, store: Store, agents: Callable[[], Mapping[str, Agent]], environment: Mapping[str, str] = os.environ
+        self,
+        store: Store,
+        agents: Callable[[], Mapping[str, Agent]],
+        environment: Mapping[str, str] = os.environ,
+        due: asyncio.Event | None = None,
     ) -> None:
+        self._until_due = once_set(due) if due else None
         self._store = store
         self._agents = agents
         self._environment = environment
@@ -65,11 +71,11 @@ class Webhooks:
         """Made for the first post: one for receivers on this machine, one for all others."""
 
     async def send(self) -> None:
-        """Take what is due, once a second, and post it."""
+        """Take what is due, at most once a second, and post it."""
         self._under_way.clear()
         try:
             async with asyncio.TaskGroup() as posts:
-                await repeat(lambda: self._post_due(posts), LOOK_SECONDS, "webhook look-up")
+                await repeat(lambda: self._post_due(posts), LOOK_SECONDS, "webhook look-up", self._until_due)
         finally:
             while self._clients:
                 await self._clients.popitem()[1].aclose()

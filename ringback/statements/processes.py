@@ -6,7 +6,20 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Insert, Select, Update, case, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Delete,
+    Insert,
+    Select,
+    Update,
+    case,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -80,23 +93,21 @@ def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpd
     )
 
 
-@cache
-def take_sweep_turn(process_id: str) -> Select[bool, int]:
-    """Take the turn to sweep for all processes, if it is free. Returns one row, `is_ours` and `living`.
+def sweep_turn(process_id: str) -> CTE:
+    """Take the turn to sweep for all processes, if it is free: one row if this process has it now.
 
     The turn is free if no process has taken it for TURN_SECONDS. If two processes ask at once, both may get it, which
     does no harm. A time in the future is from a database whose clock was set back, and does not count.
     """
     taken = processes.alias("taken")
     since = select(taken.c.id).where(taken.c.swept_at.between(now() - seconds(TURN_SECONDS), now()))
-    ours = (
+    return (
         update(processes)
         .where(processes.c.id == process_id, ~exists(since))
         .values(swept_at=now())
         .returning(processes.c.id)
         .cte("ours")
     )
-    return select(exists(select(ours.c.id)).label("is_ours"), func.count().label("living")).where(holds_its_lease())
 
 
 @statement
@@ -163,13 +174,7 @@ def end_lost_workers(sweeper_id: str) -> ReturningUpdate[Any]:
     A gateway is not declared over. It may hold conversations that no other has taken, and goes on when it can renew.
     """
     gone = (
-        select(processes.c.id)
-        .where(
-            processes.c.kind == "worker",
-            processes.c.ended_at.is_(None),
-            processes.c.lease_until <= now(),
-            is_steady(sweeper_id),
-        )
+        lost_workers(sweeper_id)
         .order_by(processes.c.id)
         .limit(LOST_AT_ONCE)
         .with_for_update(skip_locked=True)
@@ -180,6 +185,16 @@ def end_lost_workers(sweeper_id: str) -> ReturningUpdate[Any]:
         .where(processes.c.id == gone.c.id)
         .values(ended_at=now())
         .returning(processes.c.id, processes.c.queues)
+    )
+
+
+def lost_workers(sweeper_id: str) -> Select[Any]:
+    """Select the workers without a lease that no process has declared over yet."""
+    return select(processes.c.id).where(
+        processes.c.kind == "worker",
+        processes.c.ended_at.is_(None),
+        processes.c.lease_until <= now(),
+        is_steady(sweeper_id),
     )
 
 

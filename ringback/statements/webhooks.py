@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Update, case, func, null, select, update
+from sqlalchemy import Select, Update, case, func, null, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from ringback.statements.clock import now, seconds
+from ringback.statements.clock import now, seconds, statement_time
 from ringback.tables import jobs, sessions
 
 ATTEMPTS = 9
@@ -30,25 +30,31 @@ def take_due(at_most: int, but_of: Collection[str] = ()) -> ReturningUpdate[Any]
     Args:
         but_of: agents whose results stay where they are.
     """
-    due = (
-        select(jobs.c.id)
+    others = (sessions.c.agent.not_in(sorted(but_of)),) if but_of else ()
+    taken = (
+        due()
         .join(sessions, sessions.c.id == jobs.c.session_id)
-        .where(jobs.c.notify_after <= now(), *((sessions.c.agent.not_in(sorted(but_of)),) if but_of else ()))
+        .where(*others)
         .order_by(jobs.c.notify_after, jobs.c.id)
         .limit(at_most)
         .with_for_update(of=jobs, skip_locked=True)
-        .cte("due")
+        .cte("taken")
     )
     pause = FIRST_PAUSE_SECONDS * func.power(2.0, jobs.c.notify_count) * (0.75 + func.random() / 2)
     return (
         update(jobs)
-        .where(jobs.c.id == due.c.id, jobs.c.session_id == sessions.c.id)
+        .where(jobs.c.id == taken.c.id, jobs.c.session_id == sessions.c.id)
         .values(
             notify_count=jobs.c.notify_count + 1,
             notify_after=case((jobs.c.notify_count + 1 < ATTEMPTS, now() + seconds(pause)), else_=null()),
         )
         .returning(jobs.c.id, jobs.c.tenant, sessions.c.agent, jobs.c.notify_count.label("attempt"))
     )
+
+
+def due() -> Select[Any]:
+    """Select the results that are due at a webhook."""
+    return select(jobs.c.id).where(jobs.c.notify_after <= statement_time())
 
 
 def mark_notified(job_ids: Iterable[UUID]) -> Update:

@@ -61,7 +61,7 @@ JOINED_AND_LATE = [
         "false AND",
         "deadline()",
     ),
-    gone("a joined call is timed out with the first", T_AT_ONCE, SWEEPS, "            ~_ends_with_another(),\n"),
+    gone("a joined call is timed out with the first", T_AT_ONCE, SWEEPS, "        ~_ends_with_another(),\n"),
     gone(
         "a late answer is one gateway's at a time",
         T_WEBHOOKS,

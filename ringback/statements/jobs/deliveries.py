@@ -15,7 +15,7 @@ from sqlalchemy import ARRAY, BigInteger, BindParameter, Select, Update, Uuid, a
 from ringback.jobs.states import Delivery
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
-from ringback.statements.sessions.lifecycle import OWNED, is_ours
+from ringback.statements.sessions.lifecycle import is_ours
 from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
@@ -24,20 +24,6 @@ _ANSWER = (
     *(jobs.c.id, jobs.c.call_id, jobs.c.tool),
     *(jobs.c.state, in_order(jobs.c.result), jobs.c.sealed_result, jobs.c.error, jobs.c.cancel_reason),
 )
-
-
-def waiting_sessions(gateway_id: str) -> Select[Any]:
-    """Return this gateway's sessions that have a ready result. This poll makes every doorbell a hint."""
-    return (
-        select(sessions.c.id)
-        .join(jobs, jobs.c.session_id == sessions.c.id)
-        .where(
-            sessions.c.gateway_id == gateway_id,
-            sessions.c.state.in_(OWNED),
-            jobs.c.delivery == Delivery.READY,
-        )
-        .distinct()
-    )
 
 
 def read_ready(session_id: UUID, gateway_id: str, epoch: int, given: Collection[UUID] = ()) -> Select[Any]:

@@ -3,7 +3,7 @@
 Each statement skips rows that another sweeper holds (`FOR UPDATE SKIP LOCKED`). It takes a bounded number, in the order
 of the index that finds them: in any other order Postgres would sort all rows, or walk the table.
 
-Statements that every round runs are built once: a process sweeps twice a second for as long as it lives.
+A round runs those that have work (`ringback.statements.looks`). Each reads the same rows as its flag.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ FENCE_GRACE_SECONDS = 1.0
 @cache
 def publish_due() -> ReturningUpdate[Any]:
     """Return pending jobs whose message is due: publish each, after the commit."""
-    published = select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_after <= statement_time())
-    due = _some(published, jobs.c.publish_after)
+    due = _some(due_jobs(), jobs.c.publish_after)
     pause = REPUBLISH_SECONDS * func.power(2.0, func.least(jobs.c.publish_count, 4))
     return (
         update(jobs)
@@ -73,10 +72,7 @@ def publish_due() -> ReturningUpdate[Any]:
 @cache
 def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     """Take running jobs back from workers without a lease: another attempt, or the end that fits."""
-    lost = _some(
-        select(jobs.c.id).where(jobs.c.state == JobState.RUNNING, ~is_alive(jobs.c.worker_id), is_steady(sweeper_id)),
-        jobs.c.worker_id,
-    )
+    lost = _some(lost_jobs(sweeper_id), jobs.c.worker_id)
     begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
     poisonous = jobs.c.rescues >= MAX_RESCUES
     state = case(
@@ -96,14 +92,7 @@ def time_out_overdue() -> ReturningUpdate[Any]:
 
     A call that has joined another ends with that one, in the same statement, and is not counted here.
     """
-    overdue = _some(
-        select(jobs.c.id).where(
-            text(UNFINISHED),
-            jobs.c.deadline_at < statement_time() - seconds(FENCE_GRACE_SECONDS),
-            ~_ends_with_another(),
-        ),
-        jobs.c.deadline_at,
-    )
+    overdue = _some(overdue_jobs(), jobs.c.deadline_at)
     begun = and_(jobs.c.effect == Effect.AT_MOST_ONCE, jobs.c.effect_started)
     state = case((begun, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
     unapproved = jobs.c.approval == Approval.REQUESTED
@@ -114,10 +103,7 @@ def time_out_overdue() -> ReturningUpdate[Any]:
 @cache
 def release_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     """Release the sessions of gateways without a lease: a client may resume those it can, and the others are over."""
-    gone = select(sessions.c.id).where(
-        sessions.c.state.in_(OWNED), ~is_alive(sessions.c.gateway_id), is_steady(sweeper_id)
-    )
-    lost = _some(gone, sessions.c.gateway_id)
+    lost = _some(lost_sessions(sweeper_id), sessions.c.gateway_id)
     over = sessions.c.resume_seconds.is_(None) | sessions.c.end_wanted.is_not(None)
     return (
         update(sessions)
@@ -135,10 +121,7 @@ def release_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
 @cache
 def end_unresumed() -> ReturningUpdate[Any]:
     """End detached sessions whose client did not come back in time."""
-    waiting = _some(
-        select(sessions.c.id).where(sessions.c.state == "detached", sessions.c.resume_until <= statement_time()),
-        sessions.c.resume_until,
-    )
+    waiting = _some(unresumed_sessions(), sessions.c.resume_until)
     return (
         update(sessions)
         .where(sessions.c.id == waiting.c.id)
@@ -174,13 +157,65 @@ def publish_taken(queue: str) -> ReturningUpdate[Any]:
 @cache
 def keep_late_results() -> Update:
     """Keep results for the history that became ready while their session ended."""
-    late = _some(
+    late = _some(late_results(), jobs.c.session_id)
+    return update(jobs).where(jobs.c.id == late.c.id).values(delivery=Delivery.HISTORY_ONLY)
+
+
+# — the rows that each of them is about —
+
+
+def due_jobs() -> Select[Any]:
+    """Select the jobs that `publish_due` takes."""
+    return select(jobs.c.id).where(jobs.c.state == JobState.PENDING, jobs.c.publish_after <= statement_time())
+
+
+def lost_jobs(sweeper_id: str) -> Select[Any]:
+    """Select the jobs that `take_back_lost` takes back."""
+    running = jobs.c.state == JobState.RUNNING
+    lost = _without_lease(jobs.c.worker_id, running)
+    return select(jobs.c.id).where(running, jobs.c.worker_id.in_(lost), is_steady(sweeper_id))
+
+
+def overdue_jobs() -> Select[Any]:
+    """Select the jobs that `time_out_overdue` times out."""
+    return select(jobs.c.id).where(
+        text(UNFINISHED),
+        jobs.c.deadline_at < statement_time() - seconds(FENCE_GRACE_SECONDS),
+        ~_ends_with_another(),
+    )
+
+
+def lost_sessions(sweeper_id: str) -> Select[Any]:
+    """Select the sessions that `release_lost_sessions` releases."""
+    owned = sessions.c.state.in_(OWNED)
+    lost = _without_lease(sessions.c.gateway_id, owned)
+    return select(sessions.c.id).where(owned, sessions.c.gateway_id.in_(lost), is_steady(sweeper_id))
+
+
+def unresumed_sessions() -> Select[Any]:
+    """Select the sessions that `end_unresumed` ends."""
+    return select(sessions.c.id).where(sessions.c.state == "detached", sessions.c.resume_until <= statement_time())
+
+
+def late_results() -> Select[Any]:
+    """Select the jobs whose results `keep_late_results` keeps."""
+    return (
         select(jobs.c.id)
         .join(sessions, sessions.c.id == jobs.c.session_id)
-        .where(jobs.c.delivery == Delivery.READY, sessions.c.state == "ended"),
-        jobs.c.session_id,
+        .where(jobs.c.delivery == Delivery.READY, sessions.c.state == "ended")
     )
-    return update(jobs).where(jobs.c.id == late.c.id).values(delivery=Delivery.HISTORY_ONLY)
+
+
+def _without_lease(holder: ColumnElement[Any], held: ColumnElement[bool]) -> Select[Any]:
+    """Select the processes that hold such rows without a lease: one index look-up for each process, not for each row.
+
+    Args:
+        holder: the column that names the process; an index with the condition `held` begins with it.
+    """
+    first = select(func.min(holder).label("id")).where(held).cte(f"holders_of_{holder.table}", recursive=True)
+    following = select(func.min(holder)).where(held, holder > first.c.id).scalar_subquery()
+    holders = first.union_all(select(following).where(first.c.id.is_not(None)))
+    return select(holders.c.id).where(holders.c.id.is_not(None), ~is_alive(holders.c.id))
 
 
 def _end(rows: CTE, state: ColumnElement[Any], code: ColumnElement[Any], over: ColumnElement[bool]) -> Update:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Insert, Select, Update, case, insert, literal, null, select, true, update
+from sqlalchemy import ColumnElement, Insert, Select, Update, case, exists, insert, literal, null, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -94,9 +94,11 @@ def opens_with(resume_hash: bytes) -> ColumnElement[bool]:
 def held_sessions(gateway_id: str) -> Select[Any]:
     """Return every conversation that this gateway holds, with its epoch. It has lost any that is not among them.
 
-    `end_wanted` says why the session is asked to end; None: it is not.
+    `end_wanted` says why the session is asked to end; None: it is not. `is_waiting` is true if it has a ready result:
+    so each doorbell is only a hint.
     """
-    return select(sessions.c.id, sessions.c.epoch, sessions.c.end_wanted).where(
+    ready = exists(select(jobs.c.id).where(jobs.c.session_id == sessions.c.id, jobs.c.delivery == Delivery.READY))
+    return select(sessions.c.id, sessions.c.epoch, sessions.c.end_wanted, ready.label("is_waiting")).where(
         sessions.c.gateway_id == gateway_id, sessions.c.state.in_(OWNED)
     )
 

@@ -194,7 +194,7 @@ def test_a_session_whose_gateway_is_slow_goes_when_it_has_ended(
 
     async def look() -> None:
         pool = open_pool(postgres_url(database), 1)
-        retention = asyncio.create_task(Retention(Store(pool), None).forget())
+        retention = asyncio.create_task(Retention(Store(pool), None).erase_marked())
         while (await Store(pool).rows(erasure.count_left("default", USER)))[0].number:  # noqa: ASYNC110 - rows ring no bell
             await asyncio.sleep(0.01)
         retention.cancel()

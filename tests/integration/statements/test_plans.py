@@ -17,9 +17,10 @@ from sqlalchemy import Connection, select, text
 from ringback.history.pagination import JobQuery, SessionQuery, cursor
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import Approval, JobState
-from ringback.statements import history, retention, session_end
+from ringback.statements import history, looks, retention, session_end, webhooks
 from ringback.statements.identity import tenant_isolation
 from ringback.statements.jobs import approvals, deliveries, gates, queues, sweeps, transitions
+from ringback.statements.sessions import lifecycle
 from ringback.tables import jobs as jobs_table
 from tests.integration.statements.statement_rows import Rows, world
 from tests.integration.statements.test_sweeps_stay_cheap import BUFFERS_AT_MOST, pages, plan
@@ -132,6 +133,9 @@ def test_a_backlog_makes_no_step_of_a_call_and_no_sweep_dearer(busy: Rows, numbe
         "publish_taken_along": sweeps.publish_taken("queue 1"),
         "keep_late_answers": sweeps.keep_late_results(),
         "loads": queues.loads(),
+        "look": looks.look_of_gateway("gw"),
+        "held_sessions": lifecycle.held_sessions("gw"),
+        "take_due": webhooks.take_due(8),
     }
     for name, statement in asked.items():
         # By its old statistics `jobs` is small: a walk of it shows in the rows that it throws away.

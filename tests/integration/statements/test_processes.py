@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import literal, select, update
 
 from ringback.leases.lease import LEASE_SECONDS
-from ringback.statements import processes
+from ringback.statements import looks, processes
 from ringback.statements.processes import FORGET_AFTER_SECONDS, TURN_SECONDS, is_alive, is_steady, spec_from_row
 from ringback.tables import processes as processes_table
 from ringback.tables import worker_tools
@@ -124,7 +124,7 @@ def test_only_living_workers_serve_and_the_last_to_start_decides(rows: Rows) -> 
 
 
 def turn(rows: Rows, process: str) -> bool:
-    (row,) = rows.run(processes.take_sweep_turn(process))
+    (row,) = rows.run(looks.look(process))
     assert row.living == 4
     return bool(row.is_ours)
 

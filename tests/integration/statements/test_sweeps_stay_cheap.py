@@ -1,4 +1,4 @@
-"""Each process sweeps twice a second: rows that are over must not make a sweep dearer, however many there are."""
+"""Each process looks twice a second: rows that are over must not make a sweep dearer, however many there are."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from ringback.statements import webhooks
+from ringback.statements import looks, webhooks
 from ringback.statements.identity import credentials
-from ringback.statements.jobs import deliveries, sweeps, transitions
+from ringback.statements.jobs import sweeps, transitions
+from ringback.statements.sessions import lifecycle
 from tests.integration.statements.statement_rows import Rows, world
 from tests.servers import execute, explained
 
@@ -40,7 +41,8 @@ SWEEPS: dict[str, Any] = {
     "publish_taken_along": sweeps.publish_taken("orders"),
     "keep_late_answers": sweeps.keep_late_results(),
     "take_due": webhooks.take_due(8),
-    "waiting_sessions": deliveries.waiting_sessions("gw"),
+    "held_sessions": lifecycle.held_sessions("gw"),
+    "look": looks.look_of_gateway("gw"),
     "cancelled_on": transitions.cancelled_jobs("w"),
 }
 

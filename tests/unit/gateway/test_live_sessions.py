@@ -89,3 +89,20 @@ def test_it_is_full_at_its_limit(live_sessions: SessionRegistry) -> None:
     assert not live_sessions.is_full
     recorded(live_sessions, B)
     assert live_sessions.is_full
+
+
+async def test_what_needs_a_session_waits_for_the_first_and_rests_after_the_last(
+    live_sessions: SessionRegistry,
+) -> None:
+    waiting = asyncio.create_task(live_sessions.populated())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    one = live_sessions.enter(A)
+    async with asyncio.timeout(5):
+        await waiting
+        await live_sessions.populated()
+    live_sessions.leave(A, one)
+    again = asyncio.create_task(live_sessions.populated())
+    await asyncio.sleep(0)
+    assert not again.done()
+    again.cancel()

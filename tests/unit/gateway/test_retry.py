@@ -12,7 +12,7 @@ import pytest
 
 from gateway import retry
 from gateway.backoff import pauses
-from gateway.retry import FIRST_SECONDS, LONGEST_SECONDS, repeat, restarting, until_done
+from gateway.retry import FIRST_SECONDS, LONGEST_SECONDS, once_set, repeat, restarting, until_done
 
 pytestmark = pytest.mark.anyio
 
@@ -145,3 +145,26 @@ async def test_an_attempt_is_made_until_it_succeeds(slept: list[float]) -> None:
 
     await until_done(attempt, 0.5)
     assert slept == [0.5, 0.5]
+
+
+async def test_a_look_waits_for_its_reason_and_one_look_is_for_all_reasons_so_far() -> None:
+    due, looked = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def look() -> None:
+        looked.release()
+
+    task = asyncio.create_task(repeat(look, 0.0, "look-up", once_set(due)))
+    async with asyncio.timeout(PATIENCE):
+        await looked.acquire()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert looked.locked(), "the first look needs no reason, the second one does"
+        due.set()
+        due.set()
+        await looked.acquire()
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert looked.locked()
+    assert not due.is_set()
+    task.cancel()
+    await asyncio.wait([task])

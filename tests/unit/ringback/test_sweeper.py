@@ -15,6 +15,7 @@ from ringback.statements.jobs import sweeps
 from ringback.sweeper import BACK, BATCHES, FORGET_EVERY, MARKER, Ask, Log, Notify, Publish, Run, Step, Sweeping
 
 SIGNS = {
+    "turn": "SET swept_at=",
     "let go": "SET state=CASE WHEN (sessions.resume_seconds IS NULL",
     "lose workers": "UPDATE processes SET ended_at",
     "take back": "rescues=",
@@ -23,7 +24,6 @@ SIGNS = {
     "end unresumed": "end_reason=",
     "keep late": "SET delivery=",
     "forget": "DELETE FROM processes",
-    "turn": "SET swept_at=",
     "along": "jobs.publish_count > ",
     "again": "jobs.publish_after > statement_timestamp()",
     "due": "publish_count=(jobs.publish_count +",

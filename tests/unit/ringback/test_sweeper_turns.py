@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from heapq import heappop, heappush
 from itertools import pairwise
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 from ringback.statements.jobs import sweeps
 from ringback.statements.processes import TURN_SECONDS
-from ringback.sweeper import MAX_PAUSE_SECONDS, Run, Sweeping
+from ringback.sweeper import MAX_PAUSE_SECONDS, STEPS, TASKS, Run, Sweeping, Wake
 from tests.unit.ringback.test_sweeper import REDIS_IS_THERE, Answers, job, play
 
 SECONDS = 20.0
 
 
-def turn(is_ours: bool, living: int = 1) -> Answers:
-    return {"turn": [(is_ours, living)], **REDIS_IS_THERE}
+STEP_OF = {
+    "lost_sessions": "let go",
+    "lost_workers": "lose workers",
+    "lost_jobs": "take back",
+    "overdue_jobs": "time out",
+    "unresumed_sessions": "end unresumed",
+    "late_results": "keep late",
+    "due_jobs": "due",
+}
+
+
+def turn(is_ours: bool, living: int = 1, *, work: Collection[str] = ()) -> Answers:
+    """The reply to a look: whose turn it is, how many live, and the flags that are true."""
+    flags = {name: name in work for name in STEPS | TASKS}
+    return {"turn": [SimpleNamespace(is_ours=is_ours, living=living, **flags)], **REDIS_IS_THERE}
 
 
 def steady(low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def test_who_has_the_turn_does_the_whole_round_and_the_others_nothing() -> None:
-    assert play(Sweeping("me"), turn(True), look=True)[0][:2] == ["turn", "let go"]
-    assert play(Sweeping("me"), turn(False), look=True)[0] == ["turn"]
+def after_the_first(sweeping: Sweeping) -> Sweeping:
+    """Play the first round, which also forgets old processes."""
+    play(sweeping, turn(True), look=True)
+    return sweeping
 
 
-def test_a_round_that_was_not_enough_is_followed_by_another_whosever_turn_it_is() -> None:
-    sweeping = Sweeping("me")
+def test_a_process_with_the_turn_takes_the_steps_that_have_work_and_the_others_take_none() -> None:
+    assert set(STEP_OF) == STEPS
+    for flag, step in STEP_OF.items():
+        names = play(after_the_first(Sweeping("me")), turn(True, work=[flag]), look=True)[0]
+        assert names == list(dict.fromkeys(["turn", *([step] if step != "due" else []), "set", "due"]))
+        assert play(Sweeping("me"), turn(False, work=[flag]), look=True)[0] == ["turn"]
+
+
+def test_a_look_that_finds_no_work_is_one_statement_and_one_question_to_redis() -> None:
+    assert play(after_the_first(Sweeping("me")), turn(True), look=True)[0] == ["turn", "set"]
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_the_gateway_s_own_tasks_are_woken_whose_turn_it_may_be(is_ours: bool) -> None:
+    sweeping = after_the_first(Sweeping("me", is_gateway=True))
+    steps = play(sweeping, turn(is_ours, work=["due_webhooks", "held_sessions"]), look=True)[1]
+    assert [step for step in steps if isinstance(step, Wake)] == [Wake(frozenset({"due_webhooks", "held_sessions"}))]
+    assert not any(isinstance(step, Wake) for step in play(sweeping, turn(is_ours), look=True)[1])
+
+
+def test_a_round_that_was_not_enough_is_followed_by_a_whole_one_whosever_turn_it_is() -> None:
+    sweeping = after_the_first(Sweeping("me"))
     full = {"take back": [job()] * sweeps.AT_ONCE}
-    assert play(sweeping, {**turn(True), **full}, look=True)[2] == 0
+    assert play(sweeping, {**turn(True, work=["lost_jobs"]), **full}, look=True)[2] == 0
     names, _, pause = play(sweeping, turn(False), look=True)
-    assert "take back" in names
+    assert names == ["turn", *(step for step in STEP_OF.values() if step != "due"), "set", "due"]
     assert pause > 0
     assert play(sweeping, turn(False), look=True)[0] == ["turn"]
 
@@ -88,7 +124,7 @@ class Idle:
             while True:
                 step = look.send(answer)
                 self.statements += isinstance(step, Run)
-                answer = [(is_ours, living)] if isinstance(step, Run) and "turn" in step.name else []
+                answer = turn(is_ours, living)["turn"] if isinstance(step, Run) and "turn" in step.name else []
         except StopIteration as over:
             return float(over.value)
 

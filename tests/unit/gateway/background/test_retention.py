@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from gateway.background.retention import RETAIN_EVERY, Retention
+from gateway.background.retention import RETAIN_SECONDS, Retention
 
 NO_STORE: Any = None
 
@@ -18,19 +17,22 @@ class Failing(Retention):
 
     tried = 0
 
-    async def _erase_marked(self) -> bool:
-        return False
-
     async def _delete_over(self) -> bool:
         self.tried += 1
         raise OSError("the statement took too long")
 
 
-def test_a_deletion_that_fails_waits_for_its_turn() -> None:
+def test_a_deletion_that_fails_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("gateway.retry.asyncio.sleep", sleep)
     retention = Failing(NO_STORE, 30)
-    for _ in range(RETAIN_EVERY):
-        with suppress(OSError):
-            asyncio.run(retention._delete_due())
-    assert retention.tried == 1
-    with pytest.raises(OSError, match="took too long"):
-        asyncio.run(retention._delete_due())
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(retention.forget())
+    assert retention.tried == 2
+    assert pauses == [RETAIN_SECONDS, RETAIN_SECONDS]

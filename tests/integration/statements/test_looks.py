@@ -1,0 +1,111 @@
+"""The flags of a look agree with the statements that they stand for, and a look is cheap whatever there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Executable, update
+
+from ringback.jobs.outcomes import succeeded
+from ringback.statements import erasure, looks, processes, webhooks
+from ringback.statements.jobs import sweeps
+from ringback.statements.sessions import lifecycle
+from ringback.sweeper import STEPS, TASKS
+from ringback.tables import processes as processes_table
+from tests.integration.statements.statement_rows import Rows, seconds_from_now, world
+
+PAST = seconds_from_now(-10)
+SUNNY = succeeded("sunny")
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[Rows]:
+    with world(database) as rows:
+        yield rows
+
+
+def flags(rows: Rows, process: str = "gw2") -> set[str]:
+    """Return the flags that are true in a look that has the turn."""
+    rows.count(update(processes_table).values(swept_at=None))
+    (row,) = rows.run(looks.look_of_gateway(process))
+    assert row.is_ours
+    assert row.living >= 1
+    return {name for name in STEPS | TASKS if getattr(row, name)}
+
+
+def lose(process: str) -> Callable[[Rows], None]:
+    def lost(rows: Rows) -> None:
+        rows.running()
+        rows.lose(process)
+
+    return lost
+
+
+def unresumed(rows: Rows) -> None:
+    rows.set_state("detached")
+    rows.set_session(resume_until=PAST)
+
+
+def late(rows: Rows) -> None:
+    rows.answered(SUNNY)
+    rows.set_state("ended")
+
+
+def at_a_webhook(rows: Rows) -> None:
+    rows.set_session(has_webhook=True)
+    job, _ = rows.running()
+    rows.set_state("ended")
+    rows.set(job, notify_after=PAST)
+
+
+def erased(rows: Rows) -> None:
+    rows.set_state("ended", end_wanted="erased")
+
+
+WORK: dict[str, tuple[Callable[[Rows], object], Executable]] = {
+    "lost_sessions": (lose("gw"), sweeps.release_lost_sessions("gw2")),
+    "lost_workers": (lose("w"), processes.end_lost_workers("gw2")),
+    "lost_jobs": (lose("w"), sweeps.take_back_lost("gw2")),
+    "overdue_jobs": (lambda rows: rows.asked(deadline_at=PAST), sweeps.time_out_overdue()),
+    "unresumed_sessions": (unresumed, sweeps.end_unresumed()),
+    "late_results": (late, sweeps.keep_late_results()),
+    "due_jobs": (lambda rows: rows.asked(publish_after=PAST), sweeps.publish_due()),
+    "due_webhooks": (at_a_webhook, webhooks.take_due(8)),
+    "erased_users": (erased, erasure.delete_sessions("default", "ada")),
+}
+
+
+@pytest.mark.parametrize("flag", WORK)
+def test_a_flag_is_true_while_its_statement_would_find_a_row(rows: Rows, flag: str) -> None:
+    makes_work, statement = WORK[flag]
+    assert flag not in flags(rows)
+    makes_work(rows)
+    assert flag in flags(rows)
+    assert rows.count(statement) == 1
+    assert flag not in flags(rows)
+
+
+def test_every_flag_has_a_case() -> None:
+    assert {*WORK, "held_sessions"} == STEPS | TASKS
+
+
+def test_a_gateway_is_told_that_rows_name_it(rows: Rows) -> None:
+    assert "held_sessions" in flags(rows, "gw")
+    assert "held_sessions" not in flags(rows, "gw2")
+    rows.set_state("ended")
+    assert "held_sessions" not in flags(rows, "gw")
+    assert rows.run(lifecycle.held_sessions("gw")) == []
+
+
+def test_a_process_without_the_turn_reads_the_flags_of_its_own_tasks_alone(rows: Rows) -> None:
+    lose("w")(rows)
+    rows.run(looks.look("gw2"))
+    (row,) = rows.run(looks.look_of_gateway("gw"))
+    assert not row.is_ours
+    assert {name for name in STEPS | TASKS if getattr(row, name)} == {"held_sessions"}
+
+
+def test_a_look_has_no_parameters_so_that_postgres_plans_it_once_for_each_connection() -> None:
+    for statement in (looks.look("w"), looks.look_of_gateway("gw")):
+        assert not statement.parameters
