@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 from sqlalchemy import func, select, text, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from benchmarks.outages.crew import PATIENCE
 from ringback.config.settings import postgres_url
@@ -147,7 +147,7 @@ class Desk:
         try:
             with self._engine.connect() as connection:
                 return list(execute(connection, statement).all())
-        except SQLAlchemyError:
+        except psycopg.Error:
             with self._engine.connect() as connection:
                 return list(execute(connection, statement).all())
 
