@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Executable, Insert, insert
+from sqlalchemy import Insert, insert
 
 from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import Budgets
@@ -18,6 +18,7 @@ from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
 from ringback.config.settings import postgres_url
+from ringback.postgres.statement import Runnable
 from ringback.statements.sessions import lifecycle as statements
 from ringback.tables import tenants
 from ringback.usage.prices import Price, Prices, Rate
@@ -41,7 +42,7 @@ class World:
         await self.budgets.open_session(opening(session_id, caller), caller)
         return session_id
 
-    async def one(self, statement: Executable) -> Any:
+    async def one(self, statement: Runnable) -> Any:
         ((value,),) = await self.store.rows(statement)
         return value
 

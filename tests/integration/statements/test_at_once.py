@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Executable
 
 from ringback.jobs.outcomes import failed, succeeded
+from ringback.postgres.statement import Runnable
 from ringback.statements.jobs import admission, deliveries, transitions
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
@@ -35,11 +35,11 @@ def other(database: str) -> Iterator[Other]:
         yield other
 
 
-def resuming(new: bytes, gateway: str = "gw2") -> Executable:
+def resuming(new: bytes, gateway: str = "gw2") -> Runnable:
     return lifecycle.resume(OLD, new, user_id="ada", gateway_id=gateway)
 
 
-def rebuilding(rows: Rows) -> tuple[Executable, ...]:
+def rebuilding(rows: Rows) -> tuple[Runnable, ...]:
     """Return a new epoch of the same gateway: the increment, what it takes in, and the log; one transaction."""
     session = rows.session
     return (
@@ -58,7 +58,7 @@ def ids(found: Any) -> list[Any]:
 
 
 def test_of_two_that_resume_with_one_token_one_gets_the_session(rows: Rows, other: Other) -> None:
-    assert ids(rows.connection.execute(resuming(NEW))) == [rows.session]
+    assert ids(execute(rows.connection, resuming(NEW))) == [rows.session]
     second = other.waits(resuming(NEWER, "gw"))
     rows.connection.commit()
     assert second.result(PATIENCE) == [[]]
@@ -66,7 +66,7 @@ def test_of_two_that_resume_with_one_token_one_gets_the_session(rows: Rows, othe
 
 
 def test_a_resumption_that_failed_leaves_the_token_to_the_other(rows: Rows, other: Other) -> None:
-    rows.connection.execute(resuming(NEW))
+    execute(rows.connection, resuming(NEW))
     second = other.waits(resuming(NEWER, "gw"))
     rows.connection.rollback()
     assert ids(second.result(PATIENCE)[0]) == [rows.session]
@@ -125,7 +125,7 @@ def test_an_answer_that_comes_between_replay_and_commit_is_not_lost_to_the_old_e
     """
     job, token = rows.running()
     gateway = "gw2" if how == "resumed" else "gw"
-    rows.connection.execute(resuming(NEW) if how == "resumed" else lifecycle.next_epoch(rows.session, "gw", 1))
+    execute(rows.connection, resuming(NEW) if how == "resumed" else lifecycle.next_epoch(rows.session, "gw", 1))
     assert execute(rows.connection, items.replay(rows.session, gateway, 2)).all() == []
     assert len(other.begins(transitions.finish(job, token, SUNNY))[0]) == 1
     other.commits()
@@ -225,7 +225,7 @@ def in_wrong_order(rows: Rows) -> list[UUID]:
     return [job.id for job in made]
 
 
-def locking(rows: Rows, answers: list[UUID]) -> dict[str, tuple[Executable, ...]]:
+def locking(rows: Rows, answers: list[UUID]) -> dict[str, tuple[Runnable, ...]]:
     """Return every statement that locks the results of one session without skipping any."""
     return {
         "mark": (deliveries.mark(rows.session, "gw", 1, answers[::-1], answers[::-1], 1),),
