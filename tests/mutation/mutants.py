@@ -21,6 +21,7 @@ T_JOBS, T_SWEEPS = "tests/integration/statements/test_transitions.py", "tests/in
 T_EPOCHS, T_ONCE = "tests/integration/statements/test_epochs.py", "tests/integration/statements/test_at_once.py"
 T_LOST, T_BACK = "tests/integration/statements/test_lost.py", "tests/integration/statements/test_deliveries.py"
 T_ORDER = "tests/integration/redis/test_publish_order.py"
+T_RECORDER = "tests/integration/gateway/test_delivery_recorder.py"
 GATES, GATING = "ringback/statements/jobs/gates.py", "workers/execution/tool_limits.py"
 T_GATES, T_LIMITS = "tests/integration/statements/test_gates.py", "tests/integration/workers/test_gates.py"
 
@@ -58,16 +59,48 @@ MUTANTS = [
         "is_ours(job.session_id, gateway_id, epoch)",
         "is_ours(job.session_id, gateway_id, sessions.c.epoch)",
     ),
-    gone("the epoch, in take_ready", T_EPOCHS, DELIVERIES, OURS, ANY_EPOCH, "def take_ready("),
+    gone("the epoch, in read_ready", T_EPOCHS, DELIVERIES, OURS, ANY_EPOCH, "def read_ready("),
+    gone("the epoch, in mark", T_EPOCHS, DELIVERIES, OURS, ANY_EPOCH, "def mark("),
     gone("the epoch, in keep", T_EPOCHS, ITEMS, OURS, ANY_EPOCH, "def save("),
     gone("the epoch, in replay", T_EPOCHS, ITEMS, OURS, ANY_EPOCH, "def replay("),
-    gone("the epoch, in acknowledge", T_BACK, DELIVERIES, "jobs.c.delivered_epoch == epoch,", "", "def acknowledge("),
+    gone(
+        "the epoch that a result was sent into, in mark",
+        T_BACK,
+        DELIVERIES,
+        " & (jobs.c.delivered_epoch == mine.c.epoch)",
+    ),
     gone("the epoch, in next_epoch", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def next_epoch("),
     gone("the epoch, in end_session", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def end_session("),
     gone("admit waits for an epoch that begins", T_ONCE, ADMISSION, SHARE),
-    gone("take_ready waits for an epoch that begins", T_ONCE, DELIVERIES, SHARE),
+    gone("mark waits for an epoch that begins", T_ONCE, DELIVERIES, SHARE),
     gone("keep waits for an epoch that begins", T_ONCE, ITEMS, SHARE),
-    gone("the lease, in take_ready", T_BACK, DELIVERIES, ", is_alive(literal(gateway_id))"),
+    gone("the lease, in read_ready", T_BACK, DELIVERIES, "            is_alive(literal(gateway_id)),\n"),
+    gone("what was given is not read again", T_BACK, DELIVERIES, "            jobs.c.id != all_(_ids(given)),\n"),
+    gone("the session, in mark", T_BACK, DELIVERIES, "            jobs.c.session_id == mine.c.id,\n"),
+    gone(
+        "what is marked is what was ready",
+        T_BACK,
+        DELIVERIES,
+        "(jobs.c.delivery == Delivery.READY)\n",
+        "(jobs.c.delivery != Delivery.NONE)\n",
+        "def mark(",
+    ),
+    gone(
+        "what was given is recorded before an epoch begins",
+        T_RECORDER,
+        DEEDS,
+        "            await self.deliveries.write(self._session.link)\n",
+        "            pass\n",
+        "async def settle(",
+    ),
+    gone(
+        "a record that failed is tried again by the next look",
+        T_RECORDER,
+        "gateway/session/delivery_recorder.py",
+        "            self._write_soon(link)\n        held",
+        "            pass\n        held",
+        "async def ready(",
+    ),
     Mutant(
         "one job for one call",
         T_JOBS,
@@ -96,9 +129,9 @@ MUTANTS = [
         "replay or live: what is live is only what is ready",
         T_BACK,
         DELIVERIES,
-        "jobs.c.delivery == Delivery.READY)\n        .order_by",
-        "jobs.c.state == 'succeeded')\n        .order_by",
-        "def take_ready(",
+        "jobs.c.delivery == Delivery.READY,\n            jobs.c.id != ",
+        "jobs.c.state == 'succeeded',\n            jobs.c.id != ",
+        "def read_ready(",
     ),
     gone(
         "the row first, the message second",
@@ -146,12 +179,12 @@ MUTANTS = [
     ),
     gone("rows are locked in id order, in replay", T_ONCE, ITEMS, "        .order_by(jobs.c.id)\n", "", "def replay("),
     gone(
-        "rows are locked in id order, in acknowledge",
+        "rows are locked in id order, in mark",
         T_ONCE,
         DELIVERIES,
         "        .order_by(jobs.c.id)\n",
         "        .order_by(jobs.c.id.desc())\n",
-        "def acknowledge(",
+        "def mark(",
     ),
     gone("only who is steady takes jobs back", T_LOST, SWEEPS, ", is_steady(sweeper_id)", "", "def lost_jobs("),
     gone(

@@ -130,10 +130,10 @@ class Pair(Bakery):
             connection.execute(lock, (call_id,))
 
             def drop_those_that_wait(gateway: str) -> bool:
-                waiting = connection.execute(WAITING).fetchall()
+                waiting = [pid for (pid,) in connection.execute(WAITING).fetchall()]
                 if waiting:
                     self.line.processes.pause(gateway)
-                    connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (waiting[0],))
+                    connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (waiting,))
                 return bool(waiting)
 
             yield drop_those_that_wait

@@ -29,7 +29,7 @@ MOVES = {
 }
 DELIVERY_MOVES = {
     "none": "ready history_only",
-    "ready": "sent replayed history_only",
+    "ready": "sent acked replayed history_only",
     "sent": "acked replayed history_only",
     "acked": "replayed",
     "replayed": "replayed",

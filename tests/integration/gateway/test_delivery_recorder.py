@@ -1,0 +1,139 @@
+"""A session's deliveries on their way into the rows: behind the send, once, and in its own epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Executable
+
+from gateway.session.context import UpstreamLink
+from gateway.session.delivery_recorder import DeliveryRecorder
+from gateway.session.effects import EffectExecutor
+from gateway.storage.database import Store, open_engine
+from ringback.jobs.outcomes import succeeded
+from ringback.statements.sessions import lifecycle
+from tests.integration.statements.statement_rows import Rows, world
+from tests.session_parts import NONE, gateway_context, session_state
+
+
+class Interrupted(Store):
+    """Store that fails, or is overtaken by an event, when a delivery is recorded."""
+
+    fails = False
+    meanwhile: Callable[[], None] | None = None
+
+    async def count(self, statement: Executable) -> int:
+        if self.fails:
+            raise OSError("Postgres is away")
+        moved = await super().count(statement)
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
+        return moved
+
+
+Story = Callable[[EffectExecutor, UpstreamLink, Interrupted], Awaitable[None]]
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[Rows]:
+    with world(database) as rows:
+        yield rows
+
+
+def tell(database: str, rows: Rows, story: Story) -> UpstreamLink:
+    """Run a story on a session's link in epoch 1, until every task of the session has ended."""
+
+    async def run() -> UpstreamLink:
+        engine = open_engine(database, 2)
+        store, state, link = Interrupted(engine), session_state(rows.session), UpstreamLink(1, NONE, NONE)
+        state.link = link
+        try:
+            async with state.tasks:
+                await story(EffectExecutor(gateway_context(store), state, NONE, NONE), link, store)
+        finally:
+            await engine.dispose()
+        return link
+
+    return asyncio.run(run())
+
+
+async def read(deliveries: DeliveryRecorder, link: UpstreamLink) -> list[UUID]:
+    return [row.id for row in await deliveries.ready(link)]
+
+
+def test_a_result_is_given_once_before_its_row_says_so(database: str, rows: Rows) -> None:
+    job = rows.answered(succeeded("sunny"))
+
+    async def story(effects: EffectExecutor, link: UpstreamLink, _: Interrupted) -> None:
+        assert await read(effects.deliveries, link) == [job]
+        effects.deliveries.given(link, job)
+        assert rows.job(job).delivery == "ready"
+        assert await read(effects.deliveries, link) == []
+
+    assert tell(database, rows, story).given == set()
+    assert (rows.job(job).delivery, rows.job(job).delivered_epoch) == ("sent", 1)
+
+
+def test_an_echo_is_recorded_with_what_it_echoes(database: str, rows: Rows) -> None:
+    job = rows.answered(succeeded("sunny"))
+
+    async def story(effects: EffectExecutor, link: UpstreamLink, _: Interrupted) -> None:
+        effects.deliveries.given(link, job)
+        effects.deliveries.echoed(link, job, 7)
+
+    tell(database, rows, story)
+    assert rows.steps(job)[2:] == ["succeeded/ready", "succeeded/acked"]
+    assert rows.job(job).answer_position == 7
+
+
+def test_an_echo_that_comes_while_a_result_is_recorded_is_recorded_after_it(database: str, rows: Rows) -> None:
+    job = rows.answered(succeeded("sunny"))
+
+    async def story(effects: EffectExecutor, link: UpstreamLink, store: Interrupted) -> None:
+        store.meanwhile = lambda: effects.deliveries.echoed(link, job, 7)
+        effects.deliveries.given(link, job)
+
+    link = tell(database, rows, story)
+    assert (link.given, link.echoed) == (set(), {})
+    assert rows.steps(job)[2:] == ["succeeded/ready", "succeeded/sent", "succeeded/acked"]
+
+
+def test_a_record_that_failed_is_written_after_the_next_look(database: str, rows: Rows) -> None:
+    job = rows.answered(succeeded("sunny"))
+
+    async def story(effects: EffectExecutor, link: UpstreamLink, store: Interrupted) -> None:
+        store.fails = True
+        link.given.add(job)
+        assert not await effects.deliveries.write(link)
+        store.fails = False
+        assert await read(effects.deliveries, link) == [], "it is not given again"
+
+    tell(database, rows, story)
+    assert rows.job(job).delivery == "sent"
+
+
+def test_what_was_given_is_recorded_before_the_next_epoch_begins(database: str, rows: Rows) -> None:
+    job = rows.answered(succeeded("sunny"))
+
+    async def story(effects: EffectExecutor, link: UpstreamLink, _: Interrupted) -> None:
+        link.given.add(job)
+        await effects.settle()
+
+    tell(database, rows, story)
+    assert rows.job(job).delivery == "sent"
+
+
+def test_a_record_that_comes_after_the_next_epoch_has_begun_changes_no_row(database: str, rows: Rows) -> None:
+    job = rows.answered(succeeded("sunny"))
+    rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
+
+    async def story(effects: EffectExecutor, link: UpstreamLink, _: Interrupted) -> None:
+        effects.deliveries.given(link, job)
+
+    assert tell(database, rows, story).given == set(), "it is not tried again"
+    assert rows.job(job).delivery == "ready"
+    assert rows.deliver(2) == [job]
