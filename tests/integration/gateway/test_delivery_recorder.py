@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Executable
 
 from gateway.session.context import UpstreamLink
 from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.session.effects import EffectExecutor
-from gateway.storage.database import Store, open_engine
+from gateway.storage.database import Store, open_pool
 from ringback.jobs.outcomes import succeeded
+from ringback.postgres.statement import Runnable
 from ringback.statements.sessions import lifecycle
 from tests.integration.statements.statement_rows import Rows, world
 from tests.session_parts import NONE, gateway_context, session_state
@@ -25,7 +25,7 @@ class Interrupted(Store):
     fails = False
     meanwhile: Callable[[], None] | None = None
 
-    async def count(self, statement: Executable) -> int:
+    async def count(self, statement: Runnable) -> int:
         if self.fails:
             raise OSError("Postgres is away")
         moved = await super().count(statement)
@@ -48,14 +48,17 @@ def tell(database: str, rows: Rows, story: Story) -> UpstreamLink:
     """Run a story on a session's link in epoch 1, until every task of the session has ended."""
 
     async def run() -> UpstreamLink:
-        engine = open_engine(database, 2)
-        store, state, link = Interrupted(engine), session_state(rows.session), UpstreamLink(1, NONE, NONE)
+        store, state, link = (
+            Interrupted(open_pool(database, 2)),
+            session_state(rows.session),
+            UpstreamLink(1, NONE, NONE),
+        )
         state.link = link
         try:
             async with state.tasks:
                 await story(EffectExecutor(gateway_context(store), state, NONE, NONE), link, store)
         finally:
-            await engine.dispose()
+            await store.close()
         return link
 
     return asyncio.run(run())
