@@ -102,7 +102,7 @@ browser: $(DEV) ## The pages, in a real browser where one is found
 ##### Ship it
 
 .PHONY: bench locks wheel audit clean
-bench: $(DEV) ## Each benchmark in turn, printing what it measured
+bench: $(DEV) ## Each benchmark in turn, an hour and a half; lines and plots go to benchmarks/raw
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 wheel: $(DEV) ## Build the wheel into dist/

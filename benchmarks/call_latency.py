@@ -32,7 +32,7 @@ from benchmarks.outages.figures import percentile
 from benchmarks.peers_side_by_side.driving import DriverError
 from benchmarks.peers_side_by_side.venvs import available, default_folder, titles
 
-WARM_UP, WARM_UP_AT_ONCE = 30, 5
+WARM_UP, WARM_UP_AT_ONCE = 20, 5
 """Calls of each session before any is timed."""
 PAUSE_SECONDS = 0.1
 """Between two turns of a session that is alone: a framework may still be at the end of the one before."""
@@ -198,7 +198,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=200, help="of one session alone")
+    parser.add_argument("--calls", type=int, default=100, help="of one session alone")
     parser.add_argument("--at-once", type=int, default=16, help="sessions that call at the same time")
     parser.add_argument("--calls-at-once", type=int, default=40, help="of each of them")
     parser.add_argument(

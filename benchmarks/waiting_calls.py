@@ -5,9 +5,11 @@
     sync        a pool thread and the tool's own thread for each call of a plain function
 
 For each, a fresh worker on embedded servers: as many calls as asked for, all inside their function at once; meanwhile
-short calls one after the other. Then as many calls of a second each, asked for at once.
+short calls one after the other, beside which the calls that wait should not be felt. Then as many calls of a second
+each, asked for at once. Every call must have succeeded, and those that wait must all be inside while others are timed.
 
-    .venv/bin/python benchmarks/waiting_calls.py [--calls 500 1000] [--short 200] [--ways threads released sync]
+    .venv/bin/python benchmarks/waiting_calls.py [--calls 500 980] [--short 200] [--ways threads released sync]
+    .venv/bin/python benchmarks/waiting_calls.py --calls 5000 --ways released
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.measuring.receipts import insist
 from benchmarks.outages.desk import Desk, open_desk
 from benchmarks.outages.figures import percentile
@@ -33,8 +36,8 @@ from ringback.postgres.migrate import upgrade
 PROJECT = Path(__file__).parents[1]
 TOOLS = "benchmarks.waiting.tools"
 RELEASED = f"{TOOLS},benchmarks.waiting.released"
-SPARE = 20
-"""Threads beside those that wait, for the short calls."""
+SPARE, MOST_THREADS = 20, 1_000
+"""Threads beside those that wait, for the short calls; and how many a worker may have."""
 PATIENCE = 120.0
 LOOK_SECONDS = 0.02
 
@@ -138,7 +141,7 @@ def worker(servers: Servers, folder: Path, way: Way, calls: int) -> Iterator[int
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
         "RINGBACK_TOOL_MODULES": way.modules,
-        "RINGBACK_WORKER_CONCURRENCY": str(way.pool or min(calls + SPARE, 1_000)),
+        "RINGBACK_WORKER_CONCURRENCY": str(way.pool or min(calls + SPARE, MOST_THREADS)),
         "PYTHONPATH": str(PROJECT),
         FOLDER: str(folder),
     }
@@ -172,22 +175,27 @@ def until(true: object, what: str, pause: float = LOOK_SECONDS) -> None:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, nargs="+", default=[500, 980], help="calls at once; at most 980")
+    parser.add_argument(
+        "--calls", type=int, nargs="+", default=[500, 980], help="calls at once; in threads at most 980"
+    )
     parser.add_argument("--short", type=int, default=200, help="short calls beside them")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     return parser.parse_args()
 
 
 def main() -> None:
     asked = options()
-    print(f"$ {' '.join(sys.argv)}\n\n{HEAD}", flush=True)
+    lines = RawLines(asked.raw, "waiting-calls")
+    print(f"{lines.introduction()}\n{HEAD}", flush=True)
     with tempfile.TemporaryDirectory() as name, embedded_servers() as servers:
         upgrade(servers.database_url)
         with open_desk(servers.database_url, servers.redis_url) as desk:
             for calls in asked.calls:
                 for way in asked.ways:
-                    row = measure(servers, desk, Path(name), WAYS[way], calls, asked.short).row()
-                    print(row, flush=True)
+                    measured = measure(servers, desk, Path(name), WAYS[way], calls, asked.short)
+                    lines.turn(**asdict(measured))
+                    print(measured.row(), flush=True)
 
 
 if __name__ == "__main__":

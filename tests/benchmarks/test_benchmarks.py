@@ -41,8 +41,8 @@ def test_recovery_measures_each_part_and_loses_nothing() -> None:
 
 
 @pytest.mark.long  # a worker for each way
-def test_waiting_calls_measures_each_way() -> None:
-    lines = printed("waiting_calls.py", "--calls", "20", "--short", "3")
+def test_waiting_calls_measures_each_way(tmp_path: Path) -> None:
+    lines = printed("waiting_calls.py", "--calls", "20", "--short", "3", "--raw", str(tmp_path))
     rows = [line.split(" | ") for line in lines if line.endswith("|")][2:]
     assert [row[0] for row in rows] == ["| threads", "| released", "| sync"]
 
