@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.calls.sides import CELERY, FLOORS, FRAMEWORKS, IN_PROCESS, OURS, SIDES, TITLES, Running, side
+from benchmarks.calls.sides import FLOORS, FRAMEWORKS, IN_PROCESS, OURS, SIDES, TITLES, Running, side
 from benchmarks.calls.upstream import PATIENCE, Batch, Upstream
 from benchmarks.measuring.bars import Bar, draw
 from benchmarks.measuring.process_use import Use, profile, uses_of
@@ -40,12 +40,12 @@ PROFILE_SECONDS, PROFILE_CALLS = 8.0, 100
 SEVERAL = [name for name in SIDES if name not in (IN_PROCESS, *FRAMEWORKS)]
 """Sides of which many sessions are measured at once."""
 HEAD = (
-    "| side | calls | p50 ms: median (least to most) | p99 ms | p99 to p50 | p50 to the floor | CPU ms a call |\n"
+    "| side | calls | p50 ms: median (least to most) | p99 ms | p99 to p50 | ours to it, p50 | CPU ms a call |\n"
     + "| --- " * 7
     + "|"
 )
 RATE_HEAD = (
-    "| side | calls a second: median (least to most) | to the floor | p50 ms | p99 ms | CPU ms a call |\n"
+    "| side | calls a second: median (least to most) | ours to it | p50 ms | p99 ms | CPU ms a call |\n"
     + "| --- " * 6
     + "|"
 )
@@ -160,7 +160,7 @@ def latency_rows(found: Found, heads: dict[str, str]) -> Iterator[str]:
             f"{median(p50s):.2f} ({min(p50s):.2f} to {max(p50s):.2f})",
             f"{median(one.p99 for one in of):.2f}",
             f"{median(one.p99 / one.p50 for one in of):.1f}",
-            ratio(of, alone.get(CELERY, []), lambda one: one.p50),
+            ratio(alone.get(OURS, []), of, lambda one: one.p50),
             cpu(of),
         ]
         yield f"| {' | '.join(cells)} |"
@@ -175,7 +175,7 @@ def rate_rows(found: Found, heads: dict[str, str]) -> Iterator[str]:
             cells = [
                 heads[name],
                 f"{median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f})",
-                ratio(of, several.get(CELERY, []), lambda one: one.rate),
+                ratio(several.get(OURS, []), of, lambda one: one.rate),
                 f"{median(one.p50 for one in of):.1f}",
                 f"{median(one.p99 for one in of):.1f}",
                 cpu(of),

@@ -21,12 +21,12 @@ from statistics import median
 from benchmarks.measuring.bars import Bar, draw
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.peers_side_by_side.venvs import default_folder
-from benchmarks.talking.sides import FASTAPI, LITELLM, NO_LOAD, OURS, PICOWS, RELAYS, TITLES, pythons, versions
+from benchmarks.talking.sides import NO_LOAD, OURS, PICOWS, RELAYS, TITLES, pythons, versions
 from benchmarks.talking.turns import Plan, Turn, measure
 
 CPU_HEAD = (
-    "| relay | CPU ms a session-second: median (least to most) | to FastAPI | to LiteLLM | % of a core | KiB idle | "
-    "KiB talking | KiB, the next as many |\n" + "| --- " * 8 + "|"
+    "| relay | CPU ms a session-second: median (least to most) | ours to it | % of a core | KiB idle | KiB talking | "
+    "KiB, the next as many |\n" + "| --- " * 7 + "|"
 )
 DELAY_HEAD = (
     "| relay | sessions | % of a core | added to the model, ms p50 / p99 | added to the caller, ms p50 / p99 |\n"
@@ -54,12 +54,12 @@ def cpu_rows(taken: Turns) -> Iterator[str]:
     """A row for each side; a ratio is the median of the ratios within a turn."""
     for side, found in taken.items():
         costs = [turn.talk.cpu_ms for turn in found]
-        ratios = [ratio(taken, side, to) for to in (FASTAPI, LITELLM)]
+        ours = ratio(taken, OURS, side)
         slopes = [turn.slope_kib for turn in found if turn.slope_kib is not None]
         cells = [
             TITLES[side],
             f"{median(costs):.2f} ({min(costs):.2f} to {max(costs):.2f})",
-            *(f"{found:.2f}" if found else "-" for found in ratios),
+            f"{ours:.2f}" if ours else "-",
             f"{middle(found, lambda turn: turn.talk.share):.0%}",
             f"{middle(found, lambda turn: turn.idle_kib):.0f}",
             f"{middle(found, lambda turn: turn.talking_kib):.0f}",
@@ -89,7 +89,7 @@ def middle(found: Sequence[Turn], of: Callable[[Turn], float]) -> float:
 
 def ratio(taken: Turns, side: str, to: str) -> float | None:
     """The median, over the turns, of this side's cost to another's; None where the other was not run."""
-    pairs = zip(taken[side], taken.get(to, []), strict=False)
+    pairs = zip(taken.get(side, []), taken.get(to, []), strict=False)
     return median([one.talk.cpu_ms / other.talk.cpu_ms for one, other in pairs] or [0.0]) or None
 
 
