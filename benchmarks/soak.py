@@ -28,7 +28,7 @@ from benchmarks.measuring.receipts import insist, insist_on_success
 from benchmarks.peers_side_by_side.venvs import default_folder
 from benchmarks.talking.programs import Load, running_load
 from benchmarks.talking.sides import NO_LOAD, OURS, PICOWS, Relay, pythons, relaying, versions
-from benchmarks.talking.turns import HALF_A_CORE, MOST_SESSIONS
+from benchmarks.talking.turns import for_half_a_core
 
 TOOL = "nothing"
 TRIAL_SESSIONS, TRIAL_SECONDS = 8, 8.0
@@ -87,7 +87,7 @@ def _half_a_core(load: Load, relay: Relay, gateway: psutil.Process) -> int:
     time.sleep(TRIAL_SECONDS)
     share = use_of(gateway).share_since(before)
     _finish(load)
-    return max(1, min(MOST_SESSIONS, round(HALF_A_CORE * TRIAL_SESSIONS / share)))
+    return for_half_a_core(share * 1_000 / TRIAL_SESSIONS)
 
 
 def _begin(load: Load, relay: Relay, sessions: int) -> None:

@@ -99,6 +99,12 @@ def behind(found: Sequence[Turn]) -> str:
     return ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
 
 
+def most_of_the_load(taken: Turns) -> float:
+    """The largest share of a core that the load itself took in any window: near the whole of it the load is late."""
+    windows = [window for found in taken.values() for turn in found for window in (turn.talk, turn.half, turn.direct)]
+    return max((window.load_share for window in windows if window), default=0.0)
+
+
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=60)
@@ -126,7 +132,7 @@ def main() -> None:
         print(f"\nbehind the gateway, of a core: {behind(taken[OURS])}")
     if rows := list(delay_rows(taken)):
         print("\n".join(["", DELAY_HEAD, *rows]))
-    print(f"\n{lines.loads()}")
+    print(f"\n{lines.loads()}; the load's own core: at most {most_of_the_load(taken):.0%}")
     bars = [Bar(TITLES[side], [turn.talk.cpu_ms for turn in found], side == OURS) for side, found in taken.items()]
     draw(asked.raw / f"{name}-cpu.svg", f"CPU ms a session-second, {asked.sessions} sessions", bars)
 

@@ -69,6 +69,11 @@ class Load:
     def model_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}{PATH}"
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes of the load, by name."""
+        return {"callers": self.callers.pid, "model": self.model.pid}
+
     def talk(self, sessions: int, tool: str = "") -> None:
         self.model.order("talk", number=sessions, tool=tool)
         self.callers.order("talk", number=sessions)

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.measuring.process_use import Use, cores_apart, family, pin, profile, use_of, uses_of
 from benchmarks.measuring.receipts import count, insist
 from benchmarks.talking.programs import Load, running_load
@@ -23,6 +25,7 @@ PROFILE_SECONDS = 8.0
 ROOM = 0.45
 """The share of a core up to which twice as many sessions are tried."""
 HALF_A_CORE = 0.5
+RELAY = "relay"
 MOST_SESSIONS = 250
 """What the load's own core can speak for."""
 
@@ -35,6 +38,8 @@ class Window:
     seconds: float
     share: float
     """Of one core, by the relay's process."""
+    load_share: float = 0.0
+    """Of one core, by the two programs of the load: near the whole of it they are late themselves."""
     behind: dict[str, float] = field(default_factory=dict)
     to_model: dict[str, float] = field(default_factory=dict)
     """Milliseconds from a caller's stamp to its arrival at the model."""
@@ -87,7 +92,7 @@ def measure(side: str, programs: dict[str, Path], plan: Plan) -> Turn:
             turn = _memory_and_cpu(side, load, relay, plan)
             opened = WARM_UP_SESSIONS + plan.sessions * (1 if turn.slope_kib is None else 2)
             if plan.has_latency:
-                sessions = max(1, min(MOST_SESSIONS, round(HALF_A_CORE * 1_000 / turn.talk.cpu_ms)))
+                sessions = for_half_a_core(turn.talk.cpu_ms)
                 opened += sessions
                 turn.half = _again(load, relay, sessions, plan.seconds)
             if side == OURS:
@@ -95,6 +100,11 @@ def measure(side: str, programs: dict[str, Path], plan: Plan) -> Turn:
     if turn.half:
         turn.direct = _direct(programs, turn.half.sessions, plan.seconds)
     return turn
+
+
+def for_half_a_core(cpu_ms: float) -> int:
+    """Return how many sessions take half a core, if one takes so many milliseconds of each second; with a bound."""
+    return max(1, round(HALF_A_CORE * 1_000 / max(cpu_ms, HALF_A_CORE * 1_000 / MOST_SESSIONS)))
 
 
 def _warm_up(load: Load, relay: Relay) -> None:
@@ -151,17 +161,23 @@ def _leave(load: Load) -> None:
 def _window(load: Load, relay: Relay, sessions: int, seconds: float) -> tuple[Window, Use]:
     time.sleep(RAMP_SECONDS)
     load.mark()
-    if relay.process is None:
-        time.sleep(seconds)
-        callers, model = load.report()
-        return Window(sessions, seconds, 0.0, {}, _latency(model), _latency(callers)), Use(0.0, 0.0, 0.0, 0)
-    before, behind = use_of(relay.process), uses_of(relay.behind)
+    programs = {name: psutil.Process(pid) for name, pid in load.pids.items()}
+    relays = {RELAY: relay.process} if relay.process else {}
+    before = uses_of({**programs, **relays, **relay.behind})
     time.sleep(seconds)
-    after = use_of(relay.process)
-    others = {name: round(use.share_since(behind[name]), 4) for name, use in uses_of(relay.behind).items()}
+    after = uses_of({**programs, **relays, **relay.behind})
     callers, model = load.report()
-    share = after.share_since(before)
-    return Window(sessions, seconds, round(share, 4), others, _latency(model), _latency(callers)), after
+    shares = {name: round(use.share_since(before[name]), 4) for name, use in after.items()}
+    window = Window(
+        sessions,
+        seconds,
+        shares.get(RELAY, 0.0),
+        round(sum(shares[name] for name in programs), 4),
+        {name: shares[name] for name in relay.behind},
+        _latency(model),
+        _latency(callers),
+    )
+    return window, after.get(RELAY, Use(0.0, 0.0, 0.0, 0))
 
 
 def _latency(report: dict[str, Any]) -> dict[str, float]:

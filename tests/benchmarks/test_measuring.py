@@ -16,7 +16,7 @@ from benchmarks.measuring.raw_lines import RawLines
 from benchmarks.soak import per_hour
 from benchmarks.talking import programs
 from benchmarks.talking.programs import Load
-from benchmarks.talking.turns import Turn, Window
+from benchmarks.talking.turns import Turn, Window, for_half_a_core
 
 
 class Told:
@@ -79,3 +79,7 @@ def test_a_profile_tells_each_function_on_the_stack_and_at_its_end() -> None:
         ["100.0%", "75.0%", "send", "(b.py)"],
         ["25.0%", "25.0%", "write", "(c.py)"],
     ]
+
+
+def test_half_a_core_is_taken_by_sessions_within_a_bound() -> None:
+    assert [for_half_a_core(cpu_ms) for cpu_ms in (10.0, 900.0, 0.0)] == [50, 1, 250]
