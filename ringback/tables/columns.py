@@ -24,14 +24,23 @@ def one_of(column: str, values: Iterable[str]) -> str:
     return f"{column} IN ({names})"
 
 
+def internal(why: str) -> dict[str, str]:
+    """Return the `info` of a column of `sessions` or `jobs` that the history API does not show, and why.
+
+    A column without it is a field of `ringback.history.documents`.
+    """
+    return {"internal": why}
+
+
 def tenant() -> Column[str]:
-    return Column("tenant", Text, nullable=False, server_default=DEFAULT_TENANT)
+    owner = internal("the owner: a caller sees their own tenant's rows alone")
+    return Column("tenant", Text, nullable=False, server_default=DEFAULT_TENANT, info=owner)
 
 
 def tenant_key() -> Column[str]:
     return Column("tenant", Text, primary_key=True, server_default=DEFAULT_TENANT)
 
 
-def time(name: str, *, nullable: bool = True, now: bool = False) -> Column[object]:
+def time(name: str, *, nullable: bool = True, now: bool = False, info: dict[str, str] | None = None) -> Column[object]:
     default = text("clock_timestamp()") if now else None
-    return Column(name, DateTime(timezone=True), nullable=nullable and not now, server_default=default)
+    return Column(name, DateTime(timezone=True), nullable=nullable and not now, server_default=default, info=info)

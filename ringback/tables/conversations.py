@@ -1,4 +1,9 @@
-"""Tables of conversations: sessions, messages, calls, and what they cost."""
+"""Tables of conversations: sessions, messages, calls, and what they cost.
+
+The history API shows a column of `sessions` or `jobs`, by a field of its name in `ringback.history.documents`, unless
+the column says `info=internal(…)`, with the reason. One without either fails
+tests/unit/ringback/history/test_shown_columns.py, which says what to do.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from ringback.jobs.states import Delivery, Effect, JobState
-from ringback.tables.columns import metadata, one_of, tenant, time
+from ringback.tables.columns import internal, metadata, one_of, tenant, time
 
 RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
 """Jobs that show how long a call of their queue takes. Word for word, as Postgres recognises an index by that."""
@@ -43,18 +48,18 @@ sessions = Table(
     tenant(),
     Column("user_id", Text, nullable=False),
     # Facts about the user, as the gateway authenticated them: handed to tools.
-    Column("claims", JSONB, nullable=False, server_default="{}"),
+    Column("claims", JSONB, nullable=False, server_default="{}", info=internal("who the client is")),
     # What its client authenticated with: `key:<id>`, `secret:<id>`, `jwt:<issuer's id of the token>` or `token:<user>`.
-    Column("credential", Text, nullable=False, server_default=""),
+    Column("credential", Text, nullable=False, server_default="", info=internal("who the client is")),
     # "browser" or "trusted": which of the agent's client policies holds.
-    Column("policy", Text, nullable=False, server_default="browser"),
+    Column("policy", Text, nullable=False, server_default="browser", info=internal("who the client is")),
     # Why the session is asked to end; the gateway that holds it polls once a second.
-    Column("end_wanted", Text),
+    Column("end_wanted", Text, info=internal("for gateways")),
     # Usage so far, kept up by a trigger on `responses`; micros are millionths of a US dollar.
-    Column("tokens", BigInteger, nullable=False, server_default="0"),
-    Column("micros", BigInteger, nullable=False, server_default="0"),
+    Column("tokens", BigInteger, nullable=False, server_default="0", info=internal("told by GET /v1/usage")),
+    Column("micros", BigInteger, nullable=False, server_default="0", info=internal("told by GET /v1/usage")),
     # True if the agent names a webhook for results that come after the end.
-    Column("has_webhook", Boolean, nullable=False, server_default=text("false")),
+    Column("has_webhook", Boolean, nullable=False, server_default=text("false"), info=internal("for gateways")),
     Column("agent", Text, nullable=False),
     Column("model", Text),
     Column("state", Text, nullable=False, server_default="open"),
@@ -66,13 +71,13 @@ sessions = Table(
     time("ended_at"),
     Column("end_reason", Text),
     # SHA-256 of the one token that resumes it; only the client has the token itself.
-    Column("resume_hash", LargeBinary),
+    Column("resume_hash", LargeBinary, info=internal("how the client resumes")),
     # How long it may stay detached; null: it ends with its client.
-    Column("resume_seconds", Float),
-    time("resume_until"),
+    Column("resume_seconds", Float, info=internal("how the client resumes")),
+    time("resume_until", info=internal("how the client resumes")),
     # What the client set of the session (audio formats, turn detection): each epoch begins with it.
-    Column("client_session", JSONB(none_as_null=True)),
-    Column("client_session_in_order", JSON(none_as_null=True)),
+    Column("client_session", JSONB(none_as_null=True), info=internal("the client's own settings")),
+    Column("client_session_in_order", JSON(none_as_null=True), info=internal("the client's own settings")),
     CheckConstraint(one_of("state", ("open", "draining", "detached", "ended")), name="state"),
     CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("state <> 'detached' OR resume_until IS NOT NULL", name="detached"),
@@ -116,36 +121,36 @@ jobs = Table(
     Column("call_id", Text, nullable=False),
     Column("response_id", Text),
     # The function_call item, and its position in the conversation.
-    Column("item_id", Text),
-    Column("position", BigInteger),
+    Column("item_id", Text, info=internal("where the call stands")),
+    Column("position", BigInteger, info=internal("where the call stands")),
     # The end of the conversation when it got the result: a response after that has told it.
-    Column("answer_position", BigInteger),
+    Column("answer_position", BigInteger, info=internal("where the call stands")),
     Column("epoch", BigInteger, nullable=False),
     Column("tool", Text, nullable=False),
     Column("queue", Text, nullable=False),
     # The model's own text if it is no JSON object: the history keeps what was really asked.
     Column("arguments", JSONB, nullable=False),
     # The same in its written order (`ringback.statements.json_order`): jsonb sorts the names in an object.
-    Column("arguments_in_order", JSON(none_as_null=True)),
+    Column("arguments_in_order", JSON(none_as_null=True), info=internal("shown as `arguments`")),
     # Whole arguments and result, encrypted, if `arguments`, `result` or `error` show less
     # (`ringback.privacy.row_privacy`). For the worker that runs the call and the conversation that asked; deleted when
     # that is over.
-    Column("sealed_arguments", LargeBinary),
-    Column("sealed_result", LargeBinary),
+    Column("sealed_arguments", LargeBinary, info=internal("secret")),
+    Column("sealed_result", LargeBinary, info=internal("secret")),
     Column("effect", Text, nullable=False),
     # The tool's behavior as it was declared at the call: who may see its result, how late it may come.
-    Column("manners", JSONB, nullable=False, server_default="{}"),
+    Column("manners", JSONB, nullable=False, server_default="{}", info=internal("the tool's, told by GET /v1/tools")),
     Column("timeout", Float, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("state", Text, nullable=False, server_default=JobState.PENDING),
     Column("delivery", Text, nullable=False, server_default=Delivery.NONE),
     Column("attempt", Integer, nullable=False, server_default="0"),
     # Attempts lost with a worker: they do not count against the tool's own.
-    Column("rescues", Integer, nullable=False, server_default="0"),
+    Column("rescues", Integer, nullable=False, server_default="0", info=internal("part of `max_attempts`")),
     # Of an at_most_once tool: from here on its effect may have happened.
-    Column("effect_started", Boolean, nullable=False, server_default=text("false")),
+    Column("effect_started", Boolean, nullable=False, server_default=text("false"), info=internal("for sweepers")),
     # The fencing token, which a write of the outcome must bear: random, so that it is never given out twice.
-    Column("token", Uuid),
+    Column("token", Uuid, info=internal("secret")),
     Column("worker_id", Text),
     Column("progress", Text),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
@@ -156,24 +161,24 @@ jobs = Table(
     # Of a call that needs approval: 'requested', then 'granted' or 'denied'. It is published once it is granted.
     Column("approval", Text),
     Column("result", JSONB(none_as_null=True)),
-    Column("result_in_order", JSON(none_as_null=True)),
+    Column("result_in_order", JSON(none_as_null=True), info=internal("shown as `result`")),
     Column("error", JSONB(none_as_null=True)),
     # Why the last failed attempt failed, for operators: see `workers.execution.failures`.
-    Column("failure", JSONB(none_as_null=True)),
+    Column("failure", JSONB(none_as_null=True), info=internal("for operators: `ringback jobs show`")),
     Column("delivered_epoch", BigInteger),
     # The row is the outbox: a pending job past this time is published again; null: it may not be published.
-    time("publish_after"),
+    time("publish_after", info=internal("for sweepers")),
     # Of a job that is to be retried: a message that comes earlier claims no row.
-    time("not_before"),
+    time("not_before", info=internal("for sweepers")),
     # Of a pending call whose tool is at its limit: it waits in line, by age, with others of that tool.
-    Column("put_off", Boolean, nullable=False, server_default=text("false")),
+    Column("put_off", Boolean, nullable=False, server_default=text("false"), info=internal("for sweepers")),
     Column("publish_count", Integer, nullable=False, server_default="0"),
     time("deadline_at", nullable=False),
     time("created_at", now=True),
     time("started_at"),
     time("finished_at"),
     # When a late result is due at the agent's webhook; null once it was taken.
-    time("notify_after"),
+    time("notify_after", info=internal("for sweepers")),
     Column("notify_count", Integer, nullable=False, server_default="0"),
     time("notified_at"),
     UniqueConstraint("session_id", "call_id"),
