@@ -4,5 +4,6 @@ providers        one object for each provider: URL, headers, shape of a session,
 quirks           how a provider's servers behave
 connection       connect, receive, send, close, abort
 events           what a model's server tells a conversation: domain events, of any protocol
+translated       connects to a server of another protocol, by a translation
 realtime_events  translates the Realtime API's events into domain events
 """

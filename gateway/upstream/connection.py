@@ -77,14 +77,8 @@ class UpstreamClosed(GatewayError):
 class Upstream(Protocol):
     """One open connection to a model's server, and the meaning of the server's frames.
 
-    An upstream of another protocol than the Realtime API owes more:
-
-    - `receive` gives a frame that means several events as several frames.
-    - The `raw` of each event is the Realtime API's form of it, as the client sees that.
-    - A conversation waits for SessionCreated, and after each session.update for SessionUpdated. If the server sends
-      none, the upstream makes them, or the session ends as `upstream_silent`.
-    - `passing_audio` and `passing_text` return None if the client cannot take the frame as it came.
-    - `send` takes client events of the Realtime API (`gateway.conversation.event_names`), and translates them.
+    Events go in and come out as the Realtime API writes them. A server of another protocol has a translation
+    (`gateway.upstream.translated`).
     """
 
     @property

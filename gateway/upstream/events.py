@@ -7,9 +7,9 @@
     RateLimitsUpdated, ErrorReported              how the server fares
     OtherEvent                                    every other event: a client may see it, and no decision hangs on it
 
-An adapter in `gateway.upstream` translates each frame of its protocol into one of these
-(`gateway.upstream.realtime_events`). Another protocol is another adapter. `raw` is the event as JSON data of the
-Realtime protocol, which the client speaks: the client's view is made of it (`client.view`), and no decision.
+`gateway.upstream.realtime_events` reads each frame as one of these. What a server of another protocol says is
+translated before (`gateway.upstream.translated`). `raw` is the event as JSON data of the Realtime protocol, which the
+client speaks: the client's view is made of it (`client.view`), and no decision.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ leave out different ones. If a name stands twice in an object, the last one coun
 an event may be, the connection says (`gateway.upstream.connection`). (Realtime API, server events.)
 
 This module alone knows the names of these events. It stands here and not in `gateway.protocol`, which is the client's
-side: another protocol of a model's server is another module beside this one.
+side.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ DECIDING = (
     *(f"gateway/auth/{name}" for name in ("claims", "jwt_settings", "origins", "tokens")),
     "gateway/protocol",
     *(f"gateway/upstream/{name}" for name in ("events", "quirks", "realtime_events")),
+    *(str(path.relative_to(ROOT).with_suffix("")) for path in ROOT.glob("gateway/upstream/*_translation.py")),
     "ringback/jobs",
     "ringback/statements",
     "ringback/sweeper",
