@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from gateway.upstream.connection import Target, Upstream, WebSocketUpstream
 from gateway.upstream.quirks import USUAL, Quirks
+from ringback.config.proxies import may_be_proxied
 
 Session: TypeAlias = dict[str, Any]
 """The `session` of a `session.update`."""
@@ -26,6 +28,24 @@ def _as_it_is(session: Session) -> Session:
 
 def _no_headers(_user: str) -> dict[str, str]:
     return {}
+
+
+async def connect(target: Target, within: float) -> Upstream:
+    """Connect within so many seconds, by picows where it is installed and can; raises UpstreamRefused.
+
+    `websockets` knows the proxies that the environment names, and a user's name and password in a URL.
+    """
+    fast = None if may_be_proxied(target.url) or urlsplit(target.url).username else _fast()
+    return await (fast or WebSocketUpstream.open)(target, within)
+
+
+@cache
+def _fast() -> Callable[[Target, float], Awaitable[Upstream]] | None:
+    try:
+        from gateway.upstream.picows_connection import PicowsUpstream
+    except ImportError:
+        return None
+    return PicowsUpstream.open
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +65,7 @@ class Provider:
     adapt_session: Callable[[Session], Session] = _as_it_is
     """Writes a session as this provider reads it. It keeps `instructions` and `tools` under these names: by them the
     gateway checks what the server echoes, and hides them from clients."""
-    connect: Callable[[Target, float], Awaitable[Upstream]] = WebSocketUpstream.open
+    connect: Callable[[Target, float], Awaitable[Upstream]] = connect
     """Connects within so many seconds, or raises UpstreamRefused."""
     is_simulated: bool = False
     """True: no model answers, so RINGBACK_MODE=production refuses to start."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from ringback.errors import RingbackError
 
@@ -35,3 +36,8 @@ def is_loopback(host: str) -> bool:
 def is_direct(url: str) -> bool:
     """Return whether the URL is one of this machine, which no proxy can reach."""
     return is_loopback(urlsplit(url).hostname or "")
+
+
+def may_be_proxied(url: str) -> bool:
+    """Return whether a connection to the URL may go through a proxy that the environment or the machine names."""
+    return not is_direct(url) and bool(getproxies().keys() - {"no"})

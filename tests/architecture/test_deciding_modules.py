@@ -40,7 +40,7 @@ DECIDING = (
 )
 IO_LIBRARIES = (
     *("asyncio", "socket", "psycopg", "redis", "celery", "kombu"),
-    *("fastapi", "starlette", "uvicorn", "websockets", "httpx"),
+    *("fastapi", "starlette", "uvicorn", "websockets", "picows", "httpx"),
 )
 # Building a statement is deciding, holding an engine is not (`Row` can be had from sqlalchemy itself).
 # Looked for in the source, as an import graph knows other people's packages only as a whole.
