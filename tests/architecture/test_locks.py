@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from tests.architecture.source_tree import ROOT
 
-SETS = {"run": ("mcp",), "simulator": ("voice",), "demo": ("demo",), "dev": ("dev",)}
+SETS = {"run": ("fast", "mcp"), "simulator": ("voice",), "demo": ("demo",), "dev": ("dev",)}
 ENTRY = re.compile(r"^([a-z0-9][^=\s]*==\S+(?: ; [^\\\n]+)?) \\\n((?:    --hash=sha256:\S+(?: \\)?\n)+)", re.MULTILINE)
 
 
