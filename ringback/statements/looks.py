@@ -14,12 +14,14 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, exists, false, func, select
+from sqlalchemy.dialects import postgresql
 
 from ringback.postgres.statement import Bound
 from ringback.statements import erasure, processes, webhooks
 from ringback.statements.jobs import sweeps
-from ringback.statements.literal_text import as_text
 from ringback.statements.sessions import lifecycle
+
+_dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # "%" stands for itself in this one
 
 
 @cache
@@ -51,7 +53,8 @@ def _turn(process_id: str) -> Select[Any]:
 
 
 def _without_parameters(statement: Select[Any]) -> Bound:
-    return Bound(as_text(statement).encode(), [])
+    """Return the statement with its values in its text; they are names and numbers that Ringback makes."""
+    return Bound(str(statement.compile(dialect=_dialect, compile_kwargs={"literal_binds": True})).encode(), [])
 
 
 def _steps(process_id: str) -> Mapping[str, Select[Any]]:
