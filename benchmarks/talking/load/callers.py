@@ -24,7 +24,7 @@ TYPE_ENDS = 200
 SOUND = base64.b64encode(random.Random(1).randbytes(FRAME_BYTES))[STAMP_DIGITS:]
 
 
-class Caller(WSListener):  # type: ignore[misc] # not installed where this is checked
+class Caller(WSListener):
     """One session, from outside."""
 
     def __init__(self, party: Party) -> None:
@@ -87,7 +87,7 @@ class Party:
             try:
                 await ws_connect(lambda: caller, url, extra_headers=headers, websocket_handshake_timeout=PATIENCE)
             except WSInvalidStatusError as refused:
-                if int(refused.response.status) != NO_ROOM:
+                if refused.response is None or int(refused.response.status) != NO_ROOM:
                     raise
                 self.turned_away += 1
                 await asyncio.sleep(COME_BACK_SECONDS)

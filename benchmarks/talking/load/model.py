@@ -36,7 +36,7 @@ USAGE = {
 _numbers = itertools.count(1)
 
 
-class Session(WSListener):  # type: ignore[misc] # not installed where this is checked
+class Session(WSListener):
     """One conversation, from the model's side."""
 
     def __init__(self, model: Model) -> None:

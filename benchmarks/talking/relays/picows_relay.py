@@ -13,7 +13,7 @@ import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_connect, ws_create_server
 
 
-class Leg(WSListener):  # type: ignore[misc] # not installed where this is checked
+class Leg(WSListener):
     """One of two connections; what comes in goes out at the other."""
 
     def __init__(self) -> None:
