@@ -65,6 +65,8 @@ def frame(opcode: int, data: bytes = b"", *, fin: bool = True, reserved: int = 0
     head = bytes([fin << 7 | reserved << 4 | opcode])
     if len(data) < 126:
         return head + bytes([0x80 | len(data)]) + bytes(4) + data
+    if len(data) < 65_536:
+        return head + bytes([0x80 | 126]) + struct.pack("!H", len(data)) + bytes(4) + data
     return head + bytes([0x80 | 127]) + struct.pack("!Q", len(data)) + bytes(4) + data
 
 

@@ -50,7 +50,7 @@ def serve(settings: GatewaySettings) -> None:
         app,
         loop="uvloop",
         http=WireHttp,
-        ws=WireSocket,
+        ws=_socket_protocol(),
         ws_max_size=settings.max_frame_bytes,
         ws_per_message_deflate=False,  # It costs twice the CPU, and is a bomb's fuse.
         ws_ping_interval=PING_SECONDS,
@@ -66,6 +66,15 @@ def serve(settings: GatewaySettings) -> None:
     with listening_socket(settings.host, settings.port) as listener:
         log.info("listening on %s://%s:%s", scheme, *listener.getsockname()[:2])
         DrainingServer(config, lambda: gateway_in(app).draining.drain()).run(sockets=[listener])
+
+
+def _socket_protocol() -> type[WireSocket]:
+    """Return the protocol of a client's WebSocket: by picows where it is installed."""
+    try:
+        from gateway.server.picows_socket import PicowsSocket
+    except ImportError:
+        return WireSocket
+    return PicowsSocket
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

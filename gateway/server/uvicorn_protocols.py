@@ -230,8 +230,12 @@ class WireSocket(WebSocketsSansIOProtocol):
         self._handle(super().handle_cont, event)
 
     @property
+    def is_open(self) -> bool:
+        return self.conn.state is State.OPEN and not (self._is_given_up or self.transport.is_closing())
+
+    @property
     def is_free(self) -> bool:
-        return self.writable.is_set() and self.conn.state is State.OPEN and not self.transport.is_closing()
+        return self.writable.is_set() and self.is_open
 
     def write(self, text: str) -> None:
         self.conn.send_text(text.encode())
@@ -239,15 +243,18 @@ class WireSocket(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Give a frame to the application, unless it passes: then the client is read on without a pause."""
-        if self.passes is not None and self.curr_msg_data_type == "text" and self.queue.empty():
+        if self.curr_msg_data_type == "text":
             try:
                 text = b"".join(self.frames).decode()
             except UnicodeDecodeError:
                 return super().send_receive_event_to_app()  # which closes the connection
-            if self.passes(text):
+            if self._has_passed(text):
                 self.frames = []
                 return None
         return super().send_receive_event_to_app()
+
+    def _has_passed(self, text: str) -> bool:
+        return self.passes is not None and self.queue.empty() and self.passes(text)
 
     def handle_ping(self) -> None:
         if self._takes(is_idle=True):

@@ -91,7 +91,12 @@ class ResendBuffer:
             self._chars += _weight(append)
         bound = MAX_SPEECH_CHARS if self._speaking or not self.detects_turns else MAX_SILENCE_CHARS
         while self._chars > bound:
-            self._drop(next(at for at, sent in enumerate(self._sent) if _kind(sent) == APPEND_AUDIO))
+            self._drop(self._oldest_audio())
+
+    def _oldest_audio(self) -> int:
+        if not isinstance(self._sent[0], dict):  # as nearly always
+            return 0
+        return next(at for at, sent in enumerate(self._sent) if _kind(sent) == APPEND_AUDIO)
 
     def _keep(self, event: Event | AppendAudio) -> None:
         self._sent.append(event)

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from gateway.server import uvicorn_protocols
+from gateway.server.uvicorn_protocols import WireSocket
 from gateway.token_bucket import TokenBucket
 from tests.wire import (
     CLOSE,
@@ -50,11 +51,11 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def port(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def port(heard: Heard, socket_protocol: type[WireSocket], monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Of a server that is less patient than the gateway's, so that the tests are fast."""
     monkeypatch.setattr(uvicorn_protocols, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(uvicorn_protocols, "BODY_SECONDS", 0.6)
-    with serving(heard) as port:
+    with serving(heard, ws=socket_protocol) as port:
         yield port
 
 

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket
 
 from gateway.close_codes import RATE_LIMITED
 from gateway.server import uvicorn_protocols
+from gateway.server.uvicorn_protocols import WireSocket
 from gateway.session import client_connection
 from gateway.session.client_connection import ClientConnection, ClientGone
 from tests.wire import CLOSE, CONT, PATIENCE, PING, PONG, TEXT, all_of, close_code, frame, frames_in, pour, upgraded
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.loopback
 class Relay:
     """An application that lets frames pass which begin with `pass`, and reads the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: type[WireSocket]) -> None:
+        self.protocol = protocol
         self.heard: list[tuple[str, str]] = []
         self.reason = ""
         self.has_ended = Event()
@@ -59,8 +61,8 @@ class Relay:
 
 
 @pytest.fixture
-def relay() -> Relay:
-    return Relay()
+def relay(socket_protocol: type[WireSocket]) -> Relay:
+    return Relay(socket_protocol)
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def serving(relay: Relay) -> Iterator[int]:
         ws_max_size=4_096,
         loop="uvloop",
         http=uvicorn_protocols.WireHttp,
-        ws=uvicorn_protocols.WireSocket,
+        ws=relay.protocol,
         ws_per_message_deflate=False,
     )
     server = uvicorn.Server(config)

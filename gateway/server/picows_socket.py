@@ -1,0 +1,125 @@
+"""A client's WebSocket whose bytes picows (extra `fast`) splits into frames.
+
+A text frame that is whole goes straight on. Every other frame (a fragment, a ping, a close, one that breaks a rule)
+goes on to `gateway.server.uvicorn_protocols` as it came: what it means is decided there alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeResponseWithListener
+from picows.common import WSUpgradeResponse
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+
+from gateway.server.uvicorn_protocols import WireSocket
+
+READ_BYTES = 8 * 1_024
+"""Of the buffer that a connection begins with: a tenth of a second of audio. It grows with the largest frame."""
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+"""A request that picows takes: the client's own was read, checked and answered before."""
+
+_log = logging.LoggerAdapter(logging.getLogger("picows.server"))
+_log.logger.setLevel(logging.WARNING)  # At INFO it logs each connection.
+
+
+class PicowsSocket(WireSocket):
+    """Protocol of one client. picows reads its frames from the moment when it is accepted."""
+
+    def start_keepalive(self) -> None:
+        """Hand the connection to picows: uvicorn calls this once it has answered the upgrade."""
+        super().start_keepalive()
+        protocol = WSProtocol(
+            host_port=None,
+            ws_path=None,
+            is_client_side=False,
+            ws_listener_factory=lambda _request: WSUpgradeResponseWithListener(_Answered(), _Frames(self)),
+            logger=_log,
+            disconnect_on_exception=True,
+            websocket_handshake_timeout=None,
+            enable_auto_ping=False,
+            auto_ping_idle_timeout=0.0,
+            auto_ping_reply_timeout=0.0,
+            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+            enable_auto_pong=False,
+            max_frame_size=self.config.ws_max_size,
+            extra_headers=None,
+            read_buffer_init_size=READ_BYTES,
+        )
+        self.transport.pause_reading()
+        protocol.connection_made(self.transport)
+        protocol.get_buffer(-1)[: len(UPGRADE)] = UPGRADE
+        protocol.buffer_updated(len(UPGRADE))
+        self.transport.set_protocol(protocol)
+        self.transport.resume_reading()
+        self._line: WSTransport = protocol.transport
+
+    def write(self, text: str) -> None:
+        self._line.send(WSMsgType.TEXT, text)
+
+    def take_whole(self, frame: WSFrame) -> bool:
+        """Take a text frame that is whole; return False for every other one, and where none may come."""
+        if not frame.fin or frame.rsv1 or frame.rsv2 or frame.rsv3 or self._fragments or not self.is_open:
+            return False
+        try:
+            text = frame.get_payload_as_utf8_text()
+        except UnicodeDecodeError:
+            return False
+        if self._takes(is_idle=not text) and not self._has_passed(text):
+            self.curr_msg_data_type, self.frames = "text", [text.encode()]
+            super().send_receive_event_to_app()
+        return True
+
+
+class _Frames(WSListener):
+    """What picows calls."""
+
+    def __init__(self, socket: PicowsSocket) -> None:
+        self._socket = socket
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.TEXT or not self._socket.take_whole(frame):
+            self._socket.data_received(_as_it_came(frame))
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        sent: Any = transport.close_handshake and transport.close_handshake.sent
+        if sent is not None:  # picows has found a fault of the protocol
+            end = {"type": "websocket.disconnect", "code": int(sent.code), "reason": sent.reason}
+            self._socket.queue.put_nowait(end)
+        self._socket.connection_lost(None)
+
+    def pause_writing(self) -> None:
+        self._socket.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._socket.resume_writing()
+
+
+def _as_it_came(frame: WSFrame) -> bytes:
+    """Return the bytes of a client's frame (RFC 6455, 5.2), with a mask that changes nothing."""
+    kind: Any = frame.msg_type
+    first = frame.fin << 7 | frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4 | int(kind)
+    size = frame.payload_size
+    if size < 126:
+        head = bytes([first, 0x80 | size])
+    elif size < 65_536:
+        head = bytes([first, 0x80 | 126]) + size.to_bytes(2, "big")
+    else:
+        head = bytes([first, 0x80 | 127]) + size.to_bytes(8, "big")
+    return head + bytes(4) + frame.get_payload_as_bytes()
+
+
+class _Answered(WSUpgradeResponse):
+    """The answer to the upgrade, which is not written again."""
+
+    def __init__(self) -> None:
+        self.version, self.status, self.body = b"HTTP/1.1", HTTPStatus.SWITCHING_PROTOCOLS, None
+        self.headers: Any = {}
+
+    def to_bytes(self) -> bytearray:
+        return bytearray()
