@@ -63,6 +63,8 @@ class Proxy:
         """Seconds that each piece is held up, both ways."""
         self.lost = threading.Event()
         """Set once an answer was lost."""
+        self.pieces = 0
+        """Pieces that clients have sent: to Postgres, each statement is one."""
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -185,6 +187,7 @@ class Proxy:
         while piece := await self._next(pair, questions):
             if self._pattern and self._pattern in piece:
                 self._pattern, pair.loses_the_answer = b"", True
+            self.pieces += 1
             pair.target.write(piece)
             await pair.target.drain()
 

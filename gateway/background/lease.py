@@ -27,8 +27,8 @@ from ringback.leases.renewal import ANSWER_SECONDS, LeaseConnection
 from ringback.postgres.statement import Bound
 from ringback.statements import processes
 
-TURN_SECONDS = 0.1
-"""How often the event loop says that it turns."""
+TURN_SECONDS = 0.25
+"""How often the event loop says that it turns: small beside the second that counts as a hold-up."""
 VOUCH_SECONDS = 10.0
 """How long the lease is renewed while the event loop does not turn: users hear silence meanwhile."""
 LOOP_HELD = "something in it blocks the event loop"
@@ -80,7 +80,7 @@ class Lease:
         self._thread.start()
 
     async def watch_loop(self) -> None:
-        """Note ten times a second that the event loop turns, and log when it did not."""
+        """Note four times a second that the event loop turns, and log when it did not."""
         while True:
             await asyncio.sleep(TURN_SECONDS)
             held_up = self._hold_ups.ticked(monotonic(), process_time())

@@ -33,7 +33,7 @@ from workers.leases.in_flight import InFlightCalls
 from workers.logs import ThrottledLogger
 from workers.storage.database import LEASE_STATEMENT_SECONDS, Store, count, together
 
-WATCH_SECONDS = 0.1
+WATCH_SECONDS = 0.25
 """Interval of looks at the clock: small beside the second between this worker's end and the end of the lease."""
 FENCED_EXIT = 75
 """EX_TEMPFAIL of sysexits.h: the program is sound, start it again."""

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from secrets import token_hex
 from threading import Event, Thread
 from time import monotonic
@@ -49,6 +50,7 @@ class Canary:
         self._deaf = deaf
         self._policy = CanaryPolicy(monotonic())
         self._ended = Event()
+        self._connection: Any = None
 
     def received(self) -> None:
         """Record that a canary has come through the consumer."""
@@ -71,16 +73,39 @@ class Canary:
             if self._policy.is_deaf(monotonic(), redis=redis, free=is_free()) and not self._ended.is_set():
                 self._deaf(f"canary lost: Redis replies, but no message has arrived for {DEAF_SECONDS:g} s")
                 return
+        self._close()
 
     def send(self, redis_url: str) -> bool:
-        """Send one over a connection of its own. False: Redis did not accept it."""
+        """Send one over a connection for canaries alone. False: Redis did not accept it.
+
+        If the connection broke since its last use, send over a new one: that Redis was away must not follow from it.
+        """
+        return (self._connection is not None and self._sent()) or (self._connected(redis_url) and self._sent())
+
+    def _connected(self, redis_url: str) -> bool:
+        self._connection = _kombu.Connection(redis_url, transport_options=TRANSPORT)
         queue = _kombu.Queue(self.queue, _kombu.Exchange(""), self.queue, queue_arguments={"x-expires": EXPIRE_MS})
+        # Once declared, the channel lets the queue expire with each message.
+        return self._succeeds(lambda: queue(self._connection.default_channel).declare())
+
+    def _sent(self) -> bool:
+        return self._succeeds(
+            lambda: _kombu.Producer(self._connection.default_channel).publish(
+                {}, exchange="", routing_key=self.queue, headers={"task": CANARY}
+            )
+        )
+
+    def _succeeds(self, step: Callable[[], object]) -> bool:
         try:
-            with _kombu.Connection(redis_url, transport_options=TRANSPORT) as connection:
-                channel = connection.default_channel
-                queue(channel).declare()  # from here on the channel knows that it expires
-                _kombu.Producer(channel).publish({}, exchange="", routing_key=self.queue, headers={"task": CANARY})
+            step()
         except Exception as problem:  # kombu and redis raise a family of errors with no common parent but this
             logger.debug("canary not sent: %s", problem)
+            self._close()
             return False
         return True
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # it may be broken
+                connection.release()

@@ -47,8 +47,11 @@ class StopSignal:
         return max(self._own, int(unread), int(_hung_up(self._reader)))
 
     def wait(self, seconds: float) -> None:
-        """Wait until the parent requests it for the first time, or so long."""
-        select.select([self._reader], [], [], seconds)
+        """Wait until a stop is requested for the first time; in a child, so long at most.
+
+        A child's own requests write no byte, so it has to look.
+        """
+        select.select([self._reader], [], [], None if os.getpid() == self._made_by else seconds)
 
     def children_are_gone(self) -> bool:
         """Return true if every child has ended. Called in the parent, once it forks no more."""

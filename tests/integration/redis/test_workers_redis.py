@@ -162,7 +162,21 @@ def test_a_canary_expires_by_itself_and_binds_nothing(line: Line) -> None:
     assert canary.send(line.redis_url)
     assert line.redis.keys("*") == [f"ringback:{canary.queue}"]
     assert 0 < line.redis.pttl(f"ringback:{canary.queue}") <= 10_000
-    assert not canary.send("redis://127.0.0.1:1/0")
+
+
+def test_canaries_share_a_connection_and_one_that_broke_is_replaced_at_once(line: Line) -> None:
+    canary = Canary(lambda _: None)
+    assert canary.send(line.redis_url)
+    opened = int(line.redis.info("stats")["total_connections_received"])
+    assert canary.send(line.redis_url)
+    assert int(line.redis.info("stats")["total_connections_received"]) == opened
+    line.redis.client_kill_filter(_type="normal", skipme=True)
+    assert canary.send(line.redis_url), "a broken connection is no Redis that is away"
+    assert line.redis.llen(f"ringback:{canary.queue}") == 3
+
+
+def test_a_canary_says_that_redis_did_not_take_it() -> None:
+    assert not Canary(lambda _: None).send("redis://127.0.0.1:1/0")
 
 
 def test_a_worker_that_stood_still_ends_and_the_outcome_of_the_other_stays(line: Line, tmp_path: object) -> None:

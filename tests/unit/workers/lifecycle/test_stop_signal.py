@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import Thread
 
 from workers.lifecycle.stop_signal import StopSignal
 
@@ -14,6 +15,17 @@ def test_it_counts_and_nothing_is_used_up_by_looking() -> None:
     asked.request()
     asked.wait(0)
     assert [asked.count, asked.count] == [2, 2]
+
+
+def test_the_process_that_made_it_waits_without_looking_and_a_signal_ends_the_wait() -> None:
+    asked = StopSignal()
+    waiting = Thread(target=asked.wait, args=(0.0,))
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    asked.request()
+    waiting.join(5)
+    assert not waiting.is_alive()
 
 
 def child(asked: StopSignal, steps: int) -> int:
