@@ -4,6 +4,7 @@ Each command imports what it needs when it is called, so that `ringback --help` 
 reads history loads neither Celery nor FastAPI.
 
     main         the commands
+    supervisor   `gateway --processes` and `worker --processes`: the parent that forks, replaces and ends them
     local_stack  `up` and `demo`: which processes there are, started, watched and stopped
     tools        `ringback tools`: list, check, run and create tools
     rehearsal    a whole conversation in one process, for tests of a tool (`ringback.testing`)

@@ -110,14 +110,29 @@ def up(
 
 
 @app.command()
-def gateway() -> None:
+def gateway(
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Processes that serve the port, one for each core; by default RINGBACK_GATEWAY_PROCESSES.",
+        ),
+    ] = None,
+) -> None:
     """Run a gateway. Settings come from the environment and .env; see .env.example."""
     with imported_without_collection():
-        from gateway.server.run import serve
+        from gateway.server.run import END_SECONDS, serve
+    from cli.supervisor import fork_processes
     from gateway.settings import GatewaySettings
     from ringback.config.settings import load
 
-    serve(load(GatewaySettings))
+    settings = load(GatewaySettings, **({} if processes is None else {"RINGBACK_GATEWAY_PROCESSES": processes}))
+    if settings.processes == 1:
+        serve(settings)
+    else:
+        stop_seconds = settings.drain_seconds + END_SECONDS
+        serve(settings, lambda listener: fork_processes(settings.processes, stop_seconds, listener.close))
 
 
 @app.command()
@@ -132,15 +147,37 @@ def worker(
             help="threads for tools that wait; prefork, a process for each call, for those that compute or hang."
         ),
     ] = "threads",
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Worker processes, one for each core, each with its own --concurrency.")
+    ] = 1,
 ) -> None:
     """Run a worker, like `celery -A workers.app worker -Q … -P …`."""
-    with imported_without_collection():
-        from workers.app import run
-
     names = [name.strip() for name in queues.split(",") if name.strip()] if queues is not None else None
     if names == []:
         raise ConfigurationError("--queues names no queue: give one or more, such as --queues default,slow")
+    if processes > 1:
+        if pool == "prefork":
+            raise ConfigurationError(
+                "--processes is for --pool threads: in prefork --concurrency is how many there are"
+            )
+        _fork_workers(processes)
+    with imported_without_collection():
+        from workers.app import run
+
     raise SystemExit(run(queues=names, concurrency=concurrency, pool=pool))
+
+
+def _fork_workers(count: int) -> None:
+    """Return in each of so many children. The tools are imported in them only: a fork copies no thread of a tool."""
+    with imported_without_collection():
+        from workers.lifecycle.process import END_SECONDS, read_settings_and_tools
+    from cli.supervisor import fork_processes, try_in_child
+    from ringback.config.settings import load
+    from workers.settings import WorkerSettings
+
+    settings = load(WorkerSettings)
+    try_in_child(read_settings_and_tools)
+    fork_processes(count, settings.drain_seconds + END_SECONDS)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

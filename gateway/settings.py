@@ -83,6 +83,8 @@ class GatewaySettings(Stores):
     behind_tls: Literal["no", "yes"] = Field("no", alias="RINGBACK_BEHIND_TLS")
     """Says that every client reaches the gateway through TLS. The gateway itself cannot tell."""
     port: int = Field(8080, ge=0, le=65_535, alias="RINGBACK_PORT")
+    processes: int = Field(1, ge=1, le=64, alias="RINGBACK_GATEWAY_PROCESSES")
+    """Processes that serve the port, each with the bounds below for itself: one for each core that it may have."""
     tls_certificate: Path | None = Field(None, alias="RINGBACK_TLS_CERTIFICATE")
     """A PEM file with the gateway's certificate chain, if no proxy in front speaks TLS. None: plain HTTP."""
     tls_key: Path | None = Field(None, alias="RINGBACK_TLS_KEY")

@@ -8,7 +8,7 @@ from time import monotonic
 from ringback.config.logs import configure as configure_root
 
 OURS = ("workers", "ringback")
-LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LINE = "%(asctime)s%(process_id)s %(levelname)s %(name)s: %(message)s"
 REPEAT_SECONDS = 10.0
 """A fault that repeats many times a second is logged once in this many seconds."""
 

@@ -44,6 +44,10 @@ class Lifeline:
             pipe.write(will(groups, folders))
             pipe.flush()
 
+    def let_go(self) -> None:
+        """Close the pipe in a forked child, or the shell would wait for the child's end too."""
+        cast(IO[bytes], self._shell.stdin).close()
+
     def close(self) -> None:
         """Close the pipe, and wait until the clean-up is done."""
         self._shell.communicate()

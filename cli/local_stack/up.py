@@ -6,12 +6,12 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
 from rich.console import Console
 
+from cli.local_stack.backoff import Backoff
 from cli.local_stack.embedded_servers import default_folder
 from cli.local_stack.process_group import Ended, ProcessError, ProcessGroup
 from cli.local_stack.reload import reload_tools
@@ -23,13 +23,6 @@ CHOICES = ("RINGBACK_AGENTS", "REALTIME_PROVIDER", "REALTIME_URL")
 
 START_AGAIN = os.EX_TEMPFAIL
 """The exit code of a process that asks to be started again: 75."""
-FIRST_PAUSE_SECONDS = 1.0
-"""The pause before the first restart. A start costs two seconds of a core, which the others may need."""
-LONGEST_PAUSE_SECONDS = 30.0
-"""Each pause is twice the one before, up to this."""
-HEALTHY_SECONDS = 60.0
-"""After a process ran for so long, its pauses begin with the first again."""
-
 WELCOME = """
 [bold]Ringback is up.[/bold] Talk to it as to the Realtime API:
 
@@ -92,20 +85,6 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
         return 1
     except KeyboardInterrupt:
         return 0
-
-
-@dataclass(slots=True)
-class Backoff:
-    """Pauses before one process is restarted; times are of a monotonic clock."""
-
-    started: float
-    _pause: float = FIRST_PAUSE_SECONDS / 2
-
-    def pause(self, now: float) -> float:
-        """Return how long to wait before the next start; the process has ended at `now`."""
-        healthy = now - self.started >= HEALTHY_SECONDS
-        self._pause = FIRST_PAUSE_SECONDS if healthy else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-        return self._pause
 
 
 def outlast(processes: ProcessGroup, tell: Callable[[str], None], wait: Callable[[float], None] = sleep) -> Ended:

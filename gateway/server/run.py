@@ -26,6 +26,8 @@ PONG_SECONDS = 10.0
 """The gateway notices within 25 s that a client has gone without closing."""
 SHUTDOWN_SECONDS = 10
 """How long uvicorn waits for sessions to end, once they have drained."""
+END_SECONDS = 18.0
+"""How long after its drain a parent kills a process that hangs: 2 s before compose kills the parent."""
 WIRE_LOGGERS = ("uvicorn.error", "websockets.client", "websockets.server")
 """At DEBUG they log every header, and so tokens and the key: they are kept at INFO."""
 BACKLOG = 1_024
@@ -36,8 +38,12 @@ GIVE_UP_MS = 15_000
 """The kernel drops a client that does not acknowledge data for so long."""
 
 
-def serve(settings: GatewaySettings) -> None:
-    """Run the gateway until SIGTERM or SIGINT, and until its sessions have left; a second signal ends it at once."""
+def serve(settings: GatewaySettings, fork: Callable[[socket.socket], None] | None = None) -> None:
+    """Run the gateway until SIGTERM or SIGINT, and until its sessions have left; a second signal ends it at once.
+
+    Args:
+        fork: called with the listening socket once all is checked; returns in each process that is to serve it.
+    """
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(is_news)
@@ -65,6 +71,8 @@ def serve(settings: GatewaySettings) -> None:
     scheme = "http" if settings.tls_certificate is None else "https"
     with listening_socket(settings.host, settings.port) as listener:
         log.info("listening on %s://%s:%s", scheme, *listener.getsockname()[:2])
+        if fork:
+            fork(listener)
         DrainingServer(config, lambda: gateway_in(app).draining.drain()).run(sockets=[listener])
 
 

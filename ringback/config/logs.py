@@ -8,6 +8,7 @@ that looks like a credential is masked, as the message of any library may hold o
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from types import TracebackType
 
 from ringback.privacy.redaction import Redaction
 
-LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+LINE = "%(asctime)s%(process_id)s %(levelname)-7s %(name)s: %(message)s"
 MAX_LINE_CHARS = 4_000
 """Most characters of a record's line: a longer one holds a payload."""
 MAX_TRACE_CHARS = 16_000
@@ -65,8 +66,15 @@ def leave_out(kinds: Iterable[str]) -> None:
     _SHAPES[0] = Redaction(tuple({"card", *kinds}))
 
 
+def name_process() -> None:
+    """Write this process's id into each of its lines, as several processes write one log. Ids of rows hold it too."""
+    SafeFormatter.process_id = f" [{os.getpid()}]"
+
+
 class SafeFormatter(logging.Formatter):
     """Formatter for every handler of every process."""
+
+    process_id = ""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, and below it the traceback if there is one."""
@@ -74,6 +82,7 @@ class SafeFormatter(logging.Formatter):
             record.message = record.getMessage()
         except Exception as problem:  # logging itself would print the values unmasked
             record.message = f"{record.msg} (not written in full: {type(problem).__name__})"
+        record.process_id = self.process_id
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
         lines = [clean(self.formatMessage(record))]

@@ -37,6 +37,8 @@ from workers.tool_registry import load_tools, queues_of, refuse_without_key
 READY_SECONDS = 5.0
 """How long the first message waits for Postgres, so that a worker that says it is ready has announced its tools."""
 QUEUES = "RINGBACK_WORKER_QUEUES"
+END_SECONDS = 8.0
+"""How long after its drain a parent kills a worker that hangs: 2 s before compose kills the parent."""
 SWITCH_SECONDS = 0.002
 """How long a tool that computes keeps the interpreter when another thread asks for it. Python's default of 5 ms, times
 the tools that compute, made a renewal 4.5 s late; less than 2 ms costs the tools more than a tenth
@@ -46,6 +48,28 @@ STOP_SIGNALS = {signal.SIGTERM: 1, signal.SIGINT: 1, signal.SIGQUIT: 2}
 """What each signal counts for: once is a request, twice an order."""
 
 logger = logging.getLogger(__name__)
+
+
+def read_settings_and_tools() -> tuple[WorkerSettings, dict[str, Tool]]:
+    """Read the settings, check the servers, and import the tools.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong; no work has begun.
+    """
+    settings = load(WorkerSettings)
+    if settings.mode == "production":
+        is_open = check.is_open(settings.redis_url, Redis.from_url)
+        refuse(settings.mode, Facts(settings.database_url, settings.redis_url, is_open))
+    check.refuse_a_cluster(settings.redis_url, Redis.from_url)
+    refuse_encoding_of(settings.database_url)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`
+    tools = load_tools(settings.tool_modules, settings.tool_files)
+    row_privacy = settings.row_privacy
+    refuse_without_key(tools.values(), row_privacy)
+    logs.leave_out(row_privacy.redaction.kinds)
+    return settings, tools
 
 
 class WorkerProcess:
@@ -70,19 +94,7 @@ class WorkerProcess:
         Raises:
             ConfigurationError: a setting is missing or wrong; no work has begun.
         """
-        settings = load(WorkerSettings)
-        if settings.mode == "production":
-            is_open = check.is_open(settings.redis_url, Redis.from_url)
-            refuse(settings.mode, Facts(settings.database_url, settings.redis_url, is_open))
-        check.refuse_a_cluster(settings.redis_url, Redis.from_url)
-        refuse_encoding_of(settings.database_url)
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.insert(0, here)  # a user's tools lie where the worker is started, as with `python -m`
-        tools = load_tools(settings.tool_modules, settings.tool_files)
-        row_privacy = settings.row_privacy
-        refuse_without_key(tools.values(), row_privacy)
-        logs.leave_out(row_privacy.redaction.kinds)
+        settings, tools = read_settings_and_tools()
         self._prepared = settings, tools
         self._stop_signal = StopSignal()
         end_on_thread_death(self._end_process)
