@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
+from base64 import b64encode
+from random import randbytes
 from typing import Any
+
+import pytest
 
 from gateway.conversation.client.resend_buffer import (
     LEAST_CHARS,
@@ -11,7 +17,7 @@ from gateway.conversation.client.resend_buffer import (
     MAX_TYPED,
     ResendBuffer,
 )
-from gateway.protocol import AppendAudio
+from gateway.protocol import AppendAudio, read_audio
 from tests.unit.gateway.conversation.script import meant
 
 Event = dict[str, Any]
@@ -131,3 +137,33 @@ def test_many_tiny_frames_have_a_bound_and_empty_ones_are_not_kept() -> None:
         buffer.said(audio("tiny", 1))
         buffer.said(audio("empty", 0))
     assert len(buffer.again()) == MAX_SILENCE_CHARS // LEAST_CHARS
+
+
+def appended(event: Event) -> AppendAudio:
+    append = read_audio(json.dumps(event))
+    assert append is not None
+    return append
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 960, 961, 48_000])
+def test_audio_is_sent_again_byte_for_byte(size: int) -> None:
+    buffer = ResendBuffer(detects_turns=False)
+    event = {**audio("word", 0), "audio": b64encode(randbytes(size)).decode()}
+    buffer.said(appended(event))
+    assert buffer.again() == [event]
+    buffer.heard(meant(COMMITTED))
+    assert buffer == ResendBuffer(detects_turns=False), "its weight is taken off as it was put on"
+
+
+def test_a_second_of_silence_costs_little_more_than_its_samples() -> None:
+    buffer = ResendBuffer()
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            silence = b64encode(bytes(960)).decode()  # 20 ms
+            buffer.said(appended({**audio(f"ringback-{number}", 0), "audio": silence}))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(buffer.again()) == 50
+    assert kept < 1.3 * 48_000
