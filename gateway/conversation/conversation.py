@@ -347,16 +347,17 @@ class Conversation:
         """Return the actions; if the conversation is open by now, also what is due then."""
         if not self.is_open:
             return actions
-        session = self._handshake.session
+        configured, session = self._handshake.take_sessions()
         self.limits.began(now, self._carried_state.lively_at, self._turns.number)
-        for each in (self._handshake.configured, session):  # what the server does not echo is as it was asked for
+        for each in (configured, session):  # what the server does not echo is as it was asked for
             self._client.note_session(each)
             self._log.note_session(each)
+        expires_at = session.get("expires_at")
         kind = {} if self._greets else {"type": SESSION_UPDATED}
         greeting = self._view.created(session, self._ids.new("created")) | kind
         return [
             *actions,
-            LetClientIn(session.get("id"), self._handshake.expires_at),
+            LetClientIn(session.get("id"), expires_at if isinstance(expires_at, int | float) else None),
             *([SendToClient(greeting)] if self._greets or self._client.settings.rejected is not None else []),
             *self._news,
             *self._client.again(now, is_outdated=self._is_outdated),

@@ -85,11 +85,11 @@ class Handshake:
     _problem: UpstreamError | None = None
     """An error that is not known to be about our session.update."""
 
-    @property
-    def expires_at(self) -> float | None:
-        """When the server will end the session, as it says it, where it does."""
-        moment = self.session.get("expires_at")
-        return moment if isinstance(moment, int | float) else None
+    def take_sessions(self) -> tuple[Event, Event]:
+        """Return the session as asked for and as confirmed, and keep neither: each holds all tools and instructions."""
+        sessions = self.configured, self.session
+        self.configured, self.session, self._before = {}, {}, {}
+        return sessions
 
     def receive(self, event: ModelEvent, now: float) -> list[Action]:
         """Take in an event that comes before the conversation is open; return what to do about it."""

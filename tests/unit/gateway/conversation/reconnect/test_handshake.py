@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -111,3 +113,25 @@ def test_a_server_that_does_not_echo_the_tools_is_believed() -> None:
     confirmation = updated(script)
     del confirmation["session"]["tools"]
     assert script.model(confirmation) == ["let the client in", "client: session.created"]
+
+
+def test_an_open_conversation_keeps_no_session_of_the_server_whole_as_each_holds_all_tools_and_instructions() -> None:
+    script = Script(WEATHER)
+    script.model({"type": "session.created", "session": {"instructions": "Before: be brief."}})
+    script.model(updated(script, instructions="Be kind. (As echoed.)"))
+    assert script.conversation.is_open
+    texts = {each for each in reached_from(script.conversation) if isinstance(each, str)}
+    assert "Be kind." in texts, "those of the agent, which all its sessions share"
+    assert not texts & {"Before: be brief.", "Be kind. (As echoed.)"}
+
+
+def reached_from(start: object) -> list[object]:
+    """The objects that it holds, and those that they hold; classes and modules hold what all share."""
+    found = {id(start): start}
+    waiting = [start]
+    while waiting:
+        for each in gc.get_referents(waiting.pop()):
+            if id(each) not in found and not isinstance(each, type | ModuleType):
+                found[id(each)] = each
+                waiting += [each] if not isinstance(each, FunctionType) else each.__closure__ or ()
+    return list(found.values())
