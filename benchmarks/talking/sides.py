@@ -61,7 +61,7 @@ tools = ["nothing"]
 max_calls_per_minute = 10000
 """
 SETTINGS = {
-    "RINGBACK_TOOL_MODULES": "benchmarks.calls.tools",
+    "RINGBACK_TOOL_MODULES": "benchmarks.talking.tools",
     "RINGBACK_SESSIONS_PER_USER": "10000",
     "RINGBACK_MAX_SESSIONS": "10000",
     "PYTHONPATH": str(ROOT),

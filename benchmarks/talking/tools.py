@@ -1,4 +1,4 @@
-"""The tool of a measured call, on our side: what it does is as good as nothing, and the same in each driver."""
+"""The tool of the load's model, which calls it at the end of a response."""
 
 from __future__ import annotations
 
