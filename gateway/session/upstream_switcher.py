@@ -29,7 +29,7 @@ from gateway.backoff import doubled, pauses
 from gateway.close_codes import INTERNAL_ERROR, SUPERSEDED, TRY_AGAIN_LATER
 from gateway.conversation import Conversation
 from gateway.conversation.reconnect.carry_over import CarriedState
-from gateway.conversation.reconnect.replay import HistoryRows
+from gateway.conversation.reconnect.replay import ConversationHistory, history_of
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
@@ -227,13 +227,13 @@ class UpstreamSwitcher:
 
     async def _replay(self, link: UpstreamLink) -> None:
         """Begin the epoch in the rows, and tell the new conversation what they hold."""
-        past = (await self._load_history(link)).past(self._session.epoch, link.conversation.untold)
+        past = await self._load_history(link)
         await self._effects.execute(link, link.conversation.remember(past, time.monotonic()))
         async with asyncio.timeout(self._gateway.settings.upstream_connect_seconds):
             while not link.conversation.is_open:
                 await self._receive_one(link)
 
-    async def _load_history(self, link: UpstreamLink) -> HistoryRows:
+    async def _load_history(self, link: UpstreamLink) -> ConversationHistory:
         """Advance the epoch, take every result there is into it, and read the log, all in one transaction."""
         await self._effects.settle()
         session, gateway_id = self._session, self._gateway.gateway_id
@@ -255,7 +255,8 @@ class UpstreamSwitcher:
         _, _, messages, calls = rows
         session.epoch, link.epoch, self._is_fresh = epoch, epoch, False
         reveal = self._gateway.row_privacy.reveal
-        return HistoryRows(messages, [reveal(row, session_id) for row in calls])
+        revealed = [reveal(row, session_id) for row in calls]
+        return history_of(messages, revealed, epoch, link.conversation.untold)
 
     async def _find_epoch(self, epoch: int) -> None:
         """Raise SessionEnded if another connection has the session; TimeoutError if the epoch had begun unheard."""

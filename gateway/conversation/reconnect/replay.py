@@ -13,7 +13,7 @@ A new connection to the Realtime API is a new, empty conversation. What it is to
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,24 +72,22 @@ class ConversationHistory:
         return fitting(entries, tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRows:
-    """What a transaction brought: rows of `items.log_of_messages` and of `items.log_of_calls`."""
+def history_of(
+    messages: Iterable[Any], calls: Iterable[Any], epoch: int, untold: Container[str] = ()
+) -> ConversationHistory:
+    """Return what one transaction read: rows of `items.log_of_messages` and of `items.log_of_calls`.
 
-    messages: Sequence[Any] = ()
-    calls: Sequence[Any] = ()
-
-    def past(self, epoch: int, untold: Iterable[str] = ()) -> ConversationHistory:
-        """`untold`: call_ids whose result is known not to have been told."""
-        messages = [Message(row.position, row.item_id, row.role, row.content) for row in self.messages]
-        spoken = {
-            role: max((message.position for message in messages if message.role == role), default=0)
-            for role in ("assistant", "user")
-        }
-        return ConversationHistory(messages, [_call(row, epoch, spoken, frozenset(untold)) for row in self.calls])
+    `untold`: call_ids whose result is known not to have been told.
+    """
+    said = [Message(row.position, row.item_id, row.role, row.content) for row in messages]
+    spoken = {
+        role: max((message.position for message in said if message.role == role), default=0)
+        for role in ("assistant", "user")
+    }
+    return ConversationHistory(said, [_call(row, epoch, spoken, untold) for row in calls])
 
 
-def _call(row: Any, epoch: int, spoken: dict[str, int], untold: frozenset[str]) -> PastCall:
+def _call(row: Any, epoch: int, spoken: dict[str, int], untold: Container[str]) -> PastCall:
     enters = row.delivery == Delivery.REPLAYED and row.delivered_epoch == epoch
     position = AT_THE_END if row.position is None else row.position
     # The model has said no word since: the response that was to tell of it did not come.

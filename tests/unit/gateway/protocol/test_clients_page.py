@@ -91,7 +91,8 @@ def test_the_events_are_those_of_the_decoder_and_of_the_policies() -> None:
 def test_an_event_is_sent_again_until_the_server_says_what_the_page_says(row: list[str]) -> None:
     kind, *_, until = row
     confirmed_by = protocol.RESENT_UNTIL.get(kind)
-    said = realtime_events.read(json.dumps({"type": until, "item": {}, "session": {}}))
+    parts: dict[str, Any] = {name: {} for name in ("item", "session", "response", "error")}
+    said = realtime_events.read(json.dumps({"type": until, **parts}))
     assert type(said) is (confirmed_by or OtherEvent)
     assert (until == "–") == (confirmed_by is None)
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from gateway.conversation.item_log import NOT_TRANSCRIBED
-from gateway.conversation.reconnect.replay import AT_THE_END, ConversationHistory, HistoryRows
+from gateway.conversation.reconnect.replay import AT_THE_END, ConversationHistory, history_of
 from gateway.conversation.tool_calls.past_call import PastCall
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import output_item_id
@@ -160,12 +160,12 @@ def spoken(position: int, role: str = "assistant") -> SimpleNamespace:
 def test_a_result_is_news_unless_somebody_spoke_after_the_conversation_had_it(
     had_at: int | None, messages: list[SimpleNamespace], is_news: bool
 ) -> None:
-    (call,) = HistoryRows(messages, [row(3, answer_position=had_at)]).past(2).calls
+    (call,) = history_of(messages, [row(3, answer_position=had_at)], 2).calls
     assert (call.outcome is not None, call.is_news) == (True, is_news)
 
 
 def test_a_result_that_this_gateway_knows_to_be_untold_is_news() -> None:
-    (call,) = HistoryRows([spoken(9)], [row(3)]).past(2, {"call_3"}).calls
+    (call,) = history_of([spoken(9)], [row(3)], 2, {"call_3"}).calls
     assert call.is_news
 
 
@@ -175,12 +175,12 @@ def test_a_result_that_this_gateway_knows_to_be_untold_is_news() -> None:
     ids=["runs", "came after the replay", "an earlier epoch's"],
 )
 def test_only_what_the_replay_took_in_has_an_output(columns: dict[str, Any]) -> None:
-    (call,) = HistoryRows([], [row(3, **columns)]).past(2).calls
+    (call,) = history_of([], [row(3, **columns)], 2).calls
     assert (call.outcome, call.is_news) == (None, False)
 
 
 def test_a_call_without_a_place_comes_last() -> None:
-    past = HistoryRows([], [row(None), row(1)]).past(2)
+    past = history_of([], [row(None), row(1)], 2)
     assert [call.position for call in past.calls] == [AT_THE_END, 1]
     assert past.places == [("item_1", 1)]
 
@@ -190,7 +190,7 @@ def test_a_call_without_a_place_comes_last() -> None:
     [(None, False), ("operator", False), ("denied", False), ("caller", True), ("barge_in", True), ("replaced", True)],
 )
 def test_what_the_caller_wanted_cancelled_is_not_brought_up(reason: str | None, is_unwanted: bool) -> None:
-    (call,) = HistoryRows([], [row(3, state="running", delivery="none", cancel_reason=reason)]).past(2).calls
+    (call,) = history_of([], [row(3, state="running", delivery="none", cancel_reason=reason)], 2).calls
     assert call.is_unwanted is is_unwanted
     assert call.as_call(0, 0.0).is_unwanted is is_unwanted
 
@@ -202,10 +202,10 @@ def test_what_the_caller_wanted_cancelled_is_not_brought_up(reason: str | None, 
 )
 def test_a_result_goes_out_of_date_until_it_is_told(had_at: int, told: str) -> None:
     late = row(3, answer_position=had_at, manners={"drop_after": 3.0}, took=1.5, age=3.5)
-    _, output = HistoryRows([spoken(6)], [late]).past(2).items()
+    _, output = history_of([spoken(6)], [late], 2).items()
     assert told in output["output"]
 
 
 def test_a_running_call_is_late_where_the_user_has_spoken_since() -> None:
-    early, late = HistoryRows([spoken(4, "user")], [row(5, delivery="none"), row(3, delivery="none")]).past(2).calls
+    early, late = history_of([spoken(4, "user")], [row(5, delivery="none"), row(3, delivery="none")], 2).calls
     assert (early.as_call(7, 0.0).turn, late.as_call(7, 0.0).turn) == (7, 6)
