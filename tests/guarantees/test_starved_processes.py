@@ -11,6 +11,7 @@ from functools import partial
 import psycopg
 import pytest
 
+from ringback.leases.lease import LEASE_SECONDS
 from tests.guarantees.toolbox.bakery import FIRST, SECOND, Bakery, Pair, baked, order
 from tests.guarantees.toolbox.starving import a_fifth_of_a_core
 from tests.guarantees.toolbox.yard import Yard
@@ -21,7 +22,9 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 FLAPPING = ("not renewed", "declared lost", "worker lost", "gateway lost", "session lost", "taken back")
 """What a log says of a process that was given up, or gave itself up."""
-ROUNDS, TALKS, TOOLS = 3, 4, 16
+ROUNDS, TALKS, TOOLS = 3, 4, 8
+COMPUTED_SECONDS = LEASE_SECONDS
+"""Long enough for a lease to end that is not renewed."""
 SUPERSEDED = 4409
 
 
@@ -70,7 +73,7 @@ async def test_a_gateway_and_a_worker_at_a_fifth_of_a_core_answer_each_call_and_
 def test_a_worker_at_a_fifth_of_a_core_whose_tools_compute_keeps_its_lease(yard: Yard) -> None:
     yard.start_worker("busy")
     with a_fifth_of_a_core(yard.pids["busy"]):
-        jobs = [yard.ask("compute", rounds=2_000_000) for _ in range(TOOLS)]
+        jobs = [yard.ask("compute", seconds=COMPUTED_SECONDS) for _ in range(TOOLS)]
         finished = [yard.finished(job_id) for job_id in jobs]
     assert {(job.state, job.attempt) for job in finished} == {("succeeded", 1)}
     assert not yard.has_ended("busy")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
@@ -84,11 +85,11 @@ def poison(call: Call) -> None:
 
 
 @tool(queue="trade", timeout=120, retries=0, effect="pure")
-def compute(rounds: int) -> int:
-    """Compute, and share the interpreter as Python code does."""
-    total = 0
-    for number in range(rounds):
-        total += number * number
+def compute(seconds: float) -> int:
+    """Compute for so long by the clock on the wall, and share the interpreter as Python code does."""
+    total, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        total += sum(number * number for number in range(100))
     return total
 
 
