@@ -35,6 +35,10 @@ from gateway.settings import GatewaySettings
 from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
 from ringback.config import logs
+from ringback.postgres.statement import compile_of
+from ringback.statements import usage
+from ringback.statements.jobs import admission, deliveries
+from ringback.statements.sessions import items
 from ringback.usage.prices import Prices
 
 log = logging.getLogger(__name__)
@@ -76,6 +80,7 @@ async def _open(
 ) -> Gateway:
     """Open what sessions and routes share. The stack closes it in reverse, so the order is a guarantee."""
     gateway_id = f"gateway-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    compile_of(admission, deliveries, items, usage)  # what the first call would wait for
     store = Store(open_pool(settings.database_url, settings.database_pool))
     stack.push_async_callback(store.close)
     row_privacy = settings.row_privacy

@@ -6,7 +6,7 @@ No module here opens a connection or runs a loop: the gateway does that on an ev
 
     tools       `@tool`: turns a typed function into a tool that a model can call
     jobs        states, moves and outcomes of a call
-    statements  every SQL statement; tables: the tables; postgres: URL, engines, migrations
+    statements  every SQL statement; tables: the tables; postgres: URL, connections, migrations
     redis       the broker, and the notifications between processes
     leases      how long a process holds what it runs; sweeper: what any process does for all of them
     agents      agent files

@@ -18,7 +18,6 @@ from uuid import UUID
 
 import psycopg
 from pydantic import ValidationError
-from sqlalchemy import Insert
 
 from gateway.auth.authenticator import Principal
 from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
@@ -29,6 +28,7 @@ from gateway.storage.database import Store
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
 from ringback.errors import ConfigurationError
+from ringback.postgres.statement import Bound
 from ringback.statements import usage as statements
 from ringback.statements.sessions import session_quota
 from ringback.statements.sessions.session_quota import Limits
@@ -76,7 +76,7 @@ class Budgets:
         self._prices = prices
         self._defaults = defaults
         self._known: dict[str, tuple[float, Quotas]] = {}
-        self._waiting: deque[Insert] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[Bound] = deque(maxlen=MAX_WAITING)
         self._any_waits = asyncio.Event()
         self._openings = BoundedSemaphore(OPENINGS_AT_ONCE, OPENINGS_IN_LINE)
 
@@ -102,7 +102,7 @@ class Budgets:
         if why is not None:
             raise LimitReached(why, code=QUOTA, retry_after=_until_tomorrow())
 
-    async def open_session(self, opening: Insert, principal: Principal) -> None:
+    async def open_session(self, opening: Bound, principal: Principal) -> None:
         """Write the session's row (`sessions.open_session`) if there is a place for it.
 
         Of any number that come at once, on one gateway or on several, no more than the limit get in.
@@ -117,7 +117,7 @@ class Budgets:
         except Overloaded:
             raise Unavailable(CROWDED) from None
 
-    async def _take_place(self, opening: Insert, principal: Principal) -> None:
+    async def _take_place(self, opening: Bound, principal: Principal) -> None:
         allowed = await self._quotas(principal.tenant)
         limits = Limits(of_tenant=allowed.sessions, of_user=allowed.sessions_per_user)
         if not limits.set():
@@ -157,7 +157,7 @@ class Budgets:
         if self._waiting:
             log.error("usage lost: %d responses, as Postgres was away until the end", len(self._waiting))
 
-    async def write(self, row: Insert) -> bool:
+    async def write(self, row: Bound) -> bool:
         """Write the usage of a response now, or when Postgres is back, even if the caller is cancelled.
 
         Return False if it is not written yet.
@@ -173,14 +173,14 @@ class Budgets:
             return False
         return True
 
-    def enqueue(self, *rows: Insert) -> None:
+    def enqueue(self, *rows: Bound) -> None:
         """Have these rows written soon. If a row is there already, writing it has no effect."""
         if len(self._waiting) + len(rows) > MAX_WAITING:
             log.error("usage lost: the oldest responses that wait, as Postgres has been away for too long")
         self._waiting.extend(rows)
         self._any_waits.set()
 
-    def usage_row(self, session_id: UUID, response_id: str, epoch: int, status: str, used: Usage, model: str) -> Insert:
+    def usage_row(self, session_id: UUID, response_id: str, epoch: int, status: str, used: Usage, model: str) -> Bound:
         """Return the row of a response."""
         micros = self._prices.micros(model, used)
         return statements.record(session_id, clean(response_id), epoch, clean(status), used, micros)

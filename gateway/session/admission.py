@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import psycopg
-from sqlalchemy import Insert
 
 from gateway import protocol
 from gateway.auth.authenticator import Principal
@@ -32,6 +31,7 @@ from gateway.session.session import Session
 from gateway.storage.database import may_be_written
 from gateway.upstream.connection import UpstreamRefused, UpstreamSilent
 from ringback.agents.agent import Agent
+from ringback.postgres.statement import Bound
 from ringback.statements import processes, session_end
 from ringback.statements.sessions import lifecycle
 from ringback.tools.spec import ToolSpec
@@ -200,7 +200,7 @@ class SessionAdmission:
         await session.send_resume_token()  # before the long steps: the token that the client came with is used up
         return await session.run()
 
-    def _row_of(self, session: SessionState) -> Insert:
+    def _row_of(self, session: SessionState) -> Bound:
         token, settings = session.resume_token, self.gateway.settings
         return lifecycle.open_session(
             session.session_id,

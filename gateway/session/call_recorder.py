@@ -13,16 +13,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from enum import Enum, auto
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
-from sqlalchemy.sql.dml import ReturningInsert
 
 from gateway.conversation.actions import RecordCall
 from gateway.session.context import GatewayContext, SessionState
 from gateway.storage.database import may_be_written
 from ringback.jobs.outcomes import failed
 from ringback.jobs.states import CancelReason, Effect
+from ringback.postgres.statement import Bound
 from ringback.privacy.redaction import of_arguments
 from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.statements.jobs import admission, transitions
@@ -126,11 +126,11 @@ class CallRecorder:
         """
         return await _retry(write, lambda: REMEMBER_SECONDS)
 
-    def _insert(self, record: RecordCall, epoch: int) -> ReturningInsert[Any]:
+    def _insert(self, record: RecordCall, epoch: int) -> Bound:
         return insert_redacted(record, self._gateway.gateway_id, epoch, self._gateway.row_privacy)
 
 
-def insert_redacted(record: RecordCall, gateway_id: str, epoch: int, privacy: RowPrivacy) -> ReturningInsert[Any]:
+def insert_redacted(record: RecordCall, gateway_id: str, epoch: int, privacy: RowPrivacy) -> Bound:
     """Return the statement that inserts a call's row, in which what must not be shown is redacted.
 
     If there is no key to encrypt what is redacted, the call is not run, and its row says so.

@@ -261,10 +261,10 @@ class UpstreamSwitcher:
     async def _find_epoch(self, epoch: int) -> None:
         """Raise SessionEnded if another connection has the session; TimeoutError if the epoch had begun unheard."""
         session, token = self._session, self._session.resume_token
-        statement = lifecycle.is_owned(session.session_id, self._gateway.gateway_id, epoch)
         # Its client may have come back to this very gateway: then the epoch is that connection's, and so is the token.
-        mine = lifecycle.opens_with(digest(token)) if token else None
-        if not await self._gateway.store.rows(statement if mine is None else statement.where(mine)):
+        mine = digest(token) if token else None
+        owned = lifecycle.is_owned(session.session_id, self._gateway.gateway_id, epoch, mine)
+        if not await self._gateway.store.rows(owned):
             raise SessionEnded(SUPERSEDED, "session_superseded")
         session.epoch = epoch
         raise TimeoutError("the epoch began and its answer was lost: another one follows it")

@@ -11,9 +11,10 @@ A statement whose shape depends on what is asked (a search of the history, a rep
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import update_wrapper
 from inspect import Parameter, signature
+from types import MappingProxyType, ModuleType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeAlias
 
 from sqlalchemy import BindParameter, Executable, bindparam
@@ -36,6 +37,8 @@ class Bound(NamedTuple):
     parameters: list[Any]
     is_kept: bool = True
     """True if it comes again with other parameters: it is worth preparing."""
+    given: Mapping[str, Any] = MappingProxyType({})
+    """Arguments of its function, by name."""
 
 
 Runnable: TypeAlias = Bound | Executable
@@ -43,13 +46,18 @@ Runnable: TypeAlias = Bound | Executable
 
 
 class Statement(Generic[P]):
-    """Statement that is compiled at its first use, or by `compile_all`. A call returns it with its parameters."""
+    """Statement that is compiled at its first use, or by `compile_of`. A call returns it with its parameters.
 
-    def __init__(self, build: Callable[P, Executable]) -> None:
+    Args:
+        names: of the arguments, if `build` takes any (`**given`).
+    """
+
+    def __init__(self, build: Callable[P, Executable], names: Iterable[str] = ()) -> None:
         update_wrapper(self, build)
-        self.build = build
+        self.build: Callable[P, Any] = build
+        """Builds it with these arguments in it, for a statement that adds to it."""
         given = signature(build).parameters.values()
-        self._names = tuple(each.name for each in given)
+        self._names = tuple(names) or tuple(each.name for each in given)
         self._defaults = {each.name: each.default for each in given if each.default is not Parameter.empty}
         self._text = b""
         self._order: tuple[tuple[str, Convert], ...] = ()
@@ -64,6 +72,7 @@ class Statement(Generic[P]):
         return Bound(
             self._text,
             [given[name] if convert is None else convert(given[name]) for name, convert in self._order],
+            given=given,
         )
 
     def compile(self) -> None:
@@ -81,10 +90,12 @@ def statement(build: Callable[P, Executable]) -> Statement[P]:
     return Statement(build)
 
 
-def compile_all() -> None:
-    """Compile every statement now: a process that serves calls does so before the first one."""
+def compile_of(*modules: ModuleType) -> None:
+    """Compile the statements of these modules now, so that the first call of a process does not wait for it."""
+    names = {module.__name__ for module in modules}
     for each in _all:
-        each.compile()
+        if each.build.__module__ in names:
+            each.compile()
 
 
 def bound(runnable: Runnable) -> Bound:
@@ -129,9 +140,11 @@ def _dialect(compiler: type[PGCompiler_psycopg]) -> PGDialect_psycopg:
 
 
 def _converts(compiled: SQLCompiler) -> dict[str, Convert]:
-    """Return by the name of each parameter how its value is converted."""
-    dialect = compiled.dialect
-    return {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for bind, name in compiled.bind_names.items()}
+    """Return by the name of each parameter how its value is converted; of its uses, one has the type that says so."""
+    dialect, found = compiled.dialect, dict[str, Convert]()
+    for bind, name in compiled.bind_names.items():
+        found[name] = bind.type.dialect_impl(dialect).bind_processor(dialect) or found.get(name)
+    return found
 
 
 _all: list[Statement[Any]] = []

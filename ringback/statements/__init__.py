@@ -1,4 +1,6 @@
-"""SQL statements. Each function here builds and returns one; the gateway and the workers execute them on their engines.
+"""SQL statements. Each function here returns one with its parameters; psycopg runs it in the process that calls.
+
+A function under `@statement` is run once in a process (`ringback.postgres.statement`): its arguments are bind parameters.
 
 A transition is one conditional UPDATE, and its row count is the result: 0 rows mean that another process was first, or
 that the row has moved on. All times are the database's (`clock_timestamp()`); a process measures durations only.

@@ -126,7 +126,8 @@ def served_tools() -> Select[Any]:
     Tools belong to no tenant: agents allow them, and an agent's file names its tenants.
     """
     workers = func.count().over(partition_by=worker_tools.c.name).label("workers")
-    return live_tools().add_columns(workers)
+    tools: Select[Any] = live_tools.build()
+    return tools.add_columns(workers)
 
 
 def all_processes(tenant: str) -> Select[Any]:

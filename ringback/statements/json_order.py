@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Label, case, cast, literal
+from sqlalchemy import Column, Label, case, cast, type_coerce
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 TEXT = JSON(none_as_null=True)
@@ -22,5 +22,7 @@ def in_order(column: Column[Any]) -> Label[Any]:
 
 
 def with_order(column: Column[Any], value: Any) -> dict[str, Any]:
-    """Return the values that set the column and the one beside it."""
-    return {column.name: literal(value, column.type), f"{column.name}{_BESIDE}": literal(value, TEXT)}
+    """Return the values that set the column and the one beside it. The value travels once."""
+    kind: Any = column.type
+    text = type_coerce(value, JSON(none_as_null=kind.none_as_null))
+    return {column.name: cast(text, JSONB), f"{column.name}{_BESIDE}": text}

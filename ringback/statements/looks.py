@@ -39,7 +39,7 @@ def look_of_gateway(gateway_id: str) -> Bound:
     own: dict[str, Select[Any]] = {
         "due_webhooks": webhooks.due(),
         "erased_users": erasure.next_user(),
-        "held_sessions": lifecycle.held_sessions(gateway_id),
+        "held_sessions": lifecycle.held_sessions.build(gateway_id),
     }
     flags: list[ColumnElement[bool]] = [exists(found).label(name) for name, found in own.items()]
     return _without_parameters(_turn(gateway_id).add_columns(*flags))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -120,25 +119,25 @@ def retire(process_id: str) -> Update:
     )
 
 
-@cache
+@statement
 def forget_old() -> Delete:
     """Delete rows of processes that are long gone. Their jobs keep the name in `worker_id`."""
     return delete(processes).where(processes.c.lease_until < now() - seconds(FORGET_AFTER_SECONDS))
 
 
-def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Insert]:
+def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Bound]:
     """Announce the tools that a worker serves. It does so once, when it starts."""
     return [
-        insert(worker_tools).values(
+        _announce(
             worker_id=worker_id,
             name=tool.name,
             description=tool.description,
-            **with_order(worker_tools.c.parameters, tool.parameters),
+            parameters=tool.parameters,
             queue=tool.queue,
             timeout=tool.timeout,
             retries=tool.retries,
             effect=tool.effect,
-            manners=tool.behavior.as_data(),
+            behavior=tool.behavior.as_data(),
             limits=tool.limits.as_data(),
             version=tool.version,
         )
@@ -146,7 +145,37 @@ def announce(worker_id: str, tools: Iterable[ToolSpec]) -> list[Insert]:
     ]
 
 
-def is_alive(process_id: ColumnElement[Any]) -> ColumnElement[bool]:
+@statement
+def _announce(
+    *,
+    worker_id: str,
+    name: str,
+    description: str,
+    parameters: dict[str, Any],
+    queue: str,
+    timeout: float,
+    retries: int,
+    effect: str,
+    behavior: dict[str, Any],
+    limits: dict[str, Any],
+    version: str,
+) -> Insert:
+    return insert(worker_tools).values(
+        worker_id=worker_id,
+        name=name,
+        description=description,
+        **with_order(worker_tools.c.parameters, parameters),
+        queue=queue,
+        timeout=timeout,
+        retries=retries,
+        effect=effect,
+        manners=behavior,
+        limits=limits,
+        version=version,
+    )
+
+
+def is_alive(process_id: str | ColumnElement[str]) -> ColumnElement[bool]:
     """Return true if the process of that id holds its lease."""
     return exists(select(processes.c.id).where(processes.c.id == process_id, holds_its_lease()))
 
@@ -167,7 +196,7 @@ def is_steady(process_id: str) -> ColumnElement[bool]:
     )
 
 
-@cache
+@statement
 def end_lost_workers(sweeper_id: str) -> ReturningUpdate[Any]:
     """Declare workers without a lease over, whether they know it or not. Returns each once, with its queues.
 
@@ -201,6 +230,7 @@ def lost_workers(sweeper_id: str) -> Select[Any]:
 _SCHEMA = (worker_tools.c.parameters, worker_tools.c.parameters_in_order)
 
 
+@statement
 def live_tools() -> Select[Any]:
     """Return each tool that a live worker serves; of two declarations, that of the worker which started last."""
     return (

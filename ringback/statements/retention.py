@@ -15,21 +15,21 @@ from sqlalchemy import (
     Integer,
     Select,
     Update,
-    cast,
     delete,
     exists,
     func,
-    literal,
     null,
     or_,
     select,
     text,
     true,
+    type_coerce,
     update,
 )
 from sqlalchemy.sql.dml import ReturningDelete
 
 from ringback.jobs.states import LIVE, Delivery
+from ringback.postgres.statement import statement
 from ringback.statements.clock import seconds, statement_time
 from ringback.statements.row_state import is_now
 from ringback.tables import SEALED, client_secrets, jobs, sessions, tenants
@@ -42,6 +42,7 @@ EXPIRED_SECRET_SECONDS = 2 * 86_400
 """A client resumes its session with an expired secret, for as long as the session may last."""
 
 
+@statement
 def delete_expired(default_days: int | None) -> ReturningDelete[Any]:
     """Delete ended sessions beyond their tenant's retention, with all their rows. Returns each `id`.
 
@@ -51,7 +52,7 @@ def delete_expired(default_days: int | None) -> ReturningDelete[Any]:
         default_days: for tenants without a row; None: for ever.
     """
     owner = _tenants_with_something_over()
-    days = func.coalesce(tenants.c.retention_days, cast(literal(default_days), Integer))
+    days = func.coalesce(tenants.c.retention_days, type_coerce(default_days, Integer))
     limit = statement_time() - func.make_interval(0, 0, 0, days)
     past = (
         select(sessions.c.id)
@@ -75,6 +76,7 @@ def delete_with_contents(which: Select[Any]) -> ReturningDelete[Any]:
     return whole.add_cte(calls)
 
 
+@statement
 def delete_expired_secrets() -> Delete:
     """Delete client secrets that no client can use any more, not even to resume."""
     limit = statement_time() - seconds(EXPIRED_SECRET_SECONDS)
@@ -82,6 +84,7 @@ def delete_expired_secrets() -> Delete:
     return delete(client_secrets).where(client_secrets.c.id.in_(old.scalar_subquery()))
 
 
+@statement
 def drop_old_sealed() -> Update:
     """Delete encrypted values whose conversation ended without a final write."""
     limit = statement_time() - seconds(SEALED_SECONDS)

@@ -6,7 +6,7 @@ A row of `responses` is written once, however often a response is reported; a tr
 from __future__ import annotations
 
 from datetime import date
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 from uuid import UUID
 
@@ -19,13 +19,13 @@ from sqlalchemy import (
     and_,
     cast,
     func,
-    literal,
     select,
     true,
+    type_coerce,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_once
 
+from ringback.postgres.statement import Bound, Statement, statement
 from ringback.statements.clock import now
 from ringback.tables import responses, sessions, tenants, usage_days
 from ringback.usage.budgets import Whose
@@ -36,65 +36,84 @@ _SUMS: list[ColumnElement[Any]] = [
     cast(func.coalesce(func.sum(usage_days.c[name]), 0), BigInteger).label(name)
     for name in ("responses", "input_tokens", "output_tokens", "micros")
 ]
-_RECORDED = (
-    *("session_id", "response_id", "tenant", "user_id", "agent", "model", "epoch", "status"),
-    *("input_tokens", "output_tokens", "tokens", "micros"),
-)
 
 
-def record(session_id: UUID, response_id: str, epoch: int, status: str, usage: Usage, micros: int | None) -> Insert:
+def record(session_id: UUID, response_id: str, epoch: int, status: str, usage: Usage, micros: int | None) -> Bound:
     """Record the usage of one response. 0 rows: it is recorded already, or the session was erased.
 
     Args:
         micros: cost in millionths of a US dollar; None: unknown.
     """
-    row = select(
-        sessions.c.id,
-        literal(response_id),
-        sessions.c.tenant,
-        sessions.c.user_id,
-        sessions.c.agent,
-        func.coalesce(sessions.c.model, ""),
-        literal(epoch, BigInteger),
-        literal(status),
-        literal(usage.input_tokens, BigInteger),
-        literal(usage.output_tokens, BigInteger),
-        literal(usage.as_json(), JSONB),
-        cast(micros, BigInteger),
-    ).where(sessions.c.id == session_id)
-    return insert_once(responses).from_select(list(_RECORDED), row).on_conflict_do_nothing()
+    tokens = usage.input_tokens, usage.output_tokens, usage.as_json()
+    return _record(session_id, response_id, epoch, status, *tokens, micros)
 
 
+@statement
+def _record(
+    session_id: UUID,
+    response_id: str,
+    epoch: int,
+    status: str,
+    input_tokens: int,
+    output_tokens: int,
+    tokens: dict[str, Any],
+    micros: int | None,
+) -> Insert:
+    given = {"response_id": response_id, "epoch": epoch, "status": status, "micros": micros, "tokens": tokens}
+    given |= {"input_tokens": input_tokens, "output_tokens": output_tokens}
+    values: dict[str, Any] = {
+        "session_id": sessions.c.id,
+        "tenant": sessions.c.tenant,
+        "user_id": sessions.c.user_id,
+        "agent": sessions.c.agent,
+        "model": func.coalesce(sessions.c.model, ""),
+        **{name: type_coerce(value, responses.c[name].type) for name, value in given.items()},
+    }
+    row = select(*values.values()).where(sessions.c.id == session_id)
+    return insert_once(responses).from_select(list(values), row).on_conflict_do_nothing()
+
+
+@statement
 def allowances_of(tenant: str) -> Select[Any]:
     """Return the tenant's own row, if it has one."""
     return select(tenants.c.allowances).where(tenants.c.tenant == tenant)
 
 
-def usage_so_far(session_id: UUID | None, tenant: str, user_id: str, whose: frozenset[Whose]) -> Select[Any]:
+def usage_so_far(session_id: UUID | None, tenant: str, user_id: str, whose: frozenset[Whose]) -> Bound:
     """Return one row: `<whose>_tokens` and `<whose>_micros` of each in `whose`; today's for users and tenants.
 
     Args:
         session_id: None if there is no session yet, which has used no tokens.
     """
-    mine, ours = usage_days.c.tenant == tenant, usage_days.c.user_id == user_id
-    spent = {"user": _today(and_(mine, ours), "of_user"), "tenant": _today(mine, "of_tenant")}
-    wanted = [table for name, table in spent.items() if name in whose]
-    columns = [
-        column.label(f"{name}_{what}")
-        for name, table in spent.items()
-        if name in whose
-        for what, column in table.c.items()
-    ]
-    if "session" in whose:
-        of_session = [sessions.c.id == session_id]
-        columns += [
-            func.coalesce(select(column).where(*of_session).scalar_subquery(), 0).label(f"session_{column.name}")
-            for column in (sessions.c.tokens, sessions.c.micros)
+    return _used_by(whose)(session_id, tenant, user_id)
+
+
+@cache
+def _used_by(whose: frozenset[Whose]) -> Statement[[UUID | None, str, str]]:
+    """Build it once for each combination of budgets that an operator sets."""
+
+    def usage_so_far(session_id: UUID | None, tenant: str, user_id: str) -> Select[Any]:
+        mine, ours = usage_days.c.tenant == tenant, usage_days.c.user_id == user_id
+        spent = {"user": _today(and_(mine, ours), "of_user"), "tenant": _today(mine, "of_tenant")}
+        wanted = [table for name, table in spent.items() if name in whose]
+        columns = [
+            column.label(f"{name}_{what}")
+            for name, table in spent.items()
+            if name in whose
+            for what, column in table.c.items()
         ]
-    found = select(*columns)
-    if wanted:
-        found = found.select_from(reduce(lambda left, right: left.join(right, true()), wanted))
-    return found
+        if "session" in whose:
+            of_session = [sessions.c.id == session_id]
+            columns += [
+                func.coalesce(select(column).where(*of_session).scalar_subquery(), 0).label(f"session_{column.name}")
+                for column in (sessions.c.tokens, sessions.c.micros)
+            ]
+        found = select(*columns)
+        if wanted:
+            found = found.select_from(reduce(lambda left, right: left.join(right, true()), wanted))
+        return found
+
+    return Statement(usage_so_far)
 
 
 def _today(of: ColumnElement[bool], name: str) -> Any:

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Update, case, func, null, select, update
+from sqlalchemy import ARRAY, Select, Text, Update, Uuid, all_, any_, case, func, null, select, type_coerce, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.tables import jobs, sessions
 
@@ -21,7 +22,7 @@ FIRST_PAUSE_SECONDS = 16.0
 """Doubled each time, ± 25 %. Longer than an attempt takes, so that two attempts never overlap."""
 
 
-def take_due(at_most: int, but_of: Collection[str] = ()) -> ReturningUpdate[Any]:
+def take_due(at_most: int, but_of: Collection[str] = ()) -> Bound:
     """Take results to post now. If the gateway does not report one as `mark_notified`, it is taken again after a pause.
 
     Each of two gateways gets different results. Returns `id`, `tenant`, `agent` of the session, and `attempt` from 1
@@ -30,11 +31,15 @@ def take_due(at_most: int, but_of: Collection[str] = ()) -> ReturningUpdate[Any]
     Args:
         but_of: agents whose results stay where they are.
     """
-    others = (sessions.c.agent.not_in(sorted(but_of)),) if but_of else ()
+    return _take_due(at_most, list(but_of))
+
+
+@statement
+def _take_due(at_most: int, but_of: list[str]) -> ReturningUpdate[Any]:
     taken = (
         due()
         .join(sessions, sessions.c.id == jobs.c.session_id)
-        .where(*others)
+        .where(sessions.c.agent != all_(type_coerce(but_of, ARRAY(Text))))
         .order_by(jobs.c.notify_after, jobs.c.id)
         .limit(at_most)
         .with_for_update(of=jobs, skip_locked=True)
@@ -57,10 +62,15 @@ def due() -> Select[Any]:
     return select(jobs.c.id).where(jobs.c.notify_after <= statement_time())
 
 
-def mark_notified(job_ids: Iterable[UUID]) -> Update:
+def mark_notified(job_ids: Iterable[UUID]) -> Bound:
     """Mark these results as taken by the receiver."""
+    return _mark_notified(list(job_ids))
+
+
+@statement
+def _mark_notified(job_ids: list[UUID]) -> Update:
     return (
         update(jobs)
-        .where(jobs.c.id.in_(sorted(job_ids)), jobs.c.notified_at.is_(None))
+        .where(jobs.c.id == any_(type_coerce(job_ids, ARRAY(Uuid))), jobs.c.notified_at.is_(None))
         .values(notified_at=now(), notify_after=null())
     )

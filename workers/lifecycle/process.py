@@ -22,7 +22,9 @@ from redis import Redis
 from ringback.config import logs
 from ringback.config.production import Facts, refuse
 from ringback.config.settings import load
+from ringback.postgres.statement import compile_of
 from ringback.redis import check
+from ringback.statements.jobs import transitions
 from ringback.tools.decorator import Tool
 from workers.execution.runtime import WorkerRuntime
 from workers.leases.lease import FENCED_EXIT
@@ -95,6 +97,7 @@ class WorkerProcess:
             ConfigurationError: a setting is missing or wrong; no work has begun.
         """
         settings, tools = read_settings_and_tools()
+        compile_of(transitions)  # for every child of a pool that forks; the first call would wait for it
         self._prepared = settings, tools
         self._stop_signal = StopSignal()
         end_on_thread_death(self._end_process)

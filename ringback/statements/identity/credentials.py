@@ -7,12 +7,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, literal, null, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.history.pagination import IdRange
+from ringback.postgres.statement import statement
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.tables import api_keys, client_secrets, sessions, signed_out
 
@@ -35,12 +49,14 @@ def create_key(
     )
 
 
+@statement
 def key_by_hash(digest: bytes) -> Select[Any]:
     """Return the valid key with that hash: `id`, `tenant`, `user_id`, `scopes`."""
     found = select(api_keys.c.id, api_keys.c.tenant, api_keys.c.user_id, api_keys.c.scopes)
     return found.where(api_keys.c.hash == digest, _key_is_good())
 
 
+@statement
 def key_is_good(key_id: UUID) -> Select[Any]:
     """Return one row if that key is valid."""
     return select(api_keys.c.id).where(api_keys.c.id == key_id, _key_is_good())
@@ -58,6 +74,7 @@ def keys_in(ids: IdRange, tenant: str | None = None) -> Select[Any]:
     return found if tenant is None else found.where(api_keys.c.tenant == tenant)
 
 
+@statement
 def revoke_key(key_id: UUID, tenant: str) -> ReturningUpdate[Any]:
     """Revoke a key and every client secret made with it. The first revocation time stays. 0 rows: no such key."""
     return (
@@ -68,6 +85,7 @@ def revoke_key(key_id: UUID, tenant: str) -> ReturningUpdate[Any]:
     )
 
 
+@statement
 def mint_secret(
     secret_id: UUID,
     digest: bytes,
@@ -100,16 +118,10 @@ def mint_secret(
     )
     there_is_room = select(func.count()).select_from(good).scalar_subquery() < limit
     is_there = exists(select(client_secrets.c.id).where(client_secrets.c.id == secret_id))
+    given = {"id": secret_id, "hash": digest, "tenant": tenant, "user_id": user, "minted_by": minted_by}
+    given |= {"key_id": key_id, "agent": agent, "claims": claims, "uses_left": uses}
     columns: dict[str, ColumnElement[Any]] = {
-        "id": literal(secret_id, client_secrets.c.id.type),
-        "hash": literal(digest, client_secrets.c.hash.type),
-        "tenant": literal(tenant),
-        "user_id": literal(user),
-        "minted_by": literal(minted_by),
-        "key_id": literal(key_id, client_secrets.c.key_id.type),
-        "agent": literal(agent),
-        "claims": literal(claims, JSONB),
-        "uses_left": literal(uses),
+        **{name: type_coerce(value, client_secrets.c[name].type) for name, value in given.items()},
         "expires_at": now() + seconds(seconds_valid),
     }
     return (
@@ -132,24 +144,15 @@ def minted_by(user: str, tenant: str) -> Select[Any]:
     )
 
 
+@statement
 def secret_by_hash(digest: bytes, resume_hash: bytes | None = None) -> Select[Any]:
     """Return the secret with that hash if it is not revoked: `id`, `tenant`, `user_id`, `agent`, `claims`, and
 
     `is_good`: a session can begin with it; `began`: the session that `resume_hash` resumes began with it; `resumes`: a
     session exists that `resume_hash` resumes.
     """
-    named = (
-        exists(select(sessions.c.id).where(sessions.c.resume_hash == resume_hash)) if resume_hash else literal(False)
-    )
-    began = (
-        exists(
-            select(sessions.c.id).where(
-                sessions.c.resume_hash == resume_hash, sessions.c.credential == secret_credential()
-            )
-        )
-        if resume_hash
-        else literal(False)
-    )
+    resumed = select(sessions.c.id).where(sessions.c.resume_hash == resume_hash)
+    named, began = exists(resumed), exists(resumed.where(sessions.c.credential == secret_credential()))
     return select(
         client_secrets.c.id,
         client_secrets.c.tenant,
@@ -167,11 +170,13 @@ def secret_credential() -> ColumnElement[str]:
     return literal("secret:") + func.cast(client_secrets.c.id, sessions.c.credential.type)
 
 
+@statement
 def secret_is_good(secret_id: UUID) -> Select[Any]:
     """Return one row if that secret is not revoked, spent or not."""
     return select(client_secrets.c.id).where(client_secrets.c.id == secret_id, _secret_is_not_void())
 
 
+@statement
 def spend_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
     """Take one use. Of two clients that come at once, one gets the last use. 0 rows: no use is left, or it is revoked.
 
@@ -187,6 +192,7 @@ def spend_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
     )
 
 
+@statement
 def return_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
     """Return the use that this visit took, once: the visit led to no session."""
     return (
@@ -197,18 +203,19 @@ def return_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
     )
 
 
+@statement
 def is_signed_out(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
     """Return one row if a token issued to the user at that moment is revoked."""
-    return select(signed_out.c.before).where(
-        signed_out.c.tenant == tenant, signed_out.c.user_id == user, signed_out.c.before >= issued_at
-    )
+    return _signed_out_since(tenant, user, issued_at)
 
 
+@statement
 def is_not_signed_out(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
     """Return one row if a token issued to the user at that moment is valid."""
-    return select(literal(1)).where(~exists(is_signed_out(tenant, user, issued_at)))
+    return select(literal(1)).where(~exists(_signed_out_since(tenant, user, issued_at)))
 
 
+@statement
 def sign_out(tenant: str, user: str) -> ReturningInsert[Any]:
     """Revoke every token issued to the user until now, by any issuer. Returns `before`."""
     row = upsert(signed_out).values(tenant=tenant, user_id=user, before=now())
@@ -231,9 +238,16 @@ def revoke_secrets(tenant: str, user: str) -> ReturningUpdate[Any]:
     )
 
 
+@statement
 def keys_of(tenant: str, user: str) -> Select[Any]:
     """Return the user's API keys that are still valid."""
     return select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user, _key_is_good())
+
+
+def _signed_out_since(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
+    return select(signed_out.c.before).where(
+        signed_out.c.tenant == tenant, signed_out.c.user_id == user, signed_out.c.before >= issued_at
+    )
 
 
 def _shown() -> tuple[ColumnElement[Any], ...]:

@@ -11,17 +11,23 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
+from ringback.postgres.statement import statement
+
 ROLE = "ringback_tenant"
 """Role that owns no table and cannot log in. `ringback migrate` creates it."""
 SETTING = "ringback.tenant"
 """Setting that names the tenant whose rows the role sees."""
 
 
+@statement
 def restrict_to(tenant: str) -> Select[Any]:
     """Restrict the rest of the transaction to reading this tenant's rows."""
-    return select(func.set_config(SETTING, tenant, True), func.set_config("role", ROLE, True))
+    return select(
+        func.set_config(SETTING, tenant, True).label("tenant"), func.set_config("role", ROLE, True).label("role")
+    )
 
 
+@statement
 def is_restricted() -> Select[Any]:
     """Return true if row-level security restricts this database user itself, which should own the tables."""
     return select(func.row_security_active("sessions"))

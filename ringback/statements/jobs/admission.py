@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Uuid, literal, null, select
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import Boolean, case, select, type_coerce
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from ringback.jobs.outcomes import Outcome
-from ringback.jobs.states import Approval, Delivery
+from ringback.jobs.states import Approval, Delivery, Effect, JobState
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.json_order import with_order
 from ringback.statements.sessions.lifecycle import is_ours
@@ -64,47 +65,112 @@ class Sealed:
     result: bytes | None = None
 
 
-def admit(
-    job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = None, sealed: Sealed = Sealed()
-) -> ReturningInsert[Any]:
+def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = None, sealed: Sealed = Sealed()) -> Bound:
     """Record a call, once, for a session that this gateway owns in this epoch.
 
     0 rows: the call is recorded already, or the session has moved on. With an `outcome` the job is inserted as finished
     and its result as ready. That holds for a call that the gateway refused, and for one that it serves itself. If the
     call joins one that has ended meanwhile, a trigger finishes it with the same outcome.
     """
-    timeout = job.tool.timeout if job.tool else 0.0
-    attempts = (job.tool.retries if job.tool else 0) + 1
-    waits = job.needs_approval and job.tool is not None and job.joined_to is None and outcome is None
-    seconds_left = job.tool.behavior.approval_seconds if job.tool and waits else time_for(timeout, attempts)
-    is_published = not waits and job.joined_to is None
+    tool, is_over = job.tool, outcome is not None
+    timeout, attempts = (tool.timeout, tool.retries + 1) if tool else (0.0, 1)
+    waits = job.needs_approval and tool is not None and job.joined_to is None and not is_over
+    return _admit(
+        job_id=job.id,
+        session_id=job.session_id,
+        gateway_id=gateway_id,
+        epoch=epoch,
+        call_id=job.call_id,
+        response_id=job.response_id,
+        item_id=job.item_id,
+        position=job.position,
+        name=job.name,
+        queue=tool.queue if tool else "",
+        arguments=job.arguments,
+        sealed_arguments=sealed.arguments,
+        sealed_result=sealed.result,
+        behavior=tool.behavior.as_data() if tool else {},
+        effect=tool.effect if tool else Effect.PURE,
+        timeout=timeout,
+        attempts=attempts,
+        is_published=not waits and job.joined_to is None,
+        seconds_left=tool.behavior.approval_seconds if tool and waits else time_for(timeout, attempts),
+        joined_to=job.joined_to,
+        approval=Approval.REQUESTED if waits else None,
+        state=outcome.state if outcome else JobState.PENDING,
+        result=outcome.result if outcome and outcome.error is None else None,
+        error=outcome.error if outcome else None,
+        is_over=is_over,
+        delivery=Delivery.READY if is_over else Delivery.NONE,
+    )
+
+
+@statement
+def _admit(
+    *,
+    job_id: UUID,
+    session_id: UUID,
+    gateway_id: str,
+    epoch: int,
+    call_id: str,
+    response_id: str | None,
+    item_id: str | None,
+    position: int | None,
+    name: str,
+    queue: str,
+    arguments: Any,
+    sealed_arguments: bytes | None,
+    sealed_result: bytes | None,
+    behavior: dict[str, Any],
+    effect: str,
+    timeout: float,
+    attempts: int,
+    is_published: bool,
+    seconds_left: float,
+    joined_to: UUID | None,
+    approval: str | None,
+    state: str,
+    result: Any,
+    error: dict[str, Any] | None,
+    is_over: bool,
+    delivery: str,
+) -> ReturningInsert[Any]:
+    over = type_coerce(is_over, Boolean)
+    given: dict[str, Any] = {
+        "id": job_id,
+        "call_id": call_id,
+        "response_id": response_id,
+        "item_id": item_id,
+        "position": position,
+        "tool": name,
+        "queue": queue,
+        "sealed_arguments": sealed_arguments,
+        "sealed_result": sealed_result,
+        "manners": behavior,
+        "effect": effect,
+        "timeout": timeout,
+        "max_attempts": attempts,
+        "joined_to": joined_to,
+        "approval": approval,
+        "state": state,
+        "error": error,
+        "delivery": delivery,
+    }
     values: dict[str, Any] = {
-        "id": literal(job.id),
-        "tenant": sessions.c.tenant,
         "session_id": sessions.c.id,
-        "call_id": literal(job.call_id),
-        "response_id": literal(job.response_id),
-        "item_id": literal(job.item_id),
-        "position": literal(job.position, BigInteger),
+        "tenant": sessions.c.tenant,
         "epoch": sessions.c.epoch,
-        "tool": literal(job.name),
-        "queue": literal(job.tool.queue if job.tool else ""),
-        **with_order(jobs.c.arguments, job.arguments),
-        "sealed_arguments": literal(sealed.arguments, LargeBinary),
-        "sealed_result": literal(sealed.result, LargeBinary),
-        "manners": literal(job.tool.behavior.as_data() if job.tool else {}, JSONB),
-        "effect": literal(str(job.tool.effect) if job.tool else "pure"),
-        "timeout": literal(timeout),
-        "max_attempts": literal(attempts),
-        "publish_after": now() + seconds(PUBLISH_GRACE_SECONDS) if is_published else null(),
+        **{column: type_coerce(value, jobs.c[column].type) for column, value in given.items()},
+        **with_order(jobs.c.arguments, arguments),
+        **with_order(jobs.c.result, result),
+        "publish_after": case((type_coerce(is_published, Boolean), now() + seconds(PUBLISH_GRACE_SECONDS))),
         "deadline_at": now() + seconds(seconds_left),
-        "joined_to": literal(job.joined_to, Uuid),
-        "approval": literal(str(Approval.REQUESTED)) if waits else null(),
-        **(_born_finished(outcome) if outcome else {}),
+        "created_at": case((over, statement_time()), else_=now()),
+        "finished_at": case((over, statement_time())),
     }
     source = (
         select(*values.values())
-        .where(is_ours(job.session_id, gateway_id, epoch))
+        .where(is_ours(session_id, gateway_id, epoch))
         # An epoch that begins meanwhile waits for this and includes the call, or this waits and records no row.
         .with_for_update(read=True, of=sessions)
     )
@@ -114,14 +180,3 @@ def admit(
         .on_conflict_do_nothing(index_elements=["session_id", "call_id"])
         .returning(jobs.c.id)
     )
-
-
-def _born_finished(outcome: Outcome) -> dict[str, ColumnElement[Any]]:
-    return {
-        "state": literal(str(outcome.state)),
-        **(with_order(jobs.c.result, outcome.result) if outcome.error is None else {}),
-        "error": literal(outcome.error, JSONB) if outcome.error else null(),
-        "created_at": statement_time(),
-        "finished_at": statement_time(),
-        "delivery": literal(str(Delivery.READY)),
-    }

@@ -10,9 +10,10 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, BindParameter, Select, Update, Uuid, all_, any_, case, literal, select, update
+from sqlalchemy import ARRAY, BigInteger, Select, Update, Uuid, all_, any_, case, select, type_coerce, update
 
 from ringback.jobs.states import Delivery
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
 from ringback.statements.sessions.lifecycle import is_ours
@@ -26,7 +27,7 @@ _ANSWER = (
 )
 
 
-def read_ready(session_id: UUID, gateway_id: str, epoch: int, given: Collection[UUID] = ()) -> Select[Any]:
+def read_ready(session_id: UUID, gateway_id: str, epoch: int, given: Collection[UUID] = ()) -> Bound:
     """Return the results that are ready and that the conversation of this epoch was not given.
 
     0 rows: there is none, this gateway no longer owns the session in this epoch, or its lease has run out. If an epoch
@@ -35,14 +36,19 @@ def read_ready(session_id: UUID, gateway_id: str, epoch: int, given: Collection[
     Args:
         given: jobs whose result the conversation was given, and whose row may not say so yet.
     """
+    return _read_ready(session_id, gateway_id, epoch, list(given))
+
+
+@statement
+def _read_ready(session_id: UUID, gateway_id: str, epoch: int, given: list[UUID]) -> Select[Any]:
     return (
         select(*_ANSWER)
         .join(sessions, sessions.c.id == jobs.c.session_id)
         .where(
             is_ours(session_id, gateway_id, epoch),
-            is_alive(literal(gateway_id)),
+            is_alive(gateway_id),
             jobs.c.delivery == Delivery.READY,
-            jobs.c.id != all_(_ids(given)),
+            jobs.c.id != all_(type_coerce(given, ARRAY(Uuid))),
         )
         # The first that ended comes first. By id, Postgres would rather read the primary key than the few ready ones.
         .order_by(jobs.c.finished_at, jobs.c.id)
@@ -57,7 +63,7 @@ def mark(
     given: Collection[UUID],
     echoed: Collection[UUID] = (),
     position: int | None = None,
-) -> Update:
+) -> Bound:
     """Mark results as sent into the conversation of this epoch, and those as acknowledged that the server echoed.
 
     Idempotent. 0 rows: the rows say so already, or the session is no longer this gateway's in this epoch.
@@ -66,6 +72,13 @@ def mark(
         given: every result that the conversation was given; those of `echoed` are among them.
         position: position of the conversation at the last echo (`items.position`).
     """
+    return _mark(session_id, gateway_id, epoch, list(given), list(echoed), position)
+
+
+@statement
+def _mark(
+    session_id: UUID, gateway_id: str, epoch: int, given: list[UUID], echoed: list[UUID], position: int | None
+) -> Update:
     mine = (
         select(sessions.c.id, sessions.c.epoch)
         .where(is_ours(session_id, gateway_id, epoch))
@@ -74,12 +87,12 @@ def mark(
         .with_for_update(read=True, of=sessions)
         .cte("mine")
     )
-    is_echoed = jobs.c.id == any_(_ids(echoed))
+    is_echoed = jobs.c.id == any_(type_coerce(echoed, ARRAY(Uuid)))
     told = (
         select(jobs.c.id, mine.c.epoch, is_echoed.label("is_echoed"))
         .where(
             jobs.c.session_id == mine.c.id,
-            jobs.c.id == any_(_ids(given)),
+            jobs.c.id == any_(type_coerce(given, ARRAY(Uuid))),
             (jobs.c.delivery == Delivery.READY)
             | ((jobs.c.delivery == Delivery.SENT) & (jobs.c.delivered_epoch == mine.c.epoch) & is_echoed),
         )
@@ -93,10 +106,6 @@ def mark(
         .values(
             delivery=case((told.c.is_echoed, Delivery.ACKED), else_=Delivery.SENT),
             delivered_epoch=told.c.epoch,
-            answer_position=case((told.c.is_echoed, literal(position, BigInteger)), else_=jobs.c.answer_position),
+            answer_position=case((told.c.is_echoed, type_coerce(position, BigInteger)), else_=jobs.c.answer_position),
         )
     )
-
-
-def _ids(job_ids: Collection[UUID]) -> BindParameter[Any]:
-    return literal(list(job_ids), ARRAY(Uuid))

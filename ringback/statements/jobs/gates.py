@@ -7,14 +7,30 @@ counts the calls of all tenants.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, Select, Update, and_, case, cast, extract, func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    Update,
+    and_,
+    case,
+    cast,
+    extract,
+    func,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.jobs.states import JobState
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds, seconds_until
 from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS
 from ringback.statements.jobs.transitions import may_be_published
@@ -23,6 +39,7 @@ from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 from ringback.tools.gate import Gate, Load
 
 
+@statement
 def wanted_tool(job_id: UUID) -> Select[Any]:
     """Return which tool a call that may begin now wants: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`."""
     left = cast(seconds_until(jobs.c.deadline_at), Float).label("seconds_left")
@@ -31,12 +48,15 @@ def wanted_tool(job_id: UUID) -> Select[Any]:
     )
 
 
+@statement
 def lock(tool: str, burst: int) -> ReturningInsert[Any]:
     """Lock the tool's gate until the transaction ends. Returns it and `now`, as `gate_in` takes them.
 
     If the tool has no gate, it is inserted with `burst` tokens.
     """
-    new = insert(tool_gates).values(tenant=DEFAULT_TENANT, tool=tool, tokens=float(burst), refilled_at=now())
+    new = insert(tool_gates).values(
+        tenant=DEFAULT_TENANT, tool=tool, tokens=type_coerce(burst, Float), refilled_at=now()
+    )
     return new.on_conflict_do_update(
         index_elements=["tenant", "tool"],
         set_={"tool": new.excluded.tool},  # locks the row and returns its present values
@@ -55,6 +75,7 @@ def gate_in(row: Any) -> Gate:
     return Gate(row.tokens, row.refilled_at, row.failures, row.open_until, row.probe_until)
 
 
+@statement
 def load_around(job_id: UUID, tool: str) -> Select[Any]:
     """Count the tool's running calls and the calls in line before this one, as `load_in` takes them."""
     this = jobs.alias("this")
@@ -82,21 +103,34 @@ def load_in(row: Any) -> Load:
     return Load(row.running, row.ahead, row.late)
 
 
-def save(tool: str, gate: Gate) -> Update:
+def save(tool: str, gate: Gate) -> Bound:
     """Write the gate. The caller holds its lock."""
+    return _save(tool, **asdict(gate))
+
+
+@statement
+def _save(
+    tool: str,
+    tokens: float,
+    refilled_at: float,
+    failures: int,
+    open_until: float | None,
+    probe_until: float | None,
+) -> Update:
     return (
         update(tool_gates)
         .where(tool_gates.c.tenant == DEFAULT_TENANT, tool_gates.c.tool == tool)
         .values(
-            tokens=gate.tokens,
-            refilled_at=func.to_timestamp(gate.refilled_at),
-            failures=gate.failures,
-            open_until=_timestamp(gate.open_until),
-            probe_until=_timestamp(gate.probe_until),
+            tokens=tokens,
+            refilled_at=_timestamp(refilled_at),
+            failures=failures,
+            open_until=_timestamp(open_until),
+            probe_until=_timestamp(probe_until),
         )
     )
 
 
+@statement
 def reset_failures(tool: str) -> Update:
     """Reset the failures after a successful call that is no probe, as `gate.after` says. Takes no lock in the usual
     case.
@@ -107,6 +141,7 @@ def reset_failures(tool: str) -> Update:
     )
 
 
+@statement
 def postpone(job_id: UUID, pause: float) -> Update:
     """Put a call in line for `pause` seconds. This costs no attempt and moves no deadline.
 
@@ -124,6 +159,7 @@ def postpone(job_id: UUID, pause: float) -> Update:
     )
 
 
+@statement
 def wake_first(tool: str) -> ReturningUpdate[Any]:
     """Wake the first sleeping call in line. Publish what it returns (`id`, `queue`)."""
     asleep = (
@@ -157,5 +193,5 @@ def _moment(time: ColumnElement[Any]) -> ColumnElement[float]:
     return cast(extract("epoch", time), Float)
 
 
-def _timestamp(moment: float | None) -> ColumnElement[Any] | None:
-    return None if moment is None else func.to_timestamp(moment)
+def _timestamp(moment: float | None) -> ColumnElement[Any]:
+    return func.to_timestamp(type_coerce(moment, Float))

@@ -14,8 +14,9 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import JobState
+from ringback.postgres.statement import statement
 from ringback.statements.clock import now, seconds
-from ringback.statements.jobs import transitions as statements
+from ringback.statements.jobs import transitions
 from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS
 from ringback.statements.jobs.gates import is_due
 from ringback.statements.processes import holds_its_lease, is_steady
@@ -26,6 +27,7 @@ UNSERVED_SECONDS = 10.0
 """Time without any worker that announces a tool before the model is told. A restart of a worker takes less."""
 
 
+@statement
 def pass_on(job_id: UUID, pause: float) -> ReturningUpdate[Any]:
     """Leave a call to a worker that has its tool: publish it (`id`, `queue`) in `pause` seconds.
 
@@ -41,15 +43,17 @@ def pass_on(job_id: UUID, pause: float) -> ReturningUpdate[Any]:
     )
 
 
+@statement
 def claim_unserved(job_id: UUID, worker_id: str, token: UUID, tool: str) -> ReturningUpdate[Any]:
     """Claim a call that no worker can run, to answer it. 0 rows: a worker may have the tool, or it cannot be claimed.
 
     After an outage of Postgres every lease has run out, though the tools still exist: so this worker must be steady.
     """
     announced = exists(select(worker_tools.c.name).join(processes).where(worker_tools.c.name == tool, _lately()))
-    return statements.claim(job_id, worker_id, token, (tool,)).where(~announced, is_steady(worker_id))
+    return transitions.claiming(job_id, worker_id, token).where(jobs.c.tool == tool, ~announced, is_steady(worker_id))
 
 
+@statement
 def other_versions(tool: str, version: str) -> Select[Any]:
     """Return what living workers announce under this name in other versions: `parameters` and `queue`."""
     return (
@@ -61,6 +65,7 @@ def other_versions(tool: str, version: str) -> Select[Any]:
     )
 
 
+@statement
 def pass_back(job_id: UUID, token: UUID, queue: str, pause: float) -> Update:
     """Undo the claim of a job that has not begun, and leave it to the workers of `queue`. This costs no attempt.
 

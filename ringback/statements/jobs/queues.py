@@ -8,6 +8,7 @@ from sqlalchemy import CTE, FromClause, Select, Text, case, column, func, litera
 from sqlalchemy.sql.elements import ColumnElement
 
 from ringback.jobs.states import JobState
+from ringback.postgres.statement import statement
 from ringback.statements.clock import now, seconds_since
 from ringback.statements.jobs.transitions import may_be_published
 from ringback.statements.processes import holds_its_lease
@@ -24,6 +25,7 @@ once.
 """
 
 
+@statement
 def loads() -> Select[Any]:
     """Return a row for each queue that a live worker consumes: `queue`, `pending`, `running`, `slots`, `mean_seconds`,
     `end_every`.

@@ -8,7 +8,6 @@ A round runs those that have work (`ringback.statements.looks`). Each reads the 
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -32,6 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import LIVE, Approval, Delivery, Effect, JobState
+from ringback.postgres.statement import statement
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.jobs.transitions import may_be_published
 from ringback.statements.processes import is_alive, is_steady
@@ -56,7 +56,7 @@ FENCE_GRACE_SECONDS = 1.0
 """A worker reports its own time-out first. The sweeper's is for a worker that cannot."""
 
 
-@cache
+@statement
 def publish_due() -> ReturningUpdate[Any]:
     """Return pending jobs whose message is due: publish each, after the commit."""
     due = _some(due_jobs(), jobs.c.publish_after)
@@ -69,7 +69,7 @@ def publish_due() -> ReturningUpdate[Any]:
     )
 
 
-@cache
+@statement
 def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     """Take running jobs back from workers without a lease: another attempt, or the end that fits."""
     lost = _some(lost_jobs(sweeper_id), jobs.c.worker_id)
@@ -86,7 +86,7 @@ def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     return ended.values(rescues=jobs.c.rescues + 1).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
-@cache
+@statement
 def time_out_overdue() -> ReturningUpdate[Any]:
     """Time out jobs past their deadline, running or not: the model is answered, and a late worker is fenced.
 
@@ -100,7 +100,7 @@ def time_out_overdue() -> ReturningUpdate[Any]:
     return _end(overdue, state, code, true()).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
 
 
-@cache
+@statement
 def release_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     """Release the sessions of gateways without a lease: a client may resume those it can, and the others are over."""
     lost = _some(lost_sessions(sweeper_id), sessions.c.gateway_id)
@@ -118,7 +118,7 @@ def release_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     )
 
 
-@cache
+@statement
 def end_unresumed() -> ReturningUpdate[Any]:
     """End detached sessions whose client did not come back in time."""
     waiting = _some(unresumed_sessions(), sessions.c.resume_until)
@@ -130,6 +130,7 @@ def end_unresumed() -> ReturningUpdate[Any]:
     )
 
 
+@statement
 def publish_again() -> ReturningUpdate[Any]:
     """Make published jobs due again, also those a gateway has just published: Redis may have lost every message.
 
@@ -144,6 +145,7 @@ def publish_again() -> ReturningUpdate[Any]:
     return _due_at_once(published, AGAIN_AT_ONCE)
 
 
+@statement
 def publish_taken(queue: str) -> ReturningUpdate[Any]:
     """Make the oldest jobs of a queue due: a lost worker may have taken their messages from its front."""
     published = (
@@ -154,7 +156,7 @@ def publish_taken(queue: str) -> ReturningUpdate[Any]:
     return _due_at_once(published, TAKEN_AT_ONCE)
 
 
-@cache
+@statement
 def keep_late_results() -> Update:
     """Keep results for the history that became ready while their session ended."""
     late = _some(late_results(), jobs.c.session_id)

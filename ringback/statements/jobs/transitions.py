@@ -6,31 +6,53 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Update, case, func, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    ColumnElement,
+    Select,
+    Text,
+    Update,
+    Uuid,
+    any_,
+    case,
+    func,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import LIVE, Approval, CancelReason, Delivery, Effect, JobState
-from ringback.postgres.statement import statement
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds, seconds_until
 from ringback.statements.json_order import in_order, with_order
 from ringback.statements.row_state import is_now
 from ringback.tables import jobs, sessions
 
 
-def claim(
-    job_id: UUID, worker_id: str, token: UUID | None = None, tools: Collection[str] | None = None
-) -> ReturningUpdate[Any]:
+def claim(job_id: UUID, worker_id: str, token: UUID | None = None, tools: Collection[str] | None = None) -> Bound:
     """Claim a pending job and return its token. 0 rows: a stale, repeated or forged message; drop it.
 
     The run takes every argument from the row, and none from the message. If a worker brings a random
     token, it can give up a claim whose reply it lost (`give_up_claim`). A job whose tool is not in `tools` stays where
     it is: the worker does not have the tool (`passing`), or must pass its gate first (`gates`). None: any tool.
     """
+    return _claim(job_id, worker_id, token, None if tools is None else list(tools))
+
+
+@statement
+def _claim(job_id: UUID, worker_id: str, token: UUID | None, tools: list[str] | None) -> ReturningUpdate[Any]:
+    wanted = type_coerce(tools, ARRAY(Text))
+    return claiming(job_id, worker_id, token).where(wanted.is_(None) | (jobs.c.tool == any_(wanted)))
+
+
+def claiming(job_id: UUID, worker_id: str, token: UUID | None) -> ReturningUpdate[Any]:
+    """Build the statement that claims a job, whatever its tool; `claim` and `passing` add which."""
     return (
         update(jobs)
         .where(
-            *(() if tools is None else (jobs.c.tool.in_(sorted(tools)),)),
             jobs.c.id == job_id,
             jobs.c.session_id == sessions.c.id,
             is_now(jobs.c.state, JobState.PENDING),
@@ -43,7 +65,7 @@ def claim(
         .values(
             state=JobState.RUNNING,
             attempt=jobs.c.attempt + 1,
-            token=func.gen_random_uuid() if token is None else literal(token),
+            token=func.coalesce(type_coerce(token, Uuid), func.gen_random_uuid()),
             worker_id=worker_id,
             started_at=now(),
             progress=None,
@@ -70,6 +92,7 @@ def claim(
     )
 
 
+@statement
 def give_up_claim(job_id: UUID, token: UUID) -> Update:
     """Give back a job that was claimed and not begun, because the reply of the claim or of the barrier was lost.
 
@@ -93,6 +116,7 @@ def give_up_claim(job_id: UUID, token: UUID) -> Update:
     )
 
 
+@statement
 def begin_effect(job_id: UUID, token: UUID) -> Update:
     """Mark the effect of an at_most_once tool as begun: from here on it may have happened. A durable commit.
 
@@ -111,21 +135,44 @@ def finish(
     outcome: Outcome,
     sealed_result: bytes | None = None,
     failure: dict[str, Any] | None = None,
-) -> ReturningUpdate[Any]:
+) -> Bound:
     """Write the outcome, once. 0 rows: the token is stale, another worker has the job, or it is over.
 
     Args:
         sealed_result: the whole result, encrypted, if `outcome` shows less (`ringback.privacy.row_privacy`).
         failure: why this attempt failed (`workers.execution.failures`); None leaves that of an earlier one.
     """
+    return _finish(job_id, token, outcome.state, outcome.result, outcome.error, sealed_result, failure)
+
+
+@statement
+def _finish(
+    job_id: UUID,
+    token: UUID,
+    state: str,
+    result: Any,
+    error: dict[str, Any] | None,
+    sealed_result: bytes | None,
+    failure: dict[str, Any] | None,
+) -> ReturningUpdate[Any]:
     return (
         update(jobs)
         .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
-        .values(**_finished(outcome), sealed_result=sealed_result, delivery=deliverable(), **_failed(failure))
+        .values(
+            state=state,
+            **with_order(jobs.c.result, result),
+            error=error,
+            sealed_result=sealed_result,
+            failure=_failure(failure),
+            finished_at=now(),
+            token=None,
+            delivery=deliverable(),
+        )
         .returning(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
     )
 
 
+@statement
 def finished_as(job_id: UUID, worker_id: str, attempt: int, state: JobState) -> Select[Any]:
     """Return one row if this attempt's outcome is written, for a worker that lost the reply of `finish`."""
     return (
@@ -137,6 +184,7 @@ def finished_as(job_id: UUID, worker_id: str, attempt: int, state: JobState) -> 
     )
 
 
+@statement
 def retry(
     job_id: UUID, token: UUID, error: dict[str, str], backoff: float, failure: dict[str, Any] | None = None
 ) -> Update:
@@ -157,11 +205,12 @@ def retry(
             publish_after=now() + seconds(backoff),
             not_before=now() + seconds(backoff),
             publish_count=0,
-            **_failed(failure),
+            failure=_failure(failure),
         )
     )
 
 
+@statement
 def hand_back(worker_id: str) -> ReturningUpdate[Any]:
     """Give back all jobs that a stopping worker still runs, for others to take at once.
 
@@ -195,6 +244,7 @@ def hand_back(worker_id: str) -> ReturningUpdate[Any]:
     )
 
 
+@statement
 def cancel(
     job_id: UUID, tenant: str, reason: CancelReason = CancelReason.OPERATOR, *, pending_only: bool = False
 ) -> ReturningUpdate[Any]:
@@ -202,13 +252,13 @@ def cancel(
 
     0 rows: there is no such job, or it is over; or, with `pending_only`, a worker has claimed it.
     """
-    states = {JobState.PENDING} if pending_only else LIVE
+    runs_on = type_coerce(pending_only, Boolean).is_(False)
     return (
         update(jobs)
         .where(
             jobs.c.id == job_id,
             jobs.c.tenant == tenant,
-            is_now(jobs.c.state, *states),
+            is_now(jobs.c.state, JobState.PENDING) | (is_now(jobs.c.state, JobState.RUNNING) & runs_on),
             jobs.c.session_id == sessions.c.id,
         )
         .values(**cancelling(reason))
@@ -229,6 +279,7 @@ def cancelling(reason: CancelReason) -> dict[str, Any]:
     }
 
 
+@statement
 def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
     """Write the progress note of a running tool. Returns the session to notify: `session_id` and `gateway_id`."""
     return (
@@ -239,6 +290,7 @@ def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
     )
 
 
+@statement
 def progress_in(session_id: UUID) -> Select[Any]:
     """Return progress and approvals of a session's live calls: `id`, `progress`, `is_approved`."""
     is_approved = jobs.c.approval.is_not_distinct_from(Approval.GRANTED)
@@ -279,15 +331,5 @@ def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
     return (jobs.c.id == job_id) & is_now(jobs.c.state, JobState.RUNNING) & (jobs.c.token == token)
 
 
-def _finished(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "state": outcome.state,
-        **with_order(jobs.c.result, outcome.result),
-        "error": outcome.error,
-        "finished_at": now(),
-        "token": None,
-    }
-
-
-def _failed(failure: dict[str, Any] | None) -> dict[str, Any]:
-    return {} if failure is None else {"failure": failure}
+def _failure(failure: dict[str, Any] | None) -> ColumnElement[Any]:
+    return func.coalesce(type_coerce(failure, jobs.c.failure.type), jobs.c.failure)

@@ -23,12 +23,14 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.jobs.states import TERMINAL, Delivery
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds_since
 from ringback.statements.json_order import in_order
 from ringback.statements.sessions.lifecycle import is_ours
@@ -66,13 +68,18 @@ def without_pictures(content: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [named if part.get("type") == "input_image" else part for part in content]
 
 
-def save(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Message]) -> ReturningInsert[Any]:
+def save(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Message]) -> Bound:
     """Insert or update these messages. Returns their `item_id`s.
 
     0 rows: the session is no longer this gateway's in this epoch.
     """
+    return _save(session_id, gateway_id, epoch, [asdict(message) for message in messages])
+
+
+@statement
+def _save(session_id: UUID, gateway_id: str, epoch: int, messages: list[dict[str, Any]]) -> ReturningInsert[Any]:
     said = (
-        func.jsonb_to_recordset(literal([asdict(message) for message in messages], JSONB))
+        func.jsonb_to_recordset(type_coerce(messages, JSONB))
         .table_valued(
             column("position", BigInteger), column("item_id", Text), column("role", Text), column("content", JSONB)
         )
@@ -102,6 +109,7 @@ def save(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Messa
     ).returning(items.c.item_id)
 
 
+@statement
 def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
     """Mark every finished result as replayed into the conversation that is rebuilt as this epoch.
 
@@ -134,6 +142,7 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
     )
 
 
+@statement
 def drop_old_pictures(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
     """Keep the session's newest pictures (`PICTURE_CHARS_AT_MOST`) and name the older ones. Returns their `item_id`s.
 
@@ -154,6 +163,7 @@ def drop_old_pictures(session_id: UUID, gateway_id: str, epoch: int) -> Returnin
     )
 
 
+@statement
 def log_of_messages(session_id: UUID) -> Select[Any]:
     """Return the messages, newest first: `position`, `item_id`, `role`, `content`.
 
@@ -186,6 +196,7 @@ def _pictures_named(content: ColumnElement[Any]) -> ColumnElement[Any]:
     return select(func.jsonb_agg(aggregate_order_by(shown, part.c.place))).scalar_subquery()
 
 
+@statement
 def log_of_calls(session_id: UUID) -> Select[Any]:
     """Return the calls, newest first, each with its position and, if `replay` took it in, its result."""
     return (

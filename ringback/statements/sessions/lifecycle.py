@@ -10,11 +10,31 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Insert, Select, Update, case, exists, insert, literal, null, select, true, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Insert,
+    LargeBinary,
+    Select,
+    Text,
+    Update,
+    Uuid,
+    any_,
+    case,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import Delivery
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds, seconds_since
 from ringback.statements.json_order import in_order, with_order
 from ringback.statements.processes import is_alive
@@ -39,7 +59,7 @@ def open_session(
     tenant: str = DEFAULT_TENANT,
     credential: str = "",
     policy: str = "browser",
-) -> Insert:
+) -> Bound:
     """Insert a session, in epoch 1.
 
     Args:
@@ -50,8 +70,8 @@ def open_session(
         credential: what the client authenticated with, as in `sessions.credential`.
         policy: "browser" or "trusted".
     """
-    return insert(sessions).values(
-        id=session_id,
+    return _open_session(
+        session_id=session_id,
         tenant=tenant,
         credential=credential,
         policy=policy,
@@ -59,7 +79,6 @@ def open_session(
         agent=agent,
         model=model,
         gateway_id=gateway_id,
-        epoch=1,
         resume_hash=resume_hash,
         resume_seconds=resume_seconds,
         has_webhook=has_webhook,
@@ -67,11 +86,51 @@ def open_session(
     )
 
 
+def new_row(session_id: UUID, **columns: Any) -> dict[str, Any]:
+    """Return the columns of a new session's row, from the arguments of `open_session`."""
+    return {"id": session_id, "epoch": 1, **columns}
+
+
+@statement
+def _open_session(
+    *,
+    session_id: UUID,
+    tenant: str,
+    credential: str,
+    policy: str,
+    user_id: str,
+    agent: str,
+    model: str,
+    gateway_id: str,
+    resume_hash: bytes | None,
+    resume_seconds: float | None,
+    has_webhook: bool,
+    claims: dict[str, Any],
+) -> Insert:
+    row = new_row(
+        session_id,
+        tenant=tenant,
+        credential=credential,
+        policy=policy,
+        user_id=user_id,
+        agent=agent,
+        model=model,
+        gateway_id=gateway_id,
+        resume_hash=resume_hash,
+        resume_seconds=resume_seconds,
+        has_webhook=has_webhook,
+        claims=claims,
+    )
+    return insert(sessions).values(**row)
+
+
+@statement
 def set_upstream_id(session_id: UUID, gateway_id: str, epoch: int, upstream_id: str | None) -> Update:
     """Write the Realtime API's id of the conversation, for an operator who looks it up there."""
     return update(sessions).where(is_ours(session_id, gateway_id, epoch)).values(upstream_id=upstream_id)
 
 
+@statement
 def save_client_session(session_id: UUID, gateway_id: str, epoch: int, session: dict[str, Any]) -> Update:
     """Write all that the client has set of its session so far: the next epoch begins with it."""
     return (
@@ -81,16 +140,19 @@ def save_client_session(session_id: UUID, gateway_id: str, epoch: int, session: 
     )
 
 
-def is_owned(session_id: UUID, gateway_id: str, epoch: int) -> Select[Any]:
-    """Return one row while this gateway holds the conversation in this epoch."""
-    return select(sessions.c.id).where(is_ours(session_id, gateway_id, epoch))
+@statement
+def is_owned(session_id: UUID, gateway_id: str, epoch: int, resume_hash: bytes | None = None) -> Select[Any]:
+    """Return one row while this gateway holds the conversation in this epoch.
+
+    Args:
+        resume_hash: of its newest resume token, as each connection of a client gets another; None: of any.
+    """
+    token = type_coerce(resume_hash, LargeBinary)
+    newest = token.is_(None) | (sessions.c.resume_hash == token)
+    return select(sessions.c.id).where(is_ours(session_id, gateway_id, epoch), newest)
 
 
-def opens_with(resume_hash: bytes) -> ColumnElement[bool]:
-    """Return true if this is the newest resume token: each connection of a client gets another."""
-    return sessions.c.resume_hash == resume_hash
-
-
+@statement
 def held_sessions(gateway_id: str) -> Select[Any]:
     """Return every conversation that this gateway holds, with its epoch. It has lost any that is not among them.
 
@@ -103,6 +165,7 @@ def held_sessions(gateway_id: str) -> Select[Any]:
     )
 
 
+@statement
 def next_epoch(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
     """Increment the epoch before a rebuilt upstream conversation begins, which fences the old one. Returns the new
     epoch.
@@ -111,12 +174,13 @@ def next_epoch(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate
     """
     return (
         update(sessions)
-        .where(is_ours(session_id, gateway_id, epoch), is_alive(literal(gateway_id)))
+        .where(is_ours(session_id, gateway_id, epoch), is_alive(gateway_id))
         .values(epoch=sessions.c.epoch + 1, upstream_id=None)
         .returning(sessions.c.epoch)
     )
 
 
+@statement
 def resume(
     resume_hash: bytes,
     new_hash: bytes,
@@ -150,7 +214,7 @@ def resume(
     )
     return (
         update(sessions)
-        .where(sessions.c.id == found.c.id, is_alive(literal(gateway_id)))
+        .where(sessions.c.id == found.c.id, is_alive(gateway_id))
         .values(
             epoch=sessions.c.epoch + 1,
             gateway_id=gateway_id,
@@ -158,9 +222,9 @@ def resume(
             resume_hash=new_hash,
             resume_until=null(),
             upstream_id=None,
-            credential=sessions.c.credential if credential is None else literal(credential),
-            claims=sessions.c.claims if claims is None else literal(claims, JSONB),
-            policy=sessions.c.policy if policy is None else literal(policy),
+            credential=func.coalesce(type_coerce(credential, Text), sessions.c.credential),
+            claims=func.coalesce(type_coerce(claims, JSONB(none_as_null=True)), sessions.c.claims),
+            policy=func.coalesce(type_coerce(policy, Text), sessions.c.policy),
         )
         .returning(
             sessions.c.id,
@@ -173,6 +237,7 @@ def resume(
     )
 
 
+@statement
 def resumable(
     resume_hash: bytes, *, user_id: str, tenant: str = DEFAULT_TENANT, agent: str | None = None
 ) -> Select[Any]:
@@ -180,6 +245,7 @@ def resumable(
     return select(sessions.c.id).where(_may_resume((resume_hash,), user_id, tenant, agent))
 
 
+@statement
 def drain(gateway_id: str) -> Update:
     """Mark this gateway's sessions as draining: they go on, and no new session begins."""
     return (
@@ -187,6 +253,7 @@ def drain(gateway_id: str) -> Update:
     )
 
 
+@statement
 def detach(session_id: UUID, gateway_id: str, epoch: int) -> Update:
     """Detach a session whose client left without a close, or was asked to come back. It may resume for
     `resume_seconds`.
@@ -204,6 +271,7 @@ def detach(session_id: UUID, gateway_id: str, epoch: int) -> Update:
     )
 
 
+@statement
 def end_session(session_id: UUID, gateway_id: str, epoch: int, reason: str) -> Update:
     """End a session. Only its owner may."""
     return (
@@ -213,6 +281,7 @@ def end_session(session_id: UUID, gateway_id: str, epoch: int, reason: str) -> U
     )
 
 
+@statement
 def keep_for_history(session_id: UUID) -> Update:
     """Keep results for the history that came too late for their conversation. Run it after `end_session`."""
     late = (
@@ -226,16 +295,24 @@ def keep_for_history(session_id: UUID) -> Update:
     return update(jobs).where(jobs.c.id == late.c.id).values(delivery=Delivery.HISTORY_ONLY)
 
 
-def owners(session_ids: Iterable[UUID]) -> Select[Any]:
+def owners(session_ids: Iterable[UUID]) -> Bound:
     """Return those of these sessions that a gateway holds: `(id, gateway_id)`, to notify that gateway."""
+    return _owners(list(session_ids))
+
+
+@statement
+def _owners(session_ids: list[UUID]) -> Select[Any]:
     return select(sessions.c.id, sessions.c.gateway_id).where(
-        sessions.c.id.in_(sorted(session_ids)), is_now(sessions.c.state, *OWNED), sessions.c.gateway_id.is_not(None)
+        sessions.c.id == any_(type_coerce(session_ids, ARRAY(Uuid))),
+        is_now(sessions.c.state, *OWNED),
+        sessions.c.gateway_id.is_not(None),
     )
 
 
 def _may_resume(hashes: Iterable[bytes], user_id: str, tenant: str, agent: str | None) -> ColumnElement[bool]:
-    return (true() if agent is None else sessions.c.agent == agent) & (
-        sessions.c.resume_hash.in_(tuple(hashes))
+    wanted = type_coerce(agent, Text)
+    return (wanted.is_(None) | (sessions.c.agent == wanted)) & (
+        or_(*(sessions.c.resume_hash == each for each in hashes))
         & (sessions.c.user_id == user_id)
         & (sessions.c.tenant == tenant)
         & (sessions.c.state != "ended")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, Insert, Select, exists, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import insert
 
+from ringback.postgres.statement import Bound, Statement
+from ringback.statements.sessions import lifecycle
 from ringback.tables import sessions
 
 
@@ -25,34 +27,30 @@ class Limits(NamedTuple):
         """Return the limits that are set: name and limit."""
         return [(name, limit) for name, limit in self._asdict().items() if limit is not None]
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the limits that are set."""
+        return tuple(name for name, _ in self.set())
 
-def count_sessions(tenant: str, user_id: str, limits: Limits, *, but: UUID | None = None) -> Select[Any]:
+
+def count_sessions(tenant: str, user_id: str, limits: Limits) -> Bound:
     """Count the sessions, in one row: `of_tenant` and `of_user`, each if it is limited.
 
-    Sessions that a client may resume count. `but` is a session that does not.
+    Sessions that a client may resume count.
     """
-    mine = sessions.c.user_id == user_id
-    counts: dict[str, ColumnElement[Any]] = {"of_tenant": func.count(), "of_user": func.count().filter(mine)}
-    live = [sessions.c.tenant == tenant, sessions.c.state != "ended"]
-    if limits.of_tenant is None:
-        live.append(mine)
-    if but is not None:
-        live.append(sessions.c.id != but)
-    found: Select[Any] = select(*(counts[name].label(name) for name, _ in limits.set()))
-    return found.select_from(sessions).where(*live)
+    return _counting(limits.names())(tenant, user_id)
 
 
-def lock_quota(tenant: str, user_id: str, limits: Limits) -> Select[Any]:
+def lock_quota(tenant: str, user_id: str, limits: Limits) -> Bound:
     """Lock the quota until the transaction ends: another process that opens a session there waits.
 
     It must be a statement of its own: the next one sees what was committed before it got the lock.
     """
     whose = {"of_tenant": (tenant,), "of_user": (tenant, user_id)}
-    keys = [f"ringback places {name} {whose[name]!r}" for name, _ in limits.set()]
-    return select(*(func.pg_advisory_xact_lock(func.hashtextextended(key, 0)) for key in keys))
+    names = limits.names()
+    return _locking(names)(**{name: f"ringback places {name} {whose[name]!r}" for name in names})
 
 
-def open_within(opening: Insert, limits: Limits) -> Select[Any]:
+def open_within(opening: Bound, limits: Limits) -> Bound:
     """Open that session unless the quota is used up. Run it after `lock_quota`, in the same transaction.
 
     Returns one row: `is_open`, and how many others there are, as `count_sessions` has it.
@@ -60,12 +58,50 @@ def open_within(opening: Insert, limits: Limits) -> Select[Any]:
     Args:
         opening: of `lifecycle.open_session`.
     """
-    values = opening.compile().params
-    others = count_sessions(values["tenant"], values["user_id"], limits, but=values["id"]).cte("others")
-    fits = [others.c[name] < limit for name, limit in limits.set()]
-    row = select(*(literal(value, sessions.c[name].type) for name, value in values.items())).where(*fits)
-    opened = insert(sessions).from_select(list(values), row).on_conflict_do_nothing().returning(sessions.c.id)
-    written = opened.cte("opened")
-    # If the gateway runs it again because the reply was lost, it finds the row it wrote.
-    was_open = exists().where(sessions.c.id == values["id"])
-    return select(others, (exists(select(written.c.id)) | was_open).label("is_open"))
+    return _opening(limits.names(), tuple(opening.given))(**opening.given, **dict(limits.set()))
+
+
+# Built once for each combination of limits that an operator sets: there are three.
+
+
+@cache
+def _counting(limited: tuple[str, ...]) -> Statement[[str, str]]:
+    def count_sessions(tenant: str, user_id: str) -> Select[Any]:
+        return _counted(limited, tenant, user_id)
+
+    return Statement(count_sessions)
+
+
+@cache
+def _locking(limited: tuple[str, ...]) -> Statement[...]:
+    def lock_quota(**keys: Any) -> Select[Any]:
+        locks = ((name, func.pg_advisory_xact_lock(func.hashtextextended(keys[name], 0))) for name in limited)
+        return select(*(lock.label(name) for name, lock in locks))
+
+    return Statement(lock_quota, limited)
+
+
+@cache
+def _opening(limited: tuple[str, ...], columns: tuple[str, ...]) -> Statement[...]:
+    def open_within(**given: Any) -> Select[Any]:
+        values = lifecycle.new_row(**{name: given[name] for name in columns})
+        others = _counted(limited, given["tenant"], given["user_id"]).where(sessions.c.id != values["id"]).cte("others")
+        fits = [others.c[name] < type_coerce(given[name], BigInteger) for name in limited]
+        row = select(*(type_coerce(value, sessions.c[name].type) for name, value in values.items())).where(*fits)
+        opened = insert(sessions).from_select(list(values), row).on_conflict_do_nothing().returning(sessions.c.id)
+        written = opened.cte("opened")
+        # If the gateway runs it again because the reply was lost, it finds the row it wrote.
+        was_open = exists().where(sessions.c.id == values["id"])
+        return select(others, (exists(select(written.c.id)) | was_open).label("is_open"))
+
+    return Statement(open_within, (*columns, *limited))
+
+
+def _counted(limited: tuple[str, ...], tenant: str, user_id: str) -> Select[Any]:
+    mine = sessions.c.user_id == user_id
+    counts: dict[str, ColumnElement[Any]] = {"of_tenant": func.count(), "of_user": func.count().filter(mine)}
+    live = [sessions.c.tenant == tenant, sessions.c.state != "ended"]
+    if "of_tenant" not in limited:
+        live.append(mine)
+    found: Select[Any] = select(*(counts[name].label(name) for name in limited))
+    return found.select_from(sessions).where(*live)

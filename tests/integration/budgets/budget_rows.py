@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Insert, insert
+from sqlalchemy import insert
 
 from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import Budgets
@@ -18,7 +18,7 @@ from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent
 from ringback.agents.quotas import Quotas
 from ringback.config.settings import postgres_url
-from ringback.postgres.statement import Runnable
+from ringback.postgres.statement import Bound, Runnable
 from ringback.statements.sessions import lifecycle as statements
 from ringback.tables import tenants
 from ringback.usage.prices import Price, Prices, Rate
@@ -50,7 +50,7 @@ class World:
         await self.store.count(insert(tenants).values(tenant=tenant, allowances=allowances))
 
 
-def opening(session_id: UUID, caller: Principal) -> Insert:
+def opening(session_id: UUID, caller: Principal) -> Bound:
     return statements.open_session(
         session_id,
         user_id=caller.user,

@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 
 import pytest
 import typer
-from sqlalchemy import Insert, func, select
+from sqlalchemy import func, select
 
 from cli.tools.run_queued import run_there
 from gateway.api.error_handlers import NOT_NOW, UNKNOWN_IF_DONE
 from gateway.storage import database as stores
 from gateway.storage.database import Store, open_pool
 from ringback.jobs.outcomes import succeeded
+from ringback.postgres.statement import Bound
 from ringback.statements.jobs import transitions as statements
 from ringback.statements.sessions import lifecycle
 from ringback.tables import client_secrets
@@ -121,7 +122,7 @@ def test_an_outcome_that_was_written_unheard_is_known_for_ones_own(
         )
 
 
-def _opened(session: UUID) -> Insert:
+def _opened(session: UUID) -> Bound:
     return lifecycle.open_session(
         session,
         user_id="ada",

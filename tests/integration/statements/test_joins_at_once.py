@@ -8,6 +8,7 @@ import pytest
 
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import CancelReason
+from ringback.postgres.statement import Runnable
 from ringback.statements.jobs import admission, sweeps, transitions
 from ringback.statements.sessions import lifecycle
 from tests.integration.statements.statement_rows import Rows, connected, new_job, seconds_from_now, world
@@ -61,7 +62,7 @@ def test_a_call_that_was_born_before_the_other_ended_is_not_forgotten(rows: Rows
     if how == "time out":
         rows.set(first, deadline_at=seconds_from_now(-2))
     second = new_job(rows.session, joined_to=first)
-    ends = {
+    ends: dict[str, Runnable] = {
         "finish": transitions.finish(first, token, SUNNY),
         "cancel": transitions.cancel(first, "default"),
         "time out": sweeps.time_out_overdue(),

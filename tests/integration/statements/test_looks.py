@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import Executable, update
+from sqlalchemy import update
 
 from ringback.jobs.outcomes import succeeded
+from ringback.postgres.statement import Runnable
 from ringback.statements import erasure, looks, processes, webhooks
 from ringback.statements.jobs import sweeps
 from ringback.statements.sessions import lifecycle
@@ -63,7 +64,7 @@ def erased(rows: Rows) -> None:
     rows.set_state("ended", end_wanted="erased")
 
 
-WORK: dict[str, tuple[Callable[[Rows], object], Executable]] = {
+WORK: dict[str, tuple[Callable[[Rows], object], Runnable]] = {
     "lost_sessions": (lose("gw"), sweeps.release_lost_sessions("gw2")),
     "lost_workers": (lose("w"), processes.end_lost_workers("gw2")),
     "lost_jobs": (lose("w"), sweeps.take_back_lost("gw2")),

@@ -24,7 +24,7 @@ from ringback.statements.sessions import lifecycle
 from ringback.tables import jobs as jobs_table
 from tests.integration.statements.statement_rows import Rows, world
 from tests.integration.statements.test_sweeps_stay_cheap import BUFFERS_AT_MOST, pages, plan
-from tests.servers import own_database
+from tests.servers import execute, own_database
 
 THROWN_AWAY = 250
 """Most rows that one step may read in vain."""
@@ -196,7 +196,7 @@ FILTERS: dict[str, dict[str, Any]] = {
 def test_a_page_of_the_history_costs_the_same_whatever_is_asked_for(over: Rows, name: str, page: str) -> None:
     middle = over.run(select(jobs_table.c.created_at, jobs_table.c.id).order_by(jobs_table.c.created_at).limit(1))[0]
     after = {"after": cursor(middle)} if page == "later" else {}  # type: ignore[arg-type]
-    over.connection.execute(tenant_isolation.restrict_to("default"))
+    execute(over.connection, tenant_isolation.restrict_to("default"))
     is_flat(over, name, history.page_of_jobs("default", JobQuery(**FILTERS[name], **after)), at_most=PAGES_OF_A_PAGE)
 
 
@@ -204,7 +204,7 @@ def test_a_page_of_the_history_costs_the_same_whatever_is_asked_for(over: Rows, 
     "asked", [{}, {"agent": "agent 3"}, {"state": "detached"}, {"agent": "agent 3", "state": "open"}]
 )
 def test_a_page_of_sessions_costs_the_same_whatever_is_asked_for(over: Rows, asked: dict[str, str]) -> None:
-    over.connection.execute(tenant_isolation.restrict_to("default"))
+    execute(over.connection, tenant_isolation.restrict_to("default"))
     is_flat(over, str(asked), history.page_of_sessions("default", SessionQuery(**asked)), at_most=PAGES_OF_A_PAGE)
 
 

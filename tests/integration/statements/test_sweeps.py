@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Executable, select, update
+from sqlalchemy import select, update
 
 from ringback.jobs.outcomes import MESSAGES, from_row, succeeded
+from ringback.postgres.statement import Runnable
 from ringback.statements import clock, processes
 from ringback.statements.jobs import admission, deliveries, sweeps, transitions
 from ringback.statements.jobs.sweeps import AT_ONCE, FENCE_GRACE_SECONDS, MAX_RESCUES
@@ -160,7 +161,7 @@ def test_a_cancelled_job_of_a_lost_worker_is_cancelled(rows: Rows) -> None:
     assert swept(rows, job) == ("cancelled", "ready", {"code": "cancelled"})
 
 
-SWEEPS_OF_THE_LOST: list[Callable[[str], Executable]] = [sweeps.take_back_lost, sweeps.release_lost_sessions]
+SWEEPS_OF_THE_LOST: list[Callable[[str], Runnable]] = [sweeps.take_back_lost, sweeps.release_lost_sessions]
 
 
 @pytest.mark.parametrize("sweep", SWEEPS_OF_THE_LOST, ids=["jobs", "sessions"])
@@ -174,7 +175,7 @@ SWEEPS_OF_THE_LOST: list[Callable[[str], Executable]] = [sweeps.take_back_lost, 
     ids=["has just come back", "has lost its own lease", "has retired"],
 )
 def test_a_process_that_is_not_steady_declares_nobody_lost(
-    rows: Rows, sweep: Callable[[str], Executable], columns: dict[str, Any]
+    rows: Rows, sweep: Callable[[str], Runnable], columns: dict[str, Any]
 ) -> None:
     rows.running()
     rows.lose("w")
@@ -263,7 +264,7 @@ def many_asked(rows: Rows, number: int, **columns: Any) -> None:
     ids=["publish", "time out"],
 )
 def test_two_sweepers_take_different_rows_and_wait_for_nobody(
-    database: str, rows: Rows, columns: dict[str, Any], sweep: Executable
+    database: str, rows: Rows, columns: dict[str, Any], sweep: Runnable
 ) -> None:
     many_asked(rows, AT_ONCE + 20, **columns)
     first, second = both_sweep(database, rows, sweep)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from ringback.postgres.statement import bound
+from ringback.postgres.statement import Runnable, bound
 from ringback.statements.jobs import sweeps
 from ringback.sweeper import BACK, BATCHES, FORGET_EVERY, MARKER, Ask, Log, Notify, Publish, Run, Step, Sweeping
 
@@ -35,9 +34,8 @@ REDIS_FORGOT: Mapping[str, Any] = {"set": [True], "keep": [True]}
 Answers = Mapping[str, Any]
 
 
-@cache
-def name_of(statement: Any) -> str:
-    text = str(statement.compile(dialect=None))
+def name_of(statement: Runnable) -> str:
+    text = bound(statement).text.decode()
     return next(name for name, sign in SIGNS.items() if sign in text)
 
 
