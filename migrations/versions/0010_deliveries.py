@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringback.postgres.revisions import change
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 # As in 0003, but for what may follow `ready`.
 GUARD = """

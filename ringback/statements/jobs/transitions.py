@@ -217,7 +217,7 @@ def hand_back(worker_id: str) -> ReturningUpdate[Any]:
     This costs the tool no attempt. A job whose effect may have happened is `unknown`; a cancelled job is over.
     """
     mine = (
-        select(jobs.c.id)
+        select(jobs.c.id, jobs.c.session_id)
         .where(jobs.c.worker_id == worker_id, jobs.c.state == JobState.RUNNING)
         .order_by(jobs.c.id)
         .with_for_update()
@@ -229,7 +229,7 @@ def hand_back(worker_id: str) -> ReturningUpdate[Any]:
     code = case((begun, "outcome_unknown"), (jobs.c.cancel_requested, "cancelled"), else_="handed_back")
     return (
         update(jobs)
-        .where(jobs.c.id == mine.c.id, jobs.c.session_id == sessions.c.id)
+        .where(jobs.c.id == mine.c.id, mine.c.session_id == sessions.c.id)
         .values(
             state=state,
             token=None,

@@ -17,12 +17,14 @@ from sqlalchemy import Connection, select, text
 from ringback.history.pagination import JobQuery, SessionQuery, cursor
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import Approval, JobState
-from ringback.statements import history, looks, retention, session_end, webhooks
+from ringback.statements import history, looks, retention, session_end, usage, webhooks
 from ringback.statements.identity import tenant_isolation
-from ringback.statements.jobs import approvals, deliveries, gates, queues, sweeps, transitions
-from ringback.statements.sessions import lifecycle
+from ringback.statements.jobs import admission, approvals, deliveries, gates, passing, queues, sweeps, transitions
+from ringback.statements.sessions import items, lifecycle, session_quota
+from ringback.statements.sessions.session_quota import Limits
 from ringback.tables import jobs as jobs_table
-from tests.integration.statements.statement_rows import Rows, world
+from ringback.usage.prices import Usage
+from tests.integration.statements.statement_rows import Rows, new_job, world
 from tests.integration.statements.test_sweeps_stay_cheap import BUFFERS_AT_MOST, pages, plan
 from tests.servers import execute, own_database
 
@@ -141,6 +143,42 @@ def test_a_backlog_makes_no_step_of_a_call_and_no_sweep_dearer(busy: Rows, numbe
         # By its old statistics `jobs` is small: a walk of it shows in the rows that it throws away.
         at_most = PAGES_OF_A_BATCH if name == "publish_taken_along" else BUFFERS_AT_MOST
         is_flat(busy, name, statement, small={"sessions", "jobs"}, at_most=at_most)
+
+
+def test_a_backlog_makes_no_statement_of_a_session_dearer(busy: Rows) -> None:
+    waiting(busy, 20_000)
+    own = uuid4()
+    busy.count(lifecycle.open_session(own, user_id="ada", agent="demo", model="m", gateway_id="gw"))
+    job = new_job(own)
+    busy.count(admission.admit(job, "gw", 1))
+    busy.run(transitions.claim(job.id, "w"))
+    said = items.Message(1, "item_1", "user", [{"type": "input_text", "text": "hello"}])
+    asked: dict[str, Any] = {
+        "admit": admission.admit(new_job(own), "gw", 1),
+        "finished_as": transitions.finished_as(job.id, "w", 1, JobState.SUCCEEDED),
+        "hand_back": transitions.hand_back("w"),
+        "progress_in": transitions.progress_in(own),
+        "wanted_tool": gates.wanted_tool(job.id),
+        "load_around": gates.load_around(job.id, "tool 1"),
+        "pass_on": passing.pass_on(job.id, 1),
+        "read_ready": deliveries.read_ready(own, "gw", 1),
+        "mark": deliveries.mark(own, "gw", 1, [job.id], [job.id], 1),
+        "save": items.save(own, "gw", 1, [said]),
+        "replay": items.replay(own, "gw", 1),
+        "log_of_messages": items.log_of_messages(own),
+        "log_of_calls": items.log_of_calls(own),
+        "record": usage.record(own, "resp_1", 1, "completed", Usage(), None),
+        "usage_so_far": usage.usage_so_far(own, "default", "ada", frozenset({"session", "user", "tenant"})),
+        "count_sessions": session_quota.count_sessions("default", "ada", Limits(10, 10)),
+        "is_owned": lifecycle.is_owned(own, "gw", 1),
+        "next_epoch": lifecycle.next_epoch(own, "gw", 1),
+        "detach": lifecycle.detach(own, "gw", 1),
+        "end_session": lifecycle.end_session(own, "gw", 1, "client_left"),
+        "keep_for_history": lifecycle.keep_for_history(own),
+        "cancel_calls": session_end.cancel_calls(session_end.one_session(own, "default")),
+    }
+    for name, statement in asked.items():
+        is_flat(busy, name, statement, small={"sessions", "jobs"})
 
 
 def test_what_joined_a_call_is_found_by_that_call_however_many_wait(busy: Rows) -> None:
