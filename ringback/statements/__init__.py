@@ -1,6 +1,7 @@
 """SQL statements. Each function here returns one with its parameters; psycopg runs it in the process that calls.
 
-A function under `@statement` is run once in a process (`ringback.postgres.statement`): its arguments are bind parameters.
+A function under `@statement` runs once in a process, and its arguments are bind parameters
+(`ringback.postgres.statement`).
 
 A transition is one conditional UPDATE, and its row count is the result: 0 rows mean that another process was first, or
 that the row has moved on. All times are the database's (`clock_timestamp()`); a process measures durations only.
