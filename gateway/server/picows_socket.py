@@ -89,7 +89,7 @@ class _Frames(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         sent: Any = transport.close_handshake and transport.close_handshake.sent
         if sent is not None:  # picows has found a fault of the protocol
-            end = {"type": "websocket.disconnect", "code": int(sent.code), "reason": sent.reason}
+            end: Any = {"type": "websocket.disconnect", "code": int(sent.code), "reason": sent.reason}
             self._socket.queue.put_nowait(end)
         self._socket.connection_lost(None)
 
