@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from gateway.upstream.connection import Target, Upstream, WebSocketUpstream
 from gateway.upstream.quirks import USUAL, Quirks
+from gateway.upstream.translated import TranslatedUpstream, Translation
 from ringback.config.proxies import may_be_proxied
 
 Session: TypeAlias = dict[str, Any]
@@ -46,6 +47,15 @@ def _fast() -> Callable[[Target, float], Awaitable[Upstream]] | None:
     except ImportError:
         return None
     return PicowsUpstream.open
+
+
+def translated(translation: Callable[[], Translation]) -> Callable[[Target, float], Awaitable[Upstream]]:
+    """Return the `connect` of a provider whose server speaks another protocol."""
+
+    async def connect_translated(target: Target, within: float) -> Upstream:
+        return TranslatedUpstream(await connect(target, within), translation())
+
+    return connect_translated
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,11 @@ tests/unit/gateway/upstream/test_translated.py holds a whole conversation with a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from gateway.upstream import realtime_events
-from gateway.upstream.connection import Passes, Target, Upstream, WebSocketUpstream, takes_none
-
-Connect = Callable[[Target, float], Awaitable[Upstream]]
+from gateway.upstream.connection import Passes, Upstream, takes_none
 
 
 class Translation(Protocol):
@@ -87,12 +85,3 @@ class TranslatedUpstream:
 
     def abort(self) -> None:
         self._connection.abort()
-
-
-def translated(translation: Callable[[], Translation], connect: Connect = WebSocketUpstream.open) -> Connect:
-    """Return the `connect` of a provider whose server speaks another protocol."""
-
-    async def connect_translated(target: Target, within: float) -> Upstream:
-        return TranslatedUpstream(await connect(target, within), translation())
-
-    return connect_translated

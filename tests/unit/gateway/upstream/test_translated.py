@@ -23,8 +23,7 @@ from gateway.conversation import Conversation
 from gateway.conversation.actions import Action, RecordCall, SendToClient, SendToModel
 from gateway.protocol import ClientFrame
 from gateway.upstream.connection import Target, Upstream
-from gateway.upstream.providers import Provider
-from gateway.upstream.translated import translated
+from gateway.upstream.providers import Provider, translated
 from ringback.jobs.outcomes import succeeded
 from tests.unit.gateway.conversation.script import SESSION, WEATHER, agent
 
