@@ -4,7 +4,7 @@ A pooler such as PgBouncer refuses or drops what a client asks for at the start 
 hands each transaction to another server process, where earlier settings and prepared statements are missing. So no
 option is sent at the start. A new connection is asked once whether the process that replies is the one that greeted it:
 
-    direct   the bounds are set for the connection; a statement is prepared at its first use
+    direct   the bounds are set for the connection; a statement is prepared at its second use
     pooled   the bounds are set in each transaction, with its BEGIN; no statement is prepared
 
 A connection is in autocommit: BEGIN and COMMIT would be two more round trips for each statement. Behind a pooler they
@@ -29,8 +29,8 @@ Connection: TypeAlias = psycopg.Connection[Any]
 AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
 
 DIALECT = "postgresql+psycopg://"
-AT_FIRST_USE, NEVER = 0, None
-"""Psycopg's `prepare_threshold`."""
+AT_SECOND_USE, NEVER = 1, None
+"""Psycopg's `prepare_threshold`. To prepare costs a round trip, which a statement that runs once would not earn."""
 WHO_ANSWERS = b"SELECT pg_backend_pid()"
 UTF8 = "UTF8"
 ENCODING = b"SELECT current_setting('server_encoding')"
@@ -112,7 +112,7 @@ def connect(
         if not read(url).is_pooled and connection.execute(WHO_ANSWERS).fetchone() == (connection.info.backend_pid,):
             if bounds:
                 connection.execute(bounds.as_sql("SET").encode())
-            connection.prepare_threshold = AT_FIRST_USE
+            connection.prepare_threshold = AT_SECOND_USE
     except psycopg.Error:
         connection.close()
         raise
@@ -131,7 +131,7 @@ async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bound
         answering = await (await connection.execute(WHO_ANSWERS)).fetchone()
         if not read(url).is_pooled and answering == (connection.info.backend_pid,):
             await connection.execute(bounds.as_sql("SET").encode())
-            connection.prepare_threshold = AT_FIRST_USE
+            connection.prepare_threshold = AT_SECOND_USE
     except BaseException:
         await connection.close()
         raise

@@ -1,6 +1,6 @@
 """SQL statements. Each function here returns one with its parameters; psycopg runs it in the process that calls.
 
-A function under `@statement` runs once in a process, and its arguments are bind parameters
+A function under `@statement` runs once in a process, with bind parameters as its arguments
 (`ringback.postgres.statement`).
 
 A transition is one conditional UPDATE, and its row count is the result: 0 rows mean that another process was first, or

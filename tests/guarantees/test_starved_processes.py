@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 FLAPPING = ("not renewed", "declared lost", "worker lost", "gateway lost", "session lost", "taken back")
 """What a log says of a process that was given up, or gave itself up."""
-ROUNDS, TALKS, TOOLS = 3, 4, 8
+ROUNDS, TALKS, TOOLS = 3, 4, 16
 COMPUTED_SECONDS = LEASE_SECONDS
 """Long enough for a lease to end that is not renewed."""
 SUPERSEDED = 4409

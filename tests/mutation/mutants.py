@@ -74,8 +74,13 @@ MUTANTS = [
     gone("admit waits for an epoch that begins", T_ONCE, ADMISSION, SHARE),
     gone("mark waits for an epoch that begins", T_ONCE, DELIVERIES, SHARE),
     gone("keep waits for an epoch that begins", T_ONCE, ITEMS, SHARE),
-    gone("the lease, in read_ready", T_BACK, DELIVERIES, "            is_alive(literal(gateway_id)),\n"),
-    gone("what was given is not read again", T_BACK, DELIVERIES, "            jobs.c.id != all_(_ids(given)),\n"),
+    gone("the lease, in read_ready", T_BACK, DELIVERIES, "            is_alive(gateway_id),\n"),
+    gone(
+        "what was given is not read again",
+        T_BACK,
+        DELIVERIES,
+        "            jobs.c.id != all_(type_coerce(given, ARRAY(Uuid))),\n",
+    ),
     gone("the session, in mark", T_BACK, DELIVERIES, "            jobs.c.session_id == mine.c.id,\n"),
     gone(
         "what is marked is what was ready",

@@ -31,7 +31,7 @@ STRANGERS = [
         "a spent secret comes back to its own session alone",
         T_ROWS,
         ACCESS,
-        ", sessions.c.credential == secret_credential()",
+        ".where(sessions.c.credential == secret_credential())",
         "",
         "def secret_by_hash(",
     ),

@@ -49,8 +49,8 @@ WHOSE_DATA = [
         "retention: the tenant's own days",
         T_RETENTION,
         RETENTION,
-        "func.coalesce(tenants.c.retention_days, cast(",
-        "func.coalesce(cast(",
+        "func.coalesce(tenants.c.retention_days, type_coerce(",
+        "func.coalesce(type_coerce(",
     ),
     gone("retention: what is owed something stays", T_RETENTION, RETENTION, "        .where(~_is_owed_something())\n"),
     gone(

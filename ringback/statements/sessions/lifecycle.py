@@ -21,6 +21,7 @@ from sqlalchemy import (
     Uuid,
     any_,
     case,
+    cast,
     exists,
     func,
     insert,
@@ -147,7 +148,7 @@ def is_owned(session_id: UUID, gateway_id: str, epoch: int, resume_hash: bytes |
     Args:
         resume_hash: of its newest resume token, as each connection of a client gets another; None: of any.
     """
-    token = type_coerce(resume_hash, LargeBinary)
+    token = cast(resume_hash, LargeBinary)
     newest = token.is_(None) | (sessions.c.resume_hash == token)
     return select(sessions.c.id).where(is_ours(session_id, gateway_id, epoch), newest)
 
