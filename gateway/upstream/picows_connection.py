@@ -26,6 +26,7 @@ from gateway.upstream.connection import (
     UpstreamRefused,
     WebSocketUpstream,
     takes_none,
+    tls_context,
 )
 from gateway.upstream.quirks import Quirks
 
@@ -36,8 +37,8 @@ READ_BYTES = 16 * 1_024
 NO_STATUS = 1005
 """The code of a close frame that has none (RFC 6455, 7.1.5)."""
 
-_log = logging.getLogger("picows.client")
-_log.setLevel(logging.WARNING)  # At INFO it logs each connection, at DEBUG the headers, which hold the key.
+_log = logging.LoggerAdapter(logging.getLogger("picows.client"))  # picows makes a logger per connection of a logger.
+_log.logger.setLevel(logging.WARNING)  # At INFO it logs each connection, at DEBUG the headers, which hold the key.
 
 
 class PicowsUpstream(WSListener):
@@ -80,6 +81,7 @@ class PicowsUpstream(WSListener):
                 _, listener = await ws_connect(
                     lambda: upstream,
                     target.url,
+                    ssl_context=tls_context(target.url),
                     logger_name=_log,
                     websocket_handshake_timeout=within,
                     max_frame_size=MAX_EVENT_BYTES,

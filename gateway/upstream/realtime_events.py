@@ -134,7 +134,7 @@ def passing_text(frame: str) -> PassingText | None:
     if len(frame) > MAX_TEXT_CHARS or "\\u0000" in frame:
         return None
     head = frame[:HEAD_CHARS]
-    if not any(kind in head for kind in TEXT_DELTAS):
+    if TEXT_DELTAS[0] not in head and TEXT_DELTAS[1] not in head:
         return None
     try:
         text = _decode_text(frame)

@@ -114,6 +114,26 @@ async def test_a_certificate_is_verified(
                 await dial(target, 5.0)
 
 
+async def test_connections_share_what_they_know_of_certificates(
+    dial: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, contexts = certificate_in(tmp_path), list[ssl.SSLContext]()
+    create = ssl.create_default_context
+
+    def counted(*args: Any, **options: Any) -> ssl.SSLContext:
+        contexts.append(create(*args, **options))
+        return contexts[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate, made.key)
+    async with server(greet, context) as target:
+        for _ in range(2):
+            await (await dial(target, 5.0)).close()
+    assert len(contexts) == 1
+
+
 @pytest.mark.parametrize(
     ("url", "proxy", "is_installed", "library"),
     [
