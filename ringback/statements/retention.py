@@ -91,7 +91,7 @@ def drop_old_sealed() -> Update:
     old = (
         select(jobs.c.id)
         .where(text(f"({SEALED})"), jobs.c.created_at < limit)
-        .order_by(jobs.c.id)
+        .order_by(jobs.c.created_at)
         .limit(AT_ONCE * 20)
         .with_for_update(skip_locked=True)
         .cte("old")
