@@ -12,7 +12,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Approval, Delivery, Effect, JobState
-from ringback.postgres.statement import Bound, statement
+from ringback.postgres.statement import Bound, Statement
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.json_order import with_order
 from ringback.statements.sessions.lifecycle import is_ours
@@ -76,23 +76,23 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
     timeout, attempts = (tool.timeout, tool.retries + 1) if tool else (0.0, 1)
     waits = job.needs_approval and tool is not None and job.joined_to is None and not is_over
     return _admit(
-        job_id=job.id,
         session_id=job.session_id,
         gateway_id=gateway_id,
         epoch=epoch,
+        id=job.id,
         call_id=job.call_id,
         response_id=job.response_id,
         item_id=job.item_id,
         position=job.position,
-        name=job.name,
+        tool=job.name,
         queue=tool.queue if tool else "",
         arguments=job.arguments,
         sealed_arguments=sealed.arguments,
         sealed_result=sealed.result,
-        behavior=tool.behavior.as_data() if tool else {},
+        manners=tool.behavior.as_data() if tool else {},
         effect=tool.effect if tool else Effect.PURE,
         timeout=timeout,
-        attempts=attempts,
+        max_attempts=attempts,
         is_published=not waits and job.joined_to is None,
         seconds_left=tool.behavior.approval_seconds if tool and waits else time_for(timeout, attempts),
         joined_to=job.joined_to,
@@ -105,72 +105,31 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
     )
 
 
-@statement
-def _admit(
-    *,
-    job_id: UUID,
-    session_id: UUID,
-    gateway_id: str,
-    epoch: int,
-    call_id: str,
-    response_id: str | None,
-    item_id: str | None,
-    position: int | None,
-    name: str,
-    queue: str,
-    arguments: Any,
-    sealed_arguments: bytes | None,
-    sealed_result: bytes | None,
-    behavior: dict[str, Any],
-    effect: str,
-    timeout: float,
-    attempts: int,
-    is_published: bool,
-    seconds_left: float,
-    joined_to: UUID | None,
-    approval: str | None,
-    state: str,
-    result: Any,
-    error: dict[str, Any] | None,
-    is_over: bool,
-    delivery: str,
-) -> ReturningInsert[Any]:
-    over = type_coerce(is_over, Boolean)
-    given: dict[str, Any] = {
-        "id": job_id,
-        "call_id": call_id,
-        "response_id": response_id,
-        "item_id": item_id,
-        "position": position,
-        "tool": name,
-        "queue": queue,
-        "sealed_arguments": sealed_arguments,
-        "sealed_result": sealed_result,
-        "manners": behavior,
-        "effect": effect,
-        "timeout": timeout,
-        "max_attempts": attempts,
-        "joined_to": joined_to,
-        "approval": approval,
-        "state": state,
-        "error": error,
-        "delivery": delivery,
-    }
+_AS_GIVEN = (
+    *("id", "call_id", "response_id", "item_id", "position", "tool", "queue", "manners", "effect", "timeout"),
+    *("max_attempts", "joined_to", "approval", "state", "error", "delivery", "sealed_arguments", "sealed_result"),
+)
+"""Columns whose values are arguments as they are."""
+
+
+def _insert(**given: Any) -> ReturningInsert[Any]:
+    over = type_coerce(given["is_over"], Boolean)
+    published = type_coerce(given["is_published"], Boolean)
     values: dict[str, Any] = {
         "session_id": sessions.c.id,
         "tenant": sessions.c.tenant,
         "epoch": sessions.c.epoch,
-        **{column: type_coerce(value, jobs.c[column].type) for column, value in given.items()},
-        **with_order(jobs.c.arguments, arguments),
-        **with_order(jobs.c.result, result),
-        "publish_after": case((type_coerce(is_published, Boolean), now() + seconds(PUBLISH_GRACE_SECONDS))),
-        "deadline_at": now() + seconds(seconds_left),
+        **{name: type_coerce(given[name], jobs.c[name].type) for name in _AS_GIVEN},
+        **with_order(jobs.c.arguments, given["arguments"]),
+        **with_order(jobs.c.result, given["result"]),
+        "publish_after": case((published, now() + seconds(PUBLISH_GRACE_SECONDS))),
+        "deadline_at": now() + seconds(given["seconds_left"]),
         "created_at": case((over, statement_time()), else_=now()),
         "finished_at": case((over, statement_time())),
     }
     source = (
         select(*values.values())
-        .where(is_ours(session_id, gateway_id, epoch))
+        .where(is_ours(given["session_id"], given["gateway_id"], given["epoch"]))
         # An epoch that begins meanwhile waits for this and includes the call, or this waits and records no row.
         .with_for_update(read=True, of=sessions)
     )
@@ -180,3 +139,7 @@ def _admit(
         .on_conflict_do_nothing(index_elements=["session_id", "call_id"])
         .returning(jobs.c.id)
     )
+
+
+_OTHERS = ("session_id", "gateway_id", "epoch", "arguments", "result", "is_published", "seconds_left", "is_over")
+_admit = Statement(_insert, (*_AS_GIVEN, *_OTHERS))
