@@ -12,11 +12,12 @@ import pytest
 from gateway.auth.authenticator import REALTIME, TRUSTED, Principal
 from gateway.close_codes import ENDED, FINAL, SENTENCES
 from gateway.session.context import EXPIRED_SECONDS, Alarm, SessionEnded, SessionState, UpstreamLink
+from gateway.upstream.connection import WebSocketUpstream
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import Clients
 from ringback.tools.behavior import ToolBehavior
 from tests.session_parts import session_state
-from tests.unit.gateway.conversation.script import WEATHER
+from tests.unit.gateway.conversation.script import WEATHER, Script
 
 ASKED = frozenset({"", "calls", "jobs", "resume"})
 STRANGER = Principal("ada", scopes=frozenset({REALTIME}))
@@ -118,3 +119,21 @@ def test_an_alarm_forgets_the_moment_at_which_it_has_rung_or_was_stopped(is_stop
         await asyncio.wait_for(ringing, PATIENCE)
 
     asyncio.run(run())
+
+
+AUDIO = '{"type":"response.output_audio.delta","item_id":"item_1","delta":"AAAA"}'
+TEXT = '{"type":"response.output_text.delta","response_id":"resp_1","item_id":"item_1","delta":"Hi"}'
+STARTED = {"type": "response.created", "response": {"id": "resp_1", "conversation_id": "conv_1"}}
+
+
+@pytest.mark.parametrize(
+    ("frame", "passes"),
+    [(AUDIO, True), (TEXT, True), (TEXT.replace("resp_1", "resp_2"), False), ('{"type":"response.done"}', False)],
+    ids=["audio", "text", "text of another response", "what is to be read"],
+)
+def test_a_link_lets_audio_and_text_pass_and_shows_that_it_is_alive(frame: str, passes: bool) -> None:
+    script, upstream = Script().opened(), WebSocketUpstream(cast(Any, None))
+    script.model(STARTED)
+    link = UpstreamLink(1, upstream, script.conversation)
+    assert link.passes(frame, script.now) is passes
+    assert link.heard_at == script.now
