@@ -2,7 +2,7 @@
 
 Each size is a database of its own on one Postgres. A turn runs every statement on the small one and then on the large
 one, through psycopg as the product does. Each statement must change, or find, the rows that it is for. Flat is a ratio
-of at most 1.3. A fill of 10^6 jobs takes about a minute and a half; one of 10^7 takes longer than 15 minutes.
+of at most 1.3. A fill of 10^6 jobs takes about a minute and a half; one of 10^7 some 15 minutes, by that.
 
     .venv/bin/python benchmarks/growth.py --small 10000 --large 1000000 --turns 200
 """
