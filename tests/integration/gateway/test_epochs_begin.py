@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 
 from gateway.auth.tokens import digest
-from gateway.conversation import Conversation
 from gateway.session.context import SessionEnded, UpstreamLink
 from gateway.session.upstream_switcher import UpstreamSwitcher
 from gateway.storage.database import Store, open_pool
@@ -18,6 +17,7 @@ from ringback.jobs.outcomes import succeeded
 from ringback.statements.sessions import items, lifecycle
 from tests.integration.statements.statement_rows import Rows, world
 from tests.session_parts import NONE, gateway_context, session_state
+from tests.unit.gateway.conversation.script import Script
 
 TOKEN, NEXT_TOKEN = "rb_resume_one", "rb_resume_two"
 
@@ -42,7 +42,7 @@ async def begin_epoch(database: str, rows: Rows, token: str | None = TOKEN, *, t
     session, settled = session_state(rows.session, resume_token=token), cast(Any, Settled())
     switcher = UpstreamSwitcher(gateway_context(Store(pool)), session, settled, NONE, NONE)
     switcher._is_fresh = False
-    link = UpstreamLink(1, cast(Any, None), cast(Conversation, None))
+    link = UpstreamLink(1, NONE, Script().opened().conversation)
     try:
         for _ in range(times):
             await switcher._load_history(link)
