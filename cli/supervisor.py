@@ -102,10 +102,21 @@ class Supervisor:
         self._due = [(at, backoff) for at, backoff in self._due if at > now]
         for backoff in due:
             backoff.started = now
+            waiting, told = os.pipe()
             if not (pid := self._fork()):
+                os.close(told)
+                if not os.read(waiting, 1):
+                    os._exit(
+                        BY_SIGNAL + signal.SIGTERM
+                    )  # The parent was killed before the lifeline knew of this child.
+                os.close(waiting)
                 return False
+            os.close(waiting)
             self._children[pid] = backoff
             self._tell_lifeline()
+            with suppress(BrokenPipeError):  # the child may have been killed
+                os.write(told, b"!")
+            os.close(told)
         return True
 
     def _fork(self) -> int:

@@ -52,6 +52,8 @@ MAX_AT_THE_DOOR = 150
 """WebSockets that wait to be accepted, which is about a second's work. The gateway answers one more with 503 before it
 costs anything: sessions that run, and the gateway's lease of 3 s, must not wait for a crowd."""
 LATER_SECONDS = 1
+FAREWELL_SECONDS = 1.0
+"""How long a client that is closed for what it sends has to read why. It takes a round trip; a flood is not read on."""
 
 log = logging.getLogger(__name__)
 
@@ -299,7 +301,12 @@ class WireSocket(WebSocketsSansIOProtocol):
         self.conn.fail(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.transport.close()
+        # Closed with bytes unread, the kernel would reset the connection, and the client would not read the reason.
+        self.transport.pause_reading()
+        self.read_paused = False  # Else uvicorn reads on for the application, which is to end.
+        if self.transport.can_write_eof():  # TLS cannot
+            self.transport.write_eof()
+        self.close_timer = self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
 
 
 def is_news(record: logging.LogRecord) -> bool:
