@@ -88,9 +88,12 @@ def middle(found: Sequence[Turn], of: Callable[[Turn], float]) -> float:
 
 
 def ratio(taken: Turns, side: str, to: str) -> float | None:
-    """The median, over the turns, of this side's cost to another's; None where the other was not run."""
+    """The median, over the turns, of this side's cost to another's; None if the other was not run, or for too short.
+
+    The system counts processor time in steps of 10 ms.
+    """
     pairs = zip(taken.get(side, []), taken.get(to, []), strict=False)
-    return median([one.talk.cpu_ms / other.talk.cpu_ms for one, other in pairs] or [0.0]) or None
+    return median([one.talk.cpu_ms / other.talk.cpu_ms for one, other in pairs if other.talk.cpu_ms] or [0.0]) or None
 
 
 def behind(found: Sequence[Turn]) -> str:

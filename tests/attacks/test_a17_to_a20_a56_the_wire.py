@@ -115,7 +115,9 @@ FLOODS = {
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
 async def test_a19_a_flood_of_frames_is_hung_up_on_and_nobody_else_notices(fort: Fort, flood: bytes) -> None:
     before = memory(fort)
-    assert await while_another_talks(fort, flood * 10_000, 20) == 4029
+    code = await while_another_talks(fort, flood * 10_000, 20)
+    # A frame that is no event is refused, too: of two limits, the one that is reached first ends the connection.
+    assert code == 4029 or (flood == FLOODS["tiny frames"] and code == 4403)
     assert memory(fort) - before < 20 * MEGABYTE
 
 

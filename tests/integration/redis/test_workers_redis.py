@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from base64 import b64decode
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -25,6 +27,12 @@ ELSEWHERE = (*CELERY[:4], "-Q", "slow")
 """Command of a worker that sweeps, and serves another queue."""
 
 pools = pytest.mark.parametrize("argv", POOLS.values(), ids=POOLS)
+
+
+def job_ids_in(line: Line, queue: str) -> set[str]:
+    """Return the jobs whose messages wait in this list."""
+    bodies = (json.loads(message)["body"] for message in line.redis.lrange(queue, 0, -1))
+    return {json.loads(b64decode(body))[0][0] for body in bodies}
 
 
 @pytest.fixture
@@ -146,9 +154,11 @@ def test_a_worker_takes_a_message_for_each_free_slot_and_leaves_the_others_to_ot
         eventually(line.workers, "the worker to announce its tools")
         jobs = [line.ask("doze", seconds=25) for _ in range(slots + waiting)]
         eventually(lambda: canaries(line), "the worker to be full, and to leave its canary")
-        assert line.redis.llen("ringback:errands") == waiting
+        waits = {str(job_id) for job_id in jobs if line.job(job_id).state == "pending"}
+        assert job_ids_in(line, "ringback:errands") == waits, "a sweeper may have published each of them again"
+        assert len(waits) == waiting
         assert line.redis.keys("ringback:unacked*") == [], "no copy of what it took"
-        assert sorted(line.job(job_id).state for job_id in jobs) == ["pending"] * waiting + ["running"] * slots
+        assert [line.job(job_id).state for job_id in jobs].count("running") == slots
 
 
 def canaries(line: Line) -> list[str]:
