@@ -227,7 +227,7 @@ def test_postgres_that_hangs_and_wakes_loses_nothing(pulled: Yard, plugs: Server
     waiting = [pulled.admit(KINDS[n % 3], n=n) for n in range(20)]
     with pulled.engine.connect() as connection:
         backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-    postmaster = psutil.Process(backend).parent()
+        postmaster = psutil.Process(backend).parent()  # while it lives: it ends with the connection
     assert postmaster is not None
     frozen = [postmaster, *postmaster.children()]
     for process in frozen:
