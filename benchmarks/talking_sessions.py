@@ -22,7 +22,7 @@ from benchmarks.measuring.bars import Bar, draw
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.peers_side_by_side.venvs import default_folder
 from benchmarks.talking.sides import NO_LOAD, OURS, PICOWS, RELAYS, TITLES, pythons, versions
-from benchmarks.talking.turns import Plan, Turn, measure
+from benchmarks.talking.turns import MOST_SESSIONS, RAMP_SECONDS, Plan, Turn, measure
 
 CPU_HEAD = (
     "| relay | CPU ms a session-second: median (least to most) | ours to it | % of a core | KiB idle | KiB talking | "
@@ -43,7 +43,8 @@ def turns(asked: argparse.Namespace, programs: dict[str, Path], lines: RawLines)
         for side in taken:
             last = asked.profile and number == asked.turns - 1
             profile = asked.raw / f"talking-{asked.sessions}-{side}-profile.txt" if last else None
-            turn = measure(side, programs, Plan(asked.sessions, asked.seconds, not asked.no_latency, profile))
+            plan = Plan(asked.sessions, asked.seconds, not asked.no_latency, profile, asked.most_sessions, asked.ramp)
+            turn = measure(side, programs, plan)
             lines.turn(turn=number, **turn.line())
             print(f"  turn {number}, {side}: {turn.talk.cpu_ms:.2f} ms", file=sys.stderr, flush=True)
             taken[side].append(turn)
@@ -111,6 +112,8 @@ def most_of_the_load(taken: Turns) -> float:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=60)
+    parser.add_argument("--ramp", type=float, default=RAMP_SECONDS, help="seconds before each window")
+    parser.add_argument("--most-sessions", type=int, default=MOST_SESSIONS, help="that are tried for half a core")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="of a window")
     parser.add_argument("--sides", nargs="+", choices=RELAYS, default=list(RELAYS))

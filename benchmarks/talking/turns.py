@@ -16,11 +16,10 @@ from benchmarks.talking.programs import Load, running_load
 from benchmarks.talking.sides import OURS, PICOWS, Relay, relaying
 from ringback.tables import sessions as sessions_table
 
-WARM_UP_SESSIONS, WARM_UP_SECONDS = 4, 3.0
+WARM_UP_SESSIONS = 4
 """Sessions that talk before anything is measured: each side does something for the first time."""
-SETTLE_SECONDS = 2.0
 RAMP_SECONDS = 3.0
-"""Seconds of talk before the window: buffers find their size."""
+"""Seconds before each window, of talk or of silence: buffers find their size."""
 PROFILE_SECONDS = 8.0
 ROOM = 0.45
 """The share of a core up to which twice as many sessions are tried."""
@@ -78,6 +77,8 @@ class Plan:
     seconds: float
     has_latency: bool
     profile: Path | None = None
+    most_sessions: int = MOST_SESSIONS
+    ramp: float = RAMP_SECONDS
 
 
 def measure(side: str, programs: dict[str, Path], plan: Plan) -> Turn:
@@ -88,29 +89,29 @@ def measure(side: str, programs: dict[str, Path], plan: Plan) -> Turn:
         with relaying(side, programs[side], load.port, Path(name)) as relay:
             assert relay.process
             pin(family(relay.process), core)
-            _warm_up(load, relay)
+            _warm_up(load, relay, plan.ramp)
             turn = _memory_and_cpu(side, load, relay, plan)
             opened = WARM_UP_SESSIONS + plan.sessions * (1 if turn.slope_kib is None else 2)
             if plan.has_latency:
-                sessions = for_half_a_core(turn.talk.cpu_ms)
+                sessions = for_half_a_core(turn.talk.cpu_ms, plan.most_sessions)
                 opened += sessions
-                turn.half = _again(load, relay, sessions, plan.seconds)
+                turn.half = _again(load, relay, sessions, plan)
             if side == OURS:
                 insist("sessions by their rows", count(relay.database_url, sessions_table), opened)
     if turn.half:
-        turn.direct = _direct(programs, turn.half.sessions, plan.seconds)
+        turn.direct = _direct(programs, turn.half.sessions, plan)
     return turn
 
 
-def for_half_a_core(cpu_ms: float) -> int:
+def for_half_a_core(cpu_ms: float, most: int = MOST_SESSIONS) -> int:
     """Return how many sessions take half a core, if one takes so many milliseconds of each second; with a bound."""
-    return max(1, round(HALF_A_CORE * 1_000 / max(cpu_ms, HALF_A_CORE * 1_000 / MOST_SESSIONS)))
+    return max(1, round(HALF_A_CORE * 1_000 / max(cpu_ms, HALF_A_CORE * 1_000 / most)))
 
 
-def _warm_up(load: Load, relay: Relay) -> None:
+def _warm_up(load: Load, relay: Relay, ramp: float) -> None:
     _open(load, relay, WARM_UP_SESSIONS)
     load.talk(WARM_UP_SESSIONS)
-    time.sleep(WARM_UP_SECONDS)
+    time.sleep(ramp)
     _leave(load)
 
 
@@ -118,34 +119,34 @@ def _memory_and_cpu(side: str, load: Load, relay: Relay, plan: Plan) -> Turn:
     assert relay.process
     number, empty = plan.sessions, use_of(relay.process)
     _open(load, relay, number)
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(plan.ramp)
     idle = use_of(relay.process)
     load.talk(number)
-    window, talking = _window(load, relay, number, plan.seconds)
+    window, talking = _window(load, relay, number, plan)
     turn = Turn(side, window, _each(empty, idle, number), _each(empty, talking, number))
     if plan.profile:
         profile(relay.process, PROFILE_SECONDS, plan.profile)
     if window.share < ROOM:
         _open(load, relay, number)
         load.talk(2 * number)
-        time.sleep(RAMP_SECONDS + plan.seconds)
+        time.sleep(plan.ramp + plan.seconds)
         turn.slope_kib = _each(talking, use_of(relay.process), number)
     _leave(load)
     return turn
 
 
-def _again(load: Load, relay: Relay, sessions: int, seconds: float) -> Window:
+def _again(load: Load, relay: Relay, sessions: int, plan: Plan) -> Window:
     _open(load, relay, sessions)
     load.talk(sessions)
-    window, _ = _window(load, relay, sessions, seconds)
+    window, _ = _window(load, relay, sessions, plan)
     _leave(load)
     return window
 
 
-def _direct(programs: dict[str, Path], sessions: int, seconds: float) -> Window:
+def _direct(programs: dict[str, Path], sessions: int, plan: Plan) -> Window:
     _, others = cores_apart()
     with running_load(programs[PICOWS], others) as load:
-        return _again(load, Relay(load.model_url), sessions, seconds)
+        return _again(load, Relay(load.model_url), sessions, plan)
 
 
 def _open(load: Load, relay: Relay, sessions: int) -> None:
@@ -158,19 +159,19 @@ def _leave(load: Load) -> None:
     load.leave()
 
 
-def _window(load: Load, relay: Relay, sessions: int, seconds: float) -> tuple[Window, Use]:
-    time.sleep(RAMP_SECONDS)
+def _window(load: Load, relay: Relay, sessions: int, plan: Plan) -> tuple[Window, Use]:
+    time.sleep(plan.ramp)
     load.mark()
     programs = {name: psutil.Process(pid) for name, pid in load.pids.items()}
     relays = {RELAY: relay.process} if relay.process else {}
     before = uses_of({**programs, **relays, **relay.behind})
-    time.sleep(seconds)
+    time.sleep(plan.seconds)
     after = uses_of({**programs, **relays, **relay.behind})
     callers, model = load.report()
     shares = {name: round(use.share_since(before[name]), 4) for name, use in after.items()}
     window = Window(
         sessions,
-        seconds,
+        plan.seconds,
         shares.get(RELAY, 0.0),
         round(sum(shares[name] for name in programs), 4),
         {name: shares[name] for name in relay.behind},

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 400
 OURS_AND_FLOORS = ("ringback", *FLOORS)
 SHORT_CALLS = ("--turns", "1", "--calls", "5", "--at-once", "2", "--calls-at-once", "5")
-SHORT_TALK = ("--turns", "1", "--sessions", "2", "--seconds", "1")
+SHORT_TALK = ("--turns", "1", "--sessions", "2", "--seconds", "1", "--most-sessions", "8", "--ramp", "0.5")
 PARTS = ("workers", "gateways", "restarts", "flush", "redis", "postgres", "control")
 
 
