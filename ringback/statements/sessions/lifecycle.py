@@ -44,8 +44,10 @@ from ringback.tables import DEFAULT_TENANT, jobs, sessions
 
 OWNED = ("open", "draining")
 """States in which a gateway holds the conversation."""
+NO_CLAIMS: dict[str, Any] = {}
 
 
+@statement
 def open_session(
     session_id: UUID,
     *,
@@ -56,11 +58,11 @@ def open_session(
     resume_hash: bytes | None = None,
     resume_seconds: float | None = None,
     has_webhook: bool = False,
-    claims: dict[str, Any] | None = None,
+    claims: dict[str, Any] = NO_CLAIMS,
     tenant: str = DEFAULT_TENANT,
     credential: str = "",
     policy: str = "browser",
-) -> Bound:
+) -> Insert:
     """Insert a session, in epoch 1.
 
     Args:
@@ -71,43 +73,6 @@ def open_session(
         credential: what the client authenticated with, as in `sessions.credential`.
         policy: "browser" or "trusted".
     """
-    return _open_session(
-        session_id=session_id,
-        tenant=tenant,
-        credential=credential,
-        policy=policy,
-        user_id=user_id,
-        agent=agent,
-        model=model,
-        gateway_id=gateway_id,
-        resume_hash=resume_hash,
-        resume_seconds=resume_seconds,
-        has_webhook=has_webhook,
-        claims=claims or {},
-    )
-
-
-def new_row(session_id: UUID, **columns: Any) -> dict[str, Any]:
-    """Return the columns of a new session's row, from the arguments of `open_session`."""
-    return {"id": session_id, "epoch": 1, **columns}
-
-
-@statement
-def _open_session(
-    *,
-    session_id: UUID,
-    tenant: str,
-    credential: str,
-    policy: str,
-    user_id: str,
-    agent: str,
-    model: str,
-    gateway_id: str,
-    resume_hash: bytes | None,
-    resume_seconds: float | None,
-    has_webhook: bool,
-    claims: dict[str, Any],
-) -> Insert:
     row = new_row(
         session_id,
         tenant=tenant,
@@ -123,6 +88,11 @@ def _open_session(
         claims=claims,
     )
     return insert(sessions).values(**row)
+
+
+def new_row(session_id: UUID, **columns: Any) -> dict[str, Any]:
+    """Return the columns of a new session's row, from the arguments of `open_session`."""
+    return {"id": session_id, "epoch": 1, **columns}
 
 
 @statement
