@@ -13,7 +13,7 @@ class SessionHandle:
     """One session of this process, as the other tasks of the process reach it.
 
     Args:
-        is_recorded: True from the moment when its row says that this gateway holds it.
+        is_recorded: True while its row says that this gateway holds it: from its beginning until it leaves.
         why_over: why the session must end at once, once it must (`gateway.close_codes`).
     """
 
@@ -107,8 +107,9 @@ class SessionRegistry:
         Args:
             held: the sessions that the rows show.
             before: `recorded` as it was before the rows were read: the rows do not say of a session that began since.
+                One that left since is not lost: it has written its own end.
         """
-        lost = [session_id for session_id in before if session_id not in held]
+        lost = [session_id for session_id, handle in before.items() if handle.is_recorded and session_id not in held]
         for session_id in lost:
             before[session_id].terminate()
         return lost

@@ -51,6 +51,14 @@ async def test_who_came_in_while_the_rows_were_asked_is_left_in_peace(live_sessi
     assert live_sessions.terminate_all_but(set(), before) == []
 
 
+async def test_who_left_while_the_rows_were_asked_is_not_lost(live_sessions: SessionRegistry) -> None:
+    handle = recorded(live_sessions)
+    before = live_sessions.recorded()
+    handle.is_recorded = False  # its row is about to say that it is over
+    assert live_sessions.terminate_all_but(set(), before) == []
+    assert handle.why_over is None
+
+
 async def test_a_session_that_comes_back_on_another_connection_takes_the_place(live_sessions: SessionRegistry) -> None:
     old, new = recorded(live_sessions), recorded(live_sessions)
     assert await leaves(old) is None
