@@ -3,6 +3,7 @@
     app           builds everything once, in order, and closes it in reverse
     server        uvicorn: `run` listens and drains; limits of requests and frames
     api           routes: the WebSocket, the history, client secrets, cancelling, approving, revoking, erasing
+    web           pages for people: the one at `/` that talks, their files and headers
     auth          authenticates callers: tokens, JWTs, origins
     protocol      client events as types; what a client may send
     session       one live session: both connections, and the actions of its conversation carried out

@@ -34,6 +34,8 @@ from gateway.session.context import GatewayContext
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
+from gateway.web import static, talk
+from gateway.web.security_headers import SecurityHeaders
 from ringback.config import logs
 from ringback.postgres.statement import compile_of
 from ringback.statements import usage
@@ -63,11 +65,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (realtime, history, job_control, client_secrets, revocation, users):
+    for part in (realtime, history, job_control, client_secrets, revocation, users, static, talk):
         app.include_router(part.router)
     add_error_handlers(app)
     loopback = settings.mode == "development" and not settings.origins
     app.add_middleware(RequestFilter, origins=settings.origins, loopback=loopback)
+    app.add_middleware(SecurityHeaders)  # outside of the filter, whose answers have them too
     return app
 
 

@@ -69,6 +69,12 @@ def test_it_holds_every_module_of_our_packages(contents: list[str]) -> None:
     assert ours - set(contents) == set()
 
 
+def test_it_holds_every_file_of_the_pages(contents: list[str]) -> None:
+    files = {path for path in (ROOT / "gateway/web").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {path.suffix for path in files} >= {".html", ".css"}
+    assert {str(path.relative_to(ROOT)) for path in files} <= set(contents)
+
+
 @pytest.mark.parametrize(("source", "inside"), [("migrations", "ringback/migrations"), ("agents", "cli/agents")])
 def test_what_lives_outside_the_packages_travels_inside_them(contents: list[str], source: str, inside: str) -> None:
     files = [p for p in (ROOT / source).rglob("*") if p.suffix in {".py", ".toml", ".mako"}]
