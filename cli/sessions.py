@@ -79,6 +79,29 @@ def show_session(
     return tables.print_session(tables.console(), session)
 
 
+@app.command("timeline")
+def show_timeline(
+    id: Annotated[str, typer.Argument(help="The session's id, or at least its first 6 characters.")],  # noqa: A002
+    tenant: OfTenant = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Show when the user and the model spoke in one conversation, and when its newest calls were heard."""
+    from cli.output import tables
+    from ringback.history import documents
+    from ringback.history.pagination import MAX_LIMIT, JobQuery
+    from ringback.statements import history as statements
+
+    ids = beginning("ID", id)
+    with reading() as read:
+        row = only("session", read(statements.sessions_with_counts(tenant, ids)), id)
+        query = JobQuery(session=row.id, limit=MAX_LIMIT)
+        page = documents.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
+        timeline = documents.session_timeline(row, read(statements.moments_of(tenant, row.id)), page)
+    if as_json:
+        return print_json(timeline)
+    return tables.print_timeline(tables.console(), timeline)
+
+
 @app.command("end")
 def end_session(
     id: Annotated[str, typer.Argument(help="The session's id, or at least its first 6 characters.")],  # noqa: A002

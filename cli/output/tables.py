@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from ringback.history.documents import Job, ListedJob, ListedSession, Problem, Timeline, Transition
+    from ringback.history.documents import Job, ListedJob, ListedSession, Problem, SessionTimeline, Timeline, Transition
     from ringback.operator_view import Failure, Line, SessionForOperators
 
 PIPE_WIDTH = 120
@@ -29,13 +29,13 @@ WIDE = 100
 """From so many columns on there is room for the less important ones."""
 NO_QUEUE = "none: no worker took part in it"
 """Of a call that the gateway served or refused itself."""
-NUMBERS = {"TOOK", "LASTED", "JOBS", "+MS", "RESPONSES", "TOKENS IN", "TOKENS OUT", "US DOLLARS"}
+NUMBERS = {"TOOK", "LASTED", "LENGTH", "JOBS", "+MS", "RESPONSES", "TOKENS IN", "TOKENS OUT", "US DOLLARS"}
 SHORT_ID = 8
 """Characters of an id that are shown, unless two rows begin alike."""
 
 STYLES = {
     **dict.fromkeys(("pending", "running", "open", "draining", "ready", "sent"), "yellow"),
-    **dict.fromkeys(("succeeded", "acked", "replayed"), "green"),
+    **dict.fromkeys(("succeeded", "acked", "replayed", "spoken", "heard"), "green"),
     **dict.fromkeys(("failed", "timed_out", "dead", "unknown"), "red"),
 }
 
@@ -108,6 +108,7 @@ def print_job(out: Console, job: Job, failure: Failure | None = None) -> None:
             "approval": job.approval,
             "joined to": str(job.joined_to) if job.joined_to else None,
             "cancelled": f"reason {job.cancel_reason}" if job.cancel_reason else None,
+            "answer": _heard(job),
             "notified": _exact(job.notified_at) if job.notified_at else None,
             "progress": job.progress,
         },
@@ -152,6 +153,28 @@ def print_session(out: Console, session: SessionForOperators) -> None:
     if session.jobs.data:
         out.print()
         print_jobs(out, session.jobs.data, of_one_session=True)
+
+
+def print_timeline(out: Console, timeline: SessionTimeline) -> None:
+    """Print one line for each moment, then the calls with when they were heard."""
+    answers = {job.answer_id: job.tool for job in timeline.jobs.data if job.answer_id}
+    rows = [
+        {
+            "+MS": Text(f"+{(moment.at - timeline.created_at) / timedelta(milliseconds=1):.1f}", no_wrap=True),
+            "MOMENT": Text(printable(moment.kind), no_wrap=True),
+            "LENGTH": Text("" if moment.ms is None else f"{moment.ms / 1_000:.1f} s"),
+            "DETAIL": _cell(moment.detail or ""),
+            "TELLS": _cell(answers.get(moment.response_id or "", "")),
+            "RESPONSE": _cell(moment.response_id or ""),
+        }
+        for moment in timeline.moments
+    ]
+    print_rows(out, rows)
+    if timeline.is_cut:
+        out.print(Text("… later moments are not kept", style="dim"))
+    if timeline.jobs.data:
+        out.print()
+        print_jobs(out, timeline.jobs.data, of_one_session=True)
 
 
 def _print_transcript(out: Console, lines: Sequence[Line]) -> None:
@@ -216,6 +239,19 @@ def _step(step: Transition, *, is_end: bool) -> dict[str, Text]:
 def _durations(timeline: Timeline) -> str:
     named = {name.removesuffix("_ms"): ms for name, ms in timeline.model_dump().items()}
     return " · ".join(f"{name} {ms:.1f} ms" if ms is not None else f"{name} –" for name, ms in named.items())
+
+
+def _heard(job: Job) -> str | None:
+    """Return what is known of the response that tells the result."""
+    if job.answer_id is None:
+        return None
+    if job.heard_by is None:
+        return f"{job.answer_id}, still being said, or cut off from here"
+    length = f" of {job.audio_ms / 1_000:.1f} s" if job.audio_ms else ""
+    if job.heard_by == "unknown":
+        return f"{job.answer_id}, unknown what was heard{length}"
+    heard = "text" if job.played_ms is None else f"{job.played_ms / 1_000:.1f} s{length} heard"
+    return f"{job.answer_id}, {heard}, known by {job.heard_by}"
 
 
 def _delivery(job: Job) -> str:

@@ -14,8 +14,16 @@ from fastapi import APIRouter, Query
 from gateway.api.dependencies import REFUSALS, Reader, TheGateway
 from gateway.errors import BadRequest, NotFound
 from ringback.history import documents
-from ringback.history.documents import Job, ListedJob, ListedSession, Process, ServedTool, Session
-from ringback.history.pagination import IdRange, JobQuery, Listing, Page, SessionQuery
+from ringback.history.documents import (
+    Job,
+    ListedJob,
+    ListedSession,
+    Process,
+    ServedTool,
+    Session,
+    SessionTimeline,
+)
+from ringback.history.pagination import MAX_LIMIT, IdRange, JobQuery, Listing, Page, SessionQuery
 from ringback.statements import history as statements
 from ringback.statements import usage as usage_statements
 from ringback.usage import report
@@ -58,6 +66,17 @@ async def get_session(id: str, who: Reader, gateway: TheGateway) -> Session:  # 
     query = JobQuery(session=row.id)
     jobs = await gateway.store.rows_of(who.tenant, statements.page_of_jobs(who.tenant, query))
     return documents.session(row, documents.page_of_jobs(jobs, query.limit))
+
+
+@router.get("/sessions/{id}/timeline", tags=["history"])
+async def get_timeline(id: str, who: Reader, gateway: TheGateway) -> SessionTimeline:  # noqa: A002 - the API's name
+    """Return when the user and the model spoke in a conversation, and when its newest calls ran and were heard."""
+    asked = statements.sessions_with_counts(who.tenant, named("session", id))
+    row = only("session", id, await gateway.store.rows_of(who.tenant, asked))
+    query = JobQuery(session=row.id, limit=MAX_LIMIT)
+    jobs = await gateway.store.rows_of(who.tenant, statements.page_of_jobs(who.tenant, query))
+    moments = await gateway.store.rows_of(who.tenant, statements.moments_of(who.tenant, row.id))
+    return documents.session_timeline(row, moments, documents.page_of_jobs(jobs, query.limit))
 
 
 @router.get("/tools", tags=["history"])

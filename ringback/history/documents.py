@@ -18,7 +18,17 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from ringback.history.pagination import Document, Listing, Page, SessionState, cut
 from ringback.jobs import outcomes
-from ringback.jobs.states import TERMINAL, Approval, CancelReason, Delivery, Effect, JobState
+from ringback.jobs.states import (
+    IN_A_CONVERSATION,
+    TERMINAL,
+    Approval,
+    CancelReason,
+    Delivery,
+    Effect,
+    HeardBy,
+    JobState,
+)
+from ringback.moments import MOMENTS_AT_MOST, MomentKind
 
 Ending = Literal["running", "retried", "lost", "succeeded", "failed", "timed_out", "cancelled", "dead", "unknown"]
 """How an attempt ended: as the job did, or "retried" or "lost" (with its worker) if another could follow."""
@@ -56,6 +66,16 @@ class ListedJob(Document):
     created_at: Utc
     started_at: Utc | None = Field(description="when the present or last attempt began")
     finished_at: Utc | None
+    given_at: Utc | None = Field(description="when a conversation was given the result first")
+    answer_began_at: Utc | None = Field(description="when the response began that tells the result")
+    answer_id: str | None = Field(description="the model's id of that response")
+    spoken_at: Utc | None = Field(description="when its first audio or text went to the client")
+    heard_at: Utc | None = Field(description="when the user had heard its first second, or all of it if it is shorter")
+    heard_by: HeardBy | None = Field(
+        description="how that is known: the client said so (report, truncate), an estimate (clock), or it is unknown"
+    )
+    audio_ms: float | None = Field(description="how long that response sounds; null for text, and until it has ended")
+    played_ms: float | None = Field(description="how much of it the user heard; null while that is unknown")
 
 
 class Attempt(Document):
@@ -90,10 +110,22 @@ class Transition(Step):
 
 
 class Timeline(Document):
-    """Where the time went, in milliseconds; null for a part that has not happened."""
+    """Where the time went, in milliseconds; null for a part that has not happened, or is not known to have.
+
+    The user waited for `waited`, `ran`, `rang`, `floor`, `voice` and `heard`, one after the other. `delivered` and
+    `acked` say when the row knew of it: it is written behind the talk.
+    """
 
     waited_ms: float | None = Field(description="created → first run begins")
     ran_ms: float | None = Field(description="all ended attempts together")
+    rang_ms: float | None = Field(description="finished → the gateway has read it and given it to the conversation")
+    floor_ms: float | None = Field(
+        description="that → the response began that tells it: the model or the user was speaking"
+    )
+    voice_ms: float | None = Field(description="that → its first audio or text went to the client")
+    heard_ms: float | None = Field(
+        description="that → the user had heard its first second, or all of it if it is shorter"
+    )
     delivered_ms: float | None = Field(description="finished → its row says that the conversation was given it")
     acked_ms: float | None = Field(
         description="that → the server has shown that it has it; 0 if the row says both at once"
@@ -142,6 +174,33 @@ class ListedSession(Document):
 class Session(ListedSession):
     """A conversation with its jobs: the first page of `GET /v1/jobs?session=…`."""
 
+    jobs: Page[ListedJob]
+
+
+class ShownMoment(Document):
+    """What happened in a session, and when. `ringback.moments` says what each kind means."""
+
+    at: Utc
+    kind: str = Field(description=f"one of {', '.join(MomentKind)}; a later version may have more")
+    epoch: int
+    response_id: str | None
+    ms: float | None
+    detail: str | None
+
+
+class SessionTimeline(Document):
+    """When the user and the model spoke in a session, and when each of its calls ran and was heard.
+
+    `jobs` holds the newest calls (`GET /v1/jobs?session=…` has more), and `moments` every moment that is kept, the
+    oldest first.
+    """
+
+    object: Literal["timeline"] = "timeline"
+    session_id: UUID
+    created_at: Utc
+    ended_at: Utc | None
+    moments: list[ShownMoment]
+    is_cut: bool = Field(description="true: no more moments of this session are kept")
     jobs: Page[ListedJob]
 
 
@@ -200,13 +259,25 @@ def job(row: Any) -> Job:
         **_columns(Job, row),
         attempts=attempts,
         transitions=transitions_of(steps, row.created_at),
-        timeline=timeline_of(steps, attempts, row.created_at),
+        timeline=timeline_of(steps, attempts, row.created_at, row),
     )
 
 
 def session(row: Any, jobs: Page[ListedJob]) -> Session:
     """Return the document of one row of `statements.history.sessions_with_counts`, with the first page of its jobs."""
     return Session(**_columns(Session, row), jobs=jobs)
+
+
+def session_timeline(row: Any, moments: Sequence[Any], jobs: Page[ListedJob]) -> SessionTimeline:
+    """Return the document of one row of `statements.history.sessions_with_counts`, of `moments_of`, and its jobs."""
+    return SessionTimeline(
+        session_id=row.id,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        moments=[ShownMoment(**_columns(ShownMoment, moment)) for moment in moments],
+        is_cut=len(moments) >= MOMENTS_AT_MOST,
+        jobs=jobs,
+    )
 
 
 def tools(rows: Iterable[Any]) -> Listing[ServedTool]:
@@ -255,15 +326,27 @@ def attempts_of(steps: Sequence[Step]) -> list[Attempt]:
     return found
 
 
-def timeline_of(steps: Sequence[Step], attempts: Sequence[Attempt], created_at: datetime) -> Timeline:
-    """Return where the time went."""
+def timeline_of(
+    steps: Sequence[Step], attempts: Sequence[Attempt], created_at: datetime, heard: Any = None
+) -> Timeline:
+    """Return where the time went.
+
+    Args:
+        heard: the job's row, or what else has its `given_at`, `answer_began_at`, `spoken_at` and `heard_at`.
+    """
     finished = _first(step.at for step in steps if step.state in TERMINAL)
-    sent = _first(step.at for step in steps if step.delivery in {Delivery.SENT, Delivery.ACKED, Delivery.REPLAYED})
+    sent = _first(step.at for step in steps if step.delivery in IN_A_CONVERSATION)
     acked = _first(step.at for step in steps if step.delivery is Delivery.ACKED)
     ran = [attempt.ms for attempt in attempts if attempt.ms is not None]
+    moments = ("given_at", "answer_began_at", "spoken_at", "heard_at")
+    given, began, spoken, had = (getattr(heard, name, None) for name in moments)
     return Timeline(
         waited_ms=_between(created_at, _first(attempt.started_at for attempt in attempts)),
         ran_ms=round(sum(ran), 1) if ran else None,
+        rang_ms=_between(finished, given),
+        floor_ms=_between(given, began),
+        voice_ms=_between(began, spoken),
+        heard_ms=_between(spoken, had),
         delivered_ms=_between(finished, sent),
         acked_ms=_between(sent, acked),
     )
@@ -297,7 +380,8 @@ def _first(moments: Iterable[datetime]) -> datetime | None:
 
 
 def _between(earlier: datetime | None, later: datetime | None) -> float | None:
-    return _ms(later - earlier) if earlier and later else None
+    """Return the milliseconds; 0 where the gateway's clock and Postgres's differ by a little."""
+    return max(0.0, _ms(later - earlier)) if earlier and later else None
 
 
 def _ms(length: timedelta) -> float:

@@ -5,7 +5,7 @@ how far the work is. Its `delivery`, separately, says how far the result is on i
 are drawn, edge by edge, in docs/job-states.md.
 
 Pure data: the statements in `ringback.statements` make these moves, each as one conditional UPDATE, and the database
-refuses every other (migrations/versions/0003_manners.py and 0010_deliveries.py).
+refuses every other (migrations/versions/0003_manners.py and 0011_heard.py).
 """
 
 from __future__ import annotations
@@ -42,8 +42,25 @@ class Delivery(StrEnum):
     ACKED = "acked"
     REPLAYED = "replayed"
     """A rebuilt conversation took the result in."""
+    SPOKEN = "spoken"
+    """A response that had the result began to say it: its first audio or text went to the client."""
+    HEARD = "heard"
+    """The user has heard that response: its first second, or all of it where it is shorter (`HeardBy`)."""
     HISTORY_ONLY = "history_only"
     """The session ended first; the result is kept and not delivered."""
+
+
+class HeardBy(StrEnum):
+    """How it is known what of a response the user heard."""
+
+    REPORT = "report"
+    """The client said how much it had played (`ringback.playback`)."""
+    TRUNCATE = "truncate"
+    """The client cut the response off, and said where (`conversation.item.truncate`)."""
+    CLOCK = "clock"
+    """An estimate: so much audio was passed on, and so much time went by in which it was not cut off."""
+    UNKNOWN = "unknown"
+    """The client left, or did not say: it may have been heard or not."""
 
 
 class Effect(StrEnum):
@@ -80,6 +97,9 @@ class Approval(StrEnum):
     DENIED = "denied"
 
 
+IN_A_CONVERSATION = (Delivery.SENT, Delivery.ACKED, Delivery.REPLAYED, Delivery.SPOKEN, Delivery.HEARD)
+"""Deliveries of results that a conversation was given: `delivered_epoch` says which had it last."""
+
 LIVE = frozenset({JobState.PENDING, JobState.RUNNING})
 TERMINAL = frozenset(JobState) - LIVE
 
@@ -96,9 +116,11 @@ JOINED_MOVES = TERMINAL - MOVES[JobState.PENDING]
 DELIVERY_MOVES: dict[Delivery, frozenset[Delivery]] = {
     Delivery.NONE: frozenset({Delivery.READY, Delivery.HISTORY_ONLY}),
     Delivery.READY: frozenset({Delivery.SENT, Delivery.ACKED, Delivery.REPLAYED, Delivery.HISTORY_ONLY}),
-    Delivery.SENT: frozenset({Delivery.ACKED, Delivery.REPLAYED, Delivery.HISTORY_ONLY}),
-    Delivery.ACKED: frozenset({Delivery.REPLAYED}),
-    Delivery.REPLAYED: frozenset({Delivery.REPLAYED}),
+    Delivery.SENT: frozenset(set(Delivery) - {Delivery.NONE, Delivery.READY, Delivery.SENT}),
+    Delivery.ACKED: frozenset({Delivery.REPLAYED, Delivery.SPOKEN, Delivery.HEARD}),
+    Delivery.REPLAYED: frozenset({Delivery.REPLAYED, Delivery.SPOKEN, Delivery.HEARD}),
+    Delivery.SPOKEN: frozenset({Delivery.REPLAYED, Delivery.SPOKEN, Delivery.HEARD}),
+    Delivery.HEARD: frozenset({Delivery.REPLAYED, Delivery.HEARD}),
     Delivery.HISTORY_ONLY: frozenset(),
 }
 

@@ -15,13 +15,14 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, literal, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
-from ringback.history.documents import Job, ListedJob, ListedSession
+from ringback.history.documents import Job, ListedJob, ListedSession, ShownMoment
 from ringback.history.pagination import IdRange, JobQuery, PageQuery, SessionQuery, SessionState, position
 from ringback.jobs.states import JobState
+from ringback.moments import MOMENTS_AT_MOST
 from ringback.statements.clock import now, statement_time
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import live_tools
-from ringback.tables import items, job_events, jobs, processes, sessions, worker_tools
+from ringback.tables import items, job_events, jobs, moments, processes, sessions, worker_tools
 
 MAX_ALIKE = 5
 """Rows found for the beginning of an id: one is the answer, several are shown for the user to choose."""
@@ -118,6 +119,13 @@ def calls_of(session_id: UUID) -> Select[Any]:
 def sessions_with_counts(tenant: str, ids: IdRange) -> Select[Any]:
     """Select the sessions with these ids, each with its `counts`: a JSON object, job state → number of jobs."""
     return _named(select(*_SESSION, _counts()), sessions, tenant, ids)
+
+
+def moments_of(tenant: str, session_id: UUID) -> Select[Any]:
+    """Select the moments of a session, oldest first, as far as they are kept."""
+    shown = _shown(moments, ShownMoment)
+    found = select(*shown).where(moments.c.tenant == tenant, moments.c.session_id == session_id)
+    return found.order_by(moments.c.at, moments.c.epoch, moments.c.number).limit(MOMENTS_AT_MOST)
 
 
 def served_tools() -> Select[Any]:

@@ -6,6 +6,7 @@
     sessions ──< jobs ──< job_events  a conversation, its calls, and each step each call took
     sessions ──< items                the messages, in order; a call's place in that order is `jobs.position`
     sessions ──< responses            what each response used; summed up in `usage_days`
+    sessions ──< moments              when the user and the model spoke, for a timeline
     tool_gates                        limits of each tool and their present state, for all workers together
     api_keys ──< client_secrets       who may come in, and `signed_out`, who may not any more
 
@@ -16,7 +17,17 @@ call with the call that it joined, one schedules late results for a webhook, and
 
 from ringback.tables.access import api_keys, client_secrets, signed_out, tenants, usage_days
 from ringback.tables.columns import DEFAULT_TENANT, metadata
-from ringback.tables.conversations import RAN, SEALED, UNFINISHED, items, job_events, jobs, responses, sessions
+from ringback.tables.conversations import (
+    RAN,
+    SEALED,
+    UNFINISHED,
+    items,
+    job_events,
+    jobs,
+    moments,
+    responses,
+    sessions,
+)
 from ringback.tables.processes import processes, tool_gates, worker_tools
 
 __all__ = [
@@ -30,6 +41,7 @@ __all__ = [
     "job_events",
     "jobs",
     "metadata",
+    "moments",
     "processes",
     "responses",
     "sessions",

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-from ringback.jobs.states import Delivery, Effect, JobState
+from ringback.jobs.states import IN_A_CONVERSATION, Delivery, Effect, HeardBy, JobState
 from ringback.tables.columns import internal, metadata, one_of, tenant, time
 
 RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
@@ -166,6 +166,18 @@ jobs = Table(
     # Why the last failed attempt failed, for operators: see `workers.execution.failures`.
     Column("failure", JSONB(none_as_null=True), info=internal("for operators: `ringback jobs show`")),
     Column("delivered_epoch", BigInteger),
+    # When a conversation was given the result first; when the response began that tells it, and which one that is.
+    time("given_at"),
+    time("answer_began_at"),
+    Column("answer_id", Text),
+    # When the first audio or text of that response went to the client, and when the user had heard its first second.
+    time("spoken_at"),
+    time("heard_at"),
+    # How it is known what the user heard; null until then.
+    Column("heard_by", Text),
+    # How long that response sounds, and how much of it the user heard, in milliseconds; null for text.
+    Column("audio_ms", Float),
+    Column("played_ms", Float),
     # The row is the outbox: a pending job past this time is published again; null: it may not be published.
     time("publish_after", info=internal("for sweepers")),
     # Of a job that is to be retried: a message that comes earlier claims no row.
@@ -189,8 +201,10 @@ jobs = Table(
     CheckConstraint("(state IN ('pending', 'running')) = (finished_at IS NULL)", name="finished"),
     CheckConstraint("state NOT IN ('pending', 'running') OR delivery = 'none'", name="delivery_after_work"),
     CheckConstraint(
-        "(delivery IN ('sent', 'acked', 'replayed')) = (delivered_epoch IS NOT NULL)", name="delivered_epoch"
+        f"({one_of('delivery', IN_A_CONVERSATION)}) = (delivered_epoch IS NOT NULL)", name="delivered_epoch"
     ),
+    CheckConstraint(one_of("heard_by", HeardBy), name="heard_by"),
+    CheckConstraint("delivery <> 'heard' OR heard_at IS NOT NULL", name="heard"),
     CheckConstraint("attempt <= max_attempts + rescues", name="attempts"),
     CheckConstraint(one_of("approval", ("requested", "granted", "denied")), name="approval"),
     CheckConstraint("approval IS DISTINCT FROM 'requested' OR state <> 'running'", name="not_before_approval"),
@@ -235,6 +249,23 @@ responses = Table(
     # Millionths of a US dollar; null: the price table does not list the model.
     Column("micros", BigInteger),
     time("created_at", now=True),
+)
+
+moments = Table(
+    "moments",
+    metadata,
+    # What happened in a session, and when: `ringback.moments`.
+    Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    # The conversation of the session in which it happened, and a number that the gateway gives: a batch that is
+    # written twice, because its answer was lost, is there once.
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    tenant(),
+    time("at", nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("response_id", Text),
+    Column("ms", Float),
+    Column("detail", Text),
 )
 
 job_events = Table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.at_the_door import AT_THE_DOOR
 from tests.mutation.budgets import BUDGET_GUARDS
+from tests.mutation.heard import HEARD
 from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
 from tests.mutation.strangers import STRANGERS
@@ -118,7 +119,7 @@ MUTANTS = [
         "replay or live: what is replayed is marked",
         T_EPOCHS,
         ITEMS,
-        "            delivery=Delivery.REPLAYED,\n            delivered_epoch=epoch,\n",
+        "            delivered_epoch=epoch,\n",
         "",
         "def replay(",
     ),
@@ -321,6 +322,7 @@ MUTANTS = [
         " or (is_open and not is_probe)",
     ),
     *JOINED_AND_LATE,
+    *HEARD,
     *STRANGERS,
     *AT_THE_DOOR,
     *WHAT_CLIENTS_SAY,

@@ -25,7 +25,7 @@ from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext
 from gateway.upstream.events import Item
 from ringback.jobs.outcomes import cut, from_row
-from ringback.jobs.states import Approval, CancelReason, Delivery, Effect, JobState, output_item_id
+from ringback.jobs.states import IN_A_CONVERSATION, Approval, CancelReason, Delivery, Effect, JobState, output_item_id
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
 from ringback.tools.behavior import ToolBehavior
@@ -88,10 +88,11 @@ def history_of(
 
 
 def _call(row: Any, epoch: int, spoken: dict[str, int], untold: Container[str]) -> PastCall:
-    enters = row.delivery == Delivery.REPLAYED and row.delivered_epoch == epoch
+    enters = row.delivery in IN_A_CONVERSATION and row.delivered_epoch == epoch
     position = AT_THE_END if row.position is None else row.position
     # The model has said no word since: the response that was to tell of it did not come.
-    is_news = enters and (row.call_id in untold or spoken["assistant"] <= (row.answer_position or 0))
+    said_nothing = row.delivery != Delivery.HEARD and spoken["assistant"] <= (row.answer_position or 0)
+    is_news = enters and (row.call_id in untold or said_nothing)
     return PastCall(
         job_id=row.id,
         position=position,

@@ -1,19 +1,44 @@
-"""Delivery of results: ready → sent → acked, or ready → acked at once.
+"""Delivery of results: ready → sent → acked, or ready → acked at once; then spoken, and heard where that is known.
 
 The gateway that owns the session in its present epoch reads what is ready, gives it to the conversation, and records
-that behind the send.
+that behind the send. So it does with what it learns of the response that tells the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Select, Update, Uuid, all_, any_, case, select, type_coerce, update
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BigInteger,
+    Float,
+    Select,
+    Text,
+    Update,
+    Uuid,
+    all_,
+    and_,
+    any_,
+    case,
+    cast,
+    column,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from ringback.jobs.states import Delivery
+from ringback.jobs.states import IN_A_CONVERSATION, Delivery, HeardBy
 from ringback.postgres.statement import Bound, statement
+from ringback.statements.clock import now, seconds
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
 from ringback.statements.sessions.lifecycle import is_ours
@@ -21,6 +46,7 @@ from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
 """Results read in one statement. A session has few; the next look reads the rest."""
+NOW: Mapping[UUID, float] = MappingProxyType({})
 _ANSWER = (
     *(jobs.c.id, jobs.c.call_id, jobs.c.tool),
     *(jobs.c.state, in_order(jobs.c.result), jobs.c.sealed_result, jobs.c.error, jobs.c.cancel_reason),
@@ -63,6 +89,7 @@ def mark(
     given: Collection[UUID],
     echoed: Collection[UUID] = (),
     position: int | None = None,
+    ages: Mapping[UUID, float] = NOW,
 ) -> Bound:
     """Mark results as sent into the conversation of this epoch, and those as acknowledged that the server echoed.
 
@@ -71,22 +98,24 @@ def mark(
     Args:
         given: every result that the conversation was given; those of `echoed` are among them.
         position: position of the conversation at the last echo (`items.position`).
+        ages: how many seconds ago each was given; one that is left out: just now.
     """
-    return _mark(session_id, gateway_id, epoch, list(given), list(echoed), position)
+    seconds_ago = {str(job_id): age for job_id, age in ages.items()}
+    return _mark(session_id, gateway_id, epoch, list(given), list(echoed), position, seconds_ago)
 
 
 @statement
 def _mark(
-    session_id: UUID, gateway_id: str, epoch: int, given: list[UUID], echoed: list[UUID], position: int | None
+    session_id: UUID,
+    gateway_id: str,
+    epoch: int,
+    given: list[UUID],
+    echoed: list[UUID],
+    position: int | None,
+    ages: dict[str, float],
 ) -> Update:
-    mine = (
-        select(sessions.c.id, sessions.c.epoch)
-        .where(is_ours(session_id, gateway_id, epoch))
-        # An epoch that begins meanwhile waits for this and replays what it marks, or this waits and marks none. A
-        # result that came after that epoch's replay would else be marked as sent into a conversation that is over.
-        .with_for_update(read=True, of=sessions)
-        .cte("mine")
-    )
+    mine = _held(session_id, gateway_id, epoch)
+    age = type_coerce(ages, JSONB)[cast(jobs.c.id, Text)].as_float()
     is_echoed = jobs.c.id == any_(type_coerce(echoed, ARRAY(Uuid)))
     told = (
         select(jobs.c.id, mine.c.epoch, is_echoed.label("is_echoed"))
@@ -107,5 +136,102 @@ def _mark(
             delivery=case((told.c.is_echoed, Delivery.ACKED), else_=Delivery.SENT),
             delivered_epoch=told.c.epoch,
             answer_position=case((told.c.is_echoed, type_coerce(position, BigInteger)), else_=jobs.c.answer_position),
+            given_at=func.coalesce(jobs.c.given_at, now() - seconds(func.coalesce(age, 0.0))),
         )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of a response that tells a result. Times are seconds ago.
+
+    Args:
+        job_id: the job whose result it tells.
+        answer_id: the server's id of the response.
+        began: when the response began; `spoken`: when its first audio or text went to the client.
+        heard: when the user had heard its first second, or all of it; None: they have not, or it is not known.
+        heard_by: how that is known (`HeardBy`); None: the response is still being said.
+        audio_ms: how long it sounds; None for text, and until it has ended.
+        played_ms: how much of it the user heard; None where that is not known.
+    """
+
+    job_id: UUID
+    answer_id: str
+    began: float
+    spoken: float
+    heard: float | None = None
+    heard_by: HeardBy | None = None
+    audio_ms: float | None = None
+    played_ms: float | None = None
+
+
+def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told]) -> Bound:
+    """Note that responses tell results, and what the user heard of them: the rows say `spoken`, or `heard`.
+
+    If several responses tell a result, the row keeps the last one, or the first that was heard. Idempotent. Returns
+    `id`, `tool`, `queue`, `is_new` (it is heard from now on) and `waited` (seconds from the job's end until then) of
+    each row that it changed. 0 rows: no conversation has the result, as far as the rows say, or the session is no
+    longer this gateway's in this epoch.
+    """
+    news = [{**asdict(each), "job_id": str(each.job_id)} for each in told]
+    return _note_told(session_id, gateway_id, epoch, news)
+
+
+@statement
+def _note_told(session_id: UUID, gateway_id: str, epoch: int, told: list[dict[str, Any]]) -> ReturningUpdate[Any]:
+    mine = _held(session_id, gateway_id, epoch)
+    numbers = [column(name, Float) for name in ("began", "spoken", "heard", "audio_ms", "played_ms")]
+    names = [column("job_id", Uuid), column("answer_id", Text), column("heard_by", Text)]
+    news = func.jsonb_to_recordset(type_coerce(told, JSONB)).table_valued(*names, *numbers)
+    news = news.render_derived("news", with_types=True)
+    began_at = now() - seconds(news.c.began)
+    is_over = jobs.c.heard_at.is_not(None)
+    before = (
+        select(jobs.c.id, is_over.label("was_heard"), began_at.label("began_at"), *news.c)
+        .select_from(jobs.join(news, jobs.c.id == news.c.job_id))
+        .where(
+            jobs.c.session_id.in_(select(mine.c.id)),
+            jobs.c.delivery.in_(IN_A_CONVERSATION),
+            or_(
+                jobs.c.answer_id.is_(None),
+                jobs.c.answer_id == news.c.answer_id,
+                and_(~is_over, jobs.c.answer_began_at < began_at),
+            ),
+        )
+        .order_by(jobs.c.id)
+        .with_for_update(of=jobs)
+        .cte("before")
+    )
+    is_heard = or_(before.c.heard.is_not(None), before.c.was_heard)
+    is_same = jobs.c.answer_id == before.c.answer_id
+    return (
+        update(jobs)
+        .where(jobs.c.id == before.c.id)
+        .values(
+            delivery=case((is_heard, Delivery.HEARD), else_=Delivery.SPOKEN),
+            answer_id=before.c.answer_id,
+            answer_began_at=case((is_same, jobs.c.answer_began_at), else_=before.c.began_at),
+            spoken_at=case((is_same, jobs.c.spoken_at), else_=now() - seconds(before.c.spoken)),
+            heard_at=func.coalesce(jobs.c.heard_at, now() - seconds(before.c.heard)),
+            heard_by=func.coalesce(before.c.heard_by, case((is_same, jobs.c.heard_by))),
+            audio_ms=func.coalesce(before.c.audio_ms, case((is_same, jobs.c.audio_ms))),
+            played_ms=func.coalesce(before.c.played_ms, case((is_same, jobs.c.played_ms))),
+        )
+        .returning(
+            *(jobs.c.id, jobs.c.tool, jobs.c.queue),
+            and_(is_heard, ~before.c.was_heard).label("is_new"),
+            func.extract("epoch", jobs.c.heard_at - jobs.c.finished_at).label("waited"),
+        )
+    )
+
+
+def _held(session_id: UUID, gateway_id: str, epoch: int) -> CTE:
+    """Select the session while this gateway holds it in this epoch."""
+    return (
+        select(sessions.c.id, sessions.c.epoch)
+        .where(is_ours(session_id, gateway_id, epoch))
+        # An epoch that begins meanwhile waits for this and replays what it marks, or this waits and marks none. A
+        # result that came after that epoch's replay would else be marked as sent into a conversation that is over.
+        .with_for_update(read=True, of=sessions)
+        .cte("mine")
     )

@@ -48,6 +48,8 @@ SMALL_BYTES = 2_048
 """A smaller message row holds no picture worth removing."""
 LOADED_BYTES = PICTURE_CHARS_AT_MOST + 16_384
 """Most bytes of larger messages that are loaded whole: the pictures that a session keeps, and words beside them."""
+TOLD = (Delivery.SPOKEN, Delivery.HEARD)
+"""Deliveries that a rebuilt conversation leaves as they are."""
 CALLS_AT_MOST = 500
 """Newest calls of a conversation, for the same reason."""
 
@@ -111,7 +113,8 @@ def _save(session_id: UUID, gateway_id: str, epoch: int, messages: list[dict[str
 
 @statement
 def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any]:
-    """Mark every finished result as replayed into the conversation that is rebuilt as this epoch.
+    """Mark every finished result as taken into the conversation that is rebuilt as this epoch: `replayed`, unless the
+    user has heard of it (`spoken`, `heard`).
 
     Run it in one transaction with the increment of the epoch and before `log_of_calls`: a result that finishes later is
     `ready` and is delivered live. Returns each `id`.
@@ -134,9 +137,11 @@ def replay(session_id: UUID, gateway_id: str, epoch: int) -> ReturningUpdate[Any
         update(jobs)
         .where(jobs.c.id == finished.c.id, jobs.c.session_id == sessions.c.id, is_ours(session_id, gateway_id, epoch))
         .values(
-            delivery=Delivery.REPLAYED,
+            # What the user has heard stays heard: `delivered_epoch` says that this conversation has it too.
+            delivery=case((finished.c.delivery.in_(TOLD), finished.c.delivery), else_=literal(str(Delivery.REPLAYED))),
             delivered_epoch=epoch,
             answer_position=case((entered, func.coalesce(come_to, 0)), else_=jobs.c.answer_position),
+            given_at=func.coalesce(jobs.c.given_at, now()),
         )
         .returning(jobs.c.id)
     )

@@ -13,7 +13,12 @@ import pytest
 from gateway.api import history
 from ringback.agents.agent import Agent
 from ringback.jobs import outcomes
+from ringback.jobs.states import HeardBy
+from ringback.moments import Moment, MomentKind
 from ringback.statements import processes
+from ringback.statements.jobs import deliveries
+from ringback.statements.jobs.deliveries import Told
+from ringback.statements.sessions import moments
 from ringback.tools.behavior import Late, Limits, ToolBehavior
 from ringback.tools.spec import ToolSpec
 from tests.integration.statements.test_history import LONG_AGO, Line, line_on
@@ -69,8 +74,30 @@ def test_a_call_is_told_with_its_attempts_transitions_and_durations(line: Line, 
     assert (told["state"], told["delivery"], told["result"]) == ("succeeded", "acked", {"sky": "grey"})
     assert [attempt["ended"] for attempt in told["attempts"]] == ["succeeded"]
     assert [step["delivery"] for step in told["transitions"]] == ["none", "none", "ready", "sent", "acked"]
-    assert set(told["timeline"]) == {"waited_ms", "ran_ms", "delivered_ms", "acked_ms"}
+    parts = ("waited", "ran", "delivered", "acked", "rang", "floor", "voice", "heard")
+    assert set(told["timeline"]) == {f"{part}_ms" for part in parts}
     assert "token" not in told
+
+
+def test_a_sessions_timeline_tells_its_moments_and_when_each_call_was_heard(line: Line, api: Api) -> None:
+    session = line.open()
+    job = line.ask(session, "weather")
+    line.finish(job, line.claim(job), outcomes.succeeded({"sky": "grey"}))
+    line.deliver(session, job)
+    heard = Told(job, "resp_1", 1.5, 1.25, 0.25, HeardBy.REPORT, 2_400.0, 1_500.0)
+    line.run(deliveries.note_told(session, "gw", 1, [heard]))
+    told = [Moment(MomentKind.RESPONSE_SPOKE, 2.0, 1, "resp_1"), Moment(MomentKind.USER_BEGAN, 1.0, 1)]
+    line.run(moments.save(session, "gw", 1, enumerate(told), 3.0))
+    found = api.get(f"/v1/sessions/{session}/timeline")
+    assert [(each["kind"], each["response_id"]) for each in found["moments"]] == [
+        ("user_began", None),
+        ("response_spoke", "resp_1"),
+    ]
+    (call,) = found["jobs"]["data"]
+    assert (call["id"], call["delivery"], call["heard_by"], call["played_ms"]) == (str(job), "heard", "report", 1_500.0)
+    split = api.get(f"/v1/jobs/{job}")["timeline"]
+    assert (split["voice_ms"], split["heard_ms"]) == (250.0, 1_000.0)
+    assert api.answer(f"/v1/sessions/{session}/timeline", tenant="other").status_code == 404
 
 
 def test_jobs_are_listed_newest_first_and_without_what_may_be_large(line: Line, api: Api) -> None:
@@ -219,7 +246,11 @@ def test_nobody_is_told_anything_before_they_said_who_they_are(api: Api, path: s
 def test_the_openapi_document_says_what_is_asked_and_answered(api: Api) -> None:
     paths = api.app.openapi()["paths"]
     assert set(paths) == {
-        f"/v1/{path}" for path in ("jobs", "jobs/{id}", "sessions", "sessions/{id}", "tools", "workers", "usage")
+        f"/v1/{path}"
+        for path in (
+            *("jobs", "jobs/{id}", "sessions", "sessions/{id}", "sessions/{id}/timeline"),
+            *("tools", "workers", "usage"),
+        )
     }
     listing = paths["/v1/jobs"]["get"]
     asked = {parameter["name"]: parameter for parameter in listing["parameters"]}

@@ -14,11 +14,9 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from ringback.jobs.outcomes import failed, succeeded
-from ringback.jobs.states import LIVE, Delivery, Effect, JobState, may_be_delivered, may_move
+from ringback.jobs.states import IN_A_CONVERSATION, LIVE, Delivery, Effect, JobState, may_be_delivered, may_move
 from ringback.tables import job_events, jobs
 from tests.integration.statements.statement_rows import Rows, seconds_from_now, world
-
-DELIVERED = {Delivery.SENT, Delivery.ACKED, Delivery.REPLAYED}
 
 
 @pytest.fixture
@@ -33,6 +31,14 @@ def columns_of(state: JobState) -> dict[str, Any]:
         "state": state,
         "token": uuid4() if state is JobState.RUNNING else None,
         "finished_at": None if state in LIVE else seconds_from_now(0),
+    }
+
+
+def delivered(delivery: Delivery) -> dict[str, Any]:
+    """Return the columns that the table's CHECKs require with this delivery."""
+    return {
+        "delivered_epoch": 1 if delivery in IN_A_CONVERSATION else None,
+        "heard_at": seconds_from_now(0) if delivery is Delivery.HEARD else None,
     }
 
 
@@ -53,7 +59,7 @@ def born(rows: Rows, state: JobState, delivery: Delivery = Delivery.NONE, **colu
         "publish_after": seconds_from_now(0),
         "deadline_at": seconds_from_now(60),
         "delivery": delivery,
-        "delivered_epoch": 1 if delivery in DELIVERED else None,
+        **delivered(delivery),
         **columns_of(state),
         **columns,
     }
@@ -83,15 +89,16 @@ def test_the_database_lets_a_job_make_exactly_the_listed_moves(rows: Rows, old: 
 def test_the_database_lets_an_answer_make_exactly_the_listed_moves(rows: Rows, old: Delivery) -> None:
     allowed = set()
     for new in set(Delivery) - {old}:
-        changed = {"delivery": new, "delivered_epoch": 1 if new in DELIVERED else None}
+        changed = {"delivery": new, **delivered(new)}
         if rows.move(born(rows, JobState.SUCCEEDED, old), **changed):
             allowed.add(new)
     assert allowed == {new for new in Delivery if may_be_delivered(old, new)} - {old}
 
 
-def test_an_answer_may_be_replayed_into_one_epoch_after_another(rows: Rows) -> None:
-    assert may_be_delivered(Delivery.REPLAYED, Delivery.REPLAYED)
-    assert rows.move(born(rows, JobState.SUCCEEDED, Delivery.REPLAYED), delivered_epoch=2)
+@pytest.mark.parametrize("delivery", [Delivery.REPLAYED, Delivery.SPOKEN, Delivery.HEARD])
+def test_an_answer_may_be_taken_into_one_epoch_after_another(rows: Rows, delivery: Delivery) -> None:
+    assert may_be_delivered(delivery, delivery)
+    assert rows.move(born(rows, JobState.SUCCEEDED, delivery), delivered_epoch=2)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +133,8 @@ def test_a_result_may_not_take_the_place_of_no_result(rows: Rows) -> None:
         {"state": JobState.PENDING, "delivery": Delivery.READY},
         {"state": JobState.SUCCEEDED, "delivery": Delivery.SENT, "delivered_epoch": None},
         {"state": JobState.SUCCEEDED, "delivery": Delivery.READY, "delivered_epoch": 1},
+        {"state": JobState.SUCCEEDED, "delivery": Delivery.HEARD, "delivered_epoch": 1, "heard_at": None},
+        {"state": JobState.SUCCEEDED, "heard_by": "rumour"},
         {"state": JobState.PENDING, "attempt": 10},
         {"state": JobState.PENDING, "effect": "maybe"},
         {"state": JobState.PENDING, "approval": "perhaps"},

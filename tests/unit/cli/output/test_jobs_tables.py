@@ -15,14 +15,24 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from cli.output import tables
-from ringback.history.documents import Job, ListedJob, ListedSession, Problem, Timeline, Transition
+from ringback.history.documents import (
+    Job,
+    ListedJob,
+    ListedSession,
+    Problem,
+    SessionTimeline,
+    ShownMoment,
+    Timeline,
+    Transition,
+)
 from ringback.history.pagination import Page
 from ringback.operator_view import Failure, Line, SessionForOperators
 
 CREATED = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 IDS = [UUID(f"3f2a9c1b-0000-4000-8000-{number:012x}") for number in range(3)]
 SESSION = UUID("9b1c0000-0000-4000-8000-000000000000")
-TIMELINE = Timeline(waited_ms=3.0, ran_ms=20.0, delivered_ms=None, acked_ms=None)
+UNHEARD = dict.fromkeys(("rang_ms", "floor_ms", "voice_ms", "heard_ms"))
+TIMELINE = Timeline(waited_ms=3.0, ran_ms=20.0, delivered_ms=None, acked_ms=None, **UNHEARD)
 
 
 def nulls(document: type[BaseModel]) -> dict[str, Any]:
@@ -104,8 +114,43 @@ def test_a_story_has_a_line_for_each_step() -> None:
         ["+513.0", "running", "w2", "attempt", "1"],
         ["+523.0", "failed", "ready", "w2", "closed"],
     ]
-    assert story[7] == "waited 3.0 ms · ran 20.0 ms · delivered – · acked –"
+    unheard = "rang – · floor – · voice – · heard – · delivered – · acked –"
+    assert story[7] == f"waited 3.0 ms · ran 20.0 ms · {unheard}"
     assert story[-5:] == ['    "city": "London"', "  }", "", "error", "  closed: The shop is closed."]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        ({}, "resp_1, still being said, or cut off from here"),
+        (
+            {"heard_by": "report", "audio_ms": 2_400.0, "played_ms": 1_500.0},
+            "resp_1, 1.5 s of 2.4 s heard, known by report",
+        ),
+        ({"heard_by": "unknown", "audio_ms": 2_400.0}, "resp_1, unknown what was heard of 2.4 s"),
+        ({"heard_by": "clock"}, "resp_1, text, known by clock"),
+    ],
+)
+def test_a_call_says_what_was_heard_of_its_answer(columns: dict[str, Any], shown: str) -> None:
+    lines = printed(80, tables.print_job, whole(answer_id="resp_1", **columns))
+    assert f"answer    {shown}" in lines
+
+
+def test_a_timeline_has_a_line_for_each_moment_and_names_the_tool_that_a_response_tells() -> None:
+    told = {"epoch": 1, "response_id": "resp_1", "ms": None, "detail": None}
+    moments = [
+        ShownMoment(**{**told, "at": CREATED, "kind": "user_began", "response_id": None}),
+        ShownMoment(**{**told, "at": CREATED + timedelta(seconds=1), "kind": "response_played", "ms": 1_500.0}),
+    ]
+    jobs = Page[ListedJob](data=[listed(answer_id="resp_1")], has_more=False, next=None)
+    shown = SessionTimeline(
+        session_id=SESSION, created_at=CREATED, ended_at=None, moments=moments, is_cut=True, jobs=jobs
+    )
+    lines = [line.split() for line in printed(100, tables.print_timeline, shown)]
+    assert lines[0] == ["+MS", "MOMENT", "LENGTH", "DETAIL", "TELLS", "RESPONSE"]
+    assert lines[1:3] == [["+0.0", "user_began"], ["+1000.0", "response_played", "1.5", "s", "weather", "resp_1"]]
+    assert lines[3] == ["…", "later", "moments", "are", "not", "kept"]
+    assert lines[-1][3:6] == ["weather", "default", "succeeded"]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,41 @@ def test_the_timeline_tells_where_the_time_went(
         "ran_ms": ran,
         "delivered_ms": delivered,
         "acked_ms": acked,
+        **dict.fromkeys(("rang_ms", "floor_ms", "voice_ms", "heard_ms")),
     }
+
+
+def at(ms: float | None) -> Any:
+    return None if ms is None else CREATED + timedelta(milliseconds=ms)
+
+
+@pytest.mark.parametrize(
+    ("given", "began", "spoken", "heard", "split"),
+    [
+        (804.0, 1_104.0, 1_154.5, 2_154.5, (1.0, 300.0, 50.5, 1_000.0)),
+        (804.0, 1_104.0, 1_154.5, None, (1.0, 300.0, 50.5, None)),
+        (804.0, None, None, None, (1.0, None, None, None)),
+        (802.9, 1_104.0, 1_154.5, 2_154.5, (0.0, 301.1, 50.5, 1_000.0)),
+        (None, None, None, None, (None, None, None, None)),
+    ],
+    ids=["heard", "spoken", "given", "clocks that differ by a little", "not given"],
+)
+def test_the_timeline_splits_what_the_caller_waited_for(
+    given: float | None, began: float | None, spoken: float | None, heard: float | None, split: tuple[float | None, ...]
+) -> None:
+    moments = {"given_at": at(given), "answer_began_at": at(began), "spoken_at": at(spoken), "heard_at": at(heard)}
+    found = documents.job(job_row(ANSWERED, **moments)).timeline
+    assert (found.rang_ms, found.floor_ms, found.voice_ms, found.heard_ms) == split
+
+
+def test_a_sessions_timeline_has_its_moments_and_its_calls() -> None:
+    row = SimpleNamespace(id=ID, created_at=CREATED, ended_at=None)
+    moment = {"at": CREATED, "kind": "barge_in", "epoch": 1, "response_id": "resp_1", "ms": 420.0, "detail": None}
+    jobs_of_it = documents.page_of_jobs([job_row(ANSWERED)], 1)
+    found = documents.session_timeline(row, [SimpleNamespace(**moment)], jobs_of_it)
+    assert [shown.model_dump() for shown in found.moments] == [moment]
+    assert [job.id for job in found.jobs.data] == [ID]
+    assert (found.session_id, found.is_cut) == (ID, False)
 
 
 @pytest.mark.parametrize(

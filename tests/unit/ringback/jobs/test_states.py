@@ -30,9 +30,11 @@ MOVES = {
 DELIVERY_MOVES = {
     "none": "ready history_only",
     "ready": "sent acked replayed history_only",
-    "sent": "acked replayed history_only",
-    "acked": "replayed",
-    "replayed": "replayed",
+    "sent": "acked replayed spoken heard history_only",
+    "acked": "replayed spoken heard",
+    "replayed": "replayed spoken heard",
+    "spoken": "replayed spoken heard",
+    "heard": "replayed heard",
     "history_only": "",
 }
 

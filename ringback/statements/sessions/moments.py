@@ -1,0 +1,61 @@
+"""Moments of a session, for its timeline (`ringback.moments`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Float, Select, Text, column, func, select, true, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.sql.dml import ReturningInsert
+
+from ringback.moments import Moment
+from ringback.postgres.statement import Bound, statement
+from ringback.statements.clock import now, seconds
+from ringback.statements.sessions.lifecycle import is_ours
+from ringback.tables import moments, sessions
+
+
+def save(session_id: UUID, gateway_id: str, epoch: int, numbered: Iterable[tuple[int, Moment]], clock: float) -> Bound:
+    """Insert these moments under their numbers. Returns each `epoch` and `number` that is in the table then.
+
+    0 rows: the session is no longer this gateway's in this epoch.
+
+    Args:
+        clock: the present time by the session's own clock, by which `Moment.at` is told.
+    """
+    told = [{**asdict(moment), "number": number, "ago": clock - moment.at} for number, moment in numbered]
+    return _save(session_id, gateway_id, epoch, told)
+
+
+@statement
+def _save(session_id: UUID, gateway_id: str, epoch: int, told: list[dict[str, Any]]) -> ReturningInsert[Any]:
+    numbers = [column("epoch", BigInteger), column("number", BigInteger), column("ago", Float), column("ms", Float)]
+    names = [column("kind", Text), column("response_id", Text), column("detail", Text)]
+    happened = func.jsonb_to_recordset(type_coerce(told, JSONB)).table_valued(*numbers, *names)
+    happened = happened.render_derived("happened", with_types=True)
+    values = {
+        "session_id": sessions.c.id,
+        "tenant": sessions.c.tenant,
+        "at": now() - seconds(happened.c.ago),
+        **{name: happened.c[name] for name in ("epoch", "number", "kind", "response_id", "ms", "detail")},
+    }
+    source = (
+        select(*values.values())
+        .select_from(sessions.join(happened, true()))
+        .where(is_ours(session_id, gateway_id, epoch))
+        .with_for_update(read=True, of=sessions)
+    )
+    writing = insert(moments).from_select(list(values), source)
+    kept = writing.on_conflict_do_update(  # it was written, and the answer was lost
+        index_elements=["session_id", "epoch", "number"], set_={"kind": writing.excluded.kind}
+    )
+    return kept.returning(moments.c.epoch, moments.c.number)
+
+
+@statement
+def count(session_id: UUID) -> Select[Any]:
+    """Count the moments of a session that are kept already: `number`."""
+    return select(func.count().label("number")).select_from(moments).where(moments.c.session_id == session_id)
