@@ -82,12 +82,14 @@ MUTANTS = [
         DELIVERIES,
         "            jobs.c.id != all_(type_coerce(given, ARRAY(Uuid))),\n",
     ),
-    gone("the session, in mark", T_BACK, DELIVERIES, "            jobs.c.session_id == mine.c.id,\n"),
+    gone(
+        "the session, in mark", T_BACK, DELIVERIES, "            jobs.c.session_id.is_not_distinct_from(mine.c.id),\n"
+    ),
     gone(
         "what is marked is what was ready",
         T_BACK,
         DELIVERIES,
-        "(jobs.c.delivery == Delivery.READY)\n",
+        "is_now(jobs.c.delivery, Delivery.READY)\n",
         "(jobs.c.delivery != Delivery.NONE)\n",
         "def mark(",
     ),

@@ -41,6 +41,7 @@ from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
+from ringback.statements.row_state import is_now
 from ringback.statements.sessions.lifecycle import is_ours
 from ringback.tables import jobs, sessions
 
@@ -120,10 +121,11 @@ def _mark(
     told = (
         select(jobs.c.id, mine.c.epoch, is_echoed.label("is_echoed"))
         .where(
-            jobs.c.session_id == mine.c.id,
             jobs.c.id == any_(type_coerce(given, ARRAY(Uuid))),
-            (jobs.c.delivery == Delivery.READY)
-            | ((jobs.c.delivery == Delivery.SENT) & (jobs.c.delivered_epoch == mine.c.epoch) & is_echoed),
+            # Written so that no other index fits: Postgres would rather read all calls of the session than these few.
+            jobs.c.session_id.is_not_distinct_from(mine.c.id),
+            is_now(jobs.c.delivery, Delivery.READY)
+            | (is_now(jobs.c.delivery, Delivery.SENT) & (jobs.c.delivered_epoch == mine.c.epoch) & is_echoed),
         )
         .order_by(jobs.c.id)
         .with_for_update(of=jobs)

@@ -181,6 +181,21 @@ def test_a_backlog_makes_no_statement_of_a_session_dearer(busy: Rows) -> None:
         is_flat(busy, name, statement, small={"sessions", "jobs"})
 
 
+def test_a_result_is_marked_by_its_id_however_many_calls_its_session_has(busy: Rows) -> None:
+    """With the plan that Postgres makes once for all parameters: a connection has it from the sixth time on."""
+    waiting(busy, 20_000)
+    marked = deliveries.mark(busy.session, "gw", 1, [], [], 1)
+    given = ", ".join(["NULL"] * len(marked.parameters))
+    asked = f"PREPARE marked AS {marked.text.decode()}", "SET LOCAL plan_cache_mode = force_generic_plan"
+    for statement in asked:
+        busy.connection.exec_driver_sql(statement)
+    seen = "\n".join(busy.connection.exec_driver_sql(f"EXPLAIN EXECUTE marked ({given})").scalars())
+    busy.connection.exec_driver_sql("DEALLOCATE marked")
+    busy.connection.rollback()
+    assert re.findall(r"(?:Index Scan|Scan) (?:using|on) (\w*jobs\w*)", seen).count("pk_jobs") == 2, seen
+    assert not re.search(r"uq_jobs|ix_jobs|Seq Scan on jobs", seen), seen
+
+
 def test_what_joined_a_call_is_found_by_that_call_however_many_wait(busy: Rows) -> None:
     waiting(busy, 20_000)
     joined = text("SELECT id FROM jobs WHERE joined_to = CAST(:id AS uuid) AND state || '' = 'pending'")
