@@ -41,6 +41,8 @@ from ringback.postgres.statement import compile_of
 from ringback.statements import usage
 from ringback.statements.jobs import admission, deliveries
 from ringback.statements.sessions import items
+from ringback.telemetry.names import provider_name
+from ringback.telemetry.tracing import open_tracing
 from ringback.usage.prices import Prices
 
 log = logging.getLogger(__name__)
@@ -88,7 +90,11 @@ async def _open(
     stack.push_async_callback(store.close)
     row_privacy = settings.row_privacy
     logs.leave_out(row_privacy.redaction.kinds)
-    publisher = JobPublisher(settings.redis_url)
+    provider = provider_name(settings.provider.name)
+    spans = open_tracing("ringback-gateway", provider=provider, tells_pii=settings.trace_pii == "yes")
+    if spans is not None:
+        stack.callback(spans.close)
+    publisher = JobPublisher(settings.redis_url, None if spans is None else spans.headers)
     live_sessions = SessionRegistry(settings.max_sessions)
     stack.push_async_callback(publisher.redis.close)
     lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)
@@ -105,7 +111,7 @@ async def _open(
     catalog = ToolCatalog(store, settings.realtime_model, live_sessions.populated)
     budgets = Budgets(store, prices, settings.allowances)
     stack.push_async_callback(budgets.close)
-    context = GatewayContext(gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets)
+    context = GatewayContext(gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets, spans)
     draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
     retention = Retention(store, settings.retention_days, keeper.work["erased_users"])
     gateway = Gateway(

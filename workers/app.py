@@ -91,7 +91,11 @@ def take(*arguments: object, **_ignored: object) -> None:
         logger.warning("message dropped: it holds no job id")
         return
     try:
-        run_job(process.runtime(), job_id)
+        runtime = process.runtime()
+        if runtime.spans is None:
+            run_job(runtime, job_id)
+        else:
+            run_job(runtime, job_id, vars(app.current_worker_task.request))
     except Exception:
         logger.exception("run failed (job %s) by a fault of this worker; its lease or deadline ends it", job_id)
 
@@ -176,7 +180,8 @@ def _log(loglevel: int, **_: Any) -> None:
 
 
 def _publish(job_id: UUID, queue: str) -> None:
-    publisher.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
+    headers = process.trace_of(job_id)
+    publisher.send_task(TASK, args=[str(job_id)], queue=queue, headers=headers, ignore_result=True, retry=False)
 
 
 app: Celery = make()

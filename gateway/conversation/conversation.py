@@ -33,7 +33,7 @@ from gateway.conversation.actions import (
     Reopen,
     SendToClient,
 )
-from gateway.conversation.call_table import CallTable
+from gateway.conversation.call_table import Call, CallTable
 from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import ClientView
 from gateway.conversation.client_session import ClientSessionConfig
@@ -251,6 +251,15 @@ class Conversation:
             creates=tuple(self._scheduler.client_creates()),
             user_waits=self._scheduler.is_owed(now),
         )
+
+    def credited(self, response_id: str) -> list[Call]:
+        """Return the calls whose results this response is taken to tell."""
+        return [call for call in self._calls if call.credit is not None and call.credit.response == response_id]
+
+    def teller_of(self, call_id: str) -> str | None:
+        """Return the response that is taken to tell the result of a call, or has told it."""
+        call = self._calls.get(call_id)
+        return call.credit.response if call is not None and call.credit is not None else None
 
     def take_over(self, carried: CarriedState) -> None:
         """Take over newer state: an earlier epoch went on while this one was being opened."""

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from gateway.auth.authenticator import Principal
@@ -27,6 +29,9 @@ from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
 from ringback.privacy.row_privacy import RowPrivacy
 from ringback.tools.spec import ToolSpec
+
+if TYPE_CHECKING:
+    from ringback.telemetry.call_spans import CallSpans
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +70,8 @@ class GatewayContext:
     queues: QueueMonitor
     tool_catalog: ToolCatalog
     budgets: Budgets
+    spans: CallSpans | None = None
+    """Tells the spans of calls; None where traces are off."""
 
 
 class Alarm:
@@ -131,6 +138,8 @@ class UpstreamLink:
     """Those of them that were echoed, with the position of the conversation at that moment."""
     all_echoed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when all of `given` are echoed."""
+    on_sound: Callable[[float], None] | None = None
+    """Told of the next frame by which the user hears the model; then forgotten."""
     is_recording: bool = False
     """True while a task writes `given` into the rows."""
 
@@ -139,9 +148,14 @@ class UpstreamLink:
         self.heard_at = now
         audio = self.upstream.passing_audio(frame)
         if audio is not None:
-            return self.conversation.audio_passed(audio[0], audio[1], now)
-        text = self.upstream.passing_text(frame)
-        return text is not None and self.conversation.text_passed(text, now)
+            passes = self.conversation.audio_passed(audio[0], audio[1], now)
+        else:
+            text = self.upstream.passing_text(frame)
+            passes = text is not None and self.conversation.text_passed(text, now)
+        if passes and self.on_sound is not None:
+            self.on_sound(now)
+            self.on_sound = None
+        return passes
 
     def parse(self, frame: str) -> ModelEvent | None:
         """Return the event in a frame of the Realtime API; None, and a line in the log, if it holds no event."""

@@ -37,6 +37,7 @@ from gateway.conversation.actions import (
 from gateway.conversation.event_names import UPDATE_SESSION
 from gateway.conversation.tool_calls.intake import as_answered
 from gateway.session.call_recorder import CallRecorder, Recorded
+from gateway.session.call_tracer import CallTracer
 from gateway.session.client_connection import ClientConnection, as_text
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
@@ -65,6 +66,9 @@ class EffectExecutor:
         self.deliveries = DeliveryRecorder(gateway, session)
         self.transcript = TranscriptWriter(gateway, session)
         model = model_of(gateway.settings, session.agent)
+        spans = gateway.spans
+        self.tracer = None if spans is None else CallTracer(spans, gateway, session, model)
+        """Observes the session for the traces of its calls; None where traces are off."""
         self.usage = SessionUsage(gateway.budgets, session.session_id, session.principal, session.agent, model)
 
     async def execute(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
@@ -76,6 +80,8 @@ class EffectExecutor:
 
     async def _execute(self, link: UpstreamLink, action: Action) -> None:
         tasks = self._session.tasks
+        if self.tracer is not None:
+            self.tracer.did(link, action, time.monotonic())
         match action:
             case SendToModel(event):
                 await self._send_to_model(link, event)
@@ -154,12 +160,16 @@ class EffectExecutor:
                     log.warning("job %s not recorded: its conversation is over", job.id)
                     return None
                 # Its row is there already: it was committed, and the answer was lost.
+        if self.tracer is not None:
+            self.tracer.recorded(job.id, time.monotonic())
         log.info("job %s recorded: %s", job.id, job.name)
         await self.execute(link, link.conversation.recorded(record, time.monotonic()))
         if record.outcome is not None or job.joined_to is not None:  # the call that is joined may be over by now
             self._session.handle.wake()
         elif job.tool is not None and not job.needs_approval:
             await self._gateway.publisher.publish(job.id, job.tool.queue)
+            if self.tracer is not None:
+                self.tracer.published(job.id, time.monotonic())
         return None
 
     async def _answer_without_row(self, link: UpstreamLink, record: RecordCall, *, may_be_running: bool) -> None:

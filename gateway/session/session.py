@@ -76,10 +76,12 @@ class Session:
 
     async def run(self) -> SessionEnded:
         """Run until the session is over in this process, and return why."""
+        ended: SessionEnded | None = None
         try:
-            return await self._run()
+            ended = await self._run()
+            return ended
         finally:
-            await self._finish()
+            await self._finish(is_over=self.state.resume_token is None or (ended is not None and ended.is_final))
 
     async def _run(self) -> SessionEnded:
         loops = (self._from_model, self._reader.run, self._from_doorbell, self._from_clock, self._from_gateway)
@@ -99,7 +101,7 @@ class Session:
             return _end_of(expected)
         raise AssertionError("a session ends by an exception only")
 
-    async def _finish(self) -> None:
+    async def _finish(self, *, is_over: bool) -> None:
         """Write what was heard, within a bound, so that the rows have the last state of a client that hung up."""
         self.state.alarm.stop()
         self._effects.usage.leave()
@@ -109,6 +111,8 @@ class Session:
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._effects.settle()
+                if self._effects.tracer is not None:
+                    await self._effects.tracer.close(time.monotonic(), is_over=is_over)
         except TimeoutError:
             log.warning("session %s: its last messages are not written in time", self.state.session_id)
         await link.upstream.close()
@@ -153,7 +157,10 @@ class Session:
                 continue
             event = link.parse(frame)
             if event is not None:
-                await self._effects.execute(link, link.conversation.receive_model(event, now))
+                actions = link.conversation.receive_model(event, now)
+                if self._effects.tracer is not None:
+                    self._effects.tracer.heard(link, event, now)
+                await self._effects.execute(link, actions)
 
     async def _receive_client(self, frame: protocol.ClientFrame) -> None:
         link = self._link()

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,6 +27,8 @@ _kombu: Any = kombu  # typed in part
 
 JOB_ID, TASK_ID, QUEUE, BODY = (f"<the {what} of the message>" for what in ("job", "task", "queue", "body"))
 """Places in the prepared message. None needs an escape in JSON."""
+HEADERS = '"headers": {'
+"""How the headers of the message begin."""
 
 
 class PreparedMessage:
@@ -45,17 +48,25 @@ class PreparedMessage:
         message["properties"]["delivery_tag"] = TASK_ID  # any unique value
         self._text = json.dumps(message)
 
-    def of(self, job_id: str, queue: str) -> str:
-        """Return the message of this job."""
+    def of(self, job_id: str, queue: str, headers: Mapping[str, str] | None = None) -> str:
+        """Return the message of this job; `headers` go beside Celery's own, and need no escape in JSON."""
         body = b64encode(self._body.replace(JOB_ID, job_id).encode()).decode()
         text = self._text.replace(BODY, body).replace(JOB_ID, job_id).replace(TASK_ID, str(uuid4()))
+        if headers:
+            named = "".join(f'"{name}": "{value}", ' for name, value in headers.items())
+            text = text.replace(HEADERS, HEADERS + named, 1)
         return text.replace(QUEUE, json.dumps(queue)[1:-1])
 
 
 class JobPublisher:
-    """Publisher of job ids. `redis` is this process's connection to Redis."""
+    """Publisher of job ids. `redis` is this process's connection to Redis.
 
-    def __init__(self, redis_url: str) -> None:
+    Args:
+        trace: returns the headers by which a job's message continues its trace; None where traces are off.
+    """
+
+    def __init__(self, redis_url: str, trace: Callable[[UUID], Mapping[str, str]] | None = None) -> None:
+        self._trace = trace
         self._message = PreparedMessage(make_app(redis_url))
         if said := ignored(os.environ):
             log.warning("%s", said)
@@ -63,7 +74,8 @@ class JobPublisher:
 
     async def publish(self, job_id: UUID, queue: str) -> bool:
         """Send the job's id to its queue. Return False if the broker did not take it: the job is then only later."""
-        push = ("LPUSH", f"{KEY_PREFIX}{queue}", self._message.of(str(job_id), queue))
+        headers = None if self._trace is None else self._trace(job_id)
+        push = ("LPUSH", f"{KEY_PREFIX}{queue}", self._message.of(str(job_id), queue, headers))
         if await self.redis.run([push]) is None:
             log.warning("publishing failed: job %s, Redis did not take it; a sweeper publishes it", job_id)
             return False

@@ -87,6 +87,9 @@ class Stores(DataSettings):
     lease_margin_seconds: float = Field(MARGIN_SECONDS, ge=0.2, le=30, alias="RINGBACK_LEASE_MARGIN_SECONDS")
     """How long before the end of its lease a worker that could not renew stops itself."""
 
+    trace_pii: Literal["no", "yes"] = Field("no", alias="RINGBACK_TRACE_PII")
+    """Whether traces may hold what calls are about: arguments, results, and the user's name."""
+
     @property
     def lease(self) -> LeaseTimes:
         """Return the three durations, which fit each other."""

@@ -12,9 +12,12 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import pytest
 from annotated_types import Ge, Gt, Le
+from opentelemetry.sdk import environment_variables
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+
+from tests.collector import VARIABLES as OF_OPENTELEMETRY
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("ringback", "gateway", "workers", "simulator", "cli")
@@ -110,8 +113,12 @@ def test_each_tool_names_its_own_variable() -> None:
         assert name in vars(importlib.import_module(module)).values()
 
 
+def test_opentelemetry_knows_its_variables() -> None:
+    assert set(dir(environment_variables)) >= OF_OPENTELEMETRY
+
+
 def test_the_table_holds_what_is_read_and_nothing_else() -> None:
-    assert set(documented()) == {*settings(), *OF_TOOLS, *in_compose()}
+    assert set(documented()) == {*settings(), *OF_TOOLS, *OF_OPENTELEMETRY, *in_compose()}
 
 
 @pytest.mark.parametrize("name", sorted(documented()))

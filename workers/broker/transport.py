@@ -2,7 +2,7 @@
 
 Kombu and Celery take a message as it is. One with a missing property, or a body of another kind, ends the consumer with
 a traceback, is put back into the queue, and ends the next one. So each message is read here and written anew from its
-task and its id (`rewritten`); one that Ringback did not write is dropped, once.
+task, its id, and the trace that follows from the id (`rewritten`); one that Ringback did not write is dropped, once.
 
 A message is gone once it is taken: kombu keeps no copy until an acknowledgement (ADR 0059). Its copies would come back
 after an hour, under a lock whose release is a script, which the Redis user of Ringback may not run. If a worker loses a
@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 from kombu.transport import redis
 
 from ringback.redis.broker import TASK
+from ringback.telemetry.call_trace import headers_in
 from workers.broker.consumer import CANARY
 from workers.logs import ThrottledLogger
 
@@ -73,7 +75,7 @@ class Transport(_Transport):  # type: ignore[misc]
 
 
 def rewritten(message: object, queue: str) -> dict[str, Any] | None:
-    """Return the message written anew from its task and its job id; None if Ringback did not write it."""
+    """Return the message written anew from its task, job id and trace; None if Ringback did not write it."""
     try:
         task, body = message["headers"]["task"], message["body"]  # type: ignore[index]
         if task == CANARY:
@@ -81,19 +83,20 @@ def rewritten(message: object, queue: str) -> dict[str, Any] | None:
         if task != TASK or not isinstance(body, str) or len(body) > MAX_BODY_CHARS:
             return None
         job_id = UUID(json.loads(b64decode(body, validate=True))[0][0])
+        trace = headers_in(message["headers"], job_id)  # type: ignore[index]
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError):
         return None
     words = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    return _written(json.dumps([[str(job_id)], {}, words]), TASK, queue)
+    return _written(json.dumps([[str(job_id)], {}, words]), TASK, queue, trace)
 
 
-def _written(body: str, task: str, queue: str) -> dict[str, Any]:
+def _written(body: str, task: str, queue: str, trace: Mapping[str, str] | None = None) -> dict[str, Any]:
     number = str(uuid4())
     return {
         "body": b64encode(body.encode()).decode(),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {"lang": "py", "task": task, "id": number, "ignore_result": True},
+        "headers": {"lang": "py", "task": task, "id": number, "ignore_result": True, **(trace or {})},
         "properties": {
             "correlation_id": number,
             "delivery_mode": 2,

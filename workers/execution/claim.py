@@ -42,6 +42,7 @@ class Job:
     session_id: UUID
     call_id: str
     user: str
+    agent: str
     claims: dict[str, Any]
     tool: str
     arguments: Any
@@ -145,6 +146,7 @@ def _job(runtime: WorkerRuntime, passed: Claimed) -> Job:
         session_id=row.session_id,
         call_id=row.call_id,
         user=row.user_id,
+        agent=row.agent,
         claims=row.claims,
         tool=row.tool,
         arguments=arguments,

@@ -11,6 +11,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
 from inspect import isawaitable
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -85,7 +87,8 @@ class ToolInvoker:
         if self._stuck[tool.name] >= max(1, self._bears * ONE_TOOLS_SHARE):
             raise ToolError(HANGS, code="unavailable")
         end = monotonic() + seconds
-        result = self._in_a_thread(tool.name, lambda: tool.function(**given), seconds, cancellation)
+        function = partial(copy_context().run, tool.function, **given)  # so that its spans are part of the call's trace
+        result = self._in_a_thread(tool.name, function, seconds, cancellation)
         # A decorator below @tool may make a plain function of an async one.
         return self.loop.run(result, end - monotonic(), cancellation) if isawaitable(result) else result
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +22,7 @@ from ringback.statements.jobs import transitions
 from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from ringback.tools.gate import Ended
+from workers.execution.attempt_span import Ran, in_span
 from workers.execution.claim import Job, claim, give_up, retry_until_written
 from workers.execution.failures import failure_of
 from workers.execution.results import arguments_for, as_data
@@ -39,12 +43,17 @@ logger = logging.getLogger(__name__)
 
 Failure = dict[str, Any] | None
 """Failure of an attempt, as `workers.execution.failures` describes it."""
+UNTRACED: Mapping[str, object] = MappingProxyType({})
 Given = dict[str, Any] | Exception
 """Arguments as the function takes them, or the exception that says why there are none."""
 
 
-def run_job(runtime: WorkerRuntime, job_id: UUID) -> None:
-    """Run the job if it may be run; a repeated, stale or forged message ends at the claim."""
+def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] = UNTRACED) -> None:
+    """Run the job if it may be run; a repeated, stale or forged message ends at the claim.
+
+    Args:
+        headers: of its message, for its trace.
+    """
     job = None if runtime.is_leaving.is_set() else claim(runtime, job_id)
     if job is None:
         return
@@ -52,18 +61,27 @@ def run_job(runtime: WorkerRuntime, job_id: UUID) -> None:
         state = record_outcome(runtime, job, job.answer)
         logger.info("job %s tool=%s not run, %s: %s", job.id, job.tool, job.answer.code, state)
         return
-    began, end = monotonic(), Ended.LEFT
+    end = Ended.LEFT
     with runtime.running.started(job.id) as cancellation:
         if (refusal := refusal_of(runtime, job)) is not None:
             logger.warning("job %s tool=%s not run: %s", job.id, job.tool, record_outcome(runtime, job, refusal))
         elif (given := read_arguments(runtime, job)) is not None and may_begin(runtime, job):
-            verdict, end, failure = attempt(runtime, job, given, cancellation)
-            state = record_outcome(runtime, job, verdict, failure)
-            ms = (monotonic() - began) * 1000
-            logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
+            run = partial(run_attempt, runtime, job, given, cancellation)
+            spans = runtime.spans
+            end = (run() if spans is None else in_span(spans, job, runtime.lease.worker_id, headers, run)).end
         if not runtime.is_leaving.is_set() and runtime.lease.held:
             runtime.limits.ended(job.tool, end, is_probe=job.is_probe)
     runtime.replace_if_worn()
+
+
+def run_attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation) -> Ran:
+    """Run the tool and record what came of it."""
+    began = monotonic()
+    verdict, end, failure = attempt(runtime, job, given, cancellation)
+    state = record_outcome(runtime, job, verdict, failure)
+    ms = (monotonic() - began) * 1000
+    logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
+    return Ran(end, verdict, state)
 
 
 def refusal_of(runtime: WorkerRuntime, job: Job) -> Outcome | None:

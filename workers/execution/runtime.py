@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -25,6 +25,9 @@ from workers.settings import WorkerSettings
 from workers.storage.database import Store, rows
 from workers.storage.redis_client import RedisClient
 
+if TYPE_CHECKING:
+    from ringback.telemetry.call_spans import CallSpans
+
 FENCE_SECONDS = 0.3
 """Time for async tools to be cancelled: well inside the second that is left before others take over."""
 
@@ -39,6 +42,7 @@ class WorkerRuntime:
     Args:
         slots: how many calls this process runs at once.
         end: called with the reason if this process cannot go on: it hands back what runs here, and ends.
+        spans: tells the spans of the calls; None where traces are off.
         replace: called instead, after an outcome, if stuck tools wear out a child of a pool, which replaces it.
     """
 
@@ -51,10 +55,12 @@ class WorkerRuntime:
         slots: int = 1,
         end: Callable[[str], None] | None = None,
         replace: Callable[[str], None] | None = None,
+        spans: CallSpans | None = None,
     ) -> None:
         self.tools = tools
         self._queues = tuple(queues)
         self.row_privacy = settings.row_privacy
+        self.spans = spans
         self.store = Store(settings.database_url, settings.database_connections)
         self.redis = RedisClient(settings.redis_url)
         self.running = InFlightCalls()
@@ -94,6 +100,8 @@ class WorkerRuntime:
         """Retire the lease: others may take what is left here at once, and the process ends."""
         with self._stopping:
             self.lease.stop()
+            if self.spans is not None:
+                self.spans.close()
 
     def stop(self) -> None:
         """Sign off and close, once. Calls have ended, or others take them back."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from time import sleep
 from typing import Any
+from uuid import UUID
 
 from redis import Redis
 
@@ -25,6 +26,7 @@ from ringback.config.settings import load
 from ringback.postgres.statement import compile_of
 from ringback.redis import check
 from ringback.statements.jobs import transitions
+from ringback.telemetry.tracing import open_tracing
 from ringback.tools.decorator import Tool
 from workers.execution.runtime import WorkerRuntime
 from workers.leases.lease import FENCED_EXIT
@@ -135,7 +137,9 @@ class WorkerProcess:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._is_child = self._stop_signal.adopt()
         replace = self._mark_spent if self._is_child else None
-        runtime = WorkerRuntime(settings, tools, self._queues, self._publisher, slots, self._end_process, replace)
+        spans = open_tracing("ringback-worker", runs_tools=True, tells_pii=settings.trace_pii == "yes")
+        publisher, ended = self._publisher, self._end_process
+        runtime = WorkerRuntime(settings, tools, self._queues, publisher, slots, ended, replace, spans)
         self._runtime = runtime
         runtime.start()
         self._prepare_shutdown(lambda: len(runtime.running) > 0, runtime.hand_back, runtime.sign_off)
@@ -148,6 +152,11 @@ class WorkerProcess:
             signal.signal(signal.SIGTERM, self._stop_child)
             self._is_child = False
         return self._runtime
+
+    def trace_of(self, job_id: UUID) -> dict[str, str] | None:
+        """Return the headers by which a job's message continues its trace; None where traces are off."""
+        spans = self._runtime.spans if self._runtime else None
+        return None if spans is None else spans.headers(job_id)
 
     def suspect_messages(self) -> None:
         """Have jobs published again: the consumer's connection broke, which may have lost messages."""

@@ -88,6 +88,7 @@ def claiming(job_id: UUID, worker_id: str, token: UUID | None) -> ReturningUpdat
             seconds_until(jobs.c.deadline_at).label("seconds_left"),
             sessions.c.user_id,
             sessions.c.claims,
+            sessions.c.agent,
         )
     )
 

@@ -20,6 +20,7 @@ from gateway.server.run import SHUTDOWN_SECONDS
 from gateway.settings import GatewaySettings
 from ringback.config.settings import load
 from ringback.errors import ConfigurationError
+from tests.collector import VARIABLES as OF_OPENTELEMETRY
 from workers.lifecycle.shutdown_policy import HAND_BACK_SECONDS
 from workers.settings import WorkerSettings
 
@@ -143,13 +144,13 @@ def test_docker_lets_a_gateway_finish_draining() -> None:
 
 def test_each_setting_of_the_gateway_reaches_it() -> None:
     wanted = {str(field.alias) for field in GatewaySettings.model_fields.values()} - MOUNTED - TLS
-    assert set(SERVICES["gateway"]["environment"]) == wanted
+    assert set(SERVICES["gateway"]["environment"]) == wanted | OF_OPENTELEMETRY
 
 
 @pytest.mark.parametrize("name", ["worker", "worker-slow"])
 def test_each_setting_of_a_worker_reaches_it_and_a_tool_s_own(name: str) -> None:
     wanted = {str(field.alias) for field in WorkerSettings.model_fields.values()} | {"RINGBACK_ORDER_DELAY"}
-    assert set(SERVICES[name]["environment"]) == wanted
+    assert set(SERVICES[name]["environment"]) == wanted | OF_OPENTELEMETRY
 
 
 def test_without_an_env_file_the_gateway_has_settings_that_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,14 +14,17 @@ from redis import Redis
 
 from gateway.storage.job_publisher import JobPublisher
 from ringback.redis.broker import TASK, make_app
+from ringback.telemetry.call_trace import TRACEPARENT, TRACESTATE, traceparent
 from workers.broker.transport import rewritten
 
+Trace = Callable[[UUID], Mapping[str, str]] | None
 
-def published(redis_db: str, job_id: UUID, queue: str) -> dict[str, Any]:
+
+def published(redis_db: str, job_id: UUID, queue: str, trace: Trace = None) -> dict[str, Any]:
     """Return the message that a gateway leaves in the queue."""
 
     async def publish() -> None:
-        publisher = JobPublisher(redis_db)
+        publisher = JobPublisher(redis_db, trace)
         try:
             assert await publisher.publish(job_id, queue)
         finally:
@@ -30,10 +34,11 @@ def published(redis_db: str, job_id: UUID, queue: str) -> dict[str, Any]:
     return taken(redis_db, queue)
 
 
-def sent(redis_db: str, job_id: UUID, queue: str) -> dict[str, Any]:
+def sent(redis_db: str, job_id: UUID, queue: str, trace: Trace = None) -> dict[str, Any]:
     """Return the message that Celery leaves in the queue."""
     celery = make_app(redis_db)
-    celery.send_task(TASK, args=[str(job_id)], queue=queue, ignore_result=True, retry=False)
+    headers = None if trace is None else trace(job_id)
+    celery.send_task(TASK, args=[str(job_id)], queue=queue, headers=headers, ignore_result=True, retry=False)
     celery.close()
     return taken(redis_db, queue)
 
@@ -57,10 +62,15 @@ def without_numbers(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
+def traced(job_id: UUID) -> dict[str, str]:
+    return {TRACEPARENT: traceparent(job_id, is_sampled=True), TRACESTATE: "ringback=openai"}
+
+
+@pytest.mark.parametrize("trace", [None, traced])
 @pytest.mark.parametrize("queue", ["orders", 'a "queue" \\ of späti'])
-def test_a_gateways_message_has_each_field_of_celerys_own(redis_db: str, queue: str) -> None:
+def test_a_gateways_message_has_each_field_of_celerys_own(redis_db: str, queue: str, trace: Trace) -> None:
     job_id = uuid4()
-    ours, celerys = published(redis_db, job_id, queue), sent(redis_db, job_id, queue)
+    ours, celerys = published(redis_db, job_id, queue, trace), sent(redis_db, job_id, queue, trace)
     assert ours["body"][0] == [str(job_id)]
     assert without_numbers(ours) == without_numbers(celerys)
 
@@ -68,6 +78,21 @@ def test_a_gateways_message_has_each_field_of_celerys_own(redis_db: str, queue: 
 def test_each_message_is_a_task_of_its_own(redis_db: str) -> None:
     first, second = (published(redis_db, uuid4(), "orders") for _ in range(2))
     assert first["headers"]["id"] != second["headers"]["id"]
+
+
+def test_a_worker_reads_the_trace_of_its_own_job_and_no_other(redis_db: str) -> None:
+    job_id, other = uuid4(), uuid4()
+    ours = written_anew(published(redis_db, job_id, "orders", traced))
+    assert traced(job_id).items() <= ours["headers"].items()
+    forged = written_anew(published(redis_db, job_id, "orders", lambda _: traced(other)))
+    assert forged["headers"].keys() == {"lang", "task", "id", "ignore_result"}
+
+
+def written_anew(message: dict[str, Any]) -> dict[str, Any]:
+    body = b64encode(json.dumps(message["body"]).encode()).decode()
+    known = rewritten({**message, "body": body}, "orders")
+    assert known is not None
+    return known
 
 
 def test_a_worker_reads_the_job_in_it(redis_db: str) -> None:

@@ -1,0 +1,193 @@
+"""Tells the spans of calls to OpenTelemetry's SDK. Import this module only where traces are on (`tracing`).
+
+The SDK keeps what it was told in a bounded queue, and one thread of its own sends it. No caller waits for a collector:
+if that is away or slow, spans are dropped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Thread, local
+from uuid import UUID
+
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from ringback.telemetry import names
+from ringback.telemetry.call_trace import (
+    TRACEPARENT,
+    TRACESTATE,
+    VENDOR,
+    Attributes,
+    Span,
+    attempt_id,
+    is_sampled_by,
+    provider_in,
+    root_id,
+    trace_id,
+    traceparent,
+)
+
+FLUSH_SECONDS = 1.0
+"""How long the end of a process waits for its last spans to be sent."""
+NANO = 1_000_000_000
+
+
+class CallIds(RandomIdGenerator):
+    """Ids of spans: those that follow from the job's id if the span is one of a call's own, else random ones."""
+
+    def __init__(self) -> None:
+        self.given = local()
+        """Ids of the next span that this thread begins: `trace` and `span`."""
+
+    def generate_trace_id(self) -> int:
+        return getattr(self.given, "trace", None) or super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        return getattr(self.given, "span", None) or super().generate_span_id()
+
+
+class AttemptSpan:
+    """The span of an attempt that runs."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+
+    def fail(self, error: str) -> None:
+        """Note that the attempt failed, with this `error.type`."""
+        _fail(self._span, error)
+
+    def note(self, attributes: Attributes) -> None:
+        """Add attributes."""
+        self._span.set_attributes(dict(attributes))
+
+
+class CallSpans:
+    """Teller of the spans of calls, for one process.
+
+    Args:
+        processor: what happens to a span that has ended.
+        service: `service.name`, unless the environment says another.
+        provider: the provider of the Realtime API, which the messages of calls tell their workers.
+        tells_pii: whether spans may hold arguments, results and users.
+    """
+
+    def __init__(
+        self, processor: SpanProcessor, service: str, *, provider: str | None = None, tells_pii: bool = False
+    ) -> None:
+        self._ids = CallIds()
+        # Without the SDK's own hook at exit, which waits 30 s for a collector.
+        self._sdk = TracerProvider(resource=_resource(service), id_generator=self._ids, shutdown_on_exit=False)
+        self._sdk.add_span_processor(processor)
+        self._tracer = self._sdk.get_tracer("ringback")
+        self.provider = provider
+        self.tells_pii = tells_pii
+
+    def samples(self, job_id: UUID, parent: object = None) -> bool:
+        """Return whether the call is traced: as its message's `traceparent` says, else by the sampler."""
+        said = is_sampled_by(parent, job_id)
+        if said is not None:
+            return said
+        # By the trace's id, so that each process with the same sampler decides the same.
+        said_here = self._sdk.sampler.should_sample(None, trace_id(job_id), names.INVOKE)
+        return said_here.decision is Decision.RECORD_AND_SAMPLE
+
+    def headers(self, job_id: UUID) -> dict[str, str]:
+        """Return the headers of a call's message."""
+        parent = {TRACEPARENT: traceparent(job_id, is_sampled=self.samples(job_id))}
+        return parent | ({TRACESTATE: f"{VENDOR}={self.provider}"} if self.provider else {})
+
+    def tell(self, job_id: UUID, spans: Iterable[Span]) -> None:
+        """Tell what stands under the root of the call's trace."""
+        under = _under_root(job_id)
+        for span in spans:
+            self._tell(span, under, span=span.span_id)
+
+    def tell_root(self, job_id: UUID, root: Span) -> None:
+        """Tell the root of the call's trace: its whole life."""
+        self._tell(root, Context(), trace=trace_id(job_id), span=root_id(job_id))
+
+    @contextmanager
+    def attempt(
+        self, job_id: UUID, attempt: int, name: str, attributes: Attributes, headers: Mapping[str, object]
+    ) -> Iterator[AttemptSpan]:
+        """Run an attempt of a sampled call in its span, which spans of the tool's own code stand under."""
+        provider = provider_in(headers.get(TRACESTATE))
+        said = {**attributes, **({names.PROVIDER: provider} if provider else {})}
+        self._give(span=attempt_id(job_id, attempt))
+        try:
+            span = self._tracer.start_span(name, _under_root(job_id), SpanKind.INTERNAL, said)
+        finally:
+            self._give()
+        token = attach(trace.set_span_in_context(span))
+        try:
+            yield AttemptSpan(span)
+        finally:
+            detach(token)
+            span.end()
+
+    def enter(self, job_id: UUID) -> None:
+        """Make the task that this code runs in part of the call's trace, so that its log lines name it."""
+        attach(_under_root(job_id))
+
+    def close(self) -> None:
+        """Send what is left, within `FLUSH_SECONDS`."""
+        closing = Thread(target=self._sdk.shutdown, name="traces-flush", daemon=True)
+        closing.start()
+        closing.join(FLUSH_SECONDS)
+
+    def _tell(self, told: Span, context: Context, **ids: int | None) -> None:
+        kind = SpanKind.PRODUCER if told.is_message else SpanKind.INTERNAL
+        links = [Link(_root_context(told.joined_to))] if told.joined_to else []
+        self._give(**ids)
+        try:
+            span = self._tracer.start_span(
+                told.name, context, kind, dict(told.attributes), links, start_time=int(told.began * NANO)
+            )
+        finally:
+            self._give()
+        if told.error is not None:
+            _fail(span, told.error)
+        span.end(int(max(told.began, told.ended) * NANO))
+
+    def _give(self, **ids: int | None) -> None:
+        self._ids.given.__dict__.clear()
+        self._ids.given.__dict__.update(ids)
+
+
+def open_call_spans(service: str, *, provider: str | None, runs_tools: bool, tells_pii: bool) -> CallSpans:
+    """Return what tells spans to the collector that OpenTelemetry's environment variables name."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    spans = CallSpans(BatchSpanProcessor(OTLPSpanExporter()), service, provider=provider, tells_pii=tells_pii)
+    if runs_tools and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        trace.set_tracer_provider(spans._sdk)
+    return spans
+
+
+def _resource(service: str) -> Resource:
+    """Return what the environment says of this process; `service.name` given here would win over it."""
+    is_named = "OTEL_SERVICE_NAME" in os.environ or f"{SERVICE_NAME}=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return Resource.create({} if is_named else {SERVICE_NAME: service})
+
+
+def _root_context(job_id: UUID) -> SpanContext:
+    flags = TraceFlags(TraceFlags.SAMPLED)
+    return SpanContext(trace_id(job_id), root_id(job_id), is_remote=True, trace_flags=flags)
+
+
+def _under_root(job_id: UUID) -> Context:
+    return trace.set_span_in_context(NonRecordingSpan(_root_context(job_id)), Context())
+
+
+def _fail(span: trace.Span, error: str) -> None:
+    span.set_attribute(names.ERROR_TYPE, error)
+    span.set_status(Status(StatusCode.ERROR))
