@@ -10,7 +10,8 @@ from pathlib import Path
 
 from simulator.behavior import SIMPLE, KnobError, Knobs
 from simulator.scripting.scenario import ScenarioError, load, shipped
-from simulator.server.server import NO_SPEECH, REAL_SPEECH, Control, Simulator, serve_until_told
+from simulator.server.server import NO_SPEECH, Control, Simulator, real_speech, serve_until_told
+from simulator.speech.ears import BEST, NAMES, EarsError
 
 # Wrong input: the convention of command lines.
 _USAGE_ERROR = 2
@@ -36,6 +37,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--control", action="store_true", help="for tests: faults on demand at /control, from this machine only"
+    )
+    parser.add_argument(
+        "--ears",
+        choices=NAMES,
+        default=BEST,
+        help="what hears: whisper (the extra `ears`) hears people, sphinx (the extra `voice`) takes less memory, none "
+        "identifies spoken turns by their number (default: the first of them that is installed)",
     )
     parser.add_argument("--no-voice", action="store_true", help="neither hear nor speak: numbered turns, a chime")
     return parser
@@ -65,11 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             port=options.port,
             key=options.key,
             record=options.record,
-            speech=NO_SPEECH if options.no_voice else REAL_SPEECH,
+            speech=NO_SPEECH if options.no_voice else real_speech(options.ears),
             control=Control() if options.control else None,
         )
         asyncio.run(serve_until_told(simulator))
-    except (ScenarioError, KnobError, OSError) as error:
+    except (ScenarioError, KnobError, EarsError, OSError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return _USAGE_ERROR
     return 0

@@ -22,8 +22,9 @@ from simulator.responses.responses import PlayedResponse
 from simulator.scripting.scenario import Scenario
 from simulator.scripting.script import Script
 from simulator.speech.chunking import pieces_of_text
+from simulator.speech.hints import hints
 from simulator.speech.input_buffer import InputBuffer
-from simulator.speech.vad import BYTES_PER_MS, SpeechStarted, SpeechStopped
+from simulator.speech.vad import BYTES_PER_MS, Energy, Judge, SpeechStarted, SpeechStopped
 from simulator.wire import Event, Refused, invalid, mapping, missing, obfuscation, server_event
 
 _REFUSALS = {
@@ -36,16 +37,22 @@ _EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
 
 class Conversation:
-    """One session of the server, from ``session.created`` on."""
+    """One session of the server, from ``session.created`` on.
 
-    def __init__(self, scenario: Scenario, model: str = "gpt-realtime") -> None:
+    Args:
+        scenario: what the model says.
+        model: the one of the URL.
+        judge: what tells speech from other sound; None: its loudness, by the knob ``speech_level``.
+    """
+
+    def __init__(self, scenario: Scenario, model: str = "gpt-realtime", judge: Judge | None = None) -> None:
         session = default_session(scenario.model or model, _lifetime_s(scenario.knobs))
         if scenario.session:
             session = updated(session, {"type": "realtime", **scenario.session}, voice_locked=False)
         self.knobs = scenario.knobs
         self.player = ResponsePlayer(Script(scenario), session)
         self.items = self.player.items
-        self.input = InputBuffer(self.knobs.speech_level, lambda: self.knobs.new_id("item"))
+        self.input = InputBuffer(judge or Energy(self.knobs.speech_level), lambda: self.knobs.new_id("item"))
         self.input.configure(session["audio"]["input"]["turn_detection"])
         self._answered_calls: set[str] = set()
         self._transcripts: dict[str, str] = {}
@@ -181,7 +188,8 @@ class Conversation:
     def _hear(self, item_id: str, pcm: bytes) -> Effect:
         self.items.audio[item_id] = pcm
         self.player.hearing.add(item_id)
-        return Hear(item_id, pcm)
+        patterns = [turn.hears for turn in self.player.script.scenario.turns if turn.hears]
+        return Hear(item_id, pcm, hints(patterns, self.player.session["tools"]))
 
     def _announced(self, item: Item) -> list[Effect]:
         previous = self.items.previous_id(item["id"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from simulator.speech.hints import NO_HINTS, Hints
 from simulator.wire import Event
 
 
@@ -29,10 +30,11 @@ class Send:
 
 @dataclass(frozen=True)
 class Hear:
-    """Recognise PCM16 mono 24 kHz speech, then call ``Conversation.heard``."""
+    """Recognise PCM16 mono 24 kHz speech, in which ``hints`` are likely, then call ``Conversation.heard``."""
 
     item_id: str
     pcm: bytes
+    hints: Hints = NO_HINTS
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,7 @@ def running_line(
     gateways: int = 1,
     scenario: str = "demo",
     voice: bool = False,
+    ears: str = "sphinx",
 ) -> Iterator[Line]:
     """Run gateways and a worker for as long as the context lasts.
 
@@ -182,13 +183,14 @@ def running_line(
         gateways: one, or two on the same databases.
         scenario: the simulator's, by name or path.
         voice: the simulator hears and speaks; else a chime is all its sound, which costs a hundredth of the CPU.
+        ears: what a voice is heard with: sphinx is up at once, and takes little memory.
     """
     with ProcessGroup(popen) as group:
         second_url = f"http://127.0.0.1:{free_port()}" if gateways > 1 else ""
         line = Line(f"http://127.0.0.1:{free_port()}", database, logs, group, second_url)
         env = {"DATABASE_URL": database, "REDIS_URL": as_ours(redis), "PYTHONPATH": str(ROOT), **(settings or {})}
         env["RINGBACK_TOOL_MODULES"] = tools or "workers.tools"
-        upstream = upstream or _start_simulator(line, scenario, voice)
+        upstream = upstream or _start_simulator(line, scenario, voice, ears)
         with ThreadPoolExecutor(2) as threads:  # most of a start is Python importing things
             given = {**env, **(gateway_settings or {})}
             start = partial(start_gateway, line, upstream, given, agents=agents, debug=debug)
@@ -222,11 +224,11 @@ def start_gateway(
     line.start(Process(name, argv, gateway, line.logs / f"{name}.log", ready=f"{url}/readyz"))
 
 
-def _start_simulator(line: Line, scenario: str, voice: bool) -> str:
+def _start_simulator(line: Line, scenario: str, voice: bool, ears: str) -> str:
     line.simulators.append(Simulated(line.logs))
     port = line.simulator.choose_port()
     argv = our("simulator", "--port", str(port), "--key", KEY, "--control", "--scenario", scenario)
-    argv += ["--record", str(line.simulator.record), *([] if voice else ["--no-voice"])]
+    argv += ["--record", str(line.simulator.record), *(["--ears", ears] if voice else ["--no-voice"])]
     line.start(Process("simulator", argv, log=line.logs / "simulator.log", ready=f"http://127.0.0.1:{port}/healthz"))
     return f"ws://127.0.0.1:{port}/v1/realtime"
 

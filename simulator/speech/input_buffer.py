@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from simulator.speech.vad import BYTES_PER_MS, EnergyVad, SpeechStarted, SpeechStopped
+from simulator.speech.vad import BYTES_PER_MS, Judge, SpeechStarted, SpeechStopped, Vad
 from simulator.wire import Refused, decoded_audio, new_id
 
 # "Expected at least 100ms of audio": the server's minimum for a commit.
@@ -17,8 +17,8 @@ MAX_KEPT_MS = 120_000
 class InputBuffer:
     """Uncommitted audio, PCM16 mono 24 kHz, on the session's clock of milliseconds."""
 
-    def __init__(self, speech_level: float, item_ids: Callable[[], str] = lambda: new_id("item")) -> None:
-        self._vad = EnergyVad(speech_level=speech_level)
+    def __init__(self, judge: Judge, item_ids: Callable[[], str] = lambda: new_id("item")) -> None:
+        self._vad = Vad(judge)
         self._pcm = bytearray()
         self._starts_at_ms = 0
         self._detects = False

@@ -33,6 +33,7 @@ DECIDING = (
     "simulator/conversation",
     "simulator/responses",
     "simulator/scripting/scenario",
+    "simulator/speech/hints",
     "simulator/speech/vad",
     *(f"workers/remote_tools/{name}" for name in ("declaration", "failures", "schemas", "tool_files")),
     *(f"workers/remote_tools/mcp/{name}" for name in ("answers", "reading")),

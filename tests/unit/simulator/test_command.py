@@ -20,11 +20,12 @@ def test_it_says_where_it_serves_and_ends_cleanly_on_a_signal(number: signal.Sig
     command = [sys.executable, "-m", "simulator", "--no-voice"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        line = process.stdout.readline()
+        line, told = process.stdout.readline(), process.stdout.readline()
         process.send_signal(number)
         rest, complaints = process.communicate(timeout=PATIENCE_S)
     assert line.startswith("simulator ready on ws://127.0.0.1:")
     assert line.endswith("/v1/realtime\n")
+    assert told == "It hears with none, and finds turns by loudness; it speaks with a chime.\n"
     assert (process.returncode, rest, complaints) == (0, "", "")
 
 

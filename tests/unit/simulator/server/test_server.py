@@ -16,8 +16,9 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
 from simulator.scripting.scenario import load, parse
-from simulator.server.server import NO_SPEECH, Simulator, Speech
-from simulator.speech import recognition, synthesis
+from simulator.server.server import NO_SPEECH, Simulator, Speech, real_speech
+from simulator.speech import sphinx, synthesis
+from simulator.speech.ears import Ears
 from tests.unit.simulator.rehearsal import silence, sound
 
 pytestmark = pytest.mark.loopback
@@ -101,7 +102,8 @@ def test_a_call_goes_round_and_its_result_is_told() -> None:
 
 
 def test_what_is_said_aloud_is_heard_and_answered_aloud() -> None:
-    speech = Speech(hear=lambda pcm: "where are you" if len(pcm) > 20_000 else "", speak=lambda text: sound(300))
+    ears = Ears("test", hear=lambda pcm, hints: "where are you" if len(pcm) > 20_000 else "")
+    speech = Speech(ears, speak=lambda text: sound(300))
     simulator = Simulator(parse("turns: [{hears: where are you, says: Here.}]", "s", "s"), speech=speech)
 
     async def visit() -> None:
@@ -117,9 +119,9 @@ def test_what_is_said_aloud_is_heard_and_answered_aloud() -> None:
     against(simulator, visit)
 
 
-@pytest.mark.skipif(not (synthesis.available() and recognition.available()), reason="the voice extra is not installed")
+@pytest.mark.skipif(not (synthesis.available() and sphinx.available()), reason="the voice extra is not installed")
 def test_a_spoken_question_leads_to_a_call_and_a_spoken_answer() -> None:
-    simulator = Simulator(load("demo"))
+    simulator = Simulator(load("demo"), speech=real_speech("sphinx"))
 
     async def visit() -> None:
         async with connect(simulator.url) as socket:
@@ -135,7 +137,7 @@ def test_a_spoken_question_leads_to_a_call_and_a_spoken_answer() -> None:
             slices = [e["delta"] for e in client.received if e["type"] == "response.output_audio.delta"]
             answer = b"".join(map(base64.b64decode, slices))
             assert answer == synthesis.speak("It is wet.")
-            assert recognition.recognise(answer) == "it is wet"
+            assert sphinx.recognise(answer) == "it is wet"
 
     against(simulator, visit)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.speech import recognition, synthesis
-from simulator.speech.vad import BYTES_PER_MS, EnergyVad, SpeechStarted, SpeechStopped
+from simulator.speech import sphinx, synthesis
+from simulator.speech.vad import BYTES_PER_MS, SpeechStarted, SpeechStopped, Vad
 from tests.unit.simulator.rehearsal import silence, sound
 
 needs_voice = pytest.mark.skipif(
-    not (synthesis.available() and recognition.available()),
+    not (synthesis.available() and sphinx.available()),
     reason="the voice extra (hibari-tts, pocketsphinx) is not installed",
 )
 
@@ -27,29 +27,29 @@ needs_voice = pytest.mark.skipif(
     ],
 )
 def test_a_sentence_comes_back_word_for_word(sentence: str, heard: str) -> None:
-    assert recognition.recognise(synthesis.speak(sentence)) == heard
+    assert sphinx.recognise(synthesis.speak(sentence)) == heard
 
 
 @needs_voice
 def test_a_spoken_sentence_is_one_turn_even_at_the_shortest_silence() -> None:
     pcm = silence(500) + synthesis.speak("What is the weather in London UK?") + silence(500)
-    edges = EnergyVad(silence_duration_ms=200).feed(pcm)
+    edges = Vad(silence_duration_ms=200).feed(pcm)
     assert [type(edge) for edge in edges] == [SpeechStarted, SpeechStopped]
 
 
 @needs_voice
 def test_silence_has_no_words() -> None:
-    assert recognition.recognise(silence(500)) == ""
+    assert sphinx.recognise(silence(500)) == ""
 
 
 def test_a_chime_is_loud_enough_for_turn_detection() -> None:
-    assert [type(e) for e in EnergyVad().feed(synthesis.chime() + silence(300))] == [SpeechStarted, SpeechStopped]
+    assert [type(e) for e in Vad().feed(synthesis.chime() + silence(300))] == [SpeechStarted, SpeechStopped]
     assert len(synthesis.chime()) // BYTES_PER_MS == 500
 
 
 def test_without_the_extra_it_chimes_and_hears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert (synthesis.available(), recognition.available()) == (False, False)
+    assert (synthesis.available(), sphinx.available()) == (False, False)
     assert synthesis.speak("a sentence that nobody has said before") == synthesis.chime()
-    assert recognition.recognise(sound(200)) == ""
+    assert sphinx.recognise(sound(200)) == ""
     synthesis.speak.cache_clear()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.speech.vad import EnergyVad, SpeechStarted, SpeechStopped, loudness
+from simulator.speech.vad import SpeechStarted, SpeechStopped, Vad, loudness
 from tests.unit.simulator.rehearsal import silence, sound
 
 SENTENCE = silence(500) + sound(600) + silence(400)
@@ -24,38 +24,38 @@ SENTENCE = silence(500) + sound(600) + silence(400)
 def test_speech_is_found_where_it_is(
     padding: int, silence_ms: int, expected: list[SpeechStarted | SpeechStopped]
 ) -> None:
-    assert EnergyVad(prefix_padding_ms=padding, silence_duration_ms=silence_ms).feed(SENTENCE) == expected
+    assert Vad(prefix_padding_ms=padding, silence_duration_ms=silence_ms).feed(SENTENCE) == expected
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(min_value=1, max_value=20_000))
 def test_it_does_not_matter_how_the_audio_is_sliced(size: int) -> None:
-    vad = EnergyVad()
+    vad = Vad()
     edges = [edge for start in range(0, len(SENTENCE), size) for edge in vad.feed(SENTENCE[start : start + size])]
-    assert edges == EnergyVad().feed(SENTENCE)
+    assert edges == Vad().feed(SENTENCE)
 
 
 def test_a_click_is_not_speech() -> None:
-    assert EnergyVad().feed(silence(200) + sound(40) + silence(500)) == []
+    assert Vad().feed(silence(200) + sound(40) + silence(500)) == []
 
 
 def test_a_short_pause_does_not_end_a_turn() -> None:
-    edges = EnergyVad(silence_duration_ms=200).feed(sound(300) + silence(180) + sound(300) + silence(200))
+    edges = Vad(silence_duration_ms=200).feed(sound(300) + silence(180) + sound(300) + silence(200))
     assert edges == [SpeechStarted(0), SpeechStopped(980)]
 
 
 def test_two_sentences_are_two_turns_on_one_clock() -> None:
-    edges = EnergyVad(prefix_padding_ms=0).feed(SENTENCE + SENTENCE)
+    edges = Vad(prefix_padding_ms=0).feed(SENTENCE + SENTENCE)
     assert edges == [SpeechStarted(500), SpeechStopped(1300), SpeechStarted(2000), SpeechStopped(2800)]
 
 
 @pytest.mark.parametrize(("threshold", "heard"), [(0.1, True), (0.5, False), (0.9, False)])
 def test_a_lower_threshold_hears_softer_speech(threshold: float, heard: bool) -> None:
-    assert bool(EnergyVad(threshold=threshold).feed(sound(300, amplitude=300))) is heard
+    assert bool(Vad(threshold=threshold).feed(sound(300, amplitude=300))) is heard
 
 
 def test_forgotten_speech_does_not_stop() -> None:
-    vad = EnergyVad()
+    vad = Vad()
     vad.feed(sound(300))
     vad.forget()
     assert vad.feed(silence(1000)) == []

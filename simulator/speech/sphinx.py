@@ -1,4 +1,4 @@
-"""Offline speech recognition: PCM16 mono 24 kHz in, English words out.
+"""Offline speech recognition, the light way: PCM16 mono 24 kHz in, English words out.
 
 It needs the ``voice`` extra (pocketsphinx, whose English model is in its wheel). The decoder takes the protocol's 24
 kHz: its filters are given in hertz, so no resampling is needed, and recognition is better.
@@ -13,6 +13,7 @@ import re
 import threading
 from typing import Any
 
+from simulator.speech.hints import NO_HINTS, Hints
 from simulator.speech.vad import SAMPLE_RATE, has_sound
 
 # The window of 25.6 ms has 614 samples at 24 kHz; the transform needs the next power of two.
@@ -29,7 +30,7 @@ def available() -> bool:
     return importlib.util.find_spec("pocketsphinx") is not None
 
 
-def recognise(pcm: bytes) -> str:
+def recognise(pcm: bytes, hints: Hints = NO_HINTS) -> str:
     """Return the words in PCM16 mono 24 kHz audio, lower case; empty without words, or without the extra.
 
     It takes about a sixth of the audio's length; call it in a thread.
