@@ -99,6 +99,7 @@ async def measure(url: str, responses: int, users: int) -> None:
         insist("why nothing is left", await usages[0].check(1, "resp"), None)
 
     await timed("a response is recorded, no budget", responses, record_freely)
+    await free.close()
     for at_once in (1, 10):
         await timed("a response is recorded, and the budgets are asked", responses, record, at_once=at_once)
     insist("responses that are recorded", count(url, responses_table), 3 * responses)

@@ -108,7 +108,8 @@ class Side:
             len(self.taken["claim"]), f"item_{uuid4().hex}", "user", [{"type": "input_text", "text": "hi"}]
         )
         self.time("write a message", items.save(self.session, "gw", 1, [said]))
-        self.time("record usage", usage.record(self.session, uuid4().hex, 1, "completed", Usage(), None))
+        used = usage.ResponseUsage(self.session, uuid4().hex, 1, "completed", Usage(), None)
+        self.time("record usage", usage.record([used]))
         whose = frozenset({"session", "user", "tenant"})
         self.time("check a budget", usage.usage_so_far(self.session, "default", "ada", whose))  # type: ignore[arg-type]
         self.time("loads of the queues", queues.loads())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -32,6 +32,7 @@ from ringback.postgres.statement import Bound
 from ringback.statements import usage as statements
 from ringback.statements.sessions import session_quota
 from ringback.statements.sessions.session_quota import Limits
+from ringback.statements.usage import ResponseUsage
 from ringback.usage.budgets import Budget, Used, budgets, costs_count
 from ringback.usage.prices import Prices, Usage, load_prices
 
@@ -43,6 +44,11 @@ MAX_TENANTS = 10_000
 """Tenants whose quotas are cached at once; beyond it the cache is emptied, which costs one look-up each."""
 MAX_WAITING = 10_000
 """Responses that wait for a Postgres that is away: minutes of a full gateway. Beyond it the oldest are lost."""
+GATHER_SECONDS = 0.25
+"""How long the usage of a response waits for that of others, so that one statement writes all of it. Where a budget
+holds, it does not wait."""
+AT_ONCE = 500
+"""Responses of one statement: after an outage what has gathered is written in steps."""
 AGAIN_SECONDS = 1.0
 """Between attempts to write the rows that wait."""
 LAST_SECONDS = 2.0
@@ -76,8 +82,9 @@ class Budgets:
         self._prices = prices
         self._defaults = defaults
         self._known: dict[str, tuple[float, Quotas]] = {}
-        self._waiting: deque[Bound] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[ResponseUsage] = deque(maxlen=MAX_WAITING)
         self._any_waits = asyncio.Event()
+        self._writing = asyncio.Lock()
         self._openings = BoundedSemaphore(OPENINGS_AT_ONCE, OPENINGS_IN_LINE)
 
     async def check_quota(self, principal: Principal, agent: Agent, model: str) -> None:
@@ -145,6 +152,7 @@ class Budgets:
         """Write the rows that wait, for as long as the gateway runs."""
         while True:
             await self._any_waits.wait()
+            await asyncio.sleep(GATHER_SECONDS)
             await until_done(self._write_waiting, AGAIN_SECONDS)
 
     async def close(self) -> None:
@@ -157,40 +165,32 @@ class Budgets:
         if self._waiting:
             log.error("usage lost: %d responses, as Postgres was away until the end", len(self._waiting))
 
-    async def write(self, row: Bound) -> bool:
-        """Write the usage of a response now, or when Postgres is back, even if the caller is cancelled.
-
-        Return False if it is not written yet.
+    def enqueue(self, *rows: ResponseUsage) -> None:
+        """Have these rows written soon, in one statement with others; `exceeded_reason` writes them at once. If a row
+        is there already, writing it has no effect.
         """
-        try:
-            await self._store.count(row)
-        except (psycopg.DataError, psycopg.IntegrityError):
-            log.exception("usage lost: Postgres refuses the row of a response, and will again")
-        except (psycopg.Error, OSError, asyncio.CancelledError) as problem:
-            self.enqueue(row)
-            if isinstance(problem, asyncio.CancelledError):
-                raise
-            return False
-        return True
-
-    def enqueue(self, *rows: Bound) -> None:
-        """Have these rows written soon. If a row is there already, writing it has no effect."""
         if len(self._waiting) + len(rows) > MAX_WAITING:
             log.error("usage lost: the oldest responses that wait, as Postgres has been away for too long")
         self._waiting.extend(rows)
         self._any_waits.set()
 
-    def usage_row(self, session_id: UUID, response_id: str, epoch: int, status: str, used: Usage, model: str) -> Bound:
+    def usage_row(
+        self, session_id: UUID, response_id: str, epoch: int, status: str, used: Usage, model: str
+    ) -> ResponseUsage:
         """Return the row of a response."""
         micros = self._prices.micros(model, used)
-        return statements.record(session_id, clean(response_id), epoch, clean(status), used, micros)
+        return ResponseUsage(session_id, clean(response_id), epoch, clean(status), used, micros)
 
     async def exceeded_reason(self, session_id: UUID, principal: Principal, agent: Agent) -> str | None:
-        """Return a sentence if a budget is used up; None if none is, or Postgres does not say."""
+        """Return a sentence if a budget is used up; None if none is, or Postgres does not say.
+
+        What waits to be written is written first, so that it counts.
+        """
         try:
-            return await self._exceeded_reason(
-                session_id, principal, budgets(agent, await self._quotas(principal.tenant))
-            )
+            limits = budgets(agent, await self._quotas(principal.tenant))
+            if not limits or not await self._write_waiting():
+                return None
+            return await self._exceeded_reason(session_id, principal, limits)
         except (psycopg.Error, OSError) as problem:
             log.warning("budget check failed: session %s (%s); it goes on", session_id, type(problem).__name__)
             return None
@@ -222,11 +222,30 @@ class Budgets:
         return self._known[tenant][1]
 
     async def _write_waiting(self) -> bool:
-        """Write the rows that wait, oldest first. Return False if Postgres is still away."""
-        self._any_waits.clear()
-        while self._waiting:
-            if not await self.write(self._waiting.popleft()):
-                return False
+        """Write the rows that wait, oldest first. Return False if Postgres is away."""
+        async with self._writing:  # a budget is not asked before another task has written what that task took
+            self._any_waits.clear()
+            while self._waiting:
+                if not await self._write([self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]):
+                    return False
+        return True
+
+    async def _write(self, rows: Sequence[ResponseUsage]) -> bool:
+        """Write these rows now, or when Postgres is back, even if the caller is cancelled.
+
+        Return False if they are not written yet.
+        """
+        try:
+            await self._store.count(statements.record(rows))
+        except (psycopg.DataError, psycopg.IntegrityError):
+            if len(rows) > 1:
+                return all([await self._write([row]) for row in rows])
+            log.exception("usage lost: Postgres refuses the row of a response, and will again")
+        except (psycopg.Error, OSError, asyncio.CancelledError) as problem:
+            self.enqueue(*rows)
+            if isinstance(problem, asyncio.CancelledError):
+                raise
+            return False
         return True
 
 

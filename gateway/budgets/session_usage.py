@@ -38,17 +38,18 @@ class SessionUsage:
         return await self._exceeded_reason()
 
     async def record(self, epoch: int, used: RecordUsage) -> str | None:
-        """Write what a response that is over has used. Return a sentence if a budget is used up, else None.
+        """Have written what a response that is over has used. Return a sentence if a budget is used up, else None.
 
-        Calling this twice writes once. It is written even if the session ends meanwhile. A response that completed and
-        tells no usage counts as much as the one before it did.
+        Calling this twice writes once. It is written even if the session ends meanwhile; before this returns if there
+        is a budget. A response that completed and tells no usage counts as much as the one before it did.
         """
         self._open.pop(used.response_id, None)
         is_told = bool(used.usage) or used.status != "completed"
         usage = Usage.of(used.usage) if is_told else self._last
         self._last = usage if usage.input_tokens else self._last
         row = self._budgets.usage_row(self._session_id, used.response_id, epoch, used.status, usage, self._model)
-        return await self._exceeded_reason() if await self._budgets.write(row) else None
+        self._budgets.enqueue(row)
+        return await self._exceeded_reason()
 
     def leave(self, epoch: int | None = None) -> None:
         """Count the responses whose end will not be heard, as the session is over here, or in a new epoch.

@@ -5,24 +5,31 @@ A row of `responses` is written once, however often a response is reported; a tr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from functools import cache, reduce
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Date,
     Insert,
     Select,
+    Uuid,
     and_,
+    any_,
     cast,
+    column,
     func,
     select,
     true,
     type_coerce,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_once
 
 from ringback.postgres.statement import Bound, Statement, statement
@@ -38,39 +45,66 @@ _SUMS: list[ColumnElement[Any]] = [
 ]
 
 
-def record(session_id: UUID, response_id: str, epoch: int, status: str, usage: Usage, micros: int | None) -> Bound:
-    """Record the usage of one response. 0 rows: it is recorded already, or the session was erased.
+@dataclass(frozen=True, slots=True)
+class ResponseUsage:
+    """What one response has used. `micros` is its cost in millionths of a US dollar; None: unknown."""
 
-    Args:
-        micros: cost in millionths of a US dollar; None: unknown.
-    """
-    tokens = usage.input_tokens, usage.output_tokens, usage.as_json()
-    return _record(session_id, response_id, epoch, status, *tokens, micros)
+    session_id: UUID
+    response_id: str
+    epoch: int
+    status: str
+    used: Usage
+    micros: int | None
+
+
+def record(of: Iterable[ResponseUsage]) -> Bound:
+    """Record the usage of responses. Changes no row for one that is recorded already, or whose session was erased."""
+    written = list(of)
+    return _record(
+        [
+            {
+                "session_id": str(each.session_id),
+                "response_id": each.response_id,
+                "epoch": each.epoch,
+                "status": each.status,
+                "input_tokens": each.used.input_tokens,
+                "output_tokens": each.used.output_tokens,
+                "tokens": each.used.as_json(),
+                "micros": each.micros,
+            }
+            for each in written
+        ],
+        list({each.session_id for each in written}),
+    )
+
+
+_TOLD = ("response_id", "epoch", "status", "input_tokens", "output_tokens", "tokens", "micros")
 
 
 @statement
-def _record(
-    session_id: UUID,
-    response_id: str,
-    epoch: int,
-    status: str,
-    input_tokens: int,
-    output_tokens: int,
-    tokens: dict[str, Any],
-    micros: int | None,
-) -> Insert:
-    given = {"response_id": response_id, "epoch": epoch, "status": status, "micros": micros, "tokens": tokens}
-    given |= {"input_tokens": input_tokens, "output_tokens": output_tokens}
+def _record(told: list[dict[str, Any]], session_ids: list[UUID]) -> Insert:
+    over = (
+        func.jsonb_to_recordset(type_coerce(told, JSONB))
+        .table_valued(*(column(name, responses.c[name].type) for name in ("session_id", *_TOLD)))
+        .render_derived("over", with_types=True)
+    )
     values: dict[str, Any] = {
         "session_id": sessions.c.id,
         "tenant": sessions.c.tenant,
         "user_id": sessions.c.user_id,
         "agent": sessions.c.agent,
         "model": func.coalesce(sessions.c.model, ""),
-        **{name: type_coerce(value, responses.c[name].type) for name, value in given.items()},
+        **{name: over.c[name] for name in _TOLD},
     }
-    row = select(*values.values()).where(sessions.c.id == session_id)
-    return insert_once(responses).from_select(list(values), row).on_conflict_do_nothing()
+    rows = (
+        select(*values.values())
+        .join_from(sessions, over, sessions.c.id == over.c.session_id)
+        # Postgres takes a recordset for a hundred rows, and would rather read all sessions than find so many.
+        .where(sessions.c.id == any_(type_coerce(session_ids, ARRAY(Uuid))))
+    )
+    # In the order of their sums, so that two gateways that write at once wait for each other in turn.
+    rows = rows.order_by(sessions.c.tenant, sessions.c.user_id, sessions.c.agent, sessions.c.model)
+    return insert_once(responses).from_select(list(values), rows).on_conflict_do_nothing()
 
 
 @statement

@@ -32,7 +32,7 @@ BUDGET_GUARDS = [
         "usage: what cannot be written now is written later",
         T_USAGE,
         BUDGETS_OF_GATEWAY,
-        "            self.enqueue(row)\n",
+        "            self.enqueue(*rows)\n",
     ),
     gone(
         "usage: a response without an end counts",

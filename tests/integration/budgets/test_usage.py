@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, text
 from gateway.budgets.session_usage import SessionUsage
 from gateway.conversation.actions import RecordUsage
 from ringback.tables import responses, sessions, usage_days
-from tests.integration.budgets.budget_rows import AGENT, ANN, MODEL, TOLD, World, tell
+from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, World, tell
 
 
 def test_what_a_response_used_is_written_once_and_summed_up(database: str) -> None:
@@ -18,7 +18,10 @@ def test_what_a_response_used_is_written_once_and_summed_up(database: str) -> No
         usage = SessionUsage(world.budgets, session_id := await world.opened(), ANN, AGENT, MODEL)
         for _ in range(3):
             assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
-        await usage.record(1, RecordUsage("resp_2", TOLD, "cancelled"))
+        await world.budgets.close()
+        for response_id in ("resp_1", "resp_2"):
+            await usage.record(1, RecordUsage(response_id, TOLD, "cancelled"))
+        await world.budgets.close()
         rows = await world.store.rows(select(responses).order_by(responses.c.response_id))
         assert [(row.response_id, row.status, row.micros) for row in rows] == [
             ("resp_1", "completed", 640),
@@ -55,10 +58,13 @@ def test_what_postgres_will_never_take_is_not_tried_for_ever(database: str) -> N
     async def story(world: World) -> None:
         usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(text("ALTER TABLE responses ADD CHECK (status <> 'cursed')"))
-        await usage.record(1, RecordUsage("resp_1", TOLD, "cursed"))
+        for response_id, status in (("resp_1", "completed"), ("resp_2", "cursed"), ("resp_3", "completed")):
+            await usage.record(1, RecordUsage(response_id, TOLD, status))
+        await world.budgets.close()
         await world.store.count(text("ALTER TABLE responses DROP CONSTRAINT responses_status_check"))
         await world.budgets.close()
-        assert await world.one(select(func.count()).select_from(responses)) == 0
+        rows = await world.store.rows(select(responses.c.response_id).order_by(responses.c.response_id))
+        assert [row.response_id for row in rows] == ["resp_1", "resp_3"], "and it takes no other with it"
 
     tell(database, story)
 
@@ -67,6 +73,7 @@ def test_a_model_without_a_price_is_counted_and_costs_nobody_knows_what(database
     async def story(world: World) -> None:
         usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, "my-deployment")
         await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
+        await world.budgets.close()
         assert await world.one(select(responses.c.micros)) is None
         assert await world.one(select(sessions.c.tokens)) == 110
 
@@ -102,6 +109,7 @@ def test_a_response_that_completed_and_tells_no_usage_is_not_for_nothing(databas
         await usage.record(1, RecordUsage("resp_2", TOLD, "completed"))
         await usage.record(1, RecordUsage("resp_3", {}, "completed"))
         await usage.record(1, RecordUsage("resp_4", {}, "failed"))
+        await world.budgets.close()
         rows = await world.store.rows(select(responses).order_by(responses.c.response_id))
         assert [row.input_tokens + row.output_tokens for row in rows] == [1_200, 110, 110, 0]
 
@@ -150,7 +158,7 @@ def test_what_is_recorded_while_postgres_is_away_is_written_when_it_is_back(data
         settling.cancel()
         assert await world.one(select(sessions.c.tokens)) == 110
 
-    tell(database, story)
+    tell(database, story, tokens_per_day=1_000)
 
 
 def test_a_client_that_hangs_up_at_the_last_word_has_used_it_all_the_same(database: str) -> None:
@@ -164,7 +172,34 @@ def test_a_client_that_hangs_up_at_the_last_word_has_used_it_all_the_same(databa
         await world.budgets.close()
         assert await world.one(select(func.count()).select_from(responses)) == 1
 
+    tell(database, story, tokens_per_day=1_000)
+
+
+def test_where_no_budget_holds_usage_waits_for_that_of_others_and_is_written_soon(database: str) -> None:
+    async def story(world: World) -> None:
+        usages = [SessionUsage(world.budgets, await world.opened(who), who, AGENT, MODEL) for who in (ANN, BOB, ANN)]
+        settling = asyncio.create_task(world.budgets.settle())
+        for usage in usages:
+            assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
+        async with asyncio.timeout(20):
+            while not await world.one(select(func.count()).select_from(responses)):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        settling.cancel()
+        days = await world.store.rows(select(usage_days).order_by(usage_days.c.user_id))
+        assert [(day.user_id, day.responses, day.input_tokens) for day in days] == [("ann", 2, 200), ("bob", 1, 100)]
+
     tell(database, story)
+
+
+def test_what_waits_to_be_written_counts_as_the_next_response_begins(database: str) -> None:
+    async def story(world: World) -> None:
+        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        other = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        await other.check(1, "resp_1")
+        other.leave()  # a client that hung up: nothing has written what its response counts as
+        assert await usage.check(1, "resp_1") is not None
+
+    tell(database, story, tokens_per_user_per_day=1_000)
 
 
 def test_of_a_session_that_was_erased_nothing_is_owed(database: str) -> None:
@@ -172,6 +207,7 @@ def test_of_a_session_that_was_erased_nothing_is_owed(database: str) -> None:
         usage = SessionUsage(world.budgets, session_id := await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(delete(sessions).where(sessions.c.id == session_id))
         assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
+        await world.budgets.close()
         assert await world.one(select(func.count()).select_from(usage_days)) == 0
 
     tell(database, story)

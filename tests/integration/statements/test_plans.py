@@ -167,7 +167,7 @@ def test_a_backlog_makes_no_statement_of_a_session_dearer(busy: Rows) -> None:
         "replay": items.replay(own, "gw", 1),
         "log_of_messages": items.log_of_messages(own),
         "log_of_calls": items.log_of_calls(own),
-        "record": usage.record(own, "resp_1", 1, "completed", Usage(), None),
+        "record": usage.record([usage.ResponseUsage(own, "resp_1", 1, "completed", Usage(), None)]),
         "usage_so_far": usage.usage_so_far(own, "default", "ada", frozenset({"session", "user", "tenant"})),
         "count_sessions": session_quota.count_sessions("default", "ada", Limits(10, 10)),
         "is_owned": lifecycle.is_owned(own, "gw", 1),
