@@ -119,6 +119,7 @@ def gateway(
             help="Processes that serve the port, one for each core; by default RINGBACK_GATEWAY_PROCESSES.",
         ),
     ] = None,
+    page_control: Annotated[Path | None, typer.Option(hidden=True)] = None,  # given by `ringback up` alone
 ) -> None:
     """Run a gateway. Settings come from the environment and .env; see .env.example."""
     with imported_without_collection():
@@ -128,7 +129,11 @@ def gateway(
     from ringback.config.settings import load
 
     settings = load(GatewaySettings, **({} if processes is None else {"RINGBACK_GATEWAY_PROCESSES": processes}))
-    if settings.processes == 1:
+    if page_control is not None:
+        from cli.local_stack.page.control_route import add_control
+
+        serve(settings, extend=lambda app: add_control(app, page_control))
+    elif settings.processes == 1:
         serve(settings)
     else:
         stop_seconds = settings.drain_seconds + END_SECONDS

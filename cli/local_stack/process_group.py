@@ -132,6 +132,10 @@ class ProcessGroup:
         """Return the pid of the process that runs, or last ran, under this name."""
         return self._children[name].pid
 
+    def living(self) -> list[str]:
+        """Return the names of the processes that run, the oldest first."""
+        return [name for name, child in list(self._children.items()) if child.lives]
+
     def restart(self, name: str) -> int:
         """Stop it if it still runs, start the same again, wait until it is ready."""
         self._children[name].stop()
@@ -145,6 +149,10 @@ class ProcessGroup:
     def kill(self, name: str) -> None:
         """Send SIGKILL to its process group; return when it is dead. `wait` does not report it."""
         self._children[name].kill()
+
+    def crash(self, name: str) -> None:
+        """Send SIGKILL to its process group, as the kernel does for want of memory: `wait` reports its end."""
+        self._children[name].send(signal.SIGKILL)
 
     def pause(self, name: str) -> None:
         """Send SIGSTOP to its process group: it keeps its sockets, like a machine that hangs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,10 +22,13 @@ from cli.local_stack.certificate import Certificate, certificate_in
 from cli.local_stack.embedded_servers import embedded_servers
 from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.saved_stack import SavedStack, is_free
+from ringback.agents.agent import Agent, load_agents
 from ringback.errors import ConfigurationError
 from ringback.postgres.connections import connect, execute
 from ringback.postgres.migrate import upgrade
+from ringback.statements.history import all_processes
 from ringback.statements.processes import live_tools
+from ringback.tables import DEFAULT_TENANT
 
 WORKER_READY_SECONDS = 30.0
 PROBE_SECONDS = 2.0
@@ -46,6 +50,10 @@ class Stack:
     processes: ProcessGroup
     certificate: Certificate | None = None
     """Of a gateway that speaks TLS itself."""
+    page_socket: Path = Path("page.sock")
+    """Where `ringback up` answers what the page asks."""
+    page_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    """Of this start; it is in `page_link`, and nowhere else."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Environment of every process of the stack, beside that of this process."""
 
@@ -54,17 +62,36 @@ class Stack:
         """Headers for a request to the history."""
         return {"Authorization": f"Bearer {self.token}"}
 
+    @property
+    def page_link(self) -> str:
+        """Address of the page that talks. A browser sends what stands behind the `#` to no server."""
+        return f"{self.url}/#demo={self.page_token}"
+
     def get(self, path: str) -> httpx.Response | None:
         """Send a GET request to the gateway, without a proxy; return None if it does not answer."""
-        trusted = ssl.create_default_context(cafile=self.certificate.certificate) if self.certificate else False
-        with suppress(httpx.HTTPError), httpx.Client(verify=trusted, trust_env=False, timeout=PROBE_SECONDS) as client:
-            return client.get(f"{self.url}{path}", headers=self.headers)
+        with suppress(httpx.HTTPError):
+            return self._request("GET", path)
         return None
+
+    def post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        """Send a POST request to the gateway, without a proxy; raise httpx.HTTPError if it does not answer."""
+        return self._request("POST", path, json=body)
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        trusted = ssl.create_default_context(cafile=self.certificate.certificate) if self.certificate else False
+        with httpx.Client(verify=trusted, trust_env=False, timeout=PROBE_SECONDS) as client:
+            return client.request(method, f"{self.url}{path}", headers=self.headers, **more)
 
     def listed(self, path: str) -> list[dict[str, Any]]:
         """Return the list at this path, such as `/v1/workers`; empty if the gateway does not answer."""
         answer = self.get(path)
         return list(answer.json()["data"]) if answer is not None and answer.is_success else []
+
+    def runs(self, worker: int) -> bool:
+        """Return whether the worker with this process id has registered, and its lease holds."""
+        with closing(connect(self.database_url, "ringback-up", int(PROBE_SECONDS))) as connection:
+            rows = execute(connection, all_processes(DEFAULT_TENANT)).fetchall()
+        return any(row.kind == "worker" and row.alive and row.pid == worker for row in rows)
 
     def unoffered(self) -> list[str]:
         """Return the tools that a worker serves and no agent allows: no model is offered them."""
@@ -77,6 +104,11 @@ def agents_folder() -> Path:
     """Return the folder of the shipped agents: inside the wheel, or beside this package in a checkout."""
     here = Path(__file__).parents[1]
     return next(folder for folder in (here / "agents", here.parent / "agents") if folder.is_dir())
+
+
+def agents_of(stack: Stack) -> dict[str, Agent]:
+    """Return the agents that the stack's gateway offers, as their files are now."""
+    return load_agents(Path(stack.env.get("RINGBACK_AGENTS") or agents_folder()))
 
 
 def our(*words: str) -> list[str]:
@@ -94,6 +126,7 @@ def running_stack(
     settings: Mapping[str, str] | None = None,
     simulate: bool = True,
     tls: bool = False,
+    has_page: bool = False,
 ) -> Iterator[Stack]:
     """Run the whole stack while the context lasts.
 
@@ -105,6 +138,7 @@ def running_stack(
         settings: more environment for every process.
         simulate: False starts no simulator.
         tls: the gateway speaks TLS, with a self-signed certificate that stays in the folder.
+        has_page: the gateway passes on what its page asks to `page_socket`, where the caller listens.
 
     Raises:
         ConfigurationError: the port is taken, or the databases cannot be started here.
@@ -122,13 +156,14 @@ def running_stack(
             redis_url=servers.redis_url,
             simulator_url=f"ws://127.0.0.1:{kept.port('simulator')}/v1/realtime",
             processes=group,
+            page_socket=group.make_folder() / "page.sock",
             certificate=certificate_in(folder.resolve() / "tls" if folder else group.make_folder()) if tls else None,
             env={"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, **brief, **(settings or {})},
         )
         # Most of a start is Python importing modules: two processes at a time use two cores.
         with ThreadPoolExecutor(2) as threads:
             simulator = threads.submit(_start_simulator, group, stack, logs) if simulate else None
-            _start_gateway(group, stack, logs)
+            _start_gateway(group, stack, logs, has_page=has_page)
             group.start(worker_of(stack, "worker", logs))
             if simulator:
                 simulator.result()
@@ -149,12 +184,11 @@ def worker_of(stack: Stack, name: str, logs: Path | None = None, ready: re.Patte
     Args:
         name: of the process.
         logs: a folder for its log; None shows it on stderr.
-        ready: a pattern for a log line; None: it is ready once the gateway lists a live worker.
+        ready: a pattern for a log line; None: it is ready once its row says so.
     """
 
     def has_registered() -> bool:
-        processes = stack.listed("/v1/workers")
-        return any(each["kind"] == "worker" and each["alive"] for each in processes)
+        return stack.runs(stack.processes.pid(name))
 
     return Process(
         name,
@@ -175,7 +209,7 @@ def _start_simulator(group: ProcessGroup, stack: Stack, logs: Path | None) -> No
     group.start(Process("simulator", argv, ready=ready, log=_log(logs, "simulator")))
 
 
-def _start_gateway(group: ProcessGroup, stack: Stack, logs: Path | None) -> None:
+def _start_gateway(group: ProcessGroup, stack: Stack, logs: Path | None, *, has_page: bool) -> None:
     gateway = {
         "RINGBACK_TOKENS": f"demo:{stack.token}",
         "RINGBACK_PORT": stack.url.rpartition(":")[2],
@@ -193,7 +227,8 @@ def _start_gateway(group: ProcessGroup, stack: Stack, logs: Path | None) -> None
         answer = stack.get("/readyz")
         return answer is not None and answer.is_success
 
-    group.start(Process("gateway", our("gateway"), env=gateway, ready=is_ready, log=_log(logs, "gateway")))
+    argv = our("gateway", *(("--page-control", str(stack.page_socket)) if has_page else ()))
+    group.start(Process("gateway", argv, env=gateway, ready=is_ready, log=_log(logs, "gateway")))
 
 
 def _upstream(stack: Stack) -> dict[str, str]:

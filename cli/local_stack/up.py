@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
+from typing import NoReturn
 
 from rich.console import Console
 
 from cli.local_stack.backoff import Backoff
 from cli.local_stack.embedded_servers import default_folder
-from cli.local_stack.process_group import Ended, ProcessError, ProcessGroup
+from cli.local_stack.page.stack_control import Moments, StackControl, listening
+from cli.local_stack.process_group import ProcessError, ProcessGroup
 from cli.local_stack.reload import reload_tools
 from cli.local_stack.signals import SignalWatch
 from cli.local_stack.stack import Stack, agents_folder, running_stack
@@ -21,10 +24,12 @@ from cli.local_stack.stack import Stack, agents_folder, running_stack
 # The gateway's settings for which `running_stack` has its own defaults.
 CHOICES = ("RINGBACK_AGENTS", "REALTIME_PROVIDER", "REALTIME_URL")
 
-START_AGAIN = os.EX_TEMPFAIL
-"""The exit code of a process that asks to be started again: 75."""
 WELCOME = """
-[bold]Ringback is up.[/bold] Talk to it as to the Realtime API:
+[bold]Ringback is up.[/bold] Talk to it with your microphone, in a browser on this machine:
+
+  {page}
+
+Or as to the Realtime API:
 
   export RINGBACK_URL={url} RINGBACK_TOKEN={token}
 
@@ -56,7 +61,7 @@ UNOFFERED = """[yellow]No agent allows {tools}[/yellow]: add it to `tools` in an
 
 
 def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = False) -> int:
-    """Run until a signal comes or a process ends by itself; return the exit code.
+    """Run until a signal comes, or a process that ended cannot be started again; return the exit code.
 
     Args:
         folder: of the data; None: `default_folder()`.
@@ -71,15 +76,15 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
     try:
         # If REALTIME_URL names a simulator that already runs, no other one is started.
         simulate = provider == "simulator" and "REALTIME_URL" not in os.environ
-        with running_stack(home, port=port, settings=_given(), simulate=simulate, tls=tls) as stack:
-            console.print(_welcome(stack, home), highlight=False, soft_wrap=True)
-            if unoffered := stack.unoffered():
-                console.print(UNOFFERED.format(tools=", ".join(unoffered), agents=_agents()))
-            if watch:
-                reload_tools(stack, lambda sentence: console.print(sentence, highlight=False, soft_wrap=True))
-            ended = outlast(stack.processes, lambda sentence: console.print(f"[yellow]{sentence}[/yellow]"))
-            console.print(f"[red]{ended}[/red]; all other processes are stopped.")
-            return 1
+        with running_stack(home, port=port, settings=_given(), simulate=simulate, tls=tls, has_page=True) as stack:
+            moments = Moments()
+            with listening(StackControl(stack, moments), stack.page_socket):
+                console.print(_welcome(stack, home), highlight=False, soft_wrap=True)
+                if unoffered := stack.unoffered():
+                    console.print(UNOFFERED.format(tools=", ".join(unoffered), agents=_agents()))
+                if watch:
+                    reload_tools(stack, lambda sentence: console.print(sentence, highlight=False, soft_wrap=True))
+                outlast(stack.processes, lambda sentence: console.print(f"[yellow]{sentence}[/yellow]"), moments.note)
     except ProcessError as problem:
         console.print(f"[red]{problem}[/red]", highlight=False, soft_wrap=True)
         return 1
@@ -87,22 +92,35 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
         return 0
 
 
-def outlast(processes: ProcessGroup, tell: Callable[[str], None], wait: Callable[[float], None] = sleep) -> Ended:
-    """Restart each process that exits with START_AGAIN; return the first one that ends otherwise.
+def outlast(
+    processes: ProcessGroup,
+    tell: Callable[[str], None],
+    note: Callable[[str, str], None] = lambda process, what: None,
+    wait: Callable[[float], None] = sleep,
+) -> NoReturn:
+    """Start each process again that ends, for ever: at once if it was killed, else after a pause.
+
+    Args:
+        processes: started ones.
+        tell: takes a sentence for the person at the terminal.
+        note: takes a process' name and what happened to it, for the page.
+        wait: takes the seconds of a pause.
 
     Raises:
         ProcessError: a restarted process did not get ready.
     """
     began = monotonic()
     backoffs: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(began))
-    while (ended := processes.wait()).returncode == START_AGAIN:
+    while True:
+        ended = processes.wait()
         backoff = backoffs[ended.name]
-        pause = backoff.pause(monotonic())
-        tell(f"{ended}: starting it again in {pause:g} s")
+        pause = backoff.pause(monotonic(), killed=ended.returncode == -signal.SIGKILL)
+        note(ended.name, str(ended))
+        tell(f"{ended}: starting it again {f'in {pause:g} s' if pause else 'at once'}")
         wait(pause)
-        processes.restart(ended.name)
+        pid = processes.restart(ended.name)
         backoff.started = monotonic()
-    return ended
+        note(ended.name, f"{ended.name} is back, as process {pid}")
 
 
 def _welcome(stack: Stack, home: Path) -> str:
@@ -111,6 +129,7 @@ def _welcome(stack: Stack, home: Path) -> str:
     return WELCOME.format(
         more=WITH_TLS.format(certificate=certificate) if certificate else WITHOUT_TLS.format(ringback=ringback),
         url=stack.url,
+        page=stack.page_link,
         token=stack.token,
         database_url=stack.database_url,
         redis_url=stack.redis_url,

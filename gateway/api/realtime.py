@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
+from starlette.requests import HTTPConnection
 
 from gateway.api import SOCKETS_AT
 from gateway.api.dependencies import Gateway, TheGateway, authenticated
@@ -64,8 +65,17 @@ async def openapi(request: Request) -> dict[str, Any]:
 @router.get(SOCKETS_AT[0], include_in_schema=False)
 @router.get(SOCKETS_AT[1], include_in_schema=False)
 @router.get(SOCKETS_AT[2], include_in_schema=False)
-async def realtime_without_upgrade() -> None:
-    """Answer 426 to a request that asks for no WebSocket, as one does whose proxy has dropped the header `Upgrade`."""
+async def realtime_without_upgrade(request: Request, gateway: TheGateway) -> None:
+    """Answer 426 to a request that asks for no WebSocket, as one does whose proxy has dropped the header `Upgrade`.
+
+    If the request has a token with which no session could begin, the answer is why. A browser does not tell a page why
+    an upgrade was refused: the page asks here.
+    """
+    if "authorization" in request.headers:
+        principal, resume_token = await _identify(request, gateway)
+        if resume_token is None:
+            agent = _agent(request.query_params, gateway.admission, principal)
+            await gateway.admission.check_quota(principal, agent)
     raise UpgradeRequired(NO_UPGRADE)
 
 
@@ -97,20 +107,26 @@ async def realtime(socket: WebSocket, gateway: TheGateway) -> None:
 
 async def _admit(socket: WebSocket, gateway: Gateway) -> tuple[Principal, SessionState]:
     """Return who calls, and the session that begins or goes on; raise ApiError."""
-    offered = socket.scope.get("subprotocols", [])
-    token = resume_tokens.presented(socket.headers.get(resume_tokens.HEADER), offered)
-    resume_hash = None if token is None else tokens.digest(token)
-    api_key = socket.headers.get("api-key")
-    principal = await gateway.authenticator.identify(socket.headers.get("authorization"), offered, resume_hash, api_key)
-    if REALTIME not in principal.scopes:
-        raise PermissionDenied(NOT_FOR_TALKING)
-    if (reason := gateway.admission.why_not()) is not None:
-        raise Unavailable(f"No session can begin right now: {reason}.")
+    principal, token = await _identify(socket, gateway)
     _refuse_other_sessions(socket.query_params)
     wants = _extensions(socket.query_params)
     if token is None:
         return principal, await _begin(gateway, socket.query_params, principal, wants)
     return principal, await _resume(gateway, principal, token, wants)
+
+
+async def _identify(asking: HTTPConnection, gateway: Gateway) -> tuple[Principal, str | None]:
+    """Return who calls, and the resume token if there is one; raise ApiError if no session could begin or go on."""
+    offered = asking.scope.get("subprotocols", [])
+    token = resume_tokens.presented(asking.headers.get(resume_tokens.HEADER), offered)
+    resume_hash = None if token is None else tokens.digest(token)
+    api_key = asking.headers.get("api-key")
+    principal = await gateway.authenticator.identify(asking.headers.get("authorization"), offered, resume_hash, api_key)
+    if REALTIME not in principal.scopes:
+        raise PermissionDenied(NOT_FOR_TALKING)
+    if (reason := gateway.admission.why_not()) is not None:
+        raise Unavailable(f"No session can begin right now: {reason}.")
+    return principal, token
 
 
 def _refuse_other_sessions(query: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from gateway.api.dependencies import gateway_in
 from gateway.app import create_app
@@ -38,17 +39,24 @@ GIVE_UP_MS = 15_000
 """The kernel drops a client that does not acknowledge data for so long."""
 
 
-def serve(settings: GatewaySettings, fork: Callable[[socket.socket], None] | None = None) -> None:
+def serve(
+    settings: GatewaySettings,
+    fork: Callable[[socket.socket], None] | None = None,
+    extend: Callable[[FastAPI], None] | None = None,
+) -> None:
     """Run the gateway until SIGTERM or SIGINT, and until its sessions have left; a second signal ends it at once.
 
     Args:
         fork: called with the listening socket once all is checked; returns in each process that is to serve it.
+        extend: adds what only some gateways have to the application.
     """
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(is_news)
     refuse_what_is_unsafe(settings)
     app = create_app(settings)
+    if extend:
+        extend(app)
     prove_certificate(settings)
     refuse_a_cluster(settings.redis_url)
     asyncio.run(prove_wall(settings.database_url))

@@ -85,14 +85,17 @@ class SessionAdmission:
             raise Unavailable(f"No session can begin right now: {reason}.")
         session = self._new_session(principal, agent, wants)
         try:
-            model = model_of(self.gateway.settings, agent)
-            await self.gateway.budgets.check_quota(principal, agent, model)
+            await self.check_quota(principal, agent)
             await self.gateway.budgets.open_session(self._row_of(session), principal)
             session.handle.is_recorded = True
         finally:
             if not session.handle.is_recorded:
                 self.live_sessions.leave(session.session_id, session.handle)
         return session
+
+    async def check_quota(self, principal: Principal, agent: Agent) -> None:
+        """Raise LimitReached or Unavailable if nothing is left for a session with this agent."""
+        await self.gateway.budgets.check_quota(principal, agent, model_of(self.gateway.settings, agent))
 
     def _new_session(self, principal: Principal, agent: Agent, wants: frozenset[str]) -> SessionState:
         session_id = uuid4()

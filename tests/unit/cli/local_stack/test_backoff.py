@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from cli.local_stack.backoff import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS, Backoff
+from cli.local_stack.backoff import (
+    BLAMELESS_SECONDS,
+    FIRST_PAUSE_SECONDS,
+    HEALTHY_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    Backoff,
+)
 
 BEGAN = 1_000.0
 
@@ -22,3 +28,8 @@ def test_a_process_that_ran_for_a_while_begins_with_the_first_pause_again(ran: f
     assert [backoff.pause(BEGAN + 1), backoff.pause(BEGAN + 1)] == [1.0, 2.0]
     backoff.started = BEGAN + 10
     assert backoff.pause(BEGAN + 10 + ran) == pause
+
+
+@pytest.mark.parametrize(("ran", "pause"), [(BLAMELESS_SECONDS - 1, FIRST_PAUSE_SECONDS), (BLAMELESS_SECONDS, 0.0)])
+def test_what_was_killed_while_it_served_is_started_again_at_once(ran: float, pause: float) -> None:
+    assert Backoff(BEGAN).pause(BEGAN + ran, killed=True) == pause

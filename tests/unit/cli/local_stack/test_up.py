@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 
-from cli.local_stack.process_group import Ended, Process, ProcessGroup
+import pytest
+
+from cli.local_stack.process_group import Process, ProcessError, ProcessGroup
 from cli.local_stack.up import outlast
 
-ENDS_TWICE_THEN_FAILS = """
+FAILS_TWICE_AND_IS_THEN_NEVER_READY = """
 import pathlib, sys
 starts = pathlib.Path(sys.argv[1])
-starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
-sys.exit(75 if len(starts.read_text()) < 3 else 4)
+count = len(starts.read_text()) if starts.exists() else 0
+starts.write_text("x" * (count + 1))
+sys.exit([75, 4, 1, 3][count])
 """
 
 
-def test_a_process_that_asks_for_it_is_started_again_and_one_that_fails_ends_the_rest(tmp_path: Path) -> None:
+def test_what_ends_is_started_again_after_a_pause_until_it_does_not_get_ready(tmp_path: Path) -> None:
     told: list[str] = []
     waited: list[float] = []
+    noted: list[tuple[str, str]] = []
+    looks = count()
+
+    def note(process: str, what: str) -> None:
+        noted.append((process, what))
+
     with ProcessGroup() as group:
-        argv = [sys.executable, "-c", ENDS_TWICE_THEN_FAILS, str(tmp_path / "starts")]
-        group.start(Process("worker", argv))
-        assert outlast(group, told.append, waited.append) == Ended("worker", 4)
-    assert waited == [1.0, 2.0]
-    assert told[0] == "worker exited with code 75: starting it again in 1 s"
+        argv = [sys.executable, "-c", FAILS_TWICE_AND_IS_THEN_NEVER_READY, str(tmp_path / "starts")]
+        group.start(Process("worker", argv, ready=lambda: next(looks) < 3))
+        with pytest.raises(ProcessError, match="worker exited with code 3 before it was ready"):
+            outlast(group, told.append, note, waited.append)
+    assert waited == [1.0, 2.0, 4.0]
+    assert told[:2] == [
+        "worker exited with code 75: starting it again in 1 s",
+        "worker exited with code 4: starting it again in 2 s",
+    ]
+    assert noted[0] == ("worker", "worker exited with code 75")
