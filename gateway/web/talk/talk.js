@@ -1,0 +1,299 @@
+// The page that talks: what a person presses, types and says, joined to the connection, the sound and the lists.
+
+import { Audio, fromBase64, toBase64 } from "./audio.js";
+import { Calls } from "./calls.js";
+import { Connection } from "./connection.js";
+import { Demo } from "./demo.js";
+import { Moments } from "./moments.js";
+import { NO_SECRET, NO_TOOLS } from "./sentences.js";
+import { Transcript } from "./transcript.js";
+
+const LOOK_MS = 500; // between two looks at the processes and calls of a demo
+const WATCH_MS = 20_000; // how long after a kill the page looks, also without a call
+
+const here = (id) => document.getElementById(id);
+const moments = new Moments(here("moments"));
+const transcript = new Transcript(here("transcript"), here("nothing-said"));
+const calls = new Calls(here("calls"), here("no-calls"), moments);
+const audio = new Audio({ heard: sendAudio, played });
+const connection = new Connection({ event: receive, state: connectionIs });
+
+let demo = null;
+let secret = null;
+let lastMoment = 0;
+let watchUntil = 0;
+let waitingWords = []; // typed before the connection was open
+let active = false; // a response is under way
+const untold = new Set(); // jobs whose results no response has told yet
+const telling = new Map(); // response id → the jobs that it tells
+const responseOf = new Map(); // item id → response id
+const cutOff = new Set(); // items that the user has interrupted
+
+// ---------------------------------------------------------------- what a person does
+
+here("talk").addEventListener("click", async () => {
+  if (connection.isWanted && audio.isListening) return hangUp();
+  showProblem("");
+  audio.open(); // within the tap, or the page stays mute on a phone
+  try {
+    await audio.listen();
+  } catch (problem) {
+    return showProblem(problem.message);
+  }
+  return join();
+});
+
+here("typing").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const words = here("words").value.trim();
+  if (words) say(words);
+  here("words").value = "";
+});
+
+here("admission").addEventListener("submit", (event) => {
+  event.preventDefault();
+  secret = here("secret").value.trim() || null;
+  here("secret").value = "";
+  showProblem(secret ? "" : NO_SECRET);
+  if (secret) showState("Press Talk, or type.");
+});
+
+here("agent").addEventListener("change", () => {
+  if (connection.isWanted) hangUp();
+  suggest();
+});
+
+for (const process of ["worker", "gateway"]) {
+  here(`kill-${process}`).addEventListener("click", () => kill(process));
+}
+
+async function say(words) {
+  showProblem("");
+  audio.open();
+  await interrupt();
+  waitingWords.push(words);
+  if (connection.isOpen) flush();
+  else join();
+}
+
+function hangUp() {
+  connection.end();
+  audio.close();
+}
+
+async function kill(process) {
+  watchUntil = Date.now() + WATCH_MS;
+  try {
+    await demo.ask({ ask: "kill", process });
+  } catch (problem) {
+    // A gateway that is killed cannot answer; every other failure is told.
+    if (!(process === "gateway" && problem instanceof TypeError)) showProblem(problem.message);
+  }
+}
+
+// ---------------------------------------------------------------- the connection
+
+async function join() {
+  if (connection.isWanted) return;
+  try {
+    const agent = chosenAgent();
+    if (demo) secret = (await demo.ask({ ask: "secret", agent })).value;
+    if (!secret) throw new Error(NO_SECRET);
+    connection.begin(secret, agent);
+    secret = null; // it begins one talk
+  } catch (problem) {
+    audio.close();
+    showTalking();
+    showProblem(problem instanceof TypeError ? "The gateway does not answer. Is it running?" : problem.message);
+    if (!demo) here("secret").focus();
+  }
+}
+
+function connectionIs(state, sentence) {
+  if (state === "open" || state === "resumed") {
+    showState(audio.isListening ? "Listening: ask a question." : "Connected: type a question.");
+    showProblem("");
+    flush();
+  }
+  if (state === "connecting") showState("Connecting …");
+  if (state === "away") showState(sentence);
+  if (state === "lost") moments.add(`gateway lost: ${sentence}`, "bad");
+  if (state === "resumed") moments.add(`resumed the same talk, ${sentence}`, "good");
+  if (state === "closed") {
+    active = false;
+    audio.close();
+    showState(sentence);
+  }
+  showTalking();
+}
+
+function flush() {
+  for (const text of waitingWords.splice(0)) {
+    const id = `item_${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
+    const item = { id, type: "message", role: "user", content: [{ type: "input_text", text }] };
+    connection.send({ type: "conversation.item.create", item });
+    connection.send({ type: "response.create" });
+    transcript.whole(id, "user", text);
+  }
+}
+
+function sendAudio(samples, level) {
+  here("talk").style.setProperty("--level", Math.min(1, level * 3).toFixed(2));
+  connection.send({ type: "input_audio_buffer.append", audio: toBase64(samples) });
+}
+
+// ---------------------------------------------------------------- what the gateway says
+
+const HANDLERS = {
+  "input_audio_buffer.speech_started": async (event) => {
+    await interrupt();
+    transcript.begin(event.item_id, "user");
+  },
+  "conversation.item.input_audio_transcription.delta": (event) => transcript.add(event.item_id, "user", event.delta),
+  "conversation.item.input_audio_transcription.completed": (event) =>
+    transcript.whole(event.item_id, "user", event.transcript),
+  "conversation.item.input_audio_transcription.failed": (event) =>
+    transcript.whole(event.item_id, "user", "(not understood)"),
+  "response.created": (event) => {
+    active = true;
+    if (untold.size) telling.set(event.response.id, [...untold]);
+    untold.clear();
+  },
+  "response.output_audio.delta": (event) => {
+    responseOf.set(event.item_id, event.response_id);
+    if (!cutOff.has(event.item_id)) audio.play(event.item_id, fromBase64(event.delta));
+  },
+  "response.output_audio.done": (event) => audio.ended(event.item_id),
+  "response.output_audio_transcript.delta": (event) => transcript.add(event.item_id, "model", event.delta),
+  "response.output_audio_transcript.done": (event) => transcript.whole(event.item_id, "model", event.transcript),
+  "response.output_text.delta": (event) => transcript.add(event.item_id, "model", event.delta),
+  "response.output_text.done": (event) => transcript.whole(event.item_id, "model", event.text),
+  "response.done": (event) => {
+    active = false;
+    if (event.response.status === "failed") showProblem("The model could not answer. Ask again.");
+  },
+  "ringback.job": ({ job }) => {
+    if (calls.told(job)) untold.add(job.id);
+    look();
+  },
+  "ringback.result": ({ job, result }) => calls.shown(job, result),
+  "ringback.session.rebuilt": ({ reason }) => moments.add(`the model's connection was renewed (${reason})`),
+  "ringback.session.draining": () => moments.add("the gateway is about to end"),
+  error: ({ error }) => showProblem(error.message),
+};
+
+function receive(event) {
+  HANDLERS[event.type]?.(event);
+}
+
+/** The user speaks or types: stop the answer at once, and tell the gateway how much of it was heard. */
+async function interrupt() {
+  const { item, ms, cut } = await audio.stop();
+  if (!item || !(cut || active)) return;
+  cutOff.add(item);
+  transcript.cut(item);
+  connection.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: ms });
+}
+
+function played(item, ms, ended) {
+  if (!ended) return;
+  const response = responseOf.get(item);
+  for (const job of telling.get(response) ?? []) calls.heard(job);
+  telling.delete(response);
+}
+
+// ---------------------------------------------------------------- what is shown
+
+function showState(sentence) {
+  here("state").textContent = sentence;
+}
+
+function showProblem(sentence) {
+  here("problem").textContent = sentence;
+  here("problem").hidden = !sentence;
+}
+
+function showTalking() {
+  const talks = connection.isWanted && audio.isListening;
+  here("talk").textContent = talks ? "End" : "Talk";
+  here("talk").setAttribute("aria-pressed", String(talks));
+  if (!talks) here("talk").style.setProperty("--level", "0");
+}
+
+function chosenAgent() {
+  if (demo) return here("agent").value || null;
+  return new URLSearchParams(location.search).get("agent");
+}
+
+// ---------------------------------------------------------------- the demo: agents, sentences, buttons that kill
+
+let agents = {};
+
+function suggest() {
+  const sentences = agents[here("agent").value] ?? [];
+  const buttons = sentences.map((sentence) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = sentence;
+    button.addEventListener("click", () => say(sentence));
+    return button;
+  });
+  here("suggestions").replaceChildren(...buttons);
+  here("suggestions").hidden = !buttons.length;
+  if (demo && !buttons.length) showProblem(NO_TOOLS);
+}
+
+async function showDemo() {
+  const told = await demo.ask({ ask: "hello" });
+  agents = told.agents;
+  lastMoment = told.moment;
+  const options = Object.keys(agents).map((name) => new Option(name, name));
+  here("agent").replaceChildren(...options);
+  here("agents").hidden = options.length < 2;
+  here("destruction").hidden = false;
+  suggest();
+}
+
+let looking = false;
+
+/** Look at processes and calls, again and again while one of them is under way. */
+async function look() {
+  if (!demo || looking) return;
+  looking = true;
+  while (calls.living.length || Date.now() < watchUntil) {
+    try {
+      const told = await demo.ask({ ask: "look", since: lastMoment, jobs: calls.living.slice(0, 8) });
+      for (const { number, at, what } of told.moments) {
+        lastMoment = number;
+        moments.add(what, what.endsWith("SIGKILL") || what.startsWith("kill") ? "bad" : "", at * 1_000);
+      }
+      told.jobs.forEach((job) => calls.known(job));
+    } catch {
+      // The gateway is away: the next look tells.
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  looking = false;
+}
+
+async function start() {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search); // a secret stays in no address
+  secret = fragment.get("secret");
+  demo = secret ? null : Demo.of(fragment.get("demo"));
+  if (demo) {
+    try {
+      return await showDemo();
+    } catch (problem) {
+      demo.forget();
+      demo = null;
+      showProblem(problem.message);
+    }
+  }
+  here("admission").hidden = secret !== null;
+  if (!secret) showState("Paste a client secret, then press Talk.");
+  return null;
+}
+
+window.addEventListener("hashchange", start);
+start();
