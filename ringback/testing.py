@@ -29,9 +29,13 @@ class FakeCall(Call):
     """Call that remembers what the tool reported, and can be cancelled."""
 
     notes: list[str] = field(default_factory=list)
+    summaries: list[str] = field(default_factory=list)
 
     def progress(self, note: str) -> None:
         self.notes.append(note)
+
+    def summary(self, text: str) -> None:
+        self.summaries.append(text)
 
     def cancel(self) -> None:
         """Cancel the call: `cancelled` is true from now on."""

@@ -13,6 +13,7 @@ from typing import Any
 from gateway.retry import once_set, repeat
 from gateway.storage.database import Store
 from ringback.statements import erasure, retention, session_end
+from ringback.statements.operators import audit
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class ErasedCounts:
     keys: int = 0
     sign_outs: int = 0
     days: int = 0
+    acts: int = 0
     left: int = 0
 
     @property
@@ -47,11 +49,12 @@ class ErasedCounts:
 
     def add(self, found: list[Found]) -> None:
         """Count the rows of each of `erasure.forget_user`."""
-        secrets, keys, sign_outs, days = (len(rows) for rows in found)
+        secrets, keys, sign_outs, days, acts = (len(rows) for rows in found)
         self.secrets += secrets
         self.keys += keys
         self.sign_outs += sign_outs
         self.days += days
+        self.acts += acts
 
 
 class Retention:
@@ -120,6 +123,7 @@ class Retention:
         gone = await self._store.rows(retention.delete_expired(self._retention_days))
         await self._store.count(retention.delete_expired_secrets())
         await self._store.count(retention.drop_old_sealed())
+        await self._store.count(audit.delete_old())
         if gone:
             log.info("retention: %d sessions deleted, as they were over for long enough", len(gone))
         return len(gone) >= retention.AT_ONCE

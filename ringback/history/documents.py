@@ -63,6 +63,10 @@ class ListedJob(Document):
     joined_to: UUID | None = Field(
         description="the same call, made before: this one was not run, and has that one's result"
     )
+    rerun_of: UUID | None = Field(
+        description="the call that an operator had run once more: this rerun's result stays in the history"
+    )
+    summary: str | None = Field(description="the tool's own story of the call, in one line")
     created_at: Utc
     started_at: Utc | None = Field(description="when the present or last attempt began")
     finished_at: Utc | None

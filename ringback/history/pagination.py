@@ -209,6 +209,7 @@ class PageQuery(Query):
     since: Since | None = Field(
         None, description="a time such as 2026-01-31T12:00:00Z, or how long ago: 15m, 2h, 1d (up to ten years)"
     )
+    until: Since | None = Field(None, description="a time, or how long ago, as for `since`: rows made before it")
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description=f"a whole number from 1 to {MAX_LIMIT}")
     after: After | None = Field(None, description="the `next` of the page before")
 

@@ -33,6 +33,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from ringback.jobs.states import JobState
 from ringback.statements.identity.credentials import person, secret_credential
+from ringback.statements.operators import audit
 from ringback.statements.retention import delete_with_contents
 from ringback.statements.row_state import is_now
 from ringback.statements.session_end import ERASED, over_if_waiting
@@ -82,8 +83,8 @@ def delete_sessions(tenant: str, user: str) -> ReturningDelete[Any]:
 
 
 def forget_user(tenant: str, user: str) -> tuple[Executable, ...]:
-    """Delete the user's keys, secrets, sign-outs and name in the usage. Each statement returns one row per changed
-    row.
+    """Delete the user's keys, secrets, sign-outs, and name in the usage and the audit log. Each statement returns one
+    row per changed row.
     """
     keys = select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user)
     minted = [
@@ -98,6 +99,7 @@ def forget_user(tenant: str, user: str) -> tuple[Executable, ...]:
         .where(signed_out.c.tenant == tenant, signed_out.c.user_id == user)
         .returning(signed_out.c.user_id),
         _drop_name(tenant, user),
+        audit.drop_name(tenant, user),
     )
 
 

@@ -7,7 +7,7 @@ A job comes with its steps, a session with its counts, in one statement each: as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
@@ -97,7 +97,7 @@ def messages_of(session_id: UUID) -> Select[Any]:
 
 
 def calls_of(session_id: UUID) -> Select[Any]:
-    """Select the calls of a session with their results, newest first."""
+    """Select the calls of a session with their results, newest first; a rerun was part of no conversation."""
     return (
         select(
             *(
@@ -110,7 +110,7 @@ def calls_of(session_id: UUID) -> Select[Any]:
             ),
             *(in_order(jobs.c.result), jobs.c.error, jobs.c.cancel_reason, jobs.c.created_at, jobs.c.finished_at),
         )
-        .where(jobs.c.session_id == session_id)
+        .where(jobs.c.session_id == session_id, jobs.c.rerun_of.is_(None))
         .order_by(jobs.c.position.desc().nulls_first(), jobs.c.created_at.desc())
         .limit(LINES_AT_MOST)
     )
@@ -173,7 +173,9 @@ def _page(
     """
     wanted = [table.c.tenant == tenant, *(each for each in filters if each is not None)]
     if query.since is not None:
-        wanted.append(table.c.created_at >= _moment(query.since))
+        wanted.append(table.c.created_at >= moment(query.since))
+    if query.until is not None:
+        wanted.append(table.c.created_at < moment(query.until))
     if query.after is not None:
         wanted.append(tuple_(table.c.created_at, table.c.id) < tuple(position(query.after)))
     newest = (table.c.created_at.desc(), table.c.id.desc())
@@ -185,7 +187,8 @@ def _page(
     return rows.where(*wanted).order_by(*newest).limit(query.limit + 1)
 
 
-def _moment(since: Any) -> Any:
+def moment(since: datetime | timedelta) -> Any:
+    """Return the time that a query names, also as how long ago."""
     # The statement's time and not `now()`: Postgres does not use an index for a value that may change in a statement.
     return since if isinstance(since, datetime) else statement_time() - since
 

@@ -8,14 +8,18 @@
     sessions ──< responses            what each response used; summed up in `usage_days`
     sessions ──< moments              when the user and the model spoke, for a timeline
     tool_gates                        limits of each tool and their present state, for all workers together
+    controls                          what an operator has paused or limited: a queue or a tool
+    audit                             what operators did, and who
     api_keys ──< client_secrets       who may come in, and `signed_out`, who may not any more
 
 CHECKs hold the rules that a CHECK can express. Triggers hold the rest, so that no statement can forget them. One
 refuses a move that `ringback.jobs.states` does not list, and one writes every move into `job_events`. One ends a joined
-call with the call that it joined, one schedules late results for a webhook, and one sums up usage.
+call with the call that it joined, one keeps the result of a rerun from every conversation, one schedules late results
+for a webhook, and one sums up usage. One makes held calls due once an operator lets their queue or tool go on, and one
+refuses to change what `audit` holds.
 """
 
-from ringback.tables.access import api_keys, client_secrets, signed_out, tenants, usage_days
+from ringback.tables.access import api_keys, audit, client_secrets, signed_out, tenants, usage_days
 from ringback.tables.columns import DEFAULT_TENANT, metadata
 from ringback.tables.conversations import (
     RAN,
@@ -28,7 +32,7 @@ from ringback.tables.conversations import (
     responses,
     sessions,
 )
-from ringback.tables.processes import processes, tool_gates, worker_tools
+from ringback.tables.processes import controls, processes, tool_gates, worker_tools
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -36,7 +40,9 @@ __all__ = [
     "SEALED",
     "UNFINISHED",
     "api_keys",
+    "audit",
     "client_secrets",
+    "controls",
     "items",
     "job_events",
     "jobs",

@@ -1,4 +1,4 @@
-"""Tables of credentials, quotas and usage: who may come in, as whom, and how much they may use."""
+"""Tables of credentials, quotas, usage and operators' acts: who may come in, how much they may use, who did what."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -98,4 +99,25 @@ usage_days = Table(
     # Millionths of a US dollar, by the gateways' price table.
     Column("micros", BigInteger, nullable=False, server_default="0"),
     Index(None, "tenant", "day"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # One act of an operator. A trigger refuses to change a row, and to delete one that is younger than its time.
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    tenant(),
+    time("at", now=True),
+    # The user of the credential, and the credential as in `sessions.credential`; `cli:<user>@<host>` of a command line.
+    Column("subject", Text, nullable=False),
+    Column("credential", Text, nullable=False),
+    # What was done, to what: `job.cancel`, and the id or name, or the filter that the rows matched.
+    Column("act", Text, nullable=False),
+    Column("target", Text, nullable=False, server_default=""),
+    Column("filter", JSONB(none_as_null=True)),
+    # How many rows the act changed.
+    Column("rows", Integer, nullable=False),
+    Column("reason", Text),
+    Index(None, "tenant", "id"),
+    Index(None, "at"),
 )

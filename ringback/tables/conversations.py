@@ -153,11 +153,15 @@ jobs = Table(
     Column("token", Uuid, info=internal("secret")),
     Column("worker_id", Text),
     Column("progress", Text),
+    # The tool's own one-line story of the call (`Call.summary`): that of the last attempt which told one.
+    Column("summary", Text),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     # Why it was cancelled: see ringback.jobs.states.CancelReason.
     Column("cancel_reason", Text),
     # The same call that was running already: this one never runs, and ends as that one does.
     Column("joined_to", Uuid),
+    # Of a rerun, which an operator started: the call that it repeats. Its result stays in the history.
+    Column("rerun_of", Uuid),
     # Of a call that needs approval: 'requested', then 'granted' or 'denied'. It is published once it is granted.
     Column("approval", Text),
     Column("result", JSONB(none_as_null=True)),
@@ -209,6 +213,7 @@ jobs = Table(
     CheckConstraint(one_of("approval", ("requested", "granted", "denied")), name="approval"),
     CheckConstraint("approval IS DISTINCT FROM 'requested' OR state <> 'running'", name="not_before_approval"),
     CheckConstraint("joined_to IS NULL OR state <> 'running'", name="joined_never_runs"),
+    CheckConstraint("rerun_of IS NULL OR delivery IN ('none', 'history_only')", name="rerun_is_not_delivered"),
     Index("ix_jobs_to_publish", "publish_after", postgresql_where=text("state = 'pending'")),
     Index("ix_jobs_overdue", "deadline_at", postgresql_where=text(UNFINISHED)),
     Index("ix_jobs_running", "worker_id", postgresql_where=text("state = 'running'")),
@@ -217,6 +222,15 @@ jobs = Table(
     Index("ix_jobs_oldest_in_queue", "queue", "created_at", postgresql_where=text(WAITS)),
     Index("ix_jobs_in_line", "tool", "created_at", "id", postgresql_where=text("put_off AND finished_at IS NULL")),
     Index("ix_jobs_joined", "joined_to", postgresql_where=text("joined_to IS NOT NULL")),
+    Index("ix_jobs_reruns", "rerun_of", postgresql_where=text("rerun_of IS NOT NULL")),
+    # A call has one rerun at a time.
+    Index(
+        "ix_jobs_live_rerun",
+        "rerun_of",
+        unique=True,
+        postgresql_where=text("rerun_of IS NOT NULL AND finished_at IS NULL"),
+    ),
+    Index("ix_jobs_running_in_queue", "queue", postgresql_where=text("state = 'running'")),
     Index("ix_jobs_to_notify", "notify_after", postgresql_where=text("notify_after IS NOT NULL")),
     Index("ix_jobs_sealed", "created_at", postgresql_where=text(SEALED)),
     Index("ix_jobs_ran_in_queue", "queue", "finished_at", postgresql_where=text(RAN)),

@@ -1,8 +1,8 @@
-"""Tables of gateways and workers, of the tools they serve, and of the tools' limits."""
+"""Tables of gateways and workers, of the tools they serve, and of the limits on tools and queues."""
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, Float, ForeignKey, Integer, Table, Text
+from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from ringback.tables.columns import metadata, tenant, tenant_key, time
@@ -60,4 +60,20 @@ tool_gates = Table(
     time("open_until"),
     # One call was let through as a probe; no other is, until then.
     time("probe_until"),
+)
+
+controls = Table(
+    "controls",
+    metadata,
+    tenant_key(),
+    # What an operator has set of one queue or one tool, for all workers: "queue" or "tool", and its name.
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    # True: no call of it begins. Its calls wait in their rows, each until its deadline.
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    # How many of its calls may run at once; null: as many as the tools and the workers allow.
+    Column("concurrency", Integer),
+    time("changed_at", now=True),
+    CheckConstraint("kind IN ('queue', 'tool')", name="kind"),
+    CheckConstraint("concurrency > 0", name="concurrency"),
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def _nobody_listens(_note: str) -> None:
-    """Ignore the progress of a call that a test has made."""
+    """Ignore what a call reports that a test has made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Call:
         attempt: 1 for the first run, 2 after one retry, and so on.
         deadline: when the caller stops waiting (UTC).
         arguments: the arguments as the model gave them, already checked against the schema.
+        rerun_of: of a run that an operator asked for, with no listener: the job that it repeats; empty otherwise.
     """
 
     job_id: str = "00000000-0000-0000-0000-000000000000"
@@ -36,13 +37,18 @@ class Call:
     attempt: int = 1
     deadline: datetime | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    rerun_of: str = ""
     _report: Callable[[str], None] = _nobody_listens
+    _summarize: Callable[[str], None] = _nobody_listens
     _cancelled: Event = field(default_factory=Event)
 
     @property
     def idempotency_key(self) -> str:
-        """Return the key, which is the same for every attempt of one call and differs for every other: pass it on."""
-        return self.job_id
+        """Return the key, which is the same for every attempt of one call and differs for every other: pass it on.
+
+        A rerun has the key of the call that it repeats: what an idempotent service has done, it does not do again.
+        """
+        return self.rerun_of or self.job_id
 
     @property
     def cancelled(self) -> bool:
@@ -52,3 +58,11 @@ class Call:
     def progress(self, note: str) -> None:
         """Report progress in a few words such as "asked the warehouse". It is kept in the job's history."""
         self._report(note)
+
+    def summary(self, text: str) -> None:
+        """Tell in one line what this call came to, such as "order A-1042: in Graz, due on Friday". The last one counts.
+
+        Operators read it in the history, in lists too. It is cut at 200 bytes, and redacted like a result; the model
+        and the caller do not hear it.
+        """
+        self._summarize(text)

@@ -294,7 +294,7 @@ MUTANTS = [
         "a limit is asked before a claim",
         T_GATES,
         JOBS,
-        ".where(wanted.is_(None) | (jobs.c.tool == any_(wanted)))",
+        "wanted.is_(None) | (jobs.c.tool == any_(wanted)), ",
     ),
     gone(
         "a limit puts off only what might begin",
@@ -302,6 +302,7 @@ MUTANTS = [
         GATES,
         "jobs.c.id == job_id, is_due())\n        .values",
         "jobs.c.id == job_id)\n        .values",
+        "def postpone(",
     ),
     gone("a limit wakes no retry", T_GATES, GATES, "return jobs.c.put_off, ", "return "),
     gone(

@@ -19,7 +19,7 @@ from ringback.statements.jobs import gates, transitions
 from ringback.tools.behavior import ToolBehavior
 from workers.execution.retry_policy import unreadable
 from workers.execution.runtime import WorkerRuntime
-from workers.execution.tool_limits import Claimed, Postponed
+from workers.execution.tool_limits import NOT_LIMITED, Claimed, Limited, Postponed
 from workers.storage.database import count, first
 
 REGISTER_SECONDS = 1.0
@@ -61,6 +61,10 @@ class Job:
     """What its row may show of its outcome."""
     is_probe: bool = False
     """True if its end shows whether a failing tool works again."""
+    limited: Limited = NOT_LIMITED
+    """Limits of an operator that it takes a place of."""
+    rerun_of: UUID | None = None
+    """The call that this rerun repeats."""
     answer: Outcome | None = None
     """Outcome of a job that is not to be run: by the tool's limits, or because no worker has its tool or key."""
 
@@ -80,7 +84,8 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
         give_up(runtime, job_id, token)
         return None
     if isinstance(passed, Postponed):
-        logger.info("call postponed (job %s) for %.2f s, %s", job_id, passed.seconds, passed.why)
+        until = "until it goes on" if passed.seconds is None else f"for {passed.seconds:.2f} s"
+        logger.info("call postponed (job %s) %s, %s", job_id, until, passed.why)
         return None
     if passed is None:
         logger.info("message ignored (job %s): it is repeated, stale or early", job_id)
@@ -123,9 +128,9 @@ def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Claimed | Postpo
     if row is not None:
         return Claimed(row)
     asked = first(pool, gates.wanted_tool(job_id))
-    if asked is None or asked.tool in gate.ungated:
+    if asked is None or (asked.tool in gate.ungated and not asked.is_controlled):
         return None
-    has_tool = asked.tool in gate.names
+    has_tool = asked.tool in runtime.tools
     return (gate if has_tool else runtime.passing).claim(job_id, asked, worker_id, token)
 
 
@@ -160,5 +165,7 @@ def _job(runtime: WorkerRuntime, passed: Claimed) -> Job:
         redact=redact,
         row_privacy=runtime.row_privacy.with_secrets_of(arguments, redact),
         is_probe=passed.is_probe,
+        limited=passed.limited,
+        rerun_of=row.rerun_of,
         answer=answer,
     )

@@ -20,6 +20,8 @@ MAX_RESULT_BYTES = 256 * 1024
 """Most bytes of a result, as JSON. The model reads 16,000 characters of it, the history keeps the rest."""
 MAX_NOTE_CHARS = 200
 """Most characters of a progress note: a few words."""
+MAX_SUMMARY_BYTES = 200
+"""Most bytes of a call's summary: a line of a list."""
 
 _MISSING = frozenset({"NAType", "NaTType"})
 """Pandas' types of a missing value."""
@@ -31,6 +33,13 @@ logger = logging.getLogger(__name__)
 def clean_text(text: str) -> str:
     """Remove what Postgres refuses in text: NUL, and halves of surrogate pairs."""
     return text.translate(_SURROGATES)
+
+
+def one_line(text: str) -> str:
+    """Return the text on one line, of at most `MAX_SUMMARY_BYTES`; a character is kept whole or not at all."""
+    words = " ".join(clean_text(text).split())
+    cut = words.encode()[:MAX_SUMMARY_BYTES].decode(errors="ignore")
+    return cut if cut == words else f"{cut.encode()[: MAX_SUMMARY_BYTES - 3].decode(errors='ignore')}…"
 
 
 def arguments_for(tool: Tool, arguments: Any) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
@@ -25,7 +27,7 @@ from ringback.tools.gate import Ended
 from workers.execution.attempt_span import Ran, in_span
 from workers.execution.claim import Job, claim, give_up, retry_until_written
 from workers.execution.failures import failure_of
-from workers.execution.results import arguments_for, as_data
+from workers.execution.results import arguments_for, as_data, one_line
 from workers.execution.retry_policy import (
     CallCancelled,
     DeadlineExceeded,
@@ -44,6 +46,17 @@ logger = logging.getLogger(__name__)
 Failure = dict[str, Any] | None
 """Failure of an attempt, as `workers.execution.failures` describes it."""
 UNTRACED: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an attempt leaves in its row beside the outcome: for operators, and not for the model."""
+
+    failure: Failure = None
+    summary: str | None = None
+
+
+NOTHING_TOLD = Told()
 Given = dict[str, Any] | Exception
 """Arguments as the function takes them, or the exception that says why there are none."""
 
@@ -70,15 +83,15 @@ def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] 
             spans = runtime.spans
             end = (run() if spans is None else in_span(spans, job, runtime.lease.worker_id, headers, run)).end
         if not runtime.is_leaving.is_set() and runtime.lease.held:
-            runtime.limits.ended(job.tool, end, is_probe=job.is_probe)
+            runtime.limits.ended(job.tool, end, is_probe=job.is_probe, limited=job.limited)
     runtime.replace_if_worn()
 
 
 def run_attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation) -> Ran:
     """Run the tool and record what came of it."""
     began = monotonic()
-    verdict, end, failure = attempt(runtime, job, given, cancellation)
-    state = record_outcome(runtime, job, verdict, failure)
+    verdict, end, told = attempt(runtime, job, given, cancellation)
+    state = record_outcome(runtime, job, verdict, told)
     ms = (monotonic() - began) * 1000
     logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
     return Ran(end, verdict, state)
@@ -125,23 +138,21 @@ def may_begin(runtime: WorkerRuntime, job: Job) -> bool:
     return False
 
 
-def attempt(
-    runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation
-) -> tuple[Verdict, Ended, Failure]:
-    """Run the tool. Returns the verdict on the job, what it shows of the tool, and the failure if it failed.
+def attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation) -> tuple[Verdict, Ended, Told]:
+    """Run the tool. Returns the verdict on the job, what it shows of the tool, and what its row tells operators.
 
     A tool whose effect has begun is not left before its end.
     """
     tool = runtime.tools[job.tool]
-    begun = False
+    begun, summaries = False, deque[str](maxlen=1)
     try:
         if isinstance(given, Exception):
             raise given
         leave = cancellation if job.effect is not Effect.AT_MOST_ONCE else Cancellation()
-        call = _call(runtime, job, cancellation.requested)
+        call = _call(runtime, job, cancellation.requested, summaries.append)
         begun = True
         returned = runtime.invoker.call(tool, given, call, job.seconds, leave)
-        return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, None
+        return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, Told(None, _summary(job, summaries))
     except Exception as problem:
         if not runtime.is_leaving.is_set():
             _log(job, problem)
@@ -153,22 +164,22 @@ def attempt(
             first_pause=tool.announcement.limits.backoff,
         )
         if not begun:
-            return verdict, Ended.LEFT, None
-        return verdict, end_of(problem), _failure(job, tool, problem)
+            return verdict, Ended.LEFT, NOTHING_TOLD
+        return verdict, end_of(problem), Told(_failure(job, tool, problem), _summary(job, summaries))
 
 
-def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: Failure = None) -> str:
+def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, told: Told = NOTHING_TOLD) -> str:
     """Write the verdict. Returns the state that the job is in now, or "fenced"."""
     if not runtime.lease.held:
         return "fenced"  # the process is ending, and its tokens are void
     if runtime.is_leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
         return "handed back"  # the tool was stopped, so its error is no outcome
     if isinstance(verdict, Retry):
-        if _retry(runtime, job, verdict, failure):
+        if _retry(runtime, job, verdict, told):
             return JobState.PENDING
         verdict = verdict.reason
     try:
-        return _finish(runtime, job, verdict, failure)
+        return _finish(runtime, job, verdict, told)
     except psycopg.DataError:
         logger.exception("result refused by Postgres (job %s); the job ends as failed", job.id)
         sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
@@ -178,9 +189,9 @@ def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, failure: 
         return "lost"
 
 
-def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, failure: Failure = None) -> str:
+def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, told: Told = NOTHING_TOLD) -> str:
     shown, sealed = job.row_privacy.outcome(outcome, job.session_id, job.redact)
-    statement = transitions.finish(job.id, job.token, shown, sealed, failure)
+    statement = transitions.finish(job.id, job.token, shown, sealed, told.failure, told.summary)
     row = retry_until_written(runtime, lambda: first(runtime.store.outcomes, statement))
     if row is None:  # an earlier attempt to write it may have been committed, and its reply lost
         written = transitions.finished_as(job.id, runtime.lease.worker_id, job.attempt, outcome.state)
@@ -194,9 +205,9 @@ def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, failure: Failure
     return outcome.state
 
 
-def _retry(runtime: WorkerRuntime, job: Job, again: Retry, failure: Failure) -> bool:
+def _retry(runtime: WorkerRuntime, job: Job, again: Retry, told: Told) -> bool:
     error = {name: job.row_privacy.text(text) for name, text in again.error.items()}
-    statement = transitions.retry(job.id, job.token, error, again.backoff, failure)
+    statement = transitions.retry(job.id, job.token, error, again.backoff, told.failure, told.summary)
     try:
         return retry_until_written(runtime, lambda: count(runtime.store.outcomes, statement)) > 0
     except psycopg.Error as problem:
@@ -204,7 +215,7 @@ def _retry(runtime: WorkerRuntime, job: Job, again: Retry, failure: Failure) -> 
         return False
 
 
-def _call(runtime: WorkerRuntime, job: Job, cancelled: Event) -> Call:
+def _call(runtime: WorkerRuntime, job: Job, cancelled: Event, summarize: Callable[[str], None]) -> Call:
     return Call(
         job_id=str(job.id),
         session_id=str(job.session_id),
@@ -214,9 +225,16 @@ def _call(runtime: WorkerRuntime, job: Job, cancelled: Event) -> Call:
         attempt=job.attempt,
         deadline=datetime.now(UTC) + timedelta(seconds=job.seconds),
         arguments=job.arguments,
+        rerun_of=str(job.rerun_of) if job.rerun_of else "",
+        _summarize=summarize,
         _report=lambda note: runtime.progress.note(job.id, job.token, job.row_privacy.text(str(note))),
         _cancelled=cancelled,
     )
+
+
+def _summary(job: Job, summaries: Sequence[Any]) -> str | None:
+    """Return the tool's last summary as the row may show it; None if it gave none."""
+    return one_line(job.row_privacy.text(str(summaries[-1]))) or None if summaries else None
 
 
 def _failure(job: Job, tool: Tool, problem: Exception) -> Failure:

@@ -26,6 +26,12 @@ def decide(job_id: UUID, tenant: str, approved: bool) -> Bound:
     return _grant(job_id, tenant) if approved else _deny(job_id, tenant)
 
 
+def deciding(job_id: UUID, tenant: str, *, approved: bool) -> ReturningUpdate[Any]:
+    """Build the statement of `decide`, for one that adds to it."""
+    built: ReturningUpdate[Any] = (_grant if approved else _deny).build(job_id, tenant)
+    return built
+
+
 @statement
 def _grant(job_id: UUID, tenant: str) -> ReturningUpdate[Any]:
     deadline = now() + seconds(time_for(jobs.c.timeout, jobs.c.max_attempts))

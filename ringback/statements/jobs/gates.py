@@ -1,4 +1,5 @@
-"""Limits of a tool over all workers: its gate row, locked; its running calls; its line of postponed calls.
+"""Limits of a tool over all workers: its gate row, locked; its running calls; its line of postponed calls. And of a
+queue or a tool that an operator has paused or limited: the calls that are held, or wait for a place.
 
 `ringback.tools.gate` decides. The lock comes first, and a statement of its own counts the running calls: a statement
 that had waited for the lock would count what was there when it began to wait. A gate belongs to the operator's tool and
@@ -21,6 +22,7 @@ from sqlalchemy import (
     cast,
     extract,
     func,
+    null,
     select,
     tuple_,
     type_coerce,
@@ -33,17 +35,22 @@ from ringback.jobs.states import JobState
 from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds, seconds_until
 from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS
+from ringback.statements.jobs.controls import is_controlled
 from ringback.statements.jobs.transitions import may_be_published
-from ringback.statements.row_state import is_now
+from ringback.statements.row_state import is_now, is_waiting
 from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 from ringback.tools.gate import Gate, Load
 
 
 @statement
 def wanted_tool(job_id: UUID) -> Select[Any]:
-    """Return which tool a call that may begin now wants: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`."""
+    """Return which tool a call that may begin now wants: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`.
+
+    `is_controlled` is true if an operator has paused or limited its queue or its tool.
+    """
     left = cast(seconds_until(jobs.c.deadline_at), Float).label("seconds_left")
-    return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, jobs.c.max_attempts, left).where(
+    controlled = is_controlled().label("is_controlled")
+    return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, jobs.c.max_attempts, left, controlled).where(
         jobs.c.id == job_id, is_due()
     )
 
@@ -160,16 +167,44 @@ def postpone(job_id: UUID, pause: float) -> Update:
 
 
 @statement
+def hold(job_id: UUID) -> Update:
+    """Hold a call of a paused queue or tool: no worker gets it before that goes on. It moves no deadline.
+
+    The caller has the lock of the control (`controls.lock`), so that the call is held before that goes on, or not.
+    """
+    return (
+        update(jobs)
+        .where(jobs.c.id == job_id, is_due())
+        .values(put_off=True, not_before=jobs.c.deadline_at, publish_after=null(), publish_count=0)
+    )
+
+
+@statement
+def running_in(queue: str) -> Select[Any]:
+    """Count the running calls of a queue: `running`. The caller has the lock of the queue's control."""
+    return select(func.count().label("running")).where(jobs.c.queue == queue, jobs.c.state == JobState.RUNNING)
+
+
+@statement
+def wake_first_in(queue: str) -> ReturningUpdate[Any]:
+    """Wake the oldest postponed call of a queue that has a limit. Publish what it returns (`id`, `queue`)."""
+    postponed = (jobs.c.queue == queue, is_waiting(), jobs.c.put_off)
+    return _woken(select(jobs.c.id).where(*postponed, *_sleeps()).order_by(jobs.c.created_at))
+
+
+@statement
 def wake_first(tool: str) -> ReturningUpdate[Any]:
     """Wake the first sleeping call in line. Publish what it returns (`id`, `queue`)."""
-    asleep = (
-        select(jobs.c.id)
-        .where(*_in_line(tool), jobs.c.not_before > now(), may_be_published())
-        .order_by(jobs.c.created_at, jobs.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .cte("asleep")
-    )
+    return _woken(select(jobs.c.id).where(*_in_line(tool), *_sleeps()).order_by(jobs.c.created_at, jobs.c.id))
+
+
+def _sleeps() -> tuple[ColumnElement[bool], ...]:
+    # A call that is held by a pause has no message to come, and is left alone.
+    return jobs.c.not_before > now(), jobs.c.publish_after.is_not(None), may_be_published()
+
+
+def _woken(asleep_in_order: Select[Any]) -> ReturningUpdate[Any]:
+    asleep = asleep_in_order.limit(1).with_for_update(skip_locked=True).cte("asleep")
     return (
         update(jobs)
         .where(jobs.c.id == asleep.c.id)

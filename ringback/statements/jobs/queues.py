@@ -13,7 +13,7 @@ from ringback.statements.clock import now, seconds_since
 from ringback.statements.jobs.transitions import may_be_published
 from ringback.statements.processes import holds_its_lease
 from ringback.statements.row_state import is_waiting
-from ringback.tables import RAN, jobs, processes
+from ringback.tables import DEFAULT_TENANT, RAN, controls, jobs, processes
 
 COUNTED_AT_MOST = 1_000
 """Waiting calls of one queue that are counted. Beyond that the wait is too long to tell a caller."""
@@ -31,15 +31,21 @@ def loads() -> Select[Any]:
     `end_every`.
 
     `running` counts all calls that the queue's workers run: both queues of a worker that serves two take up its slots.
-    `slots` is 0 (unknown) if a worker does not report its slots, as those of an older version do not. `mean_seconds` is
-    how long the queue's newest calls took. `end_every` is how often a running call ends, in seconds: each call is taken
+    `slots` is 0 (unknown) if a worker does not report its slots, as those of an older version do not, or an operator
+    has paused the queue; it is at most what an operator allows of the queue. `mean_seconds` is how long the queue's
+    newest calls took. `end_every` is how often a running call ends, in seconds: each call is taken
     to need what the newest of its queue took, or as long as it has been running. Both are null without such calls.
     """
     consumed = _consumed()
     took = _took(consumed)
     busy = _busy(consumed, took)
     queue = consumed.c.queue
-    slots = case((func.min(consumed.c.slots) > 0, func.sum(consumed.c.slots)), else_=0)
+    control = _control(queue)
+    slots = case(
+        (func.bool_or(control.c.paused), 0),
+        (func.min(consumed.c.slots) > 0, func.least(func.sum(consumed.c.slots), func.min(control.c.concurrency))),
+        else_=0,
+    )
     return (
         select(
             queue,
@@ -49,9 +55,15 @@ def loads() -> Select[Any]:
             took.c.mean_seconds,
             (1 / func.sum(busy.c.ends)).label("end_every"),
         )
-        .select_from(consumed.join(took, took.c.queue == queue).join(busy, true()))
+        .select_from(consumed.join(took, took.c.queue == queue).join(busy, true()).outerjoin(control, true()))
         .group_by(queue, took.c.mean_seconds)
     )
+
+
+def _control(queue: ColumnElement[Any]) -> FromClause:
+    """Return what an operator has set of the queue."""
+    named = (controls.c.tenant == DEFAULT_TENANT, controls.c.kind == "queue", controls.c.name == queue)
+    return select(controls.c.paused, controls.c.concurrency).where(*named).lateral("control")
 
 
 def _consumed() -> CTE:

@@ -27,25 +27,41 @@ from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import LIVE, Approval, CancelReason, Delivery, Effect, JobState
 from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds, seconds_until
+from ringback.statements.jobs.controls import is_controlled
 from ringback.statements.json_order import in_order, with_order
 from ringback.statements.row_state import is_now
 from ringback.tables import jobs, sessions
 
 
-def claim(job_id: UUID, worker_id: str, token: UUID | None = None, tools: Collection[str] | None = None) -> Bound:
+def claim(
+    job_id: UUID,
+    worker_id: str,
+    token: UUID | None = None,
+    tools: Collection[str] | None = None,
+    *,
+    locked: Collection[str] = (),
+) -> Bound:
     """Claim a pending job and return its token. 0 rows: a stale, repeated or forged message; drop it.
 
     The run takes every argument from the row, and none from the message. If a worker brings a random
     token, it can give up a claim whose reply it lost (`give_up_claim`). A job whose tool is not in `tools` stays where
-    it is: the worker does not have the tool (`passing`), or must pass its gate first (`gates`). None: any tool.
+    it is: the worker does not have the tool (`passing`), or must pass its gate first (`gates`). None: any tool. A job
+    whose queue or tool an operator has paused or limited stays too.
+
+    Args:
+        locked: kinds ("queue", "tool") of which this transaction has the lock of the job's control, and bears it out.
     """
-    return _claim(job_id, worker_id, token, None if tools is None else list(tools))
+    return _claim(job_id, worker_id, token, None if tools is None else list(tools), list(locked))
 
 
 @statement
-def _claim(job_id: UUID, worker_id: str, token: UUID | None, tools: list[str] | None) -> ReturningUpdate[Any]:
+def _claim(
+    job_id: UUID, worker_id: str, token: UUID | None, tools: list[str] | None, locked: list[str]
+) -> ReturningUpdate[Any]:
     wanted = type_coerce(tools, ARRAY(Text))
-    return claiming(job_id, worker_id, token).where(wanted.is_(None) | (jobs.c.tool == any_(wanted)))
+    return claiming(job_id, worker_id, token).where(
+        wanted.is_(None) | (jobs.c.tool == any_(wanted)), ~is_controlled(locked)
+    )
 
 
 def claiming(job_id: UUID, worker_id: str, token: UUID | None) -> ReturningUpdate[Any]:
@@ -81,6 +97,7 @@ def claiming(job_id: UUID, worker_id: str, token: UUID | None) -> ReturningUpdat
             _attempts().label("max_attempts"),
             jobs.c.call_id,
             jobs.c.session_id,
+            jobs.c.rerun_of,
             jobs.c.effect,
             jobs.c.timeout,
             jobs.c.manners,
@@ -136,14 +153,16 @@ def finish(
     outcome: Outcome,
     sealed_result: bytes | None = None,
     failure: dict[str, Any] | None = None,
+    summary: str | None = None,
 ) -> Bound:
     """Write the outcome, once. 0 rows: the token is stale, another worker has the job, or it is over.
 
     Args:
         sealed_result: the whole result, encrypted, if `outcome` shows less (`ringback.privacy.row_privacy`).
         failure: why this attempt failed (`workers.execution.failures`); None leaves that of an earlier one.
+        summary: the tool's own story of the call, in one line; None leaves that of an earlier attempt.
     """
-    return _finish(job_id, token, outcome.state, outcome.result, outcome.error, sealed_result, failure)
+    return _finish(job_id, token, outcome.state, outcome.result, outcome.error, sealed_result, failure, summary)
 
 
 @statement
@@ -155,6 +174,7 @@ def _finish(
     error: dict[str, Any] | None,
     sealed_result: bytes | None,
     failure: dict[str, Any] | None,
+    summary: str | None,
 ) -> ReturningUpdate[Any]:
     return (
         update(jobs)
@@ -165,6 +185,7 @@ def _finish(
             error=error,
             sealed_result=sealed_result,
             failure=_failure(failure),
+            summary=_summary(summary),
             finished_at=now(),
             token=None,
             delivery=deliverable(),
@@ -187,7 +208,12 @@ def finished_as(job_id: UUID, worker_id: str, attempt: int, state: JobState) -> 
 
 @statement
 def retry(
-    job_id: UUID, token: UUID, error: dict[str, str], backoff: float, failure: dict[str, Any] | None = None
+    job_id: UUID,
+    token: UUID,
+    error: dict[str, str],
+    backoff: float,
+    failure: dict[str, Any] | None = None,
+    summary: str | None = None,
 ) -> Update:
     """Give the job back for another attempt in `backoff` seconds. 0 rows: none left, no time, or its effect began."""
     return (
@@ -207,6 +233,7 @@ def retry(
             not_before=now() + seconds(backoff),
             publish_count=0,
             failure=_failure(failure),
+            summary=_summary(summary),
         )
     )
 
@@ -293,10 +320,13 @@ def note_progress(job_id: UUID, token: UUID, note: str) -> ReturningUpdate[Any]:
 
 @statement
 def progress_in(session_id: UUID) -> Select[Any]:
-    """Return progress and approvals of a session's live calls: `id`, `progress`, `is_approved`."""
+    """Return progress and approvals of a session's live calls, without reruns: `id`, `progress`, `is_approved`."""
     is_approved = jobs.c.approval.is_not_distinct_from(Approval.GRANTED)
     return select(jobs.c.id, jobs.c.progress, is_approved.label("is_approved")).where(
-        jobs.c.session_id == session_id, is_now(jobs.c.state, *LIVE), jobs.c.progress.is_not(None) | is_approved
+        jobs.c.session_id == session_id,
+        jobs.c.rerun_of.is_(None),
+        is_now(jobs.c.state, *LIVE),
+        jobs.c.progress.is_not(None) | is_approved,
     )
 
 
@@ -334,3 +364,7 @@ def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
 
 def _failure(failure: dict[str, Any] | None) -> ColumnElement[Any]:
     return func.coalesce(type_coerce(failure, jobs.c.failure.type), jobs.c.failure)
+
+
+def _summary(summary: str | None) -> ColumnElement[Any]:
+    return func.coalesce(type_coerce(summary, Text), jobs.c.summary)

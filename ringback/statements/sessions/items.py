@@ -229,7 +229,7 @@ def log_of_calls(session_id: UUID) -> Select[Any]:
             seconds_since(jobs.c.created_at).label("age"),
             func.extract("epoch", jobs.c.finished_at - jobs.c.created_at).label("took"),
         )
-        .where(jobs.c.session_id == session_id)
+        .where(jobs.c.session_id == session_id, jobs.c.rerun_of.is_(None))
         .order_by(jobs.c.position.desc().nulls_first(), jobs.c.created_at.desc())
         .limit(CALLS_AT_MOST)
     )

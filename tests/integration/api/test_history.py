@@ -254,7 +254,7 @@ def test_the_openapi_document_says_what_is_asked_and_answered(api: Api) -> None:
     }
     listing = paths["/v1/jobs"]["get"]
     asked = {parameter["name"]: parameter for parameter in listing["parameters"]}
-    assert set(asked) == {"session", "tool", "state", "queue", "approval", "since", "limit", "after"}
+    assert set(asked) == {"session", "tool", "state", "queue", "approval", "since", "until", "limit", "after"}
     assert asked["limit"]["schema"] == asked["limit"]["schema"] | {"minimum": 1, "maximum": 200, "default": 50}
     assert all(parameter["description"] for parameter in asked.values())
     assert set(listing["responses"]) == {"200", "401", "403", "4XX", "503"}

@@ -173,7 +173,7 @@ def test_a_tool_hears_what_is_known_of_the_user(line: Line, runtime: WorkerRunti
     line.run(update(sessions).values(claims={"role": "owner"}))
     job = claim(runtime, line.admit("echo", text="x"))
     assert job is not None
-    assert _call(runtime, job, Event()).claims == {"role": "owner"}
+    assert _call(runtime, job, Event(), print).claims == {"role": "owner"}
 
 
 def test_a_progress_note_stands_in_the_row_and_rings_the_gateway(line: Line, runtime: WorkerRuntime) -> None:
