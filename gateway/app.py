@@ -34,7 +34,7 @@ from gateway.session.context import GatewayContext
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
-from gateway.web import static, talk
+from gateway.web import console, static, talk
 from gateway.web.security_headers import SecurityHeaders
 from ringback.config import logs
 from ringback.postgres.statement import compile_of
@@ -69,6 +69,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     )
     for part in (realtime, history, job_control, client_secrets, revocation, users, static, talk):
         app.include_router(part.router)
+    for router in console.routers:
+        app.include_router(router)
     add_error_handlers(app)
     loopback = settings.mode == "development" and not settings.origins
     app.add_middleware(RequestFilter, origins=settings.origins, loopback=loopback)

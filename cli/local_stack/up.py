@@ -33,7 +33,11 @@ Or as to the Realtime API:
 
   export RINGBACK_URL={url} RINGBACK_TOKEN={token}
 
-Its base URL for an SDK is {url}/v1. To see its calls, from another terminal:
+Its base URL for an SDK is {url}/v1. See its calls in the console (this link signs in once, within an hour):
+
+  {console}
+
+Or from another terminal:
 
   export DATABASE_URL='{database_url}'
   {ringback} jobs list
@@ -130,6 +134,7 @@ def _welcome(stack: Stack, home: Path) -> str:
         more=WITH_TLS.format(certificate=certificate) if certificate else WITHOUT_TLS.format(ringback=ringback),
         url=stack.url,
         page=stack.page_link,
+        console=stack.console_link(),
         token=stack.token,
         database_url=stack.database_url,
         redis_url=stack.redis_url,

@@ -31,6 +31,8 @@ LOOKUPS_AT_ONCE = 4
 LOOKUPS_WAITING = 500
 """A wave of clients that reconnect at once waits, a millisecond each; more than that is an attack."""
 
+MARK_CHARACTERS = 16
+"""Of a hash: enough to notice another token, too few to guess the token from."""
 
 REALTIME, SECRETS, TRUSTED, HISTORY, CONTROL, ADMIN = SCOPES = (
     "realtime",  # hold a conversation
@@ -165,6 +167,11 @@ class Authenticator:
         if self._provider is not None and self._provider.is_one(token):
             return await self._by_provider(self._provider, token)
         raise AuthenticationError(NOT_KNOWN)
+
+    def mark(self, user: str, salt: bytes) -> str | None:
+        """Return a mark of the user's static token, which changes with the token; None if the settings have none."""
+        found = [known for known, (name, _) in self._users.items() if name == user]
+        return digest(f"{salt.hex()} {found[0].hex()}").hex()[:MARK_CHARACTERS] if found else None
 
     async def spend(self, who: Principal) -> None:
         """Use up the client secret of a new session; raise AuthenticationError if it was used up or voided."""

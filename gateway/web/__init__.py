@@ -4,4 +4,5 @@ security_headers  what every answer tells a browser it may not do
 static            the files of the pages, at addresses that change with their content
 assets            files that the pages share: the look
 talk              the page at `/` that talks
+console           the pages at `/console`, for operators
 """

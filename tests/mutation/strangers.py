@@ -25,8 +25,8 @@ STRANGERS = [
         "def spend_secret(",
     ),
     gone("a secret ends", T_ROWS, ACCESS, ", client_secrets.c.expires_at > now()", "", "def _secret_has_uses("),
-    gone("a secret dies with its key", T_ROWS, ACCESS, ", ~revoked", "", "def _secret_is_not_void("),
-    gone("a secret dies with a sign-out", T_ROWS, ACCESS, ", ~since", "", "def _secret_is_not_void("),
+    gone("a secret dies with its key", T_ROWS, ACCESS, ", ~revoked", "", "def secret_is_not_void("),
+    gone("a secret dies with a sign-out", T_ROWS, ACCESS, ", ~since", "", "def secret_is_not_void("),
     gone(
         "a spent secret comes back to its own session alone",
         T_ROWS,
@@ -42,7 +42,7 @@ STRANGERS = [
         ACCESS,
         "        api_keys.c.revoked_at.is_(None),\n",
         "",
-        "def _key_is_good(",
+        "def key_is_valid(",
     ),
     gone(
         "a key is revoked by its own tenant", T_ROWS, ACCESS, ", api_keys.c.tenant == tenant)", ")", "def revoke_key("

@@ -53,13 +53,13 @@ def create_key(
 def key_by_hash(digest: bytes) -> Select[Any]:
     """Return the valid key with that hash: `id`, `tenant`, `user_id`, `scopes`."""
     found = select(api_keys.c.id, api_keys.c.tenant, api_keys.c.user_id, api_keys.c.scopes)
-    return found.where(api_keys.c.hash == digest, _key_is_good())
+    return found.where(api_keys.c.hash == digest, key_is_valid())
 
 
 @statement
 def key_is_good(key_id: UUID) -> Select[Any]:
     """Return one row if that key is valid."""
-    return select(api_keys.c.id).where(api_keys.c.id == key_id, _key_is_good())
+    return select(api_keys.c.id).where(api_keys.c.id == key_id, key_is_valid())
 
 
 def keys(tenant: str | None = None, limit: int = 200) -> Select[Any]:
@@ -162,7 +162,7 @@ def secret_by_hash(digest: bytes, resume_hash: bytes | None = None) -> Select[An
         _secret_has_uses().label("is_good"),
         began.label("began"),
         named.label("resumes"),
-    ).where(client_secrets.c.hash == digest, _secret_is_not_void())
+    ).where(client_secrets.c.hash == digest, secret_is_not_void())
 
 
 def secret_credential() -> ColumnElement[str]:
@@ -173,7 +173,7 @@ def secret_credential() -> ColumnElement[str]:
 @statement
 def secret_is_good(secret_id: UUID) -> Select[Any]:
     """Return one row if that secret is not revoked, spent or not."""
-    return select(client_secrets.c.id).where(client_secrets.c.id == secret_id, _secret_is_not_void())
+    return select(client_secrets.c.id).where(client_secrets.c.id == secret_id, secret_is_not_void())
 
 
 @statement
@@ -186,7 +186,7 @@ def spend_secret(secret_id: UUID, visit: UUID) -> ReturningUpdate[Any]:
     mine = client_secrets.c.spent_by.is_not_distinct_from(visit)
     return (
         update(client_secrets)
-        .where(client_secrets.c.id == secret_id, or_(mine, _secret_has_uses()), _secret_is_not_void())
+        .where(client_secrets.c.id == secret_id, or_(mine, _secret_has_uses()), secret_is_not_void())
         .values(uses_left=client_secrets.c.uses_left - case((mine, 0), else_=1), spent_by=visit)
         .returning(client_secrets.c.id)
     )
@@ -241,7 +241,7 @@ def revoke_secrets(tenant: str, user: str) -> ReturningUpdate[Any]:
 @statement
 def keys_of(tenant: str, user: str) -> Select[Any]:
     """Return the user's API keys that are still valid."""
-    return select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user, _key_is_good())
+    return select(api_keys.c.id).where(api_keys.c.tenant == tenant, api_keys.c.user_id == user, key_is_valid())
 
 
 def _signed_out_since(tenant: str, user: str, issued_at: datetime) -> Select[Any]:
@@ -255,7 +255,8 @@ def _shown() -> tuple[ColumnElement[Any], ...]:
     return tuple(api_keys.c[name] for name in names)
 
 
-def _key_is_good() -> ColumnElement[bool]:
+def key_is_valid() -> ColumnElement[bool]:
+    """Return true of a row of `api_keys` that is neither revoked nor expired."""
     return and_(
         api_keys.c.revoked_at.is_(None),
         or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now()),
@@ -266,7 +267,7 @@ def _secret_has_uses() -> ColumnElement[bool]:
     return and_(client_secrets.c.uses_left > 0, client_secrets.c.expires_at > now())
 
 
-def _secret_is_not_void() -> ColumnElement[bool]:
+def secret_is_not_void() -> ColumnElement[bool]:
     """Return true if neither the secret nor its key is revoked, and neither its user nor its maker signed out since."""
     revoked = exists(
         select(api_keys.c.id).where(api_keys.c.id == client_secrets.c.key_id, api_keys.c.revoked_at.is_not(None))

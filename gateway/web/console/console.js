@@ -1,0 +1,91 @@
+// The console's own script: charts, the live mark, and the link that signs in. htmx does the rest.
+"use strict";
+
+const STATES = {
+  pending: "--queued", running: "--running", succeeded: "--heard", failed: "--lost", timed_out: "--late",
+  cancelled: "--quiet", dead: "--bad", unknown: "--warn",
+};
+const charts = new Map();
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "#888";
+}
+
+// Stacked areas: the series of a state is drawn up to the sum of it and of those below.
+function stacked(points) {
+  const sums = points.times.map(() => 0);
+  return [points.times, ...points.numbers.map((numbers) => numbers.map((number, at) => (sums[at] += number))).reverse()];
+}
+
+// Times of the axis in UTC, as everywhere in the console: the day at midnight, else the hour.
+function clocks(_, splits) {
+  return splits.map((split) => {
+    const iso = new Date(split * 1_000).toISOString();
+    const day = new Date(split * 1_000).toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" });
+    return split % 86_400 === 0 ? day : iso.slice(11, 16);
+  });
+}
+
+function draw(place) {
+  const points = JSON.parse(place.dataset.chart);
+  const key = points.states.join();
+  const known = charts.get(place);
+  if (known && known.key === key && known.plot.root.isConnected) {
+    known.plot.setData(stacked(points));
+    return;
+  }
+  if (known) known.plot.destroy();
+  place.replaceChildren();
+  if (!points.states.length) return charts.delete(place);
+  const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+  const whole = (_, values) => values.map((value) => (Number.isInteger(value) ? value.toLocaleString("en") : ""));
+  const plot = new uPlot({
+    width: place.clientWidth, height: 132, padding: [10, 4, 0, 0], cursor: { show: false }, legend: { show: false },
+    scales: { y: { range: (_, low, high) => [0, Math.max(1, high)] } },
+    tzDate: (time) => uPlot.tzDate(new Date(time * 1_000), "Etc/UTC"),
+    axes: [{ ...axis, space: 80, size: 26, values: clocks }, { ...axis, size: 44, values: whole }],
+    series: [{}, ...points.states.map((state) => ({
+      stroke: colour(STATES[state]), fill: colour(STATES[state]), width: 0, points: { show: false },
+      paths: uPlot.paths.bars({ size: [0.9, 100], align: 1 }),
+    })).reverse()],
+  }, stacked(points), place);
+  charts.set(place, { plot, key });
+}
+
+function drawAll() {
+  for (const [place, chart] of charts) if (!place.isConnected) { chart.plot.destroy(); charts.delete(place); }
+  document.querySelectorAll("[data-chart]").forEach(draw);
+}
+
+function redrawAll() {
+  for (const chart of charts.values()) chart.plot.destroy();
+  charts.clear();
+  drawAll();
+}
+
+function tellLive(how, words) {
+  const mark = document.getElementById("live-state");
+  if (!mark) return;
+  mark.dataset.live = how;
+  mark.textContent = words;
+}
+
+// A link of `ringback up` has its code in the fragment, which no server and no log gets to see.
+function followLink() {
+  const form = document.getElementById("sign-in");
+  const code = location.hash.slice(1);
+  if (!form || !code.startsWith("rb_link_")) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  form.elements.token.value = code;
+  form.submit();
+}
+
+document.addEventListener("htmx:after:swap", drawAll);
+document.addEventListener("htmx:sse:after:connection", () => tellLive("live", "live"));
+document.addEventListener("htmx:sse:error", () => tellLive("lost", "not live"));
+document.addEventListener("htmx:sse:close", () => tellLive("lost", "not live"));
+document.addEventListener("visibilitychange", () => { if (document.hidden) tellLive("paused", "paused"); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+addEventListener("resize", redrawAll);
+followLink();
+drawAll();
