@@ -175,6 +175,7 @@ def worker(
 def _fork_workers(count: int) -> None:
     """Return in each of so many children. The tools are imported in them only: a fork copies no thread of a tool."""
     with imported_without_collection():
+        from workers.lifecycle.metrics_endpoint import endpoint
         from workers.lifecycle.process import END_SECONDS, read_settings_and_tools
     from cli.supervisor import fork_processes, try_in_child
     from ringback.config.settings import load
@@ -182,6 +183,7 @@ def _fork_workers(count: int) -> None:
 
     settings = load(WorkerSettings)
     try_in_child(read_settings_and_tools)
+    endpoint.open(settings, shared=True)
     fork_processes(count, settings.drain_seconds + END_SECONDS)
 
 

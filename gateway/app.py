@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
-from gateway.api import client_secrets, history, job_control, realtime, revocation, users
+from gateway.api import client_secrets, history, job_control, operation, realtime, revocation, users
 from gateway.api.dependencies import Gateway, keep
 from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import Authenticator, IdentityProvider
@@ -32,6 +32,7 @@ from gateway.retry import Loop, restarting
 from gateway.session.admission import SessionAdmission
 from gateway.session.context import GatewayContext
 from gateway.settings import GatewaySettings
+from gateway.storage.connection_pool import ConnectionPool
 from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
 from gateway.web import console, static, talk
@@ -41,6 +42,7 @@ from ringback.postgres.statement import compile_of
 from ringback.statements import usage
 from ringback.statements.jobs import admission, deliveries
 from ringback.statements.sessions import items
+from ringback.telemetry import metrics
 from ringback.telemetry.names import provider_name
 from ringback.telemetry.tracing import open_tracing
 from ringback.usage.prices import Prices
@@ -67,7 +69,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (realtime, history, job_control, client_secrets, revocation, users, static, talk):
+    for part in (realtime, operation, history, job_control, client_secrets, revocation, users, static, talk):
         app.include_router(part.router)
     for router in console.routers:
         app.include_router(router)
@@ -88,7 +90,8 @@ async def _open(
     """Open what sessions and routes share. The stack closes it in reverse, so the order is a guarantee."""
     gateway_id = f"gateway-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     compile_of(admission, deliveries, items, usage)  # what the first call would wait for
-    store = Store(open_pool(settings.database_url, settings.database_pool))
+    pool = open_pool(settings.database_url, settings.database_pool)
+    store = Store(pool)
     stack.push_async_callback(store.close)
     row_privacy = settings.row_privacy
     logs.leave_out(row_privacy.redaction.kinds)
@@ -98,6 +101,7 @@ async def _open(
         stack.callback(spans.close)
     publisher = JobPublisher(settings.redis_url, None if spans is None else spans.headers)
     live_sessions = SessionRegistry(settings.max_sessions)
+    _measure(settings, pool, live_sessions)
     stack.push_async_callback(publisher.redis.close)
     lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)
     await lease.register()
@@ -124,6 +128,8 @@ async def _open(
         retention=retention,
         draining=draining,
         max_client_secrets=settings.max_client_secrets,
+        metrics_token=settings.metrics_token.get_secret_value(),
+        queues=queues,
     )
     webhooks = Webhooks(store, lambda: agents, due=keeper.work["due_webhooks"])
     await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.poll))
@@ -131,6 +137,20 @@ async def _open(
     await stack.enter_async_context(_kept_going(agents.keep_current, retention.forget, retention.erase_marked))
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
     return gateway
+
+
+def _measure(settings: GatewaySettings, pool: ConnectionPool, live_sessions: SessionRegistry) -> None:
+    """Have the metrics tell what stands in plain numbers, and the bounds beside it."""
+
+    def write() -> None:
+        metrics.SESSIONS.set(len(live_sessions))
+        metrics.SESSIONS_LIMIT.set(settings.max_sessions)
+        metrics.POOL_USED.set(pool.in_use, "gateway")
+        metrics.POOL_SIZE.set(settings.database_pool, "gateway")
+        metrics.TO_CLIENT.write()
+        metrics.TO_MODEL.write()
+
+    metrics.exposition.refreshed_by(write)
 
 
 def _identity_provider(settings: GatewaySettings) -> IdentityProvider | None:

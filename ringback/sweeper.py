@@ -92,13 +92,21 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Step: count the rows that the round has set right, by what was found. Those of calls have tool, queue, state."""
+
+    what: str
+    rows: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Step: wake these tasks of the gateway, which have work."""
 
     tasks: frozenset[str]
 
 
-Step = Run | Ask | Publish | Notify | Log | Wake
+Step = Run | Ask | Publish | Notify | Log | Count | Wake
 Round = Generator[Step, Any, bool]
 """Returns True if there was more work than one round takes: the next should follow at once."""
 Look = Generator[Step, Any, float]
@@ -242,10 +250,13 @@ class Sweeping:
 
 
 def _rows_of(flag: str, work: Collection[str], statement: Runnable, name: str) -> Generator[Step, Any, Sequence[Any]]:
-    """Run the statement of a step if the step has work; return its rows."""
+    """Run the statement of a step if the step has work, and have its rows counted; return them."""
     if flag not in work:
         return ()
-    return (yield Run(statement, name)) or ()
+    rows: Sequence[Any] = (yield Run(statement, name)) or ()
+    if rows:
+        yield Count(flag, tuple(rows))
+    return rows
 
 
 def _flags(row: Any, names: Collection[str]) -> frozenset[str]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 from uuid import UUID
 
@@ -111,7 +111,7 @@ class Duties(bootsteps.StartStopStep):  # type: ignore[misc]
         """Start the worker's own threads, and its runtime if jobs run in this process."""
         for difference in celery_hooks.changed():
             logger.error("Celery differs from the version that Ringback was tested with: %s", difference)
-        runs_jobs = "prefork" not in parent.pool_cls.__module__
+        runs_jobs = not _is_prefork(parent)
         slots = int(parent.concurrency)
         process.begin(runs_jobs=runs_jobs, is_busy=lambda: len(state.reserved_requests) > 0, slots=slots)
         process.canary.start(parent.app.conf["broker_url"], lambda: parent.consumer.is_free())
@@ -156,11 +156,8 @@ def run(
 
 def _prepare(instance: Any, conf: Any, **_: Any) -> None:
     """Read settings and tools before anything else; if they are invalid, print one sentence and exit."""
-    try:
+    with _named_problem():
         settings, queues = process.prepare()
-    except ConfigurationError as problem:
-        sys.stderr.write(f"ringback: {problem}\n")
-        raise SystemExit(USAGE_EXIT) from None
     if said := ignored(os.environ):
         logger.warning("%s", said)
     instance.quiet = True
@@ -168,9 +165,26 @@ def _prepare(instance: Any, conf: Any, **_: Any) -> None:
     conf.task_queues = {name: {} for name in queues}
 
 
+@contextmanager
+def _named_problem() -> Iterator[None]:
+    """If a setting cannot work, print the sentence about it and exit."""
+    try:
+        yield
+    except ConfigurationError as problem:
+        sys.stderr.write(f"ringback: {problem}\n")
+        raise SystemExit(USAGE_EXIT) from None
+
+
+def _is_prefork(worker: Any) -> bool:
+    pool = worker.pool_cls  # a name, until Celery has imported it
+    return "prefork" in (pool if isinstance(pool, str) else pool.__module__)
+
+
 def _leave_out(sender: Any, **_: Any) -> None:
     """Turn off gossip, mingling and heartbeats, which tell other workers of this one: the row does that here."""
     sender.options.update(without_gossip=True, without_mingle=True, without_heartbeat=True)
+    with _named_problem():
+        process.open_metrics(shared=_is_prefork(sender))
     process.consume(list(sender.app.amqp.queues.consume_from))
     sender.app.amqp.queues.select_add(canary_queue(process.canary.queue))
 

@@ -42,5 +42,9 @@ class WorkerSettings(Stores, ToolSettings):
     """Connections for claims, and as many for outcomes: each is held for a millisecond, and Postgres has about 100 in
     all.
     """
+    metrics_port: int | None = Field(None, alias="RINGBACK_METRICS_PORT", ge=1, le=65_535)
+    """Port on which Prometheus scrapes the worker. None: it listens on no port."""
+    metrics_host: str = Field("127.0.0.1", alias="RINGBACK_METRICS_HOST")
+    """Loopback by default; in a container 0.0.0.0, as the scrape comes from another one."""
     drain_seconds: float = Field(25.0, alias="RINGBACK_WORKER_DRAIN_SECONDS", ge=0, le=3_600)
     """How long a stopping worker waits for its calls. Others take back what still runs then, in seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from gateway.api.error_handlers import ErrorAnswer
 from gateway.auth.authenticator import ADMIN, CONTROL, HISTORY, SECRETS, Authenticator, Principal
 from gateway.background.draining import Draining
+from gateway.background.queue_monitor import QueueMonitor
 from gateway.background.retention import Retention
 from gateway.errors import PermissionDenied
 from gateway.session.admission import SessionAdmission
@@ -47,6 +48,10 @@ class Gateway:
     draining: Draining
     max_client_secrets: int
     """Client secrets of one tenant that may be valid at once."""
+    metrics_token: str = field(default="", repr=False)
+    """Token that opens /metrics; empty: it is closed."""
+    queues: QueueMonitor | None = None
+    """Tells the metrics how long the queues are."""
 
     def may_have(self, tenant: str, tool: str) -> bool:
         """Return whether an agent of the tenant allows the tool."""

@@ -23,6 +23,7 @@ from ringback.jobs.deciding import is_already_decided, why_undecidable
 from ringback.jobs.states import JobState
 from ringback.statements import history as histories
 from ringback.statements.jobs import approvals, transitions
+from ringback.telemetry import metrics
 
 router = APIRouter(prefix="/v1", responses=REFUSALS, tags=["control"])
 
@@ -38,6 +39,7 @@ async def cancel_job(id: str, who: Controller, gateway: TheGateway) -> Job:  # n
     if not cancelled:
         raise Conflict(f"The job is over: {row.state}.", code="job_over", param="id")
     (now,) = cancelled
+    metrics.count_if_over(now)
     if now.state == JobState.CANCELLED and now.gateway_id:
         await gateway.publisher.redis.notify(now.gateway_id, now.session_id)
     return documents.job(row)
@@ -64,6 +66,7 @@ async def _decide(gateway: Gateway, who: Principal, given: str, *, approved: boo
             return documents.job(row)
         raise Conflict(why_undecidable(row.state, row.approval), code="nothing_to_decide", param="id")
     (now,) = decided
+    metrics.count_if_over(now)
     if approved:
         await gateway.publisher.publish(now.id, now.queue)
     if now.gateway_id:

@@ -1,4 +1,4 @@
-"""The WebSocket `/v1/realtime`, and the two health checks of orchestrators."""
+"""The WebSocket `/v1/realtime`, and the description of the HTTP API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from fastapi import APIRouter, Depends, Request, Response, WebSocket
+from fastapi import APIRouter, Depends, Request, WebSocket
 from starlette.requests import HTTPConnection
 
 from gateway.api import SOCKETS_AT
@@ -21,6 +21,7 @@ from gateway.session.client_connection import ClientConnection
 from gateway.session.context import SessionState
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import EXTENSIONS
+from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -38,21 +39,6 @@ NO_UPGRADE = (
 CONVERSATION = "conversation"
 """The only `intent` served here, and the default."""
 NOT_FOR_TALKING = "This token lacks the scope 'realtime': it cannot open a session."
-
-
-@router.get("/healthz", tags=["operation"])
-async def healthz() -> dict[str, str]:
-    """Say that this process answers."""
-    return {"status": "ok"}
-
-
-@router.get("/readyz", tags=["operation"], responses={503: {"description": "Not now; the body says why."}})
-async def readyz(gateway: TheGateway, response: Response) -> dict[str, str]:
-    """Say whether this process can take a session: Postgres answers, and there is room."""
-    reason = gateway.admission.why_not()
-    if reason is not None:
-        response.status_code = 503
-    return {"status": reason or "ready"}
 
 
 @router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])
@@ -96,6 +82,7 @@ async def realtime(socket: WebSocket, gateway: TheGateway) -> None:
         principal, start = await _admit(socket, gateway)
     except Exception as problem:
         answer = answer_to(problem, writes=True)
+        metrics.REFUSALS.inc(_code_of(problem, answer.status_code))
         if answer.status_code == 500:
             log.exception("upgrade failed; the client is answered with 500")
         return await socket.send_denial_response(answer)
@@ -103,6 +90,10 @@ async def realtime(socket: WebSocket, gateway: TheGateway) -> None:
         start.handle.terminate("revoked")
         await gateway.authenticator.forget(start.session_id)
     return await gateway.admission.run(ClientConnection(socket), start, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+
+
+def _code_of(problem: Exception, status: int) -> str:
+    return str(problem.code) if isinstance(problem, ApiError) else str(status)
 
 
 async def _admit(socket: WebSocket, gateway: Gateway) -> tuple[Principal, SessionState]:

@@ -26,6 +26,7 @@ from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
 from ringback.leases.renewal import ANSWER_SECONDS, LeaseConnection
 from ringback.postgres.statement import Bound
 from ringback.statements import processes
+from ringback.telemetry import metrics
 
 TURN_SECONDS = 0.25
 """How often the event loop says that it turns: small beside the second that counts as a hold-up."""
@@ -80,9 +81,12 @@ class Lease:
         self._thread.start()
 
     async def watch_loop(self) -> None:
-        """Note four times a second that the event loop turns, and log when it did not."""
+        """Note four times a second that the event loop turns, and log when it did not. Refresh the metrics as often."""
         while True:
+            asked = monotonic()
             await asyncio.sleep(TURN_SECONDS)
+            metrics.LOOP_LAG.observe(monotonic() - asked - TURN_SECONDS)
+            metrics.exposition.refresh()
             held_up = self._hold_ups.ticked(monotonic(), process_time())
             if held_up is not None:
                 log.warning("%s", held_up)
@@ -129,6 +133,7 @@ class Lease:
             try:
                 self._renew(renewal, asked, loop)
             except psycopg.Error as problem:
+                metrics.LEASE_FAILURES.inc()
                 log.warning("lease renewal failed: %s; trying again in %g s", database_reason(problem), again)
 
     def _renew(self, renewal: Bound, asked: float, loop: asyncio.AbstractEventLoop) -> None:

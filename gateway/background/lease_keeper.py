@@ -13,7 +13,8 @@ import psycopg
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import SWEEP_SECONDS
-from ringback.sweeper import PASSING, TASKS, Ask, Log, Look, Notify, Publish, Run, Step, Sweeping, Wake
+from ringback.sweeper import PASSING, TASKS, Ask, Count, Log, Look, Notify, Publish, Run, Step, Sweeping, Wake
+from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,11 @@ class LeaseKeeper:
             case Ask(commands):
                 return await self._publisher.redis.run(commands)
             case Publish(jobs):
-                return await self._publish(jobs)
+                published = await self._publish(jobs)
+                metrics.REPUBLISHED.inc(by=published)
+                return published
+            case Count(what, rows):
+                metrics.count_rescues(what, rows)
             case Notify(gateway_id, session_id):
                 await self._publisher.redis.notify(gateway_id, session_id)
             case Log(text):

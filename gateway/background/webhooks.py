@@ -29,6 +29,7 @@ from ringback.history import documents
 from ringback.history.pagination import IdRange
 from ringback.statements import history as histories
 from ringback.statements import webhooks
+from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Webhooks:
             async with asyncio.timeout(POST_SECONDS):
                 status = await self._send(due, *receiver)
             if 200 <= status < 300:
+                metrics.WEBHOOKS.inc("sent")
                 await self._store.count(webhooks.mark_notified([due.id]))
                 return
             why = f"it answers {status}"
@@ -109,7 +111,9 @@ class Webhooks:
             why = type(problem).__name__
         finally:
             self._under_way[due.agent] -= 1
-        end = "giving up" if due.attempt >= webhooks.ATTEMPTS else "trying again"
+        is_last = due.attempt >= webhooks.ATTEMPTS
+        metrics.WEBHOOKS.inc("given_up" if is_last else "failed")
+        end = "giving up" if is_last else "trying again"
         log.warning("webhook failed: job %s, agent %s (%s); %s", due.id, due.agent, why, end)
 
     def _receiver(self, name: str) -> tuple[str, bytes] | None:

@@ -273,6 +273,10 @@ class Conversation:
         """Return True if neither side speaks or is about to."""
         return self.is_open and self._scheduler.is_quiet(now)
 
+    def is_speaking(self, now: float) -> bool:
+        """Return True while the model's voice is played, as far as is known."""
+        return self._scheduler.plays_until > now
+
     @property
     def is_idle(self) -> bool:
         """No call is running."""

@@ -19,6 +19,7 @@ from gateway.server.uvicorn_protocols import WireHttp, WireSocket, is_news
 from gateway.settings import GatewaySettings
 from gateway.storage.database import prove_wall
 from ringback.errors import ConfigurationError
+from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ def serve(
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(is_news)
     refuse_what_is_unsafe(settings)
+    if settings.metrics == "on":
+        metrics.begin(shared=fork is not None)
     app = create_app(settings)
     if extend:
         extend(app)

@@ -34,6 +34,7 @@ from ringback.agents.agent import Agent
 from ringback.postgres.statement import Bound
 from ringback.statements import processes, session_end
 from ringback.statements.sessions import lifecycle
+from ringback.telemetry import metrics
 from ringback.tools.spec import ToolSpec
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class SessionAdmission:
             await self.check_quota(principal, agent)
             await self.gateway.budgets.open_session(self._row_of(session), principal)
             session.handle.is_recorded = True
+            metrics.SESSIONS_BEGUN.inc("new")
         finally:
             if not session.handle.is_recorded:
                 self.live_sessions.leave(session.session_id, session.handle)
@@ -154,6 +156,7 @@ class SessionAdmission:
             await self.gateway.store.count(lifecycle.detach(row.id, gateway_id, row.epoch))
             return None
         log.info("session %s is resumed, as epoch %d", row.id, row.epoch)
+        metrics.SESSIONS_BEGUN.inc("resumed")
         return SessionState(
             session_id=row.id,
             handle=handle,
@@ -241,6 +244,7 @@ class SessionAdmission:
         session_id, gateway_id, store = session.session_id, self.gateway.gateway_id, self.gateway.store
         session.handle.is_recorded = False  # from now on it is no loss if the row names another gateway
         log.info("session %s ends here: %s", session_id, over.reason)
+        metrics.SESSIONS_ENDED.inc(reason_label(over.reason))
         try:
             may_resume = session.resume_token is not None and not over.is_final
             if may_resume and await store.count(lifecycle.detach(session_id, gateway_id, session.epoch)):
@@ -255,6 +259,11 @@ class SessionAdmission:
                 "session end not written: %s (%s); a sweeper writes it when this gateway's lease is gone",
                 *(session_id, type(problem).__name__),
             )
+
+
+def reason_label(reason: str) -> str:
+    """Return the reason without the close code that a client has chosen."""
+    return "client_closed" if reason.startswith("client_closed_") else reason
 
 
 def _may_ask(principal: Principal, agent: Agent) -> frozenset[str]:

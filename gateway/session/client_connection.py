@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gateway.close_codes import LOST, NO_STATUS, NORMAL, SERVICE_RESTART, TOO_SLOW
 from gateway.conversation.actions import Event
 from gateway.errors import GatewayError
+from ringback.telemetry.metrics import TO_CLIENT
 
 SEND_SECONDS = 5.0
 """A client that takes no event for so long has stopped reading, and must not hold up the session."""
@@ -86,6 +87,8 @@ class ClientConnection:
 
     def write(self, text: str) -> None:
         """Write one event, to a client that `is_free`."""
+        TO_CLIENT.frames += 1
+        TO_CLIENT.bytes += len(text)
         self._wire.write(text)
 
     async def receive(self, passes: Passes | None = None) -> str | bytes:
@@ -110,7 +113,9 @@ class ClientConnection:
     async def send_text(self, text: str) -> None:
         """Write one event that is text already, when the client takes it; raises ClientGone."""
         if self._wire.is_free:
-            return self._wire.write(text)
+            return self.write(text)
+        TO_CLIENT.frames += 1
+        TO_CLIENT.bytes += len(text)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.send_text(text)

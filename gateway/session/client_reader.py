@@ -20,6 +20,7 @@ from gateway.conversation.client_session import merged
 from gateway.session.client_connection import ClientConnection, as_text
 from gateway.session.context import SessionEnded, SessionState
 from gateway.session.rate_limit import RateExceeded, RateLimiter
+from ringback.telemetry.metrics import TO_MODEL
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,10 @@ class ClientReader:
         now, audio_bytes = time.monotonic(), len(append.audio)
         if not self._limiter.takes(audio_bytes, now, max(0, len(text) - _in_base64(audio_bytes))):
             return False
-        link.upstream.write(as_text(link.conversation.audio_appended(append, now)))
+        written = as_text(link.conversation.audio_appended(append, now))
+        TO_MODEL.frames += 1
+        TO_MODEL.bytes += len(written)
+        link.upstream.write(written)
         return True
 
     async def _pass_on(self, frame: protocol.ClientFrame | Event, chars: int) -> None:

@@ -48,6 +48,7 @@ from ringback.agents.hosted_tools import with_secrets
 from ringback.jobs.states import JobState
 from ringback.statements.jobs import approvals, transitions
 from ringback.statements.sessions import lifecycle
+from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -132,8 +133,11 @@ class EffectExecutor:
         if event["type"] == UPDATE_SESSION:
             session = with_secrets(event["session"], os.environ)
             event = {**event, "session": self._gateway.settings.provider.adapt_session(session)}
+        text = as_text(event)
+        metrics.TO_MODEL.frames += 1
+        metrics.TO_MODEL.bytes += len(text)
         try:
-            await link.upstream.send(as_text(event))
+            await link.upstream.send(text)
         except UpstreamClosed:
             return  # the task that reads from it notices too, and the next epoch is told what matters
 
@@ -163,6 +167,7 @@ class EffectExecutor:
         if self.tracer is not None:
             self.tracer.recorded(job.id, time.monotonic())
         log.info("job %s recorded: %s", job.id, job.name)
+        count_recorded(record)
         await self.execute(link, link.conversation.recorded(record, time.monotonic()))
         if record.outcome is not None or job.joined_to is not None:  # the call that is joined may be over by now
             self._session.handle.wake()
@@ -174,6 +179,7 @@ class EffectExecutor:
 
     async def _answer_without_row(self, link: UpstreamLink, record: RecordCall, *, may_be_running: bool) -> None:
         """Have the model told what is known; then settle the row, which says what has come of the call."""
+        metrics.CALLS_UNRECORDED.inc()
         answer = link.conversation.not_recorded(record, time.monotonic(), may_be_running=may_be_running)
         await self.execute(link, answer)
         await self.recorder.settle_unrecorded(as_answered(record))
@@ -186,6 +192,7 @@ class EffectExecutor:
         rows = await self.recorder.retry(lambda: self._gateway.store.rows(statement))
         log.info("job %s: %s", cancel.job_id, f"cancelled by {cancel.reason}" if rows else "is over, or out of reach")
         if rows and rows[0].state == JobState.CANCELLED:
+            metrics.count_if_over(rows[0])
             self._session.handle.wake()
 
     async def _decide(self, decide: Decide) -> None:
@@ -198,6 +205,8 @@ class EffectExecutor:
         if rows and decide.approved:
             await self._gateway.publisher.publish(decide.job_id, rows[0].queue)
         else:
+            for row in rows or ():
+                metrics.count_if_over(row)
             self._session.handle.wake()
 
     async def end_unless_held(self) -> None:
@@ -220,3 +229,14 @@ class EffectExecutor:
             await self._gateway.store.count(statement)
         except (psycopg.Error, OSError) as problem:
             log.warning("upstream id not written: session %s (%s); skipped", session_id, type(problem).__name__)
+
+
+def count_recorded(record: RecordCall) -> None:
+    """Count a call that has its row, and its end if it is over already. A name that the model made up is no label."""
+    tool = record.job.tool
+    if record.job.joined_to is not None:
+        return  # it is no work of its own, and ends with the call that it has joined
+    labels = (tool.name, tool.queue) if tool else (metrics.UNKNOWN_TOOL, metrics.NO_QUEUE)
+    metrics.CALLS_RECORDED.inc(*labels)
+    if record.outcome is not None:
+        metrics.CALLS_ENDED.inc(*labels, record.outcome.state)

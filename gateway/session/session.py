@@ -36,9 +36,11 @@ from gateway.session.context import GatewayContext, SessionEnded, SessionState, 
 from gateway.session.effects import EffectExecutor
 from gateway.session.upstream_switcher import UpstreamSwitcher
 from gateway.upstream.connection import UpstreamClosed
+from gateway.upstream.events import UserStartedSpeaking
 from ringback.jobs.outcomes import from_row
 from ringback.statements.jobs import transitions
 from ringback.statements.jobs.transitions import outcome_of
+from ringback.telemetry import metrics
 from ringback.tools.spec import ToolSpec
 
 log = logging.getLogger(__name__)
@@ -156,6 +158,8 @@ class Session:
                 await self._client.send_text(frame)
                 continue
             event = link.parse(frame)
+            if type(event) is UserStartedSpeaking and link.conversation.is_speaking(now):
+                metrics.BARGE_INS.inc()
             if event is not None:
                 actions = link.conversation.receive_model(event, now)
                 if self._effects.tracer is not None:
@@ -189,6 +193,7 @@ class Session:
                 result = row.id, row.call_id, row.tool, from_row(**outcome_of(revealed))
                 more = row is not rows[-1]
                 await self._effects.execute(link, link.conversation.deliver(*result, time.monotonic(), more=more))
+                metrics.DELIVERY_SECONDS.observe(float(row.age))
             if not rows and not await self._deliver_progress(link):
                 await self._effects.end_unless_held()
 

@@ -36,6 +36,7 @@ from gateway.session.effects import EffectExecutor
 from gateway.upstream.connection import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent
 from gateway.upstream.quirks import lifetime
 from ringback.statements.sessions import items, lifecycle
+from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ class UpstreamSwitcher:
                 try:
                     await self._rotate(link)
                 except MISHAPS as problem:
+                    metrics.UPSTREAM_FAILURES.inc(_kind(problem))
                     pause = doubled(ROTATE_AGAIN_SECONDS, ROTATE_SELDOM_SECONDS, link.moves_failed)
                     log.warning(
                         "rotation failed: session %s (%s); trying again in %g s",
@@ -180,6 +182,7 @@ class UpstreamSwitcher:
     def _give_up_if(self, problem: Exception, otherwise: SessionEnded, *, is_first: bool) -> None:
         """Raise if the session has not begun, unless the server is only busy; or if the time for retries is up."""
         assert self._trouble_since is not None  # noqa: S101
+        metrics.UPSTREAM_FAILURES.inc(_kind(problem))
         log.warning("upstream not open: session %s (%s)", self._session.session_id, _describe(problem))
         if is_first and isinstance(problem, UpstreamClosed):
             raise SessionEnded(INTERNAL_ERROR, "upstream_closed") from None
@@ -191,7 +194,9 @@ class UpstreamSwitcher:
     async def _dial(self, carried: CarriedState, *, greets: bool) -> UpstreamLink:
         """Connect, and return a link on which neither side has said anything."""
         session, settings = self._session, self._gateway.settings
+        began = time.monotonic()
         upstream = await settings.provider.connect(session.target, settings.upstream_connect_seconds)
+        metrics.UPSTREAM_CONNECT.observe(time.monotonic() - began)
         epoch = session.epoch if self._is_fresh else session.epoch + 1
         conversation = Conversation(
             session.session_id,
@@ -286,6 +291,8 @@ class UpstreamSwitcher:
 
     async def _hand_over(self, link: UpstreamLink, reason: str | None) -> None:
         link.opened_at = time.monotonic()
+        if reason is not None:
+            metrics.RECONNECTS.inc(reason)
         self._plan_rotation(link)
         await self._activate(link, reason)
 
@@ -310,6 +317,11 @@ def _raise_if_given_up(link: UpstreamLink) -> None:
 
 def _is_due(link: UpstreamLink) -> bool:
     return link.rotates_at is not None and link.rotates_at <= time.monotonic()
+
+
+def _kind(problem: BaseException) -> str:
+    """Return the name of a failure's class, such as `UpstreamRefused`; one name for all of Postgres' failures."""
+    return "Postgres" if isinstance(problem, psycopg.Error) else type(problem).__name__
 
 
 def _describe(problem: BaseException) -> str:

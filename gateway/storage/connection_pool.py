@@ -24,6 +24,7 @@ from ringback.postgres.connections import (
     connect_async,
     is_pooled,
 )
+from ringback.telemetry import metrics
 
 
 class ConnectionPool:
@@ -45,6 +46,7 @@ class ConnectionPool:
         self._wait_seconds = wait_seconds
         self._places = asyncio.Semaphore(size)
         self._idle: list[AsyncConnection] = []
+        self.in_use = 0
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
@@ -77,6 +79,7 @@ class ConnectionPool:
             await self._wait_for_place()
         else:
             await self._places.acquire()
+        self.in_use += 1
         try:
             connection = self._idle.pop() if self._idle else await self._open()
             try:
@@ -84,6 +87,7 @@ class ConnectionPool:
             finally:
                 await self._give_back(connection)
         finally:
+            self.in_use -= 1
             self._places.release()
 
     async def _wait_for_place(self) -> None:
@@ -91,6 +95,7 @@ class ConnectionPool:
             async with asyncio.timeout(self._wait_seconds):
                 await self._places.acquire()
         except TimeoutError:
+            metrics.POOL_EXHAUSTED.inc("gateway")
             raise NoFreeConnection(f"no connection became free within {self._wait_seconds:g} s") from None
 
     @asynccontextmanager

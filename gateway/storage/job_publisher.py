@@ -21,6 +21,7 @@ from celery import Celery
 from gateway.storage.redis_client import RedisClient
 from ringback.redis.broker import TASK, ignored, make_app
 from ringback.redis.keyspace import KEY_PREFIX
+from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 _kombu: Any = kombu  # typed in part
@@ -77,6 +78,7 @@ class JobPublisher:
         headers = None if self._trace is None else self._trace(job_id)
         push = ("LPUSH", f"{KEY_PREFIX}{queue}", self._message.of(str(job_id), queue, headers))
         if await self.redis.run([push]) is None:
+            metrics.PUBLISH_FAILURES.inc()
             log.warning("publishing failed: job %s, Redis did not take it; a sweeper publishes it", job_id)
             return False
         return True

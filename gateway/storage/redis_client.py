@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from ringback.redis import notifications
 from ringback.sweeper import Command
+from ringback.telemetry import metrics
 
 CONNECTIONS = 4
 """Each is in use for a fraction of a millisecond; redis-py's default pool would raise above 100."""
@@ -53,6 +54,7 @@ class RedisClient:
                     pipe.execute_command(*command)
                 return list(await pipe.execute())
         except REDIS_TROUBLE as problem:
+            metrics.REDIS_FAILURES.inc()
             log.debug("redis command failed: %s", problem)
             return None
 

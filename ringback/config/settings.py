@@ -22,7 +22,8 @@ from ringback.redis.url import redis_url
 
 SWEEP_SECONDS = 0.5
 """Interval at which a process that is alone sweeps; short beside the pause before a message is published again."""
-
+SHORTEST_METRICS_TOKEN = 12
+"""Least characters of a token, so that none is guessed."""
 
 PostgresUrl = Annotated[str, AfterValidator(postgres_url)]
 RedisUrl = Annotated[str, AfterValidator(redis_url)]
@@ -71,7 +72,27 @@ class DataSettings(BaseSettings):
         return RowPrivacy(Redaction(kinds), FieldCipher(keys) if keys else None)
 
 
-class Stores(DataSettings):
+class MetricsSettings(BaseSettings):
+    """Settings of the metrics that Prometheus scrapes."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    metrics: Literal["on", "off"] = Field("on", alias="RINGBACK_METRICS")
+    """Whether the process counts what it does. It costs a hundredth of its CPU at most."""
+    metrics_token: SecretStr = Field(SecretStr(""), alias="RINGBACK_METRICS_TOKEN")
+    """Bearer token of a scrape. The gateway, whose port clients reach, shows no metrics without one."""
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _too_long_to_guess(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_METRICS_TOKEN:
+            raise ValueError(
+                f"it needs {SHORTEST_METRICS_TOKEN} characters or more; make one with `ringback token static`"
+            )
+        return value
+
+
+class Stores(DataSettings, MetricsSettings):
     """Settings of Postgres, Redis and the lease. Neither URL is ever shown: they hold passwords."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)

@@ -16,6 +16,7 @@ from ringback.jobs.states import Effect
 from ringback.privacy.encryption import DecryptionFailed
 from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.statements.jobs import gates, transitions
+from ringback.telemetry import metrics
 from ringback.tools.behavior import ToolBehavior
 from workers.execution.retry_policy import unreadable
 from workers.execution.runtime import WorkerRuntime
@@ -45,6 +46,7 @@ class Job:
     agent: str
     claims: dict[str, Any]
     tool: str
+    queue: str
     arguments: Any
     effect: Effect
     attempt: int
@@ -91,6 +93,8 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
         logger.info("message ignored (job %s): it is repeated, stale or early", job_id)
         return None
     logger.info("job %s tool=%s attempt=%d: claimed", passed.row.id, passed.row.tool, passed.row.attempt)
+    if passed.row.attempt == 1:
+        metrics.QUEUE_WAIT.observe(float(passed.row.waited), passed.row.queue)
     return _job(runtime, passed)
 
 
@@ -154,6 +158,7 @@ def _job(runtime: WorkerRuntime, passed: Claimed) -> Job:
         agent=row.agent,
         claims=row.claims,
         tool=row.tool,
+        queue=row.queue,
         arguments=arguments,
         effect=Effect(row.effect),
         attempt=row.attempt,

@@ -21,6 +21,7 @@ from ringback.errors import RingbackError, ToolError
 from ringback.jobs.outcomes import Outcome, cancelled, failed, succeeded
 from ringback.jobs.states import Delivery, Effect, JobState
 from ringback.statements.jobs import transitions
+from ringback.telemetry import metrics
 from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from ringback.tools.gate import Ended
@@ -144,7 +145,7 @@ def attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancel
     A tool whose effect has begun is not left before its end.
     """
     tool = runtime.tools[job.tool]
-    begun, summaries = False, deque[str](maxlen=1)
+    begun, began, summaries = False, monotonic(), deque[str](maxlen=1)
     try:
         if isinstance(given, Exception):
             raise given
@@ -166,6 +167,9 @@ def attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancel
         if not begun:
             return verdict, Ended.LEFT, NOTHING_TOLD
         return verdict, end_of(problem), Told(_failure(job, tool, problem), _summary(job, summaries))
+    finally:
+        if begun:
+            metrics.RUN_SECONDS.observe(monotonic() - began, job.tool, job.queue)
 
 
 def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, told: Told = NOTHING_TOLD) -> str:
@@ -176,6 +180,7 @@ def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, told: Tol
         return "handed back"  # the tool was stopped, so its error is no outcome
     if isinstance(verdict, Retry):
         if _retry(runtime, job, verdict, told):
+            metrics.CALLS_RETRIED.inc(job.tool, job.queue)
             return JobState.PENDING
         verdict = verdict.reason
     try:
@@ -198,8 +203,10 @@ def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, told: Told = NOT
         row = retry_until_written(runtime, lambda: first(runtime.store.outcomes, written))
     if row is None:
         fenced = runtime.running.count_fenced()
+        metrics.STALE_OUTCOMES.inc()
         logger.warning("stale outcome dropped (job %s): this worker no longer holds it (%d so far)", job.id, fenced)
         return "fenced"
+    metrics.CALLS_ENDED.inc(job.tool, job.queue, outcome.state)
     if row.delivery == Delivery.READY and row.gateway_id:
         runtime.redis.notify(row.gateway_id, row.session_id)
     return outcome.state

@@ -12,6 +12,7 @@ import psycopg
 
 from ringback.jobs.states import LIVE, JobState
 from ringback.statements.jobs import transitions
+from ringback.telemetry import metrics
 from ringback.tools.decorator import Tool
 from workers.execution.delayed_publisher import DelayedPublisher
 from workers.execution.invoker import ToolInvoker
@@ -58,6 +59,7 @@ class WorkerRuntime:
         spans: CallSpans | None = None,
     ) -> None:
         self.tools = tools
+        self._slots = slots
         self._queues = tuple(queues)
         self.row_privacy = settings.row_privacy
         self.spans = spans
@@ -82,8 +84,17 @@ class WorkerRuntime:
 
     def start(self) -> None:
         """Register, begin to renew, and take part in the sweeping."""
+        metrics.exposition.refreshed_by(self._write_metrics)
         self.lease.start()
         self.sweeper.start()
+
+    def _write_metrics(self) -> None:
+        metrics.WORKER_SLOTS.set(self._slots)
+        metrics.WORKER_CALLS.set(len(self.running))
+        metrics.STUCK_THREADS.set(self.invoker.stuck)
+        for name, pool in (("claims", self.store.claims), ("outcomes", self.store.outcomes)):
+            metrics.POOL_USED.set(pool.in_use, name)
+            metrics.POOL_SIZE.set(pool.size, name)
 
     def suspect_messages(self) -> None:
         """Have jobs of these queues published again: a message was taken and not served, or may have been."""
@@ -125,6 +136,7 @@ class WorkerRuntime:
         self.invoker.loop.stop(FENCE_SECONDS)
         handed = self._handed_back()
         for job in handed:
+            metrics.count_if_over(job)
             logger.info("job handed back (%s): %s", job.id, job.state)
         if not handed or self.redis.ask((("PING",),)) is None:
             return  # any sweeper publishes them, as soon as Redis is back

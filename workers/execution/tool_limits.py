@@ -21,6 +21,7 @@ from ringback.jobs.outcomes import Outcome
 from ringback.postgres.connections import Connection, execute
 from ringback.postgres.statement import Bound
 from ringback.statements.jobs import controls, gates, transitions
+from ringback.telemetry import metrics
 from ringback.tools.behavior import Limits
 from ringback.tools.decorator import Tool
 from ringback.tools.gate import (
@@ -133,6 +134,7 @@ class ToolLimits:
                     execute(connection, gates.save(asked.tool, said.gate))
                 return None if row is None else replace(_claimed(row, said), limited=_limited(asked, control))
             execute(connection, gates.postpone(job_id, said.seconds))
+        metrics.CALLS_POSTPONED.inc(asked.tool, asked.queue)
         self._delayed.publish(job_id, asked.queue, said.seconds)
         return Postponed(said.seconds)
 

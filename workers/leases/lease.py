@@ -28,6 +28,7 @@ from ringback.leases.renewal import LeaseConnection
 from ringback.postgres.statement import Bound
 from ringback.statements import processes
 from ringback.statements.jobs import transitions
+from ringback.telemetry import metrics
 from ringback.tools.spec import ToolSpec
 from workers.leases.in_flight import InFlightCalls
 from workers.logs import ThrottledLogger
@@ -155,6 +156,7 @@ class Lease:
                 self._lose(f"this worker was declared lost; {self._why()}")
         except psycopg.Error as problem:
             self._problem = database_reason(problem)
+            metrics.LEASE_FAILURES.inc()
             _throttled.warning("lease renewal failed: %s; trying again in %g s", self._problem, self._times.renew)
             return False
         self._clock.renewed(asked)
@@ -168,7 +170,11 @@ class Lease:
             _throttled.warning("cancellation poll failed: %s; trying again", database_reason(problem))
 
     def _watch_the_clock(self) -> None:
+        asked = monotonic()
         while not self._ended.wait(WATCH_SECONDS):
+            metrics.WORKER_LAG.observe(monotonic() - asked - WATCH_SECONDS)
+            metrics.exposition.refresh()
+            asked = monotonic()
             if (held_up := self._hold_ups.ticked(monotonic(), process_time())) is not None:
                 logger.warning("%s", held_up)
             if self._clock.must_stop(monotonic()):

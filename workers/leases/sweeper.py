@@ -14,7 +14,8 @@ from uuid import UUID
 import psycopg
 
 from ringback.config.settings import SWEEP_SECONDS
-from ringback.sweeper import PASSING, Ask, Log, Look, Notify, Publish, Round, Run, Step, Sweeping
+from ringback.sweeper import PASSING, Ask, Count, Log, Look, Notify, Publish, Round, Run, Step, Sweeping
+from ringback.telemetry import metrics
 from workers.leases.lease import Lease
 from workers.logs import ThrottledLogger
 from workers.storage.connection_pool import ConnectionPool
@@ -54,6 +55,7 @@ class StepRunner:
         published = 0
         for job_id, queue in jobs:
             if not self._publish_one(job_id, queue):
+                metrics.PUBLISH_FAILURES.inc()
                 break
             published += 1
         return published
@@ -65,7 +67,11 @@ class StepRunner:
             case Ask(commands):
                 return self.redis.ask(commands)
             case Publish(jobs):
-                return self.publish(jobs)
+                published = self.publish(jobs)
+                metrics.REPUBLISHED.inc(by=published)
+                return published
+            case Count(what, rows):
+                metrics.count_rescues(what, rows)
             case Notify(gateway_id, session_id):
                 self.redis.notify(gateway_id, session_id)
             case Log(text):

@@ -32,6 +32,7 @@ from workers.execution.runtime import WorkerRuntime
 from workers.leases.lease import FENCED_EXIT
 from workers.leases.sweeper import Publisher
 from workers.lifecycle.canary import Canary
+from workers.lifecycle.metrics_endpoint import endpoint
 from workers.lifecycle.shutdown import LOOK_SECONDS, Shutdown, end_on_thread_death
 from workers.lifecycle.stop_signal import StopSignal
 from workers.settings import WorkerSettings
@@ -111,6 +112,14 @@ class WorkerProcess:
         self._queues = queues
         os.environ[QUEUES] = ",".join(queues)
 
+    def open_metrics(self, *, shared: bool) -> None:
+        """Bind the port for metrics, before the pool forks. `shared`: jobs run in children.
+
+        Raises:
+            ConfigurationError: the port cannot be bound.
+        """
+        endpoint.open(self._ready()[0], shared=shared)
+
     def begin(self, *, runs_jobs: bool, is_busy: Callable[[], bool], slots: int = 1) -> None:
         """Begin to work; if jobs run in this process, register and be ready for them.
 
@@ -122,6 +131,7 @@ class WorkerProcess:
         for queue in sorted(set(self._queues) - set(queues_of(tools.values()))):
             logger.warning("queue without a tool: %s; is the name right?", queue)
         self._listen_to_signals()
+        endpoint.start()
         if runs_jobs:
             self.open_runtime(slots)
             self.runtime().lease.wait(READY_SECONDS)

@@ -27,7 +27,7 @@ LOOK_SECONDS = 0.1
 ENDING = frozenset({"shutdown", "end-late"})
 """Threads that would end the process in order."""
 VITAL = ENDING | {"lease", "lease-clock", "sweeper", "delayed-publisher", "progress-notes", "canary", "tool-loop"}
-"""Names of the threads that `workers/` starts, except those in which tools run."""
+"""Names of the threads that `workers/` starts, except those in which tools run, and that of the metrics."""
 
 logger = logging.getLogger(__name__)
 

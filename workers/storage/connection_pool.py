@@ -14,6 +14,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from ringback.postgres.connections import COMMIT, ROLLBACK, Bounds, Connection, NoFreeConnection, begin, is_pooled
+from ringback.telemetry import metrics
 
 
 class ConnectionPool:
@@ -27,10 +28,18 @@ class ConnectionPool:
 
     def __init__(self, connect: Callable[[], Connection], size: int, bounds: Bounds, wait_seconds: float) -> None:
         self._connect = connect
+        self.size = size
         self._bounds = bounds
         self._wait_seconds = wait_seconds
         self._places = Semaphore(size)
         self._idle: list[Connection] = []
+        self._marks: list[None] = []
+        """One mark for each connection in use: a list changes atomically, a number does not."""
+
+    @property
+    def in_use(self) -> int:
+        """Return how many connections are in use."""
+        return len(self._marks)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -60,7 +69,9 @@ class ConnectionPool:
     @contextmanager
     def _taken(self) -> Iterator[Connection]:
         if not self._places.acquire(timeout=self._wait_seconds):
+            metrics.POOL_EXHAUSTED.inc("worker")
             raise NoFreeConnection(f"no connection became free within {self._wait_seconds:g} s")
+        self._marks.append(None)
         try:
             connection = self._newest_idle() or self._connect()
             try:
@@ -68,6 +79,7 @@ class ConnectionPool:
             finally:
                 self._give_back(connection)
         finally:
+            self._marks.pop()
             self._places.release()
 
     def _newest_idle(self) -> Connection | None:

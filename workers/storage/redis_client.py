@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from ringback.redis import notifications
 from ringback.sweeper import Command
+from ringback.telemetry import metrics
 from workers.logs import ThrottledLogger
 
 CONNECTIONS = 4
@@ -56,6 +57,7 @@ class RedisClient:
                     pipe.execute_command(*command)  # type: ignore[no-untyped-call]
                 return list(pipe.execute())
         except (RedisError, OSError) as problem:
+            metrics.REDIS_FAILURES.inc()
             logger.debug("Redis command failed: %s", problem)
             return None
 

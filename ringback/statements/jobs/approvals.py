@@ -64,5 +64,8 @@ def _deciding(job_id: UUID, tenant: str, **values: Any) -> ReturningUpdate[Any]:
             jobs.c.deadline_at > now(),
         )
         .values(**values)
-        .returning(jobs.c.id, jobs.c.state, jobs.c.approval, jobs.c.queue, jobs.c.session_id, sessions.c.gateway_id)
+        .returning(
+            *(jobs.c.id, jobs.c.state, jobs.c.approval, jobs.c.tool, jobs.c.queue, jobs.c.session_id),
+            sessions.c.gateway_id,
+        )
     )

@@ -38,7 +38,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import IN_A_CONVERSATION, Delivery, HeardBy
 from ringback.postgres.statement import Bound, statement
-from ringback.statements.clock import now, seconds
+from ringback.statements.clock import now, seconds, seconds_since
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
 from ringback.statements.row_state import is_now
@@ -69,7 +69,7 @@ def read_ready(session_id: UUID, gateway_id: str, epoch: int, given: Collection[
 @statement
 def _read_ready(session_id: UUID, gateway_id: str, epoch: int, given: list[UUID]) -> Select[Any]:
     return (
-        select(*_ANSWER)
+        select(*_ANSWER, seconds_since(jobs.c.finished_at).label("age"))
         .join(sessions, sessions.c.id == jobs.c.session_id)
         .where(
             is_ours(session_id, gateway_id, epoch),

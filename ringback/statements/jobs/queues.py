@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CTE, FromClause, Select, Text, case, column, func, literal_column, select, text, true
+from sqlalchemy import (
+    CTE,
+    CompoundSelect,
+    Float,
+    FromClause,
+    Select,
+    Text,
+    case,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+    union_all,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
-from ringback.jobs.states import JobState
+from ringback.jobs.states import Delivery, JobState
 from ringback.postgres.statement import statement
 from ringback.statements.clock import now, seconds_since
 from ringback.statements.jobs.transitions import may_be_published
 from ringback.statements.processes import holds_its_lease
 from ringback.statements.row_state import is_waiting
-from ringback.tables import DEFAULT_TENANT, RAN, controls, jobs, processes
+from ringback.tables import DEFAULT_TENANT, RAN, controls, jobs, processes, tool_gates
 
 COUNTED_AT_MOST = 1_000
 """Waiting calls of one queue that are counted. Beyond that the wait is too long to tell a caller."""
@@ -57,6 +73,36 @@ def loads() -> Select[Any]:
         )
         .select_from(consumed.join(took, took.c.queue == queue).join(busy, true()).outerjoin(control, true()))
         .group_by(queue, took.c.mean_seconds)
+    )
+
+
+@statement
+def backlog() -> CompoundSelect[Any]:
+    """Return what waits, for the metrics: a row (`what`, `name`, `number`) for each of these.
+
+    "oldest": a queue that a live worker consumes, and the age in seconds of its oldest pending call that may run; 0 if
+    there is none. "breaker": a tool whose breaker has opened, and 1 while it is open. "results": how many results wait
+    for their conversation, counted up to `COUNTED_AT_MOST`.
+    """
+    consumed = select(_consumed().c.queue).distinct().subquery()
+    oldest = (
+        select(seconds_since(jobs.c.created_at))
+        .where(jobs.c.queue == consumed.c.queue, is_waiting(), may_be_published())
+        .order_by(jobs.c.created_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    is_open = case((tool_gates.c.open_until > now(), 1.0), else_=0.0)
+    waiting = select(literal_column("1")).where(jobs.c.delivery == Delivery.READY).limit(COUNTED_AT_MOST).subquery()
+    number = Float()
+    return union_all(
+        select(
+            literal_column("'oldest'").label("what"),
+            consumed.c.queue.label("name"),
+            func.coalesce(cast(oldest, number), 0.0).label("number"),
+        ),
+        select(literal_column("'breaker'"), tool_gates.c.tool, is_open).where(tool_gates.c.open_until.is_not(None)),
+        select(literal_column("'results'"), literal_column("''"), cast(func.count(), number)).select_from(waiting),
     )
 
 

@@ -56,6 +56,9 @@ FENCE_GRACE_SECONDS = 1.0
 """A worker reports its own time-out first. The sweeper's is for a worker that cannot."""
 
 
+_ENDED = (jobs.c.id, jobs.c.session_id, jobs.c.tool, jobs.c.queue, jobs.c.state)
+
+
 @statement
 def publish_due() -> ReturningUpdate[Any]:
     """Return pending jobs whose message is due: publish each, after the commit."""
@@ -83,7 +86,7 @@ def take_back_lost(sweeper_id: str) -> ReturningUpdate[Any]:
     )
     code = case((begun, "outcome_unknown"), (jobs.c.cancel_requested, "cancelled"), else_="worker_lost")
     ended = _end(lost, state, code, or_(begun, jobs.c.cancel_requested, poisonous))
-    return ended.values(rescues=jobs.c.rescues + 1).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
+    return ended.values(rescues=jobs.c.rescues + 1).returning(*_ENDED)
 
 
 @statement
@@ -97,7 +100,7 @@ def time_out_overdue() -> ReturningUpdate[Any]:
     state = case((begun, JobState.UNKNOWN), else_=JobState.TIMED_OUT)
     unapproved = jobs.c.approval == Approval.REQUESTED
     code = case((begun, "outcome_unknown"), (unapproved, "approval_expired"), else_="timed_out")
-    return _end(overdue, state, code, true()).returning(jobs.c.id, jobs.c.session_id, jobs.c.state)
+    return _end(overdue, state, code, true()).returning(*_ENDED)
 
 
 @statement

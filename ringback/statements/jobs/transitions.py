@@ -26,7 +26,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import LIVE, Approval, CancelReason, Delivery, Effect, JobState
 from ringback.postgres.statement import Bound, statement
-from ringback.statements.clock import now, seconds, seconds_until
+from ringback.statements.clock import now, seconds, seconds_since, seconds_until
 from ringback.statements.jobs.controls import is_controlled
 from ringback.statements.json_order import in_order, with_order
 from ringback.statements.row_state import is_now
@@ -103,6 +103,8 @@ def claiming(job_id: UUID, worker_id: str, token: UUID | None) -> ReturningUpdat
             jobs.c.manners,
             jobs.c.deadline_at,
             seconds_until(jobs.c.deadline_at).label("seconds_left"),
+            jobs.c.queue,
+            seconds_since(jobs.c.created_at).label("waited"),
             sessions.c.user_id,
             sessions.c.claims,
             sessions.c.agent,
@@ -268,7 +270,7 @@ def hand_back(worker_id: str) -> ReturningUpdate[Any]:
             finished_at=case((over, now())),
             delivery=case((over, deliverable()), else_=Delivery.NONE),
         )
-        .returning(jobs.c.id, jobs.c.session_id, jobs.c.queue, jobs.c.state, sessions.c.gateway_id)
+        .returning(jobs.c.id, jobs.c.session_id, jobs.c.tool, jobs.c.queue, jobs.c.state, sessions.c.gateway_id)
     )
 
 
@@ -290,7 +292,7 @@ def cancel(
             jobs.c.session_id == sessions.c.id,
         )
         .values(**cancelling(reason))
-        .returning(jobs.c.id, jobs.c.state, jobs.c.session_id, sessions.c.gateway_id)
+        .returning(jobs.c.id, jobs.c.state, jobs.c.session_id, jobs.c.tool, jobs.c.queue, sessions.c.gateway_id)
     )
 
 

@@ -75,12 +75,6 @@ def test_a_request_without_an_upgrade_is_told_to_ask_for_one(path: str) -> None:
     assert (told.headers["Upgrade"], told.headers["Connection"]) == ("websocket", "Upgrade")
 
 
-@pytest.mark.parametrize(("reason", "status"), [(None, 200), ("all 400 places are taken", 503)])
-def test_readiness_says_why_no_session_can_begin(reason: str | None, status: int) -> None:
-    told = TestClient(app_with(reason)).get("/readyz")
-    assert (told.status_code, told.json()["status"]) == (status, reason or "ready")
-
-
 def test_a_page_hears_without_an_upgrade_why_its_token_was_refused() -> None:
     """A browser tells a page nothing of a refused upgrade but that there was one."""
     told = TestClient(app_with(None)).get("/v1/realtime", headers={"Authorization": "Bearer unknown-token"})
