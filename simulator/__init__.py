@@ -3,8 +3,9 @@
     server        accepts or refuses connections, and moves frames and time for each of them
     conversation  decides, without I/O, what each client event leads to; items: the items of a conversation
     scripting     decides what the model says, from a scenario file
+    understanding matches what no scenario has a rule for to the session's tools
     responses     turns that decision into the event sequence of the recorded servers
-    speech        recognises and speaks, offline, if the `voice` extra is installed
+    speech        recognises and speaks, offline, if the extras `ears` and `voice` are installed
     behavior      how the server behaves: knobs and oddities; faults: what breaks
     config        the session object; functions: its tools
     wire          ids, events and refusals

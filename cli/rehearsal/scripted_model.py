@@ -80,6 +80,7 @@ def scenario(
     return Scenario.model_validate(
         {
             "name": "rehearsal",
+            "understands": False,
             # A call of the test is made even while others run, without commentary beside it. Speech takes its real
             # time.
             "knobs": {"commentary": False, "repeat_pending_calls": True, "audio_speed": 1.0},

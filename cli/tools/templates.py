@@ -61,5 +61,6 @@ Wrote {module} and {test}. Next:
 {there}  RINGBACK_TOOL_MODULES={name} ringback tools run {name} subject='the order'
   RINGBACK_TOOL_MODULES={name} ringback worker
 
-and name it in the agent's file: tools = ["{name}"]. More: docs/how-to/add-a-tool.md, docs/how-to/test-a-tool.md.
+and name it in the agent's file: tools = ["{name}"]. To talk to it: RINGBACK_TOOL_MODULES={name} ringback up
+More: docs/how-to/add-a-tool.md, docs/how-to/test-a-tool.md.
 The test needs pytest beside Ringback: python -m pip install pytest"""

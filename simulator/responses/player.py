@@ -22,6 +22,7 @@ from simulator.responses.responses import PlayedResponse
 from simulator.scripting.scenario import Cut
 from simulator.scripting.script import Call, Heard, Plan, Request, Say, Script
 from simulator.speech.vad import BYTES_PER_MS
+from simulator.understanding.offered import offered
 from simulator.wire import Event, Refused, invalid, listed, mapping, new_id
 
 # The longest delay of a held-back `response.done` if no further response begins.
@@ -143,9 +144,10 @@ class ResponsePlayer:
         wanted = self._requests.pop(played.id)
         tools: list[dict[str, Any]] = wanted.get("tools") or self.session["tools"]
         choice = wanted.get("tool_choice", self.session["tool_choice"])
-        names = {str(tool.get("name")) for tool in tools if tool.get("type") == "function"}
+        offers = () if choice == "none" else tuple(offered(tools))
         request = Request(
-            tools=frozenset() if choice == "none" else frozenset(names),
+            tools=frozenset(tool.name for tool in offers),
+            offers=offers,
             instructions=wanted.get("instructions"),
             reasoning=is_reasoning(self.session["model"]),
             parallel=wanted.get("parallel_tool_calls", self.session.get("parallel_tool_calls", True)) is not False,

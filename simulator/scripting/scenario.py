@@ -106,6 +106,9 @@ class Scenario(_Strict):
     turns: list[Turn] = Field(default_factory=list)
     answers: dict[str, Answer] = Field(default_factory=dict)
     waiting: Waiting = Waiting()
+    understands: bool = Field(
+        default=True, description="Where no turn matches, match what was said to the session's tools by their schemas."
+    )
     otherwise: str = "I can only say what my script tells me to."
 
     def turned(self, knobs: Mapping[str, str]) -> Scenario:

@@ -2,7 +2,8 @@
 
 The rules, in order: tell the results that were not told yet; then react to the user's last words (call tools, answer,
 or say that a call is still pending); else say that there is no news. Words that the request's instructions, or a system
-message since the last turn, put in quotes come before all of them.
+message since the last turn, put in quotes come before all of them. Where no turn of the scenario matches the user's
+words, `simulator.understanding` matches them to the session's tools.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
 
 from simulator.items import Item, Items, text_of
-from simulator.scripting.scenario import Answer, Cut, Scenario, ToolCall, Turn
+from simulator.scripting.scenario import Answer, Cut, Scenario, Turn
 from simulator.scripting.template import fill, render
+from simulator.understanding import wording
+from simulator.understanding.dialogue import react
+from simulator.understanding.offered import Offered
 
 # Instructions to say words exactly: say "one moment".
 _SAY_EXACTLY = re.compile(r"\bsay\b[^\"“]*[\"“](?P<text>[^\"”]+)", re.IGNORECASE)
@@ -63,12 +68,16 @@ class Heard:
 
 @dataclass(frozen=True)
 class Request:
-    """Parameters of a requested response: its tools, its own instructions if any, and the model's kind."""
+    """Parameters of a requested response: its tools, its own instructions if any, and the model's kind.
+
+    ``offers`` tells of the same tools what a listener needs.
+    """
 
     tools: frozenset[str]
     instructions: str | None = None
     reasoning: bool = False
     parallel: bool = True
+    offers: tuple[Offered, ...] = ()
 
 
 @dataclass
@@ -78,6 +87,7 @@ class Script:
     scenario: Scenario
     told: set[str] = field(default_factory=set)
     replied_to: set[str] = field(default_factory=set)
+    today: Callable[[], date] = lambda: datetime.now(UTC).astimezone().date()
     _cuts: Counter[int] = field(default_factory=Counter)
 
     def settle(self, plan: Plan) -> None:
@@ -94,19 +104,32 @@ class Script:
             request: the parameters of the response.
             heard: the spoken turns, by item id.
         """
-        exactly = _SAY_EXACTLY.search(request.instructions or directed(items))
-        if exactly:
-            return Plan(self._messages((exactly["text"],), request))
+        ordered = self._ordered(request.instructions or directed(items))
+        if ordered:
+            return Plan(self._messages((ordered,), request))
         news = self._news(items)
         told = tuple(self._answer(items, output) for output in news)
         tells = frozenset(output["call_id"] for output in news)
         user = self._unanswered(items)
         if user is None:
             return Plan(self._messages(told or (self._unprompted(items),), request), tells=tells)
-        reply = self._reply(items, request, heard.get(user["id"], Heard(0, text_of(user))))
+        reply = self._reply(items, request, _said(user, heard), self._sentences(items, heard, user))
         texts = (*told, *([reply.line] if reply.line else []))
         outputs: tuple[Say | Call, ...] = (*self._messages(texts, request, commentary=bool(reply.calls)), *reply.calls)
         return Plan(outputs, self._cut(reply), tells, user["id"])
+
+    def _ordered(self, directive: str) -> str | None:
+        """Return the words that a system message orders: those in quotes, or a question for the user's yes."""
+        exactly = _SAY_EXACTLY.search(directive)
+        if exactly:
+            return exactly["text"]
+        return wording.approval(directive) if self.scenario.understands else None
+
+    def _sentences(self, items: Items, heard: Mapping[str, Heard], user: Item) -> list[str | None]:
+        """Return what the user has said until now; None for what a turn of the scenario answers."""
+        upto = items.items[: items.items.index(user) + 1]
+        turns = [_said(item, heard) for item in upto if item.get("role") == "user"]
+        return [None if self._matches(said) else said.text for said in turns]
 
     def _news(self, items: Items) -> list[Item]:
         """Return the outputs that no answer has told yet, neither one of this connection nor a replayed one."""
@@ -137,22 +160,49 @@ class Script:
         phase = "commentary" if commentary else "final_answer"
         return (Say(" ".join(texts), phase if request.reasoning else None),)
 
-    def _reply(self, items: Items, request: Request, said: Heard) -> _Reply:
+    def _reply(self, items: Items, request: Request, said: Heard, sentences: list[str | None]) -> _Reply:
         matches = self._matches(said)
         pending = items.pending_calls()
         if not matches:
-            waits = pending and re.search(self.scenario.waiting.hears, said.text, re.IGNORECASE)
-            return _Reply(line=self.scenario.waiting.says if waits else self.scenario.otherwise)
-        calls = [_call(call, groups, self._loose(request)) for turn, groups in matches for call in turn.calls]
+            if pending and re.search(self.scenario.waiting.hears, said.text, re.IGNORECASE):
+                return _Reply(line=self.scenario.waiting.says)
+            return self._understood(items, request, sentences) or _Reply(line=self._otherwise(request))
+        calls = [
+            _call(call.tool, fill(call.arguments, groups), self._loose(request))
+            for turn, groups in matches
+            for call in turn.calls
+        ]
         lines = [line for turn, groups in matches if (line := _first(turn.says, groups))]
         absent = sorted({call.name for call in calls} - request.tools)
         lines += [f"I would use the tool {name} for that, but this session does not have it." for name in absent]
-        calls = [call for call in calls if call.name in request.tools]
+        return self._calling(matches, [call for call in calls if call.name in request.tools], lines, request, pending)
+
+    def _understood(self, items: Items, request: Request, sentences: list[str | None]) -> _Reply | None:
+        """Return the reaction to a sentence that no turn matches; None if it fits no tool either."""
+        if not self.scenario.understands:
+            return None
+        pending = items.pending_calls()
+        reaction = react(sentences, request.offers, self.today(), pending=bool(pending))
+        if reaction is None:
+            return None
+        if reaction.use is None:
+            return _Reply(line=reaction.line)
+        call = _call(reaction.use.tool, reaction.use.arguments, self._loose(request))
+        return self._calling([], [call], [], request, pending)
+
+    def _otherwise(self, request: Request) -> str:
+        """Return the scenario's words for what it does not know, and what the tools beside it can do."""
+        scripted = {call.tool for turn in self.scenario.turns for call in turn.calls}
+        beside = [tool for tool in request.offers if tool.name not in scripted] if self.scenario.understands else []
+        own = "otherwise" in self.scenario.model_fields_set
+        told = wording.abilities(beside, also=own)
+        return " ".join(filter(None, (self.scenario.otherwise if own or not told else "", told)))
+
+    def _calling(
+        self, matches: list[_Match], calls: list[Call], lines: list[str], request: Request, pending: list[Item]
+    ) -> _Reply:
         if calls and not self.scenario.knobs.repeat_pending_calls and _all_pending(calls, pending):
             return _Reply(line=self.scenario.waiting.says)
-        return self._calling(matches, calls, lines, request)
-
-    def _calling(self, matches: list[_Match], calls: list[Call], lines: list[str], request: Request) -> _Reply:
         if not (request.parallel and self.scenario.knobs.parallel_calls):
             calls = calls[:1]
         if calls and self._comments(request) and not lines:
@@ -193,10 +243,13 @@ class Script:
         """Return the words for a tool's output, by the tool's templates, or quote the output."""
         call = items.call(output["call_id"])
         tool = call["name"] if call else ""
-        values = {**_json_object(call["arguments"] if call else ""), **_json_object(output["output"])}
+        arguments = _json_object(call["arguments"] if call else "")
+        values = {**arguments, **_json_object(output["output"])}
         answer = self.scenario.answers.get(tool, _PLAIN_ANSWER)
         failed = "error" in _json_object(output["output"])
         said = _first(answer.error if failed else answer.says, values)
+        if said is None and self.scenario.understands and tool not in self.scenario.answers:
+            said = wording.result(tool, output["output"], arguments)
         return said or f"The answer is: {output['output'][:_MAX_QUOTED_CHARACTERS]}"
 
 
@@ -245,12 +298,15 @@ def _json_object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _call(call: ToolCall, groups: dict[str, str], loose: bool) -> Call:
-    arguments = fill(call.arguments, groups)
+def _said(user: Item, heard: Mapping[str, Heard]) -> Heard:
+    return heard.get(user["id"], Heard(0, text_of(user)))
+
+
+def _call(tool: str, arguments: Mapping[str, Any], loose: bool) -> Call:
     if not loose:
-        return Call(call.tool, json.dumps(arguments, separators=(",", ":")))
+        return Call(tool, json.dumps(arguments, separators=(",", ":")))
     inner = ", \n".join(f'  "{key}": {json.dumps(value)}' for key, value in arguments.items())
-    return Call(call.tool, f"{{  \n{inner} \n}} \n" if inner else "{}")
+    return Call(tool, f"{{  \n{inner} \n}} \n" if inner else "{}")
 
 
 def _all_pending(calls: list[Call], pending: list[Item]) -> bool:

@@ -36,7 +36,9 @@ def hints(patterns: Iterable[str], tools: Iterable[Mapping[str, Any]]) -> Hints:
         patterns: the regular expressions that the scenario listens for.
         tools: the functions of the session, as the client sent them.
     """
-    sentences = [sentence for tool in tools if tool.get("type") == "function" for sentence in _of_tool(tool)]
+    functions = [tool for tool in tools if tool.get("type") == "function"]
+    values = ", ".join(dict.fromkeys(value for tool in functions for value in _values(tool)))[: MAX_CHARACTERS // 3]
+    sentences = [*([f"{values}."] if values else []), *map(_purpose, functions)]
     kept: list[str] = [_GREETING]
     for sentence in dict.fromkeys(sentences):
         if sum(map(len, kept)) + len(kept) + len(sentence) <= MAX_CHARACTERS:
@@ -45,17 +47,16 @@ def hints(patterns: Iterable[str], tools: Iterable[Mapping[str, Any]]) -> Hints:
     return Hints(frozenset(re.findall(r"[a-z]{3,}", words.lower())), tuple(kept) if sentences else ())
 
 
-def _of_tool(tool: Mapping[str, Any]) -> Iterable[str]:
-    name = _spaced(str(tool.get("name", "")))
+def _purpose(tool: Mapping[str, Any]) -> str:
+    """Return what a tool is for in a sentence, or its name as one."""
     purpose = re.split(r"(?<=[.!?])\s", str(tool.get("description") or "").strip())[0]
-    yield purpose if purpose and len(purpose) <= _MAX_SENTENCE else f"{name.capitalize()}."
-    for parameter, schema in ((tool.get("parameters") or {}).get("properties") or {}).items():
-        schema = schema if isinstance(schema, Mapping) else {}
-        examples = [*_QUOTED.findall(str(schema.get("description", ""))), *map(str, schema.get("examples") or ())]
-        examples += [str(choice) for choice in schema.get("enum") or ()]
-        if examples:
-            yield f"{_spaced(parameter).capitalize()} {', '.join(examples)}."
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]+", " ", str(tool.get("name", "")))
+    return purpose if purpose and len(purpose) <= _MAX_SENTENCE else f"{name.capitalize()}."
 
 
-def _spaced(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]+", " ", name).lower()
+def _values(tool: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the examples and choices of a tool's parameters."""
+    for schema in ((tool.get("parameters") or {}).get("properties") or {}).values():
+        if isinstance(schema, Mapping):
+            yield from _QUOTED.findall(str(schema.get("description", "")))
+            yield from map(str, [*(schema.get("examples") or ()), *(schema.get("enum") or ())])

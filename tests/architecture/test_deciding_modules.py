@@ -35,6 +35,7 @@ DECIDING = (
     "simulator/scripting/scenario",
     "simulator/speech/hints",
     "simulator/speech/vad",
+    "simulator/understanding",
     *(f"workers/remote_tools/{name}" for name in ("declaration", "failures", "schemas", "tool_files")),
     *(f"workers/remote_tools/mcp/{name}" for name in ("answers", "reading")),
     *(f"workers/remote_tools/openapi/{name}" for name in ("answers", "operations", "request", "yaml_core")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,9 @@ from threading import Thread
 
 import httpx
 import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.caller import spoken
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
@@ -57,11 +61,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[Up]:
+def running(folder: Path, *options: str, **env: str) -> Iterator[Up]:
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", "up", "--folder", str(folder / "kept"), *options],
         cwd=folder,
-        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500"},
+        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500", **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -119,3 +123,30 @@ def test_token_and_ports_stay_and_a_port_that_is_taken_is_told(folder: Path) -> 
         assert len(done.stderr.splitlines()) == 1
     with running(folder, "--port", "0", "--tls") as up:
         assert welcome(up) == first
+
+
+def test_a_tool_from_the_template_answers_what_is_typed_without_a_scenario(folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "cli", "new-tool", "gift_card"], cwd=folder, check=True, capture_output=True)
+    (folder / "agents").mkdir()
+    (folder / "agents" / "demo.toml").write_text('instructions = "Help."\ntools = ["gift_card"]\n')
+    own = {"RINGBACK_TOOL_MODULES": "gift_card", "RINGBACK_AGENTS": str(folder / "agents")}
+    with running(folder, "--port", "0", **own) as up:
+        told = welcome(up)
+        url = f"{told['url'].replace('http', 'ws', 1)}/v1/realtime?agent=demo"
+        with connect(url, additional_headers={"Authorization": f"Bearer {told['token']}"}) as caller:
+            assert asked(caller, "Tell me a joke.") == "I can also say in a sentence what this is for."
+            assert asked(caller, "Use the gift card.") == "Which subject?"
+            assert asked(caller, "It's for my sister, please.") == "my sister: all is well"
+
+
+def asked(caller: ClientConnection, text: str) -> str:
+    """What is said in answer to a typed sentence, once no call runs."""
+    content = [{"type": "input_text", "text": text}]
+    item = {"type": "message", "role": "user", "content": content}
+    caller.send(json.dumps({"type": "conversation.item.create", "item": item}))
+    caller.send(json.dumps({"type": "response.create"}))
+    while True:
+        event = json.loads(caller.recv(timeout=PATIENCE))
+        assert event["type"] != "error", event
+        if event["type"] == "response.done" and (said := spoken(event)):
+            return said

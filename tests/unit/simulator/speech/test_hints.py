@@ -25,8 +25,8 @@ SHIRT = {
 @pytest.mark.parametrize(
     ("tools", "sentences"),
     [
-        ([INVOICE], ["Look up an invoice.", "Number INV-17."]),
-        ([SHIRT], ["Order shirt.", "Size small, large."]),
+        ([INVOICE], ["INV-17.", "Look up an invoice."]),
+        ([SHIRT], ["small, large.", "Order shirt."]),
         ([{"type": "function", "name": "hang_up", "description": "Long " * 50}], ["Hang up."]),
         ([{"type": "function", "name": "odd", "parameters": {"properties": {"x": True}}}], ["Odd."]),
     ],
@@ -54,5 +54,5 @@ def test_words_of_a_scenario(pattern: str, words: set[str]) -> None:
 def test_many_tools_are_cut_to_what_ears_take() -> None:
     tools = [{**INVOICE, "name": f"tool_{i}", "description": f"Look up thing {i}."} for i in range(100)]
     found = hints([r"\bweather\b"], tools).sentences
-    assert sum(map(len, found)) + len(found) <= MAX_CHARACTERS
-    assert found[1] == "Look up thing 0."
+    assert len(" ".join(found)) <= MAX_CHARACTERS
+    assert found[1:3] == ("INV-17.", "Look up thing 0.")
