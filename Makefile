@@ -67,7 +67,7 @@ laws: $(DEV) ## The architecture as tests: imports, sizes, names, what the docs 
 
 ##### Test it
 
-.PHONY: test unit integration guarantees attacks chaos conformance browser mutants fuzz
+.PHONY: test unit integration guarantees attacks chaos conformance browser mutants fuzz pictures
 test: $(DEV) ## The whole suite, side by side: the fast tiers, then the long tier
 	@time $(PYTEST) -m "not long" -n $(JOBS) $(SIDE_BY_SIDE) --durations=15 $(ARGS)
 	@time $(PYTEST) -m "long" --ignore=tests/unit -n $(LONG_JOBS) $(SIDE_BY_SIDE) --durations=15 $(ARGS)
@@ -98,6 +98,9 @@ conformance: $(DEV) ## The simulator against recordings, the official SDKs again
 
 browser: $(DEV) ## The pages, in a real browser where one is found
 	@$(PYTEST) tests/browser $(ARGS)
+
+pictures: $(DEV) ## The README's pictures and recording, of the page as it runs; into docs/pictures
+	@$(BIN)/python -m tests.browser.pictures
 
 ##### Ship it
 

@@ -74,6 +74,7 @@ def _run(console: Console, output: Path, logs: Path, talk: Callable[[Conversatio
     console.print(
         f"\n{len(answers) - len(failed)} of {len(answers)} questions answered, {time.monotonic() - began:.1f} s."
     )
+    console.print("Now talk to it yourself: `make up` (or `ringback up`) prints a link to a page with a microphone.")
     return 1 if failed else 0
 
 

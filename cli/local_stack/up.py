@@ -119,8 +119,9 @@ def outlast(
         ended = processes.wait()
         backoff = backoffs[ended.name]
         pause = backoff.pause(monotonic(), killed=ended.returncode == -signal.SIGKILL)
-        note(ended.name, str(ended))
-        tell(f"{ended}: starting it again {f'in {pause:g} s' if pause else 'at once'}")
+        sentence = f"{ended}: starting it again {f'in {pause:g} s' if pause else 'at once'}"
+        note(ended.name, sentence)
+        tell(sentence)
         wait(pause)
         pid = processes.restart(ended.name)
         backoff.started = monotonic()

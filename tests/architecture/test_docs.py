@@ -39,7 +39,7 @@ STEP = re.compile(r"^\d+\. .*(?:\n   .*)*", re.MULTILINE)
 STEPS_AT_MOST = 4
 WANTED_TASKS = (
     *("A client event", "A provider", "A column in the history", "When a late result is spoken"),
-    *("An upstream protocol", "A setting", "A metric"),
+    *("An upstream protocol", "A setting", "A metric", "A page"),
 )
 RINGBACK = re.compile(r"(?:\.venv/bin/)?ringback ([a-z][a-z\-]*(?: [a-z][a-z\-]*)*)")
 

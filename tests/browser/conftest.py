@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,8 +54,8 @@ def pages() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+@contextmanager
+def launched(*arguments: str) -> Iterator[Browser]:
     """The system's own Chromium: none is downloaded.
 
     One for each test: while Playwright lives its event loop runs in this thread, and no other test could run one.
@@ -63,6 +64,12 @@ def browser() -> Iterator[Browser]:
     if not found:
         pytest.skip(f"no real browser is tried: none of {', '.join(BROWSERS)} is installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found[0], args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=found[0], args=[*ARGUMENTS, *arguments])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser

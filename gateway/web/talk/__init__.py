@@ -1,7 +1,7 @@
 """The page at `/`: a person speaks and hears, and sees each call of a function beside the talk.
 
 The page is one file of HTML and a few modules. It talks to `/v1/realtime` as every browser client does, with a client
-secret.
+secret (docs/how-to/open-the-page.md).
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ export class Audio {
 
   // To be called in the handler of a tap or key: browsers let a page make sound from there only.
   async open() {
+    if (!globalThis.isSecureContext) return; // no worklets there
     if (this.#context === null) {
       this.#context = new AudioContext();
       const here = (name) => new URL(name, import.meta.url);

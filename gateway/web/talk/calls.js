@@ -2,6 +2,7 @@
 
 const ENDS = new Set(["succeeded", "failed", "timed_out", "cancelled", "dead", "unknown"]);
 const IN_CONVERSATION = new Set(["acked", "replayed", "spoken", "heard"]);
+const TOLD_MS = 60_000; // a result that is not told so long after its delivery was for the model alone
 const SLOW_MS = 4_000; // so long a call may be queued before the page says that no worker took it
 
 export class Calls {
@@ -14,7 +15,7 @@ export class Calls {
     this.#list = list;
     this.#hint = hint;
     this.#moments = moments;
-    setInterval(() => this.#calls.forEach((call) => call.isOver || this.#draw(call)), 200);
+    setInterval(() => this.#calls.forEach((call) => isOver(call) || this.#draw(call)), 200);
   }
 
   /** Take in a `ringback.job` event; return whether the call's result has just entered the conversation. */
@@ -26,11 +27,15 @@ export class Calls {
     else if (job.state === "running") this.#enter(call, "running", now);
     else this.#enter(call, "delivered", now);
     if (ENDS.has(job.state)) call.end = job.state;
+    if (job.state === "replayed") {
+      const words = `${call.tool}: done meanwhile, and its result is in the resumed talk`;
+      this.#moments.add(words, "good", now, `replayed ${job.id}`);
+    }
     const has = IN_CONVERSATION.has(job.state);
-    const is_new = has && !call.isDelivered;
-    call.isDelivered ||= has;
+    const isNew = has && !call.deliveredAt;
+    if (isNew) call.deliveredAt = now;
     this.#draw(call);
-    return is_new;
+    return isNew;
   }
 
   /** Take in the whole life of a call, as the history has it. */
@@ -63,16 +68,25 @@ export class Calls {
     this.#draw(call);
   }
 
+  /** The user cut in while this call's result was told. */
+  cutOff(id) {
+    const call = this.#calls.get(id);
+    if (!call || call.heardAt) return;
+    call.isCut = true;
+    call.heardAt = Date.now();
+    this.#draw(call);
+  }
+
   /** The ids of calls of which more is to come. */
   get living() {
-    return [...this.#calls.values()].filter((call) => !call.isOver).map((call) => call.id);
+    return [...this.#calls.values()].filter((call) => !isOver(call)).map((call) => call.id);
   }
 
   #at(id, tool) {
     let call = this.#calls.get(id);
     if (!call) {
-      call = { id, tool, phases: [], attempt: 1, end: null, isDelivered: false, heardAt: null, ...element(tool) };
-      Object.defineProperty(call, "isOver", { get: () => call.heardAt !== null });
+      call = { id, tool, phases: [], attempt: 1, end: null, deliveredAt: null, isCut: false, heardAt: null };
+      Object.assign(call, element(tool));
       this.#calls.set(id, call);
       this.#list.prepend(call.line);
       this.#hint.hidden = true;
@@ -109,7 +123,7 @@ export class Calls {
       piece.style.flexGrow = Math.max(1, (isLast ? now : call.phases[index + 1].at) - at);
       return piece;
     });
-    if (call.heardAt) {
+    if (call.heardAt && !call.isCut) {
       const piece = document.createElement("span");
       piece.className = "heard";
       piece.style.flexGrow = Math.max(1, (now - (call.phases[0]?.at ?? now)) / 12);
@@ -119,6 +133,10 @@ export class Calls {
     call.outcome.textContent = wordsFor(call);
     if (call.args && Object.keys(call.args).length) call.arguments.textContent = writtenOut(call.args);
   }
+}
+
+function isOver(call) {
+  return call.heardAt !== null || (call.deliveredAt !== null && Date.now() - call.deliveredAt > TOLD_MS);
 }
 
 function element(tool) {
@@ -144,6 +162,7 @@ function element(tool) {
 function wordsFor(call) {
   const last = call.phases.at(-1);
   const again = call.attempt > 1 ? ` (attempt ${call.attempt})` : "";
+  if (call.isCut) return `told in part: you cut in${again}`;
   if (call.heardAt) return `${call.end === "succeeded" ? "heard" : `${call.end ?? "done"}, heard`}${again}`;
   if (last?.name === "delivered") {
     if (call.end && call.end !== "succeeded") return `${call.end}${call.error ? `: ${call.error}` : ""}${again}`;

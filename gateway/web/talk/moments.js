@@ -28,6 +28,6 @@ export class Moments {
     // In the order of time: of some moments this page hears late.
     const later = [...this.#list.children].find((each) => Number(each.dataset.at) > at);
     this.#list.insertBefore(line, later ?? null);
-    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#list.parentElement.scrollTop = this.#list.scrollHeight;
   }
 }

@@ -34,12 +34,13 @@ const cutOff = new Set(); // items that the user has interrupted
 here("talk").addEventListener("click", async () => {
   if (connection.isWanted && audio.isListening) return hangUp();
   showProblem("");
-  audio.open(); // within the tap, or the page stays mute on a phone
   try {
+    audio.open().catch(() => {}); // within the tap, or the page stays mute on a phone; what fails is told by `listen`
     await audio.listen();
   } catch (problem) {
     return showProblem(problem.message);
   }
+  if (connection.isOpen) connectionIs("open", "");
   return join();
 });
 
@@ -69,7 +70,7 @@ for (const process of ["worker", "gateway"]) {
 
 async function say(words) {
   showProblem("");
-  audio.open();
+  audio.open().catch(() => {}); // without sound the words are shown
   await interrupt();
   waitingWords.push(words);
   if (connection.isOpen) flush();
@@ -129,7 +130,7 @@ function connectionIs(state, sentence) {
 
 function flush() {
   for (const text of waitingWords.splice(0)) {
-    const id = `item_${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
+    const id = `item_${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16)).join("")}`;
     const item = { id, type: "message", role: "user", content: [{ type: "input_text", text }] };
     connection.send({ type: "conversation.item.create", item });
     connection.send({ type: "response.create" });
@@ -192,14 +193,21 @@ async function interrupt() {
   if (!item || !(cut || active)) return;
   cutOff.add(item);
   transcript.cut(item);
+  for (const job of told(item)) calls.cutOff(job);
   connection.send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: ms });
 }
 
 function played(item, ms, ended) {
   if (!ended) return;
+  for (const job of told(item)) calls.heard(job);
+}
+
+/** Return the jobs whose results this item tells, once. */
+function told(item) {
   const response = responseOf.get(item);
-  for (const job of telling.get(response) ?? []) calls.heard(job);
+  const jobs = telling.get(response) ?? [];
   telling.delete(response);
+  return jobs;
 }
 
 // ---------------------------------------------------------------- what is shown
@@ -265,7 +273,7 @@ async function look() {
       const told = await demo.ask({ ask: "look", since: lastMoment, jobs: calls.living.slice(0, 8) });
       for (const { number, at, what } of told.moments) {
         lastMoment = number;
-        moments.add(what, what.endsWith("SIGKILL") || what.startsWith("kill") ? "bad" : "", at * 1_000);
+        moments.add(what, what.startsWith("kill") ? "bad" : "", at * 1_000);
       }
       told.jobs.forEach((job) => calls.known(job));
     } catch {
@@ -296,4 +304,5 @@ async function start() {
 }
 
 window.addEventListener("hashchange", start);
+window.addEventListener("pagehide", () => connection.isWanted && connection.end());
 start();

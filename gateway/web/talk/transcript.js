@@ -61,6 +61,6 @@ export class Transcript {
   }
 
   #scroll() {
-    this.#list.scrollTop = this.#list.scrollHeight;
+    this.#list.parentElement.scrollTop = this.#list.scrollHeight;
   }
 }

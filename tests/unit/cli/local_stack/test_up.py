@@ -39,4 +39,4 @@ def test_what_ends_is_started_again_after_a_pause_until_it_does_not_get_ready(tm
         "worker exited with code 75: starting it again in 1 s",
         "worker exited with code 4: starting it again in 2 s",
     ]
-    assert noted[0] == ("worker", "worker exited with code 75")
+    assert noted[0] == ("worker", told[0])

@@ -1,0 +1,160 @@
+"""`ringback up`, run like a person runs it, and the page that its link opens in a real Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import wave
+from array import array
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Timer
+from typing import IO, Any, cast
+
+from playwright.sync_api import Browser, Page, expect
+
+RATE = 24_000
+PATIENCE = 60.0
+PATIENCE_MS = PATIENCE * 1_000
+RECORDER = """
+// What the page hands to its loudspeaker, what the browser forbids, and what it says to the gateway.
+globalThis.recorded = { toSpeaker: [], forbidden: [] };
+addEventListener("securitypolicyviolation", (event) => {
+  recorded.forbidden.push(`${event.violatedDirective} ${event.blockedURI}`);
+});
+const post = MessagePort.prototype.postMessage;
+MessagePort.prototype.postMessage = function (message, ...rest) {
+  if (message?.samples || message?.stop || message?.ended) {
+    const samples = message.samples ? Array.from(message.samples) : [];
+    recorded.toSpeaker.push({ item: message.item ?? null, stop: Boolean(message.stop), samples });
+  }
+  return post.call(this, message, ...rest);
+};
+"""
+
+
+@dataclass
+class Up:
+    """One running `ringback up`: its link, the address of its gateway, and the token of its banner."""
+
+    link: str
+    url: str
+    token: str
+
+
+@dataclass
+class Tab:
+    """A tab with the page, and what it has sent to the gateway. Microphone audio is left out."""
+
+    page: Page
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """Errors that the page wrote into the browser's console."""
+
+    def ask(self, words: str) -> None:
+        """Type a question, by the keyboard alone."""
+        self.page.locator("#words").focus()
+        self.page.keyboard.type(words)
+        self.page.keyboard.press("Enter")
+
+    def press(self, name: str) -> None:
+        """Press a button by the keyboard alone."""
+        self.page.get_by_role("button", name=name).focus()
+        self.page.keyboard.press("Enter")
+
+    def wait_for_call(self, outcome: str | re.Pattern[str]) -> None:
+        """Wait until the newest call says so of itself."""
+        expect(self.page.locator(".call .outcome").first).to_have_text(outcome, timeout=PATIENCE_MS)
+
+    def moments(self) -> str:
+        return self.page.locator("#moments").inner_text()
+
+    def to_speaker(self) -> list[dict[str, Any]]:
+        """What the playback worklet got: pieces of items, and stops."""
+        pieces: list[dict[str, Any]] = self.page.evaluate("recorded.toSpeaker")
+        return pieces
+
+    def forbidden(self) -> list[str]:
+        """What the content security policy has stopped."""
+        found: list[str] = self.page.evaluate("recorded.forbidden")
+        return found
+
+
+@contextmanager
+def running_up(folder: Path) -> Iterator[Up]:
+    """Run `ringback up` for the duration of the block; an order takes four seconds to look up."""
+    for each in (folder, *folder.parents):  # where the databases' account can enter
+        if each.stat().st_uid == os.geteuid() and not each.stat().st_mode & 0o001:
+            each.chmod(each.stat().st_mode | 0o011)
+    command = [sys.executable, "-m", "cli", "up", "--folder", str(folder / "kept"), "--port", "0"]
+    env = {**os.environ, "COLUMNS": "500", "RINGBACK_ORDER_DELAY": "4"}
+    with (
+        subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+        ThreadPoolExecutor(1) as reader,
+    ):
+        output = cast(IO[str], process.stdout)
+        guard = Timer(8 * PATIENCE, process.kill)
+        guard.start()
+        try:
+            up = _opened(output)
+            reader.submit(output.read)  # or the pipe fills, and what writes into it waits
+            yield up
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(PATIENCE)
+            guard.cancel()
+
+
+def _opened(output: IO[str]) -> Up:
+    text = ""
+    for line in output:
+        text += line
+        if found := re.search(r"export RINGBACK_URL=(\S+) RINGBACK_TOKEN=(\S+)", text):
+            link = re.search(r"http://127\.0\.0\.1:\d+/#demo=\S+", text)
+            assert link, text
+            return Up(link[0], found[1], found[2])
+    raise AssertionError(f"`ringback up` has ended:\n{text}")
+
+
+@contextmanager
+def opened(browser: Browser, address: str, **context: Any) -> Iterator[Tab]:
+    """The page in a fresh tab, recorded from its first script on."""
+    inside = browser.new_context(**context)
+    page = inside.new_page()
+    tab = Tab(page)
+    page.add_init_script(RECORDER)
+    page.on("console", lambda message: tab.said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda problem: tab.said.append(str(problem)))
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: _note(tab, frame)))
+    page.goto(address)
+    yield tab
+    inside.close()
+
+
+def _note(tab: Tab, frame: str | bytes) -> None:
+    if "input_audio_buffer.append" not in str(frame)[:80]:
+        tab.sent.append(json.loads(frame))
+
+
+def samples_of(pieces: list[dict[str, Any]]) -> bytes:
+    """The sound of those pieces as PCM of 16 bits."""
+    return array("h", [value for each in pieces for value in each["samples"]]).tobytes()
+
+
+def write_speech(path: Path, words: str, before: float, after: float) -> Path:
+    """Write a sentence as a WAV file, with seconds of silence around it."""
+    from simulator.speech import synthesis
+
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(bytes(int(RATE * before) * 2) + synthesis.speak(words) + bytes(int(RATE * after) * 2))
+    return path

@@ -1,0 +1,195 @@
+"""The page at `/`, in a real Chromium: a person speaks to it, types, cuts in and kills processes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, WebSocketRoute, expect
+
+from simulator.speech import ears, synthesis
+from simulator.speech.hints import NO_HINTS
+from tests.browser.conftest import launched
+from tests.browser.stack_of_ones_own import PATIENCE_MS, Tab, Up, opened, running_up, samples_of, write_speech
+from tests.local_http import LOCAL
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+
+MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+QUESTION = "what is the weather in london"
+ANSWER = "In London, UK it is 12 degrees with light rain."
+UNREACHABLE = re.compile("ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection to")
+"""What Chromium writes into its console while the gateway is dead."""
+
+needs_voice = pytest.mark.skipif(
+    not (ears.available() and synthesis.available()),
+    reason="the simulator has no voice: install ringback[voice]",
+)
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with running_up(tmp_path_factory.mktemp("up")) as up:
+        yield up
+
+
+def hearing(file: str) -> AbstractContextManager[Browser]:
+    """A browser whose microphone is this file, again and again unless it ends with `%noloop`."""
+    return launched(*MICROPHONE, f"--use-file-for-fake-audio-capture={file}")
+
+
+def must_be_clean(tab: Tab, *, killed: bool = False) -> None:
+    """No script or style was stopped by the policy, and no error was written into the console."""
+    assert tab.forbidden() == []
+    assert [said for said in tab.said if not (killed and UNREACHABLE.search(said))] == []
+
+
+@needs_voice
+def test_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up, tmp_path: Path) -> None:
+    question = write_speech(tmp_path / "question.wav", QUESTION, before=1, after=2)
+    with hearing(f"{question}%noloop") as browser, opened(browser, up.link) as tab:
+        tab.page.get_by_role("button", name="Talk").click()
+        tab.wait_for_call("heard")
+        expect(tab.page.locator("#transcript .user")).to_contain_text(re.compile(QUESTION, re.IGNORECASE))
+        expect(tab.page.locator("#transcript .model").last).to_contain_text(ANSWER)
+        pieces = tab.to_speaker()
+        last = [piece["item"] for piece in pieces if piece["samples"]][-1]
+        heard = ears.ears().hear(samples_of([piece for piece in pieces if piece["item"] == last]), NO_HINTS)
+        assert {"degrees", "rain"} <= set(re.findall("[a-z]+", heard.lower())), heard
+        must_be_clean(tab)
+
+
+@needs_voice
+def test_who_cuts_in_hears_the_answer_stop_and_the_gateway_learns_what_was_heard(up: Up, tmp_path: Path) -> None:
+    """The file plays again and again: sooner or later one of its questions falls into an answer."""
+    question = write_speech(tmp_path / "question.wav", QUESTION, before=0.3, after=2.2)
+    with hearing(f"{question}") as browser, opened(browser, up.link) as tab:
+        tab.page.get_by_role("button", name="Talk").click()
+        expect(tab.page.locator("#transcript .cut").first).to_be_visible(timeout=PATIENCE_MS)
+        tab.page.get_by_role("button", name="End", exact=True).click()
+        (cut, *_) = [event for event in tab.sent if event["type"] == "conversation.item.truncate"]
+        assert cut["audio_end_ms"] >= 0
+        pieces = tab.to_speaker()
+        of_the_item = [index for index, piece in enumerate(pieces) if piece["item"] == cut["item_id"]]
+        stop = next(index for index, piece in enumerate(pieces) if piece["stop"] and index > of_the_item[0])
+        assert not [index for index in of_the_item if index > stop and pieces[index]["samples"]]
+        must_be_clean(tab)
+
+
+def test_the_answer_comes_all_the_same_when_the_worker_is_killed(browser: Browser, up: Up) -> None:
+    """By the keyboard alone."""
+    with opened(browser, up.link) as tab:
+        expect(tab.page.get_by_role("button", name="Where is my order?")).to_be_visible(timeout=PATIENCE_MS)
+        tab.ask("Where is my order B-2301?")
+        tab.wait_for_call(re.compile("^running"))
+        tab.press("Kill the worker")
+        tab.wait_for_call("heard (attempt 2)")
+        told = tab.moments()
+        assert re.search(r"kill -9 \d+: you killed the worker", told)
+        assert "order_status: its worker was lost, and the job taken back" in told
+        assert "order_status: you heard the answer" in told
+        expect(tab.page.locator("#transcript .model").last).to_contain_text("Your order B-2301 is shipped.")
+        must_be_clean(tab)
+
+
+def test_the_answer_comes_all_the_same_when_the_gateway_is_killed(browser: Browser, up: Up) -> None:
+    with opened(browser, up.link) as tab:
+        tab.page.get_by_role("button", name="Where is my order?").click(timeout=PATIENCE_MS)
+        tab.wait_for_call(re.compile("^running"))
+        tab.press("Kill the gateway")
+        expect(tab.page.locator("#moments")).to_contain_text("resumed the same talk, epoch 2", timeout=PATIENCE_MS)
+        tab.wait_for_call("heard")
+        expect(tab.page.locator("#transcript .model").last).to_contain_text("Your order A-1042 is out for delivery.")
+        must_be_clean(tab, killed=True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Browser, up: Up, scheme: str) -> None:
+    with opened(browser, up.link, color_scheme=scheme, viewport={"width": 390, "height": 844}) as tab:
+        tab.page.get_by_role("button", name="Give me a quote of the day.").click(timeout=PATIENCE_MS)
+        tab.wait_for_call("heard")
+        found = Axe().run(tab.page).response["violations"]
+        assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
+        must_be_clean(tab)
+
+
+def test_a_backends_user_talks_with_the_secret_in_the_link_and_kills_nothing(browser: Browser, up: Up) -> None:
+    bearer = {"Authorization": f"Bearer {up.token}"}
+    secret = LOCAL.post(f"{up.url}/v1/realtime/client_secrets", headers=bearer, json={}).json()["value"]
+    with opened(browser, f"{up.url}/#secret={secret}") as tab:
+        tab.ask("What is the weather in London UK?")
+        expect(tab.page.locator("#transcript .model").last).to_contain_text(ANSWER, timeout=PATIENCE_MS)
+        assert tab.page.url == f"{up.url}/"
+        assert tab.page.get_by_role("button", name="Kill the worker").count() == 0
+        must_be_clean(tab)
+
+
+def test_what_is_wrong_is_told_in_a_sentence(browser: Browser, up: Up) -> None:
+    with opened(browser, f"{up.url}/#secret=ek_not-known-here") as tab:
+        tab.page.get_by_role("button", name="Talk").click()  # this browser allows no microphone
+        expect(tab.page.locator("#problem")).to_contain_text("microphone")
+        tab.ask("Is it me?")
+        expect(tab.page.locator("#state")).to_contain_text("The secret has expired, or was used already.")
+    with opened(browser, f"{up.url}/#demo=of-yesterday") as tab:
+        expect(tab.page.locator("#problem")).to_contain_text("Open the link that `ringback up` has printed.")
+    with opened(browser, up.url) as tab:
+        tab.ask("Is there a secret?")
+        expect(tab.page.locator("#problem")).to_contain_text("Paste a client secret first.")
+
+
+def send_all(events: list[dict[str, Any]], socket: WebSocketRoute) -> None:
+    for event in events:
+        socket.send(json.dumps(event))
+
+
+MARKUP = "<img src=x onerror='globalThis.ran = 1'><script>globalThis.ran = 1</script><b>bold</b>"
+
+
+def test_markup_from_models_tools_and_users_is_shown_as_text(browser: Browser, up: Up) -> None:
+    job = {"id": "1", "call_id": "c", "tool": MARKUP, "state": "running", "progress": MARKUP}
+    events: list[dict[str, Any]] = [
+        {"type": "ringback.session.resumable", "token": "rb_resume_x", "seconds": 120, "epoch": 1},
+        {"type": "session.created", "session": {}},
+        {"type": "conversation.item.input_audio_transcription.completed", "item_id": "u", "transcript": MARKUP},
+        {"type": "response.output_audio_transcript.delta", "item_id": "m", "delta": MARKUP},
+        {"type": "ringback.job", "job": job},
+        {"type": "ringback.result", "job": job, "result": {MARKUP: MARKUP}},
+        {"type": "error", "error": {"message": MARKUP}},
+    ]
+    with opened(browser, up.url) as tab:
+        tab.page.route_web_socket(re.compile("/v1/realtime"), partial(send_all, events))
+        tab.page.goto(f"{up.url}/?#secret=ek_of-a-made-up-gateway")
+        tab.ask(MARKUP)
+        expect(tab.page.locator("#problem")).to_have_text(MARKUP)
+        expect(tab.page.locator("#transcript .user").last).to_contain_text(MARKUP)
+        expect(tab.page.locator("#transcript .model").last).to_contain_text(MARKUP)
+        expect(tab.page.locator(".call strong")).to_have_text(MARKUP)
+        expect(tab.page.locator(".call pre")).to_contain_text(MARKUP)
+        assert tab.page.locator("main img, main script, main b").count() == 0
+        assert tab.page.evaluate("globalThis.ran") is None
+        must_be_clean(tab)
+
+
+def test_a_foreign_page_can_neither_kill_nor_mint(browser: Browser, up: Up, pages: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{pages}/talk.html")
+    tries = """async ([address, token]) => {
+      const body = JSON.stringify({ ask: "kill", process: "gateway", token });
+      const headers = { "Ringback-Demo": token };
+      const ways = [{ mode: "no-cors" }, { headers }, { headers: { "Content-Type": "text/plain" } }];
+      const ask = (way) => fetch(`${address}/demo`, { method: "POST", body, ...way });
+      return Promise.all(ways.map((way) => ask(way).then((answer) => answer.type, () => "refused")));
+    }"""
+    token = up.link.partition("#demo=")[2]
+    before = LOCAL.get(f"{up.url}/v1/workers", headers={"Authorization": f"Bearer {up.token}"}).json()["data"]
+    assert page.evaluate(tries, [up.url, token]) == ["refused"] * 3
+    after = LOCAL.get(f"{up.url}/v1/workers", headers={"Authorization": f"Bearer {up.token}"}).json()["data"]
+    assert {each["id"] for each in before if each["alive"]} == {each["id"] for each in after if each["alive"]}
