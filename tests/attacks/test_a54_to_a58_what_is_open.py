@@ -15,7 +15,7 @@ SCRIPT = "<script>alert(document.cookie)</script><img src=x onerror=alert(1)>"
 
 
 async def test_a54_what_was_said_is_data_and_no_page(fort: Fort) -> None:
-    """There is no page yet that shows it; what reads it gets JSON, and says so."""
+    """What reads it gets JSON, and says so. What pages make of it is tested in tests/browser."""
     call_id = marker("call")
     async with fort.stranger() as caller:
         await caller.ask(calling("look", {"what": SCRIPT}, call_id))
