@@ -233,6 +233,7 @@ class SessionQuery(PageQuery):
         (), description="one or more of open, draining, detached, ended"
     )
     agent: Name | None = Field(None, description="an agent's name")
+    user: Name | None = Field(None, description="a user's name")
 
 
 _PYDANTICS = re.compile(r"^[A-Z][a-z]+ should ")

@@ -69,8 +69,11 @@ def page_of_jobs(tenant: str, query: JobQuery) -> Select[Any]:
 
 def page_of_sessions(tenant: str, query: SessionQuery) -> Select[Any]:
     """Select sessions, newest first, each with its `counts`; one more than the page holds."""
-    filters = [sessions.c.agent == query.agent if query.agent else None]
-    states = query.state or (get_args(SessionState) if query.agent else ())
+    filters = [
+        sessions.c.agent == query.agent if query.agent else None,
+        sessions.c.user_id == query.user if query.user else None,
+    ]
+    states = query.state or (get_args(SessionState) if query.agent and not query.user else ())
     return _page(select(*_SESSION, _counts()), sessions, tenant, query, filters, states)
 
 

@@ -162,6 +162,13 @@ def _today(of: ColumnElement[bool], name: str) -> Any:
     return select(*sums).where(of, usage_days.c.day == day).subquery(name)
 
 
+@statement
+def of_session(tenant: str, session_id: UUID) -> Select[Any]:
+    """Return what the responses of a session used so far: `tokens`, `micros`."""
+    so_far = select(sessions.c.tokens, sessions.c.micros)
+    return so_far.where(sessions.c.tenant == tenant, sessions.c.id == session_id)
+
+
 def total(tenant: str, query: UsageQuery) -> Select[Any]:
     """Return one row with the sums over all that the query selects."""
     return select(*_SUMS).where(*_asked(tenant, query))

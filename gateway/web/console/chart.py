@@ -45,13 +45,13 @@ def chart(rows: Iterable[Any], *, now: datetime, span: timedelta, most: int) -> 
     """Return the chart of the rows of `statements.job_search.counts`.
 
     Args:
-        most: jobs of one state that are counted at most.
+        most: jobs of one state that are read at most.
     """
     step = seconds_of_a_slot(span)
-    found = [row for row in rows if row.number]
+    found = list(rows)
     last = int(now.timestamp()) // step
     first = last - SLOTS + 1
-    cuts = [_oldest(found, state) // step + 1 for state in _states(found) if _total(found, state) >= most]
+    cuts = [_oldest(found, state) // step + 1 for state in _states(found) if _read(found, state) >= most]
     begins = max([first, *cuts])
     series = {}
     for state in _states(found):
@@ -68,8 +68,8 @@ def _states(rows: Sequence[Any]) -> list[str]:
     return [state.value for state in JobState if state in there]
 
 
-def _total(rows: Sequence[Any], state: str) -> int:
-    return sum(int(row.number) for row in rows if row.state == state)
+def _read(rows: Sequence[Any], state: str) -> int:
+    return sum(int(row.read) for row in rows if row.state == state)
 
 
 def _oldest(rows: Sequence[Any], state: str) -> int:

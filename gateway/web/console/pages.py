@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from gateway.api.error_handlers import AWAY, FAILED, NOT_NOW, UNKNOWN_IF_DONE
 from gateway.errors import ApiError
 from gateway.storage.database import may_be_written
+from gateway.web.console.timeline import clock
 from gateway.web.console.visitors import PATH, SignInNeeded, Visitor
 from gateway.web.static import ASK_AGAIN, assets_at
 from ringback.history.pagination import refusal
@@ -44,10 +45,12 @@ DELIVERY_WORDS: Mapping[str, str] = {
     "sent": "sent",
     "acked": "in the talk",
     "replayed": "in the next epoch",
+    "spoken": "being told",
+    "heard": "heard",
     "history_only": "kept in the history",
 }
 """How the console says how far a result is; a word that is not here is shown as it is."""
-PAGES = ("/jobs",)
+PAGES = ("/jobs", "/sessions")
 """Pages in the bar."""
 HTMX = json.dumps({"includeIndicatorCSS": False, "morphIgnore": ["data-htmx-powered", "open", "data-zoom"]})
 """htmx adds no style, and a live update closes no part that is open."""
@@ -185,6 +188,7 @@ _templates.filters |= {
     "ago": ago,
     "pretty": _as_json,
     "compact": json.dumps,
+    "position": clock,
     "number": _number,
     "money": _money,
     "path": lambda text: quote(str(text), safe=""),

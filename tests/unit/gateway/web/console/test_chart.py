@@ -14,9 +14,11 @@ STEP = seconds_of_a_slot(HOUR)
 LAST = int(NOW.timestamp()) // STEP
 
 
-def row(state: str, slots_ago: int, number: int) -> Any:
-    slot = LAST - slots_ago
-    return SimpleNamespace(state=state, slot=slot, number=number, oldest=datetime.fromtimestamp(slot * STEP, UTC))
+def row(state: str, slots_ago: int, number: int, read: int | None = None) -> Any:
+    slot, read = LAST - slots_ago, number if read is None else read
+    return SimpleNamespace(
+        state=state, slot=slot, number=number, read=read, oldest=datetime.fromtimestamp(slot * STEP, UTC)
+    )
 
 
 def test_a_slot_without_jobs_is_zero() -> None:
@@ -36,6 +38,11 @@ def test_the_chart_begins_where_each_state_is_counted_whole() -> None:
     drawn = chart(rows, now=NOW, span=HOUR, most=100)
     assert (len(drawn.times), drawn.is_cut) == (5, True)
     assert drawn.totals == {"succeeded": 60}
+
+
+def test_jobs_that_were_read_in_vain_end_the_count_too() -> None:
+    drawn = chart([row("failed", 1, 2, 90), row("failed", 7, 0, 10)], now=NOW, span=HOUR, most=100)
+    assert (len(drawn.times), drawn.is_cut, drawn.totals) == (7, True, {"failed": 2})
 
 
 def test_without_jobs_there_is_no_series() -> None:
