@@ -6,13 +6,14 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 import psycopg
 
 from benchmarks.calls.callers import TOKEN
+from benchmarks.calls.collector import SPANS_OF_A_CALL, collecting
 from benchmarks.calls.floor import ledger
 from benchmarks.calls.upstream import Batch
 from benchmarks.measuring.process_use import server_processes, stack_processes
@@ -25,12 +26,13 @@ from cli.local_stack.embedded_servers import embedded_servers
 from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.stack import running_stack
 
-OURS, CELERY, BARE, IN_PROCESS = "ringback", "celery", "bare", "in-process"
+OURS, TRACED, CELERY, BARE, IN_PROCESS = "ringback", "ringback-traced", "celery", "bare", "in-process"
 FLOORS = (CELERY, BARE, IN_PROCESS)
 FRAMEWORKS = ("openai-agents", "pipecat-ai", "livekit-agents")
-SIDES = (OURS, *FLOORS, *FRAMEWORKS)
+SIDES = (OURS, TRACED, *FLOORS, *FRAMEWORKS)
 TITLES = {
     OURS: "ringback",
+    TRACED: "ringback, each call traced",
     CELERY: "floor: Celery, psycopg, two durable commits",
     BARE: "floor: the same by LPUSH and BRPOP",
     IN_PROCESS: "floor: a function in the client's loop",
@@ -63,6 +65,9 @@ def side(name: str, upstream: str, python: Path, folder: Path) -> Iterator[Runni
     if name == OURS:
         with _ringback(upstream, folder) as running_side:
             yield running_side
+    elif name == TRACED:
+        with _traced(upstream, folder) as running_side:
+            yield running_side
     elif name in FLOORS:
         with _floor(name, upstream, folder) as running_side:
             yield running_side
@@ -71,13 +76,34 @@ def side(name: str, upstream: str, python: Path, folder: Path) -> Iterator[Runni
 
 
 @contextmanager
-def _ringback(upstream: str, folder: Path) -> Iterator[Running]:
+def _traced(upstream: str, folder: Path) -> Iterator[Running]:
+    """Ours, with each call traced, and told to a collector in this process."""
+    with (
+        collecting() as collector,
+        _ringback(upstream, folder, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as running_side,
+    ):
+        called = 0
+
+        def check(batch: Batch) -> None:
+            nonlocal called
+            running_side.check(batch)
+            called += len(batch.call_ids)
+            roots, spans = collector.wait_for(called)
+            insist("traces that came", roots, called)
+            insist("spans of a trace", spans >= called * SPANS_OF_A_CALL, True)
+
+        yield replace(running_side, check=check)
+
+
+@contextmanager
+def _ringback(upstream: str, folder: Path, **more: str) -> Iterator[Running]:
     (folder / "demo.toml").write_text(AGENT)
     settings = {
         "REALTIME_URL": upstream,
         "RINGBACK_AGENTS": str(folder),
         "RINGBACK_TOOL_MODULES": "benchmarks.peers_side_by_side.tools",
         "PYTHONPATH": str(ROOT),
+        **more,
     }
     with running_stack(logs=folder, settings=settings, simulate=False) as stack:
 

@@ -16,7 +16,7 @@ from tests.forked import run
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 400
-OURS_AND_FLOORS = ("ringback", *FLOORS)
+OURS_AND_FLOORS = ("ringback", "ringback-traced", *FLOORS)
 SHORT_CALLS = ("--turns", "1", "--calls", "5", "--at-once", "2", "--calls-at-once", "5")
 SHORT_TALK = ("--turns", "1", "--sessions", "2", "--seconds", "1", "--most-sessions", "8", "--ramp", "0.5")
 PARTS = ("workers", "gateways", "restarts", "flush", "redis", "postgres", "control")
@@ -51,11 +51,12 @@ def test_waiting_calls_measures_each_way(tmp_path: Path) -> None:
 def test_call_latency_measures_our_side_and_the_floors(tmp_path: Path) -> None:
     lines = printed("call_latency.py", "--sides", *OURS_AND_FLOORS, *SHORT_CALLS, "--raw", str(tmp_path))
     rows = [line.split(" | ")[0] for line in lines if line.endswith("|") and "---" not in line]
-    ours, celery, bare, in_process = (f"| {TITLES[side]}" for side in OURS_AND_FLOORS)
-    assert rows == ["| side", ours, celery, bare, in_process, "| side", ours, celery, bare]
+    ours, traced, celery, bare, in_process = (f"| {TITLES[side]}" for side in OURS_AND_FLOORS)
+    assert rows == ["| side", ours, traced, celery, bare, in_process, "| side", ours, traced, celery, bare]
     raw = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
     assert [(line["side"], line["at_once"]) for line in raw[1:]] == [
-        *(("ringback", 1), ("ringback", 2), ("celery", 1), ("celery", 2), ("bare", 1), ("bare", 2)),
+        *(("ringback", 1), ("ringback", 2), ("ringback-traced", 1), ("ringback-traced", 2)),
+        *(("celery", 1), ("celery", 2), ("bare", 1), ("bare", 2)),
         ("in-process", 1),
     ]
 

@@ -41,6 +41,7 @@ def line(database: str, redis_db: str, tmp_path: Path, collector: Collector) -> 
         tmp_path,
         tools="tests.guarantees.toolbox.traced",
         settings=collector.environment,
+        gateway_settings={"RINGBACK_GATEWAY_PROCESSES": "2"},  # each tells its spans after the fork
         scenario=str(HERE / "bakery.yaml"),
     ) as line:
         yield line

@@ -28,5 +28,6 @@ def steps_of(job_ids: list[UUID]) -> Select[Any]:
             job_events.c.error["code"].astext.label("code"),
         )
         .where(job_events.c.job_id == any_(type_coerce(job_ids, ARRAY(Uuid))))
-        .order_by(job_events.c.id)
+        # By the job first: by the id alone, Postgres would rather walk the primary key.
+        .order_by(job_events.c.job_id, job_events.c.id)
     )

@@ -19,7 +19,17 @@ from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import Approval, JobState
 from ringback.statements import history, looks, retention, session_end, usage, webhooks
 from ringback.statements.identity import tenant_isolation
-from ringback.statements.jobs import admission, approvals, deliveries, gates, passing, queues, sweeps, transitions
+from ringback.statements.jobs import (
+    admission,
+    approvals,
+    deliveries,
+    gates,
+    passing,
+    queues,
+    steps,
+    sweeps,
+    transitions,
+)
 from ringback.statements.sessions import items, lifecycle, session_quota
 from ringback.statements.sessions.session_quota import Limits
 from ringback.tables import jobs as jobs_table
@@ -194,6 +204,14 @@ def test_a_result_is_marked_by_its_id_however_many_calls_its_session_has(busy: R
     busy.connection.rollback()
     assert re.findall(r"(?:Index Scan|Scan) (?:using|on) (\w*jobs\w*)", seen).count("pk_jobs") == 2, seen
     assert not re.search(r"uq_jobs|ix_jobs|Seq Scan on jobs", seen), seen
+
+
+def test_the_steps_of_calls_are_found_by_their_ids_however_many_there_are(busy: Rows) -> None:
+    job = waiting(busy, 20_000)
+    events = "INSERT INTO job_events (job_id, state, delivery, attempt) SELECT id, 'pending', 'none', 0 FROM jobs"
+    busy.connection.execute(text(events))
+    busy.connection.commit()
+    assert "ix_job_events_job_id" in is_flat(busy, "steps_of", steps.steps_of([job, uuid4()]))
 
 
 def test_what_joined_a_call_is_found_by_that_call_however_many_wait(busy: Rows) -> None:

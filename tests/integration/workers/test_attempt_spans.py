@@ -24,7 +24,8 @@ from ringback.telemetry.call_trace import (
     trace_id,
     traceparent,
 )
-from tests.integration.toolbox.line import PATIENCE, Line
+from tests.collector import collecting
+from tests.integration.toolbox.line import CELERY, PATIENCE, Line
 from tests.integration.toolbox.spanned import WORDS
 from workers.execution.runner import run_job
 from workers.execution.runtime import WorkerRuntime
@@ -141,6 +142,17 @@ def test_a_call_that_its_gateway_has_not_sampled_is_no_span(
     job_id = line.admit("where", text=SAID)
     run_job(runtime, job_id, {TRACEPARENT: traceparent(job_id, is_sampled=False)})
     assert (line.job(job_id).result, told(exporter)) == ([], [])
+
+
+@pytest.mark.long  # a whole worker
+def test_a_child_of_a_prefork_pool_tells_its_spans_although_celery_alone_sent_the_message(line: Line) -> None:
+    with collecting() as collector, line.worker(*CELERY, "-P", "prefork", "-c", "1", **collector.environment) as parent:
+        job_id = line.ask("echo", text=SAID)
+        child = line.finished(job_id).result["pid"]
+        (span,) = collector.trace(f"{trace_id(job_id):032x}", enough=1)
+    assert child != parent.pid
+    assert (span.service, span.parent) == ("ringback-worker", f"{root_id(job_id):016x}")
+    assert f"-{child}-" in span.attributes[names.WORKER]
 
 
 def test_a_message_continues_the_trace_whoever_sends_it(runtime: WorkerRuntime) -> None:
