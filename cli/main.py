@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -129,15 +130,16 @@ def gateway(
     from ringback.config.settings import load
 
     settings = load(GatewaySettings, **({} if processes is None else {"RINGBACK_GATEWAY_PROCESSES": processes}))
+    extend = None
     if page_control is not None:
         from cli.local_stack.page.control_route import add_control
 
-        serve(settings, extend=lambda app: add_control(app, page_control))
-    elif settings.processes == 1:
-        serve(settings)
+        extend = partial(add_control, page_control)
+    if settings.processes == 1:
+        serve(settings, extend=extend)
     else:
         stop_seconds = settings.drain_seconds + END_SECONDS
-        serve(settings, lambda listener: fork_processes(settings.processes, stop_seconds, listener.close))
+        serve(settings, lambda listener: fork_processes(settings.processes, stop_seconds, listener.close), extend)
 
 
 @app.command()

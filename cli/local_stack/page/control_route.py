@@ -26,7 +26,7 @@ NOT_FROM_HERE = "Only the page of this gateway, opened on this machine, may ask 
 router = APIRouter(include_in_schema=False)
 
 
-def add_control(app: FastAPI, socket: Path) -> None:
+def add_control(socket: Path, app: FastAPI) -> None:
     """Add the route, which asks `ringback up` at this socket."""
     app.state.page_control = socket
     app.include_router(router)
