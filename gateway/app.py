@@ -18,6 +18,7 @@ from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import Authenticator, IdentityProvider
 from gateway.auth.request_filter import RequestFilter
 from gateway.background.agent_registry import AgentRegistry
+from gateway.background.change_feed import ChangeFeed
 from gateway.background.draining import Draining
 from gateway.background.lease import Lease
 from gateway.background.lease_keeper import LeaseKeeper
@@ -119,6 +120,7 @@ async def _open(
     stack.push_async_callback(budgets.close)
     context = GatewayContext(gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets, spans)
     draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
+    changes = ChangeFeed(store, lambda: draining.has_begun)
     retention = Retention(store, settings.retention_days, keeper.work["erased_users"])
     gateway = Gateway(
         store=store,
@@ -127,6 +129,7 @@ async def _open(
         admission=SessionAdmission(agents, context, live_sessions, lease, draining, agents.default),
         retention=retention,
         draining=draining,
+        changes=changes,
         max_client_secrets=settings.max_client_secrets,
         metrics_token=settings.metrics_token.get_secret_value(),
         queues=queues,
@@ -134,7 +137,9 @@ async def _open(
     webhooks = Webhooks(store, lambda: agents, due=keeper.work["due_webhooks"])
     await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.poll))
     await stack.enter_async_context(_kept_going(queues.watch, catalog.follow, budgets.settle, webhooks.send))
-    await stack.enter_async_context(_kept_going(agents.keep_current, retention.forget, retention.erase_marked))
+    await stack.enter_async_context(
+        _kept_going(changes.watch_events, agents.keep_current, retention.forget, retention.erase_marked)
+    )
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
     return gateway
 

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from gateway.api.error_handlers import ErrorAnswer
 from gateway.auth.authenticator import ADMIN, CONTROL, HISTORY, SECRETS, Authenticator, Principal
+from gateway.background.change_feed import ChangeFeed
 from gateway.background.draining import Draining
 from gateway.background.queue_monitor import QueueMonitor
 from gateway.background.retention import Retention
@@ -52,6 +53,8 @@ class Gateway:
     """Token that opens /metrics; empty: it is closed."""
     queues: QueueMonitor | None = None
     """Tells the metrics how long the queues are."""
+    changes: ChangeFeed | None = None
+    """Tells the console's pages that calls have changed; None: they are not live."""
 
     def may_have(self, tenant: str, tool: str) -> bool:
         """Return whether an agent of the tenant allows the tool."""

@@ -45,6 +45,7 @@ OF_SESSIONS = 500
 _LISTED = [
     *(jobs.c[name] for name in ("id", "session_id", "tool", "queue", "state", "delivery", "attempt", "approval")),
     *(jobs.c[name] for name in ("error", "cancel_reason", "created_at", "started_at", "finished_at")),
+    *(jobs.c[name] for name in ("rerun_of", "summary")),
     (jobs.c.max_attempts + jobs.c.rescues).label("max_attempts"),
     sessions.c.agent,
     sessions.c.user_id,

@@ -29,7 +29,9 @@ from tests.architecture.source_tree import ROOT, modules, parse
 
 AS_ASKED = {
     **dict.fromkeys(("history", "job_search", "erasure"), "asked by a person, in one of many shapes"),
-    **dict.fromkeys(("usage.total", "usage.groups"), "a report, in one of many shapes"),
+    **dict.fromkeys(
+        ("usage.total", "usage.groups", "usage.by_tenant", "usage.minutes"), "a report, in one of many shapes"
+    ),
     **dict.fromkeys(("session_end.ask_to_end", "session_end.cancel_calls"), "asked by a person, of a set of sessions"),
     "credentials.keys": "asked by an operator",
     "credentials.revoke_secrets": "asked by an operator",

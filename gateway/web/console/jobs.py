@@ -39,18 +39,23 @@ router = APIRouter(prefix=PATH, route_class=Page, include_in_schema=False)
 
 @router.get("")
 @router.get("/jobs")
-async def jobs_page(visitor: Signed, gateway: TheGateway, q: str = "", after: str | None = None) -> Response:
-    """Show the jobs that fit the search line."""
+async def jobs_page(
+    visitor: Signed,
+    gateway: TheGateway,
+    q: str = "",
+    after: str = "",
+    part: Literal["rows", "all"] = "all",
+) -> Response:
+    """Show the jobs that fit the search line. A live update asks for the rows alone."""
     try:
         terms = search_line.terms(q)
         search = search_line.search(terms, limit=LIMIT, after=after or None)
     except LineRefused as problem:
         return _refused(visitor, q, str(problem))
     search = await narrowed(gateway, visitor.tenant, search)
-    found, drawn = await asyncio.gather(
-        _found(gateway, visitor.tenant, search), _drawn(gateway, visitor.tenant, search)
-    )
-    rows, following, is_partial = found
+    drawing = _drawn(gateway, visitor.tenant, search) if part == "all" else None
+    listed, drawn = await asyncio.gather(found(gateway, visitor.tenant, search), drawing or _nothing())
+    rows, following, is_partial = listed
     shown: dict[str, Any] = {
         "rows": rows,
         "following": following,
@@ -58,7 +63,11 @@ async def jobs_page(visitor: Signed, gateway: TheGateway, q: str = "", after: st
         "chart": drawn,
         "after": after or "",
     }
-    return page("jobs", visitor, q=q, problem="", **_line(terms), **shown)
+    return page("jobs", visitor, q=q, problem="", live="" if after else "calls", **_line(terms), **shown)
+
+
+async def _nothing() -> None:
+    return None
 
 
 def _refused(visitor: Visitor, q: str, problem: str) -> Response:
@@ -82,7 +91,7 @@ async def narrowed(gateway: Gateway, tenant: str, search: JobSearch) -> JobSearc
     return search.model_copy(update={"within": tuple(row.id for row in rows)})
 
 
-async def _found(gateway: Gateway, tenant: str, search: JobSearch) -> tuple[Sequence[Any], str | None, bool]:
+async def found(gateway: Gateway, tenant: str, search: JobSearch) -> tuple[Sequence[Any], str | None, bool]:
     """Return the rows, the next page, and whether older jobs were not looked through for this one."""
     rows = await gateway.store.rows_of(tenant, statements.page(tenant, search))
     shown, following = cut(rows, search.limit)
@@ -137,7 +146,7 @@ async def export(kind: Literal["csv", "jsonl"], visitor: Signed, gateway: TheGat
         number, following = 0, search.after
         while number < EXPORTED:
             asked = search.model_copy(update={"after": following})
-            rows, following, _ = await _found(gateway, visitor.tenant, asked)
+            rows, following, _ = await found(gateway, visitor.tenant, asked)
             number += len(rows)
             yield "".join(map(write, rows))
             if following is None:

@@ -39,7 +39,7 @@ async def sessions_page(
     rows = await gateway.store.rows_of(visitor.tenant, statements.page_of_sessions(visitor.tenant, query))
     listed = documents.page_of_sessions(rows, query.limit)
     filters = {"state": state, "agent": agent, "user": user}
-    return page("sessions", visitor, live="" if after else "all", listed=listed, after=after, filters=filters)
+    return page("sessions", visitor, live="" if after else "calls", listed=listed, after=after, filters=filters)
 
 
 def _query(**given: Any) -> SessionQuery:
@@ -70,7 +70,7 @@ async def session_page(
     talk, lines = await _transcript(gateway, visitor, row, jobs)
     shown = _drawn(told, jobs.data, lines, zoom)
     (cost,) = await gateway.store.rows(usage.of_session(visitor.tenant, row.id))
-    live = "" if talk.state == "ended" else "all"
+    live = "" if talk.state == "ended" else "talk"
     spent = {"tokens": cost.tokens, "cost": cost.micros / MICROS}
     return page("session", visitor, here="/sessions", live=live, talk=talk, lines=lines, jobs=jobs, **spent, **shown)
 

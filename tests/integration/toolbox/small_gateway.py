@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from gateway.api.dependencies import Gateway, authenticated, gateway_of
 from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import SCOPES, Authenticator, Principal
+from gateway.background.change_feed import ChangeFeed
 from gateway.background.retention import Retention
 from gateway.session.admission import SessionAdmission
 from gateway.storage.connection_pool import ConnectionPool
@@ -55,6 +56,7 @@ def small_gateway(
         admission=SessionAdmission(agents or {"demo": DEMO}, NOT_HERE, NOT_HERE, NOT_HERE, NOT_HERE, "demo"),
         retention=Retention(store, None),
         draining=NOT_HERE,
+        changes=ChangeFeed(store, lambda: False),
         max_client_secrets=limit,
     )
 
