@@ -1,11 +1,12 @@
-"""`ringback jobs`: look up calls, cancel, approve or deny one, in Postgres."""
+"""`ringback jobs`: look up and follow calls; cancel, retry, approve or deny them, in Postgres."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from cli.operations.acting import Why, Yes, filters, operator
 from cli.output.history_queries import (
     DEFAULT,
     After,
@@ -24,7 +25,7 @@ from cli.output.history_queries import (
 )
 
 app = typer.Typer(
-    name="jobs", help="Look up calls with their transitions; cancel, approve or deny one.", no_args_is_help=True
+    name="jobs", help="Look up and follow calls; cancel, retry, approve or deny them.", no_args_is_help=True
 )
 
 
@@ -86,58 +87,128 @@ def show_job(
     return tables.print_job(tables.console(), job, job.failure)
 
 
+Id = Annotated[
+    str | None, typer.Argument(help="The job's id, or at least its first 6 characters; none: all that match.")
+]
+OfSession = Annotated[str | None, typer.Option("--session", help="Of the session whose id begins so.", metavar="ID")]
+OfTool = Annotated[str | None, typer.Option("--tool", help="Of this tool.", metavar="NAME")]
+InState = Annotated[
+    list[str] | None, typer.Option("--state", help="In this state; repeat it for more.", metavar="STATE")
+]
+OnQueue = Annotated[str | None, typer.Option("--queue", help="On this queue.", metavar="NAME")]
+Until = Annotated[str | None, typer.Option(help="Made before a time, or so long ago.", metavar="WHEN")]
+
+
 @app.command("cancel")
 def cancel_job(
-    id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+    id: Id = None,  # noqa: A002 - the API's name of it
+    session: OfSession = None,
+    tool: OfTool = None,
+    state: InState = None,
+    queue: OnQueue = None,
+    since: Since = None,
+    until: Until = None,
+    reason: Why = None,
+    yes: Yes = False,
     tenant: OfTenant = DEFAULT,
+    as_json: AsJson = False,
 ) -> None:
-    """Cancel one call.
+    """Cancel one call, or all that match.
 
     If no worker has begun it, it ends at once. Otherwise its worker learns of it within a second.
     """
-    from ringback.jobs.states import JobState
-    from ringback.statements import history as statements
-    from ringback.statements.jobs import transitions
+    from cli.operations import job_acts
 
-    ids = beginning("ID", id)
-    with reading() as read:
-        job = only("job", read(statements.jobs_with_steps(tenant, ids)), id)
-    with writing() as write:
-        cancelled = write(transitions.cancel(job.id, tenant))
-    if not cancelled:
-        refuse(f"The job {job.id} is over already: see `ringback jobs show {id}`.")
-    over = cancelled[0].state == JobState.CANCELLED
-    typer.echo(f"The job {job.id} is {'cancelled' if over else 'running; its worker is told'}.")
+    given = {"tool": tool, "state": state or None, "queue": queue, "since": since, "until": until}
+    if id is not None:
+        _not_both(given, session)
+        return job_acts.cancel_one(id, tenant, reason, as_json=as_json)
+    return job_acts.cancel_matching(tenant, filters(tenant, session, given), reason, yes=yes, as_json=as_json)
+
+
+@app.command("retry")
+def retry_job(
+    id: Id = None,  # noqa: A002 - the API's name of it
+    session: OfSession = None,
+    tool: OfTool = None,
+    state: InState = None,
+    queue: OnQueue = None,
+    since: Since = None,
+    until: Until = None,
+    confirm_at_most_once: Annotated[
+        bool,
+        typer.Option("--confirm-at-most-once", help="The effect of such a tool may happen a second time."),
+    ] = False,
+    reason: Why = None,
+    yes: Yes = False,
+    tenant: OfTenant = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Run a finished call once more, or all that match.
+
+    It is a job of its own, with the same idempotency key. Its result stays in the history: no conversation hears of it.
+    """
+    from cli.operations import job_acts
+
+    given = {"tool": tool, "state": state or None, "queue": queue, "since": since, "until": until}
+    if id is not None:
+        _not_both(given, session)
+        return job_acts.retry_one(id, tenant, reason, is_confirmed=confirm_at_most_once, as_json=as_json)
+    query = filters(tenant, session, given)
+    return job_acts.retry_matching(tenant, query, reason, is_confirmed=confirm_at_most_once, yes=yes, as_json=as_json)
+
+
+@app.command("tail")
+def tail_jobs(
+    session: OfSession = None,
+    tool: OfTool = None,
+    state: InState = None,
+    queue: OnQueue = None,
+    tenant: OfTenant = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Follow the calls live, one line for each step, until Ctrl-C. With --json, one document a line."""
+    from cli.operations import tail
+
+    given = {"tool": tool, "state": state or None, "queue": queue}
+    tail.follow(tenant, session, given, as_json=as_json)
+
+
+def _not_both(given: dict[str, Any], session: str | None) -> None:
+    if session is not None or any(value is not None for value in given.values()):
+        refuse("Name a job by its id, or give filters, not both.")
 
 
 @app.command("approve")
 def approve_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+    reason: Why = None,
     tenant: OfTenant = DEFAULT,
 ) -> None:
     """Approve a call that waits for approval; a worker begins it within a second."""
-    _decide(id, tenant, approved=True)
+    _decide(id, tenant, reason, approved=True)
 
 
 @app.command("deny")
 def deny_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
+    reason: Why = None,
     tenant: OfTenant = DEFAULT,
 ) -> None:
     """Deny a call that waits for approval; it ends, and the model is told."""
-    _decide(id, tenant, approved=False)
+    _decide(id, tenant, reason, approved=False)
 
 
-def _decide(prefix: str, tenant: str, *, approved: bool) -> None:
+def _decide(prefix: str, tenant: str, reason: str | None, *, approved: bool) -> None:
     from ringback.jobs.deciding import why_undecidable
     from ringback.statements import history as statements
-    from ringback.statements.jobs import approvals
+    from ringback.statements.operators import acts
 
     ids = beginning("ID", prefix)
     with reading() as read:
         job = only("job", read(statements.jobs_with_steps(tenant, ids)), prefix)
     with writing() as write:
-        decided = write(approvals.decide(job.id, tenant, approved))
+        decided = write(acts.decide(operator(tenant, reason), job.id, approved=approved))
     if not decided:
         refuse(f"{why_undecidable(job.state, job.approval)} See `ringback jobs show {prefix}`.")
     typer.echo(f"The job {job.id} is {'approved' if approved else 'denied'}.")

@@ -15,6 +15,11 @@ import typer
 from typer.exceptions import TyperException
 
 from cli import agents, jobs, sessions, tenants, tokens, users
+from cli.operations import queues
+from cli.operations.audit import audit
+from cli.operations.doctor import doctor
+from cli.operations.top import top
+from cli.operations.workers import workers
 from cli.tools import commands
 from cli.usage import usage
 from ringback.config import logs
@@ -23,18 +28,23 @@ from ringback.errors import ConfigurationError
 app = typer.Typer(
     name="ringback",
     help="Run functions for voice models: a gateway holds the conversations, workers run the tools.",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(jobs.app, name="jobs", help="Look up calls; cancel, approve or deny one.")
+app.add_typer(jobs.app, name="jobs", help="Look up and follow calls; cancel, retry, approve or deny them.")
 app.add_typer(sessions.app, name="sessions", help="Look up conversations, and end one.")
 app.add_typer(tokens.app, name="token", help="Make, list and revoke API keys; make tokens for the settings.")
 app.add_typer(users.app, name="users", help="Sign a user out, or erase a user.")
 app.add_typer(tenants.app, name="tenants", help="Show and set the limits of tenants.")
 app.command("usage")(usage)
+app.add_typer(queues.app, name="queues", help="List the queues; pause, resume or limit one.")
+app.command("workers")(workers)
+app.command("audit")(audit)
+app.command("doctor")(doctor)
+app.command("top")(top)
 app.add_typer(agents.app, name="agents", help="Check and list agents' files.")
-app.add_typer(commands.app, name="tools", help="List tools, and call one.")
+app.add_typer(commands.app, name="tools", help="List tools, call one; pause, resume or limit one.")
 
 
 @contextmanager
@@ -57,7 +67,12 @@ def _print_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-SHORT_LIVED = frozenset({"agents", "check", "jobs", "sessions", "tenants", "token", "usage", "users"})
+SHORT_LIVED = frozenset(
+    {
+        *("agents", "audit", "check", "doctor", "jobs", "queues", "sessions", "tenants", "token", "usage", "users"),
+        "workers",
+    }
+)
 """Commands that end within seconds: garbage collection among what they import would be a fifth of their CPU."""
 
 

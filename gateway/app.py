@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from fastapi import FastAPI
 
-from gateway.api import client_secrets, history, job_control, operation, realtime, revocation, users
+from gateway.api import client_secrets, controls, history, job_control, operation, realtime, revocation, users
 from gateway.api.dependencies import Gateway, keep
 from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import Authenticator, IdentityProvider
@@ -70,7 +70,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (realtime, operation, history, job_control, client_secrets, revocation, users, static, talk):
+    for part in (realtime, operation, history, job_control, controls, client_secrets, revocation, users, static, talk):
         app.include_router(part.router)
     for router in console.routers:
         app.include_router(router)

@@ -29,7 +29,10 @@ WIDE = 100
 """From so many columns on there is room for the less important ones."""
 NO_QUEUE = "none: no worker took part in it"
 """Of a call that the gateway served or refused itself."""
-NUMBERS = {"TOOK", "LASTED", "LENGTH", "JOBS", "+MS", "RESPONSES", "TOKENS IN", "TOKENS OUT", "US DOLLARS"}
+NUMBERS = {
+    *("TOOK", "LASTED", "LENGTH", "JOBS", "+MS", "RESPONSES", "TOKENS IN", "TOKENS OUT", "US DOLLARS"),
+    *("CALLS", "ERRORS", "OLDEST", "ROWS", "RUNNING", "WAITING"),
+}
 SHORT_ID = 8
 """Characters of an id that are shown, unless two rows begin alike."""
 
@@ -107,10 +110,12 @@ def print_job(out: Console, job: Job, failure: Failure | None = None) -> None:
             "created": _exact(job.created_at),
             "approval": job.approval,
             "joined to": str(job.joined_to) if job.joined_to else None,
+            "rerun of": f"{job.rerun_of}; no conversation hears of it" if job.rerun_of else None,
             "cancelled": f"reason {job.cancel_reason}" if job.cancel_reason else None,
             "answer": _heard(job),
             "notified": _exact(job.notified_at) if job.notified_at else None,
             "progress": job.progress,
+            "summary": job.summary,
         },
     )
     out.print()
@@ -194,12 +199,17 @@ def printable(text: str) -> str:
 
 def print_rows(out: Console, rows: Sequence[dict[str, Text]]) -> None:
     """Print aligned columns, named by the keys of the first row."""
+    out.print(table_of(rows))
+
+
+def table_of(rows: Sequence[dict[str, Text]]) -> Table:
+    """Return aligned columns, named by the keys of the first row."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in rows[0] if rows else ():
         table.add_column(name, justify="right" if name in NUMBERS else "left")
     for row in rows:
         table.add_row(*row.values())
-    out.print(table)
+    return table
 
 
 def _print_title(out: Console, name: str, state: str) -> None:

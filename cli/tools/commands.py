@@ -1,16 +1,19 @@
-"""`ringback tools`: list tools, show their schemas, and call one.
+"""`ringback tools`: list tools, show their schemas, call one; pause, resume or limit one.
 
 All modules but typer are imported inside functions: `ringback --help` waits for no tool.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output.history_queries import reading
+from cli.operations import queues
+from cli.operations.acting import Why
+from cli.operations.queues import Window
+from cli.output.history_queries import AsJson, ask, print_json, reading, refuse
 
 if TYPE_CHECKING:
     from ringback.tools.behavior import Limits
@@ -29,20 +32,39 @@ Name = Annotated[str, typer.Argument(help="The tool's name.")]
 @app.command("list")
 def list_tools(
     live: Annotated[bool, typer.Option("--live", help="List what live workers serve, from Postgres.")] = False,
+    window: Window = None,
+    as_json: AsJson = False,
 ) -> None:
     """List tools, with their queues and limits.
 
     Lists the tools that RINGBACK_TOOL_MODULES and RINGBACK_TOOL_FILES declare; with --live, those that gateways can
-    offer now.
+    offer now, with what runs and how the newest calls went.
     """
     from cli.tools.discovery import declared_tools
 
     if live:
-        rows = _live_rows()
-        if not rows:
-            typer.echo("No live worker serves any tool.", err=True)
-        return _print_tools([_announced(row) for row in rows], {row.name: row.workers for row in rows})
+        return _list_live(window, as_json=as_json)
+    if as_json or window is not None:
+        refuse("--json and --window go with --live: a declared tool's schema is shown by `ringback tools schema NAME`.")
     return _print_tools([tool.announcement for _, tool in sorted(declared_tools().items())])
+
+
+@app.command("pause")
+def pause_tool(name: Name, reason: Why = None, as_json: AsJson = False) -> None:
+    """Pause a tool for all workers: no call of it begins any more. Calls wait until their deadlines."""
+    queues.pause("tool", name, reason, as_json=as_json)
+
+
+@app.command("resume")
+def resume_tool(name: Name, reason: Why = None, as_json: AsJson = False) -> None:
+    """Let a paused tool go on; what waited begins within a second. A limit stays."""
+    queues.resume("tool", name, reason, as_json=as_json)
+
+
+@app.command("limit")
+def limit_tool(name: Name, concurrency: queues.Concurrency, reason: Why = None, as_json: AsJson = False) -> None:
+    """Limit how many calls of a tool run at once, on top of its own limits; `none` removes the limit."""
+    queues.limit("tool", name, concurrency, reason, as_json=as_json)
 
 
 @app.command("schema")
@@ -137,6 +159,23 @@ def _run_there(name: str, words: list[str], text: str | None, user: str, claims:
     _print_outcome(outcome)
 
 
+def _list_live(window: str | None, *, as_json: bool) -> None:
+    from cli.output import tables
+    from ringback.history import operators
+    from ringback.history.operators import FiguresQuery
+    from ringback.statements.operators import figures
+    from ringback.tables import DEFAULT_TENANT
+
+    query = ask(FiguresQuery, {"window": window})
+    with reading() as read:
+        listing = operators.live_tools(read(figures.live_tools_of(DEFAULT_TENANT, query.length)))
+    if as_json:
+        return print_json(listing)
+    if not listing.data:
+        typer.echo("No live worker serves any tool.", err=True)
+    return tables.print_rows(tables.console(), queues.tool_rows(listing.data))
+
+
 def _live_rows() -> list[Any]:
     from ringback.statements import history as statements
 
@@ -171,8 +210,8 @@ def _where(problem: Exception) -> str:
     return f"{' '.join(f'{type(problem).__name__}: {problem}'.split())}{place}"
 
 
-def _print_tools(tools: Sequence[ToolSpec], workers: Mapping[str, int] | None = None) -> None:
-    """Print one line for each tool; `workers` is how many serve it."""
+def _print_tools(tools: Sequence[ToolSpec]) -> None:
+    """Print one line for each tool."""
     from rich.text import Text
 
     from cli.output.tables import console, print_rows, printable
@@ -184,7 +223,6 @@ def _print_tools(tools: Sequence[ToolSpec], workers: Mapping[str, int] | None = 
             "EFFECT": Text(tool.effect, no_wrap=True),
             "TIMEOUT": Text(f"{tool.timeout:g} s", no_wrap=True),
             "RETRIES": Text(str(tool.retries)),
-            **({} if workers is None else {"WORKERS": Text(str(workers[tool.name]))}),
             "LIMITS": Text(limits_in_words(tool.limits) or "–"),
         }
         for tool in tools

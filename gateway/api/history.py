@@ -1,4 +1,4 @@
-"""The history over HTTP: sessions, calls, what responses used, and which processes serve them.
+"""The history over HTTP: sessions, calls, usage, what operators did; and the live queues, tools and processes.
 
 Every answer is about the caller's tenant. An unknown id, another tenant's and a text that is no id get the same 404.
 """
@@ -13,19 +13,15 @@ from fastapi import APIRouter, Query
 
 from gateway.api.dependencies import REFUSALS, Reader, TheGateway
 from gateway.errors import BadRequest, NotFound
-from ringback.history import documents
-from ringback.history.documents import (
-    Job,
-    ListedJob,
-    ListedSession,
-    Process,
-    ServedTool,
-    Session,
-    SessionTimeline,
-)
+from ringback.history import documents, operators, serving
+from ringback.history.documents import Job, ListedJob, ListedSession, Session, SessionTimeline
+from ringback.history.operators import AuditPage, AuditQuery, FiguresQuery, LiveQueue, LiveTool
 from ringback.history.pagination import MAX_LIMIT, IdRange, JobQuery, Listing, Page, SessionQuery
+from ringback.history.serving import Process
 from ringback.statements import history as statements
 from ringback.statements import usage as usage_statements
+from ringback.statements.operators import audit, figures
+from ringback.tables import DEFAULT_TENANT
 from ringback.usage import report
 from ringback.usage.report import UsagePage, UsageQuery
 
@@ -80,10 +76,31 @@ async def get_timeline(id: str, who: Reader, gateway: TheGateway) -> SessionTime
 
 
 @router.get("/tools", tags=["history"])
-async def list_tools(who: Reader, gateway: TheGateway) -> Listing[ServedTool]:
-    """List the tools that live workers serve now, and that an agent of the caller's tenant may call."""
-    rows = await gateway.store.rows(statements.served_tools())
-    return documents.tools(row for row in rows if gateway.may_have(who.tenant, row.name))
+async def list_tools(query: Annotated[FiguresQuery, Query()], who: Reader, gateway: TheGateway) -> Listing[LiveTool]:
+    """List the tools that live workers serve now, and that an agent of the caller's tenant may call.
+
+    The figures are of the caller's tenant; those that the tenant `default` gets are of all tenants.
+    """
+    rows = await gateway.store.rows(figures.live_tools_of(who.tenant, query.length))
+    return operators.live_tools(row for row in rows if gateway.may_have(who.tenant, row.name))
+
+
+@router.get("/queues", tags=["history"])
+async def list_queues(query: Annotated[FiguresQuery, Query()], who: Reader, gateway: TheGateway) -> Listing[LiveQueue]:
+    """List the queues, with what waits and runs in each.
+
+    They belong to the operator, the tenant `default`: for any other tenant the list is empty.
+    """
+    if who.tenant != DEFAULT_TENANT:
+        return Listing(data=[])
+    return operators.live_queues(await gateway.store.rows(figures.live_queues(query.length)))
+
+
+@router.get("/audit", tags=["history"])
+async def list_acts(query: Annotated[AuditQuery, Query()], who: Reader, gateway: TheGateway) -> AuditPage:
+    """List what operators of the caller's tenant did, newest first. An act is kept for 400 days."""
+    rows = await gateway.store.rows_of(who.tenant, audit.page_of_acts(who.tenant, query))
+    return operators.page_of_acts(rows, query.limit)
 
 
 @router.get("/workers", tags=["history"])
@@ -92,7 +109,7 @@ async def list_workers(who: Reader, gateway: TheGateway) -> Listing[Process]:
 
     They belong to the operator, the tenant `default`: for any other tenant the list is empty.
     """
-    return documents.processes(await gateway.store.rows(statements.all_processes(who.tenant)))
+    return serving.processes(await gateway.store.rows(statements.all_processes(who.tenant)))
 
 
 @router.get("/usage", tags=["usage"])

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
-from ringback.history.pagination import Document, Listing, Page, SessionState, cut
+from ringback.history.pagination import Document, Page, SessionState, cut
 from ringback.jobs import outcomes
 from ringback.jobs.states import (
     IN_A_CONVERSATION,
@@ -208,39 +208,6 @@ class SessionTimeline(Document):
     jobs: Page[ListedJob]
 
 
-class ServedTool(Document):
-    """A tool that live workers serve, as the worker that started last declares it."""
-
-    object: Literal["tool"] = "tool"
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    queue: str
-    timeout: float
-    retries: int
-    effect: Effect
-    manners: dict[str, Any] = Field(description="how a conversation behaves around a call of it")
-    limits: dict[str, Any] = Field(description="its limits over all workers together")
-    version: str
-    workers: int
-
-
-class Process(Document):
-    """A gateway or a worker, and whether its lease holds."""
-
-    object: Literal["worker"] = "worker"
-    id: str
-    kind: Literal["gateway", "worker"]
-    host: str
-    pid: int
-    queues: list[str]
-    started_at: Utc
-    alive: bool
-    lease_until: Utc
-    slots: int = Field(description="jobs it runs at once")
-    running: int = Field(description="jobs it runs now")
-
-
 def page_of_jobs(rows: Sequence[Any], limit: int) -> Page[ListedJob]:
     """Return the document of the rows of `statements.history.page_of_jobs`."""
     shown, following = cut(rows, limit)
@@ -282,16 +249,6 @@ def session_timeline(row: Any, moments: Sequence[Any], jobs: Page[ListedJob]) ->
         is_cut=len(moments) >= MOMENTS_AT_MOST,
         jobs=jobs,
     )
-
-
-def tools(rows: Iterable[Any]) -> Listing[ServedTool]:
-    """Return the document of the rows of `statements.history.served_tools`."""
-    return Listing[ServedTool](data=[ServedTool(**_columns(ServedTool, row)) for row in rows])
-
-
-def processes(rows: Iterable[Any]) -> Listing[Process]:
-    """Return the document of the rows of `statements.history.all_processes`."""
-    return Listing[Process](data=[Process(**_columns(Process, row)) for row in rows])
 
 
 def transitions_of(steps: Sequence[Step], created_at: datetime) -> list[Transition]:

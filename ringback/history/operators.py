@@ -5,7 +5,7 @@ The API and the command line build them from the rows of `ringback.statements.op
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -13,8 +13,11 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from ringback.history.documents import Process, ServedTool, Utc
-from ringback.history.pagination import DEFAULT_LIMIT, MAX_LIMIT, Document, Query, Since, printable
+from ringback.history import serving
+from ringback.history.documents import Utc
+from ringback.history.pagination import DEFAULT_LIMIT, MAX_LIMIT, Document, Listing, Query, Since, printable
+from ringback.history.serving import ServedTool
+from ringback.jobs.states import Approval, Delivery, JobState
 
 MAX_REASON = 500
 """Characters of an operator's reason."""
@@ -83,7 +86,8 @@ class Acted(Document):
     object: Literal["acted"] = "acted"
     act: ActName
     ids: list[UUID] = Field(description="the calls that were cancelled, or the reruns that were made")
-    has_more: bool = Field(description="true: more may match; send the request again")
+    has_more: bool
+    next: str | None = Field(description="pass it as `after` in the filter, to act on the calls that follow")
 
 
 class FiguresQuery(Query):
@@ -149,18 +153,24 @@ class LiveTool(ServedTool):
     figures: Figures
 
 
-class OfferedTool(Document):
-    """A tool of a worker, and its version."""
+class FollowedStep(Document):
+    """One step of a call, as `ringback jobs tail --json` prints it."""
 
-    name: str
-    version: str
+    object: Literal["step"] = "step"
+    event: int
+    at: Utc
+    id: UUID
+    session_id: UUID
+    tool: str
     queue: str
-
-
-class LiveProcess(Process):
-    """A gateway or a worker, with the tools that it serves."""
-
-    tools: list[OfferedTool]
+    state: JobState
+    delivery: Delivery
+    attempt: int
+    worker_id: str | None
+    error: dict[str, Any] | None
+    approval: Approval | None
+    rerun_of: UUID | None
+    summary: str | None
 
 
 class ControlledRow(Document):
@@ -172,6 +182,11 @@ class ControlledRow(Document):
     control: Control
 
 
+def followed_step(row: Any) -> FollowedStep:
+    """Return the document of one row of `statements.operators.steps.since`."""
+    return FollowedStep(**{name: getattr(row, name) for name in FollowedStep.model_fields if name != "object"})
+
+
 def page_of_acts(rows: Sequence[Any], limit: int) -> AuditPage:
     """Return the document of the rows of `statements.operators.audit.page_of_acts`."""
     shown = rows[:limit]
@@ -181,3 +196,68 @@ def page_of_acts(rows: Sequence[Any], limit: int) -> AuditPage:
     ]
     following = data[-1].id if len(rows) > limit else None
     return AuditPage(data=data, has_more=following is not None, next=following)
+
+
+def live_queues(rows: Iterable[Any]) -> Listing[LiveQueue]:
+    """Return the document of the rows of `statements.operators.figures.live_queues`."""
+    return Listing[LiveQueue](
+        data=[
+            LiveQueue(
+                name=row.name,
+                control=_control(row),
+                workers=row.workers or [],
+                slots=row.slots,
+                tools=row.tools or [],
+                pending=row.pending,
+                held=row.held,
+                oldest_seconds=row.oldest_seconds,
+                running=row.running,
+                figures=_figures(row),
+            )
+            for row in rows
+        ]
+    )
+
+
+def live_tools(rows: Iterable[Any]) -> Listing[LiveTool]:
+    """Return the document of the rows of `statements.operators.figures.live_tools_of`."""
+    own = ("versions", "running", "failures", "breaker_open_until")
+    return Listing[LiveTool](
+        data=[
+            LiveTool(
+                **dict(serving.tool(row)),
+                **{name: getattr(row, name) for name in own},
+                control=_control(row),
+                figures=_figures(row),
+            )
+            for row in rows
+        ]
+    )
+
+
+def controlled(row: Any) -> ControlledRow:
+    """Return the document of a row of `controls`."""
+    return ControlledRow(kind=row.kind, name=row.name, control=_control(row))
+
+
+def _control(row: Any) -> Control:
+    return Control(paused=bool(row.paused), concurrency=row.concurrency)
+
+
+def _figures(row: Any) -> Figures:
+    ended = row.ended or 0
+    return Figures(
+        calls=row.calls or 0,
+        failed=row.failed or 0,
+        error_rate=round(row.failed / ended, 4) if ended else None,
+        wait_ms=_percentiles(row.wait),
+        run_ms=_percentiles(row.run),
+    )
+
+
+def _percentiles(seconds: Sequence[float] | None) -> Percentiles | None:
+    """Return seconds by share as milliseconds; None if no call was measured."""
+    if not seconds or seconds[0] is None:
+        return None
+    p50, p95, p99 = (round(each * 1_000, 1) for each in seconds)
+    return Percentiles(p50=p50, p95=p95, p99=p99)

@@ -142,7 +142,8 @@ def served_tools() -> Select[Any]:
 
 
 def all_processes(tenant: str) -> Select[Any]:
-    """Select gateways and workers, live ones first, each with `alive` and its number of `running` jobs of all tenants.
+    """Select gateways and workers, live ones first, each with `alive`, its number of `running` jobs of all tenants, and
+    the `tools` that it serves.
 
     Each process names the operator's tenant: other tenants see none.
     """
@@ -153,8 +154,15 @@ def all_processes(tenant: str) -> Select[Any]:
         .scalar_subquery()
         .label("running")
     )
+    shown = [part for name in ("name", "version", "queue") for part in (name, worker_tools.c[name])]
+    tools = select(
+        func.coalesce(
+            func.jsonb_agg(aggregate_order_by(func.jsonb_build_object(*shown), worker_tools.c.name)),
+            literal([], JSONB),
+        )
+    ).where(worker_tools.c.worker_id == processes.c.id)
     return (
-        select(processes, alive, running)
+        select(processes, alive, running, tools.scalar_subquery().label("tools"))
         .where(processes.c.tenant == tenant)
         .order_by(alive.desc(), processes.c.started_at.desc(), processes.c.id)
         .limit(MAX_PROCESSES)

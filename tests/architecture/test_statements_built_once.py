@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from inspect import Parameter, signature
 from types import ModuleType
 from typing import Any
@@ -29,6 +30,8 @@ from tests.architecture.source_tree import ROOT, modules, parse
 
 AS_ASKED = {
     **dict.fromkeys(("history", "job_search", "erasure"), "asked by a person, in one of many shapes"),
+    **dict.fromkeys(("acts", "audit.page_of_acts"), "asked by an operator, in one of many shapes"),
+    **dict.fromkeys((f"controls.{name}" for name in ("is_known", "pause", "resume", "limit")), "an operator's act"),
     **dict.fromkeys(
         ("usage.total", "usage.groups", "usage.by_tenant", "usage.minutes"), "a report, in one of many shapes"
     ),
@@ -42,6 +45,7 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "str": str,
     "int": int,
     "float": float,
+    "timedelta": timedelta,
     "bool": bool,
     "bytes": bytes,
     "NewJob": lambda: NewJob(uuid4(), uuid4(), "call", None, "tool", {}),

@@ -33,7 +33,8 @@ _COPIED = (
 
 
 def cancel(who: Operator, job_ids: Collection[UUID], chosen_by: JobQuery | None = None) -> Select[Any]:
-    """Cancel those of these calls that are live. Returns `id`, `state`, `session_id` and `gateway_id` of each.
+    """Cancel those of these calls that are live. Returns `id`, `state`, `tool`, `queue`, `session_id`,
+    `gateway_id` of each.
 
     Args:
         chosen_by: the query that the calls matched, for the audit log; None: the one call was named.
@@ -49,14 +50,19 @@ def cancel(who: Operator, job_ids: Collection[UUID], chosen_by: JobQuery | None 
         update(jobs)
         .where(jobs.c.id == wanted.c.id, jobs.c.session_id == sessions.c.id)
         .values(**cancelling(CancelReason.OPERATOR))
-        .returning(jobs.c.id, jobs.c.state, jobs.c.session_id, sessions.c.gateway_id)
+        .returning(jobs.c.id, jobs.c.state, jobs.c.tool, jobs.c.queue, jobs.c.session_id, sessions.c.gateway_id)
         .cte("cancelled")
     )
     return recorded(cancelled, who, ActName.CANCEL, *_chosen(job_ids, chosen_by))
 
 
 def rerun(
-    who: Operator, job_ids: Collection[UUID], chosen_by: JobQuery | None = None, *, is_confirmed: bool = False
+    who: Operator,
+    job_ids: Collection[UUID],
+    chosen_by: JobQuery | None = None,
+    *,
+    is_confirmed: bool = False,
+    grace: float = PUBLISH_GRACE_SECONDS,
 ) -> Select[Any]:
     """Run finished calls once more. Returns `id`, `queue` and `rerun_of` of each new job, which is to be published.
 
@@ -65,6 +71,7 @@ def rerun(
     Args:
         chosen_by: the query that the calls matched, for the audit log; None: the one call was named.
         is_confirmed: whether the effect of an at_most_once tool may happen a second time.
+        grace: seconds that the caller has to publish it, before a sweeper does; 0: the caller leaves it to that.
     """
     values: dict[str, Any] = {
         **{name: jobs.c[name] for name in _COPIED},
@@ -72,7 +79,7 @@ def rerun(
         "call_id": func.concat("rerun_", func.gen_random_uuid()),
         "effect": _effect(),
         "rerun_of": _first(),
-        "publish_after": now() + seconds(PUBLISH_GRACE_SECONDS),
+        "publish_after": now() + seconds(grace),
         "deadline_at": now() + seconds(time_for(jobs.c.timeout, jobs.c.max_attempts)),
     }
     source = (

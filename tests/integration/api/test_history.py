@@ -249,7 +249,7 @@ def test_the_openapi_document_says_what_is_asked_and_answered(api: Api) -> None:
         f"/v1/{path}"
         for path in (
             *("jobs", "jobs/{id}", "sessions", "sessions/{id}", "sessions/{id}/timeline"),
-            *("tools", "workers", "usage"),
+            *("tools", "queues", "workers", "usage", "audit"),
         )
     }
     listing = paths["/v1/jobs"]["get"]

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection, Row, insert, text
 
 from ringback.config.settings import postgres_url
-from ringback.history import documents
+from ringback.history import documents, serving
 from ringback.history.pagination import IdRange, JobQuery, SessionQuery
 from ringback.jobs import outcomes
 from ringback.jobs.outcomes import Outcome
@@ -260,7 +260,7 @@ def test_a_tool_is_told_once_with_the_number_of_live_workers_that_serve_it(line:
         for announced in processes.announce(worker, [ToolSpec("weather", description, {"type": "object"})]):
             line.run(announced)
     line.run(processes.retire("gone"))
-    (tool,) = documents.tools(line.run(statements.served_tools())).data
+    (tool,) = serving.tools(line.run(statements.served_tools())).data
     assert (tool.name, tool.description, tool.workers) == ("weather", "new", 2)
 
 
@@ -268,7 +268,7 @@ def test_processes_are_told_with_the_living_first_and_what_they_run(line: Line) 
     line.claim(line.ask(line.open()))
     line.run(processes.register("w2", "worker", "there", 2, ["default"]))
     line.run(processes.retire("w2"))
-    told = documents.processes(line.run(statements.all_processes(DEFAULT_TENANT))).data
+    told = serving.processes(line.run(statements.all_processes(DEFAULT_TENANT))).data
     assert [(process.id, process.alive, process.running) for process in told] == [
         ("w", True, 1),
         ("gw", True, 0),

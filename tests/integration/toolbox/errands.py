@@ -28,6 +28,16 @@ async def echo_async(text: str) -> str:
     return text
 
 
+@tool(queue="errands", retries=1)
+def tell_a_story(text: str, ending: str, call: Call) -> str:
+    """Leave a line for operators, and end in one way or another."""
+    call.summary("not this one")
+    call.summary(text)
+    if ending == "break":
+        raise OSError("no route")
+    return f"{call.idempotency_key} {call.rerun_of}"
+
+
 @tool(queue="errands", timeout=30)
 async def nap(seconds: float) -> float:
     """Wait a while."""
