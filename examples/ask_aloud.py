@@ -8,7 +8,7 @@
 The question is WAV: one channel of 16-bit samples at 24 kHz. Without one, the simulator's voice asks.
 It prints:
 
-    heard:  what is the weather in london
+    heard:  What is the weather in London?
     said:   Let me check that for you.
     job:    weather pending
     job:    weather succeeded

@@ -194,7 +194,8 @@ class Script:
         """Return the scenario's words for what it does not know, and what the tools beside it can do."""
         scripted = {call.tool for turn in self.scenario.turns for call in turn.calls}
         beside = [tool for tool in request.offers if tool.name not in scripted] if self.scenario.understands else []
-        own = "otherwise" in self.scenario.model_fields_set
+        fits = not scripted or scripted & request.tools
+        own = bool(fits) and "otherwise" in self.scenario.model_fields_set
         told = wording.abilities(beside, also=own)
         return " ".join(filter(None, (self.scenario.otherwise if own or not told else "", told)))
 

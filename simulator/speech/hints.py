@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.understanding.offered import IDLE
+
 # A model of Whisper reads half of its window, 224 tokens, before it hears; about 600 characters fit.
 MAX_CHARACTERS = 600
 # A description's first sentence; a longer one is no hint.
@@ -44,7 +46,7 @@ def hints(patterns: Iterable[str], tools: Iterable[Mapping[str, Any]]) -> Hints:
         if sum(map(len, kept)) + len(kept) + len(sentence) <= MAX_CHARACTERS:
             kept.append(sentence)
     words = " ".join([*(word for pattern in patterns for word in _LITERALS.findall(pattern)), *sentences])
-    return Hints(frozenset(re.findall(r"[a-z]{3,}", words.lower())), tuple(kept) if sentences else ())
+    return Hints(frozenset(re.findall(r"[a-z]{3,}", words.lower())) - IDLE, tuple(kept) if sentences else ())
 
 
 def _purpose(tool: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import itertools
 import re
 import threading
 from typing import Any
@@ -20,6 +21,8 @@ from simulator.speech.vad import SAMPLE_RATE, has_sound
 _TRANSFORM_SIZE = 1024
 # The decoder needs a little silence at either end to find the first and last sound.
 _MARGIN = bytes(SAMPLE_RATE * 2 // 5)
+# Later ones sound like other sentences.
+_HYPOTHESES = 60
 _LETTERS = re.compile(r"\b(?:[b-hj-z] )+[b-hj-z]\b")
 
 _decoding = threading.Lock()
@@ -42,8 +45,18 @@ def recognise(pcm: bytes, hints: Hints = NO_HINTS) -> str:
         decoder.start_utt()
         decoder.process_raw(_MARGIN + pcm + _MARGIN, full_utt=True)
         decoder.end_utt()
-        hypothesis = decoder.hyp()
-    return _LETTERS.sub(_joined, hypothesis.hypstr) if hypothesis else ""
+        text = _likeliest(decoder, hints)
+    return _LETTERS.sub(_joined, text)
+
+
+def _likeliest(decoder: Any, hints: Hints) -> str:
+    """Return the best hypothesis, or the first of the next ones that has more of the likely words."""
+    best = decoder.hyp()
+    if best is None:
+        return ""
+    others = itertools.islice(decoder.nbest(), _HYPOTHESES) if hints.words else ()
+    texts = [best.hypstr, *(other.hypstr for other in others if other.hypstr)]
+    return str(max(texts, key=lambda text: len(hints.words.intersection(text.split()))))
 
 
 def _joined(letters: re.Match[str]) -> str:

@@ -17,6 +17,11 @@ def found(name: str) -> str:
     return f"The {name} is found."
 
 
+def may_i_close(name: str) -> str:
+    """How this model asks, without a rule of its scenario."""
+    return f"May I use close account with name {name}?"
+
+
 def said(caller: Caller) -> list[str]:
     """What the user has heard so far, response by response."""
     return [spoken(event) for event in caller.heard if event["type"] == "response.done" and spoken(event)]
@@ -153,7 +158,7 @@ async def test_the_same_question_twice_is_worked_on_once_and_both_are_answered(c
 async def test_nothing_is_done_before_the_user_says_yes(counter: Counter, name: str) -> None:
     async with counter.line.call(ringback="jobs") as caller:
         await caller.ask(f"Please close {name}.")
-        await caller.hear_words("I'm still waiting on that.")  # this model's way of asking
+        await caller.hear_words(may_i_close(name))
         assert not counter.has_begun(name)
         await caller.ask("yes")
         await caller.hear_words("Then I do it: close_account.")
@@ -165,7 +170,7 @@ async def test_nothing_is_done_before_the_user_says_yes(counter: Counter, name: 
 async def test_a_no_is_answered_and_nothing_is_done(counter: Counter, name: str) -> None:
     async with counter.line.call(ringback="jobs") as caller:
         await caller.ask(f"Please close {name}.")
-        await caller.hear_words("I'm still waiting on that.")
+        await caller.hear_words(may_i_close(name))
         await caller.ask("no")
         await caller.hear_words("Then I leave it: close_account.")
         refused = await asyncio.to_thread(
@@ -191,7 +196,7 @@ async def test_a_yes_from_elsewhere_ends_the_question_and_a_no_that_comes_after_
 ) -> None:
     async with counter.line.call(ringback="jobs") as caller:
         await caller.ask(f"Please close {name}.")
-        await caller.hear_words("I'm still waiting on that.")
+        await caller.hear_words(may_i_close(name))
         asked = job(counter, caller, "close_account")
         await asyncio.to_thread(counter.line.post, f"/v1/jobs/{asked['id']}/approve")
         await asyncio.to_thread(counter.begun, name)

@@ -134,7 +134,7 @@ def test_a_tool_from_the_template_answers_what_is_typed_without_a_scenario(folde
         told = welcome(up)
         url = f"{told['url'].replace('http', 'ws', 1)}/v1/realtime?agent=demo"
         with connect(url, additional_headers={"Authorization": f"Bearer {told['token']}"}) as caller:
-            assert asked(caller, "Tell me a joke.") == "I can also say in a sentence what this is for."
+            assert asked(caller, "Tell me a joke.") == "I can say in a sentence what this is for."
             assert asked(caller, "Use the gift card.") == "Which subject?"
             assert asked(caller, "It's for my sister, please.") == "my sister: all is well"
 

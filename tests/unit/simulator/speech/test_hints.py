@@ -44,7 +44,7 @@ def test_without_tools_there_is_nothing_to_say() -> None:
     [
         (r"\bw(ea|he)ther\b.*\blondon\b", {"london"}),
         (r"\b(?:pick|choose)\b.*?\bnumber\b(?:.*?(?P<low>-?\d+))?", {"pick", "choose", "number"}),
-        ("where are you", {"where", "are", "you"}),
+        ("where are you, parcel", {"parcel"}),
     ],
 )
 def test_words_of_a_scenario(pattern: str, words: set[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.speech import sphinx, synthesis
+from simulator.speech.hints import Hints
 from simulator.speech.vad import BYTES_PER_MS, SpeechStarted, SpeechStopped, Vad
 from tests.unit.simulator.rehearsal import silence, sound
 
@@ -28,6 +29,13 @@ needs_voice = pytest.mark.skipif(
 )
 def test_a_sentence_comes_back_word_for_word(sentence: str, heard: str) -> None:
     assert sphinx.recognise(synthesis.speak(sentence)) == heard
+
+
+@needs_voice
+def test_likely_words_are_heard_rather_than_others() -> None:
+    pcm = synthesis.speak("Use lookup invoice with number seventeen.")
+    assert sphinx.recognise(pcm) == "use look up in voice with number seventeen"
+    assert sphinx.recognise(pcm, Hints(frozenset({"invoice"}))) == "use look up invoice with number seventeen"
 
 
 @needs_voice
