@@ -55,12 +55,13 @@ def _day_of_month(words: Sequence[Word], at: int, month: int, today: date) -> Sp
     if not beside:
         return None
     first, last = min(beside[0], at), max(beside[0], at)
+    day = _day(words, beside[0])
     try:
-        found = date(today.year, month, _day(words, beside[0]))
+        found = date(today.year, month, day)
+        if found < today:
+            found = date(today.year + 1, month, day)
     except ValueError:
         return None
-    if found < today:
-        found = found.replace(year=today.year + 1)
     return found.isoformat(), words[first].start, words[last].end
 
 
@@ -70,7 +71,7 @@ def _day(words: Sequence[Word], at: int) -> int:
     if word in _ORDINALS:
         tens = words[at - 1].normal if at else ""
         return _ORDINALS[word] + (int(tens) if tens in ("20", "30") and _ORDINALS[word] < 10 else 0)
-    return int(word) if word.isdigit() and 1 <= int(word) <= 31 else 0
+    return int(word) if word.isdecimal() and len(word) <= 2 and 1 <= int(word) <= 31 else 0
 
 
 def find_time(sentence: str, words: Sequence[Word]) -> Span | None:
@@ -81,7 +82,7 @@ def find_time(sentence: str, words: Sequence[Word]) -> Span | None:
     for at, word in enumerate(words):
         if word.normal in ("noon", "midnight"):
             return ("12:00" if word.normal == "noon" else "00:00"), word.start, word.end
-        if word.normal.isdigit() and _is_time(words, at):
+        if word.normal.isdecimal() and len(word.normal) <= 4 and _is_time(words, at):
             return _spoken_time(sentence, words, at)
     return None
 

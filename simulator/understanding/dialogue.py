@@ -12,6 +12,8 @@ from simulator.understanding.values import Said, yes_or_no
 
 # The functions by which a server passes on a yes or a no, and stops a call: docs/how-to/approve-a-call.md.
 APPROVE, CANCEL = "answer_approval", "cancel_call"
+# Characters. A longer text is no order, and reading it would hold up the other callers.
+_LONGEST_SENTENCE = 500
 # A question is open for few sentences; older ones cannot matter.
 _SENTENCES_FOLLOWED = 8
 
@@ -33,6 +35,7 @@ def react(sentences: Sequence[str | None], tools: Sequence[Offered], today: date
         today: the day on which they are said.
         pending: whether a call has no result yet: it may wait for a yes, and it can be stopped.
     """
+    sentences = [each if each and len(each) <= _LONGEST_SENTENCE else None for each in sentences]
     useful = [tool for tool in tools if tool.name not in (APPROVE, CANCEL)]
     question: Question | None = None
     for sentence in sentences[-_SENTENCES_FOLLOWED:-1]:

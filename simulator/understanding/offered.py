@@ -42,7 +42,7 @@ class Parameter:
     @property
     def has_ids(self) -> bool:
         """Whether its values are written in one way, such as A-1042: by a pattern, or by an example with digits."""
-        shaped = any(" " not in each and any(map(str.isdigit, each)) for each in self.examples)
+        shaped = any(" " not in each and any(map(str.isdecimal, each)) for each in self.examples)
         return self.kind == "string" and self.format is None and (self.pattern is not None or shaped)
 
     @property

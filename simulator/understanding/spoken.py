@@ -35,7 +35,7 @@ class Word:
     @property
     def is_number(self) -> bool:
         """Whether it is a number in digits."""
-        return self.normal.replace(".", "", 1).isdigit()
+        return self.normal.replace(".", "", 1).isdecimal()
 
 
 def words(sentence: str) -> list[Word]:
@@ -72,7 +72,7 @@ def _number(raw: Sequence[Word], at: int) -> tuple[int, str]:
             digits += str(value)
         elif here in _OH and _goes_on(raw, at + taken) and (digits or _leads(raw, at + taken)):
             count, digits = 1, digits + "0"
-        elif here.isdigit() and (digits or _goes_on(raw, at + taken)):
+        elif here.isdecimal() and (digits or _goes_on(raw, at + taken)):
             count, digits = 1, digits + here
         if not count:
             break
@@ -83,7 +83,7 @@ def _number(raw: Sequence[Word], at: int) -> tuple[int, str]:
 def _is_apart(raw: Sequence[Word], at: int) -> bool:
     """Return whether a number in digits stands behind another one: "5 25" are two numbers, "1 0 4" is one."""
     here, before = raw[at].normal, raw[at - 1].normal
-    return here.isdigit() and before.isdigit() and len(here) + len(before) > 2
+    return here.isdecimal() and before.isdecimal() and len(here) + len(before) > 2
 
 
 def _leads(raw: Sequence[Word], at: int) -> bool:
@@ -94,7 +94,7 @@ def _leads(raw: Sequence[Word], at: int) -> bool:
 def _goes_on(raw: Sequence[Word], at: int) -> bool:
     """Return whether a digit, or a spelled one, stands beside this word."""
     beside = [raw[i].normal for i in (at - 1, at + 1) if 0 <= i < len(raw)]
-    return any(word.isdigit() or word in _SMALL or word in _OH for word in beside)
+    return any(word.isdecimal() or word in _SMALL or word in _OH for word in beside)
 
 
 def _group(raw: Sequence[Word], at: int) -> tuple[int, int]:

@@ -92,7 +92,9 @@ def _begun(said: Said, tools: Sequence[Offered]) -> Understood | None:
 
 
 def _answered(said: Said, tools: Sequence[Offered], tool: Offered, question: Question) -> Understood | None:
-    parameter = next(each for each in tool.parameters if each.name == question.parameter)
+    parameter = next((each for each in tool.parameters if each.name == question.parameter), None)
+    if parameter is None:
+        return _begun(said, tools)
     found = _answer(parameter, said)
     other = _begun(said, tools)
     switches = isinstance(other, ToolUse | Question) and other.tool != tool.name

@@ -161,7 +161,7 @@ def _choice(parameter: Parameter, said: Said) -> Found | None:
 def _numbers(kind: str, said: Said) -> Iterator[Found]:
     for at in said.free():
         word = said.words[at]
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             negative = said.sentence[: word.start].endswith(("-", "minus ")) and not _joins(said.sentence, word.start)
             value = (-1 if negative else 1) * (int(word.normal) if kind == "integer" else float(word.normal))
             plain = int(value) if value == int(value) else value
