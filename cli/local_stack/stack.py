@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -211,8 +210,6 @@ def worker_of(stack: Stack, name: str, logs: Path | None = None, ready: re.Patte
 def _start_simulator(group: ProcessGroup, stack: Stack, logs: Path | None) -> None:
     address = urlsplit(stack.simulator_url)
     argv = our("simulator", "--host", "127.0.0.1", "--port", str(address.port))
-    if find_spec("hibari") is None:
-        argv.append("--no-voice")
     ready = f"http://{address.netloc}/healthz"
     group.start(Process("simulator", argv, ready=ready, log=_log(logs, "simulator")))
 

@@ -21,7 +21,7 @@ from simulator.items import Item, Items, text_of
 from simulator.scripting.scenario import Answer, Cut, Scenario, Turn
 from simulator.scripting.template import fill, render
 from simulator.understanding import wording
-from simulator.understanding.dialogue import react
+from simulator.understanding.dialogue import SENTENCES_FOLLOWED, react
 from simulator.understanding.offered import Offered
 
 # Instructions to say words exactly: say "one moment".
@@ -113,7 +113,7 @@ class Script:
         user = self._unanswered(items)
         if user is None:
             return Plan(self._messages(told or (self._unprompted(items),), request), tells=tells)
-        reply = self._reply(items, request, _said(user, heard), self._sentences(items, heard, user))
+        reply = self._reply(items, request, heard, user)
         texts = (*told, *([reply.line] if reply.line else []))
         outputs: tuple[Say | Call, ...] = (*self._messages(texts, request, commentary=bool(reply.calls)), *reply.calls)
         return Plan(outputs, self._cut(reply), tells, user["id"])
@@ -126,9 +126,9 @@ class Script:
         return wording.approval(directive) if self.scenario.understands else None
 
     def _sentences(self, items: Items, heard: Mapping[str, Heard], user: Item) -> list[str | None]:
-        """Return what the user has said until now; None for what a turn of the scenario answers."""
+        """Return what the user has said lately; None for what a turn of the scenario answers."""
         upto = items.items[: items.items.index(user) + 1]
-        turns = [_said(item, heard) for item in upto if item.get("role") == "user"]
+        turns = [_said(item, heard) for item in upto if item.get("role") == "user"][-SENTENCES_FOLLOWED:]
         return [None if self._matches(said) else said.text for said in turns]
 
     def _news(self, items: Items) -> list[Item]:
@@ -160,12 +160,14 @@ class Script:
         phase = "commentary" if commentary else "final_answer"
         return (Say(" ".join(texts), phase if request.reasoning else None),)
 
-    def _reply(self, items: Items, request: Request, said: Heard, sentences: list[str | None]) -> _Reply:
+    def _reply(self, items: Items, request: Request, heard: Mapping[str, Heard], user: Item) -> _Reply:
+        said = _said(user, heard)
         matches = self._matches(said)
         pending = items.pending_calls()
         if not matches:
             if pending and re.search(self.scenario.waiting.hears, said.text, re.IGNORECASE):
                 return _Reply(line=self.scenario.waiting.says)
+            sentences = self._sentences(items, heard, user)
             return self._understood(items, request, sentences) or _Reply(line=self._otherwise(request))
         calls = [
             _call(call.tool, fill(call.arguments, groups), self._loose(request))

@@ -15,7 +15,7 @@ APPROVE, CANCEL = "answer_approval", "cancel_call"
 # Characters. A longer text is no order, and reading it would hold up the other callers.
 _LONGEST_SENTENCE = 500
 # A question is open for few sentences; older ones cannot matter.
-_SENTENCES_FOLLOWED = 8
+SENTENCES_FOLLOWED = 8
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def react(sentences: Sequence[str | None], tools: Sequence[Offered], today: date
     sentences = [each if each and len(each) <= _LONGEST_SENTENCE else None for each in sentences]
     useful = [tool for tool in tools if tool.name not in (APPROVE, CANCEL)]
     question: Question | None = None
-    for sentence in sentences[-_SENTENCES_FOLLOWED:-1]:
+    for sentence in sentences[-SENTENCES_FOLLOWED:-1]:
         understood = understand(Said.of(sentence, today), useful, question) if sentence else None
         question = understood if isinstance(understood, Question) else None
     last = sentences[-1] if sentences else None
