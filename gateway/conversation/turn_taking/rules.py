@@ -137,6 +137,8 @@ RULES = (
 
 def next_ask(scheduler: ResponseScheduler, now: float) -> Ask | None:
     """Return what is due now, by the first rule that has something."""
+    if not isinstance(scheduler.slot, Idle):  # as `_free_at` says to each rule, at each event of a response
+        return None
     for rule in RULES:
         at = rule.at(scheduler, now)
         if at is not None and at <= now:
@@ -146,5 +148,7 @@ def next_ask(scheduler: ResponseScheduler, now: float) -> Ask | None:
 
 def wake_at(scheduler: ResponseScheduler, now: float) -> float | None:
     """Return when `next_ask` has something, if no event comes first; None where only an event can tell."""
+    if not isinstance(scheduler.slot, Idle):
+        return None
     moments = (rule.at(scheduler, now) for rule in RULES)
     return min((moment for moment in moments if moment is not None), default=None)

@@ -6,7 +6,7 @@ Messages are rows of `items`, calls and their outputs rows of `jobs`; `position`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -75,7 +75,11 @@ def save(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Messa
 
     0 rows: the session is no longer this gateway's in this epoch.
     """
-    return _save(session_id, gateway_id, epoch, [asdict(message) for message in messages])
+    said = [
+        {"position": each.position, "item_id": each.item_id, "role": each.role, "content": each.content}
+        for each in messages
+    ]
+    return _save(session_id, gateway_id, epoch, said)
 
 
 @statement
