@@ -31,10 +31,12 @@ from tests.local_http import LOCAL
 from tests.servers import as_ours
 from tests.simulated import Simulated
 
-__all__ = ["PATIENCE", "Caller", "Event", "eventually", "message", "running_line", "spoken"]
+__all__ = ["PATIENCE", "PLACED", "Caller", "Event", "are_placed", "eventually", "message", "running_line", "spoken"]
 
 ROOT = Path(__file__).parents[1]
 LOOK_SECONDS = 0.05
+PLACED = frozenset({"acked", "replayed", "spoken", "heard"})
+"""Deliveries of a result that its conversation is known to have: a response may tell it at any moment."""
 TEST_PROCESSES = 3
 """As many may share one Redis that was given to the tests: it has 16 databases, and each tier wants its own."""
 
@@ -142,6 +144,11 @@ class Line:
     def upstream_frames(self) -> list[Event]:
         """What the gateways have sent to the simulator so far, all sessions together."""
         return [event for events in self.simulator.heard().values() for event in events]
+
+
+def are_placed(jobs: list[dict[str, Any]]) -> bool:
+    """Return True if there are jobs, and the conversation has the result of each."""
+    return bool(jobs) and all(job["delivery"] in PLACED for job in jobs)
 
 
 def eventually(look: Callable[[], Any], what: str) -> Any:

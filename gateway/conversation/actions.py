@@ -9,7 +9,9 @@ from uuid import UUID
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import CancelReason
+from ringback.moments import Moment
 from ringback.statements.jobs.admission import NewJob
+from ringback.statements.jobs.deliveries import Told
 from ringback.statements.sessions.items import Message
 from ringback.tools.spec import ToolSpec
 
@@ -92,6 +94,20 @@ class KeepSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepMoments:
+    """Store when the user and the model spoke, for the session's timeline."""
+
+    moments: Sequence[Moment]
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTold:
+    """Note in the rows of calls that a response tells their results, and what the user heard of it."""
+
+    told: Sequence[Told]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordUsage:
     """Record what a response has used: `usage` and `status` as the server says them.
 
@@ -153,6 +169,8 @@ Action: TypeAlias = (
     | Acknowledge
     | KeepMessages
     | KeepSettings
+    | KeepMoments
+    | NoteTold
     | RecordUsage
     | CheckBudget
     | Reopen

@@ -11,6 +11,7 @@ Its entry points are plain functions, each of which returns a list of actions:
     tick(now)                    time has passed; `wake_at(now)` says when it matters
     budget_spent(why, now)       the budget is used up
     cut(reason, now)             the connection is gone; `carry(now)` is for the next epoch
+    left(reason, now)            the client is gone
 
 Most frames pass: they cause no action, and `wake_at` moves to later at most. They have entry points of their own.
 
@@ -38,7 +39,7 @@ from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import ClientView
 from gateway.conversation.client_session import ClientSessionConfig
 from gateway.conversation.event_ids import EventIds
-from gateway.conversation.event_names import ANSWER_APPROVAL, APPEND_AUDIO, SESSION_UPDATED
+from gateway.conversation.event_names import ANSWER_APPROVAL, APPEND_AUDIO, REPORT_PLAYBACK, SESSION_UPDATED
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.handshake import Handshake
@@ -53,6 +54,7 @@ from gateway.conversation.tool_calls.intake import CallIntake, Waits, unknown_wa
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.tool_calls.rendering import DeliveryContext
 from gateway.conversation.tool_calls.results import ResultSender
+from gateway.conversation.turn_taking.hearing import Hearing
 from gateway.conversation.turn_taking.pacing import Pacing
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active
@@ -104,7 +106,7 @@ class Conversation:
         self.agent = agent
         self.tools = tools
         self._ids = ids = EventIds(epoch)
-        self._greets = greets
+        self._greets, self._epoch = greets, epoch
         self._carried_state = carried = carried or CarriedState()
         self._log = carried.log or ItemLog()
         self._calls, self._turns = table, turns = CallTable(), UserTurns()
@@ -120,6 +122,8 @@ class Conversation:
             agent.hold_seconds,
             asks_aloud=builtin_tools.asks_aloud,
         )
+        self._hearing = scheduler.hearing = carried.hearing or Hearing(why="resumed" if carried.has_past else "first")
+        self._hearing.reports = "playback" in wants
         scheduler.pacing = Pacing(quirks.create_seconds)
         scheduler.waiting.extend(carried.creates)
         loop_guard = ToolLoopGuard(agent)
@@ -180,7 +184,12 @@ class Conversation:
         return [*actions, *self._speak(now)]
 
     def audio_passed(self, item_id: str, chars: int, now: float) -> bool:
-        """Note so many characters of the model's audio, which go straight to the client; False where there are none."""
+        """Note so many characters of the model's audio, which go straight to the client.
+
+        Return False where there are none, or these are the first of a response: `receive_model` decides.
+        """
+        if self._hearing.is_mute:
+            return False
         return self._scheduler.heard_audio(self._log.note_audio(item_id, chars), now)
 
     def text_passed(self, text: PassingText, now: float) -> bool:
@@ -202,6 +211,9 @@ class Conversation:
             return answered
         if frame.event["type"] == ANSWER_APPROVAL:
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
+        if frame.event["type"] == REPORT_PLAYBACK:
+            self._hearing.reported(frame.event["item_id"], frame.event["played_ms"], now)
+            return self._hearing.take(now)
         said = self._client.says(frame.event, self._log, now)
         if frame.event["type"] == APPEND_AUDIO:
             return said  # fifty times a second, and it makes no response due
@@ -229,7 +241,13 @@ class Conversation:
         if not self.is_open:
             return self._handshake.hung_up()
         said = self._log.unfinished()
-        return [*([KeepMessages(said)] if said else []), *self._speaker.cut(reason)]
+        self._hearing.cut(reason, now, self._scheduler.plays_until)
+        return [*([KeepMessages(said)] if said else []), *self._speaker.cut(reason), *self._hearing.take(now)]
+
+    def left(self, reason: str, now: float) -> list[Action]:
+        """Return what is still to be written of a client that is gone, with the reason for the history."""
+        self._hearing.left(reason, now)
+        return self._hearing.take(now)
 
     def carry(self, now: float) -> CarriedState:
         """Return the state with which the next epoch begins."""
@@ -250,6 +268,7 @@ class Conversation:
             lively_at=self.limits.lively_at,
             creates=tuple(self._scheduler.client_creates()),
             user_waits=self._scheduler.is_owed(now),
+            hearing=self._hearing,
         )
 
     def credited(self, response_id: str) -> list[Call]:
@@ -343,7 +362,7 @@ class Conversation:
             return self._handshake.wake_at
         if self._is_given_up or self._has_more:
             return None
-        moments = (self._speaker.wake_at(now), self.limits.wake_at())
+        moments = (self._speaker.wake_at(now), self.limits.wake_at(), self._hearing.wake_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     # — before the client is let in —
@@ -362,6 +381,7 @@ class Conversation:
             return actions
         configured, session = self._handshake.take_sessions()
         self.limits.began(now, self._carried_state.lively_at, self._turns.number)
+        self._hearing.opened(self._epoch, now, is_new_client=self._greets)
         for each in (configured, session):  # what the server does not echo is as it was asked for
             self._client.note_session(each)
             self._log.note_session(each)
@@ -379,5 +399,5 @@ class Conversation:
 
     def _speak(self, now: float) -> list[Action]:
         if self._is_given_up or self._has_more or not self.is_open:
-            return []
-        return [*self._upstream_events.expire(self._log, now), *self._speaker.say(now)]
+            return self._hearing.take(now)
+        return [*self._upstream_events.expire(self._log, now), *self._speaker.say(now), *self._hearing.take(now)]

@@ -28,6 +28,7 @@ CREATE_RESPONSE = _tag(client_events.CreateResponse)
 CANCEL_RESPONSE = _tag(client_events.CancelResponse)
 UPDATE_SESSION = _tag(client_events.UpdateSession)
 ANSWER_APPROVAL = _tag(client_events.AnswerApproval)
+REPORT_PLAYBACK = _tag(client_events.ReportPlayback)
 
 AUDIO_BUFFER = "input_audio_buffer."
 """How the names of the events about the user's audio begin."""

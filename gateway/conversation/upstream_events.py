@@ -81,17 +81,26 @@ class UpstreamEvents:
                 return self._ends(response, log, now)
             case OutputItemStarted(item=item):
                 self.calls.item_added(item, event.response_id)
+                self.scheduler.hearing.item_began(event.response_id, item.id)
             case OutputItemFinished(item=item):
                 return self._call_finished(item, event.response_id, log, now)
             case ItemShown(item=item):
                 return self.results.echoed(item)
             case ModelAudio(chars=chars):
-                self.scheduler.heard_audio(log.note_audio(str(event.item_id), chars), now)
+                self._sounds(event, log.note_audio(str(event.item_id), chars), now)
             case RateLimitsUpdated(limits=limits):
                 self.scheduler.pacing.note_limits(limits, now)
             case _:
                 return self._turn(event, now)
         return []
+
+    def _sounds(self, event: ModelAudio, seconds: float, now: float) -> None:
+        """Note audio of the model. The first of a response, and of an item, says more than how long it lasts."""
+        hearing, slot = self.scheduler.hearing, self.scheduler.slot
+        hearing.item_began(event.response_id, event.item_id)
+        if self.scheduler.heard_audio(seconds, now) and hearing.is_mute:
+            active = slot if isinstance(slot, Active) else None
+            hearing.voiced(event.response_id, active, now, self.scheduler.plays_until - seconds)
 
     def _started(self, response: Response, now: float) -> list[Action]:
         response_id = str(response.id)
@@ -143,13 +152,17 @@ class UpstreamEvents:
             case UserStartedSpeaking():
                 return self._barged_in(now)
             case UserStoppedSpeaking():
+                scheduler.hearing.user_ended(now, "heard")
                 scheduler.user_ended(now, is_servers=True)
             case UserTurnCommitted():
                 has_not_stopped = isinstance(scheduler.user, Speaking)  # not every server says that speech stopped
+                if has_not_stopped:
+                    scheduler.hearing.user_ended(now, "heard")
                 if scheduler.turns.committed() or has_not_stopped:
                     scheduler.user_ended(now, is_servers=scheduler.detects_turns)
             case UserStayedSilent():
                 scheduler.turns.note_silence()
+                scheduler.hearing.user_ended(now, "silent")
                 scheduler.user_ended(now, is_servers=True)
             case UserAudioCleared():
                 scheduler.user_muted()

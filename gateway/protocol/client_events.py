@@ -95,6 +95,13 @@ class AnswerApproval(Frame, tag="ringback.approval.respond"):
     approved: bool
 
 
+class ReportPlayback(Frame, tag="ringback.playback"):
+    """Report of how much of an item's audio the client has played; not an event of the Realtime API."""
+
+    item_id: ItemId
+    played_ms: Milliseconds
+
+
 Known = (
     AppendAudio
     | CommitAudio
@@ -107,6 +114,7 @@ Known = (
     | CancelResponse
     | UpdateSession
     | AnswerApproval
+    | ReportPlayback
 )
 """Each event that a client may send."""
 

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from gateway.auth.authenticator import Principal
@@ -32,6 +32,10 @@ from ringback.tools.spec import ToolSpec
 
 if TYPE_CHECKING:
     from ringback.telemetry.call_spans import CallSpans
+
+OnHeard: TypeAlias = Callable[[str, str, float], None]
+"""Is told of each result that the user has heard, once its row says so: its tool, its queue, and the seconds from the
+end of the job until then."""
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +76,7 @@ class GatewayContext:
     budgets: Budgets
     spans: CallSpans | None = None
     """Tells the spans of calls; None where traces are off."""
+    on_heard: OnHeard = lambda _tool, _queue, _waited: None
 
 
 class Alarm:

@@ -24,9 +24,11 @@ from gateway.conversation.actions import (
     Decide,
     Event,
     KeepMessages,
+    KeepMoments,
     KeepSettings,
     LeaveOut,
     LetClientIn,
+    NoteTold,
     RecordCall,
     RecordUsage,
     Reopen,
@@ -42,6 +44,7 @@ from gateway.session.client_connection import ClientConnection, as_text
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.delivery_recorder import DeliveryRecorder
+from gateway.session.moment_writer import MomentWriter
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.upstream.connection import UpstreamClosed
 from ringback.agents.hosted_tools import with_secrets
@@ -66,6 +69,7 @@ class EffectExecutor:
         self.recorder = CallRecorder(gateway, session)
         self.deliveries = DeliveryRecorder(gateway, session)
         self.transcript = TranscriptWriter(gateway, session)
+        self.moments = MomentWriter(gateway, session, self.deliveries)
         model = model_of(gateway.settings, session.agent)
         spans = gateway.spans
         self.tracer = None if spans is None else CallTracer(spans, gateway, session, model)
@@ -96,6 +100,8 @@ class EffectExecutor:
                 tasks.create_task(self._decide(action))
             case CheckBudget() | RecordUsage():
                 tasks.create_task(self._meter(link, action))
+            case KeepMoments() | NoteTold():
+                self.keep(action)
             case KeepMessages(messages):
                 self.transcript.keep(messages)
             case KeepSettings(session):
@@ -122,12 +128,21 @@ class EffectExecutor:
             case Close(code, reason):
                 raise SessionEnded(code, reason)
 
+    def keep(self, action: Action) -> None:
+        """Have written what was heard, and when."""
+        match action:
+            case KeepMoments(moments):
+                self.moments.keep(moments)
+            case NoteTold(told):
+                self.moments.note(told)
+
     async def settle(self) -> None:
         """Write into the rows what this session has heard so far, and what its conversation was given."""
         await self.recorder.settled()
         await self.transcript.flush()
         if self._session.link is not None:
             await self.deliveries.write(self._session.link)
+        await self.moments.flush()
 
     async def _send_to_model(self, link: UpstreamLink, event: Event) -> None:
         if event["type"] == UPDATE_SESSION:

@@ -83,7 +83,7 @@ class Session:
             ended = await self._run()
             return ended
         finally:
-            await self._finish(is_over=self.state.resume_token is None or (ended is not None and ended.is_final))
+            await self._finish(ended)
 
     async def _run(self) -> SessionEnded:
         loops = (self._from_model, self._reader.run, self._from_doorbell, self._from_clock, self._from_gateway)
@@ -94,6 +94,7 @@ class Session:
                     self._from_tool_catalog,
                     self._switcher.rotate_in_time,
                     self._effects.transcript.write,
+                    self._effects.moments.keep_writing,
                 ):
                     tasks.create_task(loop())
         except BaseExceptionGroup as group:
@@ -103,13 +104,17 @@ class Session:
             return _end_of(expected)
         raise AssertionError("a session ends by an exception only")
 
-    async def _finish(self, *, is_over: bool) -> None:
+    async def _finish(self, ended: SessionEnded | None) -> None:
         """Write what was heard, within a bound, so that the rows have the last state of a client that hung up."""
         self.state.alarm.stop()
         self._effects.usage.leave()
         link = self.state.link
         if link is None:
             return
+        is_over = self.state.resume_token is None or (ended is not None and ended.is_final)
+        reason = "internal_error" if ended is None else ended.reason
+        for action in link.conversation.left(reason, time.monotonic()):
+            self._effects.keep(action)
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._effects.settle()

@@ -27,6 +27,7 @@ ALLOWED_EVENTS = (
     "response.cancel",
     "session.update",
     "ringback.approval.respond",
+    "ringback.playback",
 )
 """The events that any client may send."""
 TRUSTED_EVENTS = ("conversation.item.delete",)
@@ -66,9 +67,9 @@ RESPONSE_FIELDS = (
 `conversation` is then "auto", and with `input` open it may be "none": a response out of band."""
 ROLES = ("user", "system", "assistant")
 """Of the messages that a client may create: the user's own, instructions, and what the model has said elsewhere."""
-BROWSER_EXTENSIONS = ("approvals", "jobs", "left_out", "results", "resume")
+BROWSER_EXTENSIONS = ("approvals", "jobs", "left_out", "playback", "results", "resume")
 """What any client may ask for beside the Realtime API: `?ringback=jobs,resume`. Jobs tell the names of tools, approvals
-their arguments too."""
+their arguments too. With `playback` the client says what it has played (`ringback.playback`)."""
 EXTENSIONS = frozenset({*BROWSER_EXTENSIONS, "calls"})
 """All that a policy can let a client ask for. Calls tell the names and arguments of all tools."""
 

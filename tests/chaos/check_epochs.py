@@ -16,6 +16,7 @@ from itertools import pairwise
 from ringback.jobs.states import TERMINAL, Delivery
 from tests.chaos.evidence import Connection, Evidence, JobRow, Refusal, SessionStep, Violation, maker_of
 from tests.chaos.ledger import CANARY
+from tests.line import PLACED
 
 FENCED_SECONDS = 3.0
 """Of quiet: the heartbeat after which an old gateway is silent takes two, and the machine is busy."""
@@ -67,7 +68,7 @@ def _good_token_refused(client: int, refusal: Refusal, run: Evidence) -> Iterato
 def _was_told(job: JobRow, run: Evidence) -> Iterator[Violation]:
     for step in run.steps_of.get(job.id, []):
         connection = _connection(job.session_id, step.epoch, run)
-        if connection is None or step.delivery not in (Delivery.ACKED, Delivery.REPLAYED):
+        if connection is None or step.delivery not in PLACED:
             continue
         if job.call_id in connection.answered:
             continue

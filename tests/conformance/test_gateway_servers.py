@@ -14,7 +14,7 @@ import pytest
 from tests.conformance.conftest import Stage
 from tests.conformance.player.model import Call, Model, Ways
 from tests.conformance.player.wire import Event, Script, Wire
-from tests.line import Caller, eventually
+from tests.line import Caller, are_placed, eventually
 
 QUESTION = "What is the weather in Oslo?"
 ANSWER = "Foggy, 12 degrees."
@@ -78,12 +78,13 @@ def test_a_call_goes_all_the_way_round(ways: Ways, stage: Stage) -> None:
 @pytest.mark.parametrize("ways", ["as OpenAI does", "an echo bears the server's own item id"])
 def test_an_echoed_answer_is_acknowledged_in_the_history(ways: str, stage: Stage) -> None:
     _, caller = asyncio.run(one_round(stage, WAYS[ways], weather()))
-    eventually(lambda: [job["delivery"] for job in stage.line.jobs(caller.session_id)] == ["acked"], "an acked job")
+    eventually(lambda: are_placed(stage.line.jobs(caller.session_id)), "an acked job")
 
 
-def test_an_answer_that_nobody_echoes_stays_at_sent(stage: Stage) -> None:
+def test_an_answer_that_nobody_echoes_is_never_said_to_be_acknowledged(stage: Stage) -> None:
     _, caller = asyncio.run(one_round(stage, Ways(echoes="never"), weather()))
-    assert [job["delivery"] for job in stage.line.jobs(caller.session_id)] == ["sent"]
+    (job,) = stage.line.jobs(caller.session_id)
+    assert job["delivery"] in ("sent", "spoken", "heard")
 
 
 @pytest.mark.parametrize(

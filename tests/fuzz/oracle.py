@@ -50,6 +50,8 @@ BACKENDS = {
         )
     ),
 }
+OF_THE_GATEWAY = frozenset({"ringback.approval.respond", "ringback.playback"})
+"""Events of a client that go no further than the gateway."""
 OPEN = ("response.metadata", "session.tools.*.parameters")
 """Below these the client chooses the names."""
 TYPES = {

@@ -75,6 +75,7 @@ CLIENT: list[dict[str, Any]] = [
     {"type": UPDATE, "session": {"type": "realtime", "tools": [TOOL], "audio": {"input": {"turn_detection": None}}}},
     {"type": UPDATE, "session": {"tools": [{"type": "mcp", "server_label": "x", "server_url": "https://example.com"}]}},
     {"type": "ringback.approval.respond", "job_id": "c9091c61-915b-5ff6-a80f-70d5ab22e78a", "approved": True},
+    {"type": "ringback.playback", "item_id": "item_1", "played_ms": 1500},
 ]
 
 _CALL = {"type": "function_call", "id": "item_c", "call_id": "call_1", "name": "weather", "status": "completed"}

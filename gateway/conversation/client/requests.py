@@ -24,6 +24,7 @@ from gateway.conversation.event_names import (
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.turn_taking.scheduler import MAX_WAITING, ResponseScheduler
+from gateway.conversation.turn_taking.user import Holding
 from gateway.protocol import OURS, AppendAudio, Rejection
 from gateway.upstream.events import ModelEvent, SessionUpdated
 
@@ -84,10 +85,13 @@ class ClientRequests:
         elif kind == CLEAR_AUDIO:
             self.scheduler.user_muted()
         elif kind == CANCEL_RESPONSE:
-            self.scheduler.client_stops(event.get("response_id"))
+            self.scheduler.client_stops(event.get("response_id"), now)
         elif kind == TRUNCATE_ITEM:
+            self.scheduler.hearing.truncated(event["item_id"], event["audio_end_ms"], now)
             self.scheduler.client_cut(now)
         elif kind == COMMIT_AUDIO:
+            user = self.scheduler.user
+            self.scheduler.hearing.user_ended(now, "committed", user.since if isinstance(user, Holding) else None)
             self.scheduler.user_ended(now, is_servers=False)
         elif item.get("type") == "function_call_output":
             call = self.tools.waiting(item["call_id"])
@@ -96,6 +100,7 @@ class ClientRequests:
                 self.scheduler.client_will_ask(now)
         elif _is_said(item):
             self.scheduler.turns.begin()
+            self.scheduler.hearing.user_typed(now)
             self.scheduler.client_will_ask(now)
 
     def _refuse(self, event: Event) -> Rejection | None:

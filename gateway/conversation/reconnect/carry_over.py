@@ -9,6 +9,7 @@ from gateway.conversation.call_table import CallTable
 from gateway.conversation.client.resend_buffer import ResendBuffer
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.turn_taking.hearing import Hearing
 from gateway.conversation.turns import UserTurns
 
 
@@ -28,6 +29,7 @@ class CarriedState:
         untold: the calls whose results no response has told the user yet.
         creates: the client's `response.create`s that no response has answered.
         user_waits: True where a response was under way, asked for or due; None where only the rows can tell.
+        hearing: what the user hears of earlier responses: the client goes on playing them.
     """
 
     has_past: bool = False
@@ -41,6 +43,7 @@ class CarriedState:
     lively_at: float | None = None
     creates: tuple[Event, ...] = ()
     user_waits: bool | None = None
+    hearing: Hearing | None = None
 
     def is_awaited(self, past: ConversationHistory) -> bool:
         """Return True if the user waits for an answer that an earlier epoch did not give."""

@@ -22,13 +22,15 @@ class Credits:
     _given_up: list[tuple[Call, Credit]] = field(default_factory=list)
     """What the last response that was taken for dead was to tell."""
 
-    def began(self, active: Active) -> None:
-        """Credit a response that began with what it can tell."""
-        tells = active.by.tells_results
+    def began(self, active: Active) -> list[Call]:
+        """Credit a response that began with what it can tell; return the calls whose results that is."""
+        tells, credited = active.by.tells_results, list[Call]()
         for call in self.calls:
             is_there = call.is_echoed or (tells and call.call_id in active.about and call.landed_at <= active.asked)
             if (call.is_untold and is_there) or (tells and call.is_echoed and call.credit is not None):
                 call.give_credit(active.response, active.create)
+                credited.append(call)
+        return credited
 
     def gave_up(self, active: Active) -> None:
         """Remember what a response was to tell that is taken for dead."""

@@ -10,6 +10,7 @@ from gateway.conversation.call_table import CallTable
 from gateway.conversation.turn_taking import slot as slots
 from gateway.conversation.turn_taking import user as users
 from gateway.conversation.turn_taking.credits import Credits
+from gateway.conversation.turn_taking.hearing import Hearing
 from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS, Pacing
 from gateway.conversation.turn_taking.slot import Active, Asked, By, Idle, Slot
 from gateway.conversation.turn_taking.user import Silent, TurnTaken, User
@@ -61,6 +62,7 @@ class ResponseScheduler:
     silent_since: float | None = None
     """When the first create was sent since which the server has been silent."""
     pacing: Pacing = field(default_factory=Pacing)
+    hearing: Hearing = field(default_factory=Hearing)
     credits: Credits = field(init=False)
     spoke_at: float = 0.0
     user_spoke_at: float = 0.0
@@ -91,6 +93,7 @@ class ResponseScheduler:
         if about is None:
             about = frozenset(call.call_id for call in self.calls.untold())
         self.credits.close(self._latest.create if self._latest is not None else None)
+        self.hearing.asked(by, now)
         self._apply(slots.CreateSent(Asked(create, by, now, now + self.pacing.create_seconds, about)))
         if self.silent_since is None:
             self.silent_since, self._lost = now, []
@@ -109,11 +112,12 @@ class ResponseScheduler:
         self.slot = replace(slot, is_cut=True)
         return True
 
-    def client_stops(self, response_id: str | None) -> None:
+    def client_stops(self, response_id: str | None, now: float) -> None:
         """Note that the client cancels the active response, or the one that it names."""
         active = self.slot
         if isinstance(active, Active) and response_id in (None, active.response) and not active.is_cut:
             self.slot = replace(active, is_stopped=True)
+            self.hearing.stopped(now)
 
     # — what the server says —
 
@@ -135,6 +139,7 @@ class ResponseScheduler:
             return False
         self.silent_since = None
         self.plays_until = max(self.plays_until, now) + seconds
+        self.hearing.sounded += seconds
         self._hear_response(now, is_heard=True)
         return True
 
@@ -159,7 +164,7 @@ class ResponseScheduler:
         is_servers = self._names_creates and mark is None and asked is not None and not asked.by.tells_results
         if isinstance(self.slot, Active):
             if self._outlived is not None:
-                self._lose(self._outlived)
+                self._lose(self._outlived, now)
             self._outlived = self.slot
         self._apply(slots.ResponseBegan(response_id, now, now + ACTIVE_SECONDS, named, is_servers))
         active = self.slot
@@ -168,7 +173,7 @@ class ResponseScheduler:
             self.pacing.note_create(now - active.asked)
         elif isinstance(self.user, TurnTaken):
             self.pacing.note_answer(now - self.user_spoke_at)
-        self.credits.began(active)
+        self.hearing.began(active, self.credits.began(active), now)
         self.owed_at = None if active.by.tells_results else self.owed_at
         talks = users.is_talking(self.user, now)
         self.user = users.advance(self.user, users.Answered())
@@ -243,6 +248,7 @@ class ResponseScheduler:
     def user_began(self, now: float) -> None:
         """Note that the user began to speak: the model's speech stops."""
         self.user = users.advance(self.user, users.Started(now))
+        self.hearing.user_began(now, self.plays_until)
         self.client_cut(now)
 
     def user_ended(self, now: float, *, is_servers: bool) -> None:
@@ -336,8 +342,9 @@ class ResponseScheduler:
         is_short = status in ("cancelled", "incomplete") and not active.is_heard
         was_said = not has_failed and not active.is_cut and not is_short
         self.credits.ended(active, was_said=was_said or active.is_stopped)
+        self.hearing.ended(active.response, status, now, self.plays_until)
         if self._outlived is not None and self._outlived is not active:
-            self._lose(self._outlived)
+            self._lose(self._outlived, now)
         self._outlived = None
         self.spoke_at = now
         if active.by is By.FILLER:
@@ -348,10 +355,11 @@ class ResponseScheduler:
         elif has_failed or not (active.is_cut or users.busy_until(self.user) > now):
             self.pacing.failed(now)  # neither the gateway nor the user's voice cut it off
 
-    def _lose(self, outlived: Active) -> None:
+    def _lose(self, outlived: Active, now: float) -> None:
         """Give up a response whose end is not told any more: another has begun and ended since, or two have begun."""
         self.dead.append(outlived.response)
         self.credits.ended(outlived, was_said=outlived.is_heard and not outlived.is_cut)
+        self.hearing.ended(outlived.response, "lost", now, self.plays_until)
 
     def _hear_response(self, now: float, *, is_heard: bool) -> None:
         active = self.slot
@@ -359,6 +367,7 @@ class ResponseScheduler:
             return
         if is_heard and not active.is_heard:
             self.slot = active = replace(active, is_heard=True)
+            self.hearing.worded(active.response, now)
             self.credits.question_heard(active, self.turns.number)
         if now + ACTIVE_SECONDS - active.until > 1.0:  # a frozen record for each frame of audio would cost
             self.slot = replace(active, until=now + ACTIVE_SECONDS)

@@ -38,7 +38,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import IN_A_CONVERSATION, Delivery, HeardBy
 from ringback.postgres.statement import Bound, statement
-from ringback.statements.clock import now, seconds, seconds_since
+from ringback.statements.clock import now, seconds, seconds_since, statement_time
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
 from ringback.statements.row_state import is_now
@@ -145,13 +145,13 @@ def _mark(
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is known of a response that tells a result. Times are seconds ago.
+    """What is known of a response that tells a result. Times are seconds of the session's own clock.
 
     Args:
         job_id: the job whose result it tells.
         answer_id: the server's id of the response.
-        began: when the response began; `spoken`: when its first audio or text went to the client.
-        heard: when the user had heard its first second, or all of it; None: they have not, or it is not known.
+        began_at: when the response began; `spoken_at`: when its first audio or text went to the client.
+        heard_at: when the user had heard its first second, or all of it; None: they have not, or it is not known.
         heard_by: how that is known (`HeardBy`); None: the response is still being said.
         audio_ms: how long it sounds; None for text, and until it has ended.
         played_ms: how much of it the user heard; None where that is not known.
@@ -159,23 +159,35 @@ class Told:
 
     job_id: UUID
     answer_id: str
-    began: float
-    spoken: float
-    heard: float | None = None
+    began_at: float
+    spoken_at: float
+    heard_at: float | None = None
     heard_by: HeardBy | None = None
     audio_ms: float | None = None
     played_ms: float | None = None
 
 
-def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told]) -> Bound:
+def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told], clock: float) -> Bound:
     """Note that responses tell results, and what the user heard of them: the rows say `spoken`, or `heard`.
 
     If several responses tell a result, the row keeps the last one, or the first that was heard. Idempotent. Returns
     `id`, `tool`, `queue`, `is_new` (it is heard from now on) and `waited` (seconds from the job's end until then) of
     each row that it changed. 0 rows: no conversation has the result, as far as the rows say, or the session is no
     longer this gateway's in this epoch.
+
+    Args:
+        clock: the present time by the session's own clock.
     """
-    news = [{**asdict(each), "job_id": str(each.job_id)} for each in told]
+    news = [
+        {
+            **asdict(each),
+            "job_id": str(each.job_id),
+            "began": clock - each.began_at,
+            "spoken": clock - each.spoken_at,
+            "heard": None if each.heard_at is None else clock - each.heard_at,
+        }
+        for each in told
+    ]
     return _note_told(session_id, gateway_id, epoch, news)
 
 
@@ -186,13 +198,13 @@ def _note_told(session_id: UUID, gateway_id: str, epoch: int, told: list[dict[st
     names = [column("job_id", Uuid), column("answer_id", Text), column("heard_by", Text)]
     news = func.jsonb_to_recordset(type_coerce(told, JSONB)).table_valued(*names, *numbers)
     news = news.render_derived("news", with_types=True)
-    began_at = now() - seconds(news.c.began)
+    began_at = statement_time() - seconds(news.c.began)
     is_over = jobs.c.heard_at.is_not(None)
     before = (
         select(jobs.c.id, is_over.label("was_heard"), began_at.label("began_at"), *news.c)
         .select_from(jobs.join(news, jobs.c.id == news.c.job_id))
         .where(
-            jobs.c.session_id.in_(select(mine.c.id)),
+            jobs.c.session_id.is_not_distinct_from(mine.c.id),  # As in `mark`: no index of the session's calls fits.
             jobs.c.delivery.in_(IN_A_CONVERSATION),
             or_(
                 jobs.c.answer_id.is_(None),
@@ -213,8 +225,8 @@ def _note_told(session_id: UUID, gateway_id: str, epoch: int, told: list[dict[st
             delivery=case((is_heard, Delivery.HEARD), else_=Delivery.SPOKEN),
             answer_id=before.c.answer_id,
             answer_began_at=case((is_same, jobs.c.answer_began_at), else_=before.c.began_at),
-            spoken_at=case((is_same, jobs.c.spoken_at), else_=now() - seconds(before.c.spoken)),
-            heard_at=func.coalesce(jobs.c.heard_at, now() - seconds(before.c.heard)),
+            spoken_at=case((is_same, jobs.c.spoken_at), else_=statement_time() - seconds(before.c.spoken)),
+            heard_at=func.coalesce(jobs.c.heard_at, statement_time() - seconds(before.c.heard)),
             heard_by=func.coalesce(before.c.heard_by, case((is_same, jobs.c.heard_by))),
             audio_ms=func.coalesce(before.c.audio_ms, case((is_same, jobs.c.audio_ms))),
             played_ms=func.coalesce(before.c.played_ms, case((is_same, jobs.c.played_ms))),

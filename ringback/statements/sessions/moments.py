@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from ringback.moments import Moment
 from ringback.postgres.statement import Bound, statement
-from ringback.statements.clock import now, seconds
+from ringback.statements.clock import seconds, statement_time
 from ringback.statements.sessions.lifecycle import is_ours
 from ringback.tables import moments, sessions
 
@@ -39,7 +39,7 @@ def _save(session_id: UUID, gateway_id: str, epoch: int, told: list[dict[str, An
     values = {
         "session_id": sessions.c.id,
         "tenant": sessions.c.tenant,
-        "at": now() - seconds(happened.c.ago),
+        "at": statement_time() - seconds(happened.c.ago),
         **{name: happened.c[name] for name in ("epoch", "number", "kind", "response_id", "ms", "detail")},
     }
     source = (

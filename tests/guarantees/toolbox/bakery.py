@@ -31,7 +31,11 @@ SETTINGS = {
     "RINGBACK_ROTATE_BEFORE_SECONDS": str(BEFORE_EXPIRY_SECONDS),
 }
 _numbers = itertools.count(100)
-WAITING = "SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+WAITING = """
+    SELECT pid FROM pg_stat_activity
+    WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)) AND query LIKE '%is_echoed%'
+"""
+"""Records of a delivery (`deliveries.mark`) that wait, and no other statement about the session."""
 
 
 @dataclass(frozen=True)

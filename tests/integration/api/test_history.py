@@ -84,8 +84,8 @@ def test_a_sessions_timeline_tells_its_moments_and_when_each_call_was_heard(line
     job = line.ask(session, "weather")
     line.finish(job, line.claim(job), outcomes.succeeded({"sky": "grey"}))
     line.deliver(session, job)
-    heard = Told(job, "resp_1", 1.5, 1.25, 0.25, HeardBy.REPORT, 2_400.0, 1_500.0)
-    line.run(deliveries.note_told(session, "gw", 1, [heard]))
+    heard = Told(job, "resp_1", 1.5, 1.75, 2.75, HeardBy.REPORT, 2_400.0, 1_500.0)
+    line.run(deliveries.note_told(session, "gw", 1, [heard], 3.0))
     told = [Moment(MomentKind.RESPONSE_SPOKE, 2.0, 1, "resp_1"), Moment(MomentKind.USER_BEGAN, 1.0, 1)]
     line.run(moments.save(session, "gw", 1, enumerate(told), 3.0))
     found = api.get(f"/v1/sessions/{session}/timeline")

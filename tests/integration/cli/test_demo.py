@@ -74,7 +74,7 @@ def test_every_question_is_answered_and_nothing_is_left_behind(
     assert re.search(r"conversation.item.create +What is the weather in London UK\?", text)
     assert re.search(r"transcription.completed +what is the weather in london", text)
     assert text.count("pending +") == 5
-    assert len(re.findall(r"^[0-9a-f]{8} .* succeeded +acked", text, re.MULTILINE)) == 5
+    assert len(re.findall(r"^[0-9a-f]{8} .* succeeded +(?:acked|spoken|heard)", text, re.MULTILINE)) == 5
     with wave.open(str(tmp_path / "answer.wav")) as answer:
         assert (answer.getframerate(), answer.getsampwidth(), answer.getnchannels()) == (24_000, 2, 1)
         assert answer.getnframes() > 24_000

@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from ringback.jobs.outcomes import succeeded
+from ringback.jobs.states import HeardBy
 from ringback.statements.jobs import deliveries, sweeps, transitions
+from ringback.statements.jobs.deliveries import Told
 from ringback.statements.sessions import items, lifecycle
 from tests.integration.model.clock import set_clock
 from tests.integration.model.rows import RealRows
@@ -41,6 +43,8 @@ class World:
     effects: int = 0
     heard: dict[tuple[int, str], int] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+    is_heard: bool = False
+    """The user has heard the answer, and the row was told so."""
 
     def told(self, actor: str, **known: Any) -> World:
         return replace(self, locals={**self.locals, actor: replace(self.locals[actor], **known)})
@@ -109,7 +113,9 @@ def time(*, to_the_deadline: bool) -> Program:
 
 
 def delivering(name: str, gateway: str, at: int, then: int) -> Program:
-    """Read what is ready, write it into the socket, and record that with its echo: three steps from `at` on."""
+    """Read what is ready, write it into the socket, record that with its echo, and that the user has heard it: four
+    steps from `at` on.
+    """
 
     def read(rows: RealRows, world: World) -> World:
         if not rows.ids(deliveries.read_ready(SESSION, gateway, world.locals[name].epoch)):
@@ -124,9 +130,16 @@ def delivering(name: str, gateway: str, at: int, then: int) -> Program:
         if not rows.count(deliveries.mark(SESSION, gateway, epoch, [JOB], [JOB], 1)):
             return world.is_refused(f"mark of {name}").told(name, at=then)
         assert rows.jobs()[JOB].delivered_epoch == epoch, "an answer was marked in another epoch"
-        return world.told(name, at=then)
+        return world.told(name, at=at + 3)
 
-    return [read, write, mark]
+    def tell(rows: RealRows, world: World) -> World:
+        epoch = world.locals[name].epoch
+        told = Told(JOB, f"resp_{epoch}", 0.0, 0.0, 0.0, HeardBy.CLOCK)
+        if not rows.count(deliveries.note_told(SESSION, gateway, epoch, [told], 0.0)):
+            return world.is_refused(f"tell of {name}").told(name, at=then)
+        return replace(world.told(name, at=then), is_heard=True)
+
+    return [read, write, mark, tell]
 
 
 def owner(name: str) -> Program:
@@ -138,7 +151,7 @@ def owner(name: str) -> Program:
             return world.is_refused("next epoch").told(name, at=DONE)
         return taken_in(rows, world.told(name, at=DONE, epoch=epoch + 1), name, name)
 
-    return [*delivering(name, name, 0, 3), rebuild]
+    return [*delivering(name, name, 0, 4), rebuild]
 
 
 def newcomer(name: str, gateway: str) -> Program:

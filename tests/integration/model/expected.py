@@ -55,6 +55,8 @@ class Job:
     publish_count: int = 0
     not_before: int | None = None
     error: str | None = None
+    answer: str | None = None
+    answer_began: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -150,7 +152,9 @@ class Expected:
             if job.session == session and job.is_over and job.delivery != "history_only"
         }
         for name in taken:
-            self.jobs[name].delivery, self.jobs[name].delivered_epoch = "replayed", self.sessions[session].epoch
+            row = self.jobs[name]
+            row.delivery = row.delivery if row.delivery in ("spoken", "heard") else "replayed"
+            row.delivered_epoch = self.sessions[session].epoch
         return taken
 
     def drain(self, gateway: str) -> int:

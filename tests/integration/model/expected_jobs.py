@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
+from ringback.jobs.states import IN_A_CONVERSATION
 from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS, QUEUE_WAIT_SECONDS
 from ringback.statements.jobs.sweeps import FENCE_GRACE_SECONDS, MAX_RESCUES, REPUBLISH_SECONDS
 from ringback.tools.spec import ToolSpec
@@ -150,6 +151,19 @@ class ExpectedJobs(Expected):
                 row.delivery, row.delivered_epoch = "acked" if is_echoed else "sent", epoch
                 moved += 1
         return moved
+
+    def note_told(self, session: UUID, gateway: str, epoch: int, job: UUID, answer: str, is_heard: bool) -> set[UUID]:
+        """An answer that begins now tells the result: the last one counts, until one is heard."""
+        row = self.jobs[job]
+        is_in = row.session == session and row.delivery in IN_A_CONVERSATION
+        is_other = row.answer not in (None, answer)
+        is_newer = row.delivery != "heard" and (row.answer_began or 0) < self.now
+        if not (self.is_ours(session, gateway, epoch) and is_in) or (is_other and not is_newer):
+            return set()
+        if row.answer != answer:
+            row.answer, row.answer_began = answer, self.now
+        row.delivery = "heard" if is_heard or row.delivery == "heard" else "spoken"
+        return {job}
 
     # — sweeps —
 

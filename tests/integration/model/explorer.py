@@ -114,8 +114,9 @@ def check(world: World, job: Job, session: Session) -> None:
     assert not world.heard or job.is_over, "an answer was heard before there was one"
     assert job.delivered_epoch in (None, session.epoch), "a fenced epoch has taken the answer away"
     assert job.attempt <= job.max_attempts + job.rescues
-    if job.delivery in ("acked", "replayed"):
-        assert session.epoch in switcher, "it is said to be heard, and was not"
+    if job.delivery in ("acked", "replayed", "spoken", "heard"):
+        assert session.epoch in switcher, "a conversation is said to have it, and has not"
+    assert (job.delivery == "heard") == world.is_heard, "what the user has heard is lost, or was made up"
 
 
 def _key(world: World, job: Job, session: Session) -> Any:
@@ -126,4 +127,4 @@ def _key(world: World, job: Job, session: Session) -> Any:
     )
     row = {name: value for name, value in vars(job).items() if name not in ("token", "publish_after")}
     heard = tuple(sorted(world.heard.items()))
-    return known, world.now, world.effects, heard, tuple(row.items()), tuple(vars(session).items())
+    return known, world.now, world.effects, world.is_heard, heard, tuple(row.items()), tuple(vars(session).items())

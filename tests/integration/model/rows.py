@@ -110,6 +110,8 @@ def _job(row: Any) -> Job:
         publish_count=row.publish_count,
         not_before=milliseconds(row.not_before),
         error=row.error["code"] if row.error else None,
+        answer=row.answer_id,
+        answer_began=milliseconds(row.answer_began_at),
     )
 
 

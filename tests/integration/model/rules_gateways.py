@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from ringback.jobs.outcomes import failed
+from ringback.jobs.states import HeardBy
 from ringback.statements.jobs import admission, approvals, deliveries, transitions
 from ringback.statements.jobs.admission import NewJob
+from ringback.statements.jobs.deliveries import Told
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
 from tests.integration.model.story import GATEWAYS, TOOLS, Conversation, Story
@@ -138,6 +140,20 @@ class GatewayRules(Story):
             if is_heard:
                 each.unmarked = []
                 each.unechoed = [] if echoes else each.unechoed
+
+    @precondition(lambda self: any(each.outputs for each in (*self.conversations, *self.over)))
+    @rule(which=some, job=some, is_heard=st.booleans())
+    def tell(self, which: int, job: int, is_heard: bool) -> None:
+        """The model tells a result, in a conversation that may be over, and the user hears it or not."""
+        each = self.pick([each for each in (*self.conversations, *self.over) if each.outputs], which)
+        name, held = self.pick(each.outputs, job), (each.session, each.gateway, each.epoch)
+        now = self.expected.now / 1_000
+        heard = (now, HeardBy.REPORT) if is_heard else ()
+        told = Told(name, f"resp_{each.epoch}", now, now, *heard)
+        moved = self.real.ids(deliveries.note_told(*held, [told], now))
+        assert moved == self.expected.note_told(*held, name, told.answer_id, is_heard)
+        is_old = self.expected.sessions[each.session].epoch != each.epoch
+        self.count("tell of an old epoch" if is_old else "tell", moved)
 
     @precondition(believes)
     @rule(which=some)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from ringback.jobs.states import Effect
+from ringback.jobs.states import IN_A_CONVERSATION, Effect
 from ringback.statements import processes
 from ringback.statements.sessions import items, lifecycle
 from ringback.tools.behavior import ToolBehavior
@@ -157,7 +157,7 @@ class Story(RuleBasedStateMachine):
             name for name, job in self.expected.jobs.items() if job.session == session
         }, "the log misses a call, or has another session's"
         assert sorted((row.position, row.item_id) for row in messages) == self.expected.said.get(session, [])
-        taken_in = [row.id for row in calls if row.delivery == "replayed" and row.delivered_epoch == epoch]
+        taken_in = [row.id for row in calls if row.delivery in IN_A_CONVERSATION and row.delivered_epoch == epoch]
         assert set(taken_in) == {row.id for row in replayed}, "the log and the replay disagree"
         positions = [row.position for row in (*messages, *calls)]
         assert len(set(positions)) == len(positions)

@@ -28,20 +28,24 @@ def rows(database: str) -> Iterator[Rows]:
         yield rows
 
 
-def spoken(job: UUID, answer: str = "resp_1", began: float = 0.5) -> Told:
-    return Told(job, answer, began, began - 0.1)
+CLOCK = 110.0
+"""The time of the session's clock at which all is written."""
 
 
-def heard(job: UUID, answer: str = "resp_1", began: float = 0.5, by: HeardBy = HeardBy.REPORT) -> Told:
-    return Told(job, answer, began, began - 0.1, 0.05, by, 2_400.0, 1_500.0)
+def spoken(job: UUID, answer: str = "resp_1", ago: float = 0.5) -> Told:
+    return Told(job, answer, CLOCK - ago, CLOCK - ago + 0.1)
+
+
+def heard(job: UUID, answer: str = "resp_1", ago: float = 0.5) -> Told:
+    return Told(job, answer, CLOCK - ago, CLOCK - ago + 0.1, CLOCK - 0.05, HeardBy.REPORT, 2_400.0, 1_500.0)
 
 
 def unheard(job: UUID, answer: str = "resp_1") -> Told:
-    return Told(job, answer, 0.5, 0.4, None, HeardBy.UNKNOWN, 2_400.0)
+    return Told(job, answer, CLOCK - 0.5, CLOCK - 0.4, None, HeardBy.UNKNOWN, 2_400.0)
 
 
 def note(rows: Rows, *told: Told, gateway: str = "gw", epoch: int = 1) -> list[Any]:
-    return list(rows.run(deliveries.note_told(rows.session, gateway, epoch, told)))
+    return list(rows.run(deliveries.note_told(rows.session, gateway, epoch, told, CLOCK)))
 
 
 def delivered(rows: Rows, *, echoed: bool = True) -> UUID:
@@ -92,19 +96,19 @@ def test_what_is_not_known_to_have_been_heard_stays_spoken(rows: Rows) -> None:
 
 def test_an_answer_that_is_told_again_counts_until_one_is_heard(rows: Rows) -> None:
     job = delivered(rows)
-    note(rows, spoken(job, "resp_1", began=9.0))
-    note(rows, heard(job, "resp_2", began=3.0))
+    note(rows, spoken(job, "resp_1", ago=9.0))
+    note(rows, heard(job, "resp_2", ago=3.0))
     row = rows.job(job)
     assert (row.delivery, row.answer_id, row.heard_by) == ("heard", "resp_2", "report")
-    for late in (spoken(job, "resp_1", began=9.0), unheard(job, "resp_3")):
+    for late in (spoken(job, "resp_1", ago=9.0), unheard(job, "resp_3")):
         assert note(rows, late) == []
     assert rows.job(job) == row
 
 
 def test_an_older_answer_takes_no_newer_ones_place(rows: Rows) -> None:
     job = delivered(rows)
-    note(rows, spoken(job, "resp_2", began=1.0))
-    assert note(rows, spoken(job, "resp_1", began=5.0)) == []
+    note(rows, spoken(job, "resp_2", ago=1.0))
+    assert note(rows, spoken(job, "resp_1", ago=5.0)) == []
 
 
 @pytest.mark.parametrize("told", [spoken, heard])
@@ -132,7 +136,7 @@ def test_a_rebuilt_conversation_takes_it_in_and_what_was_heard_stays(rows: Rows,
     assert [row.id for row in rows.run(items.replay(rows.session, "gw", 2))] == [job]
     row = rows.job(job)
     assert (row.delivery, row.delivered_epoch) == (delivery, 2)
-    assert note(rows, heard(job, "resp_9", began=0.2), epoch=1) == [], "the old epoch is over"
+    assert note(rows, heard(job, "resp_9", ago=0.2), epoch=1) == [], "the old epoch is over"
 
 
 def test_what_was_said_before_the_epoch_may_be_heard_in_the_next(rows: Rows) -> None:
@@ -159,7 +163,7 @@ ENDED = Moment(MomentKind.RESPONSE_ENDED, 102.5, 1, "resp_1", 2_400.0, "complete
 
 
 def save(rows: Rows, *numbered: tuple[int, Moment], gateway: str = "gw", epoch: int = 1) -> list[Any]:
-    return list(rows.run(statements.save(rows.session, gateway, epoch, numbered, 110.0)))
+    return list(rows.run(statements.save(rows.session, gateway, epoch, numbered, CLOCK)))
 
 
 def test_moments_are_kept_once_with_the_time_at_which_they_happened(rows: Rows) -> None:

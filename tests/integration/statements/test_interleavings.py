@@ -75,4 +75,4 @@ def test_every_order_of_steps_leaves_the_invariants_whole(
     explorer = Explorer(rows, programs)
     orders = explorer.explore()
     print(f"{effect}: {orders:,} orders, {len(explorer.orders):,} states, {explorer.steps:,} steps")  # noqa: T201
-    assert {"outcome", "next epoch", "read of gw-1", "mark of gw-1"} <= set(explorer.refused)
+    assert {"outcome", "next epoch", "read of gw-1", "mark of gw-1", "tell of gw-1"} <= set(explorer.refused)

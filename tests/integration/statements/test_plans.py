@@ -191,10 +191,12 @@ def test_a_backlog_makes_no_statement_of_a_session_dearer(busy: Rows) -> None:
         is_flat(busy, name, statement, small={"sessions", "jobs"})
 
 
-def test_a_result_is_marked_by_its_id_however_many_calls_its_session_has(busy: Rows) -> None:
+@pytest.mark.parametrize("which", ["mark", "note_told"])
+def test_a_result_is_found_by_its_id_however_many_calls_its_session_has(busy: Rows, which: str) -> None:
     """With the plan that Postgres makes once for all parameters: a connection has it from the sixth time on."""
     waiting(busy, 20_000)
-    marked = deliveries.mark(busy.session, "gw", 1, [], [], 1)
+    held = busy.session, "gw", 1
+    marked = deliveries.mark(*held, [], [], 1) if which == "mark" else deliveries.note_told(*held, [], 0.0)
     given = ", ".join(["NULL"] * len(marked.parameters))
     asked = f"PREPARE marked AS {marked.text.decode()}", "SET LOCAL plan_cache_mode = force_generic_plan"
     for statement in asked:

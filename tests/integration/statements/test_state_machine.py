@@ -38,6 +38,7 @@ MET = [
         "take",
         "take of an old epoch",
         "mark of an old epoch",
+        "tell of an old epoch",
     ),
     *("next epoch", "resume", "resume with a used token", "cancel"),
     *("decide", "claim of what waits"),

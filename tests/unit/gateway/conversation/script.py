@@ -22,9 +22,11 @@ from gateway.conversation.actions import (
     Close,
     Decide,
     KeepMessages,
+    KeepMoments,
     KeepSettings,
     LeaveOut,
     LetClientIn,
+    NoteTold,
     RecordCall,
     RecordUsage,
     Reopen,
@@ -81,7 +83,7 @@ def item_of(call_id: str) -> str:
     return output_item_id(job_of(call_id))
 
 
-NOT_TOLD = (KeepMessages, KeepSettings, CheckBudget, RecordUsage)
+NOT_TOLD = (KeepMessages, KeepSettings, KeepMoments, NoteTold, CheckBudget, RecordUsage)
 """What is written down of every conversation, and what each response costs: seen in `actions` alone."""
 
 
@@ -212,6 +214,8 @@ IN_SHORT: dict[type[Action], str] = {
     Warn: "warn",
     KeepMessages: "keep messages",
     KeepSettings: "keep settings",
+    KeepMoments: "keep moments",
+    NoteTold: "note what is told",
     CheckBudget: "check the budget",
     RecordUsage: "record usage",
 }

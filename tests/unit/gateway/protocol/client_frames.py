@@ -86,6 +86,7 @@ AS_IT_CAME: dict[str, dict[str, Any]] = {
         "job_id": "c9091c61-915b-5ff6-a80f-70d5ab22e78a",
         "approved": True,
     },
+    "playback": {"type": "ringback.playback", "item_id": "item_1", "played_ms": 1500},
     "cancel": {"type": "response.cancel", "response_id": "resp_1"},
 }
 """Examples of every event that go on as they came. The fuzzer begins with them too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from typing import Any, cast
@@ -133,7 +134,7 @@ STARTED = {"type": "response.created", "response": {"id": "resp_1", "conversatio
 )
 def test_a_link_lets_audio_and_text_pass_and_shows_that_it_is_alive(frame: str, passes: bool) -> None:
     script, upstream = Script().opened(), WebSocketUpstream(cast(Any, None))
-    script.model(STARTED)
+    script.model(STARTED, json.loads(AUDIO))  # the first audio of a response is looked at
     link = UpstreamLink(1, upstream, script.conversation)
     assert link.passes(frame, script.now) is passes
     assert link.heard_at == script.now

@@ -64,7 +64,9 @@ def test_audio_is_counted_in_the_format_of_the_file_also_where_the_server_does_n
     script.model({"type": "conversation.item.added", "item": item})
     words = {"type": "response.output_audio_transcript.delta", "item_id": "item_m", "delta": "one two three four"}
     script.model({**words, "response_id": "R1"})
-    script.conversation.audio_passed("item_m", 8_000 * 4 // 3, 1_000.0)  # a second
+    first = {"type": "response.output_audio.delta", "response_id": "R1", "item_id": "item_m", "delta": "A" * 1_000}
+    script.model(first)
+    assert script.conversation.audio_passed("item_m", 8_000 * 4 // 3 - 1_000, 1_000.0)  # a second
     cut = {"type": "conversation.item.truncated", "item_id": "item_m", "content_index": 0, "audio_end_ms": 500}
     script.model(cut)
     assert script.kept == {"item_m": "one two"}
