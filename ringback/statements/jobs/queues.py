@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
     text,
     true,
+    union,
     union_all,
 )
 from sqlalchemy.sql.elements import ColumnElement
@@ -80,14 +81,16 @@ def loads() -> Select[Any]:
 def backlog() -> CompoundSelect[Any]:
     """Return what waits, for the metrics: a row (`what`, `name`, `number`) for each of these.
 
-    "oldest": a queue that a live worker consumes, and the age in seconds of its oldest pending call that may run; 0 if
-    there is none. "breaker": a tool whose breaker has opened, and 1 while it is open. "results": how many results wait
-    for their conversation, counted up to `COUNTED_AT_MOST`.
+    "oldest": a queue that a live worker consumes, or in which calls wait, and the age in seconds of its oldest pending
+    call that may run; 0 if there is none. "breaker": a tool whose breaker has opened, and 1 while it is open.
+    "results": how many results wait for their conversation, counted up to `COUNTED_AT_MOST`.
     """
-    consumed = select(_consumed().c.queue).distinct().subquery()
+    waits = (is_waiting(), may_be_published())
+    some = select(jobs.c.queue).where(*waits).limit(COUNTED_AT_MOST).subquery()
+    named = union(select(_consumed().c.queue), select(some.c.queue)).subquery()
     oldest = (
         select(seconds_since(jobs.c.created_at))
-        .where(jobs.c.queue == consumed.c.queue, is_waiting(), may_be_published())
+        .where(jobs.c.queue == named.c.queue, *waits)
         .order_by(jobs.c.created_at)
         .limit(1)
         .scalar_subquery()
@@ -98,7 +101,7 @@ def backlog() -> CompoundSelect[Any]:
     return union_all(
         select(
             literal_column("'oldest'").label("what"),
-            consumed.c.queue.label("name"),
+            named.c.queue.label("name"),
             func.coalesce(cast(oldest, number), 0.0).label("number"),
         ),
         select(literal_column("'breaker'"), tool_gates.c.tool, is_open).where(tool_gates.c.open_until.is_not(None)),

@@ -10,15 +10,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from prometheus_client import CollectorRegistry
+from sqlalchemy import text, update
 
 from gateway.background.queue_monitor import STALE_SECONDS, QueueMonitor, _by_queue
 from gateway.storage.database import Store, open_pool
 from ringback.config.settings import postgres_url
 from ringback.jobs.outcomes import failed, succeeded, timed_out
 from ringback.statements import processes
-from ringback.statements.jobs import admission, queues, transitions
+from ringback.statements.jobs import admission, gates, queues, transitions
 from ringback.statements.jobs.queues import COUNTED_AT_MOST
+from ringback.tables import jobs
+from ringback.telemetry import metrics
+from ringback.tools.gate import Gate
 from tests.integration.statements.statement_rows import WEATHER, Rows, new_job, seconds_from_now, world
 from tests.servers import execute, explained
 
@@ -207,3 +211,59 @@ def test_a_look_at_the_queues_stays_cheap_when_there_are_very_many_jobs(rows: Ro
     touched = re.search(r"Buffers: shared (?:hit=(\d+))? ?(?:read=(\d+))?", seen)
     assert touched is not None, seen
     assert sum(int(number or 0) for number in touched.groups()) < BUFFERS_AT_MOST, seen
+
+
+def backlog(rows: Rows) -> dict[tuple[str, str], float]:
+    return {(row.what, row.name): row.number for row in rows.run(queues.backlog())}
+
+
+def test_the_backlog_tells_what_waits_also_where_no_worker_is(rows: Rows) -> None:
+    worker(rows, "w3", "default", slots=2)
+    assert backlog(rows) == {("oldest", "default"): 0, ("results", ""): 0}
+    late = rows.asked(ORDERS)
+    rows.count(update(jobs).where(jobs.c.id == late).values(created_at=seconds_from_now(-60)))
+    rows.asked(ORDERS)
+    job, token = rows.running(WEATHER, "w3")
+    rows.count(transitions.finish(job, token, succeeded(1)))
+    rows.count(gates.lock("weather", 1))
+    rows.count(gates.save("weather", Gate(1, 0, 3, open_until=4e9)))
+    found = backlog(rows)
+    assert found.pop(("oldest", "orders")) == pytest.approx(60, abs=20)
+    assert found == {("oldest", "default"): 0, ("results", ""): 1, ("breaker", "weather"): 1}
+    rows.count(gates.save("weather", Gate(1, 0, 3, open_until=1.0)))
+    assert backlog(rows)["breaker", "weather"] == 0
+
+
+def test_a_scrape_reads_the_rows_at_most_once_in_some_seconds(
+    rows: Rows, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = CollectorRegistry()
+    for gauge in (metrics.QUEUE_CALLS, metrics.QUEUE_SLOTS, metrics.QUEUE_OLDEST, metrics.RESULTS_WAITING):
+        monkeypatch.setattr(gauge, "_metric", None)  # as it was, when the test is over
+        gauge.begin(registry)
+    worker(rows, "w3", "orders", slots=3)
+
+    def told(what: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"ringback_queue_{what}", {"queue": "orders", **labels})
+
+    async def scrapes() -> list[tuple[float | None, ...]]:
+        found = list[tuple[float | None, ...]]()
+        store = Store(open_pool(postgres_url(database), 1))
+        monitor = QueueMonitor(store)
+        for waits in (5.0, 5.0, 0.0):
+            monkeypatch.setattr("gateway.background.queue_monitor.SHOWN_SECONDS", waits)
+            rows.asked(ORDERS)
+            await monitor.show()
+            found.append((told("calls", state="pending"), told("slots")))
+        rows.lose("w3")
+        await monitor.show()
+        found.append((told("slots"), told("oldest_seconds")))
+        await store.close()
+        return found
+
+    *served, unserved = asyncio.run(scrapes())
+    assert served == [(1, 3), (1, 3), (3, 3)], "what was read a moment ago is shown again"
+    slots, oldest = unserved
+    assert slots == 0
+    assert oldest is not None
+    assert oldest > 0, "calls wait there, and grow older"
