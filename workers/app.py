@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Any, Literal
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from celery import Celery, bootsteps, signals
 from celery.worker import state
 from celery.worker.components import Pool
 
+from ringback.config import logs as ringback_logs
 from ringback.config.settings import load
 from ringback.errors import ConfigurationError
 from ringback.redis.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, ignored, make_app
@@ -90,6 +92,11 @@ def take(*arguments: object, **_ignored: object) -> None:
     if job_id is None:
         logger.warning("message dropped: it holds no job id")
         return
+    copy_context().run(_run, job_id)  # the pool's thread runs another job next
+
+
+def _run(job_id: UUID) -> None:
+    ringback_logs.bind(job=job_id)
     try:
         runtime = process.runtime()
         if runtime.spans is None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
+from celery.utils.log import get_multiprocessing_logger
+
 from ringback.config.logs import configure as configure_root
+from ringback.config.logs import name_traces
+from ringback.telemetry.tracing import current_ids
 
 OURS = ("workers", "ringback")
 LINE = "%(asctime)s%(process_id)s %(levelname)s %(name)s: %(message)s"
@@ -15,6 +19,8 @@ REPEAT_SECONDS = 10.0
 
 def configure(level: int) -> None:
     """Configure the log. Unless `level` is stricter than INFO, Ringback's own lines show from INFO on."""
+    name_traces(current_ids)
+    get_multiprocessing_logger().propagate = True  # else the pool of processes writes bare lines
     configure_root(max(level, logging.WARNING) if level > logging.DEBUG else level, LINE)
     for name in OURS:
         logging.getLogger(name).setLevel(level if level > logging.WARNING else min(level, logging.INFO))

@@ -24,6 +24,7 @@ from gateway.http_client import http_client
 from gateway.retry import once_set, repeat
 from gateway.storage.database import Store
 from ringback.agents.agent import Agent
+from ringback.config import logs
 from ringback.config.proxies import ProxyUnusable, is_direct
 from ringback.history import documents
 from ringback.history.pagination import IdRange
@@ -91,6 +92,7 @@ class Webhooks:
             posts.create_task(self._post(due))
 
     async def _post(self, due: Any) -> None:
+        logs.bind(job=due.id)
         try:
             receiver = self._receiver(due.agent)
             if receiver is None:

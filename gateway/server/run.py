@@ -18,8 +18,10 @@ from gateway.production_checks import prove_certificate, refuse_a_cluster, refus
 from gateway.server.uvicorn_protocols import WireHttp, WireSocket, is_news
 from gateway.settings import GatewaySettings
 from gateway.storage.database import prove_wall
+from ringback.config import logs
 from ringback.errors import ConfigurationError
 from ringback.telemetry import metrics
+from ringback.telemetry.tracing import current_ids
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ def serve(
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").addFilter(is_news)
     refuse_what_is_unsafe(settings)
+    logs.name_traces(current_ids)
     if settings.metrics == "on":
         metrics.begin(shared=fork is not None)
     app = create_app(settings)

@@ -31,6 +31,7 @@ from gateway.session.session import Session
 from gateway.storage.database import may_be_written
 from gateway.upstream.connection import UpstreamRefused, UpstreamSilent
 from ringback.agents.agent import Agent
+from ringback.config import logs
 from ringback.postgres.statement import Bound
 from ringback.statements import processes, session_end
 from ringback.statements.sessions import lifecycle
@@ -174,6 +175,7 @@ class SessionAdmission:
 
     async def run(self, client: ClientConnection, state: SessionState, subprotocol: str | None) -> None:
         """Run one session, from the upgrade on, until it is over or lives on elsewhere."""
+        logs.bind(session=state.session_id)
         session_id = state.session_id
         session = Session(self.gateway, state, client)
         over = SessionEnded(INTERNAL_ERROR, "gateway_stopped")

@@ -48,6 +48,7 @@ from gateway.session.moment_writer import MomentWriter
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.upstream.connection import UpstreamClosed
 from ringback.agents.hosted_tools import with_secrets
+from ringback.config import logs
 from ringback.jobs.states import JobState
 from ringback.statements.jobs import approvals, transitions
 from ringback.statements.sessions import lifecycle
@@ -168,6 +169,7 @@ class EffectExecutor:
     async def _start_job(self, link: UpstreamLink, record: RecordCall) -> None:
         """Write the row first, publish second. If no row can be had, have the model answered."""
         job = record.job
+        logs.bind(job=job.id)
         match await self.recorder.record(record, link.epoch):
             case Recorded.ABSENT:
                 return await self._answer_without_row(link, record, may_be_running=False)
@@ -202,6 +204,7 @@ class EffectExecutor:
 
     async def _cancel(self, cancel: Cancel) -> None:
         """End the call at once if no worker has it. If one has, the worker hears of it and finishes the job."""
+        logs.bind(job=cancel.job_id)
         await self.recorder.settled()  # the call may be on its way into its row
         statement = transitions.cancel(cancel.job_id, self._session.principal.tenant, cancel.reason)
         rows = await self.recorder.retry(lambda: self._gateway.store.rows(statement))
@@ -212,6 +215,7 @@ class EffectExecutor:
 
     async def _decide(self, decide: Decide) -> None:
         """Write the user's yes or no. After a yes, publish the job; after a no, its result is there."""
+        logs.bind(job=decide.job_id)
         await self.recorder.settled()  # the call may be on its way into its row
         statement = approvals.decide(decide.job_id, self._session.principal.tenant, decide.approved)
         rows = await self.recorder.retry(lambda: self._gateway.store.rows(statement))

@@ -72,11 +72,13 @@ class DataSettings(BaseSettings):
         return RowPrivacy(Redaction(kinds), FieldCipher(keys) if keys else None)
 
 
-class MetricsSettings(BaseSettings):
-    """Settings of the metrics that Prometheus scrapes."""
+class TelemetrySettings(BaseSettings):
+    """Settings of the log, and of the metrics that Prometheus scrapes."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 
+    log_format: Literal["text", "json"] = Field("text", alias="RINGBACK_LOG_FORMAT")
+    """Format of each line of the log, which is set up before any other setting is read (`ringback.config.logs`)."""
     metrics: Literal["on", "off"] = Field("on", alias="RINGBACK_METRICS")
     """Whether the process counts what it does. It costs a hundredth of its CPU at most."""
     metrics_token: SecretStr = Field(SecretStr(""), alias="RINGBACK_METRICS_TOKEN")
@@ -92,7 +94,7 @@ class MetricsSettings(BaseSettings):
         return value
 
 
-class Stores(DataSettings, MetricsSettings):
+class Stores(DataSettings, TelemetrySettings):
     """Settings of Postgres, Redis and the lease. Neither URL is ever shown: they hold passwords."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from ringback.config import logs
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Effect
 from ringback.privacy.encryption import DecryptionFailed
@@ -92,6 +93,7 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
     if passed is None:
         logger.info("message ignored (job %s): it is repeated, stale or early", job_id)
         return None
+    logs.bind(session=passed.row.session_id)
     logger.info("job %s tool=%s attempt=%d: claimed", passed.row.id, passed.row.tool, passed.row.attempt)
     if passed.row.attempt == 1:
         metrics.QUEUE_WAIT.observe(float(passed.row.waited), passed.row.queue)

@@ -1,8 +1,9 @@
-"""A whole line scraped over HTTP: a gateway of two processes that are told of as one, and its worker."""
+"""A whole line watched from outside: scraped over HTTP, a gateway of two processes as one; and its log as JSON."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,6 +31,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 def line(database: str, redis_db: str, tmp_path: Path) -> Iterator[Line]:
     settings = {"RINGBACK_METRICS_TOKEN": TOKEN, "RINGBACK_METRICS_PORT": str(WORKER_PORT)}
+    settings["RINGBACK_LOG_FORMAT"] = "json"
     several = {"RINGBACK_GATEWAY_PROCESSES": "2"}
     with running_line(database, redis_db, tmp_path, settings=settings, gateway_settings=several) as line:
         yield line
@@ -46,12 +48,26 @@ def once(line: Line, what: str, **expected: float) -> Scraped:
     return scraped
 
 
+def named_in_every_log(line: Line, session_id: str) -> None:
+    """Each line of each log is an object; those about this session's call name both in fields."""
+    (job,) = line.jobs(session_id)
+    for process, words in (("gateway", "recorded: weather"), ("worker", "claimed"), ("worker", "succeeded")):
+        lines = [json.loads(each) for each in (line.logs / f"{process}.log").read_text().splitlines()]
+        about = [each for each in lines if each["message"].endswith(words) and each.get("job") == job["id"]]
+        assert [each["session"] for each in about] == [session_id], (process, words)
+    uvicorns = json.loads(
+        next(each for each in (line.logs / "gateway.log").read_text().splitlines() if "uvicorn" in each)
+    )
+    assert uvicorns["logger"] == "uvicorn.error"
+
+
 async def test_what_two_gateway_processes_do_is_told_as_one(line: Line) -> None:
     assert LOCAL.get(f"{line.url}/metrics").status_code == 401
     async with line.call() as caller:
         await caller.hear_kind("session.created")
         await caller.ask("What is the weather in London UK?")
         await caller.hear_words("London")
+        named_in_every_log(line, caller.session_id)
     async with AsyncExitStack() as stack:
         callers = [await stack.enter_async_context(line.call()) for _ in range(CALLERS)]
         for caller in callers:

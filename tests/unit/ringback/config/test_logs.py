@@ -110,6 +110,7 @@ def new_process() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     root.handlers[:] = handlers
     root.setLevel(level)
     sys.excepthook = hook
+    logging.captureWarnings(False)
 
 
 def test_a_handler_that_is_there_already_is_made_safe() -> None:
