@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.calls.sides import FLOORS, FRAMEWORKS, IN_PROCESS, OURS, SIDES, TITLES, TRACED, Running, side
+from benchmarks.calls.sides import FRAMEWORKS, IN_PROCESS, OURS, SIDES, TITLES, Running, side
 from benchmarks.calls.upstream import PATIENCE, Batch, Upstream
 from benchmarks.measuring.bars import Bar, draw
 from benchmarks.measuring.process_use import Use, profile, uses_of
@@ -212,7 +212,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     asked = options()
-    pythons = {name: Path(sys.executable) for name in (OURS, TRACED, *FLOORS)}
+    pythons = {name: Path(sys.executable) for name in (name for name in SIDES if name not in FRAMEWORKS)}
     pythons |= available(asked.venvs, [name for name in asked.sides if name in FRAMEWORKS])
     versions = {name: titles()[name].rpartition(" ")[2] for name in FRAMEWORKS if name in pythons}
     heads = {**TITLES, **titles()}

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import psutil
 import psycopg
+from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.calls.callers import TOKEN
 from benchmarks.calls.collector import SPANS_OF_A_CALL, collecting
@@ -23,20 +25,25 @@ from benchmarks.peers_side_by_side.drivers.orders import SPEECH
 from benchmarks.peers_side_by_side.driving import Driver, running
 from benchmarks.peers_side_by_side.sides import KINDS
 from cli.local_stack.embedded_servers import embedded_servers
-from cli.local_stack.process_group import Process, ProcessGroup
+from cli.local_stack.process_group import Process, ProcessGroup, free_port
 from cli.local_stack.stack import running_stack
 
-OURS, TRACED, CELERY, BARE, IN_PROCESS = "ringback", "ringback-traced", "celery", "bare", "in-process"
+OURS, TRACED, COUNTED, UNCOUNTED = "ringback", "ringback-traced", "ringback-counted", "ringback-uncounted"
+CELERY, BARE, IN_PROCESS = "celery", "bare", "in-process"
 FLOORS = (CELERY, BARE, IN_PROCESS)
 FRAMEWORKS = ("openai-agents", "pipecat-ai", "livekit-agents")
-SIDES = (OURS, TRACED, *FLOORS, *FRAMEWORKS)
+SIDES = (OURS, TRACED, COUNTED, UNCOUNTED, *FLOORS, *FRAMEWORKS)
 TITLES = {
     OURS: "ringback",
     TRACED: "ringback, each call traced",
+    COUNTED: "ringback, gateway and worker counting for Prometheus",
+    UNCOUNTED: "ringback, RINGBACK_METRICS=off",
     CELERY: "floor: Celery, psycopg, two durable commits",
     BARE: "floor: the same by LPUSH and BRPOP",
     IN_PROCESS: "floor: a function in the client's loop",
 }
+METRICS_TOKEN = "the-token-of-the-scrape"
+ENDED = "ringback_calls_ended_total"
 AGENT = """
 instructions = "Work on what you are asked for."
 tools = ["work"]
@@ -68,6 +75,12 @@ def side(name: str, upstream: str, python: Path, folder: Path) -> Iterator[Runni
     elif name == TRACED:
         with _traced(upstream, folder) as running_side:
             yield running_side
+    elif name == COUNTED:
+        with _counted(upstream, folder) as running_side:
+            yield running_side
+    elif name == UNCOUNTED:
+        with _ringback(upstream, folder, RINGBACK_METRICS="off") as running_side:
+            yield running_side
     elif name in FLOORS:
         with _floor(name, upstream, folder) as running_side:
             yield running_side
@@ -93,6 +106,32 @@ def _traced(upstream: str, folder: Path) -> Iterator[Running]:
             insist("spans of a trace", spans >= called * SPANS_OF_A_CALL, True)
 
         yield replace(running_side, check=check)
+
+
+@contextmanager
+def _counted(upstream: str, folder: Path) -> Iterator[Running]:
+    """Ours, with gateway and worker counting; a scrape of the worker must have counted each call."""
+    port = free_port()
+    settings = {"RINGBACK_METRICS_PORT": str(port), "RINGBACK_METRICS_TOKEN": METRICS_TOKEN}
+    with _ringback(upstream, folder, **settings) as running_side:
+        called = 0
+
+        def check(batch: Batch) -> None:
+            nonlocal called
+            running_side.check(batch)
+            called += len(batch.call_ids)
+            insist("calls that the worker's metrics have", _counted_by(port), called)
+
+        yield replace(running_side, check=check)
+
+
+def _counted_by(port: int) -> int:
+    """Scrape the worker; return how many calls it has counted as succeeded."""
+    asked = Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+    with urlopen(asked, timeout=5) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    counted = [sample for family in families for sample in family.samples if sample.name == ENDED]
+    return int(sum(sample.value for sample in counted if sample.labels["state"] == "succeeded"))
 
 
 @contextmanager
