@@ -58,7 +58,7 @@ def serve(
     logging.getLogger("uvicorn.error").addFilter(is_news)
     refuse_what_is_unsafe(settings)
     logs.name_traces(current_ids)
-    if settings.metrics == "on":
+    if settings.metrics == "on" and settings.metrics_token.get_secret_value():
         metrics.begin(shared=fork is not None)
     app = create_app(settings)
     if extend:
