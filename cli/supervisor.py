@@ -40,6 +40,9 @@ def fork_processes(count: int, stop_seconds: float, on_stop: Callable[[], None] 
     """
     supervisor = Supervisor(count, stop_seconds, on_stop)
     if supervisor.run():
+        from ringback.telemetry.metrics import exposition  # those who fork have imported it
+
+        exposition.close()  # the parent ends by a signal, and runs nothing at its exit
         supervisor.end()
     logs.name_process()
 

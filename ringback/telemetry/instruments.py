@@ -155,14 +155,21 @@ class Exposition:
         if self._registry is not None:
             return
         self._registry = CollectorRegistry()
+        # Else each counter has a second series, of which no query makes use.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         if shared:
             self._slots = Slots()
-            atexit.register(self._slots.remove)
+            atexit.register(self.close)
             values.ValueClass = MultiProcessValue(self._slots.number)  # type: ignore[no-untyped-call]
         else:
             ProcessCollector(registry=self._registry)
         for instrument in self._instruments:
             instrument.begin(self._registry)
+
+    def close(self) -> None:
+        """Remove the files of this process and its children, once all of them have ended. The maker alone does it."""
+        if self._slots is not None:
+            self._slots.remove()
 
     def refreshed_by(self, source: Callable[[], None]) -> None:
         """Call `source` before each scrape, and several times a second: it writes what it has summed up meanwhile."""
