@@ -59,6 +59,13 @@ RUN_SECONDS = Histogram("ringback_run_seconds", "What an attempt took in the too
 DELIVERY_SECONDS = Histogram(
     "ringback_result_delivery_seconds", "From an outcome in its row until the Realtime API is sent it.", buckets=QUICK
 )
+RESULT_WAIT = Histogram(
+    "ringback_result_wait_seconds",
+    "From an outcome in its row until its user has heard it.",
+    "tool",
+    "queue",
+    buckets=SLOW,
+)
 STALE_OUTCOMES = Counter("ringback_stale_outcomes_total", "Outcomes dropped, as the worker no longer held the call.")
 
 # — queues, told from the rows by each gateway —
