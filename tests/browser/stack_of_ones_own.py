@@ -18,11 +18,12 @@ from pathlib import Path
 from threading import Timer
 from typing import IO, Any, cast
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 RATE = 24_000
 PATIENCE = 60.0
 PATIENCE_MS = PATIENCE * 1_000
+MOST_TABS = 40
 RECORDER = """
 // What the page hands to its loudspeaker, what the browser forbids, and what it says to the gateway.
 globalThis.recorded = { toSpeaker: [], forbidden: [] };
@@ -60,14 +61,21 @@ class Tab:
 
     def ask(self, words: str) -> None:
         """Type a question, by the keyboard alone."""
-        self.page.locator("#words").focus()
+        self._tab_to(self.page.locator("#words"))
         self.page.keyboard.type(words)
         self.page.keyboard.press("Enter")
 
     def press(self, name: str) -> None:
         """Press a button by the keyboard alone."""
-        self.page.get_by_role("button", name=name).focus()
+        self._tab_to(self.page.get_by_role("button", name=name))
         self.page.keyboard.press("Enter")
+
+    def _tab_to(self, wanted: Locator) -> None:
+        for _ in range(MOST_TABS):
+            if wanted.evaluate("element => element === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"{MOST_TABS} times Tab did not lead to {wanted}")
 
     def wait_for_call(self, outcome: str | re.Pattern[str]) -> None:
         """Wait until the newest call says so of itself."""

@@ -31,7 +31,19 @@ MAX_MOMENTS = 200
 """What happened to processes, the newest; a page that looks on misses none."""
 KILLED = ("gateway", "worker")
 """Processes that the page may kill."""
-SHOWN = ("id", "tool", "state", "delivery", "attempt", "arguments", "error", "progress", "attempts", "transitions")
+SHOWN = (
+    "id",
+    "tool",
+    "state",
+    "delivery",
+    "attempt",
+    "arguments",
+    "error",
+    "progress",
+    "summary",
+    "attempts",
+    "transitions",
+)
 """Fields of a call that the page shows."""
 SENTENCES = {
     "weather": "What is the weather in London?",

@@ -44,6 +44,7 @@ export class Calls {
     call.phases = phasesOf(job);
     call.progress = job.progress ?? call.progress;
     call.args = job.arguments;
+    call.summary = job.summary ?? null; // the tool's own line on it
     call.error = job.error?.message ?? null;
     if (ENDS.has(job.state)) call.end = job.state;
     call.attempt = job.attempt;
@@ -131,7 +132,7 @@ export class Calls {
     }
     call.lane.replaceChildren(...pieces);
     call.outcome.textContent = wordsFor(call);
-    if (call.args && Object.keys(call.args).length) call.arguments.textContent = writtenOut(call.args);
+    call.arguments.textContent = call.summary ?? writtenOut(call.args ?? {});
   }
 }
 
