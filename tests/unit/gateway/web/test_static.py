@@ -31,7 +31,7 @@ def client() -> Iterator[TestClient]:
 
 
 def test_each_file_that_the_page_names_is_there_and_is_kept_for_ever(client: TestClient) -> None:
-    named = re.findall(r'(?:src|href)="([^"]+)"', client.get("/").text)
+    named = re.findall(r'(?:src|href)="(/assets/[^"]+)"', client.get("/").text)
     assert f"{assets_at()}/theme.css" in named
     for address in named:
         answer = client.get(address)
