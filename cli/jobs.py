@@ -184,9 +184,10 @@ def approve_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
     reason: Why = None,
     tenant: OfTenant = DEFAULT,
+    as_json: AsJson = False,
 ) -> None:
     """Approve a call that waits for approval; a worker begins it within a second."""
-    _decide(id, tenant, reason, approved=True)
+    _decide(id, tenant, reason, approved=True, as_json=as_json)
 
 
 @app.command("deny")
@@ -194,12 +195,13 @@ def deny_job(
     id: Annotated[str, typer.Argument(help="The job's id, or at least its first 6 characters.")],  # noqa: A002
     reason: Why = None,
     tenant: OfTenant = DEFAULT,
+    as_json: AsJson = False,
 ) -> None:
     """Deny a call that waits for approval; it ends, and the model is told."""
-    _decide(id, tenant, reason, approved=False)
+    _decide(id, tenant, reason, approved=False, as_json=as_json)
 
 
-def _decide(prefix: str, tenant: str, reason: str | None, *, approved: bool) -> None:
+def _decide(prefix: str, tenant: str, reason: str | None, *, approved: bool, as_json: bool) -> None:
     from ringback.jobs.deciding import why_undecidable
     from ringback.statements import history as statements
     from ringback.statements.operators import acts
@@ -211,4 +213,10 @@ def _decide(prefix: str, tenant: str, reason: str | None, *, approved: bool) -> 
         decided = write(acts.decide(operator(tenant, reason), job.id, approved=approved))
     if not decided:
         refuse(f"{why_undecidable(job.state, job.approval)} See `ringback jobs show {prefix}`.")
-    typer.echo(f"The job {job.id} is {'approved' if approved else 'denied'}.")
+    if as_json:
+        from ringback.history import documents
+
+        with reading() as read:
+            (row,) = read(statements.jobs_with_steps(tenant, ids))
+        return print_json(documents.job(row))
+    return typer.echo(f"The job {job.id} is {'approved' if approved else 'denied'}.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.operations.acting import Why, operator
 from cli.output.history_queries import (
     DEFAULT,
     After,
@@ -105,21 +106,31 @@ def show_timeline(
 @app.command("end")
 def end_session(
     id: Annotated[str, typer.Argument(help="The session's id, or at least its first 6 characters.")],  # noqa: A002
+    reason: Why = None,
     tenant: OfTenant = DEFAULT,
+    as_json: AsJson = False,
 ) -> None:
     """End one conversation.
 
     Its gateway closes the connection within about a second, and its calls are cancelled. Its client cannot resume it.
     """
-    from cli.end_sessions import end, how_many
+    from cli.end_sessions import EndedCounts, how_many
     from ringback.statements import history as statements
     from ringback.statements import session_end
+    from ringback.statements.operators import acts
 
     ids = beginning("ID", id)
     with reading() as read:
         session = only("session", read(statements.sessions_with_counts(tenant, ids)), id)
     with writing() as write:
-        over = end(write, session_end.one_session(session.id, tenant), session_end.ENDED_BY_OPERATOR)
+        ended = write(acts.end_session(operator(tenant, reason), session.id))
+        over = EndedCounts(
+            len(ended), len(write(session_end.cancel_calls(session_end.one_session(session.id, tenant))))
+        )
     if not over.sessions:
         refuse(f"The session {session.id} is over already: see `ringback sessions show {id}`.")
-    typer.echo(f"The session {session.id}: {how_many(over)}.")
+    if as_json:
+        import json
+
+        return typer.echo(json.dumps({"object": "session.end", "id": str(session.id), **over._asdict()}))
+    return typer.echo(f"The session {session.id}: {how_many(over)}.")

@@ -61,10 +61,11 @@ def erase_user(
 
 def _erase(tenant: str, user: str) -> None:
     """Erase the user and print the counts; wait for sessions that have still to end."""
+    from cli.operations.acting import progress
     from ringback.statements import erasure, session_end
 
     named = 0
-    with writing() as write:
+    with writing() as write, progress(f"erasing {user}", None) as done:
         give_up = monotonic() + WAIT_SECONDS
         theirs = write(erasure.count_marked(tenant, user))[0].number
         while True:
@@ -76,6 +77,7 @@ def _erase(tenant: str, user: str) -> None:
             left = write(erasure.count_left(tenant, user))[0].number
             if not deleted and (not left or monotonic() > give_up):
                 break
+            done(len(deleted))
             sleep(0 if deleted else AGAIN_SECONDS)
     gone = max(0, theirs - left)  # a gateway may have deleted some of them
     if not (gone or named or left):

@@ -17,12 +17,14 @@ from sqlalchemy import ColumnElement
 from gateway.api.dependencies import REFUSALS, Admin, Controller, TheGateway
 from gateway.api.error_handlers import ErrorAnswer
 from gateway.api.history import named, only
+from gateway.api.job_control import Why, operator
 from gateway.errors import Conflict
 from gateway.storage.database import Store
 from ringback.history.pagination import Listing, printable
 from ringback.statements import history as histories
 from ringback.statements import session_end
 from ringback.statements.identity import credentials
+from ringback.statements.operators import acts
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +100,19 @@ async def sign_out(user: User, who: Admin, gateway: TheGateway) -> SignedOut:
 
 
 @router.post("/sessions/{id}/end", responses={409: {"model": ErrorAnswer, "description": "It is over already"}})
-async def end_session(id: str, who: Controller, gateway: TheGateway) -> EndedSession:  # noqa: A002 - the API's name of it
+async def end_session(
+    id: str,  # noqa: A002 - the API's name of it
+    who: Controller,
+    gateway: TheGateway,
+    why: Why | None = None,
+) -> EndedSession:
     """End one conversation, and cancel its calls."""
     store, ids = gateway.store, named("session", id)
     asked = histories.sessions_with_counts(who.tenant, ids)
     only("session", id, await store.rows_of(who.tenant, asked))
-    over = await end(store, session_end.one_session(ids.first, who.tenant), session_end.ENDED_BY_OPERATOR)
+    ended = await store.rows(acts.end_session(operator(who, why), ids.first))
+    calls = await store.rows(session_end.cancel_calls(session_end.one_session(ids.first, who.tenant)))
+    over = EndedCounts(sessions=len(ended), calls=len(calls))
     row = only("session", id, await store.rows_of(who.tenant, asked)) if not over.sessions else None
     if row is not None and row.end_reason != session_end.ENDED_BY_OPERATOR:  # else it was asked for before, unheard
         raise Conflict("The session is over.", code="session_over", param="id")

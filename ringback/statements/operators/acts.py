@@ -16,13 +16,13 @@ from sqlalchemy.dialects.postgresql import insert
 from ringback.history.operators import ActName
 from ringback.history.pagination import JobQuery
 from ringback.jobs.states import LIVE, TERMINAL, Approval, CancelReason, Effect
+from ringback.statements import session_end
 from ringback.statements.clock import now, seconds
 from ringback.statements.jobs import approvals
 from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS, time_for
 from ringback.statements.jobs.transitions import cancelling
 from ringback.statements.operators.audit import Operator, recorded
 from ringback.statements.row_state import is_now
-from ringback.statements.session_end import ERASED
 from ringback.tables import jobs, sessions, worker_tools
 
 _COPIED = (
@@ -99,6 +99,13 @@ def decide(who: Operator, job_id: UUID, *, approved: bool) -> Select[Any]:
     return recorded(decided, who, ActName.APPROVE if approved else ActName.DENY, str(job_id))
 
 
+def end_session(who: Operator, session_id: UUID) -> Select[Any]:
+    """Ask one session to end, as `session_end.ask_to_end`. Returns the same; its calls are cancelled after that."""
+    which = session_end.one_session(session_id, who.tenant)
+    ended = session_end.ask_to_end(which, session_end.ENDED_BY_OPERATOR).cte("ended")
+    return recorded(ended, who, ActName.END_SESSION, str(session_id))
+
+
 def facts(tenant: str, job_id: UUID) -> Select[Any]:
     """Return the arguments of `ringback.jobs.deciding.why_no_rerun` for one job, but for `is_confirmed`."""
     is_sealed = jobs.c.sealed_arguments.is_not(None).label("is_sealed")
@@ -132,7 +139,7 @@ def _may_run_again(is_confirmed: bool) -> ColumnElement[bool]:
         jobs.c.approval.is_(None) | (jobs.c.approval == Approval.GRANTED),
         ~redacts | jobs.c.sealed_arguments.is_not(None),
         or_(literal(is_confirmed, Boolean), _effect() != Effect.AT_MOST_ONCE),
-        sessions.c.end_wanted.is_distinct_from(ERASED),
+        sessions.c.end_wanted.is_distinct_from(session_end.ERASED),
     )
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from gateway.api import controls, history, job_control
+from gateway.api import controls, history, job_control, revocation
 from ringback.jobs import outcomes
 from ringback.jobs.states import Effect
 from ringback.statements import processes
@@ -39,7 +39,7 @@ class Api:
     def __init__(self, database: str) -> None:
         self.publisher = RecordingPublisher()
         gateway = small_gateway(store_on(database), {"demo": DEMO}, publisher=self.publisher)
-        self.app = app_for_tenants(gateway, history.router, job_control.router, controls.router)
+        self.app = app_for_tenants(gateway, history.router, job_control.router, controls.router, revocation.router)
 
     def ask(self, method: str, path: str, tenant: str = "default", **given: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -212,6 +212,14 @@ def test_only_the_operator_s_tenant_may_and_another_sees_no_queue(line: Line, ap
     assert api.refused("queues/default/pause", status=403, tenant="other")["code"] == "insufficient_scope"
     assert api.get("queues", tenant="other")["data"] == []
     assert api.get("audit", tenant="other")["data"] == []
+
+
+def test_the_end_of_a_session_is_an_act_too(line: Line, api: Api) -> None:
+    session = line.open()
+    ended = api.post(f"sessions/{session}/end", {"reason": "it goes round in circles"}, status=200)
+    assert (ended["sessions"], ended["calls"]) == (1, 0)
+    (act,) = api.get("audit")["data"]
+    assert (act["act"], act["target"], act["reason"]) == ("session.end", str(session), "it goes round in circles")
 
 
 # — what is seen —

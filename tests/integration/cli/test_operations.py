@@ -197,6 +197,15 @@ def test_the_audit_log_is_a_table_and_says_when_it_is_empty(line: Line, run: Run
     assert "--act must be one of" in run("audit", "--act", "eat").stderr
 
 
+def test_an_approval_and_the_end_of_a_session_are_told_as_json_and_recorded(line: Line, run: Run) -> None:
+    session = line.open()
+    job = line.ask(session, needs_approval=True)
+    assert told(run("jobs", "approve", job, "--json", "--reason", "they are known"))["approval"] == "granted"
+    assert told(run("sessions", "end", session, "--json"))["sessions"] == 1
+    acts = [act["act"] for act in told(run("audit", "--json"))["data"]]
+    assert acts == ["session.end", "job.approve"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_of_a_shell_is_made(shell: str) -> None:
     environment = {**os.environ, "_RINGBACK_COMPLETE": f"source_{shell}"}

@@ -39,8 +39,9 @@ class Job:
     max_attempts: int
     publish_after: int | None
     deadline: int
-    position: int
+    position: int | None
     joined_to: UUID | None = None
+    rerun_of: UUID | None = None
     approval: str | None = None
     state: str = "pending"
     delivery: str = "none"

@@ -120,6 +120,23 @@ class ExpectedJobs(Expected):
             self._over(job, "cancelled", "cancelled")
         return {job}
 
+    def rerun(self, job: UUID, *, is_confirmed: bool) -> UUID | None:
+        """Return the call that the rerun repeats; None if none is made."""
+        row = self.jobs[job]
+        first = row.rerun_of or row.joined_to or job
+        lives = any(each.rerun_of == first and not each.is_over for each in self.jobs.values())
+        may_happen = is_confirmed or row.effect != "at_most_once"
+        if not row.is_over or row.approval not in (None, "granted") or lives or not may_happen:
+            return None
+        return first
+
+    def add_rerun(self, job: UUID, again: UUID, call: str, first: UUID) -> None:
+        row = self.jobs[job]
+        deadline = self.now + int((QUEUE_WAIT_SECONDS + MODEL_TIMEOUT * row.max_attempts) * 1000)
+        publish = self.now + int(PUBLISH_GRACE_SECONDS * 1000)
+        made = Job(row.session, call, row.effect, row.max_attempts, publish, deadline, None, rerun_of=first)
+        self.jobs[again] = made
+
     def decide(self, job: UUID, approved: bool) -> set[UUID]:
         row = self.jobs[job]
         if row.state != "pending" or row.approval != "requested" or row.deadline <= self.now:
@@ -256,7 +273,8 @@ class ExpectedJobs(Expected):
     def _over(self, job: UUID, state: str, error: str | None, delivery: str | None = None) -> None:
         row = self.jobs[job]
         heard = "history_only" if self.sessions[row.session].state == "ended" else "ready"
-        row.state, row.token, row.error, row.delivery = state, None, error, delivery or heard
+        heard = "history_only" if row.rerun_of else delivery or heard
+        row.state, row.token, row.error, row.delivery = state, None, error, heard
         for other in self._joined(job):
             other.state, other.error, other.delivery = row.state, row.error, row.delivery
             other.cancel_reason = row.cancel_reason

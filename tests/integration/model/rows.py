@@ -96,6 +96,7 @@ def _job(row: Any) -> Job:
         deadline=_sure(row.deadline_at),
         position=row.position,
         joined_to=row.joined_to,
+        rerun_of=row.rerun_of,
         approval=row.approval,
         state=row.state,
         delivery=row.delivery,

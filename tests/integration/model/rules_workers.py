@@ -10,9 +10,12 @@ from hypothesis.stateful import precondition, rule
 from ringback.jobs.outcomes import failed, succeeded
 from ringback.statements import processes
 from ringback.statements.jobs import sweeps, transitions
+from ringback.statements.operators import acts
+from ringback.statements.operators.audit import Operator
 from tests.integration.model.rules_gateways import some
 from tests.integration.model.story import Run, Story
 
+OPERATOR = Operator("default", "ada", "key:1")
 BUSY = {"code": "busy", "message": "Later."}
 
 
@@ -149,6 +152,18 @@ class SweepRules(WorkerRules):
             case "sessions":
                 self.holds(what, sweeps.release_lost_sessions(sweeper), self.expected.let_go_lost_sessions(sweeper))
                 self.end_what_is_over()
+
+    @rule(which=some, is_confirmed=st.booleans())
+    def an_operator_retries(self, which: int, is_confirmed: bool) -> None:
+        """Run any job once more: only a finished one may, and one at a time."""
+        job = self.pick(list(self.expected.jobs), which)
+        (made,) = self.real.run(acts.rerun(OPERATOR, [job], is_confirmed=is_confirmed))
+        first = self.expected.rerun(job, is_confirmed=is_confirmed)
+        assert [row.rerun_of for row in made] == ([first] if first else [])
+        self.count("rerun", made)
+        if first:
+            call = self.real.jobs()[made[0].id].call_id
+            self.expected.add_rerun(job, made[0].id, call, first)
 
     def publish_due(self) -> None:
         found = self.real.ids(sweeps.publish_due())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +23,7 @@ from ringback.statements.identity import tenant_isolation
 from ringback.statements.jobs import (
     admission,
     approvals,
+    controls,
     deliveries,
     gates,
     passing,
@@ -30,6 +32,7 @@ from ringback.statements.jobs import (
     sweeps,
     transitions,
 )
+from ringback.statements.operators import figures
 from ringback.statements.sessions import items, lifecycle, session_quota
 from ringback.statements.sessions.session_quota import Limits
 from ringback.tables import jobs as jobs_table
@@ -171,6 +174,9 @@ def test_a_backlog_makes_no_statement_of_a_session_dearer(busy: Rows) -> None:
         "wanted_tool": gates.wanted_tool(job.id),
         "load_around": gates.load_around(job.id, "tool 1"),
         "pass_on": passing.pass_on(job.id, 1),
+        "lock of controls": controls.lock("queue 1", "tool 1"),
+        "running_in": gates.running_in("queue 1"),
+        "wake_first": gates.wake_first("tool 1"),
         "read_ready": deliveries.read_ready(own, "gw", 1),
         "mark": deliveries.mark(own, "gw", 1, [job.id], [job.id], 1),
         "save": items.save(own, "gw", 1, [said]),
@@ -279,6 +285,16 @@ def test_a_page_of_the_history_costs_the_same_whatever_is_asked_for(over: Rows, 
 def test_a_page_of_sessions_costs_the_same_whatever_is_asked_for(over: Rows, asked: dict[str, str]) -> None:
     execute(over.connection, tenant_isolation.restrict_to("default"))
     is_flat(over, str(asked), history.page_of_sessions("default", SessionQuery(**asked)), at_most=PAGES_OF_A_PAGE)
+
+
+def test_the_figures_of_a_window_read_no_more_than_the_calls_that_they_count(over: Rows) -> None:
+    day = timedelta(days=1)
+    for name, statement in {
+        "queues": figures.live_queues(day),
+        "tools": figures.live_tools_of("default", day),
+        "a tenant's tools": figures.live_tools_of("other", day),
+    }.items():
+        is_flat(over, name, statement, at_most=figures.COUNTED_AT_MOST)
 
 
 def test_what_ends_with_a_user_and_what_is_kept_no_longer_is_found_by_an_index(over: Rows) -> None:

@@ -41,7 +41,7 @@ MET = [
         "tell of an old epoch",
     ),
     *("next epoch", "resume", "resume with a used token", "cancel"),
-    *("decide", "claim of what waits"),
+    *("decide", "claim of what waits", "rerun"),
 ]
 """Refusals that some story must have seen: an untested guard proves nothing."""
 
