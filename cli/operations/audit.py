@@ -47,7 +47,7 @@ def print_acts(out: Console, acts: list[RecordedAct]) -> None:
 
     from rich.text import Text
 
-    from cli.output.tables import print_rows, printable
+    from cli.output.tables import WIDE, print_rows, printable
 
     rows = [
         {
@@ -56,7 +56,7 @@ def print_acts(out: Console, acts: list[RecordedAct]) -> None:
             "TO": Text(printable(act.target or json.dumps(act.filter))),
             "ROWS": Text(f"{act.rows:,}"),
             "BY": Text(printable(act.subject or "(erased)")),
-            "WITH": Text(printable(act.credential)),
+            **({"WITH": Text(printable(act.credential))} if out.width >= WIDE else {}),
             "WHY": Text(printable(act.reason or "")),
         }
         for act in acts

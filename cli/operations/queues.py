@@ -38,7 +38,8 @@ def list_queues(window: Window = None, as_json: AsJson = False) -> None:
         return print_json(listing)
     if not listing.data:
         return typer.echo("No live worker consumes a queue, and no call was made lately.", err=True)
-    return tables.print_rows(tables.console(), queue_rows(listing.data))
+    out = tables.console()
+    return tables.print_rows(out, queue_rows(listing.data, wide=out.width >= tables.WIDE))
 
 
 @app.command("pause")
@@ -108,8 +109,8 @@ def _sentence(row: ControlledRow) -> str:
     return f"The {row.kind} {row.name} goes on{at_once}."
 
 
-def queue_rows(queues: list[LiveQueue]) -> list[dict[str, Text]]:
-    """Return one row for each queue."""
+def queue_rows(queues: list[LiveQueue], *, wide: bool) -> list[dict[str, Text]]:
+    """Return one row for each queue; `wide`: with what is less important."""
     from rich.text import Text
 
     from cli.output.tables import printable
@@ -120,16 +121,16 @@ def queue_rows(queues: list[LiveQueue]) -> list[dict[str, Text]]:
             "STATE": state(paused=queue.control.paused, most=queue.control.concurrency),
             "WORKERS": Text(str(len(queue.workers)), style="" if queue.workers else "red"),
             "WAITING": Text(f"{queue.pending:,}"),
-            "OLDEST": Text(_seconds(queue.oldest_seconds), no_wrap=True),
+            **({"OLDEST": Text(_seconds(queue.oldest_seconds), no_wrap=True)} if wide else {}),
             "RUNNING": Text(f"{queue.running:,}/{queue.slots:,}"),
-            **figure_cells(queue.figures),
+            **figure_cells(queue.figures, wide=wide),
         }
         for queue in queues
     ]
 
 
-def tool_rows(tools: list[LiveTool]) -> list[dict[str, Text]]:
-    """Return one row for each tool that live workers serve."""
+def tool_rows(tools: list[LiveTool], *, wide: bool) -> list[dict[str, Text]]:
+    """Return one row for each tool that live workers serve; `wide` as for queues."""
     from rich.text import Text
 
     from cli.output.tables import printable
@@ -137,15 +138,15 @@ def tool_rows(tools: list[LiveTool]) -> list[dict[str, Text]]:
     return [
         {
             "TOOL": Text(printable(tool.name), no_wrap=True),
-            "QUEUE": Text(printable(tool.queue), no_wrap=True),
             "STATE": state(
                 paused=tool.control.paused,
                 most=tool.control.concurrency,
                 is_broken=tool.breaker_open_until is not None,
             ),
+            **({"QUEUE": Text(printable(tool.queue), no_wrap=True)} if wide else {}),
             "WORKERS": Text(_versions(tool.workers, len(tool.versions)), no_wrap=True),
             "RUNNING": Text(f"{tool.running:,}"),
-            **figure_cells(tool.figures),
+            **figure_cells(tool.figures, wide=wide),
         }
         for tool in tools
     ]
@@ -162,20 +163,21 @@ def state(*, paused: bool, most: int | None, is_broken: bool = False) -> Any:
     return Text("–" if most is None else f"at most {most:,}", style="" if most is None else "yellow", no_wrap=True)
 
 
-def figure_cells(figures: Figures) -> dict[str, Any]:
-    """Return the cells of a window: calls, errors, and how long calls waited and ran."""
+def figure_cells(figures: Figures, *, wide: bool) -> dict[str, Any]:
+    """Return the cells of a window: calls, errors, and how long calls waited and ran; p95 alone if it is not wide."""
     from rich.text import Text
 
     rate = figures.error_rate
+    shares = ("p50", "p95", "p99") if wide else ("p95",)
     waits, runs = (
-        "–" if each is None else " ".join(_ms(ms) for ms in (each.p50, each.p95, each.p99))
+        "–" if each is None else " ".join(_ms(getattr(each, share)) for share in shares)
         for each in (figures.wait_ms, figures.run_ms)
     )
     return {
         "CALLS": Text(f"{figures.calls:,}"),
         "ERRORS": Text("–" if rate is None else f"{rate:.1%}", style="red" if rate else "", no_wrap=True),
-        "WAIT p50 p95 p99": Text(waits, no_wrap=True),
-        "RUN p50 p95 p99": Text(runs, no_wrap=True),
+        f"WAIT {' '.join(shares)}": Text(waits, no_wrap=True),
+        f"RUN {' '.join(shares)}": Text(runs, no_wrap=True),
     }
 
 

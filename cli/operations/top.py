@@ -52,15 +52,20 @@ def top(
         return _print_json(seen())
     from cli.output import tables
 
+    out = tables.console()
+
+    def screen() -> Any:
+        return drawn(seen(), wide=out.width >= tables.WIDE)
+
     if once or not sys.stdout.isatty():
-        return tables.console().print(drawn(seen()))
+        return out.print(screen())
     from rich.live import Live
 
     try:
-        with Live(drawn(seen()), console=tables.console(), screen=True, auto_refresh=False) as live:
+        with Live(screen(), console=out, screen=True, auto_refresh=False) as live:
             while True:
                 sleep(every)
-                live.update(drawn(seen()), refresh=True)
+                live.update(screen(), refresh=True)
     except KeyboardInterrupt:
         return None
 
@@ -82,8 +87,8 @@ def seen() -> Screen:
     return Screen(datetime.now(UTC), sessions, queues, tools, [each for each in processes if each.alive])
 
 
-def drawn(screen: Screen) -> Any:
-    """Return the screen as rich draws it."""
+def drawn(screen: Screen, *, wide: bool) -> Any:
+    """Return the screen as rich draws it; `wide`: with what is less important."""
     from rich.console import Group
     from rich.text import Text
 
@@ -99,7 +104,11 @@ def drawn(screen: Screen) -> Any:
         (f"{screen.at:%H:%M:%S} UTC", "dim"),
         f"   sessions: {sessions}   calls: {screen.calls_a_second:.1f}/s, {waiting:,} waiting, {running:,} running",
     )
-    lists = (queue_rows(screen.queues), tool_rows(screen.tools), process_rows(screen.processes))
+    lists = (
+        queue_rows(screen.queues, wide=wide),
+        tool_rows(screen.tools, wide=wide),
+        process_rows(screen.processes, wide=wide),
+    )
     return Group(head, *(part for rows in lists if rows for part in (Text(), table_of(rows))))
 
 

@@ -32,11 +32,12 @@ def workers(
         return print_json(listing)
     if not listing.data:
         return typer.echo("No gateway and no worker lives.", err=True)
-    return tables.print_rows(tables.console(), process_rows(listing.data))
+    out = tables.console()
+    return tables.print_rows(out, process_rows(listing.data, wide=out.width >= tables.WIDE))
 
 
-def process_rows(processes: list[Process]) -> list[dict[str, Text]]:
-    """Return one row for each process."""
+def process_rows(processes: list[Process], *, wide: bool) -> list[dict[str, Text]]:
+    """Return one row for each process; `wide`: with its start."""
     from rich.text import Text
 
     from cli.output.tables import printable
@@ -46,7 +47,7 @@ def process_rows(processes: list[Process]) -> list[dict[str, Text]]:
             "ID": Text(printable(process.id), no_wrap=True),
             "KIND": Text(process.kind, no_wrap=True),
             "ALIVE": Text("yes" if process.alive else "no", style="green" if process.alive else "red"),
-            "STARTED (UTC)": Text(f"{process.started_at:%Y-%m-%d %H:%M:%S}", no_wrap=True),
+            **({"STARTED (UTC)": Text(f"{process.started_at:%Y-%m-%d %H:%M:%S}", no_wrap=True)} if wide else {}),
             "RUNNING": Text(f"{process.running:,}/{process.slots:,}" if process.kind == "worker" else ""),
             "QUEUES": Text(printable(", ".join(process.queues))),
             "TOOLS": Text(printable(", ".join(f"{tool.name} {tool.version[:6]}" for tool in process.tools))),

@@ -173,7 +173,8 @@ def _list_live(window: str | None, *, as_json: bool) -> None:
         return print_json(listing)
     if not listing.data:
         typer.echo("No live worker serves any tool.", err=True)
-    return tables.print_rows(tables.console(), queues.tool_rows(listing.data))
+    out = tables.console()
+    return tables.print_rows(out, queues.tool_rows(listing.data, wide=out.width >= tables.WIDE))
 
 
 def _live_rows() -> list[Any]:
