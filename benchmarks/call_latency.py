@@ -7,7 +7,7 @@ the one process that holds the connection, and lose it with that process. All ta
 output is looked at there, and each row where there are rows: a call that was refused is no call.
 
     .venv/bin/python benchmarks/call_latency.py                                    # 5 turns: ten minutes
-    .venv/bin/python benchmarks/call_latency.py --sides ringback celery --turns 1 --profile
+    .venv/bin/python benchmarks/call_latency.py --sides ringback --turns 1 --at-once 60 --profile
     .venv/bin/python benchmarks/call_latency.py --sides ringback ringback-traced   # what traces cost
 """
 
@@ -125,7 +125,7 @@ def _profile(running: Running, batch: Batch, asked: argparse.Namespace) -> None:
     with ExitStack() as around:
         running.connect(batch.sessions, around)
         for process in ("gateway", "worker"):
-            path = asked.raw / f"calls-{process}-profile.txt"
+            path = asked.raw / f"calls-{batch.sessions}-{process}-profile.txt"
             profile(running.processes[process], PROFILE_SECONDS, path)
         _await(batch.is_over.wait, OURS, batch)
     running.check(batch)

@@ -18,6 +18,8 @@ from benchmarks.peers_side_by_side.venvs import default_folder, pythons
 from cli.local_stack.stack import Stack
 
 LINE_NUMBER = re.compile(r":\d+\)$")
+FROM_THE_START = 0.75
+"""A function that calls others alone, in such a share of the samples, has started the program: it tells little."""
 SERVERS = {"postgres": "postgres", "valkey-server": "valkey"}
 """The programs of the embedded servers, and what they are called here."""
 
@@ -121,7 +123,7 @@ def profile(process: psutil.Process, seconds: float, path: Path) -> None:
     stacks.unlink()
 
 
-def shares(stacks: list[str], rows: int = 60) -> str:
+def shares(stacks: list[str], rows: int = 40) -> str:
     """Each function's share of the samples, on the stack and at its end."""
     anywhere: dict[str, int] = {}
     at_end: dict[str, int] = {}
@@ -133,7 +135,8 @@ def shares(stacks: list[str], rows: int = 60) -> str:
         at_end[frames[-1]] = at_end.get(frames[-1], 0) + count
         for frame in dict.fromkeys(frames):
             anywhere[frame] = anywhere.get(frame, 0) + count
-    ranked = sorted(anywhere, key=lambda frame: anywhere[frame], reverse=True)[:rows]
+    found = (frame for frame, count in anywhere.items() if frame in at_end or count < FROM_THE_START * total)
+    ranked = sorted(found, key=lambda frame: anywhere[frame], reverse=True)[:rows]
     told = [f"{total} samples\n\n   on the stack     at its end"]
     told += [f"{anywhere[f] / total:14.1%} {at_end.get(f, 0) / total:14.1%}  {f}" for f in ranked]
     return "\n".join(told) + "\n"

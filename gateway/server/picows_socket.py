@@ -16,8 +16,8 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from gateway.server.uvicorn_protocols import WireSocket
 
-READ_BYTES = 8 * 1_024
-"""Of the buffer that a connection begins with: a tenth of a second of audio. It grows with the largest frame."""
+READ_BYTES = 4 * 1_024
+"""Of the buffer that a connection begins with: three frames of 20 ms. It doubles when a read fills it, and stays so."""
 UPGRADE = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"

@@ -32,8 +32,9 @@ from gateway.upstream.quirks import Quirks
 
 HELD_CHARS = 256 * 1_024
 """Of frames that wait to be read; beyond it the server's buffer fills. Two seconds of a model's audio."""
-READ_BYTES = 16 * 1_024
-"""Of the buffer that one connection begins with: two frames of audio. It grows with the largest frame."""
+READ_BYTES = 4 * 1_024
+"""Of the buffer that one connection begins with; it doubles when a read fills it, and stays so. A session that is idle
+has no large frames, and there are thousands of them."""
 NO_STATUS = 1005
 """The code of a close frame that has none (RFC 6455, 7.1.5)."""
 

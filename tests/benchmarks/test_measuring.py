@@ -71,11 +71,11 @@ def test_a_slope_is_told_for_an_hour() -> None:
     assert per_hour(uses, "descriptors") == 0
 
 
-def test_a_profile_tells_each_function_on_the_stack_and_at_its_end() -> None:
-    told = shares(["main (a.py:1);send (b.py:7) 3", "main (a.py:2);send (b.py:9);write (c.py:1) 1"]).splitlines()
+def test_a_profile_tells_each_function_on_the_stack_and_at_its_end_but_not_what_started_the_program() -> None:
+    stacks = ["main (a.py:1);send (b.py:7) 3", "main (a.py:2);send (b.py:9);write (c.py:1) 1"]
+    told = shares(stacks).splitlines()
     assert told[0] == "4 samples"
     assert [line.split() for line in told[3:]] == [
-        ["100.0%", "0.0%", "main", "(a.py)"],
         ["100.0%", "75.0%", "send", "(b.py)"],
         ["25.0%", "25.0%", "write", "(c.py)"],
     ]

@@ -1,7 +1,7 @@
 """The model of the load: a Realtime server that speaks in every session, in the shape of recorded traffic.
 
 A response lasts five seconds: ten deltas of audio a second, of 4 to 10 KB each, and as many of its transcript. Between
-two responses the user's turn is taken in. On order a response ends in a function call, and the next begins when the
+two responses the user's turn is taken in. No two sessions in a row end a response at the same moment. On order a response ends in a function call, and the next begins when the
 client asks for it.
 """
 
@@ -21,6 +21,9 @@ from benchmarks.talking.load.orders import STAMP_DIGITS, Pacer, Stamps, obey
 DELTA_SECONDS = 0.1
 DELTAS = 50
 """Deltas of a response: five seconds of speech."""
+APART = 21
+"""By how many deltas a session's first response is shorter than that of the session before. It has no divisor with
+`DELTAS`: so the ends of responses, which real talks have at any moment, are spread evenly over five seconds."""
 SIZES = (4_096, 7_200, 8_800, 5_600, 9_600, 6_400, 8_000, 7_200)
 """Letters of base64 in a delta of audio, in turn."""
 TYPE_ENDS = 200
@@ -44,6 +47,8 @@ class Session(WSListener):
         self._transport: Any = None
         self._number = next(_numbers)
         self._deltas = 0
+        self._first = self._number * APART % DELTAS
+        """The delta with which the response begins: the first response was under way when the session was heard."""
         self._response = self._item = ""
         self._front = b""
         self._waits = False
@@ -96,10 +101,11 @@ class Session(WSListener):
         self._model.words += 1
         if self._deltas == DELTAS:
             self._end()
+            self._first = 0
 
     def _begin(self) -> None:
         number = next(_numbers)
-        self._deltas, self._response, self._item = 0, f"resp_{number}", f"item_{number}"
+        self._deltas, self._response, self._item = self._first, f"resp_{number}", f"item_{number}"
         named = {"event_id": f"event_{number}", "response_id": self._response, "item_id": self._item}
         indexed = {**named, "output_index": 0, "content_index": 0, "delta": ""}
         self._front = json.dumps(indexed, separators=(",", ":")).encode()[1:-2]
@@ -122,7 +128,7 @@ class Session(WSListener):
         self._send(completed, item_id=item_id, content_index=0, transcript=said)
 
     def _end(self) -> None:
-        said = " word" * DELTAS
+        said = " word" * (DELTAS - self._first)
         part = {"type": "audio", "transcript": said}
         self._send("response.output_audio.done", **self._at())
         self._send("response.output_audio_transcript.done", **self._at(), transcript=said)
