@@ -1,8 +1,8 @@
 """The model of the load: a Realtime server that speaks in every session, in the shape of recorded traffic.
 
 A response lasts five seconds: ten deltas of audio a second, of 4 to 10 KB each, and as many of its transcript. Between
-two responses the user's turn is taken in. No two sessions in a row end a response at the same moment. On order a response ends in a function call, and the next begins when the
-client asks for it.
+two responses the user's turn is taken in. No two sessions in a row end a response at the same moment. On order a
+response ends in a function call, and the next begins when the client asks for it.
 """
 
 from __future__ import annotations
