@@ -96,8 +96,8 @@ class CallSpans:
         said = is_sampled_by(parent, job_id)
         if said is not None:
             return said
-        # By the trace's id, so that each process with the same sampler decides the same.
-        said_here = self._sdk.sampler.should_sample(None, trace_id(job_id), names.INVOKE)
+        # By the trace's id, so that each process with the same sampler decides the same, in whatever span this runs.
+        said_here = self._sdk.sampler.should_sample(Context(), trace_id(job_id), names.INVOKE)
         return said_here.decision is Decision.RECORD_AND_SAMPLE
 
     def headers(self, job_id: UUID) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -64,7 +65,7 @@ class Observed:
 
     def record(self, call_id: str = "call_1") -> None:
         """The call's row is there, and its message is published."""
-        self.tracer.recorded(job_of(call_id), self.script.now)
+        copy_context().run(self.tracer.recorded, job_of(call_id), self.script.now)  # as in a task of its own
         self.tracer.published(job_of(call_id), self.script.now)
         self.script.conversation.recorded(self._record_of(call_id), self.script.now)
 
