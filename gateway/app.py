@@ -118,7 +118,9 @@ async def _open(
     catalog = ToolCatalog(store, settings.realtime_model, live_sessions.populated)
     budgets = Budgets(store, prices, settings.allowances)
     stack.push_async_callback(budgets.close)
-    context = GatewayContext(gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets, spans)
+    context = GatewayContext(
+        gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets, spans, on_heard=_count_heard
+    )
     draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
     changes = ChangeFeed(store, lambda: draining.has_begun)
     retention = Retention(store, settings.retention_days, keeper.work["erased_users"])
@@ -142,6 +144,10 @@ async def _open(
     )
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
     return gateway
+
+
+def _count_heard(tool: str, queue: str, seconds: float) -> None:
+    metrics.RESULT_WAIT.observe(seconds, tool, queue)
 
 
 def _measure(settings: GatewaySettings, pool: ConnectionPool, live_sessions: SessionRegistry) -> None:
