@@ -39,7 +39,7 @@ from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import ClientView
 from gateway.conversation.client_session import ClientSessionConfig
 from gateway.conversation.event_ids import EventIds
-from gateway.conversation.event_names import ANSWER_APPROVAL, APPEND_AUDIO, REPORT_PLAYBACK, SESSION_UPDATED
+from gateway.conversation.event_names import ANSWER_APPROVAL, APPEND_AUDIO, SESSION_UPDATED
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.handshake import Handshake
@@ -211,9 +211,6 @@ class Conversation:
             return answered
         if frame.event["type"] == ANSWER_APPROVAL:
             return [*self._approvals.answered(frame.event, now), *self._speak(now)]
-        if frame.event["type"] == REPORT_PLAYBACK:
-            self._hearing.reported(frame.event["item_id"], frame.event["played_ms"], now)
-            return self._hearing.take(now)
         said = self._client.says(frame.event, self._log, now)
         if frame.event["type"] == APPEND_AUDIO:
             return said  # fifty times a second, and it makes no response due
