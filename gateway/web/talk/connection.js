@@ -96,6 +96,8 @@ export class Connection {
     if (!opened) {
       const why = await this.#whyRefused();
       if (!this.isWanted) return;
+      // 426 to a resume token: all but the token is in order.
+      if (why?.status === 426 && this.#resume) return this.#close(GIVEN_UP);
       if (why && (!this.#resume || why.status !== 503)) return this.#close(refusal(why.status, why.words));
     }
     if (this.#lostAt === null) {

@@ -42,6 +42,6 @@ export function away(seconds, attempt) {
   return `The gateway is away. Trying again in ${seconds} s (attempt ${attempt}) …`;
 }
 
-export const GIVEN_UP = "The gateway stayed away for too long: the talk cannot be resumed. Press to begin a new one.";
+export const GIVEN_UP = "This talk is over and cannot be resumed. Press to begin a new one.";
 export const NO_SECRET = "Paste a client secret first. Your backend hands one out.";
 export const NO_TOOLS = "No worker serves a function of this agent right now: it can talk, and look nothing up.";
