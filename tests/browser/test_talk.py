@@ -18,6 +18,7 @@ from simulator.speech import ears, synthesis
 from simulator.speech.hints import NO_HINTS
 from tests.browser.conftest import launched
 from tests.browser.stack_of_ones_own import PATIENCE_MS, Tab, Up, opened, running_up, samples_of, write_speech
+from tests.line import eventually
 from tests.local_http import LOCAL
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
@@ -45,6 +46,11 @@ def hearing(file: str) -> AbstractContextManager[Browser]:
     return launched(*MICROPHONE, f"--use-file-for-fake-audio-capture={file}")
 
 
+def read(up: Up, path: str) -> Any:
+    """The JSON of a GET to the history."""
+    return LOCAL.get(f"{up.url}{path}", headers={"Authorization": f"Bearer {up.token}"}).json()
+
+
 def must_be_clean(tab: Tab, *, killed: bool = False) -> None:
     """No script or style was stopped by the policy, and no error was written into the console."""
     assert tab.forbidden() == []
@@ -63,6 +69,10 @@ def test_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up, t
         last = [piece["item"] for piece in pieces if piece["samples"]][-1]
         heard = ears.ears().hear(samples_of([piece for piece in pieces if piece["item"] == last]), NO_HINTS)
         assert {"degrees", "rain"} <= set(re.findall("[a-z]+", heard.lower())), heard
+        (newest, *_) = read(up, "/v1/jobs")["data"]
+        look = partial(read, up, f"/v1/jobs/{newest['id']}")
+        eventually(lambda: look()["delivery"] == "heard", "the history says that the answer was heard")
+        assert look()["heard_by"] == "report"
         must_be_clean(tab)
 
 

@@ -2,7 +2,7 @@
 
 import { GIVEN_UP, away, ending, isFinal, refusal } from "./sentences.js";
 
-const EXTENSIONS = "jobs,results,resume";
+const EXTENSIONS = "jobs,playback,results,resume";
 const PAUSES = [0.3, 0.7, 1, 1, 1, 2, 2, 3]; // seconds between attempts to come back; the last one repeats
 const TICK = 100; // ms between two words of a countdown
 const RESUME_SECONDS = 120;

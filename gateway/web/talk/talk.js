@@ -9,6 +9,7 @@ import { NO_SECRET, NO_TOOLS } from "./sentences.js";
 import { Transcript } from "./transcript.js";
 
 const LOOK_MS = 500; // between two looks at the processes and calls of a demo
+const REPORT_MS = 1_000; // so much is played between two words to the gateway about it
 const WATCH_MS = 20_000; // how long after a kill the page looks, also without a call
 
 const here = (id) => document.getElementById(id);
@@ -27,6 +28,7 @@ let active = false; // a response is under way
 const untold = new Set(); // jobs whose results no response has told yet
 const telling = new Map(); // response id → the jobs that it tells
 const responseOf = new Map(); // item id → response id
+let reported = { item: null, ms: 0 }; // what the gateway was told last of what was played
 const cutOff = new Set(); // items that the user has interrupted
 
 // ---------------------------------------------------------------- what a person does
@@ -198,6 +200,11 @@ async function interrupt() {
 }
 
 function played(item, ms, ended) {
+  const before = item === reported.item ? reported.ms : 0;
+  if (ended || ms - before >= REPORT_MS) {
+    reported = { item, ms };
+    connection.send({ type: "ringback.playback", item_id: item, played_ms: ms });
+  }
   if (!ended) return;
   for (const job of told(item)) calls.heard(job);
 }
