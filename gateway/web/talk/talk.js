@@ -266,6 +266,7 @@ async function showDemo() {
   here("agent").replaceChildren(...options);
   here("agents").hidden = options.length < 2;
   here("destruction").hidden = false;
+  here("console").hidden = false;
   suggest();
 }
 
