@@ -20,6 +20,7 @@ DECIDING = (
     "gateway/conversation",
     *(f"gateway/auth/{name}" for name in ("claims", "jwt_settings", "origins", "tokens")),
     "gateway/protocol",
+    *(f"gateway/web/console/{name}" for name in ("chart", "search_line", "story", "timeline")),
     "gateway/session/call_story",
     *(f"gateway/upstream/{name}" for name in ("events", "quirks", "realtime_events")),
     *(str(path.relative_to(ROOT).with_suffix("")) for path in ROOT.glob("gateway/upstream/*_translation.py")),

@@ -65,7 +65,6 @@ CLOSED = [
         "/debug/pprof",
         "/flower",
         "/admin",
-        "/console",
         "/openapi.yaml",
         "/.env",
     ),

@@ -1,8 +1,12 @@
-"""The stream of the console: one for each page that is open and seen. It says that a page should ask again."""
+"""The stream of the console: one for each page that is open and seen. It says that a page should ask again.
+
+It carries no row: the page asks with its visitor's rights as they are then. A browser ends the stream while the page's
+tab is hidden, and begins another when it is seen again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -18,6 +22,10 @@ CHANGED = "changed"
 """The event that has a page ask again for what it shows."""
 TICK = "tick"
 """The event for parts that are asked for more rarely, such as a chart."""
+Pace = Literal["calls", "talk"]
+"""What a page shows: calls, whose changes are events, or a talk, in which words and voices change without one."""
+TICKS: Mapping[Pace, float] = {"calls": TICK_SECONDS, "talk": PACE_SECONDS}
+"""Seconds between two events of a stream on which no call changes."""
 PING_SECONDS = 15
 """Between two comments on a quiet stream, for proxies that end what is silent."""
 
@@ -25,19 +33,19 @@ router = APIRouter(prefix=PATH, route_class=Page, include_in_schema=False)
 
 
 @router.get("/live")
-async def live(visitor: Signed, gateway: TheGateway, pace: Literal["calls", "talk"] = "calls") -> Response:
-    """Stream `changed` when calls have changed, and `tick` from time to time.
+async def live(visitor: Signed, gateway: TheGateway, pace: Pace = "calls") -> Response:
+    """Stream `changed` when calls have changed, and `tick` from time to time; of a talk, `changed` each time.
 
-    A talk's page asks every two seconds (`pace`): words and voices are no calls.
+    Raises:
+        Unavailable: as many pages follow this gateway as may.
     """
     changes = gateway.changes
     if changes is None:
         raise Unavailable("This gateway tells no changes: reload the page to see what is new.")
     changes.refuse_crowd()
-    seconds = PACE_SECONDS if pace == "talk" else TICK_SECONDS
 
     async def events() -> AsyncIterator[ServerSentEvent]:
-        async for has_changed in changes.follow(visitor.tenant, seconds):
+        async for has_changed in changes.follow(visitor.tenant, TICKS[pace]):
             if has_changed or pace == "talk":
                 yield ServerSentEvent("", event=CHANGED)
             else:

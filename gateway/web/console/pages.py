@@ -50,7 +50,7 @@ DELIVERY_WORDS: Mapping[str, str] = {
     "history_only": "kept in the history",
 }
 """How the console says how far a result is; a word that is not here is shown as it is."""
-PAGES = ("/jobs", "/sessions", "/usage")
+PAGES = ("/jobs", "/sessions", "/tools", "/queues", "/workers", "/usage", "/audit")
 """Pages in the bar."""
 HTMX = json.dumps({"includeIndicatorCSS": False, "morphIgnore": ["data-htmx-powered", "open", "data-zoom"]})
 """htmx adds no style, and a live update closes no part that is open."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from gateway.api.dependencies import Reader, TheGateway
-from gateway.errors import ApiError
+from gateway.errors import ApiError, NotFound
 from gateway.web.console import visitors
 from gateway.web.console.pages import Page, page
 from gateway.web.console.visitors import PATH, Signed
@@ -14,6 +14,8 @@ from gateway.web.console.visitors import PATH, Signed
 router = APIRouter(prefix=PATH, route_class=Page, include_in_schema=False)
 links = APIRouter(prefix=PATH, include_in_schema=False)
 """Asked by a program with a token, and answered as one."""
+elsewhere = APIRouter(prefix=PATH, route_class=Page, include_in_schema=False)
+"""Answers for every path that no other router has."""
 
 
 @router.get("/sign-in")
@@ -52,6 +54,12 @@ async def sign_out(request: Request, visitor: Signed, gateway: TheGateway) -> Re
 async def make_link(who: Reader, gateway: TheGateway) -> JSONResponse:
     """Make a link that signs in as the caller, once."""
     return JSONResponse({"path": await visitors.link_for(gateway, who), "seconds": visitors.LINK_SECONDS})
+
+
+@elsewhere.get("/{path:path}")
+async def no_page(path: str) -> Response:
+    """Answer a path that is no page with a page that says so."""
+    raise NotFound("The console has no such page.", param="path")
 
 
 def _inside(path: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Select, and_, case, cast, exists, func, literal, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, Select, and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ringback.history.operators import ActName
@@ -131,7 +131,7 @@ def _chosen(job_ids: Collection[UUID], chosen_by: JobQuery | None) -> tuple[str,
 
 
 def _may_run_again(is_confirmed: bool) -> ColumnElement[bool]:
-    redacts = func.jsonb_array_length(func.coalesce(jobs.c.manners["redact"], cast("[]", jobs.c.manners.type))) > 0
+    redacts = func.jsonb_array_length(func.coalesce(jobs.c.manners["redact"], literal([], jobs.c.manners.type))) > 0
     return and_(
         is_now(jobs.c.state, *TERMINAL),
         jobs.c.queue != "",

@@ -128,3 +128,8 @@ def test_a_form_of_another_page_does_nothing(line: Line, database: str) -> None:
         assert answer.status_code == 403
         assert "This form is not from a page that you have open now." in answer.text
     assert visitor.ask("GET", "/console").status_code == 200
+
+
+def test_a_path_that_is_no_page_is_answered_with_a_page(database: str) -> None:
+    answer = Visitor(database).ask("GET", "/console/nowhere")
+    assert (answer.status_code, "The console has no such page." in answer.text) == (404, True)
