@@ -223,13 +223,15 @@ def migrate(
     from alembic.util import CommandError
     from sqlalchemy.exc import DBAPIError
 
+    from cli.operations.acting import progress
     from ringback.config.database_url import database_url
     from ringback.postgres import migrate as migrating
 
     url = database_url()
     try:
         if down_to is None:
-            migrating.upgrade(url)
+            with progress("migrating", None) as done:
+                migrating.upgrade(url, applied=lambda: done(1))
         else:
             migrating.downgrade(url, down_to)
         revision = migrating.revision(url)

@@ -8,8 +8,18 @@ from ringback.tables import metadata
 
 
 def run() -> None:
-    connection = context.config.attributes["connection"]
-    context.configure(connection=connection, target_metadata=metadata)
+    given = context.config.attributes
+    applied = given.get("applied")
+
+    def on_version_apply(*_: object, **__: object) -> None:
+        if applied is not None:
+            applied()
+
+    context.configure(
+        connection=given["connection"],
+        target_metadata=metadata,
+        on_version_apply=on_version_apply,
+    )
     with context.begin_transaction():
         context.run_migrations()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import Any, TypeAlias
 
 from alembic import command
 from alembic.config import Config
@@ -16,6 +16,9 @@ from sqlalchemy.pool import NullPool
 
 from ringback.errors import ConfigurationError
 from ringback.postgres.connections import ENCODING, open_engine, refuse_encoding
+
+Applied: TypeAlias = Callable[[], object]
+"""Called once a revision is applied."""
 
 CONNECT_TIMEOUT = 10
 """Seconds. If the database does not reply by then, the error names it."""
@@ -33,9 +36,9 @@ def migrations_folder() -> Path:
     raise ConfigurationError(f"the migrations are missing beside {here}; install ringback again.")
 
 
-def upgrade(database_url: str, revision: str = "head") -> None:
-    """Upgrade `database_url` (`postgresql+psycopg://…`) to `revision`."""
-    _run(database_url, lambda config: _upgrade(config, revision))
+def upgrade(database_url: str, revision: str = "head", applied: Applied | None = None) -> None:
+    """Upgrade `database_url` (`postgresql+psycopg://…`) to `revision`. `applied` is called after each revision."""
+    _run(database_url, lambda config: _upgrade(config, revision, applied))
 
 
 def downgrade(database_url: str, revision: str = "base") -> None:
@@ -108,6 +111,7 @@ def _refuse_without_rights(connection: Connection) -> None:
         )
 
 
-def _upgrade(config: Config, revision: str) -> None:
+def _upgrade(config: Config, revision: str, applied: Applied | None) -> None:
     _refuse_without_rights(config.attributes["connection"])
+    config.attributes["applied"] = applied
     command.upgrade(config, revision)
