@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -47,6 +48,9 @@ from ringback.telemetry import metrics
 from ringback.telemetry.names import provider_name
 from ringback.telemetry.tracing import open_tracing
 from ringback.usage.prices import Prices
+
+if TYPE_CHECKING:
+    from ringback.telemetry.call_spans import CallSpans
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +100,7 @@ async def _open(
     stack.push_async_callback(store.close)
     row_privacy = settings.row_privacy
     logs.leave_out(row_privacy.redaction.kinds)
-    provider = provider_name(settings.provider.name)
-    spans = open_tracing("ringback-gateway", provider=provider, tells_pii=settings.trace_pii == "yes")
-    if spans is not None:
-        stack.callback(spans.close)
+    spans = _open_tracing(stack, settings)
     publisher = JobPublisher(settings.redis_url, None if spans is None else spans.headers)
     live_sessions = SessionRegistry(settings.max_sessions)
     _measure(settings, pool, live_sessions)
@@ -144,6 +145,15 @@ async def _open(
     )
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
     return gateway
+
+
+def _open_tracing(stack: AsyncExitStack, settings: GatewaySettings) -> CallSpans | None:
+    """Open the traces of calls; None where they are off."""
+    provider = provider_name(settings.provider.name)
+    spans = open_tracing("ringback-gateway", provider=provider, tells_pii=settings.trace_pii == "yes")
+    if spans is not None:
+        stack.callback(spans.close)
+    return spans
 
 
 def _count_heard(tool: str, queue: str, seconds: float) -> None:

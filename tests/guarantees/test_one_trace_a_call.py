@@ -13,7 +13,7 @@ from ringback.telemetry.call_trace import root_id, trace_id
 from tests.caller import Caller, Event
 from tests.collector import Collector, Told, collecting
 from tests.guarantees.toolbox.bakery import HERE
-from tests.guarantees.toolbox.traced import WORDS
+from tests.guarantees.traced_tools import WORDS
 from tests.line import Line, eventually, running_line
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(120)]
@@ -39,7 +39,7 @@ def line(database: str, redis_db: str, tmp_path: Path, collector: Collector) -> 
         database,
         redis_db,
         tmp_path,
-        tools="tests.guarantees.toolbox.traced",
+        tools="tests.guarantees.traced_tools",
         settings=collector.environment,
         gateway_settings={"RINGBACK_GATEWAY_PROCESSES": "2"},  # each tells its spans after the fork
         scenario=str(HERE / "bakery.yaml"),
