@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from ringback.history.pagination import JobQuery, Name, Since, printable
+from ringback.history.pagination import JobQuery, Name, printable
 
 MAX_ARGUMENTS = 5
 """Filters on arguments in one search."""
@@ -61,7 +61,6 @@ class JobSearch(JobQuery):
     id: UUID | None = Field(None, description="a job's id")
     agent: Name | None = Field(None, description="an agent's name")
     user: Name | None = Field(None, description="a user's name")
-    until: Since | None = Field(None, description="a time such as 2026-01-31T12:00:00Z, or how long ago: 15m, 2h, 1d")
     args: Annotated[tuple[Argument, ...], AfterValidator(_checked)] = Field(
         (), max_length=MAX_ARGUMENTS, description="at most five values, such as args.city:London"
     )

@@ -21,6 +21,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -171,6 +172,11 @@ def printable(text: str) -> str:
     return text
 
 
+def _written(since: datetime | timedelta) -> str:
+    """Return a text that `since` parses."""
+    return since.isoformat() if isinstance(since, datetime) else f"{since // timedelta(seconds=1)}s"
+
+
 def _cursor(text: str) -> str:
     position(text)
     return text
@@ -183,7 +189,12 @@ def _split(given: Any) -> Any:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(printable)]
-Since = Annotated[datetime | timedelta, PlainValidator(since), WithJsonSchema({"type": "string"})]
+Since = Annotated[
+    datetime | timedelta,
+    PlainValidator(since),
+    PlainSerializer(_written, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string"}),
+]
 After = Annotated[str, AfterValidator(_cursor)]
 
 

@@ -101,6 +101,12 @@ def test_since_is_a_time_or_how_long_ago(text: str, meaning: datetime | timedelt
     assert since(text) == meaning
 
 
+@pytest.mark.parametrize("text", ["2h", "15m", "2026-01-31T12:00:00Z"])
+def test_a_since_is_written_as_a_text_that_is_read_again(text: str) -> None:
+    written = JobQuery.model_validate({"since": text}).model_dump(mode="json", exclude_defaults=True)
+    assert since(written["since"]) == since(text)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "soon", "15", "m", "-15m", "1.5h", "1h30m", "3661d", "999999999w", "1٣m", "0001-01-01T00:00:00+14:00"],
