@@ -40,7 +40,7 @@ function draw(place) {
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
   const whole = (_, values) => values.map((value) => (Number.isInteger(value) ? value.toLocaleString("en") : ""));
   const plot = new uPlot({
-    width: place.clientWidth, height: 132, padding: [10, 4, 0, 0], cursor: { show: false }, legend: { show: false },
+    width: place.clientWidth, height: 132, padding: [10, 18, 0, 0], cursor: { show: false }, legend: { show: false },
     scales: { y: { range: (_, low, high) => [0, Math.max(1, high)] } },
     tzDate: (time) => uPlot.tzDate(new Date(time * 1_000), "Etc/UTC"),
     axes: [{ ...axis, space: 80, size: 26, values: clocks }, { ...axis, size: 44, values: whole }],
