@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,7 +38,8 @@ WARM_UP, WARM_UP_AT_ONCE = 20, 5
 """Calls of each session before any is timed."""
 PAUSE_SECONDS = 0.1
 """Between two turns of a session that is alone: a framework may still be at the end of the one before."""
-PROFILE_SECONDS, PROFILE_CALLS = 8.0, 100
+PROFILE_SECONDS, PROFILE_CALLS = 8.0, 2_000
+"""For each process, and of all sessions."""
 SEVERAL = [name for name in SIDES if name not in (IN_PROCESS, *FRAMEWORKS)]
 """Sides of which many sessions are measured at once."""
 HEAD = (
@@ -88,7 +90,8 @@ def measure(name: str, python: Path, upstream: Upstream, asked: argparse.Namespa
         if name in SEVERAL:
             yield _batch(name, running, upstream.begin(Batch(asked.at_once, asked.calls_at_once, WARM_UP_AT_ONCE, 0)))
         if name == OURS and asked.profile and last:
-            _profile(running, upstream.begin(Batch(asked.at_once, PROFILE_CALLS, WARM_UP_AT_ONCE, 0)), asked)
+            calls = ceil(PROFILE_CALLS / asked.at_once)
+            _profile(running, upstream.begin(Batch(asked.at_once, calls, WARM_UP_AT_ONCE, 0)), asked)
 
 
 def _batch(name: str, running: Running, batch: Batch) -> Measured:
