@@ -149,7 +149,7 @@ async def test_a25_two_thousand_at_once_are_told_to_come_later_and_the_live_go_o
 
 
 async def test_a26_what_is_overdrawn_is_one_response(fort: Fort) -> None:
-    """The one that uses up the budget was begun with something left; a next one is cancelled, or cut off as it begins."""
+    """The one that uses up the budget was begun with something left; a next one is cut off as it begins."""
     words, dear = marker(), {**USAGE, "total_tokens": 5_000, "input_tokens": 4_000, "output_tokens": 1_000}
     async with fort.stranger(agent="thrifty", ringback="resume") as caller:
         await caller.ask(order(say=words, usage=dear))
