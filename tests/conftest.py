@@ -14,6 +14,7 @@ Fixtures, of the session:
 Fixtures, of one test:
   database       the URL of a migrated database without rows, which no other test uses meanwhile
   redis_db       the URL of an empty logical database, flushed afterwards
+  open_folder    a folder that the embedded servers' account can enter
 
 Markers:
   loopback       this unit test may open sockets on this machine; without it a unit test that connects fails
@@ -31,7 +32,15 @@ import pytest
 
 from cli.local_stack.embedded_servers import Servers, embedded_servers
 from tests.emptied import Emptied
-from tests.servers import OUR_USERS, in_dialect, own_database, own_redis_db, postgres_container, redis_container
+from tests.servers import (
+    OUR_USERS,
+    folder_for_servers,
+    in_dialect,
+    own_database,
+    own_redis_db,
+    postgres_container,
+    redis_container,
+)
 
 PATIENT = "patient"
 """The profile of the whole suite: Hypothesis' own, without its clock."""
@@ -138,3 +147,9 @@ def redis_db(redis_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
     worker = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
     with own_redis_db(redis_url, 1 + int(worker.removeprefix("gw"))) as url:
         yield url
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    with folder_for_servers() as folder:
+        yield folder

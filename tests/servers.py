@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +34,18 @@ def as_ours(redis_url: str) -> str:
         if urlsplit(keeper).netloc == urlsplit(redis_url).netloc:
             return urlsplit(redis_url)._replace(netloc=urlsplit(ours).netloc).geturl()
     return redis_url
+
+
+@contextmanager
+def folder_for_servers() -> Iterator[Path]:
+    """A folder that the embedded servers' account can enter, removed afterwards.
+
+    As root they run as `nobody`, to whom each run of pytest closes `tmp_path` of all runs.
+    """
+    with tempfile.TemporaryDirectory(prefix="open-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -118,7 +117,7 @@ def act(tab: Tab, recording: Recording) -> None:
 def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     recording = Recording()
-    with tempfile.TemporaryDirectory() as folder, running_up(Path(folder)) as up, launched() as browser:
+    with running_up() as up, launched() as browser:
         with_page = opened(browser, up.link, viewport=SIZE)
         with with_page as tab:
             act(tab, recording)

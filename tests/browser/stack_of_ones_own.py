@@ -20,6 +20,8 @@ from typing import IO, Any, cast
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.servers import folder_for_servers
+
 RATE = 24_000
 PATIENCE = 60.0
 PATIENCE_MS = PATIENCE * 1_000
@@ -96,15 +98,15 @@ class Tab:
 
 
 @contextmanager
-def running_up(folder: Path) -> Iterator[Up]:
+def running_up() -> Iterator[Up]:
     """Run `ringback up` for the duration of the block; an order takes four seconds to look up."""
-    for each in (folder, *folder.parents):  # where the databases' account can enter
-        if each.stat().st_uid == os.geteuid() and not each.stat().st_mode & 0o001:
-            each.chmod(each.stat().st_mode | 0o011)
-    command = [sys.executable, "-m", "cli", "up", "--folder", str(folder / "kept"), "--port", "0"]
+    command = [sys.executable, "-m", "cli", "up", "--port", "0"]
     env = {**os.environ, "COLUMNS": "500", "RINGBACK_ORDER_DELAY": "4"}
     with (
-        subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+        folder_for_servers() as folder,
+        subprocess.Popen(
+            [*command, "--folder", str(folder)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
         ThreadPoolExecutor(1) as reader,
     ):
         output = cast(IO[str], process.stdout)

@@ -36,8 +36,8 @@ needs_voice = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with running_up(tmp_path_factory.mktemp("up")) as up:
+def up() -> Iterator[Up]:
+    with running_up() as up:
         yield up
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import shutil
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from tests.chaos.faults import schedule
 from tests.chaos.ledger import read_effects, read_wire
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.story import Story
+from tests.servers import folder_for_servers
 
 SETTLE_SECONDS = 75.0
 """After the last fault, until every job must be over: 30 s in the queue, three attempts of 8 s, and a margin."""
@@ -71,7 +69,7 @@ class Report:
 
 def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
     """Run it, and check it; ledgers and logs are left in `folder`."""
-    with _open_folder() as home, embedded_servers(home, durable=True) as servers:
+    with folder_for_servers() as home, embedded_servers(home, durable=True) as servers:
         upgrade(servers.database_url)
         rows.add_chronicle(servers.database_url)
         tokens = {number: f"rb_chaos-client-{number:04d}" for number in range(1, plan.sessions + 1)}
@@ -177,17 +175,6 @@ def _told(story: Story) -> Told:
         refusals=tuple(story.refusals),
         last_words=story.last_words,
     )
-
-
-@contextmanager
-def _open_folder() -> Iterator[Path]:
-    """Where PostgreSQL keeps its data: as root it runs as somebody else, who must be able to come in."""
-    home = Path(tempfile.mkdtemp(prefix="ringback-chaos-"))
-    home.chmod(0o711)
-    try:
-        yield home
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def summary(report: Report) -> Sequence[str]:

@@ -33,11 +33,8 @@ PATIENCE_SECONDS = 20.0  # a bound on what a wait may take on a machine that is 
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """Not tmp_path: pytest closes its folders to the account that serves root."""
-    with tempfile.TemporaryDirectory(prefix="kept-", ignore_cleanup_errors=False) as name:
-        Path(name).chmod(0o711)
-        yield Path(name) / "servers"
+def folder(open_folder: Path) -> Path:
+    return open_folder / "servers"
 
 
 @pytest.fixture

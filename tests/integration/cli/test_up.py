@@ -51,13 +51,9 @@ class Up:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the databases' account can enter."""
-    for each in (tmp_path, *tmp_path.parents):
-        if each.stat().st_uid == os.geteuid() and not each.stat().st_mode & 0o001:
-            each.chmod(each.stat().st_mode | 0o011)
-    (tmp_path / "my_words.py").write_text(TOOL.format(name="first_word"))
-    return tmp_path
+def folder(open_folder: Path) -> Path:
+    (open_folder / "my_words.py").write_text(TOOL.format(name="first_word"))
+    return open_folder
 
 
 @contextmanager
