@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -136,7 +137,7 @@ def test_a_tool_from_the_template_answers_what_is_typed_without_a_scenario(folde
 
 
 def asked(caller: ClientConnection, text: str) -> str:
-    """What is said in answer to a typed sentence, once no call runs."""
+    """The final answer to a typed sentence: what a model says beside a call does not count."""
     content = [{"type": "input_text", "text": text}]
     item = {"type": "message", "role": "user", "content": content}
     caller.send(json.dumps({"type": "conversation.item.create", "item": item}))
@@ -144,5 +145,9 @@ def asked(caller: ClientConnection, text: str) -> str:
     while True:
         event = json.loads(caller.recv(timeout=PATIENCE))
         assert event["type"] != "error", event
-        if event["type"] == "response.done" and (said := spoken(event)):
+        if event["type"] == "response.done" and not _is_commentary(event) and (said := spoken(event)):
             return said
+
+
+def _is_commentary(response_done: dict[str, Any]) -> bool:
+    return any(item.get("phase") == "commentary" for item in response_done["response"]["output"])
