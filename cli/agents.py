@@ -5,11 +5,13 @@ All modules but typer are imported inside functions: `ringback --help` waits for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from cli.output.history_queries import AsJson, listing, print_json
 
 if TYPE_CHECKING:
     from ringback.agents.agent import Agent
@@ -26,7 +28,7 @@ HERE = Path("agents")
 
 
 @app.command("check")
-def check_agents(folder: Folder = HERE) -> None:
+def check_agents(folder: Folder = HERE, as_json: AsJson = False) -> None:
     """Check each agent's file.
 
     Prints for each file that it is ok, or what is wrong with it. Warns of tools that neither RINGBACK_TOOL_MODULES nor
@@ -38,49 +40,76 @@ def check_agents(folder: Folder = HERE) -> None:
 
     paths = files_in(folder)
     tools = _tools()
-    wrong = 0
+    checked: list[dict[str, Any]] = []
     for path in paths:
         try:
             agent = load_agent(path)
         except ConfigurationError as problem:
-            wrong += 1
-            typer.echo(str(problem))
-            continue
-        typer.echo(f"{path}: ok")
-        for warning in _warnings(agent, tools):
-            typer.echo(f"{path}: warning: {warning}")
-    _warn_of_the_default(folder, [path.stem for path in paths])
-    if wrong:
+            checked.append({"file": str(path), "problem": str(problem), "warnings": []})
+        else:
+            checked.append({"file": str(path), "problem": None, "warnings": list(_warnings(agent, tools))})
+    of_all = _warnings_of_the_default([path.stem for path in paths])
+    if as_json:
+        print_json({**listing(checked), "warnings": of_all})
+    else:
+        _print_checked(folder, checked, of_all)
+    if any(each["problem"] for each in checked):
         raise typer.Exit(WRONG)
 
 
 @app.command("list")
-def list_agents(folder: Folder = HERE) -> None:
+def list_agents(folder: Folder = HERE, as_json: AsJson = False) -> None:
     """List agents, with their models and tools."""
     from rich.text import Text
 
     from cli.output.tables import console, print_rows, printable
     from ringback.agents.agent import load_agents
 
+    agents = [_document(agent) for agent in load_agents(folder).values()]
+    if as_json:
+        return print_json(listing(agents))
     rows = []
-    for agent in load_agents(folder).values():
-        session = agent.session([])
-        voice = (session["audio"].get("output") or {}).get("voice") or "–"
-        hosted = [str(tool.get("server_label") or tool["type"]) for tool in agent.hosted_tools]
+    for agent in agents:
         columns = {
-            "MODEL": agent.model,
-            "VOICE": voice if isinstance(voice, str) else voice["id"],
-            "SPEAKS": ", ".join(session["output_modalities"]),
-            "WEBHOOK": "yes" if agent.webhook else "–",
+            "MODEL": agent["model"],
+            "VOICE": agent["voice"] or "–",
+            "SPEAKS": ", ".join(agent["output_modalities"]),
+            "WEBHOOK": "yes" if agent["webhook"] else "–",
         }
         rows.append(
             {
-                "AGENT": Text(agent.name, no_wrap=True),
+                "AGENT": Text(agent["name"], no_wrap=True),
                 **{head: Text(printable(value), no_wrap=True) for head, value in columns.items()},
-                "TOOLS": Text(printable(", ".join((*agent.tools, *hosted)) or "–")),
+                "TOOLS": Text(printable(", ".join((*agent["tools"], *agent["hosted_tools"])) or "–")),
             }
         )
-    print_rows(console(), rows)
+    return print_rows(console(), rows)
+
+
+def _document(agent: Agent) -> dict[str, Any]:
+    """Return what a list says of an agent; `voice` None: the model's own."""
+    session = agent.session([])
+    voice = (session["audio"].get("output") or {}).get("voice")
+    return {
+        "object": "agent",
+        "name": agent.name,
+        "model": agent.model,
+        "voice": voice["id"] if isinstance(voice, dict) else voice,
+        "output_modalities": session["output_modalities"],
+        "webhook": agent.webhook is not None,
+        "tools": list(agent.tools),
+        "hosted_tools": [str(tool.get("server_label") or tool["type"]) for tool in agent.hosted_tools],
+    }
+
+
+def _print_checked(folder: Path, checked: Sequence[dict[str, Any]], of_all: Sequence[str]) -> None:
+    """Print a line for each file, then what concerns them all."""
+    for each in checked:
+        typer.echo(each["problem"] or f"{each['file']}: ok")
+        for warning in each["warnings"]:
+            typer.echo(f"{each['file']}: warning: {warning}")
+    for warning in of_all:
+        typer.echo(f"{folder}: warning: {warning}")
 
 
 def _warnings(agent: Agent, tools: frozenset[str] | None) -> Iterator[str]:
@@ -107,7 +136,7 @@ def _tools() -> frozenset[str] | None:
         return None
 
 
-def _warn_of_the_default(folder: Path, names: Collection[str]) -> None:
+def _warnings_of_the_default(names: Collection[str]) -> list[str]:
     import os
 
     from gateway.background.agent_registry import default_of
@@ -116,4 +145,5 @@ def _warn_of_the_default(folder: Path, names: Collection[str]) -> None:
     try:
         default_of(names, os.environ.get("RINGBACK_DEFAULT_AGENT"))
     except ConfigurationError as problem:
-        typer.echo(f"{folder}: warning: {problem}; no gateway starts so")
+        return [f"{problem}; no gateway starts so"]
+    return []

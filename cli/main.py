@@ -20,6 +20,7 @@ from cli.operations.audit import audit
 from cli.operations.doctor import doctor
 from cli.operations.top import top
 from cli.operations.workers import workers
+from cli.output.history_queries import AsJson, print_json
 from cli.tools import commands
 from cli.usage import usage
 from ringback.config import logs
@@ -218,6 +219,7 @@ def migrate(
         str | None,
         typer.Option(help="Migrate down to this revision instead; base drops every table.", metavar="REVISION"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Migrate the database at DATABASE_URL to the newest revision."""
     from alembic.util import CommandError
@@ -239,11 +241,13 @@ def migrate(
         raise ConfigurationError(f"--down-to {down_to} is no revision below the database's: {problem}") from None
     except DBAPIError as problem:
         _fail(1, f"the database at DATABASE_URL cannot be used: {str(problem.orig).strip().splitlines()[0]}")
-    typer.echo(f"The database is at {revision}." if revision else "The database holds no table of ringback's.")
+    if as_json:
+        return print_json({"object": "migration", "revision": revision})
+    return typer.echo(f"The database is at {revision}." if revision else "The database holds no table of ringback's.")
 
 
 @app.command()
-def check() -> None:
+def check(as_json: AsJson = False) -> None:
     """Check the settings for production.
 
     Prints one sentence for each setting that must be changed, and exits with code 1 if there is one. With
@@ -260,12 +264,15 @@ def check() -> None:
     found = complaints(facts)
     if facts.redis_is_open is None:
         typer.echo("Redis does not answer, so it was not checked whether it asks for a password.", err=True)
-    for sentence in found:
-        typer.echo(f"- {sentence}")
+    if as_json:
+        print_json({"object": "check", "is_ready": not found, "to_change": found, "mode": settings.mode})
+    elif found:
+        typer.echo("\n".join(f"- {sentence}" for sentence in found))
+    else:
+        said = "" if settings.mode == "production" else " Set RINGBACK_MODE=production to enforce them."
+        typer.echo(f"The settings are ready for production.{said}")
     if found:
         raise typer.Exit(PROBLEMS)
-    said = "" if settings.mode == "production" else " Set RINGBACK_MODE=production to enforce them."
-    typer.echo(f"The settings are ready for production.{said}")
 
 
 @app.command("data-key")

@@ -130,7 +130,5 @@ def end_session(
     if not over.sessions:
         refuse(f"The session {session.id} is over already: see `ringback sessions show {id}`.")
     if as_json:
-        import json
-
-        return typer.echo(json.dumps({"object": "session.end", "id": str(session.id), **over._asdict()}))
+        return print_json({"object": "session.end", "id": session.id, **over._asdict()})
     return typer.echo(f"The session {session.id}: {how_many(over)}.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output.history_queries import AsJson, reading, refuse, writing
+from cli.output.history_queries import AsJson, print_json, reading, refuse, writing
 from cli.tokens import named
 
 app = typer.Typer(name="tenants", help="Show and set the limits of tenants.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def list_tenants(as_json: AsJson = False) -> None:
     with reading() as read:
         rows = read(tenants.all_tenants())
     if as_json:
-        return _print_json([_told(row) for row in rows])
+        return print_json([_told(row) for row in rows])
     if not rows:
         typer.echo("No tenant has its own limits. Set some with `ringback tenants set`.", err=True)
         return None
@@ -59,7 +59,7 @@ def show_tenant(tenant: Name, as_json: AsJson = False) -> None:
     if not rows:
         refuse(f"The tenant {name!r} has no limits of its own: the gateways' settings hold for it.")
     if as_json:
-        return _print_json(_told(rows[0]))
+        return print_json(_told(rows[0]))
     return _print(rows)
 
 
@@ -75,6 +75,7 @@ def set_tenant(
     retention_days: Annotated[
         str | None, typer.Option(help="For how many days ended sessions are kept; or default.", metavar="DAYS")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Set limits of one tenant; limits that are not given stay unchanged.
 
@@ -93,7 +94,9 @@ def set_tenant(
         if retention_days is not None:
             write(tenants.set_retention(name, _days(retention_days)))
         (row,) = write(tenants.one_tenant(name))
-    _print([row])
+    if as_json:
+        return print_json(_told(row))
+    return _print([row])
 
 
 def _allowances(given: dict[str, str]) -> dict[str, Any]:
@@ -123,12 +126,6 @@ def _days(text: str) -> int | None:
 
 def _told(row: Any) -> dict[str, Any]:
     return {"tenant": row.tenant, "allowances": row.allowances or {}, "retention_days": row.retention_days}
-
-
-def _print_json(document: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(document))
 
 
 def _print(rows: Sequence[Any]) -> None:

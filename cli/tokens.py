@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output.history_queries import AsJson, beginning, only, reading, refuse, writing
+from cli.output.history_queries import AsJson, beginning, listing, only, print_json, reading, refuse, writing
 from ringback.errors import ConfigurationError
 
 app = typer.Typer(name="token", help="Make, list and revoke API keys.", no_args_is_help=True)
@@ -31,6 +31,7 @@ def create_token(
     days: Annotated[
         float | None, typer.Option(help="For how many days it is valid; by default until it is revoked.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make an API key for a backend.
 
@@ -57,8 +58,11 @@ def create_token(
     )
     with writing() as write:
         (row,) = write(statement)
-    typer.echo(key)
-    typer.echo(f"The key {row.id} of {name} may: {', '.join(sorted(granted))}. It is not shown again.", err=True)
+    if as_json:
+        print_json({"object": "key", **row._asdict(), "value": key})
+    else:
+        typer.echo(key)
+        typer.echo(f"The key {row.id} of {name} may: {', '.join(sorted(granted))}. It is not shown again.", err=True)
     if words := sorted(granted.difference(SCOPES)):
         typer.echo(f"The gateway has no scope {', '.join(words)}: it is for tools that require it.", err=True)
 
@@ -74,13 +78,14 @@ def list_tokens(
     with reading() as read:
         rows = read(access.keys(tenant))
     if as_json:
-        return _print_json(rows)
+        return print_json(listing([row._asdict() for row in rows]))
     return _print(rows)
 
 
 @app.command("revoke")
 def revoke_token(
     id: Annotated[str, typer.Argument(help="The key's id, or at least its first 6 characters.")],  # noqa: A002
+    as_json: AsJson = False,
 ) -> None:
     """Revoke an API key.
 
@@ -95,9 +100,11 @@ def revoke_token(
     with reading() as read:
         key = only("key", read(access.keys_in(ids)), id)
     with writing() as write:
-        write(access.revoke_key(key.id, key.tenant))
+        (revoked,) = write(access.revoke_key(key.id, key.tenant))
         over = end(write, session_end.sessions_of_key(key.id), session_end.REVOKED)
-    typer.echo(f"The key {key.id} is revoked; {how_many(over)}.")
+    if as_json:
+        return print_json({"object": "key", **revoked._asdict(), **over._asdict()})
+    return typer.echo(f"The key {key.id} is revoked; {how_many(over)}.")
 
 
 @app.command("static")
@@ -162,19 +169,3 @@ def _state(row: Any, now: datetime) -> str:
     if row.expires_at is None:
         return "good"
     return "expired" if row.expires_at <= now else f"until {row.expires_at:%Y-%m-%d %H:%M}"
-
-
-def _print_json(rows: Any) -> None:
-    import json
-
-    keys = [
-        {name: value if isinstance(value, list) else _text(value) for name, value in row._asdict().items()}
-        for row in rows
-    ]
-    typer.echo(json.dumps({"object": "list", "data": keys}))
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return None if value is None else str(value)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output.history_queries import refuse, writing
+from cli.output.history_queries import AsJson, print_json, refuse, writing
 from cli.tokens import Tenant, named
 
 app = typer.Typer(name="users", help="Sign a user out, or erase them.", no_args_is_help=True)
@@ -20,7 +20,7 @@ User = Annotated[str, typer.Argument(help="The user's name, as it stands in the 
 
 
 @app.command("sign-out")
-def sign_out(user: User, tenant: Tenant = "default") -> None:
+def sign_out(user: User, tenant: Tenant = "default", as_json: AsJson = False) -> None:
     """Sign a user out everywhere.
 
     Client secrets and identity tokens that were issued until now become void. The user's sessions end within about a
@@ -32,14 +32,18 @@ def sign_out(user: User, tenant: Tenant = "default") -> None:
 
     who, owner = named("USER", user), named("--tenant", tenant)
     with writing() as write:
-        write(credentials.sign_out(owner, who))
+        (row,) = write(credentials.sign_out(owner, who))
         secrets = len(write(credentials.revoke_secrets(owner, who)))
         over = end(write, session_end.sessions_of_signed_out(who, owner), session_end.REVOKED)
         keys = len(write(credentials.keys_of(owner, who)))
+    if as_json:
+        told = {"object": "sign_out", "user": who, "before": row.before, "secrets": secrets, "keys": keys}
+        return print_json({**told, **over._asdict()})
     void = "1 client secret is" if secrets == 1 else f"{secrets} client secrets are"
     typer.echo(f"{who} is signed out: {how_many(over)}, {void} void.")
     if keys:
         typer.echo(f"{keys} API {'key' if keys == 1 else 'keys'} of that name: see `ringback token list`.", err=True)
+    return None
 
 
 @app.command("erase")
@@ -47,6 +51,7 @@ def erase_user(
     user: User,
     tenant: Tenant = "default",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Erase a user's data from every table.
 
@@ -55,16 +60,23 @@ def erase_user(
     """
     who, owner = named("USER", user), named("--tenant", tenant)
     if not yes:
-        typer.confirm(f"Erase {who} of the tenant {owner}? It cannot be undone", abort=True)
-    _erase(owner, who)
+        typer.confirm(f"Erase {who} of the tenant {owner}? It cannot be undone", abort=True, err=True)
+    erased, left = _erase(owner, who)
+    if as_json:
+        print_json({"object": "user.erased", "user": who, **erased, "is_complete": not left})
+    else:
+        gone = erased["sessions"]
+        typer.echo(f"{who} is erased: {gone} {'session' if gone == 1 else 'sessions'}, and all that was in them.")
+    if left:
+        refuse(f"{left} more have still to end; the gateways erase them then. Run this again to check.", 1)
 
 
-def _erase(tenant: str, user: str) -> None:
-    """Erase the user and print the counts; wait for sessions that have still to end."""
+def _erase(tenant: str, user: str) -> tuple[dict[str, int], int]:
+    """Erase the user; wait for sessions that have still to end. Return the deleted rows by kind, and sessions left."""
     from cli.operations.acting import progress
     from ringback.statements import erasure, session_end
 
-    named = 0
+    secrets = keys = named = 0
     with writing() as write, progress(f"erasing {user}", None) as done:
         give_up = monotonic() + WAIT_SECONDS
         theirs = write(erasure.count_marked(tenant, user))[0].number
@@ -73,7 +85,8 @@ def _erase(tenant: str, user: str) -> None:
                 theirs += len(marked)
             write(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
             deleted = write(erasure.delete_sessions(tenant, user))
-            named += sum(len(write(statement)) for statement in erasure.forget_user(tenant, user))
+            found = [len(write(statement)) for statement in erasure.forget_user(tenant, user)]
+            secrets, keys, named = secrets + found[0], keys + found[1], named + sum(found)
             left = write(erasure.count_left(tenant, user))[0].number
             if not deleted and (not left or monotonic() > give_up):
                 break
@@ -82,6 +95,4 @@ def _erase(tenant: str, user: str) -> None:
     gone = max(0, theirs - left)  # a gateway may have deleted some of them
     if not (gone or named or left):
         refuse(f"The tenant {tenant!r} has no user {user!r}.")
-    typer.echo(f"{user} is erased: {gone} {'session' if gone == 1 else 'sessions'}, and all that was in them.")
-    if left:
-        refuse(f"{left} more have still to end; the gateways erase them then. Run this again to check.", 1)
+    return {"sessions": gone, "secrets": secrets, "keys": keys}, left

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output.history_queries import AsJson
+from cli.output.history_queries import AsJson, listing, print_json
 
 if TYPE_CHECKING:
     from cli.checks.check import Check
@@ -34,9 +34,7 @@ def doctor(
         if not as_json:
             _print(check)
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"object": "list", "data": [check.model_dump() for check in found]}))
+        print_json(listing([check.model_dump() for check in found]))
     if any(check.status == "fail" for check in found):
         raise typer.Exit(BROKEN)
 

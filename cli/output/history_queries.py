@@ -143,11 +143,25 @@ def show_page(page: Page[T], what: str, print_rows: Callable[[Console, Sequence[
         typer.echo(f"There are more: narrow it down, raise --limit, or go on with --after {page.next}", err=True)
 
 
-def print_json(document: BaseModel) -> None:
-    """Print the API's JSON, byte for byte; indented on a terminal."""
+def print_json(document: BaseModel | dict[str, Any] | list[Any]) -> None:
+    """Print one document as JSON, a model byte for byte as the API does; indented on a terminal."""
+    import json
     import sys
 
-    typer.echo(document.model_dump_json(indent=2 if sys.stdout.isatty() else None))
+    indent = 2 if sys.stdout.isatty() else None
+    if isinstance(document, dict | list):
+        return typer.echo(json.dumps(document, indent=indent, default=_as_text))
+    return typer.echo(document.model_dump_json(indent=indent))
+
+
+def listing(documents: Sequence[Any]) -> dict[str, Any]:
+    """Return a whole list as one document."""
+    return {"object": "list", "data": list(documents)}
+
+
+def _as_text(value: Any) -> str:
+    """Return a time as ISO 8601, and an id as its characters."""
+    return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
 def refuse(sentence: str, code: int = WRONG_INPUT) -> NoReturn:

@@ -13,7 +13,7 @@ import typer
 from cli.operations import queues
 from cli.operations.acting import Why
 from cli.operations.queues import Window
-from cli.output.history_queries import AsJson, ask, print_json, reading, refuse
+from cli.output.history_queries import AsJson, ask, listing, print_json, reading, refuse
 
 if TYPE_CHECKING:
     from ringback.tools.behavior import Limits
@@ -44,9 +44,12 @@ def list_tools(
 
     if live:
         return _list_live(window, as_json=as_json)
-    if as_json or window is not None:
-        refuse("--json and --window go with --live: a declared tool's schema is shown by `ringback tools schema NAME`.")
-    return _print_tools([tool.announcement for _, tool in sorted(declared_tools().items())])
+    if window is not None:
+        refuse("--window goes with --live: without it the tools are those of the files, which have no figures.")
+    tools = [tool.announcement for _, tool in sorted(declared_tools().items())]
+    if as_json:
+        return print_json(listing([_document(tool) for tool in tools]))
+    return _print_tools(tools)
 
 
 @app.command("pause")
@@ -209,6 +212,17 @@ def _where(problem: Exception) -> str:
     frames = traceback.extract_tb(problem.__traceback__)
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{' '.join(f'{type(problem).__name__}: {problem}'.split())}{place}"
+
+
+def _document(tool: ToolSpec) -> dict[str, Any]:
+    """Return a declared tool as `GET /v1/tools` has a served one, but for the number of workers."""
+    plain = ("name", "description", "parameters", "queue", "timeout", "retries", "effect", "version")
+    return {
+        "object": "tool",
+        **{name: getattr(tool, name) for name in plain},
+        "manners": tool.behavior.as_data(),
+        "limits": tool.limits.as_data(),
+    }
 
 
 def _print_tools(tools: Sequence[ToolSpec]) -> None:

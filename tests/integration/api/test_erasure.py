@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -251,6 +252,9 @@ def test_the_command_line_erases_as_the_gateway_does(rows: Rows, database: str) 
     let_in(rows, USER)
     rows.count(lifecycle.end_session(session, "gw", 1, "client_left"))
     command = ["erase", USER, "--yes"]
+    other = CliRunner().invoke(users.app, ["erase", "bob", "--yes", "--json"], env={"DATABASE_URL": database})
+    told = {"object": "user.erased", "user": "bob", "sessions": 0, "secrets": 2, "keys": 0, "is_complete": True}
+    assert json.loads(other.stdout) == told
     done = CliRunner().invoke(users.app, command, env={"DATABASE_URL": database})
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == f"{USER} is erased: 1 session, and all that was in them.\n"

@@ -86,6 +86,20 @@ def test_revoking_a_key_ends_what_was_begun_with_it(run: object, line: Line) -> 
     assert "revoked" in run("token", "list").stdout
 
 
+def test_keys_and_sign_outs_are_told_as_json(run: object, line: Line) -> None:
+    line.open()
+    assert callable(run)
+    made = json.loads(run("token", "create", "--user", "ada", "--json").stdout)
+    assert kind_of(made["value"]) is Kind.KEY
+    signed_out = json.loads(run("users", "sign-out", "ada", "--json").stdout)
+    assert signed_out.pop("before")
+    assert signed_out == {"object": "sign_out", "user": "ada", "secrets": 0, "keys": 1, "sessions": 1, "calls": 0}
+    revoked = json.loads(run("token", "revoke", made["id"], "--json").stdout)
+    assert (revoked["object"], revoked["id"], revoked["sessions"], revoked["calls"]) == ("key", made["id"], 0, 0)
+    assert revoked["revoked_at"]
+    assert "value" not in revoked
+
+
 def test_a_user_is_signed_out_everywhere(run: object, line: Line) -> None:
     session = line.open()
     job = line.ask(session)

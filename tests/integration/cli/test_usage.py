@@ -136,7 +136,8 @@ def test_what_is_set_stays_until_it_is_set_otherwise(run: Run, rows: Engine) -> 
 
 
 def test_setting_one_tenant_leaves_the_others(run: Run, rows: Engine) -> None:
-    run("tenants", "set", "acme", "--sessions", 1)
+    document = json.loads(run("tenants", "set", "acme", "--sessions", 1, "--json").stdout)
+    assert document == {"tenant": "acme", "allowances": {"sessions": 1}, "retention_days": None}
     run("tenants", "set", "zoo", "--sessions", 0)
     assert [(row[0], row[1]) for row in told(run("tenants", "list"))[1:]] == [("acme", "1"), ("zoo", "0")]
     assert [each["tenant"] for each in json.loads(run("tenants", "list", "--json").stdout)] == ["acme", "zoo"]

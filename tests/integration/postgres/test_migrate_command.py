@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 
@@ -32,6 +33,8 @@ def test_it_goes_up_and_down_again(
     assert run(monkeypatch) == 0
     assert migrate.revision(empty) is not None
     assert capsys.readouterr().out == f"The database is at {migrate.revision(empty)}.\n"
+    assert run(monkeypatch, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"object": "migration", "revision": migrate.revision(empty)}
     assert run(monkeypatch, "--down-to", "base") == 0
     assert migrate.revision(empty) is None
     assert capsys.readouterr().out == "The database holds no table of ringback's.\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,28 @@ def test_each_file_is_told_of_and_one_that_is_wrong_makes_it_fail(
     assert first.startswith(f"{folder}/broken.toml: not TOML: ")
     assert second == f"{folder}/demo.toml: ok"
     assert third == f"{folder}/silent.toml: instructions: is missing"
+    assert run(monkeypatch, "agents", "check", str(folder), "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [each["problem"] for each in told["data"]] == [first, None, third]
+    assert told["data"][1] == {"file": f"{folder}/demo.toml", "problem": None, "warnings": []}
+
+
+def test_agents_are_listed_as_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert run(monkeypatch, "agents", "list", "--json") == 0
+    (agent,) = json.loads(capsys.readouterr().out)["data"]
+    model = agent.pop("model")
+    assert model
+    assert agent == {
+        "object": "agent",
+        "name": "demo",
+        "voice": None,
+        "output_modalities": ["audio"],
+        "webhook": False,
+        "tools": ["bake", "*"],
+        "hosted_tools": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -66,6 +89,9 @@ def test_what_may_be_wrong_elsewhere_is_a_warning(
     ok, warned = capsys.readouterr().out.splitlines()
     assert ok == "agents/demo.toml: ok"
     assert warned.startswith(f"agents/demo.toml: warning: {warning}")
+    assert run(monkeypatch, "agents", "check", "--json") == 0
+    (checked,) = json.loads(capsys.readouterr().out)["data"]
+    assert [f"agents/demo.toml: warning: {each}" for each in checked["warnings"]] == [warned]
 
 
 def test_a_default_agent_that_is_not_there_is_a_warning(
@@ -74,6 +100,9 @@ def test_a_default_agent_that_is_not_there_is_a_warning(
     monkeypatch.setenv("RINGBACK_DEFAULT_AGENT", "sales")
     assert run(monkeypatch, "agents", "check") == 0
     assert "agents: warning: RINGBACK_DEFAULT_AGENT=sales is none of the agents" in capsys.readouterr().out
+    assert run(monkeypatch, "agents", "check", "--json") == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert warning.startswith("RINGBACK_DEFAULT_AGENT=sales is none of the agents")
 
 
 def test_a_file_where_a_folder_is_wanted_is_told_so(

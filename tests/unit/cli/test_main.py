@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from io import StringIO
 from pathlib import Path
@@ -153,4 +154,20 @@ def test_a_user_is_not_erased_without_confirmation(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", StringIO("n\n"))
     assert run(monkeypatch, "users", "erase", "ada") == 1
-    assert capsys.readouterr().err == "ringback: not confirmed, so no change was made\n"
+    printed = capsys.readouterr()
+    assert printed.out.strip() == ""
+    assert printed.err.endswith("ringback: not confirmed, so no change was made\n")
+
+
+@pytest.mark.loopback
+def test_a_check_says_as_json_what_must_be_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in GOOD_SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    assert run(monkeypatch, "check") == 1
+    sentences = [line.removeprefix("- ") for line in capsys.readouterr().out.splitlines()]
+    assert run(monkeypatch, "check", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["is_ready"], told["to_change"]) == (False, sentences)
+    assert sentences

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.tools.commands import limits_in_words, rate_in_words
+from ringback.history.serving import ServedTool
 from ringback.tools.behavior import Limits
 from ringback.tools.declaration import per_second
 from tests.unit.cli.test_main import run
@@ -36,6 +37,14 @@ def test_tools_are_listed_one_a_line(monkeypatch: pytest.MonkeyPatch, capsys: py
         "refuse",
         "who_asks",
     ]
+
+
+def test_tools_are_listed_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "tools", "list", "--json") == 0
+    first, *rest = json.loads(capsys.readouterr().out)["data"]
+    assert (first["name"], first["queue"], first["timeout"], len(rest)) == ("bake", "bakery", 15, 6)
+    assert first["limits"]["concurrency"] == 2
+    assert first.keys() == ServedTool.model_fields.keys() - {"workers"}
 
 
 def test_the_schema_is_what_the_model_gets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
