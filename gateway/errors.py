@@ -19,6 +19,8 @@
         ├── UpstreamClosed            the Realtime API closed the connection
         ├── MalformedEvent            a server event that is not one of the Realtime API
         ├── FrameRefused              a client's frame breaks a rule; becomes an `error` event
+        ├── SignInNeeded              a page of the console, asked without a sign-in; becomes the sign-in page
+        ├── LineRefused               a search line of the console that is none; becomes a sentence on its page
         ├── NoSuchKey                 a JWT names a key that the gateway has not fetched; leads to a fetch, or 401
         ├── BadSecret                 a webhook's secret that cannot sign; becomes a ConfigurationError, or a log line
         ├── Overloaded                a bounded queue is full; becomes 503

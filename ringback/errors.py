@@ -14,6 +14,7 @@
     ├── CallCancelled           a call was cancelled while it ran
     ├── Redacted                stands in the log for an exception whose text may hold private data
     ├── RehearsalError          a rehearsal of `ringback.testing` cannot go on
+    ├── NotAnswered             a request of the page that talks cannot be met by `ringback up`
     ├── ProcessError            a process that `ringback up` or `demo` started did not do what was asked
     └── GatewayError            what the gateway raises; drawn in `gateway.errors`
 

@@ -18,6 +18,7 @@ from gateway.conversation.event_names import (
     CREATE_ITEM,
     CREATE_RESPONSE,
     ITEM_TRUNCATED,
+    REPORT_PLAYBACK,
     TRUNCATE_ITEM,
     UPDATE_SESSION,
 )
@@ -51,6 +52,9 @@ class ClientRequests:
         refusal = self._refuse(event)
         if refusal is not None:
             return [SendToClient(refusal.as_event(self.new_id("refused")))]
+        if event["type"] == REPORT_PLAYBACK:
+            self.scheduler.hearing.reported(event["item_id"], event["played_ms"], now)
+            return []
         event = {"event_id": self.new_id("client"), **event}
         kind = event["type"]
         self._note_user(kind, event, now)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from gateway.errors import GatewayError
 from ringback.history.job_search import Argument, JobSearch
 from ringback.history.pagination import refusal
 
@@ -46,7 +47,7 @@ class Chip(NamedTuple):
     without: str
 
 
-class LineRefused(ValueError):
+class LineRefused(GatewayError):
     """The line is not one; the text says what to write."""
 
 
