@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from gateway.web.console.timeline import Mark, Span
 from ringback.history.documents import Job, ListedJob, ShownMoment
+from ringback.jobs.states import HeardBy
 from ringback.moments import MomentKind
 
 CALLER, MODEL, CALLS, LINE = LANES = ("Caller", "Model", "Calls", "Connection")
@@ -125,14 +126,18 @@ def _caller(moments: Sequence[ShownMoment], ms: Ms, line_at: LineAt) -> Iterator
 
 
 def _model(moments: Sequence[ShownMoment], ms: Ms, line_at: LineAt) -> Iterator[Span]:
+    """Yield the model's voice. A client plays one response after the other, and gets them faster than it plays."""
     ends = {moment.response_id: moment for moment in moments if moment.kind == MomentKind.RESPONSE_ENDED}
     played = {moment.response_id: moment for moment in moments if moment.kind == MomentKind.RESPONSE_PLAYED}
+    free = 0.0
     for moment in moments:
         if moment.kind != MomentKind.RESPONSE_SPOKE:
             continue
-        at, end = ms(moment.at), ends.get(moment.response_id)
+        at, end = max(free, ms(moment.at)), ends.get(moment.response_id)
         heard = played.get(moment.response_id)
-        until = ms(heard.at) if heard else at + end.ms if end and end.ms else ms(end.at) if end else None
+        is_known = heard is not None and heard.detail != HeardBy.UNKNOWN
+        until = ms(heard.at) if heard and is_known else at + end.ms if end and end.ms else ms(end.at) if end else None
+        free = max(at, until or at)
         cut = end is not None and end.detail == "cancelled"
         label = "the model speaks, and is cut off" if cut else "the model speaks"
         kind = "cut" if cut else "model"

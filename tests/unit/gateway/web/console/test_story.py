@@ -81,6 +81,25 @@ VOICES = {
         [SPOKE, moment(6_000, "response_ended", "cancelled", response="r", length=500)],
         [(5_000, 5_500, "cut")],
     ),
+    "its length, if the client did not report": (
+        MODEL,
+        [
+            SPOKE,
+            moment(6_000, "response_ended", "completed", response="r", length=3_000),
+            moment(19_000, "response_played", "unknown", response="r"),
+        ],
+        [(5_000, 8_000, "model")],
+    ),
+    "one is played after the other": (
+        MODEL,
+        [
+            SPOKE,
+            moment(5_200, "response_ended", "completed", response="r", length=3_000),
+            moment(5_400, "response_spoke", "audio", response="s"),
+            moment(5_900, "response_ended", "completed", response="s", length=2_000),
+        ],
+        [(5_000, 8_000, "model"), (8_000, 10_000, "model")],
+    ),
     "a voice that goes on": (MODEL, [SPOKE], [(5_000, None, "model")]),
     "two epochs": (
         LINE,
