@@ -8,7 +8,9 @@ costs the same among a million jobs. `edge` tells where it stopped reading, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -31,6 +33,7 @@ from ringback.history.job_search import JobSearch
 from ringback.history.pagination import position
 from ringback.jobs.states import JobState
 from ringback.statements.history import moment
+from ringback.statements.json_order import in_order
 from ringback.tables import jobs, sessions
 
 WINDOW = 20_000
@@ -68,6 +71,12 @@ def page(tenant: str, search: JobSearch) -> Select[Any]:
     )
     rows = select(*_LISTED).join(sessions, sessions.c.id == jobs.c.session_id)
     return rows.where(jobs.c.tenant == tenant, jobs.c.id.in_(select(chosen.c.id))).order_by(*newest)
+
+
+def contents(tenant: str, ids: Sequence[UUID]) -> Select[Any]:
+    """Select what these jobs were asked and answered: `id`, `arguments`, `result`, `error`."""
+    whole = (jobs.c.id, in_order(jobs.c.arguments), in_order(jobs.c.result), jobs.c.error)
+    return select(*whole).where(jobs.c.tenant == tenant, jobs.c.id.in_(ids))
 
 
 def edge(tenant: str, search: JobSearch) -> Select[Any]:

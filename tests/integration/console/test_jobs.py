@@ -149,3 +149,13 @@ def test_an_export_holds_all_that_fit_and_runs_no_formula(line: Line, visitor: V
     found: list[dict[str, Any]] = [json.loads(text) for text in lines]
     assert len(found) == 451
     assert (found[0]["tool"], found[0]["state"]) == ("order_status", "pending")
+
+
+def test_an_export_holds_whole_arguments_and_results(line: Line, visitor: Visitor) -> None:
+    asked = {"note": "long " * 200, "city": "Zürich"}
+    job = line.ask(line.open(), "weather", asked)
+    line.finish(job, line.claim(job), outcomes.succeeded({"sky": "clear"}))
+    (told,) = map(json.loads, visitor.ask("GET", "/console/jobs/export/jsonl").text.splitlines())
+    assert (told["arguments"], told["result"], told["error"]) == (asked, {"sky": "clear"}, None)
+    (row,) = csv.DictReader(io.StringIO(visitor.ask("GET", "/console/jobs/export/csv").text))
+    assert (json.loads(row["arguments"]), row["result"], row["error"]) == (asked, '{"sky": "clear"}', "")
