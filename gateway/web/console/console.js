@@ -17,6 +17,11 @@ function stacked(points) {
   return [points.times, ...points.numbers.map((numbers) => numbers.map((number, at) => (sums[at] += number))).reverse()];
 }
 
+// The length of a slot: the bar of the last one needs room too.
+function slot(times) {
+  return times.length > 1 ? times[1] - times[0] : 60;
+}
+
 // Times of the axis in UTC, as everywhere in the console: the day at midnight, else the hour.
 function clocks(_, splits) {
   return splits.map((split) => {
@@ -41,7 +46,7 @@ function draw(place) {
   const whole = (_, values) => values.map((value) => (Number.isInteger(value) ? value.toLocaleString("en") : ""));
   const plot = new uPlot({
     width: place.clientWidth, height: 132, padding: [10, 18, 0, 0], cursor: { show: false }, legend: { show: false },
-    scales: { y: { range: (_, low, high) => [0, Math.max(1, high)] } },
+    scales: { x: { range: (plot, low, high) => [low, high + slot(plot.data[0])] }, y: { range: (_, low, high) => [0, Math.max(1, high)] } },
     tzDate: (time) => uPlot.tzDate(new Date(time * 1_000), "Etc/UTC"),
     axes: [{ ...axis, space: 80, size: 26, values: clocks }, { ...axis, size: 44, values: whole }],
     series: [{}, ...points.states.map((state) => ({
@@ -87,5 +92,11 @@ document.addEventListener("htmx:sse:close", () => tellLive("lost", "not live"));
 document.addEventListener("visibilitychange", () => { if (document.hidden) tellLive("paused", "paused"); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 addEventListener("resize", redrawAll);
+// On a phone the bar is wider than the screen.
+function showPage() {
+  document.querySelector(".bar nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
 followLink();
+showPage();
 drawAll();

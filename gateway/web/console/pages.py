@@ -75,12 +75,12 @@ class Page(APIRoute):
             except SignInNeeded:
                 return sign_in_first(request)
             except (ApiError, RequestValidationError, *AWAY) as problem:
-                return error_page(problem, writes=request.method == "POST")
+                return error_page(problem, _known(request), writes=request.method == "POST")
             except HTTPException:
                 raise
             except Exception as problem:
                 log.exception("console page failed (%s); the visitor is shown an error page", type(problem).__name__)
-                return error_page(problem, writes=False)
+                return error_page(problem, _known(request), writes=False)
 
         return answered
 
@@ -94,19 +94,24 @@ def sign_in_first(request: Request) -> Response:
     return RedirectResponse(there, 303)
 
 
-def error_page(problem: Exception, *, writes: bool) -> HTMLResponse:
+def _known(request: Request) -> Visitor | None:
+    """Return who is signed in; None if the request failed before that was known."""
+    return getattr(request.state, "visitor", None)
+
+
+def error_page(problem: Exception, visitor: Visitor | None, *, writes: bool) -> HTMLResponse:
     """Return the page of an error: its sentence, and never a traceback."""
     if isinstance(problem, ApiError):
-        return page("error", None, status=problem.status, sentence=str(problem), what=_WHAT.get(problem.status))
+        return page("error", visitor, status=problem.status, sentence=str(problem), what=_WHAT.get(problem.status))
     if isinstance(problem, RequestValidationError):
-        return page("error", None, status=400, sentence=refusal(problem.errors()).message, what=_WHAT[400])
+        return page("error", visitor, status=400, sentence=refusal(problem.errors()).message, what=_WHAT[400])
     if isinstance(problem, AWAY):
         log.warning(
             "console page not made: Postgres is away (%s); the visitor is told to retry", type(problem).__name__
         )
         sentence = UNKNOWN_IF_DONE if writes and may_be_written(problem) else NOT_NOW
-        return page("error", None, status=503, sentence=sentence, what=_WHAT[503])
-    return page("error", None, status=500, sentence=FAILED, what=_WHAT[500])
+        return page("error", visitor, status=503, sentence=sentence, what=_WHAT[503])
+    return page("error", visitor, status=500, sentence=FAILED, what=_WHAT[500])
 
 
 _WHAT = {

@@ -57,7 +57,7 @@ async def make_link(who: Reader, gateway: TheGateway) -> JSONResponse:
 
 
 @elsewhere.get("/{path:path}")
-async def no_page(path: str) -> Response:
+async def no_page(path: str, visitor: Signed) -> Response:
     """Answer a path that is no page with a page that says so."""
     raise NotFound("The console has no such page.", param="path")
 

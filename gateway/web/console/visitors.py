@@ -79,7 +79,9 @@ async def visitor_of(request: Request, gateway: TheGateway) -> Visitor:
     if row is None:
         raise SignInNeeded
     who = principal(row.user_id, row.tenant, row.claims["scopes"], {}, credential=row.minted_by)
-    return Visitor(_reader(who), csrf_of(value))
+    visitor = Visitor(_reader(who), csrf_of(value))
+    request.state.visitor = visitor  # the page of an error has the bar
+    return visitor
 
 
 Signed = Annotated[Visitor, Depends(visitor_of)]

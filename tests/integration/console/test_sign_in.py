@@ -131,5 +131,21 @@ def test_a_form_of_another_page_does_nothing(line: Line, database: str) -> None:
 
 
 def test_a_path_that_is_no_page_is_answered_with_a_page(database: str) -> None:
-    answer = Visitor(database).ask("GET", "/console/nowhere")
+    visitor = Visitor(database)
+    assert visitor.ask("GET", "/console/nowhere").headers["location"].startswith("/console/sign-in?next=")
+    visitor.sign_in()
+    answer = visitor.ask("GET", "/console/nowhere")
     assert (answer.status_code, "The console has no such page." in answer.text) == (404, True)
+    assert 'aria-label="Pages"' in answer.text
+
+
+def test_an_address_that_is_none_is_answered_with_the_bar(database: str) -> None:
+    visitor = Visitor(database)
+    visitor.sign_in()
+    for path, status in (
+        ("/console/jobs/none", 404),
+        ("/console/sessions?state=odd", 400),
+        ("/console/usage?by=x", 400),
+    ):
+        answer = visitor.ask("GET", path)
+        assert (answer.status_code, 'aria-label="Pages"' in answer.text) == (status, True), path
