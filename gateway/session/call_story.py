@@ -1,4 +1,4 @@
-"""The story of one call, from the end of the user's speech until its result was told, as the spans of its trace.
+"""The story of one call, from the end of the user's speech until its result was heard, as the spans of its trace.
 
 A session notes moments while a call goes on (`gateway.session.call_tracer`). Once the story is over, its spans are made
 of them and of the job's events, which tell what happened in other processes: also of a worker that was killed and can
@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from ringback.jobs.states import TERMINAL, Approval, JobState
+from ringback.jobs.states import TERMINAL, Approval, HeardBy, JobState
 from ringback.telemetry import names
 from ringback.telemetry.call_trace import Span, attempt_id
 
@@ -83,6 +83,12 @@ class CallStory:
     echoed: float | None = None
     tells: ResponseLife | None = None
     """The response that is taken to tell its result."""
+    heard: float | None = None
+    """When the user had heard the first second of that response, or all of it; None: never, or it is not known."""
+    heard_by: HeardBy | None = None
+    """How it is known what they heard of it; None: that is not settled."""
+    over: float | None = None
+    """When no more was to become known of it; its spans are told then."""
     is_adopted: bool = False
     """True if another gateway has recorded the call: its moments from before are in the job's events alone."""
     private: dict[str, str] = field(default_factory=dict)
@@ -94,11 +100,17 @@ class CallStory:
         response_began = None if self.asks is None else self.asks.began
         return min(each for each in (self.asked, self.turn_ended, response_began) if each is not None)
 
+    @property
+    def is_told(self) -> bool:
+        """True once a response that told the result has ended, heard or not."""
+        return self.tells is not None and self.tells.ended is not None
+
     def ended(self, otherwise: float) -> float:
         """Return when the trace ends: `otherwise` if no response has told the result."""
         if self.tells is None:
             return otherwise
-        return self.tells.ended or self.tells.sounded or otherwise
+        told = self.tells.ended or self.tells.sounded or otherwise
+        return told if self.heard is None else max(told, self.heard)
 
 
 def spans_of(story: CallStory, steps: Sequence[Step], offset: float) -> list[Span]:
@@ -115,7 +127,7 @@ def spans_of(story: CallStory, steps: Sequence[Step], offset: float) -> list[Spa
 def root_of(story: CallStory, steps: Sequence[Step], offset: float, over_at: float) -> Span:
     """Return the root: the whole story, which was over at that moment of the session's clock."""
     setting, last = story.setting, steps[-1] if steps else None
-    done, sounded = _done(steps), story.tells.sounded if story.tells else None
+    done, heard = _done(steps), story.heard
     said: dict[str, Any] = {
         names.OPERATION: names.INVOKE,
         names.AGENT: setting.agent,
@@ -129,7 +141,7 @@ def root_of(story: CallStory, steps: Sequence[Step], offset: float, over_at: flo
         names.END_REASON: _end_reason(story),
         **({names.QUEUE: story.queue} if story.queue else {}),
         **({names.JOB_STATE: last.state} if last else {}),
-        **({names.RESULT_WAIT: round(sounded + offset - done, 6)} if sounded is not None and done else {}),
+        **({names.RESULT_WAIT: round(heard + offset - done, 6)} if heard is not None and done else {}),
         **story.private,
     }
     fails = last is not None and last.state in TERMINAL and last.state != JobState.SUCCEEDED
@@ -198,6 +210,9 @@ def _telling(story: CallStory, steps: Sequence[Step], offset: float) -> Iterator
         yield _response(tells, story.setting, names.TELLS, offset, or_ended=tells.sounded or tells.began)
         if tells.sounded is not None:
             yield Span(names.FIRST_AUDIO, tells.began + offset, tells.sounded + offset)
+            if story.heard is not None:
+                said = {names.HEARD_BY: str(story.heard_by)}
+                yield Span(names.HEARD, tells.sounded + offset, story.heard + offset, said)
 
 
 def _response(life: ResponseLife, setting: Setting, purpose: str, offset: float, *, or_ended: float) -> Span:

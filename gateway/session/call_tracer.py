@@ -7,25 +7,24 @@ session ends at any moment.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import psycopg
 
-from gateway.conversation.actions import Acknowledge, Action, RecordCall, SendToModel
-from gateway.conversation.call_table import Call
+from gateway.conversation.actions import Acknowledge, Action, KeepMoments, NoteTold, RecordCall, SendToModel
+from gateway.conversation.call_table import Call, Stage
 from gateway.conversation.event_names import CREATE_ITEM
 from gateway.session.call_story import CallStory, ResponseLife, Setting, root_of, spans_of
 from gateway.session.context import GatewayContext, SessionState, UpstreamLink
 from gateway.upstream.events import (
     ItemShown,
-    ModelAudio,
     ModelEvent,
-    ModelText,
     Response,
     ResponseFinished,
     ResponseStarted,
@@ -34,7 +33,9 @@ from gateway.upstream.events import (
     UserTurnCommitted,
 )
 from ringback.jobs.states import output_item_id
+from ringback.moments import Moment, MomentKind
 from ringback.privacy.redaction import of_arguments
+from ringback.statements.jobs.deliveries import Told
 from ringback.statements.jobs.steps import steps_of
 from ringback.telemetry import names
 
@@ -45,6 +46,8 @@ MAX_STORIES = 256
 """Calls of one session that are followed at once; beyond it the oldest is told as far as it is known."""
 MAX_RESPONSES = 32
 """Responses whose moments are remembered."""
+STEPS_SECONDS = 2.0
+"""What it may take to read the events of jobs; after that a trace is told without them."""
 
 
 class CallTracer:
@@ -60,7 +63,6 @@ class CallTracer:
         self._by_item: dict[str, CallStory] = {}
         """By the id of the item that brings the result."""
         self._responses: dict[str, ResponseLife] = {}
-        self._active: ResponseLife | None = None
         self._turn_ended: float | None = None
         self._has_stopped = False
         """The server has said that the user's speech stopped, and has not taken in the turn yet."""
@@ -70,8 +72,6 @@ class CallTracer:
     def heard(self, link: UpstreamLink, event: ModelEvent, now: float) -> None:
         """Note an event of the model's server, once the conversation has received it."""
         match event:
-            case ModelText() | ModelAudio():
-                self._sounded(now)
             case UserStartedSpeaking():
                 self._has_stopped = False
             case UserStoppedSpeaking():
@@ -86,18 +86,24 @@ class CallTracer:
             case ResponseFinished(response=response):
                 self._finished(link, response, now)
 
-    def did(self, link: UpstreamLink, action: Action, now: float) -> None:
-        """Note an action that is executed."""
-        match action:
-            case RecordCall():
-                self._follow(action, link.epoch, now)
-            case SendToModel(event) if event["type"] == CREATE_ITEM:
-                story = self._by_item.get(str(event["item"].get("id")))
-                if story is not None:
-                    story.given, story.echoed = now, None
-            case Acknowledge(job_id):
-                if (story := self._stories.get(job_id)) is not None:
-                    story.echoed = now
+    def did(self, link: UpstreamLink, actions: Iterable[Action], now: float) -> None:
+        """Note the actions that are executed next, all before the first of them has to wait."""
+        for action in actions:
+            match action:
+                case RecordCall():
+                    self._follow(action, link.epoch, now)
+                case SendToModel(event) if event["type"] == CREATE_ITEM:
+                    story = self._by_item.get(str(event["item"].get("id")))
+                    if story is not None:
+                        story.given, story.echoed = now, None
+                case Acknowledge(job_id):
+                    if (story := self._stories.get(job_id)) is not None:
+                        story.echoed = now
+                case KeepMoments(moments):
+                    self._spoke(moments)
+                case NoteTold(told):
+                    for story in self._heard_out(told):
+                        self._end(story, now)
 
     def recorded(self, job_id: UUID, now: float) -> None:
         """Note that the call's row is committed. What its task logs from here on names the trace."""
@@ -110,20 +116,23 @@ class CallTracer:
         if (story := self._stories.get(job_id)) is not None:
             story.published = now
 
-    async def close(self, now: float, *, is_over: bool) -> None:
+    async def close(self, last: Iterable[Action], now: float, *, is_over: bool) -> None:
         """Tell the stories that are left.
 
         Args:
-            is_over: False if another connection may resume the session, whose tracer then tells the rest of each.
+            last: what the conversation still had written of a client that is gone.
+            is_over: False if another connection may resume the session, whose tracer then tells the rest of each story
+                whose result was not told.
         """
-        left = list(self._stories.values())
-        if not is_over:
-            for story in left:
-                self._spans.tell(story.job_id, spans_of(story, (), _offset()))
-        elif left:
-            steps = await self._steps([story.job_id for story in left])
-            for story in left:
-                self._tell(story, steps[story.job_id], now)
+        for action in last:
+            if isinstance(action, NoteTold):
+                self._heard_out(action.told)
+        whole = [story for story in self._stories.values() if is_over or story.is_told]
+        steps = await self._steps([story.job_id for story in whole]) if whole else {}
+        for story in whole:
+            self._tell(story, steps.get(story.job_id, ()), now)
+        for story in self._stories.values():
+            self._spans.tell(story.job_id, spans_of(story, (), _offset()))
 
     # — stories —
 
@@ -155,16 +164,15 @@ class CallTracer:
         self._stories[story.job_id] = self._by_item[output_item_id(story.job_id)] = story
 
     def _began(self, link: UpstreamLink, response_id: str, now: float) -> None:
-        self._active = life = ResponseLife(response_id, now)
+        life = ResponseLife(response_id, now)
         while len(self._responses) >= MAX_RESPONSES:
             self._responses.pop(next(iter(self._responses)))
         self._responses[response_id] = life
-        link.on_sound = self._sounded
         for call in link.conversation.credited(response_id):
             story = self._stories.get(call.job_id) if call.job_id else None
-            if story is None:
+            if story is None and call.stage is Stage.CREDITED:  # and not told before, by a story of its own
                 story = self._adopted(call, link.epoch, now)
-            if story is not None:
+            if story is not None and not story.is_told:
                 story.tells = life
 
     def _adopted(self, call: Call, epoch: int, now: float) -> CallStory | None:
@@ -176,29 +184,47 @@ class CallTracer:
         self._keep(told, now)
         return told
 
-    def _sounded(self, now: float) -> None:
-        if self._active is not None and self._active.sounded is None:
-            self._active.sounded = now
+    def _spoke(self, moments: Iterable[Moment]) -> None:
+        """Note when responses spoke. Of one that says text alone this is known as it ends."""
+        for moment in moments:
+            life = self._responses.get(moment.response_id or "")
+            if moment.kind is MomentKind.RESPONSE_SPOKE and life is not None:
+                life.sounded = moment.at
 
     def _finished(self, link: UpstreamLink, response: Response, now: float) -> None:
         life = self._responses.get(str(response.id))
         if life is None:
             return
         life.ended, life.status, life.usage = now, response.status, response.usage
-        self._active = None if self._active is life else self._active
-        for story in [story for story in self._stories.values() if story.tells is life]:
-            if link.conversation.teller_of(story.call_id) == life.id:
-                self._end(story, now)
-            else:  # it was cut off unheard: another response follows
+        for story in list(self._stories.values()):
+            is_its = link.conversation.teller_of(story.call_id) == life.id
+            if story.tells is life and not is_its:  # it was cut off unheard: another response follows
                 story.tells = None
+            elif is_its and life.sounded is None:  # silent; if it has said text, the actions that follow tell of it
+                self._end(story, now)
+
+    def _heard_out(self, told: Iterable[Told]) -> list[CallStory]:
+        """Note what the user heard of results; return the stories of which no more will be known."""
+        over = []
+        for each in told:
+            story = self._stories.get(each.job_id)
+            if story is None or story.heard_by is not None:
+                continue
+            story.tells = self._responses.get(each.answer_id, story.tells)  # as in the row, the last one counts
+            if each.heard_by is not None:
+                story.heard, story.heard_by = each.heard_at, each.heard_by
+                over.append(story)
+        return over
 
     def _end(self, story: CallStory, now: float) -> None:
-        self._session.tasks.create_task(self._tell_with_steps(story, now))
+        if story.over is None:
+            story.over = now
+            self._session.tasks.create_task(self._tell_with_steps(story, now))
 
     async def _tell_with_steps(self, story: CallStory, over_at: float) -> None:
         steps = await self._steps([story.job_id])
-        if self._stories.get(story.job_id) is story:  # not told meanwhile, as the oldest of too many
-            self._tell(story, steps[story.job_id], over_at)
+        if self._stories.get(story.job_id) is story:  # not told meanwhile
+            self._tell(story, steps.get(story.job_id, ()), over_at)
 
     def _tell(self, story: CallStory, steps: Sequence[Any], over_at: float) -> None:
         del self._stories[story.job_id], self._by_item[output_item_id(story.job_id)]
@@ -208,12 +234,14 @@ class CallTracer:
 
     async def _steps(self, job_ids: Collection[UUID]) -> Mapping[UUID, Sequence[Any]]:
         """Return the events of these jobs; none if Postgres does not answer: then their traces show less."""
-        found = defaultdict[UUID, list[Any]](list)
         try:
-            for row in await self._gateway.store.rows(steps_of(list(job_ids))):
-                found[row.job_id].append(row)
-        except (psycopg.Error, OSError):
-            found.clear()
+            async with asyncio.timeout(STEPS_SECONDS):
+                rows = await self._gateway.store.rows(steps_of(list(job_ids)))
+        except (psycopg.Error, OSError):  # TimeoutError is among them
+            return {}
+        found = defaultdict[UUID, list[Any]](list)
+        for row in rows:
+            found[row.job_id].append(row)
         return found
 
 

@@ -143,8 +143,6 @@ class UpstreamLink:
     """Those of them that were echoed, with the position of the conversation at that moment."""
     all_echoed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when all of `given` are echoed."""
-    on_sound: Callable[[float], None] | None = None
-    """Told of the next frame by which the user hears the model; then forgotten."""
     is_recording: bool = False
     """True while a task writes `given` into the rows."""
 
@@ -153,14 +151,9 @@ class UpstreamLink:
         self.heard_at = now
         audio = self.upstream.passing_audio(frame)
         if audio is not None:
-            passes = self.conversation.audio_passed(audio[0], audio[1], now)
-        else:
-            text = self.upstream.passing_text(frame)
-            passes = text is not None and self.conversation.text_passed(text, now)
-        if passes and self.on_sound is not None:
-            self.on_sound(now)
-            self.on_sound = None
-        return passes
+            return self.conversation.audio_passed(audio[0], audio[1], now)
+        text = self.upstream.passing_text(frame)
+        return text is not None and self.conversation.text_passed(text, now)
 
     def parse(self, frame: str) -> ModelEvent | None:
         """Return the event in a frame of the Realtime API; None, and a line in the log, if it holds no event."""

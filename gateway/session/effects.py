@@ -79,9 +79,9 @@ class EffectExecutor:
 
     async def execute(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
         """Execute the actions of the link's conversation, in order. Raises SessionEnded at a `Close`."""
+        if self.tracer is not None:
+            self.tracer.did(link, actions, time.monotonic())
         for action in actions:
-            if self.tracer is not None:
-                self.tracer.did(link, action, time.monotonic())
             await self._execute(link, action)
         if link is self._session.link:
             self._session.alarm.ring_at(link.conversation.wake_at(time.monotonic()))

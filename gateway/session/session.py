@@ -113,15 +113,16 @@ class Session:
             return
         is_over = self.state.resume_token is None or (ended is not None and ended.is_final)
         reason = "internal_error" if ended is None else ended.reason
-        for action in link.conversation.left(reason, time.monotonic()):
+        last = link.conversation.left(reason, time.monotonic())
+        for action in last:
             self._effects.keep(action)
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._effects.settle()
-                if self._effects.tracer is not None:
-                    await self._effects.tracer.close(time.monotonic(), is_over=is_over)
         except TimeoutError:
             log.warning("session %s: its last messages are not written in time", self.state.session_id)
+        if self._effects.tracer is not None:
+            await self._effects.tracer.close(last, time.monotonic(), is_over=is_over)
         await link.upstream.close()
 
     async def _activate(self, link: UpstreamLink, reason: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Each call has one trace, from the end of the user's turn until its result was told, whatever happened to it."""
+"""Each call has one trace, from the end of the user's turn until its result was heard, whatever happened to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWN = "ask the bakery"
 MODEL = "generate_live_content gpt-realtime-2.1"
 WAITS = "wait for a worker"
 ASKED = ["invoke_agent demo", MODEL, "record", WAITS, "send slow"]
-TOLD = ["ring", "send result", "wait for the floor", "first audio", MODEL]
+TOLD = ["ring", "send result", "wait for the floor", "first audio", MODEL, "heard"]
 
 
 @pytest.fixture
@@ -77,6 +77,10 @@ def names_the_call(span: Told, caller: Caller, job: Event) -> None:
     assert wanted.items() <= span.attributes.items()
 
 
+def all_heard(line: Line, caller: Caller) -> bool:
+    return all(job["heard_by"] for job in line.jobs(caller.session_id))
+
+
 async def test_an_ordinary_call_a_retry_and_a_killed_worker_are_one_trace_each(
     line: Line, collector: Collector
 ) -> None:
@@ -89,6 +93,7 @@ async def test_an_ordinary_call_a_retry_and_a_killed_worker_are_one_trace_each(
         await asyncio.to_thread(eventually, lambda: line.has_ended("worker"), "the worker to be killed")
         await asyncio.to_thread(line.restart, "worker")
         await caller.hear_words("K-1")
+        await asyncio.to_thread(eventually, lambda: all_heard(line, caller), "the results to be heard")
     jobs = list(reversed(line.jobs(caller.session_id)))
     twice = [*ASKED, f"worker: {TOOL}", f"worker: {OWN}", WAITS, f"worker: {TOOL}", f"worker: {OWN}", *TOLD]
     killed = [*ASKED, TOOL, WAITS, f"worker: {TOOL}", f"worker: {OWN}", *TOLD]

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from gateway.session.call_story import CallStory, ResponseLife, Setting, root_of, spans_of
+from ringback.jobs.states import HeardBy
 from ringback.telemetry import names
 from ringback.telemetry.call_trace import Span, attempt_id
 
@@ -45,6 +46,7 @@ def story(**fields: Any) -> CallStory:
 
 
 TOLD = {"given": 21.0, "echoed": 22.0, "tells": life(23.0, 26.0, sounded=24.0)}
+HEARD = {**TOLD, "heard": 25.0, "heard_by": HeardBy.REPORT}
 RAN = [Row(1_013.0, "pending"), Row(1_016.0, "running", 1), Row(1_020.0, "succeeded", 1)]
 ASKING = [("generate_live_content gpt", 11, 15), ("record", 12, 13), ("send slow", 13, 14)]
 TELLING = [
@@ -62,6 +64,11 @@ def short(spans: list[Span]) -> list[tuple[str, int, int]]:
 
 CASES: dict[str, tuple[CallStory, list[Row], list[tuple[str, int, int]]]] = {
     "an ordinary call": (story(**TOLD), RAN, [*ASKING, ("wait for a worker", 13, 16), *TELLING]),
+    "a call whose result was heard": (
+        story(**HEARD),
+        RAN,
+        [*ASKING, ("wait for a worker", 13, 16), *TELLING, ("heard", 24, 25)],
+    ),
     "nothing is known of other processes": (story(**TOLD), [], [*ASKING, *TELLING[1:]]),
     "a retry": (
         story(**TOLD),
@@ -117,6 +124,11 @@ def test_a_storys_spans_stand_in_the_order_in_which_they_began(
     assert short(spans_of(told, steps, OFFSET)) == wanted
 
 
+def test_a_span_says_how_it_is_known_what_was_heard() -> None:
+    (span,) = [span for span in spans_of(story(**HEARD), RAN, OFFSET) if span.name == "heard"]
+    assert span.attributes == {names.HEARD_BY: "report"}
+
+
 def test_an_attempt_that_no_worker_can_tell_is_told_as_that_worker_would() -> None:
     lost = [RAN[0], Row(1_016.0, "running", 2, worker_id="worker-9"), Row(1_018.0, "pending", 2, "worker_lost")]
     (span,) = [span for span in spans_of(story(), lost, OFFSET) if span.name == "execute_tool weather"]
@@ -137,7 +149,7 @@ def test_an_attempt_that_no_worker_can_tell_is_told_as_that_worker_would() -> No
 
 
 def test_the_root_lasts_from_the_end_of_the_users_turn_until_the_result_is_told() -> None:
-    root = root_of(story(joined_to=OTHER, **TOLD), RAN, OFFSET, 99.0)
+    root = root_of(story(joined_to=OTHER, **HEARD), RAN, OFFSET, 99.0)
     assert short([root]) == [("invoke_agent demo", 10, 26)]
     assert (root.error, root.joined_to) == (None, OTHER)
     assert root.attributes == {
@@ -153,7 +165,7 @@ def test_the_root_lasts_from_the_end_of_the_users_turn_until_the_result_is_told(
         names.QUEUE: "slow",
         names.JOB_STATE: "succeeded",
         names.END_REASON: "completed",
-        names.RESULT_WAIT: 4.0,
+        names.RESULT_WAIT: 5.0,
     }
 
 
@@ -174,6 +186,7 @@ ROOTS: dict[str, tuple[CallStory, list[Row], tuple[int, int], str, str | None]] 
         "interrupted",
         None,
     ),
+    "heard after its response has ended": (story(**{**HEARD, "heard": 30.0}), RAN, (10, 30), "completed", None),
     "a tool that failed": (story(**TOLD), FAILED, (10, 26), "completed", "timed_out"),
     "no speech was heard": (story(turn_ended=None, **TOLD), RAN, (11, 26), "completed", None),
     "taken up by another gateway": (

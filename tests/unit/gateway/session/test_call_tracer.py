@@ -27,7 +27,9 @@ from ringback.telemetry.call_trace import root_id, trace_id
 from tests.session_parts import gateway_context, session_state
 from tests.unit.gateway.conversation.script import SESSION, Script, call, created, done, echo, job_of, meant
 
-AUDIO = {"type": "response.output_audio.delta", "response_id": "R2", "item_id": "item_2", "delta": "AAAA"}
+AUDIO = {"type": "response.output_audio.delta", "response_id": "R2", "item_id": "item_2", "delta": "AAAA" * 40_000}
+"""2.5 seconds of it."""
+TEXT = {"type": "response.output_text.delta", "response_id": "R2", "item_id": "item_2", "delta": "Clear."}
 STOPPED = {"type": "input_audio_buffer.speech_stopped"}
 COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_1"}
 ROOT = "invoke_agent demo"
@@ -41,6 +43,7 @@ class Observed:
     steps: dict[UUID, list[Any]] = field(default_factory=dict)
     is_away: bool = False
     """Whether Postgres is."""
+    hangs: bool = False
     ends: list[Coroutine[Any, Any, None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -74,9 +77,15 @@ class Observed:
         self.script.deliver(call_id)
         self._do()
 
+    def play(self, seconds: float = 5.0) -> None:
+        """Nothing happens for so long but that the client plays what it has; the clock wakes the conversation then."""
+        self.script.now += seconds
+        self.script.actions = self.script.conversation.tick(self.script.now)
+        self._do()
+
     def _do(self) -> None:
+        self.tracer.did(self.link, self.script.actions, self.script.now)
         for action in self.script.actions:
-            self.tracer.did(self.link, action, self.script.now)
             if isinstance(action, RecordCall):
                 self._records[action.job.call_id] = action
 
@@ -88,6 +97,8 @@ class Observed:
     async def _rows(self, statement: Any) -> list[Any]:
         if self.is_away:
             raise psycopg.OperationalError
+        if self.hangs:
+            await asyncio.Event().wait()
         return [row for job_id in statement.given["job_ids"] for row in self.steps.get(job_id, [])]
 
     def run_ends(self) -> None:
@@ -96,7 +107,8 @@ class Observed:
             asyncio.run(self.ends.pop(0))
 
     def close(self, *, is_over: bool = True) -> None:
-        asyncio.run(self.tracer.close(self.script.now + 1.0, is_over=is_over))
+        last = self.script.conversation.left("client_closed", self.script.now)
+        asyncio.run(self.tracer.close(last, self.script.now + 1.0, is_over=is_over))
 
     def told(self) -> list[tuple[str, int, int]]:
         """Each span's name, and the seconds from the first moment of all until it began and lasted."""
@@ -148,32 +160,61 @@ TOLD = [
     ("first audio", 7, 1),
     ("generate_live_content gpt", 7, 2),
 ]
+HEARD = [*TOLD, ("heard", 8, 1)]
 
 
-def test_a_call_is_one_trace_from_the_end_of_speech_until_its_result_is_told(observed: Observed) -> None:
+def test_a_call_is_one_trace_from_the_end_of_speech_until_its_result_is_heard(observed: Observed) -> None:
     ask(observed)
     observed.deliver()
-    observed.hear(echo("call_1"), created("R2"), AUDIO)
+    observed.hear(echo("call_1"), created("R2"), AUDIO, done("R2"))
     assert observed.told() == [], "its story is not over"
-    observed.hear(done("R2"))
-    assert observed.told() == TOLD
+    observed.play()
+    assert observed.told() == HEARD
     root = observed.root
     assert root.context is not None
     assert (root.context.trace_id, root.context.span_id) == (trace_id(job_of("call_1")), root_id(job_of("call_1")))
     observed.close()
-    assert observed.told() == TOLD, "and is told once"
+    assert observed.told() == HEARD, "and is told once"
 
 
-def test_audio_that_passes_undecoded_is_the_first_that_is_heard(observed: Observed) -> None:
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_result_that_is_never_heard_is_told_with_its_response(observed: Observed, is_over: bool) -> None:
     ask(observed)
     observed.deliver()
-    observed.hear(echo("call_1"), created("R2"))
-    assert observed.link.on_sound is not None
-    observed.link.on_sound(observed.script.now + 0.25)
-    observed.hear(done("R2"))
-    observed.run_ends()
-    (span,) = [span for span in observed.exporter.get_finished_spans() if span.name == "first audio"]
-    assert end_of(span) - begin(span) == pytest.approx(0.25e9, abs=1e6)
+    observed.hear(echo("call_1"), created("R2"), AUDIO, done("R2"))
+    observed.close(is_over=is_over)
+    assert observed.told() == TOLD, "also if another gateway resumes the session: it has nothing to tell of this call"
+
+
+def test_what_is_told_as_text_is_heard_as_its_response_ends(observed: Observed) -> None:
+    ask(observed)
+    observed.deliver()
+    observed.hear(echo("call_1"), created("R2"), TEXT, done("R2"))
+    assert observed.told() == HEARD
+
+
+def test_a_silent_response_ends_the_story(observed: Observed) -> None:
+    ask(observed)
+    observed.deliver()
+    observed.hear(echo("call_1"), created("R2"), done("R2"))
+    assert [name for name, _, _ in observed.told()].count(ROOT) == 1
+    assert not {"first audio", "heard"} & {name for name, _, _ in observed.told()}
+
+
+def test_a_response_that_tells_a_result_again_begins_no_other_trace(observed: Observed) -> None:
+    observed.hear(created("R1"), call("call_1"), call("call_2"))
+    observed.record("call_1")
+    observed.record("call_2")
+    observed.hear(done("R1"))
+    observed.deliver("call_1")
+    observed.hear(echo("call_1"), created("R2"), AUDIO, done("R2"))
+    observed.play()
+    observed.deliver("call_2")
+    observed.hear(echo("call_2"), created("R3"), {**AUDIO, "response_id": "R3", "item_id": "item_3"}, done("R3"))
+    observed.play()
+    observed.close()
+    assert [name for name, _, _ in observed.told()].count(ROOT) == 2
+    assert [name for name, _, _ in observed.told()].count("heard") == 2
 
 
 def test_a_response_that_is_cut_off_unheard_tells_no_result(observed: Observed) -> None:
@@ -182,6 +223,7 @@ def test_a_response_that_is_cut_off_unheard_tells_no_result(observed: Observed) 
     observed.hear(echo("call_1"), created("R2"), done("R2", "cancelled"))
     assert observed.told() == []
     observed.hear(created("R3"), {**AUDIO, "response_id": "R3"}, done("R3"))
+    observed.play()
     assert ("generate_live_content gpt", 9, 2) in observed.told()
     assert [name for name, _, _ in observed.told()].count("generate_live_content gpt") == 2, "R1 and R3"
 
@@ -236,6 +278,7 @@ def test_a_call_of_an_earlier_gateway_is_taken_up_once_it_is_told(observed: Obse
     other.script, other.link = observed.script, observed.link
     other.deliver()
     other.hear(echo("call_1"), created("R2"), AUDIO, done("R2"))
+    other.play()
     names_told = [name for name, _, _ in other.told()]
     assert names_told[0] == ROOT
     assert {"wait for the floor", "first audio"} <= {*names_told}
@@ -259,12 +302,21 @@ def test_the_rows_tell_what_happened_elsewhere_and_without_them_the_trace_shows_
         ]
         seen.deliver()
         seen.hear(echo("call_1"), created("R2"), AUDIO, done("R2"))
+        seen.play()
         found = {name for name, _, _ in seen.told()}
         assert (
             {"wait for a worker", "execute_tool weather"} <= found
             if not is_away
-            else found == {name for name, _, _ in TOLD}
+            else found == {name for name, _, _ in HEARD}
         )
+
+
+def test_a_session_that_ends_while_postgres_hangs_tells_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_tracer, "STEPS_SECONDS", 0.01)
+    observed = Observed(hangs=True)
+    ask(observed)
+    observed.close()
+    assert [name for name, _, _ in observed.told()] == [ROOT, "generate_live_content gpt", "record", "send default"]
 
 
 def test_a_call_that_is_not_sampled_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
