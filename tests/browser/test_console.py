@@ -148,7 +148,7 @@ def test_a_call_is_run_again_from_its_page(page: Page, line: Line, rows: Rows) -
     page.goto(f"{line.url}/console/jobs/{job}")
     page.locator("summary", has_text="Run again").click()
     page.get_by_role("button", name="Run again").click()
-    expect(page.get_by_text("no conversation hears of it")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("an earlier call; no conversation hears of it")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator("#live .state").first).to_have_text(re.compile("succeeded"), timeout=PATIENCE_MS)
     page.get_by_role("link", name="Audit").click()
     expect(page.locator("tbody tr").first).to_contain_text("job.retry", timeout=PATIENCE_MS)
