@@ -158,13 +158,15 @@ def samples_of(pieces: list[dict[str, Any]]) -> bytes:
     return array("h", [value for each in pieces for value in each["samples"]]).tobytes()
 
 
-def write_speech(path: Path, words: str, before: float, after: float) -> Path:
-    """Write a sentence as a WAV file, with seconds of silence around it."""
+def write_speech(path: Path, words: str, before: float, *pauses: float) -> Path:
+    """Write a sentence as a WAV file, once before each pause; all silence is in seconds."""
     from simulator.speech import synthesis
 
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes(bytes(int(RATE * before) * 2) + synthesis.speak(words) + bytes(int(RATE * after) * 2))
+        file.writeframes(bytes(int(RATE * before) * 2))
+        for pause in pauses:
+            file.writeframes(synthesis.speak(words) + bytes(int(RATE * pause) * 2))
     return path

@@ -59,7 +59,7 @@ def must_be_clean(tab: Tab, *, killed: bool = False) -> None:
 
 @needs_voice
 def test_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up, tmp_path: Path) -> None:
-    question = write_speech(tmp_path / "question.wav", QUESTION, before=1, after=2)
+    question = write_speech(tmp_path / "question.wav", QUESTION, 1, 2)
     with hearing(f"{question}%noloop") as browser, opened(browser, up.link) as tab:
         tab.page.get_by_role("button", name="Talk").click()
         tab.wait_for_call("heard")
@@ -78,11 +78,11 @@ def test_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up, t
 
 @needs_voice
 def test_who_cuts_in_hears_the_answer_stop_and_the_gateway_learns_what_was_heard(up: Up, tmp_path: Path) -> None:
-    """The file plays again and again: sooner or later one of its questions falls into an answer."""
-    question = write_speech(tmp_path / "question.wav", QUESTION, before=0.3, after=2.2)
+    """The pauses grow, and the file plays again and again: one of its questions falls into an answer."""
+    question = write_speech(tmp_path / "question.wav", QUESTION, 0.3, 2.2, 3.5, 5, 7, 9, 11)
     with hearing(f"{question}") as browser, opened(browser, up.link) as tab:
         tab.page.get_by_role("button", name="Talk").click()
-        expect(tab.page.locator("#transcript .cut").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(tab.page.locator("#transcript .cut").first).to_be_visible(timeout=2 * PATIENCE_MS)
         tab.page.get_by_role("button", name="End", exact=True).click()
         (cut, *_) = [event for event in tab.sent if event["type"] == "conversation.item.truncate"]
         assert cut["audio_end_ms"] >= 0
