@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import ItemsView, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, KeysView, Mapping, Sequence, ValuesView
 from math import isfinite
 from typing import Any
 
@@ -35,9 +35,13 @@ def clean_text(text: str) -> str:
     return text.translate(_SURROGATES)
 
 
-def one_line(text: str) -> str:
-    """Return the text on one line, of at most `MAX_SUMMARY_BYTES`; a character is kept whole or not at all."""
-    words = " ".join(clean_text(text).split())
+def one_line(text: str, redact: Callable[[str], str]) -> str:
+    """Return the text on one line, of at most `MAX_SUMMARY_BYTES`; a character is kept whole or not at all.
+
+    Args:
+        redact: what no row may show. It gets the line as the row would show it, and whole: half a card number is none.
+    """
+    words = redact(" ".join(clean_text(text).split()))
     cut = words.encode()[:MAX_SUMMARY_BYTES].decode(errors="ignore")
     return cut if cut == words else f"{cut.encode()[: MAX_SUMMARY_BYTES - 3].decode(errors='ignore')}…"
 

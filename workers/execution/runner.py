@@ -28,7 +28,7 @@ from ringback.tools.gate import Ended
 from workers.execution.attempt_span import Ran, in_span
 from workers.execution.claim import Job, claim, give_up, retry_until_written
 from workers.execution.failures import failure_of
-from workers.execution.results import arguments_for, as_data, one_line
+from workers.execution.results import arguments_for, as_data, clean_text, one_line
 from workers.execution.retry_policy import (
     CallCancelled,
     DeadlineExceeded,
@@ -234,14 +234,14 @@ def _call(runtime: WorkerRuntime, job: Job, cancelled: Event, summarize: Callabl
         arguments=job.arguments,
         rerun_of=str(job.rerun_of) if job.rerun_of else "",
         _summarize=summarize,
-        _report=lambda note: runtime.progress.note(job.id, job.token, job.row_privacy.text(str(note))),
+        _report=lambda note: runtime.progress.note(job.id, job.token, job.row_privacy.text(clean_text(str(note)))),
         _cancelled=cancelled,
     )
 
 
 def _summary(job: Job, summaries: Sequence[Any]) -> str | None:
     """Return the tool's last summary as the row may show it; None if it gave none."""
-    return one_line(job.row_privacy.text(str(summaries[-1]))) or None if summaries else None
+    return one_line(str(summaries[-1]), job.row_privacy.text) or None if summaries else None
 
 
 def _failure(job: Job, tool: Tool, problem: Exception) -> Failure:

@@ -11,6 +11,7 @@ from ringback import Call, ToolError, tool
 def transfer(iban: str, note: str, call: Call) -> dict[str, Any]:
     """Give back what was heard."""
     call.progress(f"sending: {note}")
+    call.summary(f"{note} from {iban}")
     return {"iban": iban, "note": note, "heard": call.arguments}
 
 
@@ -21,6 +22,7 @@ def complain(note: str, retryable: bool) -> None:
 
 
 @tool(queue="errands", redact=("iban",))
-def break_down(iban: str) -> None:
+def break_down(iban: str, call: Call) -> None:
     """Fail, and say over what."""
+    call.summary(f"nothing under {iban}")
     raise LookupError(f"nothing under {iban}")

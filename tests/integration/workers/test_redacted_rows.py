@@ -115,6 +115,33 @@ def test_the_tool_and_the_conversation_hear_it_and_no_row_shows_it(
     assert whole == {"iban": IBAN, "note": CARD, "heard": {"iban": IBAN, "note": CARD}}
 
 
+@pytest.mark.parametrize(
+    ("note", "shown"),
+    [
+        (CARD, "[card removed]"),
+        (CARD.replace(" ", "\n" * 4), "[card removed]"),
+        ("x" * 190 + CARD, None),
+    ],
+    ids=["as it is written", "over several lines", "where the line is cut"],
+)
+def test_a_summary_shows_no_more_than_the_row(
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy, note: str, shown: str | None
+) -> None:
+    job = record(line, row_privacy, "transfer", iban=IBAN, note=note)
+    run_job(station_with(RINGBACK_DATA_KEY=KEY), job)
+    summary = line.job(job).summary
+    assert summary == f"{shown} from [a field removed]" if shown else "4111" not in summary
+    assert not [secret for secret in SECRETS if secret in dump(line)]
+
+
+def test_the_summary_of_a_call_that_failed_is_redacted_too(
+    line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy
+) -> None:
+    job = record(line, row_privacy, "break_down", iban=IBAN)
+    run_job(station_with(RINGBACK_DATA_KEY=KEY), job)
+    assert line.job(job).summary == "nothing under [a field removed]"
+
+
 @pytest.mark.parametrize("retryable", [True, False])
 def test_what_a_tool_says_of_its_failure_is_redacted_and_heard_whole(
     line: Line, station_with: Callable[..., WorkerRuntime], row_privacy: RowPrivacy, retryable: bool
