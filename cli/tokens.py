@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.operations.acting import Why, operator
 from cli.output.history_queries import AsJson, beginning, listing, only, print_json, reading, refuse, writing
 from ringback.errors import ConfigurationError
 
@@ -85,6 +86,7 @@ def list_tokens(
 @app.command("revoke")
 def revoke_token(
     id: Annotated[str, typer.Argument(help="The key's id, or at least its first 6 characters.")],  # noqa: A002
+    reason: Why = None,
     as_json: AsJson = False,
 ) -> None:
     """Revoke an API key.
@@ -93,14 +95,16 @@ def revoke_token(
     second, and their calls are cancelled.
     """
     from cli.end_sessions import end, how_many
-    from ringback.statements import session_end
-    from ringback.statements.identity import credentials as access
+    from ringback.history.pagination import IdRange
+    from ringback.statements import access, session_end
+    from ringback.statements.identity import credentials
 
     ids = beginning("ID", id)
     with reading() as read:
-        key = only("key", read(access.keys_in(ids)), id)
+        key = only("key", read(credentials.keys_in(ids)), id)
     with writing() as write:
-        (revoked,) = write(access.revoke_key(key.id, key.tenant))
+        write(access.revoke_key(operator(key.tenant, reason), key.id))
+        (revoked,) = write(credentials.keys_in(IdRange.only(key.id)))
         over = end(write, session_end.sessions_of_key(key.id), session_end.REVOKED)
     if as_json:
         return print_json({"object": "key", **revoked._asdict(), **over._asdict()})

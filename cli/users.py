@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from time import monotonic, sleep
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.operations.acting import Why, operator
 from cli.output.history_queries import AsJson, print_json, refuse, writing
 from cli.tokens import Tenant, named
+
+if TYPE_CHECKING:
+    from ringback.statements.operators.audit import Operator
 
 app = typer.Typer(name="users", help="Sign a user out, or erase them.", no_args_is_help=True)
 
@@ -20,19 +25,19 @@ User = Annotated[str, typer.Argument(help="The user's name, as it stands in the 
 
 
 @app.command("sign-out")
-def sign_out(user: User, tenant: Tenant = "default", as_json: AsJson = False) -> None:
+def sign_out(user: User, tenant: Tenant = "default", reason: Why = None, as_json: AsJson = False) -> None:
     """Sign a user out everywhere.
 
     Client secrets and identity tokens that were issued until now become void. The user's sessions end within about a
     second, and their calls are cancelled. An API key with the user's name stays valid: see `ringback token revoke`.
     """
     from cli.end_sessions import end, how_many
-    from ringback.statements import session_end
+    from ringback.statements import access, session_end
     from ringback.statements.identity import credentials
 
     who, owner = named("USER", user), named("--tenant", tenant)
     with writing() as write:
-        (row,) = write(credentials.sign_out(owner, who))
+        (row,) = write(access.sign_out(operator(owner, reason), who))
         secrets = len(write(credentials.revoke_secrets(owner, who)))
         over = end(write, session_end.sessions_of_signed_out(who, owner), session_end.REVOKED)
         keys = len(write(credentials.keys_of(owner, who)))
@@ -50,6 +55,9 @@ def sign_out(user: User, tenant: Tenant = "default", as_json: AsJson = False) ->
 def erase_user(
     user: User,
     tenant: Tenant = "default",
+    reason: Annotated[
+        str | None, typer.Option(help="Why, for the audit log, which keeps it: name no user.", metavar="TEXT")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +69,7 @@ def erase_user(
     who, owner = named("USER", user), named("--tenant", tenant)
     if not yes:
         typer.confirm(f"Erase {who} of the tenant {owner}? It cannot be undone", abort=True, err=True)
-    erased, left = _erase(owner, who)
+    erased, left = _erase(operator(owner, reason), who)
     if as_json:
         print_json({"object": "user.erased", "user": who, **erased, "is_complete": not left})
     else:
@@ -71,28 +79,30 @@ def erase_user(
         refuse(f"{left} more have still to end; the gateways erase them then. Run this again to check.", 1)
 
 
-def _erase(tenant: str, user: str) -> tuple[dict[str, int], int]:
+def _erase(who: Operator, user: str) -> tuple[dict[str, int], int]:
     """Erase the user; wait for sessions that have still to end. Return the deleted rows by kind, and sessions left."""
     from cli.operations.acting import progress
-    from ringback.statements import erasure, session_end
+    from ringback.statements import access, erasure, session_end
 
-    secrets = keys = named = 0
+    tenant = who.tenant
     with writing() as write, progress(f"erasing {user}", None) as done:
         give_up = monotonic() + WAIT_SECONDS
         theirs = write(erasure.count_marked(tenant, user))[0].number
+        changed = Counter(row.kind for row in write(access.erase(who, user)))
+        theirs += changed["sessions"]
         while True:
             while marked := write(erasure.mark(tenant, user)):  # again: the user may have connected meanwhile
                 theirs += len(marked)
             write(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
             deleted = write(erasure.delete_sessions(tenant, user))
-            found = [len(write(statement)) for statement in erasure.forget_user(tenant, user)]
-            secrets, keys, named = secrets + found[0], keys + found[1], named + sum(found)
+            for kind, statement in zip(erasure.FORGOTTEN, erasure.forget_user(tenant, user), strict=True):
+                changed[kind] += len(write(statement))
             left = write(erasure.count_left(tenant, user))[0].number
             if not deleted and (not left or monotonic() > give_up):
                 break
             done(len(deleted))
             sleep(0 if deleted else AGAIN_SECONDS)
     gone = max(0, theirs - left)  # a gateway may have deleted some of them
-    if not (gone or named or left):
+    if not (gone or changed.total() or left):
         refuse(f"The tenant {tenant!r} has no user {user!r}.")
-    return {"sessions": gone, "secrets": secrets, "keys": keys}, left
+    return {"sessions": gone, "secrets": changed["secrets"], "keys": changed["keys"]}, left

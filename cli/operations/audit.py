@@ -53,7 +53,7 @@ def print_acts(out: Console, acts: list[RecordedAct]) -> None:
         {
             "AT (UTC)": Text(f"{act.at:%Y-%m-%d %H:%M:%S}", no_wrap=True),
             "ACT": Text(act.act, no_wrap=True),
-            "TO": Text(printable(act.target or json.dumps(act.filter))),
+            "TO": Text(printable(act.target or (json.dumps(act.filter) if act.filter else "(erased)"))),
             "ROWS": Text(f"{act.rows:,}"),
             "BY": Text(printable(act.subject or "(erased)")),
             **({"WITH": Text(printable(act.credential))} if out.width >= WIDE else {}),

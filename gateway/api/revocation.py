@@ -21,10 +21,11 @@ from gateway.api.job_control import Why, operator
 from gateway.errors import Conflict
 from gateway.storage.database import Store
 from ringback.history.pagination import Listing, printable
+from ringback.statements import access, session_end
 from ringback.statements import history as histories
-from ringback.statements import session_end
 from ringback.statements.identity import credentials
 from ringback.statements.operators import acts
+from ringback.statements.operators.audit import Operator
 
 log = logging.getLogger(__name__)
 
@@ -82,19 +83,26 @@ async def list_keys(who: Admin, gateway: TheGateway) -> Listing[Key]:
 
 
 @router.post("/keys/{id}/revoke")
-async def revoke_key(id: str, who: Admin, gateway: TheGateway) -> RevokedKey:  # noqa: A002 - the API's name of it
+async def revoke_key(
+    id: str,  # noqa: A002 - the API's name of it
+    who: Admin,
+    gateway: TheGateway,
+    why: Why | None = None,
+) -> RevokedKey:
     """Revoke an API key, and the client secrets that were made with it; their sessions end."""
-    key_id = named("key", id).first
-    row = only("key", id, await gateway.store.rows(credentials.revoke_key(key_id, who.tenant)))
-    over = await end(gateway.store, session_end.sessions_of_key(key_id), session_end.REVOKED)
+    ids, store = named("key", id), gateway.store
+    key_id = ids.first
+    await store.rows(access.revoke_key(operator(who, why), key_id))
+    row = only("key", id, await store.rows(credentials.keys_in(ids, who.tenant)))
+    over = await end(store, session_end.sessions_of_key(key_id), session_end.REVOKED)
     log.info("key %s revoked by %s: %s", key_id, who.user, over)
     return RevokedKey(**key(row).model_dump(), **over.model_dump())
 
 
 @router.post("/users/{user:path}/sign-out")  # a name may hold a slash
-async def sign_out(user: User, who: Admin, gateway: TheGateway) -> SignedOut:
+async def sign_out(user: User, who: Admin, gateway: TheGateway, why: Why | None = None) -> SignedOut:
     """Void what was issued to the user until now, and end their sessions. The user may sign in again."""
-    over = await sign_user_out(gateway.store, user, who.tenant)
+    over = await sign_user_out(gateway.store, operator(who, why), user)
     log.info("user %r of %r signed out by %s: %s", user, who.tenant, who.user, over)
     return over
 
@@ -120,9 +128,10 @@ async def end_session(
     return EndedSession(id=ids.first, **over.model_dump())
 
 
-async def sign_user_out(store: Store, user: str, tenant: str) -> SignedOut:
+async def sign_user_out(store: Store, who: Operator, user: str) -> SignedOut:
     """Void the user's credentials first, then end the sessions, so that no session begins in between."""
-    (row,) = await store.rows(credentials.sign_out(tenant, user))
+    tenant = who.tenant
+    (row,) = await store.rows(access.sign_out(who, user))
     secrets = await store.rows(credentials.revoke_secrets(tenant, user))
     over = await end(store, session_end.sessions_of_signed_out(user, tenant), session_end.REVOKED)
     keys = await store.rows(credentials.keys_of(tenant, user))

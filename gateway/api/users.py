@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from gateway.api.dependencies import REFUSALS, Admin, TheGateway
 from gateway.api.history import not_found
+from gateway.api.job_control import operator
 from gateway.api.revocation import User
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ async def erase_user(user: User, who: Admin, gateway: TheGateway, response: Resp
 
     What the user's responses used stays in the sums of the day, without the name.
     """
-    went = await gateway.retention.erase(who.tenant, user)
+    went = await gateway.retention.erase(operator(who, None), user)
     if went.is_nobody:
         raise not_found("user", user)
     log.info("user erased in tenant %s: %d sessions, %d left", who.tenant, went.sessions, went.left)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.retry import once_set, repeat
 from gateway.storage.database import Store
-from ringback.statements import erasure, retention, session_end
+from ringback.statements import access, erasure, retention, session_end
 from ringback.statements.operators import audit
+from ringback.statements.operators.audit import Operator
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +27,6 @@ ERASE_SECONDS = 5.0
 """How long a request to erase a user waits; sessions that are still open then are deleted later."""
 AGAIN_SECONDS = 0.25
 """Between two attempts of that: the gateways that hold the user's sessions poll once a second."""
-
-Found = list[Any]
-"""The rows that one statement deleted."""
 
 
 @dataclass(slots=True)
@@ -47,14 +46,13 @@ class ErasedCounts:
         """True if there was no row of the user."""
         return self == ErasedCounts()
 
-    def add(self, found: list[Found]) -> None:
-        """Count the rows of each of `erasure.forget_user`."""
-        secrets, keys, sign_outs, days, acts = (len(rows) for rows in found)
-        self.secrets += secrets
-        self.keys += keys
-        self.sign_outs += sign_outs
-        self.days += days
-        self.acts += acts
+    def add(self, found: Mapping[str, int]) -> None:
+        """Add the rows that were changed, by what they hold (`erasure.FORGOTTEN`)."""
+        self.secrets += found.get("secrets", 0)
+        self.keys += found.get("keys", 0)
+        self.sign_outs += found.get("sign_outs", 0)
+        self.days += found.get("days", 0)
+        self.acts += found.get("acts", 0)
 
 
 class Retention:
@@ -78,18 +76,17 @@ class Retention:
         """Delete the rows of erased users once their sessions are over."""
         await repeat(self._erase_marked, ERASE_LOOK_SECONDS, "erasure", self._until_erased)
 
-    async def erase(self, tenant: str, user: str) -> ErasedCounts:
+    async def erase(self, who: Operator, user: str) -> ErasedCounts:
         """Delete all rows of this user: at once what is over, and within seconds the sessions that are open.
 
         Another gateway deletes marked sessions as soon as it sees them, so the count is of what was marked.
         """
-        loop = asyncio.get_running_loop()
+        loop, tenant = asyncio.get_running_loop(), who.tenant
         give_up = loop.time() + ERASE_SECONDS
-        (before,), marked, *found = await self._store.together(
-            erasure.count_marked(tenant, user), erasure.mark(tenant, user), *erasure.forget_user(tenant, user)
-        )
-        erased, theirs = ErasedCounts(), before.number + len(marked)
-        erased.add(found)
+        (before,), changed = await self._store.together(erasure.count_marked(tenant, user), access.erase(who, user))
+        first = Counter(row.kind for row in changed)
+        erased, theirs = ErasedCounts(), before.number + first["sessions"]
+        erased.add(first)
         while True:
             while again := await self._store.rows(erasure.mark(tenant, user)):  # the user may have come back meanwhile
                 theirs += len(again)
@@ -107,17 +104,18 @@ class Retention:
             await self._take(row.tenant, row.user_id)
         return bool(rows)
 
-    async def _take(self, tenant: str, user: str) -> tuple[list[Found], bool]:
+    async def _take(self, tenant: str, user: str) -> tuple[Mapping[str, int], bool]:
         """Delete some of the user's sessions and all their other rows, in one transaction.
 
-        Return the rows of each of `erasure.forget_user`, and whether there may be more sessions.
+        Return how many rows of each kind of `erasure.FORGOTTEN`, and whether there may be more sessions.
         """
         await self._store.rows(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
         rest = erasure.forget_user(tenant, user)
         sessions, *found = await self._store.together(erasure.delete_sessions(tenant, user), *rest)
         if not sessions:
             found = [await self._store.rows(statement) for statement in rest]
-        return found, len(sessions) >= retention.AT_ONCE
+        counts = {kind: len(rows) for kind, rows in zip(erasure.FORGOTTEN, found, strict=True)}
+        return counts, len(sessions) >= retention.AT_ONCE
 
     async def _delete_over(self) -> bool:
         gone = await self._store.rows(retention.delete_expired(self._retention_days))

@@ -42,6 +42,9 @@ class ActName(StrEnum):
     RESUME_TOOL = "tool.resume"
     LIMIT_TOOL = "tool.limit"
     END_SESSION = "session.end"
+    REVOKE_KEY = "key.revoke"
+    SIGN_OUT = "user.sign_out"
+    ERASE_USER = "user.erase"
 
 
 Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON), AfterValidator(printable)]
@@ -65,7 +68,9 @@ class RecordedAct(Document):
     subject: str = Field(description="the user of the credential; empty once that user is erased")
     credential: str = Field(description="with what: `key:<id>`, `token:<user>` or `cli:<user>@<host>`")
     act: ActName
-    target: str = Field(description="the id or name that was acted on; empty if a filter chose the rows")
+    target: str = Field(
+        description="id or name that was acted on; empty: a filter chose the rows, or a user was erased"
+    )
     filter: dict[str, Any] | None = Field(description="the filter that chose the rows")
     rows: int = Field(description="how many rows the act changed")
     reason: str | None

@@ -13,5 +13,6 @@ Statements that lock several rows take them in id order.
     processes  a gateway or a worker, its lease, the tools it serves
     usage      what responses used, and what is left
     history    what the API and the command line read
+    access     acts of operators on who may come in, with their rows in the audit log
     retention, erasure, session_end, webhooks, clock, json_order, row_state
 """

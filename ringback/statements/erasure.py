@@ -10,12 +10,11 @@ deadline at the latest. The next run of `delete_sessions` deletes both.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Executable,
     Select,
     Text,
     and_,
@@ -29,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from ringback.jobs.states import JobState
 from ringback.statements.identity.credentials import person, secret_credential
@@ -39,10 +38,15 @@ from ringback.statements.row_state import is_now
 from ringback.statements.session_end import ERASED, over_if_waiting
 from ringback.tables import api_keys, client_secrets, jobs, sessions, signed_out, usage_days
 
+Returning: TypeAlias = ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]
 AT_ONCE = 1_000
 """Sessions that one statement marks."""
 ERASED_USER = ""
 """User name of the usage of erased users. No client can have this name."""
+
+
+FORGOTTEN = ("secrets", "keys", "sign_outs", "days", "acts")
+"""What each statement of `forget_user` changes, in order."""
 
 
 def mark(tenant: str, user: str) -> ReturningUpdate[Any]:
@@ -82,7 +86,7 @@ def delete_sessions(tenant: str, user: str) -> ReturningDelete[Any]:
     return delete_with_contents(select(sessions.c.id).where(_theirs(tenant, user), _may_go()))
 
 
-def forget_user(tenant: str, user: str) -> tuple[Executable, ...]:
+def forget_user(tenant: str, user: str) -> tuple[Returning, ...]:
     """Delete the user's keys, secrets, sign-outs, and name in the usage and the audit log. Each statement returns one
     row per changed row.
     """
@@ -118,7 +122,7 @@ def next_user() -> Select[Any]:
     return select(sessions.c.tenant, sessions.c.user_id).where(_may_go()).limit(1)
 
 
-def _drop_name(tenant: str, user: str) -> Executable:
+def _drop_name(tenant: str, user: str) -> ReturningInsert[Any]:
     sums = ("responses", "input_tokens", "output_tokens", "micros")
     gone = (
         delete(usage_days)

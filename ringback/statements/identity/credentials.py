@@ -74,13 +74,13 @@ def keys_in(ids: IdRange, tenant: str | None = None) -> Select[Any]:
     return found if tenant is None else found.where(api_keys.c.tenant == tenant)
 
 
-@statement
 def revoke_key(key_id: UUID, tenant: str) -> ReturningUpdate[Any]:
-    """Revoke a key and every client secret made with it. The first revocation time stays. 0 rows: no such key."""
+    """Revoke a key and every client secret made with it. 0 rows: no such key, or it is revoked already."""
     return (
         update(api_keys)
         .where(api_keys.c.id == key_id, api_keys.c.tenant == tenant)
-        .values(revoked_at=func.coalesce(api_keys.c.revoked_at, now()))
+        .where(api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=now())
         .returning(*_shown())
     )
 
@@ -215,7 +215,6 @@ def is_not_signed_out(tenant: str, user: str, issued_at: datetime) -> Select[Any
     return select(literal(1)).where(~exists(_signed_out_since(tenant, user, issued_at)))
 
 
-@statement
 def sign_out(tenant: str, user: str) -> ReturningInsert[Any]:
     """Revoke every token issued to the user until now, by any issuer. Returns `before`."""
     row = upsert(signed_out).values(tenant=tenant, user_id=user, before=now())

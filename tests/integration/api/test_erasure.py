@@ -19,8 +19,9 @@ from ringback.config.settings import postgres_url
 from ringback.jobs.outcomes import cancelled, succeeded
 from ringback.statements import erasure
 from ringback.statements.jobs import transitions
+from ringback.statements.operators.audit import Operator
 from ringback.statements.sessions import lifecycle
-from ringback.tables import api_keys, client_secrets, items, metadata, responses, signed_out, usage_days
+from ringback.tables import api_keys, audit, client_secrets, items, metadata, responses, signed_out, usage_days
 from ringback.tables import sessions as sessions_table
 from tests.integration.statements.statement_rows import Rows, connected, world
 
@@ -118,7 +119,7 @@ def erase(
         pool = open_pool(postgres_url(database), 2)
         store = Store(pool)
         try:
-            erasing = asyncio.create_task(how(store, None).erase(tenant, user))
+            erasing = asyncio.create_task(how(store, None).erase(Operator(tenant, "admin", "token:admin"), user))
             while gateway_ends and not erasing.done():
                 held = await store.rows(lifecycle.held_sessions("gw"))
                 if any(row.id == gateway_ends and row.end_wanted == "erased" for row in held):
@@ -151,6 +152,9 @@ def test_nothing_of_a_user_is_left_in_any_table(rows: Rows, database: str) -> No
     assert traces(rows.connection) == []
     (usage,) = rows.run(select(usage_days))
     assert (usage.user_id, usage.responses, usage.input_tokens, usage.micros) == ("", 4, 31, 21)
+    (act,) = rows.run(select(audit))
+    assert (act.act, act.subject, act.credential, act.target) == ("user.erase", "admin", "token:admin", "")
+    assert act.rows == 3 + 1 + 3 + 1 + 1, "sessions, keys, secrets, sign-outs, and what was used on a day"
 
 
 def test_what_another_gateway_deletes_meanwhile_is_counted_as_well(rows: Rows, database: str) -> None:
@@ -236,6 +240,14 @@ def test_a_session_goes_when_what_runs_in_it_has_ended(
 def test_somebody_of_whom_nothing_is_known_is_nobody(database: str, rows: Rows) -> None:
     assert erase(database, user="nobody").is_nobody
     assert erase(database, tenant="elsewhere", user="ada").is_nobody
+    assert rows.run(select(audit)) == []
+
+
+def test_who_erases_themselves_is_not_in_the_log(rows: Rows, database: str) -> None:
+    let_in(rows, "admin")
+    assert erase(database, user="admin").keys == 1
+    (act,) = rows.run(select(audit))
+    assert (act.act, act.subject, act.credential, act.target) == ("user.erase", "", "", "")
 
 
 def test_a_thousand_sessions_go_in_steps(rows: Rows, database: str) -> None:
@@ -251,7 +263,7 @@ def test_the_command_line_erases_as_the_gateway_does(rows: Rows, database: str) 
     session = live(rows, USER)
     let_in(rows, USER)
     rows.count(lifecycle.end_session(session, "gw", 1, "client_left"))
-    command = ["erase", USER, "--yes"]
+    command = ["erase", USER, "--yes", "--reason", "request 7"]
     other = CliRunner().invoke(users.app, ["erase", "bob", "--yes", "--json"], env={"DATABASE_URL": database})
     told = {"object": "user.erased", "user": "bob", "sessions": 0, "secrets": 2, "keys": 0, "is_complete": True}
     assert json.loads(other.stdout) == told
@@ -260,6 +272,8 @@ def test_the_command_line_erases_as_the_gateway_does(rows: Rows, database: str) 
     assert done.stdout == f"{USER} is erased: 1 session, and all that was in them.\n"
     with connected(database) as connection:
         assert traces(connection) == []
+        acts = connection.execute(select(audit.c.act, audit.c.target, audit.c.reason).order_by(audit.c.id)).all()
+    assert [tuple(act) for act in acts] == [("user.erase", "", None), ("user.erase", "", "request 7")]
     nobody = CliRunner().invoke(users.app, command, env={"DATABASE_URL": database})
     assert nobody.exit_code == 2
     assert nobody.stderr == f"ringback: The tenant 'default' has no user '{USER}'.\n"

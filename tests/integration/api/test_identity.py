@@ -9,10 +9,12 @@ from uuid import UUID, uuid4
 import httpx2
 import openai
 import pytest
+from sqlalchemy import select
 
 from gateway.auth.tokens import Kind, new
 from gateway.storage.database import Store, open_pool
 from ringback.statements.sessions import lifecycle
+from ringback.tables import audit
 from tests.integration.toolbox.strangers_api import AGENTS, LIMIT, STATIC, Api
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +174,24 @@ async def wanted(api: Api) -> dict[UUID, str | None]:
     return {row.id: row.end_wanted for row in await api.store.rows(lifecycle.held_sessions("gw"))}
 
 
+async def acts(api: Api) -> list[tuple[object, ...]]:
+    """What the audit log holds, the oldest first."""
+    shown = (audit.c[name] for name in ("act", "subject", "credential", "target", "rows", "reason"))
+    return [tuple(row) for row in await api.store.rows(select(*shown).order_by(audit.c.id))]
+
+
+async def test_a_key_is_revoked_and_recorded_once(api: Api) -> None:
+    admin, key = await api.key("admin", user="boss"), await api.key("realtime")
+    key_id = (await api.authenticator.identify(f"Bearer {key}")).credential.removeprefix("key:")
+    boss = (await api.authenticator.identify(f"Bearer {admin}")).credential
+    first, again = [await api.ask("POST", f"/keys/{key_id}/revoke", admin, json={"reason": "leaked"}) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json()["revoked_at"] == again.json()["revoked_at"]
+    foreign = await api.ask("POST", f"/keys/{key_id}/revoke", await api.key("admin", tenant="other"))
+    assert foreign.status_code == 404
+    assert await acts(api) == [("key.revoke", "boss", boss, key_id, 1, "leaked")]
+
+
 async def test_a_revoked_key_ends_its_sessions_and_those_of_its_secrets(api: Api) -> None:
     key = await api.key("secrets", "admin", "realtime")
     who = await api.authenticator.identify(f"Bearer {key}")
@@ -183,6 +203,7 @@ async def test_a_revoked_key_ends_its_sessions_and_those_of_its_secrets(api: Api
     assert (answer.status_code, answer.json()["sessions"]) == (200, 2)
     assert "hash" not in answer.text
     assert await wanted(api) == {mine[0]: "revoked", mine[1]: "revoked", other: None}
+    assert await acts(api) == [("key.revoke", "shop", who.credential, who.credential.removeprefix("key:"), 1, None)]
     assert (await api.mint(key)).status_code == 401
 
 
@@ -199,9 +220,12 @@ async def test_keys_are_listed_without_what_they_are_and_to_their_own_tenant(api
 async def test_a_sign_out_is_about_one_user_of_ones_own_tenant(api: Api) -> None:
     mine, bobs = await begin(api, "jwt:1"), await begin(api, "jwt:2", user="bob")
     foreign = await begin(api, "jwt:3", tenant="other")
-    answer = await api.ask("POST", "/users/ada/sign-out", await api.key("admin", user="ada"))
+    key = await api.key("admin", user="ada")
+    answer = await api.ask("POST", "/users/ada/sign-out", key)
     assert (answer.status_code, answer.json()["sessions"], answer.json()["keys"]) == (200, 1, 1)
     assert await wanted(api) == {mine: "revoked", bobs: None, foreign: None}
+    who = await api.authenticator.identify(f"Bearer {key}")
+    assert await acts(api) == [("user.sign_out", "ada", who.credential, "ada", 1, None)]
 
 
 @pytest.mark.parametrize("user", ["%00", "a%09b", "x" * 201])

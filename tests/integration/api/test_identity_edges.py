@@ -21,6 +21,7 @@ from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent
 from ringback.statements import erasure
 from ringback.statements.identity import credentials
+from ringback.statements.operators.audit import Operator
 from ringback.statements.sessions import lifecycle
 from ringback.tables import sessions as sessions_table
 from tests.integration.toolbox.gate import Gate
@@ -82,7 +83,7 @@ async def theirs(gate: Gate, user: str) -> list[UUID]:
 async def test_who_comes_back_while_they_are_erased_is_erased_as_well(gate: Gate) -> None:
     who = Principal("ada", "acme", credential="jwt:1")
     first, _ = await gate.begin(who)
-    erasing = asyncio.create_task(Retention(gate.store, None).erase("acme", "ada"))
+    erasing = asyncio.create_task(Retention(gate.store, None).erase(Operator("acme", "boss", "token:boss"), "ada"))
     second: UUID | None = None
     while not erasing.done():
         wanted = {row.id for row in await gate.store.rows(lifecycle.held_sessions("gw")) if row.end_wanted == "erased"}
@@ -100,7 +101,7 @@ async def test_who_comes_back_while_they_are_erased_is_erased_as_well(gate: Gate
 async def test_a_session_that_begins_as_its_user_is_erased_is_not_kept(gate: Gate, with_secret: bool) -> None:
     _, key = await gate.key(user="ada")
     who = await gate.whose(str(await gate.secret()) if with_secret else key)
-    assert (await Retention(gate.store, None).erase("acme", "ada")).left == 0
+    assert (await Retention(gate.store, None).erase(Operator("acme", "boss", "token:boss"), "ada")).left == 0
     session, _ = await gate.begin(who)  # it was on its way
     assert not await gate.authenticator.is_still_good(who)
     await gate.authenticator.forget(session)
@@ -132,7 +133,7 @@ async def test_who_is_signed_out_has_made_no_secret_that_is_good(gate: Gate, cli
 
 async def test_who_is_erased_has_made_no_secret_either(gate: Gate) -> None:
     made = await minted(gate, "eve", for_user="mallory")
-    assert (await Retention(gate.store, None).erase("acme", "eve")).secrets == 1
+    assert (await Retention(gate.store, None).erase(Operator("acme", "boss", "token:boss"), "eve")).secrets == 1
     assert await gate.is_refused(made)
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from cli import sessions, tokens, users
 from gateway.auth.tokens import Kind, digest, kind_of
 from ringback.statements.identity import credentials
+from ringback.tables import audit
 from ringback.tables import sessions as sessions_table
 from tests.integration.statements.test_history import Line, line_on
 
@@ -91,10 +92,13 @@ def test_keys_and_sign_outs_are_told_as_json(run: object, line: Line) -> None:
     assert callable(run)
     made = json.loads(run("token", "create", "--user", "ada", "--json").stdout)
     assert kind_of(made["value"]) is Kind.KEY
-    signed_out = json.loads(run("users", "sign-out", "ada", "--json").stdout)
+    signed_out = json.loads(run("users", "sign-out", "ada", "--reason", "left", "--json").stdout)
     assert signed_out.pop("before")
     assert signed_out == {"object": "sign_out", "user": "ada", "secrets": 0, "keys": 1, "sessions": 1, "calls": 0}
-    revoked = json.loads(run("token", "revoke", made["id"], "--json").stdout)
+    revoked, again = [json.loads(run("token", "revoke", made["id"], "--json").stdout) for _ in range(2)]
+    assert again == revoked
+    acts = [(row.act, row.target, row.reason) for row in line.run(select(audit).order_by(audit.c.id))]
+    assert acts == [("user.sign_out", "ada", "left"), ("key.revoke", made["id"], None)], "each is recorded once"
     assert (revoked["object"], revoked["id"], revoked["sessions"], revoked["calls"]) == ("key", made["id"], 0, 0)
     assert revoked["revoked_at"]
     assert "value" not in revoked

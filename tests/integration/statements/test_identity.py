@@ -18,6 +18,7 @@ from gateway.errors import AuthenticationError, Unavailable
 from gateway.storage.database import Store, open_pool
 from ringback.statements import session_end
 from ringback.statements.identity import credentials
+from ringback.statements.operators.audit import Operator
 from ringback.statements.sessions import lifecycle
 from ringback.tables import api_keys, client_secrets
 from ringback.tables import sessions as sessions_table
@@ -163,7 +164,7 @@ async def test_who_is_signed_out_has_no_secret_left_and_may_get_a_new_one(gate: 
     who = await gate.whose(spent)
     await gate.authenticator.spend(who)
     _, resume = await gate.begin(who)
-    said = await sign_user_out(gate.store, "ada", "acme")
+    said = await sign_user_out(gate.store, Operator("acme", "boss", "token:boss"), "ada")
     assert (said.secrets, said.sessions, said.keys) == (1, 1, 0)
     assert await gate.is_refused(secret)
     assert await gate.is_refused(spent, resume), "nor does one that is spent lead back"
@@ -225,7 +226,7 @@ async def test_who_was_signed_out_while_their_session_began_is_noticed_too(gate:
     before, after = datetime.now(UTC) - timedelta(seconds=5), datetime.now(UTC) + timedelta(seconds=5)
     early = Principal("ada", "acme", credential="jwt:1", issued_at=before)
     assert await gate.authenticator.is_still_good(early)
-    await sign_user_out(gate.store, "ada", "acme")
+    await sign_user_out(gate.store, Operator("acme", "boss", "token:boss"), "ada")
     assert not await gate.authenticator.is_still_good(early)
     assert not await gate.authenticator.is_still_good(replace(early, issued_at=None)), "one that does not say when"
     assert await gate.authenticator.is_still_good(replace(early, issued_at=after))
