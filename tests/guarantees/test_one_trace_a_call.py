@@ -77,30 +77,36 @@ def names_the_call(span: Told, caller: Caller, job: Event) -> None:
     assert wanted.items() <= span.attributes.items()
 
 
-def all_heard(line: Line, caller: Caller) -> bool:
-    return all(job["heard_by"] for job in line.jobs(caller.session_id))
+def trace_of(job: Event) -> str:
+    return f"{trace_id(UUID(job['id'])):032x}"
 
 
 async def test_an_ordinary_call_a_retry_and_a_killed_worker_are_one_trace_each(
     line: Line, collector: Collector
 ) -> None:
+    twice = [*ASKED, f"worker: {TOOL}", f"worker: {OWN}", WAITS, f"worker: {TOOL}", f"worker: {OWN}", *TOLD]
+    killed = [*ASKED, TOOL, WAITS, f"worker: {TOOL}", f"worker: {OWN}", *TOLD]
+    once = [*ASKED, f"worker: {TOOL}", f"worker: {OWN}", *TOLD]
     async with line.call(ringback="jobs") as caller:
+
+        async def traced(wanted: list[str]) -> None:
+            """The newest call's result is heard, and all processes have sent their spans of it."""
+            await asyncio.to_thread(collector.trace, trace_of(line.jobs(caller.session_id)[0]), enough=len(wanted))
+
         await caller.hear_kind("session.created")
-        for order in ("A-1", "R-1"):
+        for order, wanted in (("A-1", once), ("R-1", twice)):
             await caller.ask(f"Where is my order {order}?")
             await caller.hear_words(order)
+            await traced(wanted)  # a worker that is killed sends no more
         await caller.ask("Where is my order K-1?")
         await asyncio.to_thread(eventually, lambda: line.has_ended("worker"), "the worker to be killed")
         await asyncio.to_thread(line.restart, "worker")
         await caller.hear_words("K-1")
-        await asyncio.to_thread(eventually, lambda: all_heard(line, caller), "the results to be heard")
+        await traced(killed)
     jobs = list(reversed(line.jobs(caller.session_id)))
-    twice = [*ASKED, f"worker: {TOOL}", f"worker: {OWN}", WAITS, f"worker: {TOOL}", f"worker: {OWN}", *TOLD]
-    killed = [*ASKED, TOOL, WAITS, f"worker: {TOOL}", f"worker: {OWN}", *TOLD]
-    once = [*ASKED, f"worker: {TOOL}", f"worker: {OWN}", *TOLD]
     ends = [[False], [True, False], [True, False]]
     for job, wanted, errors in zip(jobs, (once, twice, killed), ends, strict=True):
-        spans = collector.trace(f"{trace_id(UUID(job['id'])):032x}", enough=len(wanted))
+        spans = collector.trace(trace_of(job), enough=len(wanted))
         assert causes(spans) == wanted
         is_whole(spans, UUID(job["id"]))
         attempts = [span for span in spans if span.name == TOOL]
