@@ -1,6 +1,7 @@
 """Make the pictures of the README: `make pictures` runs the page for real, kills both processes, and looks on.
 
-Writes into docs/pictures: `talk.png` and `talk-phone.png` as they are then, and `talk.gif`, the recording.
+Writes into docs/pictures: `talk.png` and `talk-phone.png` as they are then, and `talk.gif`, the recording; then those
+of the console (`console_pictures`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import av
 from av.filter import Graph
 from playwright.sync_api import Page, ViewportSize
 
+from tests.browser import console_pictures
 from tests.browser.conftest import launched
 from tests.browser.stack_of_ones_own import PATIENCE_MS, Tab, opened, running_up
 
@@ -126,6 +128,8 @@ def main() -> None:
             tab.page.emulate_media(color_scheme="dark")
             tab.page.screenshot(path=PICTURES / "talk-phone.png")
     recording.write(PICTURES / "talk.gif")
+    with tempfile.TemporaryDirectory() as folder, running_up(Path(folder)) as up:
+        console_pictures.take(up, Path(folder), PICTURES)
 
 
 if __name__ == "__main__":
