@@ -15,10 +15,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Connection, select, text
 
+from ringback.history.job_search import Argument, JobSearch
 from ringback.history.pagination import JobQuery, SessionQuery, cursor
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import Approval, JobState
-from ringback.statements import history, looks, retention, session_end, usage, webhooks
+from ringback.statements import history, job_search, looks, retention, session_end, usage, webhooks
 from ringback.statements.identity import tenant_isolation
 from ringback.statements.jobs import (
     admission,
@@ -285,6 +286,34 @@ def test_a_page_of_the_history_costs_the_same_whatever_is_asked_for(over: Rows, 
 def test_a_page_of_sessions_costs_the_same_whatever_is_asked_for(over: Rows, asked: dict[str, str]) -> None:
     execute(over.connection, tenant_isolation.restrict_to("default"))
     is_flat(over, str(asked), history.page_of_sessions("default", SessionQuery(**asked)), at_most=PAGES_OF_A_PAGE)
+
+
+SEARCHES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "a state that is rare": {"state": "unknown"},
+    "a tool": {"tool": "tool 7"},
+    "a queue, in a rare state": {"queue": "queue 2", "state": "dead"},
+    "a tool, of late": {"tool": "tool 7", "since": "1h"},
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_page_of_the_consoles_search_costs_the_same_whatever_is_asked_for(over: Rows, name: str) -> None:
+    execute(over.connection, tenant_isolation.restrict_to("default"))
+    is_flat(over, name, job_search.page("default", JobSearch(**SEARCHES[name])), at_most=PAGES_OF_A_PAGE)
+
+
+def test_what_the_console_reads_beside_its_search_walks_no_jobs(over: Rows) -> None:
+    ids = [row.id for row in over.run(select(jobs_table.c.id).limit(50))]
+    execute(over.connection, tenant_isolation.restrict_to("default"))
+    asked = {"contents": job_search.contents("default", ids), "examples": job_search.examples("default")}
+    for name, statement in asked.items():
+        is_flat(over, name, statement, small={"sessions"}, at_most=PAGES_OF_A_PAGE)
+    searches = {"arguments": JobSearch(args=(Argument(("city",), "London"),)), "an agent": JobSearch(agent="agent 3")}
+    for name, search in searches.items():
+        for statement in (job_search.page("default", search), job_search.edge("default", search)):
+            assert "Seq Scan on jobs" not in plan(over, statement), name
+    assert "Seq Scan on jobs" not in plan(over, job_search.counts("default", JobSearch(since="1d"), 1_440))
 
 
 def test_the_figures_of_a_window_read_no_more_than_the_calls_that_they_count(over: Rows) -> None:
