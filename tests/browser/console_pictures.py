@@ -64,7 +64,7 @@ def _look(up: Up, pictures: Path, pages: dict[str, str]) -> None:
 
 def _talk(up: Up, folder: Path) -> str:
     """Ask by voice for the weather, and in writing for an order; return the session's id."""
-    question = write_speech(folder / "question.wav", "what is the weather in london", before=1, after=2)
+    question = write_speech(folder / "question.wav", "what is the weather in london", 1, 2)
     microphone = (*MICROPHONE, f"--use-file-for-fake-audio-capture={question}%noloop")
     with launched(*microphone) as browser, opened(browser, up.link) as tab:
         tab.page.get_by_role("button", name="Talk").click()

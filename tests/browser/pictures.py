@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -128,7 +129,7 @@ def main() -> None:
             tab.page.emulate_media(color_scheme="dark")
             tab.page.screenshot(path=PICTURES / "talk-phone.png")
     recording.write(PICTURES / "talk.gif")
-    with tempfile.TemporaryDirectory() as folder, running_up(Path(folder)) as up:
+    with tempfile.TemporaryDirectory() as folder, running_up() as up:
         console_pictures.take(up, Path(folder), PICTURES)
 
 
