@@ -96,7 +96,7 @@ def cut(rows: Sequence[R], limit: int) -> tuple[Sequence[R], str | None]:
     return rows[:limit], cursor(Position(last.created_at, last.id))
 
 
-def since(text: str) -> datetime | timedelta:
+def since(text: object) -> datetime | timedelta:
     """Parse a time, or how long ago by the database's clock.
 
     Args:
@@ -105,6 +105,8 @@ def since(text: str) -> datetime | timedelta:
     Raises:
         ValueError: neither of the two, or too far away.
     """
+    if not isinstance(text, str):  # of a body, which may hold any JSON
+        raise ValueError("a time is a text")
     try:
         if ago := _AGO.fullmatch(text):
             return _reachable(timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
@@ -185,6 +187,8 @@ def _cursor(text: str) -> str:
 def _split(given: Any) -> Any:
     """Split at commas: `a,b` means the same as `a` and `b` given one by one."""
     texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("one text, or a list of them")
     return [part.strip() for text in texts for part in text.split(",")]
 
 

@@ -101,6 +101,15 @@ def test_since_is_a_time_or_how_long_ago(text: str, meaning: datetime | timedelt
     assert since(text) == meaning
 
 
+@pytest.mark.parametrize("value", [False, -2439, 3.3e16, {}, [1]])
+@pytest.mark.parametrize("name", ["since", "until", "after", "state"])
+def test_a_body_may_hold_any_json_and_is_refused_in_a_sentence(name: str, value: object) -> None:
+    """A query of a body, as that of an act on all that match: it is no text of an address."""
+    with pytest.raises(ValidationError) as refused:
+        JobQuery.model_validate({name: value})
+    assert refusal([dict(each) for each in refused.value.errors()])[:2] == (name, "invalid_value")
+
+
 @pytest.mark.parametrize("text", ["2h", "15m", "2026-01-31T12:00:00Z"])
 def test_a_since_is_written_as_a_text_that_is_read_again(text: str) -> None:
     written = JobQuery.model_validate({"since": text}).model_dump(mode="json", exclude_defaults=True)
