@@ -141,6 +141,13 @@ class GatewayRules(Story):
                 each.unmarked = []
                 each.unechoed = [] if echoes else each.unechoed
 
+    @precondition(lambda self: any(each.unmarked for each in self.conversations))
+    @rule(echoes=st.booleans())
+    def drop_before_the_mark(self, echoes: bool) -> None:
+        """The connection to the model ends between the send and its record."""
+        self.upstream_drop(next(at for at, each in enumerate(self.conversations) if each.unmarked))
+        self.mark(echoes, is_heard=True)
+
     @precondition(lambda self: any(each.outputs for each in (*self.conversations, *self.over)))
     @rule(which=some, job=some, is_heard=st.booleans())
     def tell(self, which: int, job: int, is_heard: bool) -> None:

@@ -25,7 +25,7 @@ from tests.integration.model.rules_workers import SweepRules
 from tests.integration.model.story import TOOLS, Run
 
 STORIES = int(os.environ.get("RINGBACK_STORIES", "0"))
-FEW = 120
+FEW = 80
 STEPS = 50
 MET = [
     *(
