@@ -306,9 +306,9 @@ def test_a_page_of_the_consoles_search_costs_the_same_whatever_is_asked_for(over
 def test_what_the_console_reads_beside_its_search_walks_no_jobs(over: Rows) -> None:
     ids = [row.id for row in over.run(select(jobs_table.c.id).limit(50))]
     execute(over.connection, tenant_isolation.restrict_to("default"))
-    asked = {"contents": job_search.contents("default", ids), "examples": job_search.examples("default")}
-    for name, statement in asked.items():
-        is_flat(over, name, statement, small={"sessions"}, at_most=PAGES_OF_A_PAGE)
+    is_flat(over, "contents", job_search.contents("default", ids), small={"sessions"}, at_most=PAGES_OF_A_PAGE)
+    newest_and_their_sessions = 300 * 5  # a row's page at most, and four to find its session in a large table
+    is_flat(over, "examples", job_search.examples("default"), small={"sessions"}, at_most=newest_and_their_sessions)
     searches = {"arguments": JobSearch(args=(Argument(("city",), "London"),)), "an agent": JobSearch(agent="agent 3")}
     for name, search in searches.items():
         for statement in (job_search.page("default", search), job_search.edge("default", search)):
