@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -12,16 +11,10 @@ from sqlalchemy import text
 
 from ringback.jobs import outcomes
 from tests.integration.console.visitor import CSRF, Visitor, new_key
-from tests.integration.statements.test_history import Line, line_on
+from tests.integration.statements.test_history import Line
 from tests.integration.toolbox.small_gateway import RecordingPublisher
 
 CONFIRMED = re.compile(r'name="confirmed" value="([^"]+)"')
-
-
-@pytest.fixture
-def line(database: str) -> Iterator[Line]:
-    with line_on(database) as line:
-        yield line
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from uuid import UUID, uuid4
 
-import pytest
 from sqlalchemy import text
 
 from ringback.jobs import outcomes
 from tests.integration.console.visitor import Visitor, new_key
-from tests.integration.statements.test_history import Line, line_on
+from tests.integration.statements.test_history import Line
 
 SCRIPT = "<script>alert(1)</script>"
 TALKS = re.compile(r'<tr id="talk-([0-9a-f-]{36})">')
@@ -28,19 +26,6 @@ FAILED = text(
     "UPDATE jobs SET failure = jsonb_build_object('attempt', 1, 'type', 'KeyError', 'at', 'tools.py:3', "
     "'trace', CAST(:trace AS text)) WHERE id = :job"
 )
-
-
-@pytest.fixture
-def line(database: str) -> Iterator[Line]:
-    with line_on(database) as line:
-        yield line
-
-
-@pytest.fixture
-def visitor(line: Line, database: str) -> Visitor:
-    visitor = Visitor(database)
-    visitor.sign_in()
-    return visitor
 
 
 def failed_job(line: Line, session: UUID) -> UUID:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -15,24 +14,11 @@ import pytest
 from ringback.jobs import outcomes
 from ringback.statements import job_search
 from tests.integration.console.visitor import Visitor, new_key
-from tests.integration.statements.test_history import LONG_AGO, Line, line_on
+from tests.integration.statements.test_history import LONG_AGO, Line
 
 ROWS = re.compile(r'<tr id="job-([0-9a-f-]{36})">')
 OLDER = re.compile(r'href="(/console/jobs\?[^"]*after=[^"]+)"')
 SCRIPT = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def line(database: str) -> Iterator[Line]:
-    with line_on(database) as line:
-        yield line
-
-
-@pytest.fixture
-def visitor(line: Line, database: str) -> Visitor:
-    visitor = Visitor(database)
-    visitor.sign_in()
-    return visitor
 
 
 def ids(page: str) -> list[UUID]:

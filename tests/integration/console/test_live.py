@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.background import change_feed
 from gateway.background.change_feed import ChangeFeed
 from gateway.errors import Unavailable
-from tests.integration.statements.test_history import Line, line_on
+from tests.integration.statements.test_history import Line
 from tests.integration.toolbox.small_gateway import store_on
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def line(database: str) -> Iterator[Line]:
-    with line_on(database) as line:
-        yield line
 
 
 @pytest.fixture

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import text
 
 from ringback.statements import processes
 from ringback.tools.spec import ToolSpec
 from tests.integration.console.visitor import Visitor, new_key
-from tests.integration.statements.test_history import Line, line_on
+from tests.integration.statements.test_history import Line
 
 PAGES = ("tools", "queues", "workers", "usage", "audit")
 USED = text(
     "INSERT INTO usage_days (tenant, user_id, day, agent, model, responses, input_tokens, output_tokens, micros) "
     "VALUES (:tenant, '<b>ada</b>', current_date, 'demo', 'm', 2, 1500, 40, 2500000)"
 )
-
-
-@pytest.fixture
-def line(database: str) -> Iterator[Line]:
-    with line_on(database) as line:
-        yield line
-
-
-@pytest.fixture
-def visitor(line: Line, database: str) -> Visitor:
-    visitor = Visitor(database)
-    visitor.sign_in()
-    return visitor
 
 
 def serve(line: Line, name: str) -> None:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from gateway.web.console.visitors import COOKIE
 from ringback.statements.identity import credentials
 from tests.integration.console.visitor import TOKEN, Visitor, new_key
-from tests.integration.statements.test_history import Line, line_on
-
-
-@pytest.fixture
-def line(database: str) -> Iterator[Line]:
-    with line_on(database) as line:
-        yield line
+from tests.integration.statements.test_history import Line
 
 
 def test_a_token_is_exchanged_for_a_cookie_that_no_script_reads(line: Line, database: str) -> None:
