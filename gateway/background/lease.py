@@ -140,11 +140,16 @@ class Lease:
         steady_since = "".join(self._connection.ask(renewal))
         if not steady_since:
             if not self._ended.is_set():
-                log.warning("lease row gone, after a long silence; registering again")
+                self._lapse("lease row gone, after a long silence; registering again", loop)
                 self._connection.ask(self._register)
             return
         self._clock.renewed(asked)
         if self._steady_since and steady_since != self._steady_since:
-            log.warning("lease had run out, or nearly; reading at once which sessions are still held here")
-            loop.call_soon_threadsafe(self._lapsed.set)
+            self._lapse("lease had run out, or nearly", loop)
         self._steady_since = steady_since
+
+    def _lapse(self, why: str, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the gateway look which sessions it still holds: others may have taken some."""
+        log.warning("%s; reading at once which sessions are still held here", why)
+        self._steady_since = ""
+        loop.call_soon_threadsafe(self._lapsed.set)

@@ -140,7 +140,7 @@ class Conversation:
         self._upstream_events = UpstreamEvents(scheduler, table, self._intake, self._results, self._client.out_of_band)
         self._upstream_errors = UpstreamErrors(scheduler, self._client, self._results, self._view)
         self._delivery_context = DeliveryContext(client_shows="results" in wants, max_chars=agent.max_result_chars)
-        self._is_outdated = self._is_given_up = self._has_more = False
+        self._is_outdated = self._is_given_up = self._is_spent = self._has_more = False
         self._news: list[Action] = []
         """About calls of the past, for a client that has not been let in yet."""
         self._handshake = Handshake(lambda: clients.configured(agent), clients, ids.ours, quirks, carried.has_past)
@@ -335,8 +335,10 @@ class Conversation:
         return self._speak(now)
 
     def budget_spent(self, why: str, now: float) -> list[Action]:
-        """End the session, as its budget is used up; a response that runs is cancelled."""
-        self._is_given_up = True
+        """End the session, as its budget is used up; a response that runs is cancelled. Once: later ones add nothing."""
+        if self._is_spent:
+            return []
+        self._is_given_up = self._is_spent = True
         return [
             *self._upstream_events.cancel_response(),
             SendToClient(spent(why, self._ids.new("budget"))),

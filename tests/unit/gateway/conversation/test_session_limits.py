@@ -115,6 +115,14 @@ def test_when_nothing_is_left_the_response_is_stopped_the_client_told_and_the_se
     assert script.to_client[0]["error"]["message"] == "Nothing is left for today."
 
 
+def test_a_budget_that_is_found_used_up_twice_stops_one_response_and_is_told_once() -> None:
+    """The usage of one response uses it up, and the next response begins before the session is over."""
+    script = Script().opened()
+    script.model(created("R1"))
+    script._do(script.conversation.budget_spent("Nothing is left for today.", script.now))
+    assert script._do(script.conversation.budget_spent("Nothing is left for today.", script.now)) == []
+
+
 def test_when_nothing_is_left_and_nobody_speaks_nothing_is_stopped_and_nothing_said_any_more() -> None:
     script = Script().opened()
     script.model(created("R1"), call("a"), done("R1"))
