@@ -39,6 +39,8 @@ class GatewaySettings(Stores):
     """Which of `gateway.upstream.providers` to call; "custom" takes REALTIME_URL and REALTIME_HEADERS as they are."""
     realtime_url: str | None = Field(None, alias="REALTIME_URL")
     """The WebSocket URL, if it is not the provider's default: `wss://…/v1/realtime`."""
+    simulator_url: str | None = Field(None, alias="RINGBACK_SIMULATOR_URL")
+    """REALTIME_URL of the provider "simulator" alone: a provider with an address of its own keeps it."""
     realtime_api_key: SecretStr = Field(SecretStr(""), alias="REALTIME_API_KEY")
     """The key. It goes only into one header of the upstream connection."""
     realtime_headers: dict[str, str] = Field(default_factory=dict, alias="REALTIME_HEADERS", repr=False)
@@ -133,7 +135,8 @@ class GatewaySettings(Stores):
     def target(self, model: str, user: str) -> Target:
         """Return where the session of this user goes; `model` is the agent's."""
         key, model = self.realtime_api_key.get_secret_value(), self.realtime_model or model
-        return self.provider.target(model, user, url=self.realtime_url, key=key, headers=self.realtime_headers)
+        url = self.realtime_url or (self.simulator_url if self.provider.is_simulated else None)
+        return self.provider.target(model, user, url=url, key=key, headers=self.realtime_headers)
 
     @property
     def allowances(self) -> Quotas:
@@ -235,6 +238,7 @@ class GatewaySettings(Stores):
             raise ValueError(f"REALTIME_API_KEY is not set, and REALTIME_PROVIDER={provider.name} needs one")
         if provider.url is None and not self.realtime_url:
             raise ValueError(f"REALTIME_URL is not set, and REALTIME_PROVIDER={provider.name} has no default")
-        if self.realtime_url and not self.realtime_url.startswith(("ws://", "wss://")):
-            raise ValueError("REALTIME_URL must begin with wss:// (or ws:// on loopback)")
+        for name, url in (("REALTIME_URL", self.realtime_url), ("RINGBACK_SIMULATOR_URL", self.simulator_url)):
+            if url and not url.startswith(("ws://", "wss://")):
+                raise ValueError(f"{name} must begin with wss:// (or ws:// on loopback)")
         return self

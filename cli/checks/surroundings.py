@@ -8,6 +8,7 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cli.checks.check import Check, fail, ok, warn
 
@@ -68,10 +69,13 @@ def upstream(found: GatewaySettings) -> Iterator[Check]:
             says = f"{provider.name} answers with HTTP {problem.status}"
             yield fail("realtime API", says, "correct REALTIME_URL or REALTIME_MODEL, or ask the provider")
         else:
-            do = (
-                "start it with `ringback simulator`" if provider.is_simulated else "correct REALTIME_URL or the network"
-            )
-            yield fail("realtime API", f"{provider.name} is not reached", do)
+            says = f"{provider.name} is not reached at {urlsplit(target.url).netloc}"
+            if "realtime_provider" not in found.model_fields_set:  # as where a worker runs, which calls no model
+                yield warn("realtime API", says, "look where a gateway runs: no REALTIME_PROVIDER is set here")
+            elif provider.is_simulated:
+                yield fail("realtime API", says, "start `ringback simulator`, or correct RINGBACK_SIMULATOR_URL")
+            else:
+                yield fail("realtime API", says, "correct REALTIME_URL or the network")
         return
     what = "the simulator answers; no model does" if provider.is_simulated else f"{provider.name} takes the key"
     yield ok("realtime API", what)

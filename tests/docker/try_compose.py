@@ -121,6 +121,14 @@ def a_conversation(_compose: Compose) -> None:
         raise Failed("the conversation did not go as it should")
 
 
+def the_doctor_finds_nothing_that_fails(_compose: Compose) -> None:
+    for service in ("gateway", "worker"):
+        command = [*ENGINE, "exec", containers(service)[0], "ringback", "doctor", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if '"fail"' in done.stdout or not done.stdout:
+            raise Failed(f"{service}: the doctor says {done.stdout[-3_000:]}{done.stderr[-1_000:]}")
+
+
 def what_a_container_may_do(_compose: Compose) -> None:
     for service in OURS:
         container = containers(service)[0]
@@ -177,6 +185,7 @@ def nothing_is_left(compose: Compose) -> None:
 
 STEPS = (
     a_conversation,
+    the_doctor_finds_nothing_that_fails,
     what_a_container_may_do,
     no_secret_in_an_image,
     one_queue_scales_alone,

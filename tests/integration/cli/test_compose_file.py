@@ -176,7 +176,7 @@ def test_the_example_as_it_came_is_refused(forgotten: str, monkeypatch: pytest.M
 def test_the_simulator_is_called_where_it_listens() -> None:
     listens = SERVICES["simulator"]["command"]
     port = listens[listens.index("--port") + 1]
-    assert f"ws://simulator:{port}/v1/realtime" in SERVICES["gateway"]["command"][-1]
+    assert SERVICES["gateway"]["environment"]["RINGBACK_SIMULATOR_URL"] == f"ws://simulator:{port}/v1/realtime"
     assert f"127.0.0.1:{port}/healthz" in SERVICES["simulator"]["healthcheck"]["test"][-1]
 
 

@@ -29,7 +29,7 @@ NOWHERE = "redis://:hunter2hunter2@127.0.0.1:1/0"
 
 @pytest.fixture
 def doctor(database: str, redis_db: str) -> Doctor:
-    def run(*words: str, **changed: str) -> tuple[int, dict[str, Any]]:
+    def run(*words: str, **changed: str | None) -> tuple[int, dict[str, Any]]:
         environment = {
             "DATABASE_URL": database,
             "REDIS_URL": redis_db,
@@ -93,6 +93,16 @@ def test_bad_settings_are_one_sentence_and_the_stores_are_checked_all_the_same(d
     assert "DATABASE_URL" in lines["settings"]["says"]
     _, lines = doctor("--no-upstream", RINGBACK_AGENTS="/nowhere")
     assert lines["agents"]["status"] == "fail"
+
+
+def test_a_model_that_is_not_reached_is_named_with_its_address_and_no_fault_where_no_provider_is_set(
+    doctor: Doctor,
+) -> None:
+    code, lines = doctor()
+    assert (code, lines["realtime API"]["says"]) == (1, "simulator is not reached at 127.0.0.1:1")
+    _, lines = doctor(REALTIME_PROVIDER=None, REALTIME_URL=None, RINGBACK_SIMULATOR_URL="ws://127.0.0.1:2/v1/realtime")
+    assert lines["realtime API"]["says"] == "simulator is not reached at 127.0.0.1:2"
+    assert lines["realtime API"]["status"] == "warn"
 
 
 @pytest.fixture

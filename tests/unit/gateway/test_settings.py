@@ -72,6 +72,10 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"REALTIME_URL": "https://h/v1/realtime"},
         "REALTIME_URL must begin with wss://",
     ),
+    "a simulator's URL that is no WebSocket's": (
+        {"RINGBACK_SIMULATOR_URL": "http://h"},
+        "RINGBACK_SIMULATOR_URL must begin with wss://",
+    ),
     "headers that are not JSON": ({"REALTIME_HEADERS": '{"X-Key": "hunter2'}, "REALTIME_HEADERS is not usable"),
     "headers that are a list": ({"REALTIME_HEADERS": '["hunter2"]'}, "REALTIME_HEADERS is not usable"),
     "a header that is no text": ({"REALTIME_HEADERS": '{"X-Key": 7}'}, "REALTIME_HEADERS.X-Key is not usable"),

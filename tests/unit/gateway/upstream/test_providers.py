@@ -59,6 +59,18 @@ URLS: dict[str, tuple[dict[str, str], str]] = {
         {"REALTIME_URL": "wss://h/v1/realtime?region=eu&flag="},
         "wss://h/v1/realtime?region=eu&flag=&model=gpt-realtime-2.1",
     ),
+    "the simulator, which listens elsewhere": (
+        {"REALTIME_PROVIDER": "simulator", "RINGBACK_SIMULATOR_URL": "ws://simulator:8090/v1/realtime"},
+        "ws://simulator:8090/v1/realtime?model=gpt-realtime-2.1",
+    ),
+    "a URL that wins over the simulator's": (
+        {"REALTIME_PROVIDER": "simulator", "RINGBACK_SIMULATOR_URL": "ws://s/x", "REALTIME_URL": "ws://h/x"},
+        "ws://h/x?model=gpt-realtime-2.1",
+    ),
+    "a provider that is not the simulator, and keeps its address": (
+        {"REALTIME_PROVIDER": "xai", "RINGBACK_SIMULATOR_URL": "ws://simulator:8090/v1/realtime"},
+        "wss://api.x.ai/v1/realtime?model=gpt-realtime-2.1",
+    ),
     "a model that needs escaping": (
         {"REALTIME_URL": "wss://h/x", "REALTIME_MODEL": "a b&c"},
         "wss://h/x?model=a+b%26c",
