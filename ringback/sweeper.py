@@ -119,6 +119,8 @@ STEPS = frozenset(
     }
 )
 """Flags of a look, one for each step of a round. A round that follows a full one takes them all."""
+ENDINGS = frozenset({"lost_sessions", "lost_jobs", "overdue_jobs", "unresumed_sessions", "late_results"})
+"""Those after which a result may be ready in a session that has ended: the look could not see it yet."""
 TASKS = frozenset({"due_webhooks", "erased_users", "held_sessions"})
 """Flags of a gateway's look, one for each of its tasks that waits for work."""
 
@@ -169,7 +171,7 @@ class Sweeping:
         more = yield from self._lost_ones(work)
         more |= yield from self._finish_and_take_back(work)
         ended = yield from _rows_of("unresumed_sessions", work, sweeps.end_unresumed(), "end unresumed sessions")
-        if "late_results" in work:
+        if not ENDINGS.isdisjoint(work):
             yield Run(sweeps.keep_late_results(), "keep late results", returns=False)
         if self._rounds % FORGET_EVERY == 0:
             yield Run(processes.forget_old(), "forget old processes", returns=False)

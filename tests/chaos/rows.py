@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.rows import dict_row
 
 from tests.chaos.evidence import JobRow, JobStep, SessionStep
@@ -48,7 +49,11 @@ LIVE_WORKERS = """
 SELECT count(DISTINCT worker_id) AS workers FROM worker_tools JOIN processes ON processes.id = worker_id
 WHERE lease_until > clock_timestamp() AND ended_at IS NULL
 """
-UNENDED = "SELECT count(*) AS sessions FROM sessions WHERE state <> 'ended'"
+UNENDED = """
+SELECT (SELECT count(*) FROM sessions WHERE state <> 'ended') AS sessions,
+       (SELECT count(*) FROM jobs WHERE delivery = 'ready') AS late_results
+"""
+"""A job that ends while its session ends is ready, until a sweeper's next round keeps its result for the history."""
 
 
 def add_chronicle(database_url: str) -> None:
@@ -58,18 +63,21 @@ def add_chronicle(database_url: str) -> None:
 
 
 def read(database_url: str) -> tuple[list[JobRow], list[JobStep], list[SessionStep]]:
-    return (
-        [JobRow(**row) for row in _rows(database_url, JOBS)],
-        [JobStep(**row) for row in _rows(database_url, STEPS)],
-        [SessionStep(**row) for row in _rows(database_url, SESSIONS)],
-    )
+    """All of one moment: a run that gave up waiting still changes its rows."""
+    with _connected(database_url) as connection:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        return (
+            [JobRow(**row) for row in connection.execute(JOBS)],
+            [JobStep(**row) for row in connection.execute(STEPS)],
+            [SessionStep(**row) for row in connection.execute(SESSIONS)],
+        )
 
 
 def what_is_left(database_url: str, *, sessions: bool) -> str:
     """What a run that has had its faults still waits for, in words; empty where nothing is left.
 
     Args:
-        sessions: the clients have said goodbye, and every session should have ended.
+        sessions: the clients have said goodbye; every session should have ended, and no result be ready any more.
     """
     try:
         (row,) = _rows(database_url, UNENDED if sessions else UNSETTLED)
@@ -84,6 +92,9 @@ def live_workers(database_url: str) -> int:
 
 
 def _rows(database_url: str, statement: str) -> list[dict[str, Any]]:
-    url = in_dialect(database_url, "postgresql")
-    with psycopg.connect(url, row_factory=dict_row, connect_timeout=2) as connection:
+    with _connected(database_url) as connection:
         return connection.execute(statement.encode()).fetchall()
+
+
+def _connected(database_url: str) -> psycopg.Connection[dict[str, Any]]:
+    return psycopg.connect(in_dialect(database_url, "postgresql"), row_factory=dict_row, connect_timeout=2)

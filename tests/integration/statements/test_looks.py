@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from ringback.jobs.outcomes import succeeded
 from ringback.postgres.statement import Runnable
 from ringback.statements import erasure, looks, processes, webhooks
-from ringback.statements.jobs import sweeps
+from ringback.statements.jobs import sweeps, transitions
 from ringback.statements.sessions import lifecycle
-from ringback.sweeper import STEPS, TASKS
+from ringback.sweeper import STEPS, TASKS, Run, Sweeping
+from ringback.tables import jobs
 from ringback.tables import processes as processes_table
 from tests.integration.statements.statement_rows import Rows, seconds_from_now, world
+from tests.integration.statements.two_connections import another
 
 PAST = seconds_from_now(-10)
 SUNNY = succeeded("sunny")
@@ -105,6 +107,74 @@ def test_a_process_without_the_turn_reads_the_flags_of_its_own_tasks_alone(rows:
     (row,) = rows.run(looks.look_of_gateway("gw"))
     assert not row.is_ours
     assert {name for name in STEPS | TASKS if getattr(row, name)} == {"held_sessions"}
+
+
+# — a session and its results, after one look —
+
+
+def sweep_once(rows: Rows, sweeper: str = "gw2") -> None:
+    """Play one look of that process, which has the turn; Redis does not reply."""
+    rows.count(update(processes_table).values(swept_at=None))
+    look, answer = Sweeping(sweeper).look(), None
+    try:
+        while True:
+            step = look.send(answer)
+            answer = None
+            if isinstance(step, Run) and step.returns:
+                answer = rows.run(step.statement)
+            elif isinstance(step, Run):
+                rows.count(step.statement)
+    except StopIteration:
+        return
+
+
+def unresumed_with_a_result(rows: Rows) -> None:
+    rows.answered(SUNNY)
+    unresumed(rows)
+
+
+def of_a_lost_gateway(rows: Rows) -> None:
+    rows.answered(SUNNY)
+    rows.lose("gw")
+
+
+def overdue_after_the_end(rows: Rows) -> None:
+    rows.asked(deadline_at=PAST)
+    rows.set_state("ended")
+
+
+def cancelled_at_a_lost_worker_after_the_end(rows: Rows) -> None:
+    job, _ = rows.running()
+    rows.set(job, cancel_requested=True)
+    rows.lose("w")
+    rows.set_state("ended")
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [unresumed_with_a_result, of_a_lost_gateway, overdue_after_the_end, cancelled_at_a_lost_worker_after_the_end, late],
+)
+def test_no_result_is_still_ready_after_the_round_in_which_its_session_or_job_ended(
+    rows: Rows, happens: Callable[[Rows], None]
+) -> None:
+    happens(rows)
+    sweep_once(rows)
+    (job,) = rows.run(select(jobs.c.delivery))
+    assert (rows.session_row().state, job.delivery) == ("ended", "history_only")
+
+
+def test_a_result_that_was_not_committed_when_its_session_ended_is_kept_by_the_next_round(
+    database: str, rows: Rows
+) -> None:
+    job, token = rows.running()
+    with another(database) as worker:
+        assert len(worker.begins(transitions.finish(job, token, SUNNY))[0]) == 1
+        assert rows.count(lifecycle.end_session(rows.session, "gw", 1, "client_left")) == 1
+        assert rows.count(lifecycle.keep_for_history(rows.session)) == 0, "nothing shows the result yet"
+        worker.commits()
+    assert rows.job(job).delivery == "ready", "the worker saw the session open"
+    sweep_once(rows)
+    assert rows.job(job).delivery == "history_only"
 
 
 def test_a_look_has_no_parameters_so_that_postgres_plans_it_once_for_each_connection() -> None:
