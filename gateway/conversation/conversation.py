@@ -335,7 +335,7 @@ class Conversation:
         return self._speak(now)
 
     def budget_spent(self, why: str, now: float) -> list[Action]:
-        """End the session, as its budget is used up; a response that runs is cancelled. Once: later ones add nothing."""
+        """End the session, as its budget is used up, and cancel a response that runs. Only the first call does."""
         if self._is_spent:
             return []
         self._is_given_up = self._is_spent = True

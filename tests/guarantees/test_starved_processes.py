@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -40,6 +41,10 @@ def flapped(logs: Iterable[str]) -> list[str]:
 def rows(database: str, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(in_dialect(database, "postgresql")) as connection:
         return connection.execute(query.encode()).fetchall()
+
+
+def is_said(log: Path, words: str) -> bool:
+    return words in log.read_text()
 
 
 def is_detached(pair: Pair, session_id: str) -> bool:
@@ -127,4 +132,4 @@ async def test_a_gateway_that_was_paused_past_its_lease_lets_go_at_once_of_what_
             await after.hear_words("Good day.")
     log = pair.line.logs.joinpath(f"{FIRST}.log")
     for line in ("the gateway was held up for", "reading at once which sessions are still held here"):
-        await asyncio.to_thread(eventually, lambda line=line: line in log.read_text(), f"the log to say {line!r}")
+        await asyncio.to_thread(eventually, partial(is_said, log, line), f"the log to say {line!r}")
