@@ -73,8 +73,9 @@ class Lease:
     async def register(self) -> None:
         """Write the gateway's row, and renew its lease from now on."""
         began = monotonic()
-        await self._store.count(self._register)
+        (row,) = await self._store.rows(self._register)
         self._clock.renewed(began)
+        self._steady_since = row.steady_since
         self._hold_ups.begin(monotonic(), process_time())
         loop = asyncio.get_running_loop()
         self._thread = Thread(target=self._renew_in_thread, args=(loop,), name="lease", daemon=True)
@@ -137,19 +138,16 @@ class Lease:
                 log.warning("lease renewal failed: %s; trying again in %g s", database_reason(problem), again)
 
     def _renew(self, renewal: Bound, asked: float, loop: asyncio.AbstractEventLoop) -> None:
-        steady_since = "".join(self._connection.ask(renewal))
+        (steady_since,) = self._connection.ask(renewal) or [""]
+        lapse = "lease had run out, or nearly" if steady_since != self._steady_since else ""
         if not steady_since:
-            if not self._ended.is_set():
-                self._lapse("lease row gone, after a long silence; registering again", loop)
-                self._connection.ask(self._register)
-            return
+            if self._ended.is_set():
+                return
+            lapse = "lease row gone, after a long silence; registered again"
+            (steady_since,) = self._connection.ask(self._register)
         self._clock.renewed(asked)
-        if self._steady_since and steady_since != self._steady_since:
-            self._lapse("lease had run out, or nearly", loop)
         self._steady_since = steady_since
-
-    def _lapse(self, why: str, loop: asyncio.AbstractEventLoop) -> None:
-        """Have the gateway look which sessions it still holds: others may have taken some."""
-        log.warning("%s; reading at once which sessions are still held here", why)
-        self._steady_since = ""
-        loop.call_soon_threadsafe(self._lapsed.set)
+        if lapse:
+            # Only now that the row is renewed, and no other process takes sessions any more: the look finds all taken.
+            log.warning("%s; reading at once which sessions are still held here", lapse)
+            loop.call_soon_threadsafe(self._lapsed.set)

@@ -11,16 +11,18 @@ from sqlalchemy import (
     Delete,
     Insert,
     Select,
+    Text,
     Update,
     case,
+    cast,
     delete,
     exists,
-    insert,
+    func,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.jobs.states import Effect
 from ringback.leases.lease import LEASE_SECONDS, RENEW_SECONDS
@@ -55,15 +57,19 @@ def register(
     *,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Bound:
-    """Register a process: `kind` is "gateway" or "worker"; `slots` is how many calls it runs at once."""
+    """Register a process: `kind` is "gateway" or "worker"; `slots` is how many calls it runs at once.
+
+    Returns `steady_since`, as `renew` does. A process that is registered already, or was retired, begins anew: a
+    gateway registers again if its row is gone, or if the reply was lost.
+    """
     return _register(process_id, kind, host, pid, sorted(queues), slots, lease_seconds)
 
 
 @statement
 def _register(
     process_id: str, kind: str, host: str, pid: int, queues: list[str], slots: int, lease_seconds: float
-) -> Insert:
-    return insert(processes).values(
+) -> ReturningInsert[Any]:
+    registering = insert(processes).values(
         id=process_id,
         kind=kind,
         host=host,
@@ -72,6 +78,8 @@ def _register(
         slots=slots,
         lease_until=now() + seconds(lease_seconds),
     )
+    anew = {"lease_until": registering.excluded.lease_until, "steady_since": now(), "ended_at": None}
+    return registering.on_conflict_do_update(index_elements=["id"], set_=anew).returning(_steady_since())
 
 
 @statement
@@ -88,7 +96,7 @@ def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpd
             lease_until=now() + seconds(lease_seconds),
             steady_since=case((~_has_to_spare(), now()), else_=processes.c.steady_since),
         )
-        .returning(processes.c.steady_since)
+        .returning(_steady_since())
     )
 
 
@@ -260,6 +268,11 @@ def spec_from_row(row: Any) -> ToolSpec:
 def holds_its_lease() -> ColumnElement[bool]:
     """Return true for a row of a process that lives."""
     return processes.c.ended_at.is_(None) & (processes.c.lease_until > now())
+
+
+def _steady_since() -> ColumnElement[str]:
+    """Return the moment as text that depends on no setting of the connection: it is only compared."""
+    return cast(func.extract("epoch", processes.c.steady_since), Text).label("steady_since")
 
 
 def _has_to_spare() -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 
 from gateway.background.lease import Lease
 from gateway.background.result_listener import ResultListener
@@ -20,13 +20,17 @@ from gateway.live_sessions import SessionRegistry
 from gateway.storage.database import STEP_SECONDS, Store, answered_within, lease_connector, open_pool
 from ringback.config.settings import postgres_url
 from ringback.leases.lease import LeaseTimes
+from ringback.postgres.statement import Runnable
+from ringback.statements.clock import now, seconds
+from ringback.statements.processes import holds_its_lease, retire
 from ringback.statements.sessions.lifecycle import open_session
 from ringback.tables import processes, sessions
 from tests.integration.toolbox.line import GATEWAY, PATIENCE, Line, eventually
+from tests.servers import execute
 
 HERE = "gateway-here"
-TIMES = LeaseTimes(seconds=3, renew=0.2, margin=1)
-"""Renewed often, so that nothing here takes long."""
+TIMES = LeaseTimes(seconds=60, renew=0.2, margin=1)
+"""Renewed often, so that nothing here takes long; and long, so that no lease runs out by itself on a busy machine."""
 POOL = 2
 
 
@@ -126,7 +130,71 @@ def test_an_event_loop_that_is_blocked_costs_no_lease_and_is_told(line: Line, ca
     assert "takes nothing new" in caplog.text
 
 
-def test_a_gateway_that_was_silent_for_long_looks_at_once_and_lets_go_of_what_others_hold(line: Line) -> None:
+@asynccontextmanager
+async def lease_alone(line: Line) -> AsyncIterator[Lease]:
+    """A lease without the look, so that the test hears of each lapse."""
+    url = postgres_url(line.database)
+    store = Store(open_pool(url, POOL))
+    lease = Lease(HERE, store, lease_connector(url), TIMES)
+    await lease.register()
+    try:
+        yield lease
+    finally:
+        await lease.retire()
+        await store.close()
+
+
+LAPSES: dict[str, Runnable] = {
+    "its lease has run out": update(processes).where(processes.c.id == HERE).values(lease_until=now() - seconds(60)),
+    "its row is retired": retire(HERE),
+    "its row is gone": delete(processes).where(processes.c.id == HERE),
+}
+
+
+@pytest.mark.parametrize("what", LAPSES)
+def test_a_lapse_is_heard_of_at_once_and_told_once(line: Line, what: str) -> None:
+    async def scene() -> None:
+        async with lease_alone(line) as lease:
+            await asyncio.to_thread(is_renewed, line)
+            waits = asyncio.create_task(lease.lapse_within(PATIENCE))
+            line.run(LAPSES[what])
+            assert await waits
+            lives = select(func.count()).where(processes.c.id == HERE, holds_its_lease())
+            assert await asyncio.to_thread(count, line, lives) == 1, "it is told once the row is renewed"
+            await asyncio.to_thread(is_renewed, line)
+            assert not await lease.lapse_within(0)
+            assert lease.is_current
+
+    asyncio.run(scene())
+
+
+BORN_LATE = """
+CREATE FUNCTION born_late() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.lease_until := clock_timestamp() - interval '1 minute'; RETURN NEW; END $$;
+CREATE TRIGGER born_late BEFORE INSERT ON processes FOR EACH ROW EXECUTE FUNCTION born_late();
+"""
+"""A registration takes effect a minute late, as if the gateway had then stood still until its first renewal."""
+
+
+def test_a_lapse_between_a_registration_and_the_first_renewal_is_not_missed(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def lapses(number: int) -> None:
+        await asyncio.to_thread(eventually, lambda: caplog.text.count("lease had run out") == number, "it to be told")
+
+    async def scene() -> None:
+        line.run(text(BORN_LATE))
+        async with lease_alone(line):
+            await lapses(1)
+            line.run(delete(processes).where(processes.c.id == HERE))
+            await lapses(2)
+            assert caplog.text.count("lease row gone") == 1
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("what", LAPSES)
+def test_a_session_that_others_hold_ends_at_once_after_a_lapse(line: Line, what: str) -> None:
     async def scene() -> None:
         async with gateway(line) as (_, _, live_sessions):
             await asyncio.to_thread(is_renewed, line)
@@ -136,44 +204,12 @@ def test_a_gateway_that_was_silent_for_long_looks_at_once_and_lets_go_of_what_ot
             ours.is_recorded = theirs.is_recorded = True
             with line.engine.begin() as connection:
                 connection.execute(update(sessions).where(sessions.c.id == line.session).values(gateway_id=HERE))
-                connection.execute(text("UPDATE processes SET lease_until = clock_timestamp() - interval '1 minute'"))
+                execute(connection, LAPSES[what])
             async with asyncio.timeout(PATIENCE):
                 await theirs.told_to_leave()
             assert ours.why_over is None
 
     asyncio.run(scene())
-
-
-def test_a_lapse_is_heard_of_at_once_and_told_once(line: Line) -> None:
-    async def scene() -> None:
-        url = postgres_url(line.database)
-        store = Store(open_pool(url, POOL))
-        lease = Lease(HERE, store, lease_connector(url), TIMES)
-        await lease.register()
-        await asyncio.to_thread(is_renewed, line)
-        waits = asyncio.create_task(lease.lapse_within(PATIENCE))
-        line.run(text("UPDATE processes SET lease_until = clock_timestamp() - interval '1 minute'"))
-        assert await waits
-        await asyncio.to_thread(is_renewed, line)
-        assert not await lease.lapse_within(0)
-        await lease.retire()
-        await store.close()
-
-    asyncio.run(scene())
-
-
-def test_a_gateway_whose_row_was_forgotten_registers_again(line: Line) -> None:
-    async def scene() -> None:
-        async with gateway(line):
-            line.run(text("DELETE FROM processes WHERE id = 'gateway-here'"))
-            await asyncio.to_thread(eventually, lambda: is_there(line), "the row to be there again")
-            assert await asyncio.to_thread(is_renewed, line)
-
-    asyncio.run(scene())
-
-
-def is_there(line: Line) -> bool:
-    return count(line, select(func.count()).where(processes.c.id == HERE)) == 1
 
 
 def test_an_answer_that_came_while_the_loop_stood_still_is_no_time_out() -> None:

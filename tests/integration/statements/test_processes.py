@@ -59,6 +59,18 @@ def test_a_lease_that_ran_out_may_be_renewed_and_one_that_was_given_up_may_not(r
     assert rows.count(processes.renew("nobody")) == 0
 
 
+@pytest.mark.parametrize("before", ["lives", "lost", "retired"])
+def test_a_process_that_registers_again_begins_anew(rows: Rows, before: str) -> None:
+    if before == "lost":
+        rows.lose("gw")
+    if before == "retired":
+        assert rows.count(processes.retire("gw")) == 1
+    (registered,) = rows.run(processes.register("gw", "gateway", "here", 1))
+    assert alive(rows, "gw")
+    assert not steady(rows, "gw")
+    assert rows.run(processes.renew("gw")) == [registered], "nothing has lapsed since"
+
+
 def test_a_process_is_steady_when_all_others_have_had_the_time_to_renew(rows: Rows) -> None:
     rows.count(processes.register("new", "worker", "here", 1))
     assert alive(rows, "new")
