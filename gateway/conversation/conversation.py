@@ -339,11 +339,8 @@ class Conversation:
         if self._is_spent:
             return []
         self._is_given_up = self._is_spent = True
-        return [
-            *self._upstream_events.cancel_response(),
-            SendToClient(spent(why, self._ids.new("budget"))),
-            end("budget_spent"),
-        ]
+        told = SendToClient(spent(why, self._ids.new("budget")))
+        return [*self._upstream_events.cancel_response(), told, end("budget_spent")]
 
     def tick(self, now: float) -> list[Action]:
         """Do what is due by now."""
