@@ -1,6 +1,8 @@
-"""A Realtime API without a key: a WebSocket server that hears, speaks and calls functions from a script.
+"""A Realtime API without a key: a server that hears, speaks and calls functions from a script.
 
-    server        accepts or refuses connections, and moves frames and time for each of them
+    server        accepts or refuses connections and requests, and moves frames for each of them
+    calls         conversations that a browser or a phone holds by sound, and that servers join
+    performer     performs what a conversation decides: what takes time has a task
     conversation  decides, without I/O, what each client event leads to; items: the items of a conversation
     scripting     decides what the model says, from a scenario file
     understanding matches what no scenario has a rule for to the session's tools

@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
         help="what hears: whisper (the extra `ears`) hears people, sphinx (the extra `voice`) takes less memory, none "
         "identifies spoken turns by their number (default: the first of them that is installed)",
     )
+    parser.add_argument(
+        "--media",
+        choices=("none",),
+        default="none",
+        help="how POST /v1/realtime/calls is answered: none: by an SDP that connects nothing (default: %(default)s)",
+    )
     parser.add_argument("--no-voice", action="store_true", help="neither hear nor speak: numbered turns, a chime")
     return parser
 
@@ -75,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             record=options.record,
             speech=NO_SPEECH if options.no_voice else real_speech(options.ears),
             control=Control() if options.control else None,
+            media=options.media,
         )
         asyncio.run(serve_until_told(simulator))
     except (ScenarioError, KnobError, EarsError, OSError) as error:

@@ -100,6 +100,12 @@ class Knobs(Oddities):
         default=False, description="xAI sends `conversation.created` after `session.created`."
     )
     ping_ms: int | None = Field(default=None, gt=0, description="xAI sends `ping` events; how often.")
+    sideband_after_ms: int = Field(
+        default=0, ge=0, description="For so long after its answer a call has no sideband: 404 `call_id_not_found`."
+    )
+    sideband_needs_caller: bool = Field(
+        default=False, description="Unknown: 404 for a sideband until the caller is connected."
+    )
     speech_level: float = Field(
         default=DEFAULT_SPEECH_LEVEL, gt=0, description="Loudness (RMS) of speech at a VAD threshold of 0.5."
     )

@@ -10,7 +10,7 @@ import base64
 import copy
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulator.behavior import Knobs
@@ -25,13 +25,14 @@ from simulator.speech.chunking import pieces_of_text
 from simulator.speech.hints import hints
 from simulator.speech.input_buffer import InputBuffer
 from simulator.speech.vad import BYTES_PER_MS, Energy, Judge, SpeechStarted, SpeechStopped
-from simulator.wire import Event, Refused, invalid, mapping, missing, obfuscation, server_event
+from simulator.wire import Event, Refused, decoded_audio, invalid, mapping, missing, obfuscation, server_event, text
 
 _REFUSALS = {
     "invalid_request_error": "The session could not be configured.",
     "server_error": "The server had an error while processing your request.",
     "rate_limit_exceeded": "Rate limit reached. Please try again later.",
 }
+_SPEECH_STARTED = "input_audio_buffer.speech_started"
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 _EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
@@ -69,7 +70,19 @@ class Conversation:
             "response.cancel": lambda event: self.player.cancel(event.get("response_id")),
         }
 
-    def open(self) -> list[Effect]:
+    def configure(self, fields: Mapping[str, Any]) -> None:
+        """Change the session before anyone is greeted, as the request that places a call may.
+
+        Raises:
+            Refused: the fields are not valid; none of them applies.
+        """
+        wanted = {"type": "realtime", **fields}
+        if "model" in wanted:
+            self.player.session["model"] = text(wanted["model"], "session.model")
+        self.player.session = updated(self.player.session, wanted, voice_locked=False)
+        self.input.configure(self.player.session["audio"]["input"]["turn_detection"])
+
+    def open(self) -> list[Send]:
         """Return the first events of a new connection."""
         greetings = [server_event("session.created", session=copy.deepcopy(self.player.session))]
         if self.knobs.conversation_created:
@@ -141,15 +154,22 @@ class Conversation:
     def _append(self, event: Event) -> list[Effect]:
         if "audio" not in event:
             raise missing("audio")
+        return self.listen(decoded_audio(event["audio"], "audio"))
+
+    def listen(self, pcm: bytes) -> list[Effect]:
+        """Take the user's sound, PCM16 mono 24 kHz, of any length."""
         effects: list[Effect] = []
-        for edge in self.input.append(event["audio"]):
+        for edge in self.input.append(pcm):
             effects += self._speech_started(edge) if isinstance(edge, SpeechStarted) else self._speech_stopped(edge)
         return effects
 
+    def interrupts(self, effects: list[Effect]) -> bool:
+        """Return whether the user has begun to speak here, and so cuts off what is being said."""
+        began = any(isinstance(e, Send) and e.event["type"] == _SPEECH_STARTED for e in effects)
+        return began and bool(self._turn_detection["interrupt_response"])
+
     def _speech_started(self, edge: SpeechStarted) -> list[Effect]:
-        started = server_event(
-            "input_audio_buffer.speech_started", audio_start_ms=edge.at_ms, item_id=self.input.item_id
-        )
+        started = server_event(_SPEECH_STARTED, audio_start_ms=edge.at_ms, item_id=self.input.item_id)
         interrupts = self._turn_detection["interrupt_response"]
         return [Send(started), *(self.player.interrupt() if interrupts else [])]
 

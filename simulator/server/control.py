@@ -19,10 +19,14 @@ from simulator.behavior import KnobError, Knobs, Refusal
 from simulator.scripting.scenario import Scenario
 
 CONTROL_PATH = "/control"
+CALLER_PATH = "/control/calls/"
+"""Followed by a call's id: a WebSocket that stands in for the caller's browser."""
+PHONE_PATH = "/control/phone"
+"""A WebSocket that is a phone, and dials."""
 
 
-class ControlledConnection(Protocol):
-    """Actions on an open connection."""
+class ControlledSocket(Protocol):
+    """Actions on an open WebSocket."""
 
     def drop(self, code: int) -> None:
         """End the connection with this close code; 1006 cuts it without a close frame."""
@@ -36,8 +40,16 @@ class ControlledConnection(Protocol):
     def blackhole(self) -> None:
         """Stop reading, too: pings go unanswered, and the connection stays."""
 
+
+class ControlledConnection(Protocol):
+    """An open connection, and the session behind it."""
+
+    @property
+    def socket(self) -> ControlledSocket:
+        """The connection's WebSocket."""
+
     def expire(self) -> None:
-        """End the connection as the server does after its longest duration."""
+        """End the session as the server does after its longest duration."""
 
     def shown(self) -> dict[str, Any]:
         """Return the session's id, and when it expires."""
@@ -108,13 +120,13 @@ class Control:
 def _do(order: Order, connection: ControlledConnection) -> None:
     match order.do:
         case "drop":
-            connection.drop(order.code)
+            connection.socket.drop(order.code)
         case "cut":
-            connection.cut()
+            connection.socket.cut()
         case "hang":
-            connection.hang()
+            connection.socket.hang()
         case "blackhole":
-            connection.blackhole()
+            connection.socket.blackhole()
         case "expire":
             connection.expire()
 

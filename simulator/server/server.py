@@ -11,20 +11,25 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import Literal, cast
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from simulator.behavior import KnobError
-from simulator.conversation import Conversation
-from simulator.faults import DropWatch, FaultCounts
-from simulator.scripting.scenario import Scenario, ScenarioError, load, shipped
-from simulator.server.connection_rules import HEALTH_PATH, PATHS, SUBPROTOCOL, ConnectionRequest, key_of, refusal_body
-from simulator.server.control import CONTROL_PATH, Control, may_control
-from simulator.server.recorder import Recorder
-from simulator.server.session import NO_SPEECH, Session, Speech
+from simulator.calls.calls import Calls
+from simulator.performer import NO_SPEECH, Speech
+from simulator.recorder import Recorder
+from simulator.scripting.scenario import Scenario, ScenarioError, load
+from simulator.server.callers import Callers, is_for_caller
+from simulator.server.connection_rules import HEALTH_PATH, PATHS, SUBPROTOCOL, ConnectionRequest, refusal_body
+from simulator.server.control import CONTROL_PATH, Control, ControlledConnection, may_control
+from simulator.server.door import Door
+from simulator.server.event_socket import EventSocket
+from simulator.server.http_api import HttpApi, is_for_api
+from simulator.server.http_connection import RETRY_AFTER_S, Front
+from simulator.server.sessions import Session, Sideband
 from simulator.speech import synthesis
 from simulator.speech.ears import BEST, ears
 
@@ -32,8 +37,8 @@ from simulator.speech.ears import BEST, ears
 MAX_FRAME_BYTES = 24 * 1024 * 1024
 # Sessions end quickly once their sockets close; a client that does not answer the close frame is cut off.
 _CLOSE_TIMEOUT_S = 2
-_RETRY_AFTER_S = "1"
-_DEFAULT_MODEL = "gpt-realtime"
+Media = Literal["webrtc", "none"]
+"""How calls are answered: with a media leg, or with an answer that connects nothing."""
 
 
 @dataclass
@@ -52,9 +57,13 @@ class Simulator:
     speech: Speech = field(default_factory=lambda: real_speech())
     control: Control | None = None
     knobs: Mapping[str, str] = field(default_factory=dict)
-    _counts: FaultCounts = field(default_factory=FaultCounts)
+    media: Media = "none"
+    calls: Calls = field(default_factory=Calls)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
-    _accepted: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._door = Door(self.scenario, self.key, self.speech, self.control, self.knobs)
+        self._callers = Callers(self._door, self.calls, self.speech)
 
     @property
     def url(self) -> str:
@@ -69,6 +78,8 @@ class Simulator:
         Raises:
             OSError: the address is taken or not on this machine.
         """
+        api = HttpApi(self._door, self.calls, self.speech)
+        front = Front(is_for_api, api.answer)
         with Recorder(self.record) as recorder:
 
             async def talk(connection: ServerConnection) -> None:
@@ -87,16 +98,21 @@ class Simulator:
                 max_size=MAX_FRAME_BYTES,
                 close_timeout=_CLOSE_TIMEOUT_S,
                 server_header=None,
+                create_connection=cast(type[ServerConnection], front.connection),
             ) as server:
                 self.port = next(iter(server.sockets)).getsockname()[1]
-                yield self
+                async with front.serving(), self.calls.holding():
+                    yield self
 
     def _controlled(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer a request to the control API; return None for all others."""
-        if self.control is None or ConnectionRequest.of(request.path).path != CONTROL_PATH:
+        path = ConnectionRequest.of(request.path).path
+        if self.control is None or not (path == CONTROL_PATH or is_for_caller(path)):
             return None
         if not may_control(connection.remote_address[0], request.headers):
             return _response(HTTPStatus.FORBIDDEN, refusal_body(HTTPStatus.FORBIDDEN), "application/json")
+        if is_for_caller(path):
+            return None
         status, body = self.control.answer(request.method, request.path)
         return _response(HTTPStatus(status), body, "application/json")
 
@@ -113,42 +129,29 @@ class Simulator:
         return _response(HTTPStatus(status), refusal_body(status, message), "application/json")
 
     def _refusal(self, wanted: ConnectionRequest, headers: Headers) -> tuple[int, str | None] | None:
+        if self.control is not None and is_for_caller(wanted.path):
+            return self._callers.refusal(wanted.path)
         if wanted.path not in PATHS:
             return 404, f"Unknown path {wanted.path}; the Realtime API is at /v1/realtime."
-        if self.key is not None and key_of(headers) != self.key:
-            return 401, None
-        if wanted.scenario is not None and wanted.scenario not in shipped():
-            return 400, f"There is no scenario {wanted.scenario!r}; there are {', '.join(shipped())}."
-        try:
-            scenario = self._scenario_of(wanted)
-        except KnobError as problem:
-            return 400, f"The URL sets an invalid knob: {problem}"
-        refused = self._counts.refusal(scenario.name, scenario.knobs)
-        if refused is None and self.control is not None:
-            refused = self.control.refusal()
-        if refused is not None:
-            return refused.status, None
-        return (404, None) if wanted.call_id is not None else None
-
-    def _scenario_of(self, wanted: ConnectionRequest) -> Scenario:
-        """Return the scenario of a connection; the knobs of its URL override those of the control API."""
-        scenario = load(wanted.scenario) if wanted.scenario else self.scenario
-        scenario = scenario.turned(self.knobs)
-        return (self.control.turned(scenario) if self.control else scenario).turned(wanted.knobs)
+        refusal = self._door.refusal(wanted, headers)
+        if refusal is None and wanted.call_id is not None and self.calls.joinable(wanted.call_id) is None:
+            return 404, None
+        return refusal
 
     async def _talk(self, connection: ServerConnection, recorder: Recorder) -> None:
         assert connection.request is not None  # noqa: S101 - set since the handshake
         wanted = ConnectionRequest.of(connection.request.path)
-        scenario = self._scenario_of(wanted)
-        knobs = scenario.knobs.at_connection(next(self._accepted))
-        scenario = scenario.model_copy(update={"knobs": knobs})
+        if is_for_caller(wanted.path):
+            await self._callers.serve(connection, wanted)
+            return
+        call = self.calls.live.get(wanted.call_id or "")
+        if wanted.call_id is not None and call is None:
+            return  # it ended meanwhile: so does the connection, in order
         number = next(self._numbers)
         recorder.note(number, "open", connection.request.path)
-        judge = self.speech.ears.judge and self.speech.ears.judge()
-        conversation = Conversation(scenario, wanted.model or _DEFAULT_MODEL, judge)
-        drop_watch = DropWatch(scenario.name, scenario.knobs.drop, self._counts)
-        session = Session(connection, number, conversation, self.speech, drop_watch, recorder)
-        open_connections = self.control.connections if self.control else {}
+        socket = EventSocket(connection, number, self._door.drop_watch(wanted), recorder)
+        session = Sideband(socket, call) if call else Session(socket, self._door.conversation(wanted), self.speech)
+        open_connections: dict[int, ControlledConnection] = self.control.connections if self.control else {}
         open_connections[number] = session
         try:
             await session.run()
@@ -164,7 +167,7 @@ def _response(status: HTTPStatus, body: str, content_type: str) -> Response:
     encoded = body.encode()
     headers = Headers({"Content-Type": content_type, "Content-Length": str(len(encoded)), "Connection": "close"})
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        headers["Retry-After"] = _RETRY_AFTER_S
+        headers["Retry-After"] = RETRY_AFTER_S
     return Response(status.value, status.phrase, headers, encoded)
 
 

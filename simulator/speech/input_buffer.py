@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.speech.vad import BYTES_PER_MS, Judge, SpeechStarted, SpeechStopped, Vad
-from simulator.wire import Refused, decoded_audio, new_id
+from simulator.wire import Refused, new_id
 
 # "Expected at least 100ms of audio": the server's minimum for a commit.
 MIN_COMMIT_MS = 100
@@ -39,13 +39,8 @@ class InputBuffer:
         """How much uncommitted audio there is."""
         return len(self._pcm) / BYTES_PER_MS
 
-    def append(self, audio: Any) -> list[SpeechStarted | SpeechStopped]:
-        """Take base64 audio and return the edges of speech found in it.
-
-        Raises:
-            Refused: it is not base64.
-        """
-        pcm = decoded_audio(audio, "audio")
+    def append(self, pcm: bytes) -> list[SpeechStarted | SpeechStopped]:
+        """Take audio and return the edges of speech found in it."""
         self._pcm += pcm
         edges = self._vad.feed(pcm)
         if not self._detects:

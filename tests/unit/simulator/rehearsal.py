@@ -6,7 +6,7 @@ import base64
 import json
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from simulator.conversation import Conversation
@@ -42,7 +42,7 @@ class Rehearsal:
         self.hung_up: HangUp | None = None
         self.perform(self.conversation.open())
 
-    def perform(self, effects: list[Effect]) -> None:
+    def perform(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send():
