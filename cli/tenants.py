@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.operations.acting import Why, operator
 from cli.output.history_queries import AsJson, print_json, reading, refuse, writing
 from cli.tokens import named
 
@@ -75,12 +76,14 @@ def set_tenant(
     retention_days: Annotated[
         str | None, typer.Option(help="For how many days ended sessions are kept; or default.", metavar="DAYS")
     ] = None,
+    reason: Why = None,
     as_json: AsJson = False,
 ) -> None:
     """Set limits of one tenant; limits that are not given stay unchanged.
 
     Gateways apply them within seconds. `none` means no limit, `default` the gateways' settings.
     """
+    from ringback.statements import access
     from ringback.statements.identity import tenants
 
     name = named("TENANT", tenant)
@@ -88,11 +91,13 @@ def set_tenant(
     if not given and retention_days is None:
         refuse("Give at least one limit, such as --sessions-per-user 20. See `ringback tenants set --help`.")
     limits = _allowances({key: value for key, value in given.items() if value != DEFAULT})
+    kept_for = _days(retention_days) if retention_days is not None else None
+    who = operator(name, reason)
     with writing() as write:
         if given:
-            write(tenants.set_quotas(name, limits, set(given) - set(limits)))
+            write(access.limit_tenant(who, limits, set(given) - set(limits)))
         if retention_days is not None:
-            write(tenants.set_retention(name, _days(retention_days)))
+            write(access.retain_tenant(who, kept_for))
         (row,) = write(tenants.one_tenant(name))
     if as_json:
         return print_json(_told(row))

@@ -32,6 +32,7 @@ def create_token(
     days: Annotated[
         float | None, typer.Option(help="For how many days it is valid; by default until it is revoked.")
     ] = None,
+    reason: Why = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an API key for a backend.
@@ -42,7 +43,7 @@ def create_token(
 
     from gateway.auth.authenticator import SCOPES
     from gateway.auth.tokens import Kind, digest, new
-    from ringback.statements.identity import credentials as access
+    from ringback.statements import access
 
     granted = _scopes(scopes)
     name, owner = named("--user", user), named("--tenant", tenant)
@@ -50,10 +51,10 @@ def create_token(
         refuse(f"--days must be above 0, and at most {MAX_DAYS:g}.")
     key = new(Kind.KEY)
     statement = access.create_key(
+        operator(owner, reason),
         uuid4(),
         digest(key),
         user=name,
-        tenant=owner,
         scopes=granted,
         seconds_valid=None if days is None else days * DAY,
     )

@@ -42,9 +42,12 @@ class ActName(StrEnum):
     RESUME_TOOL = "tool.resume"
     LIMIT_TOOL = "tool.limit"
     END_SESSION = "session.end"
+    CREATE_KEY = "key.create"
     REVOKE_KEY = "key.revoke"
     SIGN_OUT = "user.sign_out"
     ERASE_USER = "user.erase"
+    LIMIT_TENANT = "tenant.limit"
+    RETAIN_TENANT = "tenant.retain"
 
 
 Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON), AfterValidator(printable)]

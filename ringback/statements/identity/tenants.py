@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Select, Text, cast, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from ringback.tables import api_keys, tenants
 
@@ -32,8 +33,10 @@ def one_tenant(tenant: str) -> Select[Any]:
     return select(tenants.c.tenant, tenants.c.allowances, tenants.c.retention_days).where(tenants.c.tenant == tenant)
 
 
-def set_quotas(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> Insert:
+def set_quotas(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> ReturningInsert[Any]:
     """Set these limits of the tenant, and reset those in `defaults` to the gateways' defaults. Others stay.
+
+    Returns `tenant`.
 
     Args:
         limits: of `ringback.agents.quotas.Quotas`; None means no limit.
@@ -41,10 +44,12 @@ def set_quotas(tenant: str, limits: dict[str, Any], defaults: Iterable[str]) -> 
     new = insert(tenants).values(tenant=tenant, allowances=literal(limits, JSONB))
     kept = tenants.c.allowances.op("-")(cast(sorted(defaults), ARRAY(Text)))
     merged = kept.op("||")(literal(limits, JSONB))
-    return new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"allowances": merged})
+    changed = new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"allowances": merged})
+    return changed.returning(tenants.c.tenant)
 
 
-def set_retention(tenant: str, days: int | None) -> Insert:
-    """Set for how many days ended sessions are kept; None: the gateways' default."""
+def set_retention(tenant: str, days: int | None) -> ReturningInsert[Any]:
+    """Set for how many days ended sessions are kept; None: the gateways' default. Returns `tenant`."""
     new = insert(tenants).values(tenant=tenant, retention_days=days)
-    return new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"retention_days": days})
+    changed = new.on_conflict_do_update(index_elements=[tenants.c.tenant], set_={"retention_days": days})
+    return changed.returning(tenants.c.tenant)

@@ -98,7 +98,8 @@ def test_keys_and_sign_outs_are_told_as_json(run: object, line: Line) -> None:
     revoked, again = [json.loads(run("token", "revoke", made["id"], "--json").stdout) for _ in range(2)]
     assert again == revoked
     acts = [(row.act, row.target, row.reason) for row in line.run(select(audit).order_by(audit.c.id))]
-    assert acts == [("user.sign_out", "ada", "left"), ("key.revoke", made["id"], None)], "each is recorded once"
+    expected = [("key.create", made["id"], None), ("user.sign_out", "ada", "left"), ("key.revoke", made["id"], None)]
+    assert acts == expected, "each is recorded once"
     assert (revoked["object"], revoked["id"], revoked["sessions"], revoked["calls"]) == ("key", made["id"], 0, 0)
     assert revoked["revoked_at"]
     assert "value" not in revoked
