@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from gateway.auth.authenticator import SCOPES, StaticToken
+from gateway.auth.authenticator import SCOPES, TRANSCRIPTS, TRUSTED, StaticToken
 from gateway.auth.jwt_settings import ALGORITHMS, is_safe_source
 from gateway.auth.origins import origin
 from gateway.upstream.connection import Target
@@ -16,8 +16,8 @@ from gateway.upstream.providers import PROVIDERS, SIMULATOR, Provider, ProviderN
 from ringback.agents.quotas import Dollars, Quotas, Sessions, Tokens
 from ringback.config.settings import Stores
 
-TRUSTED_SUFFIX = ":trusted"
-"""Marks a token of RINGBACK_TOKENS as a backend's."""
+MARKS = frozenset({TRUSTED, TRANSCRIPTS})
+"""Scopes that a token of RINGBACK_TOKENS has if its name follows, after a colon."""
 
 
 def split(value: object) -> object:
@@ -28,8 +28,12 @@ def split(value: object) -> object:
 
 
 def _static(token: str) -> StaticToken:
-    """Return one token of RINGBACK_TOKENS; the suffix `:trusted` becomes a flag."""
-    return StaticToken(SecretStr(token.removesuffix(TRUSTED_SUFFIX)), is_trusted=token.endswith(TRUSTED_SUFFIX))
+    """Return one token of RINGBACK_TOKENS, without the marks at its end. The token itself may hold colons."""
+    marks: set[str] = set()
+    while (last := token.rpartition(":"))[2] in MARKS and last[0]:
+        token = last[0]
+        marks.add(last[2])
+    return StaticToken(SecretStr(token), frozenset(marks))
 
 
 class GatewaySettings(Stores):
@@ -49,8 +53,8 @@ class GatewaySettings(Stores):
     """The model (on Azure: the deployment) of every agent; overrides the agents' files."""
 
     tokens: Annotated[dict[str, StaticToken], NoDecode] = Field(default_factory=dict, alias="RINGBACK_TOKENS")
-    """Static tokens, as `user:token,user:token:trusted`: the name stands in the history, and a `trusted` token is a
-    backend's."""
+    """Static tokens, as `user:token,user:token:trusted`: the name stands in the history, a `trusted` token is a
+    backend's, and one with `transcripts` reads in the console what was said."""
     retention_days: int | None = Field(None, ge=1, le=36_500, alias="RINGBACK_RETENTION_DAYS")
     """Days that a session is kept after its end, if its tenant has no setting; None: for ever."""
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), alias="RINGBACK_ORIGINS")
@@ -158,10 +162,10 @@ class GatewaySettings(Stores):
         pairs = [pair.strip().partition(":") for pair in value.split(",") if pair.strip()]
         if not all(user and separator and token for user, separator, token in pairs):
             raise ValueError("must look like user:token,user:token")
-        tokens = {token.removesuffix(TRUSTED_SUFFIX) for _, _, token in pairs}
-        if len({user for user, _, _ in pairs}) < len(pairs) or len(tokens) < len(pairs):
+        tokens = {user: _static(token) for user, _, token in pairs}
+        if len(tokens) < len(pairs) or len({each.secret for each in tokens.values()}) < len(pairs):
             raise ValueError("names a user or a token twice: give each user one token")
-        return {user: _static(token) for user, _, token in pairs}
+        return tokens
 
     @field_validator(
         *("origins", "jwt_audience", "jwt_algorithms", "jwt_gateway_scopes", "jwt_claims"),

@@ -25,7 +25,7 @@ bearer_token = HTTPBearer(
     auto_error=False,
     scheme_name="token",
     description="An API key (`rb_sk_…`), a JWT of the identity provider, or a token of the gateway's settings. "
-    "What it may do, its scopes say: realtime, secrets, trusted, history, control, admin.",
+    "What it may do, its scopes say: realtime, secrets, trusted, history, transcripts, control, admin.",
 )
 
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -34,11 +34,12 @@ LOOKUPS_WAITING = 500
 MARK_CHARACTERS = 16
 """Of a hash: enough to notice another token, too few to guess the token from."""
 
-REALTIME, SECRETS, TRUSTED, HISTORY, CONTROL, ADMIN = SCOPES = (
+REALTIME, SECRETS, TRUSTED, HISTORY, TRANSCRIPTS, CONTROL, ADMIN = SCOPES = (
     "realtime",  # hold a conversation
     "secrets",  # make client secrets for users
     "trusted",  # get the policy of a backend instead of a browser's
     "history",  # read sessions, calls and usage
+    "transcripts",  # read what was said in them, word by word
     "control",  # cancel and approve calls, end sessions
     "admin",  # revoke, sign out and erase
 )
@@ -90,15 +91,19 @@ def principal(user: str, tenant: str, scopes: Iterable[str], claims: Mapping[str
 
 @dataclass(frozen=True, slots=True)
 class StaticToken:
-    """A token of the settings; `is_trusted`: it is a backend's."""
+    """A token of the settings.
+
+    Args:
+        marks: scopes that it has beside those of every such token: `trusted`, `transcripts`.
+    """
 
     secret: SecretStr
-    is_trusted: bool = False
+    marks: frozenset[str] = frozenset()
 
     @property
     def scopes(self) -> frozenset[str]:
         """Scopes of a client with this token."""
-        return Principal("").scopes | ({TRUSTED} if self.is_trusted else frozenset())
+        return Principal("").scopes | self.marks
 
 
 class IdentityProvider(Protocol):

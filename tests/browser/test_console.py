@@ -124,6 +124,15 @@ def test_why_the_caller_waited_is_two_clicks_away(page: Page, line: Line, talk: 
     expect(page.locator("pre").first).to_contain_text(SCRIPT)
 
 
+def test_a_page_that_is_open_leads_to_the_sign_in_once_its_visitor_has_signed_out(page: Page, line: Line) -> None:
+    expect(page.locator("#live-state")).to_have_text("live", timeout=PATIENCE_MS)
+    other = page.context.new_page()
+    other.goto(f"{line.url}/console/audit")
+    other.locator(".who summary").click()
+    other.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=PATIENCE_MS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(browser: Browser, line: Line, talk: UUID, rows: Rows, scheme: str) -> None:
     (job,) = rows.run(text("SELECT id FROM jobs WHERE session_id = :session").bindparams(session=talk))

@@ -79,4 +79,25 @@ OPERATORS: list[Mutant] = [
     gone(
         "the audit log is not changed", T_ACTS, MIGRATION, "BEFORE UPDATE OR DELETE ON audit", "BEFORE INSERT ON audit"
     ),
+    gone(
+        "what was said has a scope of its own",
+        "tests/integration/console/test_calls_and_talks.py",
+        "gateway/web/console/visitors.py",
+        "self.is_operator and TRANSCRIPTS in self.who.scopes",
+        "self.is_operator",
+    ),
+    gone(
+        "a stream ends with its sign-in",
+        "tests/integration/console/test_live.py",
+        "gateway/background/change_feed.py",
+        "frozenset(viewers) - valid",
+        "frozenset()",
+    ),
+    gone(
+        "a key that is made is in the log",
+        "tests/integration/api/test_every_act_is_audited.py",
+        "ringback/statements/access.py",
+        'recorded(made.cte("made"), who, ActName.CREATE_KEY, str(key_id))',
+        'select(made.cte("made"))',
+    ),
 ]

@@ -87,8 +87,12 @@ function followLink() {
 
 document.addEventListener("htmx:after:swap", drawAll);
 document.addEventListener("htmx:sse:after:connection", () => tellLive("live", "live"));
-document.addEventListener("htmx:sse:error", () => tellLive("lost", "not live"));
+document.addEventListener("htmx:sse:error", (event) => {
+  if (event.detail?.status === 401) return location.reload();
+  return tellLive("lost", "not live");
+});
 document.addEventListener("htmx:sse:close", () => tellLive("lost", "not live"));
+document.addEventListener("signed-out", () => location.reload());
 document.addEventListener("visibilitychange", () => { if (document.hidden) tellLive("paused", "paused"); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 addEventListener("resize", redrawAll);

@@ -1,7 +1,7 @@
 """The stream of the console: one for each page that is open and seen. It says that a page should ask again.
 
 It carries no row: the page asks with its visitor's rights as they are then. A browser ends the stream while the page's
-tab is hidden, and begins another when it is seen again.
+tab is hidden, and begins another when it is seen again. A stream ends with its visitor's sign-in.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from gateway.web.console.visitors import PATH, Signed
 
 CHANGED = "changed"
 """The event that has a page ask again for what it shows."""
+SIGNED_OUT = "signed-out"
+"""The last event of a stream whose sign-in is over: the page leads to the sign-in."""
 TICK = "tick"
 """The event for parts that are asked for more rarely, such as a chart."""
 Pace = Literal["calls", "talk"]
@@ -45,10 +47,12 @@ async def live(visitor: Signed, gateway: TheGateway, pace: Pace = "calls") -> Re
     changes.refuse_crowd()
 
     async def events() -> AsyncIterator[ServerSentEvent]:
-        async for has_changed in changes.follow(visitor.tenant, TICKS[pace]):
+        async for has_changed in changes.follow(visitor.tenant, visitor.sign_in, TICKS[pace]):
             if has_changed or pace == "talk":
                 yield ServerSentEvent("", event=CHANGED)
             else:
                 yield ServerSentEvent("", event=TICK)
+        if changes.is_signed_out(visitor.sign_in):
+            yield ServerSentEvent("", event=SIGNED_OUT)
 
     return EventSourceResponse(events(), ping=PING_SECONDS, headers={"cache-control": "no-store"})

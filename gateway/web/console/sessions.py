@@ -76,8 +76,8 @@ async def session_page(
 
 
 async def _transcript(gateway: Gateway, visitor: Visitor, row: Any, jobs: Any) -> tuple[Any, list[Any]]:
-    """Return the talk, and the lines of its transcript; none for a tenant that does not run the installation."""
-    if not visitor.is_operator:
+    """Return the talk, and the lines of its transcript; none for a visitor who may not read them."""
+    if not visitor.may_read_words:
         return documents.session(row, jobs), []
     said = await gateway.store.rows(statements.messages_of(row.id))
     called = await gateway.store.rows(statements.calls_of(row.id))

@@ -17,7 +17,7 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from gateway.api.dependencies import Gateway, TheGateway
-from gateway.auth.authenticator import CONTROL, HISTORY, Principal, principal
+from gateway.auth.authenticator import CONTROL, HISTORY, TRANSCRIPTS, Principal, principal
 from gateway.auth.tokens import digest, new
 from gateway.errors import AuthenticationError, BadRequest, GatewayError, PermissionDenied
 from ringback.statements.identity import console_sign_ins, credentials
@@ -51,10 +51,12 @@ class Visitor:
 
     Args:
         csrf: what a form must bear: a hash of the cookie, which no foreign page knows.
+        sign_in: the hash of the cookie that its row has.
     """
 
     who: Principal
     csrf: str
+    sign_in: bytes = b""
 
     @property
     def tenant(self) -> str:
@@ -65,6 +67,11 @@ class Visitor:
     def may_act(self) -> bool:
         """Whether they may cancel, retry and pause."""
         return CONTROL in self.who.scopes
+
+    @property
+    def may_read_words(self) -> bool:
+        """Whether they may read what was said (docs/decisions/0076)."""
+        return self.is_operator and TRANSCRIPTS in self.who.scopes
 
     @property
     def is_operator(self) -> bool:
@@ -79,7 +86,7 @@ async def visitor_of(request: Request, gateway: TheGateway) -> Visitor:
     if row is None:
         raise SignInNeeded
     who = principal(row.user_id, row.tenant, row.claims["scopes"], {}, credential=row.minted_by)
-    visitor = Visitor(_reader(who), csrf_of(value))
+    visitor = Visitor(_reader(who), csrf_of(value), digest(value))
     request.state.visitor = visitor  # the page of an error has the bar
     return visitor
 

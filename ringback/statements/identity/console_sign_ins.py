@@ -6,10 +6,24 @@ is revoked, its user signs out or is erased.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, exists, insert, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    LargeBinary,
+    Select,
+    and_,
+    any_,
+    exists,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.postgres.statement import statement
@@ -47,12 +61,15 @@ def by_digest(digest: bytes) -> Select[Any]:
     """Return the valid sign-in whose cookie has this hash: `id`, `tenant`, `user_id`, `minted_by`, `key_id`,
     `claims`.
     """
-    key_is_good = exists(select(api_keys.c.id).where(api_keys.c.id == client_secrets.c.key_id, key_is_valid()))
     names = ("id", "tenant", "user_id", "minted_by", "key_id", "claims")
-    return select(*(client_secrets.c[name] for name in names)).where(
-        and_(client_secrets.c.hash == digest, client_secrets.c.expires_at > now(), secret_is_not_void()),
-        or_(client_secrets.c.key_id.is_(None), key_is_good),
-    )
+    return select(*(client_secrets.c[name] for name in names)).where(client_secrets.c.hash == digest, _is_valid())
+
+
+@statement
+def valid_among(digests: Sequence[bytes]) -> Select[Any]:
+    """Return the `hash` of each of these sign-ins that is valid."""
+    is_asked = client_secrets.c.hash == any_(type_coerce(digests, ARRAY(LargeBinary)))
+    return select(client_secrets.c.hash).where(is_asked, _is_valid())
 
 
 @statement
@@ -60,3 +77,12 @@ def end(digest: bytes) -> ReturningUpdate[Any]:
     """End the sign-in whose cookie has this hash. 0 rows: there is none, or it is over; of two at once, one ends it."""
     it = and_(client_secrets.c.hash == digest, client_secrets.c.revoked_at.is_(None))
     return update(client_secrets).where(it).values(revoked_at=now()).returning(client_secrets.c.id)
+
+
+def _is_valid() -> ColumnElement[bool]:
+    key_is_good = exists(select(api_keys.c.id).where(api_keys.c.id == client_secrets.c.key_id, key_is_valid()))
+    return and_(
+        client_secrets.c.expires_at > now(),
+        secret_is_not_void(),
+        or_(client_secrets.c.key_id.is_(None), key_is_good),
+    )

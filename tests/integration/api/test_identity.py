@@ -143,7 +143,7 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
 async def test_each_route_asks_for_its_scope_and_names_it(api: Api, method: str, path: str, scope: str) -> None:
-    others = {"realtime", "secrets", "trusted", "history", "control", "admin", "orders:write"} - {scope}
+    others = {"realtime", "secrets", "trusted", "history", "transcripts", "control", "admin", "orders:write"} - {scope}
     answer = await api.ask(method, path, await api.key(*others), json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "insufficient_scope")
     assert repr(scope) in answer.json()["error"]["message"]

@@ -60,6 +60,19 @@ def test_why_a_tool_failed_is_for_the_operators_tenant(line: Line, visitor: Visi
     assert "a secret" not in other.get(f"/console/sessions/{session}")
 
 
+def test_what_was_said_is_for_the_scope_that_is_named_for_it(line: Line, visitor: Visitor, database: str) -> None:
+    session = line.open()
+    line.run(SAID.bindparams(session=session, words="a secret"))
+    page = f"/console/sessions/{session}"
+    assert "a secret" in visitor.get(page)
+    for scopes, tenant in ((("history", "control"), "default"), (("history", "transcripts"), "other")):
+        other = Visitor(database)
+        other.sign_in(new_key(line, tenant, scopes)[1])
+        answer = other.ask("GET", page)
+        assert "a secret" not in answer.text
+        assert ("scope <code>transcripts</code>" in answer.text) == (tenant == "default")
+
+
 def test_what_was_said_is_text_and_no_markup(line: Line, visitor: Visitor) -> None:
     session = line.open(SCRIPT)
     job = failed_job(line, session)

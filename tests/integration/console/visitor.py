@@ -24,10 +24,17 @@ CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 class Visitor:
     """Keeps its cookies from one request to the next, and follows no redirect."""
 
-    def __init__(self, database: str, tokens: dict[str, str] | None = None, publisher: Any = None) -> None:
+    def __init__(
+        self, database: str, tokens: dict[str, str] | None = None, publisher: Any = None, changes: Any = None
+    ) -> None:
         store = store_on(database)
-        known = {user: StaticToken(SecretStr(token)) for user, token in (tokens or {"ada": TOKEN}).items()}
-        self.gateway = small_gateway(store, authenticator=Authenticator(known, store.rows), publisher=publisher)
+        known = {
+            user: StaticToken(SecretStr(token), frozenset({"transcripts"}))
+            for user, token in (tokens or {"ada": TOKEN}).items()
+        }
+        self.gateway = small_gateway(
+            store, authenticator=Authenticator(known, store.rows), publisher=publisher, changes=changes
+        )
         self.app = app_on(self.gateway, *console.routers)
         self.cookies = httpx.Cookies()
 

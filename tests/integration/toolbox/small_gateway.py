@@ -47,6 +47,7 @@ def small_gateway(
     *,
     authenticator: Authenticator | None = None,
     publisher: Any = None,
+    changes: ChangeFeed | None = None,
     limit: int = 10,
 ) -> Gateway:
     return Gateway(
@@ -56,7 +57,7 @@ def small_gateway(
         admission=SessionAdmission(agents or {"demo": DEMO}, NOT_HERE, NOT_HERE, NOT_HERE, NOT_HERE, "demo"),
         retention=Retention(store, None),
         draining=NOT_HERE,
-        changes=ChangeFeed(store, lambda: False),
+        changes=changes or ChangeFeed(store, lambda: False),
         max_client_secrets=limit,
     )
 

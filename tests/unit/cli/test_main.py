@@ -143,10 +143,10 @@ def test_a_token_is_ready_to_be_put_into_the_settings(
     assert user == "alice"
     assert len(token) >= 32
     assert ":" not in token
-    monkeypatch.setattr(sys, "argv", ["ringback", "token", "static", "alice", "--trusted"])
+    monkeypatch.setattr(sys, "argv", ["ringback", "token", "static", "alice", "--trusted", "--transcripts"])
     with pytest.raises(SystemExit):
         main()
-    assert capsys.readouterr().out.strip().endswith(":trusted")
+    assert capsys.readouterr().out.strip().endswith(":trusted:transcripts")
 
 
 def test_a_user_is_not_erased_without_confirmation(

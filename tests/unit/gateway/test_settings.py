@@ -156,14 +156,16 @@ def test_what_is_wrong_is_named_in_one_sentence_without_its_value(
 def test_tokens_and_headers_are_read_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(
         monkeypatch,
-        RINGBACK_TOKENS=" ada:token:with:colons , bob:another-token:trusted,",
+        RINGBACK_TOKENS=" ada:token:with:colons , bob:another-token:trusted,eve:third-token-of-all:transcripts:trusted",
         REALTIME_HEADERS='{"X-Key": "1"}',
     )
     assert {user: token.secret.get_secret_value() for user, token in settings.tokens.items()} == {
         "ada": "token:with:colons",
         "bob": "another-token",
+        "eve": "third-token-of-all",
     }
-    assert [user for user, token in settings.tokens.items() if token.is_trusted] == ["bob"]
+    marks = {user: set(token.marks) for user, token in settings.tokens.items() if token.marks}
+    assert marks == {"bob": {"trusted"}, "eve": {"trusted", "transcripts"}}
     assert settings.realtime_headers == {"X-Key": "1"}
 
 

@@ -25,7 +25,9 @@ ADA, BOB = "ada-token-000001", "bob-token-000002"
 
 @pytest.fixture
 def authenticator() -> Authenticator:
-    return Authenticator({"ada": StaticToken(SecretStr(ADA)), "bob": StaticToken(SecretStr(BOB), is_trusted=True)})
+    return Authenticator(
+        {"ada": StaticToken(SecretStr(ADA)), "bob": StaticToken(SecretStr(BOB), frozenset({"trusted"}))}
+    )
 
 
 @pytest.mark.parametrize(
