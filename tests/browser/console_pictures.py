@@ -45,7 +45,7 @@ def take(up: Up, folder: Path, pictures: Path) -> None:
     talk = _talk(up, folder)
     (call, *_) = _read(up, f"/v1/jobs?session={talk}&tool=order_status")
     _look(up, pictures, {"call": f"/jobs/{call['id']}", "talk": f"/sessions/{talk}"})
-    with closing(psycopg.connect(host=str(folder / "kept/postgres"), user="ringback", dbname="postgres")) as history:
+    with closing(psycopg.connect(host=str(up.folder / "postgres"), user="ringback", dbname="postgres")) as history:
         history.execute(AN_EARLIER_DAY, {"copies": COPIES})
         history.commit()
     _look(up, pictures, {"jobs": "/jobs"})

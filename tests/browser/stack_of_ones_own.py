@@ -45,11 +45,12 @@ MessagePort.prototype.postMessage = function (message, ...rest) {
 
 @dataclass
 class Up:
-    """One running `ringback up`: its link, the address of its gateway, and the token of its banner."""
+    """One running `ringback up`: its link, the address of its gateway, the token of its banner, and its folder."""
 
     link: str
     url: str
     token: str
+    folder: Path
 
 
 @dataclass
@@ -113,7 +114,7 @@ def running_up() -> Iterator[Up]:
         guard = Timer(8 * PATIENCE, process.kill)
         guard.start()
         try:
-            up = _opened(output)
+            up = _opened(output, folder)
             reader.submit(output.read)  # or the pipe fills, and what writes into it waits
             yield up
         finally:
@@ -122,14 +123,14 @@ def running_up() -> Iterator[Up]:
             guard.cancel()
 
 
-def _opened(output: IO[str]) -> Up:
+def _opened(output: IO[str], folder: Path) -> Up:
     text = ""
     for line in output:
         text += line
         if found := re.search(r"export RINGBACK_URL=(\S+) RINGBACK_TOKEN=(\S+)", text):
             link = re.search(r"http://127\.0\.0\.1:\d+/#demo=\S+", text)
             assert link, text
-            return Up(link[0], found[1], found[2])
+            return Up(link[0], found[1], found[2], folder)
     raise AssertionError(f"`ringback up` has ended:\n{text}")
 
 
