@@ -69,13 +69,13 @@ class Explorer:
         return int(self._undone(walk))
 
     def _undone(self, walk: Any) -> Any:
-        now = self.rows.connection
-        now.exec_driver_sql("SAVEPOINT here")
+        # Past psycopg, which would forget what it has prepared.
+        libpq = self.rows.connection.connection.driver_connection.pgconn  # type: ignore[union-attr]
+        libpq.exec_(b"SAVEPOINT here")
         try:
             return walk()
         finally:
-            # The clock is a setting, and goes back with it. Past psycopg, which would forget what it has prepared.
-            now.connection.driver_connection.pgconn.exec_(b"ROLLBACK TO here; RELEASE here")  # type: ignore[union-attr]
+            libpq.exec_(b"ROLLBACK TO here; RELEASE here")  # The clock is a setting, and goes back with it.
 
     def _heal_once(self, world: World, rows: Any) -> None:
         """What the dead knew is gone with them: only the rows and what was done decide."""

@@ -8,13 +8,24 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select, text
 
-from ringback.postgres.statement import Runnable
+from ringback.postgres.statement import Runnable, bound
 from ringback.tables import items, jobs, processes, sessions
 from tests.integration.model.clock import milliseconds, set_clock
 from tests.integration.model.expected import Job, Process, Session
 from tests.servers import execute
 
-PROCESSES, SESSIONS, JOBS = select(processes), select(sessions), select(jobs)
+JOB_COLUMNS = (
+    *("id", "session_id", "call_id", "effect", "max_attempts", "publish_after", "deadline_at", "position", "joined_to"),
+    *("rerun_of", "approval", "state", "delivery", "delivered_epoch", "attempt", "rescues", "effect_started", "token"),
+    *("worker_id", "cancel_requested", "cancel_reason", "publish_count", "not_before", "error", "answer_id"),
+    "answer_began_at",
+)
+SESSION_COLUMNS = ("id", "gateway_id", "resume_hash", "resume_seconds", "epoch", "state", "resume_until")
+PROCESSES = bound(select(processes))
+SESSIONS = bound(select(*(sessions.c[name] for name in SESSION_COLUMNS)))
+JOBS = bound(select(*(jobs.c[name] for name in JOB_COLUMNS)))
+SAID = bound(select(items.c.session_id, items.c.position, items.c.item_id).order_by(items.c.position))
+"""Compiled once, like those above: each step of a story reads them, and compiling takes longer than reading."""
 
 
 class RealRows:
@@ -77,7 +88,7 @@ class RealRows:
 
     def said(self) -> dict[UUID, list[tuple[int, str]]]:
         found: dict[UUID, list[tuple[int, str]]] = {}
-        for row in self.run(select(items).order_by(items.c.position))[0]:
+        for row in self.run(SAID)[0]:
             found.setdefault(row.session_id, []).append((row.position, row.item_id))
         return found
 
