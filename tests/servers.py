@@ -6,12 +6,13 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 import redis
 from psycopg import sql
@@ -123,6 +124,25 @@ def in_dialect(url: str, driver: str = "postgresql+psycopg", database: str | Non
     """The same server for SQLAlchemy or, with driver "postgresql", for psycopg itself; another database of it."""
     parsed = make_url(url).set(drivername=driver)
     return (parsed.set(database=database) if database else parsed).render_as_string(hide_password=False)
+
+
+@contextmanager
+def frozen(postmaster: psutil.Process) -> Iterator[None]:
+    """Every process of that Postgres stands still, each of which leads a session of its own.
+
+    The postmaster first, so that no backend is born meanwhile. A backend whose client has just left may be gone.
+    """
+    postmaster.suspend()
+    backends = postmaster.children(recursive=True)
+    try:
+        for backend in backends:
+            with suppress(psutil.NoSuchProcess):
+                backend.suspend()
+        yield
+    finally:
+        for process in (*backends, postmaster):
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def _administer(server_url: str, statement: sql.Composed) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.chaos.ledger import EFFECTS
 from tests.forked import popen
 from tests.line import KEY, ROOT, eventually
 from tests.local_http import LOCAL
+from tests.servers import frozen
 
 RESUME_SECONDS = 20
 """How long a session waits for its client here; a run should not end with two minutes of waiting for those."""
@@ -125,18 +126,14 @@ class Crew:
             self.servers.processes.resume("valkey")
 
     def freeze_postgres(self, seconds: float) -> None:
-        """Every process of it: each backend leads a session of its own."""
+        """Every process of it."""
         with self._locks.setdefault("postgres", threading.Lock()):
             since = time.time()
-            family = [child for child in psutil.Process().children() if child.name() == "postgres"]
-            family += [grandchild for child in family for grandchild in child.children(recursive=True)]
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.suspend()
-            self._over.wait(seconds)
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.resume()
+            with ExitStack() as standing:
+                for child in psutil.Process().children():
+                    if child.name() == "postgres":
+                        standing.enter_context(frozen(child))
+                self._over.wait(seconds)
             self.away.append(Away("postgres", since, time.time()))
 
     def command_upstream(self, path: str, **query: str | float) -> None:

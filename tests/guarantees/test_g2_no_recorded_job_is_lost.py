@@ -19,6 +19,7 @@ from tests.guarantees.toolbox.yard import Yard
 from tests.integration.toolbox.line import eventually as soon
 from tests.line import eventually
 from tests.proxy import before_redis
+from tests.servers import frozen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
 
@@ -229,15 +230,9 @@ def test_postgres_that_hangs_and_wakes_loses_nothing(pulled: Yard, plugs: Server
         backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
         postmaster = psutil.Process(backend).parent()  # while it lives: it ends with the connection
     assert postmaster is not None
-    frozen = [postmaster, *postmaster.children()]
-    for process in frozen:
-        process.suspend()
-    pulled.let_go()
-    try:
+    with frozen(postmaster):
+        pulled.let_go()
         soon(lambda: all(map(pulled.has_ended, pulled.pids)), "workers that cannot renew to end themselves")
-    finally:
-        for process in frozen:
-            process.resume()
     none_is_lost(pulled, [*running, *waiting])
 
 
