@@ -17,6 +17,7 @@
         │   ├── UpstreamSilent        … or did not confirm the session
         │   └── UpstreamBusy          … or takes no session now
         ├── UpstreamClosed            the Realtime API closed the connection
+        ├── CallRefused               the provider takes no such call over WebRTC, or its answer holds none
         ├── MalformedEvent            a server event that is not one of the Realtime API
         ├── FrameRefused              a client's frame breaks a rule; becomes an `error` event
         ├── SignInNeeded              a page of the console, asked without a sign-in; becomes the sign-in page

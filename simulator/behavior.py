@@ -64,8 +64,8 @@ class Knobs(Oddities):
         description="When an item created during a response is acknowledged; recorded three times as `after`.",
     )
     trailing_deltas: int = Field(default=2, ge=0, description="Deltas still sent after a response was cut off.")
-    error_event_id: Literal["echo", "null"] = Field(
-        default="echo", description="Unknown for collisions: is `error.event_id` the client's event id?"
+    error_event_id: Literal["echo", "null", "other"] = Field(
+        default="echo", description="Unknown for collisions: `error.event_id` is the client's, null, or of no event."
     )
     second_output: Literal["accept", "error"] = Field(
         default="accept", description="Unknown: a second output for one call id."

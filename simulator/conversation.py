@@ -34,6 +34,8 @@ _REFUSALS = {
 }
 _SPEECH_STARTED = "input_audio_buffer.speech_started"
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
+_OF_NO_EVENT = "event_TODO"
+"""What LocalAI's errors name instead of the event that they are about."""
 _EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
 
@@ -101,6 +103,8 @@ class Conversation:
 
     def _echoed(self, event: Any) -> str | None:
         """Return the client's event id, if errors name it."""
+        if self.knobs.error_event_id == "other":
+            return _OF_NO_EVENT
         return event.get("event_id") if self.knobs.error_event_id == "echo" else None
 
     def _dispatch(self, event: Event) -> list[Effect]:
@@ -274,6 +278,8 @@ class Conversation:
         return [Send(server_event("conversation.item.truncated", **fields))]
 
     def _delete_item(self, event: Event) -> list[Effect]:
+        if not self.knobs.deletes_items:
+            raise Refused("not_implemented", "Deleting items is not implemented.")
         item_id = _item_id(event)
         self.items.remove(item_id)
         return [Send(server_event("conversation.item.deleted", item_id=item_id))]

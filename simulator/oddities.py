@@ -54,6 +54,11 @@ class Oddities(BaseModel):
     item_echo: Literal["as_sent", "renamed", "missing"] = Field(
         default="as_sent", description="The echo of an item that the client creates: under another id, or missing."
     )
+    item_event: Literal["added", "created"] = Field(
+        default="added",
+        description="The event that shows an item: `conversation.item.added`, with a `….done`, or `….created` alone.",
+    )
+    deletes_items: bool = Field(default=True, description="False: `conversation.item.delete` is `not_implemented`.")
     done_events: Literal["all", "no_item_done", "response_done_only"] = Field(
         default="all", description="Which `….done` events are sent; xAI sends no `conversation.item.done`."
     )
@@ -93,6 +98,9 @@ class Oddities(BaseModel):
         kind = event["type"]
         if self._is_withheld(kind):
             return None
+        if kind == "conversation.item.added" and self.item_event == "created":
+            kind = "conversation.item.created"
+            event = {**event, "type": kind}
         if kind in ("session.created", "session.updated"):
             event = {**event, "session": self._session(event["session"])}
         if kind == "error":
@@ -105,7 +113,7 @@ class Oddities(BaseModel):
 
     def _is_withheld(self, kind: str) -> bool:
         if kind == "conversation.item.done":
-            return self.done_events != "all"
+            return self.done_events != "all" or self.item_event == "created"
         if kind.endswith(".done") and kind != "response.done":
             return self.done_events == "response_done_only"
         return (kind == "session.created" and not self.session_created) or (

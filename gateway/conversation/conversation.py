@@ -26,14 +26,7 @@ from collections.abc import Container
 from dataclasses import replace
 from uuid import UUID
 
-from gateway.conversation.actions import (
-    Action,
-    KeepMessages,
-    LetClientIn,
-    RecordCall,
-    Reopen,
-    SendToClient,
-)
+from gateway.conversation.actions import Action, KeepMessages, LetClientIn, RecordCall, Reopen, SendToClient
 from gateway.conversation.call_table import Call, CallTable
 from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import ClientView
@@ -134,9 +127,10 @@ class Conversation:
         self._intake = CallIntake(
             session_id, agent, tools, table, turns, builtin_tools, loop_guard, clients, ids, waits
         )
-        self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last)
+        early = quirks.answers_early_seconds
+        self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last, early)
         self._client = ClientRequests(scheduler, carried.resend_buffer, clients.settings, clients, ids.new)
-        self._speaker = Speaker(scheduler, loop_guard, self._client, clients, ids.ours)
+        self._speaker = Speaker(scheduler, loop_guard, self._client, clients, ids.ours, quirks.deletes_items)
         self._upstream_events = UpstreamEvents(scheduler, table, self._intake, self._results, self._client.out_of_band)
         self._upstream_errors = UpstreamErrors(scheduler, self._client, self._results, self._view)
         self._delivery_context = DeliveryContext(client_shows="results" in wants, max_chars=agent.max_result_chars)
@@ -358,7 +352,7 @@ class Conversation:
             return self._handshake.wake_at
         if self._is_given_up or self._has_more:
             return None
-        moments = (self._speaker.wake_at(now), self.limits.wake_at(), self._hearing.wake_at())
+        moments = (self._speaker.wake_at(now), self._results.wake_at(), self.limits.wake_at(), self._hearing.wake_at())
         return min((moment for moment in moments if moment is not None), default=None)
 
     # — before the client is let in —
@@ -396,4 +390,5 @@ class Conversation:
     def _speak(self, now: float) -> list[Action]:
         if self._is_given_up or self._has_more or not self.is_open:
             return self._hearing.take(now)
-        return [*self._upstream_events.expire(self._log, now), *self._speaker.say(now), *self._hearing.take(now)]
+        expired = self._upstream_events.expire(self._log, now)
+        return [*expired, *self._results.answer_early(now), *self._speaker.say(now), *self._hearing.take(now)]

@@ -29,6 +29,7 @@ class Speaker:
     Args:
         tools: all that the model is offered.
         ours: gives an event its `event_id`; the first argument says what it is for.
+        deletes_items: the server can delete an item; else the messages of fillers stay.
     """
 
     scheduler: ResponseScheduler
@@ -36,6 +37,7 @@ class Speaker:
     client: ClientRequests
     tools: ClientTools
     ours: Callable[[str, Event], Event]
+    deletes_items: bool = True
     _messages: set[str] = field(default_factory=set)
     """The creates whose messages the conversation still has."""
 
@@ -77,7 +79,8 @@ class Speaker:
             return [SendToModel({**create, **self._response()})]
         about = frozenset(call.call_id for call in ask.about)
         self.scheduler.send(create["event_id"], ask.by, now, about)
-        self._messages.add(create["event_id"])
+        if self.deletes_items:
+            self._messages.add(create["event_id"])
         message, create = filler.say(ask, create, self.ours("message", {})["event_id"], now)
         return [SendToModel(message), SendToModel(create)]
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from gateway.upstream.call_endpoints import NO_CALLS, OPENAIS, CallProfile
 from gateway.upstream.connection import Target, Upstream, WebSocketUpstream
 from gateway.upstream.quirks import USUAL, Quirks
 from gateway.upstream.translated import TranslatedUpstream, Translation
@@ -80,6 +81,8 @@ class Provider:
     is_simulated: bool = False
     """True: no model answers, so RINGBACK_MODE=production refuses to start."""
     quirks: Quirks = USUAL
+    calls: CallProfile = OPENAIS
+    """How it takes calls over WebRTC and SIP (`gateway.upstream.call_endpoints`)."""
 
     def target(self, model: str, user: str, *, url: str | None, key: str, headers: Mapping[str, str]) -> Target:
         """Return the URL and the headers of one session's connection.
@@ -93,8 +96,11 @@ class Provider:
         address = url or self.url
         if address is None:
             raise ValueError(f"{self.name} has no URL of its own")
-        named = {**headers, **(self._key_headers(key) if key else {}), **self.user_headers(user)}
-        return Target(_with_model(address, model), named, self.quirks)
+        return Target(_with_model(address, model), self.headers(user, key=key, headers=headers), self.quirks)
+
+    def headers(self, user: str, *, key: str, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers of any request to the provider; the arguments are those of `target`."""
+        return {**headers, **(self._key_headers(key) if key else {}), **self.user_headers(user)}
 
     def _key_headers(self, key: str) -> dict[str, str]:
         name, _, scheme = self.key_header.partition(": ")
@@ -115,13 +121,44 @@ def _with_voice_at_the_top(session: Session) -> Session:
 
 
 OPENAI = Provider("openai", url="wss://api.openai.com/v1/realtime", needs_key=True, user_headers=_safety_identifier)
-AZURE = Provider("azure", needs_key=True, key_header="api-key")
-XAI = Provider("xai", url="wss://api.x.ai/v1/realtime", needs_key=True, adapt_session=_with_voice_at_the_top)
+AZURE = Provider(
+    "azure",
+    needs_key=True,
+    key_header="api-key",
+    # The browser is not told of instructions, and the gateway's tools are none of its business.
+    calls=CallProfile(query={"webrtcfilter": "on"}),
+)
+XAI = Provider(
+    "xai",
+    url="wss://api.x.ai/v1/realtime",
+    needs_key=True,
+    adapt_session=_with_voice_at_the_top,
+    calls=CallProfile(offer=None, acts=frozenset(), secrets="bare"),
+)
+INWORLD = Provider(
+    "inworld",
+    url="wss://api.inworld.ai/v1/realtime",
+    needs_key=True,
+    calls=CallProfile(offer="json", acts=frozenset({"hangup"}), secrets=None),
+)
 SIMULATOR = Provider("simulator", url="ws://127.0.0.1:8090/v1/realtime", is_simulated=True)
-CUSTOM = Provider("custom", quirks=Quirks(create_seconds=20.0, pong_seconds=30.0))
-"""The operator's own server may load its model first, and not answer meanwhile."""
+LOADS_FIRST = Quirks(create_seconds=20.0, pong_seconds=30.0)
+"""A server on one's own machine may load its model first, and not answer meanwhile."""
+SPEECH_TO_SPEECH = Provider(
+    "speech_to_speech",
+    url="ws://127.0.0.1:8765/v1/realtime",
+    # It refuses each response while a call has no output, so a slow tool would silence the talk.
+    quirks=replace(LOADS_FIRST, answers_early_seconds=1.0),
+    calls=NO_CALLS,
+)
+"""Hugging Face's pipeline of recognition, a language model and speech, 1.1.0."""
+LOCALAI = Provider("localai", quirks=replace(LOADS_FIRST, deletes_items=False), calls=NO_CALLS)
+"""It listens at 8080 by default, where the gateway does: REALTIME_URL has to say where it is."""
+CUSTOM = Provider("custom", quirks=LOADS_FIRST)
 
-PROVIDERS = {provider.name: provider for provider in (OPENAI, AZURE, XAI, SIMULATOR, CUSTOM)}
+PROVIDERS = {
+    provider.name: provider for provider in (OPENAI, AZURE, XAI, INWORLD, SIMULATOR, SPEECH_TO_SPEECH, LOCALAI, CUSTOM)
+}
 
 if TYPE_CHECKING:
     ProviderName: TypeAlias = str

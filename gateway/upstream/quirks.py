@@ -28,6 +28,11 @@ class Quirks:
     ping_seconds: float = 15.0
     pong_seconds: float = 10.0
     """The gateway notices a half-open connection within the two of them."""
+    answers_early_seconds: float | None = None
+    """A call that takes longer is answered with "accepted, the result follows", for servers that hold the talk while a
+    call has no output (`gateway.conversation.tool_calls.early_answers`). None: each call waits for its result."""
+    deletes_items: bool = True
+    """False: it answers `conversation.item.delete` with an error, so what is said once stays in the conversation."""
     tool_name: Callable[[dict[str, Any]], str] = tool_name
     """Reads the name of a tool as the server shows it in `session.updated`."""
 

@@ -26,6 +26,8 @@ from simulator.understanding.offered import Offered
 
 # Instructions to say words exactly: say "one moment".
 _SAY_EXACTLY = re.compile(r"\bsay\b[^\"“]*[\"“](?P<text>[^\"”]+)", re.IGNORECASE)
+# An output that only says that there is none yet: a model tells no result then.
+_FOLLOWS = re.compile(r'\{"status": ?"(accepted|waiting_for_approval)"')
 # A raw output is quoted if no template fits it; no listener needs more.
 _MAX_QUOTED_CHARACTERS = 300
 # A broken-off answer counts as told from so many characters on: two or three words.
@@ -133,7 +135,7 @@ class Script:
 
     def _news(self, items: Items) -> list[Item]:
         """Return the outputs that no answer has told yet, neither one of this connection nor a replayed one."""
-        outputs = ((i, item) for i, item in enumerate(items.items) if item["type"] == "function_call_output")
+        outputs = ((i, item) for i, item in enumerate(items.items) if _brings_news(item))
         untold = ((i, output) for i, output in outputs if output["call_id"] not in self.told)
         return [output for i, output in untold if not self._told_before(items, output, items.items[i + 1 :])]
 
@@ -274,6 +276,11 @@ def directed(items: Items) -> str:
     """Return the text of a system message, if neither side has spoken since."""
     since = itertools.takewhile(lambda item: item.get("role") not in ("user", "assistant"), reversed(items.items))
     return next((text_of(item) for item in since if item.get("role") == "system"), "")
+
+
+def _brings_news(item: Item) -> bool:
+    """Return whether an item is the output of a call that says more than that the result follows."""
+    return item["type"] == "function_call_output" and not _FOLLOWS.match(item["output"])
 
 
 def _is_seeded_answer(item: Item, items: Items) -> bool:

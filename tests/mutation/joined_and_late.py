@@ -1,4 +1,4 @@
-"""The guards of what a conversation does around its calls: joined calls, approvals, answers that come too late."""
+"""The guards of what a conversation does around its calls: joined calls, approvals, answers too early and too late."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ JOBS, SWEEPS = "ringback/statements/jobs/transitions.py", "ringback/statements/j
 APPROVALS, WEBHOOKS = "ringback/statements/jobs/approvals.py", "ringback/statements/webhooks.py"
 MANNERS, JOINING = "migrations/versions/0003_manners.py", "migrations/versions/0007_order.py"
 DEADLINES = "migrations/versions/0006_sweeps.py"
+EARLY, RESULTS = (f"gateway/conversation/tool_calls/{name}.py" for name in ("early_answers", "results"))
 
 T_JOINS, T_AT_ONCE = "tests/integration/statements/test_joins.py", "tests/integration/statements/test_joins_at_once.py"
 T_APPROVALS, T_WEBHOOKS = (
@@ -15,7 +16,25 @@ T_APPROVALS, T_WEBHOOKS = (
     "tests/integration/statements/test_webhooks.py",
 )
 
+T_EARLY = "tests/unit/gateway/conversation/tool_calls/test_early_answers.py"
+
 JOINED_AND_LATE = [
+    gone("only a recorded call is answered early", T_EARLY, EARLY, "call.stage is Stage.RUNNING and "),
+    gone("a call is answered early once", T_EARLY, EARLY, "self._sent_as.keys() | self._refused", "self._refused"),
+    gone(
+        "a refused early answer is not repeated",
+        T_EARLY,
+        EARLY,
+        "self._sent_as.keys() | self._refused",
+        "self._sent_as",
+    ),
+    gone(
+        "the echo of an early answer is no receipt",
+        T_EARLY,
+        RESULTS,
+        "self._by_item[self._early.result_call_id(call)]",
+        "self._by_item[self.ids.of_server(call_id)]",
+    ),
     gone(
         "a call that waits for a yes is not claimed",
         T_APPROVALS,

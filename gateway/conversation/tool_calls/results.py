@@ -11,6 +11,7 @@ from gateway.conversation.actions import Acknowledge, Action, SendToClient, Send
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.event_ids import EventIds
 from gateway.conversation.event_names import CREATE_ITEM, JOB, RESULT
+from gateway.conversation.tool_calls.early_answers import EarlyAnswers
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering
 from gateway.upstream.events import Item
@@ -35,15 +36,29 @@ class ResultSender:
         ids: gives an event its `event_id`, and knows the calls' ids as the server writes them.
         tells: True where the client asked for `ringback.job` events.
         come_to: how far the conversation has come, as a position in its log.
+        early_after: how long a call may run before it is answered early, in seconds (`early_answers`); None: it is not.
     """
 
     calls: CallTable
     ids: EventIds
     tells: bool
     come_to: Callable[[], int]
+    early_after: float | None = None
+    _early: EarlyAnswers = field(init=False)
     _by_item: dict[str, Call] = field(default_factory=dict)
     """By the id of the item that brings the result, and by call_id: not every server keeps the ids that it is given."""
     _past: dict[str, Call] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._early = EarlyAnswers(self.early_after, self.calls, self.ids)
+
+    def answer_early(self, now: float) -> list[Action]:
+        """Answer the calls that have run for too long without an output."""
+        return self._early.due(now)
+
+    def wake_at(self) -> float | None:
+        """Return when `answer_early` has something, if no event comes first."""
+        return self._early.wake_at()
 
     def give(self, job_id: UUID, call_id: str, tool: str, state: str, rendering: Rendering, now: float) -> list[Action]:
         """Send a result into the conversation, even while a response is active."""
@@ -56,9 +71,10 @@ class ResultSender:
         if call is None or not call.is_running:
             call = self.calls.add(Call(call_id, tool, Owner.GATEWAY))
         call.job_id = job_id
-        self._by_item[item_id] = self._by_item[self.ids.of_server(call_id)] = call
+        self._by_item[item_id] = self._by_item[self._early.result_call_id(call)] = call
+        second = self._early.second_call(call)
         call.land(now, rendering.late)
-        return [self._write(call, rendering.output), *self.tell(call, state), *self._show(call, rendering)]
+        return [*second, self._write(call, rendering.output), *self.tell(call, state), *self._show(call, rendering)]
 
     def remember(self, past: PastCall, call: Call, context: DeliveryContext, now: float) -> list[Action]:
         """Note a call of an earlier epoch: its result is among the items of the past, or still to come."""
@@ -92,7 +108,7 @@ class ResultSender:
         """
         call = next((call for call in self._by_item.values() if event_id and call.sent_as == event_id), None)
         if call is None:
-            return []
+            return self._early.refused(event_id, code)
         call.sent_as = None
         refusal = f"result refused by the Realtime API (job {call.job_id}: {code})"
         if code == INVALID_CALL or call.is_unreadable:
@@ -122,7 +138,7 @@ class ResultSender:
 
     def _write(self, call: Call, output: str) -> SendToModel:
         assert call.job_id is not None  # noqa: S101
-        known_as = self.ids.of_server(call.call_id)
+        known_as = self._early.result_call_id(call)
         item = {"id": output_item_id(call.job_id), "type": "function_call_output", "call_id": known_as}
         create = {"type": CREATE_ITEM, "item": {**item, "output": output}}
         event = self.ids.ours("output", create)

@@ -38,6 +38,7 @@ from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.protocol import ClientFrame, Rejection, read
 from gateway.upstream import realtime_events
 from gateway.upstream.events import ModelEvent
+from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.jobs.outcomes import Outcome, succeeded
@@ -97,12 +98,14 @@ class Script:
         queues: dict[str, float] | None = None,
         policy: ClientPolicy = BROWSER,
         carried: CarriedState | None = None,
+        quirks: Quirks = USUAL,
         **fields: Any,
     ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
         waits = {} if queues is None else queues
         self.policy = policy
         more: dict[str, Any] = {"wants": wants, "policy": policy, "waits": waits.get, "carried": carried}
+        more["quirks"] = quirks
         self.conversation = Conversation(SESSION, agent(**fields), offered, **more)
         self.now = 1_000.0
         self.offered: list[Event] = []
@@ -129,6 +132,10 @@ class Script:
         frame = read(json.dumps(event), self.policy)
         assert isinstance(frame, ClientFrame), frame.message if isinstance(frame, Rejection) else frame
         return self._do(self.conversation.receive_client(frame, self.now))
+
+    def recorded(self, *records: RecordCall) -> list[str]:
+        """The rows of these calls are committed."""
+        return self._do([act for each in records for act in self.conversation.recorded(each, self.now)])
 
     def progress(self, call_id: str, note: str) -> list[str]:
         return self._do(self.conversation.progressed(job_of(call_id), note))
