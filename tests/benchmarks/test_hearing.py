@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.hearing.noise import babble, mixed, white
-from benchmarks.hearing.sentences import SENTENCES
+from benchmarks.hearing.sentences import HELD_OUT, SETS, TUNED
 from benchmarks.hearing.words import errors, read
 from simulator.speech import sphinx, synthesis
 from tests.benchmarks.test_benchmarks import printed
@@ -21,6 +21,7 @@ RATE = 24_000
     ("said", "heard", "wrong"),
     [
         ("Where is my parcel?", "where is my parcel", 0),
+        ("Where is order A one thousand forty two?", "Where is order A-1042?", 0),
         ("Look up invoice number ten forty two.", "Lookup invoice number 1042.", 0),
         ("Where is order A one oh four two?", "Where is order A-1042?", 0),
         ("Where is order A one oh four two?", "where is order a ten forty two", 0),
@@ -40,8 +41,13 @@ def test_wrong_words_are_counted_and_spellings_are_not(said: str, heard: str, wr
     assert errors(said, heard) == (wrong, len(read(said)))
 
 
-def test_there_are_sentences_enough_and_each_is_another() -> None:
-    assert len(set(SENTENCES)) == len(SENTENCES) >= 50
+@pytest.mark.parametrize("sentences", SETS.values(), ids=SETS)
+def test_there_are_sentences_enough_and_each_is_another(sentences: tuple[str, ...]) -> None:
+    assert len(set(sentences)) == len(sentences) >= 50
+
+
+def test_no_sentence_is_judged_that_was_tuned_on() -> None:
+    assert {tuple(read(said)) for said in HELD_OUT} & {tuple(read(said)) for said in TUNED} == set()
 
 
 @pytest.mark.parametrize("decibels", [20.0, 10.0, 0.0])
@@ -58,7 +64,19 @@ def test_noise_is_so_much_softer_than_the_speech(decibels: float) -> None:
 @pytest.mark.long
 @pytest.mark.skipif(not (sphinx.available() and synthesis.available()), reason="the extra voice is not installed")
 def test_ears_are_measured_by_voice_and_noise(tmp_path: Path) -> None:
-    words = ["--ears", "sphinx", "--voices", "hibari", "--noises", "none", "white, 20 dB", "--sentences", "2"]
+    words = [
+        "--ears",
+        "sphinx",
+        "--voices",
+        "hibari",
+        "--noises",
+        "none",
+        "white, 20 dB",
+        "--set",
+        "tuned",
+        "--sentences",
+        "2",
+    ]
     lines = printed("ears.py", *words, "--raw", str(tmp_path))
     assert [line.split(" | ")[:2] for line in lines if line.startswith("| sphinx")] == [["| sphinx", "hibari"]]
     raw = [json.loads(line) for line in (tmp_path / "ears.jsonl").read_text().splitlines()]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import wave
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,9 +99,12 @@ class Tab:
 
 
 @contextmanager
-def running_up() -> Iterator[Up]:
-    """Run `ringback up` for the duration of the block; an order takes four seconds to look up."""
-    command = [sys.executable, "-m", "cli", "up", "--port", "0"]
+def running_up(ringback: Sequence[str] = (sys.executable, "-m", "cli")) -> Iterator[Up]:
+    """Run `ringback up` for the duration of the block; an order takes four seconds to look up.
+
+    `ringback`: the command, where another installation than this one is meant.
+    """
+    command = [*ringback, "up", "--port", "0"]
     env = {**os.environ, "COLUMNS": "500", "RINGBACK_ORDER_DELAY": "4"}
     with (
         folder_for_servers() as folder,

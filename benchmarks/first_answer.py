@@ -1,0 +1,114 @@
+"""From a bare machine to a spoken answer through a microphone: how long each step takes.
+
+A fresh clone of what is committed here, an empty environment, `make up`, and a real Chromium whose microphone is a file
+with a spoken question. The packages are downloaded before the clock starts, into pip's cache; installing them from
+there is a step of its own. The answer counts when the page has played it and says "heard".
+
+    .venv/bin/python benchmarks/first_answer.py                  # minutes, most of them the download
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.measuring.raw_lines import RAW, RawLines
+from tests.browser.conftest import launched
+from tests.browser.stack_of_ones_own import PATIENCE_MS, opened, running_up, write_speech
+
+ROOT = Path(__file__).parents[1]
+QUESTION = "what is the weather in london"
+INSTALLED = ".venv/.installed-demo"
+GOAL_SECONDS = 60.0
+
+
+def cloned(place: Path) -> Path:
+    """Clone what is committed here."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(place)], check=True)
+    return place
+
+
+def install(clone: Path) -> None:
+    """Make the environment of `make up`, by the locks, as `make up` does first."""
+    subprocess.run(["make", "--silent", INSTALLED], cwd=clone, check=True, stdout=sys.stderr)
+
+
+class Steps:
+    """How long each step took, in seconds, in order."""
+
+    def __init__(self) -> None:
+        self.took: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Measure the block."""
+        began = time.monotonic()
+        yield
+        self.took[name] = round(time.monotonic() - began, 1)
+        print(f"  {name}: {self.took[name]} s", file=sys.stderr, flush=True)
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Go all the way once; return the seconds of each step."""
+    steps = Steps()
+    with steps.timed("download, and a first installation"):
+        install(cloned(folder / "download"))
+    shutil.rmtree(folder / "download")
+    with steps.timed("clone"):
+        clone = cloned(folder / "clone")
+    with steps.timed("install from pip's cache"):
+        install(clone)
+    talk(clone, folder, steps)
+    return steps.took
+
+
+def talk(clone: Path, folder: Path, steps: Steps) -> None:
+    """Start the stack of the clone, open its page, and speak until the answer was heard."""
+    question = write_speech(folder / "question.wav", QUESTION, 0.3, 2)
+    microphone = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    began = time.monotonic()
+    with running_up((str(clone / ".venv/bin/ringback"),)) as up:
+        steps.took["`ringback up` prints its link"] = round(time.monotonic() - began, 1)
+        with (
+            launched(*microphone, f"--use-file-for-fake-audio-capture={question}%noloop") as browser,
+            opened(browser, up.link) as tab,
+        ):
+            with steps.timed("the page opens, and Talk can be pressed"):
+                button = tab.page.get_by_role("button", name="Talk")
+                button.wait_for(timeout=PATIENCE_MS)
+            with steps.timed("from Talk to the first sound of the answer"):
+                button.click()
+                tab.page.wait_for_function(
+                    "recorded.toSpeaker.some(piece => piece.samples.length)", timeout=PATIENCE_MS
+                )
+            with steps.timed("until the answer was heard"):
+                tab.wait_for_call("heard")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--raw", type=Path, default=RAW, help="folder for the raw lines")
+    asked = parser.parse_args()
+    lines = RawLines(asked.raw, "first_answer")
+    print(lines.introduction())
+    with tempfile.TemporaryDirectory(prefix="rb-first-") as folder:
+        took = measure(Path(folder))
+    lines.turn(**took)
+    print("| step | seconds |\n| --- | --- |")
+    for step, seconds in took.items():
+        print(f"| {step} | {seconds} |")
+    after = sum(took.values()) - took["download, and a first installation"]
+    print(f"| from the download to the answer (the goal is {GOAL_SECONDS:g}) | {after:.1f} |")
+    print(lines.loads())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
