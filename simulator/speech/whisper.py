@@ -23,8 +23,8 @@ _FILES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
 _MARGIN_SAMPLES = 16_000 // 5
 # A wider search costs more and finds the same words in almost all sentences (benchmarks/ears.py).
 _BEAM = 5
-# Below this mean log probability of a word's parts the model doubts what it heard: so it does in three of four sentences
-# in loud noise, and in one of four in none (benchmarks/ears.py, the tuned set).
+# Below this mean log probability of a word's parts the model doubts what it heard. So it does in three of four
+# sentences in loud noise, and in one of four in none (benchmarks/ears.py, the tuned set).
 _DOUBT = -0.25
 # Above this likelihood of silence the model's words are made up: it says "you" or "Thank you" to noise.
 _SILENCE = 0.6
