@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.operations.acting import Why, Yes, filters, operator
+from cli.operations.acting import Why, Yes, filters, of_session, operator
 from cli.output.history_queries import (
     DEFAULT,
     After,
@@ -51,12 +51,8 @@ def list_jobs(
     from ringback.statements import history as statements
 
     given = {"tool": tool, "state": state, "queue": queue, "approval": approval, "since": since}
-    query = ask(JobQuery, {**given, "limit": limit, "after": after})
-    ids = beginning("--session", session) if session is not None else None
+    query = of_session(tenant, session, ask(JobQuery, {**given, "limit": limit, "after": after}))
     with reading() as read:
-        if ids:
-            owner = only("session", read(statements.sessions_with_counts(tenant, ids)), session)
-            query = query.model_copy(update={"session": owner.id})
         page = documents.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
     if as_json:
         return print_json(page)
@@ -119,9 +115,8 @@ def cancel_job(
     """
     from cli.operations import job_acts
 
-    given = {"tool": tool, "state": state or None, "queue": queue, "since": since, "until": until}
+    given = _given(id, session, tool=tool, state=state or None, queue=queue, since=since, until=until)
     if id is not None:
-        _not_both(given, session)
         return job_acts.cancel_one(id, tenant, reason, as_json=as_json)
     return job_acts.cancel_matching(tenant, filters(tenant, session, given), reason, yes=yes, as_json=as_json)
 
@@ -150,9 +145,8 @@ def retry_job(
     """
     from cli.operations import job_acts
 
-    given = {"tool": tool, "state": state or None, "queue": queue, "since": since, "until": until}
+    given = _given(id, session, tool=tool, state=state or None, queue=queue, since=since, until=until)
     if id is not None:
-        _not_both(given, session)
         return job_acts.retry_one(id, tenant, reason, is_confirmed=confirm_at_most_once, as_json=as_json)
     query = filters(tenant, session, given)
     return job_acts.retry_matching(tenant, query, reason, is_confirmed=confirm_at_most_once, yes=yes, as_json=as_json)
@@ -174,9 +168,11 @@ def tail_jobs(
     tail.follow(tenant, session, given, as_json=as_json)
 
 
-def _not_both(given: dict[str, Any], session: str | None) -> None:
-    if session is not None or any(value is not None for value in given.values()):
+def _given(id: str | None, session: str | None, **given: Any) -> dict[str, Any]:  # noqa: A002 - as its callers have it
+    """Return the filters; together with an id they end the command."""
+    if id is not None and (session is not None or any(value is not None for value in given.values())):
         refuse("Name a job by its id, or give filters, not both.")
+    return given
 
 
 @app.command("approve")

@@ -72,15 +72,8 @@ def found(tenant: str, query: JobQuery, states: Sequence[JobState], *, reruns: b
 def filters(tenant: str, session: str | None, given: dict[str, Any]) -> JobQuery:
     """Return the query of the filters that were given; none ends the command."""
     from ringback.history.pagination import JobQuery
-    from ringback.statements import history as statements
 
-    query = ask(JobQuery, given)
-    if session is not None:
-        with reading() as read:
-            owner = only(
-                "session", read(statements.sessions_with_counts(tenant, beginning("--session", session))), session
-            )
-        query = query.model_copy(update={"session": owner.id})
+    query = of_session(tenant, session, ask(JobQuery, given))
     if not query.model_dump(exclude_defaults=True):
         refuse("Name a job by its id, or give at least one filter, such as --tool or --since.")
     return query
@@ -88,10 +81,10 @@ def filters(tenant: str, session: str | None, given: dict[str, Any]) -> JobQuery
 
 def of_session(tenant: str, prefix: str | None, query: JobQuery) -> JobQuery:
     """Return the query for the session whose id begins so; None: unchanged."""
-    from ringback.statements import history as statements
-
     if prefix is None:
         return query
+    from ringback.statements import history as statements
+
     ids = beginning("--session", prefix)
     with reading() as read:
         owner = only("session", read(statements.sessions_with_counts(tenant, ids)), prefix)

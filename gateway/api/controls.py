@@ -5,15 +5,16 @@ Workers serve all tenants, so only the operator may: a token of the tenant `defa
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from pydantic import AfterValidator, Field
 from sqlalchemy import Select
 
-from gateway.api.dependencies import REFUSALS, Controller, TheGateway
+from gateway.api.dependencies import REFUSALS, Controller, Gateway, TheGateway
 from gateway.api.history import not_found
 from gateway.api.job_control import Why, operator
+from gateway.auth.authenticator import Principal
 from gateway.errors import PermissionDenied
 from ringback.history import operators
 from ringback.history.operators import MAX_CONCURRENCY, ControlledRow
@@ -34,40 +35,50 @@ class Limit(Why):
     concurrency: int | None = Field(ge=1, le=MAX_CONCURRENCY, description="null removes the limit")
 
 
-@router.post("/{kinds}/{name}/pause")
-async def pause(
-    kinds: Kinds, name: Name, who: Controller, gateway: TheGateway, why: Why | None = None
-) -> ControlledRow:
-    """Pause a queue or a tool: no call of it begins any more. Those that run end as usual."""
-    kind = await _own(kinds, name, who, gateway)
-    return await _set(gateway, controls.pause(operator(who, why), kind, name))
+class Named(NamedTuple):
+    """The queue or tool of a request, which its caller may act on."""
+
+    who: Principal
+    kind: controls.Kind
+    name: str
 
 
-@router.post("/{kinds}/{name}/resume")
-async def resume(
-    kinds: Kinds, name: Name, who: Controller, gateway: TheGateway, why: Why | None = None
-) -> ControlledRow:
-    """Let a queue or a tool go on; what waited is due at once, and a limit stays."""
-    kind = await _own(kinds, name, who, gateway)
-    return await _set(gateway, controls.resume(operator(who, why), kind, name))
-
-
-@router.post("/{kinds}/{name}/limit")
-async def limit(kinds: Kinds, name: Name, who: Controller, gateway: TheGateway, asked: Limit) -> ControlledRow:
-    """Limit how many calls of a queue or a tool run at once, over all workers."""
-    kind = await _own(kinds, name, who, gateway)
-    return await _set(gateway, controls.limit(operator(who, asked), kind, name, asked.concurrency))
-
-
-async def _own(kinds: Kinds, name: str, who: Controller, gateway: TheGateway) -> controls.Kind:
-    """Return the kind, if the caller may act on it, and it is known; else PermissionDenied, or NotFound."""
-    if who.tenant != DEFAULT_TENANT:
-        raise PermissionDenied(f"Queues and tools are for all tenants: only the tenant {DEFAULT_TENANT!r} may.")
+async def kind_of(gateway: Gateway, tenant: str, kinds: Kinds, name: str) -> controls.Kind:
+    """Return the kind, if this tenant may act on it, and it is known; else raise PermissionDenied, or NotFound."""
+    if tenant != DEFAULT_TENANT:
+        raise PermissionDenied(
+            f"Queues and tools are for all tenants: only {DEFAULT_TENANT!r}, which runs the installation, may set them."
+        )
     if not await gateway.store.rows(controls.is_known(KIND[kinds], name)):
         raise not_found(KIND[kinds], name)
     return KIND[kinds]
 
 
-async def _set(gateway: TheGateway, statement: Select[Any]) -> ControlledRow:
+async def _named(kinds: Kinds, name: Name, who: Controller, gateway: TheGateway) -> Named:
+    return Named(who, await kind_of(gateway, who.tenant, kinds, name), name)
+
+
+It = Annotated[Named, Depends(_named)]
+
+
+@router.post("/{kinds}/{name}/pause")
+async def pause(it: It, gateway: TheGateway, why: Why | None = None) -> ControlledRow:
+    """Pause a queue or a tool: no call of it begins any more. Those that run end as usual."""
+    return await _set(gateway, controls.pause(operator(it.who, why), it.kind, it.name))
+
+
+@router.post("/{kinds}/{name}/resume")
+async def resume(it: It, gateway: TheGateway, why: Why | None = None) -> ControlledRow:
+    """Let a queue or a tool go on; what waited is due at once, and a limit stays."""
+    return await _set(gateway, controls.resume(operator(it.who, why), it.kind, it.name))
+
+
+@router.post("/{kinds}/{name}/limit")
+async def limit(it: It, gateway: TheGateway, asked: Limit) -> ControlledRow:
+    """Limit how many calls of a queue or a tool run at once, over all workers."""
+    return await _set(gateway, controls.limit(operator(it.who, asked), it.kind, it.name, asked.concurrency))
+
+
+async def _set(gateway: Gateway, statement: Select[Any]) -> ControlledRow:
     (row,) = await gateway.store.rows(statement)
     return operators.controlled(row)
