@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from gateway.api import client_secrets, controls, history, job_control, operation, realtime, revocation, users
+from gateway.api import calls, client_secrets, controls, history, job_control, operation, realtime, revocation, users
 from gateway.api.dependencies import Gateway, keep
 from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import Authenticator, IdentityProvider
@@ -29,6 +29,8 @@ from gateway.background.retention import Retention
 from gateway.background.tool_catalog import ToolCatalog
 from gateway.background.webhooks import Webhooks
 from gateway.budgets.budgets import Budgets, prices_for
+from gateway.calls.desk import CallDesk
+from gateway.calls.takeover import CallTakeover
 from gateway.live_sessions import SessionRegistry
 from gateway.retry import Loop, restarting
 from gateway.session.admission import SessionAdmission
@@ -37,13 +39,17 @@ from gateway.settings import GatewaySettings
 from gateway.storage.connection_pool import ConnectionPool
 from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
+from gateway.upstream.call_control import CallControl
+from gateway.upstream.call_endpoints import CallRefused, calls_url
 from gateway.web import console, static, talk
 from gateway.web.security_headers import SecurityHeaders
 from ringback.config import logs
 from ringback.postgres.statement import compile_of
 from ringback.statements import usage
-from ringback.statements.jobs import admission, deliveries
+from ringback.statements.jobs import admission as job_admission
+from ringback.statements.jobs import deliveries
 from ringback.statements.sessions import items
+from ringback.statements.sessions.calls import SILENT_SECONDS
 from ringback.telemetry import metrics
 from ringback.telemetry.names import provider_name
 from ringback.telemetry.tracing import open_tracing
@@ -74,8 +80,10 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (realtime, operation, history, job_control, controls, client_secrets, revocation, users, static, talk):
+    for part in (realtime, calls, operation, history, job_control, controls, client_secrets, revocation, users):
         app.include_router(part.router)
+    for page in (static, talk):
+        app.include_router(page.router)
     for router in console.routers:
         app.include_router(router)
     add_error_handlers(app)
@@ -94,7 +102,7 @@ async def _open(
 ) -> Gateway:
     """Open what sessions and routes share. The stack closes it in reverse, so the order is a guarantee."""
     gateway_id = f"gateway-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    compile_of(admission, deliveries, items, usage)  # what the first call would wait for
+    compile_of(job_admission, deliveries, items, usage)  # what the first call would wait for
     pool = open_pool(settings.database_url, settings.database_pool)
     store = Store(pool)
     stack.push_async_callback(store.close)
@@ -108,12 +116,10 @@ async def _open(
     lease = Lease(gateway_id, store, lease_connector(settings.database_url), settings.lease)
     await lease.register()
     stack.push_async_callback(lease.retire)
-    sweeper, looker = (Store(open_pool(settings.database_url, 1)) for _ in range(2))  # waiting behind no pool
-    stack.push_async_callback(sweeper.close)
-    stack.push_async_callback(looker.close)
-    keeper = LeaseKeeper(gateway_id, sweeper, publisher)
-    held = keeper.work["held_sessions"]
-    listener = ResultListener(settings.redis_url, looker, live_sessions, lease, gateway_id, held)
+    sweeper, looker = (_store_of_its_own(stack, settings) for _ in range(2))
+    keeper = LeaseKeeper(gateway_id, sweeper, publisher, call_left=_left_of_lost(settings))
+    work = keeper.work
+    listener = ResultListener(settings.redis_url, looker, live_sessions, lease, gateway_id, work["held_sessions"])
     stack.push_async_callback(listener.close)
     queues = QueueMonitor(store, live_sessions.populated)
     catalog = ToolCatalog(store, settings.realtime_model, live_sessions.populated)
@@ -124,12 +130,15 @@ async def _open(
     )
     draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
     changes = ChangeFeed(store, lambda: draining.has_begun)
-    retention = Retention(store, settings.retention_days, keeper.work["erased_users"])
+    retention = Retention(store, settings.retention_days, work["erased_users"])
+    admission = SessionAdmission(agents, context, live_sessions, lease, draining, agents.default)
+    desk = await _open_desk(stack, admission, work["unattended_calls"])
     gateway = Gateway(
         store=store,
         publisher=publisher,
         authenticator=Authenticator(settings.tokens, store.rows, identity_provider),
-        admission=SessionAdmission(agents, context, live_sessions, lease, draining, agents.default),
+        admission=admission,
+        desk=desk,
         retention=retention,
         draining=draining,
         changes=changes,
@@ -137,7 +146,7 @@ async def _open(
         metrics_token=settings.metrics_token.get_secret_value(),
         queues=queues,
     )
-    webhooks = Webhooks(store, lambda: agents, due=keeper.work["due_webhooks"])
+    webhooks = Webhooks(store, lambda: agents, due=work["due_webhooks"])
     await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.poll))
     await stack.enter_async_context(_kept_going(queues.watch, catalog.follow, budgets.settle, webhooks.send))
     await stack.enter_async_context(
@@ -145,6 +154,33 @@ async def _open(
     )
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
     return gateway
+
+
+def _store_of_its_own(stack: AsyncExitStack, settings: GatewaySettings) -> Store:
+    """Open a connection that waits behind no pool."""
+    store = Store(open_pool(settings.database_url, 1))
+    stack.push_async_callback(store.close)
+    return store
+
+
+async def _open_desk(stack: AsyncExitStack, admission: SessionAdmission, unattended: asyncio.Event) -> CallDesk | None:
+    """Open the desk of calls, which takes over those that no gateway attends to; None: the provider takes no calls."""
+    settings = admission.gateway.settings
+    try:
+        calls_url(settings.provider, url=settings.provider_url)
+    except CallRefused as problem:
+        log.info("no calls over WebRTC or SIP: %s", problem)
+        return None
+    desk = CallDesk(admission, CallControl(settings.provider, settings.provider_url, settings.provider_headers))
+    stack.push_async_callback(desk.close)
+    takeover = CallTakeover(desk, unattended, _left_of_lost(settings))
+    await stack.enter_async_context(_kept_going(takeover.take))
+    return desk
+
+
+def _left_of_lost(settings: GatewaySettings) -> float:
+    """Return what is left of the lease of a gateway that has been silent for so long that others take its calls."""
+    return settings.lease.seconds - SILENT_SECONDS
 
 
 def _open_tracing(stack: AsyncExitStack, settings: GatewaySettings) -> CallSpans | None:

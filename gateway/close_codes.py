@@ -39,6 +39,9 @@ ENDED = {
     "too_fast": RATE_LIMITED,
     "idle": OVERSTAYED,
     "too_long": OVERSTAYED,
+    "call_over": NORMAL,
+    "call_not_joined": INTERNAL_ERROR,
+    "guarded": FORBIDDEN,
 }
 """Ends that the server decides, each with its close code: the client cannot resume after them."""
 
@@ -47,6 +50,14 @@ FINAL = frozenset({"client_closed_1000", "client_closed_1005", "client_not_there
 
 PERMANENT = frozenset(set(range(400, 500)) - {408, 425, 429})
 """HTTP statuses of a wrong key, model or URL: it stays wrong. A server that is busy or away may come back."""
+
+HANDED_OVER = frozenset({"gateway_draining", "gateway_stopped", "database_unavailable"})
+"""Ends in this process alone: a live call goes on, and another gateway takes it."""
+NOT_HUNG_UP = frozenset({"call_over", "session_superseded"})
+"""Ends after which there is no call to hang up: it is over, or another gateway's."""
+
+NO_AGENT = "agent_gone"
+"""Reason for the history of a call that was to be taken over when its agent's file was gone."""
 
 # Close reasons that a client is told in words; every other end is caused by the client.
 SENTENCES = {
@@ -66,5 +77,8 @@ SENTENCES = {
     "too_fast": "Too much was sent, too fast, for too long. Send audio as it is spoken.",
     "idle": "Neither side has spoken for a long time. Connect again.",
     "too_long": "The session has lasted as long as it may. Connect again.",
+    "call_over": "The call is over.",
+    "call_not_joined": "The Realtime API did not let the server join the call.",
+    "guarded": "The page did what it may not do on a call, and the call was hung up.",
     "database_unavailable": "The session cannot be recorded right now. Try again in a moment.",
 }

@@ -8,16 +8,19 @@
         │   ├── PermissionDenied      403: a valid token without the scope
         │   ├── NotFound              404: no such row or agent in the caller's tenant
         │   ├── Conflict              409: the row's state does not allow it
+        │   ├── ContentTooLarge       413: a body that is too long for this route
+        │   ├── UnsupportedMedia      415: a body of another type
         │   ├── UpgradeRequired       426: a WebSocket's address, asked without an upgrade
         │   ├── LimitReached          429: a quota is used up
+        │   ├── BadGateway            502: the Realtime API refused what it was asked
         │   └── Unavailable           503: Postgres, or the identity provider, does not answer
         ├── SessionEnded              the session ends; carries the close code of its reason (`gateway.close_codes`)
         ├── ClientGone                the client closed, or stopped reading; close code 1000, or 4008 if it is too slow
         ├── UpstreamRefused           the Realtime API did not take the connection
         │   ├── UpstreamSilent        … or did not confirm the session
         │   └── UpstreamBusy          … or takes no session now
+        ├── CallRefused               the provider did not do what was asked of a call; becomes 400, 502 or 503
         ├── UpstreamClosed            the Realtime API closed the connection
-        ├── CallRefused               the provider takes no such call over WebRTC, or its answer holds none
         ├── MalformedEvent            a server event that is not one of the Realtime API
         ├── FrameRefused              a client's frame breaks a rule; becomes an `error` event
         ├── SignInNeeded              a page of the console, asked without a sign-in; becomes the sign-in page
@@ -152,6 +155,20 @@ class Conflict(ApiError):
     code = "conflict"
 
 
+class ContentTooLarge(ApiError):
+    """A body that is longer than this route takes."""
+
+    status = 413
+    code = "content_too_large"
+
+
+class UnsupportedMedia(ApiError):
+    """A body whose Content-Type this route does not take."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
 class UpgradeRequired(ApiError):
     """A request without `Upgrade: websocket` at a WebSocket's address."""
 
@@ -166,6 +183,13 @@ class LimitReached(ApiError):
     status = 429
     code = "rate_limit_exceeded"
     retry_after = 60  # Some secrets are used, or expire, in a minute.
+
+
+class BadGateway(ApiError):
+    """The Realtime API refused what the gateway asked of it; the gateway's log says why."""
+
+    status = 502
+    code = "upstream_refused"
 
 
 class Unavailable(ApiError):

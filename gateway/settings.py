@@ -136,11 +136,25 @@ class GatewaySettings(Stores):
         """The provider that REALTIME_PROVIDER names."""
         return PROVIDERS[self.realtime_provider]
 
+    @property
+    def provider_url(self) -> str | None:
+        """The WebSocket URL that wins over the provider's own; None where none is set."""
+        return self.realtime_url or (self.simulator_url if self.provider.is_simulated else None)
+
+    def provider_headers(self, user: str) -> dict[str, str]:
+        """Return the headers of a request that is made for this user, with the key."""
+        key = self.realtime_api_key.get_secret_value()
+        return self.provider.headers(user, key=key, headers=self.realtime_headers)
+
     def target(self, model: str, user: str) -> Target:
         """Return where the session of this user goes; `model` is the agent's."""
         key, model = self.realtime_api_key.get_secret_value(), self.realtime_model or model
-        url = self.realtime_url or (self.simulator_url if self.provider.is_simulated else None)
-        return self.provider.target(model, user, url=url, key=key, headers=self.realtime_headers)
+        return self.provider.target(model, user, url=self.provider_url, key=key, headers=self.realtime_headers)
+
+    def sideband(self, call_id: str, user: str) -> Target:
+        """Return where a gateway attaches to a live call of this user; raises CallRefused."""
+        key = self.realtime_api_key.get_secret_value()
+        return self.provider.sideband(call_id, user, url=self.provider_url, key=key, headers=self.realtime_headers)
 
     @property
     def allowances(self) -> Quotas:

@@ -28,6 +28,7 @@ from ringback.jobs.states import LIVE, JobState
 from ringback.postgres.statement import Runnable
 from ringback.statements import looks, processes
 from ringback.statements.jobs import sweeps
+from ringback.statements.sessions.calls import LEFT_SECONDS
 from ringback.statements.sessions.lifecycle import owners
 
 MARKER = "ringback:remembers"
@@ -121,7 +122,7 @@ STEPS = frozenset(
 """Flags of a look, one for each step of a round. A round that follows a full one takes them all."""
 ENDINGS = frozenset({"lost_sessions", "lost_jobs", "overdue_jobs", "unresumed_sessions", "late_results"})
 """Those after which a result may be ready in a session that has ended: the look could not see it yet."""
-TASKS = frozenset({"due_webhooks", "erased_users", "held_sessions"})
+TASKS = frozenset({"due_webhooks", "erased_users", "held_sessions", "unattended_calls"})
 """Flags of a gateway's look, one for each of its tasks that waits for work."""
 
 
@@ -131,14 +132,20 @@ class Sweeping:
     Args:
         sweeper_id: the process that declares others lost.
         is_gateway: whether this process is a gateway, which also looks for the work of its own tasks.
+        left: what is left of the lease of a gateway whose calls others take (`calls.unattended`).
         chance: returns a random number between its arguments.
     """
 
     def __init__(
-        self, sweeper_id: str, chance: Callable[[float, float], float] = uniform, *, is_gateway: bool = False
+        self,
+        sweeper_id: str,
+        chance: Callable[[float, float], float] = uniform,
+        *,
+        is_gateway: bool = False,
+        left: float = LEFT_SECONDS,
     ) -> None:
         self._sweeper_id = sweeper_id
-        self._look = (looks.look_of_gateway if is_gateway else looks.look)(sweeper_id)
+        self._look = looks.look_of_gateway(sweeper_id, left) if is_gateway else looks.look(sweeper_id)
         self._chance = chance
         self._rounds = 0
         self._more = False

@@ -16,6 +16,7 @@ from gateway.background.change_feed import ChangeFeed
 from gateway.background.draining import Draining
 from gateway.background.queue_monitor import QueueMonitor
 from gateway.background.retention import Retention
+from gateway.calls.desk import CallDesk
 from gateway.errors import PermissionDenied
 from gateway.session.admission import SessionAdmission
 from gateway.storage.database import Store
@@ -53,6 +54,8 @@ class Gateway:
     """Token that opens /metrics; empty: it is closed."""
     queues: QueueMonitor | None = None
     """Tells the metrics how long the queues are."""
+    desk: CallDesk | None = None
+    """Places calls by WebRTC, and is beside them."""
     changes: ChangeFeed | None = None
     """Tells the console's pages that calls have changed; None: they are not live."""
 

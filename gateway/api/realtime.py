@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
 import psycopg
 from fastapi import APIRouter, Depends, Request, WebSocket
@@ -24,6 +24,8 @@ from ringback.agents.client_policy import EXTENSIONS
 from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
+
+Begun = TypeVar("Begun")
 
 router = APIRouter()
 
@@ -58,9 +60,9 @@ async def realtime_without_upgrade(request: Request, gateway: TheGateway) -> Non
     an upgrade was refused: the page asks here.
     """
     if "authorization" in request.headers:
-        principal, resume_token = await _identify(request, gateway)
+        principal, resume_token = await identify(request, gateway)
         if resume_token is None:
-            agent = _agent(request.query_params, gateway.admission, principal)
+            agent = agent_for(request.query_params, gateway.admission, principal)
             await gateway.admission.check_quota(principal, agent)
     raise UpgradeRequired(NO_UPGRADE)
 
@@ -89,7 +91,8 @@ async def realtime(socket: WebSocket, gateway: TheGateway) -> None:
     if not await gateway.authenticator.is_still_good(principal):
         start.handle.terminate("revoked")
         await gateway.authenticator.forget(start.session_id)
-    return await gateway.admission.run(ClientConnection(socket), start, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    await gateway.admission.run(ClientConnection(socket), start, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    return None
 
 
 def _code_of(problem: Exception, status: int) -> str:
@@ -98,15 +101,15 @@ def _code_of(problem: Exception, status: int) -> str:
 
 async def _admit(socket: WebSocket, gateway: Gateway) -> tuple[Principal, SessionState]:
     """Return who calls, and the session that begins or goes on; raise ApiError."""
-    principal, token = await _identify(socket, gateway)
-    _refuse_other_sessions(socket.query_params)
+    principal, token = await identify(socket, gateway)
+    refuse_other_sessions(socket.query_params)
     wants = _extensions(socket.query_params)
     if token is None:
         return principal, await _begin(gateway, socket.query_params, principal, wants)
     return principal, await _resume(gateway, principal, token, wants)
 
 
-async def _identify(asking: HTTPConnection, gateway: Gateway) -> tuple[Principal, str | None]:
+async def identify(asking: HTTPConnection, gateway: Gateway) -> tuple[Principal, str | None]:
     """Return who calls, and the resume token if there is one; raise ApiError if no session could begin or go on."""
     offered = asking.scope.get("subprotocols", [])
     token = resume_tokens.presented(asking.headers.get(resume_tokens.HEADER), offered)
@@ -120,7 +123,7 @@ async def _identify(asking: HTTPConnection, gateway: Gateway) -> tuple[Principal
     return principal, token
 
 
-def _refuse_other_sessions(query: Mapping[str, str]) -> None:
+def refuse_other_sessions(query: Mapping[str, str]) -> None:
     """Raise BadRequest if the client asks for another kind of session than a new conversation."""
     if query.get("intent", CONVERSATION) != CONVERSATION:
         raise BadRequest(
@@ -142,14 +145,19 @@ def _extensions(query: Mapping[str, str]) -> frozenset[str]:
 async def _begin(
     gateway: Gateway, query: Mapping[str, str], principal: Principal, wants: frozenset[str]
 ) -> SessionState:
-    """Begin a session with the agent that the query names.
+    """Begin a session with the agent that the query names."""
+    agent = agent_for(query, gateway.admission, principal)
+    return await beginning(gateway, principal, gateway.admission.begin(principal, agent, wants))
+
+
+async def beginning(gateway: Gateway, principal: Principal, begin: Awaitable[Begun]) -> Begun:
+    """Await what begins a session of this principal; raise ApiError if it cannot begin.
 
     The client secret is spent last, so that a client that is refused before keeps it.
     """
-    agent = _agent(query, gateway.admission, principal)
     await gateway.authenticator.spend(principal)
     try:
-        return await gateway.admission.begin(principal, agent, wants)
+        return await begin
     except (psycopg.Error, OSError):
         raise Unavailable("The session cannot be recorded right now. Try again.") from None
     except ApiError:
@@ -171,7 +179,7 @@ async def _resume(gateway: Gateway, principal: Principal, token: str, wants: fro
     return start
 
 
-def _agent(query: Mapping[str, str], admission: SessionAdmission, principal: Principal) -> Agent:
+def agent_for(query: Mapping[str, str], admission: SessionAdmission, principal: Principal) -> Agent:
     """Return the agent that the query names; raise NotFound if the caller may not have it."""
     model = query.get("model", query.get("deployment"))
     agent = admission.agent_for(query.get("agent", principal.agent), model)

@@ -13,6 +13,7 @@ import psycopg
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
 from ringback.config.settings import SWEEP_SECONDS
+from ringback.statements.sessions.calls import LEFT_SECONDS
 from ringback.sweeper import PASSING, TASKS, Ask, Count, Log, Look, Notify, Publish, Run, Step, Sweeping, Wake
 from ringback.telemetry import metrics
 
@@ -26,12 +27,15 @@ class LeaseKeeper:
 
     Args:
         store: on a connection that is shared with no other task.
+        call_left: what is left of the lease of a gateway whose calls others take (`calls.unattended`).
     """
 
-    def __init__(self, gateway_id: str, store: Store, publisher: JobPublisher) -> None:
+    def __init__(
+        self, gateway_id: str, store: Store, publisher: JobPublisher, *, call_left: float = LEFT_SECONDS
+    ) -> None:
         self._store = store
         self._publisher = publisher
-        self._sweeping = Sweeping(gateway_id, is_gateway=True)
+        self._sweeping = Sweeping(gateway_id, is_gateway=True, left=call_left)
         self.work = {task: asyncio.Event() for task in TASKS}
 
     async def sweep(self) -> None:

@@ -248,6 +248,15 @@ class CallTable:
         """Return the calls of this response whose results are to come."""
         return [call for call in self if call.is_running and call.response_id == response_id]
 
+    def credited(self, response_id: str) -> list[Call]:
+        """Return the calls whose results this response is taken to tell."""
+        return [call for call in self if call.credit is not None and call.credit.response == response_id]
+
+    def teller_of(self, call_id: str) -> str | None:
+        """Return the response that is taken to tell the result of a call, or has told it."""
+        call = self.get(call_id)
+        return call.credit.response if call is not None and call.credit is not None else None
+
     def keep(self, call_ids: Container[str]) -> None:
         """Forget calls under way that are not among these: the connection is gone, and they have no row.
 

@@ -24,10 +24,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from gateway.conversation.actions import Action, KeepMessages, LetClientIn, RecordCall, Reopen, SendToClient
-from gateway.conversation.call_table import Call, CallTable
+from gateway.conversation.call_table import CallTable
 from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import ClientView
 from gateway.conversation.client_session import ClientSessionConfig
@@ -78,6 +79,7 @@ class Conversation:
         waits: how long a call is expected to wait for a worker.
         greets: True where the client waits for its `session.created`; False where it has had one.
         quirks: how the provider's servers behave.
+        joins: the connection attaches to a live call: the conversation is the same in each epoch, and its server plays.
     """
 
     def __init__(
@@ -94,15 +96,16 @@ class Conversation:
         waits: Waits = unknown_wait,
         greets: bool = True,
         quirks: Quirks = USUAL,
+        joins: bool = False,
     ) -> None:
         self.session_id = session_id
         self.agent = agent
         self.tools = tools
         self._ids = ids = EventIds(epoch)
-        self._greets, self._epoch = greets, epoch
+        self._greets, self._epoch, self._joins = greets, epoch, joins
         self._carried_state = carried = carried or CarriedState()
         self._log = carried.log or ItemLog()
-        self._calls, self._turns = table, turns = CallTable(), UserTurns()
+        self.calls, self._turns = table, turns = CallTable(), UserTurns()
         table.go_on_from(carried.calls)
         turns.go_on_from(carried.turns)
         self.limits = SessionLimits(agent, began_at)
@@ -127,8 +130,7 @@ class Conversation:
         self._intake = CallIntake(
             session_id, agent, tools, table, turns, builtin_tools, loop_guard, clients, ids, waits
         )
-        early = quirks.answers_early_seconds
-        self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last, early)
+        self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last, quirks.answers_early_seconds)
         self._client = ClientRequests(scheduler, carried.resend_buffer, clients.settings, clients, ids.new)
         self._speaker = Speaker(scheduler, loop_guard, self._client, clients, ids.ours, quirks.deletes_items)
         self._upstream_events = UpstreamEvents(scheduler, table, self._intake, self._results, self._client.out_of_band)
@@ -137,7 +139,8 @@ class Conversation:
         self._is_outdated = self._is_given_up = self._is_spent = self._has_more = False
         self._news: list[Action] = []
         """About calls of the past, for a client that has not been let in yet."""
-        self._handshake = Handshake(lambda: clients.configured(agent), clients, ids.ours, quirks, carried.has_past)
+        configured = partial(clients.configured, agent)
+        self._handshake = Handshake(configured, clients, ids.ours, quirks, carried.has_past, joins)
 
     @property
     def is_open(self) -> bool:
@@ -215,15 +218,17 @@ class Conversation:
 
     def remember(self, past: ConversationHistory, now: float) -> list[Action]:
         """Build the conversation anew: what was said and called before, and the answers that are there by now."""
-        self._log = (self._carried_state.log or ItemLog(past.messages, past.places)).told_anew()
-        past = replace(past, client_calls=self._calls.of_client())
-        actions = self._handshake.tell(past.items(self._delivery_context, budget(self.agent)), now)
-        self._calls.keep({call.call_id for call in past.calls})
+        self._log = self._carried_state.log or ItemLog(past.messages, past.places)
+        past = replace(past, client_calls=self.calls.of_client())
+        items = [] if self._joins else past.items(self._delivery_context, budget(self.agent))
+        self._log = self._log if self._joins else self._log.told_anew()
+        actions = self._handshake.tell(items, now)
+        self.calls.keep({call.call_id for call in past.calls})
         for each in past.calls:
             known, call = self._intake.remember(each, now)
             self._news += self._results.remember(known, call, self._delivery_context, now)
         self._news += self._approvals.still_wanted(now)
-        if self._carried_state.is_awaited(past):
+        if self._carried_state.is_awaited(past) and not self._joins:
             self._scheduler.owed_at = now
         return self._opened(actions, now)
 
@@ -244,38 +249,29 @@ class Conversation:
         """Return the state with which the next epoch begins."""
         if not self.is_open:
             # Results that it was told of and did not come to tell are news for the next epoch.
-            settings, untold = self._client.settings, self._carried_state.untold | self._calls.not_surely_told()
+            settings, untold = self._client.settings, self._carried_state.untold | self.calls.not_surely_told()
             return replace(
                 self._carried_state, untold=untold, client_session=settings.session, rejected_session=settings.rejected
             )
         return CarriedState(
             has_past=True,
             log=self._log,
-            calls=self._calls,
+            calls=self.calls,
             turns=self._turns,
             resend_buffer=self._client.resend_buffer,
             client_session=self._client.settings.session,
-            untold=self._calls.not_surely_told(),
+            untold=self.calls.not_surely_told(),
             lively_at=self.limits.lively_at,
             creates=tuple(self._scheduler.client_creates()),
             user_waits=self._scheduler.is_owed(now),
             hearing=self._hearing,
         )
 
-    def credited(self, response_id: str) -> list[Call]:
-        """Return the calls whose results this response is taken to tell."""
-        return [call for call in self._calls if call.credit is not None and call.credit.response == response_id]
-
-    def teller_of(self, call_id: str) -> str | None:
-        """Return the response that is taken to tell the result of a call, or has told it."""
-        call = self._calls.get(call_id)
-        return call.credit.response if call is not None and call.credit is not None else None
-
     def take_over(self, carried: CarriedState) -> None:
         """Take over newer state: an earlier epoch went on while this one was being opened."""
         self._is_outdated = self._client.settings.take_over(carried.client_session)
         self._carried_state = carried
-        self._calls.go_on_from(carried.calls)
+        self.calls.go_on_from(carried.calls)
         self._turns.go_on_from(carried.turns)
         self._scheduler.waiting = deque(carried.creates)
 
@@ -290,12 +286,12 @@ class Conversation:
     @property
     def is_idle(self) -> bool:
         """No call is running."""
-        return not self._calls.awaited()
+        return not self.calls.awaited()
 
     def recorded(self, record: RecordCall, now: float) -> list[Action]:
         """Note that the call's row is committed."""
         state = record.outcome.state if record.outcome else "pending"
-        call = self._calls.recorded(record.job.call_id)
+        call = self.calls.recorded(record.job.call_id)
         return [*self._results.tell(call, state), *self._approvals.wanted(call.call_id, now)] if call else []
 
     def not_recorded(self, record: RecordCall, now: float, *, may_be_running: bool = False) -> list[Action]:
@@ -321,7 +317,7 @@ class Conversation:
 
     def progressed(self, job_id: UUID, note: str) -> list[Action]:
         """Note what a running job last said of itself, for the client and for the next filler."""
-        return self._results.progressed(self._calls.by_job(job_id), note)
+        return self._results.progressed(self.calls.by_job(job_id), note)
 
     def tools_came(self, tools: dict[str, ToolSpec], now: float) -> list[Action]:
         """Offer the model these functions too."""
@@ -340,7 +336,7 @@ class Conversation:
         """Do what is due by now."""
         if not self.is_open:
             return self._opened(self._handshake.tick(now), now)
-        over = self.limits.over(now, is_busy=bool(self._calls.running()) or isinstance(self._scheduler.slot, Active))
+        over = self.limits.over(now, is_busy=bool(self.calls.running()) or isinstance(self._scheduler.slot, Active))
         if not (over or self._speaker.hangs(now)):
             return self._speak(now)
         self._is_given_up = True

@@ -11,22 +11,23 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 
 from gateway import protocol
-from gateway.auth.authenticator import Principal
+from gateway.auth.authenticator import TRUSTED, Principal
 from gateway.auth.resume_tokens import new_token
 from gateway.auth.tokens import digest
 from gateway.background.draining import Draining
 from gateway.background.lease import Lease
 from gateway.budgets.budgets import model_of
-from gateway.close_codes import INTERNAL_ERROR, PERMANENT, SENTENCES, TRY_AGAIN_LATER
+from gateway.close_codes import HANDED_OVER, INTERNAL_ERROR, PERMANENT, SENTENCES, TRY_AGAIN_LATER
 from gateway.errors import Unavailable, error_event
 from gateway.live_sessions import SessionRegistry
 from gateway.session.client_connection import ClientConnection, ClientGone
-from gateway.session.context import GatewayContext, SessionEnded, SessionState
+from gateway.session.context import GatewayContext, LiveCall, SessionEnded, SessionState
 from gateway.session.session import Session
 from gateway.storage.database import may_be_written
 from gateway.upstream.connection import UpstreamRefused, UpstreamSilent
@@ -34,9 +35,10 @@ from ringback.agents.agent import Agent
 from ringback.config import logs
 from ringback.postgres.statement import Bound
 from ringback.statements import processes, session_end
-from ringback.statements.sessions import lifecycle
+from ringback.statements.sessions import calls, lifecycle
 from ringback.telemetry import metrics
 from ringback.tools.spec import ToolSpec
+from ringback.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,13 @@ class SessionAdmission:
             return "Postgres does not answer"
         return None
 
-    async def begin(self, principal: Principal, agent: Agent, wants: frozenset[str]) -> SessionState:
+    async def begin(
+        self,
+        principal: Principal,
+        agent: Agent,
+        wants: frozenset[str],
+        transport: Transport = Transport.WEBSOCKET,
+    ) -> SessionState:
         """Begin a new session, if the principal's quota is not used up and there is a place.
 
         Raises:
@@ -88,7 +96,7 @@ class SessionAdmission:
         session = self._new_session(principal, agent, wants)
         try:
             await self.check_quota(principal, agent)
-            await self.gateway.budgets.open_session(self._row_of(session), principal)
+            await self.gateway.budgets.open_session(self._row_of(session, transport), principal)
             session.handle.is_recorded = True
             metrics.SESSIONS_BEGUN.inc("new")
         finally:
@@ -173,8 +181,33 @@ class SessionAdmission:
             began_at=time.monotonic() - float(row.age),
         )
 
-    async def run(self, client: ClientConnection, state: SessionState, subprotocol: str | None) -> None:
-        """Run one session, from the upgrade on, until it is over or lives on elsewhere."""
+    def take_call(self, row: Any) -> SessionState | None:
+        """Go on with a live call that this gateway has taken over (a row of `calls.take`); None if that cannot be."""
+        handle = self.live_sessions.enter(row.id)
+        handle.is_recorded = True
+        scopes = frozenset(row.claims.get("scopes", ())) | ({TRUSTED} if row.policy == "trusted" else set())
+        principal = Principal(row.user_id, row.tenant, row.claims, scopes, row.credential)
+        agent = self.agents.get(row.agent)
+        if agent is None or not agent.serves(row.tenant):
+            log.error("call not taken over: session %s, there is no agent %s for it any more", row.id, row.agent)
+            self.live_sessions.leave(row.id, handle)
+            return None
+        call = LiveCall(row.call_id, Transport(row.transport))
+        metrics.SESSIONS_BEGUN.inc("taken_over")
+        return SessionState(
+            session_id=row.id,
+            handle=handle,
+            principal=principal,
+            epoch=row.epoch,
+            agent=agent.for_pages() if call.transport is Transport.WEBRTC else agent,
+            target=self.gateway.settings.sideband(row.call_id, row.user_id),
+            is_resumed=True,
+            call=call,
+            began_at=time.monotonic() - float(row.age),
+        )
+
+    async def run(self, client: ClientConnection, state: SessionState, subprotocol: str | None) -> SessionEnded:
+        """Run one session, from the upgrade on, until it is over or lives on elsewhere. Return how it ended here."""
         logs.bind(session=state.session_id)
         session_id = state.session_id
         session = Session(self.gateway, state, client)
@@ -195,21 +228,26 @@ class SessionAdmission:
             log.exception("session %s has failed", session_id)
             over = SessionEnded(INTERNAL_ERROR, "internal_error")
         finally:
-            await asyncio.shield(self._leave(state, over))
+            await asyncio.shield(self.leave(state, over))
             try:
                 await _close(client, over)
             finally:  # last of all: a gateway that ends closes every socket as soon as no session is here any more
                 self.live_sessions.leave(session_id, state.handle)
+        return over
 
     async def _run(self, session: Session) -> SessionEnded:
         state = session.state
-        state.tools.update(await self._tools(state))
+        if not state.tools:  # a call was placed with them
+            state.tools.update(await self.tools_of(state))
         log.info("session %s begins: agent %s, %d tools", state.session_id, state.agent.name, len(state.tools))
         await session.send_resume_token()  # before the long steps: the token that the client came with is used up
         return await session.run()
 
-    def _row_of(self, session: SessionState) -> Bound:
+    def _row_of(self, session: SessionState, transport: Transport) -> Bound:
         token, settings = session.resume_token, self.gateway.settings
+        waits = settings.resume_seconds if token else None
+        if transport is not Transport.WEBSOCKET:
+            waits = calls.UNATTENDED_SECONDS
         return lifecycle.open_session(
             session.session_id,
             user_id=session.principal.user,
@@ -222,10 +260,11 @@ class SessionAdmission:
             model=model_of(settings, session.agent),
             gateway_id=self.gateway.gateway_id,
             resume_hash=digest(token) if token else None,
-            resume_seconds=settings.resume_seconds if token else None,
+            resume_seconds=waits,
+            transport=transport,
         )
 
-    async def _tools(self, session: SessionState) -> dict[str, ToolSpec]:
+    async def tools_of(self, session: SessionState) -> dict[str, ToolSpec]:
         """Return the tools that the agent allows, the principal may have, and a live worker serves."""
         agent = session.agent
         live: Sequence[ToolSpec] = [
@@ -241,15 +280,18 @@ class SessionAdmission:
             log.warning("session %s begins without tools that the model refuses: %s", session.session_id, names)
         return taken
 
-    async def _leave(self, session: SessionState, over: SessionEnded) -> None:
-        """Write the end into the session's row: over, or detached, for its client to resume."""
+    async def leave(self, session: SessionState, over: SessionEnded) -> None:
+        """Write the end into the session's row: over, or detached, for its client to resume, or a gateway to take."""
         session_id, gateway_id, store = session.session_id, self.gateway.gateway_id, self.gateway.store
         session.handle.is_recorded = False  # from now on it is no loss if the row names another gateway
         log.info("session %s ends here: %s", session_id, over.reason)
         metrics.SESSIONS_ENDED.inc(reason_label(over.reason))
         try:
-            may_resume = session.resume_token is not None and not over.is_final
-            if may_resume and await store.count(lifecycle.detach(session_id, gateway_id, session.epoch)):
+            if session.call is None:
+                lives_on = session.resume_token is not None and not over.is_final
+            else:
+                lives_on = over.reason in HANDED_OVER
+            if lives_on and await store.count(lifecycle.detach(session_id, gateway_id, session.epoch)):
                 return
             await store.count(lifecycle.end_session(session_id, gateway_id, session.epoch, over.reason))
             if over.reason in session_end.REASONS:  # and the calls that were made since

@@ -168,7 +168,7 @@ class CallTracer:
         while len(self._responses) >= MAX_RESPONSES:
             self._responses.pop(next(iter(self._responses)))
         self._responses[response_id] = life
-        for call in link.conversation.credited(response_id):
+        for call in link.conversation.calls.credited(response_id):
             story = self._stories.get(call.job_id) if call.job_id else None
             if story is None and call.stage is Stage.CREDITED:  # and not told before, by a story of its own
                 story = self._adopted(call, link.epoch, now)
@@ -197,7 +197,7 @@ class CallTracer:
             return
         life.ended, life.status, life.usage = now, response.status, response.usage
         for story in list(self._stories.values()):
-            is_its = link.conversation.teller_of(story.call_id) == life.id
+            is_its = link.conversation.calls.teller_of(story.call_id) == life.id
             if story.tells is life and not is_its:  # it was cut off unheard: another response follows
                 story.tells = None
             elif is_its and life.sounded is None:  # silent; if it has said text, the actions that follow tell of it

@@ -133,3 +133,34 @@ class ClientConnection:
                 await self._socket.close(code, reason)
         except (TimeoutError, WebSocketDisconnect, RuntimeError, OSError):
             return
+
+
+class NoClient(ClientConnection):
+    """Stands in for the client of a call: its caller talks to the Realtime API itself, and is told of all by that."""
+
+    def __init__(self) -> None:
+        self._gone = asyncio.Event()
+
+    async def accept(self, subprotocol: str | None) -> None:
+        return
+
+    @property
+    def is_free(self) -> bool:
+        return True
+
+    def write(self, text: str) -> None:
+        return
+
+    async def receive(self, passes: Passes | None = None) -> str | bytes:
+        """Wait for ever: there is no frame."""
+        await self._gone.wait()
+        raise ClientGone("client_closed")
+
+    async def send(self, event: Event) -> None:
+        return
+
+    async def send_text(self, text: str) -> None:
+        return
+
+    async def close(self, code: int, reason: str) -> None:
+        return

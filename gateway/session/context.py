@@ -29,6 +29,7 @@ from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
 from ringback.privacy.row_privacy import RowPrivacy
 from ringback.tools.spec import ToolSpec
+from ringback.transport import Transport
 
 if TYPE_CHECKING:
     from ringback.telemetry.call_spans import CallSpans
@@ -175,6 +176,19 @@ class UpstreamLink:
         return (self.heard_at if self.why_closed == "upstream_hung" else now) - self.opened_at
 
 
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A call that goes to the Realtime API itself; the session attaches to it there.
+
+    Args:
+        call_id: of the Realtime API.
+        transport: how the caller's voice goes.
+    """
+
+    call_id: str
+    transport: Transport
+
+
 @dataclass(slots=True, eq=False)
 class SessionState:
     """The state of one session, which `gateway.session.session.Session` owns and its parts share.
@@ -197,6 +211,8 @@ class SessionState:
     """The extensions that the client asked for (`?ringback=`)."""
     resume_token: str | None = field(default=None, repr=False)
     """For the client, if it asked for one."""
+    call: LiveCall | None = None
+    """The call that the session is beside; None: its client talks through the gateway."""
     began_at: float = field(default_factory=time.monotonic)
     """When the session began, maybe in another process, by this one's monotonic clock."""
     link: UpstreamLink | None = None
@@ -217,6 +233,11 @@ class SessionState:
     def asks(self) -> frozenset[str]:
         """The extensions that the client asked for and may have."""
         return self.wants.intersection(self.policy.asks)
+
+    @property
+    def lives_on(self) -> bool:
+        """True if the session may go on in another process: its client can resume it, or it is a live call."""
+        return self.resume_token is not None or self.call is not None
 
     def may_have(self, tool: ToolSpec) -> bool:
         """Return True if the agent allows the tool, and the principal holds the scopes that it asks for."""

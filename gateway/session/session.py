@@ -34,7 +34,7 @@ from gateway.session.client_connection import ClientConnection, ClientGone
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
-from gateway.session.upstream_switcher import UpstreamSwitcher
+from gateway.session.upstream_switcher import SidebandSwitcher, UpstreamSwitcher
 from gateway.upstream.connection import UpstreamClosed
 from gateway.upstream.events import UserStartedSpeaking
 from ringback.jobs.outcomes import from_row
@@ -63,7 +63,8 @@ class Session:
         self._handle = state.handle
         self._reader = ClientReader(client, state, self._receive_client)
         self._effects = EffectExecutor(gateway, state, client, self._reader)
-        self._switcher = UpstreamSwitcher(gateway, state, self._effects, self._reader, self._activate)
+        switcher = UpstreamSwitcher if state.call is None else SidebandSwitcher
+        self._switcher = switcher(gateway, state, self._effects, self._reader, self._activate)
         self._progress_told: set[tuple[Any, ...]] = set()
         """What was last read of jobs that still run."""
 
@@ -111,7 +112,7 @@ class Session:
         link = self.state.link
         if link is None:
             return
-        is_over = self.state.resume_token is None or (ended is not None and ended.is_final)
+        is_over = not self.state.lives_on or (ended is not None and ended.is_final)
         reason = "internal_error" if ended is None else ended.reason
         last = link.conversation.left(reason, time.monotonic())
         for action in last:
@@ -273,7 +274,7 @@ class Session:
         link = self.state.link
         if link is None or not self._reader.is_open.is_set() or not link.conversation.is_quiet(time.monotonic()):
             return False
-        return self.state.resume_token is not None or link.conversation.is_idle
+        return self.state.lives_on or link.conversation.is_idle
 
     def _link(self) -> UpstreamLink:
         link = self.state.link

@@ -26,7 +26,7 @@ import psycopg
 
 from gateway.auth.tokens import digest
 from gateway.backoff import doubled, pauses
-from gateway.close_codes import INTERNAL_ERROR, SUPERSEDED, TRY_AGAIN_LATER
+from gateway.close_codes import INTERNAL_ERROR, PERMANENT, SUPERSEDED, TRY_AGAIN_LATER
 from gateway.conversation import Conversation
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.replay import ConversationHistory, history_of
@@ -35,6 +35,7 @@ from gateway.session.context import GatewayContext, SessionEnded, SessionState, 
 from gateway.session.effects import EffectExecutor
 from gateway.upstream.connection import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent
 from gateway.upstream.quirks import lifetime
+from ringback.postgres.statement import Runnable
 from ringback.statements.sessions import items, lifecycle
 from ringback.telemetry import metrics
 
@@ -50,6 +51,9 @@ ROTATE_AGAIN_SECONDS, ROTATE_SELDOM_SECONDS = 5.0, 60.0
 """After a new connection could not be had in time: the old one is still good. Each pause is twice as long."""
 ROTATE_LEAST_SECONDS = 30.0
 """Between two moves: a server that says of each connection that it ends at once is waited for."""
+NOT_THERE = 404
+JOIN_SECONDS = 20.0
+"""How long a new call may be unknown at the Realtime API: it begins when the browser has connected."""
 MISHAPS = (UpstreamRefused, UpstreamClosed, psycopg.Error, OSError, TimeoutError)
 """What may fail on the way to a new epoch, and is tried again."""
 
@@ -59,6 +63,9 @@ Activate: TypeAlias = Callable[[UpstreamLink, str | None], Awaitable[None]]
 
 class UpstreamSwitcher:
     """Opener of one session's links, one after the other. It hands each to `activate` once it is open."""
+
+    joins = False
+    """True: each link attaches to the same conversation (`SidebandSwitcher`)."""
 
     def __init__(
         self,
@@ -210,6 +217,7 @@ class UpstreamSwitcher:
             waits=self._gateway.queues.wait_seconds,
             greets=greets,
             quirks=session.target.quirks,
+            joins=self.joins,
         )
         return UpstreamLink(epoch, upstream, conversation)
 
@@ -251,17 +259,21 @@ class UpstreamSwitcher:
             epoch = session.epoch + 1
         rows = await self._gateway.store.together(
             first,
-            items.replay(session_id, gateway_id, epoch),
+            *self._taken_in(epoch),
             items.log_of_messages(session_id),
             items.log_of_calls(session_id),
         )
         if not rows[0]:
             await self._find_epoch(epoch)
-        _, _, messages, calls = rows
+        *_, messages, calls = rows
         session.epoch, link.epoch, self._is_fresh = epoch, epoch, False
         reveal = self._gateway.row_privacy.reveal
         revealed = [reveal(row, session_id) for row in calls]
-        return history_of(messages, revealed, epoch, link.conversation.untold)
+        return history_of(messages, revealed, None if self.joins else epoch, link.conversation.untold)
+
+    def _taken_in(self, epoch: int) -> tuple[Runnable, ...]:
+        """Return the statement that takes every result there is into the epoch that begins."""
+        return (items.replay(self._session.session_id, self._gateway.gateway_id, epoch),)
 
     async def _find_epoch(self, epoch: int) -> None:
         """Raise SessionEnded if another connection has the session; TimeoutError if the epoch had begun unheard."""
@@ -308,6 +320,35 @@ class UpstreamSwitcher:
         before = min(self._gateway.settings.rotate_before_seconds, left / 2)
         earliest = now if self._moved_at is None else self._moved_at + ROTATE_LEAST_SECONDS
         link.rotates_at = max(link.expires_at - before, earliest)
+
+
+class SidebandSwitcher(UpstreamSwitcher):
+    """Opener of one call's links: each attaches to the same live conversation, which needs no telling of its past.
+
+    The Realtime API answers 404 for a call that it does not know: at first because the browser has not connected yet,
+    and later because the call is over. What was said while no link was attached is not told again.
+    """
+
+    joins = True
+
+    def _give_up_if(self, problem: Exception, otherwise: SessionEnded, *, is_first: bool) -> None:
+        """Raise if the call is over, or the Realtime API lets no gateway join it in time."""
+        status = problem.status if isinstance(problem, UpstreamRefused) else None
+        is_new = is_first and self._trouble_since is not None
+        if status == NOT_THERE and not is_first:
+            raise SessionEnded.because("call_over") from None
+        if is_new and (status is None or status == NOT_THERE or status not in PERMANENT):
+            metrics.UPSTREAM_FAILURES.inc(type(problem).__name__)
+            if time.monotonic() > (self._trouble_since or 0.0) + JOIN_SECONDS:
+                raise SessionEnded.because("call_not_joined") from None
+            return
+        super()._give_up_if(problem, otherwise, is_first=is_first)
+
+    def _taken_in(self, epoch: int) -> tuple[Runnable, ...]:
+        return ()  # the conversation has what it was given, and is told the rest live
+
+    def _plan_rotation(self, link: UpstreamLink) -> None:
+        return
 
 
 def _raise_if_given_up(link: UpstreamLink) -> None:

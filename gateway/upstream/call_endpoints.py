@@ -27,7 +27,16 @@ SCHEMES = {"wss": "https", "ws": "http"}
 
 
 class CallRefused(GatewayError):
-    """A provider takes no such call, or its answer holds none; the message says what to do."""
+    """The provider did not do what it was asked of a call, or takes no such call.
+
+    Args:
+        reason: what to do, or for the log: the status and the code, or the kind of failure.
+        status: its HTTP status; None: it did not answer, or was not asked.
+    """
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,15 @@ class Agent(BaseModel):
         """Return the tools that the Realtime API runs itself, offered beside the workers' tools."""
         return self.session_fields.hosted_tools()
 
+    def for_pages(self) -> Agent:
+        """Return the agent without hosted tools that bear secrets: a page on a call reads the session as it is."""
+        tools = self.session_fields.tools or []
+        open_ones = [tool for tool in tools if not (tool.authorization_env or tool.headers_env or tool.headers)]
+        if len(open_ones) == len(tools):
+            return self
+        fields = self.session_fields.model_copy(update={"tools": open_ones})
+        return self.model_copy(update={"session_fields": fields})
+
     def session(self, tools: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the `session` of the gateway's `session.update` (Realtime API). `tools` are all tools to offer."""
         said = self.session_fields.fields()

@@ -29,6 +29,7 @@ from ringback.jobs.states import (
     JobState,
 )
 from ringback.moments import MOMENTS_AT_MOST, MomentKind
+from ringback.transport import Transport
 
 Ending = Literal["running", "retried", "lost", "succeeded", "failed", "timed_out", "cancelled", "dead", "unknown"]
 """How an attempt ended: as the job did, or "retried" or "lost" (with its worker) if another could follow."""
@@ -169,6 +170,8 @@ class ListedSession(Document):
     epoch: int
     gateway_id: str | None
     upstream_id: str | None = Field(description="the Realtime API's id of the conversation")
+    transport: Transport = Field(description="how its voice goes")
+    call_id: str | None = Field(description="the Realtime API's id of a call by WebRTC or SIP")
     created_at: Utc
     ended_at: Utc | None
     end_reason: str | None

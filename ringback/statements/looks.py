@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 from ringback.postgres.statement import Bound
 from ringback.statements import erasure, processes, webhooks
 from ringback.statements.jobs import sweeps
-from ringback.statements.sessions import lifecycle
+from ringback.statements.sessions import calls, lifecycle
 
 _dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # "%" stands for itself in this one
 
@@ -34,12 +34,17 @@ def look(process_id: str) -> Bound:
 
 
 @cache
-def look_of_gateway(gateway_id: str) -> Bound:
-    """Return the same for a gateway, and a flag for each of its own tasks: these are read whose turn it may be."""
+def look_of_gateway(gateway_id: str, left: float = calls.LEFT_SECONDS) -> Bound:
+    """Return the same for a gateway, and a flag for each of its own tasks: these are read whose turn it may be.
+
+    Args:
+        left: as in `calls.unattended`.
+    """
     own: dict[str, Select[Any]] = {
         "due_webhooks": webhooks.due(),
         "erased_users": erasure.next_user(),
         "held_sessions": lifecycle.held_sessions.build(gateway_id),
+        "unattended_calls": calls.unattended(gateway_id, left),
     }
     flags: list[ColumnElement[bool]] = [exists(found).label(name) for name, found in own.items()]
     return _without_parameters(_turn(gateway_id).add_columns(*flags))

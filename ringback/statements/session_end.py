@@ -64,8 +64,8 @@ def ask_to_end(which: ColumnElement[bool], reason: str) -> ReturningUpdate[Any]:
 
 
 def over_if_waiting(reason: str) -> dict[str, Any]:
-    """Return the values that end a session at once if it waits for its client."""
-    waits = sessions.c.state == "detached"
+    """Return the values that end a session at once if it waits for its client. A call is hung up first."""
+    waits = (sessions.c.state == "detached") & sessions.c.call_id.is_(None)
     return {
         "state": case((waits, "ended"), else_=sessions.c.state),
         "ended_at": case((waits, now()), else_=sessions.c.ended_at),

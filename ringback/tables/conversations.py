@@ -67,12 +67,16 @@ sessions = Table(
     Column("epoch", BigInteger, nullable=False, server_default="1"),
     Column("gateway_id", Text),
     Column("upstream_id", Text),
+    # How its voice goes: `ringback.transport`. Of a call that goes to the Realtime API itself, its id there:
+    # with it, any gateway attaches to the live conversation.
+    Column("transport", Text, nullable=False, server_default="websocket"),
+    Column("call_id", Text),
     time("created_at", now=True),
     time("ended_at"),
     Column("end_reason", Text),
     # SHA-256 of the one token that resumes it; only the client has the token itself.
     Column("resume_hash", LargeBinary, info=internal("how the client resumes")),
-    # How long it may stay detached; null: it ends with its client.
+    # How long it may stay detached, waiting for its client, or a call for a gateway; null: it ends with its client.
     Column("resume_seconds", Float, info=internal("how the client resumes")),
     time("resume_until", info=internal("how the client resumes")),
     # What the client set of the session (audio formats, turn detection): each epoch begins with it.
@@ -91,6 +95,7 @@ sessions = Table(
     Index("ix_sessions_over", "tenant", "ended_at", postgresql_where=text("state = 'ended'")),
     Index("ix_sessions_erased", "tenant", "user_id", postgresql_where=text("end_wanted = 'erased'")),
     Index(None, "tenant", "user_id"),
+    Index("ix_sessions_live_calls", "gateway_id", postgresql_where=text("call_id IS NOT NULL AND state <> 'ended'")),
     Index("ix_sessions_detached", "resume_until", postgresql_where=text("state = 'detached'")),
 )
 

@@ -69,7 +69,7 @@ STRANGERS = [
         "who is to end is not detached",
         T_ROWS,
         SESSIONS,
-        "            sessions.c.end_wanted.is_(None),\n",
+        "            sessions.c.end_wanted.is_(None) | sessions.c.call_id.is_not(None),\n",
         "",
         "def detach(",
     ),

@@ -7,6 +7,8 @@
     the past               → its items are created, in order
     the last one's echo    → open; so it is after a moment without any
 
+A connection that joins a live call gets no session.created, and asks at once. The conversation has its past.
+
 An error that does not name our session.update may be a warning: it counts where no session.updated follows.
 The client's frames are held until the conversation is open. So no user is heard while the past is told, and the server
 has no turn to answer: its turn detection needs no turning off.
@@ -37,7 +39,7 @@ from gateway.upstream.events import (
 from gateway.upstream.quirks import USUAL, Quirks
 
 CREATED_SECONDS = 0.5
-"""How long a server may take to say session.created: one that joins a call says none."""
+"""How long a server may take to say session.created: some say none."""
 DOUBT_SECONDS = 1.0
 """How long after an error a session.updated shows that it was a warning."""
 ECHO_SECONDS = 2.0
@@ -62,6 +64,7 @@ class Handshake:
         ours: gives an event its `event_id`; the first argument says what it is for.
         quirks: how the provider's servers behave.
         has_past: True where earlier epochs hold something. What refuses the first of them ends the session.
+        joins: True where the connection attaches to a live conversation, which has its past: none is told.
     """
 
     configure: Callable[[], Event]
@@ -69,6 +72,7 @@ class Handshake:
     ours: Callable[[str, Event], Event]
     quirks: Quirks = USUAL
     has_past: bool = False
+    joins: bool = False
     is_open: bool = False
     wants_past: bool = False
     """Our instructions and tools are in force: now the past may be told (`tell`)."""
@@ -108,7 +112,7 @@ class Handshake:
     def tick(self, now: float) -> list[Action]:
         """Do what is due by now; the first call tells that the connection is there."""
         if self.wake_at is None and not self._has_asked:
-            self.wake_at = now + CREATED_SECONDS
+            self.wake_at = now if self.joins else now + CREATED_SECONDS
         if self.wake_at is None or now < self.wake_at:
             return []
         self.wake_at = None
@@ -143,8 +147,17 @@ class Handshake:
         self.wake_at = None if self.is_open else now + ECHO_SECONDS
 
     def _ask(self) -> list[Action]:
-        self.configured, self._has_asked, self.wake_at = self.configure(), True, None
+        self.configured, self._has_asked, self.wake_at = self._wanted(), True, None
         return [SendToModel(self.ours("configure", {"type": UPDATE_SESSION, "session": self.configured}))]
+
+    def _wanted(self) -> Event:
+        """Return the session as it is asked for. A live call keeps its voice: many servers refuse another by then."""
+        session = self.configure()
+        voiced = (session.get("audio") or {}).get("output") or {}
+        if not self.joins or "voice" not in voiced:
+            return session
+        silent = {name: value for name, value in voiced.items() if name != "voice"}
+        return {**session, "audio": {**session["audio"], "output": silent}}
 
     def _confirm(self, session: Event) -> list[Action]:
         """Open the conversation if the server shows that the gateway's instructions and tools are in force."""

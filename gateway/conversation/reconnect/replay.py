@@ -73,11 +73,13 @@ class ConversationHistory:
 
 
 def history_of(
-    messages: Iterable[Any], calls: Iterable[Any], epoch: int, untold: Container[str] = ()
+    messages: Iterable[Any], calls: Iterable[Any], epoch: int | None, untold: Container[str] = ()
 ) -> ConversationHistory:
     """Return what one transaction read: rows of `items.log_of_messages` and of `items.log_of_calls`.
 
-    `untold`: call_ids whose result is known not to have been told.
+    Args:
+        epoch: whose conversation is built anew; None: it is the same conversation all along.
+        untold: call_ids whose result is known not to have been told.
     """
     said = [Message(row.position, row.item_id, row.role, row.content) for row in messages]
     spoken = {
@@ -87,8 +89,8 @@ def history_of(
     return ConversationHistory(said, [_call(row, epoch, spoken, untold) for row in calls])
 
 
-def _call(row: Any, epoch: int, spoken: dict[str, int], untold: Container[str]) -> PastCall:
-    enters = row.delivery in IN_A_CONVERSATION and row.delivered_epoch == epoch
+def _call(row: Any, epoch: int | None, spoken: dict[str, int], untold: Container[str]) -> PastCall:
+    enters = row.delivery in IN_A_CONVERSATION and epoch in (None, row.delivered_epoch)
     position = AT_THE_END if row.position is None else row.position
     # The model has said no word since: the response that was to tell of it did not come.
     said_nothing = row.delivery != Delivery.HEARD and spoken["assistant"] <= (row.answer_position or 0)

@@ -11,7 +11,7 @@ gateway leaves it out and configures the session anew.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.client_session import ClientSessionConfig, merged
 from gateway.conversation.event_names import UPDATE_SESSION
 from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
+from gateway.conversation.turns import UserTurns
 from gateway.upstream.events import UpstreamError
 from ringback.agents.agent import Agent
 from ringback.tools.declaration import OURS
@@ -124,3 +125,11 @@ class ClientTools:
             return found[1]
         place = _BY_INDEX.match(str(error.param))
         return self._names[int(place[1])] if place is not None and int(place[1]) < len(self._names) else None
+
+
+def first_session(agent: Agent, servers: Mapping[str, ToolSpec]) -> Event:
+    """Return the session of a call as it begins: the agent's, with the functions of the server and the gateway."""
+    calls = CallTable()
+    builtin_tools = BuiltinTools(calls, UserTurns())
+    tools = ClientTools(dict(servers), builtin_tools, ClientSessionConfig({}), calls, agent.hosted_tools)
+    return tools.configured(agent)

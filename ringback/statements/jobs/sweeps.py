@@ -107,7 +107,9 @@ def time_out_overdue() -> ReturningUpdate[Any]:
 def release_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
     """Release the sessions of gateways without a lease: a client may resume those it can, and the others are over."""
     lost = _some(lost_sessions(sweeper_id), sessions.c.gateway_id)
-    over = sessions.c.resume_seconds.is_(None) | sessions.c.end_wanted.is_not(None)
+    # A call that is asked to end has to be hung up, by a gateway that takes it.
+    ends = sessions.c.end_wanted.is_not(None) & sessions.c.call_id.is_(None)
+    over = sessions.c.resume_seconds.is_(None) | ends
     return (
         update(sessions)
         .where(sessions.c.id == lost.c.id)

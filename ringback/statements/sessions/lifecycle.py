@@ -62,22 +62,25 @@ def open_session(
     tenant: str = DEFAULT_TENANT,
     credential: str = "",
     policy: str = "browser",
+    transport: str = "websocket",
 ) -> Insert:
     """Insert a session, in epoch 1.
 
     Args:
         resume_hash: SHA-256 of the token that resumes it; None if it ends with its client.
-        resume_seconds: how long it may stay without a client; goes with `resume_hash`.
+        resume_seconds: how long it may stay without a client, or a call without a gateway.
         has_webhook: True if the agent names a webhook: late results are posted there.
         claims: facts about the user beside the name, as JSON data; tools get them.
         credential: what the client authenticated with, as in `sessions.credential`.
         policy: "browser" or "trusted".
+        transport: how its voice goes (`ringback.transport`).
     """
     row = new_row(
         session_id,
         tenant=tenant,
         credential=credential,
         policy=policy,
+        transport=transport,
         user_id=user_id,
         agent=agent,
         model=model,
@@ -227,7 +230,7 @@ def drain(gateway_id: str) -> Update:
 @statement
 def detach(session_id: UUID, gateway_id: str, epoch: int) -> Update:
     """Detach a session whose client left without a close, or was asked to come back. It may resume for
-    `resume_seconds`.
+    `resume_seconds`. A call waits as long for another gateway, also if it is asked to end: then that one hangs up.
 
     0 rows: the session cannot be resumed, is asked to end, or is no longer this gateway's.
     """
@@ -236,7 +239,7 @@ def detach(session_id: UUID, gateway_id: str, epoch: int) -> Update:
         .where(
             is_ours(session_id, gateway_id, epoch),
             sessions.c.resume_seconds.is_not(None),
-            sessions.c.end_wanted.is_(None),
+            sessions.c.end_wanted.is_(None) | sessions.c.call_id.is_not(None),
         )
         .values(state="detached", resume_until=now() + seconds(sessions.c.resume_seconds))
     )

@@ -69,6 +69,7 @@ def whole(**given: Any) -> Job:
 def talk(**given: Any) -> ListedSession:
     known: dict[str, Any] = {"id": SESSION, "user_id": "ada", "agent": "demo", "model": None, "state": "open"}
     known |= {"epoch": 1, "gateway_id": "gw", "upstream_id": None, "created_at": CREATED, "ended_at": None}
+    known |= {"transport": "websocket", "call_id": None}
     return ListedSession(**{**known, "end_reason": None, "counts": {"pending": 2, "failed": 1}, **given})
 
 

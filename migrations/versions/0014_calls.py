@@ -1,0 +1,26 @@
+"""Calls that go to the Realtime API itself, by WebRTC or SIP, with a gateway beside them."""
+
+from __future__ import annotations
+
+from ringback.postgres.revisions import build_index, change, drop_index
+
+revision = "0014"
+down_revision = "0012"
+
+# Constant defaults: no row is written anew.
+COLUMNS = "ADD COLUMN IF NOT EXISTS transport text NOT NULL DEFAULT 'websocket', ADD COLUMN IF NOT EXISTS call_id text"
+LIVE_CALLS = "sessions (gateway_id) WHERE call_id IS NOT NULL AND state <> 'ended'"
+
+
+def upgrade() -> None:
+    change(
+        "sessions",
+        f"ALTER TABLE sessions {COLUMNS}",
+        "GRANT SELECT (transport, call_id) ON sessions TO ringback_tenant",
+    )
+    build_index("ix_sessions_live_calls", LIVE_CALLS)
+
+
+def downgrade() -> None:
+    drop_index("ix_sessions_live_calls")
+    change("sessions", "ALTER TABLE sessions DROP COLUMN IF EXISTS transport, DROP COLUMN IF EXISTS call_id")

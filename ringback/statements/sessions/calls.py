@@ -1,0 +1,83 @@
+"""Calls: conversations whose voice goes to the Realtime API itself, by WebRTC or SIP, with a gateway beside them.
+
+Such a call does not end with its gateway: the conversation goes on at the Realtime API. So its row keeps the id of the
+call, and a gateway that lives takes it over, in the next epoch, and attaches to the same conversation. A gateway that
+is only slow loses its calls, too: its writes name an older epoch and change no row, and it leaves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, Update, and_, exists, null, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from ringback.leases.lease import LEASE_SECONDS, RENEW_SECONDS
+from ringback.postgres.statement import statement
+from ringback.statements.clock import now, seconds, seconds_since
+from ringback.statements.processes import is_alive, is_steady
+from ringback.statements.sessions.lifecycle import OWNED, is_ours
+from ringback.tables import processes, sessions
+
+SILENT_SECONDS = 2 * RENEW_SECONDS
+"""A gateway that has not renewed its lease for so long loses its calls, sooner than the lease itself: the caller waits,
+and taking a call over does no harm if the gateway lives after all."""
+LEFT_SECONDS = LEASE_SECONDS - SILENT_SECONDS
+"""What is left of its lease then, if it is of the usual length."""
+UNATTENDED_SECONDS = 60.0
+"""How long a call may go on without a gateway (`sessions.resume_seconds`) until its session is given up."""
+TAKE_AT_ONCE = 16
+"""Calls of one statement: each of them is attached to next, and others may take the rest meanwhile."""
+
+
+@statement
+def attach(session_id: UUID, gateway_id: str, epoch: int, call_id: str) -> Update:
+    """Write the id of the call. 0 rows: the session is no longer this gateway's."""
+    return update(sessions).where(is_ours(session_id, gateway_id, epoch)).values(call_id=call_id)
+
+
+def unattended(gateway_id: str, left: float = LEFT_SECONDS) -> Select[Any]:
+    """Select the live calls that no gateway attends to: each was given up, or its gateway has fallen silent.
+
+    Args:
+        gateway_id: the one that would take them.
+        left: seconds that are left of the lease of a gateway that has been silent for `SILENT_SECONDS`.
+    """
+    holder = processes.alias("holder")
+    attended = select(holder.c.id).where(
+        holder.c.id == sessions.c.gateway_id,
+        holder.c.ended_at.is_(None),
+        holder.c.lease_until > now() + seconds(left),
+    )
+    given_up = and_(sessions.c.state == "detached", sessions.c.resume_until > now())
+    lost = and_(sessions.c.state.in_(OWNED), sessions.c.gateway_id != gateway_id, ~exists(attended))
+    return select(sessions.c.id).where(
+        sessions.c.call_id.is_not(None), sessions.c.state != "ended", or_(given_up, lost), is_steady(gateway_id)
+    )
+
+
+@statement
+def take(gateway_id: str, left: float = LEFT_SECONDS, limit: int = TAKE_AT_ONCE) -> ReturningUpdate[Any]:
+    """Take such calls over, each in its next epoch. Of any number of gateways that ask at once, one gets each.
+
+    Returns all that the gateway must know to attach to them. `end_wanted`: the call is to be ended, and why.
+    """
+    found = (
+        unattended(gateway_id, left)
+        .order_by(sessions.c.gateway_id)
+        .limit(limit)
+        .with_for_update(of=sessions, skip_locked=True)
+        .cte("found")
+    )
+    return (
+        update(sessions)
+        .where(sessions.c.id == found.c.id, is_alive(gateway_id))
+        .values(epoch=sessions.c.epoch + 1, gateway_id=gateway_id, state="open", resume_until=null())
+        .returning(
+            *(sessions.c.id, sessions.c.epoch, sessions.c.agent, sessions.c.tenant, sessions.c.user_id),
+            *(sessions.c.claims, sessions.c.credential, sessions.c.policy, sessions.c.transport, sessions.c.call_id),
+            sessions.c.end_wanted,
+            seconds_since(sessions.c.created_at).label("age"),
+        )
+    )

@@ -1,0 +1,85 @@
+"""A call by WebRTC: placed with our session, answered at once, and served from beside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from time import monotonic
+
+import pytest
+
+from tests.calls.provider import ANSWER, OFFER
+from tests.calls.toolbox.desk import CallLine
+from tests.guarantees.toolbox.bakery import FIRST, SECOND, order
+from tests.line import KEY, eventually
+
+TAKEN_OVER_SECONDS = 3.0
+"""As docs/guarantees.md promises."""
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
+
+
+def test_it_is_placed_with_our_session_and_our_key_and_answered_with_our_id(stack: CallLine) -> None:
+    answer = stack.asks()
+    assert (answer.status_code, answer.text) == (201, ANSWER)
+    assert answer.headers["content-type"] == "application/sdp"
+    session_id = answer.headers["location"].removeprefix("/v1/realtime/calls/")
+    kind, body = stack.provider.placed[-1]
+    assert kind.startswith("multipart/form-data")
+    assert OFFER.encode() in body
+    assert KEY.encode() not in body
+    call = stack.provider.only
+    assert call.session["model"]
+    assert call.session["instructions"].startswith("You help callers of a bakery")
+    assert [tool["name"] for tool in call.session["tools"]][:2] == ["order_status", "weather"]
+    stack.provider.attended(call)
+    shown = stack.session(session_id)
+    assert (shown["transport"], shown["call_id"], shown["state"]) == ("webrtc", call.call_id, "open")
+    stack.provider.ends(call)
+    assert stack.ended(session_id) == "call_over"
+
+
+def test_a_call_of_a_function_runs_as_a_job_and_its_result_goes_to_the_sideband(stack: CallLine) -> None:
+    session_id, call = stack.call()
+    name = order()
+    call_id = stack.provider.asks_for(call, "order_status", {"order_id": name})
+    stack.begun(1, name)
+    stack.let_go(name)
+    (job,) = stack.placed(session_id)
+    assert (job["call_id"], job["state"]) == (call_id, "succeeded")
+    (output,) = call.outputs()
+    assert output["call_id"] == call_id
+    assert json.loads(output["output"])["status"] == "baked"
+    eventually(lambda: call.responses, "the model to be asked to tell it")
+    assert len(call.responses) == 1
+    stack.provider.ends(call)
+    assert stack.ended(session_id) == "call_over"
+
+
+def test_the_answer_does_not_wait_for_a_sideband_that_is_not_there_yet(stack: CallLine) -> None:
+    stack.provider.unknown_for = 3
+    assert stack.asks().status_code == 201
+    stack.provider.attended(stack.provider.only)
+    stack.provider.ends(stack.provider.only)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_another_gateway_takes_the_call_over_and_tells_the_result_once(stack: CallLine, how: signal.Signals) -> None:
+    session_id, call = stack.call(on=FIRST)
+    name = order()
+    call_id = stack.provider.asks_for(call, "order_status", {"order_id": name})
+    stack.begun(1, name)
+    before = len(call.sent("session.update"))
+    began = monotonic()
+    os.kill(stack.line.pids[FIRST], how)
+    eventually(lambda: len(call.sent("session.update")) > before, "another gateway to attach")
+    assert monotonic() - began < TAKEN_OVER_SECONDS
+    stack.let_go(name)
+    stack.placed(session_id, on=SECOND)
+    assert [output["call_id"] for output in call.outputs()] == [call_id]
+    eventually(lambda: call.responses, "the model to be asked to tell it")
+    assert stack.session(session_id, on=SECOND)["epoch"] == 2
+    stack.provider.ends(call)
+    assert stack.ended(session_id, on=SECOND) == "call_over"
+    assert len(call.responses) == 1

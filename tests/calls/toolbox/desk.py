@@ -1,0 +1,70 @@
+"""The stack of a test: its gateways, what they have written, and the provider that the test plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+
+from tests.calls.provider import OFFER, FakeCall, FakeProvider
+from tests.guarantees.toolbox.bakery import FIRST, Bakery
+from tests.line import PLACED, TOKEN, Event, eventually
+from tests.local_http import LOCAL
+
+SDP = "application/sdp"
+
+
+@dataclass(frozen=True)
+class CallLine(Bakery):
+    """Two gateways, a worker, and the provider."""
+
+    provider: FakeProvider
+
+    def mend(self) -> None:
+        """Make the stack whole: gateways that were killed are started again."""
+        self.provider.refusal, self.provider.unknown_for = None, 0
+        eventually(self._is_whole, "both gateways to take sessions")
+        self.tidy()
+
+    def _is_whole(self) -> bool:
+        self.line.revive()
+        try:
+            return self.line.takes_sessions()
+        except httpx.TransportError:
+            return False
+
+    def asks(
+        self, body: str | bytes = OFFER, *, on: str = FIRST, kind: str = SDP, token: str = TOKEN, **query: str
+    ) -> httpx.Response:
+        """Ask a gateway for a call."""
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
+        return LOCAL.post(f"{self.line.url_of(on)}/v1/realtime/calls", content=body, headers=headers, params=query)
+
+    def call(self, *, on: str = FIRST, **query: str) -> tuple[str, FakeCall]:
+        """Place a call, and wait until the gateway is beside it; returns the session's id, and the call."""
+        answer = self.asks(on=on, **query)
+        assert answer.status_code == 201, answer.text
+        call = self.provider.only
+        self.provider.attended(call)
+        eventually(lambda: call.sent("session.update"), "the gateway to assert the session")
+        return answer.headers["location"].rpartition("/")[2], call
+
+    def session(self, session_id: str, on: str = FIRST) -> Event:
+        """The session, as the history shows it."""
+        found: Event = self.line.get(f"/v1/sessions/{session_id}", on=on)
+        return found
+
+    def ended(self, session_id: str, on: str = FIRST) -> str:
+        """Wait until the session is over; returns why."""
+        eventually(lambda: self.session(session_id, on)["state"] == "ended", "the session to end")
+        return str(self.session(session_id, on)["end_reason"])
+
+    def placed(self, session_id: str, on: str = FIRST) -> list[Event]:
+        """Wait until the results of a session's calls are with the conversation; returns the calls."""
+
+        def look() -> list[Event]:
+            jobs: list[Event] = self.line.get(f"/v1/jobs?session={session_id}", on=on)["data"]
+            return jobs if jobs and all(job["delivery"] in PLACED for job in jobs) else []
+
+        found: list[Event] = eventually(look, "the results to be with the conversation")
+        return found
