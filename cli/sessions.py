@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -101,6 +102,40 @@ def show_timeline(
     if as_json:
         return print_json(timeline)
     return tables.print_timeline(tables.console(), timeline)
+
+
+@app.command("recording")
+def save_recording(
+    id: Annotated[str, typer.Argument(help="The session's id, or at least its first 6 characters.")],  # noqa: A002
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.", metavar="FILE.wav")],
+    reason: Why = None,
+    tenant: OfTenant = DEFAULT,
+) -> None:
+    """Save both voices of one conversation as a WAV file: left the caller, right the model.
+
+    The audit log says who did. There is a recording only if the agent's file says `recording = true`.
+    """
+    from ringback.recordings import wav
+    from ringback.statements import history as statements
+    from ringback.statements import recordings
+
+    ids = beginning("ID", id)
+    with reading() as read:
+        session = only("session", read(statements.sessions_with_counts(tenant, ids)), id)
+        (whole,) = read(recordings.extent(tenant, session.id))
+    if not whole.rate:
+        refuse(f"The session {session.id} has no recording: its agent has none made, or it was deleted.")
+    sound = wav.Sound(whole.rate, whole.ms)
+    try:
+        with writing() as write, output.open("wb") as file:
+            write(recordings.note_listener(operator(tenant, reason), session.id))
+            file.write(wav.header(sound))
+            for block in wav.blocks(sound, 0, sound.size):
+                pieces = write(recordings.pieces_between(tenant, session.id, *block.times(sound.rate)))
+                file.write(wav.made(sound, block, pieces))
+    except OSError as problem:
+        refuse(f"{output} cannot be written: {problem.strerror}")
+    typer.echo(f"{output}: {sound.ms / 1_000:.1f} s, left the caller, right the model.")
 
 
 @app.command("end")

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from gateway.api import calls, client_secrets, controls, history, job_control, operation, realtime, revocation, users
+from gateway.api import (
+    calls,
+    client_secrets,
+    controls,
+    history,
+    job_control,
+    operation,
+    realtime,
+    recordings,
+    revocation,
+    users,
+)
 from gateway.api.dependencies import Gateway, keep
 from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import Authenticator, IdentityProvider
@@ -80,7 +91,18 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (realtime, calls, operation, history, job_control, controls, client_secrets, revocation, users):
+    for part in (
+        realtime,
+        calls,
+        operation,
+        history,
+        recordings,
+        job_control,
+        controls,
+        client_secrets,
+        revocation,
+        users,
+    ):
         app.include_router(part.router)
     for page in (static, talk):
         app.include_router(page.router)
@@ -130,7 +152,7 @@ async def _open(
     )
     draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
     changes = ChangeFeed(store, lambda: draining.has_begun)
-    retention = Retention(store, settings.retention_days, work["erased_users"])
+    retention = Retention(store, settings.retention_days, work["erased_users"], settings.recording_days)
     admission = SessionAdmission(agents, context, live_sessions, lease, draining, agents.default)
     desk = await _open_desk(stack, admission, work["unattended_calls"])
     gateway = Gateway(

@@ -57,6 +57,8 @@ class GatewaySettings(Stores):
     backend's, and one with `transcripts` reads in the console what was said."""
     retention_days: int | None = Field(None, ge=1, le=36_500, alias="RINGBACK_RETENTION_DAYS")
     """Days that a session is kept after its end, if its tenant has no setting; None: for ever."""
+    recording_days: int = Field(30, ge=1, le=36_500, alias="RINGBACK_RECORDING_DAYS")
+    """Days that a recording of both voices is kept, and never longer than its session."""
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), alias="RINGBACK_ORIGINS")
     """Web pages that may connect, as `https://app.example.com`, each exactly as a browser sends it."""
     max_client_secrets: int = Field(10_000, ge=1, le=1_000_000, alias="RINGBACK_MAX_CLIENT_SECRETS")

@@ -191,6 +191,7 @@ def _answer(value: str, expires_at: int, asked: SecretRequest, who: Principal, a
         "user": asked.ringback.user or who.user,
         "agent": agent.name,
         "uses": asked.ringback.uses,
+        "recording": agent.recording,
         "left_out": left_out[:MAX_LEFT_OUT],
     }
     return SecretAnswer(value=value, expires_at=expires_at, session=session, ringback=ours)

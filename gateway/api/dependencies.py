@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
 from gateway.api.error_handlers import ErrorAnswer
-from gateway.auth.authenticator import ADMIN, CONTROL, HISTORY, SECRETS, Authenticator, Principal
+from gateway.auth.authenticator import ADMIN, CONTROL, HISTORY, RECORDINGS, SECRETS, Authenticator, Principal
 from gateway.background.change_feed import ChangeFeed
 from gateway.background.draining import Draining
 from gateway.background.queue_monitor import QueueMonitor
@@ -26,7 +26,7 @@ bearer_token = HTTPBearer(
     auto_error=False,
     scheme_name="token",
     description="An API key (`rb_sk_…`), a JWT of the identity provider, or a token of the gateway's settings. "
-    "What it may do, its scopes say: realtime, secrets, trusted, history, transcripts, control, admin.",
+    "What it may do, its scopes say: realtime, secrets, trusted, history, transcripts, recordings, control, admin.",
 )
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -106,6 +106,7 @@ def needs(scope: str) -> Callable[..., Awaitable[Principal]]:
 
 
 Reader = Annotated[Principal, Depends(needs(HISTORY))]
+Listener = Annotated[Principal, Depends(needs(RECORDINGS))]
 Controller = Annotated[Principal, Depends(needs(CONTROL))]
 Minter = Annotated[Principal, Depends(needs(SECRETS))]
 Admin = Annotated[Principal, Depends(needs(ADMIN))]

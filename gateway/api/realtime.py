@@ -38,6 +38,8 @@ NO_UPGRADE = (
     "ask, a proxy in between dropped it: let it pass `Upgrade` and `Connection` on, with HTTP/1.1 (in nginx: "
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade)."
 )
+RECORDED = {"Ringback-Recording": "on"}
+"""Header that tells a page, before it opens the microphone, that its voice will be recorded."""
 CONVERSATION = "conversation"
 """The only `intent` served here, and the default."""
 NOT_FOR_TALKING = "This token lacks the scope 'realtime': it cannot open a session."
@@ -57,13 +59,14 @@ async def realtime_without_upgrade(request: Request, gateway: TheGateway) -> Non
     """Answer 426 to a request that asks for no WebSocket, as one does whose proxy has dropped the header `Upgrade`.
 
     If the request has a token with which no session could begin, the answer is why. A browser does not tell a page why
-    an upgrade was refused: the page asks here.
+    an upgrade was refused: the page asks here. It also asks whether the agent has voices recorded.
     """
     if "authorization" in request.headers:
         principal, resume_token = await identify(request, gateway)
         if resume_token is None:
             agent = agent_for(request.query_params, gateway.admission, principal)
             await gateway.admission.check_quota(principal, agent)
+            raise UpgradeRequired(NO_UPGRADE, more=RECORDED if agent.recording else None)
     raise UpgradeRequired(NO_UPGRADE)
 
 

@@ -34,12 +34,13 @@ LOOKUPS_WAITING = 500
 MARK_CHARACTERS = 16
 """Of a hash: enough to notice another token, too few to guess the token from."""
 
-REALTIME, SECRETS, TRUSTED, HISTORY, TRANSCRIPTS, CONTROL, ADMIN = SCOPES = (
+REALTIME, SECRETS, TRUSTED, HISTORY, TRANSCRIPTS, RECORDINGS, CONTROL, ADMIN = SCOPES = (
     "realtime",  # hold a conversation
     "secrets",  # make client secrets for users
     "trusted",  # get the policy of a backend instead of a browser's
     "history",  # read sessions, calls and usage
     "transcripts",  # read what was said in them, word by word
+    "recordings",  # listen to recorded voices
     "control",  # cancel and approve calls, end sessions
     "admin",  # revoke, sign out and erase
 )

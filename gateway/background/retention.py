@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gateway.retry import once_set, repeat
 from gateway.storage.database import Store
-from ringback.statements import access, erasure, retention, session_end
+from ringback.statements import access, erasure, recordings, retention, session_end
 from ringback.statements.operators import audit
 from ringback.statements.operators.audit import Operator
 
@@ -60,12 +60,20 @@ class Retention:
 
     Args:
         retention_days: for tenants without a number; None: for ever.
+        recording_days: for recordings of voices, which go with their session at the latest.
         erased: set when an erased user has rows left that may go; None: there may be some at any time.
     """
 
-    def __init__(self, store: Store, retention_days: int | None, erased: asyncio.Event | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        retention_days: int | None,
+        erased: asyncio.Event | None = None,
+        recording_days: int = 30,
+    ) -> None:
         self._store = store
         self._retention_days = retention_days
+        self._recording_days = recording_days
         self._until_erased = once_set(erased) if erased else None
 
     async def forget(self) -> None:
@@ -110,6 +118,8 @@ class Retention:
         Return how many rows of each kind of `erasure.FORGOTTEN`, and whether there may be more sessions.
         """
         await self._store.rows(session_end.cancel_calls(session_end.sessions_of_user(user, tenant)))
+        while await self._store.count(erasure.delete_voices(tenant, user)) >= recordings.DELETED_AT_ONCE:
+            pass
         rest = erasure.forget_user(tenant, user)
         sessions, *found = await self._store.together(erasure.delete_sessions(tenant, user), *rest)
         if not sessions:
@@ -118,10 +128,12 @@ class Retention:
         return counts, len(sessions) >= retention.AT_ONCE
 
     async def _delete_over(self) -> bool:
+        voices = await self._store.count(recordings.delete_old(self._recording_days))
+        voices += await self._store.count(retention.delete_expired_recordings(self._retention_days))
         gone = await self._store.rows(retention.delete_expired(self._retention_days))
         await self._store.count(retention.delete_expired_secrets())
         await self._store.count(retention.drop_old_sealed())
         await self._store.count(audit.delete_old())
         if gone:
             log.info("retention: %d sessions deleted, as they were over for long enough", len(gone))
-        return len(gone) >= retention.AT_ONCE
+        return len(gone) >= retention.AT_ONCE or voices >= recordings.DELETED_AT_ONCE

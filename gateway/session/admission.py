@@ -241,6 +241,7 @@ class SessionAdmission:
             state.tools.update(await self.tools_of(state))
         log.info("session %s begins: agent %s, %d tools", state.session_id, state.agent.name, len(state.tools))
         await session.send_resume_token()  # before the long steps: the token that the client came with is used up
+        await session.tell_of_recording()
         return await session.run()
 
     def _row_of(self, session: SessionState, transport: Transport) -> Bound:

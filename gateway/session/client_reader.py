@@ -48,7 +48,7 @@ class ClientReader:
         self._policy = session.policy
         self._hear = hear
         self._limiter = RateLimiter(self._policy)
-        self.heard_as = self._limiter.heard_as
+        self._recording = session.recording
         self.heard_as(merged(session.agent.session([]), session.client_session))
         self._logged: set[tuple[str, ...]] = set()
         self._refused_at: deque[float] = deque()
@@ -57,6 +57,12 @@ class ClientReader:
         self._held_chars = 0
         self.is_open = asyncio.Event()
         """Set while a conversation takes what the client says."""
+
+    def heard_as(self, session: Event) -> None:
+        """Note the audio formats of a `session` that is in force."""
+        self._limiter.heard_as(session)
+        if self._recording is not None:
+            self._recording.heard_as(session)
 
     def pause(self) -> None:
         """From now on, keep the client's frames."""
@@ -79,6 +85,8 @@ class ClientReader:
                 await self._refuse(frame)
                 await self._keep_pace(0, len(text))
                 continue
+            if self._recording is not None:
+                self._recording.client_event(frame.event, time.monotonic())
             if frame.left_out:
                 await self._leave_out(frame)
             await self._pass_on(frame, len(text) + FRAME_CHARS)
@@ -95,6 +103,8 @@ class ClientReader:
         now, audio_bytes = time.monotonic(), len(append.audio)
         if not self._limiter.takes(audio_bytes, now, max(0, len(text) - _in_base64(audio_bytes))):
             return False
+        if self._recording is not None:
+            self._recording.caller_said(append.audio, now)
         written = as_text(link.conversation.audio_appended(append, now))
         TO_MODEL.frames += 1
         TO_MODEL.bytes += len(written)

@@ -20,11 +20,13 @@ from gateway.conversation import Conversation
 from gateway.conversation.actions import Event
 from gateway.errors import GatewayError
 from gateway.live_sessions import SessionHandle
+from gateway.session.recording.placing import Recording
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
 from gateway.upstream.connection import Target, Upstream
 from gateway.upstream.events import MalformedEvent, ModelEvent
+from gateway.upstream.realtime_events import audio_of
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
 from ringback.privacy.row_privacy import RowPrivacy
@@ -146,13 +148,18 @@ class UpstreamLink:
     """Set when all of `given` are echoed."""
     is_recording: bool = False
     """True while a task writes `given` into the rows."""
+    voices: Recording | None = None
+    """Keeps both voices, if the agent has them recorded."""
 
     def passes(self, frame: str, now: float) -> bool:
         """Note a frame of the Realtime API that the client gets as it came; return False if it has to be parsed."""
         self.heard_at = now
         audio = self.upstream.passing_audio(frame)
         if audio is not None:
-            return self.conversation.audio_passed(audio[0], audio[1], now)
+            passes = self.conversation.audio_passed(audio[0], audio[1], now)
+            if passes and self.voices is not None:
+                self.voices.model_said(audio[0], audio_of(frame), now)
+            return passes
         text = self.upstream.passing_text(frame)
         return text is not None and self.conversation.text_passed(text, now)
 
@@ -215,6 +222,8 @@ class SessionState:
     """The call that the session is beside; None: its client talks through the gateway."""
     began_at: float = field(default_factory=time.monotonic)
     """When the session began, maybe in another process, by this one's monotonic clock."""
+    recording: Recording | None = field(init=False)
+    """Both voices, if the agent has them recorded."""
     link: UpstreamLink | None = None
     """The connection and conversation at work; None until the first is open."""
     tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
@@ -223,6 +232,9 @@ class SessionState:
     """Held while one link follows another."""
     alarm: Alarm = field(default_factory=Alarm)
     """Rings when the conversation at work wants to be woken, or before that."""
+
+    def __post_init__(self) -> None:
+        self.recording = Recording(self.began_at) if self.agent.recording else None
 
     @property
     def policy(self) -> ClientPolicy:

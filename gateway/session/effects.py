@@ -45,6 +45,8 @@ from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.session.moment_writer import MomentWriter
+from gateway.session.recording.placing import Recording
+from gateway.session.recording.writer import RecordingWriter
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.upstream.connection import UpstreamClosed
 from ringback.agents.hosted_tools import with_secrets
@@ -71,11 +73,17 @@ class EffectExecutor:
         self.deliveries = DeliveryRecorder(gateway, session)
         self.transcript = TranscriptWriter(gateway, session)
         self.moments = MomentWriter(gateway, session, self.deliveries)
+        self.voices = None if session.recording is None else self._writer_of(session.recording)
+        """Writes both voices, if the agent has them recorded."""
         model = model_of(gateway.settings, session.agent)
         spans = gateway.spans
         self.tracer = None if spans is None else CallTracer(spans, gateway, session, model)
         """Observes the session for the traces of its calls; None where traces are off."""
         self.usage = SessionUsage(gateway.budgets, session.session_id, session.principal, session.agent, model)
+
+    def _writer_of(self, recording: Recording) -> RecordingWriter:
+        session = self._session
+        return RecordingWriter(self._gateway.store, session.session_id, recording, lambda: session.epoch)
 
     async def execute(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
         """Execute the actions of the link's conversation, in order. Raises SessionEnded at a `Close`."""

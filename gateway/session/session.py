@@ -77,6 +77,13 @@ class Session:
         told["seconds"] = self._gateway.settings.resume_seconds
         await self._client.send({**_session_event("resumable"), **told})
 
+    async def tell_of_recording(self) -> None:
+        """Tell a client that asked for it that both voices are recorded, and for how long they are kept."""
+        if self.state.recording is None or "recording" not in self.state.asks:
+            return
+        told: Event = {"session_id": str(self.state.session_id), "days": self._gateway.settings.recording_days}
+        await self._client.send({**_session_event("recorded"), **told})
+
     async def run(self) -> SessionEnded:
         """Run until the session is over in this process, and return why."""
         ended: SessionEnded | None = None
@@ -98,6 +105,8 @@ class Session:
                     self._effects.moments.keep_writing,
                 ):
                     tasks.create_task(loop())
+                if self._effects.voices is not None:
+                    tasks.create_task(self._effects.voices.keep_voices())
         except BaseExceptionGroup as group:
             expected, fault = group.split((SessionEnded, ClientGone))
             if fault is not None:
@@ -120,6 +129,8 @@ class Session:
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._effects.settle()
+                if self._effects.voices is not None:
+                    await self._effects.voices.flush(leaving=True)
         except TimeoutError:
             log.warning("session %s: its last messages are not written in time", self.state.session_id)
         if self._effects.tracer is not None:
@@ -169,6 +180,8 @@ class Session:
                 metrics.BARGE_INS.inc()
             if event is not None:
                 actions = link.conversation.receive_model(event, now)
+                if link.voices is not None:
+                    link.voices.model_event(event, now)
                 if self._effects.tracer is not None:
                     self._effects.tracer.heard(link, event, now)
                 await self._effects.execute(link, actions)

@@ -219,7 +219,7 @@ class UpstreamSwitcher:
             quirks=session.target.quirks,
             joins=self.joins,
         )
-        return UpstreamLink(epoch, upstream, conversation)
+        return UpstreamLink(epoch, upstream, conversation, voices=session.recording)
 
     async def _configure(self, link: UpstreamLink) -> None:
         """Bring the link to the point where only the past is missing."""

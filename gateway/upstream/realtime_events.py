@@ -126,6 +126,13 @@ def passing_audio(frame: str) -> tuple[str, int] | None:
     return item[1], frame.find('"', start) - start
 
 
+def audio_of(frame: str) -> str:
+    """Return the base64 of an audio delta that `passing_audio` has recognised."""
+    delta = _find_delta(frame, 0, PLACES_CHARS)
+    start = delta.end() if delta is not None else len(frame)
+    return frame[start : frame.find('"', start)]
+
+
 def passing_text(frame: str) -> PassingText | None:
     """Return a delta of text or of a transcript, without decoding more of the frame than the conversation notes.
 

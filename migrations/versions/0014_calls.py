@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringback.postgres.revisions import build_index, change, drop_index
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 
 # Constant defaults: no row is written anew.
 COLUMNS = "ADD COLUMN IF NOT EXISTS transport text NOT NULL DEFAULT 'websocket', ADD COLUMN IF NOT EXISTS call_id text"

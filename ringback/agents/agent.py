@@ -100,6 +100,8 @@ class Agent(BaseModel):
     """Tenants whose clients may use this agent, and through it its tools. For others it does not exist."""
     clients: Clients = Field(default_factory=Clients)
     """What clients may say and see: changes to the presets of `ringback.agents.client_policy`."""
+    recording: bool = False
+    """If true, both voices are recorded, for operators with the scope `recordings`. Clients are told."""
     webhook: Webhook | None = None
     """Where results go that come after the end of their session; None: only into the history."""
 

@@ -67,9 +67,10 @@ RESPONSE_FIELDS = (
 `conversation` is then "auto", and with `input` open it may be "none": a response out of band."""
 ROLES = ("user", "system", "assistant")
 """Of the messages that a client may create: the user's own, instructions, and what the model has said elsewhere."""
-BROWSER_EXTENSIONS = ("approvals", "jobs", "left_out", "playback", "results", "resume")
+BROWSER_EXTENSIONS = ("approvals", "jobs", "left_out", "playback", "recording", "results", "resume")
 """What any client may ask for beside the Realtime API: `?ringback=jobs,resume`. Jobs tell the names of tools, approvals
-their arguments too. With `playback` the client says what it has played (`ringback.playback`)."""
+their arguments too. With `playback` the client says what it has played (`ringback.playback`), with `recording` it is
+told of a recording."""
 EXTENSIONS = frozenset({*BROWSER_EXTENSIONS, "calls"})
 """All that a policy can let a client ask for. Calls tell the names and arguments of all tools."""
 

@@ -43,6 +43,7 @@ class ActName(StrEnum):
     LIMIT_TOOL = "tool.limit"
     END_SESSION = "session.end"
     CREATE_KEY = "key.create"
+    LISTEN = "session.listen"
     REVOKE_KEY = "key.revoke"
     SIGN_OUT = "user.sign_out"
     ERASE_USER = "user.erase"

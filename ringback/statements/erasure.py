@@ -1,7 +1,8 @@
 """Erasure of a user from every table. Their usage stays, as sums without a name: it was paid for.
 
     mark             ask their sessions to end and not to be kept; also a session that begins now (`mark_unless_known`)
-    delete_sessions  delete marked sessions that are over, with their messages and calls
+    delete_voices    delete pieces of the recordings of marked sessions that are over
+    delete_sessions  delete marked sessions that are over, with their messages and calls, once they have no recording
     forget           delete all other rows that name the user; run again after their last session, which may add usage
 
 A session that a gateway holds ends about a second after it was marked. A running call is cancelled, or ends at its
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Delete,
     Select,
     Text,
     and_,
@@ -31,6 +33,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from ringback.jobs.states import JobState
+from ringback.statements import recordings
 from ringback.statements.identity.credentials import person, secret_credential
 from ringback.statements.operators import audit
 from ringback.statements.retention import delete_with_contents
@@ -79,6 +82,11 @@ def mark_unless_known(session_id: UUID) -> ReturningUpdate[Any]:
         .values(end_wanted=ERASED)
         .returning(sessions.c.id)
     )
+
+
+def delete_voices(tenant: str, user: str) -> Delete:
+    """Delete a bounded number of pieces of the recordings of the user's marked sessions that are over."""
+    return recordings.delete_of(select(sessions.c.id).where(_theirs(tenant, user), _may_go()))
 
 
 def delete_sessions(tenant: str, user: str) -> ReturningDelete[Any]:

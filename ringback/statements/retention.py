@@ -1,5 +1,7 @@
 """Retention: deletes sessions with their messages and calls, secrets, and encrypted values once they are old enough.
 
+Recordings of voices go first, a bounded number of pieces at a time: a session is deleted once it has none.
+
 Usage stays, as sums of a day (`usage_days`). Each statement takes a bounded number and skips rows that another process
 holds. If there is no work, it reads a few pages.
 """
@@ -30,6 +32,7 @@ from sqlalchemy.sql.dml import ReturningDelete
 
 from ringback.jobs.states import LIVE, Delivery
 from ringback.postgres.statement import statement
+from ringback.statements import recordings
 from ringback.statements.clock import seconds, statement_time
 from ringback.statements.row_state import is_now
 from ringback.tables import SEALED, client_secrets, jobs, sessions, tenants
@@ -51,6 +54,16 @@ def delete_expired(default_days: int | None) -> ReturningDelete[Any]:
     Args:
         default_days: for tenants without a row; None: for ever.
     """
+    return delete_with_contents(_expired(default_days))
+
+
+@statement
+def delete_expired_recordings(default_days: int | None) -> Delete:
+    """Delete a bounded number of pieces of the recordings of sessions that `delete_expired` is about to delete."""
+    return recordings.delete_of(_expired(default_days))
+
+
+def _expired(default_days: int | None) -> Select[Any]:
     owner = _tenants_with_something_over()
     days = func.coalesce(tenants.c.retention_days, type_coerce(default_days, Integer))
     limit = statement_time() - func.make_interval(0, 0, 0, days)
@@ -65,12 +78,16 @@ def delete_expired(default_days: int | None) -> ReturningDelete[Any]:
     found = select(past.c.id).select_from(
         owner.outerjoin(tenants, tenants.c.tenant == owner.c.tenant).join(past, true())
     )
-    return delete_with_contents(select(sessions.c.id).where(sessions.c.id.in_(found.limit(AT_ONCE))))
+    return select(sessions.c.id).where(sessions.c.id.in_(found.limit(AT_ONCE)))
 
 
 def delete_with_contents(which: Select[Any]) -> ReturningDelete[Any]:
-    """Delete a bounded number of these sessions (`select(sessions.c.id)`), with all rows that belong to them."""
-    gone = which.order_by(sessions.c.id).limit(AT_ONCE).with_for_update(of=sessions, skip_locked=True).cte("gone")
+    """Delete a bounded number of these sessions (`select(sessions.c.id)`), with all rows that belong to them.
+
+    A session with a recording stays until that is deleted.
+    """
+    which = which.where(~recordings.is_recorded()).order_by(sessions.c.id).limit(AT_ONCE)
+    gone = which.with_for_update(of=sessions, skip_locked=True).cte("gone")
     calls = delete(jobs).where(jobs.c.session_id.in_(select(gone.c.id))).cte("calls")
     whole = delete(sessions).where(sessions.c.id.in_(select(gone.c.id))).returning(sessions.c.id)
     return whole.add_cte(calls)

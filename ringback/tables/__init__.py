@@ -7,6 +7,7 @@
     sessions ──< items                the messages, in order; a call's place in that order is `jobs.position`
     sessions ──< responses            what each response used; summed up in `usage_days`
     sessions ──< moments              when the user and the model spoke, for a timeline
+    sessions ──< recordings           both voices, in pieces of some seconds, if the agent has them recorded
     tool_gates                        limits of each tool and their present state, for all workers together
     controls                          what an operator has paused or limited: a queue or a tool
     audit                             what operators did, and who
@@ -29,6 +30,7 @@ from ringback.tables.conversations import (
     job_events,
     jobs,
     moments,
+    recordings,
     responses,
     sessions,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "metadata",
     "moments",
     "processes",
+    "recordings",
     "responses",
     "sessions",
     "signed_out",

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from ringback.jobs.states import IN_A_CONVERSATION, Delivery, Effect, HeardBy, JobState
+from ringback.recordings.audio import Codec, Voice
 from ringback.tables.columns import internal, metadata, one_of, tenant, time
 
 RAN = "state IN ('succeeded', 'failed') AND started_at IS NOT NULL"
@@ -285,6 +286,31 @@ moments = Table(
     Column("response_id", Text),
     Column("ms", Float),
     Column("detail", Text),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    # A piece of one voice of a session, a few seconds long: `ringback.recordings`.
+    Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    # When it sounded, in milliseconds from the beginning of the session.
+    Column("from_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("voice", Text, primary_key=True),
+    # In which it was written: two gateways in turn may hold a session.
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    tenant(),
+    time("at", now=True),
+    Column("ms", BigInteger, nullable=False),
+    # How `audio` is to be read: "lost" has none, as it could not be kept.
+    Column("codec", Text, nullable=False),
+    # Samples a second.
+    Column("rate", Integer, nullable=False),
+    Column("audio", LargeBinary, nullable=False),
+    # 0 to 127 for each 20 ms, to be drawn.
+    Column("loudness", LargeBinary, nullable=False),
+    CheckConstraint(one_of("voice", Voice), name="voice"),
+    CheckConstraint(one_of("codec", Codec), name="codec"),
+    Index(None, "at"),
 )
 
 job_events = Table(

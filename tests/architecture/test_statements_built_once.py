@@ -20,6 +20,7 @@ from sqlalchemy import Select, select
 
 from ringback.jobs.outcomes import succeeded
 from ringback.postgres.statement import Bound, Statement, bound
+from ringback.recordings.audio import Codec, Piece, Voice
 from ringback.statements.jobs.admission import NewJob
 from ringback.statements.sessions import lifecycle
 from ringback.statements.sessions.session_quota import Limits
@@ -39,6 +40,7 @@ AS_ASKED = {
     "credentials.keys": "asked by an operator",
     "credentials.keys_in": "asked by an operator",
     "credentials.revoke_secrets": "asked by an operator",
+    "recordings.note_listener": "an operator's act",
 }
 """Modules and functions whose statements may be built when they are asked, and why."""
 SAMPLES: dict[str, Callable[[], Any]] = {
@@ -55,6 +57,7 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "Gate": lambda: Gate(1.0, 0.0, 0),
     "Limits": lambda: Limits(1, 1),
     "Bound": lambda: lifecycle.open_session(uuid4(), user_id="u", agent="a", model="m", gateway_id="g"),
+    "Sequence[Piece]": lambda: [Piece(Voice.MODEL, 1, 0, 20, Codec.PCM, 24_000, b"", b"")],
     "frozenset[Whose]": lambda: frozenset({"user"}),
 }
 

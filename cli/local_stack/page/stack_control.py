@@ -118,13 +118,22 @@ class StackControl:
             return {"error": "The gateway does not answer."}
 
     def _hello(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the agents, each with what may be said to it: for each tool that it allows and a worker serves."""
+        """Return the agents, each with what may be said to it: for each tool that it allows and a worker serves.
+
+        `recorded` names those whose talks are recorded.
+        """
         served = [tool["name"] for tool in self._stack.listed("/v1/tools")]
+        known = agents_of(self._stack)
         agents = {
             name: list(filter(None, (sentence_for(tool) for tool in served if agent.allows(tool))))
-            for name, agent in agents_of(self._stack).items()
+            for name, agent in known.items()
         }
-        return {"agents": agents, "moment": max([0, *(each["number"] for each in self._moments.after(0))])}
+        recorded = [name for name, agent in known.items() if agent.recording]
+        return {
+            "agents": agents,
+            "recorded": recorded,
+            "moment": max([0, *(each["number"] for each in self._moments.after(0))]),
+        }
 
     def _secret(self, request: Mapping[str, Any]) -> dict[str, Any]:
         agent = request.get("agent")

@@ -75,6 +75,34 @@ function tellLive(how, words) {
   mark.textContent = words;
 }
 
+// The player of a recorded talk: a line follows it over the timeline, and a click on the timeline plays from there.
+function player() {
+  const audio = document.getElementById("voices");
+  if (audio && audio.paused && audio.dataset.file !== audio.getAttribute("src")) audio.src = audio.dataset.file;
+  return audio;
+}
+
+function follow() {
+  const audio = document.getElementById("voices");
+  const line = document.getElementById("cursor");
+  if (!audio || !line) return;
+  const scroll = document.getElementById("scroll");
+  const part = audio.currentTime / Number(line.ownerSVGElement.dataset.seconds);
+  for (const end of ["x1", "x2"]) line.setAttribute(end, `${(part * 100).toFixed(3)}%`);
+  const at = part * scroll.scrollWidth;
+  if (at < scroll.scrollLeft || at > scroll.scrollLeft + scroll.clientWidth) scroll.scrollLeft = at - scroll.clientWidth / 4;
+  if (!audio.paused && !audio.ended) requestAnimationFrame(follow);
+}
+
+function playFrom(event) {
+  const drawing = event.target.closest("#scroll > svg[data-seconds]");
+  if (!drawing || event.target.closest("a")) return;
+  const { left, width } = drawing.getBoundingClientRect();
+  const audio = player();
+  audio.currentTime = ((event.clientX - left) / width) * Number(drawing.dataset.seconds);
+  audio.play();
+}
+
 // A link of `ringback up` has its code in the fragment, which no server and no log gets to see.
 function followLink() {
   const form = document.getElementById("sign-in");
@@ -85,7 +113,9 @@ function followLink() {
   form.submit();
 }
 
-document.addEventListener("htmx:after:swap", drawAll);
+document.addEventListener("htmx:after:swap", () => { drawAll(); player(); });
+document.addEventListener("click", playFrom);
+for (const news of ["play", "seeked"]) document.addEventListener(news, follow, true); // what happens to media does not bubble
 document.addEventListener("htmx:sse:after:connection", () => tellLive("live", "live"));
 document.addEventListener("htmx:sse:error", (event) => {
   if (event.detail?.status === 401) return location.reload();
@@ -104,3 +134,4 @@ function showPage() {
 followLink();
 showPage();
 drawAll();
+player();

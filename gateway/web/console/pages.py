@@ -52,8 +52,9 @@ DELIVERY_WORDS: Mapping[str, str] = {
 """How the console says how far a result is; a word that is not here is shown as it is."""
 PAGES = ("/jobs", "/sessions", "/tools", "/queues", "/workers", "/usage", "/audit")
 """Pages in the bar."""
-HTMX = json.dumps({"includeIndicatorCSS": False, "morphIgnore": ["data-htmx-powered", "open", "data-zoom"]})
-"""htmx adds no style, and a live update closes no part that is open."""
+HTMX = json.dumps({"includeIndicatorCSS": False, "morphIgnore": ["data-htmx-powered", "open", "data-zoom", "src"]})
+"""htmx adds no style, and a live update closes no part that is open, nor stops a
+player."""
 
 
 def page(name: str, visitor: Visitor | None, *, status: int = 200, **shown: Any) -> HTMLResponse:

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
 from gateway.api.dependencies import Gateway, TheGateway
 from gateway.api.history import named, only
-from gateway.errors import BadRequest
+from gateway.api.recordings import UntilMs, file_of, outline_of
+from gateway.auth.authenticator import RECORDINGS
+from gateway.errors import BadRequest, PermissionDenied
 from gateway.web.console.pages import Page, page
 from gateway.web.console.story import LANES, story
-from gateway.web.console.timeline import layout
+from gateway.web.console.timeline import VOICE, layout, outlines
 from gateway.web.console.visitors import PATH, Signed, Visitor
 from ringback import operator_view
 from ringback.history import documents
 from ringback.history.documents import ListedJob
 from ringback.history.pagination import MAX_LIMIT, JobQuery, SessionQuery, refusal
+from ringback.recordings.waveform import POINTS
 from ringback.statements import history as statements
-from ringback.statements import usage
+from ringback.statements import recordings, usage
+from ringback.statements.operators.audit import Operator
 from ringback.usage.budgets import MICROS
 
+CLOSEST = 4
+"""A waveform has no more points from this zoom on: it is drawn with each page."""
 ZOOMS = (1, 2, 4, 8, 16, 32)
 """How many times wider than the page a timeline may be."""
 
@@ -71,8 +78,45 @@ async def session_page(
     shown = _drawn(told, jobs.data, lines, zoom)
     (cost,) = await gateway.store.rows(usage.of_session(visitor.tenant, row.id))
     live = "" if talk.state == "ended" else "talk"
+    shown |= await _voices(gateway, visitor, row.id, shown["length_ms"], zoom)
     spent = {"tokens": cost.tokens, "cost": cost.micros / MICROS}
-    return page("session", visitor, here="/sessions", live=live, talk=talk, lines=lines, jobs=jobs, **spent, **shown)
+    return page(
+        "session",
+        visitor,
+        here="/sessions",
+        live=live,
+        talk=talk,
+        lines=lines,
+        jobs=jobs,
+        VOICE=VOICE,
+        **spent,
+        **shown,
+    )
+
+
+@router.get("/sessions/{id}/recording.wav")
+async def recording_file(
+    id: str,  # noqa: A002 - the address's name of it
+    request: Request,
+    visitor: Signed,
+    gateway: TheGateway,
+    until_ms: UntilMs = None,
+) -> Response:
+    """Return both voices of a talk, for the page's player; the audit log says who listened."""
+    if not visitor.may_listen:
+        raise PermissionDenied(f"Listening needs the scope {RECORDINGS!r}, which the token of your sign-in lacks.")
+    listener = Operator(visitor.tenant, visitor.who.user, visitor.who.credential)
+    return await file_of(gateway, listener, id, request.headers.get("range"), until_ms)
+
+
+async def _voices(gateway: Gateway, visitor: Visitor, session_id: UUID, length_ms: float, zoom: int) -> dict[str, Any]:
+    """Return what is shown of a talk's recording: None where there is none, and no outline without the scope."""
+    (whole,) = await gateway.store.rows_of(visitor.tenant, recordings.extent(visitor.tenant, session_id))
+    if not whole.rate or not visitor.may_listen:
+        return {"recorded_ms": whole.ms, "voices": None}
+    points = POINTS * min(zoom, CLOSEST)
+    found = await outline_of(gateway, visitor.tenant, session_id, points)
+    return {"recorded_ms": whole.ms, "voices": found and outlines(found, length_ms)}
 
 
 async def _transcript(gateway: Gateway, visitor: Visitor, row: Any, jobs: Any) -> tuple[Any, list[Any]]:

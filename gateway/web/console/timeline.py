@@ -9,12 +9,17 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ringback.recordings.audio import LOUDEST, Voice
+from ringback.recordings.waveform import Waveform
+
 ROW = 26
 """Height of one row of boxes, in pixels."""
 BOX = 18
 """Height of a box in it."""
 GAP = 10
 """Between two lanes."""
+VOICE = 56
+"""For a waveform, with the gap above it."""
 AXIS = 24
 """Height of the times, at the top."""
 NARROWEST = 0.15
@@ -131,6 +136,44 @@ def layout(
         placed.append(Lane(name, y, ROW * count))
         y += ROW * count + GAP
     return Picture(y, placed, boxes, dots, ticks(length, TIMES * zoom), 100.0 if is_live else None)
+
+
+class Outline(NamedTuple):
+    """The waveform of one voice, in a box of 1,000 by 100: its line, and the times that were lost, from and how long."""
+
+    voice: Voice
+    line: str
+    lost: list[tuple[float, float]]
+
+
+def outlines(found: Waveform, length: float) -> list[Outline]:
+    """Return the waveforms of both voices on a timeline that is `length` milliseconds long."""
+    scale = 1_000 / max(length, 1.0)
+    step = found.point_ms * scale
+    return [
+        Outline(
+            voice,
+            _line(numbers, step),
+            [(round(x.from_ms * scale, 2), round(x.ms * scale, 2)) for x in found.lost if x.voice is voice],
+        )
+        for voice, numbers in ((Voice.CALLER, found.caller), (Voice.MODEL, found.model))
+    ]
+
+
+def _line(numbers: Sequence[int], step: float) -> str:
+    """Return the path of a waveform, as SVG writes it: each stretch of sound is a band around the middle."""
+    parts, at = [], 0
+    while at < len(numbers):
+        end = at
+        while end < len(numbers) and numbers[end]:
+            end += 1
+        if end > at:
+            heights = [max(2, round(50 * (number / LOUDEST) ** 0.5)) for number in numbers[at:end]]
+            above = "".join(f"V{50 - height}H{(at + i + 1) * step:.2f}" for i, height in enumerate(heights))
+            below = "".join(f"V{50 + height}H{(end - i - 1) * step:.2f}" for i, height in enumerate(reversed(heights)))
+            parts.append(f"M{at * step:.2f} 50{above}{below}Z")
+        at = end + 1
+    return "".join(parts)
 
 
 def ticks(length: float, most: int) -> list[Tick]:

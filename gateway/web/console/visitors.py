@@ -17,7 +17,7 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from gateway.api.dependencies import Gateway, TheGateway
-from gateway.auth.authenticator import CONTROL, HISTORY, TRANSCRIPTS, Principal, principal
+from gateway.auth.authenticator import CONTROL, HISTORY, RECORDINGS, TRANSCRIPTS, Principal, principal
 from gateway.auth.tokens import digest, new
 from gateway.errors import AuthenticationError, BadRequest, GatewayError, PermissionDenied
 from ringback.statements.identity import console_sign_ins, credentials
@@ -72,6 +72,11 @@ class Visitor:
     def may_read_words(self) -> bool:
         """Whether they may read what was said (docs/decisions/0076)."""
         return self.is_operator and TRANSCRIPTS in self.who.scopes
+
+    @property
+    def may_listen(self) -> bool:
+        """Whether they may hear recorded voices."""
+        return RECORDINGS in self.who.scopes
 
     @property
     def is_operator(self) -> bool:

@@ -2,7 +2,7 @@
 
 import { GIVEN_UP, away, ending, isFinal, refusal } from "./sentences.js";
 
-const EXTENSIONS = "jobs,playback,results,resume";
+const EXTENSIONS = "jobs,playback,recording,results,resume";
 const PAUSES = [0.3, 0.7, 1, 1, 1, 2, 2, 3]; // seconds between attempts to come back; the last one repeats
 const TICK = 100; // ms between two words of a countdown
 const RESUME_SECONDS = 120;
@@ -53,10 +53,17 @@ export class Connection {
     this.#close("The talk has ended.");
   }
 
-  #address(scheme) {
+  /** Return whether the gateway will record a talk with this secret. `agent` may be null. */
+  async isRecorded(secret, agent) {
+    const headers = { Authorization: `Bearer ${secret}` };
+    const answer = await fetch(this.#address(location.protocol, agent), { headers, cache: "no-store" });
+    return answer.headers.get("Ringback-Recording") === "on";
+  }
+
+  #address(scheme, agent = this.#agent) {
     const url = new URL("/v1/realtime", location.href);
     url.protocol = scheme;
-    if (this.#agent) url.searchParams.set("agent", this.#agent);
+    if (agent) url.searchParams.set("agent", agent);
     url.searchParams.set("ringback", EXTENSIONS);
     url.hash = "";
     return url;

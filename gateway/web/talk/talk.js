@@ -21,6 +21,7 @@ const connection = new Connection({ event: receive, state: connectionIs });
 
 let demo = null;
 let secret = null;
+let notice = Promise.resolve(); // until it is known, and shown, whether the talk is recorded
 let lastMoment = 0;
 let watchUntil = 0;
 let waitingWords = []; // typed before the connection was open
@@ -38,6 +39,7 @@ here("talk").addEventListener("click", async () => {
   showProblem("");
   try {
     audio.open().catch(() => {}); // within the tap, or the page stays mute on a phone; what fails is told by `listen`
+    await notice;
     await audio.listen();
   } catch (problem) {
     return showProblem(problem.message);
@@ -59,11 +61,13 @@ here("admission").addEventListener("submit", (event) => {
   here("secret").value = "";
   showProblem(secret ? "" : NO_SECRET);
   if (secret) showState("Press Talk, or type.");
+  tellIfRecorded();
 });
 
 here("agent").addEventListener("change", () => {
   if (connection.isWanted) hangUp();
   suggest();
+  tellIfRecorded();
 });
 
 for (const process of ["worker", "gateway"]) {
@@ -99,6 +103,7 @@ async function kill(process) {
 async function join() {
   if (connection.isWanted) return;
   try {
+    await notice;
     const agent = chosenAgent();
     if (demo) secret = (await demo.ask({ ask: "secret", agent })).value;
     if (!secret) throw new Error(NO_SECRET);
@@ -181,6 +186,7 @@ const HANDLERS = {
   },
   "ringback.result": ({ job, result }) => calls.shown(job, result),
   "ringback.session.rebuilt": ({ reason }) => moments.add(`the model's connection was renewed (${reason})`),
+  "ringback.session.recorded": () => showRecorded(true),
   "ringback.session.draining": () => moments.add("the gateway is about to end"),
   error: ({ error }) => showProblem(error.message),
 };
@@ -228,6 +234,19 @@ function showProblem(sentence) {
   here("problem").hidden = !sentence;
 }
 
+function showRecorded(is) {
+  here("recording").hidden = !is;
+}
+
+/** Show whether the next talk will be recorded, before the microphone is opened for it. */
+function tellIfRecorded() {
+  const agent = chosenAgent();
+  if (demo) return showRecorded(recorded.includes(agent));
+  // If the gateway does not say so now, it says so as the talk begins.
+  notice = secret ? connection.isRecorded(secret, agent).then(showRecorded, () => {}) : Promise.resolve();
+  return notice;
+}
+
 function showTalking() {
   const talks = connection.isWanted && audio.isListening;
   here("talk").textContent = talks ? "End" : "Talk";
@@ -243,6 +262,7 @@ function chosenAgent() {
 // ---------------------------------------------------------------- the demo: agents, sentences, buttons that kill
 
 let agents = {};
+let recorded = []; // agents whose talks are recorded
 
 function suggest() {
   const sentences = agents[here("agent").value] ?? [];
@@ -259,15 +279,15 @@ function suggest() {
 }
 
 async function showDemo() {
-  const told = await demo.ask({ ask: "hello" });
-  agents = told.agents;
-  lastMoment = told.moment;
+  const answer = await demo.ask({ ask: "hello" });
+  ({ agents, recorded, moment: lastMoment } = answer);
   const options = Object.keys(agents).map((name) => new Option(name, name));
   here("agent").replaceChildren(...options);
   here("agents").hidden = options.length < 2;
   here("destruction").hidden = false;
   here("console").hidden = false;
   suggest();
+  tellIfRecorded();
 }
 
 let looking = false;
@@ -308,6 +328,7 @@ async function start() {
   }
   here("admission").hidden = secret !== null;
   if (!secret) showState("Paste a client secret, then press Talk.");
+  tellIfRecorded();
   return null;
 }
 
