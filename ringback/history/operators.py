@@ -121,7 +121,7 @@ class Percentiles(Document):
 class Figures(Document):
     """What the calls of the window came to."""
 
-    calls: int = Field(description="calls that were made in the window; at most the newest 10,000 are counted")
+    calls: int = Field(description="calls that were made in the window; at most the newest 5,000 are counted")
     failed: int = Field(description="of those that are over: failed, timed out, dead or of unknown outcome")
     error_rate: float | None = Field(description="share of those among the calls that are over; null: none is")
     wait_ms: Percentiles | None = Field(description="from the call to the start of its run, of calls with one attempt")

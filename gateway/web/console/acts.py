@@ -23,11 +23,14 @@ from ringback.history.job_search import JobSearch
 from ringback.history.operators import MAX_REASON
 from ringback.history.pagination import MAX_LIMIT
 from ringback.jobs.states import LIVE, TERMINAL, JobState
+from ringback.statements import job_search
 from ringback.statements.operators import acts
 from ringback.statements.operators.audit import Operator
 
 AT_ONCE = 1_000
 """Calls of one act on all that match: its statements take a second together. A larger number is asked for again."""
+LOOKS = 5
+"""Pages of a search without an index that one act looks through (`job_search.window_of`): a third of a second."""
 Many = Literal["cancel", "retry"]
 STATES = {"cancel": LIVE, "retry": TERMINAL}
 """States in which a call can be acted on."""
@@ -47,8 +50,9 @@ async def act_on_all(act: Many, request: Request, visitor: Signed, gateway: TheG
     asked_at = _confirmed(fields)
     until = asked_at or datetime.now(UTC)
     search = search if search.until is not None else search.model_copy(update={"until": until})
-    ids, has_more = await _matching(gateway, visitor.tenant, act, search)
+    ids, has_more, looked_at = await _matching(gateway, visitor.tenant, act, search)
     shown: dict[str, Any] = {"act": act, "q": q, "has_more": has_more, "most": AT_ONCE, "until": until.isoformat()}
+    shown |= {"looked_at": looked_at}
     if asked_at is None or not ids:
         return page("act", visitor, here="/jobs", number=len(ids), done=None, **shown)
     is_confirmed = fields.get("at_most_once") == "yes"
@@ -67,20 +71,27 @@ def _confirmed(fields: dict[str, str]) -> datetime | None:
         raise BadRequest("Go back, and ask for the number of calls again.", param="confirmed") from None
 
 
-async def _matching(gateway: Gateway, tenant: str, act: Many, search: JobSearch) -> tuple[list[UUID], bool]:
-    """Return the calls that match and can be acted on, at most AT_ONCE, and whether there are more."""
+async def _matching(gateway: Gateway, tenant: str, act: Many, search: JobSearch) -> tuple[list[UUID], bool, int | None]:
+    """Return the calls that match and can be acted on, at most AT_ONCE; whether there are more; and how many calls
+
+    were looked through, if older ones were not.
+    """
     states = tuple(state for state in sorted(STATES[act]) if not search.state or state in search.state)
     if not states:
-        return [], False
+        return [], False, None
     asked = await jobs.narrowed(gateway, tenant, search.model_copy(update={"state": states}))
     found: list[UUID] = []
+    looks = 0
     while len(found) <= AT_ONCE:
-        rows, following, _ = await jobs.found(gateway, tenant, asked)
+        rows, following, is_partial = await jobs.found(gateway, tenant, asked)
         found += [row.id for row in rows if act == "cancel" or row.rerun_of is None]
+        looks += is_partial
         if following is None:
             break
+        if looks == LOOKS and len(found) <= AT_ONCE:
+            return found, False, LOOKS * job_search.window_of(asked)
         asked = asked.model_copy(update={"after": following})
-    return found[:AT_ONCE], len(found) > AT_ONCE
+    return found[:AT_ONCE], len(found) > AT_ONCE, None
 
 
 async def act_on(

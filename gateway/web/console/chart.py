@@ -41,17 +41,19 @@ def seconds_of_a_slot(span: timedelta) -> int:
     return max(1, round(span.total_seconds() / SLOTS))
 
 
-def chart(rows: Iterable[Any], *, now: datetime, span: timedelta, most: int) -> Chart:
+def chart(rows: Iterable[Any], *, now: datetime, span: timedelta, most: int | None, by_state: bool = True) -> Chart:
     """Return the chart of the rows of `statements.job_search.counts`.
 
     Args:
-        most: jobs of one state that are read at most.
+        most: jobs that are read at most; None: all are.
+        by_state: whether `most` is of each state by itself.
     """
     step = seconds_of_a_slot(span)
     found = list(rows)
     last = int(now.timestamp()) // step
     first = last - SLOTS + 1
-    cuts = [_oldest(found, state) // step + 1 for state in _states(found) if _read(found, state) >= most]
+    read_together = [[row for row in found if row.state == state] for state in _states(found)] if by_state else [found]
+    cuts = [_oldest(group) // step + 1 for group in read_together if most is not None and _read(group) >= most]
     begins = max([first, *cuts])
     series = {}
     for state in _states(found):
@@ -68,9 +70,9 @@ def _states(rows: Sequence[Any]) -> list[str]:
     return [state.value for state in JobState if state in there]
 
 
-def _read(rows: Sequence[Any], state: str) -> int:
-    return sum(int(row.read) for row in rows if row.state == state)
+def _read(rows: Iterable[Any]) -> int:
+    return sum(int(row.read) for row in rows)
 
 
-def _oldest(rows: Sequence[Any], state: str) -> int:
-    return int(min(row.oldest for row in rows if row.state == state).timestamp())
+def _oldest(rows: Iterable[Any]) -> int:
+    return int(min(row.oldest for row in rows).timestamp())

@@ -114,7 +114,8 @@ async def _drawn(gateway: Gateway, tenant: str, search: JobSearch) -> Chart:
     span = max(span or DEFAULT_SPAN, timedelta(minutes=1))
     asked = search.model_copy(update={"after": None, "since": search.since or DEFAULT_SPAN})
     rows = await gateway.store.rows_of(tenant, statements.counts(tenant, asked, seconds_of_a_slot(span)))
-    return chart(rows, now=now, span=span, most=statements.counted(asked))
+    most, by_state = statements.most_counted(asked)
+    return chart(rows, now=now, span=span, most=most, by_state=by_state)
 
 
 @router.get("/jobs/suggest")

@@ -9,9 +9,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from gateway.web.console import acts
 from ringback.jobs import outcomes
+from ringback.statements import job_search
 from tests.integration.console.visitor import CSRF, Visitor, new_key
-from tests.integration.statements.test_history import Line
+from tests.integration.statements.test_history import LONG_AGO, Line
 from tests.integration.toolbox.small_gateway import RecordingPublisher
 
 CONFIRMED = re.compile(r'name="confirmed" value="([^"]+)"')
@@ -99,6 +101,25 @@ def test_all_that_match_are_run_again(line: Line, visitor: Visitor, publisher: R
     done = visitor.post("/console/jobs/act/retry", q="tool:weather", confirmed=confirmed.replace("&#43;", "+"))
     assert "2 of 2 calls run again" in done.text
     assert (len(publisher.published), {state(line, job) for job in jobs}) == (2, {"succeeded"})
+
+
+def test_an_act_on_a_search_without_an_index_says_how_far_it_looked(
+    line: Line, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_search, "WINDOW_OF_INDEX", 10)
+    monkeypatch.setattr(acts, "LOOKS", 2)
+    session = line.open()
+    line.insert_jobs(1, session, arguments={"city": "London"}, created_at=LONG_AGO)
+    line.insert_jobs(24, session)
+    hidden = visitor.post("/console/jobs/act/cancel", q="args.city:London").text
+    assert "The newest 20 calls were looked through" in hidden
+    near = line.ask(session, "weather", {"city": "London"})
+    some = visitor.post("/console/jobs/act/cancel", q="args.city:London").text
+    assert "Cancel 1 call?" in some
+    assert "The newest 20 calls were looked through" in some
+    monkeypatch.setattr(acts, "LOOKS", 3)
+    assert "were looked through" not in visitor.post("/console/jobs/act/cancel", q="args.city:London").text
+    assert state(line, near) == "pending"
 
 
 def test_without_a_match_there_is_a_sentence(visitor: Visitor) -> None:

@@ -17,6 +17,7 @@ from tests.integration.console.visitor import Visitor, new_key
 from tests.integration.statements.test_history import LONG_AGO, Line
 
 ROWS = re.compile(r'<tr id="job-([0-9a-f-]{36})">')
+TOTALS = re.compile(r'<span class="state" data-state="(\w+)">[^<]*</span> <b>(\d+)</b>')
 OLDER = re.compile(r'href="(/console/jobs\?[^"]*after=[^"]+)"')
 SCRIPT = "<script>alert(1)</script>"
 
@@ -78,6 +79,17 @@ def test_a_search_without_an_index_goes_on_where_it_stopped(
         (older,) = OLDER.findall(page)
         page, pages = visitor.get(older.replace("&amp;", "&")), pages + 1
     assert (ids(page), pages) == ([old], 3)
+
+
+@pytest.mark.parametrize("few", [1, 100])
+def test_the_chart_counts_each_of_a_users_jobs_once(
+    line: Line, visitor: Visitor, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(job_search, "OF_SESSIONS", few)
+    for _ in range(3):
+        line.claim(line.ask(line.open(), "weather", {"city": "London"}))
+    for q in ("user:ada", "agent:demo", "user:ada args.city:London", "user:ada state:running,failed"):
+        assert TOTALS.findall(visitor.get("/console/jobs", q=q)) == [("running", "3")], q
 
 
 def test_pages_lose_and_repeat_nothing(line: Line, visitor: Visitor) -> None:

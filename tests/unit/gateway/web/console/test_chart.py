@@ -45,5 +45,13 @@ def test_jobs_that_were_read_in_vain_end_the_count_too() -> None:
     assert (len(drawn.times), drawn.is_cut, drawn.totals) == (7, True, {"failed": 2})
 
 
+def test_a_count_of_all_states_together_is_cut_for_all_at_once() -> None:
+    rows = [row("failed", 1, 2, 40), row("succeeded", 7, 3, 60)]
+    drawn = chart(rows, now=NOW, span=HOUR, most=100, by_state=False)
+    assert (len(drawn.times), drawn.is_cut, drawn.totals) == (7, True, {"failed": 2})
+    whole = chart(rows, now=NOW, span=HOUR, most=None, by_state=False)
+    assert (whole.is_cut, whole.totals) == (False, {"succeeded": 3, "failed": 2})
+
+
 def test_without_jobs_there_is_no_series() -> None:
     assert chart([], now=NOW, span=HOUR, most=100).series == {}
