@@ -7,6 +7,7 @@ tab is hidden, and begins another when it is seen again. A stream ends with its 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from time import monotonic
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -47,10 +48,13 @@ async def live(visitor: Signed, gateway: TheGateway, pace: Pace = "calls") -> Re
     changes.refuse_crowd()
 
     async def events() -> AsyncIterator[ServerSentEvent]:
+        ticked = monotonic()
         async for has_changed in changes.follow(visitor.tenant, visitor.sign_in, TICKS[pace]):
             if has_changed or pace == "talk":
                 yield ServerSentEvent("", event=CHANGED)
-            else:
+            is_due = not has_changed or monotonic() - ticked >= TICK_SECONDS  # also where calls change all the time
+            if is_due and pace == "calls":
+                ticked = monotonic()
                 yield ServerSentEvent("", event=TICK)
         if changes.is_signed_out(visitor.sign_in):
             yield ServerSentEvent("", event=SIGNED_OUT)

@@ -139,7 +139,7 @@ def layout(
 
 
 class Outline(NamedTuple):
-    """The waveform of one voice, in a box of 1,000 by 100: its line, and the times that were lost, from and how long."""
+    """The waveform of one voice, in a box of 1,000 by 100: its line, and the times lost, from and how long."""
 
     voice: Voice
     line: str

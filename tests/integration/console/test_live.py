@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import httpx
@@ -12,6 +14,7 @@ import pytest
 from gateway.background import change_feed
 from gateway.background.change_feed import ChangeFeed
 from gateway.errors import Unavailable
+from gateway.web.console import live
 from gateway.web.console.visitors import COOKIE
 from ringback.statements.identity import console_sign_ins, credentials
 from tests.integration.console.visitor import Visitor, new_key
@@ -72,6 +75,28 @@ async def test_more_viewers_than_the_bound_are_refused(feed: ChangeFeed, monkeyp
     await next_of(stream)
     with pytest.raises(Unavailable, match="follow this gateway already"):
         feed.refuse_crowd()
+
+
+async def events_of(pace: live.Pace, *changes: bool) -> list[str]:
+    """What a page is sent if this is what its feed says."""
+
+    async def follow(*_: object) -> AsyncIterator[bool]:
+        for each in changes:
+            yield each
+
+    feed = SimpleNamespace(refuse_crowd=lambda: None, follow=follow, is_signed_out=lambda sign_in: False)
+    visitor, gateway = SimpleNamespace(tenant="default", sign_in=ADA), SimpleNamespace(changes=feed)
+    answer: Any = await live.live(cast(Any, visitor), cast(Any, gateway), pace)
+    return [event.event async for event in answer.body_iterator]
+
+
+async def test_a_page_asks_for_all_of_it_now_and_then_also_where_calls_change_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert await events_of("calls", True, False, True) == ["changed", "tick", "changed"]
+    assert await events_of("talk", True, False) == ["changed", "changed"]
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.0)
+    assert await events_of("calls", True, True) == ["changed", "tick"] * 2
 
 
 async def test_a_gateway_that_ends_lets_its_viewers_go(line: Line, database: str) -> None:
