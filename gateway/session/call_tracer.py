@@ -7,15 +7,11 @@ session ends at any moment.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-
-import psycopg
 
 from gateway.conversation.actions import Acknowledge, Action, KeepMoments, NoteTold, RecordCall, SendToModel
 from gateway.conversation.call_table import Call, Stage
@@ -36,7 +32,6 @@ from ringback.jobs.states import output_item_id
 from ringback.moments import Moment, MomentKind
 from ringback.privacy.redaction import of_arguments
 from ringback.statements.jobs.deliveries import Told
-from ringback.statements.jobs.steps import steps_of
 from ringback.telemetry import names
 
 if TYPE_CHECKING:
@@ -46,8 +41,6 @@ MAX_STORIES = 256
 """Calls of one session that are followed at once; beyond it the oldest is told as far as it is known."""
 MAX_RESPONSES = 32
 """Responses whose moments are remembered."""
-STEPS_SECONDS = 2.0
-"""What it may take to read the events of jobs; after that a trace is told without them."""
 
 
 class CallTracer:
@@ -128,7 +121,7 @@ class CallTracer:
             if isinstance(action, NoteTold):
                 self._heard_out(action.told)
         whole = [story for story in self._stories.values() if is_over or story.is_told]
-        steps = await self._steps([story.job_id for story in whole]) if whole else {}
+        steps = await self._gateway.steps.of([story.job_id for story in whole]) if whole else {}
         for story in whole:
             self._tell(story, steps.get(story.job_id, ()), now)
         for story in self._stories.values():
@@ -222,27 +215,15 @@ class CallTracer:
             self._session.tasks.create_task(self._tell_with_steps(story, now))
 
     async def _tell_with_steps(self, story: CallStory, over_at: float) -> None:
-        steps = await self._steps([story.job_id])
+        steps = await self._gateway.steps.gathered(story.job_id)
         if self._stories.get(story.job_id) is story:  # not told meanwhile
-            self._tell(story, steps.get(story.job_id, ()), over_at)
+            self._tell(story, steps, over_at)
 
     def _tell(self, story: CallStory, steps: Sequence[Any], over_at: float) -> None:
         del self._stories[story.job_id], self._by_item[output_item_id(story.job_id)]
         offset = _offset()
         self._spans.tell(story.job_id, spans_of(story, steps, offset))
         self._spans.tell_root(story.job_id, root_of(story, steps, offset, over_at))
-
-    async def _steps(self, job_ids: Collection[UUID]) -> Mapping[UUID, Sequence[Any]]:
-        """Return the events of these jobs; none if Postgres does not answer: then their traces show less."""
-        try:
-            async with asyncio.timeout(STEPS_SECONDS):
-                rows = await self._gateway.store.rows(steps_of(list(job_ids)))
-        except (psycopg.Error, OSError):  # TimeoutError is among them
-            return {}
-        found = defaultdict[UUID, list[Any]](list)
-        for row in rows:
-            found[row.job_id].append(row)
-        return found
 
 
 def _offset() -> float:

@@ -24,6 +24,7 @@ from gateway.session.recording.placing import Recording
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
+from gateway.storage.step_reader import StepReader
 from gateway.upstream.connection import Target, Upstream
 from gateway.upstream.events import MalformedEvent, ModelEvent
 from gateway.upstream.realtime_events import audio_of
@@ -80,6 +81,11 @@ class GatewayContext:
     spans: CallSpans | None = None
     """Tells the spans of calls; None where traces are off."""
     on_heard: OnHeard = lambda _tool, _queue, _waited: None
+    steps: StepReader = field(init=False)
+    """Reads what the traces of calls tell of other processes."""
+
+    def __post_init__(self) -> None:
+        self.steps = StepReader(self.store)
 
 
 class Alarm:

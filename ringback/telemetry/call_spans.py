@@ -7,6 +7,7 @@ if that is away or slow, spans are dropped.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Thread, local
@@ -15,10 +16,11 @@ from uuid import UUID
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from ringback.telemetry import names
@@ -39,20 +41,24 @@ from ringback.telemetry.call_trace import (
 FLUSH_SECONDS = 1.0
 """How long the end of a process waits for its last spans to be sent."""
 NANO = 1_000_000_000
+SCOPE = InstrumentationScope("ringback")
+SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+FAILED = Status(StatusCode.ERROR)
+UNSET = Status(StatusCode.UNSET)
 
 
-class CallIds(RandomIdGenerator):
-    """Ids of spans: those that follow from the job's id if the span is one of a call's own, else random ones."""
+class AttemptIds(RandomIdGenerator):
+    """Ids of spans that run: an attempt's follows from the job's id, those of the tool's own spans are random."""
 
     def __init__(self) -> None:
-        self.given = local()
-        """Ids of the next span that this thread begins: `trace` and `span`."""
+        self._given = local()
 
-    def generate_trace_id(self) -> int:
-        return getattr(self.given, "trace", None) or super().generate_trace_id()
+    def give(self, span_id: int | None) -> None:
+        """Give the next span that this thread begins this id; None: a random one."""
+        self._given.span = span_id
 
     def generate_span_id(self) -> int:
-        return getattr(self.given, "span", None) or super().generate_span_id()
+        return getattr(self._given, "span", None) or super().generate_span_id()
 
 
 class AttemptSpan:
@@ -83,11 +89,13 @@ class CallSpans:
     def __init__(
         self, processor: SpanProcessor, service: str, *, provider: str | None = None, tells_pii: bool = False
     ) -> None:
-        self._ids = CallIds()
+        self._ids = AttemptIds()
+        self._processor = processor
+        self._most_characters = SpanLimits().max_span_attribute_length
         # Without the SDK's own hook at exit, which waits 30 s for a collector.
         self._sdk = TracerProvider(resource=_resource(service), id_generator=self._ids, shutdown_on_exit=False)
         self._sdk.add_span_processor(processor)
-        self._tracer = self._sdk.get_tracer("ringback")
+        self._tracer = self._sdk.get_tracer(SCOPE.name)
         self.provider = provider
         self.tells_pii = tells_pii
 
@@ -107,13 +115,15 @@ class CallSpans:
 
     def tell(self, job_id: UUID, spans: Iterable[Span]) -> None:
         """Tell what stands under the root of the call's trace."""
-        under = _under_root(job_id)
+        root = _root_context(job_id)
         for span in spans:
-            self._tell(span, under, span=span.span_id)
+            own = SpanContext(root.trace_id, span.span_id or _any_id(), is_remote=False, trace_flags=SAMPLED)
+            self._tell(span, own, root)
 
     def tell_root(self, job_id: UUID, root: Span) -> None:
         """Tell the root of the call's trace: its whole life."""
-        self._tell(root, Context(), trace=trace_id(job_id), span=root_id(job_id))
+        own = SpanContext(trace_id(job_id), root_id(job_id), is_remote=False, trace_flags=SAMPLED)
+        self._tell(root, own, None)
 
     @contextmanager
     def attempt(
@@ -122,11 +132,11 @@ class CallSpans:
         """Run an attempt of a sampled call in its span, which spans of the tool's own code stand under."""
         provider = provider_in(headers.get(TRACESTATE))
         said = {**attributes, **({names.PROVIDER: provider} if provider else {})}
-        self._give(span=attempt_id(job_id, attempt))
+        self._ids.give(attempt_id(job_id, attempt))
         try:
             span = self._tracer.start_span(name, _under_root(job_id), SpanKind.INTERNAL, said)
         finally:
-            self._give()
+            self._ids.give(None)
         token = attach(trace.set_span_in_context(span))
         try:
             yield AttemptSpan(span)
@@ -144,23 +154,30 @@ class CallSpans:
         closing.start()
         closing.join(FLUSH_SECONDS)
 
-    def _tell(self, told: Span, context: Context, **ids: int | None) -> None:
-        kind = SpanKind.PRODUCER if told.is_message else SpanKind.INTERNAL
-        links = [Link(_root_context(told.joined_to))] if told.joined_to else []
-        self._give(**ids)
-        try:
-            span = self._tracer.start_span(
-                told.name, context, kind, dict(told.attributes), links, start_time=int(told.began * NANO)
-            )
-        finally:
-            self._give()
-        if told.error is not None:
-            _fail(span, told.error)
-        span.end(int(max(told.began, told.ended) * NANO))
+    def _tell(self, told: Span, own: SpanContext, parent: SpanContext | None) -> None:
+        """Hand over a span that is over. A span of the SDK's own is made to run, and costs five times as much."""
+        failed = {} if told.error is None else {names.ERROR_TYPE: told.error}
+        span = ReadableSpan(
+            told.name,
+            own,
+            parent,
+            self._sdk.resource,
+            self._cut({**told.attributes, **failed}),
+            links=(Link(_root_context(told.joined_to)),) if told.joined_to else (),
+            kind=SpanKind.PRODUCER if told.is_message else SpanKind.INTERNAL,
+            status=FAILED if failed else UNSET,
+            start_time=int(told.began * NANO),
+            end_time=int(max(told.began, told.ended) * NANO),
+            instrumentation_scope=SCOPE,
+        )
+        self._processor.on_end(span)
 
-    def _give(self, **ids: int | None) -> None:
-        self._ids.given.__dict__.clear()
-        self._ids.given.__dict__.update(ids)
+    def _cut(self, attributes: Attributes) -> Attributes:
+        """Return the attributes, texts no longer than OpenTelemetry's variables allow."""
+        most = self._most_characters
+        if most is None:
+            return attributes
+        return {name: value[:most] if isinstance(value, str) else value for name, value in attributes.items()}
 
 
 def open_call_spans(service: str, *, provider: str | None, runs_tools: bool, tells_pii: bool) -> CallSpans:
@@ -180,8 +197,11 @@ def _resource(service: str) -> Resource:
 
 
 def _root_context(job_id: UUID) -> SpanContext:
-    flags = TraceFlags(TraceFlags.SAMPLED)
-    return SpanContext(trace_id(job_id), root_id(job_id), is_remote=True, trace_flags=flags)
+    return SpanContext(trace_id(job_id), root_id(job_id), is_remote=True, trace_flags=SAMPLED)
+
+
+def _any_id() -> int:
+    return random.getrandbits(64) or 1
 
 
 def _under_root(job_id: UUID) -> Context:

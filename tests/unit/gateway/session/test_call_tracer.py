@@ -21,6 +21,7 @@ from gateway.conversation.actions import RecordCall
 from gateway.session import call_tracer
 from gateway.session.call_tracer import CallTracer
 from gateway.session.context import UpstreamLink
+from gateway.storage import step_reader
 from ringback.telemetry import names
 from ringback.telemetry.call_spans import CallSpans
 from ringback.telemetry.call_trace import root_id, trace_id
@@ -137,6 +138,11 @@ def begin(span: ReadableSpan) -> int:
 def end_of(span: ReadableSpan) -> int:
     assert span.end_time is not None
     return span.end_time
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_reader, "GATHER_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -312,7 +318,7 @@ def test_the_rows_tell_what_happened_elsewhere_and_without_them_the_trace_shows_
 
 
 def test_a_session_that_ends_while_postgres_hangs_tells_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_tracer, "STEPS_SECONDS", 0.01)
+    monkeypatch.setattr(step_reader, "READ_SECONDS", 0.01)
     observed = Observed(hangs=True)
     ask(observed)
     observed.close()
