@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import psutil
 import psycopg
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.calls.callers import TOKEN
@@ -59,11 +60,13 @@ class Running:
         connect: has so many sessions connect to the upstream; what it starts ends with the context that it is given.
         check: raises unless what the batch timed is in the side's rows.
         processes: what is looked at for its processor time, once `connect` has been called.
+        scraped: where gateway and worker tell their metrics; empty if none was asked for.
     """
 
     connect: Callable[[int, ExitStack], None]
     check: Callable[[Batch], None]
     processes: dict[str, psutil.Process] = field(default_factory=dict)
+    scraped: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -112,6 +115,7 @@ def _traced(upstream: str, folder: Path) -> Iterator[Running]:
 def _counted(upstream: str, folder: Path) -> Iterator[Running]:
     """Ours, with gateway and worker counting; a scrape of the worker must have counted each call."""
     port = free_port()
+    worker = f"http://127.0.0.1:{port}/metrics"
     settings = {"RINGBACK_METRICS_PORT": str(port), "RINGBACK_METRICS_TOKEN": METRICS_TOKEN}
     with _ringback(upstream, folder, **settings) as running_side:
         called = 0
@@ -120,18 +124,22 @@ def _counted(upstream: str, folder: Path) -> Iterator[Running]:
             nonlocal called
             running_side.check(batch)
             called += len(batch.call_ids)
-            insist("calls that the worker's metrics have", _counted_by(port), called)
+            insist("calls that the worker's metrics have", _counted_by(worker), called)
 
-        yield replace(running_side, check=check)
+        yield replace(running_side, check=check, scraped=(*running_side.scraped, worker))
 
 
-def _counted_by(port: int) -> int:
+def _counted_by(worker: str) -> int:
     """Scrape the worker; return how many calls it has counted as succeeded."""
-    asked = Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
-    with urlopen(asked, timeout=5) as answer:
-        families = list(text_string_to_metric_families(answer.read().decode()))
-    counted = [sample for family in families for sample in family.samples if sample.name == ENDED]
+    counted = [sample for family in scrape(worker) for sample in family.samples if sample.name == ENDED]
     return int(sum(sample.value for sample in counted if sample.labels["state"] == "succeeded"))
+
+
+def scrape(url: str) -> list[Metric]:
+    """Return what a process of the side `COUNTED` tells of its metrics."""
+    asked = Request(url, headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+    with urlopen(asked, timeout=5) as answer:
+        return list(text_string_to_metric_families(answer.read().decode()))
 
 
 @contextmanager
@@ -155,7 +163,7 @@ def _ringback(upstream: str, folder: Path, **more: str) -> Iterator[Running]:
         def check(batch: Batch) -> None:
             insist_on_success(stack.database_url, batch.call_ids)
 
-        yield Running(connect, check, stack_processes(stack))
+        yield Running(connect, check, stack_processes(stack), (f"{stack.url}/metrics",))
 
 
 @contextmanager

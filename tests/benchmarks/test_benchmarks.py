@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.calls.sides import FLOORS, TITLES
+from benchmarks.console_pages.pages import PAGES
 from benchmarks.outages.figures import Counted, Timed
 from benchmarks.peers_side_by_side import venvs
 from benchmarks.talking.sides import TITLES as RELAY_TITLES
@@ -117,6 +118,29 @@ def test_history_indexes_measures_both_sides_and_a_page_by_each_filter() -> None
     rows = [line.split(" | ")[0] for line in lines if line.endswith("|")]
     assert rows[2:4] == ["| with the indexes", "| without"]
     assert len(rows[6:]) == 5
+
+
+@pytest.mark.long  # a Postgres, and a stack
+def test_console_asks_for_each_page_and_finds_its_rows(tmp_path: Path) -> None:
+    few = ("--jobs", "6000", "--times", "1", "--no-cold", "--viewers", "2", "--seconds", "5")
+    lines = printed("console.py", *few, "--raw", str(tmp_path))
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.endswith("|")]
+    assert rows[2:] == [asked.title for asked in PAGES]
+    assert sum(line.startswith("2 viewers: ") for line in lines) == 1
+    raw = [json.loads(line) for line in (tmp_path / "console.jsonl").read_text().splitlines()]
+    assert [line["page"] for line in raw[1:-1]] == [asked.title for asked in PAGES]
+    assert raw[-1]["rows"] == raw[-1]["pages"] * 50
+
+
+@pytest.mark.long  # a stack
+def test_counting_finds_what_each_call_counts(tmp_path: Path) -> None:
+    few = ("--sessions", "2", "--calls", "5", "--times", "100")
+    lines = printed("counting.py", *few, "--raw", str(tmp_path))
+    assert [line.split(" | ")[0] for line in lines if line.endswith("|")][2:] == ["| inc", "| observe"]
+    (line,) = [json.loads(line) for line in (tmp_path / "counting.jsonl").read_text().splitlines()][1:]
+    assert line["counts_of_a_call"].keys() == {"inc", "observe"}
+    assert min(line["counts_of_a_call"].values()) >= 2
+    assert line["cpu_ms_of_a_call"].keys() == {"gateway", "worker"}
 
 
 @pytest.mark.long  # a stack
