@@ -98,6 +98,8 @@ class UpstreamErrors:
     def _of_create(self, code: object, event_id: object, now: float) -> tuple[object, bool]:
         """Tell the response slot; return the event id of the create that is meant, and whether that settles it."""
         named = event_id if isinstance(event_id, str) else None
+        if code == CALL_OPEN:
+            return self.scheduler.held(named, now, self.results.hurry(now))
         if code in LATER:
             return self.scheduler.refused(named, now)
         if named is None:

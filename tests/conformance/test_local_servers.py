@@ -6,6 +6,7 @@ Sources: huggingface/speech-to-speech 1.1.0, its wheel; LocalAI, `core/http/endp
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +23,7 @@ from ringback.jobs.outcomes import succeeded
 from ringback.tools.behavior import ToolBehavior
 from ringback.tools.spec import ToolSpec
 from tests.unit.gateway.conversation.script import SESSION, Event, agent, job_of
-from tests.unit.simulator.rehearsal import Rehearsal
+from tests.unit.simulator.rehearsal import Rehearsal, silence, sound
 
 PARIS = "What is the weather in Paris?"
 SUNNY = {"city": "Paris", "summary": "In Paris it is sunny."}
@@ -59,6 +60,12 @@ class Duet:
         content = [{"type": "input_text", "text": text}]
         self.client(type="conversation.item.create", item={"type": "message", "role": "user", "content": content})
         self.client(type="response.create")
+
+    def say(self, words: str) -> None:
+        """The user says it aloud, and the server notices the end of the turn by itself."""
+        self.server.words = iter([words])
+        audio = base64.b64encode(silence(300) + sound(700) + silence(1_000)).decode()
+        self.client(type="input_audio_buffer.append", audio=audio)
 
     def finish(self) -> None:
         """The tool has its result."""
@@ -158,14 +165,38 @@ def test_the_user_is_answered_while_a_slow_call_runs(provider: Provider) -> None
     assert [text for text in duet.heard if "sunny" in text] == [SUNNY["summary"]]
 
 
-def test_without_the_profile_the_talk_is_held_until_the_slow_call_has_ended() -> None:
+@pytest.mark.parametrize("provider", LOCAL.values(), ids=LOCAL)
+@pytest.mark.parametrize("aloud", [False, True])
+def test_a_question_right_behind_the_call_is_answered_before_its_result(provider: Provider, aloud: bool) -> None:
+    duet = Duet(provider)
+    duet.ask(PARIS)
+    before = len(duet.heard)
+    if aloud:
+        duet.say("Hello!")
+    else:
+        duet.ask("Hello!")
+    assert ("function_call_output_pending" in duet.refusals) == (provider is SPEECH_TO_SPEECH)
+    duet.wait(10.0)
+    assert len(duet.heard) == before + 1
+    assert duet.errors == []
+    duet.finish()
+    duet.wait(30.0)
+    assert [text for text in duet.heard if "sunny" in text] == [SUNNY["summary"]]
+
+
+def test_without_the_profile_the_talk_is_held_and_goes_on_when_the_slow_call_has_ended() -> None:
     duet = Duet(CUSTOM, SPEECH_TO_SPEECH.name)
     duet.ask(PARIS)
     duet.wait(SLOW)
     before = len(duet.heard)
     duet.ask("Hello!")
+    duet.wait(SLOW)
     assert "function_call_output_pending" in duet.refusals
-    assert len(duet.heard) == before
+    assert (len(duet.heard), duet.errors) == (before, [])
+    duet.finish()
+    duet.wait(30.0)
+    assert len(duet.heard) > before
+    assert "sunny" in " ".join(duet.heard)
 
 
 @pytest.mark.parametrize("provider", LOCAL.values(), ids=LOCAL)

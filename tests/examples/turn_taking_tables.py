@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.conversation import call_table, speaker
+from gateway.conversation.tool_calls import early_answers
 from gateway.conversation.turn_taking import late_results, pacing, rules, scheduler, slot, user
 
 PAGE = Path(__file__).parents[2] / "docs" / "turn-taking.md"
@@ -33,6 +34,10 @@ WAITS = {
         "then the gateway connects anew",
     ),
     "a refusal came, and no response is in sight": (pacing.PAUSE_SECONDS, "or until a response ends"),
+    "a call's output was missing, and no response began": (
+        early_answers.HURRY_SECONDS,
+        f"{pacing.PAUSE_SECONDS:g} s where calls are not answered early",
+    ),
     "a response failed, or stopped short unheard": (
         pacing.PAUSE_SECONDS,
         "twice as long each time, up to a minute; at least until `rate_limits.updated` says that the limits are reset",

@@ -29,6 +29,13 @@ JOINED_AND_LATE = [
         "self._sent_as",
     ),
     gone(
+        "the client's create that was held waits again",
+        T_EARLY,
+        "gateway/conversation/turn_taking/scheduler.py",
+        "return meant.create, meant.by.is_ours or self._waits_again()",
+        "return meant.create, meant.by.is_ours",
+    ),
+    gone(
         "the echo of an early answer is no receipt",
         T_EARLY,
         RESULTS,

@@ -9,6 +9,7 @@ beside it. Both ids are derived from the job's: a result is in a conversation on
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -16,9 +17,12 @@ from gateway.conversation.actions import Action, Event, SendToModel, Warn
 from gateway.conversation.call_table import Call, CallTable, Stage
 from gateway.conversation.event_ids import EventIds
 from gateway.conversation.event_names import CREATE_ITEM
+from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS
 from gateway.protocol import OURS
 from ringback.jobs.states import output_item_id
 
+HURRY_SECONDS = 0.25
+"""After a refusal for the want of an output: by then a call that is being recorded has its early answer."""
 _NO_RESULT = "You have no result yet: do not give one, do not guess one, and do not call the function again for it."
 ACCEPTED = {
     "status": "accepted",
@@ -44,6 +48,8 @@ class EarlyAnswers:
     after_seconds: float | None
     calls: CallTable
     ids: EventIds
+    _held_at: float = -math.inf
+    """When the server last refused a response because a call had no output."""
     _sent_as: dict[str, str] = field(default_factory=dict)
     """By call_id, the event that answered it early."""
     _refused: set[str] = field(default_factory=set)
@@ -52,6 +58,11 @@ class EarlyAnswers:
     def due(self, now: float) -> list[Action]:
         """Answer each call that has run for too long without an output, once."""
         return [self._answer(call) for call, at in self._open() if at <= now]
+
+    def hurry(self, now: float) -> float:
+        """Have the calls that are open now answered once they are recorded; return in how many seconds to ask again."""
+        self._held_at = now
+        return PAUSE_SECONDS if self.after_seconds is None else HURRY_SECONDS
 
     def wake_at(self) -> float | None:
         """Return when `due` has something, if no event comes first."""
@@ -91,7 +102,9 @@ class EarlyAnswers:
             return []
         done = self._sent_as.keys() | self._refused
         recorded = (call for call in self.calls.running() if call.stage is Stage.RUNNING and call.call_id not in done)
-        return [(call, call.began_at + self.after_seconds) for call in recorded]
+        return [
+            (call, call.began_at + (self.after_seconds if call.began_at > self._held_at else 0)) for call in recorded
+        ]
 
     def _answer(self, call: Call) -> Action:
         assert call.job_id is not None  # noqa: S101

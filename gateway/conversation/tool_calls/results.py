@@ -56,6 +56,10 @@ class ResultSender:
         """Answer the calls that have run for too long without an output."""
         return self._early.due(now)
 
+    def hurry(self, now: float) -> float:
+        """Answer early what is open now: the server holds the talk for it. Return when to ask it again, in seconds."""
+        return self._early.hurry(now)
+
     def wake_at(self) -> float | None:
         """Return when `answer_early` has something, if no event comes first."""
         return self._early.wake_at()

@@ -221,10 +221,24 @@ class ResponseScheduler:
             return create, False
         self.credits.refused(meant.create)
         in_the_way = isinstance(before, Active) and before.by.is_ours
-        if meant.by is By.CLIENT and in_the_way and self._client_create is not None:
-            self.waiting.appendleft(self._client_create)
-            return meant.create, True
-        return meant.create, meant.by.is_ours
+        return meant.create, meant.by.is_ours or (in_the_way and self._waits_again())
+
+    def held(self, create: str | None, now: float, pause: float) -> tuple[str | None, bool]:
+        """Note that it took none as a call has no output; return the same. Without a create, the user's turn waits."""
+        meant = _under_way(self.slot)
+        if meant is None or create not in (None, meant.create):
+            self.owed_at = now if create is None else self.owed_at
+            return create, create is None
+        self._apply(slots.CreateRefused(meant.create, now + pause))
+        self.credits.refused(meant.create)
+        return meant.create, meant.by.is_ours or self._waits_again()
+
+    def _waits_again(self) -> bool:
+        """Put the client's create, which was refused for what is the gateway's, before those that wait for the slot."""
+        if self._client_create is None:
+            return False
+        self.waiting.appendleft(self._client_create)
+        return True
 
     def failed(self, create: str, now: float) -> None:
         """Note that the server refused this create for another reason."""

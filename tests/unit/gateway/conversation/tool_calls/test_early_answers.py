@@ -11,7 +11,10 @@ import pytest
 from gateway.conversation import Conversation
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.tool_calls.early_answers import HURRY_SECONDS
 from gateway.conversation.tool_calls.past_call import PastCall
+from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS
+from gateway.conversation.upstream_errors import CALL_OPEN
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.jobs.outcomes import failed, succeeded
 from ringback.statements.sessions.items import Message
@@ -316,3 +319,66 @@ def test_an_answer_that_the_usual_servers_get_is_acknowledged_as_before() -> Non
     script = asked(quirks=USUAL)
     script.deliver("a")
     assert "acknowledge" in script.model(echo("a"))
+
+
+# — a response that the server did not begin, because a call has no output —
+
+CREATE = {"type": "response.create"}
+
+
+def held(script: Script, event_id: str | None) -> list[str]:
+    """The server refuses that create, or the answer to the user's turn, for the want of an output."""
+    return script.model(refused(event_id, CALL_OPEN))
+
+
+@pytest.mark.parametrize("names_it", [True, False])
+def test_the_clients_create_is_made_again_behind_an_early_answer_and_the_client_hears_of_no_error(
+    names_it: bool,
+) -> None:
+    script = asked()
+    assert script.client(**CREATE) == [SPEAK]
+    assert held(script, script.last_create if names_it else None) == [ANSWERED]
+    assert script.wait(HURRY_SECONDS) == [SPEAK]
+
+
+def test_a_call_that_is_being_recorded_is_answered_as_soon_as_its_row_is_there() -> None:
+    script = Script(quirks=HOLDS).opened()
+    script.model(created("R1"), call("a"))
+    records = script.records
+    script.model(done("R1"))
+    script.client(**CREATE)
+    assert held(script, script.last_create) == []
+    assert script.recorded(*records) == []
+    assert script.wait(0.0) == [ANSWERED]
+
+
+def test_the_users_own_turn_is_answered_too() -> None:
+    script = asked()
+    script.model(STARTED, STOPPED)
+    assert held(script, None) == [ANSWERED]
+    assert SPEAK in script.wait(10.0)
+
+
+def test_a_call_that_begins_later_has_its_time_again() -> None:
+    script = late()
+    script.client(**CREATE)
+    held(script, script.last_create)
+    script.wait(HURRY_SECONDS)
+    script.model(created("R2"), call("b", "R2", arguments={"city": "Oslo"}))
+    script.recorded(*script.records)
+    script.model(done("R2"))
+    assert script.wait(AFTER / 2) == []
+    assert script.wait(AFTER / 2) == ["model: output b"]
+
+
+def test_without_the_profile_the_clients_create_waits_and_is_made_again() -> None:
+    script = asked(quirks=USUAL)
+    script.client(**CREATE)
+    assert held(script, script.last_create) == []
+    assert script.wait(PAUSE_SECONDS / 2) == []
+    assert script.wait(PAUSE_SECONDS) == [SPEAK]
+
+
+def test_a_refusal_that_names_no_create_of_this_conversation_is_for_who_sent_it() -> None:
+    script = asked()
+    assert held(script, "the clients own") == ["client: error", "warn", ANSWERED]
