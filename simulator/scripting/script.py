@@ -154,7 +154,7 @@ class Script:
         return None
 
     def _unprompted(self, items: Items) -> str:
-        return self.scenario.waiting.says if items.pending_calls() else self.scenario.otherwise
+        return self.scenario.waiting.says if _pending(items) else self.scenario.otherwise
 
     def _messages(self, texts: tuple[str, ...], request: Request, *, commentary: bool = False) -> tuple[Say, ...]:
         if not texts:
@@ -165,7 +165,7 @@ class Script:
     def _reply(self, items: Items, request: Request, heard: Mapping[str, Heard], user: Item) -> _Reply:
         said = _said(user, heard)
         matches = self._matches(said)
-        pending = items.pending_calls()
+        pending = _pending(items)
         if not matches:
             if pending and re.search(self.scenario.waiting.hears, said.text, re.IGNORECASE):
                 return _Reply(line=self.scenario.waiting.says)
@@ -185,7 +185,7 @@ class Script:
         """Return the reaction to a sentence that no turn matches; None if it fits no tool either."""
         if not self.scenario.understands:
             return None
-        pending = items.pending_calls()
+        pending = _pending(items)
         reaction = react(sentences, request.offers, self.today(), pending=bool(pending))
         if reaction is None:
             return None
@@ -276,6 +276,23 @@ def directed(items: Items) -> str:
     """Return the text of a system message, if neither side has spoken since."""
     since = itertools.takewhile(lambda item: item.get("role") not in ("user", "assistant"), reversed(items.items))
     return next((text_of(item) for item in since if item.get("role") == "system"), "")
+
+
+def _pending(items: Items) -> list[Item]:
+    """Return the calls whose results are to come; one that was answered early has its result as a later, equal call."""
+    answered = {item["call_id"]: _brings_news(item) for item in items.items if item["type"] == "function_call_output"}
+    calls = [item for item in items.items if item["type"] == "function_call"]
+    told = [_meaning(call) for call in calls if answered.get(call["call_id"])]
+    early = [call for call in calls if answered.get(call["call_id"]) is False and _meaning(call) not in told]
+    return [*items.pending_calls(), *early]
+
+
+def _meaning(call: Item) -> tuple[str, Any]:
+    """Return what two calls have in common that ask for the same; the client may write arguments another way."""
+    try:
+        return call["name"], json.loads(call["arguments"])
+    except ValueError:
+        return call["name"], call["arguments"]
 
 
 def _brings_news(item: Item) -> bool:

@@ -22,6 +22,7 @@ from ringback.agents.client_policy import BROWSER
 from ringback.jobs.outcomes import succeeded
 from ringback.tools.behavior import ToolBehavior
 from ringback.tools.spec import ToolSpec
+from simulator.scripting.scenario import load
 from tests.unit.gateway.conversation.script import SESSION, Event, agent, job_of
 from tests.unit.simulator.rehearsal import Rehearsal, silence, sound
 
@@ -29,6 +30,8 @@ PARIS = "What is the weather in Paris?"
 SUNNY = {"city": "Paris", "summary": "In Paris it is sunny."}
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 SLOW = 20.0
+WAITING = load("demo").waiting.says
+"""What the simulated model says of a call that still runs."""
 
 
 class Duet:
@@ -201,13 +204,14 @@ def test_without_the_profile_the_talk_is_held_and_goes_on_when_the_slow_call_has
 
 @pytest.mark.parametrize("provider", LOCAL.values(), ids=LOCAL)
 def test_a_filler_is_said_while_a_slow_call_runs_and_costs_no_error(provider: Provider) -> None:
-    duet = Duet(provider, say_after=3.0, say="One moment.")
+    duet = Duet(provider, say_after=3.0)
     duet.ask(PARIS)
     duet.wait(SLOW)
     fillers = [event for event in duet.to_model if event["event_id"].startswith("rb_filler")]
     deletes = [event for event in duet.to_model if event["type"] == "conversation.item.delete"]
     assert (len(fillers), len(deletes)) == (1, 1 if provider.quirks.deletes_items else 0)
     assert (list(duet.refusals), duet.errors) == ([], [])
+    assert WAITING in duet.heard
 
 
 def test_only_the_server_that_holds_the_talk_is_answered_early() -> None:
