@@ -23,7 +23,7 @@ DECIDING = (
     *(f"gateway/web/console/{name}" for name in ("chart", "search_line", "story", "timeline")),
     "gateway/session/call_story",
     "gateway/session/recording/placing",
-    *(f"gateway/upstream/{name}" for name in ("events", "quirks", "realtime_events")),
+    *(f"gateway/upstream/{name}" for name in ("call_endpoints", "events", "quirks", "realtime_events")),
     *(str(path.relative_to(ROOT).with_suffix("")) for path in ROOT.glob("gateway/upstream/*_translation.py")),
     "ringback/jobs",
     "ringback/recordings",
