@@ -103,12 +103,50 @@ def test_an_update_that_only_an_error_answers_is_not_in_force() -> None:
 
 
 def test_an_item_is_echoed_under_another_id_or_not() -> None:
-    item = {"id": "mine", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
-    added, done = odd(item_echo="renamed").send("conversation.item.create", item=item)
+    added, done = odd(item_echo="renamed").send("conversation.item.create", item=HELLO)
     assert added["item"]["id"] == done["item"]["id"] != "mine"
     mute = odd(item_echo="missing")
-    assert mute.send("conversation.item.create", item=item) == []
+    assert mute.send("conversation.item.create", item=HELLO) == []
     assert mute.conversation.items.last_id == "mine"
+
+
+HELLO = {"id": "mine", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
+
+
+@pytest.mark.parametrize(
+    ("item_event", "events"),
+    [
+        ("added", ["conversation.item.added", "conversation.item.done"]),
+        ("created", ["conversation.item.created"]),
+    ],
+)
+def test_an_item_is_shown_by_the_event_of_today_or_of_the_beta(item_event: str, events: list[str]) -> None:
+    shown = odd(item_event=item_event).send("conversation.item.create", item=HELLO)
+    assert types(shown) == events
+    assert {event["item"]["id"] for event in shown} == {"mine"}
+
+
+def test_a_server_that_deletes_no_item_says_so_about_an_event_that_was_never_sent() -> None:
+    rehearsal = odd(deletes_items=False, error_event_id="other")
+    rehearsal.send("conversation.item.create", item=HELLO)
+    [refused] = rehearsal.send("conversation.item.delete", event_id="ours", item_id="mine")
+    assert (refused["error"]["code"], refused["error"]["event_id"]) == ("not_implemented", "event_TODO")
+    assert rehearsal.conversation.items.last_id == "mine"
+
+
+RECEIPT = {"status": "accepted", "note": "It follows."}
+
+
+def test_a_call_that_was_only_accepted_is_still_waited_for_and_its_result_is_told_as_a_later_equal_call() -> None:
+    rehearsal = odd()
+    rehearsal.answer(asked(rehearsal), RECEIPT)
+    rehearsal.type_in("Are you still there?")
+    assert "waiting" in said(rehearsal.respond())
+    again = {"type": "function_call", "call_id": "call_2", "name": "weather", "arguments": '{"city":"Paris"}'}
+    rehearsal.send("conversation.item.create", item=again)
+    rehearsal.answer("call_2", {"city": "Paris", "temperature_c": 21})
+    assert "21" in said(rehearsal.respond())
+    assert "waiting" not in said(rehearsal.respond())
 
 
 @pytest.mark.parametrize(
