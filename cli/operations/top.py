@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -18,6 +20,8 @@ WINDOW = timedelta(minutes=1)
 """Of the figures: a screen shows what happens now."""
 EVERY_SECONDS = 2.0
 LEAST_SECONDS = 0.5
+GLANCE_SECONDS = 0.2
+"""Between two looks at the terminal itself: another size is drawn at once."""
 
 
 class Screen(NamedTuple):
@@ -40,7 +44,7 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Print one screen, and end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Watch sessions, queues, tools and workers live, until Ctrl-C.
+    """Watch sessions, queues, tools and workers live, until q or Ctrl-C.
 
     Where the output is no terminal, and with --json, it prints one screen and ends.
     """
@@ -54,20 +58,74 @@ def top(
 
     out = tables.console()
 
-    def screen() -> Any:
-        return drawn(seen(), wide=out.width >= tables.WIDE)
+    def shown(screen: Screen, trouble: str = "") -> Any:
+        return drawn(screen, wide=out.width >= tables.WIDE, trouble=trouble)
 
     if once or not sys.stdout.isatty():
-        return out.print(screen())
+        return out.print(shown(seen()))
+    return _watch(out, shown, every)
+
+
+def _watch(out: Any, shown: Callable[[Screen, str], Any], every: float) -> None:
+    """Draw the screen anew until the user has enough of it; the terminal is then as it was before."""
+    from contextlib import suppress
+
     from rich.live import Live
 
+    screen = seen()
+    with (
+        suppress(KeyboardInterrupt),
+        _keys() as key,
+        Live(shown(screen, ""), console=out, screen=True, auto_refresh=False) as live,
+    ):
+        while True:
+            until, size = monotonic() + every, out.size
+            while (left := until - monotonic()) > 0 and out.size == size:
+                if key(min(left, GLANCE_SECONDS)) in ("q", "Q"):
+                    return
+            trouble = ""
+            if out.size == size:
+                screen, trouble = _seen_again(screen)
+            live.update(shown(screen, trouble), refresh=True)
+
+
+def _seen_again(last: Screen) -> tuple[Screen, str]:
+    """Look once; if Postgres does not answer, return the last screen, and the sentence that says so."""
+    import io
+    from contextlib import redirect_stderr
+
+    said = io.StringIO()
     try:
-        with Live(screen(), console=out, screen=True, auto_refresh=False) as live:
-            while True:
-                sleep(every)
-                live.update(screen(), refresh=True)
-    except KeyboardInterrupt:
-        return None
+        with redirect_stderr(said):  # it would be written into the screen, and be gone with it
+            return seen(), ""
+    except typer.Exit:
+        return last, said.getvalue().strip()
+
+
+@contextmanager
+def _keys() -> Iterator[Callable[[float], str]]:
+    """Yield a function that waits so many seconds for a key, and returns it; "" if none was pressed."""
+    import os
+    import select
+    import sys
+    import termios
+    import tty
+
+    if not sys.stdin.isatty():
+        yield lambda seconds: sleep(seconds) or ""  # type: ignore[func-returns-value]
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+
+    def key(seconds: float) -> str:
+        ready, _, _ = select.select([terminal], [], [], seconds)
+        return os.read(terminal, 1).decode(errors="ignore") if ready else ""
+
+    try:
+        tty.setcbreak(terminal)
+        yield key
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
 def seen() -> Screen:
@@ -87,8 +145,13 @@ def seen() -> Screen:
     return Screen(datetime.now(UTC), sessions, queues, tools, [each for each in processes if each.alive])
 
 
-def drawn(screen: Screen, *, wide: bool) -> Any:
-    """Return the screen as rich draws it; `wide`: with what is less important."""
+def drawn(screen: Screen, *, wide: bool, trouble: str = "") -> Any:
+    """Return the screen as rich draws it.
+
+    Args:
+        wide: with what is less important.
+        trouble: why it is an old one.
+    """
     from rich.console import Group
     from rich.text import Text
 
@@ -109,7 +172,10 @@ def drawn(screen: Screen, *, wide: bool) -> Any:
         tool_rows(screen.tools, wide=wide),
         process_rows(screen.processes, wide=wide),
     )
-    return Group(head, *(part for rows in lists if rows for part in (Text(), table_of(rows))))
+    notes = [Text(f"{trouble} Trying again.", style="red")] if trouble else []
+    if not any(lists):
+        notes.append(Text("No worker is alive, and no call was made lately: start one with `ringback worker`.", "dim"))
+    return Group(head, *notes, *(part for rows in lists if rows for part in (Text(), table_of(rows))))
 
 
 def _print_json(screen: Screen) -> None:
