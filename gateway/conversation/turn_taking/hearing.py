@@ -31,7 +31,8 @@ CLOSE_ENOUGH_MS = 150.0
 GRACE_SECONDS = 1.0
 """How long a truncate is waited for that comes late: the client's word counts more than the clock."""
 REPORT_SECONDS = 10.0
-"""How long a report is waited for, from when a response should have been played."""
+"""How long a report is waited for, from when a response should have been played. One that comes later changes nothing:
+by then `unknown` was written, counted and posted, which stays true. A report says what was played, and not when."""
 MAX_OPEN = 8
 """Responses of which it is not settled what was heard. Beyond it the oldest is settled by what is known."""
 

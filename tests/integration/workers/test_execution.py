@@ -165,6 +165,8 @@ def test_of_many_progress_notes_the_last_one_stands_in_the_end(line: Line, runti
     eventually(lambda: line.job(job.id).progress == "row 999", "the last note")
     runtime.progress.note(job.id, uuid4(), "of an attempt that is not ours any more")
     runtime.progress.note(uuid4(), job.token, "of no job")
+    runtime.progress.note(job.id, job.token, "\0" * 300 + "\ud800" + "a" * 300)
+    eventually(lambda: line.job(job.id).progress == "a" * 200, "what Postgres takes of a note, and then its beginning")
     runtime.progress.note(job.id, job.token, "done")
     eventually(lambda: line.job(job.id).progress == "done", "a later note")
 

@@ -12,7 +12,7 @@ import pytest
 from gateway.conversation.turn_taking.hearing import GRACE_SECONDS, MAX_OPEN, REPORT_SECONDS
 from ringback.jobs.states import HeardBy
 from ringback.moments import MomentKind
-from tests.unit.gateway.conversation.script import STARTED, created, done, job_of
+from tests.unit.gateway.conversation.script import STARTED, call, created, done, echo, job_of
 from tests.unit.gateway.conversation.turn_taking.talk import LONG, SHORT, Talk, message, talk
 
 
@@ -239,6 +239,24 @@ def test_a_word_about_an_item_that_is_not_known_changes_nothing() -> None:
     assert [told.heard_by for told in script.told] == [None]
 
 
+def test_a_result_stays_with_the_response_that_told_it_though_the_next_tells_another() -> None:
+    script = Talk()
+    script.opened()
+    script.model(created("R1"), call("a"), call("b"))
+    records = list(script.records)
+    for record in records:
+        script._do(script.conversation.recorded(record, script.now))
+    script.model(done("R1"))
+    for call_id, response in (("a", "R2"), ("b", "R3")):
+        script.deliver(call_id)
+        script.model(echo(call_id))
+        script.wait(1.0)
+        script.answer(response, item=f"item of {response}", ends="completed")
+    script.wait(2 * LONG + GRACE_SECONDS)
+    heard = [(each.answer_id, each.job_id, each.played_ms) for each in script.told if each.heard_by is not None]
+    assert heard == [("R2", job_of("a"), 4_000), ("R3", job_of("b"), 4_000)]
+
+
 def test_a_late_truncate_counts_more_than_the_clock() -> None:
     script = talk()
     script.answer(ends="completed")
@@ -277,6 +295,16 @@ def test_responses_of_which_nothing_is_heard_do_not_pile_up() -> None:
     hearing = script.conversation._hearing
     assert len(hearing._answers) == MAX_OPEN
     assert [told.heard_by for told in script.told] == [None, UNKNOWN]
+
+
+def test_a_report_that_comes_after_all_waiting_changes_nothing() -> None:
+    script = talk("playback")
+    script.answer(ends="completed")
+    script.wait(LONG + REPORT_SECONDS)
+    told, moments = list(script.told), list(script.moments)
+    script.plays(4_000)
+    assert (script.told, script.moments) == (told, moments)
+    assert known(script) == (HeardBy.UNKNOWN, None, None)
 
 
 def test_a_report_goes_no_further() -> None:
