@@ -11,6 +11,7 @@ import pytest
 
 from tests.conformance.player.wire import Script, Upstream
 from tests.line import Line, redis_number, running_line
+from tests.scraped import TOKEN as METRICS_TOKEN
 from tests.servers import own_database, own_redis_db
 
 TOOLBOX = Path(__file__).parent / "toolbox"
@@ -60,6 +61,7 @@ def stage(
             debug=True,
             settings={
                 "RINGBACK_DEFAULT_AGENT": "recorded",
+                "RINGBACK_METRICS_TOKEN": METRICS_TOKEN,
                 "DOCS_TOKEN": HOSTED_TOKEN,
                 "RINGBACK_UPSTREAM_CONNECT_SECONDS": BOUND_SECONDS,
                 "RINGBACK_UPSTREAM_RETRY_SECONDS": "0",  # a script that ends hangs up, and is not played twice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import psycopg
@@ -11,9 +12,12 @@ from tests.conformance.conftest import Stage
 from tests.conformance.player.model import Call, Model
 from tests.conformance.player.wire import Wire
 from tests.line import PATIENCE, eventually
+from tests.scraped import scrape
 from tests.servers import in_dialect
 
 LOOK_SECONDS = 0.02
+A_MINUTE = base64.b64encode(bytes(24_000 * 2 * 60)).decode()
+"""Of silence: the model is speaking still, however slow this machine is."""
 OSLO = Call.of("get_weather", "call_1", city="Oslo")
 WAITING = """
     SELECT pid, query_start FROM pg_stat_activity
@@ -87,6 +91,37 @@ def test_an_acknowledgement_under_way_is_written_though_the_client_is_gone(stage
         return caller.session_id
 
     delivered(stage, asyncio.run(go()), "acked")
+
+
+def test_who_speaks_over_the_model_is_counted_and_who_speaks_into_its_silence_is_not(stage: Stage) -> None:
+    def barge_ins() -> float:
+        return scrape(stage.line.url).value("ringback_barge_ins_total")
+
+    async def script(wire: Wire) -> None:
+        model = Model(wire)
+        await model.open()
+        await model.tell("input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_u1")
+        await model.tell("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="item_u1")
+        response_id = await model.begin_response()
+        place = {"response_id": response_id, "output_index": 0}
+        said = {"id": "item_m", "type": "message", "role": "assistant", "status": "completed", "content": []}
+        await model.tell("response.output_item.added", **place, item={**said, "status": "in_progress"})
+        await model.tell("response.output_audio.delta", **place, item_id="item_m", content_index=0, delta=A_MINUTE)
+        await model.tell("response.output_item.done", **place, item=said)
+        await model.end_response(response_id, [said])
+        await model.tell("input_audio_buffer.speech_started", audio_start_ms=2_000, item_id="item_u2")
+        await wire.receive("input_audio_buffer.clear")
+
+    async def go() -> None:
+        async with stage.upstream(script), stage.line.call() as caller:
+            for _ in range(2):
+                await caller.hear_kind("input_audio_buffer.speech_started")
+            await asyncio.to_thread(eventually, lambda: barge_ins() == before + 1, "one barge-in to be counted")
+            await caller.send({"type": "input_audio_buffer.clear"})
+
+    before = barge_ins()
+    asyncio.run(go())
+    assert barge_ins() == before + 1
 
 
 def delivered(stage: Stage, session_id: str, state: str) -> None:
