@@ -72,7 +72,22 @@ class Instrument(ABC, Generic[M]):
 
 
 class Counter(Instrument[prometheus_client.Counter]):
-    """Number that only rises. Its name ends with `_total`."""
+    """Number that only rises. Its name ends with `_total`.
+
+    Args:
+        at_zero: values of its one label whose series are there from the beginning. Prometheus sees how much a series
+            rises: of one that begins with 1 it does not see that, and an alert would miss the first time.
+    """
+
+    def __init__(self, name: str, meaning: str, *labels: str, at_zero: tuple[str, ...] = ()) -> None:
+        super().__init__(name, meaning, *labels)
+        self.at_zero = at_zero
+
+    def begin(self, registry: CollectorRegistry) -> None:
+        """Measure from now on."""
+        super().begin(registry)
+        for value in self.at_zero:
+            self._of((value,))
 
     def make(self, registry: CollectorRegistry) -> prometheus_client.Counter:
         return prometheus_client.Counter(self.name, self.meaning, self.labels, registry=registry)

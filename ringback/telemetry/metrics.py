@@ -88,14 +88,29 @@ BREAKER_OPEN = Gauge("ringback_tool_breaker_open", "1 if the breaker is open.", 
 # — what keeps it running —
 
 LEASE_FAILURES = Counter("ringback_lease_renewal_failures_total", "Renewals of this process's lease that failed.")
-RESCUES = Counter("ringback_rescues_total", "Rows that a sweep of this process set right, by what it found.", "what")
+RESCUES = Counter(
+    "ringback_rescues_total",
+    "Rows that a sweep of this process set right, by what it found.",
+    "what",
+    at_zero=("lost_sessions", "lost_workers", "lost_jobs"),
+)
 REPUBLISHED = Counter("ringback_jobs_republished_total", "Jobs whose message a sweep published again.")
 PUBLISH_FAILURES = Counter("ringback_publish_failures_total", "Messages that Redis did not take.")
 REDIS_FAILURES = Counter("ringback_redis_failures_total", "Commands that Redis did not answer, or refused.")
 POOL_SIZE = Gauge("ringback_postgres_pool_size", "Connections of a pool at most.", "pool", across="livesum")
 POOL_USED = Gauge("ringback_postgres_pool_used", "Connections of a pool in use.", "pool", across="livesum")
-POOL_EXHAUSTED = Counter("ringback_postgres_pool_exhausted_total", "Statements that got no connection.", "pool")
-WEBHOOKS = Counter("ringback_webhooks_total", "Posts to webhooks: sent, failed (tried again) or given_up.", "result")
+POOL_EXHAUSTED = Counter(
+    "ringback_postgres_pool_exhausted_total",
+    "Statements that got no connection.",
+    "pool",
+    at_zero=("gateway", "worker"),
+)
+WEBHOOKS = Counter(
+    "ringback_webhooks_total",
+    "Posts to webhooks: sent, failed (tried again) or given_up.",
+    "result",
+    at_zero=("sent", "failed", "given_up"),
+)
 LOOP_LAG = Histogram("ringback_event_loop_lag_seconds", "How late the gateway's event loop ran a timer.", buckets=QUICK)
 WORKER_LAG = Histogram(
     "ringback_worker_lag_seconds", "How late a thread of the worker got the interpreter.", buckets=QUICK

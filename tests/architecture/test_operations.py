@@ -22,7 +22,7 @@ from promql_parser import (
 )
 
 from ringback.telemetry import metrics
-from ringback.telemetry.instruments import Histogram
+from ringback.telemetry.instruments import Counter, Histogram
 from tests.architecture.source_tree import ROOT
 
 BOARD: dict[str, Any] = json.loads((ROOT / "ops/grafana/ringback.json").read_text(encoding="utf-8"))
@@ -171,3 +171,34 @@ def test_each_path_in_the_example_of_a_scrape_is_served() -> None:
     ports = {name: config["port"] for config in found for name in config["names"]}
     assert str(ports["gateway"]) == services["gateway"]["environment"]["RINGBACK_PORT"]
     assert str(ports["worker"]) == services["worker"]["environment"]["RINGBACK_METRICS_PORT"]
+
+
+CASES: list[dict[str, Any]] = [
+    case
+    for test in yaml.safe_load((ROOT / "ops/prometheus/alerts_test.yml").read_text(encoding="utf-8"))["tests"]
+    for case in test["alert_rule_test"]
+]
+
+
+def test_each_alert_is_seen_to_fire() -> None:
+    """`promtool test rules ops/prometheus/alerts_test.yml` runs the cases; here none is missing."""
+    assert {case["alertname"] for case in CASES if case.get("exp_alerts")} == {rule["alert"] for rule in RULES}
+
+
+def never_seen_to_rise(rule: dict[str, Any]) -> set[str]:
+    """Counters of an alert at once whose first rise Prometheus does not see: their series begin with it."""
+    if rule["for"] != "0m":
+        return set()
+    known = {metric.name: metric for metric in metrics.ALL.values()}
+    counters = {known[name] for name, _ in selectors(parsed(str(rule["expr"]))) if isinstance(known[name], Counter)}
+    return {counter.name for counter in counters if counter.labels and not counter.at_zero}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_at_once_does_not_miss_the_first_time(rule: dict[str, Any]) -> None:
+    assert never_seen_to_rise(rule) == set()
+
+
+def test_a_counter_that_is_not_there_at_zero_is_found() -> None:
+    rule = {"for": "0m", "expr": "increase(ringback_calls_retried_total[5m]) > 0"}
+    assert never_seen_to_rise(rule) == {"ringback_calls_retried_total"}

@@ -124,3 +124,10 @@ def test_a_tally_tells_only_what_came_since_it_told_last(monkeypatch: pytest.Mon
         tally.write()
     tally.write()
     assert shown(registry) == {("client",): 6}
+
+
+def test_a_series_that_an_alert_waits_for_is_there_before_it_rises() -> None:
+    counter = Counter("ringback_odd_total", "Odd things.", "what", at_zero=("seen", "unseen"))
+    registry = fresh(counter)
+    counter.inc("seen")
+    assert {labels[0]: value for labels, value in shown(registry).items()} == {"seen": 1, "unseen": 0}
