@@ -47,9 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--media",
-        choices=("none",),
-        default="none",
-        help="how POST /v1/realtime/calls is answered: none: by an SDP that connects nothing (default: %(default)s)",
+        choices=("webrtc", "none"),
+        default="webrtc",
+        help="how POST /v1/realtime/calls is answered: with sound (the extra `webrtc`), or by an SDP that connects "
+        "nothing (default: %(default)s)",
     )
     parser.add_argument("--no-voice", action="store_true", help="neither hear nor speak: numbered turns, a chime")
     return parser

@@ -66,7 +66,7 @@ class Call:
         self._author: Sideband | Leg | None = None
 
     async def run(self) -> None:
-        """Hold the call until it ends; then every sideband is closed, and the caller's connection."""
+        """Hold the call until it ends; then every sideband is closed."""
         try:
             async with self._performer.performing():
                 self._performer.start_clocks()
@@ -76,7 +76,6 @@ class Call:
             self.end()
             for sideband in self._sidebands:
                 sideband.hang_up(HangUp(NORMAL))
-            await self.leg.close()
 
     def end(self) -> None:
         """End the call."""

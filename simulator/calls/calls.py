@@ -81,6 +81,7 @@ class Calls:
             logger.exception("call %s has failed", call.id)
         finally:
             del self.live[call.id]
+            await call.leg.close()
 
     def joinable(self, call_id: str) -> Call | None:
         """Return the call that a sideband may join now; the knobs may keep a new one out for a while."""

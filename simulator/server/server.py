@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import itertools
 import signal
 import threading
@@ -18,7 +19,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from simulator.calls.calls import Calls
+from simulator.calls.calls import Answering, Calls
 from simulator.performer import NO_SPEECH, Speech
 from simulator.recorder import Recorder
 from simulator.scripting.scenario import Scenario, ScenarioError, load
@@ -39,6 +40,10 @@ MAX_FRAME_BYTES = 24 * 1024 * 1024
 _CLOSE_TIMEOUT_S = 2
 Media = Literal["webrtc", "none"]
 """How calls are answered: with a media leg, or with an answer that connects nothing."""
+NO_MEDIA = (
+    "This simulator cannot answer a WebRTC offer: install ringback with the extra `webrtc`, or start the simulator "
+    "with --media none, which answers and connects nothing."
+)
 
 
 @dataclass
@@ -57,7 +62,7 @@ class Simulator:
     speech: Speech = field(default_factory=lambda: real_speech())
     control: Control | None = None
     knobs: Mapping[str, str] = field(default_factory=dict)
-    media: Media = "none"
+    media: Media = "webrtc"
     calls: Calls = field(default_factory=Calls)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -78,7 +83,10 @@ class Simulator:
         Raises:
             OSError: the address is taken or not on this machine.
         """
-        api = HttpApi(self._door, self.calls, self.speech)
+        no_media = None
+        if self.media == "webrtc":
+            self.calls.answering, no_media = webrtc_at(self.host)
+        api = HttpApi(self._door, self.calls, self.speech, no_media)
         front = Front(is_for_api, api.answer)
         with Recorder(self.record) as recorder:
 
@@ -157,6 +165,15 @@ class Simulator:
             await session.run()
         finally:
             del open_connections[number]
+
+
+def webrtc_at(host: str) -> tuple[Answering | None, str | None]:
+    """Return what answers offers at a host, or None and why there is nothing: aiortc is an extra."""
+    if importlib.util.find_spec("aiortc") is None:
+        return None, NO_MEDIA
+    from simulator.calls import webrtc
+
+    return webrtc.Answering(host), None
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

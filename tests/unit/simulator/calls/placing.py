@@ -87,7 +87,7 @@ class Party:
 @asynccontextmanager
 async def beside(simulator: Simulator, call_id: str) -> AsyncIterator[Party]:
     """A sideband of a call."""
-    async with connect(f"{simulator.url}?call_id={call_id}") as socket:
+    async with connect(f"{simulator.url}?call_id={call_id}", max_queue=None) as socket:
         yield Party(socket)
 
 
