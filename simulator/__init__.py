@@ -2,6 +2,7 @@
 
     server        accepts or refuses connections and requests, and moves frames for each of them
     calls         conversations that a browser or a phone holds by sound, and that servers join
+    callers       programs that call from outside, by phone and as Twilio
     performer     performs what a conversation decides: what takes time has a task
     conversation  decides, without I/O, what each client event leads to; items: the items of a conversation
     scripting     decides what the model says, from a scenario file

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.behavior import SIMPLE, KnobError, Knobs
+from simulator.callers import command
 from simulator.scripting.scenario import ScenarioError, load, shipped
 from simulator.server.server import NO_SPEECH, Control, Simulator, real_speech, serve_until_told
 from simulator.speech.ears import BEST, NAMES, EarsError
@@ -21,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ringback simulator",
         description="A Realtime API without a key: it hears, speaks and calls functions from a script.",
-        epilog=f"Shipped scenarios: {', '.join(shipped())}.",
+        epilog=f"Shipped scenarios: {', '.join(shipped())}. `ringback simulator phone` and `… twilio` are callers.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
@@ -69,8 +70,11 @@ def _knobs(given: Sequence[str]) -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the simulator and return the exit code: 0 after a signal, 2 for wrong input."""
-    options = _parser().parse_args(argv)
+    """Run the simulator, or a caller, and return the exit code: 0 after a signal, 2 for wrong input."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words and words[0] in command.NAMES:
+        return command.main(words[0], words[1:])
+    options = _parser().parse_args(words)
     try:
         knobs = _knobs(options.knob)
         simulator = Simulator(
