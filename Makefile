@@ -126,7 +126,7 @@ locks: ## Lock requirements/*.txt anew (needs uv)
 	@$(COMPILE) --upgrade pyproject.toml requirements/build.in --extra dev -o requirements/dev.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml requirements/build.in --extra demo -o requirements/demo.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml --extra fast --extra mcp --extra otel -o requirements/run.txt
-	@$(COMPILE) -c requirements/dev.txt pyproject.toml --extra voice --extra ears -o requirements/simulator.txt
+	@$(COMPILE) -c requirements/dev.txt pyproject.toml --extra voice --extra ears --extra webrtc -o requirements/simulator.txt
 	@$(COMPILE) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 
 clean: ## Remove what was built, cached and installed
