@@ -189,8 +189,8 @@ def never_seen_to_rise(rule: dict[str, Any]) -> set[str]:
     """Counters of an alert at once whose first rise Prometheus does not see: their series begin with it."""
     if rule["for"] != "0m":
         return set()
-    known = {metric.name: metric for metric in metrics.ALL.values()}
-    counters = {known[name] for name, _ in selectors(parsed(str(rule["expr"]))) if isinstance(known[name], Counter)}
+    known = {metric.name: metric for metric in metrics.ALL.values() if isinstance(metric, Counter)}
+    counters = {known[name] for name, _ in selectors(parsed(str(rule["expr"]))) if name in known}
     return {counter.name for counter in counters if counter.labels and not counter.at_zero}
 
 
