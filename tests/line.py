@@ -21,7 +21,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import psutil
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
 from cli.local_stack.process_group import Process, ProcessGroup, free_port
 from cli.local_stack.stack import agents_folder, our
@@ -40,6 +41,8 @@ PLACED = frozenset({"acked", "replayed", "spoken", "heard"})
 TEST_PROCESSES = 3
 """As many may share one Redis that was given to the tests: it has 16 databases, and each tier wants its own."""
 
+HELD_UP = b"was held up a moment ago"
+"""What a gateway says that had too little of a core, and takes no new session for some seconds."""
 TOKEN = "rb_token-of-the-tests-own-client"
 OTHER_TOKEN = "rb_token-of-somebody-else-here"
 KEY = "sk-key-that-never-leaves-the-server"
@@ -86,8 +89,7 @@ class Line:
 
     def takes_sessions(self) -> bool:
         """Whether every gateway does: one that was held up a moment ago, as by a pause, does not yet."""
-        urls = [self.url_of(name) for name in GATEWAYS if name in self.pids]
-        return all(LOCAL.get(f"{url}/readyz").is_success for url in urls)
+        return all(self._is_ready(name) for name in GATEWAYS if name in self.pids)
 
     @property
     def simulator(self) -> Simulated:
@@ -108,11 +110,23 @@ class Line:
     ) -> AsyncIterator[Caller]:
         """A client on the line, from the upgrade to its own goodbye; `resume` is the token that it comes back with."""
         headers = {"Authorization": f"Bearer {token}", **({"Ringback-Resume": resume} if resume else {})}
-        # Without a bound on what is not heard yet: a test that stops listening would wait 10 s for its own goodbye.
-        async with connect(
-            self.address(on, **query), additional_headers=headers, max_size=None, max_queue=None
-        ) as socket:
+        async with await self._upgraded(on, headers, query) as socket:
             yield Caller(socket)
+
+    async def _upgraded(self, on: str, headers: dict[str, str], query: dict[str, str]) -> ClientConnection:
+        """Connect; if the gateway was held up a moment ago, come back as it asks, once it takes sessions again."""
+        where = self.address(on, **query)
+        while True:
+            try:
+                # Without a bound on what is not heard yet: a test that stops listening would wait 10 s for its goodbye.
+                return await connect(where, additional_headers=headers, max_size=None, max_queue=None)
+            except InvalidStatus as refused:
+                if HELD_UP not in (refused.response.body or b""):
+                    raise
+            await asyncio.to_thread(eventually, partial(self._is_ready, on), "the gateway to take sessions")
+
+    def _is_ready(self, gateway: str) -> bool:
+        return LOCAL.get(f"{self.url_of(gateway)}/readyz").is_success
 
     async def ask_for_the_weather(self) -> None:
         """One call of a shipped tool goes all the way round."""
