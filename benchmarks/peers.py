@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measuring.receipts import insist
@@ -34,6 +35,9 @@ from tests.simulated import Simulated
 
 SCENARIO = ROOT / "benchmarks" / "peers_side_by_side" / "scenario.yaml"
 KILLED = (Befalls.CLOSE, Befalls.TOOLS_KILLED, Befalls.LINE_KILLED)
+
+QUICK_PATIENCE = 60.0
+"""To see that all of it works, on a machine that does other work beside it."""
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> Iterator[Run]:
 
 
 def _runs(stage: Stage, side: Side, asked: argparse.Namespace) -> Iterator[Run]:
-    for case in (case for case in CASES if case.key in asked.cases):
+    for case in (replace(case, patience=asked.patience or case.patience) for case in CASES if case.key in asked.cases):
         if side.is_one_process and case.befalls is Befalls.LINE_KILLED and "tools" in asked.cases:
             yield Run(case.key, side.name, note="the same process: as above")
             continue
@@ -106,11 +110,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=3, help="conversations for each case, in each round")
     parser.add_argument("--floor", type=int, default=12, help="those of the floor")
     parser.add_argument("--kills", type=int, default=2, help="those with a kill, or a close")
+    parser.add_argument("--patience", type=float, help="seconds until a result counts as lost; else each case's own")
     parser.add_argument("--venvs", type=Path, default=default_folder(), help="where the frameworks are installed")
     parser.add_argument("--logs", type=Path, help="keep logs and the simulator's record in this new folder")
     parser.add_argument("--quick", action="store_true", help="each case once; the figures mean nothing")
     if parser.parse_args().quick:
-        parser.set_defaults(rounds=1, times=1, floor=1, kills=1)
+        parser.set_defaults(rounds=1, times=1, floor=1, kills=1, patience=QUICK_PATIENCE)
     return parser.parse_args()
 
 
