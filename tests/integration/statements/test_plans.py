@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import select, text
 
 from ringback.history.job_search import Argument, JobSearch
 from ringback.history.pagination import JobQuery, SessionQuery, cursor
@@ -38,6 +38,7 @@ from ringback.statements.sessions import items, lifecycle, session_quota
 from ringback.statements.sessions.session_quota import Limits
 from ringback.tables import jobs as jobs_table
 from ringback.usage.prices import Usage
+from tests.integration.statements.many_rows import indexed_afterwards, without_events
 from tests.integration.statements.statement_rows import Rows, new_job, world
 from tests.integration.statements.test_sweeps_stay_cheap import BUFFERS_AT_MOST, pages, plan
 from tests.servers import execute, own_database
@@ -72,27 +73,6 @@ SELECT gen_random_uuid(), whose.id, 'over_' || n, 1, 'tool ' || n % 20, 'queue '
 FROM generate_series(1, :number) AS n
 JOIN (SELECT id, row_number() OVER () AS place FROM sessions) AS whose ON whose.place = 1 + n % (:number / 4)
 """
-
-BESIDE_THE_ROWS = """
-SELECT format('ALTER TABLE jobs DROP CONSTRAINT %I', conname) AS dropped,
-       format('ALTER TABLE jobs ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) AS made
-FROM pg_constraint WHERE conrelid = 'jobs'::regclass AND contype = 'f'
-UNION ALL
-SELECT format('DROP INDEX %s', indexrelid::regclass), pg_get_indexdef(indexrelid)
-FROM pg_index WHERE indrelid IN ('jobs'::regclass, 'sessions'::regclass) AND NOT indisunique
-"""
-"""Indexes and foreign keys, which cost a third if they are made when the rows are there."""
-
-
-def hurry(connection: Connection) -> None:
-    """Load rows fast: without durability, and without the trigger that writes events."""
-    connection.execute(text("SET synchronous_commit = off"))
-    connection.execute(text("ALTER TABLE jobs DISABLE TRIGGER USER"))
-
-
-def at_ease(connection: Connection) -> None:
-    connection.execute(text("ALTER TABLE jobs ENABLE TRIGGER USER"))
-    connection.commit()
 
 
 def is_flat(
@@ -129,9 +109,8 @@ def waiting(rows: Rows, number: int) -> UUID:
     """Insert so many waiting jobs; return one of them."""
     pending = select(jobs_table.c.id).where(jobs_table.c.state == JobState.PENDING)
     there = len(rows.run(pending))
-    hurry(rows.connection)
-    rows.connection.execute(text(WAITING), {"session": rows.session, "number": max(0, number - there)})
-    at_ease(rows.connection)
+    with without_events(rows.connection):
+        rows.connection.execute(text(WAITING), {"session": rows.session, "number": max(0, number - there)})
     return UUID(str(rows.run(pending.limit(1))[0].id))
 
 
@@ -255,15 +234,9 @@ def test_a_redis_that_forgot_gets_a_backlog_in_batches_that_are_found_in_order(b
 def over(request: pytest.FixtureRequest, database_url: str, migrated_template: str) -> Iterator[Rows]:
     """Yield a year's history: half of it failed, tool by tool and queue by queue; a few calls were denied."""
     with own_database(database_url, "ringback_over", migrated_template) as url, world(url) as rows:
-        beside = rows.run(text(BESIDE_THE_ROWS))
-        hurry(rows.connection)
-        for each in beside:
-            rows.connection.exec_driver_sql(each.dropped)
-        rows.connection.execute(text(OVER_SESSIONS), {"number": request.param // 4})
-        rows.connection.execute(text(OVER_JOBS), {"number": request.param})
-        for each in beside:
-            rows.connection.exec_driver_sql(each.made)
-        at_ease(rows.connection)
+        with without_events(rows.connection), indexed_afterwards(rows.connection):
+            rows.connection.execute(text(OVER_SESSIONS), {"number": request.param // 4})
+            rows.connection.execute(text(OVER_JOBS), {"number": request.param})
         rows.connection.execute(text("ANALYZE"))
         rows.connection.commit()
         yield rows
