@@ -8,6 +8,7 @@ frame is counted where it arrives, in both directions. The gateway checks, recor
     .venv/bin/python benchmarks/talking_sessions.py                                # 60 sessions, 3 turns: ten minutes
     .venv/bin/python benchmarks/talking_sessions.py --sessions 200 --turns 5
     .venv/bin/python benchmarks/talking_sessions.py --sides ringback fastapi --turns 1 --profile
+    .venv/bin/python benchmarks/talking_sessions.py --sides ringback ringback-recorded --no-latency
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from statistics import median
 from benchmarks.measuring.bars import Bar, draw
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.peers_side_by_side.venvs import default_folder
-from benchmarks.talking.sides import NO_LOAD, OURS, PICOWS, RELAYS, TITLES, pythons, versions
+from benchmarks.talking.sides import NO_LOAD, OURS, PICOWS, RELAYS, SIDES, TITLES, pythons, versions
 from benchmarks.talking.turns import MOST_SESSIONS, RAMP_SECONDS, Plan, Turn, measure
 
 CPU_HEAD = (
@@ -116,7 +117,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--most-sessions", type=int, default=MOST_SESSIONS, help="that are tried for half a core")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="of a window")
-    parser.add_argument("--sides", nargs="+", choices=RELAYS, default=list(RELAYS))
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(RELAYS))
     parser.add_argument("--no-latency", action="store_true", help="leave out the delay at half a core")
     parser.add_argument("--profile", action="store_true", help="py-spy looks at each side in the last turn")
     parser.add_argument("--venvs", type=Path, default=default_folder(), help="where the peers are installed")

@@ -21,10 +21,14 @@ from cli.local_stack.saved_stack import is_free
 from cli.local_stack.stack import running_stack
 
 OURS = "ringback"
+RECORDED = "ringback-recorded"
+"""The same with an agent that has both voices recorded: run if it is asked for."""
 FASTAPI, PICOWS, LITELLM, NGINX = "fastapi", "picows", "litellm", "nginx"
 RELAYS = (OURS, FASTAPI, PICOWS, LITELLM, NGINX)
+SIDES = (*RELAYS, RECORDED)
 TITLES = {
     OURS: "ringback gateway",
+    RECORDED: "ringback gateway, both voices recorded",
     FASTAPI: "FastAPI + websockets, blind",
     PICOWS: "picows, blind",
     LITELLM: "LiteLLM proxy",
@@ -86,7 +90,7 @@ class Relay:
 
 def pythons(folder: Path, names: list[str]) -> dict[str, Path]:
     """The Python of each side that can run here; the others are told on standard error."""
-    found = {OURS: Path(sys.executable), FASTAPI: Path(sys.executable)}
+    found = dict.fromkeys((OURS, RECORDED, FASTAPI), Path(sys.executable))
     found |= available(folder, [PICOWS, *(name for name in names if name == LITELLM)])
     if nginx := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"):
         found[NGINX] = Path(nginx)
@@ -107,8 +111,8 @@ def versions(programs: dict[str, Path]) -> dict[str, str]:
 @contextmanager
 def relaying(side: str, program: Path, upstream: int, folder: Path) -> Iterator[Relay]:
     """Run this side in front of the model at this port while the context lasts."""
-    if side == OURS:
-        with _ringback(upstream, folder) as relay:
+    if side in (OURS, RECORDED):
+        with _ringback(upstream, folder, AGENT + ("recording = true\n" if side == RECORDED else "")) as relay:
             yield relay
         return
     port, headers = free_port(), {}
@@ -134,8 +138,8 @@ def relaying(side: str, program: Path, upstream: int, folder: Path) -> Iterator[
 
 
 @contextmanager
-def _ringback(upstream: int, folder: Path) -> Iterator[Relay]:
-    (folder / "demo.toml").write_text(AGENT)
+def _ringback(upstream: int, folder: Path, agent: str) -> Iterator[Relay]:
+    (folder / "demo.toml").write_text(agent)
     settings = {
         **SETTINGS,
         "RINGBACK_AGENTS": str(folder),

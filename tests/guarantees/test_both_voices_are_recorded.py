@@ -45,6 +45,10 @@ class Studio:
         url, bearer = f"{self.line.url_of(SECOND)}{path}", {"Authorization": f"Bearer {key or self.key}"}
         return LOCAL.request(method, url, headers={**bearer, **headers})
 
+    def secret(self, agent: str) -> Any:
+        url, bearer = f"{self.line.url}/v1/realtime/client_secrets", {"Authorization": f"Bearer {TOKEN}"}
+        return LOCAL.post(url, headers=bearer, json={"ringback": {"agent": agent}}).json()
+
     def rows(self, session: str) -> list[Any]:
         query = "SELECT voice, epoch, from_ms, ms FROM recordings WHERE session_id = %s ORDER BY from_ms"
         with psycopg.connect(in_dialect(self.line.database, "postgresql")) as connection:
@@ -194,6 +198,10 @@ async def test_who_may_listen_is_told_by_a_scope_and_tells_the_audit_log(studio:
     assert studio.ask("GET", path, range=f"bytes={len(whole)}-").status_code == 416
     drawn = studio.ask("GET", f"{path}/waveform?points=50").json()
     assert (len(drawn["caller"]), max(drawn["caller"]) > 20, any(drawn["model"])) == (50, True, False)
+    told = studio.ask("GET", "/v1/realtime?agent=demo", TOKEN)
+    assert (told.status_code, told.headers.get("ringback-recording")) == (426, "on")
+    assert "ringback-recording" not in studio.ask("GET", "/v1/realtime?agent=quiet", TOKEN).headers
+    assert [studio.secret(agent)["ringback"]["recording"] for agent in ("demo", "quiet")] == [True, False]
     acts = studio.ask("GET", "/v1/audit?act=session.listen").json()["data"]
     assert [(act["subject"], act["target"]) for act in acts] == [("eve", session)]
 
