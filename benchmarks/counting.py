@@ -1,9 +1,10 @@
-"""What counting for Prometheus costs a call, by its parts: a difference of one in a thousand drowns in a whole call.
+"""What counting for Prometheus, and traces, cost a call, by their parts: a small difference drowns in a whole call.
 
 How often a call counts is told by the metrics themselves, from a scrape before a batch of calls and one after it. What
 it takes to count once is measured here, the slower way: in files that several processes share. Both together are set
 beside the processor time that gateway and worker took for each call of that batch. What is counted without calls (the
-lag of a loop, several times a second) is told as a share of a core.
+lag of a loop, several times a second) is told as a share of a core. Of traces, the spans of a call are made, encoded
+and sent to a collector, and the processor time of that is set beside the same calls.
 
     .venv/bin/python benchmarks/counting.py
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from time import process_time
 
+from benchmarks.calls import told_spans
 from benchmarks.calls.sides import COUNTED, Running, scrape, side
 from benchmarks.calls.upstream import PATIENCE, Batch, Upstream
 from benchmarks.measuring.process_use import uses_of
@@ -27,7 +29,7 @@ from benchmarks.measuring.receipts import insist
 from ringback.telemetry import metrics
 from ringback.telemetry.metrics import TO_CLIENT
 
-GOAL = 0.02
+GOAL, TRACES_GOAL = 0.02, 0.10
 OURS = ("gateway", "worker")
 BESIDES = (metrics.LOOP_LAG.name, metrics.WORKER_LAG.name, metrics.RELAYED_FRAMES.name, metrics.RELAYED_BYTES.name)
 """Metrics that are written several times a second, whatever is called."""
@@ -98,6 +100,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=16)
     parser.add_argument("--calls", type=int, default=40, help="of each session")
     parser.add_argument("--times", type=int, default=20_000, help="of each operation in a round")
+    parser.add_argument("--told", type=int, default=1_000, help="calls whose spans are told in a round")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     asked = parser.parse_args()
     lines = RawLines(asked.raw, "counting")
@@ -112,7 +115,16 @@ def main() -> None:
         print(f"| {what} | {often[what]:.1f} | {each[what]:.2f} | {often[what] * each[what]:.1f} |")
     told = ", ".join(f"{name} {ms:.1f} ms" for name, ms in cpu.items())
     print(f"\na call: {told} of processor time; counting it: {took:.0f} µs, {share:.2%} (goal {GOAL:.0%})")
-    print(f"without calls: {REFRESHES * each['refresh'] / 1e6:.4%} of a core, in each process\n\n{lines.loads()}")
+    spans = told_spans.costs(asked.told)
+    lines.turn(microseconds_of_spans=spans)
+    print("\n| spans of a call | µs | of its processor time |\n| --- | --- | --- |")
+    for part, us in spans.items():
+        print(f"| {part} | {us:.0f} | {us / 1_000 / cpu[part.partition(':')[0]]:.1%} |")
+    for name in OURS:
+        of = sum(us for part, us in spans.items() if part.startswith(name)) / 1_000
+        print(f"traces, {name}: {of:.2f} of {cpu[name]:.1f} ms, {of / cpu[name]:.1%} (goal {TRACES_GOAL:.0%})")
+    idle = REFRESHES * each["refresh"] / 1e6
+    print(f"counting, without calls: {idle:.4%} of a core, in each process\n\n{lines.loads()}")
 
 
 if __name__ == "__main__":

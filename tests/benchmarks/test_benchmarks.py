@@ -134,10 +134,12 @@ def test_console_asks_for_each_page_and_finds_its_rows(tmp_path: Path) -> None:
 
 @pytest.mark.long  # a stack
 def test_counting_finds_what_each_call_counts(tmp_path: Path) -> None:
-    few = ("--sessions", "2", "--calls", "5", "--times", "100")
+    few = ("--sessions", "2", "--calls", "5", "--times", "100", "--told", "20")
     lines = printed("counting.py", *few, "--raw", str(tmp_path))
-    assert [line.split(" | ")[0] for line in lines if line.endswith("|")][2:] == ["| inc", "| observe"]
-    (line,) = [json.loads(line) for line in (tmp_path / "counting.jsonl").read_text().splitlines()][1:]
+    rows = [line.split(" | ")[0] for line in lines if line.endswith("|") and "---" not in line]
+    told = [f"| {process}: {part}" for process in ("gateway", "worker") for part in ("made", "encoded and sent")]
+    assert rows == ["| operation", "| inc", "| observe", "| spans of a call", *told]
+    line = json.loads((tmp_path / "counting.jsonl").read_text().splitlines()[1])
     assert line["counts_of_a_call"].keys() == {"inc", "observe"}
     assert min(line["counts_of_a_call"].values()) >= 2
     assert line["cpu_ms_of_a_call"].keys() == {"gateway", "worker"}
