@@ -1,7 +1,7 @@
 """Pictures of the console for the README: a day of calls, one call, and a talk with both voices.
 
 The talk is real: the simulator's model answers a spoken question, which `ringback up` serves. The day's other calls
-are copies of the talk's, written into the history at earlier times.
+are copies of the talk's, written into the history at earlier times: the README says that they are example data.
 """
 
 from __future__ import annotations

@@ -109,11 +109,11 @@ def act(tab: Tab, recording: Recording) -> None:
     with recording.of(tab.page):
         tab.page.get_by_role("button", name="Where is my order?").click(timeout=PATIENCE_MS)
         tab.wait_for_call(re.compile("^running"))
-        tab.press("Kill the worker")
+        tab.page.get_by_role("button", name="Kill the worker").click()
         tab.wait_for_call("heard (attempt 2)")
         tab.ask("Where is my order B-2301?")
         tab.wait_for_call(re.compile("^running"))
-        tab.press("Kill the gateway")
+        tab.page.get_by_role("button", name="Kill the gateway").click()
         tab.wait_for_call("heard")
 
 

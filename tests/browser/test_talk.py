@@ -156,6 +156,49 @@ def test_what_is_wrong_is_told_in_a_sentence(browser: Browser, up: Up) -> None:
         expect(tab.page.locator("#problem")).to_contain_text("Paste a client secret first.")
 
 
+# What the gateway says as it hangs up, and what the page says then.
+ENDS = [
+    pytest.param(4402, "", "The budget is used up", id="budget"),
+    pytest.param(4029, "", "too much, too fast", id="rate limit"),
+    pytest.param(4401, "", "The secret was revoked", id="revoked"),
+    pytest.param(4408, "", "silent for long", id="idle"),
+    pytest.param(4409, "", "goes on in another window", id="another window"),
+    pytest.param(1011, "The Realtime API refused the session.", "The Realtime API refused the session.", id="key"),
+]
+# Why the gateway lets nobody in, and what the page says then.
+REFUSALS = [
+    pytest.param(503, "No session can begin right now: all 60 places are taken.", "all 60 places are taken", id="full"),
+    pytest.param(429, "You have as many sessions as you may have.", "as many sessions", id="quota"),
+    pytest.param(404, "There is no such agent. The agents are: demo.", "There is no such agent.", id="agent"),
+    pytest.param(426, "This address takes WebSockets.", "a proxy lets no WebSocket pass", id="proxy"),
+]
+
+
+@pytest.mark.parametrize(("code", "reason", "said"), ENDS)
+def test_a_talk_that_is_ended_says_why(browser: Browser, up: Up, code: int, reason: str, said: str) -> None:
+    with opened(browser, up.url) as tab:
+        tab.page.route_web_socket(re.compile("/v1/realtime"), lambda socket: socket.close(code=code, reason=reason))
+        tab.page.goto(f"{up.url}/?#secret=ek_of-a-made-up-gateway")
+        tab.ask("Is anybody there?")
+        expect(tab.page.locator("#state")).to_contain_text(said)
+
+
+@pytest.mark.parametrize(("status", "words", "said"), REFUSALS)
+def test_a_talk_that_may_not_begin_says_why(browser: Browser, up: Up, status: int, words: str, said: str) -> None:
+    with opened(browser, f"{up.url}/#secret=ek_not-known-here") as tab:
+        answer = {"error": {"message": words}}
+        tab.page.route(re.compile("/v1/realtime"), lambda route: route.fulfill(status=status, json=answer))
+        tab.ask("Is anybody there?")
+        expect(tab.page.locator("#state")).to_contain_text(said)
+
+
+def test_a_device_that_is_offline_is_told_so_and_the_gateway_tried_again(browser: Browser, up: Up) -> None:
+    with opened(browser, f"{up.url}/#secret=ek_not-known-here") as tab:
+        tab.page.context.set_offline(True)
+        tab.ask("Is anybody there?")
+        expect(tab.page.locator("#state")).to_contain_text("This device is offline. Trying again in")
+
+
 def send_all(events: list[dict[str, Any]], socket: WebSocketRoute) -> None:
     for event in events:
         socket.send(json.dumps(event))

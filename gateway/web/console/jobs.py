@@ -62,6 +62,7 @@ async def jobs_page(
     rows, following, is_partial = listed
     shown: dict[str, Any] = {
         "rows": rows,
+        "exported": EXPORTED,
         "following": following,
         "is_partial": is_partial,
         "chart": drawn,
@@ -75,7 +76,14 @@ async def _nothing() -> None:
 
 
 def _refused(visitor: Visitor, q: str, problem: str) -> Response:
-    nothing: dict[str, Any] = {"rows": (), "following": None, "is_partial": False, "chart": None, "after": ""}
+    nothing: dict[str, Any] = {
+        "rows": (),
+        "exported": EXPORTED,
+        "following": None,
+        "is_partial": False,
+        "chart": None,
+        "after": "",
+    }
     return page("jobs", visitor, status=400, q=q, problem=problem, **_line([]), **nothing)
 
 

@@ -5,6 +5,7 @@ Every text is escaped by Jinja2; no template writes one as markup.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
@@ -47,19 +48,31 @@ DELIVERY_WORDS: Mapping[str, str] = {
     "replayed": "in the next epoch",
     "spoken": "being told",
     "heard": "heard",
-    "history_only": "kept in the history",
+    "history_only": "in the history",
 }
 """How the console says how far a result is; a word that is not here is shown as it is."""
+END_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("client_closed_1000", "client_closed_1001", "client_closed_1005"), "the client hung up"),
+    **dict.fromkeys(("client_closed", "client_closed_1006", "client_not_there"), "the client's connection broke"),
+    "ended_by_operator": "by an operator",
+    "not_resumed": "the client did not come back",
+    "revoked": "the token was revoked",
+    "idle": "silent for too long",
+    "too_long": "as long as it may be",
+    "by_hand": "a call by hand",
+}
+"""How the console says why a talk ended (docs/job-states.md); any other reason is shown with spaces."""
 PAGES = ("/jobs", "/sessions", "/tools", "/queues", "/workers", "/usage", "/audit")
 """Pages in the bar."""
+PATIENCE_SECONDS = 20.0
+"""Longest that a visitor waits for a page: a Postgres that hangs answers nothing at all."""
 HTMX = json.dumps({"includeIndicatorCSS": False, "morphIgnore": ["data-htmx-powered", "open", "data-zoom", "src"]})
-"""htmx adds no style, and a live update closes no part that is open, nor stops a
-player."""
+"""htmx adds no style, and a live update closes no part that is open, nor stops a player."""
 
 
 def page(name: str, visitor: Visitor | None, *, status: int = 200, **shown: Any) -> HTMLResponse:
     """Return the page of a template. `visitor` None: before the sign-in."""
-    given = {"here": f"/{name}", "live": "", "now": datetime.now(UTC), **shown}
+    given = {"here": f"/{name}", "live": "", "may_reload": False, "now": datetime.now(UTC), **shown}
     text = _templates.get_template(f"{name}.html").render(visitor=visitor, htmx=HTMX, assets=assets_at(), **given)
     return HTMLResponse(text, status, {"cache-control": ASK_AGAIN if visitor is None else "no-store"})
 
@@ -72,7 +85,8 @@ class Page(APIRoute):
 
         async def answered(request: Request) -> Response:
             try:
-                return await handler(request)
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    return await handler(request)
             except SignInNeeded:
                 return sign_in_first(request)
             except (ApiError, RequestValidationError, *AWAY) as problem:
@@ -111,10 +125,11 @@ def error_page(problem: Exception, visitor: Visitor | None, *, writes: bool) -> 
             "console page not made: Postgres is away (%s); the visitor is told to retry", type(problem).__name__
         )
         sentence = UNKNOWN_IF_DONE if writes and may_be_written(problem) else NOT_NOW
-        return page("error", visitor, status=503, sentence=sentence, what=_WHAT[503])
+        return page("error", visitor, status=503, sentence=sentence, what=AWAY_NOW, may_reload=not writes)
     return page("error", visitor, status=500, sentence=FAILED, what=_WHAT[500])
 
 
+AWAY_NOW = "Postgres does not answer"
 _WHAT = {
     400: "That cannot be asked",
     401: "Not signed in",
@@ -164,6 +179,10 @@ def _clock(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if moment else "–"
 
 
+def _end_words(reason: str | None) -> str:
+    return END_WORDS.get(reason or "", (reason or "").replace("_", " "))
+
+
 def _precise(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%H:%M:%S.%f}"[:-3] if moment else "–"
 
@@ -192,6 +211,7 @@ _templates.filters |= {
     "clock": _clock,
     "precise": _precise,
     "ago": ago,
+    "end_words": _end_words,
     "pretty": _as_json,
     "compact": json.dumps,
     "position": clock,

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import AfterValidator
 
-from gateway.api.dependencies import Gateway, TheGateway
-from gateway.api.history import not_found
-from gateway.errors import BadRequest, PermissionDenied
+from gateway.api.controls import Kinds, Name, kind_of
+from gateway.api.dependencies import TheGateway
+from gateway.errors import BadRequest
 from gateway.web.console import acts, visitors
 from gateway.web.console.pages import Page, address, page
-from gateway.web.console.visitors import PATH, Signed, Visitor
+from gateway.web.console.visitors import PATH, Signed
 from ringback.history import operators, serving
 from ringback.history.operators import MAX_CONCURRENCY, AuditQuery, FiguresQuery
-from ringback.history.pagination import MAX_NAME, printable
 from ringback.statements import history
 from ringback.statements.operators import audit, controls, figures
 
-Kinds = Literal["queues", "tools"]
-KIND: dict[Kinds, controls.Kind] = {"queues": "queue", "tools": "tool"}
-Name = Annotated[str, Path(min_length=1, max_length=MAX_NAME), AfterValidator(printable)]
 WINDOWS = {"15m": "15 min", "2h": "2 h", "1d": "1 d"}
 """Times that the figures reach back."""
 Window = Literal["15m", "2h", "1d"]
-FOR_OPERATORS = "Queues and tools are for all tenants: only the tenant that runs the installation may set them."
 
 router = APIRouter(prefix=PATH, route_class=Page, include_in_schema=False)
 
@@ -75,20 +69,12 @@ async def control(
 ) -> Response:
     """Pause, resume or limit a queue or a tool for all workers."""
     fields = await visitors.fields_of(request, visitors.actor(visitor))
-    kind = await _own(gateway, visitor, kinds, name)
+    kind = await kind_of(gateway, visitor.tenant, kinds, name)
     who = acts.operator_of(visitor, fields)
     statement: Any = {"pause": controls.pause, "resume": controls.resume}.get(act)
     changed = controls.limit(who, kind, name, _number(fields)) if statement is None else statement(who, kind, name)
     await gateway.store.rows(changed)
     return RedirectResponse(address(f"/{kinds}"), 303)
-
-
-async def _own(gateway: Gateway, visitor: Visitor, kinds: Kinds, name: str) -> controls.Kind:
-    if not visitor.is_operator:
-        raise PermissionDenied(FOR_OPERATORS)
-    if not await gateway.store.rows(controls.is_known(KIND[kinds], name)):
-        raise not_found(KIND[kinds], name)
-    return KIND[kinds]
 
 
 def _number(fields: dict[str, str]) -> int | None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from gateway.api.dependencies import Reader, TheGateway
+from gateway.auth.authenticator import HOW_TO_AUTHENTICATE
 from gateway.errors import ApiError, NotFound
 from gateway.web.console import visitors
 from gateway.web.console.pages import Page, page
@@ -34,7 +35,8 @@ async def sign_in(request: Request, gateway: TheGateway) -> Response:
     except ApiError as problem:
         if problem.status not in (401, 403):
             raise
-        return page("sign_in", None, status=problem.status, after=after, sentence=str(problem))
+        sentence = str(problem).removesuffix(HOW_TO_AUTHENTICATE).strip()  # which is for programs
+        return page("sign_in", None, status=problem.status, after=after, sentence=sentence)
     answer = RedirectResponse(after, 303)
     visitors.set_cookie(request, answer, value, seconds)
     return answer

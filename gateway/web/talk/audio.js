@@ -13,6 +13,7 @@ export class Audio {
    * @param {object} on
    * @param {(samples: Int16Array, level: number) => void} on.heard a piece of the microphone, its loudness 0 to 1
    * @param {(item: string, ms: number, ended: boolean) => void} on.played how much of an item was played
+   * @param {(sentence: string) => void} on.gone the microphone was unplugged, or is not allowed any more
    */
   constructor(on) {
     this.on = on;
@@ -57,6 +58,7 @@ export class Audio {
     } catch (problem) {
       throw new Error(microphoneProblem(problem.name));
     }
+    for (const track of this.#stream.getTracks()) track.onended = () => this.on.gone(microphoneProblem("gone"));
     await this.open();
     this.#capture = new AudioWorkletNode(this.#context, "capture", { channelCount: 1 });
     this.#capture.port.onmessage = ({ data }) => this.on.heard(data.samples, data.level);

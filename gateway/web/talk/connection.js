@@ -15,6 +15,7 @@ export class Connection {
   #attempt = 0;
   #timer = null;
   #agent = null;
+  #why = ""; // what the gateway said as it hung up last
 
   /**
    * @param {object} on
@@ -40,6 +41,7 @@ export class Connection {
     this.#resume = null;
     this.#lostAt = null;
     this.#attempt = 0;
+    this.#why = "";
     this.on.state("connecting", "");
     this.#dial();
   }
@@ -81,8 +83,8 @@ export class Connection {
     socket.onmessage = ({ data }) => {
       if (socket === this.#socket) this.#receive(JSON.parse(data));
     };
-    socket.onclose = ({ code }) => {
-      if (socket === this.#socket) this.#lost(code, opened);
+    socket.onclose = ({ code, reason }) => {
+      if (socket === this.#socket) this.#lost(code, reason, opened);
     };
   }
 
@@ -93,19 +95,25 @@ export class Connection {
       const came = this.#lostAt !== null;
       this.#lostAt = null;
       this.#attempt = 0;
+      this.#why = "";
       this.on.state(came ? "resumed" : "open", came ? `epoch ${this.#resume?.epoch}` : "");
     }
     this.on.event(event);
   }
 
-  async #lost(code, opened) {
+  async #lost(code, reason, opened) {
     if (isFinal(code)) return this.#close(ending(code));
+    this.#why = reason || this.#why;
+    // The secret has begun its session, and without a resume token there is no way back to it.
+    if (reason && !this.#resume) return this.#close(reason);
     if (!opened) {
       const why = await this.#whyRefused();
       if (!this.isWanted) return;
       // 426 to a resume token: all but the token is in order.
       if (why?.status === 426 && this.#resume) return this.#close(GIVEN_UP);
-      if (why && (!this.#resume || why.status !== 503)) return this.#close(refusal(why.status, why.words));
+      if (why && (!this.#resume || why.status !== 503)) {
+        return this.#close((this.#resume && this.#why) || refusal(why.status, why.words));
+      }
     }
     if (this.#lostAt === null) {
       this.#lostAt = Date.now();
@@ -125,7 +133,7 @@ export class Connection {
       this.#dial();
       return;
     }
-    this.on.state("away", away(Math.ceil(left / 1_000), this.#attempt));
+    this.on.state("away", away(Math.ceil(left / 1_000), this.#attempt, this.#why));
     this.#timer = setTimeout(() => this.#countDown(until), TICK);
   }
 

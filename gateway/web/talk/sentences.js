@@ -4,6 +4,7 @@ const MICROPHONE = {
   insecure: "Browsers give a microphone only to pages over https, or of this machine. You can type instead.",
   NotAllowedError:
     "The microphone is not allowed. Allow it for this page (the icon beside the address), and press again; or type.",
+  gone: "The microphone is gone: unplugged, or not allowed any more. Press to try again, or type.",
   NotFoundError: "There is no microphone. Plug one in, and press again; or type.",
   NotReadableError: "Another program has the microphone. Close it there, and press again; or type.",
 };
@@ -18,6 +19,7 @@ const ENDINGS = {
   4401: "The secret was revoked, or an operator ended the talk. Ask for a new secret.",
   4402: "The budget is used up, so the talk has ended. Try again tomorrow, or ask for more.",
   4403: "The gateway refused too much of what this page sent, and hung up. Load the page again.",
+  4409: "The talk goes on in another window, or was taken for lost here. Press to begin a new one.",
   4408: "The talk has ended: it was silent for long, or as long as it may be. Press to talk again.",
 };
 
@@ -38,9 +40,13 @@ export function refusal(status, words) {
   return words || `The gateway refused the talk (${status}).`;
 }
 
-export function away(seconds, attempt) {
-  return `The gateway is away. Trying again in ${seconds} s (attempt ${attempt}) …`;
+// `why` is what the gateway said as it hung up; "" if it said nothing.
+export function away(seconds, attempt, why) {
+  const cause = navigator.onLine ? why || "The gateway is away." : "This device is offline.";
+  return `${cause} Trying again in ${seconds} s (attempt ${attempt}) …`;
 }
+
+export const SLOW = "Still connecting: the gateway or the model does not answer yet.";
 
 export const GIVEN_UP = "This talk is over and cannot be resumed. Press to begin a new one.";
 export const NO_SECRET = "Paste a client secret first. Your backend hands one out.";

@@ -5,18 +5,19 @@ import { Calls } from "./calls.js";
 import { Connection } from "./connection.js";
 import { Demo } from "./demo.js";
 import { Moments } from "./moments.js";
-import { NO_SECRET, NO_TOOLS } from "./sentences.js";
+import { NO_SECRET, NO_TOOLS, SLOW } from "./sentences.js";
 import { Transcript } from "./transcript.js";
 
 const LOOK_MS = 500; // between two looks at the processes and calls of a demo
 const REPORT_MS = 1_000; // so much is played between two words to the gateway about it
+const SLOW_MS = 8_000; // after which a page that still connects says so
 const WATCH_MS = 20_000; // how long after a kill the page looks, also without a call
 
 const here = (id) => document.getElementById(id);
 const moments = new Moments(here("moments"));
 const transcript = new Transcript(here("transcript"), here("nothing-said"));
 const calls = new Calls(here("calls"), here("no-calls"), moments);
-const audio = new Audio({ heard: sendAudio, played });
+const audio = new Audio({ heard: sendAudio, played, gone: withoutMicrophone });
 const connection = new Connection({ event: receive, state: connectionIs });
 
 let demo = null;
@@ -24,6 +25,7 @@ let secret = null;
 let notice = Promise.resolve(); // until it is known, and shown, whether the talk is recorded
 let lastMoment = 0;
 let watchUntil = 0;
+let slow = null; // the timer that says so
 let waitingWords = []; // typed before the connection was open
 let active = false; // a response is under way
 const untold = new Set(); // jobs whose results no response has told yet
@@ -88,6 +90,12 @@ function hangUp() {
   audio.close();
 }
 
+function withoutMicrophone(sentence) {
+  audio.close();
+  showTalking();
+  showProblem(sentence);
+}
+
 async function kill(process) {
   watchUntil = Date.now() + WATCH_MS;
   try {
@@ -118,12 +126,16 @@ async function join() {
 }
 
 function connectionIs(state, sentence) {
+  clearTimeout(slow);
   if (state === "open" || state === "resumed") {
     showState(audio.isListening ? "Listening: ask a question." : "Connected: type a question.");
     showProblem("");
     flush();
   }
-  if (state === "connecting") showState("Connecting …");
+  if (state === "connecting") {
+    showState("Connecting …");
+    slow = setTimeout(() => showState(SLOW), SLOW_MS);
+  }
   if (state === "away") showState(sentence);
   if (state === "lost") moments.add(`gateway lost: ${sentence}`, "bad");
   if (state === "resumed") moments.add(`resumed the same talk, ${sentence}`, "good");
