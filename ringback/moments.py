@@ -44,6 +44,8 @@ class MomentKind(StrEnum):
     RESPONSE_PLAYED = "response_played"
     """The caller has heard what they hear of the response. `ms`: so much of its audio; null where that is unknown.
     `detail`: how that is known (`ringback.jobs.states.HeardBy`)."""
+    GUARDED = "guarded"
+    """The page of a call did what it may not do. `detail`: what, and what was done, such as "session: mended"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 A browser sends `Origin` with every WebSocket and every request that may change rows, and a page cannot forge it. It is
 compared as a whole: no suffix, no pattern, no case, no default port. A client without `Origin` is not a browser, and is
-checked by its token alone. No answer has a CORS header, so a foreign page can read no answer.
+checked by its token alone. No answer has a CORS header, so a foreign page can read no answer; but that of a call, which
+a page of the operator's places (`gateway.api.calls`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-"""Methods that change no row. OPTIONS has no route: a preflight is refused like any other method."""
+"""Methods that change no row. OPTIONS has a route for calls alone: any other preflight is refused."""
 LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[1-9][0-9]{0,4})?")
 """Pages of this machine, in development."""
 NAMES_OF_TOKENS = frozenset(

@@ -145,6 +145,21 @@ class LeaveOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Guarded:
+    """Write into the audit log what the page of a call did, and what was done about it.
+
+    Args:
+        what: the kind of finding (`gateway.conversation.guard`).
+        did: "mended", "hung_up" or "watched".
+        detail: such as the names of fields; no words of the page.
+    """
+
+    what: str
+    did: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warn:
     """Write a warning to the log, for an operator."""
 
@@ -175,6 +190,7 @@ Action: TypeAlias = (
     | CheckBudget
     | Reopen
     | LeaveOut
+    | Guarded
     | Warn
     | Close
 )

@@ -119,7 +119,7 @@ class Conversation:
             asks_aloud=builtin_tools.asks_aloud,
         )
         self._hearing = scheduler.hearing = carried.hearing or Hearing(why="resumed" if carried.has_past else "first")
-        self._hearing.reports = "playback" in wants
+        self._hearing.hears_by(reports="playback" in wants, is_elsewhere=joins and "audio" in agent.output_modalities)
         scheduler.pacing = Pacing(quirks.create_seconds)
         scheduler.waiting.extend(carried.creates)
         loop_guard = ToolLoopGuard(agent)

@@ -53,3 +53,7 @@ SHOWN = ("session.", "conversation.", AUDIO_BUFFER, "output_audio_buffer.", "res
 provider adds."""
 OF_CALLS = ("response.function_call_arguments.", "response.mcp_call", "mcp_list_tools.")
 """Calls of the server's functions, which are its business."""
+
+# — what tells the guard of a call that an item is new —
+
+SHOWN_FIRST = frozenset({"conversation.item.added", "conversation.item.created"})

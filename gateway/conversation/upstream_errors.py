@@ -11,11 +11,13 @@ from gateway.close_codes import PERMANENT
 from gateway.conversation.actions import Action, Event, SendToClient, Warn
 from gateway.conversation.client.requests import CLIENTS, ClientRequests
 from gateway.conversation.client.view import WORDS, ClientView
-from gateway.conversation.tool_calls.results import INVALID_CALL, ResultSender
+from gateway.conversation.tool_calls.results import INVALID_CALL, ResultSender, is_duplicate
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.protocol import OURS
 from gateway.upstream.events import ErrorReported, UpstreamError
 
+DOUBT_SECONDS = 1.5
+"""How long a response may show that tells a result which the conversation had already. Then one is asked for."""
 REFUSED = "conversation_already_has_active_response"
 NOT_ACTIVE = "response_cancel_not_active"
 """What was to be stopped has stopped by itself (Realtime API, error codes)."""
@@ -90,7 +92,9 @@ class UpstreamErrors:
         if code in (*LATER, NOT_ACTIVE):
             return []
         self.client.settings.refused(event_id)
-        told = self.results.refused(event_id, code, now)
+        told = self.results.refused(event_id, event.error, now)
+        if is_duplicate(event.error):
+            self.scheduler.pacing.retry_at = max(self.scheduler.pacing.retry_at, now + DOUBT_SECONDS)
         return told or [
             Warn(f"event refused by the Realtime API ({event_id}: {code}: {event.error.message}); going on without it")
         ]

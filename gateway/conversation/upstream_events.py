@@ -26,6 +26,8 @@ from gateway.upstream.events import (
     OtherEvent,
     OutputItemFinished,
     OutputItemStarted,
+    PlayoutEnded,
+    PlayoutStarted,
     RateLimitsUpdated,
     Response,
     ResponseFinished,
@@ -57,6 +59,9 @@ class UpstreamEvents:
             if isinstance(event, ResponseStarted):
                 self.scheduler.note_out_of_band(str(event.response.id))
             return list(costs(event))
+        if isinstance(event, PlayoutStarted | PlayoutEnded):
+            self._played(event, now)
+            return []
         begun = self._begins_unannounced(event, now)
         self.scheduler.heard(event, now)
         if type(event) is OtherEvent:
@@ -93,6 +98,16 @@ class UpstreamEvents:
             case _:
                 return self._turn(event, now)
         return []
+
+    def _played(self, event: PlayoutStarted | PlayoutEnded, now: float) -> None:
+        """Note what the server plays to the caller. A response of which only that is heard began before this epoch."""
+        response_id = str(event.response_id)
+        if not self.scheduler.knows(response_id):
+            self.results.told_before()
+        if isinstance(event, PlayoutStarted):
+            self.scheduler.playout_began(response_id, now)
+        else:
+            self.scheduler.playout_ended(response_id, now, is_whole=event.is_whole)
 
     def _sounds(self, event: ModelAudio, seconds: float, now: float) -> None:
         """Note audio of the model. The first of a response, and of an item, says more than how long it lasts."""

@@ -18,6 +18,7 @@ from gateway.budgets.budgets import Budgets
 from gateway.close_codes import ENDED, FINAL
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Event
+from gateway.conversation.guard import Guard
 from gateway.errors import GatewayError
 from gateway.live_sessions import SessionHandle
 from gateway.session.recording.placing import Recording
@@ -144,6 +145,8 @@ class UpstreamLink:
     """When the session is to move to a new connection."""
     moves_failed: int = 0
     """How often no new connection could be had in time."""
+    guard: Guard | None = None
+    """Watches the page of a call by WebRTC."""
     why_closed: str | None = None
     """Why the gateway gave the connection up, if it did."""
     given: set[UUID] = field(default_factory=set)

@@ -23,6 +23,7 @@ from gateway.conversation.actions import (
     Close,
     Decide,
     Event,
+    Guarded,
     KeepMessages,
     KeepMoments,
     KeepSettings,
@@ -44,11 +45,12 @@ from gateway.session.client_connection import ClientConnection, as_text
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.delivery_recorder import DeliveryRecorder
-from gateway.session.moment_writer import MomentWriter
+from gateway.session.moment_writer import GuardAudit, MomentWriter
 from gateway.session.recording.placing import Recording
 from gateway.session.recording.writer import RecordingWriter
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.upstream.connection import UpstreamClosed
+from gateway.upstream.events import ModelEvent
 from ringback.agents.hosted_tools import with_secrets
 from ringback.config import logs
 from ringback.jobs.states import JobState
@@ -75,6 +77,7 @@ class EffectExecutor:
         self.moments = MomentWriter(gateway, session, self.deliveries)
         self.voices = None if session.recording is None else self._writer_of(session.recording)
         """Writes both voices, if the agent has them recorded."""
+        self.audit = GuardAudit(gateway, session)
         model = model_of(gateway.settings, session.agent)
         spans = gateway.spans
         self.tracer = None if spans is None else CallTracer(spans, gateway, session, model)
@@ -132,6 +135,8 @@ class EffectExecutor:
                 link.upstream.abort()
             case LeaveOut(tool, why):
                 self._gateway.tool_catalog.leave_out(self._session.agent, tool, why)
+            case Guarded():
+                self.audit.keep(action)
             case Warn(text):
                 log.warning("session %s: %s", self._session.session_id, text)
             case Close(code, reason):
@@ -152,8 +157,19 @@ class EffectExecutor:
         if self._session.link is not None:
             await self.deliveries.write(self._session.link)
         await self.moments.flush()
+        await self.audit.flush()
+
+    async def guarded(self, link: UpstreamLink, event: ModelEvent) -> bool:
+        """Have the link's guard look at an event; return False if the conversation is not to hear of it."""
+        if link.guard is None:
+            return True
+        passes, actions = link.guard.hear(event, time.monotonic())
+        await self.execute(link, actions)
+        return passes
 
     async def _send_to_model(self, link: UpstreamLink, event: Event) -> None:
+        if link.guard is not None:
+            link.guard.sent(event)
         if event["type"] == UPDATE_SESSION:
             session = with_secrets(event["session"], os.environ)
             event = {**event, "session": self._gateway.settings.provider.adapt_session(session)}

@@ -10,18 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import psycopg
 
+from gateway.conversation.actions import Guarded
 from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
 from gateway.session.delivery_recorder import DeliveryRecorder
+from ringback.history.operators import MAX_REASON, ActName
 from ringback.moments import MOMENTS_AT_MOST, Moment
 from ringback.statements.jobs import deliveries
 from ringback.statements.jobs.deliveries import Told
+from ringback.statements.operators import audit
 from ringback.statements.sessions import moments
+from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +36,8 @@ AT_ONCE = 200
 """Moments of one statement: after an outage what has gathered is written in steps."""
 MAX_WAITING = 1_000
 """Moments, and results, that wait for Postgres: an hour of talk. Beyond it the oldest is given up."""
+GUARD = "guard"
+"""Who acts, in the audit log."""
 AGAIN_SECONDS = 0.5
 """After a failed attempt: a Postgres that restarts is back within seconds."""
 
@@ -136,3 +143,39 @@ class MomentWriter:
         room = max(0, MOMENTS_AT_MOST - found.number)
         self._moments = dict(list(self._moments.items())[:room])
         self._number += found.number
+
+
+class GuardAudit:
+    """Writer of what the guard of a call has found, into the audit log. It waits for no row, and loses none in order.
+
+    What cannot be written is tried again with the next finding, and as the session leaves.
+    """
+
+    def __init__(self, gateway: GatewayContext, session: SessionState) -> None:
+        self._gateway = gateway
+        self._session = session
+        self._waiting: deque[Guarded] = deque(maxlen=MAX_WAITING)
+
+    def keep(self, found: Guarded) -> None:
+        """Have a finding written; returns at once."""
+        session_id = self._session.session_id
+        log.warning("call guarded: session %s, %s (%s); %s", session_id, found.what, found.detail, found.did)
+        metrics.GUARDED.inc(found.what, found.did)
+        self._waiting.append(found)
+        self._session.tasks.create_task(self.flush())
+
+    async def flush(self) -> None:
+        """Write all that waits."""
+        while self._waiting:
+            found = self._waiting[0]
+            reason = f"{found.what}: {found.did} ({found.detail})"[:MAX_REASON]
+            whose = self._session.principal.tenant, GUARD, f"gateway:{self._gateway.gateway_id}"
+            try:
+                await self._gateway.store.count(
+                    audit.note(*whose, str(ActName.GUARD), str(self._session.session_id), reason)
+                )
+            except (psycopg.Error, OSError) as problem:
+                log.warning("audit not written: session %s (%s)", self._session.session_id, type(problem).__name__)
+                return
+            if self._waiting and self._waiting[0] is found:
+                self._waiting.popleft()

@@ -178,7 +178,7 @@ class Session:
             event = link.parse(frame)
             if type(event) is UserStartedSpeaking and link.conversation.is_speaking(now):
                 metrics.BARGE_INS.inc()
-            if event is not None:
+            if event is not None and await self._effects.guarded(link, event):
                 actions = link.conversation.receive_model(event, now)
                 if link.voices is not None:
                     link.voices.model_event(event, now)

@@ -28,16 +28,21 @@ from gateway.auth.tokens import digest
 from gateway.backoff import doubled, pauses
 from gateway.close_codes import INTERNAL_ERROR, PERMANENT, SUPERSEDED, TRY_AGAIN_LATER
 from gateway.conversation import Conversation
+from gateway.conversation.event_ids import EventIds
+from gateway.conversation.guard import Guard
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.replay import ConversationHistory, history_of
+from gateway.conversation.tool_calls.client_tools import first_session
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
 from gateway.upstream.connection import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent
 from gateway.upstream.quirks import lifetime
+from ringback.jobs.states import output_item_id
 from ringback.postgres.statement import Runnable
 from ringback.statements.sessions import items, lifecycle
 from ringback.telemetry import metrics
+from ringback.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -219,7 +224,11 @@ class UpstreamSwitcher:
             quirks=session.target.quirks,
             joins=self.joins,
         )
-        return UpstreamLink(epoch, upstream, conversation, voices=session.recording)
+        guard = self._guard(conversation, epoch)
+        return UpstreamLink(epoch, upstream, conversation, voices=session.recording, guard=guard)
+
+    def _guard(self, conversation: Conversation, epoch: int) -> Guard | None:
+        return None
 
     async def _configure(self, link: UpstreamLink) -> None:
         """Bring the link to the point where only the past is missing."""
@@ -269,6 +278,8 @@ class UpstreamSwitcher:
         session.epoch, link.epoch, self._is_fresh = epoch, epoch, False
         reveal = self._gateway.row_privacy.reveal
         revealed = [reveal(row, session_id) for row in calls]
+        if link.guard is not None:
+            link.guard.expects(output_item_id(row.id) for row in calls)
         return history_of(messages, revealed, None if self.joins else epoch, link.conversation.untold)
 
     def _taken_in(self, epoch: int) -> tuple[Runnable, ...]:
@@ -297,7 +308,7 @@ class UpstreamSwitcher:
         except TimeoutError:
             await self._effects.execute(link, link.conversation.tick(time.monotonic()))
         event = None if frame is None else link.parse(frame)
-        if event is not None:
+        if event is not None and await self._effects.guarded(link, event):
             await self._effects.execute(link, link.conversation.receive_model(event, time.monotonic()))
         _raise_if_given_up(link)
 
@@ -349,6 +360,15 @@ class SidebandSwitcher(UpstreamSwitcher):
 
     def _plan_rotation(self, link: UpstreamLink) -> None:
         return
+
+    def _guard(self, conversation: Conversation, epoch: int) -> Guard | None:
+        """Return the guard of a page's call; a telephone has no data channel."""
+        session = self._session
+        if session.call is None or session.call.transport is not Transport.WEBRTC:
+            return None
+        placed = first_session(session.agent, session.tools)
+        ids = EventIds(epoch)
+        return Guard(session.agent.guard, session.policy, placed, epoch, ids.new, session.target.quirks)
 
 
 def _raise_if_given_up(link: UpstreamLink) -> None:

@@ -194,6 +194,20 @@ class ResponseFinished(Told, frozen=True, kw_only=True):
     response: Response
 
 
+class PlayoutStarted(Told, frozen=True, kw_only=True):
+    """The server has begun to play a response to the caller itself, as it does on a call."""
+
+
+class PlayoutEnded(Told, frozen=True, kw_only=True):
+    """The server has played a response to its end, or stopped playing it.
+
+    Args:
+        is_whole: it was played to its end.
+    """
+
+    is_whole: bool
+
+
 class RateLimitsUpdated(Told, frozen=True, kw_only=True):
     """The server says what is left of its rate limits."""
 
@@ -245,6 +259,8 @@ ModelEvent: TypeAlias = (
     | ModelText
     | ModelAudio
     | ResponseFinished
+    | PlayoutStarted
+    | PlayoutEnded
     | RateLimitsUpdated
     | ErrorReported
     | OtherEvent

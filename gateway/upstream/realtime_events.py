@@ -161,6 +161,10 @@ def _plain(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent], Mo
     return lambda raw, shape: event(**_head(raw, shape))
 
 
+def _playout_ended(*, is_whole: bool) -> Callable[[Json, ServerEvent], ModelEvent]:
+    return lambda raw, shape: events.PlayoutEnded(**_head(raw, shape), is_whole=is_whole)
+
+
 def _of_session(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent], ModelEvent]:
     return lambda raw, shape: event(**_head(raw, shape), session=raw.get("session") or {})
 
@@ -250,6 +254,9 @@ _TRANSLATIONS: dict[str, Callable[[Json, ServerEvent], ModelEvent]] = {
     "response.output_audio.delta": _audio,
     "response.audio.delta": _audio,  # Its name in the beta.
     "response.done": _of_response(events.ResponseFinished),
+    "output_audio_buffer.started": _plain(events.PlayoutStarted),
+    "output_audio_buffer.stopped": _playout_ended(is_whole=True),
+    "output_audio_buffer.cleared": _playout_ended(is_whole=False),
     "rate_limits.updated": _rate_limits,
     "error": _error,
 }

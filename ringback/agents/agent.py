@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,6 +31,9 @@ SAME = {
 }
 """Short keys of the file, and the field of `[session]` that each stands for."""
 TRANSCRIPTION = "audio.input.transcription"
+
+GuardMode: TypeAlias = Literal["mend", "hang_up", "watch"]
+"""What is done when the page of a call does what it may not: undo it, hang up, or only note it."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -102,6 +105,8 @@ class Agent(BaseModel):
     """What clients may say and see: changes to the presets of `ringback.agents.client_policy`."""
     recording: bool = False
     """If true, both voices are recorded, for operators with the scope `recordings`. Clients are told."""
+    guard: GuardMode = "mend"
+    """What is done when the page of a WebRTC call changes the session, forges an item, and so on (docs/security.md)."""
     webhook: Webhook | None = None
     """Where results go that come after the end of their session; None: only into the history."""
 

@@ -47,6 +47,7 @@ class ActName(StrEnum):
     REVOKE_KEY = "key.revoke"
     SIGN_OUT = "user.sign_out"
     ERASE_USER = "user.erase"
+    GUARD = "call.guard"
     LIMIT_TENANT = "tenant.limit"
     RETAIN_TENANT = "tenant.retain"
 

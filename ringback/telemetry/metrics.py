@@ -46,6 +46,12 @@ UPSTREAM_FAILURES = Counter(
 RELAYED_FRAMES = Counter("ringback_relayed_frames_total", "Frames written, by receiver: client or model.", "to")
 RELAYED_BYTES = Counter("ringback_relayed_bytes_total", "Bytes of those frames; a character counts as one byte.", "to")
 RECORDING_LOST = Counter("ringback_recording_lost_seconds_total", "Seconds of voices that could not be recorded.")
+GUARDED = Counter(
+    "ringback_guard_findings_total",
+    "What pages did on calls that they may not, by what and what was done.",
+    "what",
+    "did",
+)
 BARGE_INS = Counter("ringback_barge_ins_total", "Times that a user began to speak while the model spoke.")
 
 # — calls —

@@ -50,7 +50,9 @@ TURN_TAKING = [
         "            pass\n",
         "kind == CLEAR_AUDIO",
     ),
-    gone("the client has a moment to ask", T_TURNS, SCHEDULER, "until = now + ", "until = now + 0 * "),
+    gone(
+        "the client has a moment to ask", T_TURNS, SCHEDULER, "until = now + ", "until = now + 0 * ", "def user_ended("
+    ),
     gone("the user goes first", T_PLAIN, RULES, ", busy_until(scheduler.user), now)", ", now)"),
     gone(
         "a filler gives way to the client",

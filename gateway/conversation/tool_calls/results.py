@@ -14,7 +14,7 @@ from gateway.conversation.event_names import CREATE_ITEM, JOB, RESULT
 from gateway.conversation.tool_calls.early_answers import EarlyAnswers
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering
-from gateway.upstream.events import Item
+from gateway.upstream.events import Item, UpstreamError
 from ringback.jobs.states import output_item_id
 
 INVALID_CALL = "invalid_tool_call_id"
@@ -48,6 +48,8 @@ class ResultSender:
     _by_item: dict[str, Call] = field(default_factory=dict)
     """By the id of the item that brings the result, and by call_id: not every server keeps the ids that it is given."""
     _past: dict[str, Call] = field(default_factory=dict)
+    _doubted: list[Call] = field(default_factory=list)
+    """Calls whose result the conversation had already: a response may have told it, unheard by this gateway."""
 
     def __post_init__(self) -> None:
         self._early = EarlyAnswers(self.early_after, self.calls, self.ids)
@@ -105,15 +107,26 @@ class ResultSender:
             return []
         return self._acknowledge(call) if call.echo() else []
 
-    def refused(self, event_id: object, code: object, now: float) -> list[Action]:
+    def told_before(self) -> None:
+        """Take results that the server had already for told: a response is played that began before this epoch."""
+        for call in self._doubted:
+            if call.is_untold:
+                call.go(Stage.SILENT)
+        self._doubted = []
+
+    def refused(self, event_id: object, error: UpstreamError, now: float) -> list[Action]:
         """Handle a result that the server refused; return [] if the event sent none.
 
+        If the conversation has the item already, a gateway before this one has sent it, and the result is delivered.
         If the server knows the call, send another output once: that there was a result, which cannot be read here.
         """
         call = next((call for call in self._by_item.values() if event_id and call.sent_as == event_id), None)
         if call is None:
-            return self._early.refused(event_id, code)
-        call.sent_as = None
+            return self._early.refused(event_id, error.code)
+        call.sent_as, code = None, error.code
+        if is_duplicate(error):
+            self._doubted.append(call)
+            return self._acknowledge(call) if call.echo() else []
         refusal = f"result refused by the Realtime API (job {call.job_id}: {code})"
         if code == INVALID_CALL or call.is_unreadable:
             call.go(Stage.SILENT)
@@ -159,3 +172,9 @@ class ResultSender:
 
 def _named(call: Call) -> dict[str, str]:
     return {"id": str(call.job_id), "call_id": call.call_id, "tool": call.name}
+
+
+def is_duplicate(error: UpstreamError) -> bool:
+    """Return True if an item was refused because the conversation has one of that id."""
+    said = f"{error.code} {error.message}".lower().replace("_", " ")
+    return "already exists" in said or "duplicate" in said

@@ -4,7 +4,7 @@ A response that the client was sent is not heard yet: audio comes faster than it
 of these, in this order (`ringback.jobs.states.HeardBy`):
 
     truncate   the client cut the response off, and said where
-    report     the client says how much it has played, if it asked to (`?ringback=playback`)
+    report     the client says how much it has played, if it asked to (`?ringback=playback`); on a call, the server
     clock      neither: the response would have been played by now. An estimate
     unknown    the client has left before, or asked to report and did not
 
@@ -33,6 +33,10 @@ GRACE_SECONDS = 1.0
 REPORT_SECONDS = 10.0
 """How long a report is waited for, from when a response should have been played. One that comes later changes nothing:
 by then `unknown` was written, counted and posted, which stays true. A report says what was played, and not when."""
+PLAYOUT_SECONDS = 5.0
+"""On a call: how long after a response's end the server may begin to play it. Then it had no voice."""
+PLAYED_SECONDS = 120.0
+"""On a call: how long a response is played at most, if the server does not say when that ends."""
 MAX_OPEN = 8
 """Responses of which it is not settled what was heard. Beyond it the oldest is settled by what is known."""
 
@@ -67,6 +71,8 @@ class Answer:
     reported_ms: float | None = None
     part_heard_at: float | None = None
     """When a report said that its first part was played."""
+    is_played_there: bool = False
+    """The server plays it to the user, and says when."""
 
     @property
     def over_at(self) -> float:
@@ -102,10 +108,16 @@ class Hearing:
     is_mute: bool = False
     why: str = "first"
     """Why the last epoch ended."""
+    is_elsewhere: bool = False
+    """The voice goes past the gateway, from the server to the user: the server says what it plays."""
     _answers: dict[str, Answer] = field(default_factory=dict)
     """Responses of which it is not settled what was heard, the oldest first."""
     _moments: list[Moment] = field(default_factory=list)
     _told: list[Told] = field(default_factory=list)
+
+    def hears_by(self, *, reports: bool, is_elsewhere: bool) -> None:
+        """Set how it is known what is played."""
+        self.reports, self.is_elsewhere = reports, is_elsewhere
 
     # — the line —
 
@@ -140,7 +152,7 @@ class Hearing:
         self._note(MomentKind.USER_BEGAN, now)
         sounding = [each for each in self._answers.values() if each.spoke is not None and each.cut_at is None]
         if sounding and plays_until > now:
-            left = (plays_until - now) * 1_000
+            left = None if sounding[-1].is_played_there else (plays_until - now) * 1_000
             self._note(MomentKind.BARGE_IN, now, sounding[-1].response, left)
         self.stopped(now)
 
@@ -201,17 +213,23 @@ class Hearing:
         if answer is None or answer.has_ended:
             return
         answer.has_ended = True
-        if answer.spoke is not None:
+        if answer.is_played_there or (self.is_elsewhere and answer.spoke is None):
+            answer.until = max(now, plays_until) if answer.spoke is not None else now + PLAYOUT_SECONDS
+        elif answer.spoke is not None:
             answer.audio_ms, answer.until = (self.sounded - answer.before) * 1_000, max(now, plays_until)
         self._note(MomentKind.RESPONSE_ENDED, now, response_id, answer.audio_ms, status)
         if answer.spoke is None and answer.text_at is None:
             del self._answers[response_id]  # it has only called functions, or came to nothing
+        elif answer.spoke is None and self.is_elsewhere:
+            return  # its voice is played next
         elif answer.spoke is None:
             answer.spoke = answer.text_at
             self._note(MomentKind.RESPONSE_SPOKE, answer.spoke or now, response_id, detail="text")
             self._settle(answer, None, HeardBy.CLOCK, now)
         elif answer.truncated_ms is not None:
             self._settle(answer, answer.truncated_ms, HeardBy.TRUNCATE, now)
+        elif answer.reported_ms is not None and answer.is_played_there:
+            self._settle(answer, answer.reported_ms, HeardBy.REPORT, now)
         elif answer.reported_ms is not None:
             self._take_report(answer, answer.reported_ms, now)
 
@@ -237,6 +255,32 @@ class Hearing:
         answer = self._of_item(item_id)
         if answer is not None and answer.spoke is not None:
             self._take_report(answer, answer.items[item_id] + played_ms, now)
+
+    # — what the server plays, on a call —
+
+    def playout_began(self, response_id: str, now: float, *, is_cut: bool) -> None:
+        """Note that the server has begun to play a response to the user."""
+        self.is_mute = False
+        answer = self._answers.get(response_id)
+        if answer is None or answer.spoke is not None:
+            return
+        answer.spoke = answer.plays_from = now
+        answer.is_played_there, answer.until = True, now + PLAYED_SECONDS
+        self._note(MomentKind.RESPONSE_SPOKE, now, response_id, detail="audio")
+        self._told += [self._telling(answer, call) for call in answer.told() if not is_cut]
+
+    def playout_ended(self, response_id: str, now: float, *, is_whole: bool) -> None:
+        """Note that the server has played a response to its end, or stopped."""
+        answer = self._answers.get(response_id)
+        if answer is None or answer.spoke is None or not answer.is_played_there:
+            return
+        played_ms = (now - answer.plays_from) * 1_000
+        if is_whole:
+            answer.audio_ms = played_ms
+        if answer.has_ended:
+            self._settle(answer, played_ms, HeardBy.REPORT, now)
+        else:
+            answer.reported_ms = played_ms  # it was stopped before the end of the response was told
 
     # — what comes of it —
 
@@ -271,6 +315,9 @@ class Hearing:
             self._settle(answer, answer.truncated_ms, HeardBy.TRUNCATE, now)
         elif answer.reported_ms is not None:
             self._settle(answer, answer.reported_ms, HeardBy.REPORT, now)
+        elif answer.spoke is None and self.is_elsewhere:
+            answer.spoke = answer.text_at  # the server played no voice: it was text
+            self._settle(answer, None, HeardBy.CLOCK, at=now)
         elif self.reports or not trusts_clock or answer.spoke is None:
             self._settle(answer, None, HeardBy.UNKNOWN, now)
         else:

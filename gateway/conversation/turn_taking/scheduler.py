@@ -143,6 +143,21 @@ class ResponseScheduler:
         self._hear_response(now, is_heard=True)
         return True
 
+    def playout_began(self, response_id: str, now: float) -> None:
+        """Note that the server plays this response to the user itself. It says when that ends."""
+        self.plays_until = now + ACTIVE_SECONDS
+        self._hear_response(now, is_heard=self.is_active(response_id))
+        self.hearing.playout_began(response_id, now, is_cut=getattr(self.slot, "is_cut", False))
+
+    def playout_ended(self, response_id: str, now: float, *, is_whole: bool) -> None:
+        """Note that the server plays no more of this response."""
+        self.plays_until, self.spoke_at = min(self.plays_until, now), now
+        self.hearing.playout_ended(response_id, now, is_whole=is_whole)
+
+    def knows(self, response_id: str) -> bool:
+        """Return True for a response that was announced."""
+        return response_id in self._known
+
     def heard_text(self, response_id: str, now: float) -> bool:
         """Note a piece of text of the active response; return False if the slot is another's."""
         if not self.is_active(response_id):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, Delete, Select, String, case, delete, exists, func, insert, literal, select, update
+from sqlalchemy import CTE, Delete, Insert, Select, String, case, delete, exists, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -66,6 +66,14 @@ def recorded(
     ).where(exists(select(literal(1)).select_from(changed)))
     names = ["tenant", "subject", "credential", "act", "target", "filter", "rows", "reason"]
     return select(changed).add_cte(insert(audit).from_select(names, row).cte("recorded"))
+
+
+@statement
+def note(tenant: str, subject: str, credential: str, act: str, target: str, reason: str) -> Insert:
+    """Record an act that changes no row: one of the gateway itself."""
+    return insert(audit).values(
+        tenant=tenant, subject=subject, credential=credential, act=act, target=target, rows=0, reason=reason
+    )
 
 
 def page_of_acts(tenant: str, query: AuditQuery) -> Select[Any]:

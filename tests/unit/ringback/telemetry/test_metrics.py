@@ -12,6 +12,7 @@ from ringback.telemetry.instruments import MAX_VALUES, OTHER, Counter, Expositio
 
 LABELS = {
     "code",  # of an error: gateway.errors
+    "did",  # what a guard did
     "how",  # new or resumed
     "kind",  # the class of a failure
     "pool",  # gateway, claims, outcomes
@@ -23,7 +24,7 @@ LABELS = {
     "to",  # client or model
     "tool",
     "version",
-    "what",  # a step of a sweep
+    "what",  # a step of a sweep, or what a guard has found
 }
 """Every label there is. None names a user, a tenant, a session or a job: those have no end."""
 
