@@ -66,6 +66,8 @@ class FakeProvider:
         """Content type and body of each request for a call."""
         self.refusal: tuple[int, Event] | None = None
         """How the next calls are refused."""
+        self.recorded: tuple[str, str] | None = None
+        """Location and SDP with which the next call is answered, as a real server did."""
         self.unknown_for = 0
         """How many sidebands are answered with 404 before a call is known."""
         self._numbers = itertools.count(1)
@@ -130,10 +132,10 @@ class FakeProvider:
         if self.refusal is not None:
             return JSONResponse(self.refusal[1], self.refusal[0])
         session = json.loads(body.split(b"application/json\r\n\r\n")[1].split(b"\r\n--")[0])
-        call = FakeCall(f"rtc_u1_{next(self._numbers)}", {**session, **READ_ONLY})
+        location, answer = self.recorded or (f"/v1/realtime/calls/rtc_u1_{next(self._numbers)}", ANSWER)
+        call = FakeCall(location.rpartition("/")[2], {**session, **READ_ONLY})
         self.calls[call.call_id] = call
-        headers = {"location": f"/v1/realtime/calls/{call.call_id}"}
-        return Response(ANSWER, 201, headers, "text/plain; charset=utf-8")
+        return Response(answer, 201, {"location": location}, "text/plain; charset=utf-8")
 
     async def _steer(self, request: Request) -> Response:
         call = self.calls.get(request.path_params["call_id"])

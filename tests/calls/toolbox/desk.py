@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
+import psycopg
 
 from tests.calls.provider import OFFER, FakeCall, FakeProvider
 from tests.guarantees.toolbox.bakery import FIRST, Bakery
 from tests.line import PLACED, TOKEN, Event, eventually
 from tests.local_http import LOCAL
+from tests.servers import in_dialect
 
 SDP = "application/sdp"
 
@@ -22,7 +25,7 @@ class CallLine(Bakery):
 
     def mend(self) -> None:
         """Make the stack whole: gateways that were killed are started again."""
-        self.provider.refusal, self.provider.unknown_for = None, 0
+        self.provider.refusal, self.provider.recorded, self.provider.unknown_for = None, None, 0
         eventually(self._is_whole, "both gateways to take sessions")
         self.tidy()
 
@@ -53,6 +56,11 @@ class CallLine(Bakery):
         """The session, as the history shows it."""
         found: Event = self.line.get(f"/v1/sessions/{session_id}", on=on)
         return found
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of the database."""
+        with psycopg.connect(in_dialect(self.line.database, "postgresql")) as connection:
+            return connection.execute(query.encode(), values).fetchall()
 
     def ended(self, session_id: str, on: str = FIRST) -> str:
         """Wait until the session is over; returns why."""
