@@ -9,11 +9,14 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from gateway.api import (
+    TWILIO_STREAM_AT,
+    TWILIO_VOICE_AT,
     calls,
     client_secrets,
     controls,
@@ -23,6 +26,7 @@ from gateway.api import (
     realtime,
     recordings,
     revocation,
+    twilio,
     users,
 )
 from gateway.api.dependencies import Gateway, keep
@@ -50,6 +54,8 @@ from gateway.settings import GatewaySettings
 from gateway.storage.connection_pool import ConnectionPool
 from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
+from gateway.telephony.twilio.account import TwilioAccount
+from gateway.telephony.twilio.admission import TwilioAdmission
 from gateway.upstream.call_control import CallControl
 from gateway.upstream.call_endpoints import CallRefused, calls_url
 from gateway.web import console, static, talk
@@ -91,18 +97,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (
-        realtime,
-        calls,
-        operation,
-        history,
-        recordings,
-        job_control,
-        controls,
-        client_secrets,
-        revocation,
-        users,
-    ):
+    parts = (realtime, calls, twilio, operation, history, recordings, job_control, controls, client_secrets)
+    for part in (*parts, revocation, users):
         app.include_router(part.router)
     for page in (static, talk):
         app.include_router(page.router)
@@ -175,7 +171,17 @@ async def _open(
         _kept_going(changes.watch_events, agents.keep_current, retention.forget, retention.erase_marked)
     )
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
-    return gateway
+    return replace(gateway, twilio=_twilio(settings, gateway))
+
+
+def _twilio(settings: GatewaySettings, gateway: Gateway) -> TwilioAdmission | None:
+    """Return what takes Twilio's calls; None if no account is set up."""
+    tokens = tuple(token.get_secret_value() for token in settings.twilio_auth_tokens)
+    if not tokens or settings.public_url is None:
+        return None
+    account = TwilioAccount(tokens, settings.public_url, settings.twilio_api_url)
+    paths = TWILIO_VOICE_AT, TWILIO_STREAM_AT
+    return TwilioAdmission(account, gateway.admission, gateway.authenticator, gateway.max_client_secrets, *paths)
 
 
 def _store_of_its_own(stack: AsyncExitStack, settings: GatewaySettings) -> Store:

@@ -42,10 +42,15 @@ ENDED = {
     "call_over": NORMAL,
     "call_not_joined": INTERNAL_ERROR,
     "guarded": FORBIDDEN,
+    "call_ended": NORMAL,
+    "call_transferred": NORMAL,
 }
 """Ends that the server decides, each with its close code: the client cannot resume after them."""
 
-FINAL = frozenset({"client_closed_1000", "client_closed_1005", "client_not_there", "upstream_refused", *ENDED})
+FINAL = frozenset(
+    {"client_closed_1000", "client_closed_1005", "client_not_there", "upstream_refused", *ENDED}
+    | {"caller_hung_up", "stream_broken"}
+)
 """Ends after which a client cannot resume. A client that went before the upgrade has no token."""
 
 PERMANENT = frozenset(set(range(400, 500)) - {408, 425, 429})

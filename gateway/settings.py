@@ -86,6 +86,14 @@ class GatewaySettings(Stores):
     default_agent: str | None = Field(None, alias="RINGBACK_DEFAULT_AGENT")
     """The agent of a client that names none. None: the only agent, or the one named `demo`."""
 
+    public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+$", alias="RINGBACK_PUBLIC_URL")
+    """URL of the gateway as others reach it, without a path: Twilio signs it, and is told to come back to it."""
+    twilio_auth_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), alias="TWILIO_AUTH_TOKEN")
+    """Auth token of the Twilio account whose calls the gateway takes; of several, the first is used and each
+    verifies."""
+    twilio_api_url: str = Field("https://api.twilio.com", pattern=r"^https?://[^?#\s]+[^/]$", alias="TWILIO_API_URL")
+    """Twilio's REST API, which transfers calls."""
+
     host: str = Field("127.0.0.1", alias="RINGBACK_HOST")
     """Loopback by default: a public bind is the operator's decision."""
     behind_tls: Literal["no", "yes"] = Field("no", alias="RINGBACK_BEHIND_TLS")
@@ -184,7 +192,7 @@ class GatewaySettings(Stores):
         return tokens
 
     @field_validator(
-        *("origins", "jwt_audience", "jwt_algorithms", "jwt_gateway_scopes", "jwt_claims"),
+        *("origins", "jwt_audience", "jwt_algorithms", "jwt_gateway_scopes", "jwt_claims", "twilio_auth_tokens"),
         mode="before",
     )
     @classmethod
@@ -241,6 +249,14 @@ class GatewaySettings(Stores):
                 )
         if not is_safe_source(self.jwt_jwks):
             raise ValueError("RINGBACK_JWT_JWKS must be a file, or begin with https:// (or http:// on loopback)")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_called(self) -> GatewaySettings:
+        if self.twilio_auth_tokens and self.public_url is None:
+            raise ValueError(
+                "RINGBACK_PUBLIC_URL is not set, and TWILIO_AUTH_TOKEN needs it: Twilio signs the URL that it asks"
+            )
         return self
 
     @model_validator(mode="after")

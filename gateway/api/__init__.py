@@ -2,5 +2,7 @@
 
 SOCKETS_AT = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
 """Paths of the WebSocket: as OpenAI's SDKs ask for it, and as Azure's do."""
+TWILIO_VOICE_AT, TWILIO_STREAM_AT = "/twilio/voice", "/twilio/media"
+"""Paths that Twilio asks: what to do with a call, and the WebSocket of its audio."""
 MAX_BODY_BYTES = 64 * 1_024
 """Of a request's body: the largest that a route takes is JSON of a few kilobytes."""

@@ -22,6 +22,7 @@ from gateway.auth.tokens import Kind, digest, new
 from gateway.conversation.client.view import ClientView
 from gateway.errors import AuthenticationError, LimitReached, NotFound, PermissionDenied, Unavailable
 from gateway.session.admission import SessionAdmission
+from gateway.telephony.routing import CLAIM
 from ringback.agents.agent import Agent
 from ringback.statements.identity import credentials
 
@@ -66,6 +67,8 @@ class RingbackOptions(BaseModel):
     def _small(cls, claims: dict[str, Any]) -> dict[str, Any]:
         if "scopes" in claims:
             raise ValueError("`scopes` is no claim: name them in ringback.scopes")
+        if CLAIM in claims:
+            raise ValueError(f"`{CLAIM}` is no claim of yours: the gateway sets it for phone calls")
         return checked(claims)
 
 

@@ -21,6 +21,7 @@ from gateway.errors import PermissionDenied
 from gateway.session.admission import SessionAdmission
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
+from gateway.telephony.twilio.admission import TwilioAdmission
 
 bearer_token = HTTPBearer(
     auto_error=False,
@@ -58,6 +59,8 @@ class Gateway:
     """Places calls by WebRTC, and is beside them."""
     changes: ChangeFeed | None = None
     """Tells the console's pages that calls have changed; None: they are not live."""
+    twilio: TwilioAdmission | None = None
+    """Takes phone calls from Twilio; None: no account is set up."""
 
     def may_have(self, tenant: str, tool: str) -> bool:
         """Return whether an agent of the tenant allows the tool."""

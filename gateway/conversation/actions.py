@@ -167,6 +167,13 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferCall:
+    """Transfer the phone call to a `tel:` or `sip:` address of the agent's file; the session ends with that."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """End the session, with a WebSocket close code and a reason for the client and the history."""
 
@@ -192,5 +199,6 @@ Action: TypeAlias = (
     | LeaveOut
     | Guarded
     | Warn
+    | TransferCall
     | Close
 )

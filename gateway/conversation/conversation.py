@@ -48,6 +48,7 @@ from gateway.conversation.tool_calls.intake import CallIntake, Waits, unknown_wa
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.tool_calls.rendering import DeliveryContext
 from gateway.conversation.tool_calls.results import ResultSender
+from gateway.conversation.turn_taking.call_end import CallEnd
 from gateway.conversation.turn_taking.hearing import Hearing
 from gateway.conversation.turn_taking.pacing import Pacing
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
@@ -60,6 +61,7 @@ from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, PassingT
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
+from ringback.agents.phone import Phone
 from ringback.jobs.outcomes import Outcome
 from ringback.tools.spec import ToolSpec
 
@@ -80,6 +82,7 @@ class Conversation:
         greets: True where the client waits for its `session.created`; False where it has had one.
         quirks: how the provider's servers behave.
         joins: the connection attaches to a live call: the conversation is the same in each epoch, and its server plays.
+        phone: what the agent may do with the phone call that this is; None: it is none.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Conversation:
         greets: bool = True,
         quirks: Quirks = USUAL,
         joins: bool = False,
+        phone: Phone | None = None,
     ) -> None:
         self.session_id = session_id
         self.agent = agent
@@ -109,15 +113,12 @@ class Conversation:
         table.go_on_from(carried.calls)
         turns.go_on_from(carried.turns)
         self.limits = SessionLimits(agent, began_at)
-        builtin_tools = BuiltinTools(table, turns, asks_aloud="approvals" not in wants)
         self._scheduler = scheduler = ResponseScheduler(
-            table,
-            turns,
-            agent.gather_seconds,
-            agent.quiet_seconds,
-            agent.hold_seconds,
-            asks_aloud=builtin_tools.asks_aloud,
+            table, turns, agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds
         )
+        scheduler.asks_aloud = "approvals" not in wants
+        call_end = CallEnd(scheduler)
+        builtin_tools = BuiltinTools(table, turns, scheduler.asks_aloud, phone, call_end)
         self._hearing = scheduler.hearing = carried.hearing or Hearing(why="resumed" if carried.has_past else "first")
         self._hearing.hears_by(reports="playback" in wants, is_elsewhere=joins and "audio" in agent.output_modalities)
         scheduler.pacing = Pacing(quirks.create_seconds)
@@ -132,7 +133,7 @@ class Conversation:
         )
         self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last, quirks.answers_early_seconds)
         self._client = ClientRequests(scheduler, carried.resend_buffer, clients.settings, clients, ids.new)
-        self._speaker = Speaker(scheduler, loop_guard, self._client, clients, ids.ours, quirks.deletes_items)
+        self._speaker = Speaker(scheduler, loop_guard, self._client, clients, ids.ours, call_end, quirks.deletes_items)
         self._upstream_events = UpstreamEvents(scheduler, table, self._intake, self._results, self._client.out_of_band)
         self._upstream_errors = UpstreamErrors(scheduler, self._client, self._results, self._view)
         self._delivery_context = DeliveryContext(client_shows="results" in wants, max_chars=agent.max_result_chars)
@@ -314,6 +315,10 @@ class Conversation:
     def approved(self, job_id: UUID, now: float) -> list[Action]:
         """Note that a call was approved elsewhere: the user need not be asked any more."""
         return self._speak(now) if self._approvals.given(job_id, now) else []
+
+    def transfer_failed(self, now: float) -> list[Action]:
+        """Have the model tell the caller that the call could not be transferred."""
+        return [*self._speaker.transfer_failed(now), *self._speak(now)]
 
     def progressed(self, job_id: UUID, note: str) -> list[Action]:
         """Note what a running job last said of itself, for the client and for the next filler."""

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from gateway.conversation.actions import Action, Event, SendToClient, SendToModel
 from gateway.conversation.client.requests import ClientRequests
 from gateway.conversation.client.view import response_cut
-from gateway.conversation.event_names import CREATE_RESPONSE, DELETE_ITEM, UPDATE_SESSION
+from gateway.conversation.event_names import CREATE_ITEM, CREATE_RESPONSE, DELETE_ITEM, UPDATE_SESSION
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.turn_taking import filler
+from gateway.conversation.turn_taking.call_end import CallEnd
 from gateway.conversation.turn_taking.rules import Ask, next_ask, wake_at
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active, Asked, By
 
 HUNG_FACTOR = 2
 """A server that is silent for so many times what a create may take is taken for hung."""
+NOT_TRANSFERRED = "The call could not be transferred. Tell the caller so, and ask what you can do for them instead."
 NAMES = {By.RESULTS: "speak", By.QUESTION: "question", By.FILLER: "filler"}
 """What the event id of the gateway's create says."""
 
@@ -29,6 +31,7 @@ class Speaker:
     Args:
         tools: all that the model is offered.
         ours: gives an event its `event_id`; the first argument says what it is for.
+        call_end: ends a phone call.
         deletes_items: the server can delete an item; else the messages of fillers stay.
     """
 
@@ -37,6 +40,7 @@ class Speaker:
     client: ClientRequests
     tools: ClientTools
     ours: Callable[[str, Event], Event]
+    call_end: CallEnd
     deletes_items: bool = True
     _messages: set[str] = field(default_factory=set)
     """The creates whose messages the conversation still has."""
@@ -45,13 +49,13 @@ class Speaker:
         """Return the events that are due now."""
         actions = [*self._tidy(), *self._offer()]
         ask = next_ask(self.scheduler, now)
-        return actions if ask is None else [*actions, *self._ask(ask, now)]
+        return [*actions, *(self.call_end.due(now) if ask is None else self._ask(ask, now))]
 
     def wake_at(self, now: float) -> float | None:
         """Return when `say` has events, if no event comes first; None: only an event can tell."""
         slot = self.scheduler.slot
         until = slot.until if isinstance(slot, Asked | Active) else None
-        moments = (wake_at(self.scheduler, now), until, self._hangs_at())
+        moments = (wake_at(self.scheduler, now), until, self._hangs_at(), self.call_end.wake_at(now))
         return min((moment for moment in moments if moment is not None), default=None)
 
     def hangs(self, now: float) -> bool:
@@ -65,6 +69,13 @@ class Speaker:
         if not isinstance(slot, Active):
             return []
         return [SendToClient(self.ours("cut", response_cut(slot.response, reason)))]
+
+    def transfer_failed(self, now: float) -> list[Action]:
+        """Tell the model that the call is not transferred, and have it say so."""
+        self.scheduler.owed_at = now
+        content = [{"type": "input_text", "text": NOT_TRANSFERRED}]
+        item = {"type": "message", "role": "system", "content": content}
+        return [SendToModel(self.ours("transfer", {"type": CREATE_ITEM, "item": item}))]
 
     def _hangs_at(self) -> float | None:
         since = self.scheduler.silent_since

@@ -20,7 +20,7 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from gateway.api import MAX_BODY_BYTES, SOCKETS_AT
+from gateway.api import MAX_BODY_BYTES, SOCKETS_AT, TWILIO_STREAM_AT
 from gateway.close_codes import MESSAGE_TOO_BIG, RATE_LIMITED
 from gateway.errors import error_body
 from gateway.server.request_limits import (
@@ -74,7 +74,7 @@ class _Requests(h11.Connection):
             raise
         if isinstance(event, h11.Request):
             self._body_bytes = 0
-            self.complaint = complaint(event.method, event.target, list(event.headers), SOCKETS_AT)
+            self.complaint = complaint(event.method, event.target, list(event.headers), (*SOCKETS_AT, TWILIO_STREAM_AT))
         elif isinstance(event, h11.Data):
             self._body_bytes += len(event.data)
             self.complaint = TOO_LARGE if self._body_bytes > MAX_BODY_BYTES else None

@@ -27,7 +27,7 @@ from gateway.close_codes import HANDED_OVER, INTERNAL_ERROR, PERMANENT, SENTENCE
 from gateway.errors import Unavailable, error_event
 from gateway.live_sessions import SessionRegistry
 from gateway.session.client_connection import ClientConnection, ClientGone
-from gateway.session.context import GatewayContext, LiveCall, SessionEnded, SessionState
+from gateway.session.context import GatewayContext, LiveCall, PhoneLine, SessionEnded, SessionState
 from gateway.session.session import Session
 from gateway.storage.database import may_be_written
 from gateway.upstream.connection import UpstreamRefused, UpstreamSilent
@@ -83,8 +83,12 @@ class SessionAdmission:
         agent: Agent,
         wants: frozenset[str],
         transport: Transport = Transport.WEBSOCKET,
+        line: PhoneLine | None = None,
     ) -> SessionState:
         """Begin a new session, if the principal's quota is not used up and there is a place.
+
+        Args:
+            line: the phone call that it is; None: it is none.
 
         Raises:
             LimitReached, Unavailable: no session may begin, or none can right now.
@@ -94,6 +98,8 @@ class SessionAdmission:
         if reason is not None:
             raise Unavailable(f"No session can begin right now: {reason}.")
         session = self._new_session(principal, agent, wants)
+        if line is not None:
+            session.line, session.resume_token = line, line.resume_token
         try:
             await self.check_quota(principal, agent)
             await self.gateway.budgets.open_session(self._row_of(session, transport), principal)
@@ -121,13 +127,19 @@ class SessionAdmission:
             resume_token=new_token() if "resume" in wants & _may_ask(principal, agent) else None,
         )
 
-    async def resume(self, principal: Principal, token: str, wants: frozenset[str]) -> SessionState | None:
+    async def resume(
+        self, principal: Principal, token: str, wants: frozenset[str], line: PhoneLine | None = None
+    ) -> SessionState | None:
         """Take over the session that this token resumes. Return None if there is none for this principal.
+
+        Args:
+            line: the phone call that it is, whose token stays the same; None: it is none.
 
         Raises:
             psycopg.Error, OSError: Postgres does not answer; as far as is known, no session was taken over.
         """
-        gateway_id, following = self.gateway.gateway_id, new_token()
+        gateway_id = self.gateway.gateway_id
+        following = new_token() if line is None or line.resume_token is None else line.resume_token
         statement = lifecycle.resume(
             digest(token),
             digest(following),
@@ -178,6 +190,7 @@ class SessionAdmission:
             is_resumed=True,
             wants=wants,
             resume_token=following,
+            line=line,
             began_at=time.monotonic() - float(row.age),
         )
 

@@ -87,9 +87,7 @@ class ClientConnection:
 
     def write(self, text: str) -> None:
         """Write one event, to a client that `is_free`."""
-        TO_CLIENT.frames += 1
-        TO_CLIENT.bytes += len(text)
-        self._wire.write(text)
+        self._write_frame(text)
 
     async def receive(self, passes: Passes | None = None) -> str | bytes:
         """Return the next frame that does not pass, as it came; raises ClientGone when there will be none."""
@@ -113,7 +111,7 @@ class ClientConnection:
     async def send_text(self, text: str) -> None:
         """Write one event that is text already, when the client takes it; raises ClientGone."""
         if self._wire.is_free:
-            return self.write(text)
+            return self._write_frame(text)
         TO_CLIENT.frames += 1
         TO_CLIENT.bytes += len(text)
         try:
@@ -123,6 +121,11 @@ class ClientConnection:
             raise ClientGone("client_too_slow", TOO_SLOW) from None
         except (WebSocketDisconnect, RuntimeError, OSError):
             raise ClientGone("client_closed") from None
+
+    def _write_frame(self, text: str) -> None:
+        TO_CLIENT.frames += 1
+        TO_CLIENT.bytes += len(text)
+        self._wire.write(text)
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection, if it is still open."""

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 from uuid import UUID
 
 from gateway.auth.authenticator import Principal
@@ -46,6 +46,31 @@ log = logging.getLogger(__name__)
 
 EXPIRED_SECONDS = 5.0
 """A connection that ends so close to its announced end has reached it."""
+
+
+class CallControlFailed(GatewayError):
+    """The carrier of a phone call did not do with it what it was asked to; the text says why."""
+
+
+class CallControl(Protocol):
+    """Control of one phone call, at its carrier."""
+
+    async def transfer(self, target: str) -> None:
+        """Transfer the call to a `tel:` or `sip:` address; raises CallControlFailed if it goes on as before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneLine:
+    """What a session that is a phone call has beside any other.
+
+    Args:
+        control: of the call.
+        resume_token: resumes the session on any gateway to which the carrier brings the call back; None: none does.
+    """
+
+    control: CallControl
+    resume_token: str | None = field(default=None, repr=False)
 
 
 class SessionEnded(GatewayError):
@@ -229,6 +254,8 @@ class SessionState:
     """For the client, if it asked for one."""
     call: LiveCall | None = None
     """The call that the session is beside; None: its client talks through the gateway."""
+    line: PhoneLine | None = None
+    """The phone call that it is; None: it is none."""
     began_at: float = field(default_factory=time.monotonic)
     """When the session began, maybe in another process, by this one's monotonic clock."""
     recording: Recording | None = field(init=False)

@@ -35,6 +35,7 @@ from gateway.conversation.actions import (
     Reopen,
     SendToClient,
     SendToModel,
+    TransferCall,
     Warn,
 )
 from gateway.conversation.event_names import UPDATE_SESSION
@@ -43,7 +44,7 @@ from gateway.session.call_recorder import CallRecorder, Recorded
 from gateway.session.call_tracer import CallTracer
 from gateway.session.client_connection import ClientConnection, as_text
 from gateway.session.client_reader import ClientReader
-from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
+from gateway.session.context import CallControlFailed, GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.session.moment_writer import GuardAudit, MomentWriter
 from gateway.session.recording.placing import Recording
@@ -139,6 +140,8 @@ class EffectExecutor:
                 self.audit.keep(action)
             case Warn(text):
                 log.warning("session %s: %s", self._session.session_id, text)
+            case TransferCall(target):
+                self._session.tasks.create_task(self._transfer(link, target))
             case Close(code, reason):
                 raise SessionEnded(code, reason)
 
@@ -251,6 +254,19 @@ class EffectExecutor:
             for row in rows or ():
                 metrics.count_if_over(row)
             self._session.handle.wake()
+
+    async def _transfer(self, link: UpstreamLink, target: str) -> None:
+        """Transfer the phone call, and end the session with that. If it is not transferred, the model says so."""
+        session_id, line = self._session.session_id, self._session.line
+        try:
+            if line is None:
+                raise CallControlFailed("it is no phone call")
+            await line.control.transfer(target)
+        except CallControlFailed as problem:
+            log.warning("call not transferred: session %s to %s (%s)", session_id, target, problem)
+            return await self.execute(link, link.conversation.transfer_failed(time.monotonic()))
+        log.info("call transferred: session %s to %s", session_id, target)
+        raise SessionEnded.because("call_transferred")
 
     async def end_unless_held(self) -> None:
         """Raise SessionEnded if another gateway holds the session: here it could record no call."""

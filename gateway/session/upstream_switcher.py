@@ -223,6 +223,7 @@ class UpstreamSwitcher:
             greets=greets,
             quirks=session.target.quirks,
             joins=self.joins,
+            phone=session.agent.phone if session.line is not None else None,
         )
         guard = self._guard(conversation, epoch)
         return UpstreamLink(epoch, upstream, conversation, voices=session.recording, guard=guard)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ringback.agents.audio import ServerVad, TurnDetection
 from ringback.agents.client_policy import ClientPolicy, Clients
+from ringback.agents.phone import Phone
 from ringback.agents.quotas import MOST_DOLLARS, MOST_TOKENS
 from ringback.agents.session import AgentSession, ChosenFunction, ChosenHosted, ToolChoice, as_sent, laid_over
 from ringback.config.toml_tables import complaint
@@ -110,6 +111,9 @@ class Agent(BaseModel):
     webhook: Webhook | None = None
     """Where results go that come after the end of their session; None: only into the history."""
 
+    phone: Phone | None = None
+    """The phone calls that it answers; None: none."""
+
     def allows(self, tool: str) -> bool:
         """Return true if the model may be offered `tool`."""
         return "*" in self.tools or tool in self.tools
@@ -125,6 +129,20 @@ class Agent(BaseModel):
             return policy
         left = tuple(field for field in policy.session if field != TRANSCRIPTION)
         return policy.model_copy(update={"session": left})
+
+    def on_phone(self, audio_format: str | None = None) -> Agent:
+        """Return the agent as it is on the phone: no table of `clients` holds for a telephone network.
+
+        Args:
+            audio_format: of the call's audio in both directions, as `audio/pcmu`; None: the carrier sees to that.
+        """
+        session = self.session_fields
+        if audio_format is not None:
+            both = {"format": {"type": audio_format}}
+            said = laid_over(session.model_dump(exclude_unset=True), {"audio": {"input": both, "output": both}})
+            said["audio"] = {side: {**said["audio"][side], **both} for side in ("input", "output")}
+            session = AgentSession.model_validate(said)
+        return self.model_copy(update={"clients": Clients(), "session_fields": session})
 
     @property
     def hosted_tools(self) -> list[dict[str, Any]]:
@@ -176,6 +194,12 @@ class Agent(BaseModel):
         for word, path in SAME.items():
             if word in self.model_fields_set and session.said(path):
                 raise ValueError(f"{word} and session.{path} mean the same: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _serves_its_callers(self) -> Agent:
+        if self.phone is not None and not self.serves(self.phone.tenant):
+            raise ValueError(f"phone.tenant: {self.phone.tenant} is none of `tenants`, which may use this agent")
         return self
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ MAX_REDACTED = 64
 """Redacted fields of one tool."""
 OF_RESULT = "result"
 """Prefix of a redacted field that is not an argument."""
-OURS = frozenset({"cancel_call", "answer_approval"})
+OURS = frozenset({"cancel_call", "answer_approval", "end_call", "transfer_call"})
 """Functions that the gateway offers itself while there is a call to cancel or to approve."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # What the Realtime API accepts as a function's name.

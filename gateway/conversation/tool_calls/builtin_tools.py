@@ -2,6 +2,8 @@
 
     cancel_call       if the caller may cancel a call
     answer_approval   if a call may need approval, and the user is asked for it instead of the client
+    end_call          on the phone, if the agent's file does not say otherwise
+    transfer_call     on the phone, if the agent's file names a place to transfer to
 
 They are offered from the beginning, even while no call runs. Tools stand in front of all that was said, so a list that
 changes costs the server's prompt cache of the whole talk. If there is no call to cancel or approve, the answer says so.
@@ -9,19 +11,24 @@ changes costs the server's prompt cache of the whole talk. If there is no call t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.conversation.actions import Action, Cancel, Decide
 from gateway.conversation.call_table import Call, CallTable
+from gateway.conversation.turn_taking.call_end import CallEnd
 from gateway.conversation.turns import UserTurns
+from ringback.agents.phone import Phone
 from ringback.jobs.outcomes import Outcome, failed, succeeded
 from ringback.jobs.states import CancelReason, Effect
 from ringback.tools.declaration import OURS
 from ringback.tools.spec import ToolSpec
 
-CANCEL, ANSWER = "cancel_call", "answer_approval"
+CANCEL, ANSWER, END, TRANSFER = "cancel_call", "answer_approval", "end_call", "transfer_call"
+ENDS = frozenset({END, TRANSFER})
+"""Whoever asks for one of these has said what there is to say: its answer is not spoken of."""
 
 _WHICH = {"type": "string", "description": "the name of the function, as you called it; leave it out to mean all"}
 TOOLS: dict[str, dict[str, Any]] = {
@@ -48,6 +55,26 @@ TOOLS: dict[str, dict[str, Any]] = {
             "additionalProperties": False,
         },
     },
+    END: {
+        "type": "function",
+        "name": END,
+        "description": (
+            "Hang up. Call it when the caller has said goodbye, or wants nothing more, and say goodbye first. "
+            "The caller hears all that you have said before the call ends."
+        ),
+        "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+    },
+    TRANSFER: {
+        "type": "function",
+        "name": TRANSFER,
+        "description": "Transfer the caller to a person, and say so first. The conversation with you ends with that.",
+        "parameters": {
+            "type": "object",
+            "properties": {"to": {"type": "string"}},
+            "required": ["to"],
+            "additionalProperties": False,
+        },
+    },
 }
 assert frozenset(TOOLS) == OURS, "no tool may be declared under these names"  # noqa: S101
 
@@ -63,11 +90,15 @@ class BuiltinTools:
         calls: the calls of the conversation.
         turns: the user's turns.
         asks_aloud: True if the user is asked for approval; False if the client is.
+        phone: what the agent may do with a phone call; None: it is none.
+        call_end: ends the call.
     """
 
     calls: CallTable
     turns: UserTurns
     asks_aloud: bool = True
+    phone: Phone | None = None
+    call_end: CallEnd | None = None
 
     def offered(self, tools: Collection[ToolSpec]) -> list[dict[str, Any]]:
         """Return the functions that have a use beside these tools."""
@@ -77,11 +108,21 @@ class BuiltinTools:
             tool.behavior.requires_approval or (orphans and tool.effect is not Effect.PURE) for tool in tools
         ):
             names.insert(0, ANSWER)
-        return [TOOLS[name] for name in names]
+        return [*(TOOLS[name] for name in names), *self._of_phone()]
 
-    def serve(self, name: str, arguments: Any, now: float) -> Answer:
+    def _of_phone(self) -> list[dict[str, Any]]:
+        if self.phone is None:
+            return []
+        places = sorted(self.phone.transfer_to)
+        transfer = copy.deepcopy(TOOLS[TRANSFER])
+        transfer["parameters"]["properties"]["to"]["enum"] = places
+        return [*([TOOLS[END]] if self.phone.ends_calls else []), *([transfer] if places else [])]
+
+    def serve(self, call: Call, arguments: Any, now: float) -> Answer:
         """Serve a call of one of them. Its arguments are checked here."""
-        arguments = arguments if isinstance(arguments, dict) else {}
+        name, arguments = call.name, arguments if isinstance(arguments, dict) else {}
+        if name in ENDS:
+            return self._end(call, arguments.get("to"), now), []
         which = arguments.get("function")
         if name == CANCEL:
             return self._cancel(self._meant(self.calls.cancellable(), which))
@@ -92,6 +133,22 @@ class BuiltinTools:
         call.may_begin(now, self.turns.number)
         call.is_denied = not approved
         return [Decide(call.job_id, approved)] if call.job_id else []
+
+    def _end(self, call: Call, place: object, now: float) -> Outcome:
+        """Note that the model wants the call to end, or to be transferred to a place of the agent's file."""
+        phone, call_end = self.phone, self.call_end
+        if phone is None or call_end is None or (call.name == END and not phone.ends_calls):
+            return failed("no_phone_call", "There is no phone call that you could end or transfer.")
+        target = phone.transfer_to.get(place) if isinstance(place, str) and call.name == TRANSFER else None
+        if call.name == TRANSFER and target is None:
+            places = ", ".join(sorted(phone.transfer_to)) or "none"
+            return failed("unknown_place", f"There is no such place to transfer to. The places are: {places}.")
+        call_end.ask(target, call.response_id, now)
+        call.is_unwanted = True  # its answer is not spoken of
+        said = "The call is transferred" if target else "The call ends"
+        return succeeded(
+            f"{said} as soon as the caller has heard you. If you have not said so, do it now, in one sentence."
+        )
 
     def _cancel(self, meant: list[Call]) -> Answer:
         if not meant:

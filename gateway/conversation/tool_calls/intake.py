@@ -148,7 +148,7 @@ class CallIntake:
         """Return how the result of a call is put into the conversation."""
         call = self.calls.get(call_id)
         if call is None or call.owner is not Owner.SERVER or not call.is_running:
-            return render(outcome, ToolBehavior(), Arrival(), context)
+            return render(outcome, ToolBehavior(), Arrival(is_unwanted=call is not None and call.is_unwanted), context)
         self._taint(call.behavior, outcome)
         arrival = Arrival(
             age=call.age(now),
@@ -183,7 +183,7 @@ class CallIntake:
         outcome = refusal or self.loop_guard.refuse(call.name, now) or problem
         actions = list[Action]()
         if outcome is None and item.name in OURS:
-            outcome, actions = self.builtin_tools.serve(call.name, arguments, now)
+            outcome, actions = self.builtin_tools.serve(call, arguments, now)
         outcome = outcome or self._refuse(call, tool, arguments)
         if outcome is not None or tool is None:
             call.owner = Owner.GATEWAY

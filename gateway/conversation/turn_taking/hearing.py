@@ -110,6 +110,8 @@ class Hearing:
     """Why the last epoch ended."""
     is_elsewhere: bool = False
     """The voice goes past the gateway, from the server to the user: the server says what it plays."""
+    last_spoke: str | None = None
+    """The response that began to speak last."""
     _answers: dict[str, Answer] = field(default_factory=dict)
     """Responses of which it is not settled what was heard, the oldest first."""
     _moments: list[Moment] = field(default_factory=list)
@@ -193,7 +195,7 @@ class Hearing:
         """Note the first words of a response, as text or as the transcript of its voice."""
         answer = self._answers.get(response_id)
         if answer is not None and answer.text_at is None:
-            answer.text_at = now
+            answer.text_at, self.last_spoke = now, response_id
 
     def voiced(self, response_id: str | None, active: Active | None, now: float, plays_from: float) -> None:
         """Note that a response is heard to speak: the active one's first audio is passed on, and plays from then."""
@@ -203,7 +205,7 @@ class Hearing:
         answer = self._answers.get(active.response)
         if answer is None or answer.spoke is not None:
             return
-        answer.spoke, answer.plays_from = now, plays_from
+        answer.spoke, answer.plays_from, self.last_spoke = now, plays_from, answer.response
         self._note(MomentKind.RESPONSE_SPOKE, now, answer.response, detail="audio")
         self._told += [self._telling(answer, call) for call in answer.told() if not active.is_cut]
 
@@ -265,6 +267,7 @@ class Hearing:
         if answer is None or answer.spoke is not None:
             return
         answer.spoke = answer.plays_from = now
+        self.last_spoke = response_id
         answer.is_played_there, answer.until = True, now + PLAYED_SECONDS
         self._note(MomentKind.RESPONSE_SPOKE, now, response_id, detail="audio")
         self._told += [self._telling(answer, call) for call in answer.told() if not is_cut]
@@ -283,6 +286,11 @@ class Hearing:
             answer.reported_ms = played_ms  # it was stopped before the end of the response was told
 
     # — what comes of it —
+
+    @property
+    def is_settled(self) -> bool:
+        """True where it is known of every response what was heard, or that it cannot be known."""
+        return not self._answers
 
     def wake_at(self) -> float | None:
         """Return when `take` has more to tell, if nothing happens before."""

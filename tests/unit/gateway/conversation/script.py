@@ -32,6 +32,7 @@ from gateway.conversation.actions import (
     Reopen,
     SendToClient,
     SendToModel,
+    TransferCall,
     Warn,
 )
 from gateway.conversation.reconnect.carry_over import CarriedState
@@ -41,6 +42,7 @@ from gateway.upstream.events import ModelEvent
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
+from ringback.agents.phone import Phone
 from ringback.jobs.outcomes import Outcome, succeeded
 from ringback.jobs.states import Effect, output_item_id
 from ringback.tools.behavior import ToolBehavior
@@ -99,6 +101,7 @@ class Script:
         policy: ClientPolicy = BROWSER,
         carried: CarriedState | None = None,
         quirks: Quirks = USUAL,
+        phone: Phone | None = None,
         **fields: Any,
     ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
@@ -106,6 +109,7 @@ class Script:
         self.policy = policy
         more: dict[str, Any] = {"wants": wants, "policy": policy, "waits": waits.get, "carried": carried}
         more["quirks"] = quirks
+        more["phone"] = phone
         self.conversation = Conversation(SESSION, agent(**fields), offered, **more)
         self.now = 1_000.0
         self.offered: list[Event] = []
@@ -250,7 +254,7 @@ def told(action: Action) -> str:
         case Decide(job_id, approved):
             return f"{'approve' if approved else 'deny'} {CALLS[job_id]}"
         case _:
-            return IN_SHORT[type(action)]
+            return f"transfer to {action.target}" if isinstance(action, TransferCall) else IN_SHORT[type(action)]
 
 
 def _event_told(event: Event) -> str:

@@ -10,12 +10,13 @@ import pytest
 from ringback.agents.agent import Agent, load_agent
 from ringback.agents.client_policy import Clients
 from ringback.agents.hosted_tools import McpTool
+from ringback.agents.phone import Phone
 from ringback.agents.session import AgentSession
 from ringback.config.toml_tables import keys_of, paths
 
 PAGE = (Path(__file__).parents[4] / "docs" / "agents.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-ROWS = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", PAGE.partition("## The session")[0], re.MULTILINE)
 IN_WORDS = {"required", "none", "no", "the provider's", "the presets"}
 NAME = re.compile(r"`([a-z_.]+)`")
 
@@ -66,6 +67,14 @@ def test_each_field_of_a_session_stands_there() -> None:
 def test_each_field_of_a_hosted_tool_stands_there() -> None:
     rows = table("field of `[[session.tools]]`")
     assert {name for row in rows for name in row[0].split(", ")} == set(McpTool.model_fields)
+
+
+def test_each_field_of_the_phone_stands_there_with_its_default() -> None:
+    rows = {name: told.strip("`") for name, told, _ in table("field of `[phone]`")}
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in Phone.model_fields.items()}
+    assert rows.keys() == defaults.keys()
+    words = {"headers": "none", "transfer_to": "none", "greets": "yes", "ends_calls": "yes", "callers": '["*"]'}
+    assert rows == {"numbers": "required", "tenant": defaults["tenant"], **words}
 
 
 def table(head: str) -> list[list[str]]:
