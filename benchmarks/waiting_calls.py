@@ -15,8 +15,6 @@ each, asked for at once. Every call must have succeeded, and those that wait mus
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +29,7 @@ from benchmarks.outages.desk import Desk, open_desk
 from benchmarks.outages.figures import percentile
 from benchmarks.waiting.tools import FOLDER, a_second, hold, hold_a_thread, nothing
 from cli.local_stack.embedded_servers import Servers, embedded_servers
+from cli.local_stack.process_group import Process, ProcessGroup
 from ringback.postgres.migrate import upgrade
 
 PROJECT = Path(__file__).parents[1]
@@ -137,7 +136,6 @@ def all_of_a_second(desk: Desk, calls: int) -> float:
 @contextmanager
 def worker(servers: Servers, folder: Path, way: Way, calls: int) -> Iterator[int]:
     environment = {
-        **os.environ,
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
         "RINGBACK_TOOL_MODULES": way.modules,
@@ -146,13 +144,10 @@ def worker(servers: Servers, folder: Path, way: Way, calls: int) -> Iterator[int
         FOLDER: str(folder),
     }
     command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "workers.app", "worker", "-l", "WARNING"]
-    with (folder / f"{way.name}-{calls}.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
-        try:
-            yield process.pid
-        finally:
-            process.kill()
-            process.wait()
+    name = f"{way.name}-{calls}"
+    with ProcessGroup() as group:
+        yield group.start(Process(name, command, environment, folder / f"{name}.log"))
+        group.kill(name)
 
 
 def status(pid: int, name: str) -> str:
