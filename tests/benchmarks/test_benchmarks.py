@@ -17,6 +17,8 @@ from tests.forked import run
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 400
+"""Until one of them is given up: a hang, and no figure."""
+pytestmark = pytest.mark.timeout(SECONDS)
 OURS_AND_FLOORS = ("ringback", "ringback-traced", *FLOORS)
 SHORT_CALLS = ("--turns", "1", "--calls", "5", "--at-once", "2", "--calls-at-once", "5")
 SHORT_TALK = ("--turns", "1", "--sessions", "2", "--seconds", "1", "--most-sessions", "8", "--ramp", "0.5")
@@ -30,7 +32,6 @@ def printed(script: str, *argv: str) -> list[str]:
 
 
 @pytest.mark.long  # two stacks, and everything that befalls them
-@pytest.mark.timeout(SECONDS)
 def test_recovery_measures_each_part_and_loses_nothing() -> None:
     lines = printed("recovery.py", "--quick")
     assert [line.removeprefix("## ") for line in lines if line.startswith("## ")] == list(PARTS)
