@@ -1,6 +1,7 @@
 """See every page at once: `python -m tests.browser.gallery FOLDER` writes each as a picture in four looks.
 
-Each page is seen empty, with rows (`gallery_rows`) and in error, 1,280 and 390 pixels wide, light and dark.
+The page that talks comes first. Each of the console is seen empty, with rows (`gallery_rows`) and in error, 1,280 and
+390 pixels wide, light and dark.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with running_up() as up, launched() as browser:
         looks = {look: signed_in(browser, up, look) for look in LOOKS}
+        see_talk(looks, folder, up)
         see(looks, folder, up, {f"{name}-empty": path for name, path in EMPTY.items()})
         database = f"postgresql+psycopg://ringback@/postgres?host={up.folder}/postgres&port=5432"
         with line_on(database) as rows:
@@ -83,6 +85,19 @@ def signed_in(browser: Browser, up: Up, look: str) -> Page:
     page.goto(up.url + made["path"])
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible(timeout=PATIENCE_MS)
     return page
+
+
+def see_talk(looks: dict[str, Page], folder: Path, up: Up) -> None:
+    """Write pictures of the page that talks: of a gateway in production, with a problem, and of `ringback up`."""
+    for look, page in looks.items():
+        page.goto(up.url)
+        page.screenshot(path=folder / f"talk-production.{look}.png", full_page=True)
+        page.get_by_role("button", name="Talk").click()  # this browser allows no microphone
+        expect(page.locator("#problem")).to_be_visible(timeout=PATIENCE_MS)
+        page.screenshot(path=folder / f"talk-problem.{look}.png", full_page=True)
+        page.goto(up.link)
+        expect(page.locator("#suggestions")).to_be_visible(timeout=PATIENCE_MS)
+        page.screenshot(path=folder / f"talk-demo.{look}.png", full_page=True)
 
 
 def see(looks: dict[str, Page], folder: Path, up: Up, pages: dict[str, str], *, settled: bool = True) -> None:

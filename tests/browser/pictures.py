@@ -127,6 +127,7 @@ def main() -> None:
             tab.page.screenshot(path=PICTURES / "talk.png", full_page=True)
             tab.page.set_viewport_size(PHONE)
             tab.page.emulate_media(color_scheme="dark")
+            tab.page.evaluate("scrollTo(0, 0)")
             tab.page.screenshot(path=PICTURES / "talk-phone.png")
     recording.write(PICTURES / "talk.gif")
     with tempfile.TemporaryDirectory() as folder, running_up() as up:

@@ -154,6 +154,10 @@ def test_what_is_wrong_is_told_in_a_sentence(browser: Browser, up: Up) -> None:
     with opened(browser, up.url) as tab:
         tab.ask("Is there a secret?")
         expect(tab.page.locator("#problem")).to_contain_text("Paste a client secret first.")
+        tab.page.goto(up.link)
+        expect(tab.page.get_by_role("button", name="Kill the worker")).to_be_visible(timeout=PATIENCE_MS)
+        for gone in ("#problem", "#admission"):
+            expect(tab.page.locator(gone)).to_be_hidden()
 
 
 # What the gateway says as it hangs up, and what the page says then.

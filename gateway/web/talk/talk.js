@@ -296,6 +296,9 @@ async function showDemo() {
   const options = Object.keys(agents).map((name) => new Option(name, name));
   here("agent").replaceChildren(...options);
   here("agents").hidden = options.length < 2;
+  here("admission").hidden = true; // of a tab in which the page was open before, without the link
+  if (!connection.isWanted) showState("Press, allow the microphone, and ask a question.");
+  showProblem("");
   here("destruction").hidden = false;
   here("console").hidden = false;
   suggest();
