@@ -34,8 +34,8 @@ from simulator.wire import Event, Refused
 CONNECT_S = 30.0
 """A browser that has its answer and does not connect in this time has hung up."""
 _LOOPBACK = "127.0.0.1"
-# More than the sender lags behind the clock; what is older would only be late.
-_MAX_WAITING_FRAMES = 10
+# A second, as the call plays after a pause of the machine; without a sender, what is older would only be late.
+_MAX_WAITING_FRAMES = 50
 _FLUSH_S = 0.5
 _FLUSH_STEP_S = 0.01
 

@@ -26,6 +26,8 @@ RATE = 24_000
 PATIENCE = 60.0
 PATIENCE_MS = PATIENCE * 1_000
 MOST_TABS = 40
+LAST_SECONDS = 8
+"""Of a sound that the recogniser gets: an answer takes four."""
 RECORDER = """
 // What the page hands to its loudspeaker, what the browser forbids, and what it says to the gateway.
 globalThis.recorded = { toSpeaker: [], forbidden: [] };
@@ -39,6 +41,22 @@ MessagePort.prototype.postMessage = function (message, ...rest) {
     recorded.toSpeaker.push({ item: message.item ?? null, stop: Boolean(message.stop), samples });
   }
   return post.call(this, message, ...rest);
+};
+// What comes over a peer connection, at 24 kHz.
+globalThis.overPeer = [];
+globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...settings) {
+    super(...settings);
+    this.addEventListener("track", ({ track }) => {
+      const context = new AudioContext({ sampleRate: 24000 });
+      const keep = context.createScriptProcessor(16384, 1, 1);
+      keep.onaudioprocess = ({ inputBuffer }) => {
+        for (const value of inputBuffer.getChannelData(0)) overPeer.push(Math.round(value * 32767) | 0);
+      };
+      context.createMediaStreamSource(new MediaStream([track])).connect(keep);
+      keep.connect(context.destination);
+    });
+  }
 };
 """
 
@@ -91,6 +109,10 @@ class Tab:
         """What the playback worklet got: pieces of items, and stops."""
         pieces: list[dict[str, Any]] = self.page.evaluate("recorded.toSpeaker")
         return pieces
+
+    def over_peer(self) -> bytes:
+        """What was heard last over WebRTC, PCM16 mono 24 kHz."""
+        return last_words(array("h", self.page.evaluate("overPeer")).tobytes())
 
     def forbidden(self) -> list[str]:
         """What the content security policy has stopped."""
@@ -160,6 +182,16 @@ def _note(tab: Tab, frame: str | bytes) -> None:
 def samples_of(pieces: list[dict[str, Any]]) -> bytes:
     """The sound of those pieces as PCM of 16 bits."""
     return array("h", [value for each in pieces for value in each["samples"]]).tobytes()
+
+
+def last_words(pcm: bytes) -> bytes:
+    """The last seconds of a sound, without the silence behind it."""
+    from simulator.speech.vad import FRAME_BYTES, has_sound
+
+    end = len(pcm) - len(pcm) % FRAME_BYTES
+    while end and not has_sound(pcm[end - FRAME_BYTES : end]):
+        end -= FRAME_BYTES
+    return pcm[max(0, end - LAST_SECONDS * RATE * 2) : end]
 
 
 def write_speech(path: Path, words: str, before: float, *pauses: float) -> Path:
