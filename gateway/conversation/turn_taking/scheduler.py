@@ -240,7 +240,7 @@ class ResponseScheduler:
 
     def held(self, create: str | None, now: float, pause: float) -> tuple[str | None, bool]:
         """Note that it took none as a call has no output; return the same. Without a create, the user's turn waits."""
-        meant = _under_way(self.slot)
+        meant = slots.under_way(self.slot)
         if meant is None or create not in (None, meant.create):
             self.owed_at = now if create is None else self.owed_at
             return create, create is None
@@ -334,9 +334,8 @@ class ResponseScheduler:
     def is_owed(self, now: float) -> bool:
         """Return True where the user waits for a response: one is active, asked for, or about to begin by itself."""
         waits = self.owed_at is not None
-        match self.user:
-            case TurnTaken(until, is_servers):
-                waits = waits or (is_servers and until > now)
+        if isinstance(self.user, TurnTaken):
+            waits = waits or (self.user.is_servers and self.user.until > now)
         match self.slot:
             case Asked(by=by):
                 waits = waits or by is By.RESULTS
@@ -355,20 +354,19 @@ class ResponseScheduler:
     # — inside —
 
     def _apply(self, event: slots.SlotEvent) -> None:
-        before, self.slot = _under_way(self.slot), slots.advance(self.slot, event)
-        after = _under_way(self.slot)
+        before, self.slot = slots.under_way(self.slot), slots.advance(self.slot, event)
+        after = slots.under_way(self.slot)
         if before is not None and (after is None or after.create != before.create):
             self._latest = before
 
     def _meant(self, create: str | None) -> Asked | None:
         """Return the create that a refusal means: the one that it names, else the one under way or the last."""
-        known = [each for each in (_under_way(self.slot), self._latest) if each is not None]
+        known = [each for each in (slots.under_way(self.slot), self._latest) if each is not None]
         return next((each for each in known if create in (None, each.create)), None)
 
     def _settle(self, active: Active, status: str, now: float) -> None:
         """Settle what a response was about, as it ended."""
-        has_failed = status == "failed"
-        is_short = status in ("cancelled", "incomplete") and not active.is_heard
+        has_failed, is_short = status == "failed", status in ("cancelled", "incomplete") and not active.is_heard
         was_said = not has_failed and not active.is_cut and not is_short
         self.credits.ended(active, was_said=was_said or active.is_stopped)
         self.hearing.ended(active.response, status, now, self.plays_until)
@@ -400,15 +398,3 @@ class ResponseScheduler:
             self.credits.question_heard(active, self.turns.number)
         if now + ACTIVE_SECONDS - active.until > 1.0:  # a frozen record for each frame of audio would cost
             self.slot = replace(active, until=now + ACTIVE_SECONDS)
-
-
-def _under_way(slot: Slot) -> Asked | None:
-    """Return the create whose refusal may still come: under way, or the one that the active response is taken for."""
-    match slot:
-        case Asked():
-            return slot
-        case Active(behind=Asked() as behind):
-            return behind
-        case Active(create=str() as create):
-            return Asked(create, slot.by, slot.asked, slot.until, slot.about)
-    return None

@@ -270,3 +270,15 @@ def _active(event: ResponseBegan, asked: Asked | None) -> Active:
     if asked is None:
         return Active(event.response, By.SERVER, None, event.at, event.until)
     return Active(event.response, asked.by, asked.create, asked.at, event.until, asked.about)
+
+
+def under_way(slot: Slot) -> Asked | None:
+    """Return the create whose refusal may still come: under way, or the one that the active response is taken for."""
+    match slot:
+        case Asked():
+            return slot
+        case Active(behind=Asked() as behind):
+            return behind
+        case Active(create=str() as create):
+            return Asked(create, slot.by, slot.asked, slot.until, slot.about)
+    return None
