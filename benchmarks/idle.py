@@ -27,21 +27,33 @@ from cli.local_stack.stack import Stack, running_stack, worker_of
 
 SETTLE_SECONDS = 10.0
 """Seconds until what belongs to a start is over."""
+START_SECONDS, LOOK_SECONDS = 60.0, 0.1
 HEAD = "| process | % of a core | RSS MiB | descriptors |\n" + "| --- " * 4 + "|"
 ALIVE = "SELECT count(*) FROM processes WHERE ended_at IS NULL AND lease_until > now()"
 LOGGED = ("execute ", "statement: ")
 """How Postgres begins a line about a statement, prepared or simple."""
 
 
-def measure(stack: Stack, folder: Path, workers: int, seconds: float) -> tuple[dict[str, tuple[Use, Use]], float]:
+def measure(
+    stack: Stack, folder: Path, workers: int, settle: float, seconds: float
+) -> tuple[dict[str, tuple[Use, Use]], float]:
     """Return what each process used at both ends of the time, and statements a second."""
     more = {f"worker {number}": worker_of(stack, f"worker {number}", folder) for number in range(2, workers + 1)}
     processes = {**stack_processes(stack), **{name: _start(stack, process) for name, process in more.items()}}
-    time.sleep(SETTLE_SECONDS)
+    give_up = time.monotonic() + START_SECONDS
+    while _alive(stack) < 1 + workers and time.monotonic() < give_up:
+        time.sleep(LOOK_SECONDS)
+    time.sleep(settle)
     before = uses_of(processes)
     time.sleep(seconds)
     uses = {name: (before[name], use_of(process)) for name, process in processes.items()}
     return uses, _statements(stack, folder, seconds)
+
+
+def _alive(stack: Stack) -> int:
+    """Count the processes that hold a lease."""
+    with psycopg.connect(stack.database_url.replace("+psycopg", "")) as connection:
+        return int(connection.execute(ALIVE).fetchall()[0][0])
 
 
 def _start(stack: Stack, worker: Process) -> psutil.Process:
@@ -67,6 +79,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each half")
+    parser.add_argument("--settle", type=float, default=SETTLE_SECONDS, help="seconds from the start to the first half")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     return parser.parse_args()
 
@@ -85,9 +98,8 @@ def main() -> None:
             "PYTHONPATH": str(ROOT),
         }
         with running_stack(folder / "stack", logs=folder, settings=settings, simulate=False) as stack:
-            uses, statements = measure(stack, folder, asked.workers, asked.seconds)
-            with psycopg.connect(stack.database_url.replace("+psycopg", "")) as connection:
-                insist("processes with a lease", connection.execute(ALIVE).fetchall(), [(1 + asked.workers,)])
+            uses, statements = measure(stack, folder, asked.workers, asked.settle, asked.seconds)
+            insist("processes with a lease", _alive(stack), 1 + asked.workers)
             insist("statements were counted", statements > 0, True)
     shares = {name: after.share_since(before) for name, (before, after) in uses.items()}
     print(HEAD)

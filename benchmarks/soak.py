@@ -52,11 +52,11 @@ class Soak:
     samples: dict[str, list[Use]] = field(default_factory=dict)
 
 
-def soak(load: Load, relay: Relay, minutes: float, lines: RawLines) -> Soak:
+def soak(load: Load, relay: Relay, minutes: float, trial: float, lines: RawLines) -> Soak:
     """Talk and call for so long, and look at every process all the time."""
     assert relay.process
     processes = {"gateway": relay.process, **relay.behind}
-    found = Soak(_half_a_core(load, relay, relay.process), samples={name: [] for name in processes})
+    found = Soak(_half_a_core(load, relay, relay.process, trial), samples={name: [] for name in processes})
     print(f"  {found.sessions} sessions", file=sys.stderr, flush=True)
     until = time.monotonic() + minutes * 60
     while (left := until - time.monotonic()) > SAMPLE_SECONDS:
@@ -80,11 +80,11 @@ def _look(found: Soak, processes: dict[str, psutil.Process], seconds: float, lin
             lines.add(process=name, at=round(use.at, 1), **sizes)
 
 
-def _half_a_core(load: Load, relay: Relay, gateway: psutil.Process) -> int:
+def _half_a_core(load: Load, relay: Relay, gateway: psutil.Process, seconds: float) -> int:
     _begin(load, relay, TRIAL_SESSIONS)
-    time.sleep(TRIAL_SECONDS)
+    time.sleep(seconds)
     before = use_of(gateway)
-    time.sleep(TRIAL_SECONDS)
+    time.sleep(seconds)
     share = use_of(gateway).share_since(before)
     _finish(load)
     return for_half_a_core(share * 1_000 / TRIAL_SESSIONS)
@@ -131,6 +131,7 @@ def per_hour(uses: Sequence[Use], of: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--trial", type=float, default=TRIAL_SECONDS, help="seconds of each half of the trial")
     parser.add_argument("--venvs", type=Path, default=default_folder(), help="where the load's picows is installed")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     asked = parser.parse_args()
@@ -147,7 +148,7 @@ def main() -> None:
     ):
         assert relay.process
         pin(family(relay.process), core)
-        found = soak(load, relay, asked.minutes, lines)
+        found = soak(load, relay, asked.minutes, asked.trial, lines)
     told = (
         f"{asked.minutes:g} minutes, {found.sessions} sessions at once, {found.frames:,} frames, {found.calls:,} calls"
     )

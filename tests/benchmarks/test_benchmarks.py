@@ -75,7 +75,7 @@ def test_talking_sessions_counts_every_frame_at_the_far_side(tmp_path: Path) -> 
 
 @pytest.mark.long  # a stack
 def test_idle_sees_every_process_alive(tmp_path: Path) -> None:
-    lines = printed("idle.py", "--seconds", "2", "--workers", "2", "--raw", str(tmp_path))
+    lines = printed("idle.py", "--settle", "0", "--seconds", "2", "--workers", "2", "--raw", str(tmp_path))
     rows = {line.split(" | ")[0].removeprefix("| ") for line in lines if line.endswith("|")}
     assert rows >= {"gateway", "worker", "worker 2", "postgres", "valkey", "all"}
 
@@ -83,7 +83,7 @@ def test_idle_sees_every_process_alive(tmp_path: Path) -> None:
 @pytest.mark.long  # a stack, and the load's two programs
 def test_soak_counts_calls_and_frames_and_looks_at_every_process(tmp_path: Path) -> None:
     _need_the_load()
-    lines = printed("soak.py", "--minutes", "0.3", "--raw", str(tmp_path))
+    lines = printed("soak.py", "--minutes", "0.2", "--trial", "3", "--raw", str(tmp_path))
     rows = {line.split(" | ")[0].removeprefix("| ") for line in lines if line.endswith("|")}
     assert rows >= {"gateway", "worker", "postgres", "valkey"}
 
