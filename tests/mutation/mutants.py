@@ -8,6 +8,7 @@ from tests.mutation.heard import HEARD
 from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
 from tests.mutation.operators import OPERATORS
+from tests.mutation.recorded_voices import RECORDED_VOICES
 from tests.mutation.strangers import STRANGERS
 from tests.mutation.turn_taking import TURN_TAKING
 from tests.mutation.what_clients_say import WHAT_CLIENTS_SAY
@@ -328,6 +329,7 @@ MUTANTS = [
     *JOINED_AND_LATE,
     *HEARD,
     *OPERATORS,
+    *RECORDED_VOICES,
     *STRANGERS,
     *AT_THE_DOOR,
     *WHAT_CLIENTS_SAY,

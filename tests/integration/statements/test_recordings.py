@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 
 from ringback.recordings.audio import Codec, Piece, Voice
 from ringback.statements import erasure, retention
@@ -15,8 +15,11 @@ from ringback.statements import recordings as statements
 from ringback.statements.operators.audit import Operator
 from ringback.tables import audit, recordings, sessions
 from tests.integration.statements.statement_rows import Rows, seconds_from_now, world
+from tests.integration.statements.test_sweeps_stay_cheap import pages, plan
 
 DAY = 86_400
+PAGES_A_PIECE = 12
+"""Of its row, its audio and its two indexes, and to find them."""
 ADA = Operator("default", "ada", "token:ada")
 
 
@@ -142,3 +145,30 @@ def test_who_listens_stands_in_the_audit_log_once_an_hour(rows: Rows) -> None:
         ("session.listen", "eve", True),
         ("session.listen", "ada", False),
     ]
+
+
+MANY = text("""
+INSERT INTO recordings (session_id, from_ms, voice, epoch, ms, codec, rate, audio, loudness, at)
+SELECT :session, n * 2000 + 10000, 'caller', 1, 2000, 'pcm', 24000, '', repeat('x', 100)::bytea,
+       clock_timestamp() - make_interval(days => CASE WHEN n % 4 = 0 THEN 40 ELSE 1 END)
+FROM generate_series(1, 40000) AS n
+""")
+
+
+def test_deleting_reads_what_it_deletes_and_not_the_table(rows: Rows) -> None:
+    session = another(rows, ended_days_ago=1)
+    rows.count(MANY.bindparams(session=session))
+    for analyse in (False, True):
+        if analyse:
+            rows.connection.execute(text("ANALYZE recordings"))
+            rows.connection.commit()
+        for statement in (statements.delete_old(30), retention.delete_expired_recordings(0)):
+            seen = plan(rows, statement)
+            assert "Seq Scan on recordings" not in seen, seen
+            assert pages(seen) < PAGES_A_PIECE * statements.DELETED_AT_ONCE, seen
+
+
+def test_a_part_of_a_long_recording_is_one_look_into_an_index(rows: Rows) -> None:
+    rows.count(MANY.bindparams(session=rows.session))
+    seen = plan(rows, statements.pieces_between("default", rows.session, 3_600_000, 3_605_000))
+    assert pages(seen) < 20, seen
