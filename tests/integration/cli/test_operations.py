@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import wave
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +20,8 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from ringback.jobs import outcomes
 from ringback.jobs.states import Effect
-from ringback.statements import processes
+from ringback.recordings.audio import Codec, Piece, Voice
+from ringback.statements import processes, recordings
 from ringback.tables import jobs
 from ringback.tools.spec import ToolSpec
 from tests.integration.statements.test_history import Line, line_on
@@ -211,3 +214,20 @@ def test_the_completion_of_a_shell_is_made(shell: str) -> None:
     environment = {**os.environ, "_RINGBACK_COMPLETE": f"source_{shell}"}
     made = subprocess.run([sys.executable, "-m", "cli"], env=environment, capture_output=True, text=True, check=True)
     assert "_RINGBACK_COMPLETE" in made.stdout
+
+
+def test_a_recording_is_saved_and_the_audit_log_says_so(line: Line, run: Run, tmp_path: Path) -> None:
+    session, file = line.open(), tmp_path / "talk.wav"
+    refused = run("sessions", "recording", session, "--output", file)
+    assert (refused.exit_code, "has no recording" in refused.stderr, file.exists()) == (2, True, False)
+    sound = b"\x00\x40" * 4_800
+    line.run(recordings.save(session, [Piece(Voice.MODEL, 1, 100, 200, Codec.PCM, 24_000, sound, b"\x40" * 10)]))
+    said = run("sessions", "recording", str(session)[:8], "--output", file, "--reason", "a complaint")
+    assert (said.exit_code, said.stdout) == (0, f"{file}: 0.3 s, left the caller, right the model.\n")
+    with wave.open(str(file)) as whole:
+        assert (whole.getnchannels(), whole.getnframes()) == (2, 7_200)
+        assert whole.readframes(2_401)[-4:] == b"\x00\x00\x00\x40"
+    (act,) = told(run("audit", "--json"))["data"]
+    assert (act["act"], act["target"], act["reason"]) == ("session.listen", str(session), "a complaint")
+    nowhere = run("sessions", "recording", session, "--output", tmp_path / "no" / "talk.wav")
+    assert (nowhere.exit_code, "cannot be written: No such file or directory" in nowhere.stderr) == (2, True)

@@ -62,6 +62,13 @@ def test_what_is_written_is_read_as_it_was(rows: Rows) -> None:
     assert (whole.ms, whole.rate) == (4_000, 24_000)
 
 
+def test_audio_travels_as_one_value() -> None:
+    """A list of bytes is written as text: a quarter of a second of the event loop for two seconds of both voices."""
+    sent = statements.save(uuid4(), [piece(), piece(2_000)]).parameters
+    assert [each for each in sent if isinstance(each, list) and any(isinstance(part, bytes) for part in each)] == []
+    assert piece().audio * 2 in sent
+
+
 def test_what_is_written_twice_is_there_once(rows: Rows) -> None:
     for _ in range(2):
         assert rows.count(statements.save(rows.session, [piece(), piece(2_000)])) == 2

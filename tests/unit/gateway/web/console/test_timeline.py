@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.web.console.timeline import AXIS, GAP, NARROWEST, ROW, Mark, Picture, Span, clock, layout, ticks
+from gateway.web.console.timeline import AXIS, GAP, NARROWEST, ROW, Mark, Picture, Span, clock, layout, outlines, ticks
+from ringback.recordings.audio import Voice
+from ringback.recordings.waveform import Loss, Waveform
 
 LANES = ("Caller", "Calls")
 
@@ -95,3 +97,11 @@ def test_all_is_inside_the_picture_and_no_two_lives_overlap(times: list[tuple[fl
     for y in {box.y for box in picture.boxes}:
         row = sorted(box for box in picture.boxes if box.y == y)
         assert all(before.x + before.width <= after.x + NARROWEST + 0.01 for before, after in pairwise(row))
+
+
+def test_a_waveform_is_a_band_around_the_middle_wherever_there_is_sound() -> None:
+    lost = Loss(voice=Voice.MODEL, from_ms=500, ms=250)
+    found = Waveform(session_id="s", length_ms=1_000, point_ms=250, caller=[0, 127, 32, 0], model=[0] * 4, lost=[lost])
+    caller, model = outlines(found, 2_000)
+    assert caller.line == "M125.00 50V0H250.00V25H375.00V75H250.00V100H125.00Z"
+    assert (caller.lost, model.line, model.lost) == ([], "", [(250.0, 125.0)])
