@@ -105,7 +105,7 @@ pictures: $(DEV) ## The README's pictures and recording, of the page as it runs;
 ##### Ship it
 
 .PHONY: bench locks wheel audit clean
-bench: $(DEV) ## Each benchmark in turn, an hour and a half; lines and plots go to benchmarks/raw
+bench: $(DEV) ## Each benchmark in turn, almost two hours; lines and plots go to benchmarks/raw
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 wheel: $(DEV) ## Build the wheel into dist/

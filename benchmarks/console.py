@@ -6,7 +6,7 @@ first one after Postgres was restarted, with its files dropped from the system's
 own. At the end, viewers follow the jobs page of a whole stack while calls go on, and the gateway's processor time is
 compared with that of the same time without them.
 
-    .venv/bin/python benchmarks/console.py                     # 100,000 and 1,000,000 jobs: half an hour
+    .venv/bin/python benchmarks/console.py                     # 100,000 and 1,000,000 jobs: 20 minutes
     .venv/bin/python benchmarks/console.py --jobs 100000 --times 20 --viewers 0
 """
 
