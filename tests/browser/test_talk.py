@@ -77,6 +77,31 @@ def test_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up, t
 
 
 @needs_voice
+def test_over_webrtc_too_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up, tmp_path: Path) -> None:
+    pytest.importorskip("aiortc", reason="the simulator has no media: install ringback[webrtc]")
+    question = write_speech(tmp_path / "question.wav", QUESTION, 2, 2)
+    with hearing(f"{question}%noloop") as browser, opened(browser, up.link) as tab:
+        tab.page.get_by_label("Voice over").select_option("webrtc")
+        tab.page.get_by_role("button", name="Talk").click()
+        tab.wait_for_call(re.compile("^(delivered|heard)"))
+        expect(tab.page.locator("#transcript .user")).to_contain_text(re.compile("weather in london", re.IGNORECASE))
+        expect(tab.page.locator("#transcript .model").last).to_contain_text(ANSWER, timeout=PATIENCE_MS)
+        eventually(lambda: understood(tab), "the answer was spoken")
+        (newest, *_) = read(up, "/v1/jobs")["data"]
+        assert newest["state"] == "succeeded"
+        assert tab.to_speaker() == []
+        assert not [event for event in tab.sent if event["type"].startswith("input_audio_buffer")]
+        tab.page.get_by_role("button", name="End", exact=True).click()
+        expect(tab.page.locator("#state")).to_have_text("The talk has ended.")
+        must_be_clean(tab)
+
+
+def understood(tab: Tab) -> bool:
+    """Whether what came over WebRTC has the words of the answer."""
+    return {"degrees", "rain"} <= set(re.findall("[a-z]+", ears.ears().hear(tab.over_peer(), NO_HINTS).lower()))
+
+
+@needs_voice
 def test_who_cuts_in_hears_the_answer_stop_and_the_gateway_learns_what_was_heard(up: Up, tmp_path: Path) -> None:
     """The pauses grow, and the file plays again and again: one of its questions falls into an answer."""
     question = write_speech(tmp_path / "question.wav", QUESTION, 0.3, 2.2, 3.5, 5, 7, 9, 11)

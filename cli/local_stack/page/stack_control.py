@@ -147,10 +147,16 @@ class StackControl:
         return {"value": answer.json()["value"]}
 
     def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what happened to processes since the moment `since`, and the calls whose ids are in `jobs`."""
-        since, jobs = request.get("since", 0), request.get("jobs", [])
+        """Return what happened to processes since the moment `since`, and calls: those of `jobs`, and of `session`.
+
+        A page whose voice goes over WebRTC hears of no job: it knows its session.
+        """
+        since, jobs, session = request.get("since", 0), request.get("jobs", []), request.get("session")
         if not isinstance(since, int) or not isinstance(jobs, list):
             raise NotAnswered("`since` is a number, and `jobs` a list of ids.")
+        if session is not None:
+            listed = self._stack.listed(f"/v1/jobs?session={quote(str(session), safe='')}&limit={MAX_JOBS}")
+            jobs = list(dict.fromkeys([*(job["id"] for job in listed), *map(str, jobs)]))
         found = [self._stack.get(f"/v1/jobs/{quote(str(job), safe='')}") for job in jobs[:MAX_JOBS]]
         calls = [answer.json() for answer in found if answer is not None and answer.is_success]
         return {

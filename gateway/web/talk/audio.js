@@ -23,6 +23,11 @@ export class Audio {
     return this.#stream !== null;
   }
 
+  /** The microphone, while it is open; else null. */
+  get stream() {
+    return this.#stream;
+  }
+
   // To be called in the handler of a tap or key: browsers let a page make sound from there only.
   async open() {
     if (!globalThis.isSecureContext) return; // no worklets there

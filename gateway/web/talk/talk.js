@@ -1,6 +1,7 @@
 // The page that talks: what a person presses, types and says, joined to the connection, the sound and the lists.
 
 import { Audio, fromBase64, toBase64 } from "./audio.js";
+import { Call } from "./call.js";
 import { Calls } from "./calls.js";
 import { Connection } from "./connection.js";
 import { Demo } from "./demo.js";
@@ -18,7 +19,9 @@ const moments = new Moments(here("moments"));
 const transcript = new Transcript(here("transcript"), here("nothing-said"));
 const calls = new Calls(here("calls"), here("no-calls"), moments);
 const audio = new Audio({ heard: sendAudio, played, gone: withoutMicrophone });
-const connection = new Connection({ event: receive, state: connectionIs });
+const socket = new Connection({ event: receive, state: connectionIs });
+const call = new Call({ event: receive, state: connectionIs });
+let connection = socket; // or the call, as the person chose
 
 let demo = null;
 let secret = null;
@@ -31,6 +34,7 @@ let active = false; // a response is under way
 const untold = new Set(); // jobs whose results no response has told yet
 const telling = new Map(); // response id → the jobs that it tells
 const responseOf = new Map(); // item id → response id
+const calledOver = new Map(); // call id → function, of what the call itself shows
 let reported = { item: null, ms: 0 }; // what the gateway was told last of what was played
 const cutOff = new Set(); // items that the user has interrupted
 
@@ -46,6 +50,7 @@ here("talk").addEventListener("click", async () => {
   } catch (problem) {
     return showProblem(problem.message);
   }
+  call.hear(audio.stream);
   if (connection.isOpen) connectionIs("open", "");
   return join();
 });
@@ -66,6 +71,11 @@ here("admission").addEventListener("submit", (event) => {
   tellIfRecorded();
 });
 
+here("way").addEventListener("change", () => {
+  if (connection.isWanted) hangUp();
+  connection = here("way").value === "webrtc" ? call : socket;
+});
+
 here("agent").addEventListener("change", () => {
   if (connection.isWanted) hangUp();
   suggest();
@@ -80,6 +90,8 @@ async function say(words) {
   showProblem("");
   audio.open().catch(() => {}); // without sound the words are shown
   await interrupt();
+  if (active && connection === call) call.send({ type: "response.cancel" });
+  if (connection === call) call.send({ type: "output_audio_buffer.clear" });
   waitingWords.push(words);
   if (connection.isOpen) flush();
   else join();
@@ -115,8 +127,9 @@ async function join() {
     const agent = chosenAgent();
     if (demo) secret = (await demo.ask({ ask: "secret", agent })).value;
     if (!secret) throw new Error(NO_SECRET);
-    connection.begin(secret, agent);
+    const spent = secret;
     secret = null; // it begins one talk
+    await connection.begin(spent, agent, audio.stream);
   } catch (problem) {
     audio.close();
     showTalking();
@@ -131,6 +144,7 @@ function connectionIs(state, sentence) {
     showState(audio.isListening ? "Listening: ask a question." : "Connected: type a question.");
     showProblem("");
     flush();
+    look();
   }
   if (state === "connecting") {
     showState("Connecting …");
@@ -142,7 +156,7 @@ function connectionIs(state, sentence) {
   if (state === "closed") {
     active = false;
     audio.close();
-    showState(sentence);
+    showState(sentence || "Press Talk, or type.");
   }
   showTalking();
 }
@@ -159,7 +173,7 @@ function flush() {
 
 function sendAudio(samples, level) {
   here("talk").style.setProperty("--level", Math.min(1, level * 3).toFixed(2));
-  connection.send({ type: "input_audio_buffer.append", audio: toBase64(samples) });
+  if (connection === socket) socket.send({ type: "input_audio_buffer.append", audio: toBase64(samples) });
 }
 
 // ---------------------------------------------------------------- what the gateway says
@@ -183,7 +197,7 @@ const HANDLERS = {
     responseOf.set(event.item_id, event.response_id);
     if (!cutOff.has(event.item_id)) audio.play(event.item_id, fromBase64(event.delta));
   },
-  "response.output_audio.done": (event) => audio.ended(event.item_id),
+  "response.output_audio.done": (event) => connection === socket && audio.ended(event.item_id),
   "response.output_audio_transcript.delta": (event) => transcript.add(event.item_id, "model", event.delta),
   "response.output_audio_transcript.done": (event) => transcript.whole(event.item_id, "model", event.transcript),
   "response.output_text.delta": (event) => transcript.add(event.item_id, "model", event.delta),
@@ -192,8 +206,26 @@ const HANDLERS = {
     active = false;
     if (event.response.status === "failed") showProblem("The model could not answer. Ask again.");
   },
+  // On a call: the voice is played by the browser, and the Realtime API tells what was played.
+  "response.output_item.added": ({ item, response_id }) => responseOf.set(item.id, response_id),
+  "response.output_item.done": ({ item }) => {
+    if (connection !== call || demo || item.type !== "function_call" || item.status !== "completed") return;
+    calledOver.set(item.call_id, item.name);
+    tellJob({ id: item.call_id, tool: item.name, state: "running" });
+  },
+  "conversation.item.added": ({ item }) => {
+    const tool = item.type === "function_call_output" && calledOver.get(item.call_id);
+    if (tool) tellJob({ id: item.call_id, tool, state: "acked" });
+  },
+  "output_audio_buffer.stopped": ({ response_id }) => {
+    for (const job of toldBy(response_id)) calls.heard(job);
+  },
+  "output_audio_buffer.cleared": ({ response_id }) => {
+    for (const [item, response] of responseOf) if (response === response_id) transcript.cut(item);
+    for (const job of toldBy(response_id)) calls.cutOff(job);
+  },
   "ringback.job": ({ job }) => {
-    if (calls.told(job)) untold.add(job.id);
+    tellJob(job);
     look();
   },
   "ringback.result": ({ job, result }) => calls.shown(job, result),
@@ -203,12 +235,17 @@ const HANDLERS = {
   error: ({ error }) => showProblem(error.message),
 };
 
+function tellJob(job) {
+  if (calls.told(job)) untold.add(job.id);
+}
+
 function receive(event) {
   HANDLERS[event.type]?.(event);
 }
 
 /** The user speaks or types: stop the answer at once, and tell the gateway how much of it was heard. */
 async function interrupt() {
+  if (connection === call) return; // who speaks is heard by the server, which stops by itself
   const { item, ms, cut } = await audio.stop();
   if (!item || !(cut || active)) return;
   cutOff.add(item);
@@ -229,7 +266,10 @@ function played(item, ms, ended) {
 
 /** Return the jobs whose results this item tells, once. */
 function told(item) {
-  const response = responseOf.get(item);
+  return toldBy(responseOf.get(item));
+}
+
+function toldBy(response) {
   const jobs = telling.get(response) ?? [];
   telling.delete(response);
   return jobs;
@@ -255,7 +295,7 @@ function tellIfRecorded() {
   const agent = chosenAgent();
   if (demo) return showRecorded(recorded.includes(agent));
   // If the gateway does not say so now, it says so as the talk begins.
-  notice = secret ? connection.isRecorded(secret, agent).then(showRecorded, () => {}) : Promise.resolve();
+  notice = secret ? socket.isRecorded(secret, agent).then(showRecorded, () => {}) : Promise.resolve();
   return notice;
 }
 
@@ -311,9 +351,9 @@ let looking = false;
 async function look() {
   if (!demo || looking) return;
   looking = true;
-  while (calls.living.length || Date.now() < watchUntil) {
+  while (calls.living.length || call.session || Date.now() < watchUntil) {
     try {
-      const told = await demo.ask({ ask: "look", since: lastMoment, jobs: calls.living.slice(0, 8) });
+      const told = await demo.ask({ ask: "look", since: lastMoment, jobs: calls.living.slice(0, 8), session: call.session });
       for (const { number, at, what } of told.moments) {
         lastMoment = number;
         moments.add(what, what.startsWith("kill") ? "bad" : "", at * 1_000);
@@ -347,6 +387,11 @@ async function start() {
   return null;
 }
 
+here("ways").hidden = !Call.isPossible;
+if (Call.isPossible && new URLSearchParams(location.search).get("way") === "webrtc") {
+  here("way").value = "webrtc";
+  connection = call;
+}
 window.addEventListener("hashchange", start);
 window.addEventListener("pagehide", () => connection.isWanted && connection.end());
 start();

@@ -7,9 +7,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from cli.local_stack.page.stack_control import MAX_MOMENTS, Moments, StackControl, listening, sentence_for
+from cli.local_stack.page.stack_control import MAX_MOMENTS, SHOWN, Moments, StackControl, listening, sentence_for
 from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.stack import Stack
 
@@ -81,3 +82,14 @@ def test_a_line_on_the_socket_is_answered_by_a_line(stack: Stack) -> None:
 
 def test_a_tool_of_ones_own_has_a_sentence_too() -> None:
     assert sentence_for("lookup_invoice") == "Use lookup invoice."
+
+
+def test_a_page_that_knows_its_session_alone_is_told_of_its_calls(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {field: field for field in SHOWN} | {"id": "j1", "secret": "of the history"}
+    lists = {"/v1/jobs?session=rb_sess%2F1&limit=8": [{"id": "j1"}]}
+    monkeypatch.setattr(Stack, "listed", lambda _, path: lists[path])
+    monkeypatch.setattr(Stack, "get", lambda _, path: httpx.Response(200, json=job))
+    answer = ask(stack, ask="look", session="rb_sess/1", jobs=["j1"])
+    assert answer["jobs"] == [{field: job[field] for field in SHOWN}]
