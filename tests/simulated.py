@@ -40,6 +40,11 @@ class Simulated:
         self._port_file.write_text(str(port), encoding="utf-8")
         return port
 
+    @property
+    def url(self) -> str:
+        """The WebSocket's."""
+        return f"ws://127.0.0.1:{self._port_file.read_text(encoding='utf-8')}/v1/realtime"
+
     def order(self, do: str, **rest: str | int) -> list[int]:
         """Have something done to connections; returns the numbers of those that it was for."""
         answer = LOCAL.post(self._door, params={"do": do, **rest})

@@ -54,7 +54,7 @@ from gateway.conversation.turn_taking.pacing import Pacing
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active
 from gateway.conversation.turns import UserTurns
-from gateway.conversation.upstream_errors import UpstreamErrors
+from gateway.conversation.upstream_errors import DOUBT_SECONDS, UpstreamErrors
 from gateway.conversation.upstream_events import UpstreamEvents
 from gateway.protocol import AppendAudio, ClientFrame
 from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, PassingText, SessionUpdated
@@ -222,7 +222,10 @@ class Conversation:
         self._log = self._carried_state.log or ItemLog(past.messages, past.places)
         past = replace(past, client_calls=self.calls.of_client())
         items = [] if self._joins else past.items(self._delivery_context, budget(self.agent))
-        self._log = self._log if self._joins else self._log.told_anew()
+        if self._joins:  # what a gateway before this one has sent may be told right now
+            self._scheduler.pacing.retry_at = now + DOUBT_SECONDS
+        else:
+            self._log.told_anew()
         actions = self._handshake.tell(items, now)
         self.calls.keep({call.call_id for call in past.calls})
         for each in past.calls:

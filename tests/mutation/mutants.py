@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.at_the_door import AT_THE_DOOR
 from tests.mutation.budgets import BUDGET_GUARDS
+from tests.mutation.calls import CALL_GUARDS
 from tests.mutation.heard import HEARD
 from tests.mutation.joined_and_late import JOINED_AND_LATE
 from tests.mutation.mutant import Change, Mutant, gone
@@ -328,6 +329,7 @@ MUTANTS = [
     ),
     *JOINED_AND_LATE,
     *HEARD,
+    *CALL_GUARDS,
     *OPERATORS,
     *RECORDED_VOICES,
     *STRANGERS,

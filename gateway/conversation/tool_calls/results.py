@@ -177,4 +177,4 @@ def _named(call: Call) -> dict[str, str]:
 def is_duplicate(error: UpstreamError) -> bool:
     """Return True if an item was refused because the conversation has one of that id."""
     said = f"{error.code} {error.message}".lower().replace("_", " ")
-    return "already exists" in said or "duplicate" in said
+    return ("already" in said and "exists" in said) or "duplicate" in said

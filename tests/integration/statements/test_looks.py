@@ -11,7 +11,7 @@ from ringback.jobs.outcomes import succeeded
 from ringback.postgres.statement import Runnable
 from ringback.statements import erasure, looks, processes, webhooks
 from ringback.statements.jobs import sweeps, transitions
-from ringback.statements.sessions import lifecycle
+from ringback.statements.sessions import calls, lifecycle
 from ringback.sweeper import STEPS, TASKS, Run, Sweeping
 from ringback.tables import jobs
 from ringback.tables import processes as processes_table
@@ -66,6 +66,11 @@ def erased(rows: Rows) -> None:
     rows.set_state("ended", end_wanted="erased")
 
 
+def unattended(rows: Rows) -> None:
+    rows.set_state("detached")
+    rows.set_session(call_id="rtc_1", resume_until=seconds_from_now(60))
+
+
 WORK: dict[str, tuple[Callable[[Rows], object], Runnable]] = {
     "lost_sessions": (lose("gw"), sweeps.release_lost_sessions("gw2")),
     "lost_workers": (lose("w"), processes.end_lost_workers("gw2")),
@@ -75,6 +80,7 @@ WORK: dict[str, tuple[Callable[[Rows], object], Runnable]] = {
     "late_results": (late, sweeps.keep_late_results()),
     "due_jobs": (lambda rows: rows.asked(publish_after=PAST), sweeps.publish_due()),
     "due_webhooks": (at_a_webhook, webhooks.take_due(8)),
+    "unattended_calls": (unattended, calls.take("gw2")),
     "erased_users": (erased, erasure.delete_sessions("default", "ada")),
 }
 
