@@ -77,6 +77,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PARTS = (
+    *(realtime, calls, twilio, operation, history, recordings, job_control, controls, client_secrets),
+    *(revocation, users, static, talk),
+)
+ROUTERS = (*(part.router for part in PARTS), *console.routers)
+"""Routes of the gateway, in the order in which they are looked at."""
+
 
 def create_app(settings: GatewaySettings) -> FastAPI:
     """Return the gateway as an ASGI application; raise ConfigurationError if agents, prices or keys are wrong."""
@@ -97,12 +104,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    parts = (realtime, calls, twilio, operation, history, recordings, job_control, controls, client_secrets)
-    for part in (*parts, revocation, users):
-        app.include_router(part.router)
-    for page in (static, talk):
-        app.include_router(page.router)
-    for router in console.routers:
+    for router in ROUTERS:
         app.include_router(router)
     add_error_handlers(app)
     loopback = settings.mode == "development" and not settings.origins
