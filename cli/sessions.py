@@ -110,6 +110,7 @@ def save_recording(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.", metavar="FILE.wav")],
     reason: Why = None,
     tenant: OfTenant = DEFAULT,
+    as_json: AsJson = False,
 ) -> None:
     """Save both voices of one conversation as a WAV file: left the caller, right the model.
 
@@ -135,7 +136,10 @@ def save_recording(
                 file.write(wav.made(sound, block, pieces))
     except OSError as problem:
         refuse(f"{output} cannot be written: {problem.strerror}")
-    typer.echo(f"{output}: {sound.ms / 1_000:.1f} s, left the caller, right the model.")
+    if as_json:
+        said = {"object": "session.recording", "id": session.id, "file": str(output), "seconds": sound.ms / 1_000}
+        return print_json(said)
+    return typer.echo(f"{output}: {sound.ms / 1_000:.1f} s, left the caller, right the model.")
 
 
 @app.command("end")

@@ -25,14 +25,14 @@ from ringback.history.pagination import IdRange, JobQuery, SessionQuery
 from ringback.postgres import migrate
 from ringback.statements import history, usage
 from ringback.statements.identity import tenant_isolation
-from ringback.tables import items, job_events, jobs, metadata, responses, sessions, usage_days
+from ringback.tables import items, job_events, jobs, metadata, recordings, responses, sessions, usage_days
 from ringback.usage.report import UsageQuery
 from tests.integration.statements.statement_rows import connected
 from tests.integration.statements.test_history import Line, line_on
 from tests.proxy import Proxy, before_postgres
 from tests.servers import in_dialect, own_database
 
-READ = (sessions, jobs, job_events, items, responses, usage_days)
+READ = (sessions, jobs, job_events, items, responses, usage_days, recordings)
 """Tables that the API reads on a caller's behalf."""
 SECRETS = (
     *("token", "hash", "resume_hash", "sealed_arguments", "sealed_result", "claims"),
@@ -57,6 +57,8 @@ def both(line: Line) -> tuple[UUID, UUID]:
         line.run(insert(responses).values(session_id=session, tenant=tenant, **used, **counted))
         said = {"position": 1, "item_id": "i", "role": "user", "content": [], "epoch": 1}
         line.run(insert(items).values(session_id=session, tenant=tenant, **said))
+        heard = {"from_ms": 0, "voice": "caller", "epoch": 1, "ms": 20, "codec": "pcm", "rate": 24_000}
+        line.run(insert(recordings).values(session_id=session, tenant=tenant, audio=b"", loudness=b"", **heard))
     return mine, theirs
 
 
