@@ -23,10 +23,10 @@ from gateway.api import (
     history,
     job_control,
     operation,
+    phone,
     realtime,
     recordings,
     revocation,
-    twilio,
     users,
 )
 from gateway.api.dependencies import Gateway, keep
@@ -54,12 +54,14 @@ from gateway.settings import GatewaySettings
 from gateway.storage.connection_pool import ConnectionPool
 from gateway.storage.database import Store, lease_connector, open_pool
 from gateway.storage.job_publisher import JobPublisher
+from gateway.telephony.sip import SipCalls
 from gateway.telephony.twilio.account import TwilioAccount
 from gateway.telephony.twilio.admission import TwilioAdmission
 from gateway.upstream.call_control import CallControl
 from gateway.upstream.call_endpoints import CallRefused, calls_url
 from gateway.web import console, static, talk
 from gateway.web.security_headers import SecurityHeaders
+from gateway.webhook_signing import key_of
 from ringback.config import logs
 from ringback.postgres.statement import compile_of
 from ringback.statements import usage
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PARTS = (
-    *(realtime, calls, twilio, operation, history, recordings, job_control, controls, client_secrets),
+    *(realtime, calls, phone, operation, history, recordings, job_control, controls, client_secrets),
     *(revocation, users, static, talk),
 )
 ROUTERS = (*(part.router for part in PARTS), *console.routers)
@@ -173,7 +175,19 @@ async def _open(
         _kept_going(changes.watch_events, agents.keep_current, retention.forget, retention.erase_marked)
     )
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
-    return replace(gateway, twilio=_twilio(settings, gateway))
+    return await _open_phone(stack, settings, gateway)
+
+
+async def _open_phone(stack: AsyncExitStack, settings: GatewaySettings, gateway: Gateway) -> Gateway:
+    """Return the gateway with what takes phone calls, as far as the settings have it."""
+    gateway = replace(gateway, twilio=_twilio(settings, gateway))
+    keys = tuple(key_of(secret.get_secret_value()) for secret in settings.webhook_secrets)
+    if not keys or gateway.desk is None:
+        return gateway
+    sip = SipCalls(gateway.desk)
+    stack.push_async_callback(sip.close)
+    await stack.enter_async_context(_kept_going(sip.watch_announcements))
+    return replace(gateway, sip=sip, webhook_keys=keys)
 
 
 def _twilio(settings: GatewaySettings, gateway: Gateway) -> TwilioAdmission | None:

@@ -13,6 +13,7 @@ from gateway.auth.jwt_settings import ALGORITHMS, is_safe_source
 from gateway.auth.origins import origin
 from gateway.upstream.connection import Target
 from gateway.upstream.providers import PROVIDERS, SIMULATOR, Provider, ProviderName
+from gateway.webhook_signing import BadSecret, key_of
 from ringback.agents.quotas import Dollars, Quotas, Sessions, Tokens
 from ringback.config.settings import Stores
 
@@ -88,6 +89,8 @@ class GatewaySettings(Stores):
 
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+$", alias="RINGBACK_PUBLIC_URL")
     """URL of the gateway as others reach it, without a path: Twilio signs it, and is told to come back to it."""
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), alias="OPENAI_WEBHOOK_SECRET")
+    """Secret with which OpenAI signs its webhooks, which announce phone calls; of several, each verifies."""
     twilio_auth_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), alias="TWILIO_AUTH_TOKEN")
     """Auth token of the Twilio account whose calls the gateway takes; of several, the first is used and each
     verifies."""
@@ -193,6 +196,7 @@ class GatewaySettings(Stores):
 
     @field_validator(
         *("origins", "jwt_audience", "jwt_algorithms", "jwt_gateway_scopes", "jwt_claims", "twilio_auth_tokens"),
+        "webhook_secrets",
         mode="before",
     )
     @classmethod
@@ -250,6 +254,16 @@ class GatewaySettings(Stores):
         if not is_safe_source(self.jwt_jwks):
             raise ValueError("RINGBACK_JWT_JWKS must be a file, or begin with https:// (or http:// on loopback)")
         return self
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _that_sign(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            try:
+                key_of(secret.get_secret_value())
+            except BadSecret as problem:
+                raise ValueError(str(problem)) from None
+        return secrets
 
     @model_validator(mode="after")
     def _can_be_called(self) -> GatewaySettings:

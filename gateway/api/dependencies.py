@@ -21,6 +21,7 @@ from gateway.errors import PermissionDenied
 from gateway.session.admission import SessionAdmission
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
+from gateway.telephony.sip import SipCalls
 from gateway.telephony.twilio.admission import TwilioAdmission
 
 bearer_token = HTTPBearer(
@@ -61,6 +62,9 @@ class Gateway:
     """Tells the console's pages that calls have changed; None: they are not live."""
     twilio: TwilioAdmission | None = None
     """Takes phone calls from Twilio; None: no account is set up."""
+    sip: SipCalls | None = None
+    """Takes phone calls over SIP; None: no secret of their webhooks is set."""
+    webhook_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
     def may_have(self, tenant: str, tool: str) -> bool:
         """Return whether an agent of the tenant allows the tool."""

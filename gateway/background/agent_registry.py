@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from gateway.background.webhook_signing import BadSecret, key_of
+from gateway.webhook_signing import BadSecret, key_of
 from ringback.agents.agent import Agent, load_agent, load_agents
 from ringback.agents.hosted_tools import hosted_variables
 from ringback.errors import ConfigurationError

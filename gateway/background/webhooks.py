@@ -19,10 +19,10 @@ from typing import Any
 import httpx
 import psycopg
 
-from gateway.background.webhook_signing import BadSecret, key_of, signed_headers
 from gateway.http_client import http_client
 from gateway.retry import once_set, repeat
 from gateway.storage.database import Store
+from gateway.webhook_signing import BadSecret, key_of, signed_headers
 from ringback.agents.agent import Agent
 from ringback.config import logs
 from ringback.config.proxies import ProxyUnusable, is_direct

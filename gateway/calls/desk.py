@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import model_of
+from gateway.calls.phone_connection import PhoneConnection
 from gateway.close_codes import HANDED_OVER, INTERNAL_ERROR, NOT_HUNG_UP
 from gateway.conversation.actions import Event
 from gateway.conversation.tool_calls.client_tools import first_session
 from gateway.errors import Unavailable
 from gateway.session.admission import SessionAdmission
 from gateway.session.client_connection import NoClient
-from gateway.session.context import LiveCall, SessionEnded, SessionState
+from gateway.session.context import CallControlFailed, LiveCall, PhoneLine, SessionEnded, SessionState
 from gateway.upstream.call_control import CallControl
 from gateway.upstream.call_endpoints import CallRefused
 from ringback.agents.agent import Agent
@@ -75,14 +76,14 @@ class CallDesk:
             LimitReached, Unavailable: no session may begin, or none can right now.
             psycopg.Error, OSError: Postgres does not answer.
         """
-        agent = agent.for_pages() if transport is Transport.WEBRTC else agent
+        agent = agent.for_pages() if transport is Transport.WEBRTC else agent.on_phone()
         state = await self.admission.begin(principal, agent, frozenset(), transport)
         try:
             state.tools.update(await self.admission.tools_of(state))
         except BaseException:
             await self._end(state, "database_unavailable")
             raise
-        return OpenedCall(state, transport, self._session(state))
+        return OpenedCall(state, transport, self._session(state, transport))
 
     async def place(self, opened: OpenedCall, offer: str) -> str:
         """Place a browser's call, attach the session to it, and return the SDP answer.
@@ -121,6 +122,10 @@ class CallDesk:
 
     def run(self, state: SessionState) -> None:
         """Run the session beside its call, in a task of its own."""
+        call = state.call
+        if call is not None and call.transport is Transport.SIP:
+            state.agent = state.agent.on_phone()
+            state.line = PhoneLine(SipControl(self.control, call.call_id, state.principal.user))
         task = asyncio.get_running_loop().create_task(self._attend(state))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -148,7 +153,7 @@ class CallDesk:
     async def _attend(self, state: SessionState) -> None:
         call = state.call
         assert call is not None  # noqa: S101
-        over = await self.admission.run(NoClient(), state, None)
+        over = await self.admission.run(_client_of(state), state, None)
         if over.reason not in LEFT_TO_GO_ON:
             log.info("call hung up: session %s (%s)", state.session_id, over.reason)
             await self.hang_up(call.call_id, state.principal.user)
@@ -159,8 +164,33 @@ class CallDesk:
         finally:
             self.admission.live_sessions.leave(state.session_id, state.handle)
 
-    def _session(self, state: SessionState) -> Event:
+    def _session(self, state: SessionState, transport: Transport) -> Event:
         """Return the session of the call, as its first `session.update` would have it."""
         settings = self.admission.gateway.settings
-        session = with_secrets(first_session(state.agent, state.tools), os.environ)
+        phone = state.agent.phone if transport is Transport.SIP else None
+        session = with_secrets(first_session(state.agent, state.tools, phone=phone), os.environ)
         return {**settings.provider.adapt_session(session), "model": model_of(settings, state.agent)}
+
+
+@dataclass(frozen=True, slots=True)
+class SipControl:
+    """Control of one phone call at the Realtime API."""
+
+    control: CallControl
+    call_id: str
+    user: str
+
+    async def transfer(self, target: str) -> None:
+        """Transfer the call; raises CallControlFailed. Never repeated by itself."""
+        try:
+            await self.control.refer(self.call_id, self.user, target)
+        except CallRefused as problem:
+            raise CallControlFailed(str(problem)) from None
+
+
+def _client_of(state: SessionState) -> NoClient:
+    """Return what stands in for the client of a call."""
+    if state.line is None:
+        return NoClient()
+    phone = state.agent.phone
+    return PhoneConnection(greets=phone is not None and phone.greets and not state.is_resumed)

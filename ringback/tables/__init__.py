@@ -20,7 +20,7 @@ for a webhook, and one sums up usage. One makes held calls due once an operator 
 refuses to change what `audit` holds.
 """
 
-from ringback.tables.access import api_keys, audit, client_secrets, signed_out, tenants, usage_days
+from ringback.tables.access import api_keys, audit, client_secrets, signed_out, tenants, usage_days, webhook_receipts
 from ringback.tables.columns import DEFAULT_TENANT, metadata
 from ringback.tables.conversations import (
     RAN,
@@ -58,5 +58,6 @@ __all__ = [
     "tenants",
     "tool_gates",
     "usage_days",
+    "webhook_receipts",
     "worker_tools",
 ]

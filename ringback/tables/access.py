@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -120,4 +121,21 @@ audit = Table(
     Column("reason", Text),
     Index(None, "tenant", "id"),
     Index(None, "at"),
+)
+
+webhook_receipts = Table(
+    "webhook_receipts",
+    metadata,
+    # One announcement of a phone call, by its `webhook-id`. It is of no tenant: which one's it is, its agent says.
+    Column("id", Text, primary_key=True),
+    time("received_at", now=True),
+    # The gateway that is to settle it; another takes it if that one is gone.
+    Column("gateway_id", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("called", Text, nullable=False),
+    Column("headers", JSONB, nullable=False, server_default="{}"),
+    # What became of it: `attached`, `rejected`, or why it failed.
+    Column("settled", Text),
+    Index("ix_webhook_receipts_unsettled", "received_at", postgresql_where=text("settled IS NULL")),
 )

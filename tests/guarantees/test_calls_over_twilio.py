@@ -10,24 +10,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from websockets.asyncio.client import connect
 
+from gateway.telephony.twilio.signature import signature
 from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import Bakery
-from tests.guarantees.toolbox.phone_agents import SALES, agents_in
+from tests.guarantees.toolbox.phone_agents import FAMILY_NUMBER, NUMBER, SALES, agents_in
 from tests.guarantees.toolbox.phone_model import GREETING, Event, PhoneModel, phone_model
 from tests.guarantees.toolbox.twilio import (
     AUTH_TOKEN,
     CALLER,
+    MEDIA,
     PUBLIC_URL,
+    VOICE,
     Phone,
     Rest,
     asks,
     calling,
+    new_sid,
     rest,
     streaming,
     token_in,
 )
-from tests.line import GATEWAYS, eventually, redis_number, running_line
+from tests.line import GATEWAYS, TOKEN, eventually, redis_number, running_line
+from tests.local_http import LOCAL
 from tests.servers import own_database, own_redis_db
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
@@ -236,3 +242,47 @@ async def test_a_call_outlives_its_gateway_and_hears_its_result_once(exchange: E
     assert GREETING not in str(model.conversations[1].of_kind("response.create")), "the caller was greeted before"
     session = line.get("/v1/sessions", on=SECOND)["data"][0]
     assert session["id"] == job["session_id"]
+
+
+def test_a48_a_request_that_is_not_twilios_is_refused(exchange: Exchange) -> None:
+    url = exchange.line.url
+    for method in ("GET", "POST"):
+        assert asks(url, new_sid(), method=method).status_code == 200
+    form = {"CallSid": new_sid(), "From": CALLER, "To": NUMBER}
+    for given in ("", "AAAA", signature(AUTH_TOKEN, PUBLIC_URL + VOICE, ())):
+        answer = LOCAL.post(f"{url}{VOICE}", data=form, headers={"X-Twilio-Signature": given})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "wrong_signature")
+    assert "<Reject" in asks(url, new_sid(), To="+19999999999").text
+    assert "<Reject" in asks(url, new_sid(), To=FAMILY_NUMBER).text
+    assert "<Hangup/>" in asks(url, new_sid(), query="again=1").text, "a call that no session goes on for"
+
+
+async def test_a48_a_stream_without_a_token_of_its_call_is_closed(exchange: Exchange) -> None:
+    url, call_sid = exchange.line.url, new_sid()
+    token = token_in((await asyncio.to_thread(asks, url, call_sid)).text)
+    async with streaming(url, call_sid, token) as phone:
+        await phone.hears(lambda _: phone.sounded_ms >= 2_000, "the greeting")
+        for other, presented in ((call_sid, token), (new_sid(), ""), (new_sid(), "ek_" + "x" * 43), (new_sid(), TOKEN)):
+            async with streaming(url, other, presented) as stranger:
+                await stranger.socket.wait_closed()
+                assert stranger.socket.close_code == 1008
+        await phone.hangs_up()
+    second = token_in((await asyncio.to_thread(asks, url, call_sid)).text)
+    async with streaming(url, new_sid(), second) as stranger:
+        await stranger.socket.wait_closed()
+        assert stranger.socket.close_code == 1008, "it is another call's"
+    claims = {"phone": {"carrier": "twilio", "call": call_sid}}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = {"ringback": {"claims": claims}}
+    assert LOCAL.post(f"{url}/v1/realtime/client_secrets", json=body, headers=headers).status_code == 400
+
+
+async def test_a_stream_that_says_nothing_or_nonsense_is_closed(exchange: Exchange) -> None:
+    async with connect(f"{exchange.line.url.replace('http', 'ws', 1)}{MEDIA}") as socket:
+        await socket.send("{}")
+        await socket.wait_closed()
+        assert socket.close_code == 1008
+    async with calling(exchange.line.url) as phone:
+        await phone.hears(lambda _: phone.sounded_ms >= 2_000, "the greeting")
+        await phone.socket.send('{"event": "media", "media": 7}')
+        await phone.socket.wait_closed()

@@ -23,6 +23,7 @@ from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
 from gateway.conversation.turns import UserTurns
 from gateway.upstream.events import UpstreamError
 from ringback.agents.agent import Agent
+from ringback.agents.phone import Phone
 from ringback.tools.declaration import OURS
 from ringback.tools.spec import ToolSpec
 
@@ -127,9 +128,9 @@ class ClientTools:
         return self._names[int(place[1])] if place is not None and int(place[1]) < len(self._names) else None
 
 
-def first_session(agent: Agent, servers: Mapping[str, ToolSpec]) -> Event:
+def first_session(agent: Agent, servers: Mapping[str, ToolSpec], phone: Phone | None = None) -> Event:
     """Return the session of a call as it begins: the agent's, with the functions of the server and the gateway."""
     calls = CallTable()
-    builtin_tools = BuiltinTools(calls, UserTurns())
+    builtin_tools = BuiltinTools(calls, UserTurns(), phone=phone)
     tools = ClientTools(dict(servers), builtin_tools, ClientSessionConfig({}), calls, agent.hosted_tools)
     return tools.configured(agent)

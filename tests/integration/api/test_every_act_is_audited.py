@@ -51,6 +51,7 @@ ELSEWHERE = {
 TALKING = {
     ("POST", "/v1/realtime/calls"): "begins what a session's row names",
     ("POST", "/openai/v1/realtime/calls"): "the same",
+    ("POST", "/webhooks/openai"): "begins what a session's row names",
     ("POST", "/twilio/voice"): "begins nothing: a call begins with its stream",
     ("POST", "/v1/realtime/client_secrets"): "begins what a session's row names",
     ("POST", "/console/sign-in"): "a visitor's own",

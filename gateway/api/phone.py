@@ -1,9 +1,14 @@
-"""Twilio's side of a phone call: what to do with it (`/twilio/voice`), and its audio (`/twilio/media`)."""
+"""Phone calls, as their carriers bring them.
+
+/twilio/voice      Twilio asks what to do with a call; `/twilio/media`: the call's audio
+/webhooks/openai   the Realtime API announces a call over SIP, signed as Standard Webhooks are
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from typing import Annotated
 from urllib.parse import parse_qsl
@@ -16,12 +21,14 @@ from gateway.api import TWILIO_STREAM_AT, TWILIO_VOICE_AT
 from gateway.api.dependencies import TheGateway
 from gateway.api.error_handlers import answer_to
 from gateway.bounded_semaphore import Overloaded
-from gateway.errors import ApiError, NotFound, PermissionDenied, Unavailable
+from gateway.errors import ApiError, AuthenticationError, BadRequest, NotFound, PermissionDenied, Unavailable
 from gateway.session.context import SessionState
+from gateway.telephony.sip import call_in
 from gateway.telephony.twilio.admission import TwilioAdmission
 from gateway.telephony.twilio.connection import TwilioConnection
 from gateway.telephony.twilio.signature import HEADER
 from gateway.telephony.twilio.stream import Start, StreamBroken, TwilioStream, read
+from gateway.webhook_signing import refusal
 from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -32,6 +39,8 @@ START_SECONDS = 5.0
 """Until a stream has said which call it is: Twilio says so in its first two frames."""
 FIRST_FRAMES = 4
 NOT_TWILIOS = "X-Twilio-Signature does not fit this request. Check TWILIO_AUTH_TOKEN and RINGBACK_PUBLIC_URL."
+NO_WEBHOOKS = "This gateway takes no webhooks of OpenAI's: OPENAI_WEBHOOK_SECRET is not set."
+NOT_SIGNED = "This is no webhook that was signed with OPENAI_WEBHOOK_SECRET, within the last five minutes."
 NOT_HERE = "This gateway takes no calls from Twilio: TWILIO_AUTH_TOKEN and RINGBACK_PUBLIC_URL are not set."
 REFUSED = 1008
 """Close code of a stream that may not begin (RFC 6455: policy)."""
@@ -79,6 +88,29 @@ async def media(socket: WebSocket, gateway: TheGateway) -> None:
     if begun is not None:
         await gateway.admission.run(*begun, None)
     return None
+
+
+@router.post("/webhooks/openai")
+async def announced(request: Request, gateway: TheGateway) -> Response:
+    """Take one webhook; 200 says that it is recorded, or was before. 401: it is not signed, or too old.
+
+    Events other than `realtime.call.incoming` are taken and ignored.
+    """
+    sip = gateway.sip
+    if sip is None:
+        raise NotFound(NO_WEBHOOKS)
+    body, headers = await request.body(), {name.lower(): value for name, value in request.headers.items()}
+    why = refusal(gateway.webhook_keys, headers, body, time.time())
+    if why is not None:
+        log.warning("webhook refused: %s; it is answered with 401", why)
+        raise AuthenticationError(NOT_SIGNED, code=why)
+    try:
+        call = call_in(body)
+    except ValueError as problem:
+        raise BadRequest(f"The webhook's body is no event that announces a call: {problem}") from None
+    if call is not None and not await sip.receive(headers["webhook-id"], call):
+        log.info("webhook came again: %s; it is ignored", call.call_id)
+    return Response(status_code=200)
 
 
 async def _begin(socket: WebSocket, twilio: TwilioAdmission) -> tuple[TwilioConnection, SessionState] | None:
