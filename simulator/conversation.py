@@ -24,6 +24,7 @@ from simulator.scripting.script import Script
 from simulator.speech.chunking import pieces_of_text
 from simulator.speech.hints import hints
 from simulator.speech.input_buffer import InputBuffer
+from simulator.speech.telephony import decoded
 from simulator.speech.vad import BYTES_PER_MS, Energy, Judge, SpeechStarted, SpeechStopped
 from simulator.wire import Event, Refused, decoded_audio, invalid, mapping, missing, obfuscation, server_event, text
 
@@ -158,7 +159,11 @@ class Conversation:
     def _append(self, event: Event) -> list[Effect]:
         if "audio" not in event:
             raise missing("audio")
-        return self.listen(decoded_audio(event["audio"], "audio"))
+        return self.listen(self._as_pcm(decoded_audio(event["audio"], "audio")))
+
+    def _as_pcm(self, sound: bytes) -> bytes:
+        """Return sound in the session's input format as PCM."""
+        return decoded(sound, self.player.session["audio"]["input"]["format"]["type"])
 
     def listen(self, pcm: bytes) -> list[Effect]:
         """Take the user's sound, PCM16 mono 24 kHz, of any length."""
@@ -252,7 +257,7 @@ class Conversation:
         if self.knobs.ack_delay_ms:
             delayed = effects
             effects = [Later(self.knobs.ack_delay_ms, lambda: delayed)]
-        return [*effects, self._hear(item["id"], audio)] if audio else effects
+        return [*effects, self._hear(item["id"], self._as_pcm(audio))] if audio else effects
 
     def _retrieve_item(self, event: Event) -> list[Effect]:
         item = copy.deepcopy(self.items.require(_item_id(event), "retrieve"))

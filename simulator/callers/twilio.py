@@ -25,11 +25,12 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from simulator.callers.sound import ULAW_RATE, ULAW_SILENCE, from_ulaw, to_ulaw
+from simulator.callers.sound import ULAW_SILENCE, from_ulaw, to_ulaw
+from simulator.speech.telephony import RATE
 
 FRAME_MS = 20
-FRAME_BYTES = ULAW_RATE * FRAME_MS // 1000
-_FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": ULAW_RATE, "channels": 1}
+FRAME_BYTES = RATE * FRAME_MS // 1000
+_FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": RATE, "channels": 1}
 
 
 class TwilioError(Exception):

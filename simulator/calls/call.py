@@ -17,6 +17,7 @@ from simulator.calls.output_audio import OutputAudio
 from simulator.conversation import Conversation
 from simulator.effects import HangUp
 from simulator.performer import Performer, Speech
+from simulator.speech.telephony import decoded
 from simulator.wire import Event, new_id
 
 NORMAL = 1000
@@ -144,7 +145,8 @@ class Call:
         """Send an event to everybody, an error to its author, and sound to the caller's ears."""
         kind = event["type"]
         if kind == _AUDIO:
-            pcm = base64.b64decode(event["delta"])
+            kind = self.conversation.player.session["audio"]["output"]["format"]["type"]
+            pcm = decoded(base64.b64decode(event["delta"]), kind)
             self._output.add(event["response_id"], event["item_id"], event["content_index"], pcm)
             self._to_play.set()
             return

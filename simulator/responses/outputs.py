@@ -13,6 +13,7 @@ from typing import Any, Literal
 from simulator.behavior import Knobs
 from simulator.items import Item, Items
 from simulator.scripting.script import Call, Say
+from simulator.speech.telephony import encoded
 from simulator.speech.vad import BYTES_PER_MS
 from simulator.wire import Event, obfuscation, server_event
 
@@ -36,6 +37,7 @@ class Output:
     item: Item
     said: str = ""
     heard_ms: int = 0
+    sound_format: str = "audio/pcm"
     deltas: int = 0
     is_open: bool = False
 
@@ -76,7 +78,7 @@ class Output:
         self.heard_ms += length_ms
         if self.items is not None:
             self.items.sounded[self.item["id"]] += length_ms
-        delta = base64.b64encode(pcm).decode()
+        delta = base64.b64encode(encoded(pcm, self.sound_format)).decode()
         return self._item_event("response.output_audio.delta", content_index=0, delta=delta)
 
     def closing(self, status: ItemStatus) -> list[Event]:

@@ -117,7 +117,8 @@ class ResponsePlayer:
             "usage": None,
             "metadata": wanted.get("metadata"),
         }
-        played = PlayedResponse(response, None if out_of_band else self.items, self.knobs, self._input_tokens())
+        items = None if out_of_band else self.items
+        played = PlayedResponse(response, items, self.knobs, self._input_tokens(), output["format"]["type"])
         if out_of_band:
             self.beside[played.id] = played
         else:

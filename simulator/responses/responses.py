@@ -41,13 +41,15 @@ class PlayedResponse:
     """One response from ``response.created`` to ``response.done``.
 
     ``response`` is the response object of the events; ``items`` is the conversation it writes into, or None
-    for a response out of band; ``input_tokens`` is (text, audio, cached).
+    for a response out of band; ``input_tokens`` is (text, audio, cached);
+    ``sound_format`` is that of its audio deltas.
     """
 
     response: dict[str, Any]
     items: Items | None
     knobs: Knobs
     input_tokens: tuple[int, int, int] = (0, 0, 0)
+    sound_format: str = "audio/pcm"
     plan: Plan | None = None
     outputs: list[Output] = field(default_factory=list)
     finished: bool = False
@@ -92,6 +94,8 @@ class PlayedResponse:
             Output.of_plan(of, self.id, index, audio=self.spoken, items=self.items, knobs=self.knobs)
             for index, of in enumerate(plan.outputs)
         ]
+        for output in self.outputs:
+            output.sound_format = self.sound_format
         limit = limit if isinstance(limit, int) else None
         self._steps.extend(steps_of(plan, voices, audio=self.spoken, limit=limit, knobs=self.knobs))
 
