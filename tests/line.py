@@ -249,7 +249,11 @@ def _start_simulator(line: Line, scenario: str, voice: bool, ears: str) -> str:
     line.simulators.append(Simulated(line.logs))
     port = line.simulator.choose_port()
     argv = our("simulator", "--port", str(port), "--key", KEY, "--control", "--scenario", scenario)
-    argv += ["--record", str(line.simulator.record), *(["--ears", ears] if voice else ["--no-voice"])]
+    argv += [
+        "--record",
+        str(line.simulator.record),
+        *(["--ears", ears] if voice else ["--no-voice", "--media", "none"]),
+    ]
     line.start(Process("simulator", argv, log=line.logs / "simulator.log", ready=f"http://127.0.0.1:{port}/healthz"))
     return f"ws://127.0.0.1:{port}/v1/realtime"
 
