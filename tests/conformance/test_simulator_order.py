@@ -114,7 +114,7 @@ class Replay:
 
 
 async def replayed(name: str, interactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    simulator = Simulator(parse(SCENARIOS[name], name, name))
+    simulator = Simulator(parse(SCENARIOS[name], name, name), media="none")
     created = [e for e in events(interactions, "received") if e["type"] == "session.created"]
     model = created[0]["session"]["model"] if created else "gpt-realtime"
     async with asyncio.timeout(PATIENCE_S), simulator.serving():
