@@ -176,15 +176,6 @@ class UpgradeRequired(ApiError):
     code = "upgrade_required"
     more_headers: ClassVar[Mapping[str, str]] = {"Upgrade": "websocket", "Connection": "Upgrade"}
 
-    def __init__(self, message: str, *, more: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self._more = more or {}
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The answer's headers, with those that were given."""
-        return {**super().headers, **self._more}
-
 
 class LimitReached(ApiError):
     """A quota is used up: client secrets, sessions, tokens or dollars."""

@@ -38,8 +38,6 @@ NO_UPGRADE = (
     "ask, a proxy in between dropped it: let it pass `Upgrade` and `Connection` on, with HTTP/1.1 (in nginx: "
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade)."
 )
-RECORDED = {"Ringback-Recording": "on"}
-"""Header that tells a page, before it opens the microphone, that its voice will be recorded."""
 CONVERSATION = "conversation"
 """The only `intent` served here, and the default."""
 NOT_FOR_TALKING = "This token lacks the scope 'realtime': it cannot open a session."
@@ -59,15 +57,28 @@ async def realtime_without_upgrade(request: Request, gateway: TheGateway) -> Non
     """Answer 426 to a request that asks for no WebSocket, as one does whose proxy has dropped the header `Upgrade`.
 
     If the request has a token with which no session could begin, the answer is why. A browser does not tell a page why
-    an upgrade was refused: the page asks here. It also asks whether the agent has voices recorded.
+    an upgrade was refused: the page asks here.
     """
     if "authorization" in request.headers:
         principal, resume_token = await identify(request, gateway)
         if resume_token is None:
             agent = agent_for(request.query_params, gateway.admission, principal)
             await gateway.admission.check_quota(principal, agent)
-            raise UpgradeRequired(NO_UPGRADE, more=RECORDED if agent.recording else None)
+            raise UpgradeRequired(NO_UPGRADE)
     raise UpgradeRequired(NO_UPGRADE)
+
+
+@router.get(f"{SOCKETS_AT[0]}/notice")
+async def notice(request: Request, gateway: TheGateway) -> dict[str, bool | None]:
+    """Say what a person must be told before a talk with this token: `recorded`, whether both voices will be.
+
+    Query: `agent`. `recorded` is null if no talk can begin with the token now: `/v1/realtime` says why.
+    """
+    try:
+        principal, _ = await identify(request, gateway)
+        return {"recorded": agent_for(request.query_params, gateway.admission, principal).recording}
+    except ApiError:
+        return {"recorded": None}
 
 
 @router.websocket(SOCKETS_AT[0])

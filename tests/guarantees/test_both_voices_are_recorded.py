@@ -198,9 +198,10 @@ async def test_who_may_listen_is_told_by_a_scope_and_tells_the_audit_log(studio:
     assert studio.ask("GET", path, range=f"bytes={len(whole)}-").status_code == 416
     drawn = studio.ask("GET", f"{path}/waveform?points=50").json()
     assert (len(drawn["caller"]), max(drawn["caller"]) > 20, any(drawn["model"])) == (50, True, False)
-    told = studio.ask("GET", "/v1/realtime?agent=demo", TOKEN)
-    assert (told.status_code, told.headers.get("ringback-recording")) == (426, "on")
-    assert "ringback-recording" not in studio.ask("GET", "/v1/realtime?agent=quiet", TOKEN).headers
+    told = studio.ask("GET", "/v1/realtime/notice?agent=demo", TOKEN)
+    assert (told.status_code, told.json()) == (200, {"recorded": True})
+    assert studio.ask("GET", "/v1/realtime/notice?agent=quiet", TOKEN).json() == {"recorded": False}
+    assert studio.ask("GET", "/v1/realtime/notice", "no-such-token").json() == {"recorded": None}
     assert [studio.secret(agent)["ringback"]["recording"] for agent in ("demo", "quiet")] == [True, False]
     acts = studio.ask("GET", "/v1/audit?act=session.listen").json()["data"]
     assert [(act["subject"], act["target"]) for act in acts] == [("eve", session)]

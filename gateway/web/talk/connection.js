@@ -58,8 +58,9 @@ export class Connection {
   /** Return whether the gateway will record a talk with this secret. `agent` may be null. */
   async isRecorded(secret, agent) {
     const headers = { Authorization: `Bearer ${secret}` };
-    const answer = await fetch(this.#address(location.protocol, agent), { headers, cache: "no-store" });
-    return answer.headers.get("Ringback-Recording") === "on";
+    const url = this.#address(location.protocol, agent);
+    url.pathname += "/notice";
+    return (await (await fetch(url, { headers, cache: "no-store" })).json()).recorded === true;
   }
 
   #address(scheme, agent = this.#agent) {
