@@ -10,6 +10,7 @@ down_revision = "0014"
 RECEIPTS = """
 CREATE TABLE IF NOT EXISTS webhook_receipts (
     id text NOT NULL,
+    tenant text NOT NULL DEFAULT 'default',
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     gateway_id text NOT NULL,
     call_id text NOT NULL,
@@ -22,9 +23,17 @@ CREATE TABLE IF NOT EXISTS webhook_receipts (
 CREATE INDEX IF NOT EXISTS ix_webhook_receipts_unsettled ON webhook_receipts (received_at) WHERE settled IS NULL;
 """
 
+# The wall between tenants, as in 0005; no tenant's role is granted anything behind it.
+WALL = (
+    "ALTER TABLE webhook_receipts ENABLE ROW LEVEL SECURITY",
+    "DROP POLICY IF EXISTS one_tenant ON webhook_receipts",
+    "CREATE POLICY one_tenant ON webhook_receipts TO ringback_tenant "
+    "USING (tenant = current_setting('ringback.tenant', true))",
+)
+
 
 def upgrade() -> None:
-    change("webhook_receipts", RECEIPTS)
+    change("webhook_receipts", RECEIPTS, *WALL)
 
 
 def downgrade() -> None:

@@ -126,8 +126,9 @@ audit = Table(
 webhook_receipts = Table(
     "webhook_receipts",
     metadata,
-    # One announcement of a phone call, by its `webhook-id`. It is of no tenant: which one's it is, its agent says.
+    # One announcement of a phone call, by its `webhook-id`. No tenant's role may read it: whose it is, its agent says.
     Column("id", Text, primary_key=True),
+    tenant(),
     time("received_at", now=True),
     # The gateway that is to settle it; another takes it if that one is gone.
     Column("gateway_id", Text, nullable=False),
