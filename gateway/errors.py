@@ -20,6 +20,8 @@
         │   ├── UpstreamSilent        … or did not confirm the session
         │   └── UpstreamBusy          … or takes no session now
         ├── CallRefused               the provider did not do what was asked of a call; becomes 400, 502 or 503
+        ├── CallControlFailed         a phone's carrier did not do what was asked of a call; the model is told
+        ├── StreamBroken              a frame that is not one of Twilio's; its stream is closed
         ├── UpstreamClosed            the Realtime API closed the connection
         ├── MalformedEvent            a server event that is not one of the Realtime API
         ├── FrameRefused              a client's frame breaks a rule; becomes an `error` event

@@ -51,6 +51,7 @@ async def test_the_official_sdk_makes_a_secret_and_is_told_what_it_opens(api: Ap
         "agent": "demo",
         "uses": 1,
         "left_out": ["session.instructions", "session.tools"],
+        "recording": False,
     }
     who = await api.authenticator.identify(f"Bearer {made.value}")
     assert (who.user, who.agent, who.claims) == ("ada", "demo", {"plan": "gold", "scopes": ["realtime"]})
