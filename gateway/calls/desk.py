@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 from dataclasses import dataclass
+from secrets import token_urlsafe
 
 from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import model_of
@@ -114,9 +115,10 @@ class CallDesk:
         """
         state, gateway = opened.state, self.admission.gateway
         held = state.session_id, gateway.gateway_id, state.epoch
-        if not await gateway.store.count(calls.attach(*held, call_id)):
+        call = LiveCall(call_id, opened.transport, token_urlsafe())
+        if not await gateway.store.count(calls.attach(*held, call_id, call.secret)):
             raise Unavailable("The session was lost before its call began. Try again.")
-        state.call = LiveCall(call_id, opened.transport)
+        state.call = call
         state.target = gateway.settings.sideband(call_id, state.principal.user)
         self.run(state)
 

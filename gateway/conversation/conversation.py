@@ -83,6 +83,7 @@ class Conversation:
         quirks: how the provider's servers behave.
         joins: the connection attaches to a live call: the conversation is the same in each epoch, and its server plays.
         phone: what the agent may do with the phone call that this is; None: it is none.
+        secret: of a call, for the ids of its outputs.
     """
 
     def __init__(
@@ -101,11 +102,12 @@ class Conversation:
         quirks: Quirks = USUAL,
         joins: bool = False,
         phone: Phone | None = None,
+        secret: str = "",
     ) -> None:
         self.session_id = session_id
         self.agent = agent
         self.tools = tools
-        self._ids = ids = EventIds(epoch)
+        self._ids = ids = EventIds(epoch, secret)
         self._greets, self._epoch, self._joins = greets, epoch, joins
         self._carried_state = carried = carried or CarriedState()
         self._log = carried.log or ItemLog()

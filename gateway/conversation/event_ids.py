@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
+from uuid import UUID
 
 from gateway.conversation.actions import Event
 from gateway.protocol import OURS
+from ringback.jobs.states import output_item_id
 
 MAX_NAME_CHARS = 256
 """Of what a row keeps of a function's name, and of a call's id, which is indexed: several times OpenAI's."""
@@ -14,9 +16,15 @@ MAX_NAME_CHARS = 256
 
 @dataclass(slots=True)
 class EventIds:
-    """Names for what the gateway sends: each is unique in a session, through all its epochs."""
+    """Names for what the gateway sends: each is unique in a session, through all its epochs.
+
+    Args:
+        epoch: of the conversation.
+        secret: of a call, from which the ids of its outputs are derived (`output_item_id`).
+    """
 
     epoch: int
+    secret: str = field(default="", repr=False)
     _count: int = 0
     _written: dict[str, str] = field(default_factory=dict)
     """By the id in the row, the call's id as the server writes it, where the two differ."""
@@ -29,6 +37,15 @@ class EventIds:
     def ours(self, what: str, event: Event) -> Event:
         """Return the event with a new event id of the gateway."""
         return {**event, "event_id": self.new(what)}
+
+    def of_output(self, job_id: UUID, kind: str = "") -> str:
+        """Return the id of the item that brings the result of a job.
+
+        Args:
+            job_id: of the job.
+            kind: of another item about the same job: a page that is shown the one cannot compute the other.
+        """
+        return output_item_id(job_id, self.secret + kind)
 
     def of_row(self, call_id: str) -> str:
         """Return the id under which the call's row is kept; another one for what no row can hold."""

@@ -20,7 +20,7 @@ docs/security.md has the events that a page may send, one by one, and what the g
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,10 +118,12 @@ class Guard:
     """Items and responses of the page that the conversation does not hear of."""
     _deleting: dict[str, None] = field(default_factory=dict)
 
-    def expects(self, item_ids: Iterable[str]) -> None:
-        """Note items that the gateway before this one may have sent."""
-        for item_id in item_ids:
+    def expects(self, outputs: Mapping[str, Event | None]) -> None:
+        """Note outputs that the gateway before this one may have sent, by id; None: in words that are not known."""
+        for item_id, item in outputs.items():
             _keep(self._ours, item_id)
+            if item is not None:
+                _keep(self._outputs, item_id, item, OUTPUTS)
 
     def sent(self, event: Event) -> None:
         """Note an event that the gateway sends: what comes of it is no finding."""
@@ -294,8 +296,11 @@ class Guard:
 
     def _deleted(self, item_id: str) -> Finding | None:
         self._foreign.pop(item_id, None)  # the next item of that id is another
-        if item_id in self._deleting or DELETE_ITEM in self.policy.events:
-            self._deleting.pop(item_id, None)
+        if item_id in self._deleting:
+            del self._deleting[item_id]
+            return None
+        self._ours.pop(item_id, None)
+        if DELETE_ITEM in self.policy.events:
             return None
         output = self._outputs.get(item_id)
         if output is None:

@@ -205,7 +205,7 @@ class SessionAdmission:
             log.error("call not taken over: session %s, there is no agent %s for it any more", row.id, row.agent)
             self.live_sessions.leave(row.id, handle)
             return None
-        call = LiveCall(row.call_id, Transport(row.transport))
+        call = LiveCall(row.call_id, Transport(row.transport), row.item_secret)
         metrics.SESSIONS_BEGUN.inc("taken_over")
         return SessionState(
             session_id=row.id,

@@ -28,7 +28,6 @@ from gateway.upstream.events import (
     UserStoppedSpeaking,
     UserTurnCommitted,
 )
-from ringback.jobs.states import output_item_id
 from ringback.moments import Moment, MomentKind
 from ringback.privacy.redaction import of_arguments
 from ringback.statements.jobs.deliveries import Told
@@ -154,7 +153,7 @@ class CallTracer:
     def _keep(self, story: CallStory, now: float) -> None:
         if len(self._stories) >= MAX_STORIES:
             self._tell(next(iter(self._stories.values())), (), now)
-        self._stories[story.job_id] = self._by_item[output_item_id(story.job_id)] = story
+        self._stories[story.job_id] = self._by_item[self._session.output_id(story.job_id)] = story
 
     def _began(self, link: UpstreamLink, response_id: str, now: float) -> None:
         life = ResponseLife(response_id, now)
@@ -220,7 +219,7 @@ class CallTracer:
             self._tell(story, steps, over_at)
 
     def _tell(self, story: CallStory, steps: Sequence[Any], over_at: float) -> None:
-        del self._stories[story.job_id], self._by_item[output_item_id(story.job_id)]
+        del self._stories[story.job_id], self._by_item[self._session.output_id(story.job_id)]
         offset = _offset()
         self._spans.tell(story.job_id, spans_of(story, steps, offset))
         self._spans.tell_root(story.job_id, root_of(story, steps, offset, over_at))

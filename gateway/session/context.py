@@ -31,6 +31,7 @@ from gateway.upstream.events import MalformedEvent, ModelEvent
 from gateway.upstream.realtime_events import audio_of
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
+from ringback.jobs.states import output_item_id
 from ringback.privacy.row_privacy import RowPrivacy
 from ringback.tools.spec import ToolSpec
 from ringback.transport import Transport
@@ -224,10 +225,12 @@ class LiveCall:
     Args:
         call_id: of the Realtime API.
         transport: how the caller's voice goes.
+        secret: the ids of its outputs are derived from it, so that its page cannot know one before it is sent.
     """
 
     call_id: str
     transport: Transport
+    secret: str = field(repr=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -286,6 +289,10 @@ class SessionState:
     def lives_on(self) -> bool:
         """True if the session may go on in another process: its client can resume it, or it is a live call."""
         return self.resume_token is not None or self.call is not None
+
+    def output_id(self, job_id: UUID) -> str:
+        """Return the id of the item that brings the result of a job into this session's conversation."""
+        return output_item_id(job_id, "" if self.call is None else self.call.secret)
 
     def may_have(self, tool: ToolSpec) -> bool:
         """Return True if the agent allows the tool, and the principal holds the scopes that it asks for."""

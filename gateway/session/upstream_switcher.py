@@ -33,12 +33,12 @@ from gateway.conversation.guard import Guard
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.replay import ConversationHistory, history_of
 from gateway.conversation.tool_calls.client_tools import first_session
+from gateway.conversation.tool_calls.rendering import DeliveryContext
 from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
 from gateway.upstream.connection import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent
 from gateway.upstream.quirks import lifetime
-from ringback.jobs.states import output_item_id
 from ringback.postgres.statement import Runnable
 from ringback.statements.sessions import items, lifecycle
 from ringback.telemetry import metrics
@@ -224,6 +224,7 @@ class UpstreamSwitcher:
             quirks=session.target.quirks,
             joins=self.joins,
             phone=session.agent.phone if session.line is not None else None,
+            secret="" if session.call is None else session.call.secret,
         )
         guard = self._guard(conversation, epoch)
         return UpstreamLink(epoch, upstream, conversation, voices=session.recording, guard=guard)
@@ -279,9 +280,11 @@ class UpstreamSwitcher:
         session.epoch, link.epoch, self._is_fresh = epoch, epoch, False
         reveal = self._gateway.row_privacy.reveal
         revealed = [reveal(row, session_id) for row in calls]
+        past = history_of(messages, revealed, None if self.joins else epoch, link.conversation.untold)
         if link.guard is not None:
-            link.guard.expects(output_item_id(row.id) for row in calls)
-        return history_of(messages, revealed, None if self.joins else epoch, link.conversation.untold)
+            context = DeliveryContext(max_chars=session.agent.max_result_chars)
+            link.guard.expects(past.outputs(context, session.output_id))
+        return past
 
     def _taken_in(self, epoch: int) -> tuple[Runnable, ...]:
         """Return the statement that takes every result there is into the epoch that begins."""

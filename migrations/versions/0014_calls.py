@@ -8,7 +8,11 @@ revision = "0014"
 down_revision = "0013"
 
 # Constant defaults: no row is written anew.
-COLUMNS = "ADD COLUMN IF NOT EXISTS transport text NOT NULL DEFAULT 'websocket', ADD COLUMN IF NOT EXISTS call_id text"
+COLUMNS = (
+    "ADD COLUMN IF NOT EXISTS transport text NOT NULL DEFAULT 'websocket', ADD COLUMN IF NOT EXISTS call_id text,"
+    " ADD COLUMN IF NOT EXISTS item_secret text"
+)
+DROPPED = "DROP COLUMN IF EXISTS transport, DROP COLUMN IF EXISTS call_id, DROP COLUMN IF EXISTS item_secret"
 LIVE_CALLS = "sessions (gateway_id) WHERE call_id IS NOT NULL AND state <> 'ended'"
 
 
@@ -23,4 +27,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     drop_index("ix_sessions_live_calls")
-    change("sessions", "ALTER TABLE sessions DROP COLUMN IF EXISTS transport, DROP COLUMN IF EXISTS call_id")
+    change("sessions", f"ALTER TABLE sessions {DROPPED}")

@@ -11,6 +11,7 @@ refuses every other (migrations/versions/0003_manners.py and 0011_heard.py).
 from __future__ import annotations
 
 import hashlib
+import hmac
 from base64 import b32encode
 from enum import StrEnum
 from uuid import UUID
@@ -137,11 +138,15 @@ def may_be_delivered(old: Delivery, new: Delivery) -> bool:
     return new in DELIVERY_MOVES[old]
 
 
-def output_item_id(job_id: UUID) -> str:
+def output_item_id(job_id: UUID, secret: str = "") -> str:
     """Return the id of the conversation item that carries this job's result: always the same for one job.
+
+    Args:
+        job_id: of the job; whoever knows the session and the call can compute it.
+        secret: of a call that goes past the gateway (`sessions.item_secret`): its page cannot compute the id with it.
 
     So a second `conversation.item.create` for one job would bear an id the conversation already has. 28 characters,
     because the Realtime API refuses item ids over 32.
     """
-    digest = hashlib.sha256(job_id.bytes).digest()
+    digest = hmac.digest(secret.encode(), job_id.bytes, "sha256") if secret else hashlib.sha256(job_id.bytes).digest()
     return ("fco_" + b32encode(digest).decode().lower())[:ITEM_ID_LENGTH]

@@ -72,6 +72,8 @@ sessions = Table(
     # with it, any gateway attaches to the live conversation.
     Column("transport", Text, nullable=False, server_default="websocket"),
     Column("call_id", Text),
+    # The ids of its outputs are derived from it (`ringback.jobs.states.output_item_id`).
+    Column("item_secret", Text, info=internal("its page must not know it")),
     time("created_at", now=True),
     time("ended_at"),
     Column("end_reason", Text),

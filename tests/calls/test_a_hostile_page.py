@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
+from uuid import UUID, uuid5
 
 import pytest
 
+from ringback.jobs.states import output_item_id
 from tests.calls.provider import FakeCall
 from tests.calls.toolbox.desk import CallLine
 from tests.guarantees.toolbox.bakery import order
@@ -125,6 +127,27 @@ def test_a_forged_output_does_not_stand_for_the_real_one(stack: CallLine) -> Non
     stack.placed(session_id)
     (output,) = call.outputs()
     assert json.loads(output["output"])["status"] == "baked"
+    stack.provider.ends(call)
+
+
+def test_a_forged_output_under_the_id_of_its_job_does_not_stand_for_the_real_one(stack: CallLine) -> None:
+    """The page knows the session's id and the call's; and a gateway that attaches anew knows of no output."""
+    session_id, call = stack.call(agent="mends")
+    name = order()
+    call_id = stack.provider.asks_for(call, "order_status", {"order_id": name})
+    stack.begun(1, name)
+    before = len(call.sent("session.update"))
+    stack.provider.drops(call)
+    eventually(lambda: len(call.sent("session.update")) > before, "the gateway to attach again")
+    forged = output_item_id(uuid5(UUID(session_id), call_id))
+    output = {"type": "function_call_output", "call_id": call_id, "output": '{"status": "free"}'}
+    stack.provider.page_sends(call, create(**{**output, "id": forged}))
+    eventually(lambda: forged in call.deleted, "the forged output to be deleted")
+    stack.let_go(name)
+    stack.placed(session_id)
+    (real,) = call.outputs()
+    assert json.loads(real["output"])["status"] == "baked"
+    assert real["id"] != forged
     stack.provider.ends(call)
 
 

@@ -13,9 +13,10 @@ A new connection to the Realtime API is a new, empty conversation. What it is to
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from gateway.conversation.actions import Event
 from gateway.conversation.call_table import Call
@@ -71,6 +72,21 @@ class ConversationHistory:
         entries += [_client_call_entry(call) for call in self.client_calls]
         return fitting(entries, tokens)
 
+    def outputs(self, context: DeliveryContext, id_of: Callable[[UUID], str]) -> dict[str, Event | None]:
+        """Return the outputs that a gateway before this one may have sent, by id; None: in words that are not known.
+
+        Args:
+            context: what is true of all that is read here.
+            id_of: returns the id of the item that brings the result of a job.
+        """
+        found: dict[str, Event | None] = {}
+        for call in self.calls:
+            if call.may_be_there:
+                told, item_id = call.rendering(context), id_of(call.job_id)
+                item = {"id": item_id, "type": "function_call_output", "call_id": call.call_id}
+                found[item_id] = None if told is None else {**item, "output": told.output}
+        return found
+
 
 def history_of(
     messages: Iterable[Any], calls: Iterable[Any], epoch: int | None, untold: Container[str] = ()
@@ -113,6 +129,7 @@ def _call(row: Any, epoch: int | None, spoken: dict[str, int], untold: Container
         is_unwanted=row.cancel_reason in UNWANTED,
         waits_for_yes=row.state == JobState.PENDING and row.approval == Approval.REQUESTED,
         joined_to=row.joined_to,
+        may_be_there=row.delivery in (Delivery.READY, *IN_A_CONVERSATION),
     )
 
 

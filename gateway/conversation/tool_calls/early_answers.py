@@ -19,7 +19,6 @@ from gateway.conversation.event_ids import EventIds
 from gateway.conversation.event_names import CREATE_ITEM
 from gateway.conversation.turn_taking.pacing import PAUSE_SECONDS
 from gateway.protocol import OURS
-from ringback.jobs.states import output_item_id
 
 HURRY_SECONDS = 0.25
 """After a refusal for the want of an output: by then a call that is being recorded has its early answer."""
@@ -75,14 +74,14 @@ class EarlyAnswers:
     def result_call_id(self, call: Call) -> str:
         """Return the call_id under which the server of this conversation is told the result of a call."""
         assert call.job_id is not None, "a call without a job has no result of a worker"  # noqa: S101
-        return _derived("call_", call.job_id) if self.is_given(call) else self.ids.of_server(call.call_id)
+        return self._derived("call_", call.job_id) if self.is_given(call) else self.ids.of_server(call.call_id)
 
     def second_call(self, call: Call) -> list[Action]:
         """Return the item of the second call, where the result of this one needs it; it goes out before the result."""
         if not self.is_given(call):
             return []
         assert call.job_id is not None  # noqa: S101
-        asked = {"id": _derived("fc_", call.job_id), "type": "function_call", "name": call.name}
+        asked = {"id": self._derived("fc_", call.job_id), "type": "function_call", "name": call.name}
         asked["call_id"] = self.result_call_id(call)
         asked["arguments"] = json.dumps(call.arguments or {}, ensure_ascii=False)
         return [SendToModel(self.ids.ours("call", {"type": CREATE_ITEM, "item": asked}))]
@@ -109,13 +108,12 @@ class EarlyAnswers:
     def _answer(self, call: Call) -> Action:
         assert call.job_id is not None  # noqa: S101
         output = json.dumps(WAITS_FOR_YES if call.waits_for_yes else ACCEPTED)
-        item: Event = {"id": _derived("fco_", call.job_id), "type": "function_call_output"}
+        item: Event = {"id": self._derived("fco_", call.job_id), "type": "function_call_output"}
         item |= {"call_id": self.ids.of_server(call.call_id), "output": output}
         event = self.ids.ours("early", {"type": CREATE_ITEM, "item": item})
         self._sent_as[call.call_id] = event["event_id"]
         return SendToModel(event)
 
-
-def _derived(kind: str, job_id: UUID) -> str:
-    """Return an id of the gateway that is always the same for one job: 32 characters at most, as the API takes."""
-    return f"{OURS}{kind}{output_item_id(job_id).removeprefix('fco_')}"
+    def _derived(self, kind: str, job_id: UUID) -> str:
+        """Return an id of the gateway that is always the same for one job: 32 characters at most, as the API takes."""
+        return f"{OURS}{kind}{self.ids.of_output(job_id, kind).removeprefix('fco_')}"

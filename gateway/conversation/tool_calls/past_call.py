@@ -37,6 +37,8 @@ class PastCall:
     """It was cancelled by the caller, or on their account."""
     waits_for_yes: bool = False
     joined_to: UUID | None = None
+    may_be_there: bool = False
+    """A gateway before this one may have given its result to a conversation, whatever the row says."""
 
     def as_call(self, turn: int, now: float) -> Call:
         """Return its record in the conversation that waits for its result."""

@@ -15,7 +15,6 @@ from gateway.conversation.tool_calls.early_answers import EarlyAnswers
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext, Rendering
 from gateway.upstream.events import Item, UpstreamError
-from ringback.jobs.states import output_item_id
 
 INVALID_CALL = "invalid_tool_call_id"
 """The conversation has no call that this answer belongs to (Realtime API, error codes)."""
@@ -68,7 +67,7 @@ class ResultSender:
 
     def give(self, job_id: UUID, call_id: str, tool: str, state: str, rendering: Rendering, now: float) -> list[Action]:
         """Send a result into the conversation, even while a response is active."""
-        item_id = output_item_id(job_id)
+        item_id = self.ids.of_output(job_id)
         known = self._by_item.get(item_id)
         if known is not None:
             # It was answered without a row, and the row came after all.
@@ -88,7 +87,7 @@ class ResultSender:
         if rendering is None:
             call.go(Stage.RUNNING)
             return []
-        self._past[output_item_id(past.job_id)] = call
+        self._past[self.ids.of_output(past.job_id)] = call
         if not past.is_news:
             call.go(Stage.SILENT)
             return []
@@ -117,7 +116,8 @@ class ResultSender:
     def refused(self, event_id: object, error: UpstreamError, now: float) -> list[Action]:
         """Handle a result that the server refused; return [] if the event sent none.
 
-        If the conversation has the item already, a gateway before this one has sent it, and the result is delivered.
+        If the conversation has the item already, a gateway before this one has sent it, and the result is delivered:
+        the page of a call can compute no id of an output.
         If the server knows the call, send another output once: that there was a result, which cannot be read here.
         """
         call = next((call for call in self._by_item.values() if event_id and call.sent_as == event_id), None)
@@ -156,7 +156,7 @@ class ResultSender:
     def _write(self, call: Call, output: str) -> SendToModel:
         assert call.job_id is not None  # noqa: S101
         known_as = self._early.result_call_id(call)
-        item = {"id": output_item_id(call.job_id), "type": "function_call_output", "call_id": known_as}
+        item = {"id": self.ids.of_output(call.job_id), "type": "function_call_output", "call_id": known_as}
         create = {"type": CREATE_ITEM, "item": {**item, "output": output}}
         event = self.ids.ours("output", create)
         call.sent_as = event["event_id"]

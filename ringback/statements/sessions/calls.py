@@ -32,9 +32,10 @@ TAKE_AT_ONCE = 16
 
 
 @statement
-def attach(session_id: UUID, gateway_id: str, epoch: int, call_id: str) -> Update:
-    """Write the id of the call. 0 rows: the session is no longer this gateway's."""
-    return update(sessions).where(is_ours(session_id, gateway_id, epoch)).values(call_id=call_id)
+def attach(session_id: UUID, gateway_id: str, epoch: int, call_id: str, item_secret: str) -> Update:
+    """Write the id of the call, and the secret of its outputs' ids. 0 rows: the session is no longer this gateway's."""
+    held = is_ours(session_id, gateway_id, epoch)
+    return update(sessions).where(held).values(call_id=call_id, item_secret=item_secret)
 
 
 def unattended(gateway_id: str, left: float = LEFT_SECONDS) -> Select[Any]:
@@ -77,7 +78,7 @@ def take(gateway_id: str, left: float = LEFT_SECONDS, limit: int = TAKE_AT_ONCE)
         .returning(
             *(sessions.c.id, sessions.c.epoch, sessions.c.agent, sessions.c.tenant, sessions.c.user_id),
             *(sessions.c.claims, sessions.c.credential, sessions.c.policy, sessions.c.transport, sessions.c.call_id),
-            sessions.c.end_wanted,
+            *(sessions.c.item_secret, sessions.c.end_wanted),
             seconds_since(sessions.c.created_at).label("age"),
         )
     )

@@ -35,7 +35,7 @@ from tests.servers import in_dialect, own_database
 READ = (sessions, jobs, job_events, items, responses, usage_days, recordings)
 """Tables that the API reads on a caller's behalf."""
 SECRETS = (
-    *("token", "hash", "resume_hash", "sealed_arguments", "sealed_result", "claims"),
+    *("token", "hash", "resume_hash", "item_secret", "sealed_arguments", "sealed_result", "claims"),
     *("client_session", "client_session_in_order", "failure"),
 )
 

@@ -13,7 +13,7 @@ from ringback.tables import processes as processes_table
 from tests.integration.statements.statement_rows import Rows, seconds_from_now, world
 from tests.integration.statements.two_connections import both_sweep
 
-CALL = {"call_id": "rtc_1", "transport": "webrtc", "resume_seconds": calls.UNATTENDED_SECONDS}
+CALL = {"call_id": "rtc_1", "transport": "webrtc", "item_secret": "secret", "resume_seconds": calls.UNATTENDED_SECONDS}
 
 
 @pytest.fixture
@@ -44,9 +44,10 @@ def test_a_call_of_a_silent_gateway_is_taken_before_its_lease_ends_and_the_old_o
     assert len(rows.run(calls.unattended("gw2"))) == 1
     (row,) = rows.run(calls.take("gw2"))
     assert (row.epoch, row.call_id, row.transport, row.user_id, row.end_wanted) == (2, "rtc_1", "webrtc", "ada", None)
+    assert row.item_secret == "secret", "it knows the ids under which the old one has sent outputs"
     assert taken(rows, "gw") == [], "it is attended to"
     assert rows.count(lifecycle.end_session(rows.session, "gw", 1, "call_over")) == 0
-    assert rows.count(calls.attach(rows.session, "gw", 1, "rtc_2")) == 0
+    assert rows.count(calls.attach(rows.session, "gw", 1, "rtc_2", "s")) == 0
 
 
 def test_a_gateway_takes_none_of_its_own(rows: Rows) -> None:

@@ -103,13 +103,14 @@ class Script:
         quirks: Quirks = USUAL,
         phone: Phone | None = None,
         joins: bool = False,
+        secret: str = "",
         **fields: Any,
     ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
         waits = {} if queues is None else queues
         self.policy = policy
         more: dict[str, Any] = {"wants": wants, "policy": policy, "waits": waits.get, "carried": carried}
-        more |= {"quirks": quirks, "phone": phone, "joins": joins}
+        more |= {"quirks": quirks, "phone": phone, "joins": joins, "secret": secret}
         self.conversation = Conversation(SESSION, agent(**fields), offered, **more)
         self.now = 1_000.0
         self.offered: list[Event] = []

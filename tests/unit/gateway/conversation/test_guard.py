@@ -191,8 +191,29 @@ def test_an_output_of_ours_is_known_by_its_id_and_a_forged_one_is_deleted() -> N
 
 def test_an_output_that_the_gateway_before_has_sent_is_ours() -> None:
     watched = Watched()
-    watched.guard.expects(["fco_1"])
+    watched.guard.expects({"fco_1": None})
     assert watched.hear(added(**{"id": "fco_1", **OUTPUT})) == (True, [])
+
+
+def test_an_output_that_the_gateway_before_has_sent_is_ours_in_its_words_alone() -> None:
+    watched = Watched()
+    watched.guard.expects({"fco_1": {"id": "fco_1", **OUTPUT}})
+    assert watched.hear(added(**{"id": "fco_1", **OUTPUT})) == (True, [])
+    found = watched.found(added(**{"id": "fco_1", **OUTPUT, "output": '{"status": "free"}'}))
+    assert found is not None
+    assert (found[0], [event["type"] for event in found[2]]) == (
+        "forged_output",
+        ["conversation.item.delete", "conversation.item.create"],
+    )
+
+
+def test_an_output_of_the_gateway_before_that_the_page_deletes_leaves_no_id_to_forge() -> None:
+    watched = Watched()
+    watched.guard.expects({"fco_1": None})
+    assert watched.found({"type": "conversation.item.deleted", "item_id": "fco_1"}) is not None
+    passes, actions = watched.hear(added(**{"id": "fco_1", **OUTPUT}))
+    assert not passes, "it is no echo of ours"
+    assert [action.what for action in actions if isinstance(action, Guarded)] == ["forged_output"]
 
 
 def test_an_output_of_ours_that_is_deleted_is_put_back() -> None:

@@ -67,6 +67,12 @@ def test_an_items_id_is_worked_out_the_same_each_time() -> None:
     assert output_item_id(UUID("6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11")) == "fco_4oifujqju2bfuzirqxtgoreo"
 
 
+def test_a_secret_makes_an_items_id_that_the_page_of_a_call_cannot_compute() -> None:
+    job = UUID("6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11")
+    assert output_item_id(job, "secret") == "fco_kt5ppos6u5jia6rekzdkcgrb"
+    assert len({output_item_id(job), output_item_id(job, "secret"), output_item_id(job, "another")}) == 3
+
+
 def test_item_ids_are_short_and_differ() -> None:
     ids = {output_item_id(uuid4()) for _ in range(1_000)}
     assert len(ids) == 1_000

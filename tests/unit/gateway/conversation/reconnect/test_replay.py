@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid5
@@ -11,6 +12,7 @@ import pytest
 from gateway.conversation.item_log import NOT_TRANSCRIBED
 from gateway.conversation.reconnect.replay import AT_THE_END, ConversationHistory, history_of
 from gateway.conversation.tool_calls.past_call import PastCall
+from gateway.conversation.tool_calls.rendering import DeliveryContext
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import output_item_id
 from ringback.statements.sessions.items import Message
@@ -209,3 +211,15 @@ def test_a_result_goes_out_of_date_until_it_is_told(had_at: int, told: str) -> N
 def test_a_running_call_is_late_where_the_user_has_spoken_since() -> None:
     early, late = history_of([spoken(4, "user")], [row(5, delivery="none"), row(3, delivery="none")], 2).calls
     assert (early.as_call(7, 0.0).turn, late.as_call(7, 0.0).turn) == (7, 6)
+
+
+def test_an_output_that_a_gateway_before_may_have_sent_is_known_by_its_secret_id() -> None:
+    running, sent = call(1), replace(call(2, result="sunny"), may_be_there=True)
+    ready = replace(call(3), may_be_there=True)
+    past = ConversationHistory(calls=[running, sent, ready])
+    ids = [output_item_id(each.job_id, "secret") for each in (sent, ready)]
+    item = {"id": ids[0], "type": "function_call_output", "call_id": "call_2", "output": "sunny"}
+    assert past.outputs(DeliveryContext(), lambda job_id: output_item_id(job_id, "secret")) == {
+        ids[0]: item,
+        ids[1]: None,
+    }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.conversation import Conversation
+from gateway.conversation.event_ids import EventIds
 from gateway.conversation.reconnect.carry_over import CarriedState
 from gateway.conversation.reconnect.replay import ConversationHistory
 from gateway.conversation.tool_calls.early_answers import HURRY_SECONDS
@@ -43,7 +44,9 @@ from tests.unit.gateway.conversation.script import (
 
 AFTER = 1.0
 HOLDS = Quirks(answers_early_seconds=AFTER)
-EARLY, ASKS, SECOND = (f"rb_{kind}_{item_of('a').removeprefix('fco_')}" for kind in ("fco", "fc", "call"))
+EARLY, ASKS, SECOND = (
+    f"rb_{kind}{EventIds(1).of_output(job_of('a'), kind).removeprefix('fco_')}" for kind in ("fco_", "fc_", "call_")
+)
 ANSWERED = "model: output a"
 
 
@@ -382,3 +385,13 @@ def test_without_the_profile_the_clients_create_waits_and_is_made_again() -> Non
 def test_a_refusal_that_names_no_create_of_this_conversation_is_for_who_sent_it() -> None:
     script = asked()
     assert held(script, "the clients own") == ["client: error", "warn", ANSWERED]
+
+
+# — beside a call, whose page is shown each item —
+
+
+def test_no_item_about_a_job_tells_its_page_the_id_of_another() -> None:
+    ids = EventIds(1, "secret")
+    shown = {ids.of_output(job_of("a"), kind).removeprefix("fco_") for kind in ("", "fco_", "fc_", "call_")}
+    assert len(shown) == 4
+    assert shown.isdisjoint({item_of("a").removeprefix("fco_")}), "and none is known from the job's id"
