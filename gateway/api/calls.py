@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-from email.errors import MessageError
-from email.parser import BytesParser
-from email.policy import HTTP
 from typing import Any
 
 import psycopg
@@ -20,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.api.dependencies import Gateway, TheGateway
 from gateway.api.error_handlers import answer_to
+from gateway.api.forms import FORM, read_form
 from gateway.api.realtime import agent_for, beginning, identify, refuse_other_sessions
 from gateway.auth.authenticator import Principal
 from gateway.calls.desk import CallDesk, OpenedCall
@@ -45,8 +43,9 @@ MAX_SDP_BYTES = 32 * 1_024
 """Of an offer: a browser's with one microphone and many codecs is 6 KB."""
 MAX_LEFT_OUT = 20
 """Names that the answer lists."""
-SDP, FORM = "application/sdp", "multipart/form-data"
+SDP = "application/sdp"
 TYPES = f"Send the offer as {SDP}, or as the part `sdp` of {FORM}."
+PARTS = "Send the parts `sdp` and, if you like, `session`."
 NOT_AN_OFFER = "The body is no SDP offer: send `RTCPeerConnection.localDescription.sdp` as it is."
 NO_CALLS = "This gateway places no calls: its provider takes WebSockets only."
 REFUSED_OFFER = "The Realtime API refused the offer. Make it with an audio track and a data channel, and send it whole."
@@ -107,8 +106,8 @@ async def _place(request: Request, gateway: Gateway) -> Response:
         opened.state.handle.terminate("revoked")
         await gateway.authenticator.forget(opened.state.session_id)
     headers = {"Location": f"{CALLS_AT[0]}/{opened.state.session_id}"}
-    if left_out := sorted(f"session.{name}"[:100] for name in wishes if name not in ("type", "model")):
-        headers["Ringback-Left-Out"] = ", ".join(name for name in left_out[:MAX_LEFT_OUT] if name.isascii())
+    if left_out := _left_out(wishes):
+        headers["Ringback-Left-Out"] = ", ".join(left_out)
     return Response(answer, 201, headers, SDP)
 
 
@@ -125,7 +124,10 @@ def _read(content_type: str, body: bytes) -> tuple[str, dict[str, Any]]:
     kind = content_type.partition(";")[0].strip().lower()
     wishes: dict[str, Any] = {}
     if kind == FORM:
-        parts = _parts(content_type, body)
+        try:
+            parts = read_form(content_type, body)
+        except ValueError as problem:
+            raise BadRequest(f"The form cannot be read: {problem}. {PARTS}") from None
         body = parts.get("sdp", b"")
         wishes = _session(parts.get("session", b"{}"))
     elif kind != SDP:
@@ -141,16 +143,10 @@ def _read(content_type: str, body: bytes) -> tuple[str, dict[str, Any]]:
     return offer, wishes
 
 
-def _parts(content_type: str, body: bytes) -> dict[str, bytes]:
-    """Return the parts of a form by their names."""
-    try:
-        head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
-        form = BytesParser(policy=HTTP).parsebytes(head + body)
-        parts = list(form.iter_parts()) if form.is_multipart() else []
-        named = {str(part.get_param("name", header="content-disposition")): part for part in parts}
-        return {name: bytes(part.get_payload(decode=True) or b"") for name, part in named.items()}
-    except (MessageError, ValueError, LookupError, TypeError, AttributeError):
-        raise BadRequest("The form cannot be read: send the parts `sdp` and, if you like, `session`.") from None
+def _left_out(wishes: dict[str, Any]) -> list[str]:
+    """Return the names of fields that decide nothing here, as far as a header can hold them."""
+    names = sorted(f"session.{name}"[:100] for name in wishes if name not in ("type", "model"))
+    return [name for name in names if name.isascii() and name.isprintable()][:MAX_LEFT_OUT]
 
 
 def _session(text: bytes) -> dict[str, Any]:
