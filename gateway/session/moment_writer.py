@@ -155,6 +155,7 @@ class GuardAudit:
         self._gateway = gateway
         self._session = session
         self._waiting: deque[Guarded] = deque(maxlen=MAX_WAITING)
+        self._writing = asyncio.Lock()
 
     def keep(self, found: Guarded) -> None:
         """Have a finding written; returns at once."""
@@ -165,7 +166,11 @@ class GuardAudit:
         self._session.tasks.create_task(self.flush())
 
     async def flush(self) -> None:
-        """Write all that waits."""
+        """Write all that waits, each once however many tasks ask for it."""
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         while self._waiting:
             found = self._waiting[0]
             reason = f"{found.what}: {found.did} ({found.detail})"[:MAX_REASON]
