@@ -63,6 +63,8 @@ NOT_HUNG_UP = frozenset({"call_over", "call_transferred", "session_superseded"})
 
 NO_AGENT = "agent_gone"
 """Reason for the history of a call that was to be taken over when its agent's file was gone."""
+STILL_LIVE = "call_not_hung_up"
+"""Reason for the history of a call that had to end, and that the Realtime API did not hang up."""
 
 # Close reasons that a client is told in words; every other end is caused by the client.
 SENTENCES = {

@@ -1,4 +1,4 @@
-"""The desk of calls: it begins a session for a call, attaches it to the call, and hangs up when the session ends.
+"""The desk of calls: it begins a session for a call, attaches it to the call, and hangs up before the session ends.
 
     opened = await desk.open(principal, agent, Transport.SIP)     a row, the tools, and the session for the provider
     await desk.control.accept(call_id, user, opened.session)      WebRTC: `desk.place` does this step and the next
@@ -6,6 +6,9 @@
 
 If the second step fails, `give_up` ends the session. `attach` waits for no connection: a browser's answer must not wait
 for the sideband, which the Realtime API opens only when the browser has connected.
+
+A call ends in this order: the row says why it is to end, it is hung up, the row says that it is over. A gateway that
+loses its session meanwhile hangs nothing up; one that is killed leaves a call that another takes, and hangs up.
 """
 
 from __future__ import annotations
@@ -13,13 +16,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
+import time
 from dataclasses import dataclass
 from secrets import token_urlsafe
 
+import psycopg
+
 from gateway.auth.authenticator import Principal
+from gateway.backoff import pauses
 from gateway.budgets.budgets import model_of
 from gateway.calls.phone_connection import PhoneConnection
-from gateway.close_codes import HANDED_OVER, INTERNAL_ERROR, NOT_HUNG_UP
+from gateway.close_codes import HANDED_OVER, INTERNAL_ERROR, NOT_HUNG_UP, PERMANENT, STILL_LIVE, TRY_AGAIN_LATER
 from gateway.conversation.actions import Event
 from gateway.conversation.tool_calls.client_tools import first_session
 from gateway.errors import Unavailable
@@ -41,6 +49,10 @@ NOT_PLACED = "call_not_placed"
 
 LEFT_TO_GO_ON = HANDED_OVER | NOT_HUNG_UP
 """Ends of a session here after which its call is not hung up."""
+HANG_UP_SECONDS = 15.0
+"""How long a call is hung up again and again, if the Realtime API is busy or does not answer."""
+HANG_UP_AGAIN_SECONDS, HANG_UP_SELDOM_SECONDS = 0.25, 2.0
+"""Before the third attempt, and at most: meanwhile the caller talks to a model that no gateway watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,28 +149,63 @@ class CallDesk:
         await asyncio.shield(self._end(opened.state, reason))
 
     async def hang_up(self, call_id: str, user: str) -> bool:
-        """Hang up a call; return False, and a line in the log, if the Realtime API did not say that it did."""
-        try:
-            await self.control.hang_up(call_id, user)
-        except CallRefused as problem:
-            log.warning("call not hung up: %s (%s)", call_id, problem)
-            return problem.status == 404  # it is over
-        return True
+        """Hang up a call, in some attempts; return False if the Realtime API never said that it is over."""
+        give_up = time.monotonic() + HANG_UP_SECONDS
+        for pause in pauses(random.random, HANG_UP_AGAIN_SECONDS, HANG_UP_SELDOM_SECONDS):
+            await asyncio.sleep(pause)
+            try:
+                await self.control.hang_up(call_id, user)
+            except CallRefused as problem:
+                if problem.status == 404:  # it is over
+                    return True
+                log.warning("call not hung up: %s (%s)", call_id, problem)
+                if problem.status in PERMANENT or time.monotonic() > give_up:
+                    return False
+                continue
+            return True
+        raise AssertionError("pauses do not end")
 
     async def close(self) -> None:
-        """Wait for the tasks, and close the connections. The sessions have been asked to leave before."""
+        """Wait for the tasks, and close the connections. The sessions have been asked to leave before.
+
+        A call that still has to be hung up stays in its row: another gateway takes it, and does it.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.control.close()
 
     async def _attend(self, state: SessionState) -> None:
-        call = state.call
-        assert call is not None  # noqa: S101
-        over = await self.admission.run(_client_of(state), state, None)
-        if over.reason not in LEFT_TO_GO_ON:
-            log.info("call hung up: session %s (%s)", state.session_id, over.reason)
-            await self.hang_up(call.call_id, state.principal.user)
+        why_over = state.handle.why_over
+        if why_over is None:
+            await self.admission.run(_client_of(state), state, None, self._hang_up_first)
+            return
+        over = await self._hang_up_first(state, SessionEnded(INTERNAL_ERROR, why_over))
+        await asyncio.shield(self._end(state, over.reason))
+
+    async def _hang_up_first(self, state: SessionState, over: SessionEnded) -> SessionEnded:
+        """Hang up the session's call, if its end is the call's and the row is still ours; return how the session ends.
+
+        The row says first that the call is to end: if this gateway is killed here, the one that takes it hangs up.
+        """
+        call, gateway, session_id = state.call, self.admission.gateway, state.session_id
+        if call is None or over.reason in LEFT_TO_GO_ON:
+            return over
+        try:
+            wanted = calls.ask_to_end(session_id, gateway.gateway_id, state.epoch, over.reason)
+            is_ours = await gateway.store.count(wanted)
+        except (psycopg.Error, OSError) as problem:
+            log.error("call left to go on: session %s cannot be recorded (%s)", session_id, type(problem).__name__)
+            return SessionEnded(TRY_AGAIN_LATER, "database_unavailable")
+        if not is_ours:
+            log.warning("call left to go on: session %s is another gateway's, or over", session_id)
+            return SessionEnded.because("session_superseded")
+        if not await self.hang_up(call.call_id, state.principal.user):
+            words = "call not hung up: session %s (%s), call %s may go on with no gateway beside it"
+            log.error(words, session_id, over.reason, call.call_id)
+            return SessionEnded(over.code, STILL_LIVE)
+        log.info("call hung up: session %s (%s)", session_id, over.reason)
+        return over
 
     async def _end(self, state: SessionState, reason: str) -> None:
         try:

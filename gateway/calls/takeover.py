@@ -11,9 +11,8 @@ import asyncio
 import logging
 
 from gateway.calls.desk import CallDesk
-from gateway.close_codes import NO_AGENT
 from gateway.retry import once_set, repeat
-from ringback.statements.sessions import calls, lifecycle
+from ringback.statements.sessions import calls
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +47,5 @@ class CallTakeover:
         rows = await gateway.store.rows(calls.take(gateway.gateway_id, self._left))
         for row in rows:
             log.info("call taken over: session %s, as epoch %d", row.id, row.epoch)
-            state = admission.take_call(row)
-            if state is None:
-                await gateway.store.count(lifecycle.end_session(row.id, gateway.gateway_id, row.epoch, NO_AGENT))
-                await self._desk.hang_up(row.call_id, row.user_id)
-                continue
-            if row.end_wanted is not None:
-                state.handle.terminate(row.end_wanted)
-            self._desk.run(state)
+            self._desk.run(admission.take_call(row))
         return len(rows) == calls.TAKE_AT_ONCE

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import psycopg
@@ -23,7 +23,7 @@ from gateway.auth.tokens import digest
 from gateway.background.draining import Draining
 from gateway.background.lease import Lease
 from gateway.budgets.budgets import model_of
-from gateway.close_codes import HANDED_OVER, INTERNAL_ERROR, PERMANENT, SENTENCES, TRY_AGAIN_LATER
+from gateway.close_codes import HANDED_OVER, INTERNAL_ERROR, NO_AGENT, PERMANENT, SENTENCES, TRY_AGAIN_LATER
 from gateway.errors import Unavailable, error_event
 from gateway.live_sessions import SessionRegistry
 from gateway.session.client_connection import ClientConnection, ClientGone
@@ -41,6 +41,9 @@ from ringback.tools.spec import ToolSpec
 from ringback.transport import Transport
 
 log = logging.getLogger(__name__)
+
+BeforeEnd: TypeAlias = Callable[[SessionState, SessionEnded], Awaitable[SessionEnded]]
+"""Does what comes before the row's last word; returns how the session ends, which may be otherwise by then."""
 
 
 @dataclass(slots=True)
@@ -194,17 +197,21 @@ class SessionAdmission:
             began_at=time.monotonic() - float(row.age),
         )
 
-    def take_call(self, row: Any) -> SessionState | None:
-        """Go on with a live call that this gateway has taken over (a row of `calls.take`); None if that cannot be."""
+    def take_call(self, row: Any) -> SessionState:
+        """Return the session of a live call that this gateway has taken over (a row of `calls.take`).
+
+        If the call must be hung up, as it is asked to end or its agent is gone, its handle says why.
+        """
         handle = self.live_sessions.enter(row.id)
         handle.is_recorded = True
         scopes = frozenset(row.claims.get("scopes", ())) | ({TRUSTED} if row.policy == "trusted" else set())
         principal = Principal(row.user_id, row.tenant, row.claims, scopes, row.credential)
-        agent = self.agents.get(row.agent)
+        agent, why_over = self.agents.get(row.agent), row.end_wanted
         if agent is None or not agent.serves(row.tenant):
-            log.error("call not taken over: session %s, there is no agent %s for it any more", row.id, row.agent)
-            self.live_sessions.leave(row.id, handle)
-            return None
+            log.error("call not gone on with: session %s, there is no agent %s for it any more", row.id, row.agent)
+            agent, why_over = self.agents[self.default_agent], why_over or NO_AGENT
+        if why_over is not None:
+            handle.terminate(why_over)
         call = LiveCall(row.call_id, Transport(row.transport), row.item_secret)
         metrics.SESSIONS_BEGUN.inc("taken_over")
         return SessionState(
@@ -219,8 +226,18 @@ class SessionAdmission:
             began_at=time.monotonic() - float(row.age),
         )
 
-    async def run(self, client: ClientConnection, state: SessionState, subprotocol: str | None) -> SessionEnded:
-        """Run one session, from the upgrade on, until it is over or lives on elsewhere. Return how it ended here."""
+    async def run(
+        self,
+        client: ClientConnection,
+        state: SessionState,
+        subprotocol: str | None,
+        before_end: BeforeEnd | None = None,
+    ) -> SessionEnded:
+        """Run one session, from the upgrade on, until it is over or lives on elsewhere. Return how it ended here.
+
+        Args:
+            before_end: if it is cancelled, the row stays as it is, for another gateway to take.
+        """
         logs.bind(session=state.session_id)
         session_id = state.session_id
         session = Session(self.gateway, state, client)
@@ -241,6 +258,8 @@ class SessionAdmission:
             log.exception("session %s has failed", session_id)
             over = SessionEnded(INTERNAL_ERROR, "internal_error")
         finally:
+            if before_end is not None:
+                over = await before_end(state, over)
             await asyncio.shield(self.leave(state, over))
             try:
                 await _close(client, over)

@@ -46,6 +46,8 @@ class FakeCall:
     sockets: list[WebSocket] = field(default_factory=list)
     is_over: bool = False
     hung_up: bool = False
+    hang_ups: int = 0
+    """How often a gateway asked to hang up, heard or not."""
 
     def outputs(self) -> list[Event]:
         """The outputs of functions that are in the conversation."""
@@ -70,6 +72,8 @@ class FakeProvider:
         """Location and SDP with which the next call is answered, as a real server did."""
         self.unknown_for = 0
         """How many sidebands are answered with 404 before a call is known."""
+        self.refused_hang_ups: list[int] = []
+        """HTTP statuses with which the next hang-ups are refused."""
         self._numbers = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -141,7 +145,12 @@ class FakeProvider:
         call = self.calls.get(request.path_params["call_id"])
         if call is None or call.is_over:
             return JSONResponse({"error": {"code": "call_id_not_found"}}, 404)
-        call.hung_up = request.path_params["what"] == "hangup"
+        hangs_up = request.path_params["what"] == "hangup"
+        if hangs_up:
+            call.hang_ups += 1
+            if self.refused_hang_ups:
+                return JSONResponse({"error": {"code": "some_code"}}, self.refused_hang_ups.pop(0))
+        call.hung_up = hangs_up
         await self._end(call)
         return Response(status_code=200)
 

@@ -17,6 +17,21 @@ CALL_GUARDS = [
         "a call that is taken begins an epoch", T_CALLS, CALLS, "epoch=sessions.c.epoch + 1", "epoch=sessions.c.epoch"
     ),
     gone("one gateway takes a call", T_CALLS, CALLS, "(of=sessions, skip_locked=True)", "(of=sessions)"),
+    gone(
+        "the gateway that has a call says why it ends",
+        T_CALLS,
+        CALLS,
+        "is_ours(session_id, gateway_id, epoch)",
+        "sessions.c.id == session_id",
+        after="def ask_to_end",
+    ),
+    gone(
+        "the first reason for a call's end stays",
+        T_CALLS,
+        CALLS,
+        "func.coalesce(sessions.c.end_wanted, reason)",
+        "reason",
+    ),
     gone("a forged output is no echo", T_GUARD, GUARD, '"session", "forged_output", "forged_item"', '"session",'),
     gone("an output is ours by its words, too", T_GUARD, GUARD, 'output != ours["output"]', "False"),
     gone(

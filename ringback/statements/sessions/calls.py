@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Update, and_, exists, null, or_, select, update
+from sqlalchemy import Select, Update, and_, exists, func, null, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.leases.lease import LEASE_SECONDS, RENEW_SECONDS
@@ -36,6 +36,20 @@ def attach(session_id: UUID, gateway_id: str, epoch: int, call_id: str, item_sec
     """Write the id of the call, and the secret of its outputs' ids. 0 rows: the session is no longer this gateway's."""
     held = is_ours(session_id, gateway_id, epoch)
     return update(sessions).where(held).values(call_id=call_id, item_secret=item_secret)
+
+
+@statement
+def ask_to_end(session_id: UUID, gateway_id: str, epoch: int, reason: str) -> Update:
+    """Write why the call ends, before it is hung up: a gateway that takes it meanwhile hangs up, too. The first reason
+    stays.
+
+    0 rows: the session is no longer this gateway's, and so the call is not its to hang up.
+    """
+    return (
+        update(sessions)
+        .where(is_ours(session_id, gateway_id, epoch))
+        .values(end_wanted=func.coalesce(sessions.c.end_wanted, reason))
+    )
 
 
 def unattended(gateway_id: str, left: float = LEFT_SECONDS) -> Select[Any]:

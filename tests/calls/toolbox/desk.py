@@ -26,6 +26,7 @@ class CallLine(Bakery):
     def mend(self) -> None:
         """Make the stack whole: gateways that were killed are started again."""
         self.provider.refusal, self.provider.recorded, self.provider.unknown_for = None, None, 0
+        self.provider.refused_hang_ups = []
         eventually(self._is_whole, "both gateways to take sessions")
         self.tidy()
 
@@ -61,6 +62,10 @@ class CallLine(Bakery):
         """Rows of the database."""
         with psycopg.connect(in_dialect(self.line.database, "postgresql")) as connection:
             return connection.execute(query.encode(), values).fetchall()
+
+    def says(self, words: str, on: str = FIRST) -> None:
+        """Wait until these words are in a gateway's log."""
+        eventually(lambda: words in (self.line.logs / f"{on}.log").read_text(), f"{on} to say {words!r}")
 
     def ended(self, session_id: str, on: str = FIRST) -> str:
         """Wait until the session is over; returns why."""

@@ -87,6 +87,18 @@ def test_a_call_that_is_to_end_is_kept_for_a_gateway_to_hang_it_up(rows: Rows) -
     assert row.end_wanted == "revoked"
 
 
+def test_why_a_call_ends_is_written_before_it_is_hung_up_by_the_gateway_that_has_it(rows: Rows) -> None:
+    assert rows.count(calls.ask_to_end(rows.session, "gw", 2, "guarded")) == 0
+    assert rows.count(calls.ask_to_end(rows.session, "gw2", 1, "guarded")) == 0
+    assert rows.count(calls.ask_to_end(rows.session, "gw", 1, "guarded")) == 1
+    assert rows.count(calls.ask_to_end(rows.session, "gw", 1, "call_ended")) == 1
+    assert rows.session_row().state == "open"
+    rows.lose("gw")
+    (row,) = rows.run(calls.take("gw2"))
+    assert row.end_wanted == "guarded"
+    assert rows.count(calls.ask_to_end(rows.session, "gw", 1, "guarded")) == 0
+
+
 def test_of_two_gateways_that_ask_at_once_one_gets_the_call(rows: Rows, database: str) -> None:
     rows.count(lifecycle.detach(rows.session, "gw", 1))
     found = both_sweep(database, rows, calls.take("gw2"))
