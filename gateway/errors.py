@@ -20,6 +20,7 @@
         │   ├── UpstreamSilent        … or did not confirm the session
         │   └── UpstreamBusy          … or takes no session now
         ├── CallRefused               the provider did not do what was asked of a call; becomes 400, 502 or 503
+        ├── AttachLost                a session whose call is another's by now; it ends, and the call goes on
         ├── CallControlFailed         a phone's carrier did not do what was asked of a call; the model is told
         ├── StreamBroken              a frame that is not one of Twilio's; its stream is closed
         ├── UpstreamClosed            the Realtime API closed the connection

@@ -20,7 +20,7 @@ from gateway.api.error_handlers import answer_to
 from gateway.api.forms import FORM, read_form
 from gateway.api.realtime import agent_for, beginning, identify, refuse_other_sessions
 from gateway.auth.authenticator import Principal
-from gateway.calls.desk import CallDesk, OpenedCall
+from gateway.calls.desk import AttachLost, CallDesk, OpenedCall
 from gateway.close_codes import PERMANENT
 from gateway.errors import (
     ApiError,
@@ -100,7 +100,7 @@ async def _place(request: Request, gateway: Gateway) -> Response:
         await gateway.authenticator.give_back(principal)
         log.warning("call refused by the Realtime API: session %s (%s)", opened.state.session_id, problem)
         raise _told(problem) from None
-    except (psycopg.Error, OSError):
+    except (AttachLost, psycopg.Error, OSError):
         raise Unavailable("The call cannot be recorded right now. Try again.") from None
     if not await gateway.authenticator.is_still_good(principal):
         opened.state.handle.terminate("revoked")

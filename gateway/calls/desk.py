@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from secrets import token_urlsafe
 
 import psycopg
+from psycopg.errors import UniqueViolation
 
 from gateway.auth.authenticator import Principal
 from gateway.backoff import pauses
@@ -30,7 +31,7 @@ from gateway.calls.phone_connection import PhoneConnection
 from gateway.close_codes import HANDED_OVER, INTERNAL_ERROR, NOT_HUNG_UP, PERMANENT, STILL_LIVE, TRY_AGAIN_LATER
 from gateway.conversation.actions import Event
 from gateway.conversation.tool_calls.client_tools import first_session
-from gateway.errors import Unavailable
+from gateway.errors import GatewayError, Unavailable
 from gateway.session.admission import SessionAdmission
 from gateway.session.client_connection import NoClient
 from gateway.session.context import CallControlFailed, LiveCall, PhoneLine, SessionEnded, SessionState
@@ -38,6 +39,7 @@ from gateway.upstream.call_control import CallControl
 from gateway.upstream.call_endpoints import CallRefused
 from ringback.agents.agent import Agent
 from ringback.agents.hosted_tools import with_secrets
+from ringback.statements.sessions import announced_calls as receipts
 from ringback.statements.sessions import calls
 from ringback.transport import Transport
 
@@ -53,6 +55,10 @@ HANG_UP_SECONDS = 15.0
 """How long a call is hung up again and again, if the Realtime API is busy or does not answer."""
 HANG_UP_AGAIN_SECONDS, HANG_UP_SELDOM_SECONDS = 0.25, 2.0
 """Before the third attempt, and at most: meanwhile the caller talks to a model that no gateway watches."""
+
+
+class AttachLost(GatewayError):
+    """A session was not attached to its call, and need not be: what it needs belongs to another by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,8 @@ class CallDesk:
 
         Raises:
             CallRefused: the Realtime API did not take it; the session has ended.
-            Unavailable, psycopg.Error, OSError: it could not be recorded; it is hung up, and the session has ended.
+            AttachLost, Unavailable, psycopg.Error, OSError: it could not be recorded. It is hung up, and the session
+                has ended.
         """
         user = opened.state.principal.user
         try:
@@ -119,16 +126,33 @@ class CallDesk:
             raise
         return placed.sdp
 
-    async def attach(self, opened: OpenedCall, call_id: str) -> None:
+    async def attach(self, opened: OpenedCall, call_id: str, webhook_id: str | None = None) -> None:
         """Note the call in the session's row, and be beside it from now on; returns before the sideband is open.
 
+        Args:
+            webhook_id: of the announcement that this settles, in the same transaction; None: there was none.
+
         Raises:
-            Unavailable, psycopg.Error, OSError: it could not be noted. No task has begun: hang up, and `give_up`.
+            AttachLost: the announcement is another gateway's by now, or the call another session's.
+            Unavailable: the session is no longer this gateway's.
+            psycopg.Error, OSError: it could not be noted, as far as is known; it may be asked for again.
         """
         state, gateway = opened.state, self.admission.gateway
-        held = state.session_id, gateway.gateway_id, state.epoch
         call = LiveCall(call_id, opened.transport, token_urlsafe())
-        if not await gateway.store.count(calls.attach(*held, call_id, call.secret)):
+        attach = calls.attach(state.session_id, gateway.gateway_id, state.epoch, call_id, call.secret)
+        try:
+            if webhook_id is None:
+                noted = await gateway.store.rows(attach)
+            else:
+                hold = receipts.hold(webhook_id, gateway.gateway_id, state.session_id, call_id)
+                settle = receipts.settle_attached(webhook_id, state.session_id, call_id)
+                held, *rest = await gateway.store.together(hold, attach, settle)
+                if not held:
+                    raise AttachLost("its announcement is another gateway's, or settled")
+                noted = rest[-1]
+        except UniqueViolation:
+            raise AttachLost("another session has it") from None
+        if not noted:
             raise Unavailable("The session was lost before its call began. Try again.")
         state.call = call
         state.target = gateway.settings.sideband(call_id, state.principal.user)

@@ -14,6 +14,7 @@ COLUMNS = (
 )
 DROPPED = "DROP COLUMN IF EXISTS transport, DROP COLUMN IF EXISTS call_id, DROP COLUMN IF EXISTS item_secret"
 LIVE_CALLS = "sessions (gateway_id) WHERE call_id IS NOT NULL AND state <> 'ended'"
+ONE_SESSION = "sessions (call_id) WHERE call_id IS NOT NULL AND state <> 'ended'"
 
 
 def upgrade() -> None:
@@ -23,8 +24,9 @@ def upgrade() -> None:
         "GRANT SELECT (transport, call_id) ON sessions TO ringback_tenant",
     )
     build_index("ix_sessions_live_calls", LIVE_CALLS)
+    build_index("ix_sessions_one_of_a_call", ONE_SESSION, unique=True)
 
 
 def downgrade() -> None:
-    drop_index("ix_sessions_live_calls")
+    drop_index("ix_sessions_one_of_a_call", "ix_sessions_live_calls")
     change("sessions", f"ALTER TABLE sessions {DROPPED}")

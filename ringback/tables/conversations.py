@@ -42,6 +42,9 @@ WAITS = "token IS NULL AND finished_at IS NULL"
 UNFINISHED = "state IN ('pending', 'running')"
 """Jobs that a deadline may still end; word for word, for the same reason."""
 
+LIVE_CALL = "call_id IS NOT NULL AND state <> 'ended'"
+"""Sessions that hold a call at the Realtime API: a call has one of them at most."""
+
 sessions = Table(
     "sessions",
     metadata,
@@ -98,7 +101,8 @@ sessions = Table(
     Index("ix_sessions_over", "tenant", "ended_at", postgresql_where=text("state = 'ended'")),
     Index("ix_sessions_erased", "tenant", "user_id", postgresql_where=text("end_wanted = 'erased'")),
     Index(None, "tenant", "user_id"),
-    Index("ix_sessions_live_calls", "gateway_id", postgresql_where=text("call_id IS NOT NULL AND state <> 'ended'")),
+    Index("ix_sessions_live_calls", "gateway_id", postgresql_where=text(LIVE_CALL)),
+    Index("ix_sessions_one_of_a_call", "call_id", unique=True, postgresql_where=text(LIVE_CALL)),
     Index("ix_sessions_detached", "resume_until", postgresql_where=text("state = 'detached'")),
 )
 

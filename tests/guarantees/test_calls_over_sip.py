@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.calls.toolbox.desk import CallLine
@@ -24,7 +25,7 @@ from tests.guarantees.toolbox.sip import (
     posts,
 )
 from tests.line import Event, eventually, redis_number, running_line
-from tests.servers import own_database, own_redis_db
+from tests.servers import in_dialect, own_database, own_redis_db
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
@@ -179,6 +180,56 @@ def test_a_call_whose_gateway_dies_while_it_is_accepted_is_answered_by_another(s
     call = provider.joined(call_id)
     assert len(provider.asked[call_id].bodies("accept")) == 2
     provider.ends(call)
+
+
+def test_a_call_that_two_gateways_take_has_one_session(stack: CallLine) -> None:
+    provider = phones(stack)
+    provider.may_accept.clear()
+    call_id = rings(stack)
+    provider.acted(call_id, "accept")
+    os.kill(stack.line.pids[FIRST], signal.SIGSTOP)
+    try:
+        call = provider.joined(call_id)
+    finally:
+        provider.may_accept.set()
+        os.kill(stack.line.pids[FIRST], signal.SIGCONT)
+    log = stack.line.logs / "gateway.log"
+    eventually(lambda: f"phone call not attached: {call_id}" in log.read_text(), "the stalled gateway to give up")
+    assert not call.hung_up
+    assert stack.rows("SELECT count(*) FROM sessions WHERE call_id = %s", call_id) == [(1,)]
+    provider.ends(call)
+
+
+def test_a_call_that_is_accepted_with_an_error_has_a_gateway_beside_it(stack: CallLine) -> None:
+    provider = phones(stack)
+    provider.faults.append(("accept", 502))
+    call_id = rings(stack)
+    call = provider.joined(call_id)
+    eventually(lambda: call.responses, "the greeting")
+    assert len(provider.asked[call_id].bodies("accept")) == 1
+    provider.ends(call)
+
+
+def test_a_call_that_postgres_kept_waiting_is_answered_by_the_gateway_that_has_it(stack: CallLine) -> None:
+    provider = phones(stack)
+    log = stack.line.logs / "gateway.log"
+    call_id = provider.rings()
+    with psycopg.connect(in_dialect(stack.line.database, "postgresql")) as connection:
+        connection.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+        assert posts(stack.line.url, announcement(call_id)).status_code == 200
+        eventually(lambda: f"phone call {call_id} not settled" in log.read_text(), "the gateway to be kept waiting")
+    provider.ends(provider.joined(call_id))
+
+
+def test_a_call_that_was_taken_over_and_cannot_be_rejected_is_hung_up(stack: CallLine) -> None:
+    provider = phones(stack)
+    call_id, row = provider.rings(), "INSERT INTO webhook_receipts (id, gateway_id, call_id, caller, called) VALUES "
+    provider.faults.append(("reject", 400))
+    with psycopg.connect(in_dialect(stack.line.database, "postgresql")) as connection:
+        connection.execute(f"{row} ('wh_left', 'gw_gone', '{call_id}', '{CALLER}', '{FAMILY_NUMBER}')".encode())
+    provider.acted(call_id, "hangup")
+    settled = "SELECT settled FROM webhook_receipts WHERE id = 'wh_left'"
+    assert stack.rows(settled) == [("not_rejected",)]
 
 
 @pytest.mark.parametrize(

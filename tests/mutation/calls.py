@@ -6,6 +6,8 @@ from tests.mutation.mutant import gone
 
 CALLS, GUARD = "ringback/statements/sessions/calls.py", "gateway/conversation/guard.py"
 RESULTS, SENDER = "gateway/conversation/conversation.py", "gateway/conversation/tool_calls/results.py"
+ANNOUNCED = "ringback/statements/sessions/announced_calls.py"
+T_ANNOUNCED = "tests/integration/statements/test_announced_calls.py"
 T_CALLS = "tests/integration/statements/test_calls.py"
 T_GUARD = "tests/unit/gateway/conversation/test_guard.py"
 T_BESIDE = "tests/unit/gateway/conversation/turn_taking/test_beside_a_call.py"
@@ -31,6 +33,30 @@ CALL_GUARDS = [
         CALLS,
         "func.coalesce(sessions.c.end_wanted, reason)",
         "reason",
+    ),
+    gone(
+        "a gateway that was overtaken settles no announcement",
+        T_ANNOUNCED,
+        ANNOUNCED,
+        "    mine = (receipts.c.id == webhook_id) & (receipts.c.gateway_id == gateway_id)\n",
+        "    mine = receipts.c.id == webhook_id\n",
+    ),
+    gone(
+        "an announcement is settled once",
+        T_ANNOUNCED,
+        ANNOUNCED,
+        "select(receipts.c.id).where(mine, receipts.c.settled.is_(None) | attached)",
+        "select(receipts.c.id).where(mine)",
+    ),
+    gone(
+        "a session that was lost settles nothing", T_ANNOUNCED, ANNOUNCED, "== webhook_id, attached)", "== webhook_id)"
+    ),
+    gone(
+        "what a gateway settles it does not take up",
+        T_ANNOUNCED,
+        ANNOUNCED,
+        "is_mine & (receipts.c.id != all_(type_coerce(under_way, ARRAY(Text))))",
+        "is_mine",
     ),
     gone("a forged output is no echo", T_GUARD, GUARD, '"session", "forged_output", "forged_item"', '"session",'),
     gone("an output is ours by its words, too", T_GUARD, GUARD, 'output != ours["output"]', "False"),

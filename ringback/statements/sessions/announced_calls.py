@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Delete, Update, delete, select, update
+from sqlalchemy import (
+    ARRAY,
+    Delete,
+    Select,
+    Text,
+    Update,
+    all_,
+    delete,
+    exists,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
-from ringback.postgres.statement import statement
+from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds
 from ringback.statements.processes import is_alive, is_steady
+from ringback.tables import sessions
 from ringback.tables import webhook_receipts as receipts
 
 RINGS_SECONDS = 60.0
@@ -18,6 +33,9 @@ RINGS_SECONDS = 60.0
 KEPT_SECONDS = 86_400.0
 """An announcement that comes again is known for so long; one older than five minutes is refused anyway."""
 TAKE_AT_ONCE = 16
+OF_NO_GATEWAY = ""
+ATTACHED = "attached"
+"""What became of an announcement whose call has a session."""
 
 
 @statement
@@ -38,12 +56,47 @@ def settle(webhook_id: str, gateway_id: str, settled: str) -> Update:
 
 
 @statement
-def take_lost(gateway_id: str) -> ReturningUpdate[Any]:
-    """Take the announcements of gateways that are gone, while their callers may still wait."""
+def hold(webhook_id: str, gateway_id: str, session_id: UUID, call_id: str) -> Select[Any]:
+    """Hold an announcement until the transaction ends: first of the three by which a session gets its call.
+
+    0 rows: another gateway has it, or it is settled, but for this very session: so the three may be run again.
+    """
+    attached = exists(select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.call_id == call_id))
+    mine = (receipts.c.id == webhook_id) & (receipts.c.gateway_id == gateway_id)
+    return select(receipts.c.id).where(mine, receipts.c.settled.is_(None) | attached).with_for_update()
+
+
+@statement
+def settle_attached(webhook_id: str, session_id: UUID, call_id: str) -> ReturningUpdate[Any]:
+    """Note that the session has the call, if it has: the last of the three, after `hold` and `calls.attach`."""
+    attached = exists(select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.call_id == call_id))
+    settled = update(receipts).where(receipts.c.id == webhook_id, attached).values(settled=ATTACHED)
+    return settled.returning(receipts.c.id)
+
+
+@statement
+def release(webhook_id: str, gateway_id: str) -> Update:
+    """Leave an announcement to any gateway with room: from now on it is no gateway's."""
+    mine = (receipts.c.id == webhook_id) & (receipts.c.gateway_id == gateway_id) & receipts.c.settled.is_(None)
+    return update(receipts).where(mine).values(gateway_id=OF_NO_GATEWAY)
+
+
+def take_lost(gateway_id: str, under_way: Iterable[str]) -> Bound:
+    """Take announcements that no gateway settles, while their callers may still wait.
+
+    They are of gateways that are gone, or this gateway's own and not `under_way`: Postgres was away.
+    """
+    return _take_lost(gateway_id, list(under_way))
+
+
+@statement
+def _take_lost(gateway_id: str, under_way: list[str]) -> ReturningUpdate[Any]:
+    is_mine = receipts.c.gateway_id == gateway_id
+    dropped = is_mine & (receipts.c.id != all_(type_coerce(under_way, ARRAY(Text))))
     lost = (
         select(receipts.c.id)
         .where(receipts.c.settled.is_(None), receipts.c.received_at > now() - seconds(RINGS_SECONDS))
-        .where(receipts.c.gateway_id != gateway_id, ~is_alive(receipts.c.gateway_id), is_steady(gateway_id))
+        .where(dropped | (~is_mine & ~is_alive(receipts.c.gateway_id)), is_steady(gateway_id))
         .order_by(receipts.c.received_at)
         .limit(TAKE_AT_ONCE)
         .with_for_update(skip_locked=True)

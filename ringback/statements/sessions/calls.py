@@ -32,10 +32,13 @@ TAKE_AT_ONCE = 16
 
 
 @statement
-def attach(session_id: UUID, gateway_id: str, epoch: int, call_id: str, item_secret: str) -> Update:
-    """Write the id of the call, and the secret of its outputs' ids. 0 rows: the session is no longer this gateway's."""
-    held = is_ours(session_id, gateway_id, epoch)
-    return update(sessions).where(held).values(call_id=call_id, item_secret=item_secret)
+def attach(session_id: UUID, gateway_id: str, epoch: int, call_id: str, item_secret: str) -> ReturningUpdate[Any]:
+    """Write the id of the call, and the secret of its outputs' ids. 0 rows: the session is no longer this gateway's.
+
+    Postgres refuses it (a unique violation) if another session has the call and has not ended.
+    """
+    mine = update(sessions).where(is_ours(session_id, gateway_id, epoch))
+    return mine.values(call_id=call_id, item_secret=item_secret).returning(sessions.c.id)
 
 
 @statement

@@ -63,6 +63,8 @@ class PhoneProvider(FakeProvider):
         self.may_accept = threading.Event()
         """Cleared: a call is accepted, and the gateway is not told so."""
         self.may_accept.set()
+        self.faults: list[tuple[str, int]] = []
+        """What is answered so, although it is done: an act, and a status."""
 
     def rings(self) -> str:
         """Have a phone ring; returns the id of the call."""
@@ -77,7 +79,10 @@ class PhoneProvider(FakeProvider):
         body = await request.body()
         self.asked[call_id].acts.append((what, json.loads(body) if body else {}))
         if what == "accept":
-            return await self._accept(call_id, json.loads(body))
+            accepted = await self._accept(call_id, json.loads(body))
+            return self._fault(what) or accepted
+        if what == "reject" and (refused := self._fault(what)) is not None:
+            return refused
         if what == "hangup" and call_id in self.calls:
             self.calls[call_id].hung_up = True
         if call_id in self.calls:
@@ -90,6 +95,13 @@ class PhoneProvider(FakeProvider):
         self.calls[call_id] = FakeCall(call_id, {**session, **READ_ONLY})
         await asyncio.to_thread(self.may_accept.wait, PATIENCE)
         return Response(status_code=200)
+
+    def _fault(self, act: str) -> Response | None:
+        found = next((fault for fault in self.faults if fault[0] == act), None)
+        if found is None:
+            return None
+        self.faults.remove(found)
+        return Response(status_code=found[1])
 
     def says(self, call: FakeCall, words: str, *, calls: str = "", arguments: Any = None, plays: bool = True) -> str:
         """Have the model say something, and maybe call a function in the same response; returns the response's id."""
