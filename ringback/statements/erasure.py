@@ -156,4 +156,6 @@ def _theirs(tenant: str, user: str) -> ColumnElement[bool]:
 def _may_go() -> ColumnElement[bool]:
     # A worker reads the rows to learn which calls to stop. If they were deleted, it would go on.
     runs = exists(select(jobs.c.id).where(jobs.c.session_id == sessions.c.id, is_now(jobs.c.state, JobState.RUNNING)))
-    return and_(sessions.c.end_wanted == ERASED, sessions.c.state.in_(("ended", "detached")), ~runs)
+    # A call is hung up first, by a gateway that finds it in its row.
+    is_over = or_(sessions.c.state == "ended", and_(sessions.c.state == "detached", sessions.c.call_id.is_(None)))
+    return and_(sessions.c.end_wanted == ERASED, is_over, ~runs)

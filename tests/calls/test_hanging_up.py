@@ -72,3 +72,17 @@ def test_a_call_whose_agent_is_gone_is_hung_up_by_the_gateway_that_takes_it(stac
     os.kill(stack.line.pids[FIRST], signal.SIGKILL)
     assert stack.ended(session_id, on=SECOND) == "agent_gone"
     assert call.hung_up
+
+
+def test_a_call_that_had_no_gateway_for_too_long_is_hung_up_by_the_first_that_comes(stack: CallLine) -> None:
+    session_id, call = stack.call()
+    for gateway in (FIRST, SECOND):
+        os.kill(stack.line.pids[gateway], signal.SIGKILL)
+    too_late = "UPDATE sessions SET resume_until = now() WHERE id = %s AND state = 'detached' RETURNING id"
+    eventually(lambda: stack.rows(too_late, session_id), "a worker to release the session")
+    wanted = "SELECT id FROM sessions WHERE id = %s AND state = 'detached' AND end_wanted = 'not_resumed'"
+    eventually(lambda: stack.rows(wanted, session_id), "a worker to ask the call to end")
+    assert call.hang_ups == 0
+    stack.mend()
+    assert stack.ended(session_id) == "not_resumed"
+    assert call.hung_up

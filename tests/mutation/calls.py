@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
+SWEEPS, ERASURE = "ringback/statements/jobs/sweeps.py", "ringback/statements/erasure.py"
 CALLS, GUARD = "ringback/statements/sessions/calls.py", "gateway/conversation/guard.py"
 RESULTS, SENDER = "gateway/conversation/conversation.py", "gateway/conversation/tool_calls/results.py"
 ANNOUNCED = "ringback/statements/sessions/announced_calls.py"
@@ -27,6 +28,14 @@ CALL_GUARDS = [
         "sessions.c.id == session_id",
         after="def ask_to_end",
     ),
+    gone(
+        "a call that no gateway took in time is hung up",
+        T_CALLS,
+        SWEEPS,
+        "    over = ~_may_be_live()",
+        "    over = true()",
+    ),
+    gone("a call is erased once it is hung up", T_CALLS, ERASURE, ", sessions.c.call_id.is_(None))", ")"),
     gone(
         "the first reason for a call's end stays",
         T_CALLS,

@@ -82,8 +82,8 @@ WHOSE_DATA = [
         "erasure: what runs is not left behind",
         T_ERASURE,
         ERASURE,
-        ', sessions.c.state.in_(("ended", "detached")), ~runs)',
-        ', sessions.c.state.in_(("ended", "detached")))',
+        ", is_over, ~runs)",
+        ", is_over)",
     ),
     gone(
         "erasure: secrets that were made with the user's token",

@@ -52,9 +52,13 @@ REPUBLISH_SECONDS = 2.0
 """First pause before an unclaimed job is published again; doubled up to 32 s."""
 MAX_RESCUES = 2
 """Rescues after which a job ends as dead: it is assumed to have killed the three workers that it was on."""
+LONGEST_CALL_SECONDS = 3_600.0
+"""How long a call that no gateway has taken may still go on at the Realtime API, and so has to be hung up."""
 FENCE_GRACE_SECONDS = 1.0
 """A worker reports its own time-out first. The sweeper's is for a worker that cannot."""
 
+
+NOT_RESUMED = "not_resumed"
 
 _ENDED = (jobs.c.id, jobs.c.session_id, jobs.c.tool, jobs.c.queue, jobs.c.state)
 
@@ -125,12 +129,19 @@ def release_lost_sessions(sweeper_id: str) -> ReturningUpdate[Any]:
 
 @statement
 def end_unresumed() -> ReturningUpdate[Any]:
-    """End detached sessions whose client did not come back in time."""
+    """End detached sessions whose client did not come back in time. A call is asked to end: who takes it hangs up."""
     waiting = _some(unresumed_sessions(), sessions.c.resume_until)
+    over = ~_may_be_live()
     return (
         update(sessions)
         .where(sessions.c.id == waiting.c.id)
-        .values(state="ended", ended_at=now(), end_reason="not_resumed", resume_hash=None)
+        .values(
+            state=case((over, "ended"), else_=sessions.c.state),
+            ended_at=case((over, now())),
+            end_reason=case((over, NOT_RESUMED)),
+            end_wanted=case((over, sessions.c.end_wanted), else_=func.coalesce(sessions.c.end_wanted, NOT_RESUMED)),
+            resume_hash=None,
+        )
         .returning(sessions.c.id)
     )
 
@@ -201,7 +212,10 @@ def lost_sessions(sweeper_id: str) -> Select[Any]:
 
 def unresumed_sessions() -> Select[Any]:
     """Select the sessions that `end_unresumed` ends."""
-    return select(sessions.c.id).where(sessions.c.state == "detached", sessions.c.resume_until <= statement_time())
+    waits_for_gateway = _may_be_live() & sessions.c.end_wanted.is_not(None)
+    return select(sessions.c.id).where(
+        sessions.c.state == "detached", sessions.c.resume_until <= statement_time(), ~waits_for_gateway
+    )
 
 
 def late_results() -> Select[Any]:
@@ -211,6 +225,11 @@ def late_results() -> Select[Any]:
         .join(sessions, sessions.c.id == jobs.c.session_id)
         .where(jobs.c.delivery == Delivery.READY, sessions.c.state == "ended")
     )
+
+
+def _may_be_live() -> ColumnElement[bool]:
+    """Return true for a call that may still go on at the Realtime API, although no gateway took it in time."""
+    return sessions.c.call_id.is_not(None) & (sessions.c.resume_until > now() - seconds(LONGEST_CALL_SECONDS))
 
 
 def _without_lease(holder: ColumnElement[Any], held: ColumnElement[bool]) -> Select[Any]:

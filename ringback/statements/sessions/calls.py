@@ -58,6 +58,8 @@ def ask_to_end(session_id: UUID, gateway_id: str, epoch: int, reason: str) -> Up
 def unattended(gateway_id: str, left: float = LEFT_SECONDS) -> Select[Any]:
     """Select the live calls that no gateway attends to: each was given up, or its gateway has fallen silent.
 
+    One that was given up for too long is among them if it is asked to end: it is taken to be hung up.
+
     Args:
         gateway_id: the one that would take them.
         left: seconds that are left of the lease of a gateway that has been silent for `SILENT_SECONDS`.
@@ -68,7 +70,8 @@ def unattended(gateway_id: str, left: float = LEFT_SECONDS) -> Select[Any]:
         holder.c.ended_at.is_(None),
         holder.c.lease_until > now() + seconds(left),
     )
-    given_up = and_(sessions.c.state == "detached", sessions.c.resume_until > now())
+    is_wanted = or_(sessions.c.resume_until > now(), sessions.c.end_wanted.is_not(None))
+    given_up = and_(sessions.c.state == "detached", is_wanted)
     lost = and_(sessions.c.state.in_(OWNED), sessions.c.gateway_id != gateway_id, ~exists(attended))
     return select(sessions.c.id).where(
         sessions.c.call_id.is_not(None), sessions.c.state != "ended", or_(given_up, lost), is_steady(gateway_id)

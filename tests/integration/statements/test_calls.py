@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import update
 
+from ringback.statements import erasure
 from ringback.statements.jobs import sweeps
 from ringback.statements.sessions import calls, lifecycle
 from ringback.tables import processes as processes_table
@@ -27,6 +28,12 @@ def silent(rows: Rows, gateway: str, left: float) -> None:
     """The gateway has so much left of its lease."""
     lease = {"lease_until": seconds_from_now(left)}
     assert rows.count(update(processes_table).where(processes_table.c.id == gateway).values(**lease)) == 1
+
+
+def given_up(rows: Rows, ago: float, **columns: str | None) -> None:
+    """The time in which a gateway could take the call was over so many seconds ago."""
+    rows.set_state("detached", **columns)
+    rows.set_session(resume_until=seconds_from_now(-ago))
 
 
 def taken(rows: Rows, gateway: str = "gw2") -> list[int]:
@@ -76,7 +83,39 @@ def test_a_call_that_was_given_up_is_taken_for_a_while(rows: Rows) -> None:
     assert rows.count(lifecycle.detach(rows.session, "gw2", 2)) == 1
     rows.set_session(resume_until=seconds_from_now(-1))
     assert taken(rows) == []
+
+
+def test_a_call_that_no_gateway_took_in_time_is_taken_to_be_hung_up(rows: Rows) -> None:
+    given_up(rows, 1)
     assert len(rows.run(sweeps.end_unresumed())) == 1
+    assert rows.run(sweeps.end_unresumed()) == [], "it waits for a gateway"
+    assert (rows.session_row().state, rows.session_row().ended_at) == ("detached", None)
+    (row,) = rows.run(calls.take("gw2"))
+    assert (row.epoch, row.end_wanted) == (2, "not_resumed")
+
+
+def test_a_call_that_was_asked_to_end_keeps_its_reason_however_late_it_is_taken(rows: Rows) -> None:
+    given_up(rows, 1, end_wanted="revoked")
+    assert rows.run(sweeps.end_unresumed()) == []
+    assert [row.end_wanted for row in rows.run(calls.take("gw2"))] == ["revoked"]
+
+
+@pytest.mark.parametrize("wanted", [None, "revoked"])
+def test_a_call_that_can_be_live_no_more_ends_in_its_row(rows: Rows, wanted: str | None) -> None:
+    given_up(rows, sweeps.LONGEST_CALL_SECONDS + 1, end_wanted=wanted)
+    assert len(rows.run(sweeps.end_unresumed())) == 1
+    assert (rows.session_row().state, rows.session_row().end_reason) == ("ended", "not_resumed")
+    assert rows.session_row().end_wanted == wanted
+    assert taken(rows) == []
+
+
+def test_the_row_of_a_call_is_erased_once_it_is_hung_up(rows: Rows) -> None:
+    rows.set_state("detached", end_wanted="erased")
+    assert rows.run(erasure.next_user()) == []
+    assert rows.count(erasure.delete_sessions("default", "ada")) == 0
+    assert taken(rows) == [2]
+    assert rows.count(lifecycle.end_session(rows.session, "gw2", 2, "erased")) == 1
+    assert rows.count(erasure.delete_sessions("default", "ada")) == 1
 
 
 def test_a_call_that_is_to_end_is_kept_for_a_gateway_to_hang_it_up(rows: Rows) -> None:
