@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any
 
 import psycopg
@@ -17,7 +18,6 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.api.dependencies import Gateway, TheGateway
 from gateway.api.error_handlers import answer_to
-from gateway.api.forms import FORM, read_form
 from gateway.api.realtime import agent_for, beginning, identify, refuse_other_sessions
 from gateway.auth.authenticator import Principal
 from gateway.calls.desk import AttachLost, CallDesk, OpenedCall
@@ -43,7 +43,12 @@ MAX_SDP_BYTES = 32 * 1_024
 """Of an offer: a browser's with one microphone and many codecs is 6 KB."""
 MAX_LEFT_OUT = 20
 """Names that the answer lists."""
-SDP = "application/sdp"
+MAX_PARTS = 8
+MAX_HEAD_BYTES = 1_024
+"""Of one part: its name, and its type."""
+BOUNDARY = re.compile(r';\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;",]{1,70}))\s*(?:;|$)', re.IGNORECASE)
+NAME = re.compile(rb'(?im)^content-disposition:[ \t]*form-data[ \t]*;[^\r\n]*?\bname="?([A-Za-z0-9_.-]{1,64})"?')
+SDP, FORM = "application/sdp", "multipart/form-data"
 TYPES = f"Send the offer as {SDP}, or as the part `sdp` of {FORM}."
 PARTS = "Send the parts `sdp` and, if you like, `session`."
 NOT_AN_OFFER = "The body is no SDP offer: send `RTCPeerConnection.localDescription.sdp` as it is."
@@ -141,6 +146,37 @@ def _read(content_type: str, body: bytes) -> tuple[str, dict[str, Any]]:
     if not offer.startswith("v=") or "\0" in offer or "m=audio" not in offer:
         raise BadRequest(NOT_AN_OFFER, param="sdp")
     return offer, wishes
+
+
+def read_form(content_type: str, body: bytes) -> dict[str, bytes]:
+    """Return the parts of a form by their names; of two that are alike the last.
+
+    What a part's own type says is not followed, so the time grows with the length alone. Python's `email` follows parts
+    within parts: a form of 36 KB that nests them holds the event loop for seconds.
+
+    Args:
+        content_type: the request's, which names the boundary.
+
+    Raises:
+        ValueError: it is no form, or has too many parts; one clause says why.
+    """
+    boundary = BOUNDARY.search(content_type)
+    if boundary is None:
+        raise ValueError("its type names no boundary")
+    delimiter = b"\r\n--" + (boundary[1] or boundary[2]).encode("latin-1", "replace")
+    before, *parts = (b"\r\n" + body).split(delimiter, MAX_PARTS + 1)
+    if not parts or before.strip():
+        raise ValueError("it does not begin with its boundary")
+    named: dict[str, bytes] = {}
+    for part in parts:
+        if part.startswith(b"--"):
+            return named
+        head, separator, content = part.partition(b"\r\n\r\n")
+        name = NAME.search(head) if separator and len(head) <= MAX_HEAD_BYTES else None
+        if name is None:
+            raise ValueError("a part has no name")
+        named[name[1].decode()] = content
+    raise ValueError(f"it has more than {MAX_PARTS} parts, or no end")
 
 
 def _left_out(wishes: dict[str, Any]) -> list[str]:

@@ -1,10 +1,10 @@
-"""Forms: flat, bounded, and read in no time whatever their parts hold."""
+"""Forms of calls: flat, bounded, and read in no time whatever their parts hold."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.api.forms import MAX_HEAD_BYTES, MAX_PARTS, read_form
+from gateway.api.calls import MAX_HEAD_BYTES, MAX_PARTS, read_form
 
 TYPE = "multipart/form-data; boundary=x"
 
