@@ -42,11 +42,14 @@ def create_token(
     from uuid import uuid4
 
     from gateway.auth.authenticator import SCOPES
+    from gateway.auth.claims import PHONE_USER, RESERVED
     from gateway.auth.tokens import Kind, digest, new
     from ringback.statements import access
 
     granted = _scopes(scopes)
     name, owner = named("--user", user), named("--tenant", tenant)
+    if name.startswith(PHONE_USER):
+        refuse(f"--user: {RESERVED}.")
     if days is not None and not 0 < days <= MAX_DAYS:
         refuse(f"--days must be above 0, and at most {MAX_DAYS:g}.")
     key = new(Kind.KEY)

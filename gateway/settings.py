@@ -189,7 +189,7 @@ class GatewaySettings(Stores):
         pairs = [pair.strip().partition(":") for pair in value.split(",") if pair.strip()]
         if not all(user and separator and token for user, separator, token in pairs):
             raise ValueError("must look like user:token,user:token")
-        tokens = {user: _static(token) for user, _, token in pairs}
+        tokens = {user: _static(token) for user, _, token in pairs}  # no name begins with `phone:`: it has no colon
         if len(tokens) < len(pairs) or len({each.secret for each in tokens.values()}) < len(pairs):
             raise ValueError("names a user or a token twice: give each user one token")
         return tokens

@@ -17,12 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from gateway.api.dependencies import REFUSALS, Gateway, Minter, TheGateway
 from gateway.api.error_handlers import ErrorAnswer
 from gateway.auth.authenticator import NOT_KNOWN, REALTIME, SCOPES, UNKNOWABLE, Principal
-from gateway.auth.claims import checked
+from gateway.auth.claims import PHONE, PHONE_USER, RESERVED, checked
 from gateway.auth.tokens import Kind, digest, new
 from gateway.conversation.client.view import ClientView
 from gateway.errors import AuthenticationError, LimitReached, NotFound, PermissionDenied, Unavailable
 from gateway.session.admission import SessionAdmission
-from gateway.telephony.routing import CLAIM
 from ringback.agents.agent import Agent
 from ringback.statements.identity import credentials
 
@@ -60,6 +59,8 @@ class RingbackOptions(BaseModel):
     def _printable(cls, user: str | None) -> str | None:
         if user is not None and not user.isprintable():
             raise ValueError("a user's name has no line breaks or other invisible characters")
+        if user is not None and user.startswith(PHONE_USER):
+            raise ValueError(RESERVED)
         return user
 
     @field_validator("claims")
@@ -67,8 +68,8 @@ class RingbackOptions(BaseModel):
     def _small(cls, claims: dict[str, Any]) -> dict[str, Any]:
         if "scopes" in claims:
             raise ValueError("`scopes` is no claim: name them in ringback.scopes")
-        if CLAIM in claims:
-            raise ValueError(f"`{CLAIM}` is no claim of yours: the gateway sets it for phone calls")
+        if PHONE in claims:
+            raise ValueError(f"`{PHONE}` is no claim of yours: the gateway sets it for phone calls")
         return checked(claims)
 
 

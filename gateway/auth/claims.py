@@ -1,4 +1,8 @@
-"""Checks claims: JSON data about a user that a session's row and a worker's call carry."""
+"""Checks claims: JSON data about a user that a session's row and a worker's call carry.
+
+A phone call's session has a user and a claim of its own (`gateway.telephony.routing`). No other credential may have
+either: tools know by them that they are on the phone, and with which number.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+PHONE = "phone"
+"""The claim that tells tools of a phone call."""
+PHONE_USER = "phone:"
+"""How the user of a phone call begins; the caller's number follows."""
+RESERVED = f"a user's name may not begin with {PHONE_USER!r}: such users are callers on the phone"
 MAX_CHARS = 4_096
 """Of JSON: claims go into each session's row, and to each worker that runs a call."""
 

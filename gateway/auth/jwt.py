@@ -18,7 +18,7 @@ import jwt
 from jwt import PyJWK
 
 from gateway.auth.authenticator import REALTIME, SCOPES, Principal, principal
-from gateway.auth.claims import checked
+from gateway.auth.claims import PHONE, PHONE_USER, RESERVED, checked
 from gateway.auth.jwt_settings import ALGORITHMS, FAMILIES
 from gateway.errors import AuthenticationError, GatewayError
 from ringback.tables import DEFAULT_TENANT
@@ -54,7 +54,7 @@ class JwtRules:
         scope_claim: the claim that lists the scopes: a text with spaces, or a list.
         gateway_scopes: those of `gateway.auth.authenticator.SCOPES` that the provider may give; it always gives
         `realtime`.
-        claims: further claims that are handed to tools.
+        claims: further claims that are handed to tools, but for `phone`, which is for calls on the phone.
     """
 
     issuer: str
@@ -149,12 +149,15 @@ def verified(token: str, key: PyJWK, rules: JwtRules) -> Principal:
 def _principal(token: str, claims: Mapping[str, Any], rules: JwtRules) -> Principal:
     named = claims.get(rules.tenant_claim) if rules.tenant_claim else DEFAULT_TENANT
     try:
-        handed_on = checked({name: claims[name] for name in rules.claims if name in claims})
+        handed_on = checked({name: claims[name] for name in rules.claims if name in claims and name != PHONE})
     except ValueError as problem:
         raise AuthenticationError(f"The token's {problem}.") from None
+    user = _name(claims.get(rules.user_claim), rules.user_claim)
+    if user.startswith(PHONE_USER):
+        raise AuthenticationError(f"The token's claim {rules.user_claim!r} is refused: {RESERVED}.")
     said = claims.get("jti") or hashlib.sha256(token.encode()).hexdigest()[:32]
     return principal(
-        _name(claims.get(rules.user_claim), rules.user_claim),
+        user,
         _name(named, rules.tenant_claim or "tenant"),
         _scopes(claims.get(rules.scope_claim), rules),
         handed_on,

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.auth.authenticator import REALTIME, Principal, principal
+from gateway.auth.claims import PHONE, PHONE_USER
 from ringback.agents.agent import Agent
 from ringback.agents.phone import ANY, Phone, address_of, is_same
-
-CLAIM = "phone"
-"""The claim that tells tools of the call; no credential but a call's own may have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +37,13 @@ class IncomingCall:
     @property
     def user(self) -> str:
         """The user as whom the session runs: no user of another credential has such a name."""
-        return f"phone:{self.caller.partition('@')[0]}"
+        return f"{PHONE_USER}{self.caller.partition('@')[0]}"
 
     @property
     def claims(self) -> dict[str, Any]:
         """Facts about the call, for tools."""
         told = {"carrier": self.carrier, "call": self.call_id, "caller": self.caller, "called": self.called}
-        return {CLAIM: told}
+        return {PHONE: told}
 
     def principal(self, phone: Phone, agent: str) -> Principal:
         """Return who calls, for a session of this agent."""

@@ -1,4 +1,4 @@
-"""A44, A46, A47: getting into a session that is somebody else's, or being in one twice.
+"""A44, A46, A47, A62: getting into a session that is somebody else's, being in one twice, or being on the phone.
 
 What other tenants own (A45) is beside it: `test_a45_a52_whose_data_it_is.py`.
 """
@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.attacks.toolbox.fort import FIRST, SECOND, Fort, in_thread, marker, order
+from tests.attacks.toolbox.fort import FIRST, SECOND, SECRETS_PATH, Fort, in_thread, marker, order
 from tests.caller import Caller
 from tests.line import OTHER_TOKEN, TOKEN
 
@@ -114,3 +114,10 @@ async def test_a47_of_two_gateways_with_one_session_one_lets_go(fort: Fort) -> N
             os.kill(fort.line.pids[FIRST], signal.SIGCONT)
     assert [heard.number for heard in fort.model.about(late)] == [fort.model.about(words)[-1].number]
     assert len(fort.model.about(words)) == 2, "the second conversation was told what was said in the first"
+
+
+@pytest.mark.parametrize("wish", [{"user": "phone:+4930222"}, {"user": "ada", "claims": {"phone": {"caller": "+1"}}}])
+async def test_a62_no_secret_makes_its_user_a_caller_on_the_phone(fort: Fort, wish: dict[str, object]) -> None:
+    answer = fort.request("POST", SECRETS_PATH, json={"ringback": wish})
+    assert answer.status_code == 400
+    assert "phone" in answer.json()["error"]["message"]

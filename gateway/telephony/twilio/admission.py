@@ -16,12 +16,13 @@ from uuid import uuid4
 import psycopg
 
 from gateway.auth.authenticator import Authenticator
+from gateway.auth.claims import PHONE
 from gateway.auth.tokens import Kind, digest, new
 from gateway.bounded_semaphore import BoundedSemaphore
 from gateway.errors import ApiError, AuthenticationError, LimitReached, Unavailable
 from gateway.session.admission import SessionAdmission
 from gateway.session.context import PhoneLine, SessionState
-from gateway.telephony.routing import CLAIM, IncomingCall, agent_for, incoming
+from gateway.telephony.routing import IncomingCall, agent_for, incoming
 from gateway.telephony.twilio import twiml
 from gateway.telephony.twilio.account import TwilioAccount, TwilioCallControl
 from gateway.telephony.twilio.stream import AUDIO, Start
@@ -83,7 +84,7 @@ class TwilioAdmission:
             psycopg.Error, OSError: Postgres does not answer.
         """
         who = await self.authenticator.identify(f"Bearer {start.custom_parameters.get(TOKEN, '')}")
-        call = who.claims.get(CLAIM)
+        call = who.claims.get(PHONE)
         agent = self.admission.agents.get(who.agent or "")
         is_calls = isinstance(call, Mapping) and (call.get("carrier"), call.get("call")) == (CARRIER, start.call_sid)
         if not is_calls or who.spends is None or agent is None or agent.phone is None:

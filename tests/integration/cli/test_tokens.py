@@ -41,6 +41,14 @@ def made(run: object, *more: str) -> tuple[str, str]:
     return result.stdout.strip(), result.stderr.split()[2]
 
 
+def test_a_key_for_a_caller_on_the_phone_is_refused(run: object, line: Line) -> None:
+    assert callable(run)
+    result: Result = run("token", "create", "--user", "phone:+4930222")
+    assert result.exit_code != 0
+    assert "may not begin with 'phone:'" in " ".join(result.output.split())
+    assert line.run(credentials.keys(None)) == []
+
+
 def test_a_key_is_printed_once_and_kept_as_a_hash(run: object, line: Line) -> None:
     key, key_id = made(run, "--scopes", "realtime, history,orders:write", "--tenant", "acme")
     assert kind_of(key) is Kind.KEY

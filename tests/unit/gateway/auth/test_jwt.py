@@ -38,6 +38,11 @@ def test_whoever_signs_for_the_provider_gives_no_more_than_the_rules_let_it() ->
     assert judged(token, rules=replace(RULES, gateway_scopes=frozenset())).scopes == {"realtime"}
 
 
+def test_a_provider_has_no_token_say_that_its_user_is_on_the_phone() -> None:
+    token = signed(claims(phone={"caller": "+4930222"}))
+    assert judged(token, rules=replace(RULES, claims=("plan", "phone"))).claims.keys() == {"plan", "scopes"}
+
+
 def test_without_a_claim_for_it_everybody_is_of_the_one_tenant() -> None:
     assert judged(signed(claims(org=None)), rules=replace(RULES, tenant_claim=None)).tenant == "default"
 
@@ -76,6 +81,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "of an empty name": ({"sub": ""}, "'sub' must be a text"),
     "of a name with a line break": ({"sub": "a\nb"}, "'sub' must be a text"),
     "of a name with a NUL": ({"sub": "a\x00"}, "'sub' must be a text"),
+    "of a caller on the phone": ({"sub": "phone:+4930222"}, "may not begin with 'phone:'"),
     "of a long name": ({"sub": "x" * 201}, "'sub' must be a text"),
     "of no tenant": ({"org": None}, "'org' must be a text"),
     "of a tenant that is a list": ({"org": ["acme"]}, "'org' must be a text"),
