@@ -218,7 +218,7 @@ async def _open_desk(stack: AsyncExitStack, admission: SessionAdmission, unatten
     desk = CallDesk(admission, CallControl(settings.provider, settings.provider_url, settings.provider_headers))
     stack.push_async_callback(desk.close)
     takeover = CallTakeover(desk, unattended, _left_of_lost(settings))
-    await stack.enter_async_context(_kept_going(takeover.take))
+    await stack.enter_async_context(_kept_going(takeover.take, desk.leave_when_silent))
     return desk
 
 

@@ -187,6 +187,7 @@ def running_line(
     debug: bool = False,
     settings: Mapping[str, str] | None = None,
     gateway_settings: Mapping[str, str] | None = None,
+    second_settings: Mapping[str, str] | None = None,
     gateways: int = 1,
     scenario: str = "demo",
     voice: bool = False,
@@ -201,6 +202,7 @@ def running_line(
         debug: every logger of the gateway at its most talkative.
         settings: more environment for all of them.
         gateway_settings: more of it for gateways alone.
+        second_settings: more of it for the second gateway.
         gateways: one, or two on the same databases.
         scenario: the simulator's, by name or path.
         voice: the simulator hears and speaks; else a chime is all its sound, which costs a hundredth of the CPU.
@@ -214,8 +216,9 @@ def running_line(
         upstream = upstream or _start_simulator(line, scenario, voice, ears)
         with ThreadPoolExecutor(2) as threads:  # most of a start is Python importing things
             given = {**env, **(gateway_settings or {})}
-            start = partial(start_gateway, line, upstream, given, agents=agents, debug=debug)
-            list(threads.map(lambda name: start(name=name), GATEWAYS[:gateways]))
+            of_each = (given, {**given, **(second_settings or {})})
+            start = partial(start_gateway, line, upstream, agents=agents, debug=debug)
+            list(threads.map(lambda name, env: start(env, name=name), GATEWAYS[:gateways], of_each))
         line.start(Process("worker", our("worker"), env, logs / "worker.log", ready=lambda: _serves_tools(line)))
         yield line
 

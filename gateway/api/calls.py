@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from fastapi import APIRouter, Request, Response
 
-from gateway.api.dependencies import Gateway, TheGateway
+from gateway.api.dependencies import REFUSALS, ErrorAnswer, Gateway, TheGateway
 from gateway.api.error_handlers import answer_to
 from gateway.api.realtime import agent_for, beginning, identify, refuse_other_sessions
 from gateway.auth.authenticator import Principal
@@ -62,6 +62,11 @@ PREFLIGHT = {
     "Access-Control-Max-Age": "600",
 }
 
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    **REFUSALS,
+    201: {"description": "The call is placed: an SDP answer", "content": {SDP: {}}},
+    502: {"model": ErrorAnswer, "description": "The Realtime API refused the call"},
+}
 router = APIRouter(tags=["realtime"])
 
 
@@ -73,7 +78,7 @@ async def preflight(request: Request) -> Response:
 
 
 @router.post(CALLS_AT[1], include_in_schema=False)
-@router.post(CALLS_AT[0], status_code=201, response_class=Response)
+@router.post(CALLS_AT[0], status_code=201, response_class=Response, responses=ANSWERS)
 async def create_call(request: Request, gateway: TheGateway) -> Response:
     """Place a browser's call: the body is its SDP offer, the answer the SDP answer of the Realtime API.
 

@@ -1,10 +1,10 @@
 """The lease of this gateway: a thread renews it, and a task shows that the event loop turns.
 
 The thread has a separate connection, and waits for no pool and no event loop. If the lease cannot be renewed, the
-gateway keeps its conversations: while Postgres is away no other gateway can take them over. If it was silent for so
-long that others may have taken some, it reads at once which it still holds (`gateway.background.result_listener`);
-until then the rows refuse what it writes. If the event loop does not turn for long, the thread stops renewing: the
-sessions are then better off on another gateway.
+gateway keeps its conversations: while Postgres is away no other gateway can take them over. Only live calls it leaves
+(`gateway.calls.desk`). If it was silent for so long that others may have taken some, it reads at once which it still
+holds (`gateway.background.result_listener`); until then the rows refuse what it writes. If the event loop does not turn
+for long, the thread stops renewing: the sessions are then better off on another gateway.
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ class Lease:
     def is_current(self) -> bool:
         """False if the lease was not renewed for too long to take new sessions."""
         return not self._clock.must_stop(monotonic())
+
+    def is_silent(self, seconds: float) -> bool:
+        """Return True if the lease was not renewed for so many seconds."""
+        return self._clock.is_silent(monotonic(), seconds)
 
     @property
     def sheds(self) -> bool:

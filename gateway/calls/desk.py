@@ -4,6 +4,9 @@
     await desk.control.accept(call_id, user, opened.session)      WebRTC: `desk.place` does this step and the next
     await desk.attach(opened, call_id)                            from now on a task of this process is beside the call
 
+A gateway that has lost Postgres for so long that others take its calls leaves them (`leave_when_silent`): two that are
+beside one call would undo each other's doings, and answer it twice.
+
 If the second step fails, `give_up` ends the session. `attach` waits for no connection: a browser's answer must not wait
 for the sideband, which the Realtime API opens only when the browser has connected.
 
@@ -47,7 +50,8 @@ log = logging.getLogger(__name__)
 
 NOT_PLACED = "call_not_placed"
 """Reason for the history of a session whose call the Realtime API did not take."""
-
+SILENCE_LOOK_SECONDS = 0.1
+"""How often the lease is looked at: another gateway attaches no sooner than it has looked for calls itself."""
 
 LEFT_TO_GO_ON = HANDED_OVER | NOT_HUNG_UP
 """Ends of a session here after which its call is not hung up."""
@@ -86,7 +90,7 @@ class CallDesk:
     def __init__(self, admission: SessionAdmission, control: CallControl) -> None:
         self.admission = admission
         self.control = control
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], SessionState] = {}
 
     async def open(self, principal: Principal, agent: Agent, transport: Transport) -> OpenedCall:
         """Begin a session for a call, within quotas and limits.
@@ -165,8 +169,8 @@ class CallDesk:
             state.agent = state.agent.on_phone()
             state.line = PhoneLine(SipControl(self.control, call.call_id, state.principal.user))
         task = asyncio.get_running_loop().create_task(self._attend(state))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = state
+        task.add_done_callback(self._tasks.pop)
 
     async def give_up(self, opened: OpenedCall, reason: str = NOT_PLACED) -> None:
         """End a session that has no call."""
@@ -188,6 +192,24 @@ class CallDesk:
                 continue
             return True
         raise AssertionError("pauses do not end")
+
+    @property
+    def is_silent(self) -> bool:
+        """True while other gateways take the calls of this one, because it has not renewed its lease."""
+        return self.admission.lease.is_silent(calls.SILENT_SECONDS)
+
+    async def leave_when_silent(self) -> None:
+        """Leave every call here, and hang none up, whenever others take them. Until cancelled."""
+        while True:
+            await asyncio.sleep(SILENCE_LOOK_SECONDS)
+            here = [state for state in self._tasks.values() if state.handle.why_over is None]
+            if here and self.is_silent:
+                log.warning(
+                    "calls left: %d, as the lease was not renewed for %g s; a gateway that can takes them over",
+                    *(len(here), calls.SILENT_SECONDS),
+                )
+                for state in here:
+                    state.handle.terminate("database_unavailable")
 
     async def close(self) -> None:
         """Wait for the tasks, and close the connections. The sessions have been asked to leave before.

@@ -41,7 +41,7 @@ class CallTakeover:
     async def take_some(self) -> bool:
         """Take a number of calls over, if there is room here; return True if there may be more."""
         admission = self._desk.admission
-        if admission.why_not() is not None:
+        if self._desk.is_silent or admission.why_not() is not None:
             return False
         gateway = admission.gateway
         rows = await gateway.store.rows(calls.take(gateway.gateway_id, self._left))

@@ -15,7 +15,7 @@ from gateway.auth.authenticator import Principal
 from gateway.background.queue_monitor import QueueMonitor
 from gateway.background.tool_catalog import ToolCatalog
 from gateway.budgets.budgets import Budgets
-from gateway.close_codes import ENDED, FINAL
+from gateway.close_codes import ENDED, FINAL, HANDED_OVER, TRY_AGAIN_LATER
 from gateway.conversation import Conversation
 from gateway.conversation.actions import Event
 from gateway.conversation.guard import Guard
@@ -84,8 +84,8 @@ class SessionEnded(GatewayError):
 
     @classmethod
     def because(cls, reason: str) -> SessionEnded:
-        """Return the end for a reason of the server's (`gateway.close_codes.ENDED`)."""
-        return cls(ENDED[reason], reason)
+        """Return the end for a reason of the server's: one of `gateway.close_codes.ENDED`, or of `HANDED_OVER`."""
+        return cls(TRY_AGAIN_LATER if reason in HANDED_OVER else ENDED[reason], reason)
 
     @property
     def is_final(self) -> bool:

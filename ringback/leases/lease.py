@@ -69,6 +69,10 @@ class LeaseClock:
         """Record that a renewal that was sent at `now` has succeeded."""
         self.renewed_at = now
 
+    def is_silent(self, now: float, seconds: float) -> bool:
+        """Return True if it was not renewed for so many seconds."""
+        return now - self.renewed_at >= seconds
+
     def must_stop(self, now: float) -> bool:
         """Return True if others may take over what is held under this lease at any moment."""
         return now - self.renewed_at > self.times.stop_after

@@ -117,7 +117,7 @@ def test_why_the_caller_waited_is_two_clicks_away(page: Page, line: Line, talk: 
     expect(page.locator("#scroll > svg")).to_have_attribute("width", "400%", timeout=PATIENCE_MS)
     page.locator("#scroll").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.getElementById('scroll').scrollLeft > 0")
+    expect(page.locator("#scroll")).not_to_have_js_property("scrollLeft", 0, timeout=PATIENCE_MS)
     page.locator("#scroll a[href^='/console/jobs/']").first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="search_flights")).to_be_visible(timeout=PATIENCE_MS)

@@ -118,6 +118,7 @@ def test_a_click_on_the_timeline_plays_from_there_and_a_line_follows(page: Page,
     assert whole is not None
     page.mouse.click(whole["x"] + whole["width"] / 2, whole["y"] + whole["height"] - 20)
     expect(page.locator("#cursor")).to_have_attribute("x1", BEYOND_HALF, timeout=PATIENCE_MS)
+    expect(page.locator("#voices")).not_to_have_js_property("readyState", 0, timeout=PATIENCE_MS)
     assert page.evaluate("document.getElementById('voices').duration") == pytest.approx(9.0, abs=0.01)
 
 

@@ -11,6 +11,7 @@ from tests.calls.provider import FakeProvider, fake_provider
 from tests.calls.toolbox.desk import CallLine
 from tests.guarantees.toolbox import FOLDER
 from tests.line import redis_number, running_line
+from tests.proxy import before_postgres
 from tests.servers import own_database, own_redis_db
 
 FIRST_REDIS = 13
@@ -43,6 +44,7 @@ def _stack(
     with (
         own_database(database_url, "ringback_calls", migrated_template) as database,
         own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        before_postgres(database) as (postgres, through),
         running_line(
             database,
             redis,
@@ -53,9 +55,10 @@ def _stack(
             gateways=2,
             settings={FOLDER: str(ledger), "RINGBACK_DRAIN_SECONDS": "5"},
             gateway_settings={"RINGBACK_DEFAULT_AGENT": "mends"},
+            second_settings={"DATABASE_URL": through},
         ) as line,
     ):
-        yield CallLine(line, ledger, provider)
+        yield CallLine(line, ledger, provider, postgres)
 
 
 @pytest.fixture

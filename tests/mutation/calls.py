@@ -9,6 +9,11 @@ CALLS, GUARD = "ringback/statements/sessions/calls.py", "gateway/conversation/gu
 RESULTS, SENDER = "gateway/conversation/conversation.py", "gateway/conversation/tool_calls/results.py"
 ANNOUNCED = "ringback/statements/sessions/announced_calls.py"
 T_ANNOUNCED = "tests/integration/statements/test_announced_calls.py"
+LEASE, STATES = "ringback/leases/lease.py", "ringback/jobs/states.py"
+WRITER, EVENT_IDS = "gateway/session/moment_writer.py", "gateway/conversation/event_ids.py"
+T_LEASE, T_STATES = "tests/unit/ringback/leases/test_lease.py", "tests/unit/ringback/jobs/test_states.py"
+T_AUDIT = "tests/unit/gateway/session/test_guard_audit.py"
+T_EARLY = "tests/unit/gateway/conversation/tool_calls/test_early_answers.py"
 T_CALLS = "tests/integration/statements/test_calls.py"
 T_GUARD = "tests/unit/gateway/conversation/test_guard.py"
 T_BESIDE = "tests/unit/gateway/conversation/turn_taking/test_beside_a_call.py"
@@ -19,6 +24,17 @@ CALL_GUARDS = [
     gone(
         "a call that is taken begins an epoch", T_CALLS, CALLS, "epoch=sessions.c.epoch + 1", "epoch=sessions.c.epoch"
     ),
+    gone("a silent lease is one that was not renewed", T_LEASE, LEASE, "now - self.renewed_at >= seconds", "False"),
+    gone("a finding is written once", T_AUDIT, WRITER, "async with self._writing:", "if True:"),
+    gone(
+        "a page cannot compute the id of an output",
+        T_STATES,
+        STATES,
+        'hmac.digest(secret.encode(), job_id.bytes, "sha256") if secret else ',
+        "",
+    ),
+    gone("no item tells the id of another", T_EARLY, EVENT_IDS, "self.secret + kind", "self.secret"),
+    gone("an id whose item was deleted is ours no more", T_GUARD, GUARD, "        self._ours.pop(item_id, None)\n"),
     gone("one gateway takes a call", T_CALLS, CALLS, "(of=sessions, skip_locked=True)", "(of=sessions)"),
     gone(
         "the gateway that has a call says why it ends",

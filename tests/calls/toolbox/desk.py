@@ -12,6 +12,7 @@ from tests.calls.provider import OFFER, FakeCall, FakeProvider
 from tests.guarantees.toolbox.bakery import FIRST, Bakery
 from tests.line import PLACED, TOKEN, Event, eventually
 from tests.local_http import LOCAL
+from tests.proxy import Proxy
 from tests.servers import in_dialect
 
 SDP = "application/sdp"
@@ -22,9 +23,13 @@ class CallLine(Bakery):
     """Two gateways, a worker, and the provider."""
 
     provider: FakeProvider
+    postgres: Proxy | None = None
+    """Between the second gateway and Postgres, where the stack has it."""
 
     def mend(self) -> None:
         """Make the stack whole: gateways that were killed are started again."""
+        if self.postgres is not None:
+            self.postgres.heal()
         self.provider.refusal, self.provider.recorded, self.provider.unknown_for = None, None, 0
         self.provider.refused_hang_ups = []
         eventually(self._is_whole, "both gateways to take sessions")

@@ -20,6 +20,14 @@ def test_a_process_that_could_not_renew_stops(seconds: float, must_stop: bool) -
     assert LeaseClock(BEGAN).must_stop(BEGAN + seconds) is must_stop
 
 
+def test_a_process_is_silent_for_as_long_as_it_could_not_renew() -> None:
+    lease = LeaseClock(BEGAN)
+    assert not lease.is_silent(BEGAN + 1.9, 2.0)
+    assert lease.is_silent(BEGAN + 2.0, 2.0)
+    lease.renewed(BEGAN + 2.1)
+    assert not lease.is_silent(BEGAN + 2.2, 2.0)
+
+
 def test_it_stops_before_its_lease_runs_out_and_may_miss_a_renewal() -> None:
     assert 2 * TIMES.renew <= TIMES.stop_after < TIMES.seconds
 
