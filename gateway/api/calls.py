@@ -16,8 +16,8 @@ from typing import Any
 import psycopg
 from fastapi import APIRouter, Request, Response
 
-from gateway.api.dependencies import REFUSALS, ErrorAnswer, Gateway, TheGateway
-from gateway.api.error_handlers import answer_to
+from gateway.api.dependencies import REFUSALS, Gateway, TheGateway
+from gateway.api.error_handlers import ErrorAnswer, answer_to
 from gateway.api.realtime import agent_for, beginning, identify, refuse_other_sessions
 from gateway.auth.authenticator import Principal
 from gateway.calls.desk import AttachLost, CallDesk, OpenedCall
