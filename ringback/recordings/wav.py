@@ -19,7 +19,8 @@ STEREO_BYTES = 4
 """Of one sample of both channels."""
 BLOCK_MS = 5_000
 """So much is made at a time: a millisecond or two of computing, and a megabyte."""
-ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+ONE_RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
+"""Of numbers that a file may have; a longer one asks for the whole, as what cannot be read does."""
 
 
 class Sound(NamedTuple):
