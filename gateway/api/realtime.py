@@ -22,6 +22,7 @@ from gateway.session.context import SessionState
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import EXTENSIONS
 from ringback.telemetry import metrics
+from ringback.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +73,14 @@ async def realtime_without_upgrade(request: Request, gateway: TheGateway) -> Non
 async def notice(request: Request, gateway: TheGateway) -> dict[str, bool | None]:
     """Say what a person must be told before a talk with this token: `recorded`, whether both voices will be.
 
-    Query: `agent`. `recorded` is null if no talk can begin with the token now: `/v1/realtime` says why.
+    Query: `agent`; `transport=webrtc` for a call, which is never recorded. `recorded` is null if no talk can begin
+    with the token now: `/v1/realtime` says why.
     """
     try:
         principal, _ = await identify(request, gateway)
-        return {"recorded": agent_for(request.query_params, gateway.admission, principal).recording}
+        agent = agent_for(request.query_params, gateway.admission, principal)
+        is_call = request.query_params.get("transport") == Transport.WEBRTC
+        return {"recorded": (agent.for_pages() if is_call else agent).recording}
     except ApiError:
         return {"recorded": None}
 

@@ -166,7 +166,6 @@ class CallDesk:
         """Run the session beside its call, in a task of its own."""
         call = state.call
         if call is not None and call.transport is Transport.SIP:
-            state.agent = state.agent.on_phone()
             state.line = PhoneLine(SipControl(self.control, call.call_id, state.principal.user))
         task = asyncio.get_running_loop().create_task(self._attend(state))
         self._tasks[task] = state

@@ -105,7 +105,8 @@ class Agent(BaseModel):
     clients: Clients = Field(default_factory=Clients)
     """What clients may say and see: changes to the presets of `ringback.agents.client_policy`."""
     recording: bool = False
-    """If true, both voices are recorded, for operators with the scope `recordings`. Clients are told."""
+    """If true, both voices are recorded, for operators with the scope `recordings`. Clients are told. Calls over
+    WebRTC and SIP are not: their audio goes past the gateway."""
     guard: GuardMode = "mend"
     """What is done when the page of a WebRTC call changes the session, forges an item, and so on (docs/security.md)."""
     webhook: Webhook | None = None
@@ -134,15 +135,16 @@ class Agent(BaseModel):
         """Return the agent as it is on the phone: no table of `clients` holds for a telephone network.
 
         Args:
-            audio_format: of the call's audio in both directions, as `audio/pcmu`; None: the carrier sees to that.
+            audio_format: of the call's audio in both directions, as `audio/pcmu`; None: the audio goes past the
+                gateway (SIP), which cannot record it.
         """
-        session = self.session_fields
+        session, recording = self.session_fields, self.recording and audio_format is not None
         if audio_format is not None:
             both = {"format": {"type": audio_format}}
             said = laid_over(session.model_dump(exclude_unset=True), {"audio": {"input": both, "output": both}})
             said["audio"] = {side: {**said["audio"][side], **both} for side in ("input", "output")}
             session = AgentSession.model_validate(said)
-        return self.model_copy(update={"clients": Clients(), "session_fields": session})
+        return self.model_copy(update={"clients": Clients(), "session_fields": session, "recording": recording})
 
     @property
     def hosted_tools(self) -> list[dict[str, Any]]:
@@ -150,13 +152,17 @@ class Agent(BaseModel):
         return self.session_fields.hosted_tools()
 
     def for_pages(self) -> Agent:
-        """Return the agent without hosted tools that bear secrets: a page on a call reads the session as it is."""
+        """Return the agent as it is on a page's call (WebRTC).
+
+        It has no hosted tools that bear secrets, as the page reads the session as it is. It is not recorded, as the
+        audio goes past the gateway.
+        """
         tools = self.session_fields.tools or []
         open_ones = [tool for tool in tools if not (tool.authorization_env or tool.headers_env or tool.headers)]
-        if len(open_ones) == len(tools):
-            return self
-        fields = self.session_fields.model_copy(update={"tools": open_ones})
-        return self.model_copy(update={"session_fields": fields})
+        fields = self.session_fields
+        if len(open_ones) < len(tools):
+            fields = fields.model_copy(update={"tools": open_ones})
+        return self.model_copy(update={"session_fields": fields, "recording": False})
 
     def session(self, tools: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the `session` of the gateway's `session.update` (Realtime API). `tools` are all tools to offer."""

@@ -138,6 +138,17 @@ def test_a_page_of_ours_may_read_the_answer_and_no_other(stack: CallLine) -> Non
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, ours["Origin"])
 
 
+def test_a_call_is_not_recorded_and_nothing_says_that_it_is(stack: CallLine) -> None:
+    url, headers = f"{stack.line.url}/v1/realtime/notice", {"Authorization": f"Bearer {TOKEN}"}
+    for transport, is_recorded in (("websocket", True), ("webrtc", False)):
+        asked = {"agent": "recorded", "transport": transport}
+        assert LOCAL.get(url, headers=headers, params=asked).json() == {"recorded": is_recorded}
+    session_id, call = stack.call(agent="recorded")
+    stack.provider.ends(call)
+    assert stack.ended(session_id) == "call_over"
+    assert stack.rows("SELECT count(*) FROM recordings WHERE session_id = %s", session_id) == [(0,)]
+
+
 def test_a_session_that_must_end_hangs_its_call_up(stack: CallLine) -> None:
     session_id, call = stack.call()
     stack.line.post(f"/v1/sessions/{session_id}/end")

@@ -55,11 +55,12 @@ export class Connection {
     this.#close("The talk has ended.");
   }
 
-  /** Return whether the gateway will record a talk with this secret. `agent` may be null. */
-  async isRecorded(secret, agent) {
+  /** Return whether the gateway will record a talk with this secret. `agent` may be null; `way` is the transport. */
+  async isRecorded(secret, agent, way) {
     const headers = { Authorization: `Bearer ${secret}` };
     const url = this.#address(location.protocol, agent);
     url.pathname += "/notice";
+    url.searchParams.set("transport", way);
     return (await (await fetch(url, { headers, cache: "no-store" })).json()).recorded === true;
   }
 

@@ -74,6 +74,7 @@ here("admission").addEventListener("submit", (event) => {
 here("way").addEventListener("change", () => {
   if (connection.isWanted) hangUp();
   connection = here("way").value === "webrtc" ? call : socket;
+  tellIfRecorded();
 });
 
 here("agent").addEventListener("change", () => {
@@ -293,9 +294,9 @@ function showRecorded(is) {
 /** Show whether the next talk will be recorded, before the microphone is opened for it. */
 function tellIfRecorded() {
   const agent = chosenAgent();
-  if (demo) return showRecorded(recorded.includes(agent));
+  if (demo) return showRecorded(connection === socket && recorded.includes(agent));
   // If the gateway does not say so now, it says so as the talk begins.
-  notice = secret ? socket.isRecorded(secret, agent).then(showRecorded, () => {}) : Promise.resolve();
+  notice = secret ? socket.isRecorded(secret, agent, here("way").value).then(showRecorded, () => {}) : Promise.resolve();
   return notice;
 }
 

@@ -68,6 +68,14 @@ def test_numbers_are_kept_as_they_are_compared() -> None:
     assert not phone.has_headers({"x-line": "silver"})
 
 
+def test_only_audio_that_goes_through_the_gateway_is_recorded() -> None:
+    agent = Agent(name="desk", instructions="Be kind.", recording=True)
+    assert agent.on_phone("audio/pcmu").recording
+    assert not agent.on_phone().recording
+    assert not agent.for_pages().recording
+    assert not Agent(name="desk", instructions="Be kind.").on_phone("audio/pcmu").recording
+
+
 def test_on_the_phone_no_table_of_clients_holds_and_the_audio_is_the_carriers() -> None:
     table = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24_000}, "noise_reduction": {}}}}
     clients: dict[str, Any] = {"browser": {"events": ["input_audio_buffer.append"]}}
