@@ -71,6 +71,8 @@ GUARDED = (
     *("prompt", "reasoning", "tracing", "truncation", "include", "temperature"),
 )
 """Fields of a session that are guarded, beside those of `audio`."""
+NOT_THE_MODELS = ("system", "developer")
+"""Roles in which no model speaks."""
 LOOSELY = frozenset({"instructions", "tools", "tool_choice", "max_output_tokens", "audio.output.voice"})
 """Fields that are compared with what was asked for, as long as the server has not shown how it writes them."""
 
@@ -109,6 +111,8 @@ class Guard:
     _updates: deque[tuple[str, Event]] = field(default_factory=deque)
     """The gateway's updates that the server has not answered."""
     _creates: deque[str] = field(default_factory=deque)
+    _active: set[str] = field(default_factory=set)
+    """Responses of the conversation that have begun and not ended."""
     _turns: int = 0
     """Turns of the user that no response has answered yet: the server begins one by itself."""
     _ours: dict[str, None] = field(default_factory=dict)
@@ -189,6 +193,8 @@ class Guard:
                 _keep(self._models, str(item.id))
             case ResponseStarted(response=response):
                 return self._response(response)
+            case ResponseFinished(response=response):
+                self._active.discard(str(response.id))
             case UserTurnCommitted() | UserStayedSilent():
                 self._turns += 1
             case ErrorReported(error=error):
@@ -287,11 +293,13 @@ class Guard:
             typed = any(isinstance(part, dict) and part.get("type") != "input_audio" for part in item.content or ())
             may_type = CREATE_ITEM in self.policy.events and "user" in self.policy.roles
             return None if may_type or not typed else "message"
+        if item.type == "message" and CREATE_ITEM in self.policy.events and item.role in self.policy.roles:
+            return None
+        if item.type == "function_call" or (item.type == "message" and item.role not in NOT_THE_MODELS):
+            begins = item.status != "completed" and self._active  # not every server names it in its response first
+            return None if begins else "forged_item"
         if item.type == "message":
-            may_say = CREATE_ITEM in self.policy.events and item.role in self.policy.roles
-            return None if may_say or item.status != "completed" else "forged_item"
-        if item.type == "function_call":
-            return "forged_item" if item.status == "completed" else None
+            return "forged_item"
         return "forged_item" if item.type == "mcp_approval_response" else None
 
     def _deleted(self, item_id: str) -> Finding | None:
@@ -312,12 +320,15 @@ class Guard:
         mark = mark_of(response)
         if mark in self._creates:
             self._creates.remove(str(mark))
+            if not response.is_out_of_band:
+                self._active.add(response_id)
             return None
         if response.is_out_of_band:
             if "input" in self.policy.response:
                 return None
             _keep(self._foreign, response_id)
             return Finding("out_of_band", response_id[:MAX_DETAIL], self._cancelled(response_id))
+        self._active.add(response_id)
         if self._creates:
             self._creates.popleft()
         elif self._turns:

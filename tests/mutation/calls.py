@@ -98,6 +98,8 @@ CALL_GUARDS = [
         GUARD,
         "        self._creates = deque(each for each in self._creates if each != event_id)\n",
     ),
+    gone("no model speaks for the system", T_GUARD, GUARD, " and item.role not in NOT_THE_MODELS", ""),
+    gone("what begins belongs to a response", T_GUARD, GUARD, " and self._active  # not", "  # not"),
     gone("no function runs out of band", T_GUARD, GUARD, " or str(event.response_id) in self._foreign", ""),
     gone("a page that goes on is hung up", T_GUARD, GUARD, 'self.mode == "mend" and self.findings > MENDS', "False"),
     gone("a result that is there already is not told at once", T_BESIDE, RESULTS, "= now + DOUBT_SECONDS", "= now"),
