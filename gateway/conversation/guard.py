@@ -73,6 +73,11 @@ GUARDED = (
 """Fields of a session that are guarded, beside those of `audio`."""
 NOT_THE_MODELS = ("system", "developer")
 """Roles in which no model speaks."""
+UNASKED: dict[str, Any] = {"prompt": None, "tracing": None, "include": []}
+"""Fields that no server sets by itself, each with the value that takes it back: where the gateway has asked for none,
+one that is shown is the page's."""
+FOR_GOOD = ("model", "tracing")
+"""Fields that cannot be changed once they are set."""
 LOOSELY = frozenset({"instructions", "tools", "tool_choice", "max_output_tokens", "audio.output.voice"})
 """Fields that are compared with what was asked for, as long as the server has not shown how it writes them."""
 
@@ -84,6 +89,8 @@ class Finding:
     what: str
     detail: str
     mend: tuple[Event, ...] = ()
+    answers: bool = False
+    """It is in the answer to an update of the gateway, and stays: the conversation waits for that answer."""
 
 
 @dataclass(slots=True)
@@ -170,7 +177,7 @@ class Guard:
     def _hides(self, event: ModelEvent, finding: Finding) -> bool:
         """Return True for what would mislead the conversation: it believes what the server shows."""
         if finding.what in ("session", "forged_output", "forged_item"):
-            return True
+            return not finding.answers
         return finding.what == "message" and self.mode == "mend"
 
     def _is_foreign(self, event: ModelEvent) -> bool:
@@ -220,9 +227,13 @@ class Guard:
         if not foreign:
             return None
         mend = self._reasserted(foreign)
-        if self.mode == "watch" or not mend:
-            self.reference = shown  # it stays so, and is no news with the next update
-        return Finding("session", ", ".join(foreign), mend)
+        if self.mode != "watch" and mend:
+            return Finding("session", ", ".join(foreign), mend)
+        answers = self.reference is None and bool(self._updates)
+        if answers:
+            self._updates.popleft()
+        self.reference = shown  # it stays so, and is no news with the next update
+        return Finding("session", ", ".join(foreign), answers=answers)
 
     def _changed(self, shown: Event, update: Event) -> list[str]:
         """Return the guarded fields that are neither as they were nor as the gateway's update has them."""
@@ -234,6 +245,8 @@ class Guard:
                 is_same = value == before[name]
             elif name in asked and (name in LOOSELY or name in set_now):
                 is_same = self._is_alike(name, value, asked[name])
+            elif name in UNASKED and name not in asked:
+                is_same = not value
             else:
                 is_same = True  # the server's own value, shown for the first time
             if not is_same:
@@ -245,20 +258,26 @@ class Guard:
         if name == "instructions":
             return str(shown or "").split() == str(asked or "").split()
         if name == "tools":
-            return (not shown and not asked) or self._names(shown) == self._names(asked)
+            return (not shown and not asked) or self._has_tools(shown, asked)
         return shown is None or shows(shown, asked)
 
-    def _names(self, tools: Any) -> set[str]:
-        return {self.quirks.tool_name(tool) for tool in tools or () if isinstance(tool, dict)}
+    def _has_tools(self, shown: Any, asked: Any) -> bool:
+        """Return True if these are the tools that were asked for, by name, and by words as far as they are shown."""
+        theirs, ours = self._by_name(shown), self._by_name(asked)
+        return theirs.keys() == ours.keys() and all(_has_words(theirs[name], ours[name]) for name in ours)
+
+    def _by_name(self, tools: Any) -> dict[str, Event]:
+        return {self.quirks.tool_name(tool): tool for tool in tools or () if isinstance(tool, dict)}
 
     def _reasserted(self, names: Iterable[str]) -> tuple[Event, ...]:
         """Return the update that sets these fields as they were; the model of a session cannot be changed."""
         asked, before = _fields(self.placed), _fields(self.reference or {})
         session: Event = {"type": "realtime"}
         for name in names:
-            if name == "model" or (name not in asked and name not in before):
+            known = {**UNASKED, **before, **asked}
+            if name in FOR_GOOD or name not in known:
                 continue
-            value: Any = asked.get(name, before.get(name))
+            value: Any = known[name]
             for part in reversed(name.split(".")):
                 value = {part: value}
             session = merged(session, value)
@@ -350,6 +369,17 @@ def _fields(session: Event) -> dict[str, Any]:
         if isinstance(part, dict):
             found.update({f"audio.{side}.{name}": value for name, value in part.items()})
     return found
+
+
+def _has_words(shown: Event, asked: Event) -> bool:
+    """Return True if a tool is described as it was asked for; a server may fold white space, and add to a schema."""
+    shown = shown.get("function") or shown
+    if asked.get("type") != "function":
+        return True
+    words, ours = str(shown.get("description") or "").split(), str(asked.get("description") or "").split()
+    return (not words or words == ours) and (
+        not shown.get("parameters") or shows(shown["parameters"], asked.get("parameters"))
+    )
 
 
 def _is_allowed(name: str, allowed: Iterable[str]) -> bool:

@@ -98,6 +98,8 @@ CALL_GUARDS = [
         GUARD,
         "        self._creates = deque(each for each in self._creates if each != event_id)\n",
     ),
+    gone("a prompt that was not asked for is found", T_GUARD, GUARD, "is_same = not value", "is_same = True"),
+    gone("a tool's words are compared", T_GUARD, GUARD, "_has_words(theirs[name], ours[name])", "True"),
     gone("no model speaks for the system", T_GUARD, GUARD, " and item.role not in NOT_THE_MODELS", ""),
     gone("what begins belongs to a response", T_GUARD, GUARD, " and self._active  # not", "  # not"),
     gone("no function runs out of band", T_GUARD, GUARD, " or str(event.response_id) in self._foreign", ""),
