@@ -32,6 +32,10 @@ def test_a_person_reads_it_before_the_microphone_is_opened(
                 page.goto(f"{line.url}/#secret={made.json()['value']}")
             said = page.get_by_text("This talk is recorded: your voice, and the model’s.")
             expect(said).to_be_visible(visible=is_recorded, timeout=PATIENCE_MS)
+            page.select_option("#way", "webrtc")  # past the gateway
+            expect(said).to_be_visible(visible=False, timeout=PATIENCE_MS)
+            page.select_option("#way", "websocket")
+            expect(said).to_be_visible(visible=is_recorded, timeout=PATIENCE_MS)
             page.locator("#words").fill("hello")
             page.keyboard.press("Enter")
             expect(page.locator("#state")).to_contain_text("Connected", timeout=PATIENCE_MS)

@@ -40,7 +40,6 @@ export class Call {
     this.#peer = peer;
     this.on.state("connecting", "");
     this.#sender = peer.addTransceiver("audio", { direction: "sendrecv" }).sender;
-    await this.#sender.replaceTrack(microphone?.getAudioTracks()[0] ?? null);
     peer.ontrack = ({ track }) => {
       this.#speaker.srcObject = new MediaStream([track]);
     };
@@ -51,6 +50,8 @@ export class Call {
     this.#channel.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     this.#channel.onclose = () => this.#close(peer, "The talk has ended.");
     try {
+      await this.#sender.replaceTrack(microphone?.getAudioTracks()[0] ?? null);
+      if (peer !== this.#peer) return;
       await this.#place(peer, secret, agent);
     } catch (problem) {
       if (peer !== this.#peer) return; // the person has hung up meanwhile
