@@ -58,8 +58,9 @@ PERMANENT = frozenset(set(range(400, 500)) - {408, 425, 429})
 
 HANDED_OVER = frozenset({"gateway_draining", "gateway_stopped", "database_unavailable"})
 """Ends in this process alone: a live call goes on, and another gateway takes it."""
-NOT_HUNG_UP = frozenset({"call_over", "call_transferred", "session_superseded"})
-"""Ends after which there is no call to hang up: it is over, or with others."""
+NOT_HUNG_UP = frozenset({"call_transferred", "session_superseded"})
+"""Ends after which there is no call to hang up: it is with others. `call_over` is none of them: the Realtime API says
+404 of a call that has not begun, too, and a call that is over is hung up without harm."""
 
 NO_AGENT = "agent_gone"
 """Reason for the history of a call that was to be taken over when its agent's file was gone."""

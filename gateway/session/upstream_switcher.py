@@ -341,7 +341,8 @@ class SidebandSwitcher(UpstreamSwitcher):
     """Opener of one call's links: each attaches to the same live conversation, which needs no telling of its past.
 
     The Realtime API answers 404 for a call that it does not know: at first because the browser has not connected yet,
-    and later because the call is over. What was said while no link was attached is not told again.
+    and later because the call is over. A gateway that takes a young call over cannot tell which, and asks again. What
+    was said while no link was attached is not told again.
     """
 
     joins = True
@@ -351,13 +352,20 @@ class SidebandSwitcher(UpstreamSwitcher):
         status = problem.status if isinstance(problem, UpstreamRefused) else None
         is_new = is_first and self._trouble_since is not None
         if status == NOT_THERE and not is_first:
-            raise SessionEnded.because("call_over") from None
+            if not self._may_still_begin():
+                raise SessionEnded.because("call_over") from None
+            return
         if is_new and (status is None or status == NOT_THERE or status not in PERMANENT):
             metrics.UPSTREAM_FAILURES.inc(type(problem).__name__)
             if time.monotonic() > (self._trouble_since or 0.0) + JOIN_SECONDS:
                 raise SessionEnded.because("call_not_joined") from None
             return
         super()._give_up_if(problem, otherwise, is_first=is_first)
+
+    def _may_still_begin(self) -> bool:
+        """Return True if the browser of a call that was taken over may not have connected yet."""
+        age = time.monotonic() - self._session.began_at
+        return self._session.link is None and age < JOIN_SECONDS
 
     def _taken_in(self, epoch: int) -> tuple[Runnable, ...]:
         return ()  # the conversation has what it was given, and is told the rest live

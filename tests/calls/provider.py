@@ -149,7 +149,7 @@ class FakeProvider:
         if hangs_up:
             call.hang_ups += 1
             if self.refused_hang_ups:
-                return JSONResponse({"error": {"code": "some_code"}}, self.refused_hang_ups.pop(0))
+                return JSONResponse({"error": {"code": "not_now"}}, self.refused_hang_ups.pop(0))
         call.hung_up = hangs_up
         await self._end(call)
         return Response(status_code=200)

@@ -83,3 +83,26 @@ def test_another_gateway_takes_the_call_over_and_tells_the_result_once(stack: Ca
     stack.provider.ends(call)
     assert stack.ended(session_id, on=SECOND) == "call_over"
     assert len(call.responses) == 1
+
+
+def test_a_call_whose_browser_connects_after_its_gateway_was_killed_is_joined_by_another(stack: CallLine) -> None:
+    stack.provider.unknown_for = 1_000
+    session_id = stack.asks(on=FIRST).headers["location"].rpartition("/")[2]
+    os.kill(stack.line.pids[FIRST], signal.SIGKILL)
+    eventually(lambda: stack.session(session_id, on=SECOND)["epoch"] == 2, "another gateway to take the call")
+    asked = stack.provider.unknown_for
+    eventually(lambda: stack.provider.unknown_for <= asked - 2, "it to be told twice that there is no call yet")
+    stack.provider.unknown_for = 0
+    call = stack.provider.only
+    stack.provider.attended(call)
+    assert (call.is_over, call.hang_ups) == (False, 0)
+    stack.provider.ends(call)
+    assert stack.ended(session_id, on=SECOND) == "call_over"
+
+
+def test_a_call_that_is_over_is_hung_up_all_the_same_as_it_may_only_seem_so(stack: CallLine) -> None:
+    session_id, call = stack.call()
+    stack.provider.unknown_for = 1_000
+    stack.provider.drops(call)
+    assert stack.ended(session_id) == "call_over"
+    assert call.hung_up

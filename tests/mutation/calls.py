@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.mutant import gone
 
+SWITCHER, T_SWITCHER = "gateway/session/upstream_switcher.py", "tests/unit/gateway/session/test_upstream_switcher.py"
 SWEEPS, ERASURE = "ringback/statements/jobs/sweeps.py", "ringback/statements/erasure.py"
 CALLS, GUARD = "ringback/statements/sessions/calls.py", "gateway/conversation/guard.py"
 RESULTS, SENDER = "gateway/conversation/conversation.py", "gateway/conversation/tool_calls/results.py"
@@ -50,6 +51,13 @@ CALL_GUARDS = [
         SWEEPS,
         "    over = ~_may_be_live()",
         "    over = true()",
+    ),
+    gone(
+        "a young call that is unknown may still begin",
+        T_SWITCHER,
+        SWITCHER,
+        "self._session.link is None and age < JOIN_SECONDS",
+        "False",
     ),
     gone("a call is erased once it is hung up", T_CALLS, ERASURE, ", sessions.c.call_id.is_(None))", ")"),
     gone(

@@ -9,8 +9,15 @@ import pytest
 
 from gateway.session import upstream_switcher as module
 from gateway.session.context import SessionEnded, SessionState, UpstreamLink
-from gateway.session.upstream_switcher import ROTATE_LEAST_SECONDS, STEADY_SECONDS, UpstreamSwitcher
-from tests.session_parts import gateway_context, session_state
+from gateway.session.upstream_switcher import (
+    JOIN_SECONDS,
+    ROTATE_LEAST_SECONDS,
+    STEADY_SECONDS,
+    SidebandSwitcher,
+    UpstreamSwitcher,
+)
+from gateway.upstream.connection import UpstreamRefused
+from tests.session_parts import NONE, gateway_context, session_state
 from tests.unit.gateway.conversation.script import Script
 
 pytestmark = pytest.mark.anyio
@@ -142,3 +149,33 @@ def test_an_end_that_cannot_be_is_told_and_waited_for(
     switcher._plan_rotation(link)
     assert (link.rotates_at, link.expires_at) == (None, None)
     assert f"upstream end impossible: session {UUID(int=1)}, {expires_at:.16g}" in caplog.text
+
+
+DIAL_SECONDS = 5.0
+
+
+@pytest.mark.parametrize(
+    ("age", "was_joined", "attempts"),
+    [(0.0, False, 4), (JOIN_SECONDS - 1, False, 1), (JOIN_SECONDS + 1, False, 1), (0.0, True, 1)],
+    ids=["new", "old after one attempt", "old", "joined before"],
+)
+async def test_a_call_that_is_unknown_when_it_is_taken_over_is_over_once_its_browser_had_time_to_connect(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, age: float, was_joined: bool, attempts: int
+) -> None:
+    session = session_state(is_resumed=True, began_at=clock.now - age)
+    nothing: Any = NoEffects()
+    switcher = SidebandSwitcher(gateway_context(upstream_retry_seconds=RETRY_SECONDS), session, nothing, nothing, NONE)
+    dialled: list[float] = []
+
+    async def refused(*_: Any, **__: Any) -> UpstreamLink:
+        dialled.append(clock.now)
+        clock.now += DIAL_SECONDS
+        raise UpstreamRefused("404", 404)
+
+    monkeypatch.setattr(switcher, "_dial", refused)
+    monkeypatch.setattr(switcher, "_pauses", iter([0.0] * 10))
+    monkeypatch.setattr(module, "pauses", lambda *_: iter([0.0] * 10))
+    session.link = a_link() if was_joined else None
+    with pytest.raises(SessionEnded, match="call_over"):
+        await (switcher.reconnect(session.link, "upstream_closed") if session.link else switcher.connect())
+    assert len(dialled) == attempts
