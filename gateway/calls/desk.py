@@ -284,7 +284,7 @@ class SipControl:
 
 def _client_of(state: SessionState) -> NoClient:
     """Return what stands in for the client of a call."""
-    if state.line is None:
+    if state.line is None or state.call is None:
         return NoClient()
     phone = state.agent.phone
-    return PhoneConnection(greets=phone is not None and phone.greets and not state.is_resumed)
+    return PhoneConnection(greets=phone is not None and phone.greets and not state.call.was_joined)

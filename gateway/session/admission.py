@@ -212,7 +212,7 @@ class SessionAdmission:
             agent, why_over = self.agents[self.default_agent], why_over or NO_AGENT
         if why_over is not None:
             handle.terminate(why_over)
-        call = LiveCall(row.call_id, Transport(row.transport), row.item_secret)
+        call = LiveCall(row.call_id, Transport(row.transport), row.item_secret, row.upstream_id is not None)
         metrics.SESSIONS_BEGUN.inc("taken_over")
         return SessionState(
             session_id=row.id,

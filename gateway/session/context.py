@@ -226,11 +226,13 @@ class LiveCall:
         call_id: of the Realtime API.
         transport: how the caller's voice goes.
         secret: the ids of its outputs are derived from it, so that its page cannot know one before it is sent.
+        was_joined: a gateway before this one has been beside it, and has asked for its greeting.
     """
 
     call_id: str
     transport: Transport
     secret: str = field(repr=False)
+    was_joined: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -113,6 +113,20 @@ def test_a_call_is_accepted_served_and_ended_when_its_goodbye_was_heard(stack: C
     assert (shown["transport"], shown["user_id"]) == ("sip", f"phone:{CALLER}")
 
 
+def test_a_caller_whose_gateway_ends_before_it_is_beside_the_call_is_greeted_by_another(stack: CallLine) -> None:
+    provider = phones(stack)
+    provider.unknown_for = never = 1_000
+    call_id = rings(stack)
+    eventually(lambda: provider.unknown_for < never, "the gateway to ask for the call")
+    os.kill(stack.line.pids[FIRST], signal.SIGKILL)
+    eventually(lambda: stack.line.has_ended(FIRST), "it to be gone")
+    provider.unknown_for = 0
+    call = provider.joined(call_id)
+    eventually(lambda: call.responses, "the model to be asked for its greeting")
+    assert session_of(stack, call_id, on=SECOND)["epoch"] == 2
+    provider.ends(call)
+
+
 def test_a_call_that_no_agent_takes_is_declined(stack: CallLine) -> None:
     call_id = rings(stack, called=FAMILY_NUMBER)
     assert phones(stack).acted(call_id, "reject") == {"status_code": 603}

@@ -83,6 +83,7 @@ def take(gateway_id: str, left: float = LEFT_SECONDS, limit: int = TAKE_AT_ONCE)
     """Take such calls over, each in its next epoch. Of any number of gateways that ask at once, one gets each.
 
     Returns all that the gateway must know to attach to them. `end_wanted`: the call is to be ended, and why.
+    `upstream_id`: null if no gateway has been beside the call yet, so that its caller was not greeted.
     """
     found = (
         unattended(gateway_id, left)
@@ -98,7 +99,7 @@ def take(gateway_id: str, left: float = LEFT_SECONDS, limit: int = TAKE_AT_ONCE)
         .returning(
             *(sessions.c.id, sessions.c.epoch, sessions.c.agent, sessions.c.tenant, sessions.c.user_id),
             *(sessions.c.claims, sessions.c.credential, sessions.c.policy, sessions.c.transport, sessions.c.call_id),
-            *(sessions.c.item_secret, sessions.c.end_wanted),
+            *(sessions.c.item_secret, sessions.c.upstream_id, sessions.c.end_wanted),
             seconds_since(sessions.c.created_at).label("age"),
         )
     )
