@@ -54,6 +54,14 @@ class Studio:
         with psycopg.connect(in_dialect(self.line.database, "postgresql")) as connection:
             return connection.execute(query, (session,)).fetchall()
 
+    def has_all(self, session: str, epochs: int) -> bool:
+        """Whether a second of the caller is kept of each epoch."""
+        rows = self.rows(session)
+        spoken = [
+            sum(ms for voice, of, _, ms in rows if (voice, of) == ("caller", epoch + 1)) for epoch in range(epochs)
+        ]
+        return min(spoken) >= 1_000
+
     def sides(self, session: str) -> tuple[bytes, bytes]:
         """The samples of the caller and of the model."""
         answer = self.ask("GET", f"/v1/sessions/{session}/recording")
@@ -166,7 +174,7 @@ async def test_a_killed_gateway_takes_its_last_seconds_with_it_and_the_other_goe
         await rings(caller)
         session = caller.session_id
         await speak(caller, first)
-        await asyncio.to_thread(eventually, lambda: studio.rows(session), "what was said is in its row")
+        await asyncio.to_thread(eventually, lambda: studio.has_all(session, 1), "what was said is in its rows")
         studio.line.processes.crash(FIRST)
         await caller.hear_goodbye()
     async with studio.line.call(resume=caller.token, ringback=EXTENSIONS, on=SECOND) as again:
@@ -175,10 +183,9 @@ async def test_a_killed_gateway_takes_its_last_seconds_with_it_and_the_other_goe
         await speak(again, second)
         await again.ask("hello")
         await again.hear_words(ANSWER)
-    eventually(lambda: len({row[1] for row in studio.rows(session)}) == 2, "both epochs have rows")
-    left, right = studio.sides(session)
+    eventually(lambda: studio.has_all(session, 2), "both epochs have their rows")
+    left, _ = studio.sides(session)
     assert 0 <= left.find(first) < left.find(second)
-    assert any(right)
 
 
 async def test_who_may_listen_is_told_by_a_scope_and_tells_the_audit_log(studio: Studio) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,11 @@ def once(line: Line, what: str, **expected: float) -> Scraped:
     return scraped
 
 
+def has_slots(line: Line) -> bool:
+    """The look that tells it is another than the one that tells of sessions."""
+    return scrape(line.url).value("ringback_queue_slots", queue="default") > 0
+
+
 def named_in_every_log(line: Line, session_id: str) -> None:
     """Each line of each log is an object; those about this session's call name both in fields."""
     (job,) = line.jobs(session_id)
@@ -80,7 +86,7 @@ async def test_what_two_gateway_processes_do_is_told_as_one(line: Line) -> None:
     assert talking.value("ringback_result_delivery_seconds_count") == 1
     assert talking.value("ringback_relayed_frames_total", to="client") > CALLERS
     assert talking.value("ringback_relayed_bytes_total", to="model") > 1_000
-    assert talking.value("ringback_queue_slots", queue="default") > 0
+    await asyncio.to_thread(eventually, partial(has_slots, line), "the queue's places to be told")
     assert talking.value("ringback_event_loop_lag_seconds_count") > 0
     assert talking.labels & PEOPLE == set()
     over = await asyncio.to_thread(once, line, "no session to be left", ringback_sessions=0)
