@@ -260,8 +260,7 @@ class UpstreamSwitcher:
     async def _load_history(self, link: UpstreamLink) -> ConversationHistory:
         """Advance the epoch, take every result there is into it, and read the log, all in one transaction."""
         await self._effects.settle()
-        session, gateway_id = self._session, self._gateway.gateway_id
-        session_id = session.session_id
+        session, gateway_id, session_id = self._session, self._gateway.gateway_id, self._session.session_id
         if self._is_fresh:
             first: Any = lifecycle.is_owned(session_id, gateway_id, session.epoch)
             epoch = session.epoch
@@ -355,7 +354,7 @@ class SidebandSwitcher(UpstreamSwitcher):
             if not self._may_still_begin():
                 raise SessionEnded.because("call_over") from None
             return
-        if is_new and (status is None or status == NOT_THERE or status not in PERMANENT):
+        if is_new and (status == NOT_THERE or status not in PERMANENT):
             metrics.UPSTREAM_FAILURES.inc(type(problem).__name__)
             if time.monotonic() > (self._trouble_since or 0.0) + JOIN_SECONDS:
                 raise SessionEnded.because("call_not_joined") from None

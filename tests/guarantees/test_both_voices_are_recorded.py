@@ -8,6 +8,7 @@ import io
 import random
 import wave
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +57,10 @@ class Studio:
 
     def has_all(self, session: str, epochs: int) -> bool:
         """Whether a second of the caller is kept of each epoch."""
-        rows = self.rows(session)
-        spoken = [
-            sum(ms for voice, of, _, ms in rows if (voice, of) == ("caller", epoch + 1)) for epoch in range(epochs)
-        ]
-        return min(spoken) >= 1_000
+        kept: Counter[int] = Counter()
+        for voice, epoch, _, ms in self.rows(session):
+            kept[epoch] += ms if voice == "caller" else 0
+        return all(kept[epoch + 1] >= 1_000 for epoch in range(epochs))
 
     def sides(self, session: str) -> tuple[bytes, bytes]:
         """The samples of the caller and of the model."""
