@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 from gateway.auth.authenticator import SCOPES, TRANSCRIPTS, TRUSTED, StaticToken
 from gateway.auth.jwt_settings import ALGORITHMS, is_safe_source
 from gateway.auth.origins import origin
+from gateway.upstream.call_endpoints import sideband_url
 from gateway.upstream.connection import Target
 from gateway.upstream.providers import PROVIDERS, SIMULATOR, Provider, ProviderName
 from gateway.webhook_signing import BadSecret, key_of
@@ -166,8 +167,9 @@ class GatewaySettings(Stores):
 
     def sideband(self, call_id: str, user: str) -> Target:
         """Return where a gateway attaches to a live call of this user; raises CallRefused."""
-        key = self.realtime_api_key.get_secret_value()
-        return self.provider.sideband(call_id, user, url=self.provider_url, key=key, headers=self.realtime_headers)
+        provider = self.provider
+        url = sideband_url(provider, call_id, url=self.provider_url)
+        return Target(url, self.provider_headers(user), provider.quirks)
 
     @property
     def allowances(self) -> Quotas:

@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 
 from gateway.api.dependencies import REFUSALS, Gateway, Listener, TheGateway
 from gateway.api.history import named, only
+from gateway.api.job_control import operator
 from gateway.errors import NotFound
 from ringback.recordings import wav
 from ringback.recordings.audio import RECORDED_MS_AT_MOST
@@ -50,7 +51,7 @@ async def get_recording(
 
     The audit log says who listened.
     """
-    listener = Operator(who.tenant, who.user, who.credential)
+    listener = operator(who, None)
     return await file_of(gateway, listener, id, request.headers.get("range"), until_ms)
 
 

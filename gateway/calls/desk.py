@@ -91,6 +91,7 @@ class CallDesk:
         self.admission = admission
         self.control = control
         self._tasks: dict[asyncio.Task[None], SessionState] = {}
+        self._is_busy = asyncio.Event()
 
     async def open(self, principal: Principal, agent: Agent, transport: Transport) -> OpenedCall:
         """Begin a session for a call, within quotas and limits.
@@ -99,8 +100,7 @@ class CallDesk:
             LimitReached, Unavailable: no session may begin, or none can right now.
             psycopg.Error, OSError: Postgres does not answer.
         """
-        agent = agent.for_pages() if transport is Transport.WEBRTC else agent.on_phone()
-        state = await self.admission.begin(principal, agent, frozenset(), transport)
+        state = await self.admission.begin(principal, agent.beside(transport), frozenset(), transport)
         try:
             state.tools.update(await self.admission.tools_of(state))
         except BaseException:
@@ -169,6 +169,7 @@ class CallDesk:
             state.line = PhoneLine(SipControl(self.control, call.call_id, state.principal.user))
         task = asyncio.get_running_loop().create_task(self._attend(state))
         self._tasks[task] = state
+        self._is_busy.set()
         task.add_done_callback(self._tasks.pop)
 
     async def give_up(self, opened: OpenedCall, reason: str = NOT_PLACED) -> None:
@@ -200,6 +201,9 @@ class CallDesk:
     async def leave_when_silent(self) -> None:
         """Leave every call here, and hang none up, whenever others take them. Until cancelled."""
         while True:
+            if not self._tasks:
+                self._is_busy.clear()
+            await self._is_busy.wait()
             await asyncio.sleep(SILENCE_LOOK_SECONDS)
             here = [state for state in self._tasks.values() if state.handle.why_over is None]
             if here and self.is_silent:

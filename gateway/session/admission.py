@@ -219,7 +219,7 @@ class SessionAdmission:
             handle=handle,
             principal=principal,
             epoch=row.epoch,
-            agent=agent.for_pages() if call.transport is Transport.WEBRTC else agent.on_phone(),
+            agent=agent.beside(call.transport),
             target=self.gateway.settings.sideband(row.call_id, row.user_id),
             is_resumed=True,
             call=call,

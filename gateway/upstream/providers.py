@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from gateway.upstream.call_endpoints import NO_CALLS, OPENAIS, CallProfile, sideband_url
+from gateway.upstream.call_endpoints import NO_CALLS, OPENAIS, CallProfile
 from gateway.upstream.connection import Target, Upstream, WebSocketUpstream
 from gateway.upstream.quirks import USUAL, Quirks
 from gateway.upstream.translated import TranslatedUpstream, Translation
@@ -101,11 +101,6 @@ class Provider:
     def headers(self, user: str, *, key: str, headers: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of any request to the provider; the arguments are those of `target`."""
         return {**headers, **(self._key_headers(key) if key else {}), **self.user_headers(user)}
-
-    def sideband(self, call_id: str, user: str, *, url: str | None, key: str, headers: Mapping[str, str]) -> Target:
-        """Return the WebSocket that attaches to a live call, as `target`; raises CallRefused."""
-        named = self.headers(user, key=key, headers=headers)
-        return Target(sideband_url(self, call_id, url=url), named, self.quirks)
 
     def _key_headers(self, key: str) -> dict[str, str]:
         name, _, scheme = self.key_header.partition(": ")

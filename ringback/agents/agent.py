@@ -22,6 +22,7 @@ from ringback.agents.quotas import MOST_DOLLARS, MOST_TOKENS
 from ringback.agents.session import AgentSession, ChosenFunction, ChosenHosted, ToolChoice, as_sent, laid_over
 from ringback.config.toml_tables import complaint
 from ringback.errors import ConfigurationError
+from ringback.transport import Transport
 
 SAME = {
     "voice": "audio.output.voice",
@@ -163,6 +164,10 @@ class Agent(BaseModel):
         if len(open_ones) < len(tools):
             fields = fields.model_copy(update={"tools": open_ones})
         return self.model_copy(update={"session_fields": fields, "recording": False})
+
+    def beside(self, transport: Transport) -> Agent:
+        """Return the agent as it is on a call whose audio goes past the gateway."""
+        return self.for_pages() if transport is Transport.WEBRTC else self.on_phone()
 
     def session(self, tools: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the `session` of the gateway's `session.update` (Realtime API). `tools` are all tools to offer."""

@@ -14,6 +14,7 @@ from gateway.api.history import named, only
 from gateway.api.recordings import UntilMs, file_of, outline_of
 from gateway.auth.authenticator import RECORDINGS
 from gateway.errors import BadRequest, PermissionDenied
+from gateway.web.console.acts import operator_of
 from gateway.web.console.pages import Page, page
 from gateway.web.console.story import LANES, story
 from gateway.web.console.timeline import VOICE, layout, outlines
@@ -25,7 +26,6 @@ from ringback.history.pagination import MAX_LIMIT, JobQuery, SessionQuery, refus
 from ringback.recordings.waveform import POINTS
 from ringback.statements import history as statements
 from ringback.statements import recordings, usage
-from ringback.statements.operators.audit import Operator
 from ringback.usage.budgets import MICROS
 
 CLOSEST = 4
@@ -105,8 +105,7 @@ async def recording_file(
     """Return both voices of a talk, for the page's player; the audit log says who listened."""
     if not visitor.may_listen:
         raise PermissionDenied(f"Listening needs the scope {RECORDINGS!r}, which the token of your sign-in lacks.")
-    listener = Operator(visitor.tenant, visitor.who.user, visitor.who.credential)
-    return await file_of(gateway, listener, id, request.headers.get("range"), until_ms)
+    return await file_of(gateway, operator_of(visitor, {}), id, request.headers.get("range"), until_ms)
 
 
 async def _voices(gateway: Gateway, visitor: Visitor, session_id: UUID, length_ms: float, zoom: int) -> dict[str, Any]:
