@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import psycopg
 from pydantic import SecretStr
 
+from gateway.auth.claims import PHONE_USER, RESERVED
 from gateway.auth.tokens import Kind, digest, kind_of
 from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
 from gateway.errors import AuthenticationError, Unavailable
@@ -51,6 +52,7 @@ HOW_TO_AUTHENTICATE = (
     '["realtime", "openai-insecure-api-key.<token>"].'
 )
 NOT_KNOWN = f"This token is not valid: it may have expired, been revoked, or been used up. {HOW_TO_AUTHENTICATE}"
+OF_A_CALLER = f"This API key is not valid: {RESERVED}. Revoke it, and make one for a user of another name."
 UNKNOWABLE = "Who you are cannot be looked up right now. Try again in a moment."
 
 
@@ -209,6 +211,8 @@ class Authenticator:
 
     async def _by_key(self, hashed: bytes) -> Principal:
         for row in await self._rows(credentials.key_by_hash(hashed)):
+            if row.user_id.startswith(PHONE_USER):  # made before such names were refused
+                raise AuthenticationError(OF_A_CALLER)
             return principal(row.user_id, row.tenant, row.scopes, {}, credential=f"key:{row.id}")
         raise AuthenticationError(NOT_KNOWN)
 

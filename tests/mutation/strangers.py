@@ -77,6 +77,7 @@ STRANGERS = [
         "a secret is given no scope of the gateway's", T_API, MINTING, "scope in SCOPES and scope != REALTIME", "False"
     ),
     gone("a scope is given only by its holder", T_API, MINTING, "scope not in who.scopes", "False"),
+    gone("a key of a caller's name opens nothing", T_API, CALLERS, "row.user_id.startswith(PHONE_USER)", "False"),
     gone("a route asks for its scope", T_API, SCOPES, "scope not in who.scopes", "False"),
     gone("a JWT's key is for its algorithm", T_JWT, JWT, ' or found.get("alg", algorithm) != algorithm'),
     gone(

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.auth.tokens import Kind, new
+from gateway.errors import AuthenticationError
 from gateway.storage.database import Store, open_pool
 from ringback.statements.sessions import lifecycle
 from ringback.tables import audit
@@ -206,6 +207,15 @@ async def test_a_revoked_key_ends_its_sessions_and_those_of_its_secrets(api: Api
     assert await wanted(api) == {mine[0]: "revoked", mine[1]: "revoked", other: None}
     assert await acts(api) == [("key.revoke", "shop", who.credential, who.credential.removeprefix("key:"), 1, None)]
     assert (await api.mint(key)).status_code == 401
+
+
+async def test_a_key_that_was_made_for_a_caller_on_the_phone_opens_nothing(api: Api) -> None:
+    key = await api.key("realtime", "secrets", "history", user="phone:+4930222")
+    with pytest.raises(AuthenticationError, match=r"may not begin with 'phone:'.* Revoke it"):
+        await api.authenticator.identify(f"Bearer {key}")
+    refused = await api.mint(key)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert "callers on the phone" in refused.json()["error"]["message"]
 
 
 async def test_keys_are_listed_without_what_they_are_and_to_their_own_tenant(api: Api) -> None:
