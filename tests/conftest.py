@@ -26,6 +26,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,11 +82,13 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, so that side by side no process is left alone with one of them at the end."""
 
-    def turn(item: pytest.Item) -> int:
-        places = [HERE / place for place in LONGEST]
-        return next((number for number, place in enumerate(places) if item.path.is_relative_to(place)), len(places))
+    places = [HERE / place for place in LONGEST]
 
-    items.sort(key=turn)
+    @cache
+    def turn(path: Path) -> int:
+        return next((number for number, place in enumerate(places) if path.is_relative_to(place)), len(places))
+
+    items.sort(key=lambda item: turn(item.path))
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,8 @@ def run_again_and_again() -> Iterator[tuple[str, Any]]:
     """Yield each function of `ringback.statements` that a process calls, by name."""
     found: dict[str, Any] = {}
     for path in (*modules(ROOT, ("gateway", "workers")), ROOT / "ringback" / "sweeper.py"):
+        if "ringback.statements" not in path.read_text(encoding="utf-8"):
+            continue  # most of them; each collection of the tests comes by here
         tree = parse(path)
         named = dict(imported(tree))
         for node in ast.walk(tree):
