@@ -187,7 +187,9 @@ def heard_times(callers: Iterable[Caller], words: str) -> int:
 
 
 @contextmanager
-def open_pair(database: str, redis: str, logs: Path, **settings: str) -> Iterator[Pair]:
+def open_pair(
+    database: str, redis: str, logs: Path, *, scenario: Path = HERE / "bakery.yaml", **settings: str
+) -> Iterator[Pair]:
     """Start everything; takes a few seconds."""
     folder = logs / "orders"
     folder.mkdir()
@@ -200,6 +202,6 @@ def open_pair(database: str, redis: str, logs: Path, **settings: str) -> Iterato
             tools="tests.guarantees.toolbox",
             settings=env,
             gateways=2,
-            scenario=str(HERE / "bakery.yaml"),
+            scenario=str(scenario),
         ) as line:
             yield Pair(line, folder, postgres, before)
