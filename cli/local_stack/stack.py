@@ -209,7 +209,8 @@ def worker_of(stack: Stack, name: str, logs: Path | None = None, ready: re.Patte
 
 def _start_simulator(group: ProcessGroup, stack: Stack, logs: Path | None) -> None:
     address = urlsplit(stack.simulator_url)
-    argv = our("simulator", "--host", "127.0.0.1", "--port", str(address.port))
+    # With `--control` phones can call it. It has no key either way, and listens on loopback alone.
+    argv = our("simulator", "--host", "127.0.0.1", "--port", str(address.port), "--control")
     ready = f"http://{address.netloc}/healthz"
     group.start(Process("simulator", argv, ready=ready, log=_log(logs, "simulator")))
 

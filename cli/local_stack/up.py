@@ -60,6 +60,12 @@ WITHOUT_TLS = """A client that insists on TLS, as openai for Node does, needs `{
 
 """
 
+PHONE = """Call it by phone, at a number of an agent's file (docs/how-to/take-phone-calls.md):
+
+  {ringback} simulator phone --simulator {simulator} --webhook {url}/webhooks/openai --secret {secret} --to +18005551212
+
+"""
+
 UNOFFERED = """[yellow]No agent allows {tools}[/yellow]: add it to `tools` in an agent's file in {agents}.
 """
 
@@ -83,7 +89,7 @@ def run(folder: Path | None, port: int, *, tls: bool = False, watch: bool = Fals
         with running_stack(home, port=port, settings=_given(), simulate=simulate, tls=tls, has_page=True) as stack:
             moments = Moments()
             with listening(StackControl(stack, moments), stack.page_socket):
-                console.print(_welcome(stack, home), highlight=False, soft_wrap=True)
+                console.print(_welcome(stack, home, has_simulator=simulate), highlight=False, soft_wrap=True)
                 if unoffered := stack.unoffered():
                     console.print(UNOFFERED.format(tools=", ".join(unoffered), agents=_agents()))
                 if watch:
@@ -128,11 +134,15 @@ def outlast(
         note(ended.name, f"{ended.name} is back, as process {pid}")
 
 
-def _welcome(stack: Stack, home: Path) -> str:
+def _welcome(stack: Stack, home: Path, *, has_simulator: bool) -> str:
     ringback = Path(sys.executable).with_name("ringback")
     certificate = stack.certificate and stack.certificate.certificate
+    more = WITH_TLS.format(certificate=certificate) if certificate else WITHOUT_TLS.format(ringback=ringback)
+    if has_simulator and not certificate and "OPENAI_WEBHOOK_SECRET" in os.environ:
+        simulator, secret = stack.simulator_url.removesuffix("/v1/realtime"), '"${OPENAI_WEBHOOK_SECRET%%,*}"'
+        more += PHONE.format(ringback=ringback, simulator=simulator, url=stack.url, secret=secret)
     return WELCOME.format(
-        more=WITH_TLS.format(certificate=certificate) if certificate else WITHOUT_TLS.format(ringback=ringback),
+        more=more,
         url=stack.url,
         page=stack.page_link,
         console=stack.console_link(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from simulator.callers import phone
 from tests.caller import spoken
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
@@ -134,6 +136,22 @@ def test_a_tool_from_the_template_answers_what_is_typed_without_a_scenario(folde
             assert asked(caller, "Tell me a joke.") == "I can say in a sentence what this is for."
             assert asked(caller, "Use the gift card.") == "Which subject?"
             assert asked(caller, "It's for my sister, please.") == "my sister: all is well"
+
+
+def test_a_phone_calls_it_with_the_addresses_that_it_prints(folder: Path) -> None:
+    number = "+18005551212"
+    (folder / "agents").mkdir()
+    (folder / "agents" / "demo.toml").write_text(f'instructions = "Help."\n[phone]\nnumbers = ["{number}"]\n')
+    secret = f"whsec_{'A' * 43}="
+    own = {"RINGBACK_AGENTS": str(folder / "agents"), "OPENAI_WEBHOOK_SECRET": secret}
+    with running(folder, "--port", "0", **own) as up:
+        welcome(up)
+        printed = up.read_until(r"ringback simulator phone --simulator (\S+) --webhook (\S+) --secret \S+ --to \S+$")
+        dialled = {"To": f"sip:{number}@sip.example.com"}
+        called = phone.call(*printed.groups(), secret, headers=dialled, until=lambda call: bool(call.heard))
+        told = asyncio.run(called)
+    assert {"type": "answered"} in told.news
+    assert told.heard, "the greeting"
 
 
 def asked(caller: ClientConnection, text: str) -> str:
