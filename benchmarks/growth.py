@@ -1,18 +1,20 @@
-"""What each statement of a call, a session and a sweep takes on a small table of jobs and on a large one, in turns.
+"""What each statement of a call, a session and a sweep takes on tables of jobs from small to large, in turns.
 
-Each size is a database of its own on one Postgres. A turn runs every statement on the small one and then on the large
-one, through psycopg as the product does. Each statement must change, or find, the rows that it is for. Flat is a ratio
-of at most 1.3. A fill of 10^6 jobs takes about a minute and a half; one of 10^7 some 15 minutes, by that.
+Each size is a database of its own on one Postgres, with five steps and a message beside each job. A turn runs every
+statement on each of them, through psycopg as the product does. Each statement must change, or find, the rows that it
+is for. Flat is a ratio of at most 1.3 between the largest and the smallest.
 
-    .venv/bin/python benchmarks/growth.py --small 10000 --large 1000000 --turns 200
+    .venv/bin/python benchmarks/growth.py --sizes 10000 100000 1000000 10000000 --turns 200
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -40,7 +42,7 @@ FLAT = 1.3
 TOOL = ToolSpec("tool 7", "A tool.", {"type": "object"}, retries=1, queue="queue 2")
 CALLS_OF_A_SESSION = 10
 KEPT_DAYS = 30
-SECONDS = 600.0
+SECONDS = 3_600.0
 """Bound of a statement: the fill is one."""
 
 SESSIONS = """
@@ -56,6 +58,30 @@ SELECT gen_random_uuid(), whose.id, 'over_' || n, 1, 'tool ' || n % 20, 'queue '
 FROM generate_series(1, {jobs}) AS n
 JOIN (SELECT id, row_number() OVER () AS place FROM sessions) AS whose ON whose.place = 1 + n % {sessions}
 """
+STEPS = """
+INSERT INTO job_events (job_id, at, state, delivery, attempt)
+SELECT id, created_at + make_interval(secs => step * 0.1), (ARRAY['pending', 'running', state, state, state])[step],
+       CASE WHEN step > 3 THEN delivery ELSE 'none' END, 1
+FROM jobs, generate_series(1, 5) AS step
+"""
+SAID = """
+INSERT INTO items (session_id, position, item_id, role, content, epoch, created_at)
+SELECT id, place, 'item_' || place, 'user', '[{{"type": "input_text", "text": "where is my parcel"}}]', 1, created_at
+FROM sessions, generate_series(1, {of_a_session}) AS place
+"""
+INDEXES = """
+SELECT format('DROP INDEX %s', indexrelid::regclass) AS drop, pg_get_indexdef(indexrelid) AS make FROM pg_index
+WHERE indrelid = '{table}'::regclass AND indexrelid NOT IN (SELECT conindid FROM pg_constraint)
+"""
+"""Indexes of a table, each as the statement that drops it and the one that makes it; those of constraints stay."""
+KEYS = """
+SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS drop,
+       format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname,
+              pg_get_constraintdef(oid) || CASE contype WHEN 'f' THEN ' NOT VALID' ELSE '' END) AS make
+FROM pg_constraint
+WHERE contype IN ('p', 'u', 'f') AND '{table}'::regclass IN (conrelid, confrelid) ORDER BY contype
+"""
+"""The same of its keys, and of those that refer to it, which are dropped first, and come back last."""
 OLD_SESSION = """
 INSERT INTO sessions (id, user_id, agent, state, created_at, ended_at)
 VALUES ('{id}', 'ada', 'demo', 'ended', now() - interval '40 days', now() - interval '40 days')
@@ -74,12 +100,7 @@ class Side:
         self.connection: psycopg.Connection[Any] = connect(url, "growth", 5, Bounds(SECONDS))
         self.session = uuid4()
         self.taken: defaultdict[str, list[float]] = defaultdict(list)
-        sessions = max(1, jobs // CALLS_OF_A_SESSION)
-        self._text("ALTER TABLE jobs DISABLE TRIGGER USER")
-        self._text(SESSIONS.format(sessions=sessions))
-        self._text(JOBS.format(jobs=jobs, sessions=sessions))
-        self._text("ALTER TABLE jobs ENABLE TRIGGER USER")
-        self._text("VACUUM ANALYZE")
+        self._fill(jobs)
         for name, kind in (("gw", "gateway"), ("w", "worker")):
             execute(self.connection, processes.register(name, kind, "here", 1, ["queue 2"], 8))
         self._text(
@@ -87,6 +108,32 @@ class Side:
         )
         opened = lifecycle.open_session(self.session, user_id="ada", agent="demo", model="m", gateway_id="gw")
         execute(self.connection, opened)
+
+    def _fill(self, jobs: int) -> None:
+        """Write the rows as of calls that are over, and make the indexes of each table behind them."""
+        sessions = max(1, jobs // CALLS_OF_A_SESSION)
+        self._text("SET session_replication_role = replica")  # no trigger writes the rows that stand here anyway
+        self._text("SET synchronous_commit = off")
+        self._text("SET maintenance_work_mem = '512MB'")
+        for table, rows in (
+            ("sessions", SESSIONS.format(sessions=sessions)),
+            ("jobs", JOBS.format(jobs=jobs, sessions=sessions)),
+            ("job_events", STEPS),
+            ("items", SAID.format(of_a_session=CALLS_OF_A_SESSION)),
+        ):
+            began = perf_counter()
+            made = [
+                row for found in (KEYS, INDEXES) for row in self.connection.execute(found.format(table=table).encode())
+            ]
+            for drop, _ in made:
+                self._text(drop)
+            self._text(rows)
+            for _, make in reversed(made):
+                self._text(make)
+            print(f"  {table} of {jobs:,} jobs: {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+        for setting in ("session_replication_role", "synchronous_commit", "maintenance_work_mem"):
+            self._text(f"RESET {setting}")
+        self._text("VACUUM (ANALYZE)")
 
     def turn(self) -> None:
         """Run each statement once, in the order of a call."""
@@ -148,12 +195,15 @@ class Side:
         self.connection.execute(statement.encode())
 
 
-def table(small: Mapping[str, list[float]], large: Mapping[str, list[float]]) -> Iterator[str]:
-    """Yield the rows of the table: each statement's median on both sides, and the ratio."""
-    yield "| statement | small, ms | large, ms | ratio |\n| --- | --- | --- | --- |"
-    for name, taken in small.items():
-        low, high = median(taken), median(large[name])
-        yield f"| {name} | {low:.2f} | {high:.2f} | {high / low:.2f}{'' if high / low <= FLAT else ' (grows)'} |"
+def table(sides: Mapping[int, Mapping[str, list[float]]]) -> Iterator[str]:
+    """Yield the rows of the table: each statement's median at each size, and the last of them to the first."""
+    yield "| statement | " + " | ".join(f"{jobs:,} jobs, ms" for jobs in sides) + " | ratio |"
+    yield "| --- " * (len(sides) + 2) + "|"
+    for name in next(iter(sides.values())):
+        taken = [median(side[name]) for side in sides.values()]
+        ratio = taken[-1] / taken[0]
+        told = " | ".join(f"{each:.2f}" for each in taken)
+        yield f"| {name} | {told} | {ratio:.2f}{'' if ratio <= FLAT else ' (grows)'} |"
 
 
 @contextmanager
@@ -174,21 +224,21 @@ def databases() -> Iterator[Callable[[str], str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", type=int, default=10_000)
-    parser.add_argument("--large", type=int, default=1_000_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 10_000_000])
     parser.add_argument("--turns", type=int, default=200)
+    parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     given = parser.parse_args()
-    lines = RawLines(RAW, "growth")
+    lines = RawLines(given.raw, "growth")
     with databases() as make:
-        sides = {number: Side(make(f"jobs_{number}"), number) for number in (given.small, given.large)}
+        sides = {jobs: Side(make(f"jobs_{jobs}"), jobs) for jobs in sorted(given.sizes)}
         for number in range(given.turns):
             for jobs in sorted(sides, reverse=bool(number % 2)):
                 sides[jobs].turn()
         for jobs, side in sides.items():
             lines.turn(side=f"{jobs} jobs", ms={name: median(taken) for name, taken in side.taken.items()})
         print(lines.introduction())
-        print("\n".join(table(sides[given.small].taken, sides[given.large].taken)))
+        print("\n".join(table({jobs: side.taken for jobs, side in sides.items()})))
         print(lines.loads())
 
 
