@@ -98,14 +98,15 @@ def own_redis_db(server_url: str, number: int) -> Iterator[str]:
 
 @cache
 def engine_of(url: str, *, libpq: str = "", **options: Any) -> Engine:
-    """An engine that one test after another may connect with: it keeps no connection, and has compiled its statements.
+    """An engine that one test after another may connect with: it has compiled its statements, and keeps no connection
+    unless it is given a `poolclass`.
 
     That, and asking what server this is, takes half of the time of a test that runs ten statements. Its connections
     take parameters as the product's do (`$1`), so that `execute` runs the product's statements on them.
     """
     arguments = {"cursor_factory": psycopg.RawCursor, **({"options": libpq} if libpq else {})}
     raw = {"connect_args": arguments, "paramstyle": "numeric_dollar", "use_native_hstore": False}
-    return create_engine(url, poolclass=NullPool, **raw, **options)
+    return create_engine(url, **{"poolclass": NullPool, **raw, **options})
 
 
 def execute(connection: Connection, statement: Runnable) -> CursorResult[Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from redis import Redis
-from sqlalchemy import func, select, update
+from sqlalchemy import QueuePool, func, select, update
 
 from ringback.config.settings import postgres_url
 from ringback.postgres.statement import Runnable
@@ -54,7 +54,9 @@ class Line:
 
     def __init__(self, database: str, redis: str) -> None:
         self.database, self.redis_url = database, redis
-        self.engine = engine_of(postgres_url(database), isolation_level="AUTOCOMMIT")
+        # A look is ten times as expensive on a new connection, and there are dozens in a test.
+        kept = {"poolclass": QueuePool, "pool_pre_ping": True, "isolation_level": "AUTOCOMMIT"}
+        self.engine = engine_of(postgres_url(database), **kept)
         self.redis = Redis.from_url(redis, decode_responses=True)
         self.celery = make_app(redis)
         self.session = uuid4()
