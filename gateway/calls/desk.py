@@ -57,6 +57,8 @@ LEFT_TO_GO_ON = HANDED_OVER | NOT_HUNG_UP
 """Ends of a session here after which its call is not hung up."""
 HANG_UP_SECONDS = 15.0
 """How long a call is hung up again and again, if the Realtime API is busy or does not answer."""
+REFERRED_SECONDS = 30.0
+"""How long a phone rings at most. A call that goes on for longer after its transfer was taken was not transferred."""
 HANG_UP_AGAIN_SECONDS, HANG_UP_SELDOM_SECONDS = 0.25, 2.0
 """Before the third attempt, and at most: meanwhile the caller talks to a model that no gateway watches."""
 
@@ -238,6 +240,8 @@ class CallDesk:
         The row says first that the call is to end: if this gateway is killed here, the one that takes it hangs up.
         """
         call, gateway, session_id = state.call, self.admission.gateway, state.session_id
+        if over.reason == "call_over" and _is_referred(state):
+            return SessionEnded.because("call_transferred")
         if call is None or over.reason in LEFT_TO_GO_ON:
             return over
         try:
@@ -270,20 +274,37 @@ class CallDesk:
         return {**settings.provider.adapt_session(session), "model": model_of(settings, state.agent)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SipControl:
-    """Control of one phone call at the Realtime API."""
+    """Control of one phone call at the Realtime API. `is_referred` while a transfer is under way."""
 
     control: CallControl
     call_id: str
     user: str
+    is_referred: bool = False
 
     async def transfer(self, target: str) -> None:
-        """Transfer the call; raises CallControlFailed. Never repeated by itself."""
+        """Transfer the call, and wait for its end here, which ends the session. Never repeated by itself.
+
+        Raises:
+            CallControlFailed: it was refused, or the call goes on. The Realtime API answers before the carrier has, and
+                was seen to answer 200 and transfer nothing (its forum, May 2026).
+        """
         try:
             await self.control.refer(self.call_id, self.user, target)
         except CallRefused as problem:
             raise CallControlFailed(str(problem)) from None
+        self.is_referred = True
+        await asyncio.sleep(REFERRED_SECONDS)
+        self.is_referred = False
+        raise CallControlFailed(
+            f"the Realtime API took the transfer, and {REFERRED_SECONDS:g} s later the call goes on"
+        )
+
+
+def _is_referred(state: SessionState) -> bool:
+    control = state.line and state.line.control
+    return isinstance(control, SipControl) and control.is_referred
 
 
 def _client_of(state: SessionState) -> NoClient:

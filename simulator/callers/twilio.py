@@ -103,6 +103,7 @@ async def call(
             following: str | None = url
             while following is not None:
                 twiml = await _ask(client, following, token, fields)
+                fields["CallStatus"] = "in-progress"
                 action = await _follow(twiml, result, line, token, fields)
                 following = urljoin(following, action) if action and not line.hung_up else None
     except TimeoutError:

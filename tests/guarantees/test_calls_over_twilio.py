@@ -231,6 +231,8 @@ async def test_a_call_outlives_its_gateway_and_hears_its_result_once(exchange: E
         os.kill(line.pids[FIRST], signal.SIGKILL)
         await phone.socket.wait_closed()
     exchange.let_go(ORDER)
+    over = await asyncio.to_thread(lambda: asks(line.second_url, phone.call_sid, query="again=1", CallStatus="failed"))
+    assert "<Hangup/>" in over.text, "no token is made for a call that Twilio says is over"
     answer = await asyncio.to_thread(asks, line.second_url, phone.call_sid, query="again=1")
     async with streaming(line.second_url, phone.call_sid, token_in(answer.text)) as again:
         await hears_all(again, 2_000)

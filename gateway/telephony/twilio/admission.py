@@ -32,6 +32,8 @@ from ringback.statements.sessions import lifecycle
 
 log = logging.getLogger(__name__)
 
+OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+"""What Twilio's `CallStatus` says of a call that is over: it tells of the end of a stream then, too."""
 AGAIN = "again=1"
 """The query by which Twilio asks what is next for a call whose stream is over."""
 CARRIER = "twilio"
@@ -67,7 +69,8 @@ class TwilioAdmission:
             return twiml.HANG_UP if is_again else twiml.REJECT
         try:
             if is_again:
-                return await self._bring_back(call, agent)
+                is_over = form.get("CallStatus") in OVER
+                return twiml.HANG_UP if is_over else await self._bring_back(call, agent)
             await self._refuse_if_full(call, agent)
             return await self._connect(call, agent)
         except (ApiError, psycopg.Error, OSError) as problem:

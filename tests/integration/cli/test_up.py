@@ -148,7 +148,7 @@ def test_a_phone_calls_it_with_the_addresses_that_it_prints(folder: Path) -> Non
         welcome(up)
         printed = up.read_until(r"ringback simulator phone --simulator (\S+) --webhook (\S+) --secret \S+ --to \S+$")
         dialled = {"To": f"sip:{number}@sip.example.com"}
-        called = phone.call(*printed.groups(), secret, headers=dialled, until=lambda call: bool(call.heard))
+        called = phone.call(printed[1], printed[2], secret, headers=dialled, until=lambda call: bool(call.heard))
         told = asyncio.run(called)
     assert {"type": "answered"} in told.news
     assert told.heard, "the greeting"
