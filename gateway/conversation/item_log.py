@@ -35,6 +35,8 @@ MAX_MESSAGES = 2_000
 """Kept in memory: an hour of talk has some hundreds."""
 MAX_CHARS = 4 * 1_048_576
 """Of all of them, pictures included: what a rebuilt conversation is told is far less."""
+SPOKEN_CHARS_A_MS = 0.015
+"""How fast a voice speaks whose sound did not pass the gateway, as on a WebRTC call: a guess, of English."""
 NOT_TRANSCRIBED = "(The user said something here that was not transcribed.)"
 
 
@@ -137,8 +139,8 @@ class ItemLog:
         if said is None or said.role != "assistant" or not isinstance(audio_end_ms, int | float):
             return []
         whole = " ".join(part.get("text", "") for part in said.parts) or said.words
-        share = 1.0 if not said.sounded_ms else min(1.0, audio_end_ms / said.sounded_ms)
-        heard = _cut_at_a_word(whole, share)
+        sounds_ms = said.sounded_ms or len(whole) / SPOKEN_CHARS_A_MS
+        heard = _cut_at_a_word(whole, min(1.0, audio_end_ms / sounds_ms) if sounds_ms else 1.0)
         said.parts, said.words, said.is_cut = [{"type": "output_text", "text": heard}], "", True
         return [said.message()]
 

@@ -76,7 +76,14 @@ def test_an_answer_is_written_down_when_it_is_done() -> None:
 
 @pytest.mark.parametrize(
     ("sound_ms", "heard_ms", "heard"),
-    [(1_000, 500, "one two"), (1_000, 0, ""), (1_000, 5_000, "one two three four"), (0, 500, "one two three four")],
+    [
+        (1_000, 500, "one two"),
+        (1_000, 0, ""),
+        (1_000, 5_000, "one two three four"),
+        pytest.param(0, 500, "one two", id="its sound went past the gateway: by the length of its words"),
+        pytest.param(0, 0, "", id="its sound went past the gateway, and none was heard"),
+        pytest.param(0, 1_300, "one two three four", id="its sound went past the gateway, and all was heard"),
+    ],
 )
 def test_of_an_answer_that_was_cut_short_only_what_was_heard_is_kept(sound_ms: int, heard_ms: int, heard: str) -> None:
     log = ItemLog()
