@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from gateway.web.console.timeline import Mark, Span
@@ -145,16 +146,22 @@ def _model(moments: Sequence[ShownMoment], ms: Ms, line_at: LineAt) -> Iterator[
 
 
 def _line(moments: Sequence[ShownMoment], ms: Ms) -> Iterator[Span]:
-    began: dict[int, ShownMoment] = {}
-    for moment in moments:
-        if moment.kind == MomentKind.EPOCH_BEGAN:
-            began[moment.epoch] = moment
-        elif moment.kind == MomentKind.EPOCH_ENDED and moment.epoch in began:
-            start = began.pop(moment.epoch)
-            ended = f"epoch {moment.epoch}, ended: {moment.detail or 'unknown'}"
-            yield Span(LINE, ms(start.at), ms(moment.at), "epoch", ended, key="line")
-    for epoch, start in began.items():
-        yield Span(LINE, ms(start.at), None, "epoch", f"epoch {epoch}", key="line")
+    """Yield the epochs. A gateway that was killed told no end: its epoch ended after its last moment."""
+    ends = {moment.epoch: moment for moment in moments if moment.kind == MomentKind.EPOCH_ENDED}
+    lasts = {moment.epoch: moment for moment in moments}
+    starts = [moment for moment in moments if moment.kind == MomentKind.EPOCH_BEGAN]
+    for start, following in zip_longest(starts, starts[1:]):
+        name, end = f"epoch {start.epoch}", ends.get(start.epoch)
+        if end is not None:
+            ended = f"{name}, ended: {end.detail or 'unknown'}"
+            yield Span(LINE, ms(start.at), ms(end.at), "epoch", ended, key="line")
+        elif following is None:
+            yield Span(LINE, ms(start.at), None, "epoch", name, key="line")
+        else:
+            until = min(ms(lasts[start.epoch].at), ms(following.at))
+            lost = f"{name}: its gateway was lost in this time"
+            yield Span(LINE, ms(start.at), until, "epoch", name, key="line")
+            yield Span(LINE, until, ms(following.at), "unknown", lost, key="line")
 
 
 _MARKED = {

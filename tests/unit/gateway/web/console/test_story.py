@@ -110,6 +110,16 @@ VOICES = {
         ],
         [(0, 4_000, "epoch"), (5_000, None, "epoch")],
     ),
+    "an epoch whose gateway was killed": (
+        LINE,
+        [
+            moment(0, "epoch_began", "first"),
+            moment(3_000, "user_ended", "heard"),
+            moment(6_000, "epoch_began", "gateway_lost", epoch=2),
+            moment(9_000, "epoch_ended", epoch=2),
+        ],
+        [(0, 3_000, "epoch"), (3_000, 6_000, "unknown"), (6_000, 9_000, "epoch")],
+    ),
 }
 
 
