@@ -70,6 +70,9 @@ class Knobs(Oddities):
     second_output: Literal["accept", "error"] = Field(
         default="accept", description="Unknown: a second output for one call id."
     )
+    lenient_items: bool = Field(
+        default=False, description="Unknown: a client's item keeps its `status`, and an output needs no call."
+    )
     done_previous_item_id: Literal["recorded", "null", "right"] = Field(
         default="recorded",
         description="`previous_item_id` of `conversation.item.done`; recorded as null after the first item.",

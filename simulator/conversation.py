@@ -233,6 +233,8 @@ class Conversation:
         item, audio = checked_item(event.get("item"), self.knobs.max_id_length)
         if self.knobs.item_echo == "renamed":
             item["id"] = self.knobs.new_id("item")
+        if self.knobs.lenient_items and "status" in event["item"]:
+            item["status"] = event["item"]["status"]
         previous = event.get("previous_item_id")
         self.items.check_position(previous)
         self.items.check_new(item["id"])
@@ -241,7 +243,7 @@ class Conversation:
         return self.player.when_free(lambda: self._insert(item, audio, previous))
 
     def _check_output(self, call_id: str) -> None:
-        if self.items.call(call_id) is None:
+        if self.items.call(call_id) is None and not self.knobs.lenient_items:
             message = f"Tool call ID '{call_id}' not found in conversation."
             raise Refused("invalid_tool_call_id", message, "item.call_id")
         if call_id in self._answered_calls and self.knobs.second_output == "error":

@@ -12,7 +12,8 @@ from typing import IO, Any
 class Recorder:
     """Writes ``{"ms", "connection", "direction", ...}`` lines; ``ms`` is monotonic, from the recorder's start.
 
-    ``direction`` is ``in`` or ``out`` with the ``event``, or ``open``, ``close``, ``refused`` with ``detail``.
+    ``direction`` is ``in`` or ``out`` with the ``event``, or ``open``, ``close``, ``refused`` with ``detail``. An
+    HTTP request has a ``connection`` of its own, with ``request`` and ``answer``.
     Without a path it writes no lines.
     """
 

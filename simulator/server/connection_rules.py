@@ -58,8 +58,8 @@ def key_of(headers: Mapping[str, str]) -> str | None:
     return keys[0] if keys else None
 
 
-def refusal_body(status: int, message: str | None = None) -> str:
-    """Return the JSON body of a refused upgrade, in the API's shape of errors."""
-    code = _CODES.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
+def refusal_body(status: int, message: str | None = None, code: str | None = None) -> str:
+    """Return the JSON body of a refused request, in the API's shape of errors."""
+    code = code or _CODES.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
     text = message or _MESSAGES.get(status, HTTPStatus(status).phrase)
     return json.dumps({"error": {"message": text, "type": "invalid_request_error", "param": None, "code": code}})

@@ -6,6 +6,7 @@ for programs on this machine, not for web pages. ``GET /control`` lists the conn
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 from collections.abc import Mapping
@@ -67,13 +68,63 @@ class Order(BaseModel):
     times: int = Field(default=1, ge=0)
 
 
+Act = Literal["place", "accept", "reject", "refer", "hangup", "sideband"]
+"""What a server asks of a call: each over HTTP but the last, which is an upgrade."""
+
+
+class Answer(BaseModel):
+    """How the next requests of one kind about calls are answered.
+
+    ``done``: what they ask for is done all the same, as where an answer was lost.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    do: Literal["answer"] = "answer"
+    act: Act
+    status: int = Field(default=503, ge=400, le=599)
+    times: int = Field(default=1, ge=0)
+    done: bool = False
+    code: str | None = None
+    message: str | None = None
+
+
+class Hold(BaseModel):
+    """Do what the requests of one kind ask for, and answer none of them until ``do=release``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    do: Literal["hold", "release"]
+    act: Act
+
+
 @dataclass
 class Control:
-    """The open connections by their number, and the faults of further ones."""
+    """The open connections by their number, and the faults of further ones and of requests about calls."""
 
     connections: dict[int, ControlledConnection] = field(default_factory=dict)
     knobs: dict[str, str] = field(default_factory=dict)
     _refuse: Refusal | None = None
+    _answers: dict[str, list[Answer]] = field(default_factory=dict)
+    _held: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def answer_to(self, act: Act) -> Answer | None:
+        """Return how the next request of that kind is answered, and count it; None: as ever."""
+        if not (ordered := self._answers.get(act)):
+            return None
+        first, *rest = ordered
+        more = first.times - 1
+        self._answers[act] = [first.model_copy(update={"times": more}), *rest] if more else rest
+        return first
+
+    def left(self, act: Act) -> int:
+        """Return how many requests of that kind are still to be answered otherwise."""
+        return sum(answer.times for answer in self._answers.get(act, ()))
+
+    async def released(self, act: Act) -> None:
+        """Wait while answers of that kind are held."""
+        if act in self._held:
+            await self._held[act].wait()
 
     def refusal(self) -> Refusal | None:
         """Return the refusal of the next connection, if any, and count it."""
@@ -100,8 +151,25 @@ class Control:
         except KnobError as error:
             return 400, json.dumps({"error": str(error)})
 
+    def order_answer(self, answer: Answer) -> None:
+        """Answer further requests so, behind those that were ordered before; ``times`` 0 cancels all of that kind."""
+        self._answers[answer.act] = [*self._answers.get(answer.act, ()), answer] if answer.times else []
+
+    def order_hold(self, hold: Hold) -> None:
+        """Hold answers of one kind, or release them."""
+        if hold.do == "hold":
+            self._held.setdefault(hold.act, asyncio.Event())
+        elif (held := self._held.pop(hold.act, None)) is not None:
+            held.set()
+
     def _obey(self, given: dict[str, Any]) -> list[int]:
         """Execute an order, and return the numbers of its connections."""
+        if given.get("do") == "answer":
+            self.order_answer(Answer.model_validate(given))
+            return []
+        if given.get("do") in ("hold", "release"):
+            self.order_hold(Hold.model_validate(given))
+            return []
         if given.get("do") == "knobs":
             knobs = {name: value for name, value in given.items() if name != "do"}
             Knobs().turned(knobs)

@@ -10,10 +10,10 @@ Azure has the same below ``/openai``; its ``?webrtcfilter=on`` shows the caller'
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes, policy
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from simulator.calls.call import Call
@@ -21,6 +21,7 @@ from simulator.calls.calls import Calls, PhoneCall
 from simulator.calls.sdp import checked_offer
 from simulator.performer import Speech
 from simulator.server.connection_rules import ConnectionRequest, key_of, refusal_body
+from simulator.server.control import Act
 from simulator.server.door import Door
 from simulator.server.http_connection import HttpAnswer, HttpRequest
 from simulator.wire import Refused, invalid, mapping, missing, text
@@ -47,15 +48,26 @@ def is_for_api(line: str) -> bool:
 
 @dataclass
 class HttpApi:
-    """The routes; ``no_media`` says why offers cannot be answered, or is None."""
+    """The routes.
+
+    ``no_media`` says why offers cannot be answered, or is None. ``record`` takes a request, and returns what takes its
+    answer.
+    """
 
     door: Door
     calls: Calls
     speech: Speech
     no_media: str | None = None
+    record: Callable[[HttpRequest], Callable[[HttpAnswer], None]] = lambda request: lambda answer: None
 
     async def answer(self, request: HttpRequest) -> HttpAnswer:
-        """Answer a request."""
+        """Answer a request, and record it; what it asks for is recorded before it is done."""
+        answered = self.record(request)
+        answer = await self._answer(request)
+        answered(answer)
+        return answer
+
+    async def _answer(self, request: HttpRequest) -> HttpAnswer:
         path = urlsplit(request.target).path
         parts = path[path.index("/realtime/") + len("/realtime/") :].split("/")
         if request.method == "OPTIONS":
@@ -66,6 +78,16 @@ class HttpApi:
         refusal = self.door.refusal(wanted, _capitalised(request.headers))
         if refusal is not None:
             return _refused(*refusal)
+        act = _act_of(parts)
+        ordered = self.door.control.answer_to(act) if act and self.door.control else None
+        if ordered is not None and not ordered.done:
+            return _refused(ordered.status, ordered.message, ordered.code)
+        answer = await self._answered(parts, wanted, request)
+        if act and self.door.control:
+            await self.door.control.released(act)
+        return answer if ordered is None else _refused(ordered.status, ordered.message, ordered.code)
+
+    async def _answered(self, parts: list[str], wanted: ConnectionRequest, request: HttpRequest) -> HttpAnswer:
         try:
             return await self._route(parts, wanted, request)
         except Refused as error:
@@ -177,8 +199,17 @@ def _object(body: bytes, param: str) -> dict[str, Any]:
     return mapping(value, param)
 
 
-def _refused(status: int, message: str | None = None) -> HttpAnswer:
-    return HttpAnswer(status, refusal_body(status, message), headers=_FOR_PAGES)
+def _act_of(parts: list[str]) -> Act | None:
+    match parts:
+        case ["calls"]:
+            return "place"
+        case ["calls", _, "accept" | "reject" | "refer" | "hangup" as verb]:
+            return cast(Act, verb)
+    return None
+
+
+def _refused(status: int, message: str | None = None, code: str | None = None) -> HttpAnswer:
+    return HttpAnswer(status, refusal_body(status, message, code), headers=_FOR_PAGES)
 
 
 def _shown(error: Refused) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import importlib.util
 import itertools
 import signal
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -29,7 +29,7 @@ from simulator.server.control import CONTROL_PATH, Control, ControlledConnection
 from simulator.server.door import Door
 from simulator.server.event_socket import EventSocket
 from simulator.server.http_api import HttpApi, is_for_api
-from simulator.server.http_connection import RETRY_AFTER_S, Front
+from simulator.server.http_connection import RETRY_AFTER_S, Front, HttpAnswer, HttpRequest
 from simulator.server.sessions import Session, Sideband
 from simulator.speech import synthesis
 from simulator.speech.ears import BEST, ears
@@ -64,6 +64,7 @@ class Simulator:
     knobs: Mapping[str, str] = field(default_factory=dict)
     media: Media = "webrtc"
     calls: Calls = field(default_factory=Calls)
+    recorder: Callable[[Path | None], Recorder] = Recorder
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -86,9 +87,9 @@ class Simulator:
         no_media = None
         if self.media == "webrtc":
             self.calls.answering, no_media = webrtc_at(self.host)
-        api = HttpApi(self._door, self.calls, self.speech, no_media)
-        front = Front(is_for_api, api.answer)
-        with Recorder(self.record) as recorder:
+        with self.recorder(self.record) as recorder:
+            api = HttpApi(self._door, self.calls, self.speech, no_media, _recording(recorder, self._numbers))
+            front = Front(is_for_api, api.answer)
 
             async def talk(connection: ServerConnection) -> None:
                 await self._talk(connection, recorder)
@@ -142,8 +143,12 @@ class Simulator:
         if wanted.path not in PATHS:
             return 404, f"Unknown path {wanted.path}; the Realtime API is at /v1/realtime."
         refusal = self._door.refusal(wanted, headers)
-        if refusal is None and wanted.call_id is not None and self.calls.joinable(wanted.call_id) is None:
-            return 404, None
+        if refusal is None and wanted.call_id is not None:
+            ordered = self.control.answer_to("sideband") if self.control is not None else None
+            if ordered is not None:
+                return ordered.status, ordered.message
+            if self.calls.joinable(wanted.call_id) is None:
+                return 404, None
         return refusal
 
     async def _talk(self, connection: ServerConnection, recorder: Recorder) -> None:
@@ -165,6 +170,22 @@ class Simulator:
             await session.run()
         finally:
             del open_connections[number]
+
+
+def _recording(recorder: Recorder, numbers: Iterator[int]) -> Callable[[HttpRequest], Callable[[HttpAnswer], None]]:
+    """Return what records requests to the API beside the WebSocket."""
+
+    def record(request: HttpRequest) -> Callable[[HttpAnswer], None]:
+        number = next(numbers)
+        body, kind = request.body.decode(errors="replace"), request.headers.get("content-type", "")
+        recorder.note(number, "request", {"target": request.target, "content_type": kind, "body": body})
+
+        def answered(answer: HttpAnswer) -> None:
+            recorder.note(number, "answer", {"target": request.target, "status": answer.status, "body": answer.body})
+
+        return answered
+
+    return record
 
 
 def webrtc_at(host: str) -> tuple[Answering | None, str | None]:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.calls.provider import FakeProvider, fake_provider
+from simulator.scripting.scenario import load
 from tests.calls.toolbox.desk import CallLine
 from tests.guarantees.toolbox import FOLDER
 from tests.line import redis_number, running_line
+from tests.played import Provider, played
 from tests.proxy import before_postgres
 from tests.servers import own_database, own_redis_db
 
 FIRST_REDIS = 13
+SCENARIO = Path(__file__).parent / "toolbox" / "bakery_on_a_call.yaml"
 AGENTS = Path(__file__).parent / "toolbox" / "agents"
 
 
@@ -25,14 +27,14 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="package")
-def provider() -> Iterator[FakeProvider]:
-    with fake_provider() as serving:
+def provider() -> Iterator[Provider]:
+    with played(load(str(SCENARIO))) as serving:
         yield serving
 
 
 @pytest.fixture(scope="package")
 def _stack(
-    provider: FakeProvider,
+    provider: Provider,
     database_url: str,
     redis_url: str,
     migrated_template: str,

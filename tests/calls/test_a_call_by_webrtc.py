@@ -9,10 +9,10 @@ from time import monotonic
 
 import pytest
 
-from tests.calls.provider import ANSWER, OFFER
 from tests.calls.toolbox.desk import CallLine
 from tests.guarantees.toolbox.bakery import FIRST, SECOND, order
 from tests.line import KEY, eventually
+from tests.played import OFFER
 
 TAKEN_OVER_SECONDS = 3.0
 """As docs/guarantees.md promises."""
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 def test_it_is_placed_with_our_session_and_our_key_and_answered_with_our_id(stack: CallLine) -> None:
     answer = stack.asks()
-    assert (answer.status_code, answer.text) == (201, ANSWER)
+    assert (answer.status_code, answer.text) == (201, stack.provider.answers_sent[-1])
     assert answer.headers["content-type"] == "application/sdp"
     session_id = answer.headers["location"].removeprefix("/v1/realtime/calls/")
     kind, body = stack.provider.placed[-1]
@@ -58,7 +58,7 @@ def test_a_call_of_a_function_runs_as_a_job_and_its_result_goes_to_the_sideband(
 
 
 def test_the_answer_does_not_wait_for_a_sideband_that_is_not_there_yet(stack: CallLine) -> None:
-    stack.provider.unknown_for = 3
+    stack.provider.refuses("sideband", 404, times=3)
     assert stack.asks().status_code == 201
     stack.provider.attended(stack.provider.only)
     stack.provider.ends(stack.provider.only)
@@ -86,13 +86,15 @@ def test_another_gateway_takes_the_call_over_and_tells_the_result_once(stack: Ca
 
 
 def test_a_call_whose_browser_connects_after_its_gateway_was_killed_is_joined_by_another(stack: CallLine) -> None:
-    stack.provider.unknown_for = 1_000
+    stack.provider.refuses("sideband", 404, times=1_000)
     session_id = stack.asks(on=FIRST).headers["location"].rpartition("/")[2]
     os.kill(stack.line.pids[FIRST], signal.SIGKILL)
     eventually(lambda: stack.session(session_id, on=SECOND)["epoch"] == 2, "another gateway to take the call")
-    asked = stack.provider.unknown_for
-    eventually(lambda: stack.provider.unknown_for <= asked - 2, "it to be told twice that there is no call yet")
-    stack.provider.unknown_for = 0
+    asked = stack.provider.control.left("sideband")
+    eventually(
+        lambda: stack.provider.control.left("sideband") <= asked - 2, "it to be told twice that there is no call yet"
+    )
+    stack.provider.accepts_again("sideband")
     call = stack.provider.only
     stack.provider.attended(call)
     assert (call.is_over, call.hang_ups) == (False, 0)
@@ -102,7 +104,7 @@ def test_a_call_whose_browser_connects_after_its_gateway_was_killed_is_joined_by
 
 def test_a_call_that_is_over_is_hung_up_all_the_same_as_it_may_only_seem_so(stack: CallLine) -> None:
     session_id, call = stack.call()
-    stack.provider.unknown_for = 1_000
+    stack.provider.refuses("sideband", 404, times=1_000)
     stack.provider.drops(call)
     assert stack.ended(session_id) == "call_over"
     assert call.hung_up

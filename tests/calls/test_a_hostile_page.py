@@ -11,10 +11,10 @@ from uuid import UUID, uuid5
 import pytest
 
 from ringback.jobs.states import output_item_id
-from tests.calls.provider import FakeCall
 from tests.calls.toolbox.desk import CallLine
 from tests.guarantees.toolbox.bakery import order
 from tests.line import eventually
+from tests.played import PlayedCall
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
@@ -34,15 +34,15 @@ def create(**item: Any) -> Event:
     return {"type": "conversation.item.create", "item": {"id": "item_of_the_page", **item}}
 
 
-def names(call: FakeCall) -> list[str]:
+def names(call: PlayedCall) -> list[str]:
     return [tool["name"] for tool in call.session["tools"]]
 
 
-def has_gone(call: FakeCall) -> bool:
+def has_gone(call: PlayedCall) -> bool:
     return "item_of_the_page" in call.deleted and "item_of_the_page" not in call.items
 
 
-CONTAINED: dict[str, tuple[Event, str, Callable[[FakeCall], bool]]] = {
+CONTAINED: dict[str, tuple[Event, str, Callable[[PlayedCall], bool]]] = {
     "other instructions": (
         update(instructions="You sell insurance."),
         "session",

@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from tests.calls.provider import FakeCall
 from tests.calls.toolbox.desk import CallLine
 from tests.guarantees.toolbox.bakery import FIRST, SECOND
 from tests.line import eventually
+from tests.played import PlayedCall
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
@@ -18,10 +18,10 @@ FORBIDDEN = {"type": "session.update", "session": {"type": "realtime", "instruct
 MANY = 1_000
 
 
-def guarded_call(stack: CallLine, *refused: int) -> tuple[str, FakeCall]:
+def guarded_call(stack: CallLine, *refused: int) -> tuple[str, PlayedCall]:
     """A call of an agent that hangs up, once its page did what it may not; so many hang-ups are refused."""
     session_id, call = stack.call(agent="hangs_up")
-    stack.provider.refused_hang_ups = list(refused)
+    stack.provider.refuses("hangup", *refused)
     stack.provider.page_sends(call, FORBIDDEN)
     return session_id, call
 
@@ -50,7 +50,7 @@ def test_a_gateway_that_goes_before_the_call_is_hung_up_leaves_that_to_another(
     assert stack.session(session_id)["state"] == "open", "its row is not over before the call is"
     os.kill(stack.line.pids[FIRST], how)
     eventually(lambda: stack.line.has_ended(FIRST), "the gateway to end")
-    stack.provider.refused_hang_ups = []
+    stack.provider.accepts_again("hangup")
     eventually(lambda: call.hung_up, "the other gateway to hang up")
     assert stack.ended(session_id, on=SECOND) == "guarded"
     assert stack.session(session_id, on=SECOND)["epoch"] == 2
@@ -68,7 +68,7 @@ def test_a_gateway_whose_session_another_has_hangs_nothing_up(stack: CallLine) -
 def test_a_call_whose_agent_is_gone_is_hung_up_by_the_gateway_that_takes_it(stack: CallLine) -> None:
     session_id, call = stack.call()
     stack.rows("UPDATE sessions SET agent = 'gone' WHERE id = %s RETURNING id", session_id)
-    stack.provider.refused_hang_ups = [503]
+    stack.provider.refuses("hangup", 503)
     os.kill(stack.line.pids[FIRST], signal.SIGKILL)
     assert stack.ended(session_id, on=SECOND) == "agent_gone"
     assert call.hung_up

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.calls.provider import OFFER, FakeCall, FakeProvider
 from tests.guarantees.toolbox.bakery import FIRST, Bakery
 from tests.line import PLACED, TOKEN, Event, eventually
 from tests.local_http import LOCAL
+from tests.played import OFFER, PlayedCall, Provider
 from tests.proxy import Proxy
 from tests.servers import in_dialect
 
@@ -22,7 +22,7 @@ SDP = "application/sdp"
 class CallLine(Bakery):
     """Two gateways, a worker, and the provider."""
 
-    provider: FakeProvider
+    provider: Provider
     postgres: Proxy | None = None
     """Between the second gateway and Postgres, where the stack has it."""
 
@@ -30,8 +30,7 @@ class CallLine(Bakery):
         """Make the stack whole: gateways that were killed are started again."""
         if self.postgres is not None:
             self.postgres.heal()
-        self.provider.refusal, self.provider.recorded, self.provider.unknown_for = None, None, 0
-        self.provider.refused_hang_ups = []
+        self.provider.calm()
         eventually(self._is_whole, "both gateways to take sessions")
         self.tidy()
 
@@ -49,7 +48,7 @@ class CallLine(Bakery):
         headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
         return LOCAL.post(f"{self.line.url_of(on)}/v1/realtime/calls", content=body, headers=headers, params=query)
 
-    def call(self, *, on: str = FIRST, **query: str) -> tuple[str, FakeCall]:
+    def call(self, *, on: str = FIRST, **query: str) -> tuple[str, PlayedCall]:
         """Place a call, and wait until the gateway is beside it; returns the session's id, and the call."""
         answer = self.asks(on=on, **query)
         assert answer.status_code == 201, answer.text

@@ -242,3 +242,16 @@ def test_calls_of_one_response_have_their_own_items_and_places() -> None:
     added = [e for e in rehearsal.sent if e["type"] == "response.output_item.added"]
     assert [event["output_index"] for event in added] == [0, 1]
     assert len({event["item"]["call_id"] for event in added}) == 2
+
+
+def test_lenient_items_keep_their_status_and_an_output_needs_no_call() -> None:
+    rehearsal = Rehearsal("knobs: {lenient_items: true}")
+    content = [{"type": "input_text", "text": "Hi"}]
+    for item in (
+        {"type": "function_call_output", "call_id": "c", "output": ""},
+        {"type": "message", "role": "system", "status": "incomplete", "content": content},
+    ):
+        event = {"type": "conversation.item.create", "item": item}
+        rehearsal.perform(rehearsal.conversation.receive(json.dumps(event)))
+    shown = [event["item"] for event in rehearsal.sent if event["type"] == "conversation.item.added"]
+    assert [item.get("status") for item in shown] == [None, "incomplete"]
