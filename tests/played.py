@@ -126,13 +126,30 @@ class PlayedCall:
         return [number for number in self.provider.numbers(self.call_id) if number in self.provider.control.connections]
 
     def _events(self, direction: str, kind: str | None = None) -> list[Event]:
-        numbers = self.provider.numbers(self.call_id)
-        found = [
-            entry["event"]
-            for entry in list(self.provider.ledger.entries)
-            if entry["direction"] == direction and entry["connection"] in numbers
-        ]
-        return [event for event in found if kind in (None, event["type"])]
+        return self.provider.events(direction, self.provider.numbers(self.call_id), kind)
+
+
+@dataclass(frozen=True)
+class PlayedSession:
+    """One conversation over a WebSocket of its own: what the gateway sent, and what its session is."""
+
+    provider: Provider
+    number: int
+
+    def of_kind(self, kind: str) -> list[Event]:
+        """All events of one type that the gateway has sent."""
+        return self.provider.events("in", {self.number}, kind)
+
+    def outputs(self, call_id: str | None = None) -> list[Event]:
+        """The results of functions that it was given, of one call or of all."""
+        items = [event["item"] for event in self.of_kind("conversation.item.create")]
+        found = [item for item in items if item["type"] == "function_call_output"]
+        return [item for item in found if call_id in (None, item["call_id"])]
+
+    @property
+    def session(self) -> Event:
+        updated: Event = self.provider.events("out", {self.number}, "session.updated")[-1]["session"]
+        return updated
 
 
 @dataclass
@@ -141,7 +158,8 @@ class Provider:
 
     scenario: Scenario
     lengths: dict[str, int] = field(default_factory=dict)
-    """How long some words sound, in milliseconds; all others do for SAID_MS."""
+    """How long some words sound, in milliseconds; all others do for `said_ms`."""
+    said_ms: int = SAID_MS
     words: deque[str] = field(default_factory=deque)
     """What the next callers say, each in one turn."""
     answers_sent: list[str] = field(default_factory=list)
@@ -151,11 +169,13 @@ class Provider:
     control: Control = field(default_factory=Control)
     ledger: Ledger = field(default_factory=Ledger)
     _loop: asyncio.AbstractEventLoop | None = None
+    _old: int = 0
+    """So many entries of the ledger are of earlier tests."""
 
     @cached_property
     def simulator(self) -> Simulator:
         ears = Ears("the test", lambda *_: self.words.popleft() if self.words else "")
-        speech = Speech(ears, lambda text: SPEECH * self.lengths.get(text, SAID_MS))
+        speech = Speech(ears, lambda text: SPEECH * self.lengths.get(text, self.said_ms))
         return Simulator(
             self.scenario,
             key=KEY,
@@ -187,6 +207,18 @@ class Provider:
         requests = [entry["detail"] for entry in list(self.ledger.entries) if entry["direction"] == "request"]
         placed = [each for each in requests if each["target"].partition("?")[0].endswith("/calls")]
         return [(each["content_type"], each["body"].encode()) for each in placed]
+
+    @property
+    def conversations(self) -> list[PlayedSession]:
+        """The conversations of this test that are no calls, oldest first."""
+        opened = [entry for entry in self.ledger.entries[self._old :] if entry["direction"] == "open"]
+        return [PlayedSession(self, entry["connection"]) for entry in opened if "call_id=" not in entry["detail"]]
+
+    def events(self, direction: str, numbers: set[int], kind: str | None = None) -> list[Event]:
+        """What came in or went out on these connections, of one type or of all."""
+        entries = [entry for entry in list(self.ledger.entries) if entry["direction"] == direction]
+        found = [entry["event"] for entry in entries if entry["connection"] in numbers]
+        return [event for event in found if kind in (None, event["type"])]
 
     def numbers(self, call_id: str) -> set[int]:
         """Numbers of all sidebands that a call has had."""
@@ -228,6 +260,7 @@ class Provider:
         """Do all that is asked for, and answer it."""
         self.recorded = None
         self.words.clear()
+        self._old = len(self.ledger.entries)
         self.accepts_again("place", "accept", "reject", "refer", "hangup", "sideband")
         self.releases("accept")
 
@@ -317,9 +350,9 @@ class Provider:
 
 
 @contextmanager
-def played(scenario: Scenario, **lengths: int) -> Iterator[Provider]:
+def played(scenario: Scenario, lengths: dict[str, int] | None = None, said_ms: int = SAID_MS) -> Iterator[Provider]:
     """Serve for as long as the context lasts."""
-    provider, began = Provider(scenario, lengths), threading.Event()
+    provider, began = Provider(scenario, lengths or {}, said_ms), threading.Event()
     over: list[Callable[[], object]] = []
 
     async def main() -> None:

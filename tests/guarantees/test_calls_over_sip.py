@@ -46,7 +46,7 @@ def _stack(
     folder = logs / "orders"
     folder.mkdir()
     with (
-        played(load(str(HERE / "phone_desk.yaml")), **{"Goodbye.": GOODBYE_MS}) as provider,
+        played(load(str(HERE / "phone_desk.yaml")), {"Goodbye.": GOODBYE_MS}) as provider,
         own_database(database_url, "ringback_sip", migrated_template) as database,
         own_redis_db(redis_url, redis_number(REDIS)) as redis,
         running_line(

@@ -13,10 +13,10 @@ import pytest
 from websockets.asyncio.client import connect
 
 from gateway.telephony.twilio.signature import signature
+from simulator.scripting.scenario import load
 from tests.guarantees.toolbox import FOLDER
-from tests.guarantees.toolbox.bakery import Bakery
+from tests.guarantees.toolbox.bakery import HERE, Bakery
 from tests.guarantees.toolbox.phone_agents import FAMILY_NUMBER, NUMBER, SALES, agents_in
-from tests.guarantees.toolbox.phone_model import GREETING, Event, PhoneModel, phone_model
 from tests.guarantees.toolbox.twilio import (
     AUTH_TOKEN,
     CALLER,
@@ -32,8 +32,9 @@ from tests.guarantees.toolbox.twilio import (
     streaming,
     token_in,
 )
-from tests.line import GATEWAYS, TOKEN, eventually, redis_number, running_line
+from tests.line import GATEWAYS, TOKEN, Event, eventually, redis_number, running_line
 from tests.local_http import LOCAL
+from tests.played import Provider, played
 from tests.servers import own_database, own_redis_db
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
@@ -42,13 +43,17 @@ FIRST, SECOND = GATEWAYS
 REDIS = 1
 """That of `redis_db`, which no test of this process has meanwhile."""
 ORDER = "A-7"
+GREETING = "Good day."
+SAID_MS = 2_000
+"""How long a sentence sounds, but for two."""
+LENGTHS = {"Goodbye.": 1_000, "I connect you.": 500}
 
 
 @dataclass(frozen=True)
 class Exchange(Bakery):
     """Two gateways that Twilio calls, the model behind them, and Twilio's REST API."""
 
-    model: PhoneModel
+    model: Provider
     rest: Rest
 
     def job(self, on: str = FIRST) -> Event | None:
@@ -77,7 +82,7 @@ def _exchange(
     with (
         own_database(database_url, "ringback_phone", migrated_template) as database,
         own_redis_db(redis_url, redis_number(REDIS)) as redis,
-        phone_model() as model,
+        played(load(str(HERE / "phone_desk.yaml")), LENGTHS, SAID_MS) as model,
         rest() as api,
         running_line(
             database,
@@ -103,8 +108,7 @@ def exchange(_exchange: Exchange) -> Exchange:
     """Two gateways and the model, with nothing said yet."""
     _exchange.line.revive()
     _exchange.tidy()
-    _exchange.model.conversations.clear()
-    _exchange.model.answers.clear()
+    _exchange.model.calm()
     _exchange.rest.asked.clear()
     _exchange.rest.status = 200
     return _exchange
@@ -120,6 +124,7 @@ async def hears_all(phone: Phone, ms: float) -> None:
 async def asks_for_order(exchange: Exchange, phone: Phone) -> Event:
     """Be greeted, ask for the order, and wait until a worker has it."""
     await hears_all(phone, 2_000)
+    exchange.model.words.append(f"order_status {ORDER}")
     await phone.speaks()
     await asyncio.to_thread(exchange.begun, 1, ORDER)
     job = await asyncio.to_thread(exchange.job)
@@ -128,7 +133,6 @@ async def asks_for_order(exchange: Exchange, phone: Phone) -> Event:
 
 
 async def test_a_call_is_heard_answered_and_its_result_known_to_be_heard(exchange: Exchange) -> None:
-    exchange.model.answers += [{"call": "order_status", "arguments": {"order_id": ORDER}}]
     async with calling(exchange.line.url) as phone:
         job = await asks_for_order(exchange, phone)
         conversation = exchange.model.conversations[0]
@@ -180,7 +184,7 @@ async def test_keys_reach_the_model_as_words(exchange: Exchange) -> None:
 
 
 async def test_a_call_ends_when_its_goodbye_was_heard(exchange: Exchange) -> None:
-    exchange.model.answers += [{"say": 1_000, "words": "Goodbye.", "call": "end_call"}]
+    exchange.model.words.append("goodbye")
     async with calling(exchange.line.url) as phone:
         await hears_all(phone, 2_000)
         await phone.speaks()
@@ -194,10 +198,7 @@ async def test_a_call_ends_when_its_goodbye_was_heard(exchange: Exchange) -> Non
 
 
 async def test_a_call_is_transferred_to_a_place_of_the_agents_file_alone(exchange: Exchange) -> None:
-    exchange.model.answers += [
-        {"say": 500, "call": "transfer_call", "arguments": {"to": "tel:+19005550000"}},
-        {"say": 500, "call": "transfer_call", "arguments": {"to": "sales"}},
-    ]
+    exchange.model.words += ["connect me with tel:+19005550000", "connect me with sales"]
     async with calling(exchange.line.url) as phone:
         await hears_all(phone, 2_000)
         await phone.speaks()
@@ -212,7 +213,7 @@ async def test_a_call_is_transferred_to_a_place_of_the_agents_file_alone(exchang
 
 async def test_a_transfer_that_fails_leaves_the_caller_with_the_model(exchange: Exchange) -> None:
     exchange.rest.status = 500
-    exchange.model.answers += [{"say": 500, "call": "transfer_call", "arguments": {"to": "sales"}}]
+    exchange.model.words.append("connect me with sales")
     async with calling(exchange.line.url) as phone:
         await hears_all(phone, 2_000)
         await phone.speaks()
@@ -225,7 +226,6 @@ async def test_a_transfer_that_fails_leaves_the_caller_with_the_model(exchange: 
 
 async def test_a_call_outlives_its_gateway_and_hears_its_result_once(exchange: Exchange) -> None:
     line, model = exchange.line, exchange.model
-    model.answers += [{"call": "order_status", "arguments": {"order_id": ORDER}}]
     async with calling(line.url) as phone:
         job = await asks_for_order(exchange, phone)
         os.kill(line.pids[FIRST], signal.SIGKILL)

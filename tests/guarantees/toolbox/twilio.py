@@ -91,7 +91,7 @@ class Phone:
     async def speaks(self, ms: int = 300) -> None:
         """The caller speaks, and then waits for an answer."""
         await self._sound(ms, LOUD)
-        await self._sound(400, QUIET)
+        await self._sound(800, QUIET)
 
     async def interrupts(self) -> None:
         """The caller begins to speak, and goes on."""
