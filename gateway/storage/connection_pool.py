@@ -68,6 +68,27 @@ class ConnectionPool:
         async with self._taken() as connection, self._committed(connection):
             yield connection
 
+    @asynccontextmanager
+    async def transaction_at_once(self) -> AsyncIterator[AsyncConnection]:
+        """Do as `transaction`, but send all statements together: they take one round trip instead of one each.
+
+        Read their rows behind the context. Behind a pooler it is a `transaction`, whose BEGIN is no single statement.
+        """
+        async with self._taken() as connection:
+            if is_pooled(connection):
+                async with self._committed(connection):
+                    yield connection
+                return
+            try:
+                async with connection.pipeline():
+                    await connection.execute(begin(connection), prepare=False)
+                    yield connection
+                    await connection.execute(COMMIT, prepare=False)
+            except psycopg.Error:
+                if connection.pgconn.transaction_status == TransactionStatus.INERROR:
+                    await connection.execute(ROLLBACK, prepare=False)
+                raise
+
     async def close(self) -> None:
         """Close the idle connections. The pool may be used again."""
         while self._idle:

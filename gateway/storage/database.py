@@ -137,11 +137,11 @@ class Store:
         """Run a statement that reads, behind the second wall: Postgres hides the rows of every other tenant."""
         wall, ready = bound(tenant_isolation.restrict_to(tenant)), bound(statement)
 
-        async def run(connection: AsyncConnection) -> list[Any]:
+        async def run(connection: AsyncConnection) -> psycopg.AsyncCursor[Any]:
             await execute_async(connection, wall)
-            return await (await execute_async(connection, ready)).fetchall()
+            return await execute_async(connection, ready)
 
-        return await self._once_more_if_cut(run, self._pool.transaction)
+        return await (await self._once_more_if_cut(run, self._pool.transaction_at_once)).fetchall()
 
     async def count(self, statement: Runnable) -> int:
         """Run a statement and return how many rows it changed."""
