@@ -16,6 +16,7 @@ from functools import update_wrapper
 from inspect import Parameter, signature
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeAlias
+from weakref import WeakSet
 
 from sqlalchemy import BindParameter, Executable, bindparam
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
@@ -61,7 +62,7 @@ class Statement(Generic[P]):
         self._defaults = {each.name: each.default for each in given if each.default is not Parameter.empty}
         self._text = b""
         self._order: tuple[tuple[str, Convert], ...] = ()
-        _all.append(self)
+        _all.add(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Bound:
         if not self._text:
@@ -147,6 +148,6 @@ def _converts(compiled: SQLCompiler) -> dict[str, Convert]:
     return found
 
 
-_all: list[Statement[Any]] = []
+_all: WeakSet[Statement[Any]] = WeakSet()
 _once = _dialect(_Compiler)
 _each_time = _dialect(PGCompiler_psycopg)
