@@ -1,14 +1,16 @@
 """Acts of the console on calls: cancel or run again all that match a search; `job` has those on one call.
 
 Each act needs the scope `control` and a form of the visitor's own page, and the statement that acts writes the audit
-log. An act on many calls is asked for twice: the first answer says how many there are.
+log. An act on many calls is asked for twice: the first answer says how many there are. Where a search has no index,
+that takes several answers: each looks through one page of calls, tells what was found so far, and is followed by the
+next (docs/decisions/0087). The forms bear the ids that were found; those that do not match are not acted on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -21,7 +23,7 @@ from gateway.web.console.search_line import LineRefused
 from gateway.web.console.visitors import PATH, Signed, Visitor
 from ringback.history.job_search import JobSearch
 from ringback.history.operators import MAX_REASON
-from ringback.history.pagination import MAX_LIMIT
+from ringback.history.pagination import MAX_LIMIT, Position, cursor, position
 from ringback.jobs.states import LIVE, TERMINAL, JobState
 from ringback.statements import job_search
 from ringback.statements.operators import acts
@@ -29,69 +31,111 @@ from ringback.statements.operators.audit import Operator
 
 AT_ONCE = 1_000
 """Calls of one act on all that match: its statements take a second together. A larger number is asked for again."""
-LOOKS = 5
-"""Pages of a search without an index that one act looks through (`job_search.window_of`): a third of a second."""
+LOOKS = 50
+"""Pages of a search without an index that the console looks through by itself, one request each; more when asked."""
 Many = Literal["cancel", "retry"]
+ASK_AGAIN = "Go back, and ask for the number of calls again."
 STATES = {"cancel": LIVE, "retry": TERMINAL}
 """States in which a call can be acted on."""
 
 router = APIRouter(prefix=PATH, route_class=Page, include_in_schema=False)
 
 
+class Looked(NamedTuple):
+    """How far an act has looked for the calls that match.
+
+    Args:
+        ids: the calls that it would act on.
+        has_more: whether there are more than one act takes.
+        older: the cursor behind which it has not looked yet; None: it has looked everywhere.
+        at: how many calls it has looked at.
+    """
+
+    ids: list[UUID]
+    has_more: bool = False
+    older: str | None = None
+    at: int = 0
+
+
 @router.post("/jobs/act/{act}")
 async def act_on_all(act: Many, request: Request, visitor: Signed, gateway: TheGateway) -> Response:
-    """Ask for a confirmation, with the number of calls; then act on them."""
+    """Look for the calls that match, page by page; ask for a confirmation with their number; then act on them."""
     fields = await visitors.fields_of(request, visitors.actor(visitor))
     q = fields.get("q", "")
     try:
         search = search_line.search(search_line.terms(q), limit=MAX_LIMIT)
     except LineRefused as problem:
         raise BadRequest(str(problem), param="q") from None
-    asked_at = _confirmed(fields)
+    asked_at = _asked_at(fields)
     until = asked_at or datetime.now(UTC)
     search = search if search.until is not None else search.model_copy(update={"until": until})
-    ids, has_more, looked_at = await _matching(gateway, visitor.tenant, act, search)
-    shown: dict[str, Any] = {"act": act, "q": q, "has_more": has_more, "most": AT_ONCE, "until": until.isoformat()}
-    shown |= {"looked_at": looked_at}
-    if asked_at is None or not ids:
-        return page("act", visitor, here="/jobs", number=len(ids), done=None, **shown)
-    is_confirmed = fields.get("at_most_once") == "yes"
+    so_far = _looked(fields)
+    is_look = asked_at is None or fields.get("look") == "on"
+    if is_look:
+        so_far = await _look(gateway, visitor.tenant, act, _that_may_be_acted_on(act, search), so_far)
+    most = LOOKS * job_search.window_of(_that_may_be_acted_on(act, search))
+    is_looking = is_look and so_far.older is not None and so_far.at < most
+    shown: dict[str, Any] = {"act": act, "q": q, "most": AT_ONCE, "until": until.isoformat(), "looked": so_far}
+    shown |= {"is_looking": is_looking, "number": len(so_far.ids), "done": None}
+    if fields.get("act") == "yes" and so_far.ids:
+        shown["done"] = await _act_on_those(gateway, act, visitor, fields, search, so_far.ids)
+    return page("act", visitor, here="/jobs", **shown)
+
+
+async def _act_on_those(
+    gateway: Gateway, act: Many, visitor: Visitor, fields: dict[str, str], search: JobSearch, ids: list[UUID]
+) -> int:
+    """Act on those of these calls that match; return how many were acted on."""
+    who, is_confirmed = operator_of(visitor, fields), fields.get("at_most_once") == "yes"
     done = 0
     for first in range(0, len(ids), MAX_LIMIT):
-        batch = ids[first : first + MAX_LIMIT]
-        done += len(await act_on(gateway, act, operator_of(visitor, fields), batch, search, is_confirmed=is_confirmed))
-    return page("act", visitor, here="/jobs", number=len(ids), done=done, **shown)
+        asked = job_search.among(visitor.tenant, search, ids[first : first + MAX_LIMIT])
+        if those := [row.id for row in await gateway.store.rows_of(visitor.tenant, asked)]:
+            done += len(await act_on(gateway, act, who, those, search, is_confirmed=is_confirmed))
+    return done
 
 
-def _confirmed(fields: dict[str, str]) -> datetime | None:
-    """Return when the number of calls was shown: calls that came after that are not acted on. None: it was not yet."""
+def _asked_at(fields: dict[str, str]) -> datetime | None:
+    """Return when the search began: calls that came after that are not acted on. None: it begins now."""
     try:
-        return datetime.fromisoformat(fields["confirmed"]).astimezone(UTC) if fields.get("confirmed") else None
+        return datetime.fromisoformat(fields["until"]).astimezone(UTC) if fields.get("until") else None
     except ValueError:
-        raise BadRequest("Go back, and ask for the number of calls again.", param="confirmed") from None
+        raise BadRequest(ASK_AGAIN, param="until") from None
 
 
-async def _matching(gateway: Gateway, tenant: str, act: Many, search: JobSearch) -> tuple[list[UUID], bool, int | None]:
-    """Return the calls that match and can be acted on, at most AT_ONCE; whether there are more; and how many calls
+def _looked(fields: dict[str, str]) -> Looked:
+    """Return what the forms before this one have found."""
+    try:
+        ids = [UUID(text) for text in fields.get("ids", "").split()]
+        at = int(fields.get("looked") or 0)
+        if older := fields.get("older"):
+            position(older)
+    except ValueError:
+        raise BadRequest(ASK_AGAIN, param="ids") from None
+    if len(ids) > AT_ONCE:
+        raise BadRequest(ASK_AGAIN, param="ids")
+    return Looked(ids, fields.get("more") == "yes", older or None, at)
 
-    were looked through, if older ones were not.
-    """
+
+def _that_may_be_acted_on(act: Many, search: JobSearch) -> JobSearch:
+    """Return the search in those of its states that the act is for; none: no call can be acted on."""
     states = tuple(state for state in sorted(STATES[act]) if not search.state or state in search.state)
-    if not states:
-        return [], False, None
-    asked = await jobs.narrowed(gateway, tenant, search.model_copy(update={"state": states}))
-    found: list[UUID] = []
-    looks = 0
-    while len(found) <= AT_ONCE:
-        rows, following, is_partial = await jobs.found(gateway, tenant, asked)
-        found += [row.id for row in rows if act == "cancel" or row.rerun_of is None]
-        looks += is_partial
-        if following is None:
-            break
-        if looks == LOOKS and len(found) <= AT_ONCE:
-            return found, False, LOOKS * job_search.window_of(asked)
-        asked = asked.model_copy(update={"after": following})
-    return found[:AT_ONCE], len(found) > AT_ONCE, None
+    return search.model_copy(update={"state": states})
+
+
+async def _look(gateway: Gateway, tenant: str, act: Many, search: JobSearch, so_far: Looked) -> Looked:
+    """Look through one page more: at most as many calls as one search reads (`job_search.window_of`)."""
+    if not search.state:
+        return so_far._replace(older=None)
+    asked = await jobs.narrowed(gateway, tenant, search.model_copy(update={"after": so_far.older}))
+    most = AT_ONCE + 1 - len(so_far.ids)
+    rows = await gateway.store.rows_of(tenant, job_search.matching(tenant, asked, most, with_reruns=act == "cancel"))
+    ids = so_far.ids + [row.id for row in rows]
+    if len(ids) > AT_ONCE:
+        return Looked(ids[:AT_ONCE], True, None, so_far.at)
+    last = await gateway.store.rows_of(tenant, job_search.edge(tenant, asked))
+    older = cursor(Position(last[0].created_at, last[0].id)) if last else None
+    return Looked(ids, False, older, so_far.at + job_search.window_of(asked))
 
 
 async def act_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,13 @@ from tests.integration.console.visitor import CSRF, Visitor, new_key
 from tests.integration.statements.test_history import LONG_AGO, Line
 from tests.integration.toolbox.small_gateway import RecordingPublisher
 
-CONFIRMED = re.compile(r'name="confirmed" value="([^"]+)"')
+HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """Return what the page's first form sends, but for who sends it."""
+    form = page[page.index("<form", page.index('id="act"')) :].partition("</form>")[0]
+    return {name: html.unescape(value) for name, value in HIDDEN.findall(form) if name != "csrf"}
 
 
 @pytest.fixture
@@ -83,8 +90,7 @@ def test_all_that_match_are_cancelled_after_their_number_is_confirmed(line: Line
     assert "Cancel 3 calls?" in asked.text
     assert {state(line, job) for job in there} == {"pending"}
     late = line.ask(session, "weather", {"city": "London"})
-    (confirmed,) = CONFIRMED.findall(asked.text)
-    done = visitor.post("/console/jobs/act/cancel", q="args.city:London", confirmed=confirmed.replace("&#43;", "+"))
+    done = visitor.post("/console/jobs/act/cancel", **fields_of(asked.text))
     assert "3 of 3 calls cancelled" in done.text
     assert {state(line, job) for job in there} == {"cancelled"}
     assert [state(line, job) for job in (*other, late)] == ["pending", "succeeded", "pending"]
@@ -97,29 +103,56 @@ def test_all_that_match_are_run_again(line: Line, visitor: Visitor, publisher: R
     line.ask(session)
     asked = visitor.post("/console/jobs/act/retry", q="tool:weather")
     assert "Run 2 calls again?" in asked.text
-    (confirmed,) = CONFIRMED.findall(asked.text)
-    done = visitor.post("/console/jobs/act/retry", q="tool:weather", confirmed=confirmed.replace("&#43;", "+"))
+    done = visitor.post("/console/jobs/act/retry", **fields_of(asked.text))
     assert "2 of 2 calls run again" in done.text
     assert (len(publisher.published), {state(line, job) for job in jobs}) == (2, {"succeeded"})
 
 
-def test_an_act_on_a_search_without_an_index_says_how_far_it_looked(
+def test_an_act_on_a_search_without_an_index_looks_on_and_tells_how_far_it_is(
     line: Line, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_search, "WINDOW_OF_INDEX", 10)
     monkeypatch.setattr(acts, "LOOKS", 2)
     session = line.open()
-    line.insert_jobs(1, session, arguments={"city": "London"}, created_at=LONG_AGO)
+    (old,) = line.insert_jobs(1, session, arguments={"city": "London"}, created_at=LONG_AGO)
     line.insert_jobs(24, session)
-    hidden = visitor.post("/console/jobs/act/cancel", q="args.city:London").text
-    assert "The newest 20 calls were looked through" in hidden
     near = line.ask(session, "weather", {"city": "London"})
-    some = visitor.post("/console/jobs/act/cancel", q="args.city:London").text
-    assert "Cancel 1 call?" in some
-    assert "The newest 20 calls were looked through" in some
-    monkeypatch.setattr(acts, "LOOKS", 3)
-    assert "were looked through" not in visitor.post("/console/jobs/act/cancel", q="args.city:London").text
-    assert state(line, near) == "pending"
+    first = visitor.post("/console/jobs/act/cancel", q="args.city:London").text
+    assert 'hx-trigger="load"' in first
+    assert "1 call found. The newest 10 calls were looked through." in first
+    second = visitor.post("/console/jobs/act/cancel", **fields_of(first)).text
+    assert "Cancel 1 call?" in second
+    assert "The newest 20 calls were looked through." in second
+    older = visitor.post("/console/jobs/act/cancel", **{**fields_of(second), "act": "", "look": "on"}).text
+    assert "Cancel 2 calls?" in older
+    assert "were looked through" not in older
+    assert (state(line, near), state(line, old)) == ("pending", "pending")
+    assert "2 of 2 calls cancelled" in visitor.post("/console/jobs/act/cancel", **fields_of(older)).text
+    assert (state(line, near), state(line, old)) == ("cancelled", "cancelled")
+
+
+def test_a_look_can_be_stopped_and_what_it_found_acted_on(
+    line: Line, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_search, "WINDOW_OF_INDEX", 10)
+    session = line.open()
+    line.insert_jobs(24, session)
+    line.ask(session, "weather", {"city": "London"})
+    first = visitor.post("/console/jobs/act/cancel", q="args.city:London").text
+    stopped = visitor.post("/console/jobs/act/cancel", **{**fields_of(first), "look": ""}).text
+    assert "Cancel 1 call?" in stopped
+    assert "1 of 1 calls cancelled" in visitor.post("/console/jobs/act/cancel", **fields_of(stopped)).text
+
+
+def test_a_form_with_calls_that_do_not_match_acts_on_none_of_them(line: Line, visitor: Visitor) -> None:
+    session = line.open()
+    london, rome = (line.ask(session, "weather", {"city": city}) for city in ("London", "Rome"))
+    asked = fields_of(visitor.post("/console/jobs/act/cancel", q="args.city:London user:ada").text)
+    done = visitor.post("/console/jobs/act/cancel", **{**asked, "ids": f"{london} {rome}"}).text
+    assert "1 of 2 calls cancelled" in done
+    assert (state(line, london), state(line, rome)) == ("cancelled", "pending")
+    for broken in ({"ids": "x"}, {"ids": " ".join([str(rome)] * 1_001)}, {"older": "x"}, {"until": "x"}):
+        assert visitor.post("/console/jobs/act/cancel", **{**asked, **broken}).status_code == 400, broken
 
 
 def test_without_a_match_there_is_a_sentence(visitor: Visitor) -> None:
