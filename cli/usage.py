@@ -44,8 +44,7 @@ def usage(
     if (problem := query.why_not()) is not None:
         refuse(f"--{problem[1]}")
     with reading() as read:
-        (total,) = read(statements.total(owner, query))
-        page = usage.page(query, total, read(statements.groups(owner, query)))
+        page = usage.page(query, read(statements.groups(owner, query)))
     if as_json:
         return print_json(page)
     return _print(page)

@@ -121,9 +121,7 @@ async def get_usage(query: Annotated[UsageQuery, Query()], who: Reader, gateway:
     if (problem := query.why_not()) is not None:
         param, sentence = problem
         raise BadRequest(sentence, param=param)
-    total = await gateway.store.rows_of(who.tenant, usage_statements.total(who.tenant, query))
-    groups = await gateway.store.rows_of(who.tenant, usage_statements.groups(who.tenant, query))
-    return report.page(query, total[0], groups)
+    return report.page(query, await gateway.store.rows_of(who.tenant, usage_statements.groups(who.tenant, query)))
 
 
 def not_found(what: str, given: str) -> NotFound:

@@ -28,9 +28,11 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    null,
     select,
     true,
     type_coerce,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_once
@@ -45,9 +47,9 @@ from ringback.usage.report import UsageQuery
 SESSIONS_COUNTED = 20_000
 """Sessions whose minutes one report sums up: a statement that reads more would take a tenth of a second."""
 
+_SUMMED = ("responses", "input_tokens", "output_tokens", "micros")
 _SUMS: list[ColumnElement[Any]] = [
-    cast(func.coalesce(func.sum(usage_days.c[name]), 0), BigInteger).label(name)
-    for name in ("responses", "input_tokens", "output_tokens", "micros")
+    cast(func.coalesce(func.sum(usage_days.c[name]), 0), BigInteger).label(name) for name in _SUMMED
 ]
 
 
@@ -175,27 +177,40 @@ def of_session(tenant: str, session_id: UUID) -> Select[Any]:
     return so_far.where(sessions.c.tenant == tenant, sessions.c.id == session_id)
 
 
-def total(tenant: str, query: UsageQuery) -> Select[Any]:
-    """Return one row with the sums over all that the query selects."""
-    return select(*_SUMS).where(*_asked(tenant, query))
-
-
 def groups(tenant: str, query: UsageQuery) -> Select[Any]:
-    """Return a row for each `key`, with its sums: one more than the page holds."""
+    """Return the sums over all that the query selects, in a row without a `key`, and then a row for each `key`.
+
+    There is one row more than the page holds. The days are read once, for both: they are most of the work.
+    """
     column: ColumnElement[Any] = usage_days.c["user_id" if query.group_by == "user" else query.group_by]
-    wanted = _asked(tenant, query)
-    newest_first = query.group_by == "day"
-    if query.after is not None:
-        wanted.append(column < date.fromisoformat(query.after) if newest_first else column > query.after)
-    found: Select[Any] = select(column.label("key"), *_SUMS).where(*wanted).group_by(column)
-    return found.order_by(column.desc() if newest_first else column).limit(query.limit + 1)
+    is_day = query.group_by == "day"
+    each = select(column.label("key"), *_SUMS).where(*_asked(tenant, query)).group_by(column)
+    after = date.fromisoformat(query.after) if is_day and query.after is not None else query.after
+    return _with_the_whole(each, query.limit, after, newest_first=is_day)
+
+
+def _with_the_whole(
+    each: Select[Any], limit: int, after: date | str | None, *, newest_first: bool = False
+) -> Select[Any]:
+    """Return the sums of all groups, and a page of the groups."""
+    summed = each.cte("summed").prefix_with("MATERIALIZED")
+    sums = [cast(func.coalesce(func.sum(summed.c[name]), 0), BigInteger).label(name) for name in _SUMMED]
+    shown = select(summed)
+    if after is not None:
+        shown = shown.where(summed.c.key < after if newest_first else summed.c.key > after)
+    shown = shown.order_by(summed.c.key.desc() if newest_first else summed.c.key).limit(limit + 1)
+    whole = select(cast(null(), summed.c.key.type).label("key"), *sums)
+    rows = union_all(whole, select(shown.subquery())).subquery()
+    ordered = rows.c.key.desc() if newest_first else rows.c.key
+    found: Select[Any] = select(rows).order_by(ordered.nulls_first())
+    return found
 
 
 def by_tenant(query: UsageQuery) -> Select[Any]:
-    """Return a row for each tenant, with its sums; `key` is the tenant. For the operator: it reads all tenants."""
+    """Return the same by tenant, over the days of all tenants: for the operator."""
     days = usage_days.c.day.between(query.first, query.last)
-    found: Select[Any] = select(usage_days.c.tenant.label("key"), *_SUMS).where(days).group_by(usage_days.c.tenant)
-    return found.order_by(usage_days.c.tenant).limit(query.limit + 1)
+    each: Select[Any] = select(usage_days.c.tenant.label("key"), *_SUMS).where(days).group_by(usage_days.c.tenant)
+    return _with_the_whole(each, query.limit, None)
 
 
 def minutes(tenant: str, query: UsageQuery) -> Select[Any]:
@@ -207,7 +222,8 @@ def minutes(tenant: str, query: UsageQuery) -> Select[Any]:
     columns = {"day": cast(began, Date), "user": sessions.c.user_id, "agent": sessions.c.agent}
     key = columns.get(query.group_by, func.coalesce(sessions.c.model, ""))
     first, behind = (func.timezone("UTC", cast(day, DateTime)) for day in (query.first, query.last + timedelta(days=1)))
-    lasted = func.extract("epoch", func.coalesce(sessions.c.ended_at, now()) - sessions.c.created_at)
+    # Not EXTRACT, whose decimals are slow to sum up.
+    lasted = func.date_part("epoch", func.coalesce(sessions.c.ended_at, now()) - sessions.c.created_at, type_=Float)
     newest = (
         select(key.label("key"), lasted.label("seconds"))
         .where(sessions.c.tenant == tenant, sessions.c.created_at >= first, sessions.c.created_at < behind)

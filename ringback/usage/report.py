@@ -84,8 +84,9 @@ class UsagePage(BaseModel):
     next: str | None
 
 
-def page(query: UsageQuery, total: Any, groups: Sequence[Any]) -> UsagePage:
-    """Return the page, from the rows of `statements.usage.total` and `groups` (one more than the page holds)."""
+def page(query: UsageQuery, rows: Sequence[Any]) -> UsagePage:
+    """Return the page, from the rows of `statements.usage.groups`: the total, and one more than the page holds."""
+    total, *groups = rows
     shown = [Group(key=str(row.key), **_sums(row)) for row in groups[: query.limit]]
     more = len(groups) > query.limit
     return UsagePage(

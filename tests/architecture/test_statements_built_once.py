@@ -33,9 +33,7 @@ AS_ASKED = {
     **dict.fromkeys(("history", "job_search", "erasure"), "asked by a person, in one of many shapes"),
     **dict.fromkeys(("access", "acts", "audit.page_of_acts"), "asked by an operator, in one of many shapes"),
     **dict.fromkeys((f"controls.{name}" for name in ("is_known", "pause", "resume", "limit")), "an operator's act"),
-    **dict.fromkeys(
-        ("usage.total", "usage.groups", "usage.by_tenant", "usage.minutes"), "a report, in one of many shapes"
-    ),
+    **dict.fromkeys(("usage.groups", "usage.by_tenant", "usage.minutes"), "a report, in one of many shapes"),
     **dict.fromkeys(("session_end.ask_to_end", "session_end.cancel_calls"), "asked by a person, of a set of sessions"),
     "credentials.keys": "asked by an operator",
     "credentials.keys_in": "asked by an operator",

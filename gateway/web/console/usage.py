@@ -32,7 +32,6 @@ async def usage_page(
     """Show what responses used, and how long sessions lasted."""
     group_by = "day" if by == "tenant" else by
     query = _query(group_by=group_by, after=after or None, **_days(since, until))
-    total = await gateway.store.rows_of(visitor.tenant, statements.total(visitor.tenant, query))
     minutes = await gateway.store.rows_of(visitor.tenant, statements.minutes(visitor.tenant, query))
     lasted = {row.key: row.seconds / 60 for row in minutes}
     shown: dict[str, Any] = {"by": by, "since": str(query.first), "until": str(query.last), "after": after}
@@ -40,10 +39,10 @@ async def usage_page(
     if by == "tenant":
         if not visitor.is_operator:
             raise BadRequest("Usage by tenant is shown to the tenant that runs the installation.", param="by")
-        groups = await gateway.store.rows(statements.by_tenant(query))
+        rows = await gateway.store.rows(statements.by_tenant(query))
     else:
-        groups = await gateway.store.rows_of(visitor.tenant, statements.groups(visitor.tenant, query))
-    return page("usage", visitor, told=report.page(query, total[0], groups), **shown)
+        rows = await gateway.store.rows_of(visitor.tenant, statements.groups(visitor.tenant, query))
+    return page("usage", visitor, told=report.page(query, rows), **shown)
 
 
 def _days(since: str, until: str) -> dict[str, str]:
