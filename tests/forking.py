@@ -9,9 +9,8 @@ import os
 import runpy
 import socket
 import sys
-from functools import partial
 
-from cli.local_stack import process_group
+from cli.local_stack.process_group import ProcessGroup
 from tests import fork_server, forked
 
 
@@ -21,7 +20,8 @@ def main() -> None:
     if os.fork():
         its.close()
         forked.fork_server = lambda: ours  # type: ignore[assignment]
-        process_group.ProcessGroup = partial(process_group.ProcessGroup, forked.popen)  # type: ignore[assignment, misc]
+        # By its default, and not by its name, which modules that are loaded already have bound.
+        ProcessGroup.__init__.__defaults__ = (forked.popen,)
         del sys.argv[0]
         runpy.run_path(sys.argv[0], run_name="__main__")
     else:
