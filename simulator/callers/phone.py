@@ -32,7 +32,8 @@ class PhoneCall:
     @property
     def ended_by(self) -> str | None:
         """How it went: ``answered``, ``rejected``, ``referred``, ``ended`` or ``error``, whichever came last."""
-        return self.news[-1]["type"] if self.news else None
+        ways = (news["type"] for news in reversed(self.news) if news["type"] not in ("ringing", "webhook"))
+        return next(ways, None)
 
 
 async def call(

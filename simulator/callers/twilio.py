@@ -12,12 +12,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import json
 import secrets
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urljoin
 from xml.etree import ElementTree
 
@@ -25,12 +22,11 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from simulator.callers.media_stream import BYTES_PER_MS, MediaStream
 from simulator.callers.sound import ULAW_SILENCE, from_ulaw, to_ulaw
-from simulator.speech.telephony import RATE
 
 FRAME_MS = 20
-FRAME_BYTES = RATE * FRAME_MS // 1000
-_FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": RATE, "channels": 1}
+FRAME_BYTES = FRAME_MS * BYTES_PER_MS
 
 
 class TwilioError(Exception):
@@ -150,23 +146,20 @@ class _Line:
         self._says = says
         self._keys = keys
         self._until = until
-        self._to_play: deque[bytes | str] = deque()
-        self._sid = ""
-        self._number = 0
 
     async def stream(self, stream: ElementTree.Element, token: str, fields: Mapping[str, str]) -> None:
         """Connect a media stream, and hold it until either side hangs up."""
         url = stream.get("url", "")
         headers = {"X-Twilio-Signature": signature(token, url, {})}
-        parameters = {each.get("name"): each.get("value") for each in stream.findall("Parameter")}
-        self._sid, self._number = f"MZ{secrets.token_hex(16)}", 0
-        self._to_play.clear()
+        given = {str(each.get("name")): str(each.get("value")) for each in stream.findall("Parameter")}
+        media = MediaStream(self._call.marks)
         try:
             async with connect(url, additional_headers=headers, max_queue=None, proxy=None) as socket:
-                await self._begin(socket, fields, parameters)
-                reading = asyncio.create_task(self._read(socket))
+                for frame in media.begin(fields["CallSid"], fields["AccountSid"], given):
+                    await socket.send(frame)
+                reading = asyncio.create_task(self._read(socket, media))
                 try:
-                    await self._hold(socket, reading)
+                    await self._hold(socket, media, reading, fields)
                 finally:
                     reading.cancel()
                     await asyncio.wait([reading])
@@ -175,88 +168,33 @@ class _Line:
         except OSError as error:
             raise TwilioError(f"The stream at {url} does not connect: {error}") from error
 
-    async def _begin(self, socket: ClientConnection, fields: Mapping[str, str], parameters: Mapping[Any, Any]) -> None:
-        await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
-        start = {
-            "streamSid": self._sid,
-            "accountSid": fields["AccountSid"],
-            "callSid": fields["CallSid"],
-            "tracks": ["inbound"],
-            "mediaFormat": _FORMAT,
-            "customParameters": parameters,
-        }
-        await self._send(socket, "start", start=start)
-
-    async def _hold(self, socket: ClientConnection, reading: asyncio.Task[None]) -> None:
+    async def _hold(
+        self, socket: ClientConnection, media: MediaStream, reading: asyncio.Task[None], fields: Mapping[str, str]
+    ) -> None:
         """Send and play 20 ms every 20 ms."""
         loop = asyncio.get_running_loop()
-        began = due = loop.time()
-        chunk = 0
+        due = loop.time()
         while not reading.done():
-            chunk += 1
             frame, self._says = self._says[:FRAME_BYTES].ljust(FRAME_BYTES, ULAW_SILENCE), self._says[FRAME_BYTES:]
-            media = {
-                "track": "inbound",
-                "chunk": str(chunk),
-                "timestamp": str(int((due - began) * 1000)),
-                "payload": base64.b64encode(frame).decode(),
-            }
-            await self._send(socket, "media", media=media)
+            await socket.send(media.says(frame))
             if not self._says:
-                await self._press(socket)
-            for name in self._play():
-                await self._answer_mark(socket, name)
+                keys, self._keys = self._keys, ""
+                for key in keys:
+                    await socket.send(media.presses(key))
+            sound, answers = media.play(FRAME_MS)
+            self._call.played += sound
+            for answer in answers:
+                await socket.send(answer)
             if self._until(self._call):
                 self.hung_up = True
-                await self._send(socket, "stop", stop={"callSid": self._call.call_sid})
+                await socket.send(media.stops(fields["CallSid"], fields["AccountSid"]))
                 return
             due += FRAME_MS / 1000
             await asyncio.sleep(due - loop.time())
 
-    async def _press(self, socket: ClientConnection) -> None:
-        keys, self._keys = self._keys, ""
-        for key in keys:
-            await self._send(socket, "dtmf", dtmf={"track": "inbound_track", "digit": key})
-
-    def _play(self) -> list[str]:
-        """Play the next 20 ms, and return the marks that were passed."""
-        passed: list[str] = []
-        room = FRAME_BYTES
-        while self._to_play:
-            first = self._to_play.popleft()
-            if isinstance(first, str):
-                passed.append(first)
-            elif room:
-                self._call.played += first[:room]
-                if len(first) > room:
-                    self._to_play.appendleft(first[room:])
-                room = max(0, room - len(first))
-            else:
-                self._to_play.appendleft(first)
-                break
-        return passed
-
-    async def _read(self, socket: ClientConnection) -> None:
+    async def _read(self, socket: ClientConnection, media: MediaStream) -> None:
         async for frame in socket:
-            event = json.loads(frame)
-            match event.get("event"):
-                case "media":
-                    self._to_play.append(base64.b64decode(event["media"]["payload"]))
-                case "mark":
-                    self._to_play.append(str(event["mark"]["name"]))
-                case "clear":
-                    self._call.clears += 1
-                    waiting = [each for each in self._to_play if isinstance(each, str)]
-                    self._to_play.clear()
-                    for name in waiting:
-                        await self._answer_mark(socket, name)
-
-    async def _answer_mark(self, socket: ClientConnection, name: str) -> None:
-        self._call.marks.append(name)
-        await self._send(socket, "mark", mark={"name": name})
-
-    async def _send(self, socket: ClientConnection, event: str, **fields: Any) -> None:
-        self._number += 1
-        await socket.send(
-            json.dumps({"event": event, "sequenceNumber": str(self._number), "streamSid": self._sid, **fields})
-        )
+            if media.take(frame).get("event") == "clear":
+                self._call.clears += 1
+                for answer in media.clear():
+                    await socket.send(answer)

@@ -1,6 +1,7 @@
 """A Realtime API whose model does whatever the user says: what keeps it from harm must stand elsewhere.
 
-It writes down every frame as it came. A user's text that is a JSON object is an order:
+It is no manner of the simulator, as no server does what it does: it sends broken frames when told to, and keeps each
+frame as it came, byte for byte. A user's text that is a JSON object is an order:
 
     {"call": [{"name": "look", "arguments": "{…}"}]}   calls these functions, arguments as they stand there; with
                                                        "pad": 1000 a ~ in them is written so many times

@@ -1,13 +1,12 @@
-"""Twilio, as far as a call of Media Streams needs it: it asks what to do, brings the audio, and plays what it is sent.
+"""Twilio's side of a call, by the simulator's media stream: it asks what to do, brings audio, and plays what it hears.
 
-It plays when the test says so, and then returns the marks; it keeps no time.
+It plays when the test says so, and then returns the marks. The simulator's own caller keeps the time, as no test may.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,7 +21,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from gateway.telephony.twilio.signature import signature
+from simulator.callers.media_stream import BYTES_PER_MS, MediaStream
+from simulator.callers.twilio import signature
 from tests.caller import PATIENCE
 from tests.guarantees.toolbox.phone_agents import NUMBER
 from tests.local_http import LOCAL
@@ -30,20 +30,21 @@ from tests.local_http import LOCAL
 Event = dict[str, Any]
 AUTH_TOKEN = "0123456789abcdef-of-twilio"
 PUBLIC_URL = "https://voice.example.test"
+ACCOUNT = "AC1"
 VOICE, MEDIA = "/twilio/voice", "/twilio/media"
 CALLER = "+4930222"
 FRAME_MS = 20
-QUIET, LOUD = (base64.b64encode(bytes([byte]) * FRAME_MS * 8).decode() for byte in (0xFF, 0x31))
+QUIET, LOUD = (bytes([byte]) * FRAME_MS * BYTES_PER_MS for byte in (0xFF, 0x31))
 _numbers = count(1)
 
 
 def asks(url: str, call_sid: str, *, query: str = "", method: str = "POST", **form: str) -> httpx.Response:
     """Twilio's request about a call to a gateway, signed for its public URL. `To` and others may be given."""
-    said = {"CallSid": call_sid, "From": CALLER, "To": NUMBER, "AccountSid": "AC1", **form}
+    said = {"CallSid": call_sid, "From": CALLER, "To": NUMBER, "AccountSid": ACCOUNT, **form}
     if method == "GET":
         query = "&".join(each for each in (query, urlencode(said)) if each)
     signed = PUBLIC_URL + VOICE + (f"?{query}" if query else "")
-    given = signature(AUTH_TOKEN, signed, said.items() if method == "POST" else ())
+    given = signature(AUTH_TOKEN, signed, said if method == "POST" else {})
     headers = {"X-Twilio-Signature": given, "Content-Type": "application/x-www-form-urlencoded"}
     content = urlencode(said) if method == "POST" else ""
     return LOCAL.request(method, f"{url}{VOICE}" + (f"?{query}" if query else ""), content=content, headers=headers)
@@ -62,28 +63,20 @@ def new_sid() -> str:
 
 @dataclass
 class Phone:
-    """One call. `frames` is all that the gateway has sent; `queued` what Twilio has yet to play."""
+    """One call. `frames` is all that the gateway has sent."""
 
     socket: ClientConnection
     call_sid: str
     frames: list[Event] = field(default_factory=list)
-    queued: list[Event] = field(default_factory=list)
-    clock_ms: int = 0
+    stream: MediaStream = field(default_factory=MediaStream)
 
     async def begin(self, token: str) -> None:
-        await self.send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
-        start: Event = {"streamSid": "MZ1", "callSid": self.call_sid, "accountSid": "AC1", "tracks": ["inbound"]}
-        start |= {"customParameters": {"token": token}, "mediaFormat": {"encoding": "audio/x-mulaw"}}
-        await self.send({"event": "start", "start": start})
+        for frame in self.stream.begin(self.call_sid, ACCOUNT, {"token": token}):
+            await self.socket.send(frame)
 
-    async def send(self, frame: Event) -> None:
-        await self.socket.send(json.dumps({"streamSid": "MZ1", **frame}))
-
-    async def _sound(self, ms: int, payload: str) -> None:
+    async def _sound(self, ms: int, ulaw: bytes) -> None:
         for _ in range(ms // FRAME_MS):
-            self.clock_ms += FRAME_MS
-            media = {"track": "inbound", "timestamp": str(self.clock_ms), "payload": payload}
-            await self.send({"event": "media", "media": media})
+            await self.socket.send(self.stream.says(ulaw))
 
     async def is_silent(self, ms: int = FRAME_MS) -> None:
         await self._sound(ms, QUIET)
@@ -98,7 +91,7 @@ class Phone:
         await self._sound(100, LOUD)
 
     async def presses(self, digit: str) -> None:
-        await self.send({"event": "dtmf", "dtmf": {"track": "inbound_track", "digit": digit}})
+        await self.socket.send(self.stream.presses(digit))
 
     async def hears(self, until: Callable[[Event], bool], what: str) -> Event:
         """Take what the gateway sends until there is such a frame, with the line open and silent meanwhile."""
@@ -109,40 +102,33 @@ class Phone:
             while True:
                 try:
                     async with asyncio.timeout(FRAME_MS / 1_000):
-                        frame: Event = json.loads(await self.socket.recv())
+                        frame = self._take(await self.socket.recv())
                 except TimeoutError:
                     await self.is_silent()
                     continue
                 except ConnectionClosed as gone:
                     raise AssertionError(f"hung up on ({gone}) before {what}") from None
-                self._take(frame)
                 if until(frame):
                     return frame
 
-    def _take(self, frame: Event) -> None:
-        assert frame["streamSid"] == "MZ1"
+    def _take(self, text: str | bytes) -> Event:
+        frame = self.stream.take(text)
+        assert frame["streamSid"] == self.stream.sid
         self.frames.append(frame)
-        if frame["event"] != "clear":
-            self.queued.append(frame)
+        return frame
 
     async def plays(self, ms: float | None = None) -> float:
-        """Play what is queued, or so much of it, and return the marks behind it; returns what was played."""
-        played, until = 0.0, float("inf") if ms is None else ms
-        while self.queued and played < until:
-            frame = self.queued.pop(0)
-            if frame["event"] == "media":
-                length = len(base64.b64decode(frame["media"]["payload"])) / 8
-                played += length
-                self.clock_ms += round(length)
-            else:
-                await self.send({"event": "mark", "mark": frame["mark"]})
-        return played
+        """Play what is queued, or so much of it, and return the marks behind it; returns what was played, in ms."""
+        sound, marks = self.stream.play(ms)
+        self.stream.clock_ms += len(sound) // BYTES_PER_MS
+        for mark in marks:
+            await self.socket.send(mark)
+        return len(sound) / BYTES_PER_MS
 
     async def clears(self) -> None:
         """Do as `clear` says: forget what is queued, and return its marks at once."""
-        marks, self.queued = [frame for frame in self.queued if frame["event"] == "mark"], []
-        for frame in marks:
-            await self.send({"event": "mark", "mark": frame["mark"]})
+        for mark in self.stream.clear():
+            await self.socket.send(mark)
 
     async def is_hung_up_on(self) -> None:
         """Wait until the gateway ends the stream, with all that it has sent taken, and played."""
@@ -151,7 +137,7 @@ class Phone:
                 while True:
                     try:
                         async with asyncio.timeout(FRAME_MS / 1_000):
-                            self._take(json.loads(await self.socket.recv()))
+                            self._take(await self.socket.recv())
                     except TimeoutError:
                         await self.plays()
                         await self.is_silent()
@@ -159,13 +145,13 @@ class Phone:
                 return
 
     async def hangs_up(self) -> None:
-        await self.send({"event": "stop", "stop": {"callSid": self.call_sid, "accountSid": "AC1"}})
+        await self.socket.send(self.stream.stops(self.call_sid, ACCOUNT))
         await self.socket.close()
 
     @property
     def sounded_ms(self) -> float:
         media = [frame["media"]["payload"] for frame in self.frames if frame["event"] == "media"]
-        return sum(len(base64.b64decode(each)) for each in media) / 8
+        return sum(len(base64.b64decode(each)) for each in media) / BYTES_PER_MS
 
 
 @asynccontextmanager

@@ -20,7 +20,8 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from simulator.callers import phone
+from cli.local_stack.process_group import free_port
+from simulator.callers import phone, twilio
 from tests.caller import spoken
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
@@ -138,20 +139,25 @@ def test_a_tool_from_the_template_answers_what_is_typed_without_a_scenario(folde
             assert asked(caller, "It's for my sister, please.") == "my sister: all is well"
 
 
-def test_a_phone_calls_it_with_the_addresses_that_it_prints(folder: Path) -> None:
-    number = "+18005551212"
+def test_a_phone_and_twilio_call_it_at_the_addresses_that_are_told(folder: Path) -> None:
+    number, secret, token = "+18005551212", f"whsec_{'A' * 43}=", "the-token-of-twilio"
     (folder / "agents").mkdir()
     (folder / "agents" / "demo.toml").write_text(f'instructions = "Help."\n[phone]\nnumbers = ["{number}"]\n')
-    secret = f"whsec_{'A' * 43}="
+    url = f"http://127.0.0.1:{free_port()}"
     own = {"RINGBACK_AGENTS": str(folder / "agents"), "OPENAI_WEBHOOK_SECRET": secret}
-    with running(folder, "--port", "0", **own) as up:
+    own |= {"TWILIO_AUTH_TOKEN": token, "RINGBACK_PUBLIC_URL": url}
+    with running(folder, "--port", url.rpartition(":")[2], **own) as up:
         welcome(up)
         printed = up.read_until(r"ringback simulator phone --simulator (\S+) --webhook (\S+) --secret \S+ --to \S+$")
         dialled = {"To": f"sip:{number}@sip.example.com"}
-        called = phone.call(printed[1], printed[2], secret, headers=dialled, until=lambda call: bool(call.heard))
-        told = asyncio.run(called)
-    assert {"type": "answered"} in told.news
-    assert told.heard, "the greeting"
+        by_sip = phone.call(printed[1], printed[2], secret, headers=dialled, until=lambda call: bool(call.heard))
+        told = asyncio.run(by_sip)
+        assert {"type": "answered"} in told.news
+        assert told.heard, "the greeting"
+        voice = f"{url}/twilio/voice"
+        media = asyncio.run(twilio.call(voice, token, form={"To": number}, until=lambda call: bool(call.marks)))
+    assert [verb for verb, _ in media.verbs] == ["Connect"]
+    assert media.played, "the greeting"
 
 
 def asked(caller: ClientConnection, text: str) -> str:
