@@ -5,9 +5,8 @@ arguments has none: such a search reads the newest `WINDOW` jobs that fit the ot
 costs the same among a million jobs. `edge` tells where it stopped reading, and the next page goes on from there
 (docs/decisions/0068).
 
-A page and its chart are some ten thousand words of SQL, and to build them takes longer than to run them. So each is
-built once for each `Shape` of a search, and only the values travel (docs/decisions/0087). Postgres plans each anew,
-because it must know the values: a tool may have all calls, or none.
+To build such a statement takes longer than to run it. So each is built once for each `Shape` of a search
+(docs/decisions/0087). Postgres plans each anew, as it must know the values: a tool may have all calls, or none.
 """
 
 from __future__ import annotations
@@ -66,15 +65,14 @@ OF_SESSIONS = 500
 """A user with at most so many sessions is searched by them, and all of their jobs are found."""
 
 _NEWEST = (jobs.c.created_at.desc(), jobs.c.id.desc())
-_LISTED = [
-    *(jobs.c[name] for name in ("id", "session_id", "tool", "queue", "state", "delivery", "attempt", "approval")),
-    *(jobs.c[name] for name in ("error", "cancel_reason", "created_at", "started_at", "finished_at")),
-    *(jobs.c[name] for name in ("rerun_of", "summary")),
-    (jobs.c.max_attempts + jobs.c.rescues).label("max_attempts"),
-    sessions.c.agent,
-    sessions.c.user_id,
-    func.left(cast(jobs.c.arguments, jobs.c.tool.type), 200).label("brief"),
-]
+_SHOWN = tuple(
+    jobs.c[name]
+    for name in (
+        *("id", "session_id", "tool", "queue", "state", "delivery", "attempt", "approval", "error", "cancel_reason"),
+        *("created_at", "started_at", "finished_at", "rerun_of", "summary", "max_attempts", "rescues", "arguments"),
+    )
+)
+"""Columns of which a row of a page is made."""
 
 
 SHAPES_KEPT = 256
@@ -141,9 +139,28 @@ def counts(tenant: str, search: JobSearch, seconds: float) -> Bound:
 
 
 def _page(shape: Shape, given: Given) -> Select[Any]:
-    chosen = _chosen(shape, given).cte("chosen").prefix_with("MATERIALIZED")
-    rows = select(*_LISTED).join(sessions, sessions.c.id == jobs.c.session_id)
-    return rows.where(jobs.c.tenant == given["tenant"], jobs.c.id.in_(select(chosen.c.id))).order_by(*_NEWEST)
+    if shape.is_residual:  # the columns of those few alone that fit
+        chosen = _chosen(shape, given).cte("chosen").prefix_with("MATERIALIZED")
+        of_those = jobs.c.id.in_(select(chosen.c.id))
+        rows = select(*_SHOWN).where(jobs.c.tenant == given["tenant"], of_those).subquery()
+    else:  # as they are found: to look them up again by their ids reads another page for each
+        rows = _window(shape, given, shape.limit, _SHOWN).subquery()
+    return (
+        select(*_listed(rows))
+        .join(sessions, sessions.c.id == rows.c.session_id)
+        .order_by(rows.c.created_at.desc(), rows.c.id.desc())
+    )
+
+
+def _listed(rows: FromClause) -> list[ColumnElement[Any]]:
+    shown = [rows.c[column.name] for column in _SHOWN if column.name not in ("max_attempts", "rescues", "arguments")]
+    return [
+        *shown,
+        (rows.c.max_attempts + rows.c.rescues).label("max_attempts"),
+        sessions.c.agent,
+        sessions.c.user_id,
+        func.left(cast(rows.c.arguments, jobs.c.tool.type), 200).label("brief"),
+    ]
 
 
 def _matching(shape: Shape, given: Given) -> Select[Any]:
@@ -170,7 +187,7 @@ def _chosen(shape: Shape, given: Given, empty: ColumnElement[Any] | None = None)
         empty: a column of `jobs` that has no value in those that are wanted.
     """
     size = shape.window if shape.is_residual or empty is not None else shape.limit
-    ids = _window(shape, given, size, *([] if empty is None else [empty])).subquery()
+    ids = _window(shape, given, size, _looked_at(shape) + ([] if empty is None else [empty])).subquery()
     found = select(ids.c.id).where(*_residual(shape, given, ids))
     if empty is not None:
         found = found.where(ids.c[empty.name].is_(None))
@@ -180,7 +197,7 @@ def _chosen(shape: Shape, given: Given, empty: ColumnElement[Any] | None = None)
 
 
 def _edge(shape: Shape, given: Given) -> Select[Any]:
-    ids = _window(shape, given, shape.window, is_bare=True).subquery()
+    ids = _window(shape, given, shape.window, (jobs.c.created_at, jobs.c.id)).subquery()
     last = select(ids.c.created_at, ids.c.id).order_by(ids.c.created_at.desc(), ids.c.id.desc())
     return last.offset(shape.window - 1).limit(1)
 
@@ -189,9 +206,11 @@ def _counts(shape: Shape, given: Given) -> Select[Any]:
     if "within" in shape.filters:
         return _by_slot(_of_sessions(shape, given), shape, given, None)
     if shape.is_residual:
-        return _by_slot(_window(shape, given, LOOKED_AT), shape, given, None)
-    states = shape.states or tuple(JobState)
-    each = [_by_slot(_window_of_state(shape, given, COUNTED, state), shape, given, state) for state in states]
+        return _by_slot(_window(shape, given, LOOKED_AT, _looked_at(shape)), shape, given, None)
+    each = []
+    for state in shape.states or tuple(JobState):
+        newest = _window(shape._replace(states=(state,)), given, COUNTED, (jobs.c.created_at, jobs.c.id))
+        each.append(_by_slot(newest, shape, given, state))
     return select(union_all(*each).subquery())
 
 
@@ -261,16 +280,12 @@ def examples(tenant: str) -> Select[Any]:
     return select(*shown).join(sessions, sessions.c.id == newest.c.session_id)
 
 
-def _window(shape: Shape, given: Given, size: int, *more: ColumnElement[Any], is_bare: bool = False) -> Select[Any]:
+def _window(shape: Shape, given: Given, size: int, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
     """Select the newest jobs by the filters that have an index: each state is searched by itself, in its order.
 
     Args:
-        more: columns to select.
-        is_bare: without what a residual filter looks at, which the index does not hold.
+        columns: `id` and `created_at` among them. Those that no index holds are read from the table, job by job.
     """
-    columns: list[ColumnElement[Any]] = [jobs.c.id, jobs.c.created_at]
-    if not is_bare:
-        columns += [jobs.c.state, *([jobs.c.session_id, jobs.c.arguments] if shape.is_residual else []), *more]
     states = _states_in_index(shape.states, shape.filters, shape.is_residual)
     rows = select(*columns).where(*_indexed(shape, given))
     if not states:
@@ -282,10 +297,10 @@ def _window(shape: Shape, given: Given, size: int, *more: ColumnElement[Any], is
     return select(both).order_by(both.c.created_at.desc(), both.c.id.desc()).limit(size)
 
 
-def _window_of_state(shape: Shape, given: Given, size: int, state: JobState) -> Select[Any]:
-    """Select when the newest jobs of one state were asked."""
-    rows = select(jobs.c.created_at).where(*_indexed(shape, given), jobs.c.state == state)
-    return rows.order_by(*_NEWEST).limit(size)
+def _looked_at(shape: Shape) -> list[ColumnElement[Any]]:
+    """Return the columns that a filter without an index looks at."""
+    columns: list[ColumnElement[Any]] = [jobs.c.id, jobs.c.created_at, jobs.c.state]
+    return columns + ([jobs.c.session_id, jobs.c.arguments] if shape.is_residual else [])
 
 
 def _states_in_index(states: tuple[JobState, ...], filters: frozenset[str], is_residual: bool) -> tuple[JobState, ...]:

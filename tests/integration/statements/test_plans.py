@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import pytest
@@ -38,6 +38,7 @@ from ringback.statements.sessions import items, lifecycle, session_quota
 from ringback.statements.sessions.session_quota import Limits
 from ringback.tables import jobs as jobs_table
 from ringback.usage.prices import Usage
+from ringback.usage.report import By, UsageQuery
 from tests.integration.statements.many_rows import indexed_afterwards, without_events
 from tests.integration.statements.statement_rows import Rows, new_job, world
 from tests.integration.statements.test_sweeps_stay_cheap import BUFFERS_AT_MOST, pages, plan
@@ -291,6 +292,18 @@ def test_a_page_of_the_consoles_search_costs_the_same_whatever_is_asked_for(over
     is_flat(over, name, job_search.page("default", JobSearch(**SEARCHES[name])), at_most=PAGES_OF_A_PAGE)
 
 
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_page_of_the_consoles_search_looks_no_call_up_again_by_its_id(over: Rows, name: str) -> None:
+    execute(over.connection, tenant_isolation.restrict_to("default"))
+    assert "pk_jobs" not in plan(over, job_search.page("default", JobSearch(**SEARCHES[name])))
+
+
+@pytest.mark.parametrize("by", get_args(By))
+def test_a_report_of_usage_reads_its_days_once(over: Rows, by: By) -> None:
+    execute(over.connection, tenant_isolation.restrict_to("default"))
+    assert plan(over, usage.groups("default", UsageQuery(group_by=by))).count("on usage_days") == 1
+
+
 def test_what_the_console_reads_beside_its_search_walks_no_jobs(over: Rows) -> None:
     ids = [row.id for row in over.run(select(jobs_table.c.id).limit(50))]
     execute(over.connection, tenant_isolation.restrict_to("default"))
@@ -299,8 +312,14 @@ def test_what_the_console_reads_beside_its_search_walks_no_jobs(over: Rows) -> N
     is_flat(over, "examples", job_search.examples("default"), small={"sessions"}, at_most=newest_and_their_sessions)
     searches = {"arguments": JobSearch(args=(Argument(("city",), "London"),)), "an agent": JobSearch(agent="agent 3")}
     for name, search in searches.items():
-        for statement in (job_search.page("default", search), job_search.edge("default", search)):
-            assert "Seq Scan on jobs" not in plan(over, statement), name
+        asked = {
+            "page": job_search.page("default", search),
+            "edge": job_search.edge("default", search),
+            "act": job_search.matching("default", search, 1_001, with_reruns=False),
+            "act on these": job_search.among("default", search, ids),
+        }
+        for which, statement in asked.items():
+            assert "Seq Scan on jobs" not in plan(over, statement), (name, which)
     assert "Seq Scan on jobs" not in plan(over, job_search.counts("default", JobSearch(since="1d"), 1_440))
 
 
