@@ -26,7 +26,7 @@ ALTERATIONS = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def emptied(database_url: str, migrated_template: str) -> Iterator[Emptied]:
     emptied = Emptied(database_url, migrated_template)
     yield emptied

@@ -27,7 +27,7 @@ from sqlalchemy import create_engine, text
 from cli.local_stack.embedded_servers import MAX_CONNECTIONS, Servers, default_folder, embedded_servers
 from cli.local_stack.process_group import ProcessError, ProcessGroup, free_port
 from ringback.errors import ConfigurationError
-from tests.servers import in_dialect
+from tests.servers import folder_for_servers, in_dialect
 
 PATIENCE_SECONDS = 20.0  # a bound on what a wait may take on a machine that is busy, not an expectation
 
@@ -35,6 +35,22 @@ PATIENCE_SECONDS = 20.0  # a bound on what a wait may take on a machine that is 
 @pytest.fixture
 def folder(open_folder: Path) -> Path:
     return open_folder / "servers"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Path]:
+    """A folder whose servers have run, and have been ended."""
+    with folder_for_servers() as home:
+        with embedded_servers(home / "served", durable=False):
+            pass
+        yield home / "served"
+
+
+@pytest.fixture
+def used(folder: Path, served: Path) -> Path:
+    """A copy of it, for tests that are not about a first start: `initdb` takes most of one."""
+    subprocess.run(["cp", "-a", served, folder], check=True)
+    return folder
 
 
 @pytest.fixture
@@ -102,8 +118,8 @@ def test_both_answer_and_nothing_of_them_remains(temporary: Path) -> None:
     assert not is_listening(servers)
 
 
-def test_the_urls_work_as_they_are_in_sqlalchemy_and_in_kombu(folder: Path) -> None:
-    with embedded_servers(folder, durable=False) as servers:
+def test_the_urls_work_as_they_are_in_sqlalchemy_and_in_kombu(used: Path) -> None:
+    with embedded_servers(used, durable=False) as servers:
         engine = create_engine(servers.database_url)
         with engine.connect() as connection:
             assert connection.execute(text("SELECT 'ü' COLLATE \"C\"")).scalar() == "ü"
@@ -129,20 +145,20 @@ def test_a_given_folder_keeps_what_was_written_for_the_next_start(folder: Path) 
 
 
 @pytest.mark.parametrize(("durable", "word"), [(True, "on"), (False, "off")])
-def test_only_what_a_crash_of_the_machine_may_take_depends_on_durable(folder: Path, durable: bool, word: str) -> None:
-    with embedded_servers(folder, durable=durable) as servers:
+def test_only_what_a_crash_of_the_machine_may_take_depends_on_durable(used: Path, durable: bool, word: str) -> None:
+    with embedded_servers(used, durable=durable) as servers:
         assert ask_postgres(servers, "SHOW fsync") == word
         assert ask_postgres(servers, "SHOW synchronous_commit") == "on"
         assert ask_postgres(servers, "SHOW max_connections") == str(MAX_CONNECTIONS)
 
 
-def test_valkey_wants_its_password_and_hears_loopback_only(folder: Path) -> None:
-    with embedded_servers(folder, durable=False) as servers:
+def test_valkey_wants_its_password_and_hears_loopback_only(used: Path) -> None:
+    with embedded_servers(used, durable=False) as servers:
         port = urlsplit(servers.redis_url).port
         without_password = f"redis://127.0.0.1:{port}/0"
         with redis.Redis.from_url(without_password) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
-        listening = psutil.Process(int((folder / "valkey" / "valkey.pid").read_text())).net_connections("inet")
+        listening = psutil.Process(int((used / "valkey" / "valkey.pid").read_text())).net_connections("inet")
         assert {(each.laddr.ip, each.laddr.port) for each in listening if not each.raddr} == {("127.0.0.1", port)}
 
 
@@ -168,27 +184,27 @@ def test_where_temporary_folders_lie_too_deep_the_socket_is_elsewhere_and_goes_a
     assert list(deep.iterdir()) == []
 
 
-def test_each_server_can_be_killed_and_restarted_under_its_url(folder: Path) -> None:
-    with embedded_servers(folder) as servers:
+def test_each_server_can_be_killed_and_restarted_under_its_url(used: Path) -> None:
+    with embedded_servers(used) as servers:
         ask_postgres(servers, "CREATE TABLE kept AS SELECT 42 AS answer")
         for name in ("postgres", "valkey"):
             servers.processes.kill(name)
-            eventually(lambda name=name: not servers_in(folder / name))  # type: ignore[misc]
+            eventually(lambda name=name: not servers_in(used / name))  # type: ignore[misc]
             servers.processes.restart(name)
         assert ask_postgres(servers, "SELECT answer FROM kept") == 42
         assert ask_valkey(servers, "ECHO", "hello") == "hello"
 
 
 @pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_an_exception_ends_both(folder: Path, end: type[BaseException]) -> None:
-    with pytest.raises(end), embedded_servers(folder, durable=False):
+def test_an_exception_ends_both(used: Path, end: type[BaseException]) -> None:
+    with pytest.raises(end), embedded_servers(used, durable=False):
         raise end
-    assert servers_in(folder) == []
+    assert servers_in(used) == []
 
 
-def test_a_folder_has_one_user_at_a_time(folder: Path) -> None:
-    with embedded_servers(folder, durable=False) as servers:
-        with pytest.raises(ConfigurationError, match="is in use"), embedded_servers(folder):
+def test_a_folder_has_one_user_at_a_time(used: Path) -> None:
+    with embedded_servers(used, durable=False) as servers:
+        with pytest.raises(ConfigurationError, match="is in use"), embedded_servers(used):
             pass
         assert ask_postgres(servers, "SELECT 1") == 1
 
@@ -202,17 +218,17 @@ def test_an_initdb_that_was_interrupted_is_begun_again(folder: Path) -> None:
     assert not half.exists()
 
 
-def test_data_of_another_version_is_an_error_that_quotes_postgres(folder: Path) -> None:
-    with embedded_servers(folder, durable=False):
+def test_data_of_another_version_is_an_error_that_quotes_postgres(used: Path) -> None:
+    with embedded_servers(used, durable=False):
         pass
-    (folder / "postgres" / "PG_VERSION").write_text("15\n")
-    with pytest.raises(ProcessError, match="initialized by PostgreSQL version 15"), embedded_servers(folder):
+    (used / "postgres" / "PG_VERSION").write_text("15\n")
+    with pytest.raises(ProcessError, match="initialized by PostgreSQL version 15"), embedded_servers(used):
         pass
-    assert servers_in(folder) == []
+    assert servers_in(used) == []
 
 
-def test_a_port_that_somebody_took_meanwhile_is_exchanged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with embedded_servers(folder, durable=False) as first:
+def test_a_port_that_somebody_took_meanwhile_is_exchanged(used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with embedded_servers(used, durable=False) as first:
         offers = iter([urlsplit(first.redis_url).port, free_port()])
         monkeypatch.setattr("cli.local_stack.saved_stack.free_port", lambda: next(offers))
         with embedded_servers(durable=False) as second:
@@ -263,8 +279,8 @@ def test_nothing_remains_when_the_process_that_runs_them_is_ended(temporary: Pat
     assert shared_memory_made_by(pids) == []
 
 
-def test_servers_that_outlived_their_command_and_its_lifeline_are_ended_by_the_next_start(folder: Path) -> None:
-    with another_process(folder.parent, folder) as (process, servers):
+def test_servers_that_outlived_their_command_and_its_lifeline_are_ended_by_the_next_start(used: Path) -> None:
+    with another_process(used.parent, used) as (process, servers):
         ask_postgres(servers, "CREATE TABLE kept AS SELECT 42 AS answer")
         everybody = psutil.Process(process.pid).children()
         lifeline = next(child for child in everybody if child.name() == "sh")
@@ -272,11 +288,11 @@ def test_servers_that_outlived_their_command_and_its_lifeline_are_ended_by_the_n
         process.kill()
         process.wait(PATIENCE_SECONDS)
         assert is_listening(servers)
-        outlived = set(servers_in(folder))
-        with embedded_servers(folder) as again:
+        outlived = set(servers_in(used))
+        with embedded_servers(used) as again:
             assert ask_postgres(again, "SELECT answer FROM kept") == 42
-            assert outlived.isdisjoint(servers_in(folder))
-    assert servers_in(folder) == []
+            assert outlived.isdisjoint(servers_in(used))
+    assert servers_in(used) == []
 
 
 def test_root_is_told_when_a_folder_is_closed_to_the_account_that_serves_it(
