@@ -10,6 +10,8 @@ CALLS, GUARD = "ringback/statements/sessions/calls.py", "gateway/conversation/gu
 RESULTS, SENDER = "gateway/conversation/conversation.py", "gateway/conversation/tool_calls/results.py"
 ANNOUNCED = "ringback/statements/sessions/announced_calls.py"
 T_ANNOUNCED = "tests/integration/statements/test_announced_calls.py"
+T_AT_ONCE = "tests/integration/statements/test_announced_calls_at_once.py"
+DESK, T_DESK = "gateway/calls/desk.py", "tests/unit/gateway/calls/test_desk.py"
 LEASE, STATES = "ringback/leases/lease.py", "ringback/jobs/states.py"
 WRITER, EVENT_IDS = "gateway/session/moment_writer.py", "gateway/conversation/event_ids.py"
 T_LEASE, T_STATES = "tests/unit/ringback/leases/test_lease.py", "tests/unit/ringback/jobs/test_states.py"
@@ -91,6 +93,43 @@ CALL_GUARDS = [
         "is_mine & (receipts.c.id != all_(type_coerce(under_way, ARRAY(Text))))",
         "is_mine",
     ),
+    gone(
+        "of two gateways that take up an announcement one gets it",
+        T_AT_ONCE,
+        ANNOUNCED,
+        ".with_for_update(skip_locked=True)",
+        ".with_for_update()",
+    ),
+    gone(
+        "a stalled gateway waits for its taker",
+        T_AT_ONCE,
+        ANNOUNCED,
+        "receipts.c.settled.is_(None) | attached).with_for_update()",
+        "receipts.c.settled.is_(None) | attached)",
+    ),
+    gone(
+        "what its taker has a stalled gateway does not settle",
+        T_AT_ONCE,
+        ANNOUNCED,
+        "(receipts.c.gateway_id == gateway_id) & receipts.c.settled.is_(None)",
+        "receipts.c.settled.is_(None)",
+        "def settle(",
+    ),
+    gone(
+        "an announcement of a gateway that lives is left to it",
+        T_ANNOUNCED,
+        ANNOUNCED,
+        "(~is_mine & ~is_alive(receipts.c.gateway_id))",
+        "~is_mine",
+    ),
+    gone(
+        "a transfer that was taken counts only once the call has ended",
+        T_DESK,
+        DESK,
+        "await asyncio.sleep(REFERRED_SECONDS)",
+        "return",
+    ),
+    gone("a call that was transferred is not hung up", T_DESK, DESK, 'over.reason == "call_over"', "False"),
     gone("a forged output is no echo", T_GUARD, GUARD, '"session", "forged_output", "forged_item"', '"session",'),
     gone("an output is ours by its words, too", T_GUARD, GUARD, 'output != ours["output"]', "False"),
     gone(
