@@ -177,14 +177,15 @@ def test_a_secret_that_is_being_replaced_still_opens(stack: CallLine) -> None:
     provider.ends(provider.joined(call_id))
 
 
-def test_a_call_outlives_its_gateway_and_is_told_the_result_once(stack: CallLine) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_call_outlives_its_gateway_and_is_told_the_result_once(stack: CallLine, how: signal.Signals) -> None:
     provider, call_id = stack.provider, rings(stack)
     call = provider.joined(call_id)
     name = order()
     asked = provider.asks_for(call, "order_status", {"order_id": name})
     stack.begun(1, name)
     before = len(call.sent("session.update"))
-    os.kill(stack.line.pids[FIRST], signal.SIGKILL)
+    os.kill(stack.line.pids[FIRST], how)
     eventually(lambda: len(call.sent("session.update")) > before, "another gateway to attach")
     stack.let_go(name)
     session = session_of(stack, call_id, on=SECOND)

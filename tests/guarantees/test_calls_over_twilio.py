@@ -224,11 +224,12 @@ async def test_a_transfer_that_fails_leaves_the_caller_with_the_model(exchange: 
         await phone.hangs_up()
 
 
-async def test_a_call_outlives_its_gateway_and_hears_its_result_once(exchange: Exchange) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_call_outlives_its_gateway_and_hears_its_result_once(exchange: Exchange, how: signal.Signals) -> None:
     line, model = exchange.line, exchange.model
     async with calling(line.url) as phone:
         job = await asks_for_order(exchange, phone)
-        os.kill(line.pids[FIRST], signal.SIGKILL)
+        os.kill(line.pids[FIRST], how)
         await phone.socket.wait_closed()
     exchange.let_go(ORDER)
     over = await asyncio.to_thread(lambda: asks(line.second_url, phone.call_sid, query="again=1", CallStatus="failed"))
