@@ -42,11 +42,13 @@ MessagePort.prototype.postMessage = function (message, ...rest) {
   }
   return post.call(this, message, ...rest);
 };
-// What comes over a peer connection, at 24 kHz.
+// What comes over a peer connection, at 24 kHz, and the connections themselves.
 globalThis.overPeer = [];
+globalThis.peers = [];
 globalThis.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...settings) {
     super(...settings);
+    peers.push(this);
     this.addEventListener("track", ({ track }) => {
       const context = new AudioContext({ sampleRate: 24000 });
       const keep = context.createScriptProcessor(16384, 1, 1);
@@ -69,6 +71,11 @@ class Up:
     url: str
     token: str
     folder: Path
+
+    @property
+    def database(self) -> str:
+        """The address of its rows."""
+        return f"postgresql+psycopg://ringback@/postgres?host={self.folder}/postgres&port=5432"
 
 
 @dataclass
@@ -121,13 +128,13 @@ class Tab:
 
 
 @contextmanager
-def running_up(ringback: Sequence[str] = (sys.executable, "-m", "cli")) -> Iterator[Up]:
+def running_up(ringback: Sequence[str] = (sys.executable, "-m", "cli"), **settings: str) -> Iterator[Up]:
     """Run `ringback up` for the duration of the block; an order takes four seconds to look up.
 
-    `ringback`: the command, where another installation than this one is meant.
+    `ringback`: the command, where another installation than this one is meant. `settings`: more of the environment.
     """
     command = [*ringback, "up", "--port", "0"]
-    env = {**os.environ, "COLUMNS": "500", "RINGBACK_ORDER_DELAY": "4"}
+    env = {**os.environ, "COLUMNS": "500", "RINGBACK_ORDER_DELAY": "4", **settings}
     with (
         folder_for_servers() as folder,
         subprocess.Popen(
@@ -160,12 +167,13 @@ def _opened(output: IO[str], folder: Path) -> Up:
 
 
 @contextmanager
-def opened(browser: Browser, address: str, **context: Any) -> Iterator[Tab]:
+def opened(browser: Browser, address: str, *, scripts: Sequence[str] = (), **context: Any) -> Iterator[Tab]:
     """The page in a fresh tab, recorded from its first script on."""
     inside = browser.new_context(**context)
     page = inside.new_page()
     tab = Tab(page)
-    page.add_init_script(RECORDER)
+    for script in (RECORDER, *scripts):
+        page.add_init_script(script)
     page.on("console", lambda message: tab.said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda problem: tab.said.append(str(problem)))
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: _note(tab, frame)))

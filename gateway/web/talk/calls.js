@@ -164,7 +164,7 @@ function wordsFor(call) {
   const last = call.phases.at(-1);
   const again = call.attempt > 1 ? ` (attempt ${call.attempt})` : "";
   if (call.isCut) return `told in part: you cut in${again}`;
-  if (call.heardAt) return `${call.end === "succeeded" ? "heard" : `${call.end ?? "done"}, heard`}${again}`;
+  if (call.heardAt) return `${call.end && call.end !== "succeeded" ? `${call.end}, ` : ""}heard${again}`;
   if (last?.name === "delivered") {
     if (call.end && call.end !== "succeeded") return `${call.end}${call.error ? `: ${call.error}` : ""}${again}`;
     return `delivered, being told${again}`;
