@@ -162,3 +162,25 @@ def test_a_call_is_run_again_from_its_page(page: Page, line: Line, rows: Rows) -
     expect(page.locator("#live .state").first).to_have_text(re.compile("succeeded"), timeout=PATIENCE_MS)
     page.get_by_role("link", name="Audit").click()
     expect(page.locator("tbody tr").first).to_contain_text("job.retry", timeout=PATIENCE_MS)
+
+
+FILL = text(
+    "INSERT INTO jobs (id, session_id, call_id, epoch, tool, queue, arguments, effect, timeout, max_attempts, "
+    "deadline_at, state, delivery, finished_at, created_at) "
+    "SELECT gen_random_uuid(), :session, 'filled_' || n, 1, 'filled', 'unserved', "
+    "jsonb_build_object('city', CASE WHEN n IN (1, 9000) THEN 'Oslo' ELSE 'Rome' END), 'pure', 1, 1, now(), "
+    "'succeeded', 'history_only', now(), now() - make_interval(secs => n) FROM generate_series(1, 9000) AS n"
+)
+
+
+def test_an_act_looks_through_older_calls_by_itself(page: Page, line: Line, rows: Rows) -> None:
+    session = rows.open()
+    rows.run(text("SET session_replication_role = replica"))
+    rows.run(FILL.bindparams(session=session))
+    rows.run(text("RESET session_replication_role"))
+    page.goto(f"{line.url}/console/jobs?q=tool%3Afilled+args.city%3AOslo")
+    page.get_by_text("Act on all that match").click()
+    page.get_by_role("button", name="Run again those that are over").click()
+    expect(page.get_by_role("heading", name="Run 2 calls again?")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Run 2 calls").click()
+    expect(page.get_by_role("heading", name="2 of 2 calls run again")).to_be_visible(timeout=PATIENCE_MS)

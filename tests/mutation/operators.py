@@ -87,6 +87,13 @@ OPERATORS: list[Mutant] = [
         "self.is_operator",
     ),
     gone(
+        "a form acts on no call that does not match",
+        "tests/integration/console/test_acts.py",
+        "ringback/statements/job_search.py",
+        "select(jobs.c.id).where(these, *of_state, *_indexed(shape, given), *_contains(shape, given, jobs))",
+        "select(jobs.c.id).where(these, *of_state, *_indexed(shape, given))",
+    ),
+    gone(
         "a stream ends with its sign-in",
         "tests/integration/console/test_live.py",
         "gateway/background/change_feed.py",
