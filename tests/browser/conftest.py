@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.line import Line, redis_number, running_line
 from tests.servers import own_database, own_redis_db
@@ -56,20 +56,43 @@ def pages() -> Iterator[str]:
 
 @contextmanager
 def launched(*arguments: str) -> Iterator[Browser]:
-    """The system's own Chromium: none is downloaded.
-
-    One for each test: while Playwright lives its event loop runs in this thread, and no other test could run one.
-    """
+    """The system's own Chromium: none is downloaded."""
     found = [path for name in BROWSERS if (path := shutil.which(name))]
     if not found:
         pytest.skip(f"no real browser is tried: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as playwright:
+    with playing() as playwright:
         browser = playwright.chromium.launch(executable_path=found[0], args=[*ARGUMENTS, *arguments])
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+_playing: list[Playwright] = []
+
+
+@contextmanager
+def playing() -> Iterator[Playwright]:
+    """The one that lives already, or a new one: its event loop runs in this thread, which can have no second loop."""
+    if _playing:
+        yield _playing[0]
+        return
+    with sync_playwright() as playwright:
+        _playing.append(playwright)
+        yield playwright
+        _playing.clear()
+
+
+@pytest.fixture(scope="module")
+def _browser() -> Iterator[Browser]:
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture
+def browser(_browser: Browser) -> Iterator[Browser]:
+    """One for the tests of a file, as its start takes a second. What a test has opened ends with the test.
+
+    No test of that file can run an event loop of its own.
+    """
+    yield _browser
+    for context in _browser.contexts:
+        context.close()
