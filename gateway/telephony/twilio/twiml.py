@@ -11,7 +11,11 @@ REJECT = f'{HEAD}<Response><Reject reason="rejected"/></Response>'
 
 
 def connect(stream_url: str, next_url: str, token: str) -> str:
-    """Return the words that bring the call's audio to `stream_url`, and have Twilio ask `next_url` once it is over."""
+    """Return the words that bring the call's audio to `stream_url`, and have Twilio ask `next_url` once it is over.
+
+    It is over when either side hangs up, and when the gateway closes the WebSocket or is gone (Twilio, `<Connect>`:
+    `action`; its errors 31921 and 31903). The stream's URL takes no query, so the token is a parameter (31920).
+    """
     parameter = f'<Parameter name="token" value={quoteattr(token)}/>'
     stream = f"<Stream url={quoteattr(stream_url)}>{parameter}</Stream>"
     return f"{HEAD}<Response><Connect action={quoteattr(next_url)}>{stream}</Connect></Response>"
