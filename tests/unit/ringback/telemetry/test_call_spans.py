@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ringback.telemetry import names
-from ringback.telemetry.call_spans import CallSpans
+from ringback.telemetry.call_spans import CallSpans, YieldingExporter
 from ringback.telemetry.call_trace import TRACEPARENT, TRACESTATE, Span, attempt_id, root_id, trace_id, traceparent
 from ringback.telemetry.tracing import current_ids
 
@@ -160,6 +160,18 @@ def test_a_collector_that_does_not_answer_holds_up_neither_a_call_nor_the_end(mo
         assert not exporter.may_end.is_set(), "closed, although what was told is not sent"
     finally:
         exporter.may_end.set()
+
+
+@pytest.mark.parametrize("spans", [1, 8, 21])
+def test_an_exporter_that_gives_way_sends_each_span_once_and_in_order(spans: int) -> None:
+    memory = InMemorySpanExporter()
+    told = [ReadableSpan(f"span {n}") for n in range(spans)]
+    exporter = YieldingExporter(memory)
+    assert exporter.export(told) is SpanExportResult.SUCCESS
+    assert exporter.force_flush()
+    assert list(memory.get_finished_spans()) == told
+    exporter.shutdown()
+    assert exporter.export(told) is SpanExportResult.FAILURE
 
 
 def test_what_a_task_logs_names_the_trace(memory: Memory) -> None:
