@@ -109,6 +109,20 @@ class _Yielding(list[ReadableSpan]):
                 sleep(0)  # releases the lock
 
 
+class OneResource(Resource):
+    """Resource of a process, whose hash is worked out once: the SDK's makes JSON of it for each span that is sent."""
+
+    def __init__(self, like: Resource) -> None:
+        super().__init__(like.attributes, like.schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
+
+
 class CallSpans:
     """Teller of the spans of calls, for one process.
 
@@ -227,7 +241,7 @@ def open_call_spans(service: str, *, provider: str | None, runs_tools: bool, tel
 def _resource(service: str) -> Resource:
     """Return what the environment says of this process; `service.name` given here would win over it."""
     is_named = "OTEL_SERVICE_NAME" in os.environ or f"{SERVICE_NAME}=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    return Resource.create({} if is_named else {SERVICE_NAME: service})
+    return OneResource(Resource.create({} if is_named else {SERVICE_NAME: service}))
 
 
 def _root_context(job_id: UUID) -> SpanContext:

@@ -8,6 +8,8 @@ from uuid import UUID, uuid5
 
 import pytest
 from opentelemetry.context import Context, attach, detach
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -172,6 +174,17 @@ def test_an_exporter_that_gives_way_sends_each_span_once_and_in_order(spans: int
     assert list(memory.get_finished_spans()) == told
     exporter.shutdown()
     assert exporter.export(told) is SpanExportResult.FAILURE
+
+
+def test_spans_of_one_process_are_grouped_under_its_one_resource(memory: Memory) -> None:
+    memory.spans.tell(JOB, [Span("one", 1.0, 2.0), Span("two", 1.0, 2.0)])
+    with memory.spans.attempt(JOB, 1, "attempt", {}, memory.spans.headers(JOB)):
+        pass
+    resources = [span.resource for span in memory.exporter.get_finished_spans()]
+    assert len(set(resources)) == 1
+    assert len(encode_spans(memory.exporter.get_finished_spans()).resource_spans) == 1
+    like = Resource(resources[0].attributes, resources[0].schema_url)
+    assert (resources[0], hash(resources[0])) == (like, hash(like))
 
 
 def test_what_a_task_logs_names_the_trace(memory: Memory) -> None:
