@@ -7,6 +7,8 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from gateway.small_event import SmallEvent
+
 
 @dataclass(slots=True, eq=False)
 class SessionHandle:
@@ -19,8 +21,8 @@ class SessionHandle:
 
     is_recorded: bool = False
     why_over: str | None = None
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _leave: asyncio.Event = field(default_factory=asyncio.Event)
+    _wake: SmallEvent = field(default_factory=SmallEvent)
+    _leave: SmallEvent = field(default_factory=SmallEvent)
     _leave_within: float | None = None
 
     def wake(self) -> None:
@@ -61,6 +63,8 @@ class SessionRegistry:
     """The handles of this process's sessions, by session id."""
 
     def __init__(self, limit: int) -> None:
+        self.ended = 0
+        """How many sessions have left so far."""
         self._limit = limit
         self._leaving_within: float | None = None
         self._handles: dict[UUID, SessionHandle] = {}
@@ -90,6 +94,7 @@ class SessionRegistry:
         """Remove a session that is over here, unless another connection has taken it over."""
         if self._handles.get(session_id) is handle:
             del self._handles[session_id]
+        self.ended += 1
         if not self._handles:
             self._empty.set()
             self._populated.clear()

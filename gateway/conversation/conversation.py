@@ -21,7 +21,6 @@ Most frames pass: they cause no action, and `wake_at` moves to later at most. Th
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Container
 from dataclasses import replace
 from functools import partial
@@ -279,7 +278,7 @@ class Conversation:
         self._carried_state = carried
         self.calls.go_on_from(carried.calls)
         self._turns.go_on_from(carried.turns)
-        self._scheduler.waiting = deque(carried.creates)
+        self._scheduler.waiting = list(carried.creates)
 
     def is_quiet(self, now: float) -> bool:
         """Return True if neither side speaks or is about to."""

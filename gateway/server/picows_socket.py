@@ -14,10 +14,9 @@ from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTranspo
 from picows.common import WSUpgradeResponse
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
+from gateway.bounded_reads import READ_BYTES, BoundedReads
 from gateway.server.uvicorn_protocols import WireSocket
 
-READ_BYTES = 4 * 1_024
-"""Of the buffer that a connection begins with: three frames of 20 ms. It doubles when a read fills it, and stays so."""
 UPGRADE = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -55,7 +54,7 @@ class PicowsSocket(WireSocket):
         protocol.connection_made(self.transport)
         protocol.get_buffer(-1)[: len(UPGRADE)] = UPGRADE
         protocol.buffer_updated(len(UPGRADE))
-        self.transport.set_protocol(protocol)
+        self.transport.set_protocol(BoundedReads(protocol))
         self.transport.resume_reading()
         self._line: WSTransport = protocol.transport
 

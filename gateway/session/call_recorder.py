@@ -19,6 +19,7 @@ import psycopg
 
 from gateway.conversation.actions import RecordCall
 from gateway.session.context import GatewayContext, SessionState
+from gateway.small_event import SmallEvent
 from gateway.storage.database import may_be_written
 from ringback.jobs.outcomes import failed
 from ringback.jobs.states import CancelReason, Effect
@@ -64,7 +65,7 @@ class CallRecorder:
         self._gateway = gateway
         self._session = session
         self._waiting = 0
-        self._none_waits = asyncio.Event()
+        self._none_waits = SmallEvent()
         self._none_waits.set()
 
     async def record(self, record: RecordCall, epoch: int) -> Recorded:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -20,6 +19,7 @@ from gateway.conversation.client_session import merged
 from gateway.session.client_connection import ClientConnection, as_text
 from gateway.session.context import SessionEnded, SessionState
 from gateway.session.rate_limit import RateExceeded, RateLimiter
+from gateway.small_event import SmallEvent
 from ringback.telemetry.metrics import TO_MODEL
 
 log = logging.getLogger(__name__)
@@ -51,11 +51,11 @@ class ClientReader:
         self._recording = session.recording
         self.heard_as(merged(session.agent.session([]), session.client_session))
         self._logged: set[tuple[str, ...]] = set()
-        self._refused_at: deque[float] = deque()
-        self._held: deque[tuple[protocol.ClientFrame | Event, int]] = deque()
+        self._refused_at: list[float] = []
+        self._held: list[tuple[protocol.ClientFrame | Event, int]] = []
         """The client's frames, and between them the events that tell it of those that were refused."""
         self._held_chars = 0
-        self.is_open = asyncio.Event()
+        self.is_open = SmallEvent()
         """Set while a conversation takes what the client says."""
 
     def heard_as(self, session: Event) -> None:
@@ -71,9 +71,10 @@ class ClientReader:
     async def resume(self) -> None:
         """Pass on what was kept, and from then on each frame as it comes: a conversation is open."""
         while self._held:
-            frame, chars = self._held.popleft()
-            self._held_chars -= chars
-            await self._deliver(frame)
+            held, self._held = self._held, []
+            for frame, chars in held:
+                self._held_chars -= chars
+                await self._deliver(frame)
         self.is_open.set()
 
     async def run(self) -> None:
@@ -150,7 +151,7 @@ class ClientReader:
         now = time.monotonic()
         self._refused_at.append(now)
         while self._refused_at[0] < now - MINUTE:
-            self._refused_at.popleft()
+            self._refused_at.pop(0)
         if len(self._refused_at) > self._policy.refusals_per_minute:
             raise SessionEnded.because("too_many_refusals")
 

@@ -23,6 +23,7 @@ from gateway.errors import GatewayError
 from gateway.live_sessions import SessionHandle
 from gateway.session.recording.placing import Recording
 from gateway.settings import GatewaySettings
+from gateway.small_event import SmallEvent
 from gateway.storage.database import Store
 from gateway.storage.job_publisher import JobPublisher
 from gateway.storage.step_reader import StepReader
@@ -122,7 +123,7 @@ class Alarm:
     """
 
     def __init__(self) -> None:
-        self._rings = asyncio.Event()
+        self._rings = SmallEvent()
         self._at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
@@ -179,7 +180,7 @@ class UpstreamLink:
     """Jobs whose result the conversation was given, or has echoed, and whose row does not say so yet."""
     echoed: dict[UUID, int] = field(default_factory=dict)
     """Those of them that were echoed, with the position of the conversation at that moment."""
-    all_echoed: asyncio.Event = field(default_factory=asyncio.Event)
+    all_echoed: SmallEvent = field(default_factory=SmallEvent)
     """Set when all of `given` are echoed."""
     is_recording: bool = False
     """True while a task writes `given` into the rows."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from gateway.conversation.actions import Guarded
 from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
 from gateway.session.delivery_recorder import DeliveryRecorder
+from gateway.small_event import SmallEvent
 from ringback.history.operators import MAX_REASON, ActName
 from ringback.moments import MOMENTS_AT_MOST, Moment
 from ringback.statements.jobs import deliveries
@@ -61,7 +61,7 @@ class MomentWriter:
         self._number = 0
         self._is_counted = not session.is_resumed
         """The moments that the session has from earlier connections of its client are counted in `_number`."""
-        self._news = asyncio.Event()
+        self._news = SmallEvent()
 
     def keep(self, happened: Iterable[Moment]) -> None:
         """Have these moments written soon; returns at once."""
@@ -154,7 +154,7 @@ class GuardAudit:
     def __init__(self, gateway: GatewayContext, session: SessionState) -> None:
         self._gateway = gateway
         self._session = session
-        self._waiting: deque[Guarded] = deque(maxlen=MAX_WAITING)
+        self._waiting: list[Guarded] = []
         self._writing = asyncio.Lock()
 
     def keep(self, found: Guarded) -> None:
@@ -163,6 +163,7 @@ class GuardAudit:
         log.warning("call guarded: session %s, %s (%s); %s", session_id, found.what, found.detail, found.did)
         metrics.GUARDED.inc(found.what, found.did)
         self._waiting.append(found)
+        del self._waiting[:-MAX_WAITING]
         self._session.tasks.create_task(self.flush())
 
     async def flush(self) -> None:
@@ -183,4 +184,4 @@ class GuardAudit:
                 log.warning("audit not written: session %s (%s)", self._session.session_id, type(problem).__name__)
                 return
             if self._waiting and self._waiting[0] is found:
-                self._waiting.popleft()
+                del self._waiting[0]

@@ -7,7 +7,6 @@ may be written are left out: a camera makes many, and few of them are told to a 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ import psycopg
 from gateway.conversation.actions import Event
 from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
+from gateway.small_event import SmallEvent
 from gateway.token_bucket import TokenBucket
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import PICTURE_CHARS_AT_MOST, Message, without_pictures
@@ -56,7 +56,7 @@ class TranscriptWriter:
         self._clock = clock
         self._pictures = TokenBucket(PICTURE_CHARS_PER_SECOND, PICTURE_CHARS_BURST)
         self._left_out = 0
-        self._news = asyncio.Event()
+        self._news = SmallEvent()
 
     def keep(self, messages: Iterable[Message]) -> None:
         """Have these messages written soon; returns at once."""

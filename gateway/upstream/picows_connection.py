@@ -16,6 +16,8 @@ from typing import Any
 from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
 from picows import WSInvalidStatusError as InvalidStatus
 
+from gateway.bounded_reads import READ_BYTES, BoundedReads
+from gateway.small_event import SmallEvent
 from gateway.upstream import connection, realtime_events
 from gateway.upstream.connection import (
     FREE_BYTES,
@@ -32,9 +34,6 @@ from gateway.upstream.quirks import Quirks
 
 HELD_CHARS = 256 * 1_024
 """Of frames that wait to be read; beyond it the server's buffer fills. Two seconds of a model's audio."""
-READ_BYTES = 4 * 1_024
-"""Of the buffer that one connection begins with; it doubles when a read fills it, and stays so. A session that is idle
-has no large frames, and there are thousands of them."""
 NO_STATUS = 1005
 """The code of a close frame that has none (RFC 6455, 7.1.5)."""
 
@@ -55,7 +54,7 @@ class PicowsUpstream(WSListener):
         self._is_wanted = True
         self._end: tuple[int, str] | None = None
         """Close code and reason, once no frame will come any more."""
-        self._is_gone = asyncio.Event()
+        self._is_gone = SmallEvent()
         self._frames: deque[str] = deque()
         self._held_chars = 0
         self._is_paused = False
@@ -65,7 +64,7 @@ class PicowsUpstream(WSListener):
         self._passes: Passes = takes_none
         self._arrival: asyncio.Future[None] | None = None
         """Of the task that waits in `receive`."""
-        self._drained = asyncio.Event()
+        self._drained = SmallEvent()
         self._drained.set()
         self._timer: asyncio.TimerHandle | None = None
         """Of the next ping, or of the pong that is waited for."""
@@ -148,7 +147,9 @@ class PicowsUpstream(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        transport.underlying_transport.set_write_buffer_limits(high=FREE_BYTES)
+        line = transport.underlying_transport
+        line.set_write_buffer_limits(high=FREE_BYTES)
+        line.set_protocol(BoundedReads(line.get_protocol()))
         if self._is_wanted:
             self._wait_to_ping()
         else:

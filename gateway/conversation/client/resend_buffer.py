@@ -27,8 +27,9 @@ from gateway.upstream.events import (
 
 MAX_SPEECH_CHARS = 2_000_000
 """Thirty seconds of PCM16 in base64: longer than people talk without a pause."""
-MAX_SILENCE_CHARS = 64_000
-"""A second before the user is heard to speak: the beginning of the first word."""
+MAX_SILENCE_CHARS = 32_000
+"""Half a second of PCM16 before the user is heard to speak: the beginning of the first word. A server tells of it a
+third of a second later."""
 LEAST_CHARS = 640
 """Ten milliseconds: what a frame counts for at least, so that many tiny ones have a bound too."""
 CONFIRMATIONS = frozenset(RESENT_UNTIL.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ringback.agents.agent import Agent
@@ -19,7 +19,7 @@ class ToolLoopGuard:
     _is_tripped: bool = False
     _turn: int = 0
     _by_tool: Counter[str] = field(default_factory=Counter)
-    _lately: deque[float] = field(default_factory=deque)
+    _lately: list[float] = field(default_factory=list)
 
     def new_turn(self, turn: int) -> None:
         """Count anew if the user has had another turn."""
@@ -51,7 +51,7 @@ class ToolLoopGuard:
 
     def _is_too_many(self, now: float) -> bool:
         while self._lately and self._lately[0] <= now - MINUTE:
-            self._lately.popleft()
+            del self._lately[0]
         if len(self._lately) >= self.agent.max_calls_per_minute:
             return True
         self._lately.append(now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field, replace
 
 from gateway.conversation.actions import Event
@@ -53,7 +52,7 @@ class ResponseScheduler:
 
     slot: Slot = field(default_factory=Idle)
     user: User = field(default_factory=Silent)
-    waiting: deque[Event] = field(default_factory=deque)
+    waiting: list[Event] = field(default_factory=list)
     """The client's creates that wait for the slot."""
     dead: list[str] = field(default_factory=list)
     """Responses of whose end no word came: their calls need not wait for it any longer."""
@@ -78,7 +77,7 @@ class ResponseScheduler:
     """The response before the active one, as long as its end was not told."""
     _given_up: Active | None = None
     """The last response that was taken for dead: it may come back."""
-    _known: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_KNOWN))
+    _known: list[str] = field(default_factory=list)
     """The responses that were announced last, in the conversation or outside of it."""
     _names_creates: bool = False
     """The server shows the metadata of a create in its response: one without ours is no filler of the gateway's."""
@@ -100,7 +99,7 @@ class ResponseScheduler:
 
     def send_clients(self, now: float) -> Event:
         """Send the first create of the client that waits; return it."""
-        self._client_create = self.waiting.popleft()
+        self._client_create = self.waiting.pop(0)
         self.send(self._client_create["event_id"], By.CLIENT, now)
         return self._client_create
 
@@ -172,7 +171,7 @@ class ResponseScheduler:
         Return True if the gateway asked for it, and must cancel it: the user has begun to speak meanwhile, or the
         client waits for the slot.
         """
-        self._known.append(response_id)
+        self._known = [*self._known, response_id][-MAX_KNOWN:]
         self._names_creates = self._names_creates or mark is not None
         asked = self.slot if isinstance(self.slot, Asked) else None
         named = next((each for each in (asked, self._latest) if each is not None and each.create == mark), None)
@@ -203,7 +202,7 @@ class ResponseScheduler:
 
     def note_out_of_band(self, response_id: str) -> None:
         """Note that a response began outside the conversation: it takes no slot."""
-        self._known.append(response_id)
+        self._known = [*self._known, response_id][-MAX_KNOWN:]
 
     def is_unannounced(self, response_id: object, *, has_ended: bool = False) -> bool:
         """Return True for a response that is at work although the server has not said `response.created`.
@@ -252,7 +251,7 @@ class ResponseScheduler:
         """Put the client's create, which was refused for what is the gateway's, before those that wait for the slot."""
         if self._client_create is None:
             return False
-        self.waiting.appendleft(self._client_create)
+        self.waiting.insert(0, self._client_create)
         return True
 
     def failed(self, create: str, now: float) -> None:
