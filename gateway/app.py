@@ -36,6 +36,7 @@ from gateway.auth.request_filter import RequestFilter
 from gateway.background.agent_registry import AgentRegistry
 from gateway.background.change_feed import ChangeFeed
 from gateway.background.draining import Draining
+from gateway.background.full_collections import FullCollections
 from gateway.background.lease import Lease
 from gateway.background.lease_keeper import LeaseKeeper
 from gateway.background.queue_monitor import QueueMonitor
@@ -168,12 +169,12 @@ async def _open(
         metrics_token=settings.metrics_token.get_secret_value(),
         queues=queues,
     )
+    garbage = FullCollections(live_sessions)
     webhooks = Webhooks(store, lambda: agents, due=work["due_webhooks"])
     await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.poll))
     await stack.enter_async_context(_kept_going(queues.watch, catalog.follow, budgets.settle, webhooks.send))
-    await stack.enter_async_context(
-        _kept_going(changes.watch_events, agents.keep_current, retention.forget, retention.erase_marked)
-    )
+    await stack.enter_async_context(_kept_going(changes.watch_events, agents.keep_current))
+    await stack.enter_async_context(_kept_going(retention.forget, retention.erase_marked, garbage.keep_collecting))
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
     return await _open_phone(stack, settings, gateway)
 

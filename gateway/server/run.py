@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from gateway.api.dependencies import gateway_in
 from gateway.app import create_app
+from gateway.background.full_collections import leave_full_collections
 from gateway.production_checks import prove_certificate, refuse_a_cluster, refuse_what_is_unsafe
 from gateway.server.uvicorn_protocols import WireHttp, WireSocket, is_news
 from gateway.settings import GatewaySettings
@@ -126,8 +127,9 @@ class DrainingServer(uvicorn.Server):
         self._asked = False
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
-        """uvicorn's own hook: from here on there is something to drain."""
+        """uvicorn's own hook: from here on there is something to drain, and all that stays is there."""
         await super().startup(sockets)
+        leave_full_collections()
         self._loop = asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
