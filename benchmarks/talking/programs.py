@@ -74,8 +74,8 @@ class Load:
         """The processes of the load, by name."""
         return {"callers": self.callers.pid, "model": self.model.pid}
 
-    def talk(self, sessions: int, tool: str = "") -> None:
-        self.model.order("talk", number=sessions, tool=tool)
+    def talk(self, sessions: int, tool: str = "", *, together: bool = False) -> None:
+        self.model.order("talk", number=sessions, tool=tool, together=together)
         self.callers.order("talk", number=sessions)
 
     def mark(self) -> None:

@@ -47,7 +47,7 @@ class Session(WSListener):
         self._transport: Any = None
         self._number = next(_numbers)
         self._deltas = 0
-        self._first = self._number * APART % DELTAS
+        self.first = self._number * APART % DELTAS
         """The delta with which the response begins: the first response was under way when the session was heard."""
         self._response = self._item = ""
         self._front = b""
@@ -101,11 +101,11 @@ class Session(WSListener):
         self._model.words += 1
         if self._deltas == DELTAS:
             self._end()
-            self._first = 0
+            self.first = 0
 
     def _begin(self) -> None:
         number = next(_numbers)
-        self._deltas, self._response, self._item = self._first, f"resp_{number}", f"item_{number}"
+        self._deltas, self._response, self._item = self.first, f"resp_{number}", f"item_{number}"
         named = {"event_id": f"event_{number}", "response_id": self._response, "item_id": self._item}
         indexed = {**named, "output_index": 0, "content_index": 0, "delta": ""}
         self._front = json.dumps(indexed, separators=(",", ":")).encode()[1:-2]
@@ -128,7 +128,7 @@ class Session(WSListener):
         self._send(completed, item_id=item_id, content_index=0, transcript=said)
 
     def _end(self) -> None:
-        said = " word" * (DELTAS - self._first)
+        said = " word" * (DELTAS - self.first)
         part = {"type": "audio", "transcript": said}
         self._send("response.output_audio.done", **self._at())
         self._send("response.output_audio_transcript.done", **self._at(), transcript=said)
@@ -187,9 +187,16 @@ class Model:
     def _answer(self, _: WSUpgradeRequest) -> WSListener:
         return Session(self)
 
-    async def talk(self, number: int, tool: str = "") -> dict[str, Any]:
-        """Speak in so many sessions; each response ends in a call of the tool, where one is named."""
+    async def talk(self, number: int, tool: str = "", together: bool = False) -> dict[str, Any]:
+        """Speak in so many sessions; each response ends in a call of the tool, where one is named.
+
+        Args:
+            together: all first responses are whole: those of all sessions end within the same tenth of a second.
+        """
         self.tool = tool
+        if together:
+            for session in self.sessions:
+                session.first = 0
         await self._pacer.start(self.sessions[:number], Session.speak)
         return {}
 
