@@ -21,6 +21,8 @@ class SessionHandle:
 
     is_recorded: bool = False
     why_over: str | None = None
+    is_recording: bool = False
+    """True while results that the session has are written into their rows, which say until then that they wait."""
     _wake: SmallEvent = field(default_factory=SmallEvent)
     _leave: SmallEvent = field(default_factory=SmallEvent)
     _leave_within: float | None = None
@@ -105,6 +107,13 @@ class SessionRegistry:
             handle = self._handles.get(session_id)
             if handle is not None:
                 handle.wake()
+
+    def wake_waiting(self, session_ids: Iterable[UUID]) -> None:
+        """Wake those of these sessions that are here, whose rows say that a result waits. One that writes into its rows
+        which results it has is asked again by the next poll.
+        """
+        handles = self._handles
+        self.wake(each for each in session_ids if each in handles and not handles[each].is_recording)
 
     def terminate_all_but(self, held: Container[UUID], before: Mapping[UUID, SessionHandle]) -> list[UUID]:
         """End each session that the rows no longer show as this gateway's, and return which.

@@ -109,7 +109,7 @@ class ResultListener:
             self._live_sessions.terminate_each({row.id: row.end_wanted for row in mine if row.end_wanted})
             for lost in self._live_sessions.terminate_all_but(held, recorded):
                 log.warning("session lost: %s, another gateway holds it now; it ends here", lost)
-            self._live_sessions.wake(row.id for row in mine if row.is_waiting)
+            self._live_sessions.wake_waiting(row.id for row in mine if row.is_waiting)
             if is_early:
                 continue
             # Twice in a row, a second apart: a session that begins or ends just now is no orphan.

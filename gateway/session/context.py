@@ -25,6 +25,7 @@ from gateway.session.recording.placing import Recording
 from gateway.settings import GatewaySettings
 from gateway.small_event import SmallEvent
 from gateway.storage.database import Store
+from gateway.storage.gathered_writes import GatheredWrites
 from gateway.storage.job_publisher import JobPublisher
 from gateway.storage.step_reader import StepReader
 from gateway.upstream.connection import Target, Upstream
@@ -111,9 +112,12 @@ class GatewayContext:
     on_heard: OnHeard = lambda _tool, _queue, _waited: None
     steps: StepReader = field(init=False)
     """Reads what the traces of calls tell of other processes."""
+    gathered: GatheredWrites = field(init=False)
+    """Runs what sessions write behind their talks."""
 
     def __post_init__(self) -> None:
         self.steps = StepReader(self.store)
+        self.gathered = GatheredWrites(self.store)
 
 
 class Alarm:

@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 
 from gateway.session.context import GatewayContext, SessionState, UpstreamLink
+from gateway.storage.gathered_writes import Run, next_beat
 from ringback.statements.jobs import deliveries
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class DeliveryRecorder:
 
     def __init__(self, gateway: GatewayContext, session: SessionState) -> None:
         self._gateway = gateway
+        self._gathered = gateway.gathered.of(session.session_id)
         self._session = session
 
     async def ready(self, link: UpstreamLink) -> Sequence[Any]:
@@ -57,15 +59,19 @@ class DeliveryRecorder:
             link.all_echoed.set()
         self._write_soon(link)
 
-    async def write(self, link: UpstreamLink) -> bool:
-        """Write into the rows what the conversation has. Return False if Postgres does not take it now."""
+    async def write(self, link: UpstreamLink, run: Run | None = None) -> bool:
+        """Write into the rows what the conversation has. Return False if Postgres does not take it now.
+
+        Args:
+            run: runs the statement; None: at once, without those of other sessions.
+        """
         given, echoed = frozenset(link.given), dict(link.echoed)
         if not given:
             return True
         held = self._session.session_id, self._gateway.gateway_id, link.epoch
         position = max(echoed.values(), default=None)
         try:
-            await self._gateway.store.count(deliveries.mark(*held, given, echoed, position))
+            await (run or self._gateway.store.rows)(deliveries.mark(*held, given, echoed, position))
         except (psycopg.Error, OSError) as problem:
             # The next look or echo, or the end of the session, writes these too.
             log.warning("delivery not recorded: %d jobs (%s); trying again", len(given), type(problem).__name__)
@@ -77,18 +83,19 @@ class DeliveryRecorder:
 
     def _write_soon(self, link: UpstreamLink) -> None:
         if not link.is_recording:  # the running task takes these along
-            link.is_recording = True
+            link.is_recording = self._session.handle.is_recording = True
             self._session.tasks.create_task(self._write_behind(link))
 
     async def _write_behind(self, link: UpstreamLink) -> None:
-        """Write until the rows say all, each time once the server has echoed what it was sent, or is late with it."""
+        """Write until the rows say all, at beats: each time once the server has echoed what it was sent, or is late."""
         try:
             is_written = True
             while link.given and is_written:
                 await _set_within(link.all_echoed, ECHO_SECONDS)
-                is_written = await self.write(link)
+                await next_beat()
+                is_written = await self.write(link, self._gathered)
         finally:
-            link.is_recording = False
+            link.is_recording = self._session.handle.is_recording = False
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

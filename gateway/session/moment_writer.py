@@ -1,8 +1,9 @@
 """Writes what the user has heard, and when both sides spoke, behind the talk and never in its way.
 
-What comes within half a second is one batch: the results that were spoken or heard in one statement, the moments in
-another. A result is first said to be with its conversation (`delivery_recorder`), then to be heard. While Postgres is
-away both wait here, within a bound; what is given up, or was here when the process was killed, is unknown.
+What comes within half a second is one batch, with those of all sessions of the process: the results that were spoken or
+heard in one statement, the moments in another. A result is first said to be with its conversation
+(`delivery_recorder`), then to be heard. While Postgres is away both wait here, within a bound; what is given up, or was
+here when the process was killed, is unknown.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from uuid import UUID
 
 import psycopg
@@ -20,6 +22,7 @@ from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
 from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.small_event import SmallEvent
+from gateway.storage.gathered_writes import Run, next_beat
 from ringback.history.operators import MAX_REASON, ActName
 from ringback.moments import MOMENTS_AT_MOST, Moment
 from ringback.statements.jobs import deliveries
@@ -31,7 +34,7 @@ from ringback.telemetry import metrics
 log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.5
-"""How long a batch gathers: a turn makes some moments, and no reader needs them sooner."""
+"""Between two batches: a turn makes some moments, and no reader needs them sooner."""
 AT_ONCE = 200
 """Moments of one statement: after an outage what has gathered is written in steps."""
 MAX_WAITING = 1_000
@@ -53,6 +56,7 @@ class MomentWriter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = gateway
+        self._gathered = gateway.gathered.of(session.session_id)
         self._session = session
         self._recorder = recorder
         self._clock = clock
@@ -85,14 +89,19 @@ class MomentWriter:
         """Write what is kept, until cancelled."""
         while True:
             await self._news.wait()
-            await asyncio.sleep(GATHER_SECONDS)
+            await next_beat(GATHER_SECONDS)
             self._news.clear()
-            await until_done(self.flush, AGAIN_SECONDS)
+            await until_done(partial(self.flush, self._gathered), AGAIN_SECONDS)
 
-    async def flush(self) -> bool:
-        """Write all that waits. Return False if it cannot be written now."""
+    async def flush(self, run: Run | None = None) -> bool:
+        """Write all that waits. Return False if it cannot be written now.
+
+        Args:
+            run: runs the statements; None: at once, without those of other sessions.
+        """
+        run = run or self._gateway.store.rows
         try:
-            return await self._write_told() and await self._write_moments()
+            return await self._write_told(run) and await self._write_moments(run)
         except psycopg.DataError:
             log.exception("moments given up: session %s; Postgres refuses them", self._session.session_id)
             self._moments.clear()
@@ -105,16 +114,16 @@ class MomentWriter:
             )
             return False
 
-    async def _write_told(self) -> bool:
+    async def _write_told(self, run: Run) -> bool:
         """Write what was heard of results. A row that takes none of it knows better, or is another gateway's by now."""
         news = dict(self._told)
         if not news:
             return True
         link = self._session.link
-        if link is not None and not await self._recorder.write(link):
+        if link is not None and not await self._recorder.write(link, run):
             return False
         held = self._session.session_id, self._gateway.gateway_id, self._session.epoch
-        rows = await self._gateway.store.rows(deliveries.note_told(*held, news.values(), self._clock()))
+        rows = await run(deliveries.note_told(*held, news.values(), self._clock()))
         for key, told in news.items():
             if self._told.get(key) is told:  # unless more is known meanwhile
                 del self._told[key]
@@ -123,14 +132,14 @@ class MomentWriter:
                 self._gateway.on_heard(row.tool, row.queue, float(row.waited))
         return True
 
-    async def _write_moments(self) -> bool:
+    async def _write_moments(self, run: Run) -> bool:
         """Write moments, the oldest first. Return False if none was written: another epoch may have begun."""
         if not self._is_counted:
             await self._count_earlier()
         while self._moments:
             batch = list(self._moments.items())[:AT_ONCE]
             held = self._session.session_id, self._gateway.gateway_id, self._session.epoch
-            rows = await self._gateway.store.rows(moments.save(*held, batch, self._clock()))
+            rows = await run(moments.save(*held, batch, self._clock()))
             if not rows:
                 return False
             for number, _ in batch:

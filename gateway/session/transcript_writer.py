@@ -1,5 +1,6 @@
 """Writes what is said in a session into its rows, behind the conversation and never in its way.
 
+It writes at the beat of its process, in one statement with what other sessions have to write then.
 If a message changes before it is written (a transcript that comes late, an answer that is cut short), it is written
 once, as it is by then. While Postgres is away messages wait here, within a bound. Pictures that come faster than they
 may be written are left out: a camera makes many, and few of them are told to a later conversation.
@@ -11,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -19,6 +21,7 @@ from gateway.conversation.actions import Event
 from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
 from gateway.small_event import SmallEvent
+from gateway.storage.gathered_writes import Run, next_beat
 from gateway.token_bucket import TokenBucket
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import PICTURE_CHARS_AT_MOST, Message, without_pictures
@@ -47,6 +50,7 @@ class TranscriptWriter:
         self, gateway: GatewayContext, session: SessionState, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = gateway.store
+        self._gathered = gateway.gathered.of(session.session_id)
         self._redaction = gateway.row_privacy.redaction
         self._gateway_id = gateway.gateway_id
         self._session = session
@@ -91,14 +95,20 @@ class TranscriptWriter:
         """Write what is kept, until cancelled."""
         while True:
             await self._news.wait()
+            await next_beat()
             self._news.clear()
-            await until_done(self.flush, AGAIN_SECONDS)
+            await until_done(partial(self.flush, self._gathered), AGAIN_SECONDS)
 
-    async def flush(self) -> bool:
-        """Write all that waits. Return False if it cannot be written now."""
+    async def flush(self, run: Run | None = None) -> bool:
+        """Write all that waits. Return False if it cannot be written now.
+
+        Args:
+            run: runs the statements that write messages; None: at once, without those of other sessions.
+        """
+        run = run or self._store.rows
         try:
             while self._waiting:
-                if not await self._write(list(self._waiting.values())[:AT_ONCE]):
+                if not await self._write(list(self._waiting.values())[:AT_ONCE], run):
                     return False
             if self._settings is not None:
                 await self._write_settings(self._settings)
@@ -110,17 +120,17 @@ class TranscriptWriter:
             return False
         return True
 
-    async def _write(self, batch: list[Message]) -> bool:
+    async def _write(self, batch: list[Message], run: Run) -> bool:
         """Write some messages. Return False if none was written.
 
         Then another gateway holds the session, or its epoch has changed: the next attempt names the new one.
         """
         try:
             shown = [replace(message, content=self._redacted(message.content)) for message in batch]
-            rows = await self._store.rows(items.save(self._session_id, self._gateway_id, self._session.epoch, shown))
+            rows = await run(items.save(self._session_id, self._gateway_id, self._session.epoch, shown))
         except psycopg.DataError:
             if len(batch) > 1:
-                return all([await self._write([message]) for message in batch])
+                return all([await self._write([message], run) for message in batch])
             log.exception("message given up: session %s, %s; Postgres refuses it", self._session_id, batch[0].item_id)
             self._waiting.pop(batch[0].item_id, None)
             return True

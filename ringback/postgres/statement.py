@@ -11,7 +11,7 @@ A statement whose shape depends on what is asked (a search of the history, a rep
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import update_wrapper
 from inspect import Parameter, signature
 from types import MappingProxyType, ModuleType
@@ -40,6 +40,8 @@ class Bound(NamedTuple):
     """True if it comes again with other parameters: it is worth preparing."""
     given: Mapping[str, Any] = MappingProxyType({})
     """Arguments of its function, by name."""
+    of: Callable[..., Bound] | None = None
+    """The function that fills in its parameters."""
 
 
 Runnable: TypeAlias = Bound | Executable
@@ -74,6 +76,7 @@ class Statement(Generic[P]):
             self._text,
             [given[name] if convert is None else convert(given[name]) for name, convert in self._order],
             given=given,
+            of=self,
         )
 
     def compile(self) -> None:
@@ -89,6 +92,24 @@ class Statement(Generic[P]):
 def statement(build: Callable[P, Executable]) -> Statement[P]:
     """Decorate a function that builds a statement: it is built and compiled once in a process."""
     return Statement(build)
+
+
+def joined(each: Sequence[Bound]) -> Bound:
+    """Return one run for several of a statement that takes lists: their lists are joined, all else is the same in each.
+
+    Raises:
+        ValueError: they are no runs of one statement, or differ in an argument that is no list.
+    """
+    first, given = each[0], dict(each[0].given)
+    for other in each[1:]:
+        for name, value in other.given.items():
+            if isinstance(value, list) and other.of is first.of:
+                given[name] = [*given[name], *value]
+            elif other.of is not first.of or value != given[name]:
+                raise ValueError(f"{name} differs: these are no runs of one statement for several sessions")
+    if first.of is None:
+        raise ValueError("only what a `Statement` returned can be joined")
+    return first.of(**given)
 
 
 def compile_of(*modules: ModuleType) -> None:

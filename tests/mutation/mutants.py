@@ -64,8 +64,13 @@ MUTANTS = [
         'is_ours(given["session_id"], given["gateway_id"], sessions.c.epoch)',
     ),
     gone("the epoch, in read_ready", T_EPOCHS, DELIVERIES, OURS, ANY_EPOCH, "def read_ready("),
-    gone("the epoch, in mark", T_EPOCHS, DELIVERIES, OURS, ANY_EPOCH, "def mark("),
-    gone("the epoch, in keep", T_EPOCHS, ITEMS, OURS, ANY_EPOCH, "def save("),
+    gone(
+        "the epoch, in mark and keep",
+        T_EPOCHS,
+        SESSIONS,
+        "is_ours(claimed.c.id, gateway_id, claimed.c.epoch)",
+        "is_ours(claimed.c.id, gateway_id, sessions.c.epoch)",
+    ),
     gone("the epoch, in replay", T_EPOCHS, ITEMS, OURS, ANY_EPOCH, "def replay("),
     gone(
         "the epoch that a result was sent into, in mark",
@@ -76,8 +81,7 @@ MUTANTS = [
     gone("the epoch, in next_epoch", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def next_epoch("),
     gone("the epoch, in end_session", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def end_session("),
     gone("admit waits for an epoch that begins", T_ONCE, ADMISSION, SHARE),
-    gone("mark waits for an epoch that begins", T_ONCE, DELIVERIES, SHARE),
-    gone("keep waits for an epoch that begins", T_ONCE, ITEMS, SHARE),
+    gone("mark and keep wait for an epoch that begins", T_ONCE, SESSIONS, SHARE, "", "def held("),
     gone("the lease, in read_ready", T_BACK, DELIVERIES, "            is_alive(gateway_id),\n"),
     gone(
         "what was given is not read again",

@@ -14,18 +14,15 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    CTE,
     BigInteger,
+    Boolean,
     Float,
     Select,
     Text,
-    Update,
     Uuid,
     all_,
     and_,
-    any_,
     case,
-    cast,
     column,
     func,
     or_,
@@ -42,7 +39,7 @@ from ringback.statements.clock import now, seconds, seconds_since, statement_tim
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
 from ringback.statements.row_state import is_now
-from ringback.statements.sessions.lifecycle import is_ours
+from ringback.statements.sessions.lifecycle import held, is_ours
 from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
@@ -101,31 +98,49 @@ def mark(
         position: position of the conversation at the last echo (`items.position`).
         ages: how many seconds ago each was given; one that is left out: just now.
     """
-    seconds_ago = {str(job_id): age for job_id, age in ages.items()}
-    return _mark(session_id, gateway_id, epoch, list(given), list(echoed), position, seconds_ago)
+    jobs_given = list(given)
+    return _mark(
+        gateway_id,
+        [session_id],
+        [epoch],
+        [session_id] * len(jobs_given),
+        jobs_given,
+        [job_id in echoed for job_id in jobs_given],
+        [position] * len(jobs_given),
+        [ages.get(job_id, 0.0) for job_id in jobs_given],
+    )
 
 
 @statement
 def _mark(
-    session_id: UUID,
     gateway_id: str,
-    epoch: int,
+    session_ids: list[UUID],
+    epochs: list[int],
+    given_to: list[UUID],
     given: list[UUID],
-    echoed: list[UUID],
-    position: int | None,
-    ages: dict[str, float],
-) -> Update:
-    mine = _held(session_id, gateway_id, epoch)
-    age = type_coerce(ages, JSONB)[cast(jobs.c.id, Text)].as_float()
-    is_echoed = jobs.c.id == any_(type_coerce(echoed, ARRAY(Uuid)))
+    are_echoed: list[bool],
+    positions: list[int | None],
+    ages: list[float],
+) -> ReturningUpdate[Any]:
+    mine = held(gateway_id, session_ids, epochs)
+    columns: dict[str, tuple[Any, Any]] = {
+        "session_id": (given_to, Uuid()),
+        "job_id": (given, Uuid()),
+        "is_echoed": (are_echoed, Boolean()),
+        "position": (positions, BigInteger()),
+        "age": (ages, Float()),
+    }
+    lists = (type_coerce(values, ARRAY(kind)) for values, kind in columns.values())
+    news = func.unnest(*lists).table_valued(*(column(name, kind) for name, (_, kind) in columns.items()))
+    news = news.render_derived("news")
     told = (
-        select(jobs.c.id, mine.c.epoch, is_echoed.label("is_echoed"))
+        select(jobs.c.id, mine.c.epoch, news.c.is_echoed, news.c.position, news.c.age)
+        .select_from(news.join(jobs, jobs.c.id == news.c.job_id).join(mine, mine.c.id == news.c.session_id))
         .where(
-            jobs.c.id == any_(type_coerce(given, ARRAY(Uuid))),
             # Written so that no other index fits: Postgres would rather read all calls of the session than these few.
             jobs.c.session_id.is_not_distinct_from(mine.c.id),
             is_now(jobs.c.delivery, Delivery.READY)
-            | (is_now(jobs.c.delivery, Delivery.SENT) & (jobs.c.delivered_epoch == mine.c.epoch) & is_echoed),
+            | (is_now(jobs.c.delivery, Delivery.SENT) & (jobs.c.delivered_epoch == mine.c.epoch) & news.c.is_echoed),
         )
         .order_by(jobs.c.id)
         .with_for_update(of=jobs)
@@ -137,9 +152,10 @@ def _mark(
         .values(
             delivery=case((told.c.is_echoed, Delivery.ACKED), else_=Delivery.SENT),
             delivered_epoch=told.c.epoch,
-            answer_position=case((told.c.is_echoed, type_coerce(position, BigInteger)), else_=jobs.c.answer_position),
-            given_at=func.coalesce(jobs.c.given_at, now() - seconds(func.coalesce(age, 0.0))),
+            answer_position=case((told.c.is_echoed, told.c.position), else_=jobs.c.answer_position),
+            given_at=func.coalesce(jobs.c.given_at, now() - seconds(told.c.age)),
         )
+        .returning(jobs.c.session_id, jobs.c.id)
     )
 
 
@@ -171,9 +187,9 @@ def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told
     """Note that responses tell results, and what the user heard of them: the rows say `spoken`, or `heard`.
 
     If several responses tell a result, the row keeps the last one, or the first that was heard. Idempotent. Returns
-    `id`, `tool`, `queue`, `is_new` (it is heard from now on) and `waited` (seconds from the job's end until then) of
-    each row that it changed. 0 rows: no conversation has the result, as far as the rows say, or the session is no
-    longer this gateway's in this epoch.
+    `session_id`, `id`, `tool`, `queue`, `is_new` (it is heard from now on) and `waited` (seconds from the job's end
+    until then) of each row that it changed. 0 rows: no conversation has the result, as far as the rows say, or the
+    session is no longer this gateway's in this epoch.
 
     Args:
         clock: the present time by the session's own clock.
@@ -181,6 +197,7 @@ def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told
     news = [
         {
             **asdict(each),
+            "session_id": str(session_id),
             "job_id": str(each.job_id),
             "began": clock - each.began_at,
             "spoken": clock - each.spoken_at,
@@ -188,21 +205,24 @@ def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told
         }
         for each in told
     ]
-    return _note_told(session_id, gateway_id, epoch, news)
+    return _note_told(gateway_id, [session_id], [epoch], news)
 
 
 @statement
-def _note_told(session_id: UUID, gateway_id: str, epoch: int, told: list[dict[str, Any]]) -> ReturningUpdate[Any]:
-    mine = _held(session_id, gateway_id, epoch)
+def _note_told(
+    gateway_id: str, session_ids: list[UUID], epochs: list[int], told: list[dict[str, Any]]
+) -> ReturningUpdate[Any]:
+    mine = held(gateway_id, session_ids, epochs)
     numbers = [column(name, Float) for name in ("began", "spoken", "heard", "audio_ms", "played_ms")]
-    names = [column("job_id", Uuid), column("answer_id", Text), column("heard_by", Text)]
+    ids = [column("session_id", Uuid), column("job_id", Uuid), column("answer_id", Text)]
+    names = [*ids, column("heard_by", Text)]
     news = func.jsonb_to_recordset(type_coerce(told, JSONB)).table_valued(*names, *numbers)
     news = news.render_derived("news", with_types=True)
     began_at = statement_time() - seconds(news.c.began)
     is_over = jobs.c.heard_at.is_not(None)
     before = (
         select(jobs.c.id, is_over.label("was_heard"), began_at.label("began_at"), *news.c)
-        .select_from(jobs.join(news, jobs.c.id == news.c.job_id))
+        .select_from(news.join(jobs, jobs.c.id == news.c.job_id).join(mine, mine.c.id == news.c.session_id))
         .where(
             jobs.c.session_id.is_not_distinct_from(mine.c.id),  # As in `mark`: no index of the session's calls fits.
             jobs.c.delivery.in_(IN_A_CONVERSATION),
@@ -232,20 +252,8 @@ def _note_told(session_id: UUID, gateway_id: str, epoch: int, told: list[dict[st
             played_ms=func.coalesce(before.c.played_ms, case((is_same, jobs.c.played_ms))),
         )
         .returning(
-            *(jobs.c.id, jobs.c.tool, jobs.c.queue),
+            *(jobs.c.session_id, jobs.c.id, jobs.c.tool, jobs.c.queue),
             and_(is_heard, ~before.c.was_heard).label("is_new"),
             func.extract("epoch", jobs.c.heard_at - jobs.c.finished_at).label("waited"),
         )
-    )
-
-
-def _held(session_id: UUID, gateway_id: str, epoch: int) -> CTE:
-    """Select the session while this gateway holds it in this epoch."""
-    return (
-        select(sessions.c.id, sessions.c.epoch)
-        .where(is_ours(session_id, gateway_id, epoch))
-        # An epoch that begins meanwhile waits for this and replays what it marks, or this waits and marks none. A
-        # result that came after that epoch's replay would else be marked as sent into a conversation that is over.
-        .with_for_update(read=True, of=sessions)
-        .cte("mine")
     )

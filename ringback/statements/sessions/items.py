@@ -16,13 +16,13 @@ from sqlalchemy import (
     Select,
     Subquery,
     Text,
+    Uuid,
     case,
     column,
     func,
     literal,
     or_,
     select,
-    true,
     type_coerce,
     update,
 )
@@ -33,7 +33,7 @@ from ringback.jobs.states import TERMINAL, Delivery
 from ringback.postgres.statement import Bound, statement
 from ringback.statements.clock import now, seconds_since
 from ringback.statements.json_order import in_order
-from ringback.statements.sessions.lifecycle import is_ours
+from ringback.statements.sessions.lifecycle import held, is_ours
 from ringback.tables import items, jobs, sessions
 
 MESSAGES_AT_MOST = 500
@@ -71,30 +71,40 @@ def without_pictures(content: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def save(session_id: UUID, gateway_id: str, epoch: int, messages: Iterable[Message]) -> Bound:
-    """Insert or update these messages. Returns their `item_id`s.
+    """Insert or update these messages. Returns `session_id` and `item_id` of each.
 
     0 rows: the session is no longer this gateway's in this epoch.
     """
     said = [
-        {"position": each.position, "item_id": each.item_id, "role": each.role, "content": each.content}
+        {
+            "session_id": str(session_id),
+            "position": each.position,
+            "item_id": each.item_id,
+            "role": each.role,
+            "content": each.content,
+        }
         for each in messages
     ]
-    return _save(session_id, gateway_id, epoch, said)
+    return _save(gateway_id, [session_id], [epoch], said)
 
 
 @statement
-def _save(session_id: UUID, gateway_id: str, epoch: int, messages: list[dict[str, Any]]) -> ReturningInsert[Any]:
+def _save(
+    gateway_id: str, session_ids: list[UUID], epochs: list[int], messages: list[dict[str, Any]]
+) -> ReturningInsert[Any]:
+    mine = held(gateway_id, session_ids, epochs)
     said = (
         func.jsonb_to_recordset(type_coerce(messages, JSONB))
         .table_valued(
-            column("position", BigInteger), column("item_id", Text), column("role", Text), column("content", JSONB)
+            *(column("session_id", Uuid), column("position", BigInteger), column("item_id", Text)),
+            *(column("role", Text), column("content", JSONB)),
         )
         .render_derived("said", with_types=True)
     )
     values = {
-        "session_id": sessions.c.id,
-        "tenant": sessions.c.tenant,
-        "epoch": sessions.c.epoch,
+        "session_id": mine.c.id,
+        "tenant": mine.c.tenant,
+        "epoch": mine.c.epoch,
         "position": said.c.position,
         "item_id": said.c.item_id,
         "role": said.c.role,
@@ -102,17 +112,14 @@ def _save(session_id: UUID, gateway_id: str, epoch: int, messages: list[dict[str
     }
     source = (
         select(*values.values())
-        .select_from(sessions.join(said, true()))
-        .where(is_ours(session_id, gateway_id, epoch))
-        .order_by(said.c.position)
-        # An epoch that begins meanwhile waits for this; or this waits for it and then writes no row.
-        .with_for_update(read=True, of=sessions)
+        .join_from(mine, said, mine.c.id == said.c.session_id)
+        .order_by(mine.c.id, said.c.position)
     )
     writing = insert(items).from_select(list(values), source)
     return writing.on_conflict_do_update(
         index_elements=["session_id", "item_id"],
         set_={"content": writing.excluded.content, "changed_at": now()},
-    ).returning(items.c.item_id)
+    ).returning(items.c.session_id, items.c.item_id)
 
 
 @statement

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
+    BigInteger,
     ColumnElement,
     Insert,
     LargeBinary,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     any_,
     case,
     cast,
+    column,
     exists,
     func,
     insert,
@@ -295,11 +298,31 @@ def _may_resume(hashes: Iterable[bytes], user_id: str, tenant: str, agent: str |
     )
 
 
-def is_ours(session_id: UUID, gateway_id: str, epoch: int) -> ColumnElement[bool]:
+def is_ours(
+    session_id: UUID | ColumnElement[UUID], gateway_id: str, epoch: int | ColumnElement[int]
+) -> ColumnElement[bool]:
     """Return true if this gateway holds the conversation in this epoch."""
     return (
         (sessions.c.id == session_id)
         & (sessions.c.gateway_id == gateway_id)
         & (sessions.c.epoch == epoch)
         & is_now(sessions.c.state, *OWNED)
+    )
+
+
+def held(gateway_id: str, session_ids: list[UUID], epochs: list[int]) -> CTE:
+    """Select the sessions that this gateway holds, each in its epoch: `id`, `tenant`, `epoch`; and lock them.
+
+    An epoch that begins meanwhile waits for the statement, and its replay has what that wrote. Or the statement waits
+    for the epoch, and writes nothing for its session.
+    """
+    named = func.unnest(type_coerce(session_ids, ARRAY(Uuid)), type_coerce(epochs, ARRAY(BigInteger)))
+    claimed = named.table_valued(column("id", Uuid), column("epoch", BigInteger)).render_derived("claimed")
+    return (
+        select(sessions.c.id, sessions.c.tenant, sessions.c.epoch)
+        .join_from(claimed, sessions, sessions.c.id == claimed.c.id)
+        .where(is_ours(claimed.c.id, gateway_id, claimed.c.epoch))
+        .order_by(sessions.c.id)
+        .with_for_update(read=True, of=sessions)
+        .cte("mine")
     )

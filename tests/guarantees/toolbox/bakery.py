@@ -134,6 +134,7 @@ class Pair(Bakery):
             connection.execute(lock, (call_id,))
 
             def drop_those_that_wait(gateway: str) -> bool:
+                connection.execute("SELECT pg_stat_clear_snapshot()")  # a transaction sees who is active once
                 waiting = [pid for (pid,) in connection.execute(WAITING).fetchall()]
                 if waiting:
                     self.line.processes.pause(gateway)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.session.effects import EffectExecutor
 from gateway.storage.database import Store, open_pool
 from ringback.jobs.outcomes import succeeded
-from ringback.postgres.statement import Runnable
+from ringback.postgres.statement import Runnable, bound
 from ringback.statements.sessions import lifecycle
 from tests.integration.statements.statement_rows import Rows, world
 from tests.session_parts import NONE, gateway_context, session_state
@@ -25,10 +26,12 @@ class Interrupted(Store):
     fails = False
     meanwhile: Callable[[], None] | None = None
 
-    async def count(self, statement: Runnable) -> int:
+    async def rows(self, statement: Runnable) -> list[Any]:
+        if b"UPDATE jobs" not in bound(statement).text:
+            return await super().rows(statement)
         if self.fails:
             raise OSError("Postgres is away")
-        moved = await super().count(statement)
+        moved = await super().rows(statement)
         happens, self.meanwhile = self.meanwhile, None
         if happens is not None:
             happens()

@@ -36,6 +36,19 @@ async def test_sessions_that_are_here_are_woken(live_sessions: SessionRegistry) 
     assert handle.is_awake
 
 
+async def test_a_session_that_records_what_it_has_is_not_woken_for_that(live_sessions: SessionRegistry) -> None:
+    handle, other = live_sessions.enter(A), live_sessions.enter(B)
+    handle.is_recording = True
+    live_sessions.wake_waiting([A, B])
+    assert (handle.is_awake, other.is_awake) == (False, True)
+    live_sessions.wake([A])
+    assert handle.is_awake, "a doorbell wakes it all the same"
+    handle.begin_look()
+    handle.is_recording = False
+    live_sessions.wake_waiting([A])
+    assert handle.is_awake
+
+
 async def test_who_others_hold_is_sent_away_at_once(live_sessions: SessionRegistry) -> None:
     handle, other = recorded(live_sessions), recorded(live_sessions, B)
     assert live_sessions.terminate_all_but({B}, live_sessions.recorded()) == [A]
