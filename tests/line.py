@@ -38,8 +38,10 @@ ROOT = Path(__file__).parents[1]
 LOOK_SECONDS = 0.05
 PLACED = frozenset({"acked", "replayed", "spoken", "heard"})
 """Deliveries of a result that its conversation is known to have: a response may tell it at any moment."""
-TEST_PROCESSES = 3
-"""As many may share one Redis that was given to the tests: it has 16 databases, and each tier wants its own."""
+TEST_PROCESSES = 5
+"""As many may share one Redis that was given to the tests: it has 16 logical databases, of which each takes three."""
+OF_A_FOLDER, OF_A_FILE = 1 + TEST_PROCESSES, 1 + 2 * TEST_PROCESSES
+"""The first logical database for what a folder of tests shares, or a file in it; before them are those of one test."""
 
 HELD_UP = b"was held up a moment ago"
 """What a gateway says that had too little of a core, and takes no new session for some seconds."""
@@ -268,6 +270,6 @@ def _serves_tools(line: Line) -> bool:
 
 
 def redis_number(first: int) -> int:
-    """A logical database for a line that lives as long as the test process: one for each process and tier."""
+    """The logical database of this test process for what is shared so widely (`OF_A_FOLDER`)."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     return first + int(worker.removeprefix("gw")) % TEST_PROCESSES

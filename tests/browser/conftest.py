@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.line import Line, redis_number, running_line
+from tests.line import OF_A_FOLDER, Line, redis_number, running_line
 from tests.servers import own_database, own_redis_db
 
-FIRST_REDIS = 10
 PAGES = Path(__file__).parent / "pages"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # As root in a container a browser has no sandbox to begin with, and no display or graphics card.
@@ -36,7 +35,7 @@ def line(
 ) -> Iterator[Line]:
     with (
         own_database(database_url, "ringback_browser", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FOLDER)) as redis,
         running_line(database, redis, tmp_path_factory.mktemp("browser"), voice=True) as line,
     ):
         yield line

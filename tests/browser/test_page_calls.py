@@ -23,7 +23,7 @@ from tests.browser.conftest import launched
 from tests.browser.stack_of_ones_own import PATIENCE_MS, Tab, opened, write_speech
 from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import FIRST, SECOND, Bakery
-from tests.line import TOKEN, eventually, redis_number, running_line
+from tests.line import OF_A_FILE, TOKEN, eventually, redis_number, running_line
 from tests.local_http import LOCAL
 from tests.servers import in_dialect, own_database, own_redis_db
 
@@ -37,8 +37,6 @@ pytestmark = [
     ),
 ]
 
-REDIS = 1
-"""That of `redis_db`, which no test of this process has meanwhile."""
 ORDER = "A-1042"
 BAKED = f"Your order {ORDER} is baked. It should arrive today."
 STORY = (
@@ -100,7 +98,7 @@ def _bakery(
     scenario.write_text(SCENARIO)
     with (
         own_database(database_url, "ringback_page_calls", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FILE)) as redis,
         running_line(
             database,
             redis,

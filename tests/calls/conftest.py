@@ -10,12 +10,11 @@ import pytest
 from simulator.scripting.scenario import load
 from tests.calls.toolbox.desk import CallLine
 from tests.guarantees.toolbox import FOLDER
-from tests.line import redis_number, running_line
+from tests.line import OF_A_FOLDER, redis_number, running_line
 from tests.played import Provider, played
 from tests.proxy import before_postgres
 from tests.servers import own_database, own_redis_db
 
-FIRST_REDIS = 13
 SCENARIO = Path(__file__).parent / "toolbox" / "bakery_on_a_call.yaml"
 AGENTS = Path(__file__).parent / "toolbox" / "agents"
 
@@ -45,7 +44,7 @@ def _stack(
     ledger.mkdir()
     with (
         own_database(database_url, "ringback_calls", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FOLDER)) as redis,
         before_postgres(database) as (postgres, through),
         running_line(
             database,

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from simulator.speech import synthesis
-from tests.line import OTHER_TOKEN, TOKEN, Line, redis_number, running_line
+from tests.line import OF_A_FOLDER, OTHER_TOKEN, TOKEN, Line, redis_number, running_line
 from tests.servers import own_database, own_redis_db
 
-FIRST_REDIS = 7
 ORDER_SECONDS = "0.2"
 """How slow the function that is slow on purpose is here."""
 BACKEND = "rb_token-of-a-backend-of-ones-own"
@@ -58,7 +57,7 @@ def line(
 ) -> Iterator[Line]:
     with (
         own_database(database_url, "ringback_clients", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FOLDER)) as redis,
         running_line(
             database,
             redis,

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.player.wire import Script, Upstream
-from tests.line import Line, redis_number, running_line
+from tests.line import OF_A_FOLDER, Line, redis_number, running_line
 from tests.scraped import TOKEN as METRICS_TOKEN
 from tests.servers import own_database, own_redis_db
 
 TOOLBOX = Path(__file__).parent / "toolbox"
-FIRST_REDIS = 4
 HOSTED_TOKEN = "token-of-the-docs-server"
 BOUND_SECONDS = "4"
 """For a silent upstream: long for a loopback, short for a test."""
@@ -50,7 +49,7 @@ def stage(
     """The gateway's every logger is at its most talkative: what must not be in its log, is not there even then."""
     with (
         own_database(database_url, "ringback_conformance", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FOLDER)) as redis,
         running_line(
             database,
             redis,

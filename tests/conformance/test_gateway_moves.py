@@ -11,12 +11,11 @@ import pytest
 from tests.conformance.conftest import HOSTED_TOKEN, TOOLBOX, Stage
 from tests.conformance.player.odd import Odd
 from tests.conformance.player.wire import Event
-from tests.line import Caller, eventually, redis_number, running_line
+from tests.line import OF_A_FILE, Caller, eventually, redis_number, running_line
 from tests.servers import own_database, own_redis_db
 
 pytestmark = pytest.mark.anyio
 
-FIRST_REDIS = 7
 BUSY: dict[str, Event] = {
     "server_error": {"type": "server_error", "code": "server_error"},
     "rate_limit_exceeded": {"type": "rate_limit_exceeded", "code": "rate_limit_exceeded"},
@@ -43,7 +42,7 @@ def lasting(
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         own_database(database_url, "ringback_moves", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FILE)) as redis,
         running_line(
             database,
             redis,

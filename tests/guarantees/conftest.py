@@ -13,10 +13,8 @@ from tests.attacks.toolbox.fort import Fort, open_fort
 from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import Bakery, Pair, open_pair
 from tests.guarantees.toolbox.yard import Yard, open_yard
-from tests.line import redis_number, running_line
+from tests.line import OF_A_FOLDER, redis_number, running_line
 from tests.servers import OUR_USERS, own_database, own_redis_db
-
-FIRST_REDIS = 10
 
 
 @pytest.fixture
@@ -66,7 +64,7 @@ def _pair(
 ) -> Iterator[Pair]:
     with (
         own_database(database_url, "ringback_pair", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FOLDER)) as redis,
         open_pair(database, redis, tmp_path_factory.mktemp("pair")) as pair,
     ):
         yield pair

@@ -16,14 +16,12 @@ import pytest
 
 from tests.caller import Caller
 from tests.guarantees.toolbox.bakery import FIRST, HERE, SECOND, Pair, baked, heard_times, open_pair, order, refusals
-from tests.line import PLACED, eventually, redis_number
+from tests.line import OF_A_FILE, PLACED, eventually, redis_number
 from tests.servers import own_database, own_redis_db
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(120)]
 
 WISHES = "jobs,resume"
-REDIS = 1
-"""That of `redis_db`, which no test of this process has meanwhile."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def _held(
     folder: Path = tmp_path_factory.mktemp("held")
     with (
         own_database(database_url, "ringback_held", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FILE)) as redis,
         open_pair(
             database, redis, folder, scenario=HERE / "held_talk.yaml", REALTIME_PROVIDER="speech_to_speech"
         ) as pair,

@@ -26,14 +26,12 @@ from tests.guarantees.toolbox.sip import (
     is_untouched,
     posts,
 )
-from tests.line import Event, eventually, redis_number, running_line
+from tests.line import OF_A_FILE, Event, eventually, redis_number, running_line
 from tests.played import PlayedCall, Provider, played
 from tests.servers import in_dialect, own_database, own_redis_db
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
-REDIS = 1
-"""That of `redis_db`, which no test of this process has meanwhile."""
 MAX_BODY = 64 * 1_024
 GOODBYE_MS = 1_000
 
@@ -48,7 +46,7 @@ def _stack(
     with (
         played(load(str(HERE / "phone_desk.yaml")), {"Goodbye.": GOODBYE_MS}) as provider,
         own_database(database_url, "ringback_sip", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FILE)) as redis,
         running_line(
             database,
             redis,

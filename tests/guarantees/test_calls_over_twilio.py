@@ -32,7 +32,7 @@ from tests.guarantees.toolbox.twilio import (
     streaming,
     token_in,
 )
-from tests.line import GATEWAYS, TOKEN, Event, eventually, redis_number, running_line
+from tests.line import GATEWAYS, OF_A_FILE, TOKEN, Event, eventually, redis_number, running_line
 from tests.local_http import LOCAL
 from tests.played import Provider, played
 from tests.servers import own_database, own_redis_db
@@ -40,8 +40,6 @@ from tests.servers import own_database, own_redis_db
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
 
 FIRST, SECOND = GATEWAYS
-REDIS = 1
-"""That of `redis_db`, which no test of this process has meanwhile."""
 ORDER = "A-7"
 GREETING = "Good day."
 SAID_MS = 2_000
@@ -81,7 +79,7 @@ def _exchange(
     folder.mkdir()
     with (
         own_database(database_url, "ringback_phone", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FILE)) as redis,
         played(load(str(HERE / "phone_desk.yaml")), LENGTHS, SAID_MS) as model,
         rest() as api,
         running_line(

@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.caller import Caller
-from tests.line import Line, eventually, redis_number, running_line
+from tests.line import OF_A_FOLDER, Line, eventually, redis_number, running_line
 from tests.manners.toolbox import FOLDER
 from tests.servers import own_database, own_redis_db
 
 HERE = Path(__file__).parent
-FIRST_REDIS = 13
 RATE = 24_000
 _numbers = itertools.count(100)
 
@@ -58,7 +57,7 @@ def counter(
     folder.mkdir()
     with (
         own_database(database_url, "ringback_manners", migrated_template) as database,
-        own_redis_db(redis_url, redis_number(FIRST_REDIS)) as redis,
+        own_redis_db(redis_url, redis_number(OF_A_FOLDER)) as redis,
         running_line(
             database,
             redis,

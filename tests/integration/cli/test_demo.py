@@ -71,8 +71,15 @@ def test_every_question_is_answered_and_nothing_is_left_behind(
     assert list(open_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["Starting", "Ready after", "running"])
+@pytest.mark.parametrize(
+    ("moment", "how"),
+    [
+        ("Starting", signal.SIGTERM),
+        ("Ready after", signal.SIGINT),
+        ("running", signal.SIGINT),
+        ("running", signal.SIGTERM),
+    ],
+)
 def test_an_interrupted_demo_leaves_nothing_behind(
     demo: subprocess.Popen[str], tmp_path: Path, open_folder: Path, how: signal.Signals, moment: str
 ) -> None:
