@@ -15,11 +15,10 @@ from typing import Literal
 import psycopg
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser import gallery_rows
+from tests.browser import gallery_rows, gallery_talk
 from tests.browser.conftest import launched
 from tests.browser.stack_of_ones_own import PATIENCE_MS, Up, running_up
 from tests.integration.statements.test_history import line_on
-from tests.local_http import LOCAL
 
 LOOKS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
     "wide-light": (1280, 860, "light"),
@@ -27,6 +26,7 @@ LOOKS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
     "phone-light": (390, 844, "light"),
     "phone-dark": (390, 844, "dark"),
 }
+SCOPES = ("history", "control", "transcripts", "recordings")
 EMPTY = {name: f"/{name}" for name in ("jobs", "sessions", "usage", "audit")}
 FILLED = {name: f"/{name}" for name in ("jobs", "sessions", "tools", "queues", "workers", "usage", "audit")}
 ASKED = {
@@ -43,11 +43,12 @@ ASKED = {
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with running_up() as up, launched() as browser:
-        looks = {look: signed_in(browser, up, look) for look in LOOKS}
+        with line_on(up.database) as rows:
+            key = gallery_rows.key_with(rows, *SCOPES)
+        looks = {look: signed_in(browser, up, look, key) for look in LOOKS}
         see_talk(looks, folder, up)
         see(looks, folder, up, {f"{name}-empty": path for name, path in EMPTY.items()})
-        database = f"postgresql+psycopg://ringback@/postgres?host={up.folder}/postgres&port=5432"
-        with line_on(database) as rows:
+        with line_on(up.database) as rows:
             one = gallery_rows.fill(rows)
         zoomed = {"session-zoomed": f"{one['session-past']}?zoom=8#timeline"}
         see(looks, folder, up, {**FILLED, **ASKED, **one, **zoomed})
@@ -77,13 +78,11 @@ def main(folder: Path) -> None:
             page.screenshot(path=folder / f"sign-in-refused.{look}.png")
 
 
-def signed_in(browser: Browser, up: Up, look: str) -> Page:
+def signed_in(browser: Browser, up: Up, look: str, key: str) -> Page:
     width, height, scheme = LOOKS[look]
     context = browser.new_context(viewport=ViewportSize(width=width, height=height), color_scheme=scheme)
     page = context.new_page()
-    made = LOCAL.post(f"{up.url}/console/links", headers={"Authorization": f"Bearer {up.token}"}).json()
-    page.goto(up.url + made["path"])
-    expect(page.get_by_role("heading", name="Jobs")).to_be_visible(timeout=PATIENCE_MS)
+    gallery_rows.sign_in(page, up.url, key)
     return page
 
 
@@ -98,6 +97,11 @@ def see_talk(looks: dict[str, Page], folder: Path, up: Up) -> None:
         page.goto(up.link)
         expect(page.locator("#suggestions")).to_be_visible(timeout=PATIENCE_MS)
         page.screenshot(path=folder / f"talk-demo.{look}.png", full_page=True)
+        gallery_talk.see_busy(page, look, folder, up)
+    (first, *_) = looks.values()
+    other = first.context.new_page()
+    gallery_talk.see_killed(other, LOOKS, folder, up)
+    other.close()
 
 
 def see(looks: dict[str, Page], folder: Path, up: Up, pages: dict[str, str], *, settled: bool = True) -> None:

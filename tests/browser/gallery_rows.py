@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
+from gateway.auth.tokens import Kind, digest, new
 from ringback.jobs import outcomes
+from ringback.recordings.audio import Codec, Format, Piece, Voice, loudness
+from ringback.statements import recordings
+from ringback.statements.identity import credentials
 from ringback.statements.jobs import transitions
 from ringback.statements.operators import acts
 from ringback.statements.operators.audit import Operator
+from tests.browser.stack_of_ones_own import PATIENCE_MS
 from tests.integration.statements.test_history import Line
 
 ADA = Operator("default", "ada", "key:0d6e1d9c-7a53-4a54-a9c1-5ad6ab9f3a11", "the carrier answers with wrong orders")
@@ -73,6 +81,20 @@ WAITED = [
     (38.9, "response_ended", "r3", 4_000.0, "completed"),
 ]
 """What happened in the talk in which the caller waited 14 s: seconds, kind, response, milliseconds, detail."""
+KILLED = [
+    (0.0, "client_came", None, None, "new"),
+    (0.1, "epoch_began", None, None, "first"),
+    (1.0, "user_began", None, None, None),
+    (3.0, "user_ended", None, None, "heard"),
+    (5.0, "response_spoke", "r1", None, "audio"),
+    (5.4, "response_ended", "r1", 5_500.0, "completed"),
+    (27.0, "user_began", None, None, None),
+    (36.0, "client_came", None, None, "resumed"),
+    (36.2, "epoch_began", None, None, "gateway_lost"),
+    (38.0, "response_spoke", "r2", None, "audio"),
+    (38.6, "response_ended", "r2", 3_500.0, "completed"),
+]
+"""What happened in the talk whose gateway was killed: what it had not written is not known."""
 WORDS = [
     (3.2, "user", "Where is my order A-1042, and what is the weather where it is now?"),
     (17.2, "assistant", "Your order A-1042 is in Graz. It should arrive today before six in the evening."),
@@ -96,6 +118,7 @@ def fill(rows: Line) -> dict[str, str]:
     return {
         "session-past": f"/sessions/{waited}",
         "session-live": f"/sessions/{live}",
+        "session-recorded": f"/sessions/{recorded_talk(rows)}",
         "job-done": f"/jobs/{slow.id}",
     } | {name: f"/jobs/{job}" for name, job in calls(rows, live).items()}
 
@@ -106,14 +129,52 @@ def talk_with_a_wait(rows: Line) -> UUID:
     force(rows, EARLIER.bindparams(session=session, ago=600))
     tell(rows, session, WAITED)
     for number, (after, role, words) in enumerate(WORDS):
-        said = SAID.bindparams(session=session, number=number, item=f"i{number}", role=role, words=words, after=after)
+        said = SAID.bindparams(
+            session=session, number=10 * number, item=f"i{number}", role=role, words=words, after=after
+        )
         rows.run(said)
     for tool, asked, began, ended in (("weather", 3.4, 3.5, 3.9), ("order_status", 3.4, 9.4, 16.2)):
-        job = rows.ask(session, tool, {"order_id": "A-1042", "city": "Graz"})
+        job = rows.ask(session, tool, {"order_id": "A-1042", "city": "Graz"}, position=int(10 * asked - 30))
         rows.finish(job, rows.claim(job), outcomes.succeeded({"status": "in Graz", "eta": "today before six"}))
         force(rows, LIVED.bindparams(job=job, asked=asked, began=began, ended=ended))
     force(rows, ENDED.bindparams(session=session, why="client_closed_1000", length=45, epoch=2))
     return session
+
+
+def key_with(rows: Line, *scopes: str) -> str:
+    """Make a key of a user; return it."""
+    key = new(Kind.KEY)
+    made = credentials.create_key(uuid4(), digest(key), user="eve", tenant="default", scopes=scopes, seconds_valid=None)
+    rows.run(made)
+    return key
+
+
+def sign_in(page: Page, url: str, key: str) -> None:
+    """Sign in at the console, by the keyboard alone."""
+    page.goto(f"{url}/console/sign-in")
+    page.keyboard.type(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def recorded_talk(rows: Line) -> UUID:
+    """Write a talk of 45 s with both voices, of which some was lost as its gateway was killed."""
+    session = rows.open()
+    force(rows, EARLIER.bindparams(session=session, ago=1_200))
+    tell(rows, session, KILLED)
+    lost = Piece(Voice.MODEL, 1, 9_000, 1_500, Codec.LOST, 0, b"", b"")
+    heard = [(Voice.CALLER, 1_000, 2.0, 0.05), (Voice.MODEL, 5_000, 4.0, 0.03), (Voice.MODEL, 38_000, 3.5, 0.03)]
+    rows.run(recordings.save(session, [*(hum(at, long, voice, pitch) for voice, at, long, pitch in heard), lost]))
+    force(rows, ENDED.bindparams(session=session, why="client_closed_1000", length=45, epoch=2))
+    return session
+
+
+def hum(from_ms: int, seconds: float, voice: Voice, pitch: float) -> Piece:
+    """A voice that swells, as a syllable does, four times a second."""
+    count = int(24_000 * seconds)
+    waves = (math.sin(at * pitch) * abs(math.sin(at * 4 * math.pi / 24_000)) for at in range(count))
+    audio = array("h", [int(12_000 * wave) for wave in waves]).tobytes()
+    return Piece(voice, 1, from_ms, int(seconds * 1_000), Codec.PCM, 24_000, audio, loudness(Format(), audio))
 
 
 def force(rows: Line, statement: Any) -> None:

@@ -112,8 +112,13 @@ LineAt = Callable[[str, float], str]
 
 def _caller(moments: Sequence[ShownMoment], ms: Ms, line_at: LineAt) -> Iterator[Span]:
     began: float | None = None
+    over, epoch = _over(moments, ms), 0
     for moment in moments:
         at = ms(moment.at)
+        if began is not None and moment.epoch > epoch and epoch in over:  # their gateway was killed as they spoke
+            yield Span(CALLER, began, over[epoch], "caller", "the caller speaks", key="voice")
+            began = None
+        epoch = max(epoch, moment.epoch)
         if moment.kind == MomentKind.USER_BEGAN:
             began = at
         elif moment.kind == MomentKind.USER_ENDED and began is not None:
@@ -130,7 +135,7 @@ def _model(moments: Sequence[ShownMoment], ms: Ms, line_at: LineAt) -> Iterator[
     """Yield the model's voice. A client plays one response after the other, and gets them faster than it plays."""
     ends = {moment.response_id: moment for moment in moments if moment.kind == MomentKind.RESPONSE_ENDED}
     played = {moment.response_id: moment for moment in moments if moment.kind == MomentKind.RESPONSE_PLAYED}
-    free = 0.0
+    free, over = 0.0, _over(moments, ms)
     for moment in moments:
         if moment.kind != MomentKind.RESPONSE_SPOKE:
             continue
@@ -138,6 +143,8 @@ def _model(moments: Sequence[ShownMoment], ms: Ms, line_at: LineAt) -> Iterator[
         heard = played.get(moment.response_id)
         is_known = heard is not None and heard.detail != HeardBy.UNKNOWN
         until = ms(heard.at) if heard and is_known else at + end.ms if end and end.ms else ms(end.at) if end else None
+        if until is None and moment.epoch in over:  # its gateway was killed as it spoke
+            until = over[moment.epoch]
         free = max(at, until or at)
         cut = end is not None and end.detail == "cancelled"
         label = "the model speaks, and is cut off" if cut else "the model speaks"
@@ -145,10 +152,17 @@ def _model(moments: Sequence[ShownMoment], ms: Ms, line_at: LineAt) -> Iterator[
         yield Span(MODEL, at, None if until is None else max(at, until), kind, label, line_at("assistant", at), "voice")
 
 
+def _over(moments: Sequence[ShownMoment], ms: Ms) -> dict[int, float]:
+    """Return when each epoch whose gateway was killed was last heard of: it told no end, and another has followed."""
+    told = {moment.epoch for moment in moments if moment.kind == MomentKind.EPOCH_ENDED}
+    newest = max((moment.epoch for moment in moments), default=0)
+    return {moment.epoch: ms(moment.at) for moment in moments if moment.epoch < newest and moment.epoch not in told}
+
+
 def _line(moments: Sequence[ShownMoment], ms: Ms) -> Iterator[Span]:
     """Yield the epochs. A gateway that was killed told no end: its epoch ended after its last moment."""
     ends = {moment.epoch: moment for moment in moments if moment.kind == MomentKind.EPOCH_ENDED}
-    lasts = {moment.epoch: moment for moment in moments}
+    over = _over(moments, ms)
     starts = [moment for moment in moments if moment.kind == MomentKind.EPOCH_BEGAN]
     for start, following in zip_longest(starts, starts[1:]):
         name, end = f"epoch {start.epoch}", ends.get(start.epoch)
@@ -158,7 +172,7 @@ def _line(moments: Sequence[ShownMoment], ms: Ms) -> Iterator[Span]:
         elif following is None:
             yield Span(LINE, ms(start.at), None, "epoch", name, key="line")
         else:
-            until = min(ms(lasts[start.epoch].at), ms(following.at))
+            until = min(over[start.epoch], ms(following.at))
             lost = f"{name}: its gateway was lost in this time"
             yield Span(LINE, ms(start.at), until, "epoch", name, key="line")
             yield Span(LINE, until, ms(following.at), "unknown", lost, key="line")

@@ -161,12 +161,13 @@ function element(tool) {
 }
 
 function wordsFor(call) {
+  const end = call.end?.replace("_", " ");
   const last = call.phases.at(-1);
   const again = call.attempt > 1 ? ` (attempt ${call.attempt})` : "";
   if (call.isCut) return `told in part: you cut in${again}`;
-  if (call.heardAt) return `${call.end && call.end !== "succeeded" ? `${call.end}, ` : ""}heard${again}`;
+  if (call.heardAt) return `${end && end !== "succeeded" ? `${end}, ` : ""}heard${again}`;
   if (last?.name === "delivered") {
-    if (call.end && call.end !== "succeeded") return `${call.end}${call.error ? `: ${call.error}` : ""}${again}`;
+    if (end && end !== "succeeded") return `${end}${call.error ? `: ${call.error}` : ""}${again}`;
     return `delivered, being told${again}`;
   }
   if (last?.name === "running") return `running${call.progress ? `: ${call.progress}` : ""}${again}`;

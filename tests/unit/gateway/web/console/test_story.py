@@ -110,6 +110,21 @@ VOICES = {
         ],
         [(0, 4_000, "epoch"), (5_000, None, "epoch")],
     ),
+    "a caller whose gateway was killed as they spoke": (
+        CALLER,
+        [
+            moment(1_000, "user_began"),
+            moment(2_000, "response_ended"),
+            moment(6_000, "epoch_began", epoch=2),
+            moment(7_000, "user_began", epoch=2),
+        ],
+        [(1_000, 2_000, "caller"), (7_000, None, "caller")],
+    ),
+    "a voice whose gateway was killed": (
+        MODEL,
+        [SPOKE, moment(6_000, "user_began"), moment(9_000, "epoch_began", epoch=2)],
+        [(5_000, 6_000, "model")],
+    ),
     "an epoch whose gateway was killed": (
         LINE,
         [
