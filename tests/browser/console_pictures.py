@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import ViewportSize, expect
 
+from cli.local_stack.stack import agents_folder
 from tests.browser.conftest import launched
+from tests.browser.gallery_rows import key_with, sign_in
 from tests.browser.stack_of_ones_own import PATIENCE_MS, Up, opened, write_speech
+from tests.integration.statements.test_history import line_on
 from tests.local_http import LOCAL
 
 MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 SIZE = ViewportSize(width=1080, height=760)
+WITH_PLAYER = ViewportSize(width=1080, height=850)
+"""For a talk: both voices, and what plays them, are below its timeline."""
 SCHEMES: dict[Literal["light", "dark"], str] = {"light": "", "dark": "-dark"}
 COPIES = 160
 AN_EARLIER_DAY = """
@@ -40,6 +45,14 @@ FROM copies JOIN jobs ON jobs.id = copies.of_id
 """
 
 
+def recorded_agents(folder: Path) -> Path:
+    """Write the agent of the demo with its talks recorded; return the folder of it."""
+    agents = folder / "agents"
+    agents.mkdir()
+    (agents / "demo.toml").write_text("recording = true\n" + (agents_folder() / "demo.toml").read_text())
+    return agents
+
+
 def take(up: Up, folder: Path, pictures: Path) -> None:
     """Talk once, and write `console-jobs.png`, `console-call.png` and `console-talk.png`, and the dark ones."""
     talk = _talk(up, folder)
@@ -52,11 +65,14 @@ def take(up: Up, folder: Path, pictures: Path) -> None:
 
 
 def _look(up: Up, pictures: Path, pages: dict[str, str]) -> None:
+    with line_on(up.database) as rows:
+        key = key_with(rows, "history", "control", "transcripts", "recordings")
     for scheme, suffix in SCHEMES.items():
         with launched() as browser:
             page = browser.new_page(viewport=SIZE, color_scheme=scheme)
-            _sign_in(page, up)
+            sign_in(page, up.url, key)
             for name, path in pages.items():
+                page.set_viewport_size(WITH_PLAYER if name == "talk" else SIZE)
                 page.goto(f"{up.url}/console{path}")
                 expect(page.locator("#live")).to_be_visible(timeout=PATIENCE_MS)
                 page.screenshot(path=pictures / f"console-{name}{suffix}.png")
@@ -82,9 +98,3 @@ def _read(up: Up, path: str) -> list[dict[str, Any]]:
         "data"
     ]
     return answer
-
-
-def _sign_in(page: Page, up: Up) -> None:
-    made = LOCAL.post(f"{up.url}/console/links", headers={"Authorization": f"Bearer {up.token}"}).json()
-    page.goto(up.url + made["path"])
-    expect(page.get_by_role("heading", name="Jobs")).to_be_visible(timeout=PATIENCE_MS)

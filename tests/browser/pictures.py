@@ -130,8 +130,10 @@ def main() -> None:
             tab.page.evaluate("scrollTo(0, 0)")
             tab.page.screenshot(path=PICTURES / "talk-phone.png")
     recording.write(PICTURES / "talk.gif")
-    with tempfile.TemporaryDirectory() as folder, running_up() as up:
-        console_pictures.take(up, Path(folder), PICTURES)
+    with tempfile.TemporaryDirectory() as folder:
+        agents = console_pictures.recorded_agents(Path(folder))
+        with running_up(RINGBACK_AGENTS=str(agents)) as up:
+            console_pictures.take(up, Path(folder), PICTURES)
 
 
 if __name__ == "__main__":
