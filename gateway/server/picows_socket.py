@@ -17,6 +17,8 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from gateway.bounded_reads import READ_BYTES, BoundedReads
 from gateway.server.uvicorn_protocols import WireSocket
 
+HEAD_BYTES = 14
+"""Before a payload, for picows to write the frame's head there: its own buffer would keep the largest frame's size."""
 UPGRADE = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -59,7 +61,8 @@ class PicowsSocket(WireSocket):
         self._line: WSTransport = protocol.transport
 
     def write(self, text: str) -> None:
-        self._line.send(WSMsgType.TEXT, text)
+        frame = bytearray(HEAD_BYTES) + text.encode()
+        self._line.send_reuse_external_bytearray(WSMsgType.TEXT, frame, HEAD_BYTES)
 
     def take_whole(self, frame: WSFrame) -> bool:
         """Take a text frame that is whole; return False for every other one, and where none may come."""

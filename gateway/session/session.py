@@ -169,22 +169,24 @@ class Session:
             self._client.write(frame)
             return True
 
-        while True:
-            frame = await link.upstream.receive(passes)
-            now = time.monotonic()
-            if link.passes(frame, now):  # the client was not free
-                await self._client.send_text(frame)
-                continue
-            event = link.parse(frame)
-            if type(event) is UserStartedSpeaking and link.conversation.is_speaking(now):
-                metrics.BARGE_INS.inc()
-            if event is not None and await self._effects.guarded(link, event):
-                actions = link.conversation.receive_model(event, now)
-                if link.voices is not None:
-                    link.voices.model_event(event, now)
-                if self._effects.tracer is not None:
-                    self._effects.tracer.heard(link, event, now)
-                await self._effects.execute(link, actions)
+        while True:  # without a name for the frame: it would be kept until the next one comes
+            await self._receive_model(link, await link.upstream.receive(passes))
+
+    async def _receive_model(self, link: UpstreamLink, frame: str) -> None:
+        now = time.monotonic()
+        if link.passes(frame, now):  # the client was not free
+            return await self._client.send_text(frame)
+        event = link.parse(frame)
+        if type(event) is UserStartedSpeaking and link.conversation.is_speaking(now):
+            metrics.BARGE_INS.inc()
+        if event is not None and await self._effects.guarded(link, event):
+            actions = link.conversation.receive_model(event, now)
+            if link.voices is not None:
+                link.voices.model_event(event, now)
+            if self._effects.tracer is not None:
+                self._effects.tracer.heard(link, event, now)
+            await self._effects.execute(link, actions)
+        return None
 
     async def _receive_client(self, frame: protocol.ClientFrame) -> None:
         link = self._link()
