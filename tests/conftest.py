@@ -48,8 +48,18 @@ PATIENT = "patient"
 SAMPLE = "sample"
 """The profile of `make check`: a fifth of the examples that the whole suite tries."""
 HERE = Path(__file__).parent
-LONGEST = ("integration/statements/test_interleavings.py", "benchmarks", "chaos", "guarantees", "clients")
-"""A file that takes more than a minute, and folders of those. A folder whose tests share a fixture stays together."""
+LONGEST = (
+    "benchmarks",
+    "browser/test_talk.py",
+    "clients",
+    "integration/cli/test_demo.py",
+    "integration/workers/test_remote_tools.py",
+    "chaos",
+    "examples",
+    "integration/statements/test_interleavings.py",
+    "guarantees",
+)
+"""Files that take most of a minute or more, and folders of those. A folder whose tests share a line stays together."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -145,3 +145,10 @@ def run(args: Sequence[str], *, timeout: float, **how: Any) -> subprocess.Comple
         for each in (out, err):
             each.seek(0)
         return subprocess.CompletedProcess(args, process.returncode, out.read(), err.read())
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, int]:
+    """What it wrote into the pipe of its standard output, and its exit code, once it has ended."""
+    with process:
+        assert process.stdout
+        return process.stdout.read(), process.wait()

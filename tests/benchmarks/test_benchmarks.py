@@ -16,7 +16,7 @@ from benchmarks.talking.sides import TITLES as RELAY_TITLES
 from tests.forked import run
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 400
+SECONDS = 240
 """Until one of them is given up: a hang, and no figure."""
 pytestmark = pytest.mark.timeout(SECONDS)
 OURS_AND_FLOORS = ("ringback", "ringback-traced", *FLOORS)

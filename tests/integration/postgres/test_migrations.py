@@ -15,6 +15,7 @@ from sqlalchemy import CheckConstraint, Table, inspect, text
 
 from ringback.postgres import migrate
 from ringback.tables import metadata
+from tests.forked import ended, popen
 from tests.integration.statements.statement_rows import connected
 from tests.line import eventually
 from tests.servers import own_database
@@ -133,7 +134,7 @@ def test_several_who_upgrade_at_once_all_succeed(empty: str) -> None:
         gate.execute(text("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)"))
         gate.commit()
         gate.execute(text("LOCK TABLE alembic_version"))  # none sees the revision until all are there
-        several = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+        several = [popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
         watch = watch.execution_options(isolation_level="AUTOCOMMIT")
         there = text(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :us"
@@ -141,7 +142,7 @@ def test_several_who_upgrade_at_once_all_succeed(empty: str) -> None:
         us = {"us": "ringback-migrate"}  # the process with the turn has two connections, a waiting one has one
         eventually(lambda: watch.execute(there, us).scalar_one() > len(several), "all upgrades are under way")
         gate.commit()
-    assert [(each.communicate()[1], each.returncode) for each in several] == [("", 0)] * len(several)
+    assert [ended(each) for each in several] == [("", 0)] * len(several)
     assert revision(empty) == head()
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import literal, select, text
 from gateway.storage.database import Store, open_pool
 from ringback.postgres.connections import Bounds, connect, execute, is_pooled
 from ringback.postgres.migrate import revision
+from tests.forked import ended, popen
 from tests.line import TOKEN, running_line
 from tests.pooler import KINDS, needs_pgbouncer, pgbouncer
 from tests.servers import own_database
@@ -98,8 +99,8 @@ def test_several_migrate_through_it_and_take_turns(database_url: str, tmp_path: 
             "import sys; from ringback.postgres.migrate import upgrade; upgrade(sys.argv[1])",
             url,
         ]
-        several = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-        assert [(each.communicate()[1], each.returncode) for each in several] == [("", 0)] * len(several)
+        several = [popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
+        assert [ended(each) for each in several] == [("", 0)] * len(several)
         assert revision(url)
 
 
