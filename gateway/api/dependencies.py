@@ -83,8 +83,11 @@ def gateway_in(app: FastAPI) -> Gateway:
     return gateway
 
 
-def gateway_of(connection: HTTPConnection) -> Gateway:
-    """Return the gateway that answers this request; tests override this dependency."""
+async def gateway_of(connection: HTTPConnection) -> Gateway:
+    """Return the gateway that answers this request; tests override this dependency.
+
+    It is async, as every dependency must be: FastAPI runs a plain function in a thread, and each request waits for it.
+    """
     return gateway_in(connection.app)
 
 

@@ -49,7 +49,7 @@ TROUBLE = (ApiError, StreamBroken, TimeoutError, WebSocketDisconnect, RuntimeErr
 """Why a stream does not begin: its token, its frames, its silence, its end, or Postgres."""
 
 
-def twilio_of(gateway: TheGateway) -> TwilioAdmission:
+async def twilio_of(gateway: TheGateway) -> TwilioAdmission:
     """Return the admission of Twilio's calls; raise NotFound if it is not set up."""
     if gateway.twilio is None:
         raise NotFound(NOT_HERE)
