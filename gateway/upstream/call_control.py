@@ -28,6 +28,8 @@ PLACE_SECONDS = 15.0
 """A browser waits for its answer; a provider that takes longer has the caller give up."""
 STEER_SECONDS = 5.0
 """To accept, reject, refer or hang up."""
+KEPT_SECONDS = 60.0
+"""How long an idle connection is kept: the next call then waits for no handshake. Most servers close later."""
 MAX_ANSWER_BYTES = 64 * 1_024
 """Of an SDP answer; a real one is 2 KB."""
 
@@ -83,8 +85,10 @@ class CallControl:
     async def _post(self, url: str, user: str, within: float, **body: Any) -> httpx.Response:
         given = {name: value for name, value in body.items() if value is not None}
         try:
-            self._client = self._client or http_client(url, PLACE_SECONDS)
-            answer = await self._client.post(url, headers=self._headers(user), timeout=within, **given)
+            self._client = self._client or http_client(url, PLACE_SECONDS, keeps=KEPT_SECONDS)
+            asked = self._client.build_request("POST", url, headers=self._headers(user), timeout=within, **given)
+            asked.read()  # it is written in one piece then: a form's parts would be a packet each
+            answer = await self._client.send(asked)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
             raise CallRefused(type(problem).__name__) from None
         if not 200 <= answer.status_code < 300:
