@@ -169,11 +169,9 @@ class Conversation:
         if not self.is_open:
             return self._open(event, now)
         event = self._handshake.seeds.named(event)
-        is_ours, actions = False, list[Action]()
-        if type(event) not in PASSING:
-            is_ours = isinstance(event, SessionUpdated) and self._client.settings.answers_ours
-            actions += self._client.heard(event)
-        actions += self._upstream_events.hear(event, self._log, now)
+        is_ours = type(event) is SessionUpdated and self._client.settings.answers_ours
+        actions = [] if type(event) in PASSING else self._client.heard(event)
+        actions = [*actions, *self._upstream_events.hear(event, self._log, now)]
         self.limits.note_turn(self._turns.number, now)
         if type(event) is ErrorReported:
             return [*actions, *self._upstream_errors.hear(event, now), *self._speak(now)]
@@ -192,11 +190,12 @@ class Conversation:
         return self._scheduler.heard_audio(self._log.note_audio(item_id, chars), now)
 
     def text_passed(self, text: PassingText, now: float) -> bool:
-        """Note a piece of the model's text, which goes straight to the client; False: `receive_model` decides."""
+        """Note a piece of text, which goes straight to the client; return False if `receive_model` decides."""
         is_shown = self._view.shows_as_it_came(text.item_id) and not self._handshake.seeds.holds(text.item_id)
         if not is_shown or not self._scheduler.heard_text(text.response_id, now):
             return False
-        self._log.note_text(text.item_id, text.delta)
+        if text.response_id is not None:
+            self._log.note_text(text.item_id, text.delta)
         return True
 
     def audio_appended(self, append: AppendAudio, now: float) -> AppendAudio:

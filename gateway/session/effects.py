@@ -167,7 +167,8 @@ class EffectExecutor:
         if link.guard is None:
             return True
         passes, actions = link.guard.hear(event, time.monotonic())
-        await self.execute(link, actions)
+        if actions:
+            await self.execute(link, actions)
         return passes
 
     async def _send_to_model(self, link: UpstreamLink, event: Event) -> None:

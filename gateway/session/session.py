@@ -174,7 +174,7 @@ class Session:
 
     async def _receive_model(self, link: UpstreamLink, frame: str) -> None:
         now = time.monotonic()
-        if link.passes(frame, now):  # the client was not free
+        if not self._client.is_free and link.passes(frame, now):
             return await self._client.send_text(frame)
         event = link.parse(frame)
         if type(event) is UserStartedSpeaking and link.conversation.is_speaking(now):

@@ -225,12 +225,15 @@ class OtherEvent(Told, frozen=True, kw_only=True):
 
 
 class PassingText(Struct, frozen=True, forbid_unknown_fields=True):
-    """A piece of what the model says whose frame the client may get as it came: it has these fields and no other."""
+    """A piece of what is said whose frame the client may get as it came: it has these fields and no other.
+
+    `response_id` is None for what the user said.
+    """
 
     type: str
-    response_id: Id
     item_id: Id
     delta: str
+    response_id: Id | None = None
     event_id: str | None = None
     output_index: int | None = None
     content_index: int | None = None

@@ -62,6 +62,8 @@ class PicowsUpstream(WSListener):
         """Of a message whose last frame has not come."""
         self._pieces_are_text = True
         self._passes: Passes = takes_none
+        self._refused: str | None = None
+        """The frame that is next, if it was found not to pass: it is not asked about twice."""
         self._arrival: asyncio.Future[None] | None = None
         """Of the task that waits in `receive`."""
         self._drained = SmallEvent()
@@ -111,8 +113,8 @@ class PicowsUpstream(WSListener):
     async def receive(self, passes: Passes = takes_none) -> str:
         while True:
             while self._frames:
-                frame = self._pop()
-                if not passes(frame):
+                frame, refused, self._refused = self._pop(), self._refused, None
+                if frame is refused or not passes(frame):
                     return frame
             if self._end is not None:
                 await self._settle()
@@ -197,8 +199,10 @@ class PicowsUpstream(WSListener):
 
     def _take(self, text: str) -> None:
         """Let a frame pass if the session waits for one and none is before it; else keep it until it is received."""
-        if self._arrival is not None and not self._frames and self._passes(text):
-            return
+        if self._arrival is not None and not self._frames:
+            if self._passes(text):
+                return
+            self._refused = text
         self._frames.append(text)
         self._held_chars += len(text)
         if self._held_chars > HELD_CHARS and not self._is_paused:

@@ -41,6 +41,7 @@ MAX_DEPTH = 64
 
 AUDIO_DELTA = '"response.output_audio.delta"'
 TEXT_DELTAS = ("response.output_audio_transcript.delta", "response.output_text.delta")
+USER_DELTA = "conversation.item.input_audio_transcription.delta"
 HEAD_CHARS = 64
 """The type stands near the front of an event; where it does not, the event takes the longer way."""
 MAX_TEXT_CHARS = 4_096
@@ -136,18 +137,21 @@ def audio_of(frame: str) -> str:
 def passing_text(frame: str) -> PassingText | None:
     """Return a delta of text or of a transcript, without decoding more of the frame than the conversation notes.
 
+    The model's names its response, the user's names none.
+
     None where the frame is no such delta, or has anything beside its usual fields.
     """
     if len(frame) > MAX_TEXT_CHARS or "\\u0000" in frame:
         return None
     head = frame[:HEAD_CHARS]
-    if TEXT_DELTAS[0] not in head and TEXT_DELTAS[1] not in head:
+    if TEXT_DELTAS[0] not in head and TEXT_DELTAS[1] not in head and USER_DELTA not in head:
         return None
     try:
         text = _decode_text(frame)
     except (msgspec.MsgspecError, ValueError):
         return None
-    return text if text.type in TEXT_DELTAS else None
+    is_known = text.type in TEXT_DELTAS if text.response_id is not None else text.type == USER_DELTA
+    return text if is_known else None
 
 
 # — the meaning: one row for each type that a decision hangs on —

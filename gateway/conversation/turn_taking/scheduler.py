@@ -157,19 +157,19 @@ class ResponseScheduler:
         """Return True for a response that was announced."""
         return response_id in self._known
 
-    def heard_text(self, response_id: str, now: float) -> bool:
-        """Note a piece of text of the active response; return False if the slot is another's."""
-        if not self.is_active(response_id):
-            return False
+    def heard_text(self, response_id: str | None, now: float) -> bool:
+        """Note a piece of text of the active response, or the user's (None); return False if the slot is another's."""
+        if response_id is not None:
+            if not self.is_active(response_id):
+                return False
+            self._hear_response(now, is_heard=True)
         self.silent_since = None
-        self._hear_response(now, is_heard=True)
         return True
 
     def began(self, response_id: str, mark: str | None, now: float) -> bool:
         """Note that a response began. `mark` is the event id of a create that it names.
 
-        Return True if the gateway asked for it, and must cancel it: the user has begun to speak meanwhile, or the
-        client waits for the slot.
+        Return True if the gateway asked for it, and must cancel it: by now the user speaks, or the client waits.
         """
         self._known = [*self._known, response_id][-MAX_KNOWN:]
         self._names_creates = self._names_creates or mark is not None

@@ -64,6 +64,18 @@ def test_a_piece_of_text_is_noted_as_the_long_way_notes_it() -> None:
     ]
 
 
+def test_a_piece_of_what_the_user_said_is_noted_as_the_long_way_notes_it() -> None:
+    users = {"type": "conversation.item.input_audio_transcription.delta", "item_id": "item_1", "delta": " Hi"}
+    passes, is_read = speaking(), speaking()
+    text = passing_text(json.dumps(users))
+    assert text is not None
+    for script in (passes, is_read):
+        script.now += 30.0
+    assert passes.conversation.text_passed(text, passes.now)
+    assert is_read.model(users) == [f"client: {users['type']}"]
+    assert state(passes) == state(is_read)
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"response_id": "resp_2"}, {"item_id": "rb_say_1"}, {"item_id": "item_call"}, {"item_id": "item_seed"}],

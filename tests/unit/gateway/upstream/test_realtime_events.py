@@ -169,6 +169,17 @@ def test_a_piece_of_text_passes_with_what_the_long_way_reads_of_it(frame: str) -
     assert (text.item_id, text.response_id, text.delta) == (event.item_id, event.response_id, event.delta)
 
 
+USERS = {"type": "conversation.item.input_audio_transcription.delta", "item_id": "u", "content_index": 0, "delta": "Hi"}
+
+
+def test_a_piece_of_what_the_user_said_passes_and_names_no_response() -> None:
+    text = passing_text(json.dumps(USERS))
+    assert text is not None
+    assert (text.item_id, text.response_id, text.delta) == ("u", None, "Hi")
+    assert type(read(json.dumps(USERS))) is events.OtherEvent
+    assert passing_text(json.dumps({**USERS, "response_id": "r"})) is None
+
+
 @pytest.mark.parametrize(
     "fields",
     [
