@@ -65,7 +65,7 @@ def test_call_latency_measures_our_side_and_the_floors(tmp_path: Path) -> None:
 
 @pytest.mark.long  # a stack, and the load's two programs
 def test_talking_sessions_counts_every_frame_at_the_far_side(tmp_path: Path) -> None:
-    _need_the_load()
+    need_the_load()
     lines = printed(
         "talking_sessions.py", "--sides", "ringback", "fastapi", "picows", *SHORT_TALK, "--raw", str(tmp_path)
     )
@@ -82,13 +82,13 @@ def test_idle_sees_every_process_alive(tmp_path: Path) -> None:
 
 @pytest.mark.long  # a stack, and the load's two programs
 def test_soak_counts_calls_and_frames_and_looks_at_every_process(tmp_path: Path) -> None:
-    _need_the_load()
+    need_the_load()
     lines = printed("soak.py", "--minutes", "0.1", "--trial", "1", "--raw", str(tmp_path))
     rows = {line.split(" | ")[0].removeprefix("| ") for line in lines if line.endswith("|")}
     assert rows >= {"gateway", "worker", "postgres", "valkey"}
 
 
-def _need_the_load() -> None:
+def need_the_load() -> None:
     if not venvs.available(venvs.default_folder(), ["picows"]):
         pytest.skip("the load's picows cannot be installed here")
 
