@@ -8,6 +8,7 @@ Voice then goes between the browser and the provider, and the gateway is beside 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -104,6 +105,7 @@ async def _place(request: Request, gateway: Gateway) -> Response:
     refuse_other_sessions(request.query_params)
     offer, wishes = _read(request.headers.get("content-type", ""), await request.body())
     opened = await _open(request, gateway, gateway.desk, principal, wishes)
+    checking = asyncio.create_task(gateway.authenticator.is_still_good(principal))  # meanwhile: the row exists by now
     try:
         answer = await gateway.desk.place(opened, offer)
     except CallRefused as problem:
@@ -112,7 +114,9 @@ async def _place(request: Request, gateway: Gateway) -> Response:
         raise _told(problem) from None
     except (AttachLost, psycopg.Error, OSError):
         raise Unavailable("The call cannot be recorded right now. Try again.") from None
-    if not await gateway.authenticator.is_still_good(principal):
+    finally:
+        is_still_good = await checking
+    if not is_still_good:
         opened.state.handle.terminate("revoked")
         await gateway.authenticator.forget(opened.state.session_id)
     headers = {"Location": f"{CALLS_AT[0]}/{opened.state.session_id}"}
@@ -126,7 +130,7 @@ async def _open(
 ) -> OpenedCall:
     named = {"model": wishes["model"]} if isinstance(wishes.get("model"), str) else {}
     agent = agent_for({**named, **request.query_params}, gateway.admission, principal)
-    return await beginning(gateway, principal, desk.open(principal, agent, Transport.WEBRTC))
+    return await beginning(desk.open(principal, agent, Transport.WEBRTC))
 
 
 def _read(content_type: str, body: bytes) -> tuple[str, dict[str, Any]]:

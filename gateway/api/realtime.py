@@ -165,22 +165,15 @@ async def _begin(
 ) -> SessionState:
     """Begin a session with the agent that the query names."""
     agent = agent_for(query, gateway.admission, principal)
-    return await beginning(gateway, principal, gateway.admission.begin(principal, agent, wants))
+    return await beginning(gateway.admission.begin(principal, agent, wants))
 
 
-async def beginning(gateway: Gateway, principal: Principal, begin: Awaitable[Begun]) -> Begun:
-    """Await what begins a session of this principal; raise ApiError if it cannot begin.
-
-    The client secret is spent last, so that a client that is refused before keeps it.
-    """
-    await gateway.authenticator.spend(principal)
+async def beginning(begin: Awaitable[Begun]) -> Begun:
+    """Await what begins a session; raise ApiError if it cannot begin."""
     try:
         return await begin
     except (psycopg.Error, OSError):
         raise Unavailable("The session cannot be recorded right now. Try again.") from None
-    except ApiError:
-        await gateway.authenticator.give_back(principal)
-        raise
 
 
 async def _resume(gateway: Gateway, principal: Principal, token: str, wants: frozenset[str]) -> SessionState:

@@ -19,9 +19,9 @@ from uuid import UUID
 import psycopg
 from pydantic import ValidationError
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.authenticator import NOT_KNOWN, Principal
 from gateway.bounded_semaphore import BoundedSemaphore, Overloaded
-from gateway.errors import QUOTA, LimitReached, Unavailable
+from gateway.errors import QUOTA, AuthenticationError, LimitReached, Unavailable
 from gateway.retry import until_done
 from gateway.settings import GatewaySettings
 from gateway.storage.database import Store
@@ -30,6 +30,7 @@ from ringback.agents.quotas import Quotas
 from ringback.errors import ConfigurationError
 from ringback.postgres.statement import Bound
 from ringback.statements import usage as statements
+from ringback.statements.identity import credentials
 from ringback.statements.sessions import session_quota
 from ringback.statements.sessions.session_quota import Limits
 from ringback.statements.usage import ResponseUsage
@@ -109,25 +110,31 @@ class Budgets:
         if why is not None:
             raise LimitReached(why, code=QUOTA, retry_after=_until_tomorrow())
 
-    async def open_session(self, opening: Bound, principal: Principal) -> None:
-        """Write the session's row (`sessions.open_session`) if there is a place for it.
+    async def open_session(self, opening: Bound, principal: Principal, *, lazy: bool = False) -> None:
+        """Write the session's row (`sessions.open_session`) if there is a place for it, and use up its client secret.
 
-        Of any number that come at once, on one gateway or on several, no more than the limit get in.
+        Of any number that come at once, on one gateway or on several, no more than the limit get in. A client that is
+        refused keeps its secret.
+
+        Args:
+            lazy: the commit does not wait for the disk: for a session that is nothing before a later commit.
 
         Raises:
+            AuthenticationError: the secret was used up or voided meanwhile.
             LimitReached, Unavailable: there is no place.
             psycopg.Error, OSError: Postgres does not answer.
         """
         try:
             async with self._openings:
-                await self._take_place(opening, principal)
+                await self._take_place(opening, principal, lazy)
         except Overloaded:
             raise Unavailable(CROWDED) from None
 
-    async def _take_place(self, opening: Bound, principal: Principal) -> None:
+    async def _take_place(self, opening: Bound, principal: Principal, lazy: bool) -> None:
         allowed = await self._quotas(principal.tenant)
         limits = Limits(of_tenant=allowed.sessions, of_user=allowed.sessions_per_user)
         if not limits.set():
+            await self._spend(principal)
             try:
                 await self._store.count(opening)
             except psycopg.IntegrityError as problem:
@@ -135,18 +142,27 @@ class Budgets:
                 if problem.sqlstate != UNIQUE_VIOLATION:
                     raise
             return
-        # Without the lock at first: sessions that find no place must not queue before those that would.
+        lock = session_quota.lock_quota(opening, limits, secret_id=principal.spends, visit=principal.visit, lazy=lazy)
+        found, *opened = await self._store.together(lock, session_quota.open_within(opening, limits))
+        if found and opened[0][0].is_open:
+            return
+        if not found:
+            await self._spend(principal)  # or it is the secret that is missing
+        if principal.spends is not None:
+            await self._store.rows(credentials.return_secret(principal.spends, principal.visit))
         (row,) = await self._store.rows(session_quota.count_sessions(principal.tenant, principal.user, limits))
-        if not limits.full(row):
-            lock = session_quota.lock_quota(principal.tenant, principal.user, limits)
-            (_, (row,)) = await self._store.together(lock, session_quota.open_within(opening, limits))
-            if row.is_open:
-                return
         if "of_user" in limits.full(row):
             sentence = f"You have {row.of_user} sessions, as many as you may have at once. End one, or try later."
         else:
             sentence = "There are as many sessions as there may be at once. Try again later."
         raise LimitReached(sentence, code="too_many_sessions", retry_after=PLACE_AGAIN_SECONDS)
+
+    async def _spend(self, principal: Principal) -> None:
+        """Use up the principal's client secret, if it has one; raise AuthenticationError if that cannot be."""
+        if principal.spends is None:
+            return
+        if not await self._store.rows(credentials.spend_secret(principal.spends, principal.visit)):
+            raise AuthenticationError(NOT_KNOWN)
 
     async def settle(self) -> None:
         """Write the rows that wait, for as long as the gateway runs."""

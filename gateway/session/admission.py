@@ -88,12 +88,13 @@ class SessionAdmission:
         transport: Transport = Transport.WEBSOCKET,
         line: PhoneLine | None = None,
     ) -> SessionState:
-        """Begin a new session, if the principal's quota is not used up and there is a place.
+        """Begin a new session, if the principal's quota is not used up and there is a place. It spends a client secret.
 
         Args:
             line: the phone call that it is; None: it is none.
 
         Raises:
+            AuthenticationError: the principal's client secret was used up or voided meanwhile.
             LimitReached, Unavailable: no session may begin, or none can right now.
             psycopg.Error, OSError: Postgres does not answer.
         """
@@ -105,7 +106,8 @@ class SessionAdmission:
             session.line, session.resume_token = line, line.resume_token
         try:
             await self.check_quota(principal, agent)
-            await self.gateway.budgets.open_session(self._row_of(session, transport), principal)
+            is_call = transport is not Transport.WEBSOCKET  # then nothing happens before its id is written, and kept
+            await self.gateway.budgets.open_session(self._row_of(session, transport), principal, lazy=is_call)
             session.handle.is_recorded = True
             metrics.SESSIONS_BEGUN.inc("new")
         finally:

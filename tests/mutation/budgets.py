@@ -27,6 +27,15 @@ BUDGET_GUARDS = [
     gone("session quota: of this tenant", T_PLACES, PLACES, "sessions.c.tenant == tenant, "),
     gone("session quota: sessions that are over do not count", T_PLACES, PLACES, ', sessions.c.state != "ended"'),
     gone("session quota: an existing session is open", T_PLACES, PLACES, " | was_open"),
+    gone("session quota: a secret that is used up opens none", T_PLACES, PLACES, ".select_from(is_spent)"),
+    gone("session quota: only a call's row does not wait for the disk", T_PLACES, PLACES, "if lazy:", "if True:"),
+    gone(
+        "session quota: who finds no place keeps the secret",
+        T_PLACES,
+        BUDGETS_OF_GATEWAY,
+        "await self._store.rows(credentials.return_secret(principal.spends, principal.visit))",
+        "pass",
+    ),
     gone("usage: a response counts once", T_USAGE, USAGE, ".on_conflict_do_nothing()"),
     gone(
         "usage: what cannot be written now is written later",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
 
 from gateway.auth.authenticator import Principal
-from gateway.errors import LimitReached
+from gateway.errors import AuthenticationError, LimitReached
+from ringback.statements.identity import credentials
 from ringback.statements.sessions import lifecycle as statements
 from ringback.statements.sessions import session_quota
-from ringback.tables import sessions
+from ringback.tables import client_secrets, sessions
 from tests.integration.budgets.budget_rows import ANN, BOB, MODEL, World, opening, refusal, tell, world
 
 
@@ -48,6 +50,56 @@ def test_one_session_more_than_a_user_may_have_is_refused_and_others_are_not(dat
         await world.opened()
 
     tell(database, story, sessions_per_user=2)
+
+
+def test_a_client_secret_is_used_up_with_the_session_and_never_without(database: str) -> None:
+    async def story(world: World) -> None:
+        left = select(client_secrets.c.uses_left)
+        secret_id = uuid4()
+        made: dict[str, Any] = {"tenant": "default", "user": "ann", "minted_by": "key:1", "key_id": None}
+        bounds: dict[str, Any] = {"uses": 2, "seconds_valid": 60.0, "limit": 9}
+        secret = credentials.mint_secret(secret_id, b"hash", agent="demo", claims={}, **made, **bounds)
+        await world.store.rows(secret)
+        first, second, third, fourth = (Principal("ann", spends=secret_id) for _ in range(4))
+        session_id = await world.opened(first)
+        assert await world.one(left) == 1
+        denied = await refusal(world.budgets.open_session(opening(uuid4(), second), second))
+        assert isinstance(denied, LimitReached)
+        assert await world.one(left) == 1
+        await world.store.count(statements.end_session(session_id, "gw", 1, "client_closed_1000"))
+        session_id = await world.opened(third)
+        await world.store.count(statements.end_session(session_id, "gw", 1, "client_closed_1000"))
+        denied = await refusal(world.budgets.open_session(opening(uuid4(), fourth), fourth))
+        assert isinstance(denied, AuthenticationError)
+        assert await world.one(left) == 0
+        assert await world.one(select(func.count()).select_from(sessions)) == 2
+
+    tell(database, story, sessions_per_user=1)
+
+
+def test_a_secret_that_cannot_be_spent_opens_nothing_where_places_are_not_limited(database: str) -> None:
+    async def story(world: World) -> None:
+        stranger = Principal("ann", spends=uuid4())
+        denied = await refusal(world.budgets.open_session(opening(uuid4(), stranger), stranger))
+        assert isinstance(denied, AuthenticationError)
+        assert await world.one(select(func.count()).select_from(sessions)) == 0
+
+    tell(database, story)
+
+
+@pytest.mark.parametrize(("lazy", "waits"), [(True, "off"), (False, "on")])
+def test_a_lazy_session_does_not_wait_for_the_disk_and_the_next_statement_does(
+    database: str, lazy: bool, waits: str
+) -> None:
+    async def story(world: World) -> None:
+        limits = session_quota.Limits(of_tenant=None, of_user=1)
+        lock = session_quota.lock_quota(opening(uuid4(), ANN), limits, lazy=lazy)
+        setting = select(func.current_setting("synchronous_commit"))
+        (_, ((found,),)) = await world.store.together(lock, setting)
+        assert found == waits
+        assert await world.one(setting) == "on"
+
+    tell(database, story)
 
 
 def test_a_session_that_may_be_resumed_keeps_its_place(database: str) -> None:
@@ -89,7 +141,7 @@ def test_opening_it_twice_is_opening_it_once(database: str) -> None:
         first = opening(uuid4(), ANN)
         for _ in range(2):
             limits = session_quota.Limits(of_tenant=None, of_user=1)
-            lock = session_quota.lock_quota("default", "ann", limits)
+            lock = session_quota.lock_quota(first, limits)
             (_, (row,)) = await world.store.together(lock, session_quota.open_within(first, limits))
             assert row.is_open
         assert await world.one(select(func.count()).select_from(sessions)) == 1
