@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
 
 from ringback.jobs import outcomes
+from tests.browser.gallery_rows import force
 from tests.browser.stack_of_ones_own import PATIENCE_MS, RECORDER
 from tests.integration.statements.test_history import Line as Rows
 from tests.integration.statements.test_history import line_on
@@ -94,6 +95,21 @@ def test_a_new_call_stands_on_the_page_without_a_reload(page: Page, rows: Rows) 
     rows.finish(job, token, outcomes.succeeded(1))
     expect(row).to_contain_text("succeeded", timeout=PATIENCE_MS)
     assert page.evaluate("globalThis.isSame"), "the page was loaded anew"
+
+
+def test_an_open_menu_stays_with_its_queue_when_another_comes_before_it(page: Page, line: Line, rows: Rows) -> None:
+    page.goto(f"{line.url}/console/queues")
+    expect(page.locator("#live-state")).to_have_text("live", timeout=PATIENCE_MS)
+    page.get_by_label("Set slow").click()
+    menu = page.locator("details[open]")
+    menu.get_by_label("At most at once").fill("7")
+    menu.get_by_label("Reason").last.fill("the carrier is slow")
+    job = rows.ask(rows.open(), "weather", {"city": "Rome"})
+    force(rows, text("UPDATE jobs SET queue = 'a-queue-that-comes-first' WHERE id = :job").bindparams(job=job))
+    expect(page.get_by_role("link", name="a-queue-that-comes-first")).to_be_visible(timeout=PATIENCE_MS)
+    expect(menu.locator("form").last).to_have_attribute("action", "/console/queues/slow/limit")
+    expect(menu.get_by_label("At most at once")).to_have_value("7")
+    expect(menu.get_by_label("Reason").last).to_have_value("the carrier is slow")
 
 
 def test_a_search_is_completed_shared_and_taken_back(page: Page, line: Line, talk: UUID) -> None:

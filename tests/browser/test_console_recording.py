@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
-from array import array
 from collections.abc import Iterator
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
 
-from gateway.auth.tokens import Kind, digest, new
-from ringback.recordings.audio import Codec, Format, Piece, Voice, loudness
+from ringback.recordings.audio import Codec, Piece, Voice
 from ringback.statements import recordings
-from ringback.statements.identity import credentials
+from tests.browser.gallery_rows import hum, key_with, sign_in
 from tests.browser.stack_of_ones_own import PATIENCE_MS, RECORDER
 from tests.browser.test_console import MOMENT, SERIOUS
 from tests.integration.statements.test_history import Line as Rows
@@ -35,15 +32,8 @@ TOLD = [
 ]
 BEYOND_HALF = re.compile(r"^(5\d|6\d|7\d)\.\d+%$")
 """Where the line stands once the middle of the talk is played, and not its end."""
+POSITION = "document.getElementById('voices').currentTime"
 OVER = text("UPDATE sessions SET state = 'ended', ended_at = created_at + interval '12 seconds' WHERE id = :session")
-
-
-def hum(from_ms: int, seconds: float, voice: Voice, pitch: float) -> Piece:
-    """A voice that swells, as a syllable does, four times a second."""
-    count = int(24_000 * seconds)
-    waves = (math.sin(at * pitch) * abs(math.sin(at * 4 * math.pi / 24_000)) for at in range(count))
-    audio = array("h", [int(12_000 * wave) for wave in waves]).tobytes()
-    return Piece(voice, 1, from_ms, int(seconds * 1_000), Codec.PCM, 24_000, audio, loudness(Format(), audio))
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +46,7 @@ def rows(line: Line) -> Iterator[Rows]:
 def talk(rows: Rows) -> UUID:
     """A recorded talk of twelve seconds, of which a part of the model's voice was lost."""
     session = rows.open()
-    for number, (after, kind, response, ms, detail) in enumerate(TOLD):
-        given = {"session": session, "number": number, "after": after, "kind": kind}
-        rows.run(MOMENT.bindparams(**given, response=response, ms=ms, detail=detail))
+    tell(rows, session)
     lost = Piece(Voice.MODEL, 1, 8_000, 1_000, Codec.LOST, 0, b"", b"")
     pieces = [hum(1_000, 2.0, Voice.CALLER, 0.05), hum(4_000, 4.0, Voice.MODEL, 0.03), lost]
     rows.run(recordings.save(session, pieces))
@@ -66,11 +54,10 @@ def talk(rows: Rows) -> UUID:
     return session
 
 
-def key_with(rows: Rows, *scopes: str) -> str:
-    key = new(Kind.KEY)
-    made = credentials.create_key(uuid4(), digest(key), user="eve", tenant="default", scopes=scopes, seconds_valid=None)
-    rows.run(made)
-    return key
+def tell(rows: Rows, session: UUID) -> None:
+    for number, (after, kind, response, ms, detail) in enumerate(TOLD):
+        given = {"session": session, "number": number, "after": after, "kind": kind}
+        rows.run(MOMENT.bindparams(**given, response=response, ms=ms, detail=detail))
 
 
 @pytest.fixture
@@ -82,10 +69,7 @@ def visiting(browser: Browser, line: Line, key: str, **context: object) -> Itera
     inside = browser.new_context(**context)  # type: ignore[arg-type]
     page = inside.new_page()
     page.add_init_script(RECORDER)
-    page.goto(f"{line.url}/console/sign-in")
-    page.keyboard.type(key)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Jobs")).to_be_visible(timeout=PATIENCE_MS)
+    sign_in(page, line.url, key)
     yield page
     assert page.evaluate("recorded.forbidden") == []
     inside.close()
@@ -120,6 +104,35 @@ def test_a_click_on_the_timeline_plays_from_there_and_a_line_follows(page: Page,
     expect(page.locator("#cursor")).to_have_attribute("x1", BEYOND_HALF, timeout=PATIENCE_MS)
     expect(page.locator("#voices")).not_to_have_js_property("readyState", 0, timeout=PATIENCE_MS)
     assert page.evaluate("document.getElementById('voices').duration") == pytest.approx(9.0, abs=0.01)
+
+
+def test_a_live_update_neither_stops_nor_rewinds_the_player(page: Page, line: Line, rows: Rows) -> None:
+    session = rows.open()
+    tell(rows, session)
+    rows.run(recordings.save(session, [hum(0, 9.0, Voice.CALLER, 0.05)]))
+    opened(page, line, session)
+    page.evaluate("document.getElementById('voices').isSame = true")
+    page.locator("#voices").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#voices")).to_have_js_property("paused", False, timeout=PATIENCE_MS)
+    played = updated(page, rows, session, 9_000)
+    again = updated(page, rows, session, 10_000)
+    assert 0 < played < again, "it was rewound, or is another"
+    page.keyboard.press("Space")
+    expect(page.locator("#voices")).to_have_js_property("paused", True, timeout=PATIENCE_MS)
+    rests_at = page.evaluate(POSITION)
+    assert updated(page, rows, session, 11_000) == rests_at
+    expect(page.locator("#cursor")).not_to_have_attribute("x1", "0.000%")
+    expect(page.locator("#cursor")).not_to_have_attribute("x1", "0")
+    expect(page.locator("#voices")).to_have_js_property("isSame", True)
+
+
+def updated(page: Page, rows: Rows, session: UUID, from_ms: int) -> float:
+    """Record a further second, wait until the page shows it, and return where its player is then, in seconds."""
+    rows.run(recordings.save(session, [hum(from_ms, 1.0, Voice.CALLER, 0.05)]))
+    grown = re.compile(f"until_ms={from_ms + 1_000}")
+    expect(page.locator("#voices")).to_have_attribute("data-file", grown, timeout=PATIENCE_MS)
+    return float(page.evaluate(POSITION))
 
 
 def test_the_keyboard_alone_plays_and_pauses(page: Page, line: Line, talk: UUID) -> None:

@@ -76,10 +76,22 @@ function tellLive(how, words) {
 }
 
 // The player of a recorded talk: a line follows it over the timeline, and a click on the timeline plays from there.
-function player() {
+// The file of a talk that goes on grows: the player takes the longer one where it is at rest, and keeps its place.
+function player(takesNewest = false) {
   const audio = document.getElementById("voices");
-  if (audio && audio.paused && audio.dataset.file !== audio.getAttribute("src")) audio.src = audio.dataset.file;
+  if (!audio || !audio.paused || audio.dataset.file === audio.getAttribute("src")) return audio;
+  const at = audio.currentTime;
+  if (at > 0 && !takesNewest) return audio; // its listener goes on from there
+  audio.src = audio.dataset.file;
+  audio.currentTime = at;
   return audio;
+}
+
+// Put the line where the player is; return how far that is, from 0 to 1.
+function point(audio, line) {
+  const part = audio.currentTime / Number(line.ownerSVGElement.dataset.seconds);
+  for (const end of ["x1", "x2"]) line.setAttribute(end, `${(part * 100).toFixed(3)}%`);
+  return part;
 }
 
 function follow() {
@@ -87,8 +99,7 @@ function follow() {
   const line = document.getElementById("cursor");
   if (!audio || !line) return;
   const scroll = document.getElementById("scroll");
-  const part = audio.currentTime / Number(line.ownerSVGElement.dataset.seconds);
-  for (const end of ["x1", "x2"]) line.setAttribute(end, `${(part * 100).toFixed(3)}%`);
+  const part = point(audio, line);
   const at = part * scroll.scrollWidth;
   if (at < scroll.scrollLeft || at > scroll.scrollLeft + scroll.clientWidth) scroll.scrollLeft = at - scroll.clientWidth / 4;
   if (!audio.paused && !audio.ended) requestAnimationFrame(follow);
@@ -98,7 +109,7 @@ function playFrom(event) {
   const drawing = event.target.closest("#scroll > svg[data-seconds]");
   if (!drawing || event.target.closest("a")) return;
   const { left, width } = drawing.getBoundingClientRect();
-  const audio = player();
+  const audio = player(true);
   audio.currentTime = ((event.clientX - left) / width) * Number(drawing.dataset.seconds);
   audio.play();
 }
@@ -113,9 +124,15 @@ function followLink() {
   form.submit();
 }
 
-document.addEventListener("htmx:after:swap", () => { drawAll(); player(); });
+document.addEventListener("htmx:after:swap", () => {
+  drawAll();
+  const audio = player();
+  const line = document.getElementById("cursor");
+  if (audio && line) point(audio, line); // the drawing is new, and its scale another
+});
 document.addEventListener("click", playFrom);
 for (const news of ["play", "seeked"]) document.addEventListener(news, follow, true); // what happens to media does not bubble
+document.addEventListener("ended", () => player(true), true);
 document.addEventListener("htmx:sse:after:connection", () => tellLive("live", "live"));
 document.addEventListener("htmx:sse:error", (event) => {
   if (event.detail?.status === 401) return location.reload();
