@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.stack_of_ones_own import PATIENCE_MS
-from tests.line import TOKEN, running_line
+from tests.line import TOKEN, Line, running_line
 from tests.local_http import LOCAL
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
@@ -48,3 +48,23 @@ def test_who_hangs_up_before_a_call_is_placed_places_none(
         expect(page.locator("#state")).to_have_text("The talk has ended.")
         assert (errors, placed) == ([], [])
         page.close()
+
+
+BLOCKED = """
+globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+  get connectionState() { return "failed"; }
+  async setRemoteDescription() { this.dispatchEvent(new Event("connectionstatechange")); }
+};
+"""
+"""A browser that reaches no address of the call's, told at once instead of after half a minute."""
+
+
+def test_whom_webrtc_does_not_let_through_is_told_to_use_the_websocket(browser: Browser, line: Line) -> None:
+    page = browser.new_page()
+    page.add_init_script(BLOCKED)
+    page.route("**/v1/realtime/calls*", lambda route: route.fulfill(status=201, body="v=0", headers={"location": "/x"}))
+    page.goto(f"{line.url}/?way=webrtc#secret=ek_of-a-made-up-gateway")
+    page.locator("#words").fill("hello")
+    page.keyboard.press("Enter")
+    expect(page.locator("#state")).to_contain_text("Choose WebSocket above", timeout=PATIENCE_MS)
+    page.close()

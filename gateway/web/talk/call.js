@@ -4,6 +4,7 @@ import { refusal } from "./sentences.js";
 
 const CALLS = "/v1/realtime/calls";
 const GONE = "The call was lost, and the talk with it. Press to talk again.";
+const BLOCKED = "No sound gets through by WebRTC: a firewall may be in the way. Choose WebSocket above, and press again.";
 
 export class Call {
   #peer = null;
@@ -37,6 +38,7 @@ export class Call {
   /** Begin a session with a client secret; `agent` and `microphone` may be null. */
   async begin(secret, agent, microphone) {
     const peer = new RTCPeerConnection();
+    let wasOpen = false;
     this.#peer = peer;
     this.on.state("connecting", "");
     this.#sender = peer.addTransceiver("audio", { direction: "sendrecv" }).sender;
@@ -44,9 +46,10 @@ export class Call {
       this.#speaker.srcObject = new MediaStream([track]);
     };
     peer.onconnectionstatechange = () => {
-      if (peer.connectionState === "failed") this.#close(peer, GONE);
+      if (peer.connectionState === "failed") this.#close(peer, wasOpen ? GONE : BLOCKED);
     };
     this.#channel = peer.createDataChannel("oai-events");
+    this.#channel.onopen = () => (wasOpen = true);
     this.#channel.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     this.#channel.onclose = () => this.#close(peer, "The talk has ended.");
     try {
