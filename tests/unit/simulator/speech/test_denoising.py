@@ -1,4 +1,4 @@
-"""Less noise under a sentence, and which of two hearings counts."""
+"""Less noise under a sentence."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import math
 from typing import Any
 
 import pytest
-
-from simulator.speech import whisper
-from simulator.speech.hints import NO_HINTS
-from tests.unit.simulator.rehearsal import sound
 
 np = pytest.importorskip("numpy", reason="the extra ears is not installed")
 
@@ -46,25 +42,3 @@ def test_silence_stays_as_it_is() -> None:
     from simulator.speech.denoising import less_noise
 
     assert not less_noise(np.zeros(RATE, np.float32)).any()
-
-
-SURE, DOUBTED, UNHEARD = (-0.05, "as it is"), (-0.9, "as it is"), (-math.inf, "")
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "text", "hearings"),
-    [
-        (SURE, (-0.01, "cleaned"), "as it is", 1),
-        (DOUBTED, (-0.4, "cleaned"), "cleaned", 2),
-        (DOUBTED, (-1.5, "cleaned"), "as it is", 2),
-        (DOUBTED, UNHEARD, "as it is", 2),
-        (UNHEARD, (-0.4, "you"), "", 1),
-    ],
-)
-def test_what_the_model_doubts_is_heard_again_with_less_noise(
-    monkeypatch: pytest.MonkeyPatch, first: tuple[float, str], second: tuple[float, str], text: str, hearings: int
-) -> None:
-    answers = [first, second]
-    monkeypatch.setattr(whisper, "_words", lambda samples, hints: answers.pop(0))
-    assert whisper.recognise(sound(400), NO_HINTS) == text
-    assert 2 - len(answers) == hearings

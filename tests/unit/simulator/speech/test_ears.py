@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from array import array
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,6 @@ needs_ears = pytest.mark.skipif(
     not (whisper.available() and Silero.available() and synthesis.available()),
     reason="the extras voice and ears are not installed",
 )
-FILES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -62,13 +60,6 @@ def test_ears_that_are_not_installed_are_one_sentence_and_exit_code_2(
     )
 
 
-def test_a_model_with_a_missing_file_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(whisper, "model_folder", lambda: tmp_path)
-    for name in FILES[:-1]:
-        (tmp_path / name).touch()
-    assert not whisper.available()
-
-
 @needs_ears
 def test_a_sentence_is_heard_as_it_is_written_and_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
@@ -81,6 +72,13 @@ def test_a_sentence_is_heard_as_it_is_written_and_no_socket_is_opened(monkeypatc
         == "where is my parcel"
     )
     assert whisper.recognise(silence(500)) == ""
+
+
+@needs_ears
+def test_noise_is_no_sentence_whatever_is_likely_to_be_said() -> None:
+    likely = Hints(sentences=("Hello, how can I help you?", "INV-17, A-1042.", "Look up an invoice."))
+    hiss = array("h", ((i * 7919) % 6001 - 3000 for i in range(2 * SAMPLE_RATE)))
+    assert whisper.recognise(hiss.tobytes(), likely) == ""
 
 
 @needs_ears
