@@ -127,6 +127,8 @@ class TranscriptWriter:
         """
         try:
             shown = [replace(message, content=self._redacted(message.content)) for message in batch]
+            has_pictures = any(_is_picture(part) for message in shown for part in message.content)
+            run = self._store.rows if has_pictures else run  # a hundred sessions' would be a hundred megabytes
             rows = await run(items.save(self._session_id, self._gateway_id, self._session.epoch, shown))
         except psycopg.DataError:
             if len(batch) > 1:
@@ -138,7 +140,7 @@ class TranscriptWriter:
         for message in batch:  # unless it has changed meanwhile
             if message.item_id in written and self._waiting.get(message.item_id) is message:
                 del self._waiting[message.item_id]
-        if any(_is_picture(part) for message in shown for part in message.content):
+        if has_pictures:
             await self._store.rows(items.drop_old_pictures(self._session_id, self._gateway_id, self._session.epoch))
         return bool(written)
 

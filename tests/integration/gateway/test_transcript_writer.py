@@ -10,6 +10,7 @@ import pytest
 
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.storage.database import Store, open_pool
+from ringback.postgres.statement import Bound
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
 from tests.integration.statements.statement_rows import Rows, world
@@ -62,3 +63,29 @@ def test_what_was_said_while_an_epoch_began_is_written_in_that_epoch(rows: Rows,
     rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
     assert asyncio.run(flush(database, rows, [1, 2], message(1))) == [False, True]
     assert kept(rows) == [1]
+
+
+def test_messages_are_written_with_those_of_others_and_pictures_by_themselves(rows: Rows, database: str) -> None:
+    """A hundred sessions may write in one statement, and a picture may have a megabyte."""
+
+    async def flushed() -> list[Bound]:
+        pool = open_pool(database, 1)
+        store, together = Store(pool), list[Bound]()
+
+        async def run(statement: Bound) -> list[Any]:
+            together.append(statement)
+            return await store.rows(statement)
+
+        transcript = TranscriptWriter(gateway_context(store), session_state(rows.session))
+        picture = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+        try:
+            for each in (message(1), Message(2, "item_2", "user", [picture])):
+                transcript.keep([each])
+                assert await transcript.flush(run)
+        finally:
+            await pool.close()
+        return together
+
+    (with_others,) = asyncio.run(flushed())
+    assert [each["item_id"] for each in with_others.given["messages"]] == ["item_1"]
+    assert kept(rows) == [1, 2]
