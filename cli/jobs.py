@@ -45,7 +45,6 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List calls, newest first."""
-    from cli.output import tables
     from ringback.history import documents
     from ringback.history.pagination import JobQuery
     from ringback.statements import history as statements
@@ -56,6 +55,8 @@ def list_jobs(
         page = documents.page_of_jobs(read(statements.page_of_jobs(tenant, query)), query.limit)
     if as_json:
         return print_json(page)
+    from cli.output import tables
+
     return show_page(page, "job", tables.print_jobs)
 
 
@@ -69,7 +70,6 @@ def show_job(
 
     It also shows the arguments, the result, and why the tool failed, which no API shows.
     """
-    from cli.output import tables
     from ringback import operator_view
     from ringback.statements import history as statements
 
@@ -80,6 +80,8 @@ def show_job(
         job = operator_view.job(row, failed.failure)
     if as_json:
         return print_json(job)
+    from cli.output import tables
+
     return tables.print_job(tables.console(), job, job.failure)
 
 

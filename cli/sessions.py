@@ -39,7 +39,6 @@ def list_sessions(
     as_json: AsJson = False,
 ) -> None:
     """List conversations, newest first."""
-    from cli.output import tables
     from ringback.history import documents as history
     from ringback.history.pagination import SessionQuery
     from ringback.statements import history as statements
@@ -50,6 +49,8 @@ def list_sessions(
         page = history.page_of_sessions(read(statements.page_of_sessions(tenant, query)), query.limit)
     if as_json:
         return print_json(page)
+    from cli.output import tables
+
     return show_page(page, "session", tables.print_sessions)
 
 

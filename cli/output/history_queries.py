@@ -133,11 +133,11 @@ def only(what: str, rows: Sequence[Any], prefix: str | None) -> Any:
 
 def show_page(page: Page[T], what: str, print_rows: Callable[[Console, Sequence[T]], None]) -> None:
     """Print a list to standard output; remarks go to standard error."""
-    from cli.output import tables
-
     if not page.data:
         typer.echo(f"No {what} fits.", err=True)
         return
+    from cli.output import tables
+
     print_rows(tables.console(), page.data)
     if page.has_more:
         typer.echo(f"There are more: narrow it down, raise --limit, or go on with --after {page.next}", err=True)

@@ -33,10 +33,21 @@ IS_FOR_SETTINGS = {"pydantic_settings", "ringback.config.settings", "ringback.pr
 """What a command does not need that reads DATABASE_URL alone."""
 IS_FOR_ONE_ROW = {"ringback.operator_view", "ringback.statements.jobs"}
 """What shows one call or conversation, and no list does."""
-IS_FOR_LISTS = IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS | IS_FOR_SETTINGS | IS_FOR_ONE_ROW
+IS_FOR_TABLES = {"rich", "cli.output.tables"}
+"""What a table is drawn with, which neither JSON nor a refusal needs."""
+IS_FOR_LISTS = (
+    IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS | IS_FOR_SETTINGS | IS_FOR_ONE_ROW | IS_FOR_TABLES
+)
 IS_FOR_HELP = {"pydantic", "pydantic_settings", "rich", "asyncio"}
 """typer itself loads pydantic as soon as it runs a command; the first page of help is before that."""
 
+LEFT_TO_COLLECT = """
+import atexit, gc, sys
+atexit.register(lambda: print(len(gc.get_objects())))  # registered first, called last
+from cli.main import main
+sys.argv = ["ringback", "jobs", "list"]
+main()
+"""
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 
 
@@ -75,3 +86,11 @@ def test_a_command_loads_only_what_it_uses(words: list[str], unneeded: set[str],
 def test_a_command_on_rows_does_load_the_driver(tmp_path: Path) -> None:
     """Else the test above would pass for a command that fails before it does anything."""
     assert loaded_by(["jobs", "list"], tmp_path) >= IS_FOR_ROWS
+
+
+def test_python_looks_for_no_garbage_as_a_short_command_ends(tmp_path: Path) -> None:
+    env = {**os.environ, "DATABASE_URL": NO_DATABASE}
+    argv = [sys.executable, "-c", LEFT_TO_COLLECT]
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert "cannot be reached" in done.stderr
+    assert int(done.stdout) < 1_000
