@@ -63,6 +63,16 @@ globalThis.RTCPeerConnection = class extends RTCPeerConnection {
 """
 
 
+HAS_PAUSED = """(heard) => {
+  const isLoud = (value) => Math.abs(value) > 500;
+  return heard.some(isLoud) && !heard.slice(-16384).some(isLoud);
+}"""
+"""Whether speech has come, and then two thirds of a second of silence.
+
+The page judges: to hand all of the sound over and to recognise it at each look would keep a core busy.
+"""
+
+
 @dataclass
 class Up:
     """One running `ringback up`: its link, the address of its gateway, the token of its banner, and its folder."""
@@ -116,6 +126,10 @@ class Tab:
         """What the playback worklet got: pieces of items, and stops."""
         pieces: list[dict[str, Any]] = self.page.evaluate("recorded.toSpeaker")
         return pieces
+
+    def has_paused(self) -> bool:
+        """Whether what comes over WebRTC was speech, and is silence now."""
+        return bool(self.page.evaluate(f"({HAS_PAUSED})(overPeer)"))
 
     def over_peer(self) -> bytes:
         """What was heard last over WebRTC, PCM16 mono 24 kHz."""

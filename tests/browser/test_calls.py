@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from simulator.speech import ears, synthesis
 from simulator.speech.hints import NO_HINTS
 from tests.browser.conftest import launched
-from tests.browser.stack_of_ones_own import PATIENCE, PATIENCE_MS, last_words, write_speech
+from tests.browser.stack_of_ones_own import HAS_PAUSED, PATIENCE, PATIENCE_MS, last_words, write_speech
 from tests.line import eventually
 from tests.local_http import LOCAL
 
@@ -86,6 +86,8 @@ class Beside:
 
 def understood(page: Page) -> bool:
     """Whether what the page has heard last has the words of the answer. The sound comes a little behind its events."""
+    if not page.evaluate(f"({HAS_PAUSED})(samples)"):
+        return False
     pcm = last_words(array("h", page.evaluate("samples")).tobytes())
     return {"london", "degrees", "rain"} <= set(re.findall("[a-z]+", ears.ears().hear(pcm, NO_HINTS).lower()))
 
