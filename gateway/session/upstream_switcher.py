@@ -118,8 +118,8 @@ class UpstreamSwitcher:
             await self._hand_over(link, reason)
 
     async def rotate_in_time(self) -> None:
-        """Move to a new connection between turns, before the Realtime API ends the old one. Until cancelled."""
-        while True:
+        """Move to a new connection between turns, before the Realtime API ends the old one; never in a call."""
+        while not self.joins:
             link = self._session.link
             wait = QUIET_LOOK_SECONDS
             if link is not None and link.rotates_at is not None:
