@@ -96,6 +96,31 @@ def test_over_webrtc_too_a_spoken_question_comes_back_as_speech_that_can_be_unde
         must_be_clean(tab)
 
 
+LATE_LINE = """
+globalThis.WebSocket = class {
+  static OPEN = 1;
+  readyState = 0;
+  sent = [];
+  constructor() { globalThis.line = this; }
+  send(text) { this.sent.push(JSON.parse(text).type); }
+  close() {}
+};
+"""
+"""A browser whose connection opens when the test says so."""
+
+
+def test_what_is_spoken_while_the_page_connects_is_heard(up: Up) -> None:
+    address = f"{up.url}/#secret=ek_of-a-made-up-gateway"
+    with launched(*MICROPHONE) as browser, opened(browser, address, scripts=[LATE_LINE]) as tab:
+        tab.page.get_by_role("button", name="Talk").click()
+        expect(tab.page.locator("#state")).to_contain_text("Connecting", timeout=PATIENCE_MS)
+        level = re.compile(r"--level: \d\.\d\d")  # as the microphone's first piece sets it, also if that is silent
+        expect(tab.page.locator("#talk")).to_have_attribute("style", level, timeout=PATIENCE_MS)
+        assert tab.page.evaluate("line.sent") == []
+        sent = tab.page.evaluate("line.readyState = 1, line.onopen(), line.sent")
+        assert set(sent) == {"input_audio_buffer.append"}
+
+
 def understood(tab: Tab) -> bool:
     """Whether what came over WebRTC has the words of the answer."""
     if not tab.has_paused():
@@ -145,6 +170,22 @@ def test_the_answer_comes_all_the_same_when_the_gateway_is_killed(browser: Brows
         tab.wait_for_call("heard")
         expect(tab.page.locator("#transcript .model").last).to_contain_text("Your order A-1042 is out for delivery.")
         must_be_clean(tab, killed=True)
+        must_be_on_the_timeline(browser, up)
+
+
+def must_be_on_the_timeline(browser: Browser, up: Up) -> None:
+    """The console shows of the newest talk that its gateway was lost, and that the client came back."""
+    (newest, *_) = read(up, "/v1/sessions")["data"]
+    made = LOCAL.post(f"{up.url}/console/links", headers={"Authorization": f"Bearer {up.token}"}).json()
+    page = browser.new_page()
+    page.goto(f"{up.url}{made['path']}")
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible(timeout=PATIENCE_MS)
+    page.goto(f"{up.url}/console/sessions/{newest['id']}")
+    lane = page.locator("#scroll")
+    expect(lane.locator("path.k-came title")).to_have_text([re.compile("new"), re.compile("resumed")])
+    expect(lane.locator("rect.k-unknown title")).to_have_text("epoch 1: its gateway was lost in this time")
+    expect(page.locator(".legend")).to_contain_text("gateway lost")
+    page.close()
 
 
 def test_axe_finds_nothing_serious_and_a_phone_need_not_scroll_aside(browser: Browser, up: Up) -> None:
@@ -155,7 +196,9 @@ def test_axe_finds_nothing_serious_and_a_phone_need_not_scroll_aside(browser: Br
             tab.page.emulate_media(color_scheme=scheme)
             found = Axe().run(tab.page).response["violations"]
             assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == [], scheme
+        tab.page.locator("#agents").evaluate("(label) => (label.hidden = false)")  # where an installation has several
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert tab.page.evaluate("document.querySelector('h1').offsetHeight") < 40, "the name stands in one line"
         must_be_clean(tab)
 
 

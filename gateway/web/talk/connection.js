@@ -6,6 +6,8 @@ const EXTENSIONS = "jobs,playback,recording,results,resume";
 const PAUSES = [0.3, 0.7, 1, 1, 1, 2, 2, 3]; // seconds between attempts to come back; the last one repeats
 const TICK = 100; // ms between two words of a countdown
 const RESUME_SECONDS = 120;
+const AUDIO = "input_audio_buffer.append";
+const MOST_EARLY = 250; // pieces of the microphone, 10 s, that wait until there is a connection
 
 export class Connection {
   #socket = null;
@@ -16,6 +18,7 @@ export class Connection {
   #timer = null;
   #agent = null;
   #why = ""; // what the gateway said as it hung up last
+  #early = []; // what was spoken before there was a connection
 
   /**
    * @param {object} on
@@ -42,12 +45,14 @@ export class Connection {
     this.#lostAt = null;
     this.#attempt = 0;
     this.#why = "";
+    this.#early = [];
     this.on.state("connecting", "");
     this.#dial();
   }
 
   send(event) {
-    if (this.isOpen) this.#socket.send(JSON.stringify(event));
+    if (this.isOpen) return this.#socket.send(JSON.stringify(event));
+    if (this.isWanted && event.type === AUDIO && this.#early.push(event) > MOST_EARLY) this.#early.shift();
   }
 
   /** Say goodbye: the session ends. */
@@ -81,6 +86,7 @@ export class Connection {
     let opened = false;
     socket.onopen = () => {
       opened = true;
+      if (socket === this.#socket) this.#early.splice(0).forEach((event) => this.send(event));
     };
     socket.onmessage = ({ data }) => {
       if (socket === this.#socket) this.#receive(JSON.parse(data));
