@@ -372,9 +372,6 @@ class SidebandSwitcher(UpstreamSwitcher):
     def _plan_rotation(self, link: UpstreamLink) -> None:
         return
 
-    async def rotate_in_time(self) -> None:
-        """Return at once: no link is left for another, as the conversation would end with both."""
-
     def _guard(self, conversation: Conversation, epoch: int) -> Guard | None:
         """Return the guard of a page's call; a telephone has no data channel."""
         session = self._session
