@@ -24,7 +24,7 @@ SECONDS = 240
 
 def planned(target: str, venv: Path) -> list[str]:
     """What `make` would run on a machine on which nothing is installed."""
-    command = ["make", "--dry-run", target, f"VENV={venv}"]
+    command = ["make", "--no-print-directory", "--dry-run", target, f"VENV={venv}"]
     return subprocess.run(
         command, cwd=first_answer.ROOT, check=True, capture_output=True, text=True
     ).stdout.splitlines()

@@ -60,6 +60,8 @@ TALKING = {
 }
 """Routes that write, and are no act on what others have."""
 BODY_TO_CHOOSE = {"filter": {"tool": "weather"}}
+CONFIRMED = {"q": "tool:weather", "until": "2999-01-01T00:00:00Z", "act": "yes"}
+"""Of a form that acts on the calls it names, which a search has found."""
 
 
 class Rows(NamedTuple):
@@ -106,21 +108,21 @@ ROUTES: dict[tuple[str, str], tuple[ActName, str, Callable[[Rows], str], Any]] =
     ("POST", "/v1/sessions/{id}/end"): (ActName.END_SESSION, "", lambda rows: str(rows.session), None),
     ("DELETE", "/v1/users/{user:path}"): (ActName.ERASE_USER, "", lambda _: "eve", None),
 }
-FORMS: dict[tuple[str, str], list[tuple[ActName, Callable[[Rows], str], dict[str, str]]]] = {
+FORMS: dict[tuple[str, str], list[tuple[ActName, Callable[[Rows], str], Callable[[Rows], dict[str, str]]]]] = {
     ("POST", "/console/jobs/act/{act}"): [
-        (ActName.CANCEL, lambda _: "jobs/act/cancel", {"q": "tool:weather", "confirmed": "2999-01-01T00:00:00Z"}),
-        (ActName.RETRY, lambda _: "jobs/act/retry", {"q": "tool:weather", "confirmed": "2999-01-01T00:00:00Z"}),
+        (ActName.CANCEL, lambda _: "jobs/act/cancel", lambda rows: {**CONFIRMED, "ids": str(rows.live)}),
+        (ActName.RETRY, lambda _: "jobs/act/retry", lambda rows: {**CONFIRMED, "ids": str(rows.over)}),
     ],
     ("POST", "/console/jobs/{id}/{act}"): [
-        (ActName.CANCEL, lambda rows: f"jobs/{rows.live}/cancel", {}),
-        (ActName.RETRY, lambda rows: f"jobs/{rows.over}/retry", {}),
-        (ActName.APPROVE, lambda rows: f"jobs/{rows.waiting}/approve", {}),
-        (ActName.DENY, lambda rows: f"jobs/{rows.waiting}/deny", {}),
+        (ActName.CANCEL, lambda rows: f"jobs/{rows.live}/cancel", lambda _: {}),
+        (ActName.RETRY, lambda rows: f"jobs/{rows.over}/retry", lambda _: {}),
+        (ActName.APPROVE, lambda rows: f"jobs/{rows.waiting}/approve", lambda _: {}),
+        (ActName.DENY, lambda rows: f"jobs/{rows.waiting}/deny", lambda _: {}),
     ],
     ("POST", "/console/{kinds}/{name}/{act}"): [
-        (ActName.PAUSE_TOOL, lambda _: "tools/weather/pause", {}),
-        (ActName.RESUME_QUEUE, lambda _: "queues/default/resume", {}),
-        (ActName.LIMIT_QUEUE, lambda _: "queues/default/limit", {"concurrency": "4"}),
+        (ActName.PAUSE_TOOL, lambda _: "tools/weather/pause", lambda _: {}),
+        (ActName.RESUME_QUEUE, lambda _: "queues/default/resume", lambda _: {}),
+        (ActName.LIMIT_QUEUE, lambda _: "queues/default/limit", lambda _: {"concurrency": "4"}),
     ],
 }
 
@@ -207,10 +209,15 @@ def test_a_route_that_acts_is_in_the_log(line: Line, rows: Rows, database: str, 
     ("act", "path", "fields"), [pytest.param(*each, id=each[0]) for forms in FORMS.values() for each in forms]
 )
 def test_a_form_that_acts_is_in_the_log(
-    line: Line, rows: Rows, database: str, act: ActName, path: Callable[[Rows], str], fields: dict[str, str]
+    line: Line,
+    rows: Rows,
+    database: str,
+    act: ActName,
+    path: Callable[[Rows], str],
+    fields: Callable[[Rows], dict[str, str]],
 ) -> None:
     visitor = Visitor(database, {"ada": TOKEN}, publisher=RecordingPublisher())
     visitor.sign_in()
-    answer = visitor.post(f"/console/{path(rows)}", **fields)
+    answer = visitor.post(f"/console/{path(rows)}", **fields(rows))
     assert answer.status_code in (200, 303), answer.text
     assert acts(line) == {act}
